@@ -1,1 +1,21 @@
-//! Placeholder, filled by its first commit.
+//! The bytes between httpd and a daemon, and the C table between httpd and the embedded host.
+//! Pure: slices in, values or errors out; no socket, no httpd, no Python (design.md §2, §3).
+
+#![forbid(unsafe_code)]
+
+pub mod abi;
+pub mod codec;
+pub mod control;
+pub mod error;
+pub mod frame;
+pub mod keys;
+pub mod launch;
+pub mod request;
+pub mod response;
+pub mod status;
+
+pub use error::ProtocolError;
+
+/// Version of the wire, of the control messages and of the C table. Both ends refuse another one,
+/// so that a package upgrade followed by a graceful restart is noticed and never misread.
+pub const PROTOCOL_VERSION: u32 = 1;

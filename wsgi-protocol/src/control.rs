@@ -1,0 +1,158 @@
+//! Messages between the httpd parent and the supervisor: one per SOCK_SEQPACKET record, `launch::encode`d.
+//!
+//! The parent sends; the supervisor answers each `Configure` with one `Answer`. Large messages travel in a
+//! memory file whose descriptor is the first of the record's SCM_RIGHTS list.
+
+use crate::launch::Launch;
+use serde::{Deserialize, Serialize};
+
+/// Descriptor of the control socket in the supervisor.
+pub const CONTROL_FD: i32 = 3;
+
+/// Order of the descriptors that accompany a `Configure` record: the memory file with the message, the status
+/// memory ([`crate::status`]), the lifeline (read end of a pipe whose write ends only httpd's parent and the
+/// children of this generation hold: end of file means they are all gone), then the log files in the order of
+/// their indices.
+pub const CONFIGURE_FIXED_FDS: usize = 3;
+
+/// Most log descriptors in one record (the kernel allows 253 in all).
+pub const MAX_LOG_FDS: usize = 240;
+
+/// How one error log is written (the supervisor formats lines like httpd does by default).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct LogTarget {
+    /// Index into the log descriptors of the record.
+    pub index: u32,
+    /// LogLevel of the wsgi module there: httpd's numbers, 0 emerg … 7 debug, 8 trace1.
+    pub level: u32,
+}
+
+/// The identity a daemon takes (spec/daemon.md §1.4 steps 5 to 11). Only applied when running as root.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Identity {
+    /// User id, never 0.
+    pub uid: u32,
+    /// Primary group id.
+    pub gid: u32,
+    /// Login name, for initgroups and messages.
+    pub user: Vec<u8>,
+    /// The user's home directory from the passwd entry, if there is an entry.
+    pub passwd_home: Option<Vec<u8>>,
+    /// Explicit supplementary groups; `None` takes the user's memberships.
+    pub supplementary: Option<Vec<u32>>,
+    /// Octal umask, `None` inherits.
+    pub umask: Option<u32>,
+    /// Directory to chroot to.
+    pub chroot: Option<Vec<u8>>,
+    /// Working directory; `None`: the passwd home when the uid differs from httpd's, else the current one.
+    pub home: Option<Vec<u8>>,
+    /// Whether `uid` differs from httpd's `User`.
+    pub differs_from_httpd: bool,
+    /// Nice value, 0 = unchanged.
+    pub cpu_priority: i32,
+}
+
+/// Resource limits; 0 = unchanged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Limits {
+    /// RLIMIT_CPU soft limit, seconds.
+    pub cpu_seconds: u64,
+    /// RLIMIT_DATA, bytes.
+    pub data: u64,
+    /// RLIMIT_AS, bytes.
+    pub address_space: u64,
+    /// `CoreDumpDirectory` is set: allow core dumps.
+    pub core_dumps: bool,
+}
+
+/// The listening sockets of a group, one per process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Sockets {
+    /// Path per slot.
+    pub paths: Vec<Vec<u8>>,
+    /// Owner of the socket files; applied when root.
+    pub owner: u32,
+    /// listen() backlog.
+    pub backlog: u32,
+    /// SO_SNDBUF, 0 = system.
+    pub send_buffer: u32,
+    /// SO_RCVBUF, 0 = system.
+    pub receive_buffer: u32,
+}
+
+/// One daemon group, completely resolved.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+pub struct GroupSpec {
+    /// Unique name.
+    pub name: Vec<u8>,
+    /// First slot of this group in the status memory; `processes` slots follow each other.
+    pub first_slot: u32,
+    /// Path of the interpreter to exec, e.g. `/srv/venv/bin/python3`.
+    pub interpreter: Vec<u8>,
+    /// Interpreter flags before `-c` (`-B`, `-O`, `-W …`, `-X …`).
+    pub flags: Vec<Vec<u8>>,
+    /// Environment built from scratch: `KEY=VALUE` entries.
+    pub environment: Vec<Vec<u8>>,
+    /// Identity.
+    pub identity: Identity,
+    /// Limits.
+    pub limits: Limits,
+    /// Sockets.
+    pub sockets: Sockets,
+    /// Log of the server that declared the group.
+    pub log: LogTarget,
+    /// What the host is told; `slot` is filled in per process.
+    pub launch: Launch,
+}
+
+/// A whole configuration generation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+pub struct Configuration {
+    /// httpd's generation number.
+    pub generation: u32,
+    /// Path of `python-host.abi3.so`.
+    pub host_library: Vec<u8>,
+    /// All groups in configuration order.
+    pub groups: Vec<GroupSpec>,
+    /// Log of the main server, for the supervisor's own lines.
+    pub log: LogTarget,
+}
+
+/// parent → supervisor.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Command {
+    /// Take over this configuration: start its groups beside the old ones, then let the old ones drain.
+    Configure,
+    /// httpd is stopping: end all daemons within their shutdown limits, then exit.
+    Stop,
+}
+
+/// supervisor → parent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Answer {
+    /// All sockets of the generation are listening; processes are being started.
+    Listening {
+        /// The generation answered for.
+        generation: u32,
+        /// Groups whose sockets could not be set up, by name, each with the reason as one sentence.
+        failed: Vec<(Vec<u8>, String)>,
+    },
+    /// The message could not be read (another version after an upgrade): start another supervisor.
+    Refused,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::launch::{decode, encode};
+
+    #[test]
+    fn configuration_round_trips() {
+        let c = Configuration {
+            generation: 3,
+            groups: vec![GroupSpec { name: b"a".to_vec(), ..GroupSpec::default() }],
+            ..Configuration::default()
+        };
+        assert_eq!(decode::<Configuration>(&encode(&c).unwrap()).unwrap(), c);
+    }
+}

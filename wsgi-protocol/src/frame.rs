@@ -1,0 +1,238 @@
+//! Frame header: kind, request sequence, payload length. Eight bytes, little-endian (design.md §3).
+//!
+//! One request at a time per connection. `seq` lets a daemon drop body frames that were still under way
+//! when it had already ended the request they belong to.
+
+use crate::ProtocolError;
+
+/// Length of a frame header in bytes.
+pub const HEADER_LEN: usize = 8;
+
+/// Largest payload of any frame: 16 MiB, the original's limit for a request's environment
+/// (spec/daemon.md §1.9.2). Larger bodies are cut into several frames.
+pub const MAX_PAYLOAD: u32 = 16 * 1024 * 1024;
+
+/// Largest payload of one DATA or BODY frame that our own ends write.
+pub const BODY_CHUNK: usize = 1024 * 1024;
+
+/// What a frame is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// httpd → daemon, first on a connection: `u32` protocol version.
+    Hello = 1,
+    /// httpd → daemon: one request, see [`crate::request`].
+    Request = 2,
+    /// httpd → daemon: bytes of the request body; only as many as WANT_BODY granted.
+    Body = 3,
+    /// httpd → daemon: the request body ended; empty payload.
+    BodyEnd = 4,
+    /// httpd → daemon: the request body will not come; payload is one `u8`, [`AbortReason`].
+    Abort = 5,
+    /// daemon → httpd: `u32`, grants that many more body bytes. The first one also means "send 100 Continue".
+    WantBody = 16,
+    /// daemon → httpd: status and headers, see [`crate::response`].
+    Head = 17,
+    /// daemon → httpd: bytes of the response body.
+    Data = 18,
+    /// daemon → httpd: `u64` offset, `u64` length; the descriptor travels with the header (SCM_RIGHTS).
+    File = 19,
+    /// daemon → httpd: send what you hold to the client now; empty payload.
+    Flush = 20,
+    /// daemon → httpd: `u8` level, then text; logged in the request's context.
+    Log = 21,
+    /// daemon → httpd: the response is complete; empty payload.
+    End = 22,
+    /// daemon → httpd: the response broke off; httpd breaks the client's connection. Empty payload.
+    Aborted = 23,
+    /// daemon → httpd: no head was sent; httpd answers with this `u16` status by its own error handling.
+    Fail = 24,
+    /// daemon → httpd: not started; httpd may send the same request elsewhere. `u8`, [`Refusal`].
+    Refused = 25,
+    /// daemon → httpd: this connection takes no further request; empty payload.
+    GoAway = 26,
+}
+
+impl Kind {
+    /// The kind a byte stands for.
+    #[must_use]
+    pub fn from_byte(byte: u8) -> Option<Self> {
+        Some(match byte {
+            1 => Self::Hello,
+            2 => Self::Request,
+            3 => Self::Body,
+            4 => Self::BodyEnd,
+            5 => Self::Abort,
+            16 => Self::WantBody,
+            17 => Self::Head,
+            18 => Self::Data,
+            19 => Self::File,
+            20 => Self::Flush,
+            21 => Self::Log,
+            22 => Self::End,
+            23 => Self::Aborted,
+            24 => Self::Fail,
+            25 => Self::Refused,
+            26 => Self::GoAway,
+            _ => return None,
+        })
+    }
+
+    /// Whether httpd is the one that sends this kind.
+    #[must_use]
+    pub fn is_from_httpd(self) -> bool {
+        (self as u8) < 16
+    }
+}
+
+/// Why httpd gives up on a request body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum AbortReason {
+    /// The client closed or reset its connection.
+    ClientGone = 1,
+    /// The client stalled longer than httpd's Timeout.
+    Timeout = 2,
+    /// The body was malformed or larger than LimitRequestBody allows.
+    Malformed = 3,
+}
+
+/// Why a daemon did not start a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Refusal {
+    /// The process is being replaced (script changed, drain, shutdown): try another one.
+    Restarting = 1,
+    /// The request waited longer than queue-timeout: answer 504 (spec/daemon.md §1.10).
+    QueueTimeout = 2,
+    /// The peer speaks another protocol version.
+    Version = 3,
+}
+
+impl Refusal {
+    /// The refusal a byte stands for.
+    #[must_use]
+    pub fn from_byte(byte: u8) -> Option<Self> {
+        match byte {
+            1 => Some(Self::Restarting),
+            2 => Some(Self::QueueTimeout),
+            3 => Some(Self::Version),
+            _ => None,
+        }
+    }
+}
+
+/// A decoded frame header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    /// What follows.
+    pub kind: Kind,
+    /// Low 16 bits of the request's number on this connection, starting at 1.
+    pub seq: u16,
+    /// Payload length in bytes, at most [`MAX_PAYLOAD`].
+    pub len: u32,
+}
+
+impl Header {
+    /// A header for `len` payload bytes.
+    #[must_use]
+    pub fn new(kind: Kind, seq: u16, len: usize) -> Self {
+        debug_assert!(len <= MAX_PAYLOAD as usize, "caller splits larger payloads");
+        Self { kind, seq, len: len as u32 }
+    }
+
+    /// The eight bytes on the wire.
+    #[must_use]
+    pub fn encode(self) -> [u8; HEADER_LEN] {
+        let s = self.seq.to_le_bytes();
+        let l = self.len.to_le_bytes();
+        [self.kind as u8, 0, s[0], s[1], l[0], l[1], l[2], l[3]]
+    }
+
+    /// Reads a header if eight bytes are there; `Ok(None)` means more are needed.
+    ///
+    /// # Errors
+    /// An unknown kind, a set reserved byte, or a length above the maximum.
+    pub fn decode(bytes: &[u8]) -> Result<Option<Self>, ProtocolError> {
+        let Some(head) = bytes.first_chunk::<HEADER_LEN>() else { return Ok(None) };
+        let kind = Kind::from_byte(head[0]).ok_or(ProtocolError::FrameKind(head[0]))?;
+        if head[1] != 0 {
+            return Err(ProtocolError::Field("reserved"));
+        }
+        let len = u32::from_le_bytes([head[4], head[5], head[6], head[7]]);
+        if len > MAX_PAYLOAD {
+            return Err(ProtocolError::FrameLength(len));
+        }
+        Ok(Some(Self { kind, seq: u16::from_le_bytes([head[2], head[3]]), len }))
+    }
+}
+
+/// Appends a whole frame to `out`.
+pub fn put_frame(out: &mut Vec<u8>, kind: Kind, seq: u16, payload: &[u8]) {
+    out.extend_from_slice(&Header::new(kind, seq, payload.len()).encode());
+    out.extend_from_slice(payload);
+}
+
+/// Begins a frame whose length is not known yet; returns the mark for [`end_frame`].
+#[must_use]
+pub fn begin_frame(out: &mut Vec<u8>, kind: Kind, seq: u16) -> usize {
+    let mark = out.len();
+    // Until it is ended the frame announces the maximum: a forgotten end is refused, not misread.
+    out.extend_from_slice(&Header { kind, seq, len: MAX_PAYLOAD }.encode());
+    mark
+}
+
+/// Writes the length of the frame begun at `mark`, plus `extra` payload bytes the caller sends after `out`.
+///
+/// # Errors
+/// [`ProtocolError::FrameLength`] when the payload is larger than [`MAX_PAYLOAD`].
+pub fn end_frame(out: &mut [u8], mark: usize, extra: usize) -> Result<(), ProtocolError> {
+    let len = out.len() - mark - HEADER_LEN + extra;
+    let len = u32::try_from(len).ok().filter(|l| *l <= MAX_PAYLOAD);
+    let len = len.ok_or(ProtocolError::FrameLength(u32::MAX))?;
+    out[mark + 4..mark + 8].copy_from_slice(&len.to_le_bytes());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn header_round_trips() {
+        for byte in 0..=255u8 {
+            let Some(kind) = Kind::from_byte(byte) else { continue };
+            let head = Header::new(kind, 0x1234, 77);
+            assert_eq!(Header::decode(&head.encode()), Ok(Some(head)));
+        }
+    }
+
+    #[test]
+    fn golden_header() {
+        assert_eq!(Header::new(Kind::Data, 0x0201, 5).encode(), [18, 0, 1, 2, 5, 0, 0, 0]);
+    }
+
+    #[test]
+    fn short_input_is_not_an_error() {
+        assert_eq!(Header::decode(&[18, 0, 1]), Ok(None));
+    }
+
+    #[test]
+    fn bad_headers_are_refused() {
+        assert_eq!(Header::decode(&[99, 0, 0, 0, 0, 0, 0, 0]), Err(ProtocolError::FrameKind(99)));
+        assert_eq!(Header::decode(&[18, 1, 0, 0, 0, 0, 0, 0]), Err(ProtocolError::Field("reserved")));
+        assert_eq!(
+            Header::decode(&[18, 0, 0, 0, 255, 255, 255, 255]),
+            Err(ProtocolError::FrameLength(u32::MAX))
+        );
+    }
+
+    #[test]
+    fn begun_frame_gets_its_length() {
+        let mut out = vec![1, 2, 3];
+        let mark = begin_frame(&mut out, Kind::Head, 7);
+        out.extend_from_slice(b"abc");
+        end_frame(&mut out, mark, 4).unwrap();
+        assert_eq!(Header::decode(&out[3..]).unwrap().unwrap().len, 7);
+    }
+}
