@@ -1,1 +1,36 @@
-//! Placeholder.
+//! The test harness: starts a real httpd with the module under test, talks to it, and when it is stopped insists that
+//! nothing is left: no process, no socket, no shared memory, no log line that the test did not ask for.
+#![forbid(unsafe_code)]
+
+mod apache;
+mod builder;
+mod client;
+mod error_log;
+mod processes;
+mod pythons;
+mod residue;
+mod server;
+mod server_root;
+mod subject;
+mod waiting;
+mod wire;
+
+pub use apache::{Apache, Mpm};
+pub use builder::{Builder, Mode};
+pub use client::{Request, Response};
+pub use processes::Process;
+pub use pythons::{Python, pythons, test_user};
+pub use server::{Httpd, Verdict};
+pub use subject::Subject;
+pub use waiting::{eventually, wait_until};
+pub use wire::Wire;
+
+/// True when the tests run as root, so that daemons can become other users.
+pub fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+/// The top folder of this workspace.
+pub fn workspace() -> &'static std::path::Path {
+    std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}

@@ -1,0 +1,89 @@
+//! Judging an error log: which lines a test asked for, which may be there, and which may not.
+
+/// What a test says about the error logs of its httpd.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Expectations {
+    /// Each must be in some line; such lines are fine.
+    pub required: Vec<String>,
+    /// Lines with one of these are fine.
+    pub allowed: Vec<String>,
+}
+
+/// Texts that no log may hold, whatever a test allows.
+const NEVER: [&str; 6] =
+    ["AH00051", "AH00052", "panicked at", "exit signal", "Fatal Python error", "double free or corruption"];
+
+/// Levels that a test must have asked for.
+const SERIOUS: [&str; 5] = ["warn", "error", "crit", "alert", "emerg"];
+
+impl Expectations {
+    /// Everything that is wrong with `log`, one sentence each.
+    pub fn judge(&self, log: &str) -> Vec<String> {
+        let mut complaints = Vec::new();
+        for text in self.required.iter().filter(|text| !log.contains(*text)) {
+            complaints.push(format!("the error log lacks {text:?}"));
+        }
+        for line in log.lines() {
+            if NEVER.iter().any(|text| line.contains(text)) && !self.names_exactly(line) {
+                complaints.push(format!("a crash in the error log: {line}"));
+            } else if is_serious(line) && !self.permits(line) {
+                complaints.push(format!("an unexpected line in the error log: {line}"));
+            }
+        }
+        complaints
+    }
+
+    fn permits(&self, line: &str) -> bool {
+        self.required.iter().chain(&self.allowed).any(|text| line.contains(text))
+    }
+
+    /// A test that kills a child asks for `exit signal Killed`, say: then that line is no crash.
+    fn names_exactly(&self, line: &str) -> bool {
+        self.required.iter().any(|text| line.contains(text) && NEVER.iter().any(|never| text.contains(never)))
+    }
+}
+
+/// `[date] [module:level] …` with a level of [`SERIOUS`]; a line without that form came from outside httpd's log.
+fn is_serious(line: &str) -> bool {
+    if line.trim().is_empty() {
+        return false;
+    }
+    let level = line.strip_prefix('[').and_then(|rest| {
+        let (_, rest) = rest.split_once("] [")?;
+        let (tag, _) = rest.split_once(']')?;
+        tag.split_once(':').map(|(_, level)| level)
+    });
+    level.is_none_or(|level| SERIOUS.contains(&level))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INFO: &str = "[Mon Jan 01 00:00:00.0 2026] [wsgi:info] [pid 1:tid 2] hello";
+    const ERROR: &str = "[Mon Jan 01 00:00:00.0 2026] [wsgi:error] [pid 1:tid 2] WSGI0174: boom";
+
+    #[test]
+    fn information_is_fine() {
+        assert!(Expectations::default().judge(INFO).is_empty());
+    }
+
+    #[test]
+    fn an_error_must_be_asked_for() {
+        assert_eq!(Expectations::default().judge(ERROR).len(), 1);
+        let asked = Expectations { required: vec!["WSGI0174".into()], ..Expectations::default() };
+        assert!(asked.judge(ERROR).is_empty());
+        assert_eq!(asked.judge(INFO), ["the error log lacks \"WSGI0174\""]);
+    }
+
+    #[test]
+    fn text_from_outside_the_log_is_unexpected() {
+        assert_eq!(Expectations::default().judge("free(): invalid pointer").len(), 1);
+    }
+
+    #[test]
+    fn a_panic_cannot_be_allowed() {
+        let all = Expectations { allowed: vec!["[".into()], ..Expectations::default() };
+        assert_eq!(all.judge("[x] [wsgi:error] thread 'main' panicked at src/lib.rs").len(), 1);
+    }
+}

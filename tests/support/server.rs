@@ -1,0 +1,261 @@
+//! A running httpd: talking to it, controlling it, and stopping it without leaving anything.
+
+use crate::apache::Apache;
+use crate::builder::Builder;
+use crate::client::{Request, Response};
+use crate::error_log::Expectations;
+use crate::processes::{self, Process};
+use crate::residue::{self, SharedMemory};
+use crate::server_root::ServerRoot;
+use crate::waiting::{eventually, wait_until};
+use crate::wire::Wire;
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::time::Duration;
+
+/// Daemons end asynchronously after httpd has: by a closed pipe or by the death of their parent.
+const TIME_TO_END: Duration = Duration::from_secs(12);
+
+/// What one run of the httpd command said.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// It ended with status 0.
+    pub is_ok: bool,
+    /// Its standard output and error.
+    pub text: String,
+}
+
+impl Verdict {
+    /// Runs `httpd -d root -f root/httpd.conf <arguments>`. Output goes to a file: a daemon that kept a pipe open would
+    /// keep us waiting, and would deserve a test of its own.
+    pub(crate) fn of(root: &Path, environment: &[(String, String)], arguments: &[&str]) -> Verdict {
+        let path = root.join("run/command.out");
+        let output = File::create(&path).expect("own folder");
+        let status = Command::new(&Apache::installed().program)
+            .arg("-d")
+            .arg(root)
+            .arg("-f")
+            .arg(root.join("httpd.conf"))
+            .args(arguments)
+            .env_clear()
+            .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("LANG", "C")
+            .env("MOD_WSGI_TEST_ROOT", root)
+            .envs(environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(output.try_clone().expect("own file"))
+            .stderr(output)
+            .status()
+            .expect("httpd is installed: run `make setup`");
+        Verdict { is_ok: status.success(), text: fs::read_to_string(&path).unwrap_or_default() }
+    }
+}
+
+/// A running server. Dropping it stops it and panics when something is left or the log holds a surprise.
+#[derive(Debug)]
+pub struct Httpd {
+    root: ServerRoot,
+    port: u16,
+    pid: i32,
+    environment: Vec<(String, String)>,
+    expectations: Expectations,
+    shared_memory: SharedMemory,
+    seen: Mutex<BTreeSet<Process>>,
+    agent: ureq::Agent,
+}
+
+impl Httpd {
+    /// Describes a server to start.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    pub(crate) fn start(
+        root: ServerRoot,
+        port: u16,
+        environment: Vec<(String, String)>,
+        expectations: Expectations,
+    ) -> Httpd {
+        let shared_memory = SharedMemory::now();
+        let verdict = Verdict::of(root.path(), &environment, &["-k", "start"]);
+        let log = || root.error_logs();
+        assert!(verdict.is_ok, "httpd did not start: {}\n{}", verdict.text, log());
+        let pid_file = root.path().join("run/httpd.pid");
+        let pid = wait_until(Duration::from_secs(10), || {
+            let pid = fs::read_to_string(&pid_file).ok()?.trim().parse().ok()?;
+            TcpStream::connect(("127.0.0.1", port)).ok().map(|_| pid)
+        });
+        let pid = pid.unwrap_or_else(|| panic!("httpd does not listen: {}\n{}", verdict.text, log()));
+        let agent = crate::client::agent();
+        let seen = Mutex::default();
+        let server = Httpd { root, port, pid, environment, expectations, shared_memory, seen, agent };
+        server.processes();
+        server
+    }
+
+    /// The loopback port it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The process id of its parent.
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// Its ServerRoot.
+    pub fn root(&self) -> &Path {
+        self.root.path()
+    }
+
+    /// `http://localhost:<port><path>`.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://localhost:{}{path}", self.port)
+    }
+
+    /// Sends GET and reads the response.
+    pub fn get(&self, path: &str) -> Response {
+        self.request("GET", path).send()
+    }
+
+    /// Starts to describe a request.
+    pub fn request(&self, method: &str, path: &str) -> Request<'_> {
+        Request::new(&self.agent, method, &self.url(path))
+    }
+
+    /// Opens a connection for requests written byte by byte.
+    pub fn connect(&self) -> Wire {
+        Wire::connect(self.port)
+    }
+
+    /// The text of all its error logs.
+    pub fn error_log(&self) -> String {
+        self.root.error_logs()
+    }
+
+    /// The text of one log file.
+    pub fn log_of(&self, name: &str) -> String {
+        let bytes = fs::read(self.root().join("logs").join(name)).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Waits until an error log holds `text`.
+    pub fn wait_for_log(&self, text: &str) {
+        let found = wait_until(TIME_TO_END, || self.error_log().contains(text).then_some(()));
+        assert!(found.is_some(), "no {text:?} in the error log:\n{}", self.error_log());
+    }
+
+    /// Writes (again) a file of the application.
+    pub fn write(&self, name: &str, contents: &str) -> PathBuf {
+        self.root.write(&format!("app/{name}"), contents.as_bytes())
+    }
+
+    /// All its processes now: parent, children, supervisor, daemons, and what those started.
+    pub fn processes(&self) -> BTreeSet<Process> {
+        let now = processes::belonging_to(self.pid, self.root());
+        self.seen.lock().expect("no panic while held").extend(now.iter().cloned());
+        now
+    }
+
+    /// Children of the parent whose program is httpd itself.
+    pub fn children(&self) -> Vec<Process> {
+        let program = Apache::installed().program.to_string_lossy().into_owned();
+        let mut now: Vec<Process> = self.processes().into_iter().collect();
+        now.retain(|p| p.parent == self.pid && !p.is_zombie && p.command.starts_with(&program));
+        now
+    }
+
+    /// `apachectl graceful`, and waits until the new generation runs.
+    pub fn graceful(&self) {
+        self.control("graceful");
+    }
+
+    /// `apachectl restart`, and waits until the server runs again.
+    pub fn restart(&self) {
+        self.control("restart");
+    }
+
+    /// `apachectl configtest`.
+    pub fn configtest(&self) -> Verdict {
+        Verdict::of(self.root(), &self.environment, &["-t"])
+    }
+
+    /// Stops it now; the same as dropping it, but says so.
+    pub fn stop(self) {}
+
+    fn control(&self, command: &str) {
+        self.processes();
+        let resumed = || self.log_of("error.log").matches("resuming normal operations").count();
+        let before = resumed();
+        let verdict = Verdict::of(self.root(), &self.environment, &["-k", command]);
+        assert!(verdict.is_ok, "httpd -k {command}: {}", verdict.text);
+        eventually("httpd resumes normal operations", || (resumed() > before).then_some(()));
+        eventually("httpd listens again", || TcpStream::connect(("127.0.0.1", self.port)).ok());
+        self.processes();
+    }
+
+    /// Stops everything; returns what is wrong.
+    fn finish(&self) -> Vec<String> {
+        self.processes();
+        if Process::of(self.pid).is_some_and(|parent| !parent.is_zombie) {
+            let verdict = Verdict::of(self.root(), &self.environment, &["-k", "stop"]);
+            if !verdict.is_ok {
+                return vec![format!("httpd -k stop: {}", verdict.text)];
+            }
+        }
+        wait_until(TIME_TO_END, || self.living().is_empty().then_some(()));
+        let living = self.living();
+        let mut complaints: Vec<String> = living
+            .iter()
+            .map(|p| format!("process {} outlived httpd: {} (parent {})", p.pid, p.command, p.parent))
+            .collect();
+        for process in &living {
+            let _ =
+                nix::sys::signal::kill(nix::unistd::Pid::from_raw(process.pid), nix::sys::signal::SIGKILL);
+        }
+        complaints.extend(self.residue());
+        complaints.extend(self.expectations.judge(&self.error_log()));
+        complaints
+    }
+
+    fn living(&self) -> Vec<Process> {
+        let mut all = self.processes();
+        all.extend(self.seen.lock().expect("no panic while held").iter().cloned());
+        let pids: BTreeSet<(i32, u64)> =
+            all.iter().filter(|p| p.is_alive()).map(|p| (p.pid, p.started)).collect();
+        all.into_iter().filter(|p| pids.contains(&(p.pid, p.started)) && !p.is_zombie).collect()
+    }
+
+    fn residue(&self) -> Vec<String> {
+        let files = residue::sockets_and_locks(self.root());
+        let files = files.iter().map(|path| format!("left behind: {}", path.display()));
+        let pids = self.seen.lock().expect("no panic while held").iter().map(|p| p.pid).collect();
+        // Another test that runs at the same time may own a segment for a moment.
+        let memory = wait_until(Duration::from_secs(3), || {
+            SharedMemory::now().left_since(&self.shared_memory, &pids).is_empty().then(Vec::new)
+        });
+        let memory = memory.unwrap_or_else(|| SharedMemory::now().left_since(&self.shared_memory, &pids));
+        files.chain(memory.into_iter().map(|name| format!("shared memory left behind: {name}"))).collect()
+    }
+}
+
+impl Drop for Httpd {
+    fn drop(&mut self) {
+        let complaints = self.finish();
+        if std::thread::panicking() {
+            println!("---- error logs ----\n{}", self.error_log());
+            complaints.iter().for_each(|complaint| println!("also: {complaint}"));
+        } else {
+            assert!(
+                complaints.is_empty(),
+                "{}\n---- error logs ----\n{}",
+                complaints.join("\n"),
+                self.error_log()
+            );
+        }
+    }
+}
