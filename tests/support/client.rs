@@ -87,7 +87,9 @@ impl<'a> Request<'a> {
 
     /// Sends it; an error when no complete response came.
     pub fn try_send(self) -> Result<Response, ureq::Error> {
-        let response = if self.body.is_empty() {
+        let method = self.builder.method_ref().map_or("", |method| method.as_str());
+        let expects_body = matches!(method, "POST" | "PUT" | "PATCH"); // ureq sends `()` for these in chunks
+        let response = if self.body.is_empty() && !expects_body {
             self.agent.run(self.builder.body(()).expect("a valid request"))?
         } else {
             self.agent.run(self.builder.body(self.body).expect("a valid request"))?
