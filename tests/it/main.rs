@@ -9,8 +9,12 @@ macro_rules! in_both_modes {
 }
 
 mod environ;
+mod file_wrapper;
+mod harness;
 mod hello;
 mod input;
+mod logging;
 mod response;
+mod scripts;
 mod snippets;
 mod start_response;

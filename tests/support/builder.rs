@@ -42,6 +42,7 @@ pub struct Builder {
     directives: String,
     environment: Vec<(String, String)>,
     files: Vec<File>,
+    writable: Vec<String>,
     expectations: Expectations,
 }
 
@@ -62,6 +63,7 @@ impl Builder {
             directives: String::new(),
             environment: Vec::new(),
             files: Vec::new(),
+            writable: Vec::new(),
             expectations: Expectations::default(),
         }
     }
@@ -117,6 +119,12 @@ impl Builder {
     /// Writes `app/<name>`.
     pub fn file(mut self, name: &str, contents: impl AsRef<[u8]>) -> Self {
         self.files.push((format!("app/{name}"), contents.as_ref().to_owned()));
+        self
+    }
+
+    /// Makes the folder `app/<name>`, which every user may write to.
+    pub fn writable(mut self, name: &str) -> Self {
+        self.writable.push(format!("app/{name}"));
         self
     }
 
@@ -178,6 +186,9 @@ impl Builder {
         let root = ServerRoot::create();
         for (name, contents) in &self.files {
             root.write(name, contents);
+        }
+        for name in &self.writable {
+            root.make_writable(name);
         }
         let port = free_port();
         let text = self

@@ -46,6 +46,13 @@ impl ServerRoot {
         path
     }
 
+    /// Makes a folder that every user may write to.
+    pub fn make_writable(&self, name: &str) {
+        let path = self.path.join(name);
+        make_folder(&path);
+        fs::set_permissions(&path, Permissions::from_mode(0o1777)).expect("own folder");
+    }
+
     /// Copies `mod_wsgi.so` and the folder `mod_wsgi` beside it: the checkout may be closed to httpd's user.
     pub fn copy_module(&self, so: &Path) -> PathBuf {
         let source = so.with_file_name("mod_wsgi");
