@@ -1,1 +1,25 @@
-//! Placeholder, filled by its first commit.
+//! What the operator wrote: directive and option tables, from which parsing, merging, checks and the manual
+//! derive, and the request-time rules that need neither httpd nor Python (spec/directives.md).
+
+#![forbid(unsafe_code)]
+
+pub mod apply;
+pub mod config;
+pub mod directive;
+pub mod error;
+pub mod options;
+pub mod place;
+pub mod proxies;
+pub mod table;
+pub mod words;
+
+pub use apply::{Scope, apply, find};
+pub use config::*;
+pub use directive::{Arity, Contexts, Directive, Effect, OverrideClasses};
+pub use error::{ConfigError, GroupReference, Misplaced};
+pub use options::{
+    ALIAS_OPTIONS, DAEMON_OPTIONS, HANDLER_OPTIONS, IMPORT_OPTIONS, OptionInfo, OptionRow, SCRIPT_OPTIONS,
+    SELECTORS,
+};
+pub use place::{BlockId, Notice, NoticeLevel, Origin, Place, RegexMatch, System, UriRegex, VhostId};
+pub use table::DIRECTIVES;

@@ -1,0 +1,323 @@
+//! One WSGIDaemonProcess: a typed field per option, and the list of all groups.
+
+use crate::place::{Origin, VhostId};
+use std::collections::HashMap;
+use std::num::{NonZeroU32, NonZeroU64};
+use std::time::Duration;
+
+/// A named group of daemon processes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DaemonGroup {
+    /// Unique name.
+    pub name: String,
+    /// Its options.
+    pub options: DaemonOptions,
+    /// The options as written (name, value), in order.
+    pub written: Vec<(&'static str, String)>,
+    /// Where it was defined first.
+    pub place: Origin,
+    /// Identical later definitions (certbot clones virtual hosts).
+    pub also: Vec<Origin>,
+    /// ServerName of the virtual hosts it is defined in, filled by [`crate::GlobalConfig::finish`].
+    pub server_names: Vec<String>,
+}
+
+impl DaemonGroup {
+    /// The virtual hosts it is defined in; `None` stands for the main server.
+    pub fn homes(&self) -> impl Iterator<Item = Option<VhostId>> + '_ {
+        std::iter::once(&self.place).chain(&self.also).map(|origin| origin.virtual_host)
+    }
+
+    /// `display-name=` with `%{GROUP}` replaced.
+    pub fn display_name(&self) -> Option<String> {
+        match self.options.display_name.as_deref() {
+            Some("%{GROUP}") => Some(format!("(wsgi:{})", self.name)),
+            other => other.map(str::to_owned),
+        }
+    }
+}
+
+/// Every WSGIDaemonProcess option, parsed (spec/directives.md §7). Times of `None` mean "off".
+#[derive(Clone, Debug, PartialEq)]
+pub struct DaemonOptions {
+    /// `processes=`; `None` when not given, which counts as 1 but keeps `wsgi.multiprocess` False.
+    pub processes: Option<NonZeroU32>,
+    /// `threads=`; 0 is service mode.
+    pub threads: u16,
+    /// `display-name=`, unexpanded.
+    pub display_name: Option<String>,
+    /// `user=`; `None` is httpd's User.
+    pub user: Option<Who>,
+    /// `group=`; `None` is httpd's Group.
+    pub group: Option<Who>,
+    /// `supplementary-groups=`; `None` means the memberships of the user.
+    pub supplementary_groups: Option<Vec<Who>>,
+    /// `umask=`; `None` inherits.
+    pub umask: Option<Umask>,
+    /// `home=`, absolute.
+    pub home: Option<String>,
+    /// `chroot=`, absolute.
+    pub chroot: Option<String>,
+    /// `lang=`
+    pub lang: Option<String>,
+    /// `locale=`
+    pub locale: Option<String>,
+    /// `python-home=`; `None` is WSGIPythonHome.
+    pub python_home: Option<String>,
+    /// `python-path=`, split at `:`.
+    pub python_path: Option<Vec<String>>,
+    /// `python-eggs=`
+    pub python_eggs: Option<String>,
+    /// `switch-interval=`
+    pub switch_interval: Option<Duration>,
+    /// `stack-size=`, bytes; `None` is the system's.
+    pub stack_size: Option<NonZeroU64>,
+    /// `cpu-priority=`; 0 leaves it alone.
+    pub cpu_priority: i32,
+    /// `cpu-time-limit=`
+    pub cpu_time_limit: Option<Duration>,
+    /// `memory-limit=`, bytes.
+    pub memory_limit: Option<NonZeroU64>,
+    /// `virtual-memory-limit=`, bytes.
+    pub virtual_memory_limit: Option<NonZeroU64>,
+    /// `maximum-rss=`, bytes.
+    pub maximum_rss: Option<NonZeroU64>,
+    /// `server-metrics=`
+    pub server_metrics: bool,
+    /// `env=KEY=VALUE`, in order.
+    pub env: Vec<(String, String)>,
+    /// `env-file=`, in order.
+    pub env_files: Vec<String>,
+    /// `preload=`
+    pub preload: bool,
+    /// `reload=`
+    pub reload: Reload,
+    /// `maximum-requests=`; `None` is unlimited.
+    pub maximum_requests: Option<NonZeroU32>,
+    /// `restart-interval=`
+    pub restart_interval: Option<Duration>,
+    /// `inactivity-timeout=`
+    pub inactivity_timeout: Option<Duration>,
+    /// `request-timeout=`
+    pub request_timeout: Option<Duration>,
+    /// `interrupt-timeout=`
+    pub interrupt_timeout: Option<Duration>,
+    /// `startup-timeout=`
+    pub startup_timeout: Option<Duration>,
+    /// `deadlock-timeout=`
+    pub deadlock_timeout: Option<Duration>,
+    /// `graceful-timeout=`; zero is a value of its own (spec §7.2).
+    pub graceful_timeout: Duration,
+    /// `eviction-timeout=`; `None` means graceful-timeout.
+    pub eviction_timeout: Option<Duration>,
+    /// `shutdown-timeout=`; `None` never forces.
+    pub shutdown_timeout: Option<Duration>,
+    /// `connect-timeout=`
+    pub connect_timeout: Duration,
+    /// `socket-timeout=`; `None` is httpd's Timeout.
+    pub socket_timeout: Option<Duration>,
+    /// `queue-timeout=`
+    pub queue_timeout: Option<Duration>,
+    /// `listen-backlog=`
+    pub listen_backlog: u32,
+    /// `socket-user=`; `None` is httpd's User.
+    pub socket_user: Option<Who>,
+    /// `send-buffer-size=`, bytes; `None` is the system's.
+    pub send_buffer_size: Option<NonZeroU64>,
+    /// `receive-buffer-size=`, bytes; `None` is the system's.
+    pub receive_buffer_size: Option<NonZeroU64>,
+    /// `header-buffer-size=`, bytes.
+    pub header_buffer_size: NonZeroU64,
+    /// `response-buffer-size=`, bytes.
+    pub response_buffer_size: NonZeroU64,
+    /// `response-socket-timeout=`; `None` means socket-timeout.
+    pub response_socket_timeout: Option<Duration>,
+    /// `response-flush-delay=`
+    pub response_flush_delay: Duration,
+    /// `script-user=`
+    pub script_user: Option<Who>,
+    /// `script-group=`
+    pub script_group: Option<Who>,
+}
+
+/// Default of `header-buffer-size=`, bytes.
+pub(crate) const HEADER_BUFFER: NonZeroU64 = NonZeroU64::new(32_768).expect("not zero");
+/// Default of `response-buffer-size=`, bytes.
+pub(crate) const RESPONSE_BUFFER: NonZeroU64 = NonZeroU64::new(8_388_608).expect("not zero");
+
+impl Default for DaemonOptions {
+    /// The defaults of spec §7, the same the option table prints (a test compares them).
+    fn default() -> Self {
+        DaemonOptions {
+            processes: None,
+            threads: 15,
+            display_name: None,
+            user: None,
+            group: None,
+            supplementary_groups: None,
+            umask: None,
+            home: None,
+            chroot: None,
+            lang: None,
+            locale: None,
+            python_home: None,
+            python_path: None,
+            python_eggs: None,
+            switch_interval: None,
+            stack_size: None,
+            cpu_priority: 0,
+            cpu_time_limit: None,
+            memory_limit: None,
+            virtual_memory_limit: None,
+            maximum_rss: None,
+            server_metrics: false,
+            env: Vec::new(),
+            env_files: Vec::new(),
+            preload: false,
+            reload: Reload::Rolling,
+            maximum_requests: None,
+            restart_interval: None,
+            inactivity_timeout: None,
+            request_timeout: None,
+            interrupt_timeout: None,
+            startup_timeout: None,
+            deadlock_timeout: Some(Duration::from_secs(300)),
+            graceful_timeout: Duration::from_secs(15),
+            eviction_timeout: None,
+            shutdown_timeout: Some(Duration::from_secs(5)),
+            connect_timeout: Duration::from_secs(15),
+            socket_timeout: None,
+            queue_timeout: None,
+            listen_backlog: 100,
+            socket_user: None,
+            send_buffer_size: None,
+            receive_buffer_size: None,
+            header_buffer_size: HEADER_BUFFER,
+            response_buffer_size: RESPONSE_BUFFER,
+            response_socket_timeout: None,
+            response_flush_delay: Duration::from_millis(5),
+            script_user: None,
+            script_group: None,
+        }
+    }
+}
+
+impl DaemonOptions {
+    /// Number of processes.
+    pub fn process_count(&self) -> u32 {
+        self.processes.map_or(1, NonZeroU32::get)
+    }
+
+    /// `wsgi.multiprocess`: True iff `processes=` was written, even as 1 (spec §7.1).
+    pub fn multiprocess(&self) -> bool {
+        self.processes.is_some()
+    }
+
+    /// `wsgi.multithread`
+    pub fn multithread(&self) -> bool {
+        self.threads != 1
+    }
+
+    /// `wsgi.run_once`
+    pub fn run_once(&self) -> bool {
+        self.threads == 1 && self.maximum_requests == NonZeroU32::new(1)
+    }
+
+    /// `threads=0`: no requests, only preloads (spec §7.7).
+    pub fn is_service(&self) -> bool {
+        self.threads == 0
+    }
+}
+
+/// A user or group by name and number; the name is `#123` where only the number was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Who {
+    /// Name from the database, or `#id`.
+    pub name: String,
+    /// uid or gid.
+    pub id: u32,
+}
+
+/// File mode creation mask, at most 0o777.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Umask(u16);
+
+impl Umask {
+    /// Keeps the permission bits of `bits`, as the kernel does.
+    pub fn new(bits: u16) -> Self {
+        Umask(bits & 0o777)
+    }
+
+    /// The mask.
+    pub fn bits(self) -> u16 {
+        self.0
+    }
+}
+
+/// `reload=`: what happens when a script changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reload {
+    /// A successor is tried first; the old process serves until it is ready.
+    Rolling,
+    /// The original's behaviour: the process ends at once, a broken script is a 500 at once.
+    Immediate,
+}
+
+/// All groups of the server, by definition order and by name.
+#[derive(Clone, Debug, Default)]
+pub struct Groups {
+    list: Vec<DaemonGroup>,
+    by_name: HashMap<String, usize>,
+}
+
+impl Groups {
+    /// The group of exactly this name.
+    pub fn get(&self, name: &str) -> Option<&DaemonGroup> {
+        self.by_name.get(name).map(|&index| &self.list[index])
+    }
+
+    /// Position in definition order (0-based).
+    pub fn index_of(&self, name: &str) -> Option<usize> {
+        self.by_name.get(name).copied()
+    }
+
+    /// In definition order.
+    pub fn iter(&self) -> std::slice::Iter<'_, DaemonGroup> {
+        self.list.iter()
+    }
+
+    /// In definition order, for changes.
+    pub(crate) fn iter_mut(&mut self) -> std::slice::IterMut<'_, DaemonGroup> {
+        self.list.iter_mut()
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// The group of this name, for changes.
+    pub(crate) fn get_mut(&mut self, name: &str) -> Option<&mut DaemonGroup> {
+        self.by_name.get(name).map(|&index| &mut self.list[index])
+    }
+
+    /// Appends a group whose name is not in the list.
+    pub(crate) fn push(&mut self, group: DaemonGroup) {
+        self.by_name.insert(group.name.clone(), self.list.len());
+        self.list.push(group);
+    }
+}
+
+impl<'a> IntoIterator for &'a Groups {
+    type Item = &'a DaemonGroup;
+    type IntoIter = std::slice::Iter<'a, DaemonGroup>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.list.iter()
+    }
+}

@@ -1,0 +1,16 @@
+//! The records configuration is written to: main server, server, directory, daemon group.
+
+pub mod daemon;
+pub mod global;
+pub mod layer;
+pub mod mount;
+pub mod record;
+
+pub use daemon::{DaemonGroup, DaemonOptions, Groups, Reload, Umask, Who};
+pub use global::{
+    AcceptMutex, EmbeddedPython, GlobalConfig, HashSeed, ImportScript, InterpreterBlock, InterpreterSettings,
+    TelemetryFlags, TelemetryService,
+};
+pub use layer::{Layer, MapHead, ProcessSet};
+pub use mount::{Alias, AliasForm, AliasOptions, HandlerScript, ScriptRef, Target};
+pub use record::{DirConfig, ServerConfig};

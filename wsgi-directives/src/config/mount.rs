@@ -1,0 +1,87 @@
+//! What WSGI scripts are bound to: aliases, handler names, hook scripts; and what they point at.
+
+use crate::place::{Origin, UriRegex};
+use std::sync::Arc;
+
+/// What is loaded: a script file, or (beyond the original) an importable module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Path exactly as written.
+    File(String),
+    /// `module:package.name[:callable]`
+    Module {
+        /// Dotted module name.
+        module: String,
+        /// Attribute of it, if written.
+        callable: Option<String>,
+    },
+}
+
+/// One WSGIScriptAlias or WSGIScriptAliasMatch.
+#[derive(Debug)]
+pub struct Alias {
+    /// What is matched.
+    pub form: AliasForm,
+    /// What it is mapped to.
+    pub target: Target,
+    /// Options after the target.
+    pub options: AliasOptions,
+    /// Where it was written.
+    pub place: Origin,
+}
+
+/// What an alias is compared with.
+#[derive(Debug)]
+pub enum AliasForm {
+    /// A URL prefix as written.
+    Prefix(String),
+    /// A regular expression.
+    Regex {
+        /// As written.
+        pattern: String,
+        /// Compiled by the glue.
+        regex: Arc<dyn UriRegex>,
+    },
+}
+
+impl AliasForm {
+    /// The prefix or pattern as written.
+    pub fn text(&self) -> &str {
+        match self {
+            AliasForm::Prefix(text) | AliasForm::Regex { pattern: text, .. } => text,
+        }
+    }
+}
+
+/// Options of an alias or a handler script; each overrides the request's setting (spec §3.3 step 4).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AliasOptions {
+    /// `process-group=`; "" is embedded mode.
+    pub process_group: Option<String>,
+    /// `application-group=`; "" is the main interpreter.
+    pub application_group: Option<String>,
+    /// `callable-object=`, used verbatim.
+    pub callable_object: Option<String>,
+    /// `pass-authorization=`
+    pub pass_authorization: Option<bool>,
+}
+
+/// One WSGIHandlerScript.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HandlerScript {
+    /// httpd handler name.
+    pub handler: String,
+    /// Script path as written.
+    pub path: String,
+    /// Options after the path.
+    pub options: AliasOptions,
+}
+
+/// A dispatch, access or auth script.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScriptRef {
+    /// Script path as written.
+    pub path: String,
+    /// `application-group=`, unexpanded (spec §4 column 4).
+    pub application_group: Option<String>,
+}

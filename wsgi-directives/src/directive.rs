@@ -1,0 +1,167 @@
+//! One row of the directive table: what httpd, the parser, the merge and the manual know of a directive.
+
+use crate::apply::Action;
+
+/// How many arguments a directive takes. The glue registers every row as RAW_ARGS; counting happens here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arity {
+    /// Exactly one word.
+    Take1,
+    /// One or two words.
+    Take12,
+    /// The directive's own handler splits the rest of the line.
+    RawArgs,
+    /// Any number of words, also none.
+    List,
+    /// A section: its opening tag, then directives up to its closing tag.
+    Section,
+}
+
+impl Arity {
+    /// httpd's complaint about a wrong number of arguments, after the directive's name.
+    pub(crate) fn complaint(self) -> &'static str {
+        match self {
+            Arity::Take1 => "takes one argument",
+            Arity::Take12 => "takes 1-2 arguments",
+            Arity::RawArgs | Arity::List | Arity::Section => "has invalid arguments",
+        }
+    }
+}
+
+/// Set of places a directive may stand in (the codes of spec/directives.md §1).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Contexts(u8);
+
+impl Contexts {
+    /// Nowhere.
+    pub const NONE: Contexts = Contexts(0);
+    /// G: main server only.
+    pub const G: Contexts = Contexts(1);
+    /// V: main server or virtual host, outside directory-type sections.
+    pub const V: Contexts = Contexts(2);
+    /// D: directory-type sections of the server configuration.
+    pub const D: Contexts = Contexts(4);
+    /// H:FI: `.htaccess` with `AllowOverride FileInfo`.
+    pub const H_FILEINFO: Contexts = Contexts(8);
+    /// H:AC: `.htaccess` with `AllowOverride AuthConfig`.
+    pub const H_AUTHCFG: Contexts = Contexts(16);
+    /// I: also meaningful inside `<WSGIInterpreterOptions>`.
+    pub const I: Contexts = Contexts(32);
+    /// V D
+    pub const VD: Contexts = Self::V.and(Self::D);
+    /// V D H:FI
+    pub const VDH: Contexts = Self::VD.and(Self::H_FILEINFO);
+    /// D H:AC
+    pub const DH_AUTH: Contexts = Self::D.and(Self::H_AUTHCFG);
+    /// G I
+    pub const GI: Contexts = Self::G.and(Self::I);
+
+    /// Union.
+    pub const fn and(self, other: Contexts) -> Contexts {
+        Contexts(self.0 | other.0)
+    }
+
+    /// Whether every place of `other` is in this set.
+    pub const fn has(self, other: Contexts) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+impl std::fmt::Display for Contexts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names = [
+            (Self::G, "main server"),
+            (Self::V, "server, virtual host"),
+            (Self::D, "directory"),
+            (Self::H_FILEINFO, ".htaccess (FileInfo)"),
+            (Self::H_AUTHCFG, ".htaccess (AuthConfig)"),
+            (Self::I, "<WSGIInterpreterOptions>"),
+        ];
+        let mut separator = "";
+        for (_, name) in names.iter().filter(|(place, _)| self.has(*place)) {
+            write!(f, "{separator}{name}")?;
+            separator = ", ";
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Contexts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Contexts({self})")
+    }
+}
+
+/// Which of httpd's `req_override` bits a row needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OverrideClasses {
+    /// `RSRC_CONF`
+    pub rsrc_conf: bool,
+    /// `ACCESS_CONF`
+    pub access_conf: bool,
+    /// `OR_FILEINFO`
+    pub file_info: bool,
+    /// `OR_AUTHCFG`
+    pub auth_config: bool,
+}
+
+/// Whether what a row says already happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It acts.
+    Acts,
+    /// Parsed and carried, acts once the named part is written; logged once until then.
+    Later(&'static str),
+    /// Will never act here, and why; logged once.
+    Never(&'static str),
+    /// Accepted for old configurations only; each use is warned about, with this advice.
+    Legacy(&'static str),
+}
+
+/// One directive. Its index in [`crate::DIRECTIVES`] is the id handed to httpd as `cmd_data`.
+#[derive(Debug)]
+pub struct Directive {
+    /// Name as registered with httpd; sections begin with `<`.
+    pub name: &'static str,
+    /// Arguments.
+    pub arity: Arity,
+    /// Places.
+    pub contexts: Contexts,
+    /// Arguments as shown in the manual.
+    pub syntax: &'static str,
+    /// Default as shown in the manual; empty if there is none.
+    pub default: &'static str,
+    /// First release of mod_wsgi with it; `new` for directives of this implementation.
+    pub since: &'static str,
+    /// One line for httpd's usage text and the manual.
+    pub doc: &'static str,
+    /// More for the manual; may be empty.
+    pub details: &'static str,
+    /// Whether it acts.
+    pub effect: Effect,
+    /// Arguments that are accepted.
+    pub good: &'static str,
+    /// Arguments that are refused; `None` where no text is wrong.
+    pub bad: Option<&'static str>,
+    pub(crate) action: Action,
+}
+
+impl Directive {
+    /// The httpd override classes of this row (spec §2.6; `H` rows need no `ACCESS_CONF`, httpd grants
+    /// `OR_*` in directory sections and `OR_FILEINFO` at server level too).
+    pub const fn override_classes(&self) -> OverrideClasses {
+        let file_info = self.contexts.has(Contexts::H_FILEINFO);
+        let auth_config = self.contexts.has(Contexts::H_AUTHCFG);
+        OverrideClasses {
+            rsrc_conf: self.contexts.has(Contexts::G) || (self.contexts.has(Contexts::V) && !file_info),
+            access_conf: self.contexts.has(Contexts::D) && !file_info && !auth_config,
+            file_info,
+            auth_config,
+        }
+    }
+
+    /// Whether this row opens a section.
+    pub const fn is_section(&self) -> bool {
+        matches!(self.arity, Arity::Section)
+    }
+}

@@ -1,0 +1,250 @@
+//! The option table of WSGIDaemonProcess (spec/directives.md §7): one row per option, sorted by name.
+
+mod values;
+
+use super::{OptionInfo, OptionRow, Set};
+use crate::config::DaemonOptions;
+use crate::directive::Effect;
+
+const LIFE: Effect = Effect::Later("timers come with the process issue");
+const METRICS: Effect = Effect::Later("metrics are not collected yet");
+const APPLIED: Effect = Effect::Later("the supervisor does not apply it yet");
+const NEWRELIC: Effect =
+    Effect::Legacy("the New Relic agent is started by the application now, remove the option");
+const RENAMED: Effect = Effect::Legacy("write response-buffer-size= instead, it is taken as that");
+
+/// Lets a row stand on five lines; expands to plain [`OptionRow`] literals.
+macro_rules! rows {
+    ($($name:literal $value:literal, default $default:literal, unit $unit:literal, takes $range:literal,
+        since $since:literal, good $good:literal, bad $bad:expr, effect $effect:expr,
+        error $thing:literal, set $set:expr, $doc:literal;)*) => {
+        &[$(OptionRow {
+            info: OptionInfo {
+                name: $name,
+                value: $value,
+                default: $default,
+                unit: $unit,
+                range: $range,
+                since: $since,
+                doc: $doc,
+                effect: $effect,
+                good: $good,
+                bad: $bad,
+            },
+            thing: $thing,
+            set: $set,
+        },)*]
+    };
+}
+
+/// Options of WSGIDaemonProcess.
+pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
+    "chroot" "DIR", default "", unit "", takes "an absolute path",
+        since "3.0", good "/srv/jail", bad Some("jail"), effect APPLIED,
+        error "chroot directory", set Set::Custom(values::chroot),
+        "Directory the processes chroot to; needs root. Scripts must lie under it.";
+    "connect-timeout" "N", default "15", unit "s", takes "a number of seconds",
+        since "4.1.0", good "30", bad Some("never"), effect LIFE,
+        error "connect timeout", set Set::Seconds(|o| &mut o.connect_timeout),
+        "How long an httpd child keeps trying to reach a busy or starting group.";
+    "cpu-priority" "N", default "0", unit "nice value", takes "a whole number",
+        since "3.0", good "10", bad Some("low"), effect APPLIED,
+        error "CPU priority", set Set::Custom(values::cpu_priority),
+        "Scheduling priority of the processes, set before root is given up.";
+    "cpu-time-limit" "N", default "0", unit "s", takes "a number of seconds, 0 is off",
+        since "3.0", good "600", bad Some("-1"), effect APPLIED,
+        error "CPU time limit", set Set::SecondsOrOff(|o| &mut o.cpu_time_limit),
+        "CPU time after which a process is replaced.";
+    "deadlock-timeout" "N", default "300", unit "s", takes "a number of seconds, 0 is off",
+        since "2.0", good "60", bad Some("never"), effect LIFE,
+        error "deadlock timeout", set Set::SecondsOrOff(|o| &mut o.deadlock_timeout),
+        "Replace a process whose GIL could not be taken for this long.";
+    "display-name" "TEXT", default "", unit "", takes "any text",
+        since "2.0", good "%{GROUP}", bad None, effect Effect::Acts,
+        error "display name", set Set::Text(|o| &mut o.display_name),
+        "Name shown by ps; %{GROUP} is replaced by (wsgi:NAME).";
+    "env" "KEY=VALUE", default "", unit "", takes "KEY=VALUE with a non-empty KEY",
+        since "new", good "DJANGO_SETTINGS_MODULE=site.settings", bad Some("NOVALUE"), effect APPLIED,
+        error "environment variable", set Set::Custom(values::env),
+        "Environment variable set before Python starts; may be repeated.";
+    "env-file" "PATH", default "", unit "", takes "an absolute path",
+        since "new", good "/etc/site.env", bad Some("site.env"), effect APPLIED,
+        error "environment file", set Set::Custom(values::env_file),
+        "File of KEY=VALUE lines read as root before Python starts; may be repeated, env= wins.";
+    "eviction-timeout" "N", default "0", unit "s", takes "a number of seconds, 0 is graceful-timeout",
+        since "4.4.7", good "60", bad Some("-1"), effect LIFE,
+        error "eviction timeout", set Set::SecondsOrOff(|o| &mut o.eviction_timeout),
+        "Time a process may drain after SIGUSR1.";
+    "graceful-timeout" "N", default "15", unit "s", takes "a number of seconds",
+        since "4.1.0", good "30", bad Some("-1"), effect LIFE,
+        error "graceful timeout", set Set::Seconds(|o| &mut o.graceful_timeout),
+        "Time a process may drain before it is replaced.";
+    "group" "GROUP", default "httpd's Group", unit "", takes "a group name or #gid",
+        since "1.0", good "#33", bad Some(""), effect Effect::Acts,
+        error "group", set Set::Custom(values::group),
+        "Primary group of the processes; not derived from user=. Needs root.";
+    "header-buffer-size" "N", default "32768", unit "bytes", takes "0 or at least 8192",
+        since "4.1.0", good "65536", bad Some("4096"), effect APPLIED,
+        error "header buffer size", set Set::Custom(values::header_buffer),
+        "Longest response header line that is relayed.";
+    "home" "DIR", default "", unit "", takes "an absolute path",
+        since "1.0", good "/srv/site", bad Some("srv/site"), effect Effect::Acts,
+        error "home directory", set Set::Absolute(|o| &mut o.home),
+        "Working directory of the processes and first entry of sys.path.";
+    "inactivity-timeout" "N", default "0", unit "s", takes "a number of seconds, 0 is off",
+        since "2.0", good "300", bad Some("idle"), effect LIFE,
+        error "inactivity timeout", set Set::SecondsOrOff(|o| &mut o.inactivity_timeout),
+        "Replace a process that has been idle for this long.";
+    "interrupt-timeout" "N", default "0", unit "s", takes "a number of seconds, 0 is off",
+        since "6.0.0", good "5", bad Some("-1"), effect LIFE,
+        error "interrupt timeout", set Set::SecondsOrOff(|o| &mut o.interrupt_timeout),
+        "After request-timeout raise mod_wsgi.RequestTimeout first and give it this long.";
+    "lang" "TEXT", default "", unit "", takes "any text",
+        since "3.4", good "en_GB.UTF-8", bad None, effect APPLIED,
+        error "lang", set Set::Text(|o| &mut o.lang),
+        "LANG in the environment of the processes.";
+    "listen-backlog" "N", default "100", unit "connections", takes "a number from 0",
+        since "4.1.0", good "500", bad Some("-1"), effect APPLIED,
+        error "listen backlog", set Set::Custom(values::listen_backlog),
+        "Length of the queue of connections before the group.";
+    "locale" "TEXT", default "", unit "", takes "any text",
+        since "3.4", good "C.UTF-8", bad None, effect APPLIED,
+        error "locale", set Set::Text(|o| &mut o.locale),
+        "LC_ALL in the environment of the processes.";
+    "maximum-requests" "N", default "0", unit "requests", takes "a number from 0, 0 is unlimited",
+        since "1.0", good "10000", bad Some("many"), effect LIFE,
+        error "request count", set Set::Custom(values::maximum_requests),
+        "Replace a process after this many requests.";
+    "maximum-rss" "N", default "0", unit "bytes", takes "a size, 0 is unlimited",
+        since "new", good "512M", bad Some("512MB"), effect LIFE,
+        error "maximum resident size", set Set::Custom(values::maximum_rss),
+        "Replace a process, after its requests, when its resident memory grows beyond this.";
+    "memory-limit" "N", default "0", unit "bytes", takes "a size, 0 is unlimited",
+        since "3.4", good "1G", bad Some("1GB"), effect APPLIED,
+        error "memory limit", set Set::Custom(values::memory_limit),
+        "Limit of the data segment (RLIMIT_DATA).";
+    "newrelic-config-file" "PATH", default "", unit "", takes "any text",
+        since "4.1.0", good "/etc/newrelic.ini", bad None, effect NEWRELIC,
+        error "newrelic config file", set Set::Custom(values::ignored),
+        "Removed in 6.0.0: configuration of the New Relic agent.";
+    "newrelic-environment" "TEXT", default "", unit "", takes "any text",
+        since "4.1.0", good "production", bad None, effect NEWRELIC,
+        error "newrelic environment", set Set::Custom(values::ignored),
+        "Removed in 6.0.0: environment of the New Relic agent.";
+    "preload" "On|Off", default "Off", unit "", takes "On or Off",
+        since "new", good "On", bad Some("eager"), effect LIFE,
+        error "preload flag", set Set::Flag(|o| &mut o.preload),
+        "Import the group's applications once, then fork the processes from there.";
+    "processes" "N", default "1", unit "processes", takes "a number from 1",
+        since "1.0", good "4", bad Some("0"), effect Effect::Acts,
+        error "process count", set Set::Custom(values::processes),
+        "Number of processes. Written at all, even as 1, it makes wsgi.multiprocess True.";
+    "proxy-buffer-size" "N", default "8388608", unit "bytes", takes "0 or at least 65536",
+        since "4.3.1", good "131072", bad Some("1024"), effect RENAMED,
+        error "response buffer size", set Set::Custom(values::response_buffer),
+        "Old name of response-buffer-size.";
+    "python-eggs" "DIR", default "", unit "", takes "any text",
+        since "2.0", good "/var/cache/eggs", bad None, effect APPLIED,
+        error "python eggs", set Set::Text(|o| &mut o.python_eggs),
+        "PYTHON_EGG_CACHE of the processes.";
+    "python-home" "DIR", default "WSGIPythonHome", unit "", takes "any text",
+        since "3.4", good "/srv/venv", bad None, effect Effect::Acts,
+        error "python home", set Set::Text(|o| &mut o.python_home),
+        "Python prefix or virtual environment; its own interpreter runs the processes.";
+    "python-path" "DIR[:DIR...]", default "", unit "", takes "any text",
+        since "2.0", good "/srv/site:/srv/lib", bad None, effect Effect::Acts,
+        error "python path", set Set::Custom(values::python_path),
+        "Directories put in front of sys.path; WSGIPythonPath is not inherited.";
+    "queue-timeout" "N", default "0", unit "s", takes "a number of seconds, 0 is off",
+        since "4.1.0", good "45", bad Some("-1"), effect LIFE,
+        error "queue timeout", set Set::SecondsOrOff(|o| &mut o.queue_timeout),
+        "Answer 504 to requests that waited longer than this for a process.";
+    "receive-buffer-size" "N", default "0", unit "bytes", takes "0 or at least 512",
+        since "2.0", good "65536", bad Some("511"), effect APPLIED,
+        error "Receive buffer size must be >= 512 bytes, or 0 for system default.", set Set::Custom(values::receive_buffer),
+        "SO_RCVBUF of the daemon socket.";
+    "reload" "rolling|immediate", default "rolling", unit "", takes "rolling or immediate",
+        since "new", good "immediate", bad Some("never"), effect LIFE,
+        error "reload method", set Set::Custom(values::reload),
+        "What a changed script does: a successor is tried first, or the process ends at once as in mod_wsgi.";
+    "request-timeout" "N", default "0", unit "s", takes "a number of seconds, 0 is off",
+        since "4.1.0", good "60", bad Some("soon"), effect LIFE,
+        error "request timeout", set Set::SecondsOrOff(|o| &mut o.request_timeout),
+        "Time a request may take, scaled by 1 + ln(threads).";
+    "response-buffer-size" "N", default "8388608", unit "bytes", takes "0 or at least 65536",
+        since "4.4.7", good "1M", bad Some("1024"), effect APPLIED,
+        error "response buffer size", set Set::Custom(values::response_buffer),
+        "Flush to the client after this many response bytes at the latest.";
+    "response-flush-delay" "N", default "5", unit "ms", takes "a number of milliseconds",
+        since "6.0.2", good "0", bad Some("-1"), effect APPLIED,
+        error "response flush delay", set Set::Millis(|o| &mut o.response_flush_delay),
+        "How long to wait for more response data before flushing to the client.";
+    "response-socket-timeout" "N", default "0", unit "s", takes "a number of seconds, 0 is socket-timeout",
+        since "4.5.13", good "120", bad Some("-1"), effect APPLIED,
+        error "response socket timeout", set Set::SecondsOrOff(|o| &mut o.response_socket_timeout),
+        "Timeout of writes to the client while a response is relayed.";
+    "restart-interval" "N", default "0", unit "s", takes "a number of seconds, 0 is off",
+        since "4.5.12", good "86400", bad Some("-1"), effect LIFE,
+        error "restart interval", set Set::SecondsOrOff(|o| &mut o.restart_interval),
+        "Replace a process this long after its start.";
+    "script-group" "GROUP", default "", unit "", takes "a group name or #gid",
+        since "3.0", good "#33", bad Some(""), effect APPLIED,
+        error "script group", set Set::Custom(values::script_group),
+        "Serve only scripts owned by this group, in directories owned by it.";
+    "script-user" "USER", default "", unit "", takes "a user name or #uid",
+        since "3.0", good "#33", bad Some(""), effect APPLIED,
+        error "script user", set Set::Custom(values::script_user),
+        "Serve only scripts owned by this user, in directories owned by it.";
+    "send-buffer-size" "N", default "0", unit "bytes", takes "0 or at least 512",
+        since "2.0", good "65536", bad Some("511"), effect APPLIED,
+        error "Send buffer size must be >= 512 bytes, or 0 for system default.", set Set::Custom(values::send_buffer),
+        "SO_SNDBUF of the daemon socket.";
+    "server-metrics" "On|Off", default "Off", unit "", takes "On or Off",
+        since "4.2.0", good "On", bad Some("yes"), effect METRICS,
+        error "server metrics flag", set Set::Flag(|o| &mut o.server_metrics),
+        "Allow mod_wsgi.server_metrics() in these processes.";
+    "shutdown-timeout" "N", default "5", unit "s", takes "a number of seconds, 0 never forces",
+        since "1.0", good "10", bad Some("-1"), effect LIFE,
+        error "shutdown timeout", set Set::SecondsOrOff(|o| &mut o.shutdown_timeout),
+        "Time a stopping process has before it is ended by force.";
+    "socket-timeout" "N", default "0", unit "s", takes "a number of seconds, 0 is httpd's Timeout",
+        since "4.1.0", good "60", bad Some("-1"), effect APPLIED,
+        error "socket timeout", set Set::SecondsOrOff(|o| &mut o.socket_timeout),
+        "Timeout of reads and writes between httpd and the process.";
+    "socket-user" "USER", default "httpd's User", unit "", takes "a user name or #uid",
+        since "4.4.1", good "#33", bad Some(""), effect APPLIED,
+        error "socket user", set Set::Custom(values::socket_user),
+        "Owner of the daemon socket.";
+    "stack-size" "N", default "system", unit "bytes", takes "a size from 1",
+        since "2.0", good "524288", bad Some("0"), effect APPLIED,
+        error "stack size", set Set::Custom(values::stack_size),
+        "Stack size of threads.";
+    "startup-timeout" "N", default "0", unit "s", takes "a number of seconds, 0 is off",
+        since "4.5.6", good "30", bad Some("-1"), effect LIFE,
+        error "startup timeout", set Set::SecondsOrOff(|o| &mut o.startup_timeout),
+        "Replace a process that could not load a script this long after its first request.";
+    "supplementary-groups" "GROUP[,GROUP...]", default "memberships of user", unit "", takes "a comma-separated list of group names or #gid",
+        since "3.4", good "#33", bad None, effect APPLIED,
+        error "supplementary groups", set Set::Custom(values::supplementary_groups),
+        "Exactly these supplementary groups, instead of the memberships of the user.";
+    "switch-interval" "SECONDS", default "5 ms (Python's)", unit "s", takes "a positive number of seconds",
+        since "6.0.0", good "0.01", bad Some("0"), effect APPLIED,
+        error "switch interval", set Set::Custom(values::switch_interval),
+        "sys.setswitchinterval() of the processes.";
+    "threads" "N", default "15", unit "threads", takes "a number from 0 to 65533",
+        since "1.0", good "5", bad Some("65534"), effect Effect::Acts,
+        error "thread count", set Set::Custom(values::threads),
+        "Most requests a process runs at once; 0 is a service without requests.";
+    "umask" "OCTAL", default "inherited", unit "", takes "an octal number up to 7777",
+        since "1.0", good "0027", bad Some("9"), effect APPLIED,
+        error "umask", set Set::Custom(values::umask),
+        "File mode creation mask of the processes.";
+    "user" "USER", default "httpd's User", unit "", takes "a user name or #uid, not root",
+        since "1.0", good "#33", bad Some(""), effect Effect::Acts,
+        error "user", set Set::Custom(values::user),
+        "User the processes run as. Needs root.";
+    "virtual-memory-limit" "N", default "0", unit "bytes", takes "a size, 0 is unlimited",
+        since "3.4", good "4G", bad Some("4 GB"), effect APPLIED,
+        error "virtual memory limit", set Set::Custom(values::virtual_memory_limit),
+        "Limit of the address space (RLIMIT_AS).";
+};

@@ -1,0 +1,220 @@
+//! Readers of those WSGIDaemonProcess values that are more than a text, a switch or a time.
+
+use crate::config::daemon::{HEADER_BUFFER, RESPONSE_BUFFER};
+use crate::config::{DaemonOptions, Reload, Umask, Who};
+use crate::error::ConfigError;
+use crate::options::{OptionContext, identity, value};
+use crate::place::Notice;
+use std::num::{NonZeroU32, NonZeroU64};
+
+type Context<'x, 'c, 'a, 's> = &'x mut OptionContext<'c, 'a, 's>;
+type Done = Result<(), ConfigError>;
+
+/// The number of `count`, or the option's error.
+fn number(text: &str, cx: Context<'_, '_, '_, '_>) -> Result<u32, ConfigError> {
+    value::count(text).ok_or_else(|| cx.invalid(text))
+}
+
+/// A size; 0 becomes `None`.
+fn size(text: &str, cx: Context<'_, '_, '_, '_>) -> Result<Option<NonZeroU64>, ConfigError> {
+    value::bytes(text).map(NonZeroU64::new).ok_or_else(|| cx.invalid(text))
+}
+
+/// A buffer size that is 0 or at least `least`; `complaint` is the text for smaller ones.
+fn buffer(
+    text: &str,
+    least: u64,
+    complaint: &'static str,
+    cx: Context<'_, '_, '_, '_>,
+) -> Result<Option<NonZeroU64>, ConfigError> {
+    match size(text, cx)? {
+        Some(given) if given.get() < least => {
+            let hint = format!("{}={text} is too small; write for example {}.", cx.info.name, cx.info.good);
+            Err(ConfigError::value(complaint, hint))
+        }
+        given => Ok(given),
+    }
+}
+
+pub(super) fn processes(o: &mut DaemonOptions, text: &str, cx: Context<'_, '_, '_, '_>) -> Done {
+    o.processes = Some(NonZeroU32::new(number(text, cx)?).ok_or_else(|| cx.invalid(text))?);
+    Ok(())
+}
+
+pub(super) fn threads(o: &mut DaemonOptions, text: &str, cx: Context<'_, '_, '_, '_>) -> Done {
+    let threads = u16::try_from(number(text, cx)?).ok().filter(|n| *n <= 65_533);
+    o.threads = threads.ok_or_else(|| cx.invalid(text))?;
+    Ok(())
+}
+
+pub(super) fn maximum_requests(o: &mut DaemonOptions, text: &str, cx: Context<'_, '_, '_, '_>) -> Done {
+    o.maximum_requests = NonZeroU32::new(number(text, cx)?);
+    Ok(())
+}
+
+pub(super) fn listen_backlog(o: &mut DaemonOptions, text: &str, cx: Context<'_, '_, '_, '_>) -> Done {
+    o.listen_backlog = number(text, cx)?;
+    Ok(())
+}
+
+pub(super) fn cpu_priority(o: &mut DaemonOptions, text: &str, cx: Context<'_, '_, '_, '_>) -> Done {
+    o.cpu_priority = value::integer(text).ok_or_else(|| cx.invalid(text))?;
+    Ok(())
+}
+
+pub(super) fn umask(o: &mut DaemonOptions, text: &str, cx: Context<'_, '_, '_, '_>) -> Done {
+    let bits = u16::from_str_radix(text, 8).ok().filter(|bits| *bits <= 0o7777);
+    o.umask = Some(Umask::new(bits.ok_or_else(|| cx.invalid(text))?));
+    Ok(())
+}
+
+pub(super) fn stack_size(o: &mut DaemonOptions, text: &str, cx: Context<'_, '_, '_, '_>) -> Done {
+    o.stack_size = Some(size(text, cx)?.ok_or_else(|| cx.invalid(text))?);
+    Ok(())
+}
+
+pub(super) fn memory_limit(o: &mut DaemonOptions, text: &str, cx: Context<'_, '_, '_, '_>) -> Done {
+    o.memory_limit = size(text, cx)?;
+    Ok(())
+}
+
+pub(super) fn virtual_memory_limit(o: &mut DaemonOptions, text: &str, cx: Context<'_, '_, '_, '_>) -> Done {
+    o.virtual_memory_limit = size(text, cx)?;
+    Ok(())
+}
+
+pub(super) fn maximum_rss(o: &mut DaemonOptions, text: &str, cx: Context<'_, '_, '_, '_>) -> Done {
+    o.maximum_rss = size(text, cx)?;
+    Ok(())
+}
+
+pub(super) fn send_buffer(o: &mut DaemonOptions, text: &str, cx: Context<'_, '_, '_, '_>) -> Done {
+    let complaint = "Send buffer size must be >= 512 bytes, or 0 for system default.";
+    o.send_buffer_size = buffer(text, 512, complaint, cx)?;
+    Ok(())
+}
+
+pub(super) fn receive_buffer(o: &mut DaemonOptions, text: &str, cx: Context<'_, '_, '_, '_>) -> Done {
+    let complaint = "Receive buffer size must be >= 512 bytes, or 0 for system default.";
+    o.receive_buffer_size = buffer(text, 512, complaint, cx)?;
+    Ok(())
+}
+
+pub(super) fn header_buffer(o: &mut DaemonOptions, text: &str, cx: Context<'_, '_, '_, '_>) -> Done {
+    let complaint = "Header buffer size must be >= 8192 bytes, or 0 for default.";
+    o.header_buffer_size = buffer(text, 8192, complaint, cx)?.unwrap_or(HEADER_BUFFER);
+    Ok(())
+}
+
+pub(super) fn response_buffer(o: &mut DaemonOptions, text: &str, cx: Context<'_, '_, '_, '_>) -> Done {
+    let complaint = "Response buffer size must be >= 65536 bytes, or 0 for default.";
+    o.response_buffer_size = buffer(text, 65_536, complaint, cx)?.unwrap_or(RESPONSE_BUFFER);
+    Ok(())
+}
+
+pub(super) fn switch_interval(o: &mut DaemonOptions, text: &str, cx: Context<'_, '_, '_, '_>) -> Done {
+    o.switch_interval = Some(value::positive_seconds(text).ok_or_else(|| cx.invalid(text))?);
+    Ok(())
+}
+
+pub(super) fn python_path(o: &mut DaemonOptions, text: &str, _: Context<'_, '_, '_, '_>) -> Done {
+    o.python_path = Some(text.split(':').map(str::to_owned).collect());
+    Ok(())
+}
+
+pub(super) fn reload(o: &mut DaemonOptions, text: &str, cx: Context<'_, '_, '_, '_>) -> Done {
+    o.reload = match text.to_ascii_lowercase().as_str() {
+        "rolling" => Reload::Rolling,
+        "immediate" => Reload::Immediate,
+        _ => return Err(cx.invalid(text)),
+    };
+    Ok(())
+}
+
+pub(super) fn env(o: &mut DaemonOptions, text: &str, cx: Context<'_, '_, '_, '_>) -> Done {
+    let pair = text.split_once('=').filter(|(key, _)| !key.is_empty());
+    let (key, value) = pair.ok_or_else(|| cx.invalid(text))?;
+    o.env.push((key.to_owned(), value.to_owned()));
+    Ok(())
+}
+
+pub(super) fn env_file(o: &mut DaemonOptions, text: &str, cx: Context<'_, '_, '_, '_>) -> Done {
+    if !text.starts_with('/') {
+        return Err(cx.invalid(text));
+    }
+    o.env_files.push(text.to_owned());
+    Ok(())
+}
+
+/// Root only, because anyone else's daemon could not start (spec §7.1).
+pub(super) fn chroot(o: &mut DaemonOptions, text: &str, cx: Context<'_, '_, '_, '_>) -> Done {
+    if !cx.line.system.is_root() {
+        return Err(ConfigError::value(
+            "Cannot chroot WSGI daemon process when not root.",
+            "Start httpd (and configtest) as root, or remove chroot=.",
+        ));
+    }
+    if !text.starts_with('/') {
+        return Err(cx.invalid(text));
+    }
+    o.chroot = Some(text.to_owned());
+    Ok(())
+}
+
+pub(super) fn user(o: &mut DaemonOptions, text: &str, cx: Context<'_, '_, '_, '_>) -> Done {
+    let who = identity::user(text, "Couldn't determine user name from uid.", cx)?;
+    if who.id == 0 {
+        return Err(ConfigError::value(
+            "WSGI process blocked from running as root.",
+            format!("user={text} is uid 0; write the name of an ordinary user."),
+        ));
+    }
+    o.user = Some(who);
+    Ok(())
+}
+
+pub(super) fn group(o: &mut DaemonOptions, text: &str, cx: Context<'_, '_, '_, '_>) -> Done {
+    o.group = Some(identity::group(text, None, cx)?);
+    Ok(())
+}
+
+/// A leading comma ends the list at once; later runs of commas count as one (spec §7.1).
+pub(super) fn supplementary_groups(o: &mut DaemonOptions, text: &str, cx: Context<'_, '_, '_, '_>) -> Done {
+    if text.starts_with(',') {
+        let advice = format!("supplementary-groups='{text}' begins with a comma: no group is taken from it.");
+        cx.line.notices.push(Notice::warning(advice));
+        o.supplementary_groups = Some(Vec::new());
+        return Ok(());
+    }
+    let names = text.split(',').filter(|name| !name.is_empty());
+    let groups: Vec<Who> = names.map(|name| identity::group(name, None, cx)).collect::<Result<_, _>>()?;
+    let most = cx.line.system.ngroups_max();
+    if groups.len() > most {
+        return Err(ConfigError::value(
+            "Too many supplementary groups WSGI daemon process.",
+            format!("The system allows {most}."),
+        ));
+    }
+    o.supplementary_groups = Some(groups);
+    Ok(())
+}
+
+pub(super) fn socket_user(o: &mut DaemonOptions, text: &str, cx: Context<'_, '_, '_, '_>) -> Done {
+    o.socket_user = Some(identity::user(text, "Couldn't determine user name from socket user.", cx)?);
+    Ok(())
+}
+
+pub(super) fn script_user(o: &mut DaemonOptions, text: &str, cx: Context<'_, '_, '_, '_>) -> Done {
+    o.script_user = Some(identity::user(text, "Couldn't determine uid from script user.", cx)?);
+    Ok(())
+}
+
+pub(super) fn script_group(o: &mut DaemonOptions, text: &str, cx: Context<'_, '_, '_, '_>) -> Done {
+    o.script_group = Some(identity::group(text, Some("Couldn't determine gid from script group."), cx)?);
+    Ok(())
+}
+
+/// Options that old configurations still carry.
+pub(super) fn ignored(_: &mut DaemonOptions, _: &str, _: Context<'_, '_, '_, '_>) -> Done {
+    Ok(())
+}

@@ -1,0 +1,66 @@
+//! Users and groups named in options: `name` or `#number`.
+
+use super::OptionContext;
+use crate::config::Who;
+use crate::error::ConfigError;
+
+/// Looks a user up. `uncheckable` is the text for `#uid` without an entry in the user database.
+pub(crate) fn user(
+    text: &str,
+    uncheckable: &'static str,
+    context: &OptionContext<'_, '_, '_>,
+) -> Result<Who, ConfigError> {
+    let system = context.line.system;
+    let id = id_of(text, "user", system.uid_of_name(text), context)?;
+    named(text, id, system.name_of_uid(id), uncheckable, context)
+}
+
+/// Looks a group up. `uncheckable` is the text for `#gid` without an entry; `None` accepts any number.
+pub(crate) fn group(
+    text: &str,
+    uncheckable: Option<&'static str>,
+    context: &OptionContext<'_, '_, '_>,
+) -> Result<Who, ConfigError> {
+    let system = context.line.system;
+    let id = id_of(text, "group", system.gid_of_name(text), context)?;
+    match uncheckable {
+        Some(complaint) => named(text, id, system.name_of_gid(id), complaint, context),
+        None => Ok(Who { name: system.name_of_gid(id).unwrap_or_else(|| text.to_owned()), id }),
+    }
+}
+
+/// The id, or an error for an empty, malformed or unknown name.
+fn id_of(
+    text: &str,
+    kind: &'static str,
+    found: Option<u32>,
+    context: &OptionContext<'_, '_, '_>,
+) -> Result<u32, ConfigError> {
+    let digits = text.strip_prefix('#');
+    if text.is_empty() || digits.is_some_and(|digits| digits.parse::<u32>().is_err()) {
+        return Err(context.invalid(text));
+    }
+    let unknown = || ConfigError::LookUpIdentity { option: context.info.name, kind, name: text.to_owned() };
+    found.ok_or_else(unknown)
+}
+
+/// Pairs an id with its name; only a number may lack one.
+fn named(
+    text: &str,
+    id: u32,
+    name: Option<String>,
+    uncheckable: &'static str,
+    context: &OptionContext<'_, '_, '_>,
+) -> Result<Who, ConfigError> {
+    match name {
+        _ if !text.starts_with('#') => Ok(Who { name: text.to_owned(), id }),
+        Some(name) => Ok(Who { name, id }),
+        None => Err(ConfigError::value(
+            uncheckable,
+            format!(
+                "{}={text}: no entry with this number exists; create it or write a name.",
+                context.info.name
+            ),
+        )),
+    }
+}

@@ -1,0 +1,185 @@
+//! WSGIDaemonProcess and the directives about its sockets and support files (spec/directives.md §7, §8).
+
+use crate::apply::{Action, Application};
+use crate::config::{AcceptMutex, DaemonGroup, DaemonOptions};
+use crate::directive::{Arity, Contexts, Directive, Effect};
+use crate::error::ConfigError;
+use crate::options::{DAEMON_OPTIONS, read_options};
+use crate::place::{Notice, NoticeLevel};
+
+pub(super) const ACCEPT_MUTEX: Directive = Directive {
+    name: "WSGIAcceptMutex",
+    arity: Arity::Take1,
+    contexts: Contexts::G,
+    syntax: "default|flock|fcntl|sysvsem|posixsem|pthread",
+    default: "default",
+    since: "1.0",
+    doc: "Accepted without effect: accepting a connection needs no lock here.",
+    details: "",
+    effect: Effect::Never("processes of a group need no lock to accept a connection"),
+    good: "fcntl",
+    bad: Some("spinlock"),
+    action: Action::Custom(accept_mutex),
+};
+
+pub(super) const DAEMON_PROCESS: Directive = Directive {
+    name: "WSGIDaemonProcess",
+    arity: Arity::RawArgs,
+    contexts: Contexts::V,
+    syntax: "NAME [OPTION=VALUE...]",
+    default: "",
+    since: "1.0",
+    doc: "Define a named group of daemon processes.",
+    details: "Inside a virtual host only hosts of the same ServerName may use the group, and it logs to that \
+              host's ErrorLog. The same definition may be repeated, for example in a cloned virtual host, if \
+              all options are equal.",
+    effect: Effect::Acts,
+    good: "site processes=2 threads=5 display-name=%{GROUP}",
+    bad: Some("site threads=many"),
+    action: Action::Custom(daemon_process),
+};
+
+pub(super) const SOCKET_PREFIX: Directive = Directive {
+    name: "WSGISocketPrefix",
+    arity: Arity::Take1,
+    contexts: Contexts::G,
+    syntax: "PATH",
+    default: "the runtime directory of httpd with /wsgi appended",
+    since: "1.0",
+    doc: "Prefix of the paths of daemon sockets, relative to ServerRoot.",
+    details: "The directory must exist, and the whole path must fit into 107 bytes.",
+    effect: Effect::Acts,
+    good: "/run/wsgi",
+    bad: Some(""),
+    action: Action::Custom(socket_prefix),
+};
+
+pub(super) const SOCKET_ROTATION: Directive = Directive {
+    name: "WSGISocketRotation",
+    arity: Arity::Take1,
+    contexts: Contexts::G,
+    syntax: "On|Off",
+    default: "On",
+    since: "4.6.0",
+    doc: "Whether each restart gives the daemon sockets new names.",
+    details: "",
+    effect: Effect::Later("the supervisor does not apply it yet"),
+    good: "Off",
+    bad: Some("no"),
+    action: Action::GlobalFlag(|global| &mut global.socket_rotation),
+};
+
+pub(super) const SUPPORT_DIRECTORY: Directive = Directive {
+    name: "WSGISupportDirectory",
+    arity: Arity::Take1,
+    contexts: Contexts::G,
+    syntax: "DIR",
+    default: "mod_wsgi/ beside mod_wsgi.so",
+    since: "new",
+    doc: "Directory of wsgi-supervisor and of the Python host library.",
+    details: "",
+    effect: Effect::Acts,
+    good: "/usr/lib/apache2/modules/mod_wsgi",
+    bad: Some(""),
+    action: Action::Custom(support_directory),
+};
+
+fn accept_mutex(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
+    let word = line.word();
+    let method = match word.to_ascii_lowercase().as_str() {
+        "default" => AcceptMutex::Default,
+        "flock" => AcceptMutex::Flock,
+        "fcntl" => AcceptMutex::Fcntl,
+        "sysvsem" => AcceptMutex::SysVSem,
+        "posixsem" => AcceptMutex::PosixSem,
+        "pthread" => AcceptMutex::Pthread,
+        _ => {
+            return Err(ConfigError::value(
+                format!(
+                    "Accept mutex lock mechanism '{word}' is invalid. Valid accept mutex mechanisms for this \
+                     platform are: default, flock, fcntl, sysvsem, posixsem, pthread."
+                ),
+                "",
+            ));
+        }
+    };
+    line.global()?.accept_mutex = Some(method);
+    Ok(())
+}
+
+fn socket_prefix(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
+    let path = absolute(line, "WSGISocketPrefix")?;
+    line.global()?.socket_prefix = Some(path);
+    Ok(())
+}
+
+fn support_directory(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
+    let path = absolute(line, "WSGISupportDirectory")?;
+    line.global()?.support_directory = Some(path);
+    Ok(())
+}
+
+/// The single argument, relative to ServerRoot.
+fn absolute(line: &Application<'_, '_>, directive: &str) -> Result<String, ConfigError> {
+    let word = line.word();
+    let hint = "Write an absolute path.";
+    let wrong = || ConfigError::value(format!("Invalid {directive} '{word}'."), hint);
+    line.system.server_root_relative(&word).ok_or_else(wrong)
+}
+
+fn daemon_process(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
+    let mut words = line.words();
+    let name = words.next().unwrap_or_default().into_owned();
+    if name.is_empty() {
+        return Err(ConfigError::value(
+            "Name of WSGI daemon process not supplied.",
+            "Write WSGIDaemonProcess NAME [option=value ...].",
+        ));
+    }
+    let mut options = DaemonOptions::default();
+    let written = read_options(DAEMON_OPTIONS, "WSGI daemon process", &mut words, &mut options, line)?;
+    if options.script_user.is_some() && options.script_group.is_some() {
+        return Err(ConfigError::value(
+            "Only one of script-user and script-group allowed.",
+            format!("Remove one of them from the group '{name}'."),
+        ));
+    }
+    let place = line.place.origin();
+    let group = DaemonGroup { name, options, written, place, also: Vec::new(), server_names: Vec::new() };
+    match line.global()?.groups.get_mut(&group.name) {
+        None => line.global()?.groups.push(group),
+        Some(first) => {
+            let notice = repeat(first, group)?;
+            line.notices.push(notice);
+        }
+    }
+    Ok(())
+}
+
+/// Accepts a second definition that is equal to the first.
+fn repeat(first: &mut DaemonGroup, again: DaemonGroup) -> Result<Notice, ConfigError> {
+    if first.options != again.options {
+        return Err(ConfigError::DefineGroup {
+            differs: difference(first, &again),
+            name: again.name,
+            first: first.place.clone(),
+            again: again.place,
+        });
+    }
+    let text = format!(
+        "WSGIDaemonProcess {} repeats the equal definition at {}: both lines mean one group of processes.",
+        first.name, first.place
+    );
+    first.also.push(again.place);
+    Ok(Notice::at(NoticeLevel::Notice, text))
+}
+
+/// The first option that was written in one definition and not, or differently, in the other.
+fn difference(first: &DaemonGroup, again: &DaemonGroup) -> Option<&'static str> {
+    let values = |group: &DaemonGroup, option: &str| -> Vec<String> {
+        let same = group.written.iter().filter(|(name, _)| *name == option);
+        same.map(|(_, value)| value.clone()).collect()
+    };
+    let mut names = again.written.iter().chain(&first.written).map(|(name, _)| *name);
+    names.find(|name| values(first, name) != values(again, name))
+}

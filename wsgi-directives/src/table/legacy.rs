@@ -1,0 +1,91 @@
+//! Directives of old releases: accepted so that a 4.9 configuration starts, with one warning (spec §15).
+
+use crate::apply::{Action, Application};
+use crate::directive::{Arity, Contexts, Directive, Effect};
+use crate::error::ConfigError;
+use crate::place::Notice;
+
+pub(super) const LAZY_INITIALIZATION: Directive = Directive {
+    name: "WSGILazyInitialization",
+    arity: Arity::Take1,
+    contexts: Contexts::G,
+    syntax: "On|Off",
+    default: "On",
+    since: "3.0, removed in 6.0.0",
+    doc: "Removed: Python is never initialised in the parent process.",
+    details: "On is what always happens. Off is warned about and ignored.",
+    effect: Effect::Acts,
+    good: "On",
+    bad: Some("yes"),
+    action: Action::Custom(lazy_initialization),
+};
+
+pub(super) const NEW_RELIC_CONFIG_FILE: Directive = Directive {
+    name: "WSGINewRelicConfigFile",
+    arity: Arity::Take1,
+    contexts: Contexts::G,
+    syntax: "PATH",
+    default: "",
+    since: "4.1.0, removed in 6.0.0",
+    doc: "Removed: configuration of the New Relic agent.",
+    details: "",
+    effect: Effect::Legacy("start the New Relic agent in the application and remove the line"),
+    good: "/etc/newrelic.ini",
+    bad: Some(""),
+    action: Action::Custom(ignored),
+};
+
+pub(super) const NEW_RELIC_ENVIRONMENT: Directive = Directive {
+    name: "WSGINewRelicEnvironment",
+    syntax: "NAME",
+    doc: "Removed: environment of the New Relic agent.",
+    good: "production",
+    ..NEW_RELIC_CONFIG_FILE
+};
+
+pub(super) const PY3K_WARNING_FLAG: Directive = Directive {
+    name: "WSGIPy3kWarningFlag",
+    arity: Arity::Take1,
+    contexts: Contexts::G,
+    syntax: "On|Off",
+    default: "Off",
+    since: "3.0, removed in 6.0.0",
+    doc: "Removed: it concerned Python 2 only.",
+    details: "",
+    effect: Effect::Legacy("it concerned Python 2 only, remove the line"),
+    good: "Off",
+    bad: Some("yes"),
+    action: Action::Custom(ignored_flag),
+};
+
+pub(super) const VERBOSE_DEBUGGING: Directive = Directive {
+    name: "WSGIVerboseDebugging",
+    arity: Arity::Take1,
+    contexts: Contexts::G,
+    syntax: "On|Off",
+    default: "Off",
+    since: "3.0",
+    doc: "Accepted without effect, as since 6.0.0: use LogLevel wsgi:debug.",
+    details: "",
+    effect: Effect::Never("use LogLevel wsgi:debug instead"),
+    good: "On",
+    bad: Some("yes"),
+    action: Action::GlobalFlag(|global| &mut global.verbose_debugging),
+};
+
+fn lazy_initialization(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
+    if !line.on_off()? {
+        let text = "WSGILazyInitialization Off is no longer supported: Python is never initialised in the \
+                    parent process; remove the line.";
+        line.notices.push(Notice::warning(text));
+    }
+    Ok(())
+}
+
+fn ignored(_: &mut Application<'_, '_>) -> Result<(), ConfigError> {
+    Ok(())
+}
+
+fn ignored_flag(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
+    line.on_off().map(drop)
+}

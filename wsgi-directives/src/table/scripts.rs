@@ -1,0 +1,219 @@
+//! Scripts that are no mounted application: preloads, dispatch, handler, access and auth (spec §9).
+
+use super::routing::parse_target;
+use crate::apply::{Action, Application};
+use crate::config::{AliasOptions, HandlerScript, ImportScript, ScriptRef};
+use crate::directive::{Arity, Contexts, Directive, Effect};
+use crate::error::{ConfigError, GroupReference};
+use crate::options::{HANDLER_OPTIONS, IMPORT_OPTIONS, SCRIPT_OPTIONS, read_options};
+use std::sync::Arc;
+
+const LATER: Effect = Effect::Later("hook scripts are not called yet");
+
+pub(super) const ACCESS_SCRIPT: Directive = Directive {
+    name: "WSGIAccessScript",
+    arity: Arity::RawArgs,
+    contexts: Contexts::DH_AUTH,
+    syntax: "PATH [application-group=NAME]",
+    default: "",
+    since: "2.0",
+    doc: "Script whose allow_access(environ, host) decides about a request.",
+    details: "",
+    effect: LATER,
+    good: "/srv/hooks/access.wsgi",
+    bad: Some(""),
+    action: Action::Custom(access_script),
+};
+
+pub(super) const AUTH_GROUP_SCRIPT: Directive = Directive {
+    name: "WSGIAuthGroupScript",
+    doc: "Script whose groups_for_user(environ, user) serves Require wsgi-group.",
+    good: "/srv/hooks/groups.wsgi",
+    action: Action::Custom(auth_group_script),
+    ..ACCESS_SCRIPT
+};
+
+pub(super) const AUTH_USER_SCRIPT: Directive = Directive {
+    name: "WSGIAuthUserScript",
+    doc: "Script whose check_password() or get_realm_hash() serves the provider wsgi of Basic and Digest.",
+    good: "/srv/hooks/users.wsgi",
+    action: Action::Custom(auth_user_script),
+    ..ACCESS_SCRIPT
+};
+
+pub(super) const DISPATCH_SCRIPT: Directive = Directive {
+    name: "WSGIDispatchScript",
+    contexts: Contexts::VD,
+    doc: "Script whose process_group(), application_group() and callable_object() route each request.",
+    details: "It runs in the httpd child, in the main interpreter unless application-group says otherwise.",
+    good: "/srv/hooks/dispatch.wsgi application-group=%{GLOBAL}",
+    action: Action::Custom(dispatch_script),
+    ..ACCESS_SCRIPT
+};
+
+pub(super) const GROUP_AUTHORITATIVE: Directive = Directive {
+    name: "WSGIGroupAuthoritative",
+    arity: Arity::Take1,
+    contexts: Contexts::DH_AUTH,
+    syntax: "On|Off",
+    default: "On",
+    since: "2.0",
+    doc: "Accepted without effect, as always with httpd 2.4.",
+    details: "",
+    effect: Effect::Never("httpd 2.4 asks every authorization provider itself"),
+    good: "Off",
+    bad: Some("no"),
+    action: Action::Custom(group_authoritative),
+};
+
+pub(super) const HANDLER_SCRIPT: Directive = Directive {
+    name: "WSGIHandlerScript",
+    contexts: Contexts::VD,
+    syntax: "HANDLER-NAME PATH [OPTION=VALUE...]",
+    since: "3.0",
+    doc: "Script whose handle_request(environ, start_response) serves an httpd handler name.",
+    details: "httpd lower-cases handler names: write the name in lower case.",
+    effect: Effect::Acts,
+    good: "py-template /srv/hooks/template.wsgi process-group=site",
+    bad: Some("py-template"),
+    action: Action::Custom(handler_script),
+    ..ACCESS_SCRIPT
+};
+
+pub(super) const IMPORT_SCRIPT: Directive = Directive {
+    name: "WSGIImportScript",
+    contexts: Contexts::V,
+    syntax: "PATH process-group=NAME application-group=NAME",
+    doc: "Load a script when a process starts; both options are required.",
+    details: "The group must be defined earlier in the configuration. %{GLOBAL} is httpd's own children, or the \
+              main interpreter.",
+    effect: Effect::Acts,
+    good: "/srv/site/site.wsgi process-group=%{GLOBAL} application-group=%{GLOBAL}",
+    bad: Some("/srv/site/site.wsgi process-group=site"),
+    action: Action::Custom(import_script),
+    ..ACCESS_SCRIPT
+};
+
+fn access_script(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
+    let script = read_script(line, "access script")?;
+    line.dir()?.access.access_script = Some(script);
+    Ok(())
+}
+
+fn auth_user_script(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
+    let script = read_script(line, "auth user script")?;
+    line.dir()?.access.auth_user_script = Some(script);
+    Ok(())
+}
+
+fn auth_group_script(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
+    let script = read_script(line, "auth group script")?;
+    line.dir()?.access.auth_group_script = Some(script);
+    Ok(())
+}
+
+fn dispatch_script(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
+    let script = read_script(line, "dispatch script")?;
+    line.layer()?.settings.dispatch_script = Some(script);
+    Ok(())
+}
+
+fn group_authoritative(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
+    let value = line.on_off()?;
+    line.dir()?.access.group_authoritative = Some(value);
+    Ok(())
+}
+
+/// `PATH [application-group=NAME]`. Such a script runs in httpd children, so they need Python; a
+/// `.htaccess` comes too late for that.
+fn read_script(line: &mut Application<'_, '_>, kind: &'static str) -> Result<Arc<ScriptRef>, ConfigError> {
+    let definition = match kind {
+        "access script" => "WSGI access script",
+        "auth user script" => "WSGI auth user script",
+        "auth group script" => "WSGI auth group script",
+        _ => "WSGI dispatch script",
+    };
+    let mut words = line.words();
+    let path = words.next().unwrap_or_default().into_owned();
+    if path.is_empty() {
+        return Err(missing(line, format!("Location of {kind} not supplied.")));
+    }
+    let mut options = AliasOptions::default();
+    read_options(SCRIPT_OPTIONS, definition, &mut words, &mut options, line)?;
+    if let Some(global) = line.scope.global.as_deref_mut() {
+        global.embedded_python.require();
+    }
+    Ok(Arc::new(ScriptRef { path, application_group: options.application_group }))
+}
+
+fn handler_script(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
+    let mut words = line.words();
+    let handler = words.next().unwrap_or_default().into_owned();
+    if handler.is_empty() {
+        return Err(missing(line, "Name for handler script not supplied."));
+    }
+    let path = words.next().unwrap_or_default().into_owned();
+    if path.is_empty() {
+        return Err(missing(line, "Location of handler script not supplied."));
+    }
+    let mut options = AliasOptions::default();
+    read_options(HANDLER_OPTIONS, "WSGI handler script", &mut words, &mut options, line)?;
+    if handler.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        let text =
+            format!("WSGIHandlerScript {handler} will never be used: httpd lower-cases handler names.");
+        line.notices.push(crate::place::Notice::warning(text));
+    }
+    line.layer()?.bind_handler(HandlerScript { handler, path, options });
+    Ok(())
+}
+
+fn import_script(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
+    let mut words = line.words();
+    let path = words.next().unwrap_or_default().into_owned();
+    if path.is_empty() {
+        return Err(missing(line, "Location of import script not supplied."));
+    }
+    let target = parse_target(&path)?;
+    let mut options = AliasOptions::default();
+    read_options(IMPORT_OPTIONS, "WSGI import script", &mut words, &mut options, line)?;
+    let required = |group: Option<String>, kind| {
+        group.ok_or_else(|| missing(line, format!("Name of WSGI {kind} group required.")))
+    };
+    let application_group = required(options.application_group, "application")?;
+    let process_group = required(options.process_group, "process")?;
+    check_group(line, &process_group)?;
+    let place = line.place.origin();
+    let global = line.global()?;
+    if process_group.is_empty() {
+        global.embedded_python.require();
+    }
+    global.imports.push(ImportScript { target, process_group, application_group, explicit: true, place });
+    Ok(())
+}
+
+fn missing(line: &Application<'_, '_>, text: impl Into<std::borrow::Cow<'static, str>>) -> ConfigError {
+    ConfigError::value(text, format!("Write {} {}.", line.row.name, line.row.syntax))
+}
+
+/// A preload may name embedded mode, or a group that was defined before and is usable from this server
+/// (spec §9.1).
+pub(super) fn check_group(line: &mut Application<'_, '_>, name: &str) -> Result<(), ConfigError> {
+    if name.is_empty() {
+        return Ok(());
+    }
+    let (place, system) = (line.place, line.system);
+    let refuse = |problem| Err(ConfigError::ReferToGroup { name: name.to_owned(), problem });
+    let Some(group) = line.global()?.groups.get(name) else {
+        return refuse(GroupReference::NotYetConfigured);
+    };
+    let mut problem = None;
+    for home in group.homes() {
+        let Some(host) = home.filter(|host| Some(*host) != place.virtual_host) else { return Ok(()) };
+        match (system.server_name_of(host).as_deref(), place.server_name) {
+            (Some(theirs), Some(ours)) if theirs != ours => problem = Some(GroupReference::NotAccessible),
+            (Some(_), None) | (None, Some(_)) => problem = Some(GroupReference::NotMatchable),
+            _ => return Ok(()),
+        }
+    }
+    problem.map_or(Ok(()), refuse)
+}

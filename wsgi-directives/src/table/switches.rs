@@ -1,0 +1,172 @@
+//! Per-request switches and trusted proxies (spec/directives.md §10, §11).
+
+use crate::apply::{Action, Application};
+use crate::config::MapHead;
+use crate::directive::{Arity, Contexts, Directive, Effect};
+use crate::error::ConfigError;
+use crate::place::Notice;
+use crate::proxies::{ProxyHeader, Subnet};
+use std::sync::Arc;
+
+pub(super) const CHUNKED_REQUEST: Directive = Directive {
+    name: "WSGIChunkedRequest",
+    arity: Arity::Take1,
+    contexts: Contexts::VDH,
+    syntax: "On|Off",
+    default: "Off",
+    since: "3.0",
+    doc: "On: accept request bodies in chunked transfer coding, instead of answering 411.",
+    details: "",
+    effect: Effect::Acts,
+    good: "On",
+    bad: Some("yes"),
+    action: Action::LayerFlag(|layer| &mut layer.settings.chunked_request),
+};
+
+pub(super) const ENABLE_SENDFILE: Directive = Directive {
+    name: "WSGIEnableSendfile",
+    since: "3.4",
+    doc: "On: files of wsgi.file_wrapper may be sent by the system's sendfile().",
+    action: Action::LayerFlag(|layer| &mut layer.settings.enable_sendfile),
+    ..CHUNKED_REQUEST
+};
+
+pub(super) const ERROR_OVERRIDE: Directive = Directive {
+    name: "WSGIErrorOverride",
+    doc: "On: replace 4xx and 5xx responses of daemon processes by httpd's ErrorDocument.",
+    action: Action::LayerFlag(|layer| &mut layer.settings.error_override),
+    ..CHUNKED_REQUEST
+};
+
+pub(super) const IGNORE_ACTIVITY: Directive = Directive {
+    name: "WSGIIgnoreActivity",
+    since: "4.5.8",
+    doc: "On: these requests do not push back inactivity-timeout.",
+    effect: Effect::Later("timers come with the process issue"),
+    action: Action::LayerFlag(|layer| &mut layer.settings.ignore_activity),
+    ..CHUNKED_REQUEST
+};
+
+pub(super) const MAP_HEAD_TO_GET: Directive = Directive {
+    name: "WSGIMapHEADToGET",
+    syntax: "Off|On|Auto",
+    default: "Auto",
+    since: "4.3.0",
+    doc: "Whether applications see HEAD as GET; Auto: when an output filter needs the body.",
+    good: "Auto",
+    bad: Some("maybe"),
+    action: Action::Custom(map_head_to_get),
+    ..CHUNKED_REQUEST
+};
+
+pub(super) const PASS_APACHE_REQUEST: Directive = Directive {
+    name: "WSGIPassApacheRequest",
+    contexts: Contexts::VD,
+    doc: "On: environ['apache.request_rec'] is a capsule of httpd's request_rec, in embedded mode.",
+    action: Action::LayerFlag(|layer| &mut layer.settings.pass_apache_request),
+    ..CHUNKED_REQUEST
+};
+
+pub(super) const PASS_AUTHORIZATION: Directive = Directive {
+    name: "WSGIPassAuthorization",
+    since: "1.0",
+    doc: "On: the application sees the Authorization header.",
+    action: Action::LayerFlag(|layer| &mut layer.settings.pass_authorization),
+    ..CHUNKED_REQUEST
+};
+
+pub(super) const SCRIPT_RELOADING: Directive = Directive {
+    name: "WSGIScriptReloading",
+    default: "On",
+    since: "1.0",
+    doc: "Whether a changed script file is loaded anew (in daemon mode: by a new process).",
+    good: "Off",
+    bad: Some("no"),
+    action: Action::LayerFlag(|layer| &mut layer.settings.script_reloading),
+    ..CHUNKED_REQUEST
+};
+
+pub(super) const TRUSTED_PROXIES: Directive = Directive {
+    name: "WSGITrustedProxies",
+    arity: Arity::List,
+    contexts: Contexts::VDH,
+    syntax: "[ADDRESS[/PREFIX]]...",
+    default: "any peer",
+    since: "4.4.10",
+    doc: "Addresses and subnets whose WSGITrustedProxyHeaders are believed.",
+    details: "IPv6 addresses in lower case. Repeating it adds to the list; a list in a more specific place \
+              replaces the inherited one; an empty list trusts nobody.",
+    effect: Effect::Acts,
+    good: "127.0.0.1 10.0.0.0/8 ::1",
+    bad: Some("proxy.example.com"),
+    action: Action::Custom(trusted_proxies),
+};
+
+pub(super) const TRUSTED_PROXY_HEADERS: Directive = Directive {
+    name: "WSGITrustedProxyHeaders",
+    arity: Arity::List,
+    contexts: Contexts::VDH,
+    syntax: "[HEADER]...",
+    default: "",
+    since: "4.4.9",
+    doc: "Headers of a proxy that set client address, host, port, scheme and mount point.",
+    details: "Known are X-Forwarded-For, X-Client-IP, X-Real-IP; X-Forwarded-Host, X-Host; X-Forwarded-Server; \
+              X-Forwarded-Port; X-Script-Name, X-Forwarded-Script-Name; X-Forwarded-Proto, X-Forwarded-Scheme, \
+              X-Scheme; X-Forwarded-HTTPS, X-Forwarded-SSL, X-HTTPS. Without WSGITrustedProxies every client \
+              is believed. Repeating it adds to the list.",
+    effect: Effect::Acts,
+    good: "X-Forwarded-For X-Forwarded-Proto",
+    bad: Some("X_Forwarded_For"),
+    action: Action::Custom(trusted_proxy_headers),
+};
+
+fn map_head_to_get(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
+    let given = line.word();
+    let mode = match given.to_ascii_lowercase().as_str() {
+        "off" => MapHead::Off,
+        "on" => MapHead::On,
+        "auto" => MapHead::Auto,
+        _ => {
+            let directive = line.row.name;
+            return Err(ConfigError::ChooseWord { directive, choices: "Off | On | Auto", given });
+        }
+    };
+    line.layer()?.settings.map_head_to_get = Some(mode);
+    Ok(())
+}
+
+/// Appends within a scope (spec §3.2).
+fn trusted_proxies(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
+    let parsed: Vec<Subnet> = line.words().map(|word| Subnet::parse(&word)).collect::<Result<_, _>>()?;
+    let slot = &mut line.layer()?.settings.trusted_proxies;
+    *slot = Some(extended(slot.as_ref(), parsed));
+    Ok(())
+}
+
+/// Appends within a scope. An underscore is refused: the original takes such a name and then crashes on
+/// every request (spec §11).
+fn trusted_proxy_headers(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
+    let mut headers = Vec::new();
+    for word in line.words() {
+        if let Some(wrong) = word.chars().find(|c| !c.is_ascii_alphanumeric() && *c != '-') {
+            return Err(ConfigError::value(
+                format!("Invalid trusted proxy header name \"{word}\"."),
+                format!("'{wrong}' cannot stand in it; write it as sent, for example X-Forwarded-For."),
+            ));
+        }
+        match ProxyHeader::named(&word) {
+            Some(header) => headers.push(header),
+            None if word.is_empty() => {}
+            None => line.notices.push(Notice::warning(format!(
+                "WSGITrustedProxyHeaders: '{word}' is none of the headers that have an effect and is ignored."
+            ))),
+        }
+    }
+    let slot = &mut line.layer()?.settings.trusted_proxy_headers;
+    *slot = Some(extended(slot.as_ref(), headers));
+    Ok(())
+}
+
+fn extended<T: Copy>(old: Option<&Arc<[T]>>, new: Vec<T>) -> Arc<[T]> {
+    old.into_iter().flat_map(|list| list.iter().copied()).chain(new).collect()
+}
