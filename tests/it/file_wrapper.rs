@@ -68,7 +68,7 @@ fn is_a_class(mode: Mode) {
             (&format!("list({make})"), "[b'abc', b'd']"),
             (&format!("{make}.blksize"), "3"),
             (&format!("iter({make}) is None"), "False"),
-            (&format!("outcome(lambda: setattr({make}, 'blksize', 1))[:15]"), "'AttributeError"),
+            (&format!("outcome(lambda: setattr({make}, 'blksize', 1)).startswith('AttributeError')"), "True"),
             ("environ['wsgi.file_wrapper'](None, -1)", "ValueError: blksize must not be negative"),
             (&format!("kept.__setitem__('w', {make}) or kept['w'].close() or kept['w'].close()"), "None"),
             ("kept['w'].filelike", "ValueError: I/O operation on closed file"),

@@ -1,0 +1,49 @@
+# The menu of this project. `make help` lists it; what is behind each line is in scripts/ and in cargo.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+CARGO ?= cargo
+LIB := build/lib
+DESTDIR ?=
+PORT ?= 8000
+APP ?=
+PYTHON_HOME ?=
+IT = $(CARGO) test -p integration --test it -- --test-threads=2
+
+.PHONY: help setup build serve test test-unit test-tidy test-it test-control install clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+setup: ## install what is missing of the system (as root), or say what to install
+	@scripts/setup.sh
+
+build: ## the module, its supervisor and its Python host, in build/lib
+	$(CARGO) build --release --workspace --exclude integration
+	install -D -m 755 target/release/libmod_wsgi.so $(LIB)/mod_wsgi.so
+	install -D -m 755 target/release/wsgi-supervisor $(LIB)/mod_wsgi/wsgi-supervisor
+	install -D -m 755 target/release/libwsgi_python_host.so $(LIB)/mod_wsgi/python-host.abi3.so
+
+serve: setup build ## examples/hello on http://localhost:8000; or APP=path/to/wsgi.py PORT= PYTHON_HOME=
+	@APP='$(APP)' PORT='$(PORT)' PYTHON_HOME='$(PYTHON_HOME)' scripts/serve.sh
+
+test: setup build test-unit test-tidy test-it ## everything that must pass
+
+test-unit: ## each crate by itself
+	$(CARGO) test --workspace --exclude integration
+	$(CARGO) test -p integration --lib
+
+test-tidy: ## the rules of CONTRIBUTING.md that can be checked by looking
+	$(CARGO) test -p integration --test tidy
+
+test-it: ## a real httpd with the module of build/lib
+	MODULE_UNDER_TEST=ours $(IT)
+
+test-control: ## the same suite against mod_wsgi 6.1.1 from PyPI: is the suite right?
+	MODULE_UNDER_TEST=original $(IT)
+
+install: build ## into httpd's own folders, below DESTDIR
+	@DESTDIR='$(DESTDIR)' scripts/install.sh
+
+clean: ## what was built
+	$(CARGO) clean
+	rm -rf build

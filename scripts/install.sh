@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Puts build/lib into httpd's module folder and two configuration files beside httpd's, below DESTDIR.
+# On Debian and Ubuntu the module is then enabled with `a2enmod wsgi`.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+modules=$(apxs -q LIBEXECDIR)
+settings=$(apxs -q SYSCONFDIR)
+root=${DESTDIR:-}
+
+install -D -m 644 build/lib/mod_wsgi.so "$root$modules/mod_wsgi.so"
+install -D -m 755 build/lib/mod_wsgi/wsgi-supervisor "$root$modules/mod_wsgi/wsgi-supervisor"
+install -D -m 644 build/lib/mod_wsgi/python-host.abi3.so "$root$modules/mod_wsgi/python-host.abi3.so"
+
+if [ -d "$settings/mods-available" ]; then
+    folder="$root$settings/mods-available"
+    load="$folder/wsgi.load"
+    conf="$folder/wsgi.conf"
+else # Fedora's layout: files are read in the order of their names
+    folder="$root$settings/../conf.modules.d"
+    load="$folder/10-wsgi.conf"
+    conf="$folder/11-wsgi-settings.conf"
+fi
+mkdir -p "$folder"
+printf 'LoadModule wsgi_module %s/mod_wsgi.so\n' "$modules" >"$load"
+if [ -e "$conf" ]; then
+    echo "kept your $conf"
+else
+    cat >"$conf" <<'CONF'
+<IfModule mod_wsgi.c>
+    # The Python that applications get when their WSGIDaemonProcess names none: any virtual environment or
+    # installation of CPython 3.9 or newer.
+    #WSGIPythonHome /srv/venv
+
+    # Applications only in daemon processes: httpd's own children then never load Python.
+    #WSGIRestrictEmbedded On
+</IfModule>
+CONF
+fi
+echo "installed: $root$modules/mod_wsgi.so, $root$modules/mod_wsgi/, $load, $conf"
+[ -n "$root" ] || [ ! -d "$settings/mods-available" ] || echo "enable it with: a2enmod wsgi && systemctl restart apache2"
