@@ -8,11 +8,13 @@ macro_rules! in_both_modes {
     };
 }
 
+mod daemon;
 mod environ;
 mod file_wrapper;
 mod harness;
 mod hello;
 mod input;
+mod lifecycle;
 mod logging;
 mod response;
 mod scripts;

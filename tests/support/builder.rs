@@ -215,7 +215,7 @@ impl Builder {
         )
     }
 
-    fn wsgi(&self, root: &ServerRoot) -> String {
+    pub(crate) fn wsgi(&self, root: &ServerRoot) -> String {
         if !self.is_module_loaded {
             return String::new();
         }

@@ -169,6 +169,11 @@ impl Httpd {
         now
     }
 
+    /// The lines that load the module and start a daemon group `app`, for a server that was started without it.
+    pub fn module_lines(&self, mode: crate::Mode) -> String {
+        Builder::new().mode(mode).wsgi(&self.root).replace("@ROOT@", &self.root().to_string_lossy())
+    }
+
     /// `apachectl graceful`, and waits until the new generation runs.
     pub fn graceful(&self) {
         self.control("graceful");
