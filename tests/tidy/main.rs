@@ -1,1 +1,200 @@
-//! Rules of this workspace that can be checked by looking at it (style: CONTRIBUTING.md).
+//! Rules of this workspace that can be checked by looking at it; CONTRIBUTING.md says why each is there.
+
+mod source;
+
+use serde_json::Value;
+use source::Source;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+
+/// Folders that own a foreign object: httpd's records, Python's objects, processes.
+const UNSAFE_FOLDERS: [&str; 4] = ["src", "apr-sys", "python-host", "wsgi-supervisor"];
+
+/// Files where C calls Rust.
+const C_ENTRY_FILES: [&str; 5] = ["boundary.rs", "entry.rs", "exchange.rs", "guard.rs", "trampoline.rs"];
+
+/// Who may depend on whom (ARCHITECTURE.md).
+const EDGES: [(&str, &[&str]); 7] = [
+    ("apr-sys", &[]),
+    ("integration", &[]),
+    ("mod_wsgi", &["apr-sys", "wsgi-directives", "wsgi-protocol"]),
+    ("python-host", &["wsgi-protocol"]),
+    ("wsgi-directives", &[]),
+    ("wsgi-protocol", &[]),
+    ("wsgi-supervisor", &["wsgi-protocol"]),
+];
+
+#[track_caller]
+fn assert_none(rule: &str, violations: Vec<String>) {
+    assert!(violations.is_empty(), "{rule}:\n  {}", violations.join("\n  "));
+}
+
+fn at(source: &Source, line: usize, what: &str) -> String {
+    format!("{}:{line}: {what}", source.path.display())
+}
+
+#[test]
+fn files_begin_by_saying_what_they_are() {
+    let lacking = Source::all().into_iter().filter(|source| !source.text.starts_with("//! "));
+    assert_none(
+        "the first line is `//! …`",
+        lacking.map(|source| source.path.display().to_string()).collect(),
+    );
+}
+
+#[test]
+fn files_are_short() {
+    let long = Source::all()
+        .into_iter()
+        .filter(|source| source.lines_without_tests() > 500 && !source.path.ends_with("tests.rs"));
+    let say = |source: Source| at(&source, source.lines_without_tests(), "the last line before the tests");
+    assert_none("at most 500 lines", long.map(say).collect());
+}
+
+#[test]
+fn functions_are_short() {
+    let mut long = Vec::new();
+    for source in Source::all() {
+        let functions = source.functions();
+        let functions = functions.iter().filter(|(_, _, length)| *length > 60);
+        long.extend(
+            functions.map(|(line, name, length)| at(&source, *line, &format!("{name}: {length} lines"))),
+        );
+    }
+    assert_none("functions have at most 60 lines", long);
+}
+
+#[test]
+fn unsafe_has_a_postcode() {
+    let mut found = Vec::new();
+    for source in Source::all().iter().filter(|source| !source.is_in(&UNSAFE_FOLDERS)) {
+        let lines = source.code.lines().enumerate();
+        let words = lines.filter(|(_, line)| has_word(line, "unsafe") && !names_a_function_type(line));
+        found.extend(words.map(|(index, line)| at(source, index + 1, line.trim())));
+    }
+    assert_none(&format!("`unsafe` only in {UNSAFE_FOLDERS:?}"), found);
+}
+
+#[test]
+fn unsafe_blocks_say_why_they_are_sound() {
+    let mut found = Vec::new();
+    for source in Source::all() {
+        for (line, code) in source.code_lines() {
+            let is_block = code.contains("unsafe {") || code.contains("unsafe impl");
+            if is_block && !source.comment_at(line).contains("SAFETY:") {
+                found.push(at(&source, line, code.trim()));
+            }
+        }
+    }
+    assert_none("a `// SAFETY:` comment stands directly above", found);
+}
+
+#[test]
+fn c_enters_through_one_door() {
+    let mut found = Vec::new();
+    for source in Source::all() {
+        let name = source.path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if C_ENTRY_FILES.contains(&name) {
+            continue;
+        }
+        for (index, line) in source.text.lines().enumerate().take(source.lines_without_tests()) {
+            let code = line.split("//").next().unwrap_or_default();
+            let definition = ["extern \"C\" fn ", "extern \"C-unwind\" fn "].iter().any(|text| {
+                code.split_once(text)
+                    .is_some_and(|(_, rest)| rest.starts_with(|c: char| c.is_alphabetic() || c == '_'))
+            });
+            if definition {
+                found.push(at(&source, index + 1, line.trim()));
+            }
+        }
+    }
+    assert_none(&format!("functions for C to call only in files named {C_ENTRY_FILES:?}"), found);
+}
+
+#[test]
+fn what_cannot_fail_says_why() {
+    let mut found = Vec::new();
+    for source in Source::all().iter().filter(|source| !source.is_test_file()) {
+        for (line, code) in source.code_lines() {
+            let takes = code.contains(".unwrap()") || code.contains(".expect(");
+            if takes && !source.comment_at(line).contains(|c: char| c.is_alphabetic()) {
+                found.push(at(source, line, code.trim()));
+            }
+        }
+    }
+    assert_none("`unwrap()` and `expect()` have a comment that names the invariant", found);
+}
+
+#[test]
+fn ignored_tests_have_a_reason() {
+    let mut found = Vec::new();
+    for source in Source::all() {
+        let lines = source.code.lines().enumerate().filter(|(_, line)| line.contains("#[ignore]"));
+        found.extend(lines.map(|(index, line)| at(&source, index + 1, line.trim())));
+    }
+    assert_none("`#[ignore = \"reason\"]`", found);
+}
+
+#[test]
+fn files_have_names_that_say_something() {
+    let vague = ["utils", "util", "helpers", "helper", "misc", "common"];
+    let is_vague =
+        |path: &Path| path.iter().any(|part| vague.contains(&part.to_string_lossy().trim_end_matches(".rs")));
+    let found = Source::all().into_iter().filter(|source| is_vague(&source.path));
+    assert_none(&format!("no {vague:?}"), found.map(|source| source.path.display().to_string()).collect());
+}
+
+#[test]
+fn crates_know_only_whom_they_may() {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--format-version", "1", "--offline"])
+        .current_dir(integration::workspace())
+        .output()
+        .expect("cargo");
+    let metadata: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let packages = metadata["packages"].as_array().expect("a list");
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let members: BTreeSet<String> = packages.iter().map(|package| text(&package["name"])).collect();
+    let mut found = Vec::new();
+    for package in packages {
+        let name = text(&package["name"]);
+        let Some((_, allowed)) = EDGES.iter().find(|(member, _)| *member == name) else {
+            found.push(format!("{name} has no row in EDGES"));
+            continue;
+        };
+        for dependency in package["dependencies"].as_array().expect("a list") {
+            let other = text(&dependency["name"]);
+            if members.contains(&other) && !allowed.contains(&other.as_str()) {
+                found.push(format!("{name} depends on {other}"));
+            }
+        }
+    }
+    assert_none("crate edges are those of ARCHITECTURE.md", found);
+}
+
+#[test]
+fn pure_crates_forbid_unsafe_code() {
+    let roots = ["wsgi-directives/src/lib.rs", "wsgi-protocol/src/lib.rs", "tests/support/lib.rs"];
+    let all = Source::all();
+    let forbids = |root: &str| {
+        all.iter()
+            .any(|source| source.path == Path::new(root) && source.code.contains("#![forbid(unsafe_code)]"))
+    };
+    assert_none(
+        "`#![forbid(unsafe_code)]`",
+        roots.iter().filter(|root| !forbids(root)).map(|r| (*r).to_owned()).collect(),
+    );
+}
+
+/// `unsafe extern "C" fn(…)` as a type: naming it does nothing unsafe.
+fn names_a_function_type(line: &str) -> bool {
+    line.split_once("unsafe extern ").is_some_and(|(_, rest)| rest.trim_start().starts_with("fn("))
+}
+
+fn has_word(line: &str, word: &str) -> bool {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    line.match_indices(word).any(|(start, _)| {
+        !line[..start].ends_with(is_word) && !line[start + word.len()..].starts_with(is_word)
+    })
+}
