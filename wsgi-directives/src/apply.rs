@@ -57,8 +57,7 @@ pub fn find(name: &str) -> Option<usize> {
 /// [`GlobalConfig::newest_block`]).
 ///
 /// # Errors
-/// The text httpd shall print; nothing has been stored then, except by list directives the words before
-/// the wrong one.
+/// The text httpd shall print; nothing has been stored then.
 pub fn apply(
     id: usize,
     args: &str,

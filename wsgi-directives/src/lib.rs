@@ -4,22 +4,29 @@
 #![forbid(unsafe_code)]
 
 pub mod apply;
+pub mod checks;
 pub mod config;
 pub mod directive;
 pub mod error;
+pub mod interpreter;
 pub mod options;
 pub mod place;
 pub mod proxies;
+pub mod request;
 pub mod table;
 pub mod words;
 
 pub use apply::{Scope, apply, find};
+pub use checks::ServerView;
 pub use config::*;
 pub use directive::{Arity, Contexts, Directive, Effect, OverrideClasses};
 pub use error::{ConfigError, GroupReference, Misplaced};
+pub use interpreter::{InterpreterConfig, SwitchInterval};
 pub use options::{
     ALIAS_OPTIONS, DAEMON_OPTIONS, HANDLER_OPTIONS, IMPORT_OPTIONS, OptionInfo, OptionRow, SCRIPT_OPTIONS,
     SELECTORS,
 };
 pub use place::{BlockId, Notice, NoticeLevel, Origin, Place, RegexMatch, System, UriRegex, VhostId};
+pub use proxies::{EnvTable, ProxyHeader, Subnet, TrustedProxies, url_scheme};
+pub use request::*;
 pub use table::DIRECTIVES;

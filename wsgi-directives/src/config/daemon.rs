@@ -28,6 +28,11 @@ impl DaemonGroup {
         std::iter::once(&self.place).chain(&self.also).map(|origin| origin.virtual_host)
     }
 
+    /// Whether one of the virtual hosts it is defined in has exactly this ServerName.
+    pub fn has_server_name(&self, name: Option<&str>) -> bool {
+        name.is_some_and(|name| self.server_names.iter().any(|own| own == name))
+    }
+
     /// `display-name=` with `%{GROUP}` replaced.
     pub fn display_name(&self) -> Option<String> {
         match self.options.display_name.as_deref() {

@@ -5,7 +5,6 @@ mod subnet;
 
 pub use subnet::Subnet;
 
-use std::borrow::Cow;
 use std::net::IpAddr;
 
 /// The table a request's environ is built in (httpd's `subprocess_env`).
@@ -201,11 +200,6 @@ pub fn url_scheme(env: &mut dyn EnvTable, scheme_applied: bool, tls: impl FnOnce
     let https = (!scheme_applied && tls()) || said;
     env.unset("HTTPS");
     if https { "https" } else { "http" }
-}
-
-/// An environ value as text for messages.
-pub(crate) fn lossy(value: &[u8]) -> Cow<'_, str> {
-    String::from_utf8_lossy(value)
 }
 
 #[cfg(test)]

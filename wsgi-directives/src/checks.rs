@@ -1,0 +1,194 @@
+//! Checks over the whole configuration once it has been read: warnings for what probably will not work.
+
+use crate::config::{Alias, AliasForm, GlobalConfig, ServerConfig, Target};
+use crate::place::{Notice, System, VhostId};
+use crate::request::alias::match_prefix;
+use crate::request::effective;
+use crate::request::select::{GroupChoice, GroupRefusal, select_group};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// One server as httpd sees it after merging.
+#[derive(Clone, Copy, Debug)]
+pub struct ServerView<'a> {
+    /// `None` for the main server.
+    pub host: Option<VhostId>,
+    /// Its ServerName.
+    pub name: Option<&'a str>,
+    /// Its merged record.
+    pub config: &'a ServerConfig,
+}
+
+/// Longest WSGISocketPrefix that leaves room for what is appended, of the 107 bytes a path may have.
+const LONGEST_PREFIX: usize = 75;
+
+impl GlobalConfig {
+    /// Completes the record after the last line has been read (httpd's post_config): notes the ServerNames of
+    /// daemon groups for [`select_group`] and returns warnings about the configuration as a whole.
+    /// Call it again after a restart has read the configuration anew; it is idempotent.
+    pub fn finish(&mut self, servers: &[ServerView<'_>], system: &dyn System) -> Vec<Notice> {
+        for group in self.groups.iter_mut() {
+            let hosts: Vec<VhostId> = group.homes().flatten().collect();
+            group.server_names = hosts.into_iter().filter_map(|host| system.server_name_of(host)).collect();
+        }
+        let mut notices = Vec::new();
+        self.check_process_wide(&mut notices);
+        let mut seen = HashSet::new();
+        for server in servers {
+            let own = |alias: &&Arc<Alias>| alias.place.virtual_host == server.host;
+            let aliases: Vec<&Arc<Alias>> = server.config.aliases.iter().filter(own).collect();
+            check_shadows(&aliases, &mut notices);
+            for alias in aliases {
+                check_target(alias, &mut notices);
+                self.check_alias_group(alias, server, &mut notices);
+            }
+            self.check_server(server, &mut seen, &mut notices);
+        }
+        notices
+    }
+
+    fn check_process_wide(&self, notices: &mut Vec<Notice>) {
+        if let Some(prefix) = self.socket_prefix.as_deref().filter(|prefix| prefix.len() > LONGEST_PREFIX) {
+            notices.push(Notice::warning(format!(
+                "WSGISocketPrefix {prefix} is long: a socket path may have 107 bytes; use a shorter directory."
+            )));
+        }
+        if let Some(home) = self.python_home.as_deref().filter(|home| home.contains(':')) {
+            notices.push(Notice::warning(format!(
+                "WSGIPythonHome {home} contains ':' and is taken as one path; write one directory."
+            )));
+        }
+        for block in &self.blocks {
+            if let Some(name) = block.process_group.as_deref().filter(|name| !name.is_empty())
+                && self.groups.get(name).is_none()
+            {
+                notices.push(Notice::about(
+                    &block.place,
+                    format!(
+                        "<WSGIInterpreterOptions process-group={name}> matches nothing: no WSGIDaemonProcess \
+                         {name} is defined."
+                    ),
+                ));
+            }
+        }
+        for group in &self.groups {
+            let options = &group.options;
+            if options.interrupt_timeout.is_some() && options.request_timeout.is_none() {
+                let text = format!(
+                    "WSGIDaemonProcess {}: interrupt-timeout has no effect without request-timeout.",
+                    group.name
+                );
+                notices.push(Notice::about(&group.place, text));
+            }
+        }
+    }
+
+    /// A fixed group of an alias that its requests cannot use.
+    fn check_alias_group(&self, alias: &Alias, server: &ServerView<'_>, notices: &mut Vec<Notice>) {
+        let Some(name) = alias.options.process_group.as_deref() else { return };
+        if let Some(problem) = self.group_problem(name, server) {
+            notices.push(Notice::about(
+                &alias.place,
+                format!("{} {}: {problem}", directive(alias), alias.form.text()),
+            ));
+        }
+    }
+
+    /// WSGIProcessGroup and trusted proxies of a server record; said once per value, as hosts inherit.
+    fn check_server(&self, server: &ServerView<'_>, seen: &mut HashSet<String>, notices: &mut Vec<Notice>) {
+        let settings = &server.config.layer.settings;
+        if let Some(problem) =
+            settings.process_group.as_deref().and_then(|name| self.group_problem(name, server))
+        {
+            let text = format!("WSGIProcessGroup: {problem}");
+            if seen.insert(text.clone()) {
+                notices.push(Notice::warning(text));
+            }
+        }
+        let believes = settings.trusted_proxy_headers.as_ref().is_some_and(|headers| !headers.is_empty());
+        if believes && settings.trusted_proxies.is_none() && seen.insert("trusted proxies".into()) {
+            notices.push(Notice::warning(format!(
+                "WSGITrustedProxyHeaders without WSGITrustedProxies{} believes every client: name the addresses of \
+                 your proxies with WSGITrustedProxies.",
+                server.name.map(|name| format!(" (server {name})")).unwrap_or_default()
+            )));
+        }
+    }
+
+    /// What is wrong with a group name that needs no expansion.
+    fn group_problem(&self, name: &str, server: &ServerView<'_>) -> Option<String> {
+        if name.starts_with('%') {
+            return None;
+        }
+        let (dir, config) = (crate::DirConfig::default(), server.config);
+        let request = effective::effective(config, &dir, None);
+        let unrestricted = crate::RequestConfig { restrict_process: None, ..request };
+        match select_group(self, &unrestricted, name.as_bytes(), server.host, server.name) {
+            GroupChoice::Refused(GroupRefusal::NotAccessible) => Some(format!(
+                "the group '{name}' belongs to a virtual host with another ServerName; define it at main server \
+                 level."
+            )),
+            GroupChoice::Refused(_) => {
+                Some(format!("no WSGIDaemonProcess {name} is defined; define it or correct the name."))
+            }
+            GroupChoice::Embedded | GroupChoice::Daemon(_) => None,
+        }
+    }
+}
+
+fn directive(alias: &Alias) -> &'static str {
+    match alias.form {
+        AliasForm::Prefix(_) => "WSGIScriptAlias",
+        AliasForm::Regex { .. } => "WSGIScriptAliasMatch",
+    }
+}
+
+/// A prefix that an earlier prefix of the same server matches already is never reached.
+fn check_shadows(aliases: &[&Arc<Alias>], notices: &mut Vec<Notice>) {
+    let prefixes: Vec<(&str, &Arc<Alias>)> = aliases
+        .iter()
+        .filter_map(|alias| match &alias.form {
+            AliasForm::Prefix(prefix) => Some((prefix.as_str(), *alias)),
+            AliasForm::Regex { .. } => None,
+        })
+        .collect();
+    for (index, (prefix, alias)) in prefixes.iter().enumerate() {
+        let earlier = prefixes[..index].iter().find(|(other, _)| shadows(other, prefix));
+        if let Some((other, by)) = earlier {
+            let text = format!(
+                "WSGIScriptAlias {prefix} is never reached: WSGIScriptAlias {other} at {} matches first; put the \
+                 longer prefix before it.",
+                by.place
+            );
+            notices.push(Notice::about(&alias.place, text));
+        }
+    }
+}
+
+/// Whether every URI that `later` matches is matched by `earlier`.
+fn shadows(earlier: &str, later: &str) -> bool {
+    match_prefix(earlier.as_bytes(), later.as_bytes()).is_some()
+}
+
+/// Targets that lead to 404 (spec §20 items 18).
+fn check_target(alias: &Alias, notices: &mut Vec<Notice>) {
+    let Target::File(path) = &alias.target else { return };
+    let mut warn =
+        |text: String| notices.push(Notice::about(&alias.place, format!("{} {text}", directive(alias))));
+    let url = alias.form.text();
+    if !path.starts_with('/') && !path.starts_with('$') {
+        warn(format!(
+            "{url} {path}: the target is not absolute and will be 404; write a path that begins with '/'."
+        ));
+    } else if let AliasForm::Prefix(prefix) = &alias.form
+        && prefix != "/"
+        && prefix.ends_with('/') != path.ends_with('/')
+    {
+        warn(format!(
+            "{url} {path} maps wrong names: end both with a slash (a directory), or neither (a script)."
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests;

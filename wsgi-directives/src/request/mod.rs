@@ -1,0 +1,17 @@
+//! Rules the httpd glue applies to each request: pure functions over bytes, no allocation where none is needed.
+
+pub mod alias;
+pub mod effective;
+pub mod expand;
+pub mod headers;
+pub mod paths;
+pub mod precheck;
+pub mod select;
+
+pub use alias::{AliasMatch, Mapped, find_alias};
+pub use effective::{Callable, RequestConfig, effective};
+pub use expand::{RequestNames, application_group, callable_object, process_group, script_group};
+pub use headers::{HeaderFate, header_fate, write_cgi_key};
+pub use paths::{collapse_slashes, find_path_info, script_and_path_info};
+pub use precheck::{BodyLength, FileKind, PrecheckFacts, PrecheckRefusal, precheck};
+pub use select::{GroupChoice, GroupRefusal, select_group};
