@@ -8,6 +8,7 @@ macro_rules! in_both_modes {
     };
 }
 
+mod binary;
 mod daemon;
 mod environ;
 mod file_wrapper;
@@ -16,6 +17,7 @@ mod hello;
 mod input;
 mod lifecycle;
 mod logging;
+mod pythons;
 mod response;
 mod scripts;
 mod snippets;

@@ -103,7 +103,7 @@ impl Wire {
             let size = usize::from_str_radix(line.split(';').next().unwrap_or_default().trim(), 16);
             let size = size.map_err(|_| io::Error::other(format!("not a chunk size: {line:?}")))?;
             body.extend(self.exactly(size)?);
-            if self.line()? != "" {
+            if !self.line()?.is_empty() {
                 return Err(io::Error::other("a chunk does not end where it should"));
             }
             if size == 0 {

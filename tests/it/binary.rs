@@ -1,0 +1,128 @@
+//! What the built files are: symbols, libraries, and the memory of httpd's children.
+
+use integration::{Httpd, Mode, Process, Python, Subject, pythons, workspace};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Generated from libpython3.9 by `nm`, for machines that have no Python 3.9.
+const ABI_3_9: &str = include_str!("../data/cpython-3.9-abi.txt");
+
+fn module() -> PathBuf {
+    std::env::var_os("MOD_WSGI_SO").map_or_else(|| workspace().join("build/lib/mod_wsgi.so"), PathBuf::from)
+}
+
+fn host() -> PathBuf {
+    module().with_file_name("mod_wsgi").join("python-host.abi3.so")
+}
+
+/// The names that `nm -D <option>` lists, without versions.
+fn symbols(file: &Path, option: &str) -> BTreeSet<String> {
+    let output = Command::new("nm").args(["-D", option]).arg(file).output().expect("nm: run `make setup`");
+    assert!(output.status.success(), "{}: {}", file.display(), String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let names = text.lines().filter_map(|line| line.split_whitespace().last()?.split('@').next());
+    names.map(str::to_owned).collect()
+}
+
+#[test]
+fn module_links_no_python() {
+    if Subject::skips("it links libpython") {
+        return;
+    }
+    let output = Command::new("ldd").arg(module()).output().expect("ldd");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && !text.contains("python"), "{text}");
+    let python: Vec<String> =
+        symbols(&module(), "--undefined-only").into_iter().filter(|s| is_python(s)).collect();
+    assert!(python.is_empty(), "{python:?}");
+}
+
+/// httpd loads modules with RTLD_GLOBAL: whatever they export is in everybody's way.
+#[test]
+fn module_exports_one_symbol() {
+    if Subject::skips("it exports more") {
+        return;
+    }
+    assert_eq!(symbols(&module(), "--defined-only"), BTreeSet::from(["wsgi_module".to_owned()]));
+}
+
+#[test]
+fn host_needs_nothing_that_cpython_3_9_lacks() {
+    if Subject::skips("it is built for one version of Python") {
+        return;
+    }
+    let found = pythons().iter().find(|python| python.minor() == (3, 9)).and_then(libpython);
+    let exported = match &found {
+        Some(library) => symbols(library, "--defined-only"),
+        None => ABI_3_9.lines().map(str::to_owned).collect(),
+    };
+    let needed: BTreeSet<String> =
+        symbols(&host(), "--undefined-only").into_iter().filter(|s| is_python(s)).collect();
+    assert!(!needed.is_empty(), "the host calls Python");
+    let lacking: Vec<&String> = needed.difference(&exported).collect();
+    assert!(lacking.is_empty(), "not in CPython 3.9: {lacking:?}");
+}
+
+#[test]
+fn committed_list_is_that_of_libpython_3_9() {
+    let Some(library) = pythons().iter().find(|python| python.minor() == (3, 9)).and_then(libpython) else {
+        println!("skipped: this machine has no libpython3.9");
+        return;
+    };
+    let listed: BTreeSet<String> = ABI_3_9.lines().map(str::to_owned).collect();
+    let exported: BTreeSet<String> =
+        symbols(&library, "--defined-only").into_iter().filter(|s| is_python(s)).collect();
+    assert_eq!(listed, exported);
+}
+
+#[test]
+fn children_of_a_daemon_only_server_are_as_small_as_plain_ones() {
+    if Subject::skips("each child maps libpython") {
+        return;
+    }
+    let hello = include_str!("../apps/hello.py");
+    let plain = Httpd::builder().without_module().log_level("warn").document("index.html", "plain").start();
+    let ours = Httpd::builder().mode(Mode::Daemon).app(hello).start();
+    for _ in 0..30 {
+        plain.get("/index.html").ok();
+        ours.get("/").ok();
+    }
+    let plain_size = plain.children().iter().map(|child| child.memory("Pss")).max().expect("a child");
+    for child in children_proper(&ours) {
+        assert!(!child.maps().contains("libpython"), "{child:?} maps libpython");
+        assert!(!child.maps().contains("python-host"), "{child:?} maps the host");
+        let size = child.memory("Pss");
+        assert!(size < plain_size + 1024, "{size} KiB; a plain child has {plain_size} KiB");
+    }
+    let parent = Process::of(ours.pid()).expect("the parent lives");
+    assert!(!parent.maps().contains("libpython"), "the parent maps libpython");
+}
+
+#[test]
+fn embedded_mode_opens_python_in_children_only() {
+    if Subject::skips("the parent maps libpython as well") {
+        return;
+    }
+    let ours = Httpd::builder().mode(Mode::Embedded).app(include_str!("../apps/hello.py")).start();
+    ours.get("/").ok();
+    assert!(children_proper(&ours).iter().any(|child| child.maps().contains("libpython")));
+    assert!(!Process::of(ours.pid()).expect("the parent lives").maps().contains("libpython"));
+}
+
+/// Children that serve requests: the supervisor is a child of the parent as well, but another program.
+fn children_proper(server: &Httpd) -> Vec<Process> {
+    let children = server.children();
+    assert!(!children.is_empty());
+    children
+}
+
+fn libpython(python: &Python) -> Option<PathBuf> {
+    let (major, minor) = python.minor();
+    let path = python.base.join(format!("lib/libpython{major}.{minor}.so.1.0"));
+    path.exists().then_some(path)
+}
+
+fn is_python(symbol: &str) -> bool {
+    symbol.starts_with("Py") || symbol.starts_with("_Py")
+}

@@ -1,0 +1,211 @@
+//! Any CPython from 3.9: several in one httpd, virtual environments and installations, and homes that are none.
+
+use integration::{Builder, Httpd, Mode, Python, Subject, pythons, test_user};
+use std::fmt::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+const APP: &str = include_str!("../apps/process.py");
+
+/// All Pythons found; panics when there are fewer than two to tell apart.
+fn several() -> &'static [Python] {
+    let found = pythons();
+    let versions: Vec<&str> = found.iter().map(|python| python.version.as_str()).collect();
+    println!("Pythons on this machine: {versions:?}");
+    assert!(found.len() >= 2, "at least two Pythons are needed, found {versions:?}");
+    found
+}
+
+/// One daemon group for each home, mounted at `/0`, `/1`, …
+fn groups(homes: &[&Path], options: &str) -> Builder {
+    let mut text = "WSGIRestrictEmbedded On\nWSGIApplicationGroup %{GLOBAL}\n".to_owned();
+    for (number, home) in homes.iter().enumerate() {
+        let _ = writeln!(
+            text,
+            "WSGIDaemonProcess g{number} threads=2 python-home={} {options}\nWSGIScriptAlias /{number} @ROOT@/app/app.wsgi\n\
+             <Location /{number}>\nWSGIProcessGroup g{number}\n</Location>",
+            home.display()
+        ); // writing to a String cannot fail
+    }
+    Httpd::builder().file("app.wsgi", APP).directives(&text)
+}
+
+#[test]
+fn every_python_in_one_httpd() {
+    if Subject::skips("one libpython for all") {
+        return;
+    }
+    let found = several();
+    let homes: Vec<&Path> =
+        found.iter().flat_map(|python| [python.venv.as_path(), python.base.as_path()]).collect();
+    let server = groups(&homes, "").start();
+    for (number, home) in homes.iter().enumerate() {
+        let python = &found[number / 2];
+        let about = server.get(&format!("/{number}")).json();
+        assert_eq!(about["version"], python.version, "{}", home.display());
+        assert_eq!(about["prefix"], home.display().to_string());
+        assert_eq!(about["base_prefix"], python.base.display().to_string());
+        let executable = about["executable"].as_str().expect("text");
+        assert!(executable.starts_with(&format!("{}/bin/python", home.display())), "{executable}");
+        assert_eq!(about["group"], format!("g{number}"));
+    }
+}
+
+#[test]
+fn two_pythons_as_two_users() {
+    if Subject::skips("one libpython for all") {
+        return;
+    }
+    let (Some(a), Some(b)) = (test_user('a'), test_user('b')) else {
+        println!("skipped: only root can become other users");
+        return;
+    };
+    let found = several();
+    let text = format!(
+        "WSGIRestrictEmbedded On\nWSGIDaemonProcess a user={a} group={a} home=/ python-home={}\n\
+         WSGIDaemonProcess b user={b} group={b} home=/ python-home={}\n\
+         WSGIScriptAlias /a @ROOT@/app/app.wsgi process-group=a\nWSGIScriptAlias /b @ROOT@/app/app.wsgi process-group=b",
+        found[0].venv.display(),
+        found[1].venv.display()
+    );
+    let server = Httpd::builder().file("app.wsgi", APP).directives(&text).start();
+    let (one, two) = (server.get("/a").json(), server.get("/b").json());
+    assert_eq!(
+        (&one["version"], &two["version"]),
+        (&found[0].version.clone().into(), &found[1].version.clone().into())
+    );
+    assert_ne!(one["uid"], two["uid"]);
+}
+
+/// With spawn, `multiprocessing` runs `sys.executable` anew; in a process that only embeds Python that is not Python.
+#[test]
+fn multiprocessing_spawns_in_a_daemon() {
+    if Subject::skips("sys.executable may be no interpreter") {
+        return;
+    }
+    let app = "import multiprocessing, operator\ndef application(environ, start_response):\n    \
+               context = multiprocessing.get_context('spawn')\n    with context.Pool(2) as pool:\n        \
+               numbers = pool.map(abs, [-1, -2, -3])\n    start_response('200 OK', [])\n    \
+               return [repr(numbers).encode()]\n";
+    let found = several();
+    for python in [found.first(), found.last()].into_iter().flatten() {
+        let server = Httpd::builder()
+            .mode(Mode::Daemon)
+            .daemon_options(&format!("threads=2 python-home={}", python.venv.display()))
+            .app(app)
+            .start();
+        assert_eq!(server.get("/").ok().text(), "[1, 2, 3]", "{}", python.version);
+    }
+}
+
+/// A daemon of the `home` answers no request; the log has one line with `texts`.
+fn is_refused(server: Httpd, texts: &[&str]) {
+    let status = server.get("/0").status;
+    assert!((500..=504).contains(&status), "{status}");
+    let log = server.error_log();
+    let is_clear = |line: &&str| texts.iter().all(|text| line.contains(text));
+    let lines = log.lines().filter(is_clear).count();
+    assert!(lines >= 1, "no line with {texts:?}:\n{log}");
+}
+
+#[test]
+fn home_without_an_interpreter_is_one_clear_line() {
+    if Subject::skips("the daemon crashes and is started again every second") {
+        return;
+    }
+    let text = Path::new("/usr/share/no-such-python");
+    let verdict = groups(&[text], "").configtest();
+    if !verdict.is_ok {
+        assert!(verdict.text.contains("/usr/share/no-such-python"), "{}", verdict.text);
+        return;
+    }
+    let server = groups(&[text], "").allow_log("/usr/share/no-such-python").allow_log("g0").start();
+    is_refused(server, &["/usr/share/no-such-python", "python-home"]);
+}
+
+#[test]
+fn home_that_the_user_may_not_execute_names_path_user_and_fix() {
+    if Subject::skips("the daemon crashes and is started again every second") {
+        return;
+    }
+    let Some(user) = test_user('a') else {
+        println!("skipped: only root can make a home that a daemon's user may not enter");
+        return;
+    };
+    let folder = std::env::temp_dir().join(format!("mod-wsgi-closed-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let home = folder.join("venv");
+    let base = &several()[0].base;
+    let made = std::process::Command::new(base.join("bin/python3"))
+        .args(["-m", "venv", "--without-pip"])
+        .arg(&home)
+        .status();
+    assert!(made.expect("python3 -m venv").success());
+    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o700)).expect("own folder");
+    let server = groups(&[&home], &format!("user={user} group={user} home=/"))
+        .allow_log(&home.display().to_string())
+        .allow_log("g0")
+        .start();
+    is_refused(server, &[&home.display().to_string(), &user]);
+    std::fs::remove_dir_all(&folder).expect("own folder");
+}
+
+/// Debian's interpreter is static; a home whose libpython does not exist as a shared library cannot be embedded.
+#[test]
+fn embedded_home_without_shared_libpython_fails_the_config_test() {
+    if Subject::skips("it brings its own libpython") {
+        return;
+    }
+    let folder = std::env::temp_dir().join(format!("mod-wsgi-static-{}", std::process::id()));
+    let base = &several()[0];
+    // An installation that looks like Python's but has no libpython: its executable, its library folder, nothing else.
+    let library = base.library_name();
+    std::fs::create_dir_all(folder.join("bin")).expect("a folder");
+    std::fs::create_dir_all(folder.join("lib").join(&library)).expect("a folder");
+    std::fs::write(folder.join("lib").join(&library).join("os.py"), "").expect("a file");
+    std::fs::copy("/bin/true", folder.join("bin/python3")).expect("a program");
+    let verdict = Httpd::builder().mode(Mode::Embedded).python_home(Some(&folder)).app(APP).configtest();
+    std::fs::remove_dir_all(&folder).expect("own folder");
+    assert!(!verdict.is_ok, "{}", verdict.text);
+    for text in [folder.to_str().expect("text"), "libpython", "WSGIDaemonProcess"] {
+        assert!(verdict.text.contains(text), "{text}: {}", verdict.text);
+    }
+}
+
+#[test]
+fn embedded_mode_takes_each_python_with_a_shared_libpython() {
+    if Subject::skips("one libpython for all") {
+        return;
+    }
+    for python in several() {
+        let (major, minor) = python.minor();
+        let shared = python.base.join(format!("lib/libpython{major}.{minor}.so.1.0"));
+        if !shared.exists() && !python.is_debian {
+            println!("{} has no shared libpython", python.version);
+            continue;
+        }
+        let server = Httpd::builder().mode(Mode::Embedded).python_home(Some(&python.venv)).app(APP).start();
+        let about = server.get("/").json();
+        assert_eq!(about["version"], python.version);
+        assert_eq!(about["prefix"], python.venv.display().to_string());
+    }
+}
+
+/// `python-path=` for daemons, `WSGIPythonPath` for embedded mode.
+#[test]
+fn python_path_is_searched_in_both_modes() {
+    let app = "import marker\ndef application(environ, start_response):\n    start_response('200 OK', [])\n    \
+               return [marker.TEXT]\n";
+    for mode in Mode::ALL {
+        let server = Httpd::builder().mode(mode).app(app);
+        let server = if mode == Mode::Daemon {
+            server.daemon_options("threads=1 python-path=@ROOT@/app/lib")
+        } else {
+            server
+        };
+        let server = server.file("lib/marker.py", "TEXT = b'found'\n");
+        let server =
+            if mode == Mode::Embedded { server.directives("WSGIPythonPath @ROOT@/app/lib") } else { server };
+        assert_eq!(server.start().get("/").ok().text(), "found", "{mode:?}");
+    }
+}
