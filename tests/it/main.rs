@@ -11,6 +11,7 @@ macro_rules! in_both_modes {
 mod binary;
 mod daemon;
 mod environ;
+mod examples;
 mod file_wrapper;
 mod harness;
 mod hello;
