@@ -129,7 +129,7 @@ pub struct Directive {
     pub contexts: Contexts,
     /// Arguments as shown in the manual.
     pub syntax: &'static str,
-    /// Default as shown in the manual; empty if there is none.
+    /// Default: arguments that parse, or a description in parentheses; empty if there is none.
     pub default: &'static str,
     /// First release of mod_wsgi with it; `new` for directives of this implementation.
     pub since: &'static str,
@@ -158,6 +158,11 @@ impl Directive {
             file_info,
             auth_config,
         }
+    }
+
+    /// Whether mod_wsgi itself has dropped it.
+    pub fn is_removed(&self) -> bool {
+        self.since.contains("removed")
     }
 
     /// Whether this row opens a section.

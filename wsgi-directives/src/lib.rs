@@ -7,7 +7,10 @@ pub mod apply;
 pub mod checks;
 pub mod config;
 pub mod directive;
+pub mod docs;
 pub mod error;
+#[cfg(test)]
+mod fake;
 pub mod interpreter;
 pub mod options;
 pub mod place;

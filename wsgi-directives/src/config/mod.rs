@@ -14,3 +14,6 @@ pub use global::{
 pub use layer::{Layer, MapHead, ProcessSet};
 pub use mount::{Alias, AliasForm, AliasOptions, HandlerScript, ScriptRef, Target};
 pub use record::{DirConfig, ServerConfig};
+
+#[cfg(test)]
+mod tests;

@@ -79,7 +79,7 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
         since "4.1.0", good "30", bad Some("-1"), effect LIFE,
         error "graceful timeout", set Set::Seconds(|o| &mut o.graceful_timeout),
         "Time a process may drain before it is replaced.";
-    "group" "GROUP", default "httpd's Group", unit "", takes "a group name or #gid",
+    "group" "GROUP", default "(httpd's Group)", unit "", takes "a group name or #gid",
         since "1.0", good "#33", bad Some(""), effect Effect::Acts,
         error "group", set Set::Custom(values::group),
         "Primary group of the processes; not derived from user=. Needs root.";
@@ -147,7 +147,7 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
         since "2.0", good "/var/cache/eggs", bad None, effect APPLIED,
         error "python eggs", set Set::Text(|o| &mut o.python_eggs),
         "PYTHON_EGG_CACHE of the processes.";
-    "python-home" "DIR", default "WSGIPythonHome", unit "", takes "any text",
+    "python-home" "DIR", default "(WSGIPythonHome)", unit "", takes "any text",
         since "3.4", good "/srv/venv", bad None, effect Effect::Acts,
         error "python home", set Set::Text(|o| &mut o.python_home),
         "Python prefix or virtual environment; its own interpreter runs the processes.";
@@ -161,7 +161,7 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
         "Answer 504 to requests that waited longer than this for a process.";
     "receive-buffer-size" "N", default "0", unit "bytes", takes "0 or at least 512",
         since "2.0", good "65536", bad Some("511"), effect APPLIED,
-        error "Receive buffer size must be >= 512 bytes, or 0 for system default.", set Set::Custom(values::receive_buffer),
+        error "receive buffer size", set Set::Custom(values::receive_buffer),
         "SO_RCVBUF of the daemon socket.";
     "reload" "rolling|immediate", default "rolling", unit "", takes "rolling or immediate",
         since "new", good "immediate", bad Some("never"), effect LIFE,
@@ -197,7 +197,7 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
         "Serve only scripts owned by this user, in directories owned by it.";
     "send-buffer-size" "N", default "0", unit "bytes", takes "0 or at least 512",
         since "2.0", good "65536", bad Some("511"), effect APPLIED,
-        error "Send buffer size must be >= 512 bytes, or 0 for system default.", set Set::Custom(values::send_buffer),
+        error "send buffer size", set Set::Custom(values::send_buffer),
         "SO_SNDBUF of the daemon socket.";
     "server-metrics" "On|Off", default "Off", unit "", takes "On or Off",
         since "4.2.0", good "On", bad Some("yes"), effect METRICS,
@@ -211,11 +211,11 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
         since "4.1.0", good "60", bad Some("-1"), effect APPLIED,
         error "socket timeout", set Set::SecondsOrOff(|o| &mut o.socket_timeout),
         "Timeout of reads and writes between httpd and the process.";
-    "socket-user" "USER", default "httpd's User", unit "", takes "a user name or #uid",
+    "socket-user" "USER", default "(httpd's User)", unit "", takes "a user name or #uid",
         since "4.4.1", good "#33", bad Some(""), effect APPLIED,
         error "socket user", set Set::Custom(values::socket_user),
         "Owner of the daemon socket.";
-    "stack-size" "N", default "system", unit "bytes", takes "a size from 1",
+    "stack-size" "N", default "(system)", unit "bytes", takes "a size from 1",
         since "2.0", good "524288", bad Some("0"), effect APPLIED,
         error "stack size", set Set::Custom(values::stack_size),
         "Stack size of threads.";
@@ -223,11 +223,11 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
         since "4.5.6", good "30", bad Some("-1"), effect LIFE,
         error "startup timeout", set Set::SecondsOrOff(|o| &mut o.startup_timeout),
         "Replace a process that could not load a script this long after its first request.";
-    "supplementary-groups" "GROUP[,GROUP...]", default "memberships of user", unit "", takes "a comma-separated list of group names or #gid",
+    "supplementary-groups" "GROUP[,GROUP...]", default "(memberships of the user)", unit "", takes "a comma-separated list of group names or #gid",
         since "3.4", good "#33", bad None, effect APPLIED,
         error "supplementary groups", set Set::Custom(values::supplementary_groups),
         "Exactly these supplementary groups, instead of the memberships of the user.";
-    "switch-interval" "SECONDS", default "5 ms (Python's)", unit "s", takes "a positive number of seconds",
+    "switch-interval" "SECONDS", default "(Python's own, 0.005)", unit "s", takes "a positive number of seconds",
         since "6.0.0", good "0.01", bad Some("0"), effect APPLIED,
         error "switch interval", set Set::Custom(values::switch_interval),
         "sys.setswitchinterval() of the processes.";
@@ -235,11 +235,11 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
         since "1.0", good "5", bad Some("65534"), effect Effect::Acts,
         error "thread count", set Set::Custom(values::threads),
         "Most requests a process runs at once; 0 is a service without requests.";
-    "umask" "OCTAL", default "inherited", unit "", takes "an octal number up to 7777",
+    "umask" "OCTAL", default "(inherited)", unit "", takes "an octal number up to 7777",
         since "1.0", good "0027", bad Some("9"), effect APPLIED,
         error "umask", set Set::Custom(values::umask),
         "File mode creation mask of the processes.";
-    "user" "USER", default "httpd's User", unit "", takes "a user name or #uid, not root",
+    "user" "USER", default "(httpd's User)", unit "", takes "a user name or #uid, not root",
         since "1.0", good "#33", bad Some(""), effect Effect::Acts,
         error "user", set Set::Custom(values::user),
         "User the processes run as. Needs root.";

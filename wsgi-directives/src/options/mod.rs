@@ -21,7 +21,7 @@ pub struct OptionInfo {
     pub name: &'static str,
     /// Shape of the value for the manual, for example `N`, `On|Off`.
     pub value: &'static str,
-    /// Default; empty if there is none.
+    /// Default: a value that parses, or a description in parentheses; empty if there is none.
     pub default: &'static str,
     /// Unit of the value; empty if it has none.
     pub unit: &'static str,

@@ -9,7 +9,7 @@ use crate::error::ConfigError;
 const PROCESS_GROUP: OptionInfo = OptionInfo {
     name: "process-group",
     value: "NAME",
-    default: "WSGIProcessGroup",
+    default: "(WSGIProcessGroup)",
     unit: "",
     range: "a group name",
     since: "2.0",
@@ -22,7 +22,7 @@ const PROCESS_GROUP: OptionInfo = OptionInfo {
 const APPLICATION_GROUP: OptionInfo = OptionInfo {
     name: "application-group",
     value: "NAME",
-    default: "WSGIApplicationGroup",
+    default: "(WSGIApplicationGroup)",
     unit: "",
     range: "an interpreter name",
     since: "2.0",
@@ -35,7 +35,7 @@ const APPLICATION_GROUP: OptionInfo = OptionInfo {
 const PASS_AUTHORIZATION: OptionInfo = OptionInfo {
     name: "pass-authorization",
     value: "On|Off",
-    default: "WSGIPassAuthorization",
+    default: "(WSGIPassAuthorization)",
     unit: "",
     range: "On or Off",
     since: "3.0",
@@ -48,7 +48,7 @@ const PASS_AUTHORIZATION: OptionInfo = OptionInfo {
 const CALLABLE_OBJECT: OptionInfo = OptionInfo {
     name: "callable-object",
     value: "NAME",
-    default: "WSGICallableObject",
+    default: "(WSGICallableObject)",
     unit: "",
     range: "the name of a callable",
     since: "3.0",
@@ -118,14 +118,14 @@ pub static SCRIPT_OPTIONS: &[OptionRow<AliasOptions>] = &[OptionRow {
 /// Selectors of `<WSGIInterpreterOptions>` (spec §13); read by [`crate::table`], listed for the manual.
 pub static SELECTORS: &[OptionInfo] = &[
     OptionInfo {
-        default: "any",
+        default: "(any)",
         since: "6.0.0",
         doc: "Interpreters of this name only; %{GLOBAL} is the main interpreter.",
         bad: None,
         ..APPLICATION_GROUP
     },
     OptionInfo {
-        default: "any",
+        default: "(any)",
         since: "6.0.0",
         doc: "Processes of this group only; %{GLOBAL} is httpd's own children.",
         bad: None,

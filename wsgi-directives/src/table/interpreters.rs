@@ -112,7 +112,7 @@ pub(super) const SWITCH_INTERVAL: Directive = Directive {
     arity: Arity::Take1,
     contexts: Contexts::GI,
     syntax: "SECONDS",
-    default: "0.005 (Python's)",
+    default: "(Python's own, 0.005)",
     since: "6.0.0",
     doc: "sys.setswitchinterval() in embedded mode; fractions of seconds.",
     details: "Daemon groups use their option switch-interval. nan, inf and numbers below a nanosecond are errors.",

@@ -13,10 +13,10 @@ pub(super) const CASE_SENSITIVITY: Directive = Directive {
     arity: Arity::Take1,
     contexts: Contexts::G,
     syntax: "On|Off",
-    default: "On (Off on macOS and Windows)",
+    default: "On",
     since: "1.0",
     doc: "Whether file names that differ only in case are different scripts.",
-    details: "Off lower-cases script paths before module names are derived from them, and the script part of \
+    details: "The default is Off on macOS and Windows. Off lower-cases script paths before module names are derived from them, and the script part of \
               %{RESOURCE}. The matching of aliases is not changed by it.",
     effect: Effect::Acts,
     good: "Off",
@@ -89,7 +89,7 @@ pub(super) const HOME: Directive = Directive {
     arity: Arity::Take1,
     contexts: Contexts::G,
     syntax: "DIR",
-    default: "the Python this module was installed for",
+    default: "(the Python this module was installed for)",
     since: "1.0",
     doc: "Python prefix or virtual environment, for embedded mode and for groups without python-home.",
     details: "Embedded mode needs a Python with a shared libpython; daemon groups do not.",

@@ -73,7 +73,7 @@ pub(super) const RESTRICT_PROCESS: Directive = Directive {
     arity: Arity::List,
     contexts: Contexts::VD,
     syntax: "[NAME|%{GLOBAL}]...",
-    default: "no restriction",
+    default: "(no restriction)",
     since: "1.0",
     doc: "The groups that may be chosen here; %{GLOBAL} stands for embedded mode.",
     details: "Names are compared without regard to case. A new list replaces an inherited one; an empty list \

@@ -91,7 +91,7 @@ pub(super) const TRUSTED_PROXIES: Directive = Directive {
     arity: Arity::List,
     contexts: Contexts::VDH,
     syntax: "[ADDRESS[/PREFIX]]...",
-    default: "any peer",
+    default: "(any peer)",
     since: "4.4.10",
     doc: "Addresses and subnets whose WSGITrustedProxyHeaders are believed.",
     details: "IPv6 addresses in lower case. Repeating it adds to the list; a list in a more specific place \

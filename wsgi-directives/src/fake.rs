@@ -1,0 +1,154 @@
+//! A machine for unit tests: a few users and groups, a real regex engine, and a builder for configurations.
+
+use crate::apply::{Scope, apply, find};
+use crate::config::{DirConfig, GlobalConfig, ServerConfig};
+use crate::error::ConfigError;
+use crate::place::{Notice, Place, RegexMatch, System, UriRegex, VhostId};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Users root (0), www-data (33), joe (1000); groups of the same names.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    pub root: bool,
+    pub server_names: HashMap<VhostId, String>,
+}
+
+impl Default for Machine {
+    fn default() -> Self {
+        Machine { root: true, server_names: HashMap::new() }
+    }
+}
+
+const PEOPLE: &[(&str, u32)] = &[("root", 0), ("www-data", 33), ("joe", 1000)];
+
+fn id(name: &str) -> Option<u32> {
+    match name.strip_prefix('#') {
+        Some(number) => number.parse().ok(),
+        None => PEOPLE.iter().find(|(known, _)| *known == name).map(|(_, id)| *id),
+    }
+}
+
+fn name(id: u32) -> Option<String> {
+    PEOPLE.iter().find(|(_, known)| *known == id).map(|(name, _)| (*name).to_owned())
+}
+
+impl System for Machine {
+    fn uid_of_name(&self, name: &str) -> Option<u32> {
+        id(name)
+    }
+    fn gid_of_name(&self, name: &str) -> Option<u32> {
+        id(name)
+    }
+    fn name_of_uid(&self, uid: u32) -> Option<String> {
+        name(uid)
+    }
+    fn name_of_gid(&self, gid: u32) -> Option<String> {
+        name(gid)
+    }
+    fn is_root(&self) -> bool {
+        self.root
+    }
+    fn ngroups_max(&self) -> usize {
+        4
+    }
+    fn compile_regex(&self, pattern: &str) -> Option<Arc<dyn UriRegex>> {
+        let regex = regex::bytes::RegexBuilder::new(pattern).unicode(false).build().ok()?;
+        Some(Arc::new(Compiled(regex)))
+    }
+    fn server_root_relative(&self, path: &str) -> Option<String> {
+        match path {
+            "impossible" => None,
+            path if path.starts_with('/') => Some(path.to_owned()),
+            path => Some(format!("/etc/httpd/{path}")),
+        }
+    }
+    fn server_name_of(&self, host: VhostId) -> Option<String> {
+        self.server_names.get(&host).cloned()
+    }
+}
+
+#[derive(Debug)]
+struct Compiled(regex::bytes::Regex);
+
+impl UriRegex for Compiled {
+    fn search(&self, uri: &[u8]) -> Option<RegexMatch> {
+        let found = self.0.captures(uri)?;
+        let mut result = RegexMatch::default();
+        for (slot, group) in result.groups.iter_mut().zip(found.iter()) {
+            *slot = group.map(|group| (group.start(), group.end()));
+        }
+        Some(result)
+    }
+}
+
+/// A configuration being read line by line.
+#[derive(Default)]
+pub(crate) struct Conf {
+    pub machine: Machine,
+    pub global: GlobalConfig,
+    pub server: ServerConfig,
+    pub dir: DirConfig,
+    pub line: u32,
+}
+
+impl Conf {
+    /// Applies lines at main server level; panics on the first error.
+    pub fn of(lines: &[&str]) -> Conf {
+        let mut conf = Conf::default();
+        for line in lines {
+            conf.main(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+        }
+        conf
+    }
+
+    /// One line at main server level.
+    pub fn main(&mut self, line: &str) -> Result<Vec<Notice>, ConfigError> {
+        self.at(line, Place::default())
+    }
+
+    /// One line in a virtual host.
+    pub fn vhost(&mut self, line: &str, host: u32, name: Option<&str>) -> Result<Vec<Notice>, ConfigError> {
+        let place = Place { virtual_host: Some(VhostId(host)), server_name: name, ..Place::default() };
+        self.at(line, place)
+    }
+
+    /// One line in a directory section.
+    pub fn directory(&mut self, line: &str) -> Result<Vec<Notice>, ConfigError> {
+        self.at(line, Place { directory: Some("/srv"), ..Place::default() })
+    }
+
+    /// One line in a `.htaccess`.
+    pub fn htaccess(&mut self, line: &str) -> Result<Vec<Notice>, ConfigError> {
+        let (id, args) = split(line);
+        let place = Place { directory: Some("/srv"), htaccess: true, ..Place::default() };
+        let scope = Scope { global: None, server: None, dir: Some(&mut self.dir) };
+        apply(id, args, &place, scope, &self.machine)
+    }
+
+    /// One line anywhere; counts lines.
+    pub fn at(&mut self, line: &str, place: Place<'_>) -> Result<Vec<Notice>, ConfigError> {
+        self.line += 1;
+        let (id, args) = split(line);
+        let place = Place { file: "test.conf", line: self.line, ..place };
+        let scope = Scope {
+            global: Some(&mut self.global),
+            server: Some(&mut self.server),
+            dir: Some(&mut self.dir),
+        };
+        apply(id, args, &place, scope, &self.machine)
+    }
+
+    /// The text of the error a line gives at main server level.
+    pub fn error(&mut self, line: &str) -> String {
+        match self.main(line) {
+            Err(error) => error.to_string(),
+            Ok(_) => panic!("accepted: {line}"),
+        }
+    }
+}
+
+fn split(line: &str) -> (usize, &str) {
+    let (name, args) = line.split_once(' ').unwrap_or((line, ""));
+    (find(name).unwrap_or_else(|| panic!("no directive {name}")), args)
+}
