@@ -215,7 +215,9 @@ fn failure_after_output_is_visible(mode: Mode) {
     raise ValueError('in the middle')";
     let mut wire = server.connect();
     wire.send(format!("GET / HTTP/1.1\r\nHost: x\r\nX-Code: {}\r\n\r\n", base64(app.as_bytes())));
+    let asked = std::time::Instant::now();
     let all = String::from_utf8_lossy(&wire.read_to_end()).into_owned();
+    assert!(asked.elapsed().as_secs() < 4, "closed at once, not after KeepAliveTimeout");
     assert!(all.starts_with("HTTP/1.1 200") && all.contains("4\r\npart\r\n"), "{all}");
     assert!(!all.contains("0\r\n\r\n"), "{all}");
 }

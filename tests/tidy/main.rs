@@ -145,6 +145,27 @@ fn files_have_names_that_say_something() {
     assert_none(&format!("no {vague:?}"), found.map(|source| source.path.display().to_string()).collect());
 }
 
+/// A test that the control cannot pass is a difference, and a difference is documented.
+#[test]
+fn differences_from_the_control_are_documented() {
+    let documented =
+        std::fs::read_to_string(integration::workspace().join("docs/differences.md")).expect("it exists");
+    let mut found = Vec::new();
+    for source in Source::all().iter().filter(|source| source.path.starts_with("tests/it")) {
+        let module = source.path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+        let lines: Vec<&str> = source.code.lines().collect();
+        for (line, name, length) in source.functions() {
+            let skips =
+                lines[line - 1..line - 1 + length].iter().any(|code| code.contains("Subject::skips("));
+            let name = format!("`{module}::{name}`");
+            if skips && !documented.contains(&name) {
+                found.push(at(source, line, &name));
+            }
+        }
+    }
+    assert_none("docs/differences.md names each test that skips the control", found);
+}
+
 #[test]
 fn crates_know_only_whom_they_may() {
     let output = Command::new(env!("CARGO"))
