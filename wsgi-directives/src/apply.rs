@@ -69,6 +69,7 @@ pub fn apply(
     let mut line = Application { row, args, place, scope, system, notices: Vec::new() };
     line.check_place()?;
     line.count_arguments()?;
+    line.check_vhost()?;
     line.act()?;
     line.tell_effect(row.name, row.effect);
     Ok(line.notices)
@@ -85,8 +86,14 @@ impl<'a, 's> Application<'a, 's> {
         if self.place.directory.is_some() {
             return if contexts.has(Contexts::D) { Ok(()) } else { wrong(Misplaced::Directory) };
         }
-        if contexts.has(Contexts::G) && self.place.virtual_host.is_some() {
-            return wrong(Misplaced::VirtualHost);
+        Ok(())
+    }
+
+    /// The rule that httpd leaves to modules; the original tests it after counting the arguments.
+    fn check_vhost(&self) -> Result<(), ConfigError> {
+        if self.row.contexts.has(Contexts::G) && self.place.virtual_host.is_some() {
+            let found = Misplaced::VirtualHost;
+            return Err(ConfigError::PlaceDirective { directive: self.row.name, found });
         }
         Ok(())
     }

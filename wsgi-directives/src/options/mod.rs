@@ -89,7 +89,10 @@ impl OptionContext<'_, '_, '_> {
         } else {
             format!("Invalid {} for {}.", self.thing, self.definition)
         };
-        ConfigError::value(text, format!("{name}='{value}' is not {range}; write for example {name}={good}."))
+        ConfigError::value(
+            text,
+            format!("{name}='{value}' is not accepted: write {range}, for example {name}={good}."),
+        )
     }
 }
 

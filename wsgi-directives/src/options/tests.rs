@@ -118,6 +118,10 @@ const ERRORS: &[(&str, &str)] = &[
     ("receive-buffer-size=1", "Receive buffer size must be >= 512 bytes, or 0 for system default."),
     ("header-buffer-size=8191", "Header buffer size must be >= 8192 bytes, or 0 for default."),
     ("response-buffer-size=65535", "Response buffer size must be >= 65536 bytes, or 0 for default."),
+    (
+        "send-buffer-size=-1",
+        "Send buffer size must be >= 512 bytes, or 0 for system default. send-buffer-size=-1 is not",
+    ),
     ("send-buffer-size=", "Invalid send buffer size for WSGI daemon process."),
     ("header-buffer-size=", "Invalid header buffer size for WSGI daemon process."),
     ("script-user=", "Invalid script user for WSGI daemon process."),

@@ -27,12 +27,15 @@ fn buffer(
     complaint: &'static str,
     cx: Context<'_, '_, '_, '_>,
 ) -> Result<Option<NonZeroU64>, ConfigError> {
-    match size(text, cx)? {
-        Some(given) if given.get() < least => {
-            let hint = format!("{}={text} is too small; write for example {}.", cx.info.name, cx.info.good);
+    if text.is_empty() {
+        return Err(cx.invalid(text));
+    }
+    match value::bytes(text).map(NonZeroU64::new) {
+        Some(given) if given.is_none_or(|size| size.get() >= least) => Ok(given),
+        _ => {
+            let hint = format!("{}={text} is not; write for example {}.", cx.info.name, cx.info.good);
             Err(ConfigError::value(complaint, hint))
         }
-        given => Ok(given),
     }
 }
 
