@@ -20,9 +20,12 @@ fn main() {
 
 fn header_flags() -> Vec<String> {
     let apxs = env::var("APXS").ok().into_iter().chain(["apxs".into(), "apxs2".into()]);
-    let Some(apxs) = apxs.into_iter().find(|name| Command::new(name).args(["-q", "INCLUDEDIR"]).output().is_ok())
+    let Some(apxs) =
+        apxs.into_iter().find(|name| Command::new(name).args(["-q", "INCLUDEDIR"]).output().is_ok())
     else {
-        fail("apxs was not found. Install httpd's headers (Debian: apt-get install apache2-dev) or set APXS.");
+        fail(
+            "apxs was not found. Install httpd's headers (Debian: apt-get install apache2-dev) or set APXS.",
+        );
     };
     let mut flags = vec![format!("-I{}", output(&apxs, &["-q", "INCLUDEDIR"]))];
     let apr_config = output(&apxs, &["-q", "APR_CONFIG"]);

@@ -94,7 +94,7 @@ static core_dir_config *core_dir(const request_rec *r)
     return ap_get_core_module_config(r->per_dir_config);
 }
 
-int mw_uses_canonical_port(const request_rec *r) { return core_dir(r)->use_canonical_name == USE_CANONICAL_NAME_ON; }
+int mw_qualify_redirect_url(const request_rec *r) { return core_dir(r)->qualify_redirect_url == AP_CORE_CONFIG_ON; }
 
 int mw_cgi_pass_auth(const request_rec *r) { return core_dir(r)->cgi_pass_auth == AP_CGI_PASS_AUTH_ON; }
 

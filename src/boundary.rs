@@ -1,0 +1,292 @@
+//! The one door from C: every callback httpd can call stands here, catches panics, and names beside its
+//! signature what it answers then. That value always fails closed.
+
+use crate::{config, embedded, handler, httpd, lifecycle, translate};
+use apr_sys as sys;
+use std::ffi::{c_char, c_int, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+
+const DECLINED: c_int = sys::DECLINED;
+const INTERNAL_ERROR: c_int = sys::HTTP_INTERNAL_SERVER_ERROR as c_int;
+/// What a failed phase of the start answers: httpd refuses to start.
+const START_FAILED: c_int = INTERNAL_ERROR;
+
+/// Names of other modules, ended by a null pointer, as httpd's hook order wants them.
+#[repr(transparent)]
+struct Names<const N: usize>([*const c_char; N]);
+
+// SAFETY: pointers to static strings, never written.
+unsafe impl<const N: usize> Sync for Names<N> {}
+
+/// mod_alias maps URLs before us (spec/directives.md §5.2).
+static RUN_BEFORE_US: Names<2> = Names([c"mod_alias.c".as_ptr(), ptr::null()]);
+/// mod_userdir and mod_vhost_alias map URLs after us.
+static RUN_AFTER_US: Names<3> =
+    Names([c"mod_userdir.c".as_ptr(), c"mod_vhost_alias.c".as_ptr(), ptr::null()]);
+
+/// Runs a callback's body; a panic becomes `on_panic`. The panic itself is logged by the hook of
+/// [`install_panic_hook`].
+fn guard<T>(on_panic: T, body: impl FnOnce() -> T) -> T {
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or(on_panic)
+}
+
+/// Panics go to the main error log as one record instead of a dump on stderr.
+fn install_panic_hook() {
+    std::panic::set_hook(Box::new(|info| {
+        let message = crate::messages::panicked(&info.to_string().replace('\n', " "));
+        // SAFETY: a null server is the main log.
+        unsafe { httpd::log::server(ptr::null(), httpd::log::Level::Crit as u8, 0, message.as_bytes()) }
+    }));
+}
+
+/// Drops what [`httpd::pool::Pool::own`] boxed.
+///
+/// # Safety
+/// `data` is a pointer from `Box::<T>::into_raw` that nobody uses any more.
+pub unsafe extern "C" fn drop_boxed<T>(data: *mut c_void) -> sys::apr_status_t {
+    // SAFETY: by the contract.
+    guard((), || drop(unsafe { Box::from_raw(data.cast::<T>()) }));
+    0
+}
+
+/// Closes a descriptor whose number is the pointer's value.
+///
+/// # Safety
+/// `data` is the number of a descriptor owned by the pool.
+pub unsafe extern "C" fn close_descriptor(data: *mut c_void) -> sys::apr_status_t {
+    // SAFETY: the pool is the owner of this descriptor and calls once.
+    unsafe { libc::close(data as usize as c_int) };
+    0
+}
+
+/// # Safety
+/// Called by httpd with valid pointers.
+pub unsafe extern "C" fn create_server_config(
+    p: *mut sys::apr_pool_t,
+    s: *mut sys::server_rec,
+) -> *mut c_void {
+    // SAFETY: httpd passes a live pool and server.
+    guard(ptr::null_mut(), || unsafe { config::create_server(p, s) })
+}
+
+/// # Safety
+/// Called by httpd with records made by [`create_server_config`].
+pub unsafe extern "C" fn merge_server_config(
+    p: *mut sys::apr_pool_t,
+    base: *mut c_void,
+    child: *mut c_void,
+) -> *mut c_void {
+    // SAFETY: httpd passes a live pool and two of our records.
+    guard(child, || unsafe { config::merge_server(p, base, child) })
+}
+
+/// # Safety
+/// Called by httpd with valid pointers.
+pub unsafe extern "C" fn create_dir_config(p: *mut sys::apr_pool_t, _dir: *mut c_char) -> *mut c_void {
+    // SAFETY: httpd passes a live pool.
+    guard(ptr::null_mut(), || unsafe { config::create_dir(p) })
+}
+
+/// # Safety
+/// Called by httpd with records made by [`create_dir_config`].
+pub unsafe extern "C" fn merge_dir_config(
+    p: *mut sys::apr_pool_t,
+    base: *mut c_void,
+    child: *mut c_void,
+) -> *mut c_void {
+    // SAFETY: httpd passes a live pool and two of our records.
+    guard(child, || unsafe { config::merge_dir(p, base, child) })
+}
+
+/// # Safety
+/// Called by httpd for each directive of the table.
+pub unsafe extern "C" fn directive(
+    parms: *mut sys::cmd_parms,
+    record: *mut c_void,
+    args: *const c_char,
+) -> *const c_char {
+    let failed = c"mod_wsgi: internal error while reading this directive (see the lines above)";
+    // SAFETY: httpd passes valid parms, our directory record and a NUL-terminated rest of the line.
+    guard(failed.as_ptr(), || unsafe { config::directive(parms, record, args) })
+}
+
+/// # Safety
+/// Called by httpd once per load of the module.
+pub unsafe extern "C" fn register_hooks(_p: *mut sys::apr_pool_t) {
+    install_panic_hook();
+    let middle = sys::APR_HOOK_MIDDLE as c_int;
+    // SAFETY: httpd sorts the hooks later, so the neighbour lists are statics of this module.
+    unsafe {
+        sys::mw_set_module(crate::module_record());
+        sys::ap_hook_pre_config(Some(pre_config), ptr::null(), ptr::null(), middle);
+        sys::ap_hook_check_config(Some(check_config), ptr::null(), ptr::null(), middle);
+        sys::ap_hook_post_config(Some(post_config), ptr::null(), ptr::null(), middle);
+        sys::ap_hook_child_init(Some(child_init), ptr::null(), ptr::null(), middle);
+        sys::ap_hook_translate_name(
+            Some(translate_name),
+            (&raw const RUN_BEFORE_US).cast(),
+            (&raw const RUN_AFTER_US).cast(),
+            middle,
+        );
+        sys::ap_hook_map_to_storage(Some(map_to_storage), ptr::null(), ptr::null(), middle);
+        sys::ap_hook_handler(Some(handle), ptr::null(), ptr::null(), middle);
+    }
+}
+
+unsafe extern "C" fn pre_config(
+    pconf: *mut sys::apr_pool_t,
+    _plog: *mut sys::apr_pool_t,
+    _ptemp: *mut sys::apr_pool_t,
+) -> c_int {
+    // SAFETY: httpd passes the live configuration pool.
+    guard(START_FAILED, || unsafe { config::reset(pconf) })
+}
+
+unsafe extern "C" fn check_config(
+    pconf: *mut sys::apr_pool_t,
+    _plog: *mut sys::apr_pool_t,
+    _ptemp: *mut sys::apr_pool_t,
+    main: *mut sys::server_rec,
+) -> c_int {
+    // SAFETY: httpd passes the live configuration pool and the main server.
+    guard(START_FAILED, || unsafe { lifecycle::check_config(pconf, main) })
+}
+
+unsafe extern "C" fn post_config(
+    pconf: *mut sys::apr_pool_t,
+    _plog: *mut sys::apr_pool_t,
+    _ptemp: *mut sys::apr_pool_t,
+    main: *mut sys::server_rec,
+) -> c_int {
+    // SAFETY: httpd passes the live configuration pool and the main server.
+    guard(START_FAILED, || unsafe { lifecycle::post_config(pconf, main) })
+}
+
+unsafe extern "C" fn child_init(pchild: *mut sys::apr_pool_t, main: *mut sys::server_rec) {
+    // A child whose initialisation panicked has no embedded host and no pools: its requests get 500.
+    // SAFETY: httpd passes the child's pool and the main server.
+    guard((), || unsafe { lifecycle::child_init(pchild, main) });
+}
+
+/// The supervisor ended or httpd's configuration pool is being cleared.
+///
+/// # Safety
+/// Registered with apr's other-child list; `data` is null.
+pub unsafe extern "C" fn supervisor_changed(reason: c_int, _data: *mut c_void, status: c_int) {
+    guard((), || lifecycle::supervisor_changed(reason, status));
+}
+
+/// # Safety
+/// Registered on the child's pool by `child_init`; `data` is unused.
+pub unsafe extern "C" fn child_exit(_data: *mut c_void) -> sys::apr_status_t {
+    guard((), embedded::stop);
+    0
+}
+
+/// # Safety
+/// Registered on the configuration pool; `data` is unused.
+pub unsafe extern "C" fn configuration_cleared(_data: *mut c_void) -> sys::apr_status_t {
+    guard((), config::forget);
+    0
+}
+
+unsafe extern "C" fn translate_name(r: *mut sys::request_rec) -> c_int {
+    // SAFETY: httpd passes a live request of this thread.
+    guard(INTERNAL_ERROR, || translate::translate_name(unsafe { httpd::request::Request::from_raw(r) }))
+}
+
+unsafe extern "C" fn map_to_storage(r: *mut sys::request_rec) -> c_int {
+    // SAFETY: httpd passes a live request of this thread.
+    guard(INTERNAL_ERROR, || translate::map_to_storage(unsafe { httpd::request::Request::from_raw(r) }))
+}
+
+unsafe extern "C" fn handle(r: *mut sys::request_rec) -> c_int {
+    // SAFETY: httpd passes a live request of this thread.
+    let request = unsafe { httpd::request::Request::from_raw(r) };
+    if !handler::is_ours(request) {
+        return DECLINED;
+    }
+    match catch_unwind(AssertUnwindSafe(|| handler::handle(request))) {
+        Ok(status) => status,
+        Err(_) => {
+            // Part of a response may be under way: the client must not take it for a whole one.
+            request.close_connection();
+            INTERNAL_ERROR
+        }
+    }
+}
+
+/// Calls of the embedded host library into this child (`wsgi_protocol::abi::HttpdTable`).
+pub mod from_host {
+    use super::{embedded, guard};
+    use std::ffi::c_void;
+    use wsgi_protocol::abi;
+
+    /// # Safety
+    /// `request` is the handle given to the host for the request under way; pointers are valid.
+    pub unsafe extern "C" fn read_body(
+        request: *mut c_void,
+        buffer: *mut u8,
+        len: usize,
+        read: *mut usize,
+        error: *mut i32,
+    ) -> i32 {
+        // SAFETY: by the contract.
+        guard(abi::FAILED, || unsafe { embedded::read_body(request, buffer, len, read, error) })
+    }
+
+    /// # Safety
+    /// As [`read_body`].
+    pub unsafe extern "C" fn send_head(request: *mut c_void, head: *const u8, len: usize) -> i32 {
+        // SAFETY: by the contract.
+        guard(abi::FAILED, || unsafe { embedded::send_head(request, head, len) })
+    }
+
+    /// # Safety
+    /// As [`read_body`].
+    pub unsafe extern "C" fn write(
+        request: *mut c_void,
+        data: *const u8,
+        len: usize,
+        flush: i32,
+        error: *mut i32,
+    ) -> i32 {
+        // SAFETY: by the contract.
+        guard(abi::FAILED, || unsafe { embedded::write(request, data, len, flush, error) })
+    }
+
+    /// # Safety
+    /// As [`read_body`].
+    pub unsafe extern "C" fn send_file(
+        request: *mut c_void,
+        fd: i32,
+        offset: u64,
+        len: u64,
+        error: *mut i32,
+    ) -> i32 {
+        // SAFETY: by the contract.
+        guard(abi::FAILED, || unsafe { embedded::send_file(request, fd, offset, len, error) })
+    }
+
+    /// # Safety
+    /// `request` is null or as in [`read_body`]; `text` holds `len` bytes.
+    pub unsafe extern "C" fn log(request: *mut c_void, level: u32, text: *const u8, len: usize) {
+        // SAFETY: by the contract.
+        guard((), || unsafe { embedded::log(request, level, text, len) });
+    }
+
+    /// # Safety
+    /// As [`read_body`].
+    pub unsafe extern "C" fn is_aborted(request: *mut c_void) -> i32 {
+        // SAFETY: by the contract.
+        guard(1, || unsafe { embedded::is_aborted(request) })
+    }
+
+    /// # Safety
+    /// `buffer` holds `len` bytes.
+    pub unsafe extern "C" fn error_text(error: i32, buffer: *mut u8, len: usize) -> usize {
+        // SAFETY: by the contract.
+        guard(0, || unsafe { embedded::error_text(error, buffer, len) })
+    }
+}

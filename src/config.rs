@@ -1,0 +1,434 @@
+//! Configuration glue: httpd's records around the records of `wsgi-directives`, and one directive handler.
+
+use crate::httpd::log;
+use crate::httpd::pool::Pool;
+use crate::httpd::{bytes, server};
+use crate::lifecycle::runtime::Runtime;
+use apr_sys as sys;
+use std::ffi::{CString, c_char, c_int, c_void};
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicPtr, Ordering};
+use wsgi_directives::{
+    DIRECTIVES, DirConfig, GlobalConfig, NoticeLevel, Place, RegexMatch, Scope, ServerConfig, System,
+    UriRegex, VhostId,
+};
+
+/// What one configuration pass collects over all servers. Lives from pre_config until the configuration pool
+/// is cleared; children inherit it by fork and only read it.
+#[derive(Default)]
+pub struct State {
+    /// Main-server settings, daemon groups, preloads.
+    pub global: GlobalConfig,
+    /// Server records by [`VhostId`].
+    hosts: Vec<*mut sys::server_rec>,
+    /// What post_config made of it.
+    pub runtime: Option<Runtime>,
+    /// Some server has an alias.
+    pub has_mounts: bool,
+    /// Some directive names `%{GLOBAL}`, or a variable that could.
+    names_global: bool,
+    /// WSGIScriptReloading of the main server, as last written there.
+    main_reloading: Option<bool>,
+}
+
+impl State {
+    /// Whether a request may ask for the main interpreter by name.
+    pub fn application_group_may_be_global(&self) -> bool {
+        self.names_global
+    }
+
+    /// WSGIScriptReloading of the main server.
+    pub fn main_script_reloading(&self) -> bool {
+        self.main_reloading.unwrap_or(true)
+    }
+
+    /// Whether children set Python up when they start: something needs it there for certain, or the
+    /// configuration has mounts and no daemon group at all. Otherwise the first embedded request does.
+    pub fn embedded_is_eager(&self) -> bool {
+        use wsgi_directives::EmbeddedPython;
+        match self.global.embedded_python {
+            EmbeddedPython::Needed => true,
+            EmbeddedPython::NotNeeded => false,
+            EmbeddedPython::Undecided => self.has_mounts && self.global.groups.is_empty(),
+        }
+    }
+
+    /// Notes what later decisions need to know of a line.
+    fn note(&mut self, name: &str, args: &str, main: bool, value: Option<bool>) {
+        const ROUTING: [&str; 5] = [
+            "WSGIApplicationGroup",
+            "WSGIScriptAlias",
+            "WSGIScriptAliasMatch",
+            "WSGIHandlerScript",
+            "WSGIImportScript",
+        ];
+        let may_be_global = args.contains("%{GLOBAL}") || args.contains("%{ENV:");
+        self.names_global |= name == "WSGIDispatchScript" || (ROUTING.contains(&name) && may_be_global);
+        if name == "WSGIScriptReloading" && main {
+            self.main_reloading = value;
+        }
+    }
+}
+
+static STATE: AtomicPtr<State> = AtomicPtr::new(ptr::null_mut());
+
+/// The state of the current configuration.
+pub fn state() -> Option<&'static State> {
+    // SAFETY: set by `reset`, freed by `forget`, both on the parent's only thread while no request runs.
+    unsafe { STATE.load(Ordering::Acquire).as_ref() }
+}
+
+/// The state, to be changed.
+///
+/// # Safety
+/// Only while httpd reads its configuration or runs post_config: single-threaded, no other borrow.
+pub unsafe fn state_mut() -> Option<&'static mut State> {
+    // SAFETY: by the contract.
+    unsafe { STATE.load(Ordering::Acquire).as_mut() }
+}
+
+/// pre_config: forgets the last pass. Statics may or may not have survived a reload (spike.md §0.4).
+///
+/// # Safety
+/// `pconf` is the live configuration pool.
+pub unsafe fn reset(pconf: *mut sys::apr_pool_t) -> c_int {
+    forget();
+    STATE.store(Box::into_raw(Box::default()), Ordering::Release);
+    // SAFETY: the cleanup runs before httpd unloads the module, which is registered on the same pool earlier.
+    unsafe {
+        Pool::from_raw(pconf).on_clear(ptr::null_mut(), crate::boundary::configuration_cleared);
+    }
+    sys::OK as c_int
+}
+
+/// Drops the state.
+pub fn forget() {
+    let old = STATE.swap(ptr::null_mut(), Ordering::AcqRel);
+    if !old.is_null() {
+        // SAFETY: made by Box::into_raw in `reset`; nothing borrows it when the configuration pool is cleared.
+        drop(unsafe { Box::from_raw(old) });
+    }
+}
+
+/// # Safety
+/// `p` is a live pool.
+pub unsafe fn create_server(p: *mut sys::apr_pool_t, _s: *mut sys::server_rec) -> *mut c_void {
+    // SAFETY: by the contract.
+    unsafe { Pool::from_raw(p) }.own(ServerConfig::default()).cast()
+}
+
+/// # Safety
+/// `p` is a live pool; the records were made by [`create_server`].
+pub unsafe fn merge_server(p: *mut sys::apr_pool_t, base: *mut c_void, child: *mut c_void) -> *mut c_void {
+    // SAFETY: by the contract.
+    unsafe {
+        let merged = ServerConfig::merge(&*base.cast::<ServerConfig>(), &*child.cast::<ServerConfig>());
+        Pool::from_raw(p).own(merged).cast()
+    }
+}
+
+/// # Safety
+/// `p` is a live pool.
+pub unsafe fn create_dir(p: *mut sys::apr_pool_t) -> *mut c_void {
+    // SAFETY: by the contract.
+    unsafe { Pool::from_raw(p) }.own(DirConfig::default()).cast()
+}
+
+/// # Safety
+/// `p` is a live pool; the records were made by [`create_dir`].
+pub unsafe fn merge_dir(p: *mut sys::apr_pool_t, base: *mut c_void, child: *mut c_void) -> *mut c_void {
+    // SAFETY: by the contract.
+    unsafe {
+        let merged = DirConfig::merge(&*base.cast::<DirConfig>(), &*child.cast::<DirConfig>());
+        Pool::from_raw(p).own(merged).cast()
+    }
+}
+
+/// The record of a server.
+///
+/// # Safety
+/// `s` is a valid server record.
+pub unsafe fn of_server<'a>(s: *mut sys::server_rec) -> &'a ServerConfig {
+    // SAFETY: httpd made the record by `create_server` or `merge_server`; it lives as long as the server.
+    unsafe { &*sys::mw_get_module_config((*s).module_config, crate::module_record()).cast() }
+}
+
+/// The directory-level record in force for a request.
+///
+/// # Safety
+/// `r` is a live request.
+pub unsafe fn of_directory<'a>(r: *mut sys::request_rec) -> &'a DirConfig {
+    // SAFETY: httpd made the record by `create_dir` or `merge_dir`; it lives as long as the request.
+    unsafe { &*sys::mw_get_module_config((*r).per_dir_config, crate::module_record()).cast() }
+}
+
+/// Number of a virtual host; `None` for the main server.
+///
+/// # Safety
+/// `s` is a valid server record.
+pub unsafe fn vhost_id(state: &mut State, s: *mut sys::server_rec) -> Option<VhostId> {
+    // SAFETY: by the contract.
+    if unsafe { (*s).is_virtual } == 0 {
+        return None;
+    }
+    let known = state.hosts.iter().position(|host| *host == s);
+    let index = known.unwrap_or_else(|| {
+        state.hosts.push(s);
+        state.hosts.len() - 1
+    });
+    Some(VhostId(index as u32))
+}
+
+/// Number of a virtual host as far as a directive stood in it.
+pub fn known_vhost(state: &State, s: *mut sys::server_rec) -> Option<VhostId> {
+    state.hosts.iter().position(|host| *host == s).map(|index| VhostId(index as u32))
+}
+
+/// The server record behind a number.
+pub fn server_of(state: &State, id: VhostId) -> Option<*mut sys::server_rec> {
+    state.hosts.get(id.0 as usize).copied()
+}
+
+/// Handles any directive of the table.
+///
+/// # Safety
+/// Called by httpd: valid parms, our directory record, NUL-terminated rest of the line.
+pub unsafe fn directive(
+    parms: *mut sys::cmd_parms,
+    record: *mut c_void,
+    args: *const c_char,
+) -> *const c_char {
+    // SAFETY: by the contract; the record is ours and nobody else uses it while the line is read.
+    let (pool, result) = unsafe {
+        let pool = Pool::from_raw((*parms).pool);
+        (pool, apply(parms, record.cast::<DirConfig>().as_mut(), bytes(args).unwrap_or_default()))
+    };
+    match result {
+        // SAFETY: as above.
+        Ok(true) => unsafe {
+            let first = (*(*parms).directive).first_child;
+            sys::ap_walk_config(first, parms, (*parms).context)
+        },
+        Ok(false) => ptr::null(),
+        Err(text) => pool.dup(text.as_bytes()),
+    }
+}
+
+/// Applies the line; `true` when it opened a section whose content has to be walked.
+///
+/// # Safety
+/// As [`directive`].
+unsafe fn apply(
+    parms: *mut sys::cmd_parms,
+    dir: Option<&mut DirConfig>,
+    args: &[u8],
+) -> Result<bool, String> {
+    // SAFETY: the row index is what `commands::TABLE` stored.
+    let id = unsafe { (*(*parms).cmd).cmd_data }.addr();
+    let row = &DIRECTIVES[id];
+    let args = std::str::from_utf8(args)
+        .map_err(|_| format!("{} holds bytes that are not UTF-8; write the file in UTF-8", row.name))?;
+    // SAFETY: valid parms; a null answer means "not in .htaccess".
+    let htaccess = unsafe { !sys::ap_check_cmd_context(parms, sys::NOT_IN_HTACCESS).is_null() };
+    let notices = if htaccess {
+        // SAFETY: as above. Requests run now: the shared state is not touched.
+        let place = unsafe { place(parms, None, None, true) };
+        let scope = Scope { global: None, server: None, dir };
+        wsgi_directives::apply(id, args, &place, scope, &Httpd)
+    } else {
+        // SAFETY: httpd reads its configuration on one thread.
+        let state = unsafe { state_mut() }.ok_or("the configuration state is missing")?;
+        // SAFETY: valid parms; server records outlive the pass.
+        let (vhost, server) = unsafe {
+            let s = (*parms).server;
+            let config = sys::mw_get_module_config((*s).module_config, crate::module_record());
+            (vhost_id(state, s), config.cast::<ServerConfig>().as_mut())
+        };
+        // SAFETY: as above.
+        let place = unsafe { place(parms, vhost, state.global.newest_block(), false) };
+        let reloading = args.trim().eq_ignore_ascii_case("on");
+        state.note(row.name, args, vhost.is_none() && place.directory.is_none(), Some(reloading));
+        let scope = Scope { global: Some(&mut state.global), server, dir };
+        wsgi_directives::apply(id, args, &place, scope, &Httpd)
+    };
+    let notices = notices.map_err(|e| e.to_string())?;
+    for notice in notices {
+        // SAFETY: valid parms.
+        unsafe { tell(parms, &notice) };
+    }
+    Ok(row.is_section())
+}
+
+/// # Safety
+/// Valid parms.
+unsafe fn place<'a>(
+    parms: *mut sys::cmd_parms,
+    virtual_host: Option<VhostId>,
+    newest_block: Option<wsgi_directives::BlockId>,
+    htaccess: bool,
+) -> Place<'a> {
+    // SAFETY: httpd's strings live in the configuration pool (or the request's, in .htaccess).
+    unsafe {
+        let text = |p: *const c_char| bytes(p).and_then(|b| std::str::from_utf8(b).ok());
+        let directive = (*parms).directive;
+        let parent = (*directive).parent;
+        let enclosing = if parent.is_null() { None } else { bytes((*parent).directive) };
+        let in_block = enclosing.is_some_and(|n| n.eq_ignore_ascii_case(b"<WSGIInterpreterOptions"));
+        Place {
+            file: text((*directive).filename).unwrap_or("?"),
+            line: (*directive).line_num.max(0) as u32,
+            virtual_host,
+            server_name: text((*(*parms).server).server_hostname),
+            directory: text((*parms).path),
+            htaccess,
+            in_interpreter_options: if in_block { newest_block } else { None },
+        }
+    }
+}
+
+/// Logs a notice once per start: httpd reads its configuration twice.
+///
+/// # Safety
+/// Valid parms.
+unsafe fn tell(parms: *mut sys::cmd_parms, notice: &wsgi_directives::Notice) {
+    if !is_final_pass() {
+        return;
+    }
+    let level = match notice.level {
+        NoticeLevel::Warning => log::Level::Warning,
+        NoticeLevel::Notice => log::Level::Notice,
+        NoticeLevel::Info => log::Level::Info,
+    };
+    // SAFETY: valid parms.
+    unsafe {
+        let directive = (*parms).directive;
+        let file = bytes((*directive).filename).map(String::from_utf8_lossy).unwrap_or_default();
+        let text = format!("{notice} ({file}:{})", (*directive).line_num);
+        log::server((*parms).server, level as u8, 0, text.as_bytes());
+    }
+}
+
+/// Whether this pass is the one whose messages count: not the first of the two at start-up.
+pub fn is_final_pass() -> bool {
+    // SAFETY: plain queries.
+    unsafe {
+        sys::ap_state_query(sys::AP_SQ_RUN_MODE as c_int) == sys::AP_SQ_RM_CONFIG_TEST as c_int
+            || sys::ap_state_query(sys::AP_SQ_MAIN_STATE as c_int) != sys::AP_SQ_MS_CREATE_PRE_CONFIG as c_int
+    }
+}
+
+/// The machine as `wsgi-directives` asks for it.
+pub struct Httpd;
+
+impl System for Httpd {
+    fn uid_of_name(&self, name: &str) -> Option<u32> {
+        if let Some(number) = name.strip_prefix('#') {
+            return number.parse().ok();
+        }
+        crate::lifecycle::accounts::uid_of(name)
+    }
+
+    fn gid_of_name(&self, name: &str) -> Option<u32> {
+        if let Some(number) = name.strip_prefix('#') {
+            return number.parse().ok();
+        }
+        crate::lifecycle::accounts::gid_of(name)
+    }
+
+    fn name_of_uid(&self, uid: u32) -> Option<String> {
+        crate::lifecycle::accounts::user(uid).map(|user| user.name)
+    }
+
+    fn name_of_gid(&self, gid: u32) -> Option<String> {
+        crate::lifecycle::accounts::group_name(gid)
+    }
+
+    fn is_root(&self) -> bool {
+        // SAFETY: cannot fail.
+        unsafe { libc::geteuid() == 0 }
+    }
+
+    fn ngroups_max(&self) -> usize {
+        // SAFETY: cannot fail for this name; a negative answer means "no limit".
+        usize::try_from(unsafe { libc::sysconf(libc::_SC_NGROUPS_MAX) }).unwrap_or(usize::MAX)
+    }
+
+    fn compile_regex(&self, pattern: &str) -> Option<Arc<dyn UriRegex>> {
+        let pattern = CString::new(pattern).ok()?;
+        // SAFETY: the pattern is NUL-terminated; the pool of the compiled form is destroyed with it.
+        unsafe {
+            let pool = sys::mw_pool_create(ptr::null_mut());
+            if pool.is_null() {
+                return None;
+            }
+            let compiled = sys::ap_pregcomp(pool, pattern.as_ptr(), sys::AP_REG_EXTENDED as c_int);
+            if compiled.is_null() {
+                sys::mw_pool_destroy(pool);
+                return None;
+            }
+            Some(Arc::new(Regex { compiled, pool }))
+        }
+    }
+
+    fn server_root_relative(&self, path: &str) -> Option<String> {
+        let path = CString::new(path).ok()?;
+        // SAFETY: the temporary pool holds the answer until it has been copied.
+        unsafe {
+            let pool = sys::mw_pool_create(ptr::null_mut());
+            if pool.is_null() {
+                return None;
+            }
+            let full = bytes(sys::ap_server_root_relative(pool, path.as_ptr()));
+            let full = full.and_then(|b| String::from_utf8(b.to_vec()).ok());
+            sys::mw_pool_destroy(pool);
+            full
+        }
+    }
+
+    fn server_name_of(&self, host: VhostId) -> Option<String> {
+        let s = server_of(state()?, host)?;
+        // SAFETY: server records outlive the configuration pass.
+        let name = unsafe { server::hostname(s) }?;
+        String::from_utf8(name.to_vec()).ok()
+    }
+}
+
+/// A pattern compiled by httpd, in a pool of its own.
+#[derive(Debug)]
+struct Regex {
+    compiled: *mut sys::ap_regex_t,
+    pool: *mut sys::apr_pool_t,
+}
+
+// SAFETY: ap_regexec does not change the compiled form; httpd itself shares it between threads.
+unsafe impl Send for Regex {}
+// SAFETY: as above.
+unsafe impl Sync for Regex {}
+
+impl Drop for Regex {
+    fn drop(&mut self) {
+        // SAFETY: the pool was made for this pattern only.
+        unsafe { sys::mw_pool_destroy(self.pool) }
+    }
+}
+
+impl UriRegex for Regex {
+    fn search(&self, uri: &[u8]) -> Option<RegexMatch> {
+        let uri = CString::new(uri).ok()?;
+        let mut found = [sys::ap_regmatch_t { rm_so: -1, rm_eo: -1 }; sys::AP_MAX_REG_MATCH as usize];
+        // SAFETY: compiled pattern and subject are valid; `found` holds as many entries as announced.
+        let status =
+            unsafe { sys::ap_regexec(self.compiled, uri.as_ptr(), found.len(), found.as_mut_ptr(), 0) };
+        if status != 0 {
+            return None;
+        }
+        let offset = |n: c_int| usize::try_from(n).ok();
+        let group = |m: &sys::ap_regmatch_t| Some((offset(m.rm_so)?, offset(m.rm_eo)?));
+        let mut result = RegexMatch::default();
+        for (slot, m) in result.groups.iter_mut().zip(&found) {
+            *slot = group(m);
+        }
+        Some(result)
+    }
+}

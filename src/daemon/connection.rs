@@ -1,0 +1,252 @@
+//! One kept-open connection to a daemon: framed reads with descriptors, complete writes, nothing of HTTP.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Instant;
+use wsgi_protocol::ProtocolError;
+use wsgi_protocol::frame::{HEADER_LEN, Header};
+
+/// Size of the read buffer; larger payloads of DATA are read past it.
+const BUFFER: usize = 64 * 1024;
+/// Most descriptors a daemon may have under way to us.
+const MAX_FDS: usize = 8;
+
+/// What a read brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fill {
+    /// Bytes.
+    Some,
+    /// Nothing is there right now.
+    Again,
+    /// The daemon has closed its end.
+    Eof,
+}
+
+/// A connection with what has been read of it.
+#[derive(Debug)]
+pub struct Connection {
+    fd: OwnedFd,
+    buffer: Vec<u8>,
+    start: usize,
+    fds: VecDeque<OwnedFd>,
+    seq: u16,
+    fresh: bool,
+    /// The daemon takes no further request on it.
+    pub going_away: bool,
+    /// A request ended in a state that leaves nothing under way.
+    pub reusable: bool,
+    /// When it was put into the pool.
+    pub idle_since: Instant,
+}
+
+impl Connection {
+    /// Wraps a connected, non-blocking socket.
+    pub fn new(fd: OwnedFd) -> Self {
+        Self {
+            fd,
+            buffer: Vec::new(),
+            start: 0,
+            fds: VecDeque::new(),
+            seq: 0,
+            fresh: true,
+            going_away: false,
+            reusable: false,
+            idle_since: Instant::now(),
+        }
+    }
+
+    /// Begins a request: next sequence number; whether HELLO has to be sent first.
+    pub fn begin_request(&mut self) -> bool {
+        self.seq = self.seq.wrapping_add(1);
+        self.reusable = false;
+        std::mem::replace(&mut self.fresh, false)
+    }
+
+    /// Number of the request under way.
+    pub fn seq(&self) -> u16 {
+        self.seq
+    }
+
+    /// The descriptor, to wait on.
+    pub fn raw(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
+
+    /// Whether a pooled connection is still good: open and silent.
+    pub fn is_quiet(&self) -> bool {
+        let mut byte = 0u8;
+        let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
+        // SAFETY: one byte of room as announced.
+        let got = unsafe { libc::recv(self.raw(), (&raw mut byte).cast(), 1, flags) };
+        got < 0 && io::Error::last_os_error().kind() == io::ErrorKind::WouldBlock
+    }
+
+    /// Drops a large buffer before the connection is pooled.
+    pub fn rest(&mut self) {
+        self.buffer = Vec::new();
+        self.start = 0;
+        self.idle_since = Instant::now();
+    }
+
+    /// Bytes read and not consumed.
+    pub fn pending(&self) -> &[u8] {
+        &self.buffer[self.start..]
+    }
+
+    /// Takes `len` pending bytes off.
+    pub fn consume(&mut self, len: usize) {
+        self.start += len;
+        if self.start == self.buffer.len() {
+            self.buffer.clear();
+            self.start = 0;
+        }
+    }
+
+    /// The next frame's header, if it is complete.
+    pub fn header(&self) -> Result<Option<Header>, ProtocolError> {
+        Header::decode(self.pending())
+    }
+
+    /// The payload of the next frame if all of it is there.
+    pub fn payload(&self, header: Header) -> Option<&[u8]> {
+        self.pending().get(HEADER_LEN..HEADER_LEN + header.len as usize)
+    }
+
+    /// The next descriptor that came along.
+    pub fn take_fd(&mut self) -> Option<OwnedFd> {
+        self.fds.pop_front()
+    }
+
+    /// Reads what is there, without waiting. The buffer grows to hold at least `need` bytes in all.
+    pub fn fill(&mut self, need: usize) -> io::Result<Fill> {
+        if self.start > 0 {
+            self.buffer.drain(..self.start);
+            self.start = 0;
+        }
+        let have = self.buffer.len();
+        let room = BUFFER.max(need).saturating_sub(have);
+        self.buffer.reserve(room);
+        let at = self.buffer.spare_capacity_mut().as_mut_ptr().cast();
+        // SAFETY: `room` spare bytes were reserved.
+        let got = unsafe { self.receive(at, room) }?;
+        match got {
+            None => Ok(Fill::Again),
+            Some(0) => Ok(Fill::Eof),
+            Some(n) => {
+                // SAFETY: the kernel has written `n` bytes behind the old length.
+                unsafe { self.buffer.set_len(have + n) };
+                Ok(Fill::Some)
+            }
+        }
+    }
+
+    /// Reads up to `room` bytes to `to`; `None` if nothing is there.
+    ///
+    /// # Safety
+    /// `to` has room for `room` bytes.
+    pub unsafe fn receive(&mut self, to: *mut u8, room: usize) -> io::Result<Option<usize>> {
+        let mut data = libc::iovec { iov_base: to.cast(), iov_len: room };
+        // Aligned room for the control messages of MAX_FDS descriptors.
+        let mut control = [0u64; 16];
+        // SAFETY: all buffers are as long as announced.
+        let (got, message) = unsafe {
+            let mut message: libc::msghdr = std::mem::zeroed();
+            message.msg_iov = &mut data;
+            message.msg_iovlen = 1;
+            message.msg_control = control.as_mut_ptr().cast();
+            message.msg_controllen = size_of_val(&control);
+            let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
+            (libc::recvmsg(self.raw(), &mut message, flags), message)
+        };
+        if got < 0 {
+            let error = io::Error::last_os_error();
+            return match error.kind() {
+                io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(None),
+                _ => Err(error),
+            };
+        }
+        // SAFETY: the kernel filled the control buffer of this message.
+        unsafe { self.keep_fds(&message) };
+        Ok(Some(got as usize))
+    }
+
+    /// # Safety
+    /// `message` was filled by recvmsg and its control buffer is alive.
+    unsafe fn keep_fds(&mut self, message: &libc::msghdr) {
+        // SAFETY: by the contract; descriptors in SCM_RIGHTS are ours from here on.
+        unsafe {
+            let mut header = libc::CMSG_FIRSTHDR(message);
+            while !header.is_null() {
+                if (*header).cmsg_level == libc::SOL_SOCKET && (*header).cmsg_type == libc::SCM_RIGHTS {
+                    let bytes = (*header).cmsg_len - libc::CMSG_LEN(0) as usize;
+                    let first = libc::CMSG_DATA(header).cast::<RawFd>();
+                    for i in 0..bytes / size_of::<RawFd>() {
+                        let fd = OwnedFd::from_raw_fd(first.add(i).read_unaligned());
+                        // A daemon that floods us with descriptors loses the surplus.
+                        if self.fds.len() < MAX_FDS {
+                            self.fds.push_back(fd);
+                        }
+                    }
+                }
+                header = libc::CMSG_NXTHDR(message, header);
+            }
+        }
+    }
+
+    /// Sends as much as fits now.
+    pub fn send_some(&self, head: &[u8], body: &[u8]) -> io::Result<usize> {
+        let mut parts = [
+            libc::iovec { iov_base: head.as_ptr() as *mut _, iov_len: head.len() },
+            libc::iovec { iov_base: body.as_ptr() as *mut _, iov_len: body.len() },
+        ];
+        // SAFETY: two valid parts; the kernel only reads them.
+        let sent = unsafe {
+            let mut message: libc::msghdr = std::mem::zeroed();
+            message.msg_iov = parts.as_mut_ptr();
+            message.msg_iovlen = parts.len() as _;
+            libc::sendmsg(self.raw(), &message, libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT)
+        };
+        usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+    }
+
+    /// Sends everything, waiting at most `timeout_ms` for each bit of progress.
+    pub fn send_all(&self, mut bytes: &[u8], timeout_ms: u64) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match self.send_some(bytes, &[]) {
+                Ok(sent) => bytes = &bytes[sent..],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if !wait(self.raw(), libc::POLLOUT, timeout_ms)?.0 {
+                        return Err(io::ErrorKind::TimedOut.into());
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Waits for one descriptor; whether it is ready, and for what.
+pub fn wait(fd: RawFd, events: i16, timeout_ms: u64) -> io::Result<(bool, i16)> {
+    let mut polled = [libc::pollfd { fd, events, revents: 0 }];
+    wait_all(&mut polled, timeout_ms)?;
+    Ok((polled[0].revents != 0, polled[0].revents))
+}
+
+/// Waits for any of several descriptors.
+pub fn wait_all(polled: &mut [libc::pollfd], timeout_ms: u64) -> io::Result<bool> {
+    let timeout = i32::try_from(timeout_ms).unwrap_or(i32::MAX);
+    loop {
+        // SAFETY: a valid array of the announced length.
+        let ready = unsafe { libc::poll(polled.as_mut_ptr(), polled.len() as _, timeout) };
+        if ready >= 0 {
+            return Ok(ready > 0);
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Daemon mode, httpd's side: choose a process, hand the request over, and start again elsewhere as long as no
+//! application code has seen it (design.md §3).
+
+mod connect;
+mod connection;
+pub mod pool;
+mod relay;
+mod request_body;
+
+use crate::config::State;
+use crate::handler::{INTERNAL_ERROR, Job};
+use crate::lifecycle::runtime::{Group, Runtime};
+use crate::messages;
+use connect::ConnectError;
+use connection::Connection;
+use pool::InFlight;
+use relay::{Relay, Verdict};
+use request_body::RequestBody;
+use std::ffi::c_int;
+use std::time::Instant;
+use wsgi_directives::DaemonGroup;
+use wsgi_protocol::PROTOCOL_VERSION;
+use wsgi_protocol::frame::{self, Kind, Refusal};
+
+const UNAVAILABLE: c_int = apr_sys::HTTP_SERVICE_UNAVAILABLE as c_int;
+const GATEWAY_TIMEOUT: c_int = apr_sys::HTTP_GATEWAY_TIME_OUT as c_int;
+const BAD_GATEWAY: c_int = apr_sys::HTTP_BAD_GATEWAY as c_int;
+
+/// A status for httpd and the line that explains it.
+struct Failure {
+    status: c_int,
+    message: (u16, String),
+}
+
+/// Runs a request in a daemon group.
+pub fn run(job: &Job<'_>, state: &State, chosen: &DaemonGroup, application: &[u8], callable: &[u8]) -> c_int {
+    let Some(runtime) = state.runtime.as_ref() else { return INTERNAL_ERROR };
+    let Some(group) = runtime.group(&chosen.name) else { return INTERNAL_ERROR };
+    let mut message = Message::new(job, application, callable);
+    let outcome = match message {
+        Ok(ref mut message) => Attempt::new(job, runtime, group).run(message),
+        Err(ref failure) => Err(Failure { status: failure.status, message: failure.message.clone() }),
+    };
+    outcome.unwrap_or_else(|failure| {
+        job.fail(failure.message.0, &failure.message.1);
+        failure.status
+    })
+}
+
+/// The encoded request with the first bytes of its body; kept until the daemon has started, to be sent again.
+struct Message<'r> {
+    bytes: Vec<u8>,
+    body: RequestBody<'r>,
+    /// A BODY_END frame stands at the end of `bytes`.
+    ends_body: bool,
+}
+
+/// Length of a HELLO frame, which stands before the request and is only sent on a fresh connection.
+const HELLO_LEN: usize = frame::HEADER_LEN + 4;
+
+impl<'r> Message<'r> {
+    fn new(job: &Job<'r>, application: &[u8], callable: &[u8]) -> Result<Self, Failure> {
+        let mut bytes = Vec::with_capacity(4096);
+        frame::put_frame(&mut bytes, Kind::Hello, 0, &PROTOCOL_VERSION.to_le_bytes());
+        let mark = frame::begin_frame(&mut bytes, Kind::Request, 0);
+        job.encode(&mut bytes, application, callable, b"");
+        let mut body = RequestBody::new(job);
+        let too_long = |_| Failure {
+            status: BAD_GATEWAY,
+            message: (80, "The environment of the request is larger than 16 MiB.".to_owned()),
+        };
+        body.prefetch(&mut bytes);
+        frame::end_frame(&mut bytes, mark, 0).map_err(too_long)?;
+        let ends_body = job.has_body() && body.is_done();
+        if ends_body {
+            frame::put_frame(&mut bytes, Kind::BodyEnd, 0, &[]);
+        }
+        Ok(Self { bytes, body, ends_body })
+    }
+
+    /// Stamps what differs between attempts, and returns what to send.
+    fn stamped(&mut self, connection: &mut Connection, connects: u32, restarts: u32) -> &[u8] {
+        let fresh = connection.begin_request();
+        let seq = connection.seq().to_le_bytes();
+        self.bytes[HELLO_LEN + 2..HELLO_LEN + 4].copy_from_slice(&seq);
+        let at = HELLO_LEN + frame::HEADER_LEN + wsgi_protocol::request::CONNECTS_AT;
+        self.bytes[at..at + 4].copy_from_slice(&connects.to_le_bytes());
+        self.bytes[at + 4..at + 8].copy_from_slice(&restarts.to_le_bytes());
+        self.body.credit = 0;
+        if self.ends_body {
+            let end = self.bytes.len() - frame::HEADER_LEN;
+            self.bytes[end + 2..end + 4].copy_from_slice(&seq);
+        }
+        if fresh { &self.bytes } else { &self.bytes[HELLO_LEN..] }
+    }
+}
+
+/// The attempts to have one request run.
+struct Attempt<'a, 'r> {
+    job: &'a Job<'r>,
+    runtime: &'a Runtime,
+    group: &'a Group,
+    connects: u32,
+    restarts: u32,
+    broken: u32,
+    started: Instant,
+}
+
+impl<'a, 'r> Attempt<'a, 'r> {
+    fn new(job: &'a Job<'r>, runtime: &'a Runtime, group: &'a Group) -> Self {
+        Self { job, runtime, group, connects: 0, restarts: 0, broken: 0, started: Instant::now() }
+    }
+
+    fn run(&mut self, message: &mut Message<'r>) -> Result<c_int, Failure> {
+        self.check_group()?;
+        loop {
+            let (mut connection, in_flight) = self.connection()?;
+            self.connects += 1;
+            let bytes = message.stamped(&mut connection, self.connects, self.restarts);
+            let sent = connection.send_all(bytes, self.timeout_ms());
+            let verdict = match sent {
+                Ok(()) => {
+                    Relay::new(self.job, self.group, in_flight.slot(), &mut connection, &mut message.body)
+                        .run(self.timeout_ms())
+                }
+                Err(error) if is_gone(&error) => Verdict::NotStarted,
+                Err(error) => Verdict::Failed(Failure {
+                    status: INTERNAL_ERROR,
+                    message: messages::request_failed(&self.group.name, &error),
+                }),
+            };
+            match verdict {
+                Verdict::Finished(status) => {
+                    pool::check_in(connection, &in_flight);
+                    return Ok(status);
+                }
+                Verdict::Failed(failure) => return Err(failure),
+                Verdict::Refused(refusal) => self.refused(refusal)?,
+                Verdict::NotStarted => self.not_started(&in_flight)?,
+            }
+        }
+    }
+
+    /// Groups that cannot serve are known without trying.
+    fn check_group(&self) -> Result<(), Failure> {
+        let name = &self.group.name;
+        let unavailable = |message| Err(Failure { status: UNAVAILABLE, message });
+        if let Some(reason) = &self.group.failed {
+            return unavailable(messages::group_unavailable(name, reason));
+        }
+        if self.group.is_service {
+            return unavailable(messages::group_is_service(name));
+        }
+        Ok(())
+    }
+
+    fn connection(&mut self) -> Result<(Connection, InFlight), Failure> {
+        let name = &self.group.name;
+        let unavailable = |message| Failure { status: UNAVAILABLE, message };
+        let chosen = InFlight::choose(self.runtime, self.group);
+        let Some(in_flight) = chosen else { return Err(unavailable(messages::group_failing(name))) };
+        if let Some(connection) = pool::check_out(&in_flight) {
+            return Ok((connection, in_flight));
+        }
+        let address = &self.group.sockets[in_flight.process()];
+        match connect::connect(address, self.group.connect_timeout, self.started) {
+            Ok(connection) => Ok((connection, in_flight)),
+            Err(ConnectError::Socket(error)) => {
+                Err(Failure { status: INTERNAL_ERROR, message: messages::no_socket(&error) })
+            }
+            Err(ConnectError::QueueFull) => {
+                Err(unavailable(messages::connect_timeout(name, self.group.connect_timeout.as_secs())))
+            }
+            Err(ConnectError::Refused(error)) => Err(unavailable(messages::connect_failed(name, &error))),
+        }
+    }
+
+    fn refused(&mut self, refusal: Refusal) -> Result<(), Failure> {
+        let name = &self.group.name;
+        if refusal == Refusal::QueueTimeout {
+            return Err(Failure { status: GATEWAY_TIMEOUT, message: messages::queue_timeout(name) });
+        }
+        self.restarts += 1;
+        let limit = 2 * self.group.sockets.len() as u32 + 1;
+        if self.restarts > limit {
+            return Err(Failure { status: UNAVAILABLE, message: messages::restarts_exhausted(name) });
+        }
+        Ok(())
+    }
+
+    /// The process died or closed before it had read the request: nobody has seen it.
+    fn not_started(&mut self, in_flight: &InFlight) -> Result<(), Failure> {
+        pool::discard(in_flight);
+        self.broken += 1;
+        if self.broken > 2 * self.group.sockets.len() as u32 + 3 {
+            let message = messages::response_truncated(&self.group.name);
+            return Err(Failure { status: BAD_GATEWAY, message });
+        }
+        Ok(())
+    }
+
+    /// socket-timeout, or the virtual host's Timeout.
+    fn timeout_ms(&self) -> u64 {
+        let own = self.group.socket_timeout.map(|t| t.as_millis() as u64);
+        own.unwrap_or_else(|| self.job.r.server_timeout_ms()).max(1)
+    }
+}
+
+/// Whether an error means that the other side has closed.
+fn is_gone(error: &std::io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EPIPE | libc::ECONNRESET | libc::ENOTCONN))
+}

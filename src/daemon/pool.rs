@@ -1,0 +1,110 @@
+//! The child's open connections per daemon process, and the choice of the process with the least work.
+
+use super::connection::Connection;
+use crate::lifecycle::runtime::{Group, Runtime};
+use std::ptr;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicPtr, Ordering};
+use std::time::Duration;
+use wsgi_protocol::status::{Slot, SlotState};
+
+/// Idle connections that live longer than this are closed when somebody looks at them.
+const IDLE_LIMIT: Duration = Duration::from_secs(60);
+
+/// Connections by slot, newest last.
+type Pools = Vec<Mutex<Vec<Connection>>>;
+
+static POOLS: AtomicPtr<Pools> = AtomicPtr::new(ptr::null_mut());
+
+/// Makes the pools of this child.
+pub fn prepare(runtime: &Runtime) {
+    let slots: usize = runtime.groups.iter().map(|group| group.sockets.len()).sum();
+    let highest = runtime.groups.iter().map(|group| group.first_slot + group.sockets.len()).max();
+    let pools: Pools = (0..highest.unwrap_or(slots)).map(|_| Mutex::default()).collect();
+    // Lives as long as the child: request threads may use it until the very end.
+    POOLS.store(Box::into_raw(Box::new(pools)), Ordering::Release);
+}
+
+fn pool(slot: usize) -> Option<&'static Mutex<Vec<Connection>>> {
+    // SAFETY: set once in this child and never freed.
+    unsafe { POOLS.load(Ordering::Acquire).as_ref() }?.get(slot)
+}
+
+/// A request counted at one daemon process.
+pub struct InFlight {
+    slot: &'static Slot,
+    index: usize,
+    process: usize,
+}
+
+impl InFlight {
+    /// Chooses the process with the least requests under way; `None` when all keep failing.
+    pub fn choose(runtime: &Runtime, group: &Group) -> Option<Self> {
+        let rank = |slot: &Slot| match SlotState::from_u32(slot.state.load(Ordering::Relaxed)) {
+            SlotState::Serving => Some(0),
+            SlotState::Starting | SlotState::Empty => Some(1),
+            SlotState::Failed | SlotState::Service => None,
+        };
+        let candidates = (0..group.sockets.len()).filter_map(|process| {
+            let index = group.first_slot + process;
+            let slot = runtime.status.slot(index)?;
+            Some((rank(slot)?, slot.in_flight.load(Ordering::Relaxed), process, index, slot))
+        });
+        let (_, _, process, index, slot) = candidates.min_by_key(|c| (c.0, c.1, c.2))?;
+        slot.in_flight.fetch_add(1, Ordering::Relaxed);
+        Some(Self { slot, index, process })
+    }
+
+    /// Position of the process in its group.
+    pub fn process(&self) -> usize {
+        self.process
+    }
+
+    /// Its record in the status memory.
+    pub fn slot(&self) -> &'static Slot {
+        self.slot
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.slot.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// An open connection to the process, if there is a good one.
+pub fn check_out(to: &InFlight) -> Option<Connection> {
+    let pool = pool(to.index)?;
+    loop {
+        // A poisoned pool only means that another request's thread panicked between two requests.
+        let mut idle = pool.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let connection = idle.pop()?;
+        drop(idle);
+        if connection.is_quiet() {
+            return Some(connection);
+        }
+    }
+}
+
+/// Keeps a connection for later if nothing is under way on it.
+pub fn check_in(mut connection: Connection, to: &InFlight) {
+    to.slot.requests.fetch_add(1, Ordering::Relaxed);
+    if !connection.reusable || connection.going_away || !connection.pending().is_empty() {
+        return;
+    }
+    connection.rest();
+    let Some(pool) = pool(to.index) else { return };
+    let mut idle = pool.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    idle.push(connection);
+    // The oldest is at the bottom; one look per request is enough to let a crowd go after a peak.
+    if idle.first().is_some_and(|oldest| oldest.idle_since.elapsed() > IDLE_LIMIT) {
+        idle.remove(0);
+    }
+}
+
+/// The process behind these connections is gone: so are they.
+pub fn discard(to: &InFlight) {
+    if let Some(pool) = pool(to.index) {
+        pool.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clear();
+    }
+}

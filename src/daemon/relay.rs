@@ -1,0 +1,589 @@
+//! The exchange of one request with a daemon: request body out and response in at the same time, frame by frame.
+//! Every byte from the daemon is checked before it means anything.
+
+use super::connection::{Connection, Fill, wait, wait_all};
+use super::request_body::{Next, RequestBody};
+use super::{BAD_GATEWAY, Failure, GATEWAY_TIMEOUT, is_gone};
+use crate::handler::{HANDLED, INTERNAL_ERROR, Job};
+use crate::httpd::brigade::{AP_FILTER_ERROR, Brigade, Status};
+use crate::httpd::log;
+use crate::lifecycle::runtime::Group;
+use crate::messages;
+use crate::respond::{self, Source};
+use std::ffi::c_int;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::Instant;
+use wsgi_protocol::frame::{AbortReason, BODY_CHUNK, HEADER_LEN, Header, Kind, Refusal};
+use wsgi_protocol::response::Head;
+use wsgi_protocol::status::{Slot, SlotState};
+
+/// Payload pieces of at least this size are read into memory of their own, which httpd then owns.
+const LARGE: usize = 16 * 1024;
+/// Size of such a piece.
+const PIECE: usize = 128 * 1024;
+/// How often a request that nobody has answered looks whether its process can still be started.
+const LOOK_MS: u64 = 200;
+/// How often a client without a socket of its own (HTTP/2) is asked for more body.
+const STREAM_MS: u64 = 10;
+
+/// How an attempt ended.
+pub enum Verdict {
+    /// httpd's status; the response is complete or visibly broken.
+    Finished(c_int),
+    /// Nothing was sent to the client.
+    Failed(Failure),
+    /// The daemon did not start it.
+    Refused(Refusal),
+    /// The daemon never read it.
+    NotStarted,
+}
+
+/// What to do with the response body.
+enum Body {
+    /// No head yet.
+    Awaited,
+    /// Pass it on.
+    Pass,
+    /// An error page or an internal redirect takes its place.
+    Discard(Replacement),
+}
+
+/// What is answered instead of the application's body.
+enum Replacement {
+    /// httpd's own page for this status (WSGIErrorOverride).
+    ErrorPage(c_int),
+    /// The local URL of the kept head.
+    Redirect(Vec<u8>),
+}
+
+type Step = Result<(), Verdict>;
+
+/// One attempt.
+pub struct Relay<'a, 'r> {
+    job: &'a Job<'r>,
+    group: &'a Group,
+    slot: &'a Slot,
+    connection: &'a mut Connection,
+    request_body: &'a mut RequestBody<'r>,
+    out: Brigade<'r>,
+    body: Body,
+    /// The daemon has sent anything that proves it has read the request.
+    seen: bool,
+    /// Bytes of the current DATA frame that are still to come.
+    data_left: usize,
+    /// Bytes given to httpd since the last flush.
+    unflushed: usize,
+    /// The client does not take any more.
+    client_gone: bool,
+    body_idle_since: Instant,
+}
+
+impl<'a, 'r> Relay<'a, 'r> {
+    /// Begins after the request has been sent.
+    pub fn new(
+        job: &'a Job<'r>,
+        group: &'a Group,
+        slot: &'a Slot,
+        connection: &'a mut Connection,
+        request_body: &'a mut RequestBody<'r>,
+    ) -> Self {
+        Self {
+            job,
+            group,
+            slot,
+            connection,
+            request_body,
+            out: Brigade::new(job.r),
+            body: Body::Awaited,
+            seen: false,
+            data_left: 0,
+            unflushed: 0,
+            client_gone: false,
+            body_idle_since: Instant::now(),
+        }
+    }
+
+    /// Relays until the response has ended.
+    pub fn run(mut self, timeout_ms: u64) -> Verdict {
+        let timeout = self.set_client_timeout();
+        let verdict = loop {
+            if let Err(verdict) = self.step(timeout_ms) {
+                break verdict;
+            }
+        };
+        self.restore_client_timeout(timeout);
+        verdict
+    }
+
+    fn step(&mut self, timeout_ms: u64) -> Step {
+        self.frames()?;
+        if self.request_body.is_wanted() && self.pump()? {
+            return Ok(());
+        }
+        match self.fill() {
+            Ok(Fill::Some) => Ok(()),
+            Ok(Fill::Eof) => Err(self.closed(None)),
+            Ok(Fill::Again) => self.idle(timeout_ms),
+            Err(error) => Err(self.closed(Some(error))),
+        }
+    }
+
+    /// Reads what the daemon has sent. Large blocks go to memory that httpd takes over.
+    fn fill(&mut self) -> io::Result<Fill> {
+        if self.data_left < LARGE || !self.connection.pending().is_empty() {
+            // One frame beyond the buffer's size (a huge head) makes it grow.
+            let need = self
+                .connection
+                .header()
+                .ok()
+                .flatten()
+                .map_or(0, |h| if h.kind == Kind::Data { 0 } else { HEADER_LEN + h.len as usize });
+            return self.connection.fill(need);
+        }
+        let room = self.data_left.min(PIECE);
+        // SAFETY: a block of `room` bytes, filled at most that far, freed here or owned by the bucket.
+        unsafe {
+            let block = libc::malloc(room);
+            if block.is_null() {
+                return Err(io::ErrorKind::OutOfMemory.into());
+            }
+            let mut have = 0;
+            let ended = loop {
+                match self.connection.receive(block.cast::<u8>().add(have), room - have) {
+                    Ok(Some(0)) => break Ok(Fill::Eof),
+                    Ok(Some(n)) => have += n,
+                    Ok(None) => break Ok(Fill::Again),
+                    Err(error) => break Err(error),
+                }
+                if have == room {
+                    break Ok(Fill::Some);
+                }
+            };
+            if have == 0 {
+                libc::free(block);
+                return ended;
+            }
+            self.data_left -= have;
+            if matches!(self.body, Body::Pass) && !self.client_gone {
+                self.out.add_malloced(block, have);
+                self.unflushed += have;
+                self.pass(false);
+            } else {
+                libc::free(block);
+            }
+            Ok(Fill::Some)
+        }
+    }
+
+    /// Handles all complete frames, and the part of a DATA frame that is there.
+    fn frames(&mut self) -> Step {
+        loop {
+            if self.data_left > 0 {
+                let have = self.connection.pending().len().min(self.data_left);
+                if have == 0 {
+                    return self.pass_step();
+                }
+                self.data(have);
+                continue;
+            }
+            let header = match self.connection.header() {
+                Ok(Some(header)) => header,
+                Ok(None) => return self.pass_step(),
+                Err(error) => return Err(self.malformed(&error)),
+            };
+            if header.kind.is_from_httpd() {
+                return Err(self.malformed(&format!("frame {:?} in the wrong direction", header.kind)));
+            }
+            if header.kind == Kind::Data {
+                if !matches!(self.body, Body::Pass | Body::Discard(_)) {
+                    return Err(self.malformed(&"data before the head"));
+                }
+                self.connection.consume(HEADER_LEN);
+                self.data_left = header.len as usize;
+                continue;
+            }
+            let Some(payload) = self.connection.payload(header) else { return self.pass_step() };
+            let payload = payload.to_vec();
+            self.connection.consume(HEADER_LEN + payload.len());
+            self.frame(header, &payload)?;
+        }
+    }
+
+    fn pass_step(&mut self) -> Step {
+        if !self.out.is_empty() {
+            self.pass(false);
+        }
+        Ok(())
+    }
+
+    /// Response bytes that stand in the connection's buffer.
+    fn data(&mut self, have: usize) {
+        if matches!(self.body, Body::Pass) && !self.client_gone {
+            let bytes = &self.connection.pending()[..have];
+            // SAFETY: the brigade is passed on before the buffer is used again (below, or in `pass_step`).
+            unsafe { self.out.add_transient(bytes) };
+            self.unflushed += have;
+            if have == self.connection.pending().len() {
+                // Consuming everything resets the buffer.
+                self.pass(false);
+            }
+        }
+        self.connection.consume(have);
+        self.data_left -= have;
+    }
+
+    fn frame(&mut self, header: Header, payload: &[u8]) -> Step {
+        let number = |bytes: &[u8]| bytes.try_into().ok().map(u32::from_le_bytes);
+        if !matches!(header.kind, Kind::Refused | Kind::GoAway | Kind::Log) {
+            self.seen = true;
+        }
+        match (header.kind, payload) {
+            (Kind::WantBody, bytes) => match number(bytes) {
+                Some(credit) => {
+                    self.request_body.credit += u64::from(credit);
+                    self.body_idle_since = Instant::now();
+                    Ok(())
+                }
+                None => Err(self.malformed(&"length of WANT_BODY")),
+            },
+            (Kind::Head, bytes) => self.head(bytes),
+            (Kind::File, bytes) => self.file(bytes),
+            (Kind::Flush, []) => {
+                self.flush();
+                Ok(())
+            }
+            (Kind::Log, [level, text @ ..]) => {
+                // SAFETY: a live request of this thread; httpd escapes control characters itself.
+                unsafe { log::request(self.job.r.raw(), (*level).min(15), 0, text) };
+                Ok(())
+            }
+            (Kind::End, []) => Err(self.end()),
+            (Kind::Aborted, []) => Err(self.broken(&"the application failed after it had begun to answer")),
+            (Kind::Fail, &[low, high]) => Err(self.fail(u16::from_le_bytes([low, high]))),
+            (Kind::Refused, &[byte]) => match Refusal::from_byte(byte) {
+                Some(refusal) if !self.seen => Err(Verdict::Refused(refusal)),
+                _ => Err(self.malformed(&"refusal out of turn")),
+            },
+            (Kind::GoAway, []) => {
+                self.connection.going_away = true;
+                Ok(())
+            }
+            _ => Err(self.malformed(&format!("frame {:?} of {} bytes", header.kind, payload.len()))),
+        }
+    }
+
+    fn head(&mut self, payload: &[u8]) -> Step {
+        if !matches!(self.body, Body::Awaited) {
+            return Err(self.malformed(&"a second head"));
+        }
+        let head = Head::decode(payload).map_err(|error| self.malformed(&error))?;
+        if head.headers().any(|(name, value)| name.len() + value.len() + 2 > self.group.header_limit) {
+            return Err(self.failed(INTERNAL_ERROR, messages::header_too_long(&self.group.name)));
+        }
+        let r = self.job.r;
+        let is_error = (400..600).contains(&head.status);
+        if self.job.config.error_override && is_error {
+            for (name, value) in head.headers().filter(|(n, _)| n.eq_ignore_ascii_case(b"WWW-Authenticate")) {
+                r.err_headers_out().add(r.pool(), name, value);
+            }
+            self.body = Body::Discard(Replacement::ErrorPage(c_int::from(head.status)));
+        } else if respond::is_local_redirect(&head) {
+            self.body = Body::Discard(Replacement::Redirect(head.last("location").unwrap_or(b"/").to_vec()));
+        } else {
+            respond::apply_head(r, &head, Source::Daemon);
+            self.body = Body::Pass;
+        }
+        Ok(())
+    }
+
+    /// A file the daemon opened for us: httpd sends it itself.
+    fn file(&mut self, payload: &[u8]) -> Step {
+        let fd = self.connection.take_fd();
+        let numbers = payload.first_chunk::<8>().zip(payload.last_chunk::<8>());
+        let (Some(fd), Some((offset, length)), 16) = (fd, numbers, payload.len()) else {
+            return Err(self.malformed(&"FILE without descriptor or range"));
+        };
+        let (offset, length) = (u64::from_le_bytes(*offset), u64::from_le_bytes(*length));
+        if !is_regular(&fd) || offset.checked_add(length).is_none_or(|end| end > i64::MAX as u64) {
+            return Err(self.malformed(&"FILE is not a regular file"));
+        }
+        if matches!(self.body, Body::Awaited) {
+            return Err(self.malformed(&"a file before the head"));
+        }
+        if matches!(self.body, Body::Pass) && !self.client_gone && length > 0 {
+            self.out.add_file(fd, offset, length);
+            self.unflushed += 1;
+            self.pass(false);
+        }
+        Ok(())
+    }
+
+    /// Gives httpd what has been collected.
+    fn pass(&mut self, flush: bool) {
+        if flush || self.unflushed > self.group.flush_bytes {
+            self.out.add_flush();
+            self.unflushed = 0;
+        }
+        if self.out.pass().is_err() {
+            // The application is told by the closed connection; the access log keeps its status.
+            self.client_gone = true;
+        }
+    }
+
+    fn flush(&mut self) {
+        if self.unflushed > 0 && !self.client_gone {
+            self.pass(true);
+        }
+    }
+
+    /// Nothing to read: flush after a short delay, then wait for daemon, client, or the time limit.
+    fn idle(&mut self, timeout_ms: u64) -> Step {
+        if self.client_gone {
+            return Err(Verdict::Finished(HANDLED));
+        }
+        if self.unflushed > 0 {
+            let delay = self.group.flush_delay.as_millis() as u64;
+            if self.wait_connection(delay)? {
+                return Ok(());
+            }
+            self.flush();
+        }
+        let mut waited = 0;
+        while waited < timeout_ms {
+            let slice = if self.seen { timeout_ms - waited } else { LOOK_MS.min(timeout_ms - waited) };
+            if self.wait_some(slice)? {
+                return Ok(());
+            }
+            waited += slice;
+            if !self.seen
+                && SlotState::from_u32(self.slot.state.load(std::sync::atomic::Ordering::Relaxed))
+                    == SlotState::Failed
+            {
+                return Err(Verdict::NotStarted);
+            }
+        }
+        Err(self.timed_out())
+    }
+
+    /// Waits for the daemon, and for the client if the daemon wants more of the body.
+    fn wait_some(&mut self, timeout_ms: u64) -> Result<bool, Verdict> {
+        if !self.request_body.is_wanted() {
+            return self.wait_connection(timeout_ms);
+        }
+        let Some(client) = self.job.r.client_fd() else {
+            self.check_client_pace()?;
+            self.wait_connection(STREAM_MS)?;
+            return Ok(true);
+        };
+        let mut polled = [
+            libc::pollfd { fd: self.connection.raw(), events: libc::POLLIN, revents: 0 },
+            libc::pollfd { fd: client, events: libc::POLLIN, revents: 0 },
+        ];
+        let left = self.job.r.server_timeout_ms().min(timeout_ms);
+        let ready = wait_all(&mut polled, left).map_err(|e| self.closed(Some(e)))?;
+        if !ready {
+            self.check_client_pace()?;
+        }
+        Ok(ready)
+    }
+
+    fn wait_connection(&mut self, timeout_ms: u64) -> Result<bool, Verdict> {
+        match wait(self.connection.raw(), libc::POLLIN, timeout_ms) {
+            Ok((ready, _)) => Ok(ready),
+            Err(error) => Err(self.closed(Some(error))),
+        }
+    }
+
+    /// A client that owes body bytes may stall as long as the virtual host's Timeout.
+    fn check_client_pace(&mut self) -> Step {
+        if self.body_idle_since.elapsed().as_millis() as u64 >= self.job.r.server_timeout_ms() {
+            return Err(self.body_failed(Status(apr_sys::APR_TIMEUP as i32)));
+        }
+        Ok(())
+    }
+
+    /// Sends body bytes as far as credit and client allow; whether there was progress.
+    fn pump(&mut self) -> Result<bool, Verdict> {
+        match self.request_body.look() {
+            Next::Wait => Ok(false),
+            Next::Failed(status) => Err(self.body_failed(status)),
+            Next::End => {
+                self.request_body.told = true;
+                let head = Header::new(Kind::BodyEnd, self.connection.seq(), 0).encode();
+                self.send(&head, 0)?;
+                Ok(true)
+            }
+            Next::Data => {
+                let limit = self.request_body.credit.min(BODY_CHUNK as u64) as usize;
+                if limit == 0 {
+                    return Ok(false);
+                }
+                let len = self.request_body.front(limit).len();
+                let head = Header::new(Kind::Body, self.connection.seq(), len).encode();
+                self.send(&head, len)?;
+                self.request_body.credit -= len as u64;
+                self.request_body.consume(len);
+                self.body_idle_since = Instant::now();
+                Ok(true)
+            }
+        }
+    }
+
+    /// Sends a frame whose payload is the first `len` bytes of the request body. While the daemon's side is full,
+    /// its own output is read, so that neither waits for the other for ever.
+    fn send(&mut self, head: &[u8], len: usize) -> Step {
+        let total = head.len() + len;
+        let mut sent = 0;
+        while sent < total {
+            let body = self.request_body.front(len);
+            let (rest_head, rest_body) =
+                if sent < head.len() { (&head[sent..], body) } else { (&[][..], &body[sent - head.len()..]) };
+            match self.connection.send_some(rest_head, rest_body) {
+                Ok(n) => sent += n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.make_room()?,
+                Err(error) if is_gone(&error) => {
+                    // What the daemon said before it closed is still there to be read.
+                    self.request_body.told = true;
+                    return Ok(());
+                }
+                Err(error) => return Err(self.closed(Some(error))),
+            }
+        }
+        Ok(())
+    }
+
+    fn make_room(&mut self) -> Step {
+        let events = libc::POLLOUT | libc::POLLIN;
+        let ready = wait(self.connection.raw(), events, self.job.r.server_timeout_ms());
+        let (ready, events) = ready.map_err(|e| self.closed(Some(e)))?;
+        if !ready {
+            return Err(self.timed_out());
+        }
+        if events & libc::POLLIN != 0 {
+            match self.fill() {
+                Ok(Fill::Some) => self.frames()?,
+                Ok(Fill::Again) => {}
+                Ok(Fill::Eof) => return Err(self.closed(None)),
+                Err(error) => return Err(self.closed(Some(error))),
+            }
+        }
+        Ok(())
+    }
+
+    /// The response is complete.
+    fn end(&mut self) -> Verdict {
+        self.connection.reusable = true;
+        let body = std::mem::replace(&mut self.body, Body::Awaited);
+        match body {
+            Body::Awaited => self.malformed(&"an end without a head"),
+            Body::Pass => {
+                respond::finish(self.job.r, &mut self.out);
+                Verdict::Finished(HANDLED)
+            }
+            Body::Discard(Replacement::ErrorPage(status)) => Verdict::Finished(status),
+            Body::Discard(Replacement::Redirect(target)) => {
+                respond::redirect(self.job.r, &target);
+                Verdict::Finished(HANDLED)
+            }
+        }
+    }
+
+    fn fail(&mut self, status: u16) -> Verdict {
+        if !matches!(self.body, Body::Awaited) || !(400..600).contains(&status) {
+            return self.malformed(&"a failure after the head");
+        }
+        self.connection.reusable = true;
+        Verdict::Finished(c_int::from(status))
+    }
+
+    /// The head is out: all that is left is to let the client see that something is missing.
+    fn broken(&mut self, reason: &dyn std::fmt::Display) -> Verdict {
+        if !matches!(self.body, Body::Pass) {
+            return self.failed(BAD_GATEWAY, messages::response_broken(&self.group.name, reason));
+        }
+        let message = messages::response_broken(&self.group.name, reason);
+        self.job.fail(message.0, &message.1);
+        respond::break_off(self.job.r, &mut self.out);
+        Verdict::Finished(HANDLED)
+    }
+
+    /// The connection ended before the response did.
+    fn closed(&mut self, error: Option<io::Error>) -> Verdict {
+        let name = &self.group.name;
+        if matches!(self.body, Body::Pass) {
+            let reason = error.map_or_else(|| "the daemon process ended".to_owned(), |e| e.to_string());
+            return self.broken(&reason);
+        }
+        match error {
+            // Closed with our request unread: no application has seen it (design.md §3).
+            Some(error) if is_gone(&error) && !self.seen => Verdict::NotStarted,
+            Some(error) => self.failed(BAD_GATEWAY, messages::response_failed(name, &error)),
+            None => self.failed(BAD_GATEWAY, messages::response_truncated(name)),
+        }
+    }
+
+    fn timed_out(&mut self) -> Verdict {
+        if matches!(self.body, Body::Pass) {
+            return self.broken(&"nothing came within socket-timeout");
+        }
+        self.failed(GATEWAY_TIMEOUT, messages::response_timeout(&self.group.name))
+    }
+
+    /// The client's side of the body failed: the application is told, the client gets 408 or 500 unless httpd
+    /// has answered already (spec/behaviour.md §2.2).
+    fn body_failed(&mut self, status: Status) -> Verdict {
+        let reason = match status {
+            s if s.is_timeout() => AbortReason::Timeout,
+            s if s.is_answered() => AbortReason::Malformed,
+            _ => AbortReason::ClientGone,
+        };
+        self.request_body.told = true;
+        let abort =
+            [&Header::new(Kind::Abort, self.connection.seq(), 1).encode()[..], &[reason as u8]].concat();
+        // The connection is given up either way.
+        let _ = self.connection.send_some(&abort, &[]);
+        self.job.r.close_connection();
+        if status.is_answered() {
+            return Verdict::Finished(AP_FILTER_ERROR);
+        }
+        if matches!(self.body, Body::Pass) {
+            return self.broken(&status.text());
+        }
+        let http = if status.is_timeout() { apr_sys::HTTP_REQUEST_TIME_OUT as c_int } else { INTERNAL_ERROR };
+        self.failed(http, messages::body_failed(&status.text()))
+    }
+
+    fn malformed(&mut self, error: &dyn std::fmt::Display) -> Verdict {
+        self.connection.reusable = false;
+        if matches!(self.body, Body::Pass) {
+            return self.broken(error);
+        }
+        self.failed(INTERNAL_ERROR, messages::malformed(&self.group.name, error))
+    }
+
+    fn failed(&self, status: c_int, message: (u16, String)) -> Verdict {
+        Verdict::Failed(Failure { status, message })
+    }
+
+    /// `response-socket-timeout` while the response is relayed; gives back what was set before.
+    fn set_client_timeout(&self) -> Option<i64> {
+        let limit = self.group.response_timeout?;
+        self.job.r.swap_client_timeout(limit.as_micros() as i64)
+    }
+
+    fn restore_client_timeout(&self, before: Option<i64>) {
+        if let Some(before) = before {
+            self.job.r.swap_client_timeout(before);
+        }
+    }
+}
+
+fn is_regular(fd: &OwnedFd) -> bool {
+    // SAFETY: the kernel fills the structure for an open descriptor.
+    unsafe {
+        let mut facts: libc::stat = std::mem::zeroed();
+        libc::fstat(fd.as_raw_fd(), &mut facts) == 0 && facts.st_mode & libc::S_IFMT == libc::S_IFREG
+    }
+}

@@ -1,0 +1,144 @@
+//! The request body on its way from the client to a daemon: only as much as the daemon granted.
+
+use crate::handler::Job;
+use crate::httpd::brigade::{Brigade, Piece, Status};
+
+/// Most body bytes sent along with the request itself.
+const PREFETCH: usize = 64 * 1024;
+/// One read from the input chain.
+const READ: usize = 64 * 1024;
+
+/// Where the body stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// More may come from the client.
+    Open,
+    /// The end was seen.
+    Ended,
+}
+
+/// What the next look at the client's side brought.
+pub enum Next {
+    /// Bytes are at the front of the brigade.
+    Data,
+    /// The body has ended.
+    End,
+    /// Nothing there yet.
+    Wait,
+    /// The input chain failed.
+    Failed(Status),
+}
+
+/// The body of one request.
+pub struct RequestBody<'r> {
+    brigade: Brigade<'r>,
+    stage: Stage,
+    expects_continue: bool,
+    failed: Option<Status>,
+    /// Bytes the daemon has granted and not got yet.
+    pub credit: u64,
+    /// The end, or the abort, has been told to the daemon.
+    pub told: bool,
+}
+
+impl<'r> RequestBody<'r> {
+    /// The body of a job.
+    pub fn new(job: &Job<'r>) -> Self {
+        let has_body = job.has_body();
+        Self {
+            brigade: Brigade::new(job.r),
+            stage: if has_body { Stage::Open } else { Stage::Ended },
+            expects_continue: job.r.expects_continue(),
+            failed: None,
+            credit: 0,
+            told: !has_body,
+        }
+    }
+
+    /// Appends what has already arrived, so that a small body travels with its request. Not for a client that
+    /// waits for `100 Continue`: that is the application's first read to decide (spec/behaviour.md §2.4).
+    pub fn prefetch(&mut self, out: &mut Vec<u8>) {
+        if self.stage == Stage::Ended || self.expects_continue {
+            return;
+        }
+        let limit = out.len() + PREFETCH;
+        while out.len() < limit {
+            match self.look() {
+                Next::Data => {
+                    let room = limit - out.len();
+                    let taken = match self.brigade.front() {
+                        Ok(Some(Piece::Data(data))) => {
+                            let part = &data[..data.len().min(room)];
+                            out.extend_from_slice(part);
+                            part.len()
+                        }
+                        _ => 0,
+                    };
+                    self.brigade.consume(taken);
+                }
+                Next::End => {
+                    self.told = true;
+                    return;
+                }
+                Next::Wait => return,
+                Next::Failed(status) => {
+                    self.failed = Some(status);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Whether all of it has been read from the client.
+    pub fn is_done(&self) -> bool {
+        self.stage == Stage::Ended
+    }
+
+    /// Whether the daemon may get something now.
+    pub fn is_wanted(&self) -> bool {
+        !self.told && (self.credit > 0 || self.stage == Stage::Ended || self.failed.is_some())
+    }
+
+    /// Looks for more without waiting.
+    pub fn look(&mut self) -> Next {
+        if let Some(status) = self.failed {
+            return Next::Failed(status);
+        }
+        loop {
+            if self.stage == Stage::Ended {
+                return Next::End;
+            }
+            match self.brigade.front() {
+                Ok(Some(Piece::Data([]))) => self.brigade.consume(0),
+                Ok(Some(Piece::Data(_))) => return Next::Data,
+                Ok(Some(Piece::End)) => self.stage = Stage::Ended,
+                Ok(None) => match self.brigade.fill(READ, false) {
+                    Ok(()) if self.brigade.is_empty() => return Next::Wait,
+                    Ok(()) => {}
+                    Err(status) if status.is_again() => return Next::Wait,
+                    Err(status) => {
+                        self.failed = Some(status);
+                        return Next::Failed(status);
+                    }
+                },
+                Err(status) => {
+                    self.failed = Some(status);
+                    return Next::Failed(status);
+                }
+            }
+        }
+    }
+
+    /// The bytes at the front, at most `limit`.
+    pub fn front(&mut self, limit: usize) -> &[u8] {
+        match self.brigade.front() {
+            Ok(Some(Piece::Data(data))) => &data[..data.len().min(limit)],
+            _ => &[],
+        }
+    }
+
+    /// Takes `len` bytes off the front.
+    pub fn consume(&mut self, len: usize) {
+        self.brigade.consume(len);
+    }
+}

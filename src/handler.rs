@@ -1,0 +1,230 @@
+//! The content handler: pre-checks, environ, choice of the process, and hand-over (spec/behaviour.md §1.1).
+
+use crate::config::{self, State};
+use crate::environ::{self, Names};
+use crate::httpd::log::Level;
+use crate::httpd::request::Request;
+use crate::translate::Mount;
+use crate::{daemon, embedded, messages};
+use apr_sys as sys;
+use std::ffi::c_int;
+use std::sync::Arc;
+use wsgi_directives::request::effective::handler_script;
+use wsgi_directives::{
+    BodyLength, DirConfig, FileKind, GroupChoice, HandlerScript, PrecheckFacts, PrecheckRefusal,
+    RequestConfig, ServerConfig, application_group, effective, precheck, process_group, select_group,
+};
+use wsgi_protocol::request::{Flags, RequestHead, RequestWriter};
+
+/// Status for requests we cannot handle through a fault of the server.
+pub const INTERNAL_ERROR: c_int = sys::HTTP_INTERNAL_SERVER_ERROR as c_int;
+/// The handler has dealt with the request.
+pub const HANDLED: c_int = sys::OK as c_int;
+
+const SCRIPT_HANDLERS: [&[u8]; 2] = [b"wsgi-script", b"application/x-httpd-wsgi"];
+
+/// Whether the request's handler name is one of ours.
+pub fn is_ours(r: Request<'_>) -> bool {
+    let name = r.handler();
+    if SCRIPT_HANDLERS.contains(&name) {
+        return true;
+    }
+    let (server, dir) = records(r);
+    !name.is_empty() && handler_script(server, dir, name).is_some()
+}
+
+fn records<'r>(r: Request<'r>) -> (&'r ServerConfig, &'r DirConfig) {
+    // SAFETY: a live request has a server and a directory configuration with our records.
+    unsafe { (config::of_server(r.server()), config::of_directory(r.raw())) }
+}
+
+/// One request on its way to Python.
+pub struct Job<'r> {
+    /// The request.
+    pub r: Request<'r>,
+    /// Effective configuration.
+    pub config: RequestConfig<'r>,
+    /// What is loaded: script, handler script, or `module:…`.
+    pub script: Vec<u8>,
+    /// The bound handler script, if the handler name is one.
+    pub handler_script: Option<&'r Arc<HandlerScript>>,
+    /// Callable of a module target.
+    target_callable: Option<&'r str>,
+    /// What body was announced.
+    pub body: BodyLength,
+    /// `wsgi.url_scheme`.
+    https: bool,
+}
+
+/// Handles a request whose handler name is ours; returns httpd's status.
+pub fn handle(r: Request<'_>) -> c_int {
+    let Some(state) = config::state() else { return INTERNAL_ERROR };
+    match prepare(r) {
+        Ok(job) => job.run(state),
+        Err(status) => status,
+    }
+}
+
+/// Pre-checks and environ.
+fn prepare(r: Request<'_>) -> Result<Job<'_>, c_int> {
+    let (server, dir) = records(r);
+    let is_script = SCRIPT_HANDLERS.contains(&r.handler());
+    let bound = if is_script { None } else { handler_script(server, dir, r.handler()) };
+    let mount = Mount::of(r).filter(|_| is_script);
+    let options = bound.map(|script| &script.options).or(mount.map(|mount| &mount.alias.options));
+    let config = effective(server, dir, options);
+    let module = mount.map(|mount| mount.module.as_str()).filter(|module| !module.is_empty());
+    let facts = facts(r, &config, is_script && module.is_none(), mount.is_some());
+    let body = precheck(&facts).map_err(|refusal| refuse(r, refusal))?;
+    let script = match (bound, module) {
+        (Some(bound), _) => bound.path.clone().into_bytes(),
+        (None, Some(module)) => module.as_bytes().to_vec(),
+        (None, None) => r.filename().to_vec(),
+    };
+    let https = environ::build(r, &config);
+    let target_callable = mount.and_then(|mount| mount.callable.as_deref());
+    Ok(Job { r, config, script, handler_script: bound, target_callable, body, https })
+}
+
+fn facts<'r>(r: Request<'r>, config: &RequestConfig<'_>, is_file: bool, is_alias: bool) -> PrecheckFacts<'r> {
+    // SAFETY: a live request.
+    let (exec_cgi, reject, limit) = unsafe {
+        let raw = r.raw();
+        (
+            sys::ap_allow_options(raw) as u32 & sys::OPT_EXECCGI != 0,
+            (*raw).used_path_info == sys::AP_REQ_REJECT_PATH_INFO as c_int,
+            sys::ap_get_limit_req_body(raw).max(0) as u64,
+        )
+    };
+    let file = if !r.file_exists() {
+        FileKind::Missing
+    } else if r.is_directory() {
+        FileKind::Directory
+    } else {
+        FileKind::Present
+    };
+    PrecheckFacts {
+        is_script: is_file,
+        is_alias,
+        exec_cgi,
+        file,
+        reject_path_info: reject,
+        path_info: r.path_info(),
+        transfer_encoding: r.headers_in().get(c"Transfer-Encoding"),
+        chunked_request: config.chunked_request,
+        content_length: r.headers_in().get(c"Content-Length"),
+        body_limit: limit,
+    }
+}
+
+fn refuse(r: Request<'_>, refusal: PrecheckRefusal) -> c_int {
+    if let Some(number) = refusal.number() {
+        let text = format!("{}: {}", refusal.message(), String::from_utf8_lossy(r.filename()));
+        r.log(Level::Error, &messages::about(r.filename(), number, text));
+    }
+    c_int::from(refusal.status())
+}
+
+impl<'r> Job<'r> {
+    fn run(self, state: &State) -> c_int {
+        let r = self.r;
+        let names = Names { r, state };
+        let group = process_group(self.config.process_group.map(str::as_bytes), &names);
+        let application = application_group(self.config.application_group.map(str::as_bytes), &names);
+        let callable = self.callable(&names);
+        let (env, pool) = (r.subprocess_env(), r.pool());
+        env.set(pool, c"mod_wsgi.process_group", &group);
+        env.set(pool, c"mod_wsgi.application_group", &application);
+        env.set(pool, c"mod_wsgi.callable_object", &callable);
+        let handler = self.handler_script.map(|script| script.path.as_bytes()).unwrap_or_default();
+        env.set(pool, c"mod_wsgi.handler_script", handler);
+        let host = config::known_vhost(state, r.server());
+        // SAFETY: a live request's server.
+        let server_name = unsafe { crate::httpd::server::hostname(r.server()) };
+        let server_name = server_name.and_then(|name| std::str::from_utf8(name).ok());
+        match select_group(&state.global, &self.config, &group, host, server_name) {
+            GroupChoice::Embedded => embedded::run(&self, state, &application, &callable),
+            GroupChoice::Daemon(chosen) => daemon::run(&self, state, chosen, &application, &callable),
+            GroupChoice::Refused(refusal) => {
+                self.fail(refusal.number(), &refusal.message(&group));
+                INTERNAL_ERROR
+            }
+        }
+    }
+
+    fn callable(&self, names: &Names<'_>) -> Vec<u8> {
+        if self.handler_script.is_some() {
+            return b"handle_request".to_vec();
+        }
+        match self.target_callable {
+            Some(name) => name.as_bytes().to_vec(),
+            None => self.config.callable.resolve(names).into_owned(),
+        }
+    }
+
+    /// Logs an error about this request.
+    pub fn fail(&self, number: u16, text: &str) {
+        self.r.log(Level::Error, &messages::about(&self.script, number, text));
+    }
+
+    /// Whether a request body may come that has not been read yet.
+    pub fn has_body(&self) -> bool {
+        match self.body {
+            BodyLength::Known(length) => length > 0,
+            BodyLength::Chunked => true,
+            // HTTP/2 needs neither header to announce a body.
+            // SAFETY: a live request has a connection.
+            BodyLength::None => unsafe { !(*(*self.r.raw()).connection).master.is_null() },
+        }
+    }
+
+    /// Encodes the request for daemon or host; body bytes may be appended behind it.
+    pub fn encode(&self, out: &mut Vec<u8>, application: &[u8], callable: &[u8], request_rec: &[u8]) {
+        let r = self.r;
+        let pid = environ::decimal(u64::from(std::process::id()));
+        let queue_start = if request_rec.is_empty() { now_us() } else { 0 };
+        let head = RequestHead {
+            flags: self.flags(),
+            request_start_us: r.start_us(),
+            queue_start_us: queue_start,
+            connects: 1,
+            restarts: 0,
+            script_mtime_us: if self.handler_script.is_none() { r.mtime_us() } else { 0 },
+            log_level: r.log_level(),
+            script: &self.script,
+            resource: r.filename(),
+            application_group: application,
+            callable,
+            request_id: r.log_id(),
+            server_pid: pid.as_bytes(),
+            request_rec: if self.config.pass_apache_request { request_rec } else { b"" },
+        };
+        let mut writer = RequestWriter::begin(out, &head);
+        for (key, value) in r.subprocess_env().iter() {
+            if !key.starts_with(environ::INTERNAL_PREFIX) {
+                writer.pair(key, value);
+            }
+        }
+        writer.finish();
+    }
+
+    fn flags(&self) -> Flags {
+        let config = &self.config;
+        let bits = [
+            (Flags::SCRIPT_RELOADING, config.script_reloading),
+            (Flags::ENABLE_SENDFILE, config.enable_sendfile),
+            (Flags::IGNORE_ACTIVITY, config.ignore_activity),
+            (Flags::BODY_FOLLOWS, self.has_body()),
+            (Flags::HTTPS, self.https),
+            (Flags::HANDLER_SCRIPT, self.handler_script.is_some()),
+            (Flags::HEAD_ONLY, self.r.is_header_only()),
+        ];
+        Flags(bits.iter().filter(|(_, on)| *on).fold(0, |all, (bit, _)| all | bit))
+    }
+}
+
+/// The wall clock, µs since the epoch.
+pub fn now_us() -> u64 {
+    // SAFETY: plain query.
+    unsafe { sys::apr_time_now() }.max(0) as u64
+}

@@ -1,0 +1,225 @@
+//! Bucket brigades on their way to the client, and request bodies on their way in.
+
+use super::request::Request;
+use apr_sys as sys;
+use std::ffi::{c_char, c_void};
+
+/// A brigade of one request.
+pub struct Brigade<'r> {
+    raw: *mut sys::apr_bucket_brigade,
+    request: Request<'r>,
+}
+
+/// Why the output chain or the input chain refused: an APR status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Status(pub i32);
+
+impl Status {
+    /// Nothing to read right now.
+    pub fn is_again(self) -> bool {
+        // SAFETY: a pure macro.
+        unsafe { sys::mw_is_status_eagain(self.0) != 0 }
+    }
+
+    /// A timeout.
+    pub fn is_timeout(self) -> bool {
+        // SAFETY: a pure macro.
+        unsafe { sys::mw_is_status_timeup(self.0) != 0 }
+    }
+
+    /// httpd's own filter has already answered the client.
+    pub fn is_answered(self) -> bool {
+        self.0 == AP_FILTER_ERROR
+    }
+
+    /// APR's text.
+    pub fn text(self) -> String {
+        let mut buffer = [0 as c_char; 200];
+        // SAFETY: apr_strerror writes at most `len` bytes and ends them with a NUL.
+        let text = unsafe { super::bytes(sys::apr_strerror(self.0, buffer.as_mut_ptr(), buffer.len())) };
+        String::from_utf8_lossy(text.unwrap_or_default()).into_owned()
+    }
+}
+
+/// httpd.h's AP_FILTER_ERROR: a filter has sent an error page itself.
+pub const AP_FILTER_ERROR: i32 = -102;
+
+impl<'r> Brigade<'r> {
+    /// An empty brigade in the request's pool.
+    pub fn new(request: Request<'r>) -> Self {
+        // SAFETY: pool and bucket allocator belong to the live request.
+        let raw = unsafe { sys::apr_brigade_create(request.pool().raw(), request.bucket_alloc()) };
+        Self { raw, request }
+    }
+
+    /// Whether it holds no bucket.
+    pub fn is_empty(&self) -> bool {
+        // SAFETY: the brigade is valid.
+        unsafe { sys::mw_brigade_empty(self.raw) != 0 }
+    }
+
+    /// Appends bytes that stay valid until the brigade was passed on; filters copy what they keep.
+    ///
+    /// # Safety
+    /// `bytes` lives until [`Brigade::pass`] returned.
+    pub unsafe fn add_transient(&mut self, bytes: &[u8]) {
+        // SAFETY: the caller keeps the bytes; the bucket is appended to a valid brigade.
+        unsafe {
+            let bucket = sys::apr_bucket_transient_create(
+                bytes.as_ptr().cast(),
+                bytes.len(),
+                self.request.bucket_alloc(),
+            );
+            sys::mw_brigade_append(self.raw, bucket);
+        }
+    }
+
+    /// Appends a malloc'ed block without copying; the bucket frees it.
+    ///
+    /// # Safety
+    /// `block` came from `libc::malloc` and holds `len` initialised bytes; ownership passes to the bucket.
+    pub unsafe fn add_malloced(&mut self, block: *mut c_void, len: usize) {
+        // SAFETY: `free` is the counterpart of the malloc of the contract.
+        unsafe {
+            let alloc = self.request.bucket_alloc();
+            let bucket = sys::apr_bucket_heap_create(block.cast::<c_char>(), len, Some(libc::free), alloc);
+            sys::mw_brigade_append(self.raw, bucket);
+        }
+    }
+
+    /// Appends `length` bytes of a regular file from `offset`; the pool closes the descriptor.
+    pub fn add_file(&mut self, fd: std::os::fd::OwnedFd, offset: u64, length: u64) {
+        use std::os::fd::IntoRawFd;
+        /// apr's own bound for one file bucket.
+        const PART: u64 = 1 << 30;
+        let pool = self.request.pool();
+        let mut raw_fd = fd.into_raw_fd();
+        // SAFETY: the descriptor is owned; apr_os_file_put wraps it for the request's pool and the cleanup below
+        // closes it. mmap is off, because a file truncated by its owner would then kill the child.
+        unsafe {
+            let mut file: *mut sys::apr_file_t = std::ptr::null_mut();
+            let flags = (sys::APR_FOPEN_READ | sys::APR_FOPEN_SENDFILE_ENABLED) as i32;
+            sys::apr_os_file_put(&mut file, &mut raw_fd, flags, pool.raw());
+            pool.on_clear(raw_fd as usize as *mut c_void, crate::boundary::close_descriptor);
+            let mut at = offset;
+            let end = offset.saturating_add(length);
+            while at < end {
+                let part = (end - at).min(PART);
+                let alloc = self.request.bucket_alloc();
+                let bucket =
+                    sys::apr_bucket_file_create(file, at as sys::apr_off_t, part as usize, pool.raw(), alloc);
+                sys::apr_bucket_file_enable_mmap(bucket, 0);
+                sys::mw_brigade_append(self.raw, bucket);
+                at += part;
+            }
+        }
+    }
+
+    /// Appends "send what you hold".
+    pub fn add_flush(&mut self) {
+        // SAFETY: allocator and brigade are valid.
+        unsafe { sys::mw_brigade_append(self.raw, sys::apr_bucket_flush_create(self.request.bucket_alloc())) }
+    }
+
+    /// Appends the end of the response.
+    pub fn add_eos(&mut self) {
+        // SAFETY: allocator and brigade are valid.
+        unsafe { sys::mw_brigade_append(self.raw, sys::apr_bucket_eos_create(self.request.bucket_alloc())) }
+    }
+
+    /// Appends the mark that makes the chunk filter withhold the final chunk and HTTP/2 reset the stream.
+    pub fn add_broken(&mut self) {
+        let request = self.request;
+        // SAFETY: pool, allocator and brigade are valid; httpd's 502 mark is what mod_proxy uses, too.
+        unsafe {
+            let bucket = sys::ap_bucket_error_create(
+                sys::HTTP_BAD_GATEWAY as i32,
+                std::ptr::null(),
+                request.pool().raw(),
+                request.bucket_alloc(),
+            );
+            sys::mw_brigade_append(self.raw, bucket);
+        }
+    }
+
+    /// Sends the brigade down the output chain and empties it.
+    ///
+    /// # Errors
+    /// The chain's status, also when the connection is known to be aborted.
+    pub fn pass(&mut self) -> Result<(), Status> {
+        // SAFETY: request and brigade are valid and used by this thread only.
+        let status = unsafe {
+            let status = sys::ap_pass_brigade((*self.request.raw()).output_filters, self.raw);
+            sys::apr_brigade_cleanup(self.raw.cast());
+            status
+        };
+        if status != 0 || self.request.is_aborted() { Err(Status(status)) } else { Ok(()) }
+    }
+
+    /// Reads up to `limit` bytes of the request body into the (empty) brigade.
+    ///
+    /// # Errors
+    /// The chain's status; [`Status::is_again`] when `block` is false and nothing is there yet.
+    pub fn fill(&mut self, limit: usize, block: bool) -> Result<(), Status> {
+        let mode = if block { sys::APR_BLOCK_READ } else { sys::APR_NONBLOCK_READ };
+        // SAFETY: request and brigade are valid and used by this thread only.
+        let status = unsafe {
+            let filters = (*self.request.raw()).input_filters;
+            sys::ap_get_brigade(filters, self.raw, sys::AP_MODE_READBYTES, mode, limit as sys::apr_off_t)
+        };
+        if status == 0 { Ok(()) } else { Err(Status(status)) }
+    }
+
+    /// Takes the first bucket's data: `Some(data)` may be empty for metadata. `None` at the end of the brigade.
+    ///
+    /// # Errors
+    /// The bucket's read status.
+    pub fn front(&mut self) -> Result<Option<Piece<'_>>, Status> {
+        // SAFETY: the brigade is valid; the first bucket is only read while `self` is borrowed.
+        unsafe {
+            let bucket = sys::mw_brigade_first(self.raw);
+            if sys::mw_brigade_is_sentinel(self.raw, bucket) != 0 {
+                return Ok(None);
+            }
+            if sys::mw_bucket_is_eos(bucket) != 0 {
+                return Ok(Some(Piece::End));
+            }
+            if sys::mw_bucket_is_metadata(bucket) != 0 {
+                return Ok(Some(Piece::Data(&[])));
+            }
+            let mut data: *const c_char = std::ptr::null();
+            let mut len = 0;
+            let status = sys::mw_bucket_read(bucket, &mut data, &mut len, 1);
+            if status != 0 {
+                return Err(Status(status));
+            }
+            if len == 0 {
+                return Ok(Some(Piece::Data(&[])));
+            }
+            Ok(Some(Piece::Data(std::slice::from_raw_parts(data.cast(), len))))
+        }
+    }
+
+    /// Removes the first bucket, or only its first `len` bytes when it is longer.
+    pub fn consume(&mut self, len: usize) {
+        // SAFETY: as in `front`; a split keeps the rest as the next bucket.
+        unsafe {
+            let bucket = sys::mw_brigade_first(self.raw);
+            if sys::mw_brigade_is_sentinel(self.raw, bucket) != 0 {
+                return;
+            }
+            if len > 0 && (*bucket).length > len {
+                sys::mw_bucket_split(bucket, len);
+            }
+            sys::mw_bucket_delete(bucket);
+        }
+    }
+}
+
+/// What stands at the front of a brigade.
+pub enum Piece<'b> {
+    /// Bytes; empty for metadata other than the end.
+    Data(&'b [u8]),
+    /// End of the request body.
+    End,
+}

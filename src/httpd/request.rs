@@ -1,0 +1,235 @@
+//! One request as httpd has it.
+
+use super::bytes;
+use super::log::{self, Level};
+use super::pool::Pool;
+use super::table::Table;
+use apr_sys as sys;
+use std::ffi::CStr;
+use std::marker::PhantomData;
+
+/// A borrowed request record; everything it gives lives as long as the request's pool.
+#[derive(Clone, Copy)]
+pub struct Request<'r> {
+    raw: *mut sys::request_rec,
+    life: PhantomData<&'r ()>,
+}
+
+macro_rules! texts {
+    ($($(#[$doc:meta])* $name:ident = $field:ident;)*) => {
+        $($(#[$doc])*
+        pub fn $name(self) -> &'r [u8] {
+            // SAFETY: a string of the live request, null or NUL-terminated.
+            unsafe { bytes((*self.raw).$field) }.unwrap_or_default()
+        })*
+    };
+}
+
+macro_rules! tables {
+    ($($(#[$doc:meta])* $name:ident;)*) => {
+        $($(#[$doc])*
+        pub fn $name(self) -> Table<'r> {
+            // SAFETY: httpd creates these tables with the request.
+            unsafe { Table::from_raw((*self.raw).$name) }
+        })*
+    };
+}
+
+impl<'r> Request<'r> {
+    /// Wraps a request.
+    ///
+    /// # Safety
+    /// `raw` is a live request handled by this thread, and outlives `'r`.
+    pub unsafe fn from_raw(raw: *mut sys::request_rec) -> Self {
+        Self { raw, life: PhantomData }
+    }
+
+    /// The C pointer.
+    pub fn raw(self) -> *mut sys::request_rec {
+        self.raw
+    }
+
+    /// The request's pool.
+    pub fn pool(self) -> Pool<'r> {
+        // SAFETY: the pool lives as long as the request.
+        unsafe { Pool::from_raw((*self.raw).pool) }
+    }
+
+    /// The connection's bucket allocator.
+    pub fn bucket_alloc(self) -> *mut sys::apr_bucket_alloc_t {
+        // SAFETY: a live request has a connection.
+        unsafe { (*(*self.raw).connection).bucket_alloc }
+    }
+
+    /// The virtual host.
+    pub fn server(self) -> *mut sys::server_rec {
+        // SAFETY: a live request has a server.
+        unsafe { (*self.raw).server }
+    }
+
+    texts! {
+        /// Decoded URL path.
+        uri = uri;
+        /// Request target as received.
+        unparsed_uri = unparsed_uri;
+        /// File the request was mapped to.
+        filename = filename;
+        /// What follows the file in the URL.
+        path_info = path_info;
+        /// Query string.
+        args = args;
+        /// Method name.
+        method = method;
+        /// `HTTP/1.1`
+        protocol = protocol;
+        /// Handler name.
+        handler = handler;
+        /// Host name of the request, lower-cased by httpd.
+        hostname = hostname;
+    }
+
+    tables! {
+        /// Request headers.
+        headers_in;
+        /// Response headers.
+        headers_out;
+        /// Response headers that survive error pages.
+        err_headers_out;
+        /// Per-request environment.
+        subprocess_env;
+        /// Notes.
+        notes;
+    }
+
+    /// Whether httpd's own walk found the file.
+    pub fn file_exists(self) -> bool {
+        // SAFETY: plain field; APR_NOFILE is 0.
+        unsafe { (*self.raw).finfo.filetype != 0 }
+    }
+
+    /// Whether the file is a directory (APR_DIR).
+    pub fn is_directory(self) -> bool {
+        // SAFETY: plain field.
+        unsafe { (*self.raw).finfo.filetype == 2 }
+    }
+
+    /// Modification time of the mapped file, µs since the epoch.
+    pub fn mtime_us(self) -> u64 {
+        // SAFETY: plain field.
+        unsafe { (*self.raw).finfo.mtime }.max(0) as u64
+    }
+
+    /// When httpd received the request, µs since the epoch.
+    pub fn start_us(self) -> u64 {
+        // SAFETY: plain field.
+        unsafe { (*self.raw).request_time }.max(0) as u64
+    }
+
+    /// HEAD, by whatever name.
+    pub fn is_header_only(self) -> bool {
+        // SAFETY: plain field.
+        unsafe { (*self.raw).header_only != 0 }
+    }
+
+    /// Whether the client's connection is known to be broken.
+    pub fn is_aborted(self) -> bool {
+        // SAFETY: a live request has a connection.
+        unsafe { (*(*self.raw).connection).aborted != 0 }
+    }
+
+    /// The connection shall not be used for another request.
+    pub fn close_connection(self) {
+        // SAFETY: a live request has a connection owned by this thread.
+        unsafe { (*(*self.raw).connection).keepalive = sys::AP_CONN_CLOSE }
+    }
+
+    /// Whether the client waits for `100 Continue`.
+    pub fn expects_continue(self) -> bool {
+        // SAFETY: plain field.
+        unsafe { (*self.raw).expecting_100 != 0 }
+    }
+
+    /// The mapped file's name as a C pointer.
+    pub fn set_filename(self, name: &[u8]) {
+        let copy = self.pool().dup(name);
+        // SAFETY: the copy lives in the request's pool.
+        unsafe { (*self.raw).filename = copy }
+    }
+
+    /// Chooses the handler; `name` is static.
+    pub fn set_handler(self, name: &'static CStr) {
+        // SAFETY: a static string outlives the request.
+        unsafe { (*self.raw).handler = name.as_ptr() }
+    }
+
+    /// Sets status and status line of the response.
+    pub fn set_status(self, status: u16, line: Option<&[u8]>) {
+        let copy = line.map_or(std::ptr::null(), |l| self.pool().dup(l).cast_const());
+        // SAFETY: the copy lives in the request's pool.
+        unsafe {
+            (*self.raw).status = i32::from(status);
+            (*self.raw).status_line = copy;
+        }
+    }
+
+    /// `ap_set_content_type`: activates AddOutputFilterByType, too.
+    pub fn set_content_type(self, value: &[u8]) {
+        let copy = self.pool().dup(value);
+        // SAFETY: the copy lives in the request's pool.
+        unsafe { sys::ap_set_content_type(self.raw, copy) }
+    }
+
+    /// Logs one record in the request's context.
+    pub fn log(self, level: Level, message: &str) {
+        // SAFETY: a live request of this thread.
+        unsafe { log::request(self.raw, level as u8, 0, message.as_bytes()) }
+    }
+
+    /// LogLevel of the wsgi module for this request.
+    pub fn log_level(self) -> u32 {
+        // SAFETY: a live request of this thread.
+        unsafe { sys::mw_request_log_level(self.raw) }.max(0) as u32
+    }
+
+    /// httpd's log id of the request, made if missing.
+    pub fn log_id(self) -> &'r [u8] {
+        // SAFETY: a live request of this thread; the id lives in its pool.
+        unsafe { bytes(sys::mw_request_log_id(self.raw)) }.unwrap_or_default()
+    }
+
+    /// httpd's log id of the connection, empty if none was made.
+    pub fn connection_log_id(self) -> &'r [u8] {
+        // SAFETY: a live request has a connection.
+        unsafe { bytes((*(*self.raw).connection).log_id) }.unwrap_or_default()
+    }
+
+    /// The client's socket if this connection has one of its own (HTTP/2 streams have none).
+    pub fn client_fd(self) -> Option<i32> {
+        let mut fd = -1;
+        // SAFETY: a live request of this thread; a non-null socket is open.
+        unsafe {
+            let socket = sys::mw_client_socket(self.raw);
+            (!socket.is_null() && sys::apr_os_sock_get(&mut fd, socket) == 0).then_some(fd)
+        }
+    }
+
+    /// Sets the timeout of the client's socket, µs; gives back the one before. `None` without a socket.
+    pub fn swap_client_timeout(self, micros: i64) -> Option<i64> {
+        // SAFETY: a live request of this thread; a non-null socket is open.
+        unsafe {
+            let socket = sys::mw_client_socket(self.raw);
+            let mut before = 0;
+            if socket.is_null() || sys::apr_socket_timeout_get(socket, &mut before) != 0 {
+                return None;
+            }
+            sys::apr_socket_timeout_set(socket, micros);
+            Some(before)
+        }
+    }
+
+    /// Timeout of the virtual host, milliseconds.
+    pub fn server_timeout_ms(self) -> u64 {
+        // SAFETY: a live request has a server.
+        (unsafe { (*self.server()).timeout }.max(0) / 1000) as u64
+    }
+}

@@ -1,0 +1,407 @@
+//! From reading the configuration to serving: config test, generations, the supervisor, and each child's start.
+
+pub mod accounts;
+mod checks;
+mod env_file;
+pub mod python;
+pub mod runtime;
+pub mod spec;
+pub mod status;
+mod supervisor;
+
+use crate::config::{self, State};
+use crate::httpd::log::{self, Level};
+use crate::httpd::pool::Pool;
+use crate::httpd::{bytes, server};
+use crate::messages;
+use apr_sys as sys;
+use python::Interpreter;
+use runtime::{Embedded, Mpm, Runtime};
+use spec::{Common, HttpdUser};
+use status::StatusMemory;
+use std::ffi::{CStr, c_int};
+use std::os::fd::RawFd;
+use std::path::{Path, PathBuf};
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
+use supervisor::Persistent;
+use wsgi_protocol::control::{Configuration, LogTarget};
+use wsgi_protocol::launch::HttpdFacts;
+
+pub use checks::check_config;
+
+/// The main server of the current configuration, for callbacks that get no server.
+static MAIN: AtomicPtr<sys::server_rec> = AtomicPtr::new(ptr::null_mut());
+
+const DONE_WELL: c_int = sys::OK as c_int;
+
+/// Makes the generation: resolves groups, starts or informs the supervisor, prepares what children inherit.
+///
+/// # Safety
+/// Called by httpd's parent with the live configuration pool and the main server.
+pub unsafe fn post_config(pconf: *mut sys::apr_pool_t, main: *mut sys::server_rec) -> c_int {
+    if !config::is_final_pass() {
+        return DONE_WELL;
+    }
+    MAIN.store(main, Ordering::Release);
+    // SAFETY: httpd's parent is single-threaded here.
+    let Some(state) = (unsafe { config::state_mut() }) else { return DONE_WELL };
+    // SAFETY: main server and pool are live.
+    unsafe {
+        add_version(pconf);
+        checks::finish(state, main);
+        let generation = httpd_generation();
+        let runtime = make_runtime(state, main, generation);
+        state.runtime = runtime.map_err(|e| log_main(main, Level::Crit, &e)).ok();
+        start_daemons(state, main, pconf);
+    }
+    DONE_WELL
+}
+
+/// # Safety
+/// `pconf` is live.
+unsafe fn add_version(pconf: *mut sys::apr_pool_t) {
+    let (major, minor, micro) = spec::VERSION;
+    let pool = unsafe_pool(pconf);
+    let own = pool.dup(format!("mod_wsgi/{major}.{minor}.{micro}").as_bytes());
+    // SAFETY: pool strings live as long as the configuration.
+    unsafe { sys::ap_add_version_component(pconf, own) };
+    if let Some(minor) = Interpreter::find(None).ok().and_then(|python| python.minor) {
+        let python = pool.dup(format!("Python/3.{minor}").as_bytes());
+        // SAFETY: as above.
+        unsafe { sys::ap_add_version_component(pconf, python) };
+    }
+}
+
+fn unsafe_pool<'p>(pconf: *mut sys::apr_pool_t) -> Pool<'p> {
+    // SAFETY: only called with httpd's live configuration pool.
+    unsafe { Pool::from_raw(pconf) }
+}
+
+fn httpd_generation() -> u32 {
+    query_mpm(sys::AP_MPMQ_GENERATION).unwrap_or(0)
+}
+
+fn query_mpm(what: u32) -> Option<u32> {
+    let mut answer = 0;
+    // SAFETY: plain query with a valid result pointer.
+    let status = unsafe { sys::ap_mpm_query(what as c_int, &mut answer) };
+    (status == 0).then(|| answer.max(0) as u32)
+}
+
+fn log_main(main: *mut sys::server_rec, level: Level, text: &str) {
+    // SAFETY: the main server of the current configuration.
+    unsafe { log::server(main, level as u8, 0, text.as_bytes()) }
+}
+
+/// httpd's User and Group.
+pub fn httpd_user() -> HttpdUser {
+    // SAFETY: httpd's static record; read on the parent's only thread after the configuration was read.
+    unsafe {
+        let unixd = &raw const sys::ap_unixd_config;
+        let name = bytes((*unixd).user_name).map(|n| String::from_utf8_lossy(n).into_owned());
+        let is_root = libc::geteuid() == 0;
+        let (uid, gid) =
+            if is_root { ((*unixd).user_id, (*unixd).group_id) } else { (libc::geteuid(), libc::getegid()) };
+        HttpdUser { uid, gid, name: name.unwrap_or_default(), is_root }
+    }
+}
+
+fn facts() -> HttpdFacts {
+    let text = |p| {
+        // SAFETY: httpd's functions give static strings.
+        unsafe { bytes(p) }.unwrap_or_default().to_vec()
+    };
+    // SAFETY: plain queries of httpd.
+    unsafe {
+        HttpdFacts {
+            version: (
+                sys::AP_SERVER_MAJORVERSION_NUMBER,
+                sys::AP_SERVER_MINORVERSION_NUMBER,
+                sys::AP_SERVER_PATCHLEVEL_NUMBER,
+            ),
+            description: text(sys::ap_get_server_description()),
+            mpm_name: text(sys::ap_show_mpm()),
+            build_date: text(sys::ap_get_server_built()),
+            maximum_processes: query_mpm(sys::AP_MPMQ_MAX_DAEMONS).unwrap_or(1).max(1),
+            threads_per_process: query_mpm(sys::AP_MPMQ_MAX_THREADS).unwrap_or(1).max(1),
+        }
+    }
+}
+
+/// Default of WSGISocketPrefix: httpd's runtime directory (spec/directives.md §8).
+fn socket_prefix(state: &State) -> String {
+    use wsgi_directives::System;
+    let default = || config::Httpd.server_root_relative(&format!("{}/wsgi", default_runtime_dir()));
+    state.global.socket_prefix.clone().or_else(default).unwrap_or_else(|| "/run/wsgi".to_owned())
+}
+
+fn default_runtime_dir() -> String {
+    // The compiled-in directory, as `httpd -V` shows it; bindgen keeps the macro as bytes.
+    let dir = CStr::from_bytes_until_nul(sys::DEFAULT_REL_RUNTIMEDIR).map(CStr::to_string_lossy);
+    dir.map_or_else(|_| "logs".to_owned(), |d| d.into_owned())
+}
+
+/// # Safety
+/// Parent process, live main server.
+unsafe fn make_runtime(
+    state: &State,
+    main: *mut sys::server_rec,
+    generation: u32,
+) -> Result<Runtime, String> {
+    let facts = facts();
+    let mpm = Mpm { threads: facts.threads_per_process, processes: facts.maximum_processes };
+    let common = Common {
+        state,
+        httpd_user: httpd_user(),
+        facts,
+        mpm,
+        generation,
+        socket_prefix: socket_prefix(state),
+        // SAFETY: httpd's own flag.
+        core_dumps: unsafe { sys::ap_coredumpdir_configured } != 0,
+        environment: spec::inherited_environment(),
+    };
+    let support = support_directory(state)?;
+    // SAFETY: live main server.
+    let logs = unsafe { LogFds::new(main) };
+    let slots = state.global.groups.iter().map(|g| g.options.process_count() as usize).sum();
+    // SAFETY: parent process.
+    let persistent = unsafe { Persistent::of(main) };
+    let status = persistent.make_status(slots).map_err(|e| messages::status_memory(&e))?;
+    let mut runtime = Runtime {
+        groups: Vec::new(),
+        status,
+        embedded: embedded(&common),
+        host_library: support.join("python-host.abi3.so"),
+        supervisor: support.join("wsgi-supervisor"),
+        configuration: Configuration {
+            generation,
+            host_library: python::path_bytes(&support.join("python-host.abi3.so")),
+            groups: Vec::new(),
+            // SAFETY: live main server.
+            log: LogTarget { index: 0, level: unsafe { server::log_level(main) } },
+        },
+        logs: Vec::new(),
+        // SAFETY: live main server, constant listener list.
+        ports: unsafe { known_ports(main) },
+    };
+    add_groups(&mut runtime, &common, main, logs);
+    Ok(runtime)
+}
+
+/// Ports of the configuration: others in a `Host` header never become part of a group name.
+///
+/// # Safety
+/// Parent process, live main server.
+unsafe fn known_ports(main: *mut sys::server_rec) -> Vec<u16> {
+    // SAFETY: by the contract; the lists end with null pointers.
+    unsafe {
+        let mut ports: Vec<u16> = server::all(main).map(|s| (*s).port).collect();
+        let mut record = sys::ap_listeners;
+        while let Some(one) = record.as_ref() {
+            ports.extend(one.bind_addr.as_ref().map(|address| address.port));
+            record = one.next;
+        }
+        ports.extend([80, 443]);
+        ports.sort_unstable();
+        ports.dedup();
+        ports
+    }
+}
+
+fn add_groups(runtime: &mut Runtime, common: &Common<'_>, main: *mut sys::server_rec, mut logs: LogFds) {
+    let mut first_slot = 0;
+    for (ordinal, group) in common.state.global.groups.iter().enumerate() {
+        let host =
+            group.place.virtual_host.and_then(|id| config::server_of(common.state, id)).unwrap_or(main);
+        // SAFETY: server records are live.
+        let target = unsafe { logs.target(host) };
+        let spec = spec::group_spec(common, group, ordinal, first_slot, target);
+        if let Err(reason) = &spec {
+            let text = messages::group_cannot_start(&group.name, reason, &group.place.to_string());
+            // SAFETY: as above.
+            unsafe { log::server(host, Level::Error as u8, 0, text.as_bytes()) };
+        }
+        let child = spec::child_group(group, spec.as_ref().map_err(Clone::clone), first_slot);
+        first_slot += group.options.process_count() as usize;
+        runtime.groups.push(child);
+        runtime.configuration.groups.extend(spec.ok());
+    }
+    runtime.logs = logs.fds;
+}
+
+/// Embedded mode of this generation: `None` when children never need Python (spec/directives.md §6).
+fn embedded(common: &Common<'_>) -> Option<Embedded> {
+    let global = &common.state.global;
+    if !global.needs_embedded_python() {
+        return None;
+    }
+    let found = Interpreter::find(global.python_home.as_deref().map(Path::new));
+    let library = found.as_ref().map_err(ToString::to_string);
+    let library = library.and_then(|python| python.shared_library().map_err(|e| e.to_string()));
+    let program = found.map(|python| python.path).unwrap_or_default();
+    Some(Embedded {
+        library,
+        launch: spec::embedded_launch(common, &program),
+        eager: common.state.embedded_is_eager(),
+    })
+}
+
+/// Where supervisor and host library are: beside this module, or where WSGISupportDirectory says.
+fn support_directory(state: &State) -> Result<PathBuf, String> {
+    if let Some(written) = &state.global.support_directory {
+        return Ok(PathBuf::from(written));
+    }
+    // SAFETY: the address is one of this module; dladdr fills the record with static strings.
+    let file = unsafe {
+        let mut info: libc::Dl_info = std::mem::zeroed();
+        let known = libc::dladdr(crate::module_record().cast(), &mut info) != 0 && !info.dli_fname.is_null();
+        known.then(|| CStr::from_ptr(info.dli_fname).to_string_lossy().into_owned())
+    };
+    let file = file.ok_or_else(messages::own_file_unknown)?;
+    let file = Path::new(&file).canonicalize().unwrap_or_else(|_| PathBuf::from(&file));
+    Ok(file.parent().unwrap_or(Path::new("/")).join("mod_wsgi"))
+}
+
+/// The distinct error logs of a generation, by descriptor.
+struct LogFds {
+    fds: Vec<RawFd>,
+    main: RawFd,
+}
+
+impl LogFds {
+    /// # Safety
+    /// `main` is live.
+    unsafe fn new(main: *mut sys::server_rec) -> Self {
+        // Without a file (syslog) the supervisor's lines go to httpd's stderr.
+        // SAFETY: by the contract.
+        let main = unsafe { server::error_log_fd(main) }.unwrap_or(libc::STDERR_FILENO);
+        Self { fds: vec![main], main }
+    }
+
+    /// # Safety
+    /// `s` is live.
+    unsafe fn target(&mut self, s: *mut sys::server_rec) -> LogTarget {
+        // SAFETY: by the contract.
+        let (fd, level) = unsafe { (server::error_log_fd(s).unwrap_or(self.main), server::log_level(s)) };
+        let known = self.fds.iter().position(|f| *f == fd);
+        let full = self.fds.len() >= wsgi_protocol::control::MAX_LOG_FDS;
+        let index = known.unwrap_or_else(|| {
+            if full {
+                return 0;
+            }
+            self.fds.push(fd);
+            self.fds.len() - 1
+        });
+        LogTarget { index: index as u32, level }
+    }
+}
+
+/// Starts the supervisor if there is none, and gives it the generation. Failure leaves httpd running; requests
+/// for daemons are answered 503.
+///
+/// # Safety
+/// Parent process.
+unsafe fn start_daemons(state: &mut State, main: *mut sys::server_rec, pconf: *mut sys::apr_pool_t) {
+    let Some(runtime) = state.runtime.as_mut() else { return };
+    // SAFETY: parent process.
+    let persistent = unsafe { Persistent::of(main) };
+    let alive = persistent.is_alive();
+    if runtime.configuration.groups.is_empty() && !alive {
+        return;
+    }
+    let failed = match persistent.bring_up(runtime) {
+        Ok(failed) => failed,
+        Err(error) => {
+            log_main(main, Level::Crit, &messages::supervisor_failed(&runtime.supervisor, &error));
+            let reason = "the supervisor could not be started".to_owned();
+            runtime.groups.iter().map(|g| (g.name.clone().into_bytes(), reason.clone())).collect()
+        }
+    };
+    for (name, reason) in failed {
+        if let Some(group) = runtime.groups.iter_mut().find(|g| g.name.as_bytes() == name) {
+            group.failed = Some(reason);
+        }
+    }
+    persistent.register(pconf);
+}
+
+/// The other-child callback: the supervisor died, or httpd clears its configuration.
+pub fn supervisor_changed(reason: c_int, status: c_int) {
+    if reason != sys::APR_OC_REASON_DEATH as c_int {
+        return;
+    }
+    let main = MAIN.load(Ordering::Acquire);
+    // SAFETY: runs on the parent's only thread while the configuration is alive.
+    let Some(state) = (unsafe { config::state_mut() }) else { return };
+    let Some(runtime) = state.runtime.as_ref().filter(|_| !main.is_null()) else { return };
+    log_main(main, Level::Error, &messages::supervisor_died(status));
+    // SAFETY: parent process.
+    let persistent = unsafe { Persistent::of(main) };
+    persistent.unregister();
+    persistent.forget();
+    persistent.delay_restart();
+    if let Err(error) = persistent.bring_up(runtime) {
+        log_main(main, Level::Crit, &messages::supervisor_failed(&runtime.supervisor, &error));
+        return;
+    }
+    // SAFETY: the configuration pool of the running generation.
+    persistent.register(unsafe { (*(*main).process).pconf });
+}
+
+/// A child's start: gives up what only the parent may hold, prepares connections, sets Python up if configured.
+///
+/// # Safety
+/// Called by httpd in each child with the child's pool and the main server.
+pub unsafe fn child_init(pchild: *mut sys::apr_pool_t, main: *mut sys::server_rec) {
+    // SAFETY: the record was inherited by fork; the child closes its copies.
+    unsafe { Persistent::of(main) }.give_up_in_child();
+    let Some(runtime) = config::state().and_then(|state| state.runtime.as_ref()) else { return };
+    crate::daemon::pool::prepare(runtime);
+    if runtime.embedded.as_ref().is_some_and(|embedded| embedded.eager) {
+        crate::embedded::start_in_child(main);
+    }
+    // SAFETY: the child's pool is cleared when the child ends, while this module is mapped.
+    unsafe { Pool::from_raw(pchild).on_clear(ptr::null_mut(), crate::boundary::child_exit) };
+}
+
+impl Persistent {
+    /// Replaces the status memory.
+    fn make_status(&mut self, slots: usize) -> std::io::Result<StatusMemory> {
+        let (memory, fd) = StatusMemory::create(slots)?;
+        let (address, len) = std::mem::replace(&mut self.status, memory.region());
+        if len > 0 {
+            // SAFETY: the last generation's mapping; in the parent nothing uses it any more.
+            unsafe { libc::munmap(address as *mut _, len) };
+        }
+        self.keep_status_fd(fd);
+        Ok(memory)
+    }
+
+    /// Makes sure that a supervisor of this version runs and has the configuration.
+    fn bring_up(&mut self, runtime: &Runtime) -> std::io::Result<Vec<(Vec<u8>, String)>> {
+        let status = self.status_fd;
+        if self.is_alive() {
+            match self.configure(runtime, status, &runtime.logs) {
+                Ok(failed) => return Ok(failed),
+                // Another version after an upgrade, or a broken channel: it retires, a new one takes over.
+                Err(_) => self.forget(),
+            }
+        }
+        self.start(&runtime.supervisor, &tag())?;
+        self.configure(runtime, status, &runtime.logs)
+    }
+}
+
+/// What `ps` shows of the supervisor: the ServerRoot it belongs to.
+fn tag() -> String {
+    // SAFETY: httpd's static string.
+    let root = unsafe { bytes(sys::ap_server_root) }.unwrap_or_default();
+    format!("httpd={}", String::from_utf8_lossy(root))
+}
+
+/// The main server, or null before post_config.
+pub fn main_server() -> *mut sys::server_rec {
+    MAIN.load(Ordering::Acquire)
+}

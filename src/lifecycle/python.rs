@@ -1,0 +1,253 @@
+//! Finds interpreters and shared libpythons by looking at files only: the root parent never runs Python.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// The interpreter of groups that name no home: given when the module was built, else the system's.
+const DEFAULT_INTERPRETERS: &[Option<&str>] =
+    &[option_env!("MOD_WSGI_PYTHON"), Some("/usr/bin/python3"), Some("/usr/local/bin/python3")];
+
+/// Oldest supported minor version of CPython 3.
+pub const OLDEST_MINOR: u32 = 9;
+
+/// Why a home cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HomeError {
+    /// The directory does not exist or cannot be looked into.
+    NoDirectory(PathBuf),
+    /// There is no executable `bin/python3` or `bin/python`.
+    NoInterpreter(PathBuf),
+    /// No home was given and no interpreter was found on the system.
+    NoDefault,
+    /// The interpreter is older than supported; holds its minor version.
+    TooOld(PathBuf, u32),
+    /// There is no shared libpython for embedded mode; holds the interpreter.
+    NoSharedLibrary(PathBuf),
+}
+
+impl fmt::Display for HomeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoDirectory(home) => write!(
+                f,
+                "Python home '{}' does not exist or is not a directory; give the directory of a virtual \
+                 environment or of a Python installation",
+                home.display()
+            ),
+            Self::NoInterpreter(home) => write!(
+                f,
+                "Python home '{0}' has no usable interpreter: neither '{0}/bin/python3' nor '{0}/bin/python' is an \
+                 executable file; give the directory of a virtual environment or of a Python installation",
+                home.display()
+            ),
+            Self::NoDefault => f.write_str(
+                "no Python interpreter was found at /usr/bin/python3 or /usr/local/bin/python3; install python3, or \
+                 name a home with WSGIPythonHome or python-home=",
+            ),
+            Self::TooOld(path, minor) => write!(
+                f,
+                "'{}' is Python 3.{minor}; CPython 3.{OLDEST_MINOR} or newer is needed, make the virtual environment \
+                 with a newer one",
+                path.display()
+            ),
+            Self::NoSharedLibrary(path) => write!(
+                f,
+                "no shared libpython belongs to '{}', so it cannot run embedded in httpd; use daemon mode \
+                 (WSGIDaemonProcess with python-home=, and WSGIProcessGroup), which needs none, or install the \
+                 shared library (Debian: libpython3-dev)",
+                path.display()
+            ),
+        }
+    }
+}
+
+/// A usable interpreter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interpreter {
+    /// What is executed, e.g. `/srv/venv/bin/python3`; never resolved, so that pyvenv.cfg is found.
+    pub path: PathBuf,
+    /// Prefix of the Python installation behind it.
+    pub base: PathBuf,
+    /// Minor version, if files tell.
+    pub minor: Option<u32>,
+}
+
+impl Interpreter {
+    /// Finds the interpreter of a home, or the default one.
+    pub fn find(home: Option<&Path>) -> Result<Self, HomeError> {
+        let path = match home {
+            Some(home) => in_home(home)?,
+            None => default_interpreter().ok_or(HomeError::NoDefault)?,
+        };
+        let (base, minor) = installation(home, &path);
+        match minor {
+            Some(minor) if minor < OLDEST_MINOR => Err(HomeError::TooOld(path, minor)),
+            _ => Ok(Self { path, base, minor }),
+        }
+    }
+
+    /// The shared libpython for embedded mode.
+    pub fn shared_library(&self) -> Result<PathBuf, HomeError> {
+        let missing = || HomeError::NoSharedLibrary(self.path.clone());
+        let minor = self.minor.ok_or_else(missing)?;
+        let names = [format!("libpython3.{minor}.so.1.0"), format!("libpython3.{minor}.so")];
+        let mut folders = vec![self.base.join("lib"), self.base.join("lib64")];
+        folders.push(self.base.join("lib").join(MULTIARCH));
+        if self.base == Path::new("/usr") || self.base == Path::new("/usr/local") {
+            folders.extend(["/usr/lib", "/usr/lib64", "/usr/local/lib"].map(PathBuf::from));
+            folders.push(Path::new("/usr/lib").join(MULTIARCH));
+        }
+        let candidates = folders.iter().flat_map(|folder| names.iter().map(move |name| folder.join(name)));
+        candidates.into_iter().find(|path| path.is_file()).ok_or_else(missing)
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+const MULTIARCH: &str = "x86_64-linux-gnu";
+#[cfg(target_arch = "aarch64")]
+const MULTIARCH: &str = "aarch64-linux-gnu";
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+const MULTIARCH: &str = "";
+
+fn in_home(home: &Path) -> Result<PathBuf, HomeError> {
+    if !home.is_dir() {
+        return Err(HomeError::NoDirectory(home.to_owned()));
+    }
+    let candidates = ["bin/python3", "bin/python"].map(|name| home.join(name));
+    let found = candidates.into_iter().find(|path| is_executable(path));
+    found.ok_or_else(|| HomeError::NoInterpreter(home.to_owned()))
+}
+
+fn default_interpreter() -> Option<PathBuf> {
+    DEFAULT_INTERPRETERS.iter().flatten().map(PathBuf::from).find(|path| is_executable(path))
+}
+
+fn is_executable(path: &Path) -> bool {
+    path.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
+}
+
+/// Prefix and minor version of the installation an interpreter belongs to.
+fn installation(home: Option<&Path>, path: &Path) -> (PathBuf, Option<u32>) {
+    let config = home.and_then(|home| std::fs::read_to_string(home.join("pyvenv.cfg")).ok());
+    let entry = |key: &str| config.as_deref().and_then(|text| config_entry(text, key));
+    let resolved = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let from_config = entry("home").map(PathBuf::from);
+    let bin = from_config.as_deref().or_else(|| resolved.parent()).unwrap_or(Path::new("/usr/bin"));
+    // A venv of a venv, or a `home` that is itself a link: what counts is where the links end.
+    let real_bin = bin.canonicalize().unwrap_or_else(|_| bin.to_owned());
+    let base = real_bin.parent().unwrap_or(Path::new("/usr")).to_owned();
+    let version = entry("version").or_else(|| entry("version_info"));
+    let minor = version.and_then(minor_of_version);
+    let minor = minor.or_else(|| resolved.file_name().and_then(minor_of_name));
+    let minor = minor.or_else(|| minor_of_library(&base));
+    (base, minor)
+}
+
+fn config_entry<'t>(text: &'t str, key: &str) -> Option<&'t str> {
+    let entries = text.lines().filter_map(|line| line.split_once('='));
+    entries.map(|(k, v)| (k.trim(), v.trim())).find(|(k, _)| *k == key).map(|(_, v)| v)
+}
+
+fn minor_of_version(version: &str) -> Option<u32> {
+    let mut parts = version.split('.');
+    (parts.next() == Some("3")).then(|| parts.next()?.parse().ok()).flatten()
+}
+
+/// `python3.11` → 11
+fn minor_of_name(name: &OsStr) -> Option<u32> {
+    minor_of_version(name.to_str()?.strip_prefix("python")?.trim_end_matches('t'))
+}
+
+/// The only `lib/python3.N` that holds a standard library.
+fn minor_of_library(base: &Path) -> Option<u32> {
+    let entries = base.join("lib").read_dir().ok()?.flatten();
+    let mut found = entries.filter(|e| e.path().join("os.py").exists());
+    let minor = found.next().and_then(|e| minor_of_name(&e.file_name()))?;
+    found.next().is_none().then_some(minor)
+}
+
+/// Whether an identity may search all directories of `path` and read and execute the file: asked of the kernel
+/// by a child process that takes the identity, so ACLs and mounts count. `Err` holds the first part that fails.
+///
+/// Only for the single-threaded parent (config test) when it is root.
+pub fn check_access(path: &Path, uid: u32, gid: u32, groups: &[u32]) -> Result<(), PathBuf> {
+    let mut parts: Vec<PathBuf> = path.ancestors().map(Path::to_owned).collect();
+    parts.reverse();
+    if let Ok(real) = path.canonicalize() {
+        let mut more: Vec<PathBuf> = real.ancestors().map(Path::to_owned).collect();
+        more.reverse();
+        parts.extend(more.into_iter().filter(|p| !path.ancestors().any(|a| a == p)));
+    }
+    // Exit codes carry the index of the failing part.
+    parts.truncate(120);
+    let names: Vec<std::ffi::CString> =
+        parts.iter().filter_map(|p| std::ffi::CString::new(p.as_os_str().as_bytes()).ok()).collect();
+    // SAFETY: the parent is single-threaded while it reads its configuration; the child only makes system calls
+    // and leaves with _exit.
+    let status = unsafe {
+        let pid = libc::fork();
+        if pid == 0 {
+            if libc::setgroups(groups.len(), groups.as_ptr()) != 0
+                || libc::setgid(gid) != 0
+                || libc::setuid(uid) != 0
+            {
+                libc::_exit(0);
+            }
+            for (index, name) in names.iter().enumerate() {
+                if libc::access(name.as_ptr(), libc::X_OK) != 0 {
+                    libc::_exit(index as i32 + 20);
+                }
+            }
+            libc::_exit(0);
+        }
+        if pid < 0 {
+            return Ok(());
+        }
+        let mut status = 0;
+        while libc::waitpid(pid, &mut status, 0) < 0 && *libc::__errno_location() == libc::EINTR {}
+        status
+    };
+    let code = if libc::WIFEXITED(status) { libc::WEXITSTATUS(status) } else { 0 };
+    match usize::try_from(code - 20).ok().and_then(|index| parts.get(index)) {
+        Some(part) => Err(part.clone()),
+        None => Ok(()),
+    }
+}
+
+/// A path as the bytes that system calls want.
+pub fn path_bytes(path: &Path) -> Vec<u8> {
+    let os: OsString = path.as_os_str().to_owned();
+    os.as_bytes().to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read() {
+        assert_eq!(minor_of_version("3.11.2"), Some(11));
+        assert_eq!(minor_of_version("2.7.18"), None);
+        assert_eq!(minor_of_name(OsStr::new("python3.13t")), Some(13));
+        assert_eq!(minor_of_name(OsStr::new("python3")), None);
+        assert_eq!(config_entry("home = /usr/bin\nversion = 3.11.2\n", "version"), Some("3.11.2"));
+    }
+
+    #[test]
+    fn missing_homes_name_the_path() {
+        let error = Interpreter::find(Some(Path::new("/no/such/home"))).unwrap_err();
+        assert_eq!(error, HomeError::NoDirectory("/no/such/home".into()));
+        let error = Interpreter::find(Some(Path::new("/etc"))).unwrap_err();
+        assert!(error.to_string().contains("/etc/bin/python3"));
+    }
+
+    #[test]
+    fn the_default_is_found() {
+        let found = Interpreter::find(None).unwrap();
+        assert!(found.path.starts_with("/usr"));
+        assert!(found.minor.is_some());
+    }
+}

@@ -1,0 +1,82 @@
+//! What httpd's children need of the current generation, made in post_config and inherited by fork.
+
+use super::status::StatusMemory;
+use std::path::PathBuf;
+use std::time::Duration;
+use wsgi_protocol::control::Configuration;
+use wsgi_protocol::launch::Launch;
+
+/// A daemon group as a child sees it.
+#[derive(Debug)]
+pub struct Group {
+    /// Name.
+    pub name: String,
+    /// First slot in the status memory.
+    pub first_slot: usize,
+    /// Socket address per process.
+    pub sockets: Vec<libc::sockaddr_un>,
+    /// Why requests for it cannot be served at all, as one sentence.
+    pub failed: Option<String>,
+    /// How long to retry a refused connection.
+    pub connect_timeout: Duration,
+    /// One read or write on the connection; `None` is the virtual host's Timeout.
+    pub socket_timeout: Option<Duration>,
+    /// Wait for more output before flushing to the client.
+    pub flush_delay: Duration,
+    /// Flush at the latest after so many bytes.
+    pub flush_bytes: usize,
+    /// Longest response header (`header-buffer-size`).
+    pub header_limit: usize,
+    /// Write timeout towards the client while relaying.
+    pub response_timeout: Option<Duration>,
+    /// `threads=0`.
+    pub is_service: bool,
+}
+
+/// Embedded Python as configured.
+#[derive(Debug)]
+pub struct Embedded {
+    /// Shared libpython, or why there is none.
+    pub library: Result<PathBuf, String>,
+    /// What the host is told.
+    pub launch: Launch,
+    /// Whether children set Python up when they start, or at the first request that needs it.
+    pub eager: bool,
+}
+
+/// Everything children need.
+#[derive(Debug)]
+pub struct Runtime {
+    /// Groups in configuration order.
+    pub groups: Vec<Group>,
+    /// Load and state of every daemon process.
+    pub status: StatusMemory,
+    /// Embedded mode; `None` when WSGIRestrictEmbedded rules it out.
+    pub embedded: Option<Embedded>,
+    /// Path of the host library.
+    pub host_library: PathBuf,
+    /// Path of the supervisor.
+    pub supervisor: PathBuf,
+    /// What the supervisor was told, to tell a new one.
+    pub configuration: Configuration,
+    /// Descriptors of the error logs in the order of [`wsgi_protocol::control::LogTarget::index`].
+    pub logs: Vec<i32>,
+    /// Ports that `Listen` or a ServerName names.
+    pub ports: Vec<u16>,
+}
+
+/// Facts about the MPM.
+#[derive(Debug, Clone, Copy)]
+pub struct Mpm {
+    /// Threads per child.
+    pub threads: u32,
+    /// Child processes.
+    pub processes: u32,
+}
+
+impl Runtime {
+    /// The group of this name.
+    pub fn group(&self, name: &str) -> Option<&Group> {
+        self.groups.iter().find(|group| group.name == name)
+    }
+}

@@ -1,0 +1,394 @@
+//! From what the operator wrote to what supervisor, daemons and children are told: defaults filled in, users
+//! resolved, paths made.
+
+use super::accounts;
+use super::python::{Interpreter, path_bytes};
+use super::runtime::{Group, Mpm};
+use crate::config::State;
+use std::path::Path;
+use std::time::Duration;
+use wsgi_directives::{DaemonGroup, GlobalConfig, HashSeed, ImportScript, InterpreterBlock, Target, Who};
+use wsgi_protocol::control::{GroupSpec, Identity, Limits, LogTarget, Sockets};
+use wsgi_protocol::launch::{HttpdFacts, InterpreterRule, Launch, Mode, Preload, PythonSettings, Timers};
+
+/// mod_wsgi release whose behaviour is offered; the package version.
+pub const VERSION: (u32, u32, u32) = (6, 1, 1);
+
+/// httpd's own identity.
+#[derive(Debug, Clone)]
+pub struct HttpdUser {
+    /// `User`
+    pub uid: u32,
+    /// `Group`
+    pub gid: u32,
+    /// Name of `User`.
+    pub name: String,
+    /// Whether the parent is root and can change identities.
+    pub is_root: bool,
+}
+
+/// What is the same for all groups of a generation.
+pub struct Common<'a> {
+    /// The configuration.
+    pub state: &'a State,
+    /// httpd's identity.
+    pub httpd_user: HttpdUser,
+    /// Facts for the `apache` module.
+    pub facts: HttpdFacts,
+    /// MPM limits.
+    pub mpm: Mpm,
+    /// Generation number.
+    pub generation: u32,
+    /// Prefix of socket paths, absolute.
+    pub socket_prefix: String,
+    /// `CoreDumpDirectory` is set.
+    pub core_dumps: bool,
+    /// Names of httpd's environment that daemons keep.
+    pub environment: Vec<(String, String)>,
+}
+
+/// Names of httpd's environment that reach a daemon: where programs and texts are, never secrets.
+pub fn inherited_environment() -> Vec<(String, String)> {
+    const NAMES: &[&str] = &["PATH", "TZ", "LANG", "LANGUAGE", "USER", "USERNAME", "LOGNAME", "TMPDIR"];
+    let keep = |name: &str| NAMES.contains(&name) || name.starts_with("LC_");
+    let all = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+    let mut kept: Vec<_> = all.filter(|(name, _)| keep(name)).collect();
+    if !kept.iter().any(|(name, _)| name == "PATH") {
+        kept.push(("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into()));
+    }
+    kept
+}
+
+/// Milliseconds for the wire; "off" is 0.
+fn millis(duration: Option<Duration>) -> u64 {
+    duration.map_or(0, |d| d.as_millis().try_into().unwrap_or(u64::MAX))
+}
+
+/// Builds the specification of one group.
+///
+/// # Errors
+/// One sentence that says why the group cannot be started and what to do.
+pub fn group_spec(
+    common: &Common<'_>,
+    group: &DaemonGroup,
+    ordinal: usize,
+    first_slot: usize,
+    log: LogTarget,
+) -> Result<GroupSpec, String> {
+    let global = &common.state.global;
+    let home = group.options.python_home.as_deref().or(global.python_home.as_deref());
+    let interpreter = Interpreter::find(home.map(Path::new)).map_err(|e| e.to_string())?;
+    let identity = identity(common, group)?;
+    let python = python_settings(global);
+    let mut launch = launch(common, global, &group.name);
+    fill_daemon_launch(&mut launch, group, common, &identity, log);
+    launch.preloads = preloads(global, &group.name);
+    launch.names_global = names_global(common.state, &group.name);
+    Ok(GroupSpec {
+        name: group.name.clone().into_bytes(),
+        first_slot: first_slot as u32,
+        interpreter: path_bytes(&interpreter.path),
+        flags: flags(&python),
+        environment: environment(common, group, &identity, &python)?,
+        limits: Limits {
+            cpu_seconds: group.options.cpu_time_limit.map_or(0, |d| d.as_secs()),
+            data: group.options.memory_limit.map_or(0, |n| n.get()),
+            address_space: group.options.virtual_memory_limit.map_or(0, |n| n.get()),
+            core_dumps: common.core_dumps,
+        },
+        sockets: sockets(common, group, ordinal, identity.uid),
+        identity,
+        log,
+        launch,
+    })
+}
+
+fn identity(common: &Common<'_>, group: &DaemonGroup) -> Result<Identity, String> {
+    let options = &group.options;
+    let uid = options.user.as_ref().map_or(common.httpd_user.uid, |who| who.id);
+    let gid = options.group.as_ref().map_or(common.httpd_user.gid, |who| who.id);
+    let entry = accounts::user(uid);
+    let name = match (&options.user, &entry) {
+        (_, Some(entry)) => entry.name.clone(),
+        (Some(who), None) => who.name.clone(),
+        (None, None) => common.httpd_user.name.clone(),
+    };
+    if common.httpd_user.is_root && uid == 0 {
+        return Err(format!(
+            "WSGI process blocked from running as root: group '{}' would run as '{name}'; set user= or httpd's User",
+            group.name
+        ));
+    }
+    let ids = |list: &Vec<Who>| list.iter().map(|who| who.id).collect();
+    Ok(Identity {
+        uid,
+        gid,
+        user: name.into_bytes(),
+        passwd_home: entry.map(|e| e.home),
+        supplementary: options.supplementary_groups.as_ref().map(ids),
+        umask: options.umask.map(|mask| u32::from(mask.bits())),
+        chroot: options.chroot.clone().map(String::into_bytes),
+        home: options.home.clone().map(String::into_bytes),
+        differs_from_httpd: uid != common.httpd_user.uid,
+        cpu_priority: options.cpu_priority,
+    })
+}
+
+/// Socket paths of spec/directives.md §8; the first process has the original's name.
+fn sockets(common: &Common<'_>, group: &DaemonGroup, ordinal: usize, uid: u32) -> Sockets {
+    let rotation = common.state.global.socket_rotation.unwrap_or(true);
+    let generation = if rotation { common.generation.to_string() } else { format!("u{uid}") };
+    let pid = std::process::id();
+    let base = format!("{}.{pid}.{generation}.{}", common.socket_prefix, ordinal + 1);
+    let name = |slot: u32| if slot == 0 { format!("{base}.sock") } else { format!("{base}.{slot}.sock") };
+    let options = &group.options;
+    let size = |n: Option<std::num::NonZeroU64>| n.map_or(0, |n| n.get().min(i32::MAX as u64) as u32);
+    Sockets {
+        paths: (0..options.process_count()).map(|slot| name(slot).into_bytes()).collect(),
+        owner: options.socket_user.as_ref().map_or(common.httpd_user.uid, |who| who.id),
+        backlog: options.listen_backlog,
+        send_buffer: size(options.send_buffer_size),
+        receive_buffer: size(options.receive_buffer_size),
+    }
+}
+
+fn environment(
+    common: &Common<'_>,
+    group: &DaemonGroup,
+    identity: &Identity,
+    python: &PythonSettings,
+) -> Result<Vec<Vec<u8>>, String> {
+    let mut vars: Vec<(String, Vec<u8>)> =
+        common.environment.iter().map(|(k, v)| (k.clone(), v.clone().into_bytes())).collect();
+    for (name, value) in &mut vars {
+        if matches!(name.as_str(), "USER" | "USERNAME" | "LOGNAME") {
+            value.clone_from(&identity.user);
+        }
+    }
+    let mut set = |name: &str, value: &[u8]| {
+        vars.retain(|(known, _)| known != name);
+        vars.push((name.to_owned(), value.to_vec()));
+    };
+    if let Some(home) = &identity.passwd_home {
+        set("HOME", home);
+    }
+    if let Some(lang) = &group.options.lang {
+        set("LANG", lang.as_bytes());
+    }
+    if let Some(locale) = &group.options.locale {
+        set("LC_ALL", locale.as_bytes());
+    }
+    if let Some(seed) = python.hash_seed {
+        set("PYTHONHASHSEED", seed.to_string().as_bytes());
+    }
+    for path in &group.options.env_files {
+        for (name, value) in super::env_file::read(Path::new(path), identity.uid)? {
+            set(&name, value.as_bytes());
+        }
+    }
+    for (name, value) in &group.options.env {
+        set(name, value.as_bytes());
+    }
+    Ok(vars.into_iter().map(|(name, value)| [name.as_bytes(), b"=", &value].concat()).collect())
+}
+
+/// Interpreter flags for the directives of spec/directives.md §12.
+fn flags(python: &PythonSettings) -> Vec<Vec<u8>> {
+    let mut flags = vec![b"-X".to_vec(), b"faulthandler".to_vec()];
+    if python.dont_write_bytecode {
+        flags.push(b"-B".to_vec());
+    }
+    // CPython knows levels 1 and 2; higher ones mean 2.
+    for _ in 0..python.optimize.min(2) {
+        flags.push(b"-O".to_vec());
+    }
+    for filter in &python.warnings {
+        flags.push(b"-W".to_vec());
+        flags.push(filter.clone());
+    }
+    flags
+}
+
+/// WSGIPythonOptimize and its siblings.
+pub fn python_settings(global: &GlobalConfig) -> PythonSettings {
+    PythonSettings {
+        optimize: global.python_optimize.unwrap_or(0),
+        dont_write_bytecode: global.dont_write_bytecode.unwrap_or(false),
+        warnings: global.python_warnings.iter().map(|w| w.clone().into_bytes()).collect(),
+        hash_seed: match global.hash_seed {
+            Some(HashSeed::Fixed(seed)) => Some(seed),
+            Some(HashSeed::Random) | None => None,
+        },
+    }
+}
+
+/// What daemons and the embedded host are told alike; `group` is empty for embedded mode.
+fn launch(common: &Common<'_>, global: &GlobalConfig, group: &str) -> Launch {
+    Launch {
+        group: group.as_bytes().to_vec(),
+        generation: common.generation,
+        rules: rules(global, group),
+        script_reloading: common.state.main_script_reloading(),
+        case_insensitive: !global.case_sensitive(),
+        destroy_interpreter: global.destroy_interpreter.unwrap_or(true),
+        httpd: common.facts.clone(),
+        version: VERSION,
+        python: python_settings(global),
+        ..Launch::default()
+    }
+}
+
+fn fill_daemon_launch(
+    launch: &mut Launch,
+    group: &DaemonGroup,
+    common: &Common<'_>,
+    identity: &Identity,
+    log: LogTarget,
+) {
+    let options = &group.options;
+    launch.mode = Mode::Daemon;
+    launch.processes = options.process_count();
+    launch.threads = u32::from(options.threads);
+    launch.multiprocess = options.multiprocess();
+    launch.multithread = options.multithread();
+    launch.run_once = options.run_once();
+    launch.maximum_requests = options.maximum_requests.map_or(0, |n| u64::from(n.get()));
+    launch.maximum_rss = options.maximum_rss.map_or(0, |n| n.get());
+    launch.peer_uids = vec![common.httpd_user.uid];
+    launch.title = group.display_name().map(String::into_bytes);
+    launch.home = options.home.clone().map(String::into_bytes);
+    launch.chroot = options.chroot.clone().map(String::into_bytes);
+    launch.python_path = options.python_path.as_ref().map(|path| path.join(":").into_bytes());
+    launch.python_eggs = options.python_eggs.clone().map(String::into_bytes);
+    launch.switch_interval = options.switch_interval.map(|d| d.as_secs_f64());
+    launch.reload_immediate = options.reload == wsgi_directives::Reload::Immediate;
+    launch.stack_size = options.stack_size.map_or(0, |n| n.get());
+    launch.user = identity.passwd_home.clone().map(|home| (identity.user.clone(), home));
+    launch.log_level = log.level;
+    launch.timers = timers(group, common.state.global.slow_requests);
+}
+
+fn timers(group: &DaemonGroup, slow: Option<Duration>) -> Timers {
+    let options = &group.options;
+    Timers {
+        startup: millis(options.startup_timeout),
+        restart_interval: millis(options.restart_interval),
+        deadlock: millis(options.deadlock_timeout),
+        inactivity: millis(options.inactivity_timeout),
+        request: millis(options.request_timeout),
+        interrupt: millis(options.interrupt_timeout),
+        graceful: millis(Some(options.graceful_timeout)),
+        eviction: millis(options.eviction_timeout),
+        shutdown: millis(options.shutdown_timeout),
+        queue: millis(options.queue_timeout),
+        socket: millis(options.socket_timeout),
+        slow_request: millis(slow),
+    }
+}
+
+/// The embedded host's launch.
+pub fn embedded_launch(common: &Common<'_>, program: &Path) -> Launch {
+    let global = &common.state.global;
+    let mut launch = launch(common, global, "");
+    launch.mode = Mode::Embedded;
+    launch.processes = common.mpm.processes.max(1);
+    launch.threads = common.mpm.threads.max(1);
+    launch.multiprocess = common.mpm.processes != 1;
+    launch.multithread = common.mpm.threads != 1;
+    launch.names_global = true;
+    launch.program_name = Some(path_bytes(program));
+    launch.python_path = global.interpreter.python_path.as_ref().map(|path| path.join(":").into_bytes());
+    launch.python_eggs = global.python_eggs.clone().map(String::into_bytes);
+    launch.preloads = preloads(global, "");
+    launch
+}
+
+/// Interpreter rules for a process group, least specific first (spec/directives.md §13).
+fn rules(global: &GlobalConfig, group: &str) -> Vec<InterpreterRule> {
+    let top = &global.interpreter;
+    let mut rules = vec![InterpreterRule {
+        application_group: None,
+        // The base layer travels as `Launch::python_path`: it differs between embedded mode and daemons.
+        python_path: None,
+        own_gil: top.per_interpreter_gil,
+        switch_interval: top.switch_interval.map(|d| d.as_secs_f64()).filter(|_| group.is_empty()),
+        restrict_stdin: top.restrict_stdin,
+        restrict_stdout: top.restrict_stdout,
+        restrict_signal: top.restrict_signal,
+    }];
+    let matches = |block: &&InterpreterBlock| block.process_group.as_deref().is_none_or(|name| name == group);
+    let specificity = |block: &InterpreterBlock| {
+        usize::from(block.process_group.is_some()) + usize::from(block.application_group.is_some())
+    };
+    let mut blocks: Vec<_> = global.blocks.iter().filter(matches).collect();
+    blocks.sort_by_key(|block| specificity(block));
+    rules.extend(blocks.into_iter().map(|block| InterpreterRule {
+        application_group: block.application_group.clone().map(String::into_bytes),
+        python_path: block.settings.python_path.as_ref().map(|path| path.join(":").into_bytes()),
+        own_gil: block.settings.per_interpreter_gil,
+        switch_interval: block.settings.switch_interval.map(|d| d.as_secs_f64()),
+        restrict_stdin: block.settings.restrict_stdin,
+        restrict_stdout: block.settings.restrict_stdout,
+        restrict_signal: block.settings.restrict_signal,
+    }));
+    rules
+}
+
+fn preloads(global: &GlobalConfig, group: &str) -> Vec<Preload> {
+    let preload = |import: &ImportScript| Preload {
+        script: target_text(&import.target).into_bytes(),
+        application_group: import.application_group.clone().into_bytes(),
+    };
+    global.imports_of(group).map(preload).collect()
+}
+
+/// A target as it travels: the path, or `module:name[:callable]`.
+pub fn target_text(target: &Target) -> String {
+    match target {
+        Target::File(path) => path.clone(),
+        Target::Module { module, callable: None } => format!("module:{module}"),
+        Target::Module { module, callable: Some(callable) } => format!("module:{module}:{callable}"),
+    }
+}
+
+/// Whether any part of the configuration can send requests for the main interpreter to this group: then the
+/// first application group must not take it (design.md §5). Unknown (`%{ENV:…}`) counts as yes.
+fn names_global(state: &State, group: &str) -> bool {
+    let global = &state.global;
+    let preloaded = global.imports_of(group).any(|import| import.application_group.is_empty());
+    let rule = global.blocks.iter().any(|block| block.application_group.as_deref() == Some(""));
+    preloaded || rule || state.application_group_may_be_global()
+}
+
+/// What children need to know of a group.
+pub fn child_group(group: &DaemonGroup, spec: Result<&GroupSpec, String>, first_slot: usize) -> Group {
+    let options = &group.options;
+    let sockets = spec.as_ref().map(|spec| spec.sockets.paths.iter().filter_map(|p| address(p)).collect());
+    Group {
+        name: group.name.clone(),
+        first_slot,
+        sockets: sockets.unwrap_or_default(),
+        failed: spec.err(),
+        connect_timeout: options.connect_timeout,
+        socket_timeout: options.socket_timeout,
+        flush_delay: options.response_flush_delay,
+        flush_bytes: options.response_buffer_size.get().try_into().unwrap_or(usize::MAX),
+        header_limit: options.header_buffer_size.get().try_into().unwrap_or(usize::MAX),
+        response_timeout: options.response_socket_timeout.or(options.socket_timeout),
+        is_service: options.is_service(),
+    }
+}
+
+/// A socket address; `None` when the path is too long for the system.
+pub fn address(path: &[u8]) -> Option<libc::sockaddr_un> {
+    // SAFETY: all-zero is a valid sockaddr_un.
+    let mut address: libc::sockaddr_un = unsafe { std::mem::zeroed() };
+    address.sun_family = libc::AF_UNIX as u16;
+    if path.len() >= address.sun_path.len() {
+        return None;
+    }
+    for (to, from) in address.sun_path.iter_mut().zip(path) {
+        *to = *from as libc::c_char;
+    }
+    Some(address)
+}

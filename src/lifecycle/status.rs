@@ -1,0 +1,55 @@
+//! The status memory on httpd's side: made by the parent, shared with the supervisor and the children.
+
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::ptr::NonNull;
+use wsgi_protocol::status::{Slot, memory_len};
+
+/// A shared mapping of [`Slot`]s. Stays mapped as long as the process.
+#[derive(Debug, Clone, Copy)]
+pub struct StatusMemory {
+    first: NonNull<Slot>,
+    count: usize,
+}
+
+// SAFETY: all fields of a slot are atomics, and the mapping is never removed while a generation uses it.
+unsafe impl Send for StatusMemory {}
+// SAFETY: as above.
+unsafe impl Sync for StatusMemory {}
+
+impl StatusMemory {
+    /// Makes and maps a memory file for `count` slots.
+    pub fn create(count: usize) -> io::Result<(Self, OwnedFd)> {
+        let len = memory_len(count);
+        // SAFETY: a fresh descriptor is wrapped at once; the mapping covers exactly the file's size.
+        unsafe {
+            let fd = libc::memfd_create(c"mod_wsgi status".as_ptr(), libc::MFD_CLOEXEC);
+            if fd < 0 {
+                return Err(io::Error::last_os_error());
+            }
+            let fd = OwnedFd::from_raw_fd(fd);
+            if libc::ftruncate(fd.as_raw_fd(), len as libc::off_t) != 0 {
+                return Err(io::Error::last_os_error());
+            }
+            let protection = libc::PROT_READ | libc::PROT_WRITE;
+            let address =
+                libc::mmap(std::ptr::null_mut(), len, protection, libc::MAP_SHARED, fd.as_raw_fd(), 0);
+            let first = NonNull::new(address.cast::<Slot>());
+            match first.filter(|_| address != libc::MAP_FAILED) {
+                Some(first) => Ok((Self { first, count }, fd)),
+                None => Err(io::Error::last_os_error()),
+            }
+        }
+    }
+
+    /// Address and length, to unmap it when the generation is over.
+    pub fn region(self) -> (usize, usize) {
+        (self.first.as_ptr() as usize, memory_len(self.count))
+    }
+
+    /// The slot with this number.
+    pub fn slot(&self, index: usize) -> Option<&'static Slot> {
+        // SAFETY: within the mapping, which lives as long as any code of this generation runs.
+        (index < self.count).then(|| unsafe { &*self.first.as_ptr().add(index) })
+    }
+}

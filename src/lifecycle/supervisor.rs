@@ -1,0 +1,331 @@
+//! The parent's side of the supervisor: started once, kept over restarts, told each new configuration.
+
+use crate::httpd::pool::persistent;
+use crate::lifecycle::runtime::Runtime;
+use apr_sys as sys;
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::ptr;
+use wsgi_protocol::control::{Answer, CONFIGURE_FIXED_FDS, CONTROL_FD, Command, MAX_LOG_FDS};
+use wsgi_protocol::launch::{decode, encode};
+
+/// Key of the record in the process pool; the number is the layout's version.
+const KEY: &std::ffi::CStr = c"mod_wsgi:supervisor:1";
+/// How long the parent waits for the supervisor's answer, milliseconds.
+const ANSWER_MS: i32 = 20_000;
+
+/// What survives the unloading of the module: plain numbers only (spike.md §D).
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub struct Persistent {
+    /// Process id of the supervisor, 0 for none.
+    pub pid: i32,
+    /// Control socket, -1 for none.
+    pub control: i32,
+    /// Write end of the current generation's lifeline, -1 for none.
+    pub lifeline: i32,
+    /// Memory file behind `status`, -1 for none.
+    pub status_fd: i32,
+    /// Address and length of the status memory of the generation.
+    pub status: (usize, usize),
+    /// When the supervisor was started last, seconds (monotonic), and how often in quick succession.
+    pub started: i64,
+    /// See `started`.
+    pub failures: u32,
+    /// apr's record of the process, for the other-child list; lives in the process pool.
+    pub process: *mut sys::apr_proc_t,
+}
+
+impl Persistent {
+    /// The record of this httpd.
+    ///
+    /// # Safety
+    /// `main` is a valid server record; parent process only.
+    pub unsafe fn of<'a>(main: *mut sys::server_rec) -> &'a mut Self {
+        let initial = Self {
+            pid: 0,
+            control: -1,
+            lifeline: -1,
+            status_fd: -1,
+            status: (0, 0),
+            started: 0,
+            failures: 0,
+            process: ptr::null_mut(),
+        };
+        // SAFETY: the process pool lives as long as httpd; the record holds no pointer into this module.
+        unsafe {
+            let pool = (*(*main).process).pool;
+            let record = persistent(pool, KEY, initial);
+            if (*record).process.is_null() {
+                (*record).process = sys::apr_palloc(pool, size_of::<sys::apr_proc_t>()).cast();
+                (*record).process.write(std::mem::zeroed());
+            }
+            &mut *record
+        }
+    }
+
+    /// Whether the supervisor still runs; reaps it if it has just ended.
+    pub fn is_alive(&mut self) -> bool {
+        if self.pid <= 0 {
+            return false;
+        }
+        let mut status = 0;
+        // SAFETY: plain system call; kill(pid, 0) would take a zombie for alive (spike.md §E).
+        let reaped = unsafe { libc::waitpid(self.pid, &mut status, libc::WNOHANG) };
+        if reaped == 0 {
+            return true;
+        }
+        self.forget();
+        false
+    }
+
+    /// Drops the control socket: the supervisor takes that as its retirement.
+    pub fn forget(&mut self) {
+        if self.control >= 0 {
+            // SAFETY: the descriptor is ours.
+            unsafe { libc::close(self.control) };
+        }
+        self.control = -1;
+        self.pid = 0;
+    }
+
+    /// Starts a supervisor process.
+    pub fn start(&mut self, program: &Path, tag: &str) -> io::Result<()> {
+        let (ours, theirs) = seqpacket_pair()?;
+        let name = CString::new(program.as_os_str().as_bytes())?;
+        let tag = CString::new(tag)?;
+        let argv = [name.as_ptr(), tag.as_ptr(), ptr::null()];
+        let path = c"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+        let zone = std::env::var("TZ").ok().and_then(|tz| CString::new(format!("TZ={tz}")).ok());
+        let env = [path.as_ptr(), zone.as_ref().map_or(ptr::null(), |z| z.as_ptr()), ptr::null()];
+        // SAFETY: parent's only thread; between fork and exec the child makes system calls only.
+        let pid = unsafe {
+            match libc::fork() {
+                -1 => return Err(io::Error::last_os_error()),
+                0 => exec_supervisor(theirs.as_raw_fd(), &name, argv.as_ptr(), env.as_ptr()),
+                pid => pid,
+            }
+        };
+        self.pid = pid;
+        self.control = std::os::fd::IntoRawFd::into_raw_fd(ours);
+        self.started = monotonic_seconds();
+        // SAFETY: allocated in `of`, lives in the process pool.
+        unsafe { (*self.process).pid = pid };
+        Ok(())
+    }
+
+    /// Sends the generation and waits until its sockets listen. `logs` are the descriptors in index order.
+    pub fn configure(
+        &mut self,
+        runtime: &Runtime,
+        status: RawFd,
+        logs: &[RawFd],
+    ) -> io::Result<Vec<(Vec<u8>, String)>> {
+        let message = memory_file(&encode(&runtime.configuration).map_err(io::Error::other)?)?;
+        let (read_end, write_end) = pipe()?;
+        let mut fds = vec![message.as_raw_fd(), status, read_end.as_raw_fd()];
+        debug_assert_eq!(fds.len(), CONFIGURE_FIXED_FDS);
+        fds.extend(logs.iter().take(MAX_LOG_FDS));
+        let command = encode(&Command::Configure).map_err(io::Error::other)?;
+        send_with_fds(self.control, &command, &fds)?;
+        let old = std::mem::replace(&mut self.lifeline, std::os::fd::IntoRawFd::into_raw_fd(write_end));
+        if old >= 0 {
+            // SAFETY: the old generation's lifeline is ours; its children hold their own copies.
+            unsafe { libc::close(old) };
+        }
+        self.await_answer(runtime.configuration.generation)
+    }
+
+    fn await_answer(&mut self, generation: u32) -> io::Result<Vec<(Vec<u8>, String)>> {
+        let mut buffer = vec![0u8; 256 * 1024];
+        loop {
+            if !wait_readable(self.control, ANSWER_MS)? {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "the supervisor does not answer"));
+            }
+            // SAFETY: the buffer is as long as announced.
+            let got = unsafe { libc::recv(self.control, buffer.as_mut_ptr().cast(), buffer.len(), 0) };
+            let got = usize::try_from(got).map_err(|_| io::Error::last_os_error())?;
+            if got == 0 {
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the supervisor ended"));
+            }
+            match decode::<Answer>(&buffer[..got]).map_err(io::Error::other)? {
+                Answer::Listening { generation: answered, failed } if answered == generation => {
+                    return Ok(failed);
+                }
+                Answer::Listening { .. } => {}
+                Answer::Refused => return Err(io::Error::other("the supervisor is of another version")),
+            }
+        }
+    }
+}
+
+/// In the forked child: descriptor 3 is the control socket, all higher ones are closed, signals are default.
+///
+/// # Safety
+/// Only between fork and exec; all pointers valid.
+unsafe fn exec_supervisor(
+    control: RawFd,
+    program: &CString,
+    argv: *const *const libc::c_char,
+    env: *const *const libc::c_char,
+) -> ! {
+    // SAFETY: async-signal-safe calls only.
+    unsafe {
+        libc::setsid();
+        if control == CONTROL_FD {
+            libc::fcntl(control, libc::F_SETFD, 0);
+        } else {
+            libc::dup2(control, CONTROL_FD);
+        }
+        libc::syscall(libc::SYS_close_range, (CONTROL_FD + 1) as u32, u32::MAX, 0);
+        for signal in 1..32 {
+            libc::signal(signal, libc::SIG_DFL);
+        }
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &none, ptr::null_mut());
+        libc::execve(program.as_ptr(), argv, env);
+        libc::_exit(1)
+    }
+}
+
+/// Seconds of the monotonic clock.
+pub fn monotonic_seconds() -> i64 {
+    // SAFETY: the kernel fills the structure.
+    unsafe {
+        let mut now: libc::timespec = std::mem::zeroed();
+        libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now);
+        now.tv_sec
+    }
+}
+
+fn seqpacket_pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let mut fds = [0; 2];
+    // SAFETY: two fresh descriptors are wrapped at once.
+    unsafe {
+        let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC;
+        if libc::socketpair(libc::AF_UNIX, kind, 0, fds.as_mut_ptr()) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok((OwnedFd::from_raw_fd(fds[0]), OwnedFd::from_raw_fd(fds[1])))
+    }
+}
+
+fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let mut fds = [0; 2];
+    // SAFETY: two fresh descriptors are wrapped at once.
+    unsafe {
+        if libc::pipe2(fds.as_mut_ptr(), libc::O_CLOEXEC) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok((OwnedFd::from_raw_fd(fds[0]), OwnedFd::from_raw_fd(fds[1])))
+    }
+}
+
+fn memory_file(content: &[u8]) -> io::Result<OwnedFd> {
+    use std::io::{Seek, Write};
+    // SAFETY: a fresh descriptor is wrapped at once.
+    let fd = unsafe {
+        let fd = libc::memfd_create(c"mod_wsgi configuration".as_ptr(), libc::MFD_CLOEXEC);
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        OwnedFd::from_raw_fd(fd)
+    };
+    let mut file = std::fs::File::from(fd);
+    file.write_all(content)?;
+    file.rewind()?;
+    Ok(file.into())
+}
+
+fn wait_readable(fd: RawFd, timeout_ms: i32) -> io::Result<bool> {
+    let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    loop {
+        // SAFETY: one valid entry.
+        let ready = unsafe { libc::poll(&mut poll, 1, timeout_ms) };
+        if ready >= 0 {
+            return Ok(ready > 0);
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+}
+
+fn send_with_fds(socket: RawFd, payload: &[u8], fds: &[RawFd]) -> io::Result<()> {
+    let mut data = libc::iovec { iov_base: payload.as_ptr() as *mut _, iov_len: payload.len() };
+    let fds_len = size_of_val(fds) as u32;
+    // SAFETY: the control buffer is as large as CMSG_SPACE says, and u64 elements align it for cmsghdr.
+    unsafe {
+        let mut control = vec![0u64; (libc::CMSG_SPACE(fds_len) as usize).div_ceil(8)];
+        let mut message: libc::msghdr = std::mem::zeroed();
+        message.msg_iov = &mut data;
+        message.msg_iovlen = 1;
+        message.msg_control = control.as_mut_ptr().cast();
+        message.msg_controllen = libc::CMSG_SPACE(fds_len) as usize;
+        let header = libc::CMSG_FIRSTHDR(&message);
+        (*header).cmsg_level = libc::SOL_SOCKET;
+        (*header).cmsg_type = libc::SCM_RIGHTS;
+        (*header).cmsg_len = libc::CMSG_LEN(fds_len) as usize;
+        ptr::copy_nonoverlapping(fds.as_ptr().cast::<u8>(), libc::CMSG_DATA(header), fds_len as usize);
+        if libc::sendmsg(socket, &message, libc::MSG_NOSIGNAL) < 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
+impl Persistent {
+    /// Keeps the descriptor of the status memory for a supervisor that has to be started again.
+    pub fn keep_status_fd(&mut self, fd: OwnedFd) {
+        let old = std::mem::replace(&mut self.status_fd, std::os::fd::IntoRawFd::into_raw_fd(fd));
+        if old >= 0 {
+            // SAFETY: the old descriptor is ours.
+            unsafe { libc::close(old) };
+        }
+    }
+
+    /// Puts the supervisor on apr's other-child list, so that its death is noticed.
+    pub fn register(&mut self, pconf: *mut sys::apr_pool_t) {
+        // SAFETY: the process record lives in the process pool; the registration ends with `pconf`.
+        unsafe {
+            let callback = Some(crate::boundary::supervisor_changed as unsafe extern "C" fn(_, _, _));
+            sys::apr_proc_other_child_register(
+                self.process,
+                callback,
+                self.process.cast(),
+                ptr::null_mut(),
+                pconf,
+            );
+        }
+    }
+
+    /// Takes it off that list.
+    pub fn unregister(&mut self) {
+        // SAFETY: `process` is the data pointer given at registration.
+        unsafe { sys::apr_proc_other_child_unregister(self.process.cast()) };
+    }
+
+    /// A supervisor that dies again and again must not keep the parent busy: at most one second of pause.
+    pub fn delay_restart(&mut self) {
+        let quick = monotonic_seconds() - self.started < 5;
+        self.failures = if quick { self.failures.saturating_add(1) } else { 0 };
+        let pause = u64::from(self.failures.min(10)) * 100;
+        std::thread::sleep(std::time::Duration::from_millis(pause));
+    }
+
+    /// In a child: the control socket would let it command a root process.
+    pub fn give_up_in_child(&mut self) {
+        for fd in [&mut self.control, &mut self.status_fd] {
+            if *fd >= 0 {
+                // SAFETY: the child's own copy.
+                unsafe { libc::close(*fd) };
+                *fd = -1;
+            }
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! URL mapping: WSGIScriptAlias and WSGIScriptAliasMatch (spec/directives.md §5.1, §5.2).
+
+use crate::config;
+use crate::httpd::request::Request;
+use apr_sys as sys;
+use std::ffi::c_int;
+use wsgi_directives::{Alias, Mapped, find_alias};
+
+const DECLINED: c_int = sys::DECLINED;
+
+/// What an alias leaves for the later phases; lives in the request's pool.
+#[derive(Debug)]
+pub struct Mount {
+    /// The alias that matched; configuration lives longer than any request.
+    pub alias: &'static Alias,
+    /// `module:…` of a module target, empty for files.
+    pub module: String,
+    /// Callable named by a module target.
+    pub callable: Option<String>,
+}
+
+impl Mount {
+    /// The mount of a request, if an alias matched.
+    pub fn of(r: Request<'_>) -> Option<&Mount> {
+        // SAFETY: set by `keep` below in the same request's pool, or null.
+        unsafe {
+            let found = sys::mw_get_module_config((*r.raw()).request_config, crate::module_record());
+            found.cast::<Mount>().as_ref()
+        }
+    }
+
+    fn keep(self, r: Request<'_>) {
+        let kept = r.pool().own(self);
+        // SAFETY: the vector belongs to the request, our index is ours.
+        unsafe { sys::mw_set_module_config((*r.raw()).request_config, crate::module_record(), kept.cast()) }
+    }
+}
+
+/// The translate_name hook.
+pub fn translate_name(r: Request<'_>) -> c_int {
+    // SAFETY: a live request has a server with our record.
+    let server = unsafe { config::of_server(r.server()) };
+    let uri = r.uri();
+    if server.aliases.is_empty() || (!uri.is_empty() && uri[0] != b'/') {
+        return DECLINED;
+    }
+    let Some(found) = find_alias(&server.aliases, uri) else { return DECLINED };
+    // SAFETY: records of the running configuration outlive every request that was mapped by them.
+    let alias: &'static Alias = unsafe { &*std::sync::Arc::as_ptr(found.alias) };
+    let mount = match found.target(uri) {
+        Mapped::File(name) => {
+            r.set_filename(&name);
+            Mount { alias, module: String::new(), callable: None }
+        }
+        Mapped::Module { module, callable, script_end } => map_module(r, alias, module, callable, script_end),
+    };
+    r.set_handler(c"wsgi-script");
+    note_options(r, alias);
+    mount.keep(r);
+    sys::OK as c_int
+}
+
+/// A module has no file: the path info is known at once, and the directory walk is skipped (`map_to_storage`).
+fn map_module(
+    r: Request<'_>,
+    alias: &'static Alias,
+    module: &str,
+    callable: Option<&str>,
+    script_end: usize,
+) -> Mount {
+    let name = format!("module:{module}");
+    r.set_filename(name.as_bytes());
+    let info = r.pool().dup(&r.uri()[script_end..]);
+    // SAFETY: the copy lives in the request's pool.
+    unsafe { (*r.raw()).path_info = info };
+    Mount { alias, module: name, callable: callable.map(str::to_owned) }
+}
+
+/// The map_to_storage hook: there is nothing to walk for a module.
+pub fn map_to_storage(r: Request<'_>) -> c_int {
+    match Mount::of(r) {
+        Some(mount) if !mount.module.is_empty() => sys::OK as c_int,
+        _ => DECLINED,
+    }
+}
+
+/// Notes of spec/directives.md §18, raw text.
+fn note_options(r: Request<'_>, alias: &Alias) {
+    let (pool, notes) = (r.pool(), r.notes());
+    notes.set(pool, c"alias-forced-type", b"wsgi-script");
+    let options = &alias.options;
+    let texts = [
+        (c"mod_wsgi.process_group", options.process_group.as_deref()),
+        (c"mod_wsgi.application_group", options.application_group.as_deref()),
+        (c"mod_wsgi.callable_object", options.callable_object.as_deref()),
+        (c"mod_wsgi.pass_authorization", options.pass_authorization.map(|on| if on { "1" } else { "0" })),
+    ];
+    for (key, value) in texts {
+        if let Some(value) = value {
+            notes.set(pool, key, value.as_bytes());
+        }
+    }
+}
