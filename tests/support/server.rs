@@ -9,7 +9,7 @@ use crate::residue::{self, SharedMemory};
 use crate::server_root::ServerRoot;
 use crate::waiting::{eventually, wait_until};
 use crate::wire::Wire;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -230,9 +230,8 @@ impl Httpd {
     fn living(&self) -> Vec<Process> {
         let mut all = self.processes();
         all.extend(self.seen.lock().expect("no panic while held").iter().cloned());
-        let pids: BTreeSet<(i32, u64)> =
-            all.iter().filter(|p| p.is_alive()).map(|p| (p.pid, p.started)).collect();
-        all.into_iter().filter(|p| pids.contains(&(p.pid, p.started)) && !p.is_zombie).collect()
+        let alive = all.into_iter().filter(Process::is_alive);
+        alive.map(|process| (process.pid, process)).collect::<BTreeMap<_, _>>().into_values().collect()
     }
 
     fn residue(&self) -> Vec<String> {
