@@ -8,7 +8,8 @@ use crate::directive::Effect;
 
 const LIFE: Effect = Effect::Later("timers come with the process issue");
 const METRICS: Effect = Effect::Later("metrics are not collected yet");
-const APPLIED: Effect = Effect::Later("the supervisor does not apply it yet");
+const HOST: Effect = Effect::Later("the Python host does not apply it yet");
+const OWNERS: Effect = Effect::Later("owners of scripts are not checked yet");
 const NEWRELIC: Effect =
     Effect::Legacy("the New Relic agent is started by the application now, remove the option");
 const RENAMED: Effect = Effect::Legacy("write response-buffer-size= instead, it is taken as that");
@@ -40,19 +41,19 @@ macro_rules! rows {
 /// Options of WSGIDaemonProcess.
 pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
     "chroot" "DIR", default "", unit "", takes "an absolute path",
-        since "3.0", good "/srv/jail", bad Some("jail"), effect APPLIED,
+        since "3.0", good "/srv/jail", bad Some("jail"), effect Effect::Acts,
         error "chroot directory", set Set::Custom(values::chroot),
         "Directory the processes chroot to; needs root. Scripts must lie under it.";
     "connect-timeout" "N", default "15", unit "s", takes "a number of seconds",
-        since "4.1.0", good "30", bad Some("never"), effect LIFE,
+        since "4.1.0", good "30", bad Some("never"), effect Effect::Acts,
         error "connect timeout", set Set::Seconds(|o| &mut o.connect_timeout),
         "How long an httpd child keeps trying to reach a busy or starting group.";
     "cpu-priority" "N", default "0", unit "nice value", takes "a whole number",
-        since "3.0", good "10", bad Some("low"), effect APPLIED,
+        since "3.0", good "10", bad Some("low"), effect Effect::Acts,
         error "CPU priority", set Set::Custom(values::cpu_priority),
         "Scheduling priority of the processes, set before root is given up.";
     "cpu-time-limit" "N", default "0", unit "s", takes "a number of seconds, 0 is off",
-        since "3.0", good "600", bad Some("-1"), effect APPLIED,
+        since "3.0", good "600", bad Some("-1"), effect Effect::Acts,
         error "CPU time limit", set Set::SecondsOrOff(|o| &mut o.cpu_time_limit),
         "CPU time after which a process is replaced.";
     "deadlock-timeout" "N", default "300", unit "s", takes "a number of seconds, 0 is off",
@@ -64,11 +65,11 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
         error "display name", set Set::Text(|o| &mut o.display_name),
         "Name shown by ps; %{GROUP} is replaced by (wsgi:NAME).";
     "env" "KEY=VALUE", default "", unit "", takes "KEY=VALUE with a non-empty KEY",
-        since "new", good "DJANGO_SETTINGS_MODULE=site.settings", bad Some("NOVALUE"), effect APPLIED,
+        since "new", good "DJANGO_SETTINGS_MODULE=site.settings", bad Some("NOVALUE"), effect Effect::Acts,
         error "environment variable", set Set::Custom(values::env),
         "Environment variable set before Python starts; may be repeated.";
     "env-file" "PATH", default "", unit "", takes "an absolute path",
-        since "new", good "/etc/site.env", bad Some("site.env"), effect APPLIED,
+        since "new", good "/etc/site.env", bad Some("site.env"), effect Effect::Acts,
         error "environment file", set Set::Custom(values::env_file),
         "File of KEY=VALUE lines read as root before Python starts; may be repeated, env= wins.";
     "eviction-timeout" "N", default "0", unit "s", takes "a number of seconds, 0 is graceful-timeout",
@@ -84,7 +85,7 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
         error "group", set Set::Custom(values::group),
         "Primary group of the processes; not derived from user=. Needs root.";
     "header-buffer-size" "N", default "32768", unit "bytes", takes "0 or at least 8192",
-        since "4.1.0", good "65536", bad Some("4096"), effect APPLIED,
+        since "4.1.0", good "65536", bad Some("4096"), effect Effect::Acts,
         error "header buffer size", set Set::Custom(values::header_buffer),
         "Longest response header line that is relayed.";
     "home" "DIR", default "", unit "", takes "an absolute path",
@@ -100,15 +101,15 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
         error "interrupt timeout", set Set::SecondsOrOff(|o| &mut o.interrupt_timeout),
         "After request-timeout raise mod_wsgi.RequestTimeout first and give it this long.";
     "lang" "TEXT", default "", unit "", takes "any text",
-        since "3.4", good "en_GB.UTF-8", bad None, effect APPLIED,
+        since "3.4", good "en_GB.UTF-8", bad None, effect Effect::Acts,
         error "lang", set Set::Text(|o| &mut o.lang),
         "LANG in the environment of the processes.";
     "listen-backlog" "N", default "100", unit "connections", takes "a number from 0",
-        since "4.1.0", good "500", bad Some("-1"), effect APPLIED,
+        since "4.1.0", good "500", bad Some("-1"), effect Effect::Acts,
         error "listen backlog", set Set::Custom(values::listen_backlog),
         "Length of the queue of connections before the group.";
     "locale" "TEXT", default "", unit "", takes "any text",
-        since "3.4", good "C.UTF-8", bad None, effect APPLIED,
+        since "3.4", good "C.UTF-8", bad None, effect Effect::Acts,
         error "locale", set Set::Text(|o| &mut o.locale),
         "LC_ALL in the environment of the processes.";
     "maximum-requests" "N", default "0", unit "requests", takes "a number from 0, 0 is unlimited",
@@ -120,7 +121,7 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
         error "maximum resident size", set Set::Custom(values::maximum_rss),
         "Replace a process, after its requests, when its resident memory grows beyond this.";
     "memory-limit" "N", default "0", unit "bytes", takes "a size, 0 is unlimited",
-        since "3.4", good "1G", bad Some("1GB"), effect APPLIED,
+        since "3.4", good "1G", bad Some("1GB"), effect Effect::Acts,
         error "memory limit", set Set::Custom(values::memory_limit),
         "Limit of the data segment (RLIMIT_DATA).";
     "newrelic-config-file" "PATH", default "", unit "", takes "any text",
@@ -144,7 +145,7 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
         error "response buffer size", set Set::Custom(values::response_buffer),
         "Old name of response-buffer-size.";
     "python-eggs" "DIR", default "", unit "", takes "any text",
-        since "2.0", good "/var/cache/eggs", bad None, effect APPLIED,
+        since "2.0", good "/var/cache/eggs", bad None, effect HOST,
         error "python eggs", set Set::Text(|o| &mut o.python_eggs),
         "PYTHON_EGG_CACHE of the processes.";
     "python-home" "DIR", default "(WSGIPythonHome)", unit "", takes "any text",
@@ -160,7 +161,7 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
         error "queue timeout", set Set::SecondsOrOff(|o| &mut o.queue_timeout),
         "Answer 504 to requests that waited longer than this for a process.";
     "receive-buffer-size" "N", default "0", unit "bytes", takes "0 or at least 512",
-        since "2.0", good "65536", bad Some("511"), effect APPLIED,
+        since "2.0", good "65536", bad Some("511"), effect Effect::Acts,
         error "receive buffer size", set Set::Custom(values::receive_buffer),
         "SO_RCVBUF of the daemon socket.";
     "reload" "rolling|immediate", default "rolling", unit "", takes "rolling or immediate",
@@ -172,15 +173,15 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
         error "request timeout", set Set::SecondsOrOff(|o| &mut o.request_timeout),
         "Time a request may take, scaled by 1 + ln(threads).";
     "response-buffer-size" "N", default "8388608", unit "bytes", takes "0 or at least 65536",
-        since "4.4.7", good "1M", bad Some("1024"), effect APPLIED,
+        since "4.4.7", good "1M", bad Some("1024"), effect Effect::Acts,
         error "response buffer size", set Set::Custom(values::response_buffer),
         "Flush to the client after this many response bytes at the latest.";
     "response-flush-delay" "N", default "5", unit "ms", takes "a number of milliseconds",
-        since "6.0.2", good "0", bad Some("-1"), effect APPLIED,
+        since "6.0.2", good "0", bad Some("-1"), effect Effect::Acts,
         error "response flush delay", set Set::Millis(|o| &mut o.response_flush_delay),
         "How long to wait for more response data before flushing to the client.";
     "response-socket-timeout" "N", default "0", unit "s", takes "a number of seconds, 0 is socket-timeout",
-        since "4.5.13", good "120", bad Some("-1"), effect APPLIED,
+        since "4.5.13", good "120", bad Some("-1"), effect Effect::Acts,
         error "response socket timeout", set Set::SecondsOrOff(|o| &mut o.response_socket_timeout),
         "Timeout of writes to the client while a response is relayed.";
     "restart-interval" "N", default "0", unit "s", takes "a number of seconds, 0 is off",
@@ -188,15 +189,15 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
         error "restart interval", set Set::SecondsOrOff(|o| &mut o.restart_interval),
         "Replace a process this long after its start.";
     "script-group" "GROUP", default "", unit "", takes "a group name or #gid",
-        since "3.0", good "#33", bad Some(""), effect APPLIED,
+        since "3.0", good "#33", bad Some(""), effect OWNERS,
         error "script group", set Set::Custom(values::script_group),
         "Serve only scripts owned by this group, in directories owned by it.";
     "script-user" "USER", default "", unit "", takes "a user name or #uid",
-        since "3.0", good "#33", bad Some(""), effect APPLIED,
+        since "3.0", good "#33", bad Some(""), effect OWNERS,
         error "script user", set Set::Custom(values::script_user),
         "Serve only scripts owned by this user, in directories owned by it.";
     "send-buffer-size" "N", default "0", unit "bytes", takes "0 or at least 512",
-        since "2.0", good "65536", bad Some("511"), effect APPLIED,
+        since "2.0", good "65536", bad Some("511"), effect Effect::Acts,
         error "send buffer size", set Set::Custom(values::send_buffer),
         "SO_SNDBUF of the daemon socket.";
     "server-metrics" "On|Off", default "Off", unit "", takes "On or Off",
@@ -208,15 +209,15 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
         error "shutdown timeout", set Set::SecondsOrOff(|o| &mut o.shutdown_timeout),
         "Time a stopping process has before it is ended by force.";
     "socket-timeout" "N", default "0", unit "s", takes "a number of seconds, 0 is httpd's Timeout",
-        since "4.1.0", good "60", bad Some("-1"), effect APPLIED,
+        since "4.1.0", good "60", bad Some("-1"), effect Effect::Acts,
         error "socket timeout", set Set::SecondsOrOff(|o| &mut o.socket_timeout),
         "Timeout of reads and writes between httpd and the process.";
     "socket-user" "USER", default "(httpd's User)", unit "", takes "a user name or #uid",
-        since "4.4.1", good "#33", bad Some(""), effect APPLIED,
+        since "4.4.1", good "#33", bad Some(""), effect Effect::Acts,
         error "socket user", set Set::Custom(values::socket_user),
         "Owner of the daemon socket.";
     "stack-size" "N", default "(system)", unit "bytes", takes "a size from 1",
-        since "2.0", good "524288", bad Some("0"), effect APPLIED,
+        since "2.0", good "524288", bad Some("0"), effect HOST,
         error "stack size", set Set::Custom(values::stack_size),
         "Stack size of threads.";
     "startup-timeout" "N", default "0", unit "s", takes "a number of seconds, 0 is off",
@@ -224,11 +225,11 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
         error "startup timeout", set Set::SecondsOrOff(|o| &mut o.startup_timeout),
         "Replace a process that could not load a script this long after its first request.";
     "supplementary-groups" "GROUP[,GROUP...]", default "(memberships of the user)", unit "", takes "a comma-separated list of group names or #gid",
-        since "3.4", good "#33", bad None, effect APPLIED,
+        since "3.4", good "#33", bad None, effect Effect::Acts,
         error "supplementary groups", set Set::Custom(values::supplementary_groups),
         "Exactly these supplementary groups, instead of the memberships of the user.";
     "switch-interval" "SECONDS", default "(Python's own, 0.005)", unit "s", takes "a positive number of seconds",
-        since "6.0.0", good "0.01", bad Some("0"), effect APPLIED,
+        since "6.0.0", good "0.01", bad Some("0"), effect HOST,
         error "switch interval", set Set::Custom(values::switch_interval),
         "sys.setswitchinterval() of the processes.";
     "threads" "N", default "15", unit "threads", takes "a number from 0 to 65533",
@@ -236,7 +237,7 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
         error "thread count", set Set::Custom(values::threads),
         "Most requests a process runs at once; 0 is a service without requests.";
     "umask" "OCTAL", default "(inherited)", unit "", takes "an octal number up to 7777",
-        since "1.0", good "0027", bad Some("9"), effect APPLIED,
+        since "1.0", good "0027", bad Some("9"), effect Effect::Acts,
         error "umask", set Set::Custom(values::umask),
         "File mode creation mask of the processes.";
     "user" "USER", default "(httpd's User)", unit "", takes "a user name or #uid, not root",
@@ -244,7 +245,7 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
         error "user", set Set::Custom(values::user),
         "User the processes run as. Needs root.";
     "virtual-memory-limit" "N", default "0", unit "bytes", takes "a size, 0 is unlimited",
-        since "3.4", good "4G", bad Some("4 GB"), effect APPLIED,
+        since "3.4", good "4G", bad Some("4 GB"), effect Effect::Acts,
         error "virtual memory limit", set Set::Custom(values::virtual_memory_limit),
         "Limit of the address space (RLIMIT_AS).";
 };

@@ -179,6 +179,7 @@ mod tests {
             "..",
             "1..2",
             "/8",
+            "4294967296",
         ] {
             assert!(Subnet::parse(word).is_err(), "{word}");
         }

@@ -63,7 +63,7 @@ pub(super) const SOCKET_ROTATION: Directive = Directive {
     since: "4.6.0",
     doc: "Whether each restart gives the daemon sockets new names.",
     details: "",
-    effect: Effect::Later("the supervisor does not apply it yet"),
+    effect: Effect::Acts,
     good: "Off",
     bad: Some("no"),
     action: Action::GlobalFlag(|global| &mut global.socket_rotation),
