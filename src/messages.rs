@@ -64,12 +64,13 @@ pub fn supervisor_failed(program: &Path, error: &std::io::Error) -> String {
 
 /// The supervisor ended while httpd runs.
 pub fn supervisor_died(status: i32) -> String {
-    let how = if libc::WIFSIGNALED(status) {
-        format!("signal {}", libc::WTERMSIG(status))
-    } else {
-        format!("exit status {}", libc::WEXITSTATUS(status))
-    };
-    line(24, format!("The supervisor of the daemon processes ended ({how}); another one is started."))
+    // apr merges exit status and signal number into one.
+    line(
+        24,
+        format!(
+            "The supervisor of the daemon processes ended (status or signal {status}); another one is started."
+        ),
+    )
 }
 
 /// A group that cannot serve at all.

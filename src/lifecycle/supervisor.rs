@@ -94,6 +94,8 @@ impl Persistent {
 
     /// Starts a supervisor process.
     pub fn start(&mut self, program: &Path, tag: &str) -> io::Result<()> {
+        // exec fails in the child, where nobody could tell why.
+        std::fs::metadata(program)?;
         let (ours, theirs) = seqpacket_pair()?;
         let name = CString::new(program.as_os_str().as_bytes())?;
         let tag = CString::new(tag)?;
