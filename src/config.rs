@@ -417,9 +417,9 @@ impl UriRegex for Regex {
     fn search(&self, uri: &[u8]) -> Option<RegexMatch> {
         let uri = CString::new(uri).ok()?;
         let mut found = [sys::ap_regmatch_t { rm_so: -1, rm_eo: -1 }; sys::AP_MAX_REG_MATCH as usize];
-        // SAFETY: compiled pattern and subject are valid; `found` holds as many entries as announced.
-        let status =
-            unsafe { sys::ap_regexec(self.compiled, uri.as_ptr(), found.len(), found.as_mut_ptr(), 0) };
+        let (pattern, places) = (self.compiled, found.as_mut_ptr());
+        // SAFETY: pattern and subject are valid; `found` holds as many entries as announced.
+        let status = unsafe { sys::ap_regexec(pattern, uri.as_ptr(), found.len(), places, 0) };
         if status != 0 {
             return None;
         }

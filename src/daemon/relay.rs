@@ -1,11 +1,14 @@
 //! The exchange of one request with a daemon: request body out and response in at the same time, frame by frame.
 //! Every byte from the daemon is checked before it means anything.
 
+mod ending;
+mod upload;
+
+use super::Failure;
 use super::connection::{Connection, Fill, wait, wait_all};
-use super::request_body::{Next, RequestBody};
-use super::{BAD_GATEWAY, Failure, GATEWAY_TIMEOUT, is_gone};
+use super::request_body::RequestBody;
 use crate::handler::{HANDLED, INTERNAL_ERROR, Job};
-use crate::httpd::brigade::{AP_FILTER_ERROR, Brigade, Status};
+use crate::httpd::brigade::Brigade;
 use crate::httpd::log;
 use crate::lifecycle::runtime::Group;
 use crate::messages;
@@ -14,7 +17,7 @@ use std::ffi::c_int;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Instant;
-use wsgi_protocol::frame::{AbortReason, BODY_CHUNK, HEADER_LEN, Header, Kind, Refusal};
+use wsgi_protocol::frame::{HEADER_LEN, Header, Kind, Refusal};
 use wsgi_protocol::response::Head;
 use wsgi_protocol::status::{Slot, SlotState};
 
@@ -393,178 +396,6 @@ impl<'a, 'r> Relay<'a, 'r> {
             Ok((ready, _)) => Ok(ready),
             Err(error) => Err(self.closed(Some(error))),
         }
-    }
-
-    /// A client that owes body bytes may stall as long as the virtual host's Timeout.
-    fn check_client_pace(&mut self) -> Step {
-        if self.body_idle_since.elapsed().as_millis() as u64 >= self.job.r.server_timeout_ms() {
-            return Err(self.body_failed(Status(apr_sys::APR_TIMEUP as i32)));
-        }
-        Ok(())
-    }
-
-    /// Sends body bytes as far as credit and client allow; whether there was progress.
-    fn pump(&mut self) -> Result<bool, Verdict> {
-        match self.request_body.look() {
-            Next::Wait => Ok(false),
-            Next::Failed(status) => Err(self.body_failed(status)),
-            Next::End => {
-                self.request_body.told = true;
-                let head = Header::new(Kind::BodyEnd, self.connection.seq(), 0).encode();
-                self.send(&head, 0)?;
-                Ok(true)
-            }
-            Next::Data => {
-                let limit = self.request_body.credit.min(BODY_CHUNK as u64) as usize;
-                if limit == 0 {
-                    return Ok(false);
-                }
-                let len = self.request_body.front(limit).len();
-                let head = Header::new(Kind::Body, self.connection.seq(), len).encode();
-                self.send(&head, len)?;
-                self.request_body.credit -= len as u64;
-                self.request_body.consume(len);
-                self.body_idle_since = Instant::now();
-                Ok(true)
-            }
-        }
-    }
-
-    /// Sends a frame whose payload is the first `len` bytes of the request body. While the daemon's side is full,
-    /// its own output is read, so that neither waits for the other for ever.
-    fn send(&mut self, head: &[u8], len: usize) -> Step {
-        let total = head.len() + len;
-        let mut sent = 0;
-        while sent < total {
-            let body = self.request_body.front(len);
-            let (rest_head, rest_body) =
-                if sent < head.len() { (&head[sent..], body) } else { (&[][..], &body[sent - head.len()..]) };
-            match self.connection.send_some(rest_head, rest_body) {
-                Ok(n) => sent += n,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.make_room()?,
-                Err(error) if is_gone(&error) => {
-                    // What the daemon said before it closed is still there to be read.
-                    self.request_body.told = true;
-                    return Ok(());
-                }
-                Err(error) => return Err(self.closed(Some(error))),
-            }
-        }
-        Ok(())
-    }
-
-    fn make_room(&mut self) -> Step {
-        let events = libc::POLLOUT | libc::POLLIN;
-        let ready = wait(self.connection.raw(), events, self.job.r.server_timeout_ms());
-        let (ready, events) = ready.map_err(|e| self.closed(Some(e)))?;
-        if !ready {
-            return Err(self.timed_out());
-        }
-        if events & libc::POLLIN != 0 {
-            match self.fill() {
-                Ok(Fill::Some) => self.frames()?,
-                Ok(Fill::Again) => {}
-                Ok(Fill::Eof) => return Err(self.closed(None)),
-                Err(error) => return Err(self.closed(Some(error))),
-            }
-        }
-        Ok(())
-    }
-
-    /// The response is complete.
-    fn end(&mut self) -> Verdict {
-        self.connection.reusable = true;
-        let body = std::mem::replace(&mut self.body, Body::Awaited);
-        match body {
-            Body::Awaited => self.malformed(&"an end without a head"),
-            Body::Pass => {
-                respond::finish(self.job.r, &mut self.out);
-                Verdict::Finished(HANDLED)
-            }
-            Body::Discard(Replacement::ErrorPage(status)) => Verdict::Finished(status),
-            Body::Discard(Replacement::Redirect(target)) => {
-                respond::redirect(self.job.r, &target);
-                Verdict::Finished(HANDLED)
-            }
-        }
-    }
-
-    fn fail(&mut self, status: u16) -> Verdict {
-        if !matches!(self.body, Body::Awaited) || !(400..600).contains(&status) {
-            return self.malformed(&"a failure after the head");
-        }
-        self.connection.reusable = true;
-        Verdict::Finished(c_int::from(status))
-    }
-
-    /// The head is out: all that is left is to let the client see that something is missing.
-    fn broken(&mut self, reason: &dyn std::fmt::Display) -> Verdict {
-        if !matches!(self.body, Body::Pass) {
-            return self.failed(BAD_GATEWAY, messages::response_broken(&self.group.name, reason));
-        }
-        let message = messages::response_broken(&self.group.name, reason);
-        self.job.fail(message.0, &message.1);
-        respond::break_off(self.job.r, &mut self.out);
-        Verdict::Finished(HANDLED)
-    }
-
-    /// The connection ended before the response did.
-    fn closed(&mut self, error: Option<io::Error>) -> Verdict {
-        let name = &self.group.name;
-        if matches!(self.body, Body::Pass) {
-            let reason = error.map_or_else(|| "the daemon process ended".to_owned(), |e| e.to_string());
-            return self.broken(&reason);
-        }
-        match error {
-            // Closed with our request unread: no application has seen it (design.md §3).
-            Some(error) if is_gone(&error) && !self.seen => Verdict::NotStarted,
-            Some(error) => self.failed(BAD_GATEWAY, messages::response_failed(name, &error)),
-            None => self.failed(BAD_GATEWAY, messages::response_truncated(name)),
-        }
-    }
-
-    fn timed_out(&mut self) -> Verdict {
-        if matches!(self.body, Body::Pass) {
-            return self.broken(&"nothing came within socket-timeout");
-        }
-        self.failed(GATEWAY_TIMEOUT, messages::response_timeout(&self.group.name))
-    }
-
-    /// The client's side of the body failed: the application is told, the client gets 408 or 500 unless httpd
-    /// has answered already (spec/behaviour.md §2.2).
-    fn body_failed(&mut self, status: Status) -> Verdict {
-        let reason = match status {
-            s if s.is_timeout() => AbortReason::Timeout,
-            s if s.is_answered() => AbortReason::Malformed,
-            _ => AbortReason::ClientGone,
-        };
-        self.request_body.told = true;
-        let abort =
-            [&Header::new(Kind::Abort, self.connection.seq(), 1).encode()[..], &[reason as u8]].concat();
-        // The connection is given up either way.
-        let _ = self.connection.send_some(&abort, &[]);
-        self.job.r.close_connection();
-        if status.is_answered() {
-            return Verdict::Finished(AP_FILTER_ERROR);
-        }
-        if matches!(self.body, Body::Pass) {
-            return self.broken(&status.text());
-        }
-        let http = if status.is_timeout() { apr_sys::HTTP_REQUEST_TIME_OUT as c_int } else { INTERNAL_ERROR };
-        self.failed(http, messages::body_failed(&status.text()))
-    }
-
-    fn malformed(&mut self, error: &dyn std::fmt::Display) -> Verdict {
-        self.connection.reusable = false;
-        if matches!(self.body, Body::Pass) {
-            return self.broken(error);
-        }
-        self.failed(INTERNAL_ERROR, messages::malformed(&self.group.name, error))
-    }
-
-    fn failed(&self, status: c_int, message: (u16, String)) -> Verdict {
-        Verdict::Failed(Failure { status, message })
     }
 
     /// `response-socket-timeout` while the response is relayed; gives back what was set before.

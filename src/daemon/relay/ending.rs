@@ -1,0 +1,81 @@
+//! How an exchange ends: complete, visibly broken, or not at all begun.
+
+use super::{Body, Relay, Replacement, Verdict};
+use crate::daemon::{BAD_GATEWAY, Failure, GATEWAY_TIMEOUT, is_gone};
+use crate::handler::{HANDLED, INTERNAL_ERROR};
+use crate::{messages, respond};
+use std::ffi::c_int;
+use std::io;
+
+impl Relay<'_, '_> {
+    /// The response is complete.
+    pub(super) fn end(&mut self) -> Verdict {
+        self.connection.reusable = true;
+        let body = std::mem::replace(&mut self.body, Body::Awaited);
+        match body {
+            Body::Awaited => self.malformed(&"an end without a head"),
+            Body::Pass => {
+                respond::finish(self.job.r, &mut self.out);
+                Verdict::Finished(HANDLED)
+            }
+            Body::Discard(Replacement::ErrorPage(status)) => Verdict::Finished(status),
+            Body::Discard(Replacement::Redirect(target)) => {
+                respond::redirect(self.job.r, &target);
+                Verdict::Finished(HANDLED)
+            }
+        }
+    }
+
+    pub(super) fn fail(&mut self, status: u16) -> Verdict {
+        if !matches!(self.body, Body::Awaited) || !(400..600).contains(&status) {
+            return self.malformed(&"a failure after the head");
+        }
+        self.connection.reusable = true;
+        Verdict::Finished(c_int::from(status))
+    }
+
+    /// The head is out: all that is left is to let the client see that something is missing.
+    pub(super) fn broken(&mut self, reason: &dyn std::fmt::Display) -> Verdict {
+        if !matches!(self.body, Body::Pass) {
+            return self.failed(BAD_GATEWAY, messages::response_broken(&self.group.name, reason));
+        }
+        let message = messages::response_broken(&self.group.name, reason);
+        self.job.fail(message.0, &message.1);
+        respond::break_off(self.job.r, &mut self.out);
+        Verdict::Finished(HANDLED)
+    }
+
+    /// The connection ended before the response did.
+    pub(super) fn closed(&mut self, error: Option<io::Error>) -> Verdict {
+        let name = &self.group.name;
+        if matches!(self.body, Body::Pass) {
+            let reason = error.map_or_else(|| "the daemon process ended".to_owned(), |e| e.to_string());
+            return self.broken(&reason);
+        }
+        match error {
+            // Closed with our request unread: no application has seen it (design.md §3).
+            Some(error) if is_gone(&error) && !self.seen => Verdict::NotStarted,
+            Some(error) => self.failed(BAD_GATEWAY, messages::response_failed(name, &error)),
+            None => self.failed(BAD_GATEWAY, messages::response_truncated(name)),
+        }
+    }
+
+    pub(super) fn timed_out(&mut self) -> Verdict {
+        if matches!(self.body, Body::Pass) {
+            return self.broken(&"nothing came within socket-timeout");
+        }
+        self.failed(GATEWAY_TIMEOUT, messages::response_timeout(&self.group.name))
+    }
+
+    pub(super) fn malformed(&mut self, error: &dyn std::fmt::Display) -> Verdict {
+        self.connection.reusable = false;
+        if matches!(self.body, Body::Pass) {
+            return self.broken(error);
+        }
+        self.failed(INTERNAL_ERROR, messages::malformed(&self.group.name, error))
+    }
+
+    pub(super) fn failed(&self, status: c_int, message: (u16, String)) -> Verdict {
+        Verdict::Failed(Failure { status, message })
+    }
+}

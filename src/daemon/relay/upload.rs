@@ -1,0 +1,116 @@
+//! The request body's way to the daemon: as far as the daemon granted, while its response is read.
+
+use super::{Body, Relay, Step, Verdict};
+use crate::daemon::connection::{Fill, wait};
+use crate::daemon::is_gone;
+use crate::daemon::request_body::Next;
+use crate::handler::INTERNAL_ERROR;
+use crate::httpd::brigade::{AP_FILTER_ERROR, Status};
+use crate::messages;
+use std::ffi::c_int;
+use std::io;
+use std::time::Instant;
+use wsgi_protocol::frame::{AbortReason, BODY_CHUNK, Header, Kind};
+
+impl Relay<'_, '_> {
+    /// A client that owes body bytes may stall as long as the virtual host's Timeout.
+    pub(super) fn check_client_pace(&mut self) -> Step {
+        if self.body_idle_since.elapsed().as_millis() as u64 >= self.job.r.server_timeout_ms() {
+            return Err(self.body_failed(Status(apr_sys::APR_TIMEUP as i32)));
+        }
+        Ok(())
+    }
+
+    /// Sends body bytes as far as credit and client allow; whether there was progress.
+    pub(super) fn pump(&mut self) -> Result<bool, Verdict> {
+        match self.request_body.look() {
+            Next::Wait => Ok(false),
+            Next::Failed(status) => Err(self.body_failed(status)),
+            Next::End => {
+                self.request_body.told = true;
+                let head = Header::new(Kind::BodyEnd, self.connection.seq(), 0).encode();
+                self.send(&head, 0)?;
+                Ok(true)
+            }
+            Next::Data => {
+                let limit = self.request_body.credit.min(BODY_CHUNK as u64) as usize;
+                if limit == 0 {
+                    return Ok(false);
+                }
+                let len = self.request_body.front(limit).len();
+                let head = Header::new(Kind::Body, self.connection.seq(), len).encode();
+                self.send(&head, len)?;
+                self.request_body.credit -= len as u64;
+                self.request_body.consume(len);
+                self.body_idle_since = Instant::now();
+                Ok(true)
+            }
+        }
+    }
+
+    /// Sends a frame whose payload is the first `len` bytes of the request body. While the daemon's side is full,
+    /// its own output is read, so that neither waits for the other for ever.
+    pub(super) fn send(&mut self, head: &[u8], len: usize) -> Step {
+        let total = head.len() + len;
+        let mut sent = 0;
+        while sent < total {
+            let body = self.request_body.front(len);
+            let (rest_head, rest_body) =
+                if sent < head.len() { (&head[sent..], body) } else { (&[][..], &body[sent - head.len()..]) };
+            match self.connection.send_some(rest_head, rest_body) {
+                Ok(n) => sent += n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.make_room()?,
+                Err(error) if is_gone(&error) => {
+                    // What the daemon said before it closed is still there to be read.
+                    self.request_body.told = true;
+                    return Ok(());
+                }
+                Err(error) => return Err(self.closed(Some(error))),
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn make_room(&mut self) -> Step {
+        let events = libc::POLLOUT | libc::POLLIN;
+        let ready = wait(self.connection.raw(), events, self.job.r.server_timeout_ms());
+        let (ready, events) = ready.map_err(|e| self.closed(Some(e)))?;
+        if !ready {
+            return Err(self.timed_out());
+        }
+        if events & libc::POLLIN != 0 {
+            match self.fill() {
+                Ok(Fill::Some) => self.frames()?,
+                Ok(Fill::Again) => {}
+                Ok(Fill::Eof) => return Err(self.closed(None)),
+                Err(error) => return Err(self.closed(Some(error))),
+            }
+        }
+        Ok(())
+    }
+
+    /// The client's side of the body failed: the application is told, the client gets 408 or 500 unless httpd
+    /// has answered already (spec/behaviour.md §2.2).
+    pub(super) fn body_failed(&mut self, status: Status) -> Verdict {
+        let reason = match status {
+            s if s.is_timeout() => AbortReason::Timeout,
+            s if s.is_answered() => AbortReason::Malformed,
+            _ => AbortReason::ClientGone,
+        };
+        self.request_body.told = true;
+        let abort =
+            [&Header::new(Kind::Abort, self.connection.seq(), 1).encode()[..], &[reason as u8]].concat();
+        // The connection is given up either way.
+        let _ = self.connection.send_some(&abort, &[]);
+        self.job.r.close_connection();
+        if status.is_answered() {
+            return Verdict::Finished(AP_FILTER_ERROR);
+        }
+        if matches!(self.body, Body::Pass) {
+            return self.broken(&status.text());
+        }
+        let http = if status.is_timeout() { apr_sys::HTTP_REQUEST_TIME_OUT as c_int } else { INTERNAL_ERROR };
+        self.failed(http, messages::body_failed(&status.text()))
+    }
+}
