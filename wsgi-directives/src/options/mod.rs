@@ -43,7 +43,7 @@ pub struct OptionInfo {
 pub struct OptionRow<T: 'static> {
     /// For the manual and messages.
     pub info: OptionInfo,
-    /// The `<thing>` in "Invalid <thing> for WSGI daemon process.", or the whole text if it ends in a dot.
+    /// The `THING` in "Invalid THING for WSGI daemon process.", or the whole text if it ends in a dot.
     pub(crate) thing: &'static str,
     pub(crate) set: Set<T>,
 }
