@@ -1,2 +1,58 @@
-//! Placeholder.
-fn main() {}
+//! The supervisor: started once by httpd's parent, it owns the listening sockets and the daemon processes.
+//! It ends with httpd, and its exit status is 0 or 1, never one that means something to an MPM.
+
+#![deny(unsafe_code)]
+
+mod backoff;
+mod check;
+mod control;
+mod death;
+mod error;
+mod escalation;
+mod generation;
+mod group;
+mod listen;
+mod log;
+mod messages;
+#[allow(unsafe_code)]
+mod os;
+mod output;
+mod spawn;
+mod supervisor;
+
+use error::SupervisorError;
+use nix::errno::Errno;
+use nix::sys::signal::Signal;
+use nix::sys::stat::{Mode, umask};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+use wsgi_protocol::control::CONTROL_FD;
+
+fn main() -> ExitCode {
+    match catch_unwind(AssertUnwindSafe(supervise)) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => {
+            eprintln!("wsgi-supervisor: {error}");
+            ExitCode::FAILURE
+        }
+        Err(_) => ExitCode::FAILURE, // the panic is in the log already
+    }
+}
+
+fn supervise() -> Result<(), SupervisorError> {
+    let control = os::descriptors::adopt(CONTROL_FD).map_err(SupervisorError::ControlSocket)?;
+    let kind = nix::sys::stat::fstat(&control).map(|facts| facts.st_mode & libc::S_IFMT);
+    if kind != Ok(libc::S_IFSOCK) {
+        return Err(SupervisorError::ControlSocket(Errno::ENOTSOCK));
+    }
+    let _ = nix::sys::prctl::set_name(c"wsgi-supervisor");
+    for signal in
+        [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGPIPE]
+    {
+        os::process::ignore_signal(signal);
+    }
+    // Sockets are made under 0077; daemons get back what httpd had.
+    let inherited = umask(Mode::S_IRWXG | Mode::S_IRWXO);
+    let circumstances = spawn::Circumstances { as_root: nix::unistd::geteuid().is_root(), umask: inherited };
+    supervisor::Supervisor::new(control, circumstances)?.run()
+}

@@ -1,0 +1,199 @@
+//! The control socket: records from httpd's parent, answers to it.
+
+use crate::error::SupervisorError;
+use nix::errno::Errno;
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, send};
+use std::fs::File;
+use std::io::IoSliceMut;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::fs::FileExt;
+use wsgi_protocol::control::{Answer, CONFIGURE_FIXED_FDS, Command, Configuration, MAX_LOG_FDS};
+use wsgi_protocol::launch::{decode, encode};
+
+/// Most bytes of a record; large content travels in memory files.
+const RECORD_BYTES: usize = 4096;
+/// Most bytes of a configuration.
+const MESSAGE_BYTES: u64 = 64 << 20;
+/// Most bytes of an answer, well below any socket buffer.
+const ANSWER_BYTES: usize = 64 * 1024;
+
+/// A `Configure` record with what came along.
+#[derive(Debug)]
+pub struct Delivery {
+    /// The configuration.
+    pub configuration: Configuration,
+    /// Memory file of the status memory.
+    pub status: OwnedFd,
+    /// Read end of the generation's lifeline.
+    pub lifeline: OwnedFd,
+    /// Error logs by index.
+    pub logs: Vec<OwnedFd>,
+}
+
+/// What has arrived.
+#[derive(Debug)]
+pub enum Received {
+    /// A new generation.
+    Configure(Box<Delivery>),
+    /// httpd stops.
+    Stop,
+    /// The other end is closed.
+    Closed,
+    /// Nothing yet.
+    Nothing,
+}
+
+/// The supervisor's end.
+#[derive(Debug)]
+pub struct Control {
+    fd: OwnedFd,
+}
+
+impl Control {
+    /// Takes over the socket.
+    #[must_use]
+    pub fn new(fd: OwnedFd) -> Self {
+        Self { fd }
+    }
+
+    /// Reads one record.
+    ///
+    /// # Errors
+    /// The record cannot be used: answer [`Answer::Refused`].
+    pub fn receive(&self) -> Result<Received, SupervisorError> {
+        let mut bytes = [0; RECORD_BYTES];
+        let (length, fds, flags) = match self.record(&mut bytes) {
+            Ok(record) => record,
+            Err(Errno::EAGAIN | Errno::EINTR) => return Ok(Received::Nothing),
+            Err(Errno::ECONNRESET) => return Ok(Received::Closed),
+            Err(errno) => return Err(SupervisorError::Receive(errno)),
+        };
+        if flags.intersects(MsgFlags::MSG_TRUNC | MsgFlags::MSG_CTRUNC) {
+            return Err(SupervisorError::Truncated);
+        }
+        if length == 0 {
+            return Ok(Received::Closed);
+        }
+        match decode(&bytes[..length]).map_err(SupervisorError::Message)? {
+            Command::Stop => Ok(Received::Stop),
+            Command::Configure => deliver(fds).map(|delivery| Received::Configure(Box::new(delivery))),
+        }
+    }
+
+    fn record(&self, bytes: &mut [u8]) -> Result<(usize, Vec<OwnedFd>, MsgFlags), Errno> {
+        let mut space = nix::cmsg_space!([RawFd; CONFIGURE_FIXED_FDS + MAX_LOG_FDS]);
+        let mut parts = [IoSliceMut::new(bytes)];
+        let flags = MsgFlags::MSG_CMSG_CLOEXEC | MsgFlags::MSG_DONTWAIT;
+        let message = recvmsg::<()>(self.fd.as_raw_fd(), &mut parts, Some(&mut space), flags)?;
+        let mut fds = Vec::new();
+        for part in message.cmsgs()? {
+            if let ControlMessageOwned::ScmRights(numbers) = part {
+                for number in numbers {
+                    fds.push(crate::os::descriptors::adopt(number)?);
+                }
+            }
+        }
+        Ok((message.bytes, fds, message.flags))
+    }
+
+    /// Answers. A parent that does not read its answers is not waited for.
+    pub fn answer(&self, answer: &Answer) {
+        let Ok(bytes) = encode(answer) else { return };
+        let bytes =
+            if bytes.len() > ANSWER_BYTES { encode(&shortened(answer)).unwrap_or_default() } else { bytes };
+        let _ = send(self.fd.as_raw_fd(), &bytes, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL);
+    }
+}
+
+impl AsFd for Control {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// The same answer without its reasons (they are in the logs too).
+fn shortened(answer: &Answer) -> Answer {
+    match answer {
+        Answer::Refused => Answer::Refused,
+        Answer::Listening { generation, failed } => Answer::Listening {
+            generation: *generation,
+            failed: failed.iter().map(|(name, _)| (name.clone(), "see the error log".to_owned())).collect(),
+        },
+    }
+}
+
+fn deliver(fds: Vec<OwnedFd>) -> Result<Delivery, SupervisorError> {
+    let count = fds.len();
+    let mut fds = fds.into_iter();
+    let (Some(message), Some(status), Some(lifeline)) = (fds.next(), fds.next(), fds.next()) else {
+        return Err(SupervisorError::Descriptors(count));
+    };
+    let bytes = read_all(&File::from(message)).map_err(SupervisorError::MessageFile)?;
+    let configuration = decode(&bytes).map_err(SupervisorError::Message)?;
+    Ok(Delivery { configuration, status, lifeline, logs: fds.collect() })
+}
+
+fn read_all(file: &File) -> std::io::Result<Vec<u8>> {
+    let length = file.metadata()?.len();
+    if length > MESSAGE_BYTES {
+        return Err(std::io::ErrorKind::FileTooLarge.into());
+    }
+    let mut bytes = vec![0; usize::try_from(length).map_err(std::io::Error::other)?];
+    file.read_exact_at(&mut bytes, 0)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::socket::{AddressFamily, ControlMessage, SockFlag, SockType, sendmsg, socketpair};
+    use std::io::{IoSlice, Write};
+
+    fn pair() -> (OwnedFd, Control) {
+        let (ours, theirs) =
+            socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).unwrap();
+        (ours, Control::new(theirs))
+    }
+
+    fn send_with(socket: &OwnedFd, bytes: &[u8], fds: &[RawFd]) {
+        let rights = [ControlMessage::ScmRights(fds)];
+        let parts = [IoSlice::new(bytes)];
+        sendmsg::<()>(socket.as_raw_fd(), &parts, &rights, MsgFlags::empty(), None).unwrap();
+    }
+
+    fn file(bytes: &[u8]) -> File {
+        let fd = nix::sys::memfd::memfd_create("x", nix::sys::memfd::MFdFlags::empty()).unwrap();
+        let mut file = File::from(fd);
+        file.write_all(bytes).unwrap();
+        file
+    }
+
+    #[test]
+    fn configuration_arrives_with_its_descriptors() {
+        let (ours, control) = pair();
+        assert!(matches!(control.receive(), Ok(Received::Nothing)));
+        let configuration = Configuration { generation: 5, ..Configuration::default() };
+        let message = file(&encode(&configuration).unwrap());
+        send_with(&ours, &encode(&Command::Configure).unwrap(), &[message.as_raw_fd(), 0, 0, 1, 2]);
+        let Ok(Received::Configure(delivery)) = control.receive() else { panic!("no configuration") };
+        assert_eq!((delivery.configuration, delivery.logs.len()), (configuration, 2));
+        drop(ours);
+        assert!(matches!(control.receive(), Ok(Received::Closed)));
+    }
+
+    #[test]
+    fn other_versions_and_damaged_records_are_refused() {
+        let (ours, control) = pair();
+        let mut command = encode(&Command::Configure).unwrap();
+        send_with(&ours, &command, &[0]);
+        assert!(matches!(control.receive(), Err(SupervisorError::Descriptors(1))));
+        let damaged = file(b"\x01\0\0\0\xff\xff\xff\xff\xff\xff\xff");
+        send_with(&ours, &command, &[damaged.as_raw_fd(), 0, 0]);
+        assert!(matches!(control.receive(), Err(SupervisorError::Message(_))));
+        command[0] ^= 0x40;
+        send_with(&ours, &command, &[0, 0, 0]);
+        assert!(matches!(control.receive(), Err(SupervisorError::Message(_))));
+        send_with(&ours, &[0; RECORD_BYTES + 1], &[]);
+        assert!(matches!(control.receive(), Err(SupervisorError::Truncated)));
+    }
+}

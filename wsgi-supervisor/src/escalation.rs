@@ -1,0 +1,152 @@
+//! What is done to a process that shall end, and when: first it is asked, in the end it is killed.
+
+use std::time::{Duration, Instant};
+use wsgi_protocol::launch::{Order, Timers};
+
+/// Why a process shall end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// A successor serves, or its group was removed: it ends the requests under way first.
+    Drain,
+    /// httpd stops: 3 seconds at most, like httpd gives its own helpers (spec/daemon.md §1.3).
+    Stop,
+    /// A service daemon makes room for its successor.
+    StopService,
+    /// It has not served yet and is not wanted any more.
+    Discard,
+}
+
+/// What is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Send this order.
+    Order(Order),
+    /// Send SIGTERM.
+    Terminate,
+    /// Send SIGKILL.
+    Kill,
+}
+
+/// What httpd grants at a stop.
+const STOP_LIMIT: Duration = Duration::from_secs(3);
+/// What a process gets beyond its own timers before it is taken for hung.
+const MARGIN: Duration = Duration::from_secs(5);
+
+/// The steps, in the order of their times since the decision. A shutdown timer of 0 means no limit.
+#[must_use]
+pub fn steps(ending: Ending, timers: &Timers) -> Vec<(Duration, Action)> {
+    let now = Duration::ZERO;
+    let shutdown = Duration::from_millis(timers.shutdown);
+    let unlimited = shutdown.is_zero();
+    let mut steps = match ending {
+        Ending::Drain => vec![(now, Action::Order(Order::Drain))],
+        Ending::Stop | Ending::StopService => vec![(now, Action::Order(Order::Stop))],
+        Ending::Discard => vec![(now, Action::Order(Order::Stop)), (now, Action::Terminate)],
+    };
+    match ending {
+        Ending::Drain if unlimited => {}
+        Ending::Drain => {
+            steps.push((Duration::from_millis(timers.graceful) + shutdown + MARGIN, Action::Kill));
+        }
+        Ending::Stop => {
+            let own = shutdown + Duration::from_millis(250);
+            let limit = if unlimited { STOP_LIMIT } else { own.min(STOP_LIMIT) };
+            steps.push((limit / 2, Action::Terminate));
+            steps.push((limit, Action::Kill));
+        }
+        Ending::StopService => {
+            steps.push((Duration::from_millis(500), Action::Terminate));
+            if !unlimited {
+                steps.push((shutdown + MARGIN, Action::Kill));
+            }
+        }
+        Ending::Discard => steps.push((Duration::from_secs(1), Action::Kill)),
+    }
+    steps
+}
+
+/// The steps under way for one process.
+#[derive(Debug)]
+pub struct Escalation {
+    since: Instant,
+    steps: std::collections::VecDeque<(Duration, Action)>,
+}
+
+impl Escalation {
+    /// Begins now.
+    #[must_use]
+    pub fn new(now: Instant, ending: Ending, timers: &Timers) -> Self {
+        Self { since: now, steps: steps(ending, timers).into() }
+    }
+
+    /// The next action that is due.
+    pub fn next_due(&mut self, now: Instant) -> Option<Action> {
+        let due = self.deadline()? <= now;
+        if due { self.steps.pop_front().map(|(_, action)| action) } else { None }
+    }
+
+    /// When the next action is due.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.steps.front().map(|(after, _)| self.since + *after)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn table_of_endings() {
+        let timers = |graceful, shutdown| Timers { graceful, shutdown, ..Timers::default() };
+        let order = |order| (0, Action::Order(order));
+        let rows = [
+            (Ending::Drain, timers(15_000, 5000), vec![order(Order::Drain), (25_000, Action::Kill)]),
+            (Ending::Drain, timers(0, 5000), vec![order(Order::Drain), (10_000, Action::Kill)]),
+            (Ending::Drain, timers(15_000, 0), vec![order(Order::Drain)]),
+            (
+                Ending::Stop,
+                timers(15_000, 5000),
+                vec![order(Order::Stop), (1500, Action::Terminate), (3000, Action::Kill)],
+            ),
+            (
+                Ending::Stop,
+                timers(0, 1000),
+                vec![order(Order::Stop), (625, Action::Terminate), (1250, Action::Kill)],
+            ),
+            (
+                Ending::Stop,
+                timers(0, 0),
+                vec![order(Order::Stop), (1500, Action::Terminate), (3000, Action::Kill)],
+            ),
+            (Ending::StopService, timers(0, 0), vec![order(Order::Stop), (500, Action::Terminate)]),
+            (
+                Ending::StopService,
+                timers(0, 2000),
+                vec![order(Order::Stop), (500, Action::Terminate), (7000, Action::Kill)],
+            ),
+            (
+                Ending::Discard,
+                timers(0, 0),
+                vec![order(Order::Stop), (0, Action::Terminate), (1000, Action::Kill)],
+            ),
+        ];
+        for (ending, timers, want) in rows {
+            let got: Vec<_> = steps(ending, &timers).into_iter().map(|(t, a)| (t.as_millis(), a)).collect();
+            assert_eq!(got, want, "{ending:?} {timers:?}");
+        }
+    }
+
+    #[test]
+    fn actions_come_when_they_are_due() {
+        let start = Instant::now();
+        let timers = Timers { shutdown: 1000, ..Timers::default() };
+        let mut escalation = Escalation::new(start, Ending::Stop, &timers);
+        assert_eq!(escalation.next_due(start), Some(Action::Order(Order::Stop)));
+        assert_eq!(escalation.next_due(start), None);
+        let late = start + Duration::from_secs(9);
+        assert_eq!(escalation.next_due(late), Some(Action::Terminate));
+        assert_eq!(escalation.next_due(late), Some(Action::Kill));
+        assert_eq!((escalation.next_due(late), escalation.deadline()), (None, None));
+    }
+}

@@ -1,0 +1,131 @@
+//! One configuration generation: what it wants, where it logs, which slots of its status memory are whose.
+
+use crate::log::{Log, LogFile};
+use crate::os::memory::StatusMemory;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::rc::Rc;
+use wsgi_protocol::control::{GroupSpec, LogTarget};
+use wsgi_protocol::status::Slot;
+
+/// Where a group's processes are found: its first slot in the status memory, and a socket path for each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Index of the first slot.
+    pub first_slot: usize,
+    /// A path per process.
+    pub paths: Vec<PathBuf>,
+}
+
+/// The groups of a generation that came to listen, by name.
+pub type Places = BTreeMap<Vec<u8>, Place>;
+
+/// A generation. Shared by all that was started for it.
+#[derive(Debug)]
+pub struct Generation {
+    /// Our own count: httpd may use its number twice.
+    pub serial: u64,
+    /// Path of the host library.
+    pub host_library: Vec<u8>,
+    /// Groups.
+    pub places: Places,
+    /// Status memory; gone when a newer generation took the same memory over.
+    pub memory: RefCell<Option<StatusMemory>>,
+}
+
+impl Generation {
+    /// Calls `write` with the slot of a process, if the generation has it.
+    pub fn with_slot(&self, group: &[u8], index: usize, write: impl FnOnce(&Slot)) {
+        let Some(place) = self.places.get(group).filter(|place| index < place.paths.len()) else { return };
+        if let Some(slot) =
+            self.memory.borrow().as_ref().and_then(|memory| memory.slot(place.first_slot + index))
+        {
+            write(slot);
+        }
+    }
+}
+
+/// What processes of a group are started with.
+#[derive(Debug)]
+pub struct Plan {
+    /// The group as configured.
+    pub spec: GroupSpec,
+    /// Log of the group.
+    pub log: Log,
+    /// The generation it belongs to.
+    pub generation: Rc<Generation>,
+}
+
+impl Plan {
+    /// `threads=0`: takes no requests.
+    #[must_use]
+    pub fn is_service(&self) -> bool {
+        self.spec.launch.threads == 0
+    }
+
+    /// The group's name for messages.
+    #[must_use]
+    pub fn name(&self) -> String {
+        String::from_utf8_lossy(&self.spec.name).into_owned()
+    }
+}
+
+/// The log a target names; one that is not there is replaced by standard error.
+#[must_use]
+pub fn log_for(target: LogTarget, files: &[Rc<LogFile>]) -> Log {
+    Log::new(files.get(target.index as usize).cloned(), target.level)
+}
+
+/// Which paths are wanted for which process, over all generations that still have httpd children.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Claims(BTreeMap<(Vec<u8>, usize), BTreeSet<PathBuf>>);
+
+impl Claims {
+    /// Collects the claims of generations.
+    pub fn of<'a>(generations: impl Iterator<Item = &'a Places>) -> Self {
+        let mut claims = Self::default();
+        for (name, place) in generations.flatten() {
+            for (index, path) in place.paths.iter().enumerate() {
+                claims.0.entry((name.clone(), index)).or_default().insert(path.clone());
+            }
+        }
+        claims
+    }
+
+    /// The paths wanted for a process; `None`: nobody wants the process any more.
+    #[must_use]
+    pub fn paths(&self, group: &[u8], index: usize) -> Option<&BTreeSet<PathBuf>> {
+        self.0.get(&(group.to_vec(), index))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn places(groups: &[(&str, &[&str])]) -> Places {
+        let place =
+            |paths: &[&str]| Place { first_slot: 0, paths: paths.iter().map(PathBuf::from).collect() };
+        groups.iter().map(|(name, paths)| (name.as_bytes().to_vec(), place(paths))).collect()
+    }
+
+    #[test]
+    fn claims_are_the_union_of_living_generations() {
+        let old = places(&[("a", &["/1.a0", "/1.a1"]), ("gone", &["/1.g"])]);
+        let new = places(&[("a", &["/2.a0"]), ("added", &["/2.n"])]);
+        let both = Claims::of([&old, &new].into_iter());
+        let paths = |claims: &Claims, group: &str, index| {
+            claims
+                .paths(group.as_bytes(), index)
+                .map(|set| set.iter().map(|p| p.display().to_string()).collect::<Vec<_>>())
+        };
+        assert_eq!(paths(&both, "a", 0).unwrap(), ["/1.a0", "/2.a0"]);
+        assert_eq!(paths(&both, "a", 1).unwrap(), ["/1.a1"]);
+        assert_eq!(paths(&both, "gone", 0).unwrap(), ["/1.g"]);
+        let only_new = Claims::of(std::iter::once(&new));
+        assert_eq!(paths(&only_new, "a", 0).unwrap(), ["/2.a0"]);
+        assert_eq!(paths(&only_new, "a", 1), None);
+        assert_eq!(paths(&only_new, "gone", 0), None);
+    }
+}

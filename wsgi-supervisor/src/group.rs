@@ -1,0 +1,200 @@
+//! Daemon groups as they run: slots, and the processes in them.
+
+use crate::backoff::{Backoff, Pace};
+use crate::escalation::{Ending, Escalation};
+use crate::generation::Plan;
+use crate::listen::Listener;
+use crate::output::Lines;
+use crate::spawn::Started;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+use wsgi_protocol::launch::{Ready, Timers};
+
+/// Most time a successor gets to come up when `startup-timeout` does not say.
+const SUCCESSOR_LIMIT: Duration = Duration::from_secs(120);
+
+/// A group.
+#[derive(Debug, Default)]
+pub struct Group {
+    /// Its slots; those beyond the newest configuration wait for the end of an older generation.
+    pub slots: Vec<Slot>,
+    /// New code is rolled out: processes started before this moment are replaced one by one.
+    pub roll_since: Option<Instant>,
+    /// The last set-up failure told at its own level, so that it is not told every few seconds.
+    pub told_set_up: Option<String>,
+    /// Serial of the generation of which it was told that it does not come up.
+    pub told_kept: Option<u64>,
+}
+
+/// A place for one process: its socket, and who serves it.
+#[derive(Debug)]
+pub struct Slot {
+    /// What processes are started with from now on.
+    pub plan: Rc<Plan>,
+    /// The socket; its queue outlives the processes.
+    pub listener: Listener,
+    /// Handed from process to process, and the generation it was made for.
+    pub heirloom: Option<(u64, OwnedFd)>,
+    /// The process that serves, or is the first to come up.
+    pub current: Option<i32>,
+    /// The process that shall take over.
+    pub successor: Option<i32>,
+    /// Failures of `current`.
+    pub backoff: Backoff,
+    /// No start before this.
+    pub retry_at: Option<Instant>,
+    /// `Failing` was logged.
+    pub told_failing: bool,
+    /// Successors in a row that did not come up.
+    pub lost_successors: usize,
+    /// No successor before this.
+    pub successor_at: Option<Instant>,
+    /// Bounds how often a process is replaced.
+    pub pace: Pace,
+}
+
+impl Slot {
+    /// A slot without a process.
+    #[must_use]
+    pub fn new(plan: Rc<Plan>, listener: Listener, now: Instant) -> Self {
+        Self {
+            plan,
+            listener,
+            heirloom: None,
+            current: None,
+            successor: None,
+            backoff: Backoff::default(),
+            retry_at: None,
+            told_failing: false,
+            lost_successors: 0,
+            successor_at: None,
+            pace: Pace::new(now),
+        }
+    }
+
+    /// A new generation: what failed before may work now.
+    pub fn renew(&mut self, plan: Rc<Plan>) {
+        self.plan = plan;
+        self.backoff.reset();
+        (self.retry_at, self.successor_at) = (None, None);
+        (self.lost_successors, self.told_failing) = (0, false);
+    }
+
+    /// Pause before the next successor is tried, after one more did not come up.
+    pub fn successor_pause(&mut self) -> Duration {
+        const SECONDS: [u64; 7] = [1, 2, 5, 10, 20, 40, 60];
+        let pause = SECONDS[self.lost_successors.min(SECONDS.len() - 1)];
+        self.lost_successors += 1;
+        Duration::from_secs(pause)
+    }
+}
+
+/// A running daemon.
+#[derive(Debug)]
+pub struct Process {
+    /// Its process id.
+    pub pid: i32,
+    /// Index of its slot in the group named by `plan`.
+    pub slot: usize,
+    /// What it was started with.
+    pub plan: Rc<Plan>,
+    /// When it was forked.
+    pub started: Instant,
+    /// When it said that it serves.
+    pub served: Option<Instant>,
+    /// Asked for a successor.
+    pub asked: Option<Ready>,
+    /// It runs old code and shall be replaced in a roll.
+    pub renew: bool,
+    /// Killed if it has not come up by then.
+    pub deadline: Option<Instant>,
+    /// Why it shall end, and what is done about it.
+    pub ending: Option<(Ending, Escalation)>,
+    /// SIGKILL was sent by us.
+    pub killed: bool,
+    /// A step of its set-up failed; that line says it all.
+    pub set_up_failed: bool,
+    /// Ready bytes.
+    pub ready: Option<OwnedFd>,
+    /// Orders.
+    pub order: OwnedFd,
+    /// Standard output and error.
+    pub output: Option<OwnedFd>,
+    /// Failures of the set-up.
+    pub report: Option<OwnedFd>,
+    /// Cuts `output` into lines.
+    pub lines: Lines,
+}
+
+impl Process {
+    /// A process that was just started.
+    #[must_use]
+    pub fn new(started: Started, plan: Rc<Plan>, slot: usize, has_predecessor: bool, now: Instant) -> Self {
+        let timers = plan.spec.launch.timers;
+        let limit = successor_limit(&timers, !plan.spec.launch.preloads.is_empty());
+        Self {
+            pid: started.pid.as_raw(),
+            slot,
+            plan,
+            started: now,
+            served: None,
+            asked: None,
+            renew: false,
+            deadline: has_predecessor.then(|| now + limit),
+            ending: None,
+            killed: false,
+            set_up_failed: false,
+            ready: Some(started.ready),
+            order: started.order,
+            output: Some(started.output),
+            report: Some(started.report),
+            lines: Lines::default(),
+        }
+    }
+
+    /// Decides that it shall end. A stop overrides a drain, nothing overrides a stop.
+    pub fn end(&mut self, ending: Ending, now: Instant) {
+        let is_service = self.plan.is_service();
+        let ending = match ending {
+            Ending::Drain if is_service => Ending::StopService,
+            Ending::Drain | Ending::Stop if self.served.is_none() && !is_service => Ending::Discard,
+            other => other,
+        };
+        let overrides = match &self.ending {
+            None => true,
+            Some((Ending::Drain | Ending::StopService, _)) => {
+                !matches!(ending, Ending::Drain | Ending::StopService)
+            }
+            Some((Ending::Stop | Ending::Discard, _)) => false,
+        };
+        if overrides {
+            let timers = &self.plan.spec.launch.timers;
+            self.ending = Some((ending, Escalation::new(now, ending, timers)));
+            self.deadline = None;
+        }
+    }
+}
+
+/// Preloads do not count against `startup-timeout` (spec/daemon.md §2.5), so it only bounds what has none.
+fn successor_limit(timers: &Timers, has_preloads: bool) -> Duration {
+    match Duration::from_millis(timers.startup) {
+        limit if limit.is_zero() => SUCCESSOR_LIMIT,
+        limit if has_preloads => limit.max(SUCCESSOR_LIMIT),
+        limit => limit,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn successors_have_bounded_time() {
+        let timers = |startup| Timers { startup, ..Timers::default() };
+        assert_eq!(successor_limit(&timers(0), false).as_secs(), 120);
+        assert_eq!(successor_limit(&timers(15_000), false).as_secs(), 15);
+        assert_eq!(successor_limit(&timers(15_000), true).as_secs(), 120);
+        assert_eq!(successor_limit(&timers(300_000), true).as_secs(), 300);
+    }
+}

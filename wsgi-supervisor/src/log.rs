@@ -1,0 +1,226 @@
+//! Log lines in httpd's default ErrorLogFormat, written without ever blocking the supervisor.
+
+use crate::os::clock::{LocalTime, local_now};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::stat::fstat;
+use std::cell::Cell;
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+
+/// A log level, numbered as in httpd: 0 emerg … 7 debug, 8 trace1 and so on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Level(pub u32);
+
+impl Level {
+    /// Action must be taken.
+    pub const ALERT: Self = Self(1);
+    /// An error.
+    pub const ERROR: Self = Self(3);
+    /// A warning.
+    pub const WARN: Self = Self(4);
+    /// What happens in normal operation.
+    pub const INFO: Self = Self(6);
+
+    /// The name httpd prints.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        const NAMES: [&str; 16] = [
+            "emerg", "alert", "crit", "error", "warn", "notice", "info", "debug", "trace1", "trace2",
+            "trace3", "trace4", "trace5", "trace6", "trace7", "trace8",
+        ];
+        NAMES[(self.0 as usize).min(NAMES.len() - 1)]
+    }
+}
+
+/// An open error log.
+#[derive(Debug)]
+pub struct LogFile {
+    fd: OwnedFd,
+    is_pipe: bool,
+    dropped: Cell<u64>,
+}
+
+/// Most bytes that a pipe takes in one piece, and that it surely takes when it is writable.
+const PIPE_BYTES: usize = 4096;
+
+impl LogFile {
+    /// Takes over the descriptor of an error log: a file, a pipe to a logger, or a device.
+    #[must_use]
+    pub fn new(fd: OwnedFd) -> Self {
+        let is_file = fstat(&fd).is_ok_and(|facts| facts.st_mode & libc::S_IFMT == libc::S_IFREG);
+        if is_file {
+            // Several processes write to it; httpd opens it for appending itself.
+            if let Ok(flags) = fcntl(&fd, FcntlArg::F_GETFL) {
+                let flags = OFlag::from_bits_truncate(flags) | OFlag::O_APPEND;
+                let _ = fcntl(&fd, FcntlArg::F_SETFL(flags));
+            }
+        }
+        Self { fd, is_pipe: !is_file, dropped: Cell::new(0) }
+    }
+
+    /// The descriptor.
+    #[must_use]
+    pub fn fd(&self) -> &OwnedFd {
+        &self.fd
+    }
+
+    /// One line, in one write. Lines a stuck logger does not take are counted, and the count is logged.
+    fn write(&self, level: Level, pid: i32, text: &[u8]) {
+        if self.is_pipe {
+            let mut polled = [PollFd::new(self.fd.as_fd(), PollFlags::POLLOUT)];
+            let _ = poll(&mut polled, PollTimeout::ZERO);
+            let writable = polled[0].revents().is_some_and(|events| events.contains(PollFlags::POLLOUT));
+            if !writable {
+                self.dropped.set(self.dropped.get() + 1);
+                return;
+            }
+        }
+        let dropped = self.dropped.replace(0);
+        let mut line = format_line(&local_now(), level, pid, text);
+        if dropped > 0 {
+            line.truncate(line.len() - 1);
+            line.extend_from_slice(format!(" ({dropped} lines before this one were lost)\n").as_bytes());
+        }
+        if self.is_pipe && line.len() > PIPE_BYTES {
+            line.truncate(PIPE_BYTES - 4);
+            line.extend_from_slice(b"...\n");
+        }
+        // A full disk is no reason to stop supervising.
+        let _ = nix::unistd::write(&self.fd, &line);
+    }
+}
+
+/// Where the lines of one group go, and which of them.
+#[derive(Debug, Clone)]
+pub struct Log {
+    file: Option<Rc<LogFile>>,
+    level: Level,
+}
+
+impl Log {
+    /// A log that takes levels up to `level`; without a file, lines go to standard error.
+    #[must_use]
+    pub fn new(file: Option<Rc<LogFile>>, level: u32) -> Self {
+        Self { file, level: Level(level) }
+    }
+
+    /// A line of the supervisor.
+    pub fn write(&self, level: Level, text: &str) {
+        self.write_as(level, std::process::id().cast_signed(), text.as_bytes());
+    }
+
+    /// A line of the process `pid`.
+    pub fn write_as(&self, level: Level, pid: i32, text: &[u8]) {
+        if level > self.level {
+            return;
+        }
+        match &self.file {
+            Some(file) => file.write(level, pid, text),
+            None => {
+                let line = format_line(&local_now(), level, pid, text);
+                let _ = nix::unistd::write(std::io::stderr(), &line);
+            }
+        }
+    }
+}
+
+/// A whole line with its line feed; `text` is escaped.
+#[must_use]
+pub fn format_line(time: &LocalTime, level: Level, pid: i32, text: &[u8]) -> Vec<u8> {
+    const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let mut line = format!(
+        "[{} {} {:02} {:02}:{:02}:{:02}.{:06} {}] [wsgi:{}] [pid {pid}:tid {pid}] ",
+        DAYS[time.weekday],
+        MONTHS[time.month],
+        time.day,
+        time.hour,
+        time.minute,
+        time.second,
+        time.micros,
+        time.year,
+        level.name()
+    )
+    .into_bytes();
+    escape(text, &mut line);
+    line.push(b'\n');
+    line
+}
+
+/// Escapes as httpd does in error logs: control characters, backslashes and bytes beyond ASCII.
+fn escape(text: &[u8], out: &mut Vec<u8>) {
+    for &byte in text {
+        match byte {
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            0x20..=0x7e => out.push(byte),
+            0x08 => out.extend_from_slice(b"\\b"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            0x0b => out.extend_from_slice(b"\\v"),
+            _ => out.extend_from_slice(format!("\\x{byte:02x}").as_bytes()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Seek};
+
+    const TIME: LocalTime = LocalTime {
+        year: 2026,
+        month: 10,
+        day: 21,
+        weekday: 6,
+        hour: 9,
+        minute: 9,
+        second: 28,
+        micros: 123_456,
+    };
+
+    #[test]
+    fn line_looks_like_httpds() {
+        let line = format_line(&TIME, Level::ERROR, 12, b"a\tb\\c\x1b[0m\xc3\xa9 \"q\"\n");
+        assert_eq!(
+            String::from_utf8(line).unwrap(),
+            "[Sat Nov 21 09:09:28.123456 2026] [wsgi:error] [pid 12:tid 12] a\\tb\\\\c\\x1b[0m\\xc3\\xa9 \"q\"\\n\n"
+        );
+    }
+
+    #[test]
+    fn day_has_two_digits_as_in_httpd() {
+        let line = format_line(&LocalTime { day: 3, ..TIME }, Level(9), 1, b"");
+        assert!(line.starts_with(b"[Sat Nov 03 09:09:28.123456 2026] [wsgi:trace2] "));
+    }
+
+    #[test]
+    fn levels_above_the_configured_one_are_left_out() {
+        let fd = nix::sys::memfd::memfd_create("log", nix::sys::memfd::MFdFlags::empty()).unwrap();
+        let mut copy = std::fs::File::from(fd.try_clone().unwrap());
+        let log = Log::new(Some(Rc::new(LogFile::new(fd))), 4);
+        log.write(Level::INFO, "not this");
+        log.write(Level::WARN, "this");
+        let mut text = String::new();
+        copy.rewind().unwrap();
+        copy.read_to_string(&mut text).unwrap();
+        assert!(text.ends_with("] this\n") && !text.contains("not"), "{text}");
+    }
+
+    #[test]
+    fn stuck_logger_loses_lines_but_never_blocks() {
+        let (reader, writer) = nix::unistd::pipe().unwrap();
+        let log = Log::new(Some(Rc::new(LogFile::new(writer))), 7);
+        for _ in 0..40 {
+            log.write_as(Level::ERROR, 1, &[b'x'; 8000]);
+        }
+        let mut buffer = vec![0; 65_536];
+        nix::unistd::read(&reader, &mut buffer).unwrap();
+        log.write(Level::ERROR, "again");
+        let got = nix::unistd::read(&reader, &mut buffer).unwrap();
+        let text = String::from_utf8_lossy(&buffer[..got]).into_owned();
+        assert!(text.contains("again (2") && text.contains("lines before this one were lost"), "{text}");
+    }
+}

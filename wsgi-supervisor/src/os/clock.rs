@@ -1,0 +1,48 @@
+//! Local wall-clock time for log lines.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// A moment in local time, as httpd's `%{u}t` shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LocalTime {
+    /// Full year.
+    pub year: i32,
+    /// Month from 0.
+    pub month: usize,
+    /// Day of the month from 1.
+    pub day: u32,
+    /// Day of the week from 0, Sunday.
+    pub weekday: usize,
+    /// Hour.
+    pub hour: u32,
+    /// Minute.
+    pub minute: u32,
+    /// Second, up to 60.
+    pub second: u32,
+    /// Microseconds.
+    pub micros: u32,
+}
+
+/// Now, in the time zone of the process.
+#[must_use]
+pub fn local_now() -> LocalTime {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let seconds = libc::time_t::try_from(since.as_secs()).unwrap_or(libc::time_t::MAX);
+    // SAFETY: `tm` is plain data for which zero is valid; localtime_r writes only to it.
+    let tm = unsafe {
+        let mut tm: libc::tm = std::mem::zeroed();
+        libc::localtime_r(&raw const seconds, &raw mut tm);
+        tm
+    };
+    let number = |n: i32| u32::try_from(n).unwrap_or(0);
+    LocalTime {
+        year: tm.tm_year + 1900,
+        month: usize::try_from(tm.tm_mon).unwrap_or(0) % 12,
+        day: number(tm.tm_mday),
+        weekday: usize::try_from(tm.tm_wday).unwrap_or(0) % 7,
+        hour: number(tm.tm_hour),
+        minute: number(tm.tm_min),
+        second: number(tm.tm_sec),
+        micros: since.subsec_micros(),
+    }
+}

@@ -1,0 +1,68 @@
+//! The status memory as a mapping shared with httpd's children (wsgi_protocol::status).
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+use nix::sys::stat::fstat;
+use std::ffi::c_void;
+use std::num::NonZeroUsize;
+use std::os::fd::OwnedFd;
+use std::ptr::NonNull;
+use wsgi_protocol::status::Slot;
+
+/// A mapped status memory; unmapped when dropped.
+#[derive(Debug)]
+pub struct StatusMemory {
+    address: NonNull<c_void>,
+    length: NonZeroUsize,
+    identity: (u64, u64),
+}
+
+impl StatusMemory {
+    /// Maps the memory file of a `Configure` record.
+    ///
+    /// # Errors
+    /// The errno of the call that failed, EINVAL for an empty file.
+    pub fn map(fd: &OwnedFd) -> Result<Self, Errno> {
+        // A file that nobody can shrink cannot turn our accesses into SIGBUS. A parent that has not allowed
+        // sealing is trusted: only it and its children have the descriptor.
+        let _ = fcntl(fd, FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW));
+        let facts = fstat(fd)?;
+        let length = usize::try_from(facts.st_size).ok().and_then(NonZeroUsize::new).ok_or(Errno::EINVAL)?;
+        let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        // SAFETY: a new mapping at an address of the kernel's choice; it aliases no Rust object, and all
+        // accesses go through the atomics of `Slot`.
+        let address = unsafe { mmap(None, length, protection, MapFlags::MAP_SHARED, fd, 0)? };
+        Ok(Self { address, length, identity: (facts.st_dev, facts.st_ino) })
+    }
+
+    /// Device and inode of the file: two generations with the same ones share it.
+    #[must_use]
+    pub fn identity(&self) -> (u64, u64) {
+        self.identity
+    }
+
+    /// Number of slots that fit.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.length.get() / size_of::<Slot>()
+    }
+
+    /// One slot, if it lies within the memory.
+    #[must_use]
+    pub fn slot(&self, index: usize) -> Option<&Slot> {
+        if index >= self.len() {
+            return None;
+        }
+        // SAFETY: in bounds (above); a mapping is page aligned; `Slot` is atomics only, for which every bit
+        // pattern is valid; the reference cannot outlive the mapping.
+        Some(unsafe { self.address.cast::<Slot>().add(index).as_ref() })
+    }
+}
+
+impl Drop for StatusMemory {
+    fn drop(&mut self) {
+        // SAFETY: exactly the range mapped in `map`; no reference into it outlives `self`.
+        let _ = unsafe { munmap(self.address, self.length.get()) };
+    }
+}

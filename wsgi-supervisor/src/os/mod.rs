@@ -1,0 +1,6 @@
+//! The only room of this crate with unsafe code: system calls for which nix has no safe function.
+
+pub mod clock;
+pub mod descriptors;
+pub mod memory;
+pub mod process;

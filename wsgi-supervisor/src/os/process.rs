@@ -1,0 +1,74 @@
+//! fork, process descriptors and what a child does with its signals.
+
+use nix::errno::Errno;
+use nix::unistd::{ForkResult, Pid};
+use std::os::fd::{FromRawFd, OwnedFd};
+
+/// Runs `child` in a forked process, which ends when `child` comes back instead of exec'ing.
+///
+/// # Errors
+/// The errno of fork.
+pub fn fork_into(child: impl FnOnce()) -> Result<Pid, Errno> {
+    // SAFETY: the supervisor never starts a thread, so that every lock is free in the child and it may
+    // allocate; the child never returns
+    // into the parent's frames, so no destructor of theirs runs twice.
+    match unsafe { nix::unistd::fork() }? {
+        ForkResult::Parent { child } => Ok(child),
+        ForkResult::Child => {
+            child();
+            exit_now(1)
+        }
+    }
+}
+
+/// Ends the process without running any exit handler.
+pub fn exit_now(status: i32) -> ! {
+    // SAFETY: has no preconditions.
+    unsafe { libc::_exit(status) }
+}
+
+/// A descriptor that becomes readable when the process ends (Linux 5.3).
+///
+/// # Errors
+/// ESRCH when there is no such process, ENOSYS on an older kernel.
+pub fn open_process(pid: Pid) -> Result<OwnedFd, Errno> {
+    // SAFETY: plain system call without pointers.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
+    let fd = i32::try_from(Errno::result(fd)?).map_err(|_| Errno::EBADF)?;
+    // SAFETY: the kernel has just opened it for us (close-on-exec by default).
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Gives all signals their default action and unblocks them.
+pub fn reset_signals() {
+    for signal in 1..=libc::SIGRTMAX() {
+        // SAFETY: SIG_DFL is always a valid action; KILL, STOP and libc's own signals are refused harmlessly.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    let none = nix::sys::signal::SigSet::empty();
+    let _ = none.thread_set_mask();
+}
+
+/// Ignores a signal for good.
+pub fn ignore_signal(signal: nix::sys::signal::Signal) {
+    // SAFETY: SIG_IGN is always a valid action.
+    unsafe { libc::signal(signal as i32, libc::SIG_IGN) };
+}
+
+/// Sets the nice value of this process (absolute, like httpd's own module).
+///
+/// # Errors
+/// The errno of setpriority.
+pub fn set_nice(value: i32) -> Result<(), Errno> {
+    // SAFETY: plain system call without pointers.
+    Errno::result(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, value) }).map(drop)
+}
+
+/// A child that has ended: its process id and raw wait status. `None` when there is none at the moment.
+#[must_use]
+pub fn reap_one() -> Option<(i32, i32)> {
+    let mut status = 0;
+    // SAFETY: `status` is ours; WNOHANG never blocks. (nix has no way to get the raw status.)
+    let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
+    (pid > 0).then_some((pid, status))
+}

@@ -1,0 +1,159 @@
+//! What a forked child does until it is the interpreter (spec/daemon.md §1.4, in that order).
+
+use super::step::{Failure, Step};
+use super::{Descriptors, Program};
+use crate::os::{descriptors, process};
+use nix::errno::Errno;
+use nix::sys::prctl;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::Signal;
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::{self, Gid, Pid, Uid};
+use std::convert::Infallible;
+use std::os::fd::{AsFd, BorrowedFd};
+use wsgi_protocol::control::{GroupSpec, Identity, Limits};
+
+/// Becomes the daemon, or reports why not and ends.
+pub fn become_daemon(spec: &GroupSpec, program: &Program, fds: &Descriptors<'_>, supervisor: Pid) {
+    let report = fds.report;
+    let Err(failure) = prepare_and_exec(spec, program, fds, supervisor);
+    tell(report, failure);
+}
+
+fn tell(report: BorrowedFd<'_>, failure: Failure) {
+    let _ = unistd::write(report, &failure.to_bytes());
+}
+
+/// Names the step that an error belongs to.
+trait At<T> {
+    fn at(self, step: Step) -> Result<T, Failure>;
+}
+
+impl<T> At<T> for Result<T, Errno> {
+    fn at(self, step: Step) -> Result<T, Failure> {
+        self.map_err(|errno| Failure { step, errno })
+    }
+}
+
+fn prepare_and_exec(
+    spec: &GroupSpec,
+    program: &Program,
+    fds: &Descriptors<'_>,
+    supervisor: Pid,
+) -> Result<Infallible, Failure> {
+    // Own session: a terminal's Ctrl-C does not reach it, and it has its own process group.
+    unistd::setsid().at(Step::Session)?;
+    // The report has to survive the layout, whatever its number.
+    let report = fds.report.try_clone_to_owned().map_err(|_| Errno::EMFILE).at(Step::Descriptors)?;
+    let report = nix::fcntl::fcntl(&report, nix::fcntl::FcntlArg::F_DUPFD_CLOEXEC(64))
+        .and_then(descriptors::adopt)
+        .at(Step::Descriptors)?;
+    descriptors::lay_out(&fds.layout()).at(Step::Descriptors)?;
+    let result = change_identity(spec, program.as_root, report.as_fd())
+        .and_then(|()| restrict(spec, program, report.as_fd(), supervisor))
+        .and_then(|()| {
+            process::reset_signals();
+            unistd::execve(&program.interpreter, &program.arguments, &program.environment).at(Step::Exec)
+        });
+    let Err(failure) = result;
+    tell(report.as_fd(), failure);
+    process::exit_now(1)
+}
+
+/// Steps 5 to 10: nice, chroot, group, groups, user, working directory.
+fn change_identity(spec: &GroupSpec, as_root: bool, report: BorrowedFd<'_>) -> Result<(), Failure> {
+    let identity = &spec.identity;
+    if identity.cpu_priority != 0 {
+        soft(process::set_nice(identity.cpu_priority).at(Step::Priority), report);
+    }
+    if as_root {
+        if let Some(root) = &identity.chroot {
+            unistd::chroot(root.as_slice()).at(Step::Chroot)?;
+            unistd::chdir("/").at(Step::Chroot)?;
+        }
+        become_user(identity)?;
+    }
+    if let Some(home) = &identity.home {
+        unistd::chdir(home.as_slice()).at(Step::Home)
+    } else if as_root && identity.differs_from_httpd {
+        let home = identity.passwd_home.as_deref().ok_or(Errno::ENOENT).at(Step::NoPasswdHome)?;
+        unistd::chdir(home).at(Step::PasswdHome)
+    } else {
+        Ok(())
+    }
+}
+
+/// Group, supplementary groups, user: each fatal, and none can be taken back.
+fn become_user(identity: &Identity) -> Result<(), Failure> {
+    let gid = Gid::from_raw(identity.gid);
+    unistd::setgid(gid).at(Step::SetGroup)?;
+    match &identity.supplementary {
+        Some(listed) => {
+            let mut groups = vec![gid];
+            groups.extend(listed.iter().map(|group| Gid::from_raw(*group)).filter(|group| *group != gid));
+            unistd::setgroups(&groups).at(Step::SetGroups)?;
+        }
+        None if identity.user.is_empty() => unistd::setgroups(&[gid]).at(Step::SetGroups)?,
+        None => {
+            let user = std::ffi::CString::new(identity.user.as_slice());
+            let user = user.map_err(|_| Errno::EINVAL).at(Step::InitGroups)?;
+            unistd::initgroups(&user, gid).at(Step::InitGroups)?;
+        }
+    }
+    unistd::setuid(Uid::from_raw(identity.uid)).at(Step::SetUser)
+}
+
+/// Steps 11 to 20 and what the original lacks: no way back to privileges, death with the supervisor.
+fn restrict(
+    spec: &GroupSpec,
+    program: &Program,
+    report: BorrowedFd<'_>,
+    supervisor: Pid,
+) -> Result<(), Failure> {
+    umask(spec.identity.umask.map_or(program.inherited_umask, Mode::from_bits_truncate));
+    soft(core_dumps(spec.limits.core_dumps).at(Step::CoreDumps), report);
+    for (step, result) in limit(&spec.limits, spec.launch.timers.shutdown) {
+        soft(result.at(step), report);
+    }
+    prctl::set_no_new_privs().at(Step::NoNewPrivileges)?;
+    // After setuid, which clears it. If the supervisor died before, nobody would ever tell.
+    prctl::set_pdeathsig(Signal::SIGKILL).at(Step::ParentDeath)?;
+    if unistd::getppid() != supervisor {
+        return Err(Failure { step: Step::ParentDeath, errno: Errno::ESRCH });
+    }
+    Ok(())
+}
+
+/// The original's daemons dump core only when `CoreDumpDirectory` is set. The dumpable flag alone does not
+/// carry over an exec, the limit does.
+fn core_dumps(allowed: bool) -> Result<(), Errno> {
+    prctl::set_dumpable(allowed)?;
+    if allowed {
+        return Ok(());
+    }
+    let (_, hard) = getrlimit(Resource::RLIMIT_CORE)?;
+    setrlimit(Resource::RLIMIT_CORE, 0, hard)
+}
+
+fn limit(limits: &Limits, shutdown_ms: u64) -> Vec<(Step, Result<(), Errno>)> {
+    let mut results = Vec::new();
+    if limits.cpu_seconds > 0 {
+        let hard = limits.cpu_seconds.saturating_add(1 + shutdown_ms.div_ceil(1000));
+        results.push((Step::LimitCpu, setrlimit(Resource::RLIMIT_CPU, limits.cpu_seconds, hard)));
+    }
+    if limits.data > 0 {
+        results.push((Step::LimitData, setrlimit(Resource::RLIMIT_DATA, limits.data, limits.data)));
+    }
+    if limits.address_space > 0 {
+        let bytes = limits.address_space;
+        results.push((Step::LimitAddressSpace, setrlimit(Resource::RLIMIT_AS, bytes, bytes)));
+    }
+    results
+}
+
+/// A failure that is only worth a warning.
+fn soft(result: Result<(), Failure>, report: BorrowedFd<'_>) {
+    if let Err(failure) = result {
+        tell(report, failure);
+    }
+}

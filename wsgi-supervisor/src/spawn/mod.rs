@@ -1,0 +1,174 @@
+//! Starts one daemon: fork, the steps of `child`, exec of the group's interpreter.
+
+pub mod advice;
+mod child;
+pub mod step;
+
+use crate::os::process::fork_into;
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, SealFlag, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::stat::Mode;
+use nix::unistd::{Pid, ftruncate, getpid, pipe2};
+use std::ffi::CString;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use wsgi_protocol::control::GroupSpec;
+use wsgi_protocol::launch::{HEIRLOOM_MAX, encode};
+
+const BOOTSTRAP: &str = "pass";
+
+/// What the supervisor learns once, at its own start.
+#[derive(Debug, Clone, Copy)]
+pub struct Circumstances {
+    /// Running as root: identities are changed.
+    pub as_root: bool,
+    /// httpd's umask.
+    pub umask: Mode,
+}
+
+/// What is exec'ed.
+#[derive(Debug)]
+struct Program {
+    interpreter: CString,
+    arguments: Vec<CString>,
+    environment: Vec<CString>,
+    as_root: bool,
+    inherited_umask: Mode,
+}
+
+/// The child's ends of its pipes, and what it inherits.
+#[derive(Debug)]
+struct Descriptors<'a> {
+    null: BorrowedFd<'a>,
+    output: BorrowedFd<'a>,
+    listener: BorrowedFd<'a>,
+    ready: BorrowedFd<'a>,
+    launch: BorrowedFd<'a>,
+    order: BorrowedFd<'a>,
+    heirloom: BorrowedFd<'a>,
+    report: BorrowedFd<'a>,
+}
+
+impl<'a> Descriptors<'a> {
+    /// By number: 0, 1, 2, then as `wsgi_protocol::launch` says.
+    fn layout(&self) -> [BorrowedFd<'a>; 8] {
+        [
+            self.null,
+            self.output,
+            self.output,
+            self.listener,
+            self.ready,
+            self.launch,
+            self.order,
+            self.heirloom,
+        ]
+    }
+}
+
+/// What is to be started.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// The group.
+    pub spec: &'a GroupSpec,
+    /// Path of the host library.
+    pub host_library: &'a [u8],
+    /// Position in the group.
+    pub slot: u32,
+    /// A process serves the slot already.
+    pub has_predecessor: bool,
+    /// The slot's socket.
+    pub listener: BorrowedFd<'a>,
+    /// The slot's heirloom.
+    pub heirloom: BorrowedFd<'a>,
+}
+
+/// The supervisor's side of a started daemon; all reading ends do not block.
+#[derive(Debug)]
+pub struct Started {
+    /// Its process id.
+    pub pid: Pid,
+    /// Ready bytes come from here.
+    pub ready: OwnedFd,
+    /// Orders go here.
+    pub order: OwnedFd,
+    /// Its standard output and error.
+    pub output: OwnedFd,
+    /// Failures of its set-up; closed by a successful exec.
+    pub report: OwnedFd,
+}
+
+/// Starts a daemon. It never waits for it.
+///
+/// # Errors
+/// The errno of the call that failed: descriptors, memory or processes have run out.
+pub fn start(request: &Request<'_>, circumstances: Circumstances) -> Result<Started, Errno> {
+    let program = program(request, circumstances)?;
+    let launch = launch_file(request)?;
+    let null = nix::fcntl::open("/dev/null", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+    let (ready, ready_child) = pipe2(OFlag::O_CLOEXEC)?;
+    let (output, output_child) = pipe2(OFlag::O_CLOEXEC)?;
+    let (report, report_child) = pipe2(OFlag::O_CLOEXEC)?;
+    let (order_child, order) = pipe2(OFlag::O_CLOEXEC)?;
+    for end in [&ready, &output, &report, &order] {
+        fcntl(end, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    }
+    let descriptors = Descriptors {
+        null: null.as_fd(),
+        output: output_child.as_fd(),
+        listener: request.listener,
+        ready: ready_child.as_fd(),
+        launch: launch.as_fd(),
+        order: order_child.as_fd(),
+        heirloom: request.heirloom,
+        report: report_child.as_fd(),
+    };
+    let supervisor = getpid();
+    let pid = fork_into(|| child::become_daemon(request.spec, &program, &descriptors, supervisor))?;
+    Ok(Started { pid, ready, order, output, report })
+}
+
+fn program(request: &Request<'_>, circumstances: Circumstances) -> Result<Program, Errno> {
+    let text = |bytes: &[u8]| CString::new(bytes).map_err(|_| Errno::EINVAL);
+    let texts = |list: &[Vec<u8>]| list.iter().map(|bytes| text(bytes)).collect::<Result<Vec<_>, _>>();
+    let interpreter = text(&request.spec.interpreter)?;
+    let mut arguments = vec![interpreter.clone()];
+    arguments.extend(texts(&request.spec.flags)?);
+    arguments.extend([c"-c".to_owned(), text(BOOTSTRAP.as_ref())?, text(request.host_library)?]);
+    Ok(Program {
+        interpreter,
+        arguments,
+        environment: texts(&request.spec.environment)?,
+        as_root: circumstances.as_root,
+        inherited_umask: circumstances.umask,
+    })
+}
+
+/// The memory file with the encoded `Launch`; nobody can change it any more.
+fn launch_file(request: &Request<'_>) -> Result<OwnedFd, Errno> {
+    let mut launch = request.spec.launch.clone();
+    launch.slot = request.slot;
+    launch.has_predecessor = request.has_predecessor;
+    let bytes = encode(&launch).map_err(|_| Errno::EINVAL)?;
+    let fd = memfd_create("wsgi launch", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
+    let mut written = 0;
+    while written < bytes.len() {
+        let offset = i64::try_from(written).map_err(|_| Errno::EFBIG)?;
+        written += nix::sys::uio::pwrite(&fd, &bytes[written..], offset)?;
+    }
+    let seals =
+        SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE | SealFlag::F_SEAL_SEAL;
+    fcntl(&fd, FcntlArg::F_ADD_SEALS(seals))?;
+    Ok(fd)
+}
+
+/// A fresh heirloom for a slot: of fixed size, its content is the processes' own business.
+///
+/// # Errors
+/// The errno of the call that failed.
+pub fn heirloom() -> Result<OwnedFd, Errno> {
+    let fd = memfd_create("wsgi heirloom", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
+    ftruncate(&fd, i64::try_from(HEIRLOOM_MAX).map_err(|_| Errno::EFBIG)?)?;
+    let seals = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
+    fcntl(&fd, FcntlArg::F_ADD_SEALS(seals))?;
+    Ok(fd)
+}

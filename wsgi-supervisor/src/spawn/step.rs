@@ -1,0 +1,235 @@
+//! The steps between fork and exec, how a child reports one that failed, and what the log says about it.
+
+use crate::messages::Message;
+use nix::errno::Errno;
+use wsgi_protocol::control::GroupSpec;
+
+/// A step of a starting daemon (spec/daemon.md §1.4). The numbers are the report's bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Step {
+    /// setsid.
+    Session = 1,
+    /// Laying out the descriptors.
+    Descriptors = 2,
+    /// Nice value.
+    Priority = 3,
+    /// chroot and chdir to its root.
+    Chroot = 4,
+    /// setgid.
+    SetGroup = 5,
+    /// setgroups.
+    SetGroups = 6,
+    /// initgroups.
+    InitGroups = 7,
+    /// setuid.
+    SetUser = 8,
+    /// chdir to `home=`.
+    Home = 9,
+    /// chdir to the user's home directory.
+    PasswdHome = 10,
+    /// There is no such directory to change to.
+    NoPasswdHome = 11,
+    /// Core dumps.
+    CoreDumps = 12,
+    /// RLIMIT_CPU.
+    LimitCpu = 13,
+    /// RLIMIT_DATA.
+    LimitData = 14,
+    /// RLIMIT_AS.
+    LimitAddressSpace = 15,
+    /// PR_SET_NO_NEW_PRIVS.
+    NoNewPrivileges = 16,
+    /// PR_SET_PDEATHSIG.
+    ParentDeath = 17,
+    /// execve.
+    Exec = 18,
+}
+
+const ALL: [Step; 18] = [
+    Step::Session,
+    Step::Descriptors,
+    Step::Priority,
+    Step::Chroot,
+    Step::SetGroup,
+    Step::SetGroups,
+    Step::InitGroups,
+    Step::SetUser,
+    Step::Home,
+    Step::PasswdHome,
+    Step::NoPasswdHome,
+    Step::CoreDumps,
+    Step::LimitCpu,
+    Step::LimitData,
+    Step::LimitAddressSpace,
+    Step::NoNewPrivileges,
+    Step::ParentDeath,
+    Step::Exec,
+];
+
+/// A step that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Failure {
+    /// Which one.
+    pub step: Step,
+    /// Why.
+    pub errno: Errno,
+}
+
+/// Bytes of one report on the pipe from a starting child.
+pub const REPORT_BYTES: usize = 5;
+
+impl Failure {
+    /// The report's bytes.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; REPORT_BYTES] {
+        let [a, b, c, d] = (self.errno as i32).to_le_bytes();
+        [self.step as u8, a, b, c, d]
+    }
+
+    /// Reads a report.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; REPORT_BYTES]) -> Option<Self> {
+        let [step, errno @ ..] = bytes;
+        let step = ALL.into_iter().find(|known| *known as u8 == step)?;
+        Some(Self { step, errno: Errno::from_raw(i32::from_le_bytes(errno)) })
+    }
+
+    /// Whether the child goes on without the step.
+    #[must_use]
+    pub fn is_soft(self) -> bool {
+        use Step::{CoreDumps, LimitAddressSpace, LimitCpu, LimitData, Priority};
+        matches!(self.step, CoreDumps | LimitAddressSpace | LimitCpu | LimitData | Priority)
+    }
+
+    /// The message it becomes.
+    #[must_use]
+    pub fn message(self) -> Message {
+        match self.step {
+            Step::Priority => Message::Priority,
+            Step::Chroot => Message::Chroot,
+            Step::SetGroup => Message::SetGroup,
+            Step::SetGroups => Message::SetGroups,
+            Step::InitGroups => Message::InitGroups,
+            Step::SetUser => Message::SetUser,
+            Step::Home => Message::Home,
+            Step::PasswdHome => Message::PasswdHome,
+            Step::NoPasswdHome => Message::NoPasswdHome,
+            Step::CoreDumps => Message::CoreDumps,
+            Step::LimitCpu => Message::LimitCpu,
+            Step::LimitData => Message::LimitData,
+            Step::LimitAddressSpace => Message::LimitAddressSpace,
+            Step::Exec => Message::Interpreter,
+            Step::Session | Step::Descriptors | Step::NoNewPrivileges | Step::ParentDeath => Message::SetUp,
+        }
+    }
+
+    /// The whole line: group, user, what was attempted with which path, the error, the way out.
+    #[must_use]
+    pub fn describe(self, spec: &GroupSpec, fix: Option<String>) -> String {
+        let group = String::from_utf8_lossy(&spec.name);
+        let identity = &spec.identity;
+        let user = match String::from_utf8_lossy(&identity.user) {
+            name if name.is_empty() => format!("uid {}", identity.uid),
+            name => format!("user '{name}'"),
+        };
+        let attempt = self.attempt(spec);
+        let fix = fix.or_else(|| self.usual_fix().map(str::to_owned));
+        let fix = fix.map(|fix| format!("; {fix}")).unwrap_or_default();
+        let (errno, text) = (self.errno as i32, self.errno.desc());
+        let prefix = self.message().prefix();
+        format!(
+            "{prefix}daemon process group '{group}' ({user}): cannot {attempt}: {text} (error {errno}){fix}"
+        )
+    }
+
+    fn attempt(self, spec: &GroupSpec) -> String {
+        let path = |path: &Option<Vec<u8>>| {
+            String::from_utf8_lossy(path.as_deref().unwrap_or_default()).into_owned()
+        };
+        let (identity, limits) = (&spec.identity, &spec.limits);
+        match self.step {
+            Step::Session => "start a session".to_owned(),
+            Step::Descriptors => "lay out the descriptors".to_owned(),
+            Step::Priority => format!("set cpu-priority={}", identity.cpu_priority),
+            Step::Chroot => format!("chroot to '{}'", path(&identity.chroot)),
+            Step::SetGroup => format!("set the group id {}", identity.gid),
+            Step::SetGroups => "set supplementary-groups".to_owned(),
+            Step::InitGroups => "take the groups of the user".to_owned(),
+            Step::SetUser => format!("set the user id {}", identity.uid),
+            Step::Home => format!("change to home '{}'", path(&identity.home)),
+            Step::PasswdHome => {
+                format!("change to the user's home directory '{}'", path(&identity.passwd_home))
+            }
+            Step::NoPasswdHome => "change to the user's home directory, there is no passwd entry".to_owned(),
+            Step::CoreDumps => "set up core dumps".to_owned(),
+            Step::LimitCpu => format!("set cpu-time-limit={}", limits.cpu_seconds),
+            Step::LimitData => format!("set memory-limit={}", limits.data),
+            Step::LimitAddressSpace => format!("set virtual-memory-limit={}", limits.address_space),
+            Step::NoNewPrivileges => "give up the right to gain privileges".to_owned(),
+            Step::ParentDeath => "tie the process to the supervisor".to_owned(),
+            Step::Exec => {
+                format!("execute the interpreter '{}'", String::from_utf8_lossy(&spec.interpreter))
+            }
+        }
+    }
+
+    fn usual_fix(self) -> Option<&'static str> {
+        match (self.step, self.errno) {
+            (Step::Home | Step::PasswdHome | Step::NoPasswdHome, _) => {
+                Some("set home= to a directory that this user may enter")
+            }
+            (Step::Chroot, _) => Some("correct chroot="),
+            (Step::SetUser | Step::InitGroups | Step::SetGroup | Step::SetGroups, _) => Some(
+                "correct user=, group= or supplementary-groups=, or the limits on processes of that user",
+            ),
+            (Step::Exec, Errno::ENOENT) => {
+                Some("correct python-home or WSGIPythonHome, or install that Python")
+            }
+            (Step::Exec, Errno::EACCES) => Some("grant execute permission on it to this user"),
+            (Step::Exec, Errno::ENOEXEC) => Some("it is no program for this machine"),
+            (Step::Exec, Errno::ENOMEM) => Some("raise memory-limit or virtual-memory-limit"),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wsgi_protocol::control::Identity;
+
+    #[test]
+    fn reports_round_trip() {
+        for (index, step) in ALL.into_iter().enumerate() {
+            assert_eq!(step as usize, index + 1);
+            let failure = Failure { step, errno: Errno::EACCES };
+            assert_eq!(Failure::from_bytes(failure.to_bytes()), Some(failure));
+        }
+        assert_eq!(Failure::from_bytes([0, 0, 0, 0, 0]), None);
+    }
+
+    #[test]
+    fn line_names_group_user_path_and_fix() {
+        let identity =
+            Identity { user: b"joe".to_vec(), home: Some(b"/srv/x".to_vec()), ..Identity::default() };
+        let spec = GroupSpec {
+            name: b"shop".to_vec(),
+            identity,
+            interpreter: b"/v/bin/python3".to_vec(),
+            ..GroupSpec::default()
+        };
+        let home = Failure { step: Step::Home, errno: Errno::EACCES };
+        assert_eq!(
+            home.describe(&spec, None),
+            "WSGI0009: daemon process group 'shop' (user 'joe'): cannot change to home '/srv/x': \
+             Permission denied (error 13); set home= to a directory that this user may enter"
+        );
+        let exec = Failure { step: Step::Exec, errno: Errno::EACCES };
+        let line = exec.describe(&spec, Some("grant execute permission on '/v'".to_owned()));
+        assert!(
+            line.contains("'/v/bin/python3'") && line.ends_with("; grant execute permission on '/v'"),
+            "{line}"
+        );
+    }
+}

@@ -1,0 +1,216 @@
+//! Taking over a generation: sockets first, so that httpd can go on; processes follow in the loop.
+
+use super::Supervisor;
+use crate::check::check;
+use crate::control::Delivery;
+use crate::escalation::Ending;
+use crate::generation::{Claims, Generation, Place, Places, Plan, log_for};
+use crate::group::Slot;
+use crate::listen::{ListenError, Listener};
+use crate::log::{Level, Log, LogFile};
+use crate::os::descriptors::redirect_standard_error;
+use crate::os::memory::StatusMemory;
+use nix::errno::Errno;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
+use wsgi_protocol::control::{Answer, GroupSpec};
+
+impl Supervisor {
+    /// Takes over a configuration and says what came of it.
+    pub(super) fn configure(&mut self, delivery: Delivery, now: Instant) -> Answer {
+        let configuration = delivery.configuration;
+        let memory = match StatusMemory::map(&delivery.status) {
+            Ok(memory) => memory,
+            Err(errno) => {
+                let error = crate::error::SupervisorError::StatusMemory(errno);
+                self.log.write(Level::ERROR, &format!("supervisor: {error}"));
+                return Answer::Refused;
+            }
+        };
+        let logs: Vec<_> = delivery.logs.into_iter().map(|fd| Rc::new(LogFile::new(fd))).collect();
+        if let Some(main) = logs.get(configuration.log.index as usize) {
+            redirect_standard_error(main.fd().as_fd());
+        }
+        self.log = log_for(configuration.log, &logs);
+        let mut accepted = Vec::new();
+        let mut failed = Vec::new();
+        let mut taken = BTreeSet::new();
+        for spec in configuration.groups {
+            let log = log_for(spec.log, &logs);
+            let name = spec.name.clone();
+            let listeners = check(&spec, self.circumstances.as_root, memory.len(), &mut taken)
+                .and_then(|()| self.listeners_for(&spec, &log).map_err(|error| error.to_string()));
+            match listeners {
+                Ok(listeners) => accepted.push((spec, log, listeners)),
+                Err(reason) => {
+                    let text = String::from_utf8_lossy(&name);
+                    log.write(
+                        Level::ALERT,
+                        &format!("daemon process group '{text}' is not started: {reason}"),
+                    );
+                    failed.push((name, reason));
+                }
+            }
+        }
+        self.serial += 1;
+        let generation = Rc::new(Generation {
+            serial: self.serial,
+            host_library: configuration.host_library,
+            places: places(accepted.iter().map(|(spec, ..)| spec)),
+            memory: RefCell::new(None),
+        });
+        self.take_over(&generation, memory);
+        self.lifelines.push((self.serial, delivery.lifeline));
+        for (spec, log, listeners) in accepted {
+            let plan = Rc::new(Plan { spec, log, generation: Rc::clone(&generation) });
+            self.install(&plan, listeners, now);
+        }
+        self.release(now);
+        self.publish_all();
+        Answer::Listening { generation: configuration.generation, failed }
+    }
+
+    /// Sockets for all slots of a group: `None` where the slot keeps the one it has. If one fails, those made
+    /// for the group go again.
+    fn listeners_for(&mut self, spec: &GroupSpec, log: &Log) -> Result<Vec<Option<Listener>>, ListenError> {
+        let as_root = self.circumstances.as_root;
+        let mut warn = |text: String| log.write(Level::WARN, &text);
+        let mut slots =
+            self.groups.get_mut(&spec.name).map(|group| group.slots.iter_mut()).into_iter().flatten();
+        let mut made: Vec<Option<Listener>> = Vec::new();
+        for path in &spec.sockets.paths {
+            let path = Path::new(OsStr::from_bytes(path));
+            let kept = match slots.next() {
+                None => Ok(false),
+                Some(slot) => match slot.listener.adapt(path, &spec.sockets, as_root, &mut warn) {
+                    Ok(()) => Ok(true),
+                    // Somebody removed its files: nobody can reach it any more.
+                    Err(ListenError::Call(_, _, Errno::ENOENT)) => Ok(false),
+                    Err(error) => Err(error),
+                },
+            };
+            let listener = kept.and_then(|kept| {
+                if kept {
+                    Ok(None)
+                } else {
+                    Listener::bind(path, &spec.sockets, as_root, &mut warn).map(Some)
+                }
+            });
+            match listener {
+                Ok(listener) => made.push(listener),
+                Err(error) => {
+                    for listener in made.iter_mut().flatten() {
+                        listener.withdraw();
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        Ok(made)
+    }
+
+    /// The generation becomes the current one.
+    fn take_over(&mut self, generation: &Rc<Generation>, memory: StatusMemory) {
+        for older in &self.live {
+            let same = older.memory.borrow().as_ref().is_some_and(|old| old.identity() == memory.identity());
+            if same {
+                older.memory.replace(None);
+            }
+        }
+        for place in generation.places.values() {
+            for index in 0..place.paths.len() {
+                let slot = memory.slot(place.first_slot + index);
+                if let Some(slot) = slot.filter(|slot| slot.last_pid.load(Relaxed) == 0) {
+                    slot.last_exit.store(u32::MAX, Relaxed);
+                }
+            }
+        }
+        generation.memory.replace(Some(memory));
+        self.live.push(Rc::clone(generation));
+    }
+
+    /// Puts a group's plan into its slots. Successors of an older plan are of no use any more.
+    fn install(&mut self, plan: &Rc<Plan>, listeners: Vec<Option<Listener>>, now: Instant) {
+        let group = self.groups.entry(plan.spec.name.clone()).or_default();
+        group.roll_since = None;
+        group.told_set_up = None;
+        for (index, listener) in listeners.into_iter().enumerate() {
+            match (group.slots.get_mut(index), listener) {
+                (Some(slot), listener) => {
+                    if let Some(listener) = listener {
+                        slot.listener = listener;
+                    }
+                    slot.renew(Rc::clone(plan));
+                    let stale = slot.successor.take().and_then(|pid| self.processes.get_mut(&pid));
+                    if let Some(process) = stale {
+                        process.end(Ending::Drain, now);
+                    }
+                }
+                (None, Some(listener)) => group.slots.push(Slot::new(Rc::clone(plan), listener, now)),
+                (None, None) => {} // cannot be: a socket is only kept by an existing slot
+            }
+        }
+    }
+
+    /// A generation's lifeline has ended: all its httpd children are gone.
+    pub(super) fn lifeline_ended(&mut self, serial: u64, now: Instant) {
+        let Some(at) = self.lifelines.iter().position(|(known, _)| *known == serial) else { return };
+        let mut bytes = [0; 64];
+        match nix::unistd::read(&self.lifelines[at].1, &mut bytes) {
+            Ok(0) => {}
+            _ => return, // nobody should write there; what is written is thrown away
+        }
+        self.lifelines.remove(at);
+        self.release(now);
+    }
+
+    /// Lets go what only finished generations wanted: socket paths, slots, groups.
+    fn release(&mut self, now: Instant) {
+        let current = self.live.last().map(|generation| generation.serial);
+        let lifelines = &self.lifelines;
+        self.live.retain(|generation| {
+            Some(generation.serial) == current
+                || lifelines.iter().any(|(serial, _)| *serial == generation.serial)
+        });
+        let claims = Claims::of(self.live.iter().map(|generation| &generation.places));
+        for (name, group) in &mut self.groups {
+            let mut index = 0;
+            group.slots.retain_mut(|slot| {
+                let paths = claims.paths(name, index);
+                index += 1;
+                let problems = match paths {
+                    Some(paths) => slot.listener.retain(|path| paths.contains(path)),
+                    None => slot.listener.withdraw(),
+                };
+                for problem in problems {
+                    slot.plan.log.write(Level::WARN, &problem);
+                }
+                if paths.is_none() {
+                    for pid in [slot.current, slot.successor].into_iter().flatten() {
+                        if let Some(process) = self.processes.get_mut(&pid) {
+                            process.end(Ending::Drain, now);
+                        }
+                    }
+                }
+                paths.is_some()
+            });
+        }
+        self.groups.retain(|_, group| !group.slots.is_empty());
+    }
+}
+
+fn places<'a>(specs: impl Iterator<Item = &'a GroupSpec>) -> Places {
+    let paths = |spec: &GroupSpec| {
+        spec.sockets.paths.iter().map(|path| PathBuf::from(OsStr::from_bytes(path))).collect()
+    };
+    specs
+        .map(|spec| (spec.name.clone(), Place { first_slot: spec.first_slot as usize, paths: paths(spec) }))
+        .collect()
+}

@@ -1,0 +1,143 @@
+//! A process has ended: say why, and let its slot react at once.
+
+use super::messages::MAX_ORPHANS;
+use super::{Orphan, Supervisor};
+use crate::backoff::{Outcome, SERVICE_PACE};
+use crate::death::Cause;
+use crate::escalation::Ending;
+use crate::group::Process;
+use crate::log::Level;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// Most pieces of output read after a death, before the line about it is written.
+const LAST_PIECES: usize = 64;
+
+impl Supervisor {
+    /// Takes notice of all processes that have ended.
+    pub(super) fn reap(&mut self, now: Instant) {
+        while let Some((pid, status)) = crate::os::process::reap_one() {
+            if self.processes.contains_key(&pid) {
+                self.on_death(pid, status, now);
+            }
+        }
+    }
+
+    fn on_death(&mut self, pid: i32, status: i32, now: Instant) {
+        // What it said before its end counts, and explains it.
+        self.read_report(pid);
+        self.read_ready(pid, now);
+        for _ in 0..LAST_PIECES {
+            if !self.read_output(pid) {
+                break;
+            }
+        }
+        let Some(mut process) = self.processes.remove(&pid) else { return };
+        let log = process.plan.log.clone();
+        process.lines.finish(|level, text| log.write_as(level, pid, text));
+        let cause = Cause::from_raw(status);
+        self.note_exit(&process, status);
+        let is_successor = self.slot_of(&process).is_some_and(|slot| slot.successor == Some(pid));
+        let is_current = self.slot_of(&process).is_some_and(|slot| slot.current == Some(pid));
+        tell(&process, cause, is_successor, now);
+        if is_successor {
+            self.successor_lost(&process.plan.spec.name, process.slot, process.set_up_failed, now);
+        } else if is_current {
+            self.current_lost(&process, cause, now);
+        }
+        self.keep_output(process);
+    }
+
+    fn note_exit(&mut self, process: &Process, status: i32) {
+        for generation in &self.live {
+            generation.with_slot(&process.plan.spec.name, process.slot, |slot| {
+                slot.last_exit.store(status.cast_unsigned(), Ordering::Relaxed);
+                slot.last_pid.store(process.pid.cast_unsigned(), Ordering::Relaxed);
+            });
+        }
+    }
+
+    /// The process of a slot is gone: the next one starts at once, unless it keeps failing.
+    fn current_lost(&mut self, process: &Process, cause: Cause, now: Instant) {
+        let (name, index) = (process.plan.spec.name.clone(), process.slot);
+        let Some(slot) = self.groups.get_mut(&name).and_then(|group| group.slots.get_mut(index)) else {
+            return;
+        };
+        slot.current = None;
+        let is_service = process.plan.is_service();
+        let pause = if process.ending.is_some() || (process.asked.is_some() && cause.is_orderly()) {
+            Duration::ZERO
+        } else if process.set_up_failed {
+            slot.backoff.note(Outcome::NotSetUp)
+        } else if is_service && cause.is_orderly() {
+            (process.started + SERVICE_PACE).saturating_duration_since(now)
+        } else {
+            let since = if is_service { Some(process.started) } else { process.served };
+            let lived = since.map(|since| Outcome::Served { after: now.duration_since(since) });
+            slot.backoff.note(lived.unwrap_or(Outcome::NeverServed))
+        };
+        slot.retry_at = Some(now + pause);
+        if slot.backoff.failures() == 0 {
+            slot.told_failing = false;
+        } else if slot.backoff.is_failing() && !slot.told_failing && self.ending.is_none() {
+            slot.told_failing = true;
+            let line = format!(
+                "daemon process group '{}', process {} of {}, has failed {} times in a row: its requests get 503, \
+                 it is tried again in {:.1} s and later at most every 20 s",
+                process.plan.name(),
+                index + 1,
+                process.plan.spec.sockets.paths.len(),
+                slot.backoff.failures(),
+                pause.as_secs_f64()
+            );
+            if !process.set_up_failed {
+                slot.plan.log.write(Level::ERROR, &line);
+            }
+        }
+        self.occupant_left(&name, index);
+    }
+
+    /// Children that a daemon left behind may still write to its output.
+    fn keep_output(&mut self, process: Process) {
+        let Some(output) = process.output else { return };
+        if self.orphans.len() == MAX_ORPHANS {
+            self.orphans.remove(0);
+        }
+        self.orphans.push(Orphan {
+            pid: process.pid,
+            log: process.plan.log.clone(),
+            output,
+            lines: process.lines,
+        });
+    }
+}
+
+/// The line about a death.
+fn tell(process: &Process, cause: Cause, is_successor: bool, now: Instant) {
+    if process.set_up_failed {
+        return;
+    }
+    let seconds = |since: Instant| now.duration_since(since).as_secs_f64();
+    let age = match process.served {
+        _ if process.plan.is_service() => format!("{:.1} s after its start", seconds(process.started)),
+        Some(served) => format!("after {:.1} s of service", seconds(served)),
+        None => format!("{:.1} s after its start, before it served", seconds(process.started)),
+    };
+    let (level, verb) = match &process.ending {
+        Some(_) if process.killed => (Level::WARN, "did not end in time and was killed"),
+        Some((Ending::Discard, _)) => (Level::INFO, "was given up"),
+        Some(_) if cause.is_orderly() => (Level::INFO, "has ended as told"),
+        Some(_) => (Level::WARN, "has ended as told, but not in order"),
+        None if cause.is_orderly() => (Level::INFO, "has ended"),
+        None => (Level::ERROR, "has died"),
+    };
+    let mut line =
+        format!("daemon process {} of group '{}' {verb}: {cause}, {age}", process.pid, process.plan.name());
+    if is_successor {
+        line.push_str(", while its predecessor went on serving");
+    }
+    if let Some(hint) = process.lines.hint().filter(|_| level != Level::INFO) {
+        line.push_str(&format!("; its last output: {hint}"));
+    }
+    process.plan.log.write(level, &line);
+}

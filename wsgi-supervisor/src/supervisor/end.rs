@@ -1,0 +1,105 @@
+//! How the supervisor itself ends: with httpd, or because httpd has started another one.
+
+use super::Supervisor;
+use crate::escalation::{Action, Ending};
+use crate::log::Level;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, getppid};
+use std::time::{Duration, Instant};
+
+/// The control socket of a dying parent closes just before the parent is seen to be dead.
+const PARENT_GRACE: Duration = Duration::from_millis(100);
+
+/// Why the supervisor ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// httpd stops, or is dead: everything ends within httpd's own limit.
+    Stop,
+    /// httpd lives and has dropped us, because it was upgraded: daemons drain.
+    Retire,
+}
+
+impl Supervisor {
+    /// httpd's parent is dead.
+    pub(super) fn parent_ended(&mut self, now: Instant) {
+        self.parent = None;
+        self.control = None;
+        self.control_lost = None;
+        self.begin_end(End::Stop, now);
+    }
+
+    /// Ends all daemons. A stop overrides a retirement.
+    pub(super) fn begin_end(&mut self, end: End, now: Instant) {
+        if self.ending == Some(End::Stop) || self.ending == Some(end) {
+            return;
+        }
+        self.ending = Some(end);
+        self.log.write(Level::INFO, &format!("supervisor: ending {} daemon processes", self.processes.len()));
+        let ending = if end == End::Stop { Ending::Stop } else { Ending::Drain };
+        for process in self.processes.values_mut() {
+            process.end(ending, now);
+        }
+    }
+
+    /// Decides what the loss of the control socket means.
+    pub(super) fn advance_end(&mut self, now: Instant) {
+        let Some(lost) = self.control_lost else { return };
+        if now < lost + PARENT_GRACE {
+            self.wake_at(lost + PARENT_GRACE);
+            return;
+        }
+        self.control_lost = None;
+        let end = if getppid() == self.parent_id { End::Retire } else { End::Stop };
+        self.begin_end(end, now);
+    }
+
+    /// Carries out what is due for processes that shall end, and finds those that hang while they start.
+    pub(super) fn advance_processes(&mut self, now: Instant) {
+        let pids: Vec<_> = self.processes.keys().copied().collect();
+        for pid in pids {
+            self.check_deadline(pid, now);
+            while let Some(action) = self.next_action(pid, now) {
+                self.act(pid, action);
+            }
+        }
+    }
+
+    fn next_action(&mut self, pid: i32, now: Instant) -> Option<Action> {
+        let (_, escalation) = self.processes.get_mut(&pid)?.ending.as_mut()?;
+        let action = escalation.next_due(now);
+        let deadline = escalation.deadline();
+        if let (None, Some(deadline)) = (action, deadline) {
+            self.wake_at(deadline);
+        }
+        action
+    }
+
+    fn act(&mut self, pid: i32, action: Action) {
+        let Some(process) = self.processes.get_mut(&pid) else { return };
+        // It has not been waited for, so the number cannot belong to another process.
+        let id = Pid::from_raw(pid);
+        let _ = match action {
+            Action::Order(order) => nix::unistd::write(&process.order, &[order as u8]).map(drop),
+            Action::Terminate => kill(id, Signal::SIGTERM),
+            Action::Kill => {
+                process.killed = true;
+                kill(id, Signal::SIGKILL)
+            }
+        };
+    }
+
+    pub(super) fn is_finished(&self) -> bool {
+        self.ending.is_some() && self.processes.is_empty()
+    }
+
+    /// The last thing: no socket file stays behind.
+    pub(super) fn unlink_all(&mut self) {
+        for group in self.groups.values_mut() {
+            for slot in &mut group.slots {
+                for problem in slot.listener.withdraw() {
+                    slot.plan.log.write(Level::WARN, &problem);
+                }
+            }
+        }
+    }
+}

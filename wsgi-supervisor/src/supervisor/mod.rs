@@ -1,0 +1,239 @@
+//! The supervision loop: everything the supervisor owns, and the order in which it looks at it.
+
+mod configure;
+mod death;
+mod end;
+mod messages;
+mod replace;
+
+use crate::control::{Control, Received};
+use crate::error::SupervisorError;
+use crate::generation::Generation;
+use crate::group::{Group, Process};
+use crate::log::{Level, Log};
+use crate::os::process::open_process;
+use crate::output::Lines;
+use crate::spawn::Circumstances;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::unistd::{Pid, getppid};
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+use wsgi_protocol::control::Answer;
+
+/// The supervisor.
+#[derive(Debug)]
+pub struct Supervisor {
+    control: Option<Control>,
+    signals: SignalFd,
+    /// Process descriptor of httpd's parent, where the kernel has such.
+    parent: Option<OwnedFd>,
+    parent_id: Pid,
+    circumstances: Circumstances,
+    /// Generations with httpd children, the current one last.
+    live: Vec<Rc<Generation>>,
+    /// Read ends of their lifelines, by serial; gone when all httpd children of the generation have ended.
+    lifelines: Vec<(u64, OwnedFd)>,
+    groups: BTreeMap<Vec<u8>, Group>,
+    processes: BTreeMap<i32, Process>,
+    /// Output pipes of dead daemons that their own children still hold.
+    orphans: Vec<Orphan>,
+    log: Log,
+    ending: Option<end::End>,
+    /// The control socket was closed at this moment.
+    control_lost: Option<Instant>,
+    serial: u64,
+    /// The next moment at which something is due.
+    wake: Option<Instant>,
+}
+
+/// Output of processes that a dead daemon left behind.
+#[derive(Debug)]
+struct Orphan {
+    pid: i32,
+    log: Log,
+    output: OwnedFd,
+    lines: Lines,
+}
+
+/// What a descriptor is, in the list given to poll.
+#[derive(Debug, Clone, Copy)]
+enum Source {
+    Control,
+    Signals,
+    Parent,
+    Lifeline(u64),
+    Ready(i32),
+    Output(i32),
+    Report(i32),
+    Orphan(usize),
+}
+
+impl Supervisor {
+    /// Takes over the control socket and httpd's parent as it is now.
+    ///
+    /// # Errors
+    /// Signals cannot be set up.
+    pub fn new(control: OwnedFd, circumstances: Circumstances) -> Result<Self, SupervisorError> {
+        let mut mask = SigSet::empty();
+        mask.add(Signal::SIGCHLD);
+        mask.add(Signal::SIGTERM);
+        mask.thread_block().map_err(SupervisorError::Signals)?;
+        let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+        let signals = SignalFd::with_flags(&mask, flags).map_err(SupervisorError::Signals)?;
+        let parent_id = getppid();
+        // Of another process if the parent died in between, but then the control socket is closed.
+        let parent = open_process(parent_id).ok();
+        Ok(Self {
+            control: Some(Control::new(control)),
+            signals,
+            parent,
+            parent_id,
+            circumstances,
+            live: Vec::new(),
+            lifelines: Vec::new(),
+            groups: BTreeMap::new(),
+            processes: BTreeMap::new(),
+            orphans: Vec::new(),
+            log: Log::new(None, Level::WARN.0),
+            ending: None,
+            control_lost: None,
+            serial: 0,
+            wake: None,
+        })
+    }
+
+    /// Runs until all daemons have ended after the end of httpd.
+    ///
+    /// # Errors
+    /// Waiting for events fails, which it does not.
+    pub fn run(&mut self) -> Result<(), SupervisorError> {
+        loop {
+            self.wake = None;
+            self.advance(Instant::now());
+            if self.is_finished() {
+                self.unlink_all();
+                return Ok(());
+            }
+            for source in self.wait().map_err(SupervisorError::Wait)? {
+                self.handle(source);
+            }
+        }
+    }
+
+    /// Does everything that is due.
+    fn advance(&mut self, now: Instant) {
+        self.advance_end(now);
+        self.advance_processes(now);
+        if self.ending.is_none() {
+            self.advance_groups(now);
+        }
+    }
+
+    /// Remembers that something is due at `moment`.
+    fn wake_at(&mut self, moment: Instant) {
+        self.wake = Some(self.wake.map_or(moment, |wake| wake.min(moment)));
+    }
+
+    fn wait(&self) -> Result<Vec<Source>, Errno> {
+        let (sources, mut polled): (Vec<_>, Vec<_>) = self
+            .sources()
+            .into_iter()
+            .map(|(source, fd)| (source, PollFd::new(fd, PollFlags::POLLIN)))
+            .unzip();
+        match poll(&mut polled, self.timeout()) {
+            Ok(0) | Err(Errno::EINTR) => return Ok(Vec::new()),
+            Ok(_) => {}
+            Err(errno) => return Err(errno),
+        }
+        let is_ready = |polled: &PollFd<'_>| polled.any().unwrap_or(true);
+        Ok(sources
+            .into_iter()
+            .zip(&polled)
+            .filter(|(_, fd)| is_ready(fd))
+            .map(|(source, _)| source)
+            .collect())
+    }
+
+    fn timeout(&self) -> PollTimeout {
+        let Some(wake) = self.wake else { return PollTimeout::NONE };
+        let left = wake.saturating_duration_since(Instant::now());
+        // Rounded up, or the loop would spin through the last millisecond.
+        let millis = left.as_micros().div_ceil(1000).min(3_600_000);
+        PollTimeout::try_from(Duration::from_millis(u64::try_from(millis).unwrap_or(0)))
+            .unwrap_or(PollTimeout::ZERO)
+    }
+
+    fn sources(&self) -> Vec<(Source, BorrowedFd<'_>)> {
+        let mut list = vec![(Source::Signals, self.signals.as_fd())];
+        list.extend(self.control.as_ref().map(|control| (Source::Control, control.as_fd())));
+        list.extend(self.parent.as_ref().map(|parent| (Source::Parent, parent.as_fd())));
+        for process in self.processes.values() {
+            let pid = process.pid;
+            list.extend(process.report.as_ref().map(|fd| (Source::Report(pid), fd.as_fd())));
+            list.extend(process.ready.as_ref().map(|fd| (Source::Ready(pid), fd.as_fd())));
+            list.extend(process.output.as_ref().map(|fd| (Source::Output(pid), fd.as_fd())));
+        }
+        list.extend(
+            self.orphans
+                .iter()
+                .enumerate()
+                .map(|(index, orphan)| (Source::Orphan(index), orphan.output.as_fd())),
+        );
+        for (generation, fd) in &self.lifelines {
+            list.push((Source::Lifeline(*generation), fd.as_fd()));
+        }
+        list
+    }
+
+    fn handle(&mut self, source: Source) {
+        let now = Instant::now();
+        match source {
+            Source::Control => self.read_control(now),
+            Source::Signals => self.read_signals(now),
+            Source::Parent => self.parent_ended(now),
+            Source::Lifeline(serial) => self.lifeline_ended(serial, now),
+            Source::Ready(pid) => self.read_ready(pid, now),
+            Source::Output(pid) => _ = self.read_output(pid),
+            Source::Report(pid) => self.read_report(pid),
+            Source::Orphan(index) => self.read_orphan(index),
+        }
+    }
+
+    fn read_control(&mut self, now: Instant) {
+        let Some(control) = &self.control else { return };
+        match control.receive() {
+            Ok(Received::Nothing) => {}
+            Ok(Received::Configure(_)) if self.ending.is_some() => control.answer(&Answer::Refused),
+            Ok(Received::Configure(delivery)) => {
+                let answer = self.configure(*delivery, now);
+                if let Some(control) = &self.control {
+                    control.answer(&answer);
+                }
+            }
+            Ok(Received::Stop) => self.begin_end(end::End::Stop, now),
+            Ok(Received::Closed) => {
+                self.control = None;
+                self.control_lost = Some(now);
+            }
+            Err(error) => {
+                control.answer(&Answer::Refused);
+                self.log.write(Level::ERROR, &format!("supervisor: {error}"));
+            }
+        }
+    }
+
+    fn read_signals(&mut self, now: Instant) {
+        while let Ok(Some(signal)) = self.signals.read_signal() {
+            if signal.ssi_signo == Signal::SIGTERM as u32 {
+                self.begin_end(end::End::Stop, now);
+            }
+        }
+        // Signals of the same kind merge: several children may have ended.
+        self.reap(now);
+    }
+}

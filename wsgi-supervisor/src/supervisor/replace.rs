@@ -1,0 +1,335 @@
+//! Who serves a slot: first starts, successors, the hand-over between them, and rolling a whole group.
+
+use super::Supervisor;
+use crate::backoff::Outcome;
+use crate::escalation::Ending;
+use crate::group::{Process, Slot};
+use crate::log::Level;
+use crate::messages::Message;
+use crate::spawn::{self, Request};
+use nix::errno::Errno;
+use std::os::fd::AsFd;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+use wsgi_protocol::launch::{Order, Ready};
+use wsgi_protocol::status::SlotState;
+
+impl Supervisor {
+    /// Starts what is missing or shall be replaced.
+    pub(super) fn advance_groups(&mut self, now: Instant) {
+        let slots: Vec<_> =
+            self.groups.iter().map(|(name, group)| (name.clone(), group.slots.len())).collect();
+        for (name, count) in slots {
+            self.advance_roll(&name);
+            for index in 0..count {
+                self.advance_slot(&name, index, now);
+            }
+        }
+    }
+
+    pub(super) fn slot_of(&self, process: &Process) -> Option<&Slot> {
+        self.slot(&process.plan.spec.name, process.slot)
+    }
+
+    fn slot(&self, name: &[u8], index: usize) -> Option<&Slot> {
+        self.groups.get(name)?.slots.get(index)
+    }
+
+    fn slot_mut(&mut self, name: &[u8], index: usize) -> Option<&mut Slot> {
+        self.groups.get_mut(name)?.slots.get_mut(index)
+    }
+
+    fn advance_slot(&mut self, name: &[u8], index: usize, now: Instant) {
+        let Some(slot) = self.slot(name, index) else { return };
+        match (slot.current, slot.successor) {
+            (Some(current), None) => self.replace_if_needed(name, index, current, now),
+            (Some(_), Some(_)) => {}
+            (None, Some(successor)) => {
+                // Its predecessor died: it serves alone, however long it takes to come up.
+                if let Some(slot) = self.slot_mut(name, index) {
+                    (slot.current, slot.successor) = (Some(successor), None);
+                }
+                if let Some(process) = self.processes.get_mut(&successor) {
+                    process.deadline = None;
+                }
+                self.publish(name, index);
+            }
+            (None, None) => {
+                let retry_at = slot.retry_at.filter(|at| *at > now);
+                let waits = slot.plan.is_service() && self.is_inhabited(name, index);
+                match retry_at {
+                    Some(at) => self.wake_at(at),
+                    None if waits => {} // a service never runs twice; the end of the old one wakes us
+                    None => self.start(name, index, false, now),
+                }
+            }
+        }
+    }
+
+    fn is_inhabited(&self, name: &[u8], index: usize) -> bool {
+        self.processes.values().any(|process| process.slot == index && process.plan.spec.name == name)
+    }
+
+    /// A process is replaced when it asks for it, when it is of an older generation, or in a roll.
+    fn replace_if_needed(&mut self, name: &[u8], index: usize, current: i32, now: Instant) {
+        let Some(process) = self.processes.get_mut(&current) else { return };
+        let Some(slot) = self.groups.get_mut(name).and_then(|group| group.slots.get_mut(index)) else {
+            return;
+        };
+        let is_stale = process.plan.generation.serial != slot.plan.generation.serial;
+        if process.ending.is_some() || !(is_stale || process.renew || process.asked.is_some()) {
+            return;
+        }
+        let paused = slot.successor_at.filter(|at| *at > now && process.asked.is_none());
+        if let Some(at) = paused.or_else(|| slot.pace.take(now).err()) {
+            self.wake_at(at);
+            return;
+        }
+        if process.plan.is_service() {
+            process.end(Ending::StopService, now);
+            slot.current = None;
+            slot.retry_at = None;
+            self.wake_at(now);
+            self.occupant_left(name, index);
+            return;
+        }
+        self.start(name, index, true, now);
+    }
+
+    /// Starts a process for a slot, beside its predecessor if it has one.
+    fn start(&mut self, name: &[u8], index: usize, has_predecessor: bool, now: Instant) {
+        let circumstances = self.circumstances;
+        let Some(slot) = self.slot_mut(name, index) else { return };
+        let plan = Rc::clone(&slot.plan);
+        let started = heirloom(slot).and_then(|()| {
+            let Some((_, heirloom)) = &slot.heirloom else { return Err(Errno::EBADF) };
+            let request = Request {
+                spec: &plan.spec,
+                host_library: &plan.generation.host_library,
+                slot: u32::try_from(index).unwrap_or(u32::MAX),
+                has_predecessor,
+                listener: slot.listener.as_fd(),
+                heirloom: heirloom.as_fd(),
+            };
+            spawn::start(&request, circumstances)
+        });
+        match started {
+            Ok(started) => {
+                let process = Process::new(started, Rc::clone(&plan), index, has_predecessor, now);
+                let occupant = if has_predecessor { &mut slot.successor } else { &mut slot.current };
+                *occupant = Some(process.pid);
+                slot.retry_at = None;
+                self.tell_start(&process);
+                if let Some(deadline) = process.deadline {
+                    self.wake_at(deadline);
+                }
+                self.processes.insert(process.pid, process);
+                self.publish(name, index);
+            }
+            Err(errno) => {
+                let (prefix, group) = (Message::Fork.prefix(), plan.name());
+                let text =
+                    format!("{prefix}cannot start a daemon process of group '{group}': {}", errno.desc());
+                plan.log.write(Message::Fork.level(), &text);
+                if has_predecessor {
+                    self.successor_lost(name, index, true, now);
+                } else {
+                    let retry_at = now + slot.backoff.note(Outcome::NotSetUp);
+                    slot.retry_at = Some(retry_at);
+                    self.wake_at(retry_at);
+                    self.publish(name, index);
+                }
+            }
+        }
+    }
+
+    fn tell_start(&self, process: &Process) {
+        let (spec, identity) = (&process.plan.spec, &process.plan.spec.identity);
+        let ids = match self.circumstances.as_root {
+            true => format!(" with uid={} gid={}", identity.uid, identity.gid),
+            false => String::new(),
+        };
+        let (pid, group, threads) = (process.pid, process.plan.name(), spec.launch.threads);
+        let line = format!("starting process {pid} of group '{group}'{ids} threads={threads}");
+        process.plan.log.write(Level::INFO, &line);
+    }
+
+    /// A ready byte of a process.
+    pub(super) fn on_ready(&mut self, pid: i32, ready: Ready, now: Instant) {
+        let Some(process) = self.processes.get_mut(&pid) else { return };
+        let (name, index) = (process.plan.spec.name.clone(), process.slot);
+        match ready {
+            Ready::Serving => {
+                process.served.get_or_insert(now);
+                process.deadline = None;
+                if let Some(group) = self.groups.get_mut(&name) {
+                    group.told_set_up = None;
+                }
+                self.hand_over(&name, index, pid, now);
+                self.publish(&name, index);
+            }
+            Ready::Replace | Ready::Recycle => {
+                if process.asked != Some(Ready::Replace) {
+                    process.asked = Some(ready);
+                }
+            }
+            Ready::ImportFailed => {
+                process.end(Ending::Discard, now);
+                let Some(slot) = self.slot_mut(&name, index) else { return };
+                if slot.successor == Some(pid) {
+                    self.successor_lost(&name, index, false, now);
+                } else if slot.current == Some(pid) {
+                    // Its predecessor died meanwhile: the next one starts without one, and serves in any case.
+                    slot.current = None;
+                    slot.retry_at = Some(now + slot.backoff.note(Outcome::NeverServed));
+                    self.occupant_left(&name, index);
+                }
+            }
+        }
+    }
+
+    /// A successor serves: its predecessor drains.
+    fn hand_over(&mut self, name: &[u8], index: usize, pid: i32, now: Instant) {
+        let Some(slot) = self.slot_mut(name, index).filter(|slot| slot.successor == Some(pid)) else {
+            return;
+        };
+        let old = slot.current.replace(pid);
+        slot.successor = None;
+        (slot.lost_successors, slot.successor_at) = (0, None);
+        let started = self.processes.get(&pid).map(|process| process.started);
+        if let Some(old) = old.and_then(|old| self.processes.get_mut(&old)) {
+            old.end(Ending::Drain, now);
+            let changed_code = old.asked == Some(Ready::Replace);
+            if let Some(group) = self.groups.get_mut(name).filter(|_| changed_code) {
+                group.roll_since = started;
+            }
+        }
+        self.occupant_left(name, index);
+        self.wake_at(now);
+    }
+
+    /// Lets the next process of a group follow that still runs the code from before a change.
+    fn advance_roll(&mut self, name: &[u8]) {
+        let Some(group) = self.groups.get_mut(name) else { return };
+        let Some(since) = group.roll_since else { return };
+        if group.slots.iter().any(|slot| slot.successor.is_some()) {
+            return; // one by one
+        }
+        let mut are_old = false;
+        for slot in &group.slots {
+            let Some(process) = slot.current.and_then(|pid| self.processes.get_mut(&pid)) else { continue };
+            if process.started < since && process.ending.is_none() {
+                are_old = true;
+                if process.served.is_some() {
+                    process.renew = true;
+                    return;
+                }
+            }
+        }
+        if !are_old {
+            group.roll_since = None;
+        }
+    }
+
+    /// A successor did not come up: its predecessor stays.
+    pub(super) fn successor_lost(&mut self, name: &[u8], index: usize, not_set_up: bool, now: Instant) {
+        let Some(group) = self.groups.get_mut(name) else { return };
+        let Some(slot) = group.slots.get_mut(index) else { return };
+        slot.successor = None;
+        let pause = slot.successor_pause();
+        slot.successor_at = Some(now + pause);
+        let Some(current) = slot.current.and_then(|pid| self.processes.get_mut(&pid)) else { return };
+        let (group_name, pid) = (slot.plan.name(), current.pid);
+        let is_stale = current.plan.generation.serial != slot.plan.generation.serial;
+        let was_rolled = std::mem::take(&mut current.renew);
+        if current.asked.take().is_some() {
+            let _ = nix::unistd::write(&current.order, &[Order::Keep as u8]);
+        }
+        if was_rolled {
+            group.roll_since = None;
+        }
+        let what = if is_stale { "the new configuration" } else { "the changed code" };
+        let why = if not_set_up { "cannot be started with" } else { "does not come up with" };
+        let again = match is_stale {
+            true => format!(", it is tried again in {} s and later every minute", pause.as_secs()),
+            false => String::new(),
+        };
+        let is_repeated = is_stale && group.told_kept == Some(slot.plan.generation.serial);
+        if is_stale {
+            group.told_kept = Some(slot.plan.generation.serial);
+        }
+        let level = if is_repeated { Level::INFO } else { Level::ERROR };
+        let line =
+            format!("daemon process group '{group_name}' {why} {what}: process {pid} keeps serving{again}");
+        slot.plan.log.write(level, &line);
+        self.wake_at(now);
+    }
+
+    /// A successor that hangs is given up.
+    pub(super) fn check_deadline(&mut self, pid: i32, now: Instant) {
+        let Some(process) = self.processes.get_mut(&pid) else { return };
+        let Some(deadline) = process.deadline else { return };
+        if deadline > now {
+            self.wake_at(deadline);
+            return;
+        }
+        let seconds = now.duration_since(process.started).as_secs();
+        process.end(Ending::Discard, now);
+        let line =
+            format!("daemon process {pid} of group '{}' did not come up in {seconds} s", process.plan.name());
+        process.plan.log.write(Level::WARN, &line);
+        let (name, index) = (process.plan.spec.name.clone(), process.slot);
+        if self.slot(&name, index).is_some_and(|slot| slot.successor == Some(pid)) {
+            self.successor_lost(&name, index, false, now);
+        }
+    }
+
+    /// The process of a slot is another one, or none: httpd's children are told.
+    pub(super) fn occupant_left(&self, name: &[u8], index: usize) {
+        for generation in &self.live {
+            generation.with_slot(name, index, |slot| {
+                slot.epoch.fetch_add(1, Ordering::Relaxed);
+            });
+        }
+        self.publish(name, index);
+    }
+
+    /// Writes state and process id of a slot into the status memories.
+    pub(super) fn publish(&self, name: &[u8], index: usize) {
+        let Some(slot) = self.slot(name, index) else { return };
+        let current = slot.current.and_then(|pid| self.processes.get(&pid));
+        let state = match current {
+            _ if slot.plan.is_service() => SlotState::Service,
+            Some(process) if process.served.is_some() => SlotState::Serving,
+            _ if slot.backoff.is_failing() => SlotState::Failed,
+            _ => SlotState::Starting,
+        };
+        let pid = slot.current.map_or(0, i32::cast_unsigned);
+        for generation in &self.live {
+            generation.with_slot(name, index, |memory| {
+                memory.pid.store(pid, Ordering::Relaxed);
+                memory.state.store(state as u32, Ordering::Release);
+            });
+        }
+    }
+
+    /// The same for all slots.
+    pub(super) fn publish_all(&self) {
+        for (name, group) in &self.groups {
+            for index in 0..group.slots.len() {
+                self.publish(name, index);
+            }
+        }
+    }
+}
+
+/// Each generation has its own heirlooms: the user of a group may have changed, and one user's process must not
+/// name the scripts that another one's loads.
+fn heirloom(slot: &mut Slot) -> Result<(), Errno> {
+    let serial = slot.plan.generation.serial;
+    if slot.heirloom.as_ref().is_none_or(|(of, _)| *of != serial) {
+        slot.heirloom = Some((serial, spawn::heirloom()?));
+    }
+    Ok(())
+}

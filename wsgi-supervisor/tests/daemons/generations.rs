@@ -1,0 +1,107 @@
+//! A new configuration takes over from the old one.
+
+use crate::rig::{Rig, eventually, is_alive, signal};
+use nix::sys::signal::Signal;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+use wsgi_protocol::control::Answer;
+use wsgi_protocol::status::SlotState;
+
+#[test]
+fn new_generation_starts_beside_the_old_one() {
+    let mut rig = Rig::new();
+    let mut first = rig.configure(vec![rig.group("app", "one", 0, 2), rig.group("gone", "gone", 2, 1)]);
+    let old = [0, 1, 2].map(|slot| first.serving(slot, 0));
+    let group = rig.group("app", "two", 4, 1);
+    let second = rig.configure(vec![rig.group("added", "new", 0, 1), group]);
+    let new = second.serving(4, old[0]);
+    second.serving(0, 0);
+    rig.ordered(old[0], "D");
+    // Children of the old generation reach the new process too, under the old path and slot.
+    assert_eq!((first.view(0).pid, first.view(0).state), (new, SlotState::Serving));
+    UnixStream::connect(rig.path("one0.sock")).unwrap();
+    UnixStream::connect(rig.path("two0.sock")).unwrap();
+    assert!(rig.launch(new).has_predecessor);
+    // What only the old generation has stays for its children.
+    std::thread::sleep(Duration::from_millis(200));
+    assert!(is_alive(old[1]) && is_alive(old[2]));
+    signal(old[2], Signal::SIGKILL);
+    let respawned = first.serving(2, old[2]);
+    first.children_end();
+    rig.ordered(old[1], "D");
+    rig.ordered(respawned, "D");
+    eventually("old sockets go", || (rig.sockets() == ["new0.sock", "two0.sock"]).then_some(()));
+    assert_eq!(second.view(4).pid, new);
+    UnixStream::connect(rig.path("two0.sock")).unwrap();
+}
+
+#[test]
+fn queue_survives_with_the_same_path() {
+    let mut rig = Rig::new();
+    let mut first = rig.configure(vec![rig.group("app", "a", 0, 1)]);
+    let old = first.serving(0, 0);
+    let waiting = UnixStream::connect(rig.path("a0.sock")).unwrap();
+    let second = rig.configure(vec![rig.group("app", "a", 0, 1)]);
+    second.serving(0, old);
+    first.children_end();
+    eventually("old one ends", || (!is_alive(old)).then_some(()));
+    // Nobody accepted it, so it is still queued: a closed queue would reset it.
+    waiting.set_nonblocking(true).unwrap();
+    let error = std::io::Read::read(&mut &waiting, &mut [0]).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
+    assert_eq!(rig.sockets(), ["a0.sock"]);
+}
+
+#[test]
+fn group_that_does_not_come_up_keeps_its_processes() {
+    let mut rig = Rig::new();
+    let first = rig.configure(vec![rig.group("app", "a", 0, 1)]);
+    let old = first.serving(0, 0);
+    rig.behave("die");
+    let second = rig.configure(vec![rig.group("app", "b", 0, 1)]);
+    rig.logged(&["[wsgi:error]", "group 'app' does not come up with the new configuration", "keeps serving"]);
+    assert_eq!((second.view(0).state, second.view(0).pid), (SlotState::Serving, old));
+    rig.behave("serve");
+    second.serving(0, old);
+    rig.ordered(old, "D");
+    assert_eq!(rig.log().matches("new configuration").count(), 1);
+}
+
+#[test]
+fn unusable_socket_keeps_the_old_group() {
+    let mut rig = Rig::new();
+    let first = rig.configure(vec![rig.group("app", "a", 0, 1)]);
+    let old = first.serving(0, 0);
+    let mut group = rig.group("app", "a", 0, 1);
+    group.sockets.paths = vec![b"/nowhere/a.sock".to_vec()];
+    let second = rig.configure(vec![group]);
+    let Answer::Listening { failed, .. } = &second.answer else { panic!("refused") };
+    assert!(failed[0].1.contains("/nowhere/a.sock"), "{failed:?}");
+    std::thread::sleep(Duration::from_millis(200));
+    assert!(is_alive(old));
+    assert_eq!(first.view(0).pid, old);
+}
+
+#[test]
+fn many_generations_in_a_row_leave_one_process() {
+    let mut rig = Rig::new();
+    let mut generations = Vec::new();
+    for _ in 0..20 {
+        generations.push(rig.configure(vec![rig.group("app", "a", 0, 1)]));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let last = generations.pop().unwrap();
+    for generation in &mut generations {
+        generation.children_end();
+    }
+    drop(generations);
+    let alive = || rig.started().into_iter().filter(|pid| is_alive(*pid)).collect::<Vec<_>>();
+    eventually("one process of the last generation", || {
+        let alive = alive();
+        (alive.len() == 1 && rig.launch(alive[0]).has_predecessor && last.view(0).pid == alive[0])
+            .then_some(())
+    });
+    assert_eq!(rig.sockets(), ["a0.sock"]);
+    let fds = std::fs::read_dir(format!("/proc/{}/fd", rig.child.id())).unwrap().count();
+    assert!(fds < 24, "{fds} descriptors");
+}

@@ -1,0 +1,8 @@
+//! The real supervisor with real processes: httpd is played by the tests, Python by `fake.py`.
+
+mod end;
+mod failing;
+mod generations;
+mod replacing;
+mod rig;
+mod starting;

@@ -1,0 +1,327 @@
+//! A supervisor as httpd's parent would run it, with `fake.py` in the place of Python.
+
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, recv, sendmsg, socketpair,
+};
+use nix::unistd::Pid;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{IoSlice, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command as Program, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use wsgi_protocol::control::{Answer, Command, Configuration, GroupSpec, Identity, LogTarget, Sockets};
+use wsgi_protocol::launch::{Launch, Timers, decode, encode};
+use wsgi_protocol::status::{Slot, SlotState, memory_len};
+
+/// Slots in the status memory of every rig.
+const SLOTS: usize = 16;
+
+/// Waits up to ten seconds until `probe` has an answer.
+pub fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(answer) = probe() {
+            return answer;
+        }
+        assert!(start.elapsed() < Duration::from_secs(10), "waited for: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Whether a process exists and is no zombie.
+pub fn is_alive(pid: i32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+/// Sends a signal.
+pub fn signal(pid: i32, signal: Signal) {
+    kill(Pid::from_raw(pid), signal).unwrap();
+}
+
+/// What a slot of the status memory says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct View {
+    pub state: SlotState,
+    pub pid: i32,
+    pub epoch: u32,
+    pub last_exit: u32,
+    pub last_pid: i32,
+}
+
+/// A generation as httpd's parent sees it.
+pub struct Generation {
+    pub answer: Answer,
+    memory: File,
+    lifeline: Option<OwnedFd>,
+}
+
+impl Generation {
+    pub fn view(&self, slot: usize) -> View {
+        let mut bytes = [0; size_of::<Slot>()];
+        self.memory.read_exact_at(&mut bytes, (slot * size_of::<Slot>()) as u64).unwrap();
+        let word = |index: usize| u32::from_le_bytes(bytes[index * 4..index * 4 + 4].try_into().unwrap());
+        View {
+            state: SlotState::from_u32(word(0)),
+            pid: word(1).cast_signed(),
+            epoch: word(3),
+            last_exit: word(5),
+            last_pid: word(6).cast_signed(),
+        }
+    }
+
+    /// Waits until a slot is served by another process than `not`.
+    pub fn serving(&self, slot: usize, not: i32) -> i32 {
+        eventually("a process serves", || {
+            let view = self.view(slot);
+            (view.state == SlotState::Serving && view.pid != not).then_some(view.pid)
+        })
+    }
+
+    pub fn state(&self, slot: usize, state: SlotState) -> View {
+        eventually(&format!("{state:?}"), || Some(self.view(slot)).filter(|view| view.state == state))
+    }
+
+    /// All httpd children of the generation end.
+    pub fn children_end(&mut self) {
+        self.lifeline = None;
+    }
+}
+
+/// A running supervisor and its directory.
+pub struct Rig {
+    pub directory: PathBuf,
+    pub control: Option<OwnedFd>,
+    pub child: Child,
+    count: u32,
+}
+
+impl Rig {
+    /// Starts a supervisor whose parent is the test.
+    pub fn new() -> Self {
+        Self::with("exec \"$0\" /tag 3<&0 </dev/null")
+    }
+
+    /// The same with a shell command around it; the shell's `$0` is the supervisor, its stdin the control socket.
+    pub fn with(command: &str) -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let directory = PathBuf::from(format!("/tmp/wsgi-rig-{}-{count}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        fs::set_permissions(&directory, fs::Permissions::from_mode(0o777)).unwrap();
+        let (ours, theirs) =
+            socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).unwrap();
+        let child = Program::new("/bin/sh")
+            .args(["-c", command, env!("CARGO_BIN_EXE_wsgi-supervisor")])
+            .stdin(Stdio::from(theirs))
+            .spawn()
+            .unwrap();
+        let rig = Self { directory, control: Some(ours), child, count: 0 };
+        rig.behave("serve");
+        rig.install_interpreter("python");
+        rig
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    /// What processes do that are started from now on.
+    pub fn behave(&self, behaviour: &str) {
+        fs::write(self.path("behaviour.new"), behaviour).unwrap();
+        fs::rename(self.path("behaviour.new"), self.path("behaviour")).unwrap();
+    }
+
+    pub fn install_interpreter(&self, name: &str) -> PathBuf {
+        let path = self.path(name);
+        // Not `fs::write`: a child forked by another test meanwhile would keep it open for writing (ETXTBSY).
+        fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/daemons/fake.py"), &path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
+    /// A group of `processes` whose sockets have `prefix`.
+    pub fn group(&self, name: &str, prefix: &str, first_slot: u32, processes: u32) -> GroupSpec {
+        let bytes = |path: PathBuf| path.as_os_str().as_bytes().to_vec();
+        let root = nix::unistd::geteuid().is_root();
+        GroupSpec {
+            name: name.as_bytes().to_vec(),
+            first_slot,
+            interpreter: bytes(self.path("python")),
+            flags: vec![bytes(self.directory.clone())],
+            environment: vec![b"LC_ALL=C.UTF-8".to_vec()],
+            identity: Identity {
+                uid: if root { 65534 } else { nix::unistd::geteuid().as_raw() },
+                gid: if root { 65534 } else { nix::unistd::getegid().as_raw() },
+                ..Identity::default()
+            },
+            sockets: Sockets {
+                paths: (0..processes).map(|n| bytes(self.path(&format!("{prefix}{n}.sock")))).collect(),
+                owner: if root { 65533 } else { nix::unistd::geteuid().as_raw() },
+                backlog: 10,
+                ..Sockets::default()
+            },
+            log: LogTarget { index: 0, level: 7 },
+            launch: Launch {
+                group: name.as_bytes().to_vec(),
+                threads: 1,
+                timers: Timers { shutdown: 1000, graceful: 1000, ..Timers::default() },
+                ..Launch::default()
+            },
+            ..GroupSpec::default()
+        }
+    }
+
+    /// Sends a generation and takes the answer.
+    pub fn configure(&mut self, groups: Vec<GroupSpec>) -> Generation {
+        self.count += 1;
+        let configuration = Configuration {
+            generation: self.count,
+            host_library: b"/host/library.so".to_vec(),
+            groups,
+            log: LogTarget { index: 0, level: 7 },
+        };
+        self.send(&encode(&configuration).unwrap())
+    }
+
+    /// Sends the bytes of a configuration.
+    pub fn send(&mut self, message: &[u8]) -> Generation {
+        let memory = memory_file(&vec![0; memory_len(SLOTS)]);
+        let message = memory_file(message);
+        let (read_end, lifeline) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap();
+        let log = File::options().create(true).append(true).open(self.path("error.log")).unwrap();
+        let fds: Vec<RawFd> = [message.as_fd(), memory.as_fd(), read_end.as_fd(), log.as_fd()]
+            .map(|fd| fd.as_raw_fd())
+            .to_vec();
+        self.command(&Command::Configure, &fds);
+        let mut bytes = [0; 4096];
+        let length = recv(self.control.as_ref().unwrap().as_raw_fd(), &mut bytes, MsgFlags::empty()).unwrap();
+        let answer = decode(&bytes[..length]).unwrap();
+        Generation { answer, memory, lifeline: Some(lifeline) }
+    }
+
+    pub fn command(&self, command: &Command, fds: &[RawFd]) {
+        let bytes = encode(command).unwrap();
+        let rights = [ControlMessage::ScmRights(fds)];
+        let rights = if fds.is_empty() { &[] } else { &rights[..] };
+        let socket = self.control.as_ref().unwrap().as_raw_fd();
+        sendmsg::<()>(socket, &[IoSlice::new(&bytes)], rights, MsgFlags::MSG_NOSIGNAL, None).unwrap();
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.path("error.log")).unwrap_or_default()
+    }
+
+    /// Waits for a log line with all these parts; returns it.
+    pub fn logged(&self, parts: &[&str]) -> String {
+        let find = || {
+            self.log().lines().find(|line| parts.iter().all(|part| line.contains(part))).map(str::to_owned)
+        };
+        let start = Instant::now();
+        loop {
+            match find() {
+                Some(line) => return line,
+                None if start.elapsed() > Duration::from_secs(10) => {
+                    panic!("no {parts:?} in:\n{}", self.log())
+                }
+                None => std::thread::sleep(Duration::from_millis(5)),
+            }
+        }
+    }
+
+    /// What a process found out about itself.
+    pub fn facts(&self, pid: i32) -> BTreeMap<String, String> {
+        let path = self.path(&format!("{pid}.facts"));
+        let text = eventually("facts", || fs::read_to_string(&path).ok());
+        text.lines()
+            .filter_map(|line| line.split_once('\t'))
+            .map(|(k, v)| (k.to_owned(), v.to_owned()))
+            .collect()
+    }
+
+    pub fn launch(&self, pid: i32) -> Launch {
+        let path = self.path(&format!("{pid}.launch"));
+        decode(&eventually("launch", || fs::read(&path).ok())).unwrap()
+    }
+
+    /// Waits until a process has received an order.
+    pub fn ordered(&self, pid: i32, order: &str) {
+        let line = format!("{pid} {order}");
+        let orders = || fs::read_to_string(self.path("orders")).unwrap_or_default();
+        eventually(&line, || orders().lines().any(|known| known == line).then_some(()));
+    }
+
+    /// The processes that have been started, alive or not.
+    pub fn started(&self) -> Vec<i32> {
+        let names = fs::read_dir(&self.directory).unwrap().map(|entry| entry.unwrap().file_name());
+        names.filter_map(|name| name.to_str()?.strip_suffix(".facts")?.parse().ok()).collect()
+    }
+
+    /// Waits for the first process.
+    pub fn started_one(&self) -> i32 {
+        eventually("a process", || self.started().first().copied())
+    }
+
+    pub fn sockets(&self) -> Vec<String> {
+        let names = fs::read_dir(&self.directory).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut names: Vec<_> =
+            names.map(|name| name.into_string().unwrap()).filter(|name| name.ends_with(".sock")).collect();
+        names.sort();
+        names
+    }
+
+    /// Waits for the end of the supervisor; nothing may be left.
+    pub fn ended(&mut self) -> i32 {
+        let status = eventually("the supervisor ends", || self.child.try_wait().unwrap());
+        self.nothing_left();
+        status.code().unwrap()
+    }
+
+    pub fn nothing_left(&self) {
+        eventually("all processes are gone", || {
+            self.started().into_iter().all(|pid| !is_alive(pid)).then_some(())
+        });
+        assert_eq!(self.sockets(), [""; 0]);
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        self.control = None;
+        let failed = std::thread::panicking();
+        if failed {
+            eprintln!("--- {}\n{}", self.directory.display(), self.log());
+        }
+        let start = Instant::now();
+        while self.child.try_wait().is_ok_and(|status| status.is_none()) {
+            if start.elapsed() > Duration::from_secs(8) {
+                let _ = self.child.kill();
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        if !failed {
+            self.nothing_left();
+        }
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+fn memory_file(bytes: &[u8]) -> File {
+    let mut file =
+        File::from(memfd_create("rig", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING).unwrap());
+    file.write_all(bytes).unwrap();
+    file
+}
+
+/// The permission bits and owner of a path.
+pub fn mode_and_owner(path: &Path) -> (u32, u32) {
+    use std::os::unix::fs::MetadataExt;
+    let meta = fs::symlink_metadata(path).unwrap();
+    (meta.mode() & 0o7777, meta.uid())
+}
