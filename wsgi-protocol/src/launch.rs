@@ -22,6 +22,18 @@ pub const HEIRLOOM_FD: i32 = 7;
 /// Most bytes of an heirloom; the file is sealed against growing beyond it.
 pub const HEIRLOOM_MAX: usize = 64 * 1024;
 
+/// What a daemon's interpreter runs: `<python> <flags> -c BOOTSTRAP <host library>`. The working directory leaves
+/// `sys.path` before anything is imported; `-I` would do that too, but also forget `env=` settings for Python and
+/// the user's site-packages.
+pub const BOOTSTRAP: &str = "import sys
+if sys.path and sys.path[0] == '': del sys.path[0]
+from importlib.machinery import ExtensionFileLoader, ModuleSpec
+loader = ExtensionFileLoader('wsgi_python_host', sys.argv[1])
+module = loader.create_module(ModuleSpec('wsgi_python_host', loader, origin=sys.argv[1]))
+loader.exec_module(module)
+sys.exit(module.serve())
+";
+
 /// The bytes the supervisor writes to [`ORDER_FD`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
