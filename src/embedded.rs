@@ -40,7 +40,8 @@ static HTTPD: HttpdTable = HttpdTable {
 
 /// Sets Python up on the calling thread, the child's main thread.
 pub fn start_in_child(main: *mut sys::server_rec) {
-    if let Some(Err(reason)) = config::state().and_then(|s| s.runtime.as_ref()).map(host_of) {
+    let Some(runtime) = config::state().and_then(|state| state.runtime.as_ref()) else { return };
+    if let Err(reason) = HOST.get_or_init(|| start_configured(runtime)) {
         // SAFETY: httpd's main server.
         unsafe {
             log::server(main, Level::Crit as u8, 0, messages::embedded_cannot_start(&reason).as_bytes())
@@ -48,10 +49,30 @@ pub fn start_in_child(main: *mut sys::server_rec) {
     }
 }
 
-fn host_of(runtime: &Runtime) -> Result<Host, String> {
-    let started = HOST.get_or_init(|| match &runtime.embedded {
+fn start_configured(runtime: &Runtime) -> Result<Host, String> {
+    match &runtime.embedded {
         Some(embedded) => start(embedded, &runtime.host_library),
         None => Err("WSGIRestrictEmbedded rules it out and nothing asks for it".to_owned()),
+    }
+}
+
+/// The host, started now if this is the first request that needs it. Python's main thread must not be a request
+/// thread, so a thread of its own starts Python and then sleeps as long as the child lives.
+fn host_of(runtime: &'static Runtime) -> Result<Host, String> {
+    let started = HOST.get_or_init(|| {
+        let (tell, told) = std::sync::mpsc::channel();
+        let body = move || {
+            // The receiver waits below.
+            let _ = tell.send(start_configured(runtime));
+            loop {
+                std::thread::park();
+            }
+        };
+        let thread = std::thread::Builder::new().name("wsgi-python".to_owned()).spawn(body);
+        match thread {
+            Ok(_) => told.recv().unwrap_or_else(|_| Err("the start of Python panicked".to_owned())),
+            Err(error) => Err(format!("no thread could be made for Python: {error}")),
+        }
     });
     started.clone()
 }
@@ -117,7 +138,7 @@ struct Handle<'r> {
 }
 
 /// Runs a request in this child.
-pub fn run(job: &Job<'_>, state: &State, application: &[u8], callable: &[u8]) -> c_int {
+pub fn run(job: &Job<'_>, state: &'static State, application: &[u8], callable: &[u8]) -> c_int {
     if state.global.restrict_embedded == Some(true) {
         job.fail(messages::EMBEDDED_OFF.0, messages::EMBEDDED_OFF.1);
         return INTERNAL_ERROR;
