@@ -44,7 +44,7 @@ pub fn start_in_child(main: *mut sys::server_rec) {
     if let Err(reason) = HOST.get_or_init(|| start_configured(runtime)) {
         // SAFETY: httpd's main server.
         unsafe {
-            log::server(main, Level::Crit as u8, 0, messages::embedded_cannot_start(&reason).as_bytes())
+            log::server(main, Level::Crit as u8, 0, messages::embedded_cannot_start(reason).as_bytes())
         };
     }
 }

@@ -126,7 +126,7 @@ fn refuse(r: Request<'_>, refusal: PrecheckRefusal) -> c_int {
 }
 
 impl<'r> Job<'r> {
-    fn run(self, state: &State) -> c_int {
+    fn run(self, state: &'static State) -> c_int {
         let r = self.r;
         let names = Names { r, state };
         let group = process_group(self.config.process_group.map(str::as_bytes), &names);
