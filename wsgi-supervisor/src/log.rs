@@ -67,27 +67,30 @@ impl LogFile {
 
     /// One line, in one write. Lines a stuck logger does not take are counted, and the count is logged.
     fn write(&self, level: Level, pid: i32, text: &[u8]) {
-        if self.is_pipe {
-            let mut polled = [PollFd::new(self.fd.as_fd(), PollFlags::POLLOUT)];
-            let _ = poll(&mut polled, PollTimeout::ZERO);
-            let writable = polled[0].revents().is_some_and(|events| events.contains(PollFlags::POLLOUT));
-            if !writable {
-                self.dropped.set(self.dropped.get() + 1);
-                return;
-            }
+        if self.is_pipe && !self.is_writable() {
+            self.dropped.set(self.dropped.get() + 1);
+            return;
         }
-        let dropped = self.dropped.replace(0);
-        let mut line = format_line(&local_now(), level, pid, text);
-        if dropped > 0 {
-            line.truncate(line.len() - 1);
-            line.extend_from_slice(format!(" ({dropped} lines before this one were lost)\n").as_bytes());
-        }
-        if self.is_pipe && line.len() > PIPE_BYTES {
-            line.truncate(PIPE_BYTES - 4);
-            line.extend_from_slice(b"...\n");
+        let line = format_line(&local_now(), level, pid, text);
+        if self.is_pipe && line.len() > PIPE_BYTES && text.len() > 1 {
+            let (head, tail) = text.split_at(text.len() / 2);
+            self.write(level, pid, head);
+            self.write(level, pid, tail);
+            return;
         }
         // A full disk is no reason to stop supervising.
         let _ = nix::unistd::write(&self.fd, &line);
+        let dropped = self.dropped.replace(0);
+        if dropped > 0 {
+            let text = format!("{dropped} lines were lost because the logger did not read");
+            self.write(Level::WARN, std::process::id().cast_signed(), text.as_bytes());
+        }
+    }
+
+    fn is_writable(&self) -> bool {
+        let mut polled = [PollFd::new(self.fd.as_fd(), PollFlags::POLLOUT)];
+        let _ = poll(&mut polled, PollTimeout::ZERO);
+        polled[0].revents().is_some_and(|events| events.contains(PollFlags::POLLOUT))
     }
 }
 
@@ -221,6 +224,22 @@ mod tests {
         log.write(Level::ERROR, "again");
         let got = nix::unistd::read(&reader, &mut buffer).unwrap();
         let text = String::from_utf8_lossy(&buffer[..got]).into_owned();
-        assert!(text.contains("again (2") && text.contains("lines before this one were lost"), "{text}");
+        let lines: Vec<_> = text.lines().collect();
+        assert!(
+            lines[0].ends_with("] again")
+                && lines[1].ends_with("lines were lost because the logger did not read")
+        );
+        assert_eq!(lines.len(), 2);
+    }
+
+    #[test]
+    fn long_line_reaches_a_pipe_in_pieces() {
+        let (reader, writer) = nix::unistd::pipe().unwrap();
+        Log::new(Some(Rc::new(LogFile::new(writer))), 7).write_as(Level::ERROR, 1, &[b'x'; 8192]);
+        let mut buffer = vec![0; 65_536];
+        let got = nix::unistd::read(&reader, &mut buffer).unwrap();
+        let pieces: Vec<_> = buffer[..got].split(|byte| *byte == b'\n').collect();
+        assert_eq!(buffer[..got].iter().filter(|byte| **byte == b'x').count(), 8192);
+        assert_eq!(pieces.len(), 5); // four, and nothing after the last line feed
     }
 }

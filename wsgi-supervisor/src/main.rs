@@ -1,5 +1,6 @@
 //! The supervisor: started once by httpd's parent, it owns the listening sockets and the daemon processes.
 //! It ends with httpd, and its exit status is 0 or 1, never one that means something to an MPM.
+//! (`control` is httpd's way in; one for operators will be a module `operator` beside it.)
 
 #![deny(unsafe_code)]
 
@@ -22,6 +23,7 @@ mod supervisor;
 
 use error::SupervisorError;
 use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, umask};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
 }
 
 fn supervise() -> Result<(), SupervisorError> {
+    os::process::reset_signals();
     let control = os::descriptors::adopt(CONTROL_FD).map_err(SupervisorError::ControlSocket)?;
     let kind = nix::sys::stat::fstat(&control).map(|facts| facts.st_mode & libc::S_IFMT);
     if kind != Ok(libc::S_IFSOCK) {
@@ -53,6 +56,17 @@ fn supervise() -> Result<(), SupervisorError> {
     }
     // Sockets are made under 0077; daemons get back what httpd had.
     let inherited = umask(Mode::S_IRWXG | Mode::S_IRWXO);
-    let circumstances = spawn::Circumstances { as_root: nix::unistd::geteuid().is_root(), umask: inherited };
+    let circumstances = spawn::Circumstances {
+        as_root: nix::unistd::geteuid().is_root(),
+        umask: inherited,
+        files: raise_file_limit(),
+    };
     supervisor::Supervisor::new(control, circumstances)?.run()
+}
+
+/// Each daemon takes four descriptors here. Returns the limits as httpd had them, for the daemons.
+fn raise_file_limit() -> Option<(u64, u64)> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).ok()?;
+    Some((soft, hard))
 }

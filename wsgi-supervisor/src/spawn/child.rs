@@ -49,7 +49,7 @@ fn prepare_and_exec(
         .and_then(descriptors::adopt)
         .at(Step::Descriptors)?;
     descriptors::lay_out(&fds.layout()).at(Step::Descriptors)?;
-    let result = change_identity(spec, program.as_root, report.as_fd())
+    let result = change_identity(spec, program.circumstances.as_root, report.as_fd())
         .and_then(|()| restrict(spec, program, report.as_fd(), supervisor))
         .and_then(|()| {
             process::reset_signals();
@@ -110,7 +110,10 @@ fn restrict(
     report: BorrowedFd<'_>,
     supervisor: Pid,
 ) -> Result<(), Failure> {
-    umask(spec.identity.umask.map_or(program.inherited_umask, Mode::from_bits_truncate));
+    umask(spec.identity.umask.map_or(program.circumstances.umask, Mode::from_bits_truncate));
+    if let Some((now, most)) = program.circumstances.files {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, now, most); // only lowers what the supervisor raised
+    }
     soft(core_dumps(spec.limits.core_dumps).at(Step::CoreDumps), report);
     for (step, result) in limit(&spec.limits, spec.launch.timers.shutdown) {
         soft(result.at(step), report);

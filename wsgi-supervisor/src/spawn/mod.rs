@@ -13,9 +13,7 @@ use nix::unistd::{Pid, ftruncate, getpid, pipe2};
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use wsgi_protocol::control::GroupSpec;
-use wsgi_protocol::launch::{HEIRLOOM_MAX, encode};
-
-const BOOTSTRAP: &str = "pass";
+use wsgi_protocol::launch::{BOOTSTRAP, HEIRLOOM_MAX, encode};
 
 /// What the supervisor learns once, at its own start.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +22,8 @@ pub struct Circumstances {
     pub as_root: bool,
     /// httpd's umask.
     pub umask: Mode,
+    /// httpd's limits of open files, if the supervisor has others.
+    pub files: Option<(u64, u64)>,
 }
 
 /// What is exec'ed.
@@ -32,8 +32,7 @@ struct Program {
     interpreter: CString,
     arguments: Vec<CString>,
     environment: Vec<CString>,
-    as_root: bool,
-    inherited_umask: Mode,
+    circumstances: Circumstances,
 }
 
 /// The child's ends of its pipes, and what it inherits.
@@ -133,14 +132,8 @@ fn program(request: &Request<'_>, circumstances: Circumstances) -> Result<Progra
     let interpreter = text(&request.spec.interpreter)?;
     let mut arguments = vec![interpreter.clone()];
     arguments.extend(texts(&request.spec.flags)?);
-    arguments.extend([c"-c".to_owned(), text(BOOTSTRAP.as_ref())?, text(request.host_library)?]);
-    Ok(Program {
-        interpreter,
-        arguments,
-        environment: texts(&request.spec.environment)?,
-        as_root: circumstances.as_root,
-        inherited_umask: circumstances.umask,
-    })
+    arguments.extend([c"-c".to_owned(), text(BOOTSTRAP.as_bytes())?, text(request.host_library)?]);
+    Ok(Program { interpreter, arguments, environment: texts(&request.spec.environment)?, circumstances })
 }
 
 /// The memory file with the encoded `Launch`; nobody can change it any more.

@@ -243,14 +243,19 @@ impl Supervisor {
         let (group_name, pid) = (slot.plan.name(), current.pid);
         let is_stale = current.plan.generation.serial != slot.plan.generation.serial;
         let was_rolled = std::mem::take(&mut current.renew);
-        if current.asked.take().is_some() {
+        let asked = current.asked.take();
+        if asked.is_some() {
             let _ = nix::unistd::write(&current.order, &[Order::Keep as u8]);
         }
         if was_rolled {
             group.roll_since = None;
         }
-        let what = if is_stale { "the new configuration" } else { "the changed code" };
-        let why = if not_set_up { "cannot be started with" } else { "does not come up with" };
+        let reason = match asked {
+            _ if is_stale => "with the new configuration",
+            Some(Ready::Recycle) if !was_rolled => "to recycle a process",
+            _ => "with the changed code",
+        };
+        let why = if not_set_up { "cannot be started" } else { "does not come up" };
         let again = match is_stale {
             true => format!(", it is tried again in {} s and later every minute", pause.as_secs()),
             false => String::new(),
@@ -261,7 +266,7 @@ impl Supervisor {
         }
         let level = if is_repeated { Level::INFO } else { Level::ERROR };
         let line =
-            format!("daemon process group '{group_name}' {why} {what}: process {pid} keeps serving{again}");
+            format!("daemon process group '{group_name}' {why} {reason}: process {pid} keeps serving{again}");
         slot.plan.log.write(level, &line);
         self.wake_at(now);
     }

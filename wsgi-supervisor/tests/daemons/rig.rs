@@ -263,11 +263,6 @@ impl Rig {
         names.filter_map(|name| name.to_str()?.strip_suffix(".facts")?.parse().ok()).collect()
     }
 
-    /// Waits for the first process.
-    pub fn started_one(&self) -> i32 {
-        eventually("a process", || self.started().first().copied())
-    }
-
     pub fn sockets(&self) -> Vec<String> {
         let names = fs::read_dir(&self.directory).unwrap().map(|entry| entry.unwrap().file_name());
         let mut names: Vec<_> =
@@ -293,7 +288,10 @@ impl Rig {
 
 impl Drop for Rig {
     fn drop(&mut self) {
-        self.control = None;
+        if let Some(control) = self.control.take() {
+            let stop = encode(&Command::Stop).unwrap();
+            let _ = nix::sys::socket::send(control.as_raw_fd(), &stop, MsgFlags::MSG_NOSIGNAL);
+        }
         let failed = std::thread::panicking();
         if failed {
             eprintln!("--- {}\n{}", self.directory.display(), self.log());
