@@ -42,8 +42,8 @@ original_4_9() {
 }
 
 cache=$(cache_dir mod-wsgi-controls)
-exec 9>"$cache/.lock"
-flock 9
+exec 9<"$cache"
+flock 9 # one at a time
 
 case ${1:-} in
 original) original ;;

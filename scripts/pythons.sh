@@ -45,8 +45,8 @@ report() { # version, base home, base executable
 }
 
 cache=$(cache_dir mod-wsgi-pythons)
-exec 9>"$cache/.lock"
-flock 9
+exec 9<"$cache"
+flock 9 # one at a time
 
 if [ "$(id -u)" = 0 ]; then
     for user in wsgi-test-a wsgi-test-b; do
@@ -61,17 +61,17 @@ for base in "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.*; do
     version=$(basename "$base")
     minor=${version#3.}
     minor=${minor%%.*}
-    [ "$minor" -ge 9 ] 2>/dev/null && [ -x "$base/bin/python3" ] || continue
-    if [ ! -d "$cache/$version" ]; then
-        say "copying $base to $cache/$version (once)"
-        rm -rf "$cache/$version.part"
-        mkdir "$cache/$version.part"
-        tar -C "$base" --exclude='./lib/python3*/test' --exclude='./lib/python3*/site-packages/*' \
-            --exclude='./lib/python3*/config-*' --exclude='*/idlelib' --exclude='*/lib2to3/tests' -cf - . |
-            tar -C "$cache/$version.part" -xf -
-        relocate "$cache/$version.part" "$base"
-        chmod -R a+rX "$cache/$version.part"
-        mv "$cache/$version.part" "$cache/$version"
-    fi
-    report "$version" "$cache/$version" "$cache/$version/bin/python3"
+    [ "$minor" -ge 9 ] 2>/dev/null && [ -x "$base/bin/python3" ] && [ ! -d "$cache/$version" ] || continue
+    say "copying $base to $cache/$version (once)"
+    rm -rf "$cache/$version.part"
+    mkdir "$cache/$version.part"
+    tar -C "$base" --exclude='./lib/python3*/test' --exclude='./lib/python3*/site-packages/*' \
+        --exclude='./lib/python3*/config-*' --exclude='*/idlelib' --exclude='*/lib2to3/tests' -cf - . |
+        tar -C "$cache/$version.part" -xf -
+    relocate "$cache/$version.part" "$base"
+    chmod -R a+rX "$cache/$version.part"
+    mv "$cache/$version.part" "$cache/$version"
+done
+for base in "$cache"/3.*; do
+    [ ! -x "$base/bin/python3" ] || report "$(basename "$base")" "$base" "$base/bin/python3"
 done

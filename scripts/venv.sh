@@ -8,8 +8,8 @@ cd "$(dirname "$0")"
 . ./cache.sh
 
 cache=$(cache_dir mod-wsgi-venvs)
-exec 9>"$cache/.lock"
-flock 9
+exec 9<"$cache"
+flock 9 # one at a time
 stamp=$( (cat "$folder/requirements.txt"; "$python" -V; echo "$python") | sha256sum | cut -c 1-12)
 venv=$cache/$(basename "$folder")-$stamp
 if [ ! -e "$venv/.complete" ]; then

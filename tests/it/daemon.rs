@@ -13,7 +13,8 @@ fn server() -> Builder {
 
 /// What is logged of a process that dies: the control says it at level info, ours in one line that names the signal.
 fn allowing_death(builder: Builder) -> Builder {
-    builder.allow_log("signal").allow_log("exit status").allow_log("WSGI0146").allow_log("WSGI0147")
+    let texts = ["signal", "exit status", "WSGI0121", "WSGI0125", "WSGI0127", "WSGI0146", "WSGI0147"];
+    texts.into_iter().fold(builder, Builder::allow_log)
 }
 
 fn pid(server: &Httpd) -> i64 {
@@ -38,6 +39,9 @@ fn killed_daemon_is_replaced_and_no_request_fails() {
 
 #[test]
 fn daemon_killed_within_a_request_costs_that_request_only() {
+    if Subject::is_too_old("it answers 500") {
+        return;
+    }
     let server = allowing_death(server()).start();
     let before = pid(&server);
     assert_eq!(server.get("/?kill=9").status, 502);
@@ -46,6 +50,9 @@ fn daemon_killed_within_a_request_costs_that_request_only() {
 
 #[test]
 fn exit_within_a_request_costs_that_request_only() {
+    if Subject::is_too_old("it answers 500") {
+        return;
+    }
     let server = allowing_death(server()).start();
     for status in [0, 1, 7] {
         assert_eq!(server.get(&format!("/?exit={status}")).status, 502);
@@ -198,6 +205,9 @@ fn group_that_is_named_twice_is_a_configuration_error() {
 
 #[test]
 fn application_groups_are_separate_and_global_is_the_main_interpreter() {
+    if Subject::is_too_old("it hangs at the end of interpreters on Python 3.11") {
+        return;
+    }
     let app = "import threading\ncount = 0\ndef application(environ, start_response):\n    global count\n    \
                count += 1\n    start_response('200 OK', [])\n    \
                return [('%s %d' % (environ['mod_wsgi.application_group'], count)).encode()]\n";

@@ -72,6 +72,9 @@ fn refuses_wrong_arguments(mode: Mode) {
 }
 
 fn is_dead_after_the_request(mode: Mode) {
+    if Subject::is_too_old("its exceptions have other texts") {
+        return;
+    }
     let server = server(mode).start();
     server.evaluate(LINES, &["kept.__setitem__('input', input)"]);
     let text =

@@ -45,7 +45,7 @@ fn ifmodule_knows_the_module_by_its_name() {
 fn start_graceful_restart_stop(mpm: Mpm, mode: Mode) {
     let server = server(mode).mpm(mpm).directives("Include @ROOT@/app/more.conf").file("more.conf", "");
     // Old workers of the control may find their socket gone: 503 (spec/daemon.md §1.3).
-    let server = server.allow_log_of_control("WSGI0117").start();
+    let server = server.allow_log_of_control("nable to connect to WSGI daemon process").start();
     pid(&server);
     server.write("more.conf", "SetEnv SETTING graceful\n");
     server.graceful();

@@ -1,7 +1,7 @@
 //! `wsgi.errors`, `print` and where they end up (spec/behaviour.md §3).
 
 use crate::snippets::{Snippets, server};
-use integration::{Httpd, Mode};
+use integration::{Httpd, Mode, Subject};
 
 /// The texts of log lines that hold `marker`, from the marker on.
 fn records(server: &Httpd, marker: &str) -> Vec<String> {
@@ -10,6 +10,9 @@ fn records(server: &Httpd, marker: &str) -> Vec<String> {
 }
 
 fn lines_become_records(mode: Mode) {
+    if Subject::is_too_old("records do not name the script") {
+        return;
+    }
     let server = server(mode).expect_log("R: ").start();
     server
         .run(
@@ -28,6 +31,7 @@ fn lines_become_records(mode: Mode) {
     return answer(start_response, 'done')",
         )
         .ok();
+    server.wait_for_log("R: no newline"); // written at the end of the request, when the client may have its response
     let rows = ["R: one", "R: two", "R: part and parcel", "R: a", "R: b", "R: bytes"];
     let found = records(&server, "R: ");
     assert_eq!(found[..6], rows);
@@ -37,6 +41,9 @@ fn lines_become_records(mode: Mode) {
 }
 
 fn stream_objects(mode: Mode) {
+    if Subject::is_too_old("its exceptions have other texts") {
+        return;
+    }
     let server = server(mode).start();
     server.check(
         "",
