@@ -9,7 +9,8 @@ cd "$(dirname "$0")"
 
 runs_as_httpd() { # as the user of httpd's children when we can become it
     if [ "$(id -u)" = 0 ]; then
-        setpriv --reuid=www-data --regid=www-data --clear-groups -- "$@"
+        # through `env`: setpriv itself still looks the command up with root's capabilities
+        setpriv --reuid=www-data --regid=www-data --clear-groups -- env "$@"
     else
         "$@"
     fi

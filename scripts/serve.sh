@@ -20,15 +20,23 @@ if [ "$(id -u)" = 0 ]; then
     for user in www-data apache http daemon; do id "$user" >/dev/null 2>&1 && break; done
     identity="User $user"$'\n'"Group $(id -gn "$user")"
 fi
-as_user() { if [ "$(id -u)" = 0 ]; then setpriv --reuid="$user" --regid="$(id -gn "$user")" --clear-groups -- "$@"; else "$@"; fi; }
+as_user() { # through `env`: setpriv itself still looks the command up with root's capabilities
+    if [ "$(id -u)" = 0 ]; then
+        setpriv --reuid="$user" --regid="$(id -gn "$user")" --clear-groups -- env "$@"
+    else
+        "$@"
+    fi
+}
 
 root=$(mktemp -d /var/tmp/mod-wsgi-serve.XXXXXX)
 server=$(apxs -q SBINDIR)/$(apxs -q PROGNAME)
 modules=$(apxs -q LIBEXECDIR)
 httpd() { "$server" -d "$root" -f "$root/httpd.conf" "$@"; }
 
+tail=""
 stop() {
     trap - EXIT INT TERM
+    [ -z "$tail" ] || kill "$tail" 2>/dev/null || true
     if [ -s "$root/run/httpd.pid" ]; then
         local pid
         pid=$(cat "$root/run/httpd.pid")
@@ -94,5 +102,6 @@ touch "$root/error.log" "$root/access.log"
 httpd -k start || { cat "$root/error.log" >&2; fail "httpd did not start"; }
 say "$app on $("$home/bin/python3" -V) of $home, run as $user"
 say "http://localhost:$port/ (Ctrl-C stops)"
-tail -q -n +1 -F "$root/error.log" "$root/access.log" &
-wait $! || true
+tail -q -n +1 -F "$root/error.log" "$root/access.log" 2>/dev/null &
+tail=$!
+wait "$tail" || true
