@@ -21,17 +21,12 @@ fn pid(server: &Httpd) -> i64 {
     server.get("/").json()["pid"].as_i64().expect("a number")
 }
 
-fn kill(pid: i64) {
-    let status = std::process::Command::new("kill").args(["-KILL", &pid.to_string()]).status();
-    assert!(status.expect("kill").success());
-}
-
 #[test]
 fn killed_daemon_is_replaced_and_no_request_fails() {
     let server = allowing_death(server()).start();
     for _ in 0..3 {
         let before = pid(&server);
-        kill(before);
+        integration::kill(before as i32);
         let after = pid(&server);
         assert_ne!(before, after);
     }

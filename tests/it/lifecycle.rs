@@ -1,6 +1,6 @@
 //! configtest, start, graceful, restart, stop; and what happens when a process of ours or of httpd's is killed.
 
-use integration::{Builder, Httpd, Mode, Mpm, Process, Subject, eventually};
+use integration::{Builder, Httpd, Mode, Mpm, Process, Subject, eventually, kill};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -215,11 +215,6 @@ fn killed_parent_takes_the_daemons_along() {
     for child in children.iter().filter(|child| child.is_alive()) {
         kill(child.pid); // httpd's own orphans, which nobody else ends
     }
-}
-
-fn kill(pid: i32) {
-    let pid = nix::unistd::Pid::from_raw(pid);
-    nix::sys::signal::kill(pid, nix::sys::signal::SIGKILL).expect("it was alive");
 }
 
 /// Killing children of httpd harms nothing but them.

@@ -3,7 +3,6 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -113,7 +112,8 @@ fn sweep() {
             let pid = pid.trim();
             let command = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
             if command.contains(&name) {
-                let _ = Command::new("kill").args(["-TERM", pid]).status();
+                let pid = pid.parse().map(nix::unistd::Pid::from_raw);
+                let _ = pid.map(|pid| nix::sys::signal::kill(pid, nix::sys::signal::SIGTERM)); // gone is as good
                 std::thread::sleep(std::time::Duration::from_secs(4));
             }
         }
