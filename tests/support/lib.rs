@@ -18,7 +18,7 @@ mod wire;
 pub use apache::{Apache, Mpm};
 pub use builder::{Builder, Mode};
 pub use client::{Request, Response};
-pub use processes::Process;
+pub use processes::{Process, kill};
 pub use pythons::{Python, pythons, test_user};
 pub use server::{Httpd, Verdict};
 pub use subject::Subject;

@@ -70,6 +70,11 @@ impl Process {
     }
 }
 
+/// Ends a process with SIGKILL; one that has ended is as good.
+pub fn kill(pid: i32) {
+    let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::SIGKILL);
+}
+
 /// Every process below `ancestor` and every process that touches `root`; never this one.
 pub(crate) fn belonging_to(ancestor: i32, root: &Path) -> BTreeSet<Process> {
     let all = Process::all();

@@ -219,8 +219,7 @@ impl Httpd {
             .map(|p| format!("process {} outlived httpd: {} (parent {})", p.pid, p.command, p.parent))
             .collect();
         for process in &living {
-            let _ =
-                nix::sys::signal::kill(nix::unistd::Pid::from_raw(process.pid), nix::sys::signal::SIGKILL);
+            processes::kill(process.pid);
         }
         complaints.extend(self.residue());
         complaints.extend(self.expectations.judge(&self.error_log()));
