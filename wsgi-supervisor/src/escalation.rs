@@ -21,7 +21,8 @@ pub enum Ending {
 pub enum Action {
     /// Send this order.
     Order(Order),
-    /// Send SIGTERM.
+    /// Send SIGTERM: for a process that may not read orders yet. (One that does treats a second request as
+    /// impatience: a service would get SystemExit within its own clean-up.)
     Terminate,
     /// Send SIGKILL.
     Kill,
@@ -51,15 +52,10 @@ pub fn steps(ending: Ending, timers: &Timers) -> Vec<(Duration, Action)> {
         Ending::Stop => {
             let own = shutdown + Duration::from_millis(250);
             let limit = if unlimited { STOP_LIMIT } else { own.min(STOP_LIMIT) };
-            steps.push((limit / 2, Action::Terminate));
             steps.push((limit, Action::Kill));
         }
-        Ending::StopService => {
-            steps.push((Duration::from_millis(500), Action::Terminate));
-            if !unlimited {
-                steps.push((shutdown + MARGIN, Action::Kill));
-            }
-        }
+        Ending::StopService if unlimited => {}
+        Ending::StopService => steps.push((shutdown + MARGIN, Action::Kill)),
         Ending::Discard => steps.push((Duration::from_secs(1), Action::Kill)),
     }
     steps
@@ -104,27 +100,11 @@ mod tests {
             (Ending::Drain, timers(15_000, 5000), vec![order(Order::Drain), (25_000, Action::Kill)]),
             (Ending::Drain, timers(0, 5000), vec![order(Order::Drain), (10_000, Action::Kill)]),
             (Ending::Drain, timers(15_000, 0), vec![order(Order::Drain)]),
-            (
-                Ending::Stop,
-                timers(15_000, 5000),
-                vec![order(Order::Stop), (1500, Action::Terminate), (3000, Action::Kill)],
-            ),
-            (
-                Ending::Stop,
-                timers(0, 1000),
-                vec![order(Order::Stop), (625, Action::Terminate), (1250, Action::Kill)],
-            ),
-            (
-                Ending::Stop,
-                timers(0, 0),
-                vec![order(Order::Stop), (1500, Action::Terminate), (3000, Action::Kill)],
-            ),
-            (Ending::StopService, timers(0, 0), vec![order(Order::Stop), (500, Action::Terminate)]),
-            (
-                Ending::StopService,
-                timers(0, 2000),
-                vec![order(Order::Stop), (500, Action::Terminate), (7000, Action::Kill)],
-            ),
+            (Ending::Stop, timers(15_000, 5000), vec![order(Order::Stop), (3000, Action::Kill)]),
+            (Ending::Stop, timers(0, 1000), vec![order(Order::Stop), (1250, Action::Kill)]),
+            (Ending::Stop, timers(0, 0), vec![order(Order::Stop), (3000, Action::Kill)]),
+            (Ending::StopService, timers(0, 0), vec![order(Order::Stop)]),
+            (Ending::StopService, timers(0, 2000), vec![order(Order::Stop), (7000, Action::Kill)]),
             (
                 Ending::Discard,
                 timers(0, 0),
@@ -144,8 +124,8 @@ mod tests {
         let mut escalation = Escalation::new(start, Ending::Stop, &timers);
         assert_eq!(escalation.next_due(start), Some(Action::Order(Order::Stop)));
         assert_eq!(escalation.next_due(start), None);
+        assert_eq!(escalation.deadline(), Some(start + Duration::from_millis(1250)));
         let late = start + Duration::from_secs(9);
-        assert_eq!(escalation.next_due(late), Some(Action::Terminate));
         assert_eq!(escalation.next_due(late), Some(Action::Kill));
         assert_eq!((escalation.next_due(late), escalation.deadline()), (None, None));
     }

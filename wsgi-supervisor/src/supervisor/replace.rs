@@ -81,8 +81,12 @@ impl Supervisor {
         if process.ending.is_some() || !(is_stale || process.renew || process.asked.is_some()) {
             return;
         }
-        let paused = slot.successor_at.filter(|at| *at > now && process.asked.is_none());
-        if let Some(at) = paused.or_else(|| slot.pace.take(now).err()) {
+        // A daemon may ask at any rate; a new configuration comes from httpd and is only held back by failures.
+        let wait = match process.asked {
+            Some(_) => slot.pace.take(now).err(),
+            None => slot.successor_at.filter(|at| *at > now),
+        };
+        if let Some(at) = wait {
             self.wake_at(at);
             return;
         }

@@ -44,7 +44,7 @@ def note(letter):
 behaviour = open(f"{home}/behaviour").read().split()
 size = os.fstat(LAUNCH).st_size
 leave(f"{pid}.launch", os.pread(LAUNCH, size, 0))
-leave(f"{pid}.facts", "".join(f"{k}\t{v}\n" for k, v in facts()).encode())
+leave(f"{pid}.facts", "".join("%s\t%s\n" % (k, v.replace("\n", "\\n")) for k, v in facts()).encode())
 leave(f"{pid}.heirloom", os.pread(HEIRLOOM, 16, 0))
 os.pwrite(HEIRLOOM, f"{pid:016}".encode(), 0)
 

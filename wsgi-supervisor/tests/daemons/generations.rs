@@ -2,6 +2,7 @@
 
 use crate::rig::{Rig, eventually, is_alive, signal};
 use nix::sys::signal::Signal;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 use wsgi_protocol::control::Answer;
@@ -104,4 +105,36 @@ fn many_generations_in_a_row_leave_one_process() {
     assert_eq!(rig.sockets(), ["a0.sock"]);
     let fds = || std::fs::read_dir(format!("/proc/{}/fd", rig.child.id())).unwrap().count();
     eventually("few descriptors", || (fds() < 24).then_some(()));
+}
+
+#[test]
+fn hundreds_of_generations_leave_the_supervisor_flat() {
+    let mut rig = Rig::new();
+    let script = "#!/bin/sh\n: >\"$1/$$.facts\"\nprintf R >&4\nhead -c1 <&6 >/dev/null\n";
+    std::fs::write(rig.path("sh"), script).unwrap();
+    std::fs::set_permissions(rig.path("sh"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let pid = rig.child.id();
+    let resident = || -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    };
+    let (mut before, mut serving, mut last) = (0, 0, None);
+    for round in 0..300 {
+        let mut group = rig.group("app", &format!("g{round}-"), 0, 2);
+        group.interpreter = rig.path("sh").to_str().unwrap().into();
+        let generation = rig.configure(vec![group]);
+        serving = generation.serving(0, serving);
+        last = Some(generation); // the older one's children end here
+        if round == 100 {
+            before = resident();
+        }
+    }
+    let growth = resident().saturating_sub(before);
+    assert!(growth < 200, "{growth} KiB in 200 generations");
+    eventually("few descriptors", || {
+        (std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count() < 26).then_some(())
+    });
+    assert_eq!(rig.sockets(), ["g299-0.sock", "g299-1.sock"]);
+    drop(last);
 }

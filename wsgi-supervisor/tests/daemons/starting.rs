@@ -1,6 +1,7 @@
 //! What a daemon is when its interpreter starts.
 
 use crate::rig::{Rig, mode_and_owner};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use wsgi_protocol::control::{Answer, Limits};
 use wsgi_protocol::status::SlotState;
@@ -106,4 +107,31 @@ fn other_version_is_refused_and_damaged_groups_are_left_out() {
     assert!(failed[0].0 == b"long" && failed[0].1.contains("WSGISocketPrefix"), "{failed:?}");
     generation.serving(1, 0);
     rig.logged(&["[wsgi:alert]", "'long' is not started: WSGI0064"]);
+}
+
+#[test]
+fn chroot_is_entered_before_the_interpreter() {
+    if !nix::unistd::geteuid().is_root() {
+        return; // only root can
+    }
+    let mut rig = Rig::new();
+    let jail = rig.path("jail");
+    std::fs::create_dir(&jail).unwrap();
+    let ldd = std::process::Command::new("ldd").arg("/bin/sh").output().unwrap();
+    let libraries = String::from_utf8(ldd.stdout).unwrap();
+    for file in libraries.split_whitespace().filter(|word| word.starts_with('/')).chain(["/bin/sh"]) {
+        let target = jail.join(&file[1..]);
+        std::fs::create_dir_all(target.parent().unwrap()).unwrap();
+        std::fs::copy(file, target).unwrap();
+    }
+    std::fs::write(jail.join("python"), "#!/bin/sh\npwd\nprintf R >&4\nread order <&6\n").unwrap();
+    std::fs::set_permissions(jail.join("python"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut group = rig.group("app", "a", 0, 1);
+    group.identity.chroot = Some(jail.to_str().unwrap().into());
+    group.interpreter = b"/python".to_vec();
+    let generation = rig.configure(vec![group]);
+    let pid = generation.serving(0, 0);
+    let line = rig.logged(&[&format!("[pid {pid}:tid {pid}] ")]);
+    assert!(line.ends_with("] /"), "the working directory is the new root: {line}");
+    assert_eq!(std::fs::read_link(format!("/proc/{pid}/root")).unwrap(), jail);
 }
