@@ -208,6 +208,9 @@ impl<'a, 'r> Relay<'a, 'r> {
             }
             let Some(payload) = self.connection.payload(header) else { return self.pass_step() };
             let payload = payload.to_vec();
+            // Data leaves before what follows it: httpd must not take a body for whole, and give it a length,
+            // only because its end happened to arrive in the same read (spec/behaviour.md §4.5).
+            self.pass_step()?;
             self.connection.consume(HEADER_LEN + payload.len());
             self.frame(header, &payload)?;
         }
@@ -262,7 +265,7 @@ impl<'a, 'r> Relay<'a, 'r> {
                 Ok(())
             }
             (Kind::End, []) => Err(self.end()),
-            (Kind::Aborted, []) => Err(self.broken(&"the application failed after it had begun to answer")),
+            (Kind::Aborted, []) => Err(self.aborted()),
             (Kind::Fail, &[low, high]) => Err(self.fail(u16::from_le_bytes([low, high]))),
             (Kind::Refused, &[byte]) => match Refusal::from_byte(byte) {
                 Some(refusal) if !self.seen => Err(Verdict::Refused(refusal)),

@@ -34,6 +34,16 @@ impl Relay<'_, '_> {
         Verdict::Finished(c_int::from(status))
     }
 
+    /// The daemon has said, and logged, that the application failed after it had begun to answer.
+    pub(super) fn aborted(&mut self) -> Verdict {
+        if !matches!(self.body, Body::Pass) {
+            return self.malformed(&"an abort before the head");
+        }
+        self.connection.reusable = true;
+        respond::break_off(self.job.r, &mut self.out);
+        Verdict::Finished(HANDLED)
+    }
+
     /// The head is out: all that is left is to let the client see that something is missing.
     pub(super) fn broken(&mut self, reason: &dyn std::fmt::Display) -> Verdict {
         if !matches!(self.body, Body::Pass) {
