@@ -59,6 +59,14 @@ impl Source {
         above.fold(own, |text, line| format!("{line}\n{text}"))
     }
 
+    /// The first line of the statement that goes on in line `number`: rustfmt breaks after `=` and within arguments.
+    pub fn statement_start(&self, number: usize) -> usize {
+        let lines: Vec<&str> = self.code.lines().map(str::trim).collect();
+        let goes_on =
+            |line: &str| !line.is_empty() && !line.starts_with('#') && !line.ends_with([';', '{', '}']);
+        (1..number).rev().take_while(|above| goes_on(lines[above - 1])).last().unwrap_or(number)
+    }
+
     /// Functions before the first `#[cfg(test)]`: line, name, length in lines.
     pub fn functions(&self) -> Vec<(usize, String, usize)> {
         let mut found = Vec::new();
