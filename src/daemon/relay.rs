@@ -27,8 +27,9 @@ const LARGE: usize = 16 * 1024;
 const PIECE: usize = 128 * 1024;
 /// How often a request that nobody has answered looks whether its process can still be started.
 const LOOK_MS: u64 = 200;
-/// How often a client without a socket of its own (HTTP/2) is asked for more body.
-const STREAM_MS: u64 = 10;
+/// A client without a socket of its own (HTTP/2) is asked for more body at first after 1 ms, then ever less often,
+/// down to once in this many milliseconds.
+const STREAM_MS: u64 = 16;
 
 /// How an attempt ended.
 pub enum Verdict {
@@ -379,7 +380,8 @@ impl<'a, 'r> Relay<'a, 'r> {
         }
         let Some(client) = self.job.r.client_fd() else {
             self.check_client_pace()?;
-            self.wait_connection(STREAM_MS)?;
+            let pause = (self.body_idle_since.elapsed().as_millis() as u64).clamp(1, STREAM_MS);
+            self.wait_connection(pause)?;
             return Ok(true);
         };
         let mut polled = [
