@@ -248,17 +248,23 @@ impl Httpd {
 
 impl Drop for Httpd {
     fn drop(&mut self) {
-        let complaints = self.finish();
+        let complaints = first(&self.finish().join("\n"));
         if std::thread::panicking() {
-            println!("---- error logs ----\n{}", self.error_log());
-            complaints.iter().for_each(|complaint| println!("also: {complaint}"));
+            println!("---- error logs ----\n{}\nalso: {complaints}", last(&self.error_log()));
         } else {
-            assert!(
-                complaints.is_empty(),
-                "{}\n---- error logs ----\n{}",
-                complaints.join("\n"),
-                self.error_log()
-            );
+            assert!(complaints.is_empty(), "{complaints}\n---- error logs ----\n{}", last(&self.error_log()));
         }
     }
+}
+
+/// How many lines of a log or of complaints a failing test prints.
+const LINES: usize = 60;
+
+fn first(text: &str) -> String {
+    text.lines().take(LINES).collect::<Vec<_>>().join("\n")
+}
+
+fn last(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(LINES)..].join("\n")
 }
