@@ -1,0 +1,64 @@
+//! What the serve loop asks of whatever runs requests; Python in production, a fake in unit tests.
+
+use super::socket_exchange::Released;
+use crate::exchange::{Exchange, Outcome};
+use wsgi_protocol::launch::Preload;
+
+/// The process-wide side of the application. Unless said otherwise methods are called without the GIL.
+pub(super) trait Application: Sync + 'static {
+    /// Per-thread side.
+    type Runner: Runner;
+
+    /// Gives the GIL up around a call; called with the GIL held.
+    const RELEASED: Released;
+
+    /// Makes the calling thread ready to run requests as number `thread_id` (1-based).
+    fn runner(&'static self, thread_id: u32) -> Self::Runner;
+
+    /// Whether all threads share one lock, so that admitting more of them than can run is waste.
+    fn shares_lock(&self) -> bool;
+
+    /// Raises RequestTimeout in a request thread if `is_current` (asked with the GIL held) still says so. May
+    /// wait for the GIL for ever.
+    fn interrupt(&self, thread_id: u32, is_current: &dyn Fn() -> bool);
+
+    /// Logs the Python stack of a request thread that has been running for `seconds`, under the same terms.
+    fn report_slow(&self, thread_id: u32, seconds: f64, is_current: &dyn Fn() -> bool);
+
+    /// Takes the main interpreter's GIL and gives it back. May wait for ever.
+    fn probe(&self);
+
+    /// Whether any script has been loaded since the process started.
+    fn has_loaded(&self) -> bool;
+
+    /// The scripts that are loaded now.
+    fn scripts(&self) -> Vec<Preload>;
+
+    /// Delivers `process_signal` to the subscribers. May run for ever.
+    fn publish_signal(&self, signal: i32);
+
+    /// Delivers `process_stopping` in every interpreter; on the main thread. May run for ever.
+    fn publish_stopping(&self, reason: &'static str);
+
+    /// Logs the Python stacks of all threads of the interpreter in which `thread_id` was stuck.
+    fn dump_stacks(&self, thread_id: u32);
+
+    /// Ends Python: with `finalize` all request threads have gone and the interpreters may be ended; otherwise
+    /// only exit handlers may run. On the main thread. May run for ever.
+    fn end(&self, finalize: bool);
+
+    /// Logs outside of any request. `level` is httpd's number.
+    fn log(&self, level: u8, text: &str);
+}
+
+/// What a worker thread uses to run requests; never leaves its thread.
+pub(super) trait Runner {
+    /// Takes the GIL.
+    fn attach(&mut self);
+
+    /// Gives the GIL up.
+    fn detach(&mut self);
+
+    /// Runs one request; called with the GIL held and returns with it held.
+    fn run(&mut self, payload: &[u8], exchange: &mut dyn Exchange) -> Outcome;
+}

@@ -1,0 +1,296 @@
+//! The way of a request's body: first from the REQUEST frame, then as BODY frames for which credit was given.
+
+use super::connection::Connection;
+use super::os::{self, Wait};
+use super::socket_exchange::{Released, error_text, send_all};
+use crate::exchange::{BodyError, SendError};
+use std::io::{self, IoSlice, IoSliceMut};
+use wsgi_protocol::frame::{HEADER_LEN, Header, Kind};
+use wsgi_protocol::request::{Flags, Request};
+
+/// Body bytes that may be on their way at once; as much as a socket holds, so more would not help.
+const WINDOW: usize = 256 * 1024;
+
+/// Largest credit given for one large read.
+const MAX_WINDOW: usize = 4 * 1024 * 1024;
+
+/// What an application reads when the body ends too early, whatever the reason on the client's side
+/// (spec/behaviour.md §2.5).
+const PARTIAL: &str = "Partial results are valid but processing is incomplete";
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum End {
+    /// More may come.
+    Open,
+    /// Complete.
+    Complete,
+    /// Failed; reading fails the same way for ever.
+    Failed(BodyError),
+}
+
+/// Reading state of one body.
+#[derive(Debug)]
+pub(super) struct Body<'a> {
+    payload: &'a [u8],
+    /// Where in `payload` the next unread byte is; `None` before the first read.
+    at: Option<usize>,
+    /// Granted and not received yet.
+    credit: usize,
+    /// Bytes of the current BODY frame not read yet.
+    left: usize,
+    /// The next frame's header, as far as received.
+    header: [u8; HEADER_LEN],
+    have: usize,
+    end: End,
+    malformed: bool,
+    /// The peer closed, or said that the client is gone.
+    gone: bool,
+}
+
+impl<'a> Body<'a> {
+    /// The body of the request `payload`; nothing is decoded before the first read.
+    pub(super) fn new(payload: &'a [u8]) -> Self {
+        Self {
+            payload,
+            at: None,
+            credit: 0,
+            left: 0,
+            header: [0; HEADER_LEN],
+            have: 0,
+            end: End::Open,
+            malformed: false,
+            gone: false,
+        }
+    }
+
+    /// Gives back to the connection what nobody will read. False: the connection cannot be used again.
+    pub(super) fn give_back(&mut self, connection: &mut Connection) -> bool {
+        connection.skip = self.left;
+        if self.have > 0 {
+            connection.partial.splice(..0, self.header[..self.have].iter().copied());
+            self.have = 0;
+        }
+        !self.malformed
+    }
+
+    /// Reads up to `buffer.len()` bytes; 0 is the end.
+    pub(super) fn read(
+        &mut self,
+        connection: &mut Connection,
+        seq: u16,
+        released: Released,
+        buffer: &mut [u8],
+    ) -> Result<usize, BodyError> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        let at = self.begin();
+        let first = &self.payload[at..];
+        let n = first.len().min(buffer.len());
+        buffer[..n].copy_from_slice(&first[..n]);
+        self.at = Some(at + n);
+        if n == buffer.len() {
+            return Ok(n);
+        }
+        if self.end == End::Open {
+            // Asked for before the rest is waited for, so that it comes while the application works.
+            self.grant(connection, seq, released, buffer.len() - n)?;
+        }
+        if n > 0 {
+            return Ok(n);
+        }
+        let result = self.receive(connection, seq, released, buffer);
+        if let Err(error) = &result {
+            self.end = End::Failed(error.clone());
+        }
+        result
+    }
+
+    /// Finds the first body byte in the payload.
+    fn begin(&mut self) -> usize {
+        if let Some(at) = self.at {
+            return at;
+        }
+        let end = self.payload.len();
+        let start = match Request::decode(self.payload) {
+            Ok(request) => {
+                if !request.head.flags.has(Flags::BODY_FOLLOWS) {
+                    self.end = End::Complete;
+                }
+                let mut pairs = request.pairs();
+                match pairs.by_ref().find(Result::is_err) {
+                    None => end - pairs.body().len(),
+                    Some(_) => end,
+                }
+            }
+            Err(_) => end,
+        };
+        self.at = Some(start);
+        start
+    }
+
+    /// Tops the credit up when half of it is used.
+    fn grant(
+        &mut self,
+        connection: &Connection,
+        seq: u16,
+        released: Released,
+        wanted: usize,
+    ) -> Result<(), BodyError> {
+        let window = wanted.clamp(WINDOW, MAX_WINDOW);
+        if self.credit >= window / 2 {
+            return Ok(());
+        }
+        let payload = ((window - self.credit) as u32).to_le_bytes();
+        let header = Header::new(Kind::WantBody, seq, payload.len()).encode();
+        let mut parts = [IoSlice::new(&header), IoSlice::new(&payload)];
+        self.credit = window;
+        send_all(connection, &mut parts, None, released).map_err(|e| {
+            self.malformed = true;
+            BodyError::Failed(match e {
+                SendError::ClientGone => PARTIAL.to_owned(),
+                SendError::Failed(text) => text,
+            })
+        })
+    }
+
+    fn receive(
+        &mut self,
+        connection: &mut Connection,
+        seq: u16,
+        released: Released,
+        buffer: &mut [u8],
+    ) -> Result<usize, BodyError> {
+        loop {
+            match &self.end {
+                End::Complete => return Ok(0),
+                End::Failed(error) => return Err(error.clone()),
+                End::Open => {}
+            }
+            if self.left > 0 {
+                let n = self.receive_data(connection, released, buffer)?;
+                self.credit -= n;
+                self.grant(connection, seq, released, buffer.len() - n)?;
+                return Ok(n);
+            }
+            if self.have < HEADER_LEN {
+                let mut header = self.header;
+                let have = self.have;
+                let n = receive(connection, &mut [IoSliceMut::new(&mut header[have..])], released);
+                self.header = header;
+                self.have += self.check(n)?;
+            }
+            if self.have == HEADER_LEN {
+                self.have = 0;
+                self.frame(connection, seq, released)?;
+            }
+        }
+    }
+
+    /// Reads from the current frame, and the next frame's header with it if `buffer` has room for the rest.
+    fn receive_data(
+        &mut self,
+        connection: &mut Connection,
+        released: Released,
+        buffer: &mut [u8],
+    ) -> Result<usize, BodyError> {
+        let part = self.left.min(buffer.len());
+        let mut header = [0; HEADER_LEN];
+        let ahead = if part == self.left { HEADER_LEN } else { 0 };
+        let mut parts = [IoSliceMut::new(&mut buffer[..part]), IoSliceMut::new(&mut header[..ahead])];
+        let got = receive(connection, &mut parts, released);
+        let got = self.check(got)?;
+        let n = got.min(part);
+        self.left -= n;
+        self.have = got - n;
+        self.header = header;
+        Ok(n)
+    }
+
+    /// Acts on a complete header.
+    fn frame(&mut self, connection: &mut Connection, seq: u16, released: Released) -> Result<(), BodyError> {
+        let header = Header::decode(&self.header).ok().flatten().filter(|h| h.seq == seq);
+        match header.map(|h| (h.kind, h.len as usize)) {
+            Some((Kind::Body, len)) if len <= self.credit => self.left = len,
+            Some((Kind::BodyEnd, 0)) => self.end = End::Complete,
+            Some((Kind::Abort, 1)) => {
+                let got = receive(connection, &mut [IoSliceMut::new(&mut [0])], released);
+                self.check(got)?;
+                self.gone = true;
+                return Err(BodyError::Failed(PARTIAL.to_owned()));
+            }
+            _ => {
+                self.malformed = true;
+                return Err(BodyError::Failed(PARTIAL.to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    fn check(&mut self, received: io::Result<usize>) -> Result<usize, BodyError> {
+        match received {
+            Ok(0) => {
+                (self.gone, self.malformed) = (true, true);
+                Err(BodyError::Failed(PARTIAL.to_owned()))
+            }
+            Ok(n) => Ok(n),
+            Err(e) => {
+                self.malformed = true;
+                Err(BodyError::Failed(error_text(&e)))
+            }
+        }
+    }
+
+    /// The peer is known to be gone.
+    pub(super) fn is_gone(&self) -> bool {
+        self.gone
+    }
+
+    /// Called when something is there to be read and the application does not read: an ABORT may have come.
+    /// True if the client is gone.
+    pub(super) fn notice_abort(&mut self, connection: &mut Connection, seq: u16) -> bool {
+        // With credit outstanding the bytes are the body; they are the application's to read.
+        if self.credit > 0 || self.left > 0 || self.have > 0 || self.end != End::Open {
+            return self.gone;
+        }
+        let mut parts = [IoSliceMut::new(&mut self.header)];
+        self.have = receive_now(connection, &mut parts).unwrap_or(0);
+        if self.have == HEADER_LEN {
+            self.have = 0;
+            if let Err(error) = self.frame(connection, seq, |f| f()) {
+                self.end = End::Failed(error);
+            }
+        }
+        self.gone
+    }
+}
+
+/// Takes what was received early, else receives without waiting.
+fn receive_now(connection: &mut Connection, parts: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+    if connection.partial.is_empty() {
+        return os::recv(connection.socket(), parts, Wait::No);
+    }
+    let mut n = 0;
+    for part in parts {
+        let take = part.len().min(connection.partial.len() - n);
+        part[..take].copy_from_slice(&connection.partial[n..n + take]);
+        n += take;
+    }
+    connection.partial.drain(..n);
+    Ok(n)
+}
+
+/// As [`receive_now`], but waits (without the GIL) if nothing is there.
+fn receive(
+    connection: &mut Connection,
+    parts: &mut [IoSliceMut<'_>],
+    released: Released,
+) -> io::Result<usize> {
+    match receive_now(connection, parts) {
+        Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+        result => return result,
+    }
+    let mut result = Ok(0);
+    released(&mut || result = os::recv(connection.socket(), parts, Wait::Yes));
+    result
+}

@@ -1,0 +1,267 @@
+//! One kept-open connection from an httpd child: greeting, frame boundaries, and what was read too early.
+//!
+//! Whoever took the connection's one-shot event out of the epoll set owns it until it is armed again. The
+//! receive buffer belongs to the worker; a connection stores bytes only while a frame is incomplete.
+
+use super::os::{self, Wait};
+use std::io;
+use std::ops::Range;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use wsgi_protocol::frame::{HEADER_LEN, Header, Kind};
+use wsgi_protocol::{PROTOCOL_VERSION, ProtocolError};
+
+/// Room that a receive into an empty buffer finds; larger frames make the buffer grow to their size.
+pub(super) const READ_ROOM: usize = 64 * 1024;
+
+/// Why a connection has to be closed.
+#[derive(Debug)]
+pub(super) enum Broken {
+    /// The peer sent something that is not the protocol.
+    Malformed(ProtocolError),
+    /// Receiving failed.
+    Receiving(io::Error),
+}
+
+/// What a ready connection had to say.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Incoming {
+    /// A whole REQUEST frame: its number and where in the buffer its payload lies.
+    Request { seq: u16, payload: Range<usize> },
+    /// No whole frame yet.
+    Incomplete,
+    /// The peer closed.
+    Closed,
+}
+
+/// See the module's comment.
+#[derive(Debug)]
+pub(super) struct Connection {
+    socket: OwnedFd,
+    /// Set while a thread works on this connection; taken by [`Connection::claim`].
+    claimed: AtomicBool,
+    greeted: bool,
+    /// GOAWAY has been sent.
+    pub(super) dismissed: bool,
+    /// Bytes of an incomplete frame, or bytes received behind the request that is running.
+    pub(super) partial: Vec<u8>,
+    /// Bytes still to come that belong to a body nobody wants any more.
+    pub(super) skip: usize,
+    /// Place in the registry.
+    pub(super) place: usize,
+}
+
+impl Connection {
+    /// Wraps an accepted socket in blocking mode.
+    pub(super) fn new(socket: OwnedFd) -> Self {
+        Self {
+            socket,
+            claimed: AtomicBool::new(false),
+            greeted: false,
+            dismissed: false,
+            partial: Vec::new(),
+            skip: 0,
+            place: 0,
+        }
+    }
+
+    /// The socket.
+    pub(super) fn socket(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    /// Takes the connection if no other thread has it.
+    pub(super) fn claim(&self) -> bool {
+        !self.claimed.swap(true, Ordering::Acquire)
+    }
+
+    /// Takes the connection, waiting for the moment the draining main thread needs to say GOAWAY.
+    pub(super) fn claim_waiting(&self) {
+        while !self.claim() {
+            std::thread::yield_now();
+        }
+    }
+
+    /// Gives the connection back.
+    pub(super) fn unclaim(&self) {
+        self.claimed.store(false, Ordering::Release);
+    }
+
+    /// Reads what is there, without blocking, until a whole REQUEST is in `buffer`. Frames that were on their
+    /// way when their request had already ended are dropped. Bytes behind the request stay in `buffer`;
+    /// the caller passes them to [`Connection::keep_rest`].
+    ///
+    /// # Errors
+    /// See [`Broken`]; the connection must be closed.
+    pub(super) fn read(&mut self, buffer: &mut Vec<u8>) -> Result<Incoming, Broken> {
+        buffer.clear();
+        if self.partial.len() > READ_ROOM {
+            *buffer = std::mem::take(&mut self.partial);
+        } else if !self.partial.is_empty() {
+            buffer.extend_from_slice(&std::mem::take(&mut self.partial));
+        }
+        let mut drained = false;
+        loop {
+            let need = match self.parse(buffer).map_err(Broken::Malformed)? {
+                Ok(incoming) => return Ok(incoming),
+                Err(need) => need,
+            };
+            if drained {
+                break;
+            }
+            buffer.reserve(need.saturating_sub(buffer.len()).max(READ_ROOM));
+            let room = buffer.capacity() - buffer.len();
+            match os::recv_append(self.socket(), buffer, Wait::No) {
+                Ok(0) => return Ok(Incoming::Closed),
+                // Less than there was room for: the socket is empty, another call would only say so.
+                Ok(n) => drained = n < room,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
+                Err(e) if e.raw_os_error() == Some(libc::ECONNRESET) => return Ok(Incoming::Closed),
+                Err(e) => return Err(Broken::Receiving(e)),
+            }
+        }
+        if !buffer.is_empty() {
+            self.partial = std::mem::take(buffer);
+        }
+        Ok(Incoming::Incomplete)
+    }
+
+    /// Stores what was received behind the request at `payload`; almost always nothing.
+    pub(super) fn keep_rest(&mut self, buffer: &[u8], payload: &Range<usize>) {
+        if buffer.len() > payload.end {
+            self.partial.extend_from_slice(&buffer[payload.end..]);
+        }
+    }
+
+    /// Finds a whole REQUEST at the front of `buffer`; `Err` holds how long the buffer has to become.
+    fn parse(&mut self, buffer: &mut Vec<u8>) -> Result<Result<Incoming, usize>, ProtocolError> {
+        let mut at = 0;
+        let need = loop {
+            let dropped = self.skip.min(buffer.len() - at);
+            at += dropped;
+            self.skip -= dropped;
+            let rest = &buffer[at..];
+            let Some(header) = Header::decode(rest)? else { break HEADER_LEN };
+            let len = header.len as usize;
+            match header.kind {
+                Kind::Hello if !self.greeted && len == 4 => {
+                    let Some(version) = rest.get(HEADER_LEN..).and_then(|r| r.first_chunk::<4>()) else {
+                        break HEADER_LEN + len;
+                    };
+                    let version = u32::from_le_bytes(*version);
+                    if version != PROTOCOL_VERSION {
+                        return Err(ProtocolError::Version(version));
+                    }
+                    self.greeted = true;
+                    at += HEADER_LEN + len;
+                }
+                Kind::Body | Kind::BodyEnd | Kind::Abort if self.greeted => {
+                    at += HEADER_LEN;
+                    self.skip = len;
+                }
+                Kind::Request if self.greeted => {
+                    if rest.len() < HEADER_LEN + len {
+                        break HEADER_LEN + len;
+                    }
+                    let start = at + HEADER_LEN;
+                    return Ok(Ok(Incoming::Request { seq: header.seq, payload: start..start + len }));
+                }
+                other => return Err(ProtocolError::FrameKind(other as u8)),
+            }
+        };
+        buffer.drain(..at);
+        Ok(Err(need))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+    use wsgi_protocol::frame::put_frame;
+
+    fn pair() -> (Connection, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        (Connection::new(ours.into()), theirs)
+    }
+
+    fn hello() -> Vec<u8> {
+        let mut out = Vec::new();
+        put_frame(&mut out, Kind::Hello, 0, &PROTOCOL_VERSION.to_le_bytes());
+        out
+    }
+
+    #[test]
+    fn greeting_and_request_in_one_write() {
+        let (mut c, mut peer) = pair();
+        let mut bytes = hello();
+        put_frame(&mut bytes, Kind::Request, 1, b"payload");
+        peer.write_all(&bytes).unwrap();
+        let mut buffer = Vec::new();
+        let Incoming::Request { seq: 1, payload } = c.read(&mut buffer).unwrap() else { panic!() };
+        assert_eq!(&buffer[payload], b"payload");
+        assert_eq!(c.read(&mut buffer).unwrap(), Incoming::Incomplete);
+        drop(peer);
+        assert_eq!(c.read(&mut buffer).unwrap(), Incoming::Closed);
+    }
+
+    #[test]
+    fn every_cut_is_put_together_again() {
+        let mut bytes = hello();
+        put_frame(&mut bytes, Kind::Request, 9, b"payload");
+        put_frame(&mut bytes, Kind::Abort, 9, &[1]);
+        for cut in 1..bytes.len() - 9 {
+            let (mut c, mut peer) = pair();
+            let mut buffer = Vec::new();
+            peer.write_all(&bytes[..cut]).unwrap();
+            assert_eq!(c.read(&mut buffer).unwrap(), Incoming::Incomplete, "cut at {cut}");
+            peer.write_all(&bytes[cut..]).unwrap();
+            let Incoming::Request { seq: 9, payload } = c.read(&mut buffer).unwrap() else { panic!() };
+            assert_eq!(&buffer[payload.clone()], b"payload");
+            c.keep_rest(&buffer, &payload);
+            assert_eq!(c.partial.len(), 9);
+        }
+    }
+
+    #[test]
+    fn frames_of_an_ended_request_are_dropped() {
+        let (mut c, mut peer) = pair();
+        let mut bytes = hello();
+        put_frame(&mut bytes, Kind::Body, 1, &vec![7; 100_000]);
+        put_frame(&mut bytes, Kind::BodyEnd, 1, b"");
+        put_frame(&mut bytes, Kind::Request, 2, b"x");
+        let writer = std::thread::spawn(move || {
+            peer.write_all(&bytes).unwrap();
+            peer
+        });
+        let mut buffer = Vec::new();
+        loop {
+            match c.read(&mut buffer).unwrap() {
+                Incoming::Incomplete => std::thread::yield_now(),
+                other => {
+                    assert!(matches!(other, Incoming::Request { seq: 2, .. }));
+                    break;
+                }
+            }
+        }
+        writer.join().unwrap();
+    }
+
+    #[test]
+    fn strangers_are_refused() {
+        for (kind, payload, refused) in [
+            (Kind::Request, &b"x"[..], ProtocolError::FrameKind(2)),
+            (Kind::Hello, &[9, 0, 0, 0], ProtocolError::Version(9)),
+            (Kind::Hello, &[1], ProtocolError::FrameKind(1)),
+            (Kind::End, b"", ProtocolError::FrameKind(22)),
+        ] {
+            let (mut c, mut peer) = pair();
+            let mut bytes = Vec::new();
+            put_frame(&mut bytes, kind, 1, payload);
+            peer.write_all(&bytes).unwrap();
+            let Err(Broken::Malformed(e)) = c.read(&mut Vec::new()) else { panic!("{kind:?} passed") };
+            assert_eq!(e, refused);
+        }
+    }
+}

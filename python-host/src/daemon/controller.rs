@@ -1,0 +1,161 @@
+//! The controller thread: samples what the workers did and sets the gate by [`Pace`].
+//!
+//! It ticks only while requests are being run, and parks otherwise; a worker that starts a request wakes it,
+//! which in steady state costs that worker one fence and one load.
+
+use super::gate::Gate;
+use super::os::{self, Epoll};
+use super::pace::{LONG, Pace, Sample};
+use super::slot::{Slot, State};
+use std::os::unix::fs::FileExt;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed, Ordering::SeqCst, fence};
+use std::thread::{self, Thread};
+use std::time::Duration;
+
+/// Length of a window.
+const TICK: Duration = Duration::from_micros(2500);
+
+/// Lets workers wake the controller.
+#[derive(Debug, Default)]
+pub(super) struct Bell {
+    asleep: AtomicBool,
+    thread: OnceLock<Thread>,
+}
+
+impl Bell {
+    /// A request has begun: its slot's store comes before this call.
+    #[inline]
+    pub(super) fn ring(&self) {
+        // Pairs with the fence in `sleep_until_work`: either the controller sees the running request or this
+        // thread sees that it is asleep.
+        fence(SeqCst);
+        if self.asleep.load(Relaxed) {
+            self.wake();
+        }
+    }
+
+    #[cold]
+    fn wake(&self) {
+        if self.asleep.swap(false, SeqCst)
+            && let Some(thread) = self.thread.get()
+        {
+            thread.unpark();
+        }
+    }
+}
+
+/// Everything the controller looks at.
+pub(super) struct Controller<'d> {
+    pub(super) gate: &'d Gate,
+    pub(super) epoll: &'d Epoll,
+    pub(super) slots: &'d [Slot],
+    pub(super) bell: &'d Bell,
+    /// Set when the workers shall end.
+    pub(super) stop: &'d AtomicBool,
+}
+
+/// What is remembered of one worker between two ticks.
+#[derive(Debug, Default)]
+struct Track {
+    cpu: u64,
+    delay: u64,
+    finished: u64,
+    begun: u64,
+    naps: u64,
+    schedstat: Option<std::fs::File>,
+}
+
+impl Track {
+    /// Nanoseconds the thread has been waiting for a CPU so far; 0 where the kernel does not tell.
+    fn delay(&mut self, tid: i32) -> u64 {
+        if self.schedstat.is_none() && tid != 0 {
+            self.schedstat = std::fs::File::open(format!("/proc/self/task/{tid}/schedstat")).ok();
+        }
+        let mut text = [0; 64];
+        let Some(n) = self.schedstat.as_ref().and_then(|f| f.read_at(&mut text, 0).ok()) else { return 0 };
+        let mut words = text[..n].split(|b| *b == b' ').skip(1);
+        words.next().unwrap_or_default().iter().fold(0, |n, d| n * 10 + u64::from(d.wrapping_sub(b'0')))
+    }
+}
+
+impl Controller<'_> {
+    /// The thread's body. `admit` makes one more worker active and says whether it did.
+    pub(super) fn run(&self, admit: impl Fn() -> bool) {
+        // Only this thread sets it, so the error of a second call cannot happen.
+        let _ = self.bell.thread.set(thread::current());
+        let mut pace = Pace::new(self.slots.len());
+        let mut tracks: Vec<Track> = self.slots.iter().map(|_| Track::default()).collect();
+        let mut last = os::now_ns();
+        while !self.stop.load(Relaxed) {
+            thread::sleep(TICK);
+            let now = os::now_ns();
+            let (mut sample, worked) = self.sample(&mut tracks, now, now - last);
+            last = now;
+            sample.waiting = self.epoll.has_event();
+            let allowed = pace.tick(&sample);
+            self.gate.allow(allowed);
+            if sample.waiting && self.gate.idle() == 0 {
+                while admit() {}
+            }
+            if !worked {
+                self.sleep_until_work();
+                last = os::now_ns();
+                // A fresh baseline, so that the first window after the pause is judged by itself.
+                self.sample(&mut tracks, last, TICK.as_nanos() as u64);
+            }
+        }
+    }
+
+    /// One window's figures, and whether any request was running in it.
+    fn sample(&self, tracks: &mut [Track], now: u64, elapsed: u64) -> (Sample, bool) {
+        let slept = self.gate.idle() > 0;
+        let mut sample = Sample { elapsed: Duration::from_nanos(elapsed), slept, ..Sample::default() };
+        let mut worked = false;
+        let mut runnable = 0;
+        for (slot, track) in self.slots.iter().zip(tracks) {
+            let state = slot.state();
+            let (begun, finished, naps) = (slot.begun(), slot.finished(), slot.naps.load(Relaxed));
+            let began = std::mem::replace(&mut track.begun, begun) != begun;
+            let ended = finished - std::mem::replace(&mut track.finished, finished);
+            let slept = std::mem::replace(&mut track.naps, naps) != naps;
+            if state == State::Absent || state == State::Parked {
+                continue;
+            }
+            sample.finished += ended;
+            let running = slot.running();
+            sample.slept |= slept;
+            worked |= began || running.is_some();
+            if let Some((_, started)) = running {
+                sample.running += 1;
+                sample.long += usize::from(now.saturating_sub(started) >= LONG.as_nanos() as u64);
+            }
+            let (cpu, delay) = (slot.cpu_ns(), track.delay(slot.tid()));
+            let used = cpu.saturating_sub(std::mem::replace(&mut track.cpu, cpu))
+                + delay.saturating_sub(std::mem::replace(&mut track.delay, delay));
+            // A worker that was not sampled for a while brings more than fits into the window.
+            runnable += used.min(elapsed);
+        }
+        sample.demand = runnable as f64 / elapsed.max(1) as f64;
+        (sample, worked)
+    }
+
+    fn sleep_until_work(&self) {
+        self.bell.asleep.store(true, SeqCst);
+        fence(SeqCst);
+        if self.slots.iter().any(|s| s.running().is_some()) || self.stop.load(SeqCst) {
+            self.bell.asleep.store(false, SeqCst);
+            return;
+        }
+        while self.bell.asleep.load(SeqCst) {
+            thread::park();
+        }
+    }
+}
+
+impl Bell {
+    /// Wakes the controller so that it sees the stop flag.
+    pub(super) fn stop(&self) {
+        self.wake();
+    }
+}

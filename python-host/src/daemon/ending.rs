@@ -1,0 +1,75 @@
+//! The end of a daemon, on its main thread (spec/daemon.md §2.7; spike.md §0 traps 1 and 2).
+//!
+//! Python is only finalized when no thread of ours can be inside it; otherwise its exit handlers run and the
+//! process ends without unwinding anything. A watchdog bounds all of it.
+
+use super::application::Application;
+use super::main_thread::MainThread;
+use super::{os, signals};
+use std::sync::atomic::Ordering::SeqCst;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Exit status of a process that had to be ended by force.
+pub(super) const FORCED_STATUS: i32 = 255;
+
+/// How long attendants that are not stuck need at most to notice the end.
+const ATTENDANTS: Duration = Duration::from_millis(200);
+
+/// Ends the process in order; returns the exit status if Python may be finalized, and does not return otherwise.
+/// `shutdown` bounds the whole, zero is unbounded.
+pub(super) fn end<A: Application>(mut main: MainThread<A>, shutdown: Duration) -> i32 {
+    let (pool, reason) = (main.pool, main.life.reason());
+    let begun = Instant::now();
+    pool.log(6, &format!("Stopping process, reason '{reason}'."));
+    if !shutdown.is_zero() {
+        watch(pool, shutdown);
+    }
+    signals::ignore_messages();
+    main.dismiss_attendants();
+    main.refuse_ready();
+    pool.application.publish_stopping(reason);
+    if let Some(thread) = main.culprit {
+        pool.application.dump_stacks(thread);
+    }
+    // A quarter of the time is kept for exit handlers.
+    let patience = (!shutdown.is_zero()).then_some(shutdown / 4 * 3);
+    let idle = wait_until(patience, begun, || {
+        main.refuse_ready();
+        pool.live() == 0
+    });
+    main.refuse_partial();
+    let attendants = main.attendants.clone();
+    let finalize = idle && wait_until(Some(ATTENDANTS), Instant::now(), || attendants.load(SeqCst) == 0);
+    if idle {
+        pool.join();
+    }
+    pool.application.end(finalize);
+    pool.log(6, "Exiting process.");
+    if !finalize {
+        os::exit_now(0);
+    }
+    0
+}
+
+fn watch<A: Application>(pool: &'static super::pool::Pool<A>, shutdown: Duration) {
+    let watchdog = move || {
+        thread::sleep(shutdown);
+        pool.log(6, "Aborting process: it did not end within its shutdown timeout.");
+        os::exit_now(FORCED_STATUS);
+    };
+    if let Err(error) = thread::Builder::new().name("wsgi-watchdog".into()).spawn(watchdog) {
+        pool.log(3, &format!("Couldn't create the shutdown watchdog: {error}."));
+    }
+}
+
+/// Waits for `done`, `patience` long since `begun`; `None` waits for ever. Says whether it came.
+fn wait_until(patience: Option<Duration>, begun: Instant, mut done: impl FnMut() -> bool) -> bool {
+    while !done() {
+        if patience.is_some_and(|p| begun.elapsed() >= p) {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+    true
+}

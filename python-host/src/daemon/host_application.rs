@@ -1,0 +1,102 @@
+//! [`Application`] as the serve loop wants it, by the [`Host`] that runs Python.
+
+use super::application::{Application, Runner};
+use super::pool::Pool;
+use super::reload::Decision;
+use super::socket_exchange::Released;
+use crate::exchange::{Exchange, Outcome};
+use crate::host::{Host, ReloadDecision, ReloadPolicy, Worker};
+use wsgi_protocol::launch::Preload;
+
+/// httpd's log level "info".
+const INFO: u8 = 6;
+
+impl Application for Host {
+    type Runner = Worker;
+    const RELEASED: Released = crate::python::released;
+
+    fn runner(&'static self, thread_id: u32) -> Worker {
+        self.worker(thread_id)
+    }
+
+    fn shares_lock(&self) -> bool {
+        Host::shares_lock(self)
+    }
+
+    fn interrupt(&self, thread_id: u32, is_current: &dyn Fn() -> bool) {
+        self.inject_timeout(thread_id, is_current);
+    }
+
+    fn report_slow(&self, thread_id: u32, seconds: f64, is_current: &dyn Fn() -> bool) {
+        let stack = self.stack(thread_id, is_current);
+        if !stack.is_empty() {
+            Host::log(
+                self,
+                INFO,
+                &format!("Request in thread {thread_id} has been running for {seconds:.1} s:"),
+            );
+            stack.iter().for_each(|line| Host::log(self, INFO, line));
+        }
+    }
+
+    fn probe(&self) {
+        Host::probe(self);
+    }
+
+    fn has_loaded(&self) -> bool {
+        Host::has_loaded(self)
+    }
+
+    fn scripts(&self) -> Vec<Preload> {
+        self.heirloom()
+    }
+
+    fn publish_signal(&self, signal: i32) {
+        Host::publish_signal(self, signal);
+    }
+
+    fn publish_stopping(&self, reason: &'static str) {
+        self.stopping(reason);
+    }
+
+    fn dump_stacks(&self, thread_id: u32) {
+        for line in self.stacks(thread_id, &|| true) {
+            Host::log(self, INFO, &line);
+        }
+    }
+
+    fn end(&self, finalize: bool) {
+        Host::end(self, finalize);
+    }
+
+    fn log(&self, level: u8, text: &str) {
+        Host::log(self, level, text);
+    }
+}
+
+impl Runner for Worker {
+    fn attach(&mut self) {
+        Worker::attach(self);
+    }
+
+    fn detach(&mut self) {
+        Worker::detach(self);
+    }
+
+    fn run(&mut self, payload: &[u8], exchange: &mut dyn Exchange) -> Outcome {
+        Worker::run(self, payload, exchange)
+    }
+}
+
+impl ReloadPolicy for Pool<Host> {
+    fn on_changed(&self, script: &[u8], _group: &[u8], mtime_us: u64) -> ReloadDecision {
+        let (decision, wake) = self.reload.noticed(script, mtime_us);
+        if wake {
+            self.main_wake.signal();
+        }
+        match decision {
+            Decision::ServeOld => ReloadDecision::ServeOld,
+            Decision::Refuse => ReloadDecision::Refuse,
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! From serving to the end of a daemon, as a state machine without threads (spec/daemon.md §2.3, §2.5, §2.7).
+//!
+//! `Serving → Recycling → Draining → Stopping`. Recycling still serves and waits for a successor; draining takes
+//! nothing new; stopping ends the process. The first trigger's reason is the one that is published.
+
+use wsgi_protocol::launch::{Order, Timers};
+
+/// How long a process that asked for a successor goes on serving without one, ns.
+const SUCCESSOR_WAIT: u64 = 10_000_000_000;
+
+/// Where the process is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Normal.
+    Serving,
+    /// Serving, but wants to end: a successor has been asked for. Ends at `until` without one.
+    Recycling { until: u64, called_off_by_keep: bool },
+    /// Ends the requests under way.
+    Draining,
+    /// Ends.
+    Stopping,
+}
+
+/// What the main thread has to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Action {
+    /// Nothing.
+    None,
+    /// Ask the supervisor for a successor, which shall load our scripts if `warm`.
+    Recycle { warm: bool },
+    /// Recycling was called off: start the timers again.
+    Resume,
+    /// Take nothing new.
+    Drain,
+    /// End.
+    Stop,
+}
+
+/// See the module's comment. Times are monotonic ns.
+#[derive(Debug)]
+pub(super) struct Lifecycle {
+    stage: Stage,
+    reason: Option<&'static str>,
+    /// When the requests under way must have ended.
+    deadline: Option<u64>,
+    graceful: u64,
+    eviction: u64,
+    /// A successor was asked for because a script changed.
+    reloading: bool,
+}
+
+impl Lifecycle {
+    /// A process that serves.
+    pub(super) fn new(timers: &Timers) -> Self {
+        let graceful = timers.graceful.saturating_mul(1_000_000);
+        let eviction = match timers.eviction {
+            0 => graceful,
+            ms => ms.saturating_mul(1_000_000),
+        };
+        Self { stage: Stage::Serving, reason: None, deadline: None, graceful, eviction, reloading: false }
+    }
+
+    /// Where the process is.
+    pub(super) fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    /// Why it ends.
+    pub(super) fn reason(&self) -> &'static str {
+        self.reason.unwrap_or("shutdown_signal")
+    }
+
+    /// When to call [`Lifecycle::tick`] at the latest.
+    pub(super) fn next(&self) -> Option<u64> {
+        match self.stage {
+            Stage::Recycling { until, .. } => Some(self.deadline.map_or(until, |d| d.min(until))),
+            Stage::Draining => self.deadline,
+            Stage::Serving | Stage::Stopping => None,
+        }
+    }
+
+    /// End at once; requests under way have the shutdown timeout.
+    pub(super) fn stop(&mut self, reason: &'static str) -> Action {
+        if self.stage == Stage::Stopping {
+            return Action::None;
+        }
+        self.reason.get_or_insert(reason);
+        self.stage = Stage::Stopping;
+        Action::Stop
+    }
+
+    /// Take nothing new, end what is under way within the graceful window.
+    pub(super) fn drain(&mut self, reason: &'static str, now: u64) -> Action {
+        match self.stage {
+            Stage::Draining | Stage::Stopping => return Action::None,
+            Stage::Serving | Stage::Recycling { .. } => {}
+        }
+        if self.graceful == 0 && self.deadline.is_none() {
+            return self.stop(reason);
+        }
+        self.reason.get_or_insert(reason);
+        self.deadline.get_or_insert(now + self.graceful);
+        self.stage = Stage::Draining;
+        Action::Drain
+    }
+
+    /// A timer or counter wants a new process.
+    pub(super) fn recycle(&mut self, reason: &'static str, now: u64) -> Action {
+        if self.stage != Stage::Serving {
+            return Action::None;
+        }
+        self.reason.get_or_insert(reason);
+        self.stage = Stage::Recycling { until: now + SUCCESSOR_WAIT, called_off_by_keep: true };
+        // A process recycled because nobody needs it shall not hand its applications on.
+        Action::Recycle { warm: reason != "inactivity_timeout" }
+    }
+
+    /// SIGUSR1, SIGXCPU or an expired request: end now if idle, else soon, and at the end of the window for sure.
+    pub(super) fn evict(&mut self, reason: Evict, active: usize, now: u64) -> Action {
+        let (reason, window) = match reason {
+            Evict::Signal if self.eviction != self.graceful => ("eviction_signal", self.eviction),
+            Evict::Signal => ("graceful_signal", self.graceful),
+            Evict::CpuTime => ("cpu_time_limit", self.graceful),
+            Evict::RequestTimeout => ("request_timeout", self.graceful),
+        };
+        match self.stage {
+            Stage::Draining | Stage::Stopping => return Action::None,
+            Stage::Serving | Stage::Recycling { .. } => {}
+        }
+        if active == 0 || window == 0 {
+            return self.stop(reason);
+        }
+        self.reason.get_or_insert(reason);
+        self.deadline.get_or_insert(now + window);
+        let was_recycling = self.stage != Stage::Serving;
+        self.stage = Stage::Recycling { until: now + SUCCESSOR_WAIT, called_off_by_keep: false };
+        if was_recycling { Action::None } else { Action::Recycle { warm: true } }
+    }
+
+    /// A successor was asked for because a script changed.
+    pub(super) fn reloading(&mut self) {
+        self.reloading = true;
+    }
+
+    /// The supervisor has spoken.
+    pub(super) fn order(&mut self, order: Order, now: u64) -> Action {
+        match order {
+            Order::Stop => self.stop("shutdown_signal"),
+            Order::Drain => {
+                let reason = if self.reloading { "script_reload" } else { "shutdown_signal" };
+                self.drain(reason, now)
+            }
+            Order::Keep => {
+                self.reloading = false;
+                match self.stage {
+                    Stage::Recycling { called_off_by_keep: true, .. } => {
+                        self.stage = Stage::Serving;
+                        self.reason = None;
+                        Action::Resume
+                    }
+                    Stage::Recycling { .. } => self.drain("", now),
+                    _ => Action::None,
+                }
+            }
+        }
+    }
+
+    /// Time has passed; `active` requests are under way.
+    pub(super) fn tick(&mut self, active: usize, now: u64) -> Action {
+        let over = self.deadline.is_some_and(|d| d <= now);
+        match self.stage {
+            Stage::Recycling { until, .. } if over || until <= now => self.drain("", now),
+            Stage::Draining if over || active == 0 => self.stop(""),
+            _ => Action::None,
+        }
+    }
+}
+
+/// What asked for [`Lifecycle::evict`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Evict {
+    /// SIGUSR1.
+    Signal,
+    /// SIGXCPU.
+    CpuTime,
+    /// A request that is over its time.
+    RequestTimeout,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: u64 = 1_000_000_000;
+
+    fn life(graceful: u64, eviction: u64) -> Lifecycle {
+        Lifecycle::new(&Timers { graceful: graceful * 1000, eviction: eviction * 1000, ..Timers::default() })
+    }
+
+    #[test]
+    fn recycling_waits_for_the_successor_and_then_drains() {
+        let mut l = life(15, 0);
+        assert_eq!(l.recycle("maximum_requests", 0), Action::Recycle { warm: true });
+        assert_eq!(l.recycle("restart_interval", 1), Action::None);
+        assert_eq!(l.tick(3, 2 * S), Action::None);
+        assert_eq!(l.order(Order::Drain, 3 * S), Action::Drain);
+        assert_eq!(l.next(), Some(18 * S));
+        assert_eq!(l.tick(1, 4 * S), Action::None);
+        assert_eq!(l.tick(0, 5 * S), Action::Stop);
+        assert_eq!(l.reason(), "maximum_requests");
+    }
+
+    #[test]
+    fn recycling_without_an_answer_drains_by_itself() {
+        let mut l = life(15, 0);
+        l.recycle("inactivity_timeout", 0);
+        assert_eq!(l.tick(1, SUCCESSOR_WAIT), Action::Drain);
+        assert_eq!(l.tick(1, SUCCESSOR_WAIT + 15 * S), Action::Stop);
+    }
+
+    #[test]
+    fn keep_calls_recycling_off_but_not_an_operators_signal() {
+        let mut l = life(15, 0);
+        l.recycle("restart_interval", 0);
+        assert_eq!((l.order(Order::Keep, 1), l.stage()), (Action::Resume, Stage::Serving));
+        assert_eq!(l.evict(Evict::Signal, 1, 2), Action::Recycle { warm: true });
+        assert_eq!(l.order(Order::Keep, 3), Action::Drain);
+        assert_eq!(l.reason(), "graceful_signal");
+    }
+
+    #[test]
+    fn eviction_ends_an_idle_process_at_once_and_a_busy_one_in_its_window() {
+        assert_eq!(life(15, 0).evict(Evict::Signal, 0, 0), Action::Stop);
+        assert_eq!(life(0, 0).evict(Evict::Signal, 2, 0), Action::Stop, "no window");
+        let mut l = life(15, 3);
+        l.evict(Evict::Signal, 2, 0);
+        assert_eq!((l.reason(), l.next()), ("eviction_signal", Some(3 * S)));
+        assert_eq!(l.tick(2, 3 * S), Action::Drain);
+        assert_eq!(l.tick(2, 3 * S), Action::Stop);
+        let mut l = life(15, 3);
+        l.evict(Evict::CpuTime, 2, 0);
+        assert_eq!((l.reason(), l.deadline), ("cpu_time_limit", Some(15 * S)));
+    }
+
+    #[test]
+    fn orders() {
+        let mut l = life(15, 0);
+        l.reloading();
+        assert_eq!(l.order(Order::Drain, 0), Action::Drain);
+        assert_eq!(l.reason(), "script_reload");
+        assert_eq!(l.order(Order::Drain, 0), Action::None);
+        assert_eq!(l.order(Order::Stop, 0), Action::Stop);
+        assert_eq!(l.order(Order::Stop, 0), Action::None);
+        assert_eq!(life(0, 0).order(Order::Drain, 0), Action::Stop, "graceful-timeout=0");
+    }
+}

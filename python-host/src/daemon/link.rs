@@ -1,0 +1,148 @@
+//! The daemon's side of its supervisor: ready bytes out, order bytes in, and the heirloom for a successor.
+
+use super::os;
+use std::fs::File;
+use std::io;
+use std::mem::ManuallyDrop;
+use std::os::fd::FromRawFd;
+use std::os::unix::fs::FileExt;
+use wsgi_protocol::launch::{
+    self, HEIRLOOM_FD, HEIRLOOM_MAX, LAUNCH_FD, LISTEN_FD, ORDER_FD, Order, Preload, READY_FD, Ready,
+};
+
+/// Bytes in front of the encoded list: its length, because the file's own size is sealed.
+const LENGTH: usize = 4;
+
+/// The inherited file, which must not be closed by dropping it.
+fn heirloom() -> Option<ManuallyDrop<File>> {
+    // SAFETY: the number is open, and `ManuallyDrop` keeps the descriptor from being closed.
+    os::is_open(HEIRLOOM_FD).then(|| ManuallyDrop::new(unsafe { File::from_raw_fd(HEIRLOOM_FD) }))
+}
+
+/// The scripts that the predecessor of this process left; empty if there was none.
+#[must_use]
+pub fn inherited_scripts() -> Vec<Preload> {
+    heirloom().and_then(|file| read_scripts(&file)).unwrap_or_default()
+}
+
+fn read_scripts(file: &File) -> Option<Vec<Preload>> {
+    let mut length = [0; LENGTH];
+    file.read_exact_at(&mut length, 0).ok()?;
+    let length = u32::from_le_bytes(length) as usize;
+    let mut bytes = vec![0; Some(length).filter(|n| (1..=HEIRLOOM_MAX - LENGTH).contains(n))?];
+    file.read_exact_at(&mut bytes, LENGTH as u64).ok()?;
+    launch::decode(&bytes).ok()
+}
+
+fn write_scripts(file: &File, scripts: &[Preload]) -> io::Result<()> {
+    let encoded = launch::encode(&scripts.to_vec()).map_err(io::Error::other)?;
+    if encoded.len() + LENGTH > HEIRLOOM_MAX {
+        return Err(io::Error::other("too many scripts"));
+    }
+    // The length goes last: a successor never sees a new length with old contents.
+    file.write_all_at(&0u32.to_le_bytes(), 0)?;
+    file.write_all_at(&encoded, LENGTH as u64)?;
+    file.write_all_at(&(encoded.len() as u32).to_le_bytes(), 0)
+}
+
+/// Leaves `scripts` to the successor.
+///
+/// # Errors
+/// The file cannot be written, or the list is too long; the successor then starts cold.
+pub(super) fn leave_scripts(scripts: &[Preload]) -> io::Result<()> {
+    heirloom().map_or(Ok(()), |file| write_scripts(&file, scripts))
+}
+
+/// Says one thing to the supervisor. False: nobody listens.
+pub(super) fn say(ready: Ready) -> bool {
+    let byte = [ready as u8];
+    // SAFETY: one byte is read from a live local; SIGPIPE is ignored, a bad descriptor is an error result.
+    unsafe { libc::write(READY_FD, byte.as_ptr().cast(), 1) == 1 }
+}
+
+/// What came from the supervisor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Word {
+    /// An order.
+    Order(Order),
+    /// The supervisor is gone.
+    End,
+    /// Nothing (more) now.
+    Nothing,
+}
+
+/// Takes the next order from a non-blocking pipe.
+pub(super) fn next_order(fd: i32) -> Word {
+    loop {
+        let mut byte = [0u8];
+        // SAFETY: room for one byte is passed.
+        match unsafe { libc::read(fd, byte.as_mut_ptr().cast(), 1) } {
+            0 => return Word::End,
+            1 => match Order::from_byte(byte[0]) {
+                Some(order) => return Word::Order(order),
+                None => continue,
+            },
+            _ => match io::Error::last_os_error().kind() {
+                io::ErrorKind::Interrupted => continue,
+                io::ErrorKind::WouldBlock => return Word::Nothing,
+                _ => return Word::End,
+            },
+        }
+    }
+}
+
+/// Keeps the inherited descriptors from programs that the application executes, and makes reading orders
+/// non-blocking.
+pub(super) fn prepare_descriptors() {
+    for fd in [LISTEN_FD, READY_FD, LAUNCH_FD, ORDER_FD, HEIRLOOM_FD] {
+        if os::is_open(fd) && fd != ORDER_FD {
+            // SAFETY: sets a flag on an open descriptor.
+            unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+        } else if fd == ORDER_FD {
+            // Failure means that it is not open, which reading it will show.
+            let _ = os::set_nonblocking(os::inherited(fd));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsRawFd;
+
+    #[test]
+    fn scripts_survive_in_a_file_of_any_size() {
+        let file = tempfile();
+        assert_eq!(read_scripts(&file), None);
+        file.set_len(HEIRLOOM_MAX as u64).unwrap();
+        assert_eq!(read_scripts(&file), None);
+        let script = |n: u8| Preload { script: vec![n; 40], application_group: b"g".to_vec() };
+        write_scripts(&file, &[script(1), script(2)]).unwrap();
+        write_scripts(&file, &[script(3)]).unwrap();
+        assert_eq!(read_scripts(&file), Some(vec![script(3)]));
+        let many: Vec<_> = (0..2000).map(|n| script(n as u8)).collect();
+        assert!(write_scripts(&file, &many).is_err());
+        write_scripts(&file, &[]).unwrap();
+        assert_eq!(read_scripts(&file), Some(vec![]));
+    }
+
+    fn tempfile() -> File {
+        // SAFETY: the name is a NUL-terminated literal; the result is a new descriptor.
+        unsafe { File::from_raw_fd(libc::memfd_create(c"heirloom".as_ptr(), libc::MFD_CLOEXEC)) }
+    }
+
+    #[test]
+    fn orders_come_in_order_and_end() {
+        let (reader, writer) = std::io::pipe().unwrap();
+        use std::io::Write;
+        use std::os::fd::AsFd;
+        os::set_nonblocking(reader.as_fd()).unwrap();
+        let fd = reader.as_raw_fd();
+        assert_eq!(next_order(fd), Word::Nothing);
+        (&writer).write_all(b"?KD").unwrap();
+        assert_eq!(next_order(fd), Word::Order(Order::Keep));
+        assert_eq!(next_order(fd), Word::Order(Order::Drain));
+        drop(writer);
+        assert_eq!(next_order(fd), Word::End);
+    }
+}

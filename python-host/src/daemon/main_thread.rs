@@ -1,0 +1,373 @@
+//! The main thread of a serving daemon: signals, orders, timers, and the refusing of requests while draining.
+//!
+//! It never takes the GIL before the end and never waits for anything but its own poll.
+
+use super::application::Application;
+use super::attendant::{Attendant, Prober};
+use super::connection::{Connection, Incoming};
+use super::lifecycle::{Action, Evict, Lifecycle, Stage};
+use super::link::{self, Word};
+use super::pool::{CONNECTION_EVENTS, Phase, Pool, TOKEN_WAKE};
+use super::reload::Ask;
+use super::slot::State;
+use super::timers::{Due, Timetable, View};
+use super::{os, signals};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
+use wsgi_protocol::frame::{Header, Kind};
+use wsgi_protocol::launch::{Launch, Order, Ready};
+
+/// How long a drained process stays for requests that were sent before its GOAWAY was read, ns.
+const LINGER: u64 = 50_000_000;
+
+/// How long a request that noticed a changed script waits for the supervisor at most, ns.
+const HOLD: u64 = 45_000_000_000;
+
+/// Pause between two looks while workers are being told to end.
+const SETTLE: Duration = Duration::from_millis(1);
+
+/// See the module's comment.
+pub(super) struct MainThread<A: Application> {
+    pub(super) pool: &'static Pool<A>,
+    pub(super) life: Lifecycle,
+    /// Threads besides the pool's that may be in Python.
+    pub(super) attendants: Arc<AtomicUsize>,
+    prober: Prober,
+    /// The request thread because of which the process ends.
+    pub(super) culprit: Option<u32>,
+    timetable: Timetable,
+    interrupter: Attendant,
+    dispatcher: Attendant,
+    order_fd: i32,
+    maximum_rss: u64,
+    run_once: bool,
+    served_at_rss: u64,
+    /// Until when the held request is held.
+    hold_until: Option<u64>,
+    linger_until: u64,
+    silenced: bool,
+    buffer: Vec<u8>,
+}
+
+impl<A: Application> MainThread<A> {
+    /// `order_fd` is non-blocking; -1 if there is no supervisor.
+    pub(super) fn new(pool: &'static Pool<A>, launch: &Launch, order_fd: i32) -> Self {
+        let attendants = Arc::new(AtomicUsize::new(0));
+        let now = os::now_ns();
+        Self {
+            pool,
+            life: Lifecycle::new(&launch.timers),
+            prober: Prober::default(),
+            culprit: None,
+            timetable: Timetable::new(&launch.timers, pool.slots.len(), launch.maximum_rss > 0, now),
+            interrupter: Attendant::new("wsgi-interrupt", attendants.clone()),
+            dispatcher: Attendant::new("wsgi-signals", attendants.clone()),
+            attendants,
+            order_fd,
+            maximum_rss: launch.maximum_rss,
+            run_once: launch.run_once,
+            served_at_rss: 0,
+            hold_until: None,
+            linger_until: 0,
+            silenced: false,
+            buffer: Vec::new(),
+        }
+    }
+
+    /// Serves until the process has to end.
+    pub(super) fn run(&mut self, deadlock: bool) {
+        if deadlock && !self.prober.start(self.pool.application, &self.attendants) {
+            self.pool.log(3, "Couldn't create the thread for deadlock-timeout.");
+        }
+        loop {
+            self.pool.main_wake.clear();
+            self.take_signals();
+            self.take_orders();
+            self.take_ask();
+            self.check_count();
+            let timers = self.check_timers();
+            self.tick();
+            if self.life.stage() == Stage::Stopping {
+                return;
+            }
+            let next = [timers, self.life.next(), self.hold_until].into_iter().flatten().min();
+            self.wait(next);
+        }
+    }
+
+    /// Gives the attendants no further work, so that their threads end.
+    pub(super) fn dismiss_attendants(&mut self) {
+        self.prober.stop();
+        self.interrupter.dismiss();
+        self.dispatcher.dismiss();
+    }
+
+    fn now(&self) -> u64 {
+        os::now_ns()
+    }
+
+    fn active(&self) -> usize {
+        self.timetable.active(&self.pool.slots, self.now())
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::None => {}
+            Action::Recycle { warm } => self.ask_successor(Ready::Recycle, warm),
+            Action::Resume => {
+                self.timetable.rearm(os::now_ns());
+                self.pool.restart_count();
+            }
+            Action::Drain => {
+                self.pool.log(6, &format!("Draining process, reason '{}'.", self.life.reason()));
+                self.linger_until = self.now() + LINGER;
+                self.pool.leave(Phase::Draining);
+                self.decided();
+                self.pool.dismiss_idle();
+            }
+            Action::Stop => {
+                self.pool.leave(Phase::Stopping);
+                self.silenced = false;
+                self.decided();
+                self.pool.dismiss_idle();
+            }
+        }
+    }
+
+    fn ask_successor(&self, ready: Ready, warm: bool) {
+        let scripts = if warm { self.pool.application.scripts() } else { Vec::new() };
+        if let Err(error) = link::leave_scripts(&scripts) {
+            self.pool.log(4, &format!("The successor will load its scripts later: {error}."));
+        }
+        link::say(ready);
+    }
+
+    /// The held request goes on: refused if the process has left the serving phase, else run.
+    fn decided(&mut self) {
+        self.hold_until = None;
+        for connection in self.pool.reload.decided() {
+            self.pool.release(connection);
+        }
+    }
+
+    fn take_signals(&mut self) {
+        for signal in signals::take() {
+            let (active, now) = (self.active(), self.now());
+            let action = match signal {
+                libc::SIGTERM | libc::SIGINT => self.life.stop("shutdown_signal"),
+                libc::SIGUSR1 => self.life.evict(Evict::Signal, active, now),
+                libc::SIGXCPU => self.life.evict(Evict::CpuTime, active, now),
+                _ => {
+                    let application = self.pool.application;
+                    self.dispatcher.ask(move || application.publish_signal(signal));
+                    Action::None
+                }
+            };
+            self.act(action);
+        }
+    }
+
+    fn take_orders(&mut self) {
+        loop {
+            let order = match link::next_order(self.order_fd) {
+                Word::Nothing => return,
+                Word::Order(order) => order,
+                Word::End => {
+                    self.order_fd = -1;
+                    Order::Stop
+                }
+            };
+            let action = self.life.order(order, self.now());
+            self.act(action);
+            if order == Order::Keep {
+                self.decided();
+            }
+            if self.order_fd < 0 {
+                return;
+            }
+        }
+    }
+
+    fn take_ask(&mut self) {
+        let action = match self.pool.reload.take_ask() {
+            None => return,
+            Some(Ask::Drain) => self.life.drain("script_reload", self.now()),
+            // Somebody is waiting for a successor already: it will have the new code.
+            Some(Ask::Successor) if self.life.stage() != Stage::Serving => return,
+            Some(Ask::Successor) => {
+                self.life.reloading();
+                self.ask_successor(Ready::Replace, true);
+                self.hold_until = Some(self.now() + HOLD);
+                Action::None
+            }
+        };
+        self.act(action);
+    }
+
+    fn check_count(&mut self) {
+        if self.life.stage() != Stage::Serving || !self.pool.is_used_up() {
+            return;
+        }
+        let now = self.now();
+        let action = if self.run_once {
+            // `wsgi.run_once` promises that nothing else runs in this process.
+            link::say(Ready::Recycle);
+            self.life.drain("maximum_requests", now)
+        } else {
+            self.life.recycle("maximum_requests", now)
+        };
+        self.act(action);
+    }
+
+    fn check_timers(&mut self) -> Option<u64> {
+        let pool = self.pool;
+        let view = View {
+            now: self.now(),
+            first_request: pool.first_request.load(SeqCst),
+            loaded: pool.limits.startup && pool.application.has_loaded(),
+            probed: self.prober.last(),
+        };
+        let mut due = Vec::new();
+        let next = self.timetable.check(&pool.slots, &view, &mut due);
+        for due in due {
+            self.timer(due, view.now);
+        }
+        if self.hold_until.is_some_and(|at| at <= view.now) {
+            pool.log(4, "No successor came for the changed script; the old code goes on serving.");
+            self.decided();
+        }
+        next
+    }
+
+    fn timer(&mut self, due: Due, now: u64) {
+        let action = match due {
+            Due::Restart => self.life.recycle("restart_interval", now),
+            Due::Inactive => self.life.recycle("inactivity_timeout", now),
+            Due::Startup => self.life.stop("startup_timeout"),
+            Due::Deadlock => self.life.stop("deadlock_timeout"),
+            Due::Rss if self.is_too_large() => self.life.recycle("maximum_rss", now),
+            Due::Rss => Action::None,
+            Due::Interrupt { worker, number } => {
+                let (application, slots) = (self.pool.application, &self.pool.slots);
+                self.interrupter.ask(move || {
+                    let current = || slots[worker].running().is_some_and(|(n, _)| n == number);
+                    application.interrupt(worker as u32 + 1, &current);
+                });
+                Action::None
+            }
+            Due::Slow { worker, number, seconds } => {
+                let (application, slots) = (self.pool.application, &self.pool.slots);
+                self.interrupter.ask(move || {
+                    let current = || slots[worker].running().is_some_and(|(n, _)| n == number);
+                    application.report_slow(worker as u32 + 1, seconds, &current);
+                });
+                Action::None
+            }
+            Due::Expired { worker } => {
+                let action = self.life.evict(Evict::RequestTimeout, self.active(), now);
+                if action != Action::None {
+                    self.culprit = Some(worker as u32 + 1);
+                }
+                action
+            }
+        };
+        self.act(action);
+    }
+
+    /// Whether the resident size has passed its limit; only looked at after requests.
+    fn is_too_large(&mut self) -> bool {
+        let served = self.pool.served();
+        if std::mem::replace(&mut self.served_at_rss, served) == served {
+            return false;
+        }
+        let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+        let pages = statm.split(' ').nth(1).and_then(|n| n.parse::<u64>().ok()).unwrap_or(0);
+        // SAFETY: sysconf has no memory arguments.
+        let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as u64;
+        pages * page > self.maximum_rss
+    }
+
+    fn tick(&mut self) {
+        let now = self.now();
+        let mut active = self.active();
+        if self.life.stage() == Stage::Draining {
+            self.refuse_ready();
+            if active == 0 && now < self.linger_until && self.pool.connections() > 0 {
+                active = 1;
+            }
+        }
+        let action = self.life.tick(active, now);
+        self.act(action);
+    }
+
+    /// Not serving any more: answers what comes on the connections, now that no worker polls them any more.
+    pub(super) fn refuse_ready(&mut self) {
+        let pool = self.pool;
+        if !self.silenced {
+            // A worker that still polls has to see the wake-up event before it may be cleared; one that runs a
+            // request looks at the phase before it polls again.
+            if pool.slots.iter().any(|s| s.state() == State::Polling) {
+                return;
+            }
+            pool.silence_wake();
+            self.silenced = true;
+            pool.dismiss_idle();
+        }
+        while let Some((token, flags)) = pool.wait(Some(Duration::ZERO)) {
+            if token <= TOKEN_WAKE {
+                continue;
+            }
+            self.refuse(token as *mut Connection, flags);
+        }
+    }
+
+    fn refuse(&mut self, pointer: *mut Connection, flags: i32) {
+        // SAFETY: as in the workers: the one-shot event makes this thread the connection's only user.
+        let connection = unsafe {
+            (*pointer).claim_waiting();
+            &mut *pointer
+        };
+        let closed = flags & (libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR) != 0;
+        let incoming = if closed { Ok(Incoming::Closed) } else { connection.read(&mut self.buffer) };
+        match incoming {
+            Ok(Incoming::Request { seq, payload }) => {
+                connection.keep_rest(&self.buffer, &payload);
+                self.pool.refuse(connection, seq);
+            }
+            Ok(Incoming::Incomplete) => {}
+            Ok(Incoming::Closed) | Err(_) => return self.pool.close(pointer),
+        }
+        connection.unclaim();
+        self.pool.arm(pointer, CONNECTION_EVENTS);
+    }
+
+    /// Refuses requests that have only been received in part: their bytes are read, so the end of the process
+    /// would not show as a reset, and httpd could not know that they were not started.
+    pub(super) fn refuse_partial(&self) {
+        self.pool.for_each_idle(|connection| {
+            if let Ok(Some(header)) = Header::decode(&connection.partial)
+                && header.kind == Kind::Request
+            {
+                self.pool.refuse(connection, header.seq);
+            }
+        });
+    }
+
+    fn wait(&self, next: Option<u64>) {
+        let mut timeout = next.map(|at| Duration::from_nanos(at.saturating_sub(self.now())));
+        let mut epoll = -1;
+        if self.life.stage() == Stage::Draining {
+            let most = if self.silenced { Duration::from_nanos(LINGER) / 5 } else { SETTLE };
+            timeout = Some(timeout.map_or(most, |t| t.min(most)));
+            epoll = if self.silenced { self.pool.epoll_fd() } else { -1 };
+        }
+        let readable = libc::POLLIN;
+        let mut fds =
+            [(self.pool.main_wake.as_raw(), readable), (self.order_fd, readable), (epoll, readable)];
+        if let Err(error) = os::poll(&mut fds, timeout) {
+            self.pool.log(2, &format!("The main thread cannot wait: {error}."));
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+}

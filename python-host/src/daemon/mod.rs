@@ -1,0 +1,99 @@
+//! A daemon's serve loop: connections from httpd, the scheduler of request threads, timers, and the process's end.
+//!
+//! How a request goes: all connections and the listening socket sit in one epoll set, each connection armed for
+//! one event. An active worker takes an event, takes the GIL, reads the REQUEST, runs it, writes the response in
+//! one piece, arms the connection again and, if another one is ready, goes on without giving the GIL up. There is
+//! no I/O thread and no queue: what waits, waits in its socket, and if this process dies httpd knows by the reset
+//! that it was not started. `gate`, `pace` and `controller` decide how many workers are active. The main thread
+//! (`main_thread`, `lifecycle`, `timers`) never takes the GIL before the end (`ending`).
+
+mod application;
+mod attendant;
+mod body;
+mod connection;
+mod controller;
+mod ending;
+mod gate;
+mod host_application;
+mod lifecycle;
+mod link;
+mod main_thread;
+mod os;
+mod pace;
+mod pool;
+mod registry;
+mod reload;
+mod service;
+mod signals;
+mod slot;
+mod socket_exchange;
+mod timers;
+mod title;
+mod worker;
+
+pub use link::inherited_scripts;
+pub use service::attend_service;
+pub use worker::thread_id;
+
+use crate::host::Host;
+use application::Application;
+use ending::FORCED_STATUS;
+use main_thread::MainThread;
+use pool::Pool;
+use std::io;
+use std::time::Duration;
+use wsgi_protocol::launch::{LISTEN_FD, Launch, ORDER_FD, Ready};
+
+/// Says one thing to the supervisor before serving, e.g. [`Ready::ImportFailed`]. False: nobody listens.
+pub fn announce(ready: Ready) -> bool {
+    link::say(ready)
+}
+
+/// Serves requests with the inherited descriptors until the process has to end; returns its exit status if Python
+/// may be finalized. Called on Python's main thread without the GIL, after the preloads; `threads=0` returns at
+/// once (see [`attend_service`]).
+#[must_use]
+pub fn serve(host: &'static Host) -> i32 {
+    let launch = host.launch();
+    if let Some(title) = &launch.title {
+        title::set(title);
+    }
+    if launch.threads == 0 {
+        return 0;
+    }
+    // All of them, so that every traceback is in the log once.
+    let failed = inherited_scripts().iter().filter(|script| host.load(script).is_err()).count();
+    if failed > 0 && launch.has_predecessor {
+        announce(Ready::ImportFailed);
+        return 0;
+    }
+    match prepare(host, launch) {
+        Ok(mut main) => {
+            host.set_reload_policy(main.pool);
+            if let Err(error) = main.pool.start() {
+                host.log(2, &format!("Daemon process cannot serve: {error}."));
+                return FORCED_STATUS;
+            }
+            announce(Ready::Serving);
+            main.run(launch.timers.deadlock > 0);
+            ending::end(main, Duration::from_millis(launch.timers.shutdown))
+        }
+        Err(error) => {
+            host.log(2, &format!("Daemon process cannot serve: {error}."));
+            FORCED_STATUS
+        }
+    }
+}
+
+/// The pool and the main thread's state for a process that does not serve yet.
+fn prepare<A: Application>(application: &'static A, launch: &Launch) -> io::Result<MainThread<A>> {
+    link::prepare_descriptors();
+    // Workers, the handlers and late events refer to the pool until the process is gone.
+    let pool: &'static Pool<A> =
+        Box::leak(Box::new(Pool::new(application, launch, os::inherited(LISTEN_FD))?));
+    signals::install(pool.main_wake.as_raw())?;
+    Ok(MainThread::new(pool, launch, ORDER_FD))
+}
+
+#[cfg(test)]
+mod tests;

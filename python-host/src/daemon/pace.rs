@@ -1,0 +1,244 @@
+//! The controller's decisions, without threads or clocks: how many workers may be active (design.md §4).
+//!
+//! The measure is *demand*: the share of a window in which workers were runnable, i.e. on a CPU or waiting
+//! for one. One busy Python thread demands 1.0; threads that wait for the GIL, a lock or a socket demand nothing.
+//! Unlike CPU time alone it does not take a busy machine for an idle application. Rules; workers are admitted
+//! only in windows in which requests waited and no worker slept:
+//!
+//! * little demand: workers block, admit as many again;
+//! * some demand missing over several windows: admit one;
+//! * full demand with several workers in the race for the GIL: withdraw one;
+//! * more demand than one GIL can make: code computes without the GIL, admit one;
+//! * nothing ends for a while: requests are long, admit one so that short ones need not wait for them. Each
+//!   further one takes twice as long, because if those admitted are stuck too the next will likely be;
+//! * with one worker and full demand, nobody can know whether the GIL is free, so now and then a second worker
+//!   is tried, ever more rarely as long as it brings nothing.
+
+use std::time::Duration;
+
+/// A request older than this is long: its worker does not count against the limit.
+pub(super) const LONG: Duration = Duration::from_millis(12);
+
+/// Windows over which missing or full demand must be seen before one worker more or less is allowed.
+const STEADY: u32 = 4;
+
+/// Demand below which workers are plainly blocked.
+const IDLE: f64 = 0.5;
+/// Average demand below which one more worker pays.
+const SLACK: f64 = 0.85;
+/// Average demand at which one of several workers is too many.
+const FULL: f64 = 0.95;
+/// Demand that a single GIL cannot make.
+const PARALLEL: f64 = 1.3;
+
+/// First and longest pause between two trials of a second worker.
+const TRIAL: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(8));
+
+/// What happened since the last tick.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Sample {
+    /// Length of the window.
+    pub(super) elapsed: Duration,
+    /// Requests wait now.
+    pub(super) waiting: bool,
+    /// A worker slept for lack of events during the window, or does now.
+    pub(super) slept: bool,
+    /// See the module's comment.
+    pub(super) demand: f64,
+    /// Workers that run a request now.
+    pub(super) running: usize,
+    /// Those of them whose request is older than [`LONG`].
+    pub(super) long: usize,
+    /// Requests that ended during the window.
+    pub(super) finished: u64,
+}
+
+/// See the module's comment.
+#[derive(Debug)]
+pub(super) struct Pace {
+    threads: usize,
+    /// Workers allowed besides those in long requests.
+    limit: usize,
+    /// Workers allowed in addition because of long requests.
+    extra: usize,
+    average: f64,
+    /// Windows since the limit changed or no request ran.
+    steady: u32,
+    /// Time since a request ended or `extra` grew, while requests waited.
+    stuck: Duration,
+    /// Time of full demand with one worker since the last trial, and how long it must become for the next.
+    full: Duration,
+    pause: Duration,
+    trial: bool,
+}
+
+impl Pace {
+    /// Starts with one worker.
+    pub(super) fn new(threads: usize) -> Self {
+        Self {
+            threads,
+            limit: 1,
+            extra: 0,
+            average: 0.0,
+            steady: 0,
+            stuck: Duration::ZERO,
+            full: Duration::ZERO,
+            pause: TRIAL.0,
+            trial: false,
+        }
+    }
+
+    /// Judges one window; returns how many workers may be active.
+    pub(super) fn tick(&mut self, sample: &Sample) -> usize {
+        self.judge_long(sample);
+        if sample.running == 0 {
+            self.steady = 0;
+        } else {
+            self.average = match self.steady {
+                0 => sample.demand,
+                _ => (self.average * 3.0 + sample.demand) / 4.0,
+            };
+            self.steady += 1;
+            if sample.waiting && !sample.slept {
+                self.judge_lack(sample);
+            }
+            self.judge_excess(sample);
+        }
+        (self.limit + self.extra).min(self.threads)
+    }
+
+    /// Requests wait and no worker sleeps: would one more do them any good?
+    fn judge_lack(&mut self, sample: &Sample) {
+        if sample.demand < IDLE {
+            self.set(self.limit * 2);
+        } else if self.steady < STEADY {
+        } else if self.average < SLACK || self.average > PARALLEL {
+            self.trial = false;
+            self.pause = TRIAL.0;
+            self.set(self.limit + 1);
+        } else if self.average > FULL && self.limit == 1 {
+            self.full += sample.elapsed;
+            if self.full > self.pause && self.threads > 1 {
+                self.trial = true;
+                self.set(2);
+            }
+        }
+    }
+
+    /// The GIL is in full demand: do too many workers race for it?
+    fn judge_excess(&mut self, sample: &Sample) {
+        let fresh = sample.running - sample.long.min(sample.running);
+        if self.steady < STEADY || self.average <= FULL || self.average > PARALLEL {
+            return;
+        }
+        if self.limit > 1 && (fresh > 1 || self.trial) {
+            if std::mem::take(&mut self.trial) {
+                self.pause = (self.pause * 2).min(TRIAL.1);
+            }
+            // Those asleep have no part in the race; the limit has to go below those that run.
+            self.set(self.limit.min(fresh.max(2)) - 1);
+        }
+    }
+
+    fn set(&mut self, limit: usize) {
+        let limit = limit.clamp(1, self.threads);
+        if limit != self.limit {
+            self.limit = limit;
+            self.steady = 0;
+            self.full = Duration::ZERO;
+        }
+    }
+
+    fn judge_long(&mut self, sample: &Sample) {
+        if sample.finished > 0 || sample.slept || !sample.waiting {
+            self.stuck = Duration::ZERO;
+        } else {
+            self.stuck += sample.elapsed;
+            if self.stuck >= LONG * (1 << self.extra.min(6)) && self.extra < sample.long {
+                self.extra += 1;
+                self.stuck = Duration::ZERO;
+            }
+        }
+        self.extra = self.extra.min(sample.long);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn busy(demand: f64, running: usize) -> Sample {
+        Sample { elapsed: 3 * MS, waiting: true, demand, running, finished: 5, ..Sample::default() }
+    }
+
+    #[test]
+    fn blocked_workers_reach_all_threads_within_a_few_windows() {
+        let mut pace = Pace::new(8);
+        let steps: Vec<_> = [1, 2, 4, 8].map(|n| pace.tick(&busy(0.05, n))).into();
+        assert_eq!(steps, [2, 4, 8, 8]);
+    }
+
+    #[test]
+    fn computing_workers_shrink_to_one_and_stay_there() {
+        let mut pace = Pace::new(8);
+        for n in [1, 2, 4] {
+            pace.tick(&busy(0.0, n));
+        }
+        let mut active = 8;
+        for _ in 0..8 * STEADY {
+            active = pace.tick(&busy(1.05, active));
+        }
+        assert_eq!(active, 1);
+        let over = (0..4000).filter(|_| pace.tick(&busy(1.0, 1)) > 1).count();
+        assert!(over < 100, "trials took {over} of 4000 windows");
+    }
+
+    #[test]
+    fn a_gap_of_a_third_is_filled() {
+        let mut pace = Pace::new(8);
+        for _ in 0..=STEADY {
+            pace.tick(&busy(0.65, 1));
+        }
+        assert_eq!(pace.tick(&busy(0.9, 2)), 2);
+        assert_eq!(pace.tick(&busy(0.9, 2)), 2);
+    }
+
+    #[test]
+    fn computing_without_the_gil_is_found_by_trial() {
+        let mut pace = Pace::new(4);
+        let mut active = 1;
+        for _ in 0..200 {
+            active = pace.tick(&busy(active.min(2) as f64, active));
+        }
+        assert_eq!(active, 4);
+    }
+
+    #[test]
+    fn long_requests_admit_others_ever_more_slowly() {
+        let mut pace = Pace::new(8);
+        let mut at = Vec::new();
+        let mut active = 1;
+        for ms in (0..200).step_by(3) {
+            let long = if ms >= 12 { active } else { 0 };
+            let now = pace.tick(&Sample { finished: 0, long, ..busy(1.0, active) });
+            if now > active {
+                active = now;
+                at.push(ms);
+            }
+        }
+        assert!(at[0] <= 15 && at[1] - at[0] >= 24 && at[2] - at[1] >= 48, "{at:?}");
+        // They end: the additional ones go.
+        assert_eq!(pace.tick(&Sample { long: 0, ..busy(1.0, 1) }), 1);
+    }
+
+    #[test]
+    fn no_request_waiting_changes_nothing() {
+        let mut pace = Pace::new(8);
+        for _ in 0..100 {
+            assert_eq!(pace.tick(&Sample { waiting: false, ..busy(0.0, 1) }), 1);
+            assert_eq!(pace.tick(&Sample { slept: true, ..busy(0.0, 1) }), 1);
+        }
+    }
+}

@@ -1,0 +1,388 @@
+//! What all threads of the serve loop share: the epoll set, the gate, the slots, and the phase of the process.
+
+use super::application::Application;
+use super::connection::Connection;
+use super::controller::{Bell, Controller};
+use super::gate::{Admitted, Gate};
+use super::os::{self, Epoll, EventFd};
+use super::registry::Registry;
+use super::reload::Reload;
+use super::slot::Slot;
+use super::socket_exchange::send_frame;
+use super::worker::Worker;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::{Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+use wsgi_protocol::frame::{Kind, Refusal};
+use wsgi_protocol::launch::Launch;
+
+/// Token of the listening socket in the epoll set.
+pub(super) const TOKEN_LISTENER: u64 = 0;
+/// Token of the event that wakes all pollers; larger tokens are addresses of connections.
+pub(super) const TOKEN_WAKE: u64 = 1;
+
+/// What a connection waits for.
+pub(super) const CONNECTION_EVENTS: i32 = libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLONESHOT;
+
+/// What a connection that already holds a whole request waits for: nothing, it is writable at once.
+const AT_ONCE: i32 = CONNECTION_EVENTS | libc::EPOLLOUT;
+
+/// How the process treats requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Phase {
+    /// Workers run requests.
+    Serving = 0,
+    /// Workers end when their request has ended; new requests are refused.
+    Draining = 1,
+    /// As draining, and nobody answers new requests.
+    Stopping = 2,
+}
+
+/// The settings the request path looks at.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Limits {
+    /// inactivity-timeout is on.
+    pub(super) inactivity: bool,
+    /// startup-timeout is on.
+    pub(super) startup: bool,
+    /// queue-timeout, zero = off.
+    pub(super) queue: Duration,
+    /// socket-timeout, zero = off.
+    pub(super) socket: Duration,
+    /// Tell the main thread when so many requests have ended; 0 = never.
+    pub(super) maximum_requests: u64,
+    /// User ids that may connect, besides root.
+    pub(super) peer_uids: Vec<u32>,
+    /// Stack of worker threads in bytes, 0 = system default.
+    pub(super) stack_size: u64,
+}
+
+/// See the module's comment.
+pub(super) struct Pool<A: Application> {
+    pub(super) application: &'static A,
+    /// Group name for messages.
+    pub(super) name: String,
+    pub(super) limits: Limits,
+    pub(super) slots: Box<[Slot]>,
+    pub(super) gate: Gate,
+    pub(super) reload: Reload,
+    /// When the first request was begun, monotonic ns, 0 = never; only kept with startup-timeout.
+    pub(super) first_request: AtomicU64,
+    /// Wakes the main thread.
+    pub(super) main_wake: EventFd,
+    gated: bool,
+    bell: Bell,
+    stop: AtomicBool,
+    epoll: Epoll,
+    listener: BorrowedFd<'static>,
+    wake: EventFd,
+    registry: Registry,
+    phase: AtomicU8,
+    /// Requests ended since the last [`Pool::restart_count`].
+    count: AtomicU64,
+    /// Worker threads that have not ended.
+    live: AtomicUsize,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl<A: Application> Pool<A> {
+    /// A pool for the process described by `launch`, taking connections from `listener`.
+    ///
+    /// # Errors
+    /// Failure to create the epoll set or an eventfd.
+    pub(super) fn new(
+        application: &'static A,
+        launch: &Launch,
+        listener: BorrowedFd<'static>,
+    ) -> io::Result<Self> {
+        let threads = launch.threads as usize;
+        let gated = threads > 1 && application.shares_lock();
+        let limits = Limits {
+            inactivity: launch.timers.inactivity > 0,
+            startup: launch.timers.startup > 0,
+            queue: Duration::from_millis(launch.timers.queue),
+            socket: Duration::from_millis(launch.timers.socket),
+            maximum_requests: launch.maximum_requests,
+            peer_uids: launch.peer_uids.clone(),
+            stack_size: launch.stack_size,
+        };
+        let (epoll, wake) = (Epoll::new()?, EventFd::new()?);
+        epoll.add(wake.borrow(), libc::EPOLLIN, TOKEN_WAKE)?;
+        Ok(Self {
+            application,
+            name: String::from_utf8_lossy(&launch.group).into_owned(),
+            limits,
+            slots: (0..threads).map(|_| Slot::default()).collect(),
+            gate: Gate::new(threads, if gated { 1 } else { threads }),
+            reload: Reload::new(launch.reload_immediate),
+            first_request: AtomicU64::new(0),
+            main_wake: EventFd::new()?,
+            gated,
+            bell: Bell::default(),
+            stop: AtomicBool::new(false),
+            epoll,
+            listener,
+            wake,
+            registry: Registry::default(),
+            phase: AtomicU8::new(Phase::Serving as u8),
+            count: AtomicU64::new(0),
+            live: AtomicUsize::new(0),
+            threads: Mutex::default(),
+        })
+    }
+
+    /// Begins to accept connections and to run requests.
+    ///
+    /// # Errors
+    /// The listening socket cannot be polled, or no worker thread can be created.
+    pub(super) fn start(&'static self) -> io::Result<()> {
+        os::set_nonblocking(self.listener)?;
+        // Exclusive: processes that share the queue during a replacement do not all wake for one connection.
+        self.epoll.add(self.listener, libc::EPOLLIN | libc::EPOLLEXCLUSIVE, TOKEN_LISTENER)?;
+        if self.gated {
+            let controller = thread::Builder::new().name("wsgi-gate".into()).spawn(move || self.control())?;
+            self.lock_threads().push(controller);
+        }
+        if !self.admit() {
+            return Err(io::Error::other("no worker thread could be created"));
+        }
+        Ok(())
+    }
+
+    fn control(&'static self) {
+        let (gate, epoll, slots, bell) = (&self.gate, &self.epoll, &self.slots, &self.bell);
+        Controller { gate, epoll, slots, bell, stop: &self.stop }.run(|| self.admit());
+    }
+
+    fn lock_threads(&self) -> std::sync::MutexGuard<'_, Vec<JoinHandle<()>>> {
+        // The list is whole at every moment.
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes one more worker active if the gate permits; says whether it did.
+    pub(super) fn admit(&'static self) -> bool {
+        let index = match self.gate.admit() {
+            Admitted::Woken => return true,
+            Admitted::Nobody => return false,
+            Admitted::Start(index) => index,
+        };
+        self.live.fetch_add(1, SeqCst);
+        let mut builder = thread::Builder::new().name(format!("wsgi-{}", index + 1));
+        if self.limits.stack_size > 0 {
+            builder = builder.stack_size(self.limits.stack_size as usize);
+        }
+        match builder.spawn(move || self.worker(index)) {
+            Ok(thread) => {
+                self.lock_threads().push(thread);
+                true
+            }
+            Err(error) => {
+                self.live.fetch_sub(1, SeqCst);
+                self.gate.start_failed();
+                self.log(3, &format!("Couldn't create request thread {index}: {error}."));
+                false
+            }
+        }
+    }
+
+    fn worker(&'static self, index: usize) {
+        /// Tells the main thread that the worker has ended, panic or not.
+        struct Leave<'p>(&'p AtomicUsize, &'p EventFd);
+        impl Drop for Leave<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_sub(1, SeqCst);
+                self.1.signal();
+            }
+        }
+        let _leave = Leave(&self.live, &self.main_wake);
+        Worker::run(self, index);
+    }
+
+    /// How requests are treated now.
+    #[inline]
+    pub(super) fn phase(&self) -> Phase {
+        match self.phase.load(SeqCst) {
+            0 => Phase::Serving,
+            1 => Phase::Draining,
+            _ => Phase::Stopping,
+        }
+    }
+
+    /// Leaves the serving phase: no connection is accepted, workers end with their request.
+    pub(super) fn leave(&self, phase: Phase) {
+        self.phase.store(phase as u8, SeqCst);
+        // It may have left the set before.
+        let _ = self.epoll.delete(self.listener);
+        self.wake.signal();
+        self.gate.close();
+        self.stop.store(true, SeqCst);
+        self.bell.stop();
+    }
+
+    /// Number of worker threads that have not ended.
+    pub(super) fn live(&self) -> usize {
+        self.live.load(SeqCst)
+    }
+
+    /// Waits for all threads of the pool; only when [`Pool::live`] is 0 and the phase has been left.
+    pub(super) fn join(&self) {
+        for thread in std::mem::take(&mut *self.lock_threads()) {
+            // A panic of a worker has been logged by the panic hook and changes nothing here.
+            let _ = thread.join();
+        }
+    }
+
+    /// The next event of the epoll set.
+    pub(super) fn wait(&self, timeout: Option<Duration>) -> Option<(u64, i32)> {
+        self.epoll.wait(timeout).unwrap_or_else(|error| {
+            self.log(2, &format!("Waiting for requests failed: {error}."));
+            thread::sleep(Duration::from_millis(100));
+            None
+        })
+    }
+
+    /// Descriptor of the epoll set, to poll it together with others.
+    pub(super) fn epoll_fd(&self) -> std::os::fd::RawFd {
+        self.epoll.as_raw()
+    }
+
+    /// After the workers have been woken to see that they shall end: keeps the event from waking the main thread.
+    pub(super) fn silence_wake(&self) {
+        self.wake.clear();
+    }
+
+    /// Takes one connection from the queue. False: the queue is empty.
+    pub(super) fn accept(&self) -> io::Result<bool> {
+        if self.phase() != Phase::Serving {
+            return Ok(false);
+        }
+        let Some(socket) = os::accept(self.listener)? else { return Ok(false) };
+        let connection = Connection::new(socket);
+        let uid = os::peer_uid(connection.socket())?;
+        if uid != 0 && !self.limits.peer_uids.contains(&uid) {
+            self.log(2, &format!("Connection refused: user id {uid} is not httpd's."));
+            return Ok(true);
+        }
+        os::set_socket_timeout(connection.socket(), self.limits.socket)?;
+        let pointer = self.registry.insert(connection);
+        // SAFETY: the connection was just inserted; it is in no epoll set yet, so no other thread has it.
+        let added = self.epoll.add(unsafe { (*pointer).socket() }, CONNECTION_EVENTS, pointer as u64);
+        if added.is_err() {
+            // SAFETY: as above, and it never came into the epoll set.
+            unsafe { self.registry.remove(pointer) };
+        }
+        added.map(|()| true)
+    }
+
+    /// Lets `connection` produce its next event. The caller must not touch it afterwards.
+    pub(super) fn arm(&self, connection: *mut Connection, events: i32) {
+        // SAFETY: connections live until `close`, which only the thread that got the event may call; until the
+        // call below has armed it, that is this thread.
+        let socket = unsafe { (*connection).socket() };
+        if let Err(error) = self.epoll.modify(socket, events, connection as u64) {
+            self.log(3, &format!("A connection from httpd cannot be polled: {error}."));
+        }
+    }
+
+    /// Ends a connection that the calling thread has claimed.
+    pub(super) fn close(&self, connection: *mut Connection) {
+        // SAFETY: claimed by the caller and disarmed, so that no other thread has it. It leaves the epoll set by
+        // hand, because a forked child may keep the socket open and with it the entry in the set.
+        unsafe {
+            let _ = self.epoll.delete((*connection).socket());
+            self.registry.remove(connection);
+        }
+    }
+
+    /// Tells httpd that the request was not started here.
+    pub(super) fn refuse(&self, connection: &mut Connection, seq: u16) {
+        // If it cannot be sent the peer has gone, and the next event closes the connection.
+        send_frame(connection, Kind::Refused, seq, &[Refusal::Restarting as u8]);
+        if !std::mem::replace(&mut connection.dismissed, true) {
+            send_frame(connection, Kind::GoAway, seq, &[]);
+        }
+    }
+
+    /// Tells httpd on all connections that nobody works on that they take no further request.
+    pub(super) fn dismiss_idle(&self) {
+        self.for_each_idle(|connection| {
+            // One that is being received, or held, gets its answer first.
+            if connection.partial.is_empty() && !std::mem::replace(&mut connection.dismissed, true) {
+                send_frame(connection, Kind::GoAway, 0, &[]);
+            }
+        });
+    }
+
+    /// Calls `f` with every connection that nobody works on.
+    pub(super) fn for_each_idle(&self, f: impl FnMut(&mut Connection)) {
+        self.registry.for_each_idle(f);
+    }
+
+    /// Number of open connections.
+    pub(super) fn connections(&self) -> usize {
+        self.registry.len()
+    }
+
+    /// A worker has begun a request.
+    #[inline]
+    pub(super) fn started(&'static self) {
+        if self.gated {
+            self.bell.ring();
+        }
+        if self.limits.startup && self.first_request.load(Relaxed) == 0 {
+            self.first_request.store(os::now_ns(), Relaxed);
+            self.main_wake.signal();
+        }
+        if self.gate.lacks_poller() {
+            self.admit();
+        }
+    }
+
+    /// A worker has ended a request.
+    #[inline]
+    pub(super) fn finished(&self) {
+        let maximum = self.limits.maximum_requests;
+        if maximum > 0 && self.count.fetch_add(1, SeqCst) + 1 == maximum {
+            self.main_wake.signal();
+        }
+    }
+
+    /// Whether maximum-requests has been reached.
+    pub(super) fn is_used_up(&self) -> bool {
+        let maximum = self.limits.maximum_requests;
+        maximum > 0 && self.count.load(SeqCst) >= maximum
+    }
+
+    /// Counts towards maximum-requests from zero again.
+    pub(super) fn restart_count(&self) {
+        self.count.store(0, SeqCst);
+    }
+
+    /// Requests ended by all workers.
+    pub(super) fn served(&self) -> u64 {
+        self.slots.iter().map(Slot::finished).sum()
+    }
+
+    /// Keeps a connection whose request noticed a changed script; the caller gives it away.
+    pub(super) fn hold(&self, connection: &mut Connection) {
+        if let Some(released) = self.reload.hold(std::ptr::from_mut(connection)) {
+            self.release(released);
+        }
+    }
+
+    /// Lets a held connection go: its request is run, or refused if the process is ending.
+    pub(super) fn release(&self, connection: *mut Connection) {
+        // SAFETY: a held connection is claimed and disarmed, and the hold has just been given up by this thread.
+        unsafe { (*connection).unclaim() };
+        self.arm(connection, AT_ONCE);
+    }
+
+    /// Logs outside of any request.
+    pub(super) fn log(&self, level: u8, text: &str) {
+        self.application.log(level, text);
+    }
+}

@@ -1,0 +1,137 @@
+//! All open connections of the process. The serve loop only comes here to add and remove one.
+
+use super::connection::Connection;
+use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use wsgi_protocol::launch::{HEIRLOOM_FD, LISTEN_FD, ORDER_FD, READY_FD};
+
+/// Sockets that a process forked off by the application closes at once, so that httpd notices the end of this
+/// process even while such a child lives on. Connections beyond this many stay open in the child.
+const KNOWN_TO_CHILDREN: usize = 1024;
+
+static SOCKETS: [AtomicI32; KNOWN_TO_CHILDREN] = [const { AtomicI32::new(-1) }; KNOWN_TO_CHILDREN];
+
+/// Closes in a forked child what belongs to the parent; async-signal-safe.
+pub(super) fn close_in_child() {
+    for socket in &SOCKETS {
+        let fd = socket.swap(-1, SeqCst);
+        if fd >= 0 {
+            // SAFETY: the child has only copies of these descriptors and `is_forked` keeps it from using them.
+            unsafe { libc::close(fd) };
+        }
+    }
+    for fd in [LISTEN_FD, READY_FD, ORDER_FD, HEIRLOOM_FD] {
+        // SAFETY: as above; a number that is not open is an error result.
+        unsafe { libc::close(fd) };
+    }
+}
+
+/// The connections by place; see the module's comment.
+#[derive(Debug, Default)]
+pub(super) struct Registry {
+    places: Mutex<Places>,
+}
+
+#[derive(Debug, Default)]
+struct Places {
+    connections: Vec<*mut Connection>,
+    free: Vec<usize>,
+}
+
+// SAFETY: the pointers are only followed by the thread that claimed the connection, or under the lock for the
+// shared, atomic part of the connection; `remove` frees one only after taking it out under the lock.
+unsafe impl Send for Places {}
+
+impl Registry {
+    fn lock(&self) -> MutexGuard<'_, Places> {
+        // The lists are consistent at every point where a panic is possible.
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a connection in; the pointer stays valid until [`Registry::remove`].
+    pub(super) fn insert(&self, mut connection: Connection) -> *mut Connection {
+        let mut places = self.lock();
+        let place = places.free.pop().unwrap_or(places.connections.len());
+        connection.place = place;
+        let fd = connection.socket().as_raw_fd();
+        let pointer = Box::into_raw(Box::new(connection));
+        if place == places.connections.len() {
+            places.connections.push(pointer);
+        } else {
+            places.connections[place] = pointer;
+        }
+        if let Some(known) = SOCKETS.get(place) {
+            known.store(fd, SeqCst);
+        }
+        pointer
+    }
+
+    /// Closes and frees a connection.
+    ///
+    /// # Safety
+    /// `pointer` came from [`Registry::insert`] of this registry, the caller has claimed it, and it can no longer
+    /// come out of the epoll set.
+    pub(super) unsafe fn remove(&self, pointer: *mut Connection) {
+        let mut places = self.lock();
+        // SAFETY: by contract nobody else uses the connection, and it came out of `Box::into_raw`.
+        let connection = unsafe { Box::from_raw(pointer) };
+        let place = connection.place;
+        places.connections[place] = std::ptr::null_mut();
+        places.free.push(place);
+        if let Some(known) = SOCKETS.get(place) {
+            known.store(-1, SeqCst);
+        }
+    }
+
+    /// Calls `f` with every connection that nobody is working on.
+    pub(super) fn for_each_idle(&self, mut f: impl FnMut(&mut Connection)) {
+        let places = self.lock();
+        for &pointer in places.connections.iter().filter(|p| !p.is_null()) {
+            // SAFETY: pointers in the list are alive while the lock is held, and `claim` is a method on shared
+            // state; after it succeeded no other thread touches the connection.
+            unsafe {
+                if (*pointer).claim() {
+                    f(&mut *pointer);
+                    (*pointer).unclaim();
+                }
+            }
+        }
+    }
+
+    /// Number of open connections.
+    pub(super) fn len(&self) -> usize {
+        let places = self.lock();
+        places.connections.len() - places.free.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn places_are_used_again_and_claimed_ones_are_left_alone() {
+        let registry = Registry::default();
+        let new = || Connection::new(UnixStream::pair().unwrap().0.into());
+        let a = registry.insert(new());
+        let b = registry.insert(new());
+        // SAFETY: both are alive.
+        unsafe { assert!((*a).claim()) };
+        let mut idle = 0;
+        registry.for_each_idle(|_| idle += 1);
+        assert_eq!((idle, registry.len()), (1, 2));
+        // SAFETY: `a` is claimed and in no epoll set.
+        unsafe { registry.remove(a) };
+        let c = registry.insert(new());
+        // SAFETY: both are alive and in no epoll set.
+        unsafe {
+            assert_eq!((*c).place, 0);
+            assert_eq!(registry.len(), 2);
+            registry.remove(b);
+            registry.remove(c);
+        }
+        assert_eq!(registry.len(), 0);
+    }
+}

@@ -1,0 +1,34 @@
+//! A daemon without request threads (`threads=0`, spec/daemon.md §2.2): the supervisor's orders become SIGTERM,
+//! because the scripts run on the main thread and nothing else could end them.
+
+use super::link::{self, Word};
+use super::os;
+use std::thread;
+use std::time::Duration;
+use wsgi_protocol::launch::{ORDER_FD, Order, Ready};
+
+/// Announces the service and watches for orders. Called before the scripts of the service are run. A service
+/// that has not ended `shutdown` after it was told to is ended by force; zero waits for ever.
+pub fn attend_service(shutdown: Duration) {
+    link::prepare_descriptors();
+    link::say(Ready::Serving);
+    // Without the thread the service still ends by signals.
+    let _ = thread::Builder::new().name("wsgi-orders".into()).spawn(move || {
+        loop {
+            let mut fds = [(ORDER_FD, libc::POLLIN)];
+            if os::poll(&mut fds, None).is_err() {
+                return;
+            }
+            match link::next_order(ORDER_FD) {
+                Word::Order(Order::Drain | Order::Stop) | Word::End => break,
+                Word::Order(Order::Keep) | Word::Nothing => {}
+            }
+        }
+        // SAFETY: a signal to the own process; Python's handler turns it into SystemExit.
+        unsafe { libc::kill(libc::getpid(), libc::SIGTERM) };
+        if !shutdown.is_zero() {
+            thread::sleep(shutdown);
+            os::exit_now(super::FORCED_STATUS);
+        }
+    });
+}

@@ -1,0 +1,242 @@
+//! [`Exchange`] over a connection: what leaves is coalesced, what comes is paid for with credit.
+//!
+//! Small frames that may wait are collected in one buffer; a simple response (head, block, end) leaves in
+//! one call. Every call is tried without waiting first; only a full or empty socket costs the GIL.
+
+use super::connection::Connection;
+use super::os::{self, Wait};
+use super::slot::Slot;
+use crate::exchange::{BodyError, Exchange, Hold, Outcome, SendError};
+use std::io::{self, IoSlice};
+use std::os::fd::BorrowedFd;
+use std::sync::atomic::Ordering::Relaxed;
+use wsgi_protocol::frame::{self, BODY_CHUNK, Header, Kind, Refusal};
+
+/// Blocks up to this size are copied so that they leave together with what follows; copying this much costs
+/// less than another send and another wake-up of the reader.
+const COALESCE: usize = 32 * 1024;
+
+/// Longest log record that is passed on; the rest is cut.
+const MAX_LOG: usize = 1024 * 1024;
+
+/// Gives the GIL up around a call that may block.
+pub(super) type Released = fn(&mut dyn FnMut());
+
+/// One request's way in and out over a [`Connection`].
+pub(super) struct SocketExchange<'a> {
+    pub(super) connection: &'a mut Connection,
+    pub(super) seq: u16,
+    /// Frames that may wait; empty at the start of a request.
+    pub(super) out: &'a mut Vec<u8>,
+    pub(super) released: Released,
+    /// Where activity is noted, if the request counts for the inactivity timer.
+    pub(super) activity: Option<&'a Slot>,
+    pub(super) body: super::body::Body<'a>,
+    /// Something of HEAD, DATA or FILE has left.
+    committed: bool,
+    /// The first failure to send; every later attempt fails the same way.
+    broken: Option<SendError>,
+}
+
+impl<'a> SocketExchange<'a> {
+    /// An exchange for the request `payload` with the number `seq`.
+    pub(super) fn new(
+        connection: &'a mut Connection,
+        seq: u16,
+        payload: &'a [u8],
+        out: &'a mut Vec<u8>,
+        released: Released,
+        activity: Option<&'a Slot>,
+    ) -> Self {
+        out.clear();
+        let body = super::body::Body::new(payload);
+        Self { connection, seq, out, released, activity, body, committed: false, broken: None }
+    }
+
+    /// Sends what is held and `parts`, in order.
+    fn transmit(&mut self, parts: &[&[u8]], file: Option<BorrowedFd<'_>>) -> Result<(), SendError> {
+        if let Some(error) = &self.broken {
+            return Err(error.clone());
+        }
+        let mut slices = [IoSlice::new(self.out), IoSlice::new(&[]), IoSlice::new(&[])];
+        for (slice, part) in slices[1..].iter_mut().zip(parts) {
+            *slice = IoSlice::new(part);
+        }
+        let result = send_all(self.connection, &mut slices, file, self.released);
+        self.out.clear();
+        result.inspect_err(|e| self.broken = Some(e.clone()))
+    }
+
+    fn touch(&self) {
+        if let Some(slot) = self.activity {
+            slot.touched_ns.store(os::now_ns(), Relaxed);
+        }
+    }
+
+    /// Says how the request ended. False: the connection is of no further use.
+    pub(super) fn finish(&mut self, outcome: Outcome, go_away: bool) -> bool {
+        let seq = self.seq;
+        match outcome {
+            Outcome::Complete => frame::put_frame(self.out, Kind::End, seq, &[]),
+            Outcome::Aborted => frame::put_frame(self.out, Kind::Aborted, seq, &[]),
+            _ if self.committed => frame::put_frame(self.out, Kind::Aborted, seq, &[]),
+            Outcome::Fail(status) => {
+                self.out.clear();
+                frame::put_frame(self.out, Kind::Fail, seq, &status.to_le_bytes());
+            }
+            Outcome::Refused => {
+                self.out.clear();
+                frame::put_frame(self.out, Kind::Refused, seq, &[Refusal::Restarting as u8]);
+            }
+        }
+        if go_away && !self.connection.dismissed {
+            frame::put_frame(self.out, Kind::GoAway, seq, &[]);
+            self.connection.dismissed = true;
+        }
+        let sent = self.transmit(&[], None).is_ok();
+        let usable = self.body.give_back(self.connection);
+        sent && usable
+    }
+}
+
+/// Sends `parts` completely, giving the GIL up only if the socket is full.
+pub(super) fn send_all(
+    connection: &Connection,
+    mut parts: &mut [IoSlice<'_>],
+    mut file: Option<BorrowedFd<'_>>,
+    released: Released,
+) -> Result<(), SendError> {
+    if super::signals::is_forked() {
+        return Err(SendError::ClientGone);
+    }
+    IoSlice::advance_slices(&mut parts, 0);
+    if parts.is_empty() {
+        return Ok(());
+    }
+    match os::send(connection.socket(), parts, file, Wait::No) {
+        Ok(n) => {
+            IoSlice::advance_slices(&mut parts, n);
+            if parts.is_empty() {
+                return Ok(());
+            }
+            file = None;
+        }
+        Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+        Err(e) => return Err(send_error(&e)),
+    }
+    let mut result = Ok(());
+    released(&mut || {
+        let mut parts = std::mem::take(&mut parts);
+        let mut file = file.take();
+        while !parts.is_empty() {
+            match os::send(connection.socket(), parts, file, Wait::Yes) {
+                Ok(n) => IoSlice::advance_slices(&mut parts, n),
+                Err(e) => {
+                    result = Err(send_error(&e));
+                    return;
+                }
+            }
+            file = None;
+        }
+    });
+    result
+}
+
+/// Sends one frame outside of any request; never waits. False if it could not be sent.
+pub(super) fn send_frame(connection: &Connection, kind: Kind, seq: u16, payload: &[u8]) -> bool {
+    let header = Header::new(kind, seq, payload.len()).encode();
+    let parts = [IoSlice::new(&header), IoSlice::new(payload)];
+    os::send(connection.socket(), &parts, None, Wait::No).is_ok_and(|n| n == header.len() + payload.len())
+}
+
+fn send_error(error: &io::Error) -> SendError {
+    match error.raw_os_error() {
+        Some(libc::EPIPE | libc::ECONNRESET) => SendError::ClientGone,
+        _ => SendError::Failed(error_text(error)),
+    }
+}
+
+/// The text of a system error as httpd's libraries word it.
+pub(super) fn error_text(error: &io::Error) -> String {
+    // A socket's own timeout shows as EAGAIN; APR calls that "The timeout specified has expired".
+    if error.kind() == io::ErrorKind::WouldBlock {
+        return "The timeout specified has expired".to_owned();
+    }
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_owned()
+}
+
+impl Exchange for SocketExchange<'_> {
+    fn read_body(&mut self, buffer: &mut [u8]) -> Result<usize, BodyError> {
+        self.touch();
+        if super::signals::is_forked() {
+            return Err(BodyError::Terminated);
+        }
+        self.body.read(self.connection, self.seq, self.released, buffer)
+    }
+
+    fn head(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        if payload.len() > frame::MAX_PAYLOAD as usize {
+            return Err(SendError::Failed("Argument list too long".to_owned()));
+        }
+        frame::put_frame(self.out, Kind::Head, self.seq, payload);
+        match &self.broken {
+            Some(error) => Err(error.clone()),
+            None => Ok(()),
+        }
+    }
+
+    fn data(&mut self, block: &[u8], hold: Hold) -> Result<(), SendError> {
+        self.touch();
+        self.committed = true;
+        if hold == Hold::Yes && self.out.len() + block.len() <= COALESCE && self.broken.is_none() {
+            frame::put_frame(self.out, Kind::Data, self.seq, block);
+            return Ok(());
+        }
+        for chunk in block.chunks(BODY_CHUNK) {
+            let header = Header::new(Kind::Data, self.seq, chunk.len()).encode();
+            self.transmit(&[&header, chunk], None)?;
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, file: BorrowedFd<'_>, offset: u64, length: u64) -> Result<(), SendError> {
+        self.touch();
+        self.committed = true;
+        let mut range = [0; 16];
+        range[..8].copy_from_slice(&offset.to_le_bytes());
+        range[8..].copy_from_slice(&length.to_le_bytes());
+        let header = Header::new(Kind::File, self.seq, range.len()).encode();
+        self.transmit(&[&header, &range], Some(file))
+    }
+
+    fn log(&mut self, level: u8, text: &[u8]) {
+        let text = &text[..text.len().min(MAX_LOG)];
+        let mut head = [level; frame::HEADER_LEN + 1];
+        head[..frame::HEADER_LEN].copy_from_slice(&Header::new(Kind::Log, self.seq, text.len() + 1).encode());
+        // Not through `transmit`: the head of the response may go on waiting for its first block. A record that
+        // cannot be sent is lost with the connection; the next block of the response reports the failure.
+        let mut parts = [IoSlice::new(&head), IoSlice::new(text)];
+        if self.broken.is_none()
+            && let Err(error) = send_all(self.connection, &mut parts, None, self.released)
+        {
+            self.broken = Some(error);
+        }
+    }
+
+    fn is_gone(&mut self) -> bool {
+        if self.broken.is_some() || self.body.is_gone() || super::signals::is_forked() {
+            return true;
+        }
+        use std::os::fd::AsRawFd;
+        let mut fds = [(self.connection.socket().as_raw_fd(), libc::POLLRDHUP | libc::POLLIN)];
+        match os::poll(&mut fds, Some(std::time::Duration::ZERO)) {
+            Ok(1) if fds[0].1 & (libc::POLLRDHUP | libc::POLLHUP | libc::POLLERR) != 0 => true,
+            Ok(1) => self.body.notice_abort(self.connection, self.seq),
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

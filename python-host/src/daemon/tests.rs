@@ -1,0 +1,418 @@
+//! The whole loop with a fake application, over real sockets, in this process.
+
+use super::application::{Application, Runner};
+use super::main_thread::MainThread;
+use super::pool::{Phase, Pool};
+use super::reload::Decision;
+use super::socket_exchange::Released;
+use crate::exchange::{Exchange, Hold, Outcome};
+use std::cell::RefCell;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Condvar, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+use wsgi_protocol::frame::{self, HEADER_LEN, Header, Kind, Refusal};
+use wsgi_protocol::launch::{Launch, Order, Preload, Timers};
+use wsgi_protocol::request::{RequestHead, RequestWriter};
+
+/// A GIL, as far as the loop can tell.
+static GIL: Mutex<()> = Mutex::new(());
+
+thread_local! {
+    static HELD: RefCell<Option<MutexGuard<'static, ()>>> = const { RefCell::new(None) };
+}
+
+fn attach() {
+    let guard = GIL.lock().unwrap_or_else(|e| e.into_inner());
+    HELD.with(|held| *held.borrow_mut() = Some(guard));
+}
+
+fn detach() {
+    HELD.with(|held| drop(held.borrow_mut().take().expect("the GIL is held")));
+}
+
+fn released(f: &mut dyn FnMut()) {
+    detach();
+    f();
+    attach();
+}
+
+#[derive(Default)]
+struct Fake {
+    runners: AtomicUsize,
+    log: Mutex<Vec<String>>,
+    open: Mutex<bool>,
+    opened: Condvar,
+    pool: std::sync::OnceLock<&'static Pool<Fake>>,
+}
+
+struct FakeRunner(&'static Fake);
+
+impl Runner for FakeRunner {
+    fn attach(&mut self) {
+        attach();
+    }
+
+    fn detach(&mut self) {
+        detach();
+    }
+
+    /// The request's script says what to do.
+    fn run(&mut self, payload: &[u8], exchange: &mut dyn Exchange) -> Outcome {
+        let request = wsgi_protocol::request::Request::decode(payload).unwrap();
+        let script = String::from_utf8_lossy(request.head.script).into_owned();
+        let (verb, rest) = script.split_once(' ').unwrap_or((&script, ""));
+        match verb {
+            "sleep" => released(&mut || std::thread::sleep(Duration::from_millis(rest.parse().unwrap()))),
+            "spin" => {
+                let until = Instant::now() + Duration::from_millis(rest.parse().unwrap());
+                while Instant::now() < until {}
+            }
+            "gate" => released(&mut || {
+                let open = self.0.open.lock().unwrap();
+                drop(self.0.opened.wait_while(open, |open| !*open).unwrap());
+            }),
+            "panic" => panic!("as asked"),
+            "changed" => {
+                let (decision, wake) = self.0.pool.get().unwrap().reload.noticed(b"changed", 1);
+                if wake {
+                    self.0.pool.get().unwrap().main_wake.signal();
+                }
+                if decision == Decision::Refuse {
+                    return Outcome::Refused;
+                }
+            }
+            _ => {}
+        }
+        exchange.head(b"head").unwrap();
+        let id = super::thread_id().to_string();
+        match exchange.data(id.as_bytes(), Hold::Yes) {
+            Ok(()) => Outcome::Complete,
+            Err(_) => Outcome::Aborted,
+        }
+    }
+}
+
+impl Application for Fake {
+    type Runner = FakeRunner;
+    const RELEASED: Released = released;
+
+    fn runner(&'static self, _: u32) -> FakeRunner {
+        self.runners.fetch_add(1, SeqCst);
+        FakeRunner(self)
+    }
+    fn shares_lock(&self) -> bool {
+        true
+    }
+    fn interrupt(&self, thread_id: u32, is_current: &dyn Fn() -> bool) {
+        attach();
+        if is_current() {
+            self.log(6, &format!("interrupt {thread_id}"));
+            *self.open.lock().unwrap() = true;
+            self.opened.notify_all();
+        }
+        detach();
+    }
+    fn report_slow(&self, thread_id: u32, _: f64, _: &dyn Fn() -> bool) {
+        self.log(6, &format!("slow {thread_id}"));
+    }
+    fn probe(&self) {
+        attach();
+        detach();
+    }
+    fn has_loaded(&self) -> bool {
+        true
+    }
+    fn scripts(&self) -> Vec<Preload> {
+        Vec::new()
+    }
+    fn publish_signal(&self, signal: i32) {
+        self.log(6, &format!("signal {signal}"));
+    }
+    fn publish_stopping(&self, reason: &'static str) {
+        self.log(6, &format!("stopping {reason}"));
+    }
+    fn dump_stacks(&self, thread_id: u32) {
+        self.log(6, &format!("stacks {thread_id}"));
+    }
+    fn end(&self, finalize: bool) {
+        self.log(6, &format!("end {finalize}"));
+    }
+    fn log(&self, _: u8, text: &str) {
+        self.log.lock().unwrap().push(text.to_owned());
+    }
+}
+
+/// A daemon in this process: its pool, its main thread, and the supervisor's end of the order pipe.
+struct Daemon {
+    fake: &'static Fake,
+    pool: &'static Pool<Fake>,
+    path: std::path::PathBuf,
+    orders: std::io::PipeWriter,
+    main: std::thread::JoinHandle<i32>,
+}
+
+fn daemon(launch: Launch) -> Daemon {
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    let name = format!("wsgi-loop-{}-{}", std::process::id(), NUMBER.fetch_add(1, SeqCst));
+    let path = std::env::temp_dir().join(name);
+    let listener = UnixListener::bind(&path).unwrap();
+    // SAFETY: the descriptor is leaked, so it stays open.
+    let listener = unsafe { BorrowedFd::borrow_raw(listener.into_raw_fd()) };
+    let (reader, orders) = std::io::pipe().unwrap();
+    super::os::set_nonblocking(reader.as_fd()).unwrap();
+    let fake: &'static Fake = Box::leak(Box::default());
+    let pool: &'static Pool<Fake> = Box::leak(Box::new(Pool::new(fake, &launch, listener).unwrap()));
+    assert!(fake.pool.set(pool).is_ok());
+    let shutdown = Duration::from_millis(launch.timers.shutdown);
+    let main = std::thread::spawn(move || {
+        let mut main = MainThread::new(pool, &launch, reader.as_raw_fd());
+        pool.start().unwrap();
+        main.run(false);
+        let status = super::ending::end(main, shutdown);
+        drop(reader);
+        status
+    });
+    Daemon { fake, pool, path, orders, main }
+}
+
+fn launch(threads: u32) -> Launch {
+    Launch { threads, timers: Timers { graceful: 5000, ..Timers::default() }, ..Launch::default() }
+}
+
+impl Daemon {
+    fn connect(&self) -> Client {
+        let socket = UnixStream::connect(&self.path).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let mut hello = Vec::new();
+        frame::put_frame(&mut hello, Kind::Hello, 0, &wsgi_protocol::PROTOCOL_VERSION.to_le_bytes());
+        (&socket).write_all(&hello).unwrap();
+        Client { socket, seq: 0 }
+    }
+
+    fn order(&self, order: Order) {
+        (&self.orders).write_all(&[order as u8]).unwrap();
+    }
+
+    fn open(&self) {
+        *self.fake.open.lock().unwrap() = true;
+        self.fake.opened.notify_all();
+    }
+
+    fn stop(self) -> Vec<String> {
+        let _ = (&self.orders).write_all(&[Order::Stop as u8]);
+        assert_eq!(self.main.join().unwrap(), 0);
+        let _ = std::fs::remove_file(&self.path);
+        self.fake.log.lock().unwrap().clone()
+    }
+}
+
+struct Client {
+    socket: UnixStream,
+    seq: u16,
+}
+
+impl Client {
+    fn send(&mut self, script: &str) {
+        self.seq += 1;
+        let mut payload = Vec::new();
+        let head = RequestHead { script: script.as_bytes(), request_start_us: 1, ..RequestHead::default() };
+        RequestWriter::begin(&mut payload, &head).finish();
+        let mut out = Vec::new();
+        frame::put_frame(&mut out, Kind::Request, self.seq, &payload);
+        self.socket.write_all(&out).unwrap();
+    }
+
+    fn frame(&mut self) -> (Kind, Vec<u8>) {
+        let mut header = [0; HEADER_LEN];
+        if self.socket.read_exact(&mut header).is_err() {
+            return (Kind::Hello, Vec::new());
+        }
+        let header = Header::decode(&header).unwrap().unwrap();
+        let mut payload = vec![0; header.len as usize];
+        self.socket.read_exact(&mut payload).unwrap();
+        (header.kind, payload)
+    }
+
+    /// The response's body.
+    fn response(&mut self) -> String {
+        assert_eq!(self.frame().0, Kind::Head);
+        let (kind, body) = self.frame();
+        assert_eq!(kind, Kind::Data);
+        assert_eq!(self.frame().0, Kind::End);
+        String::from_utf8(body).unwrap()
+    }
+
+    fn get(&mut self, script: &str) -> String {
+        self.send(script);
+        self.response()
+    }
+}
+
+#[test]
+fn one_thread_serves_many_connections() {
+    let d = daemon(launch(8));
+    let mut clients: Vec<_> = (0..20).map(|_| d.connect()).collect();
+    for _ in 0..50 {
+        for c in &mut clients {
+            assert_eq!(c.get("hello"), "1");
+        }
+    }
+    assert_eq!(d.fake.runners.load(SeqCst), 1, "computing requests need one thread");
+    let log = d.stop();
+    assert_eq!(log[log.len() - 2..], ["end true", "Exiting process."]);
+}
+
+#[test]
+fn blocked_workers_are_joined_by_all_others_soon() {
+    let d = daemon(launch(8));
+    let begun = Instant::now();
+    let threads: Vec<_> = (0..16)
+        .map(|_| {
+            let mut c = d.connect();
+            std::thread::spawn(move || (0..10).for_each(|_| drop(c.get("sleep 20"))))
+        })
+        .collect();
+    threads.into_iter().for_each(|t| t.join().unwrap());
+    // 160 requests of 20 ms by 8 threads are 400 ms; one thread would need 3.2 s.
+    assert!(begun.elapsed() < Duration::from_millis(1200), "{:?}", begun.elapsed());
+    assert_eq!(d.fake.runners.load(SeqCst), 8);
+    d.stop();
+}
+
+#[test]
+fn a_long_request_does_not_hold_up_short_ones() {
+    let d = daemon(launch(4));
+    let (mut long, mut short) = (d.connect(), d.connect());
+    long.send("gate");
+    let begun = Instant::now();
+    for _ in 0..10 {
+        short.get("hello");
+    }
+    assert!(begun.elapsed() < Duration::from_millis(500), "{:?}", begun.elapsed());
+    d.open();
+    long.response();
+    d.stop();
+}
+
+#[test]
+fn a_panic_is_a_500_and_the_thread_goes_on() {
+    let d = daemon(launch(1));
+    let mut c = d.connect();
+    c.send("panic");
+    assert_eq!(c.frame(), (Kind::Fail, 500u16.to_le_bytes().to_vec()));
+    assert_eq!(c.get("hello"), "1");
+    assert!(d.stop().iter().any(|l| l.contains("as asked")));
+}
+
+#[test]
+fn queue_timeout_is_told_and_logged() {
+    let mut l = launch(1);
+    l.timers.queue = 1000;
+    let d = daemon(l);
+    let mut c = d.connect();
+    c.send("hello");
+    let (kind, text) = c.frame();
+    assert!(kind == Kind::Log && String::from_utf8_lossy(&text).contains("WSGI0084"));
+    assert_eq!(c.frame(), (Kind::Refused, vec![Refusal::QueueTimeout as u8]));
+    d.stop();
+}
+
+#[test]
+fn draining_ends_what_runs_and_refuses_the_rest() {
+    let d = daemon(launch(2));
+    let (mut busy, mut idle) = (d.connect(), d.connect());
+    idle.get("hello");
+    busy.send("gate");
+    while d.pool.slots[0].running().or(d.pool.slots[1].running()).is_none() {
+        std::thread::yield_now();
+    }
+    d.order(Order::Drain);
+    assert_eq!(idle.frame().0, Kind::GoAway);
+    idle.send("hello");
+    assert_eq!(idle.frame(), (Kind::Refused, vec![Refusal::Restarting as u8]));
+    d.open();
+    busy.response();
+    assert_eq!(busy.frame().0, Kind::GoAway);
+    let log = d.stop();
+    assert!(log.contains(&"stopping shutdown_signal".to_owned()) && log.contains(&"end true".to_owned()));
+}
+
+#[test]
+fn the_request_that_noticed_waits_for_the_decision() {
+    for (order, kind) in [(Order::Drain, Kind::Refused), (Order::Keep, Kind::Head)] {
+        let d = daemon(launch(1));
+        let (mut first, mut other) = (d.connect(), d.connect());
+        first.send("changed");
+        // With a single thread: holding does not cost it.
+        while !d.pool.reload.is_holding() {
+            std::thread::yield_now();
+        }
+        assert_eq!(other.get("changed"), "1", "the others are served by the old code");
+        d.order(order);
+        assert_eq!(first.frame().0, kind);
+        if order == Order::Keep {
+            first.frame();
+            first.frame();
+            assert_eq!(first.get("changed"), "1", "this change is not asked about again");
+        }
+        let log = d.stop();
+        let reason = if order == Order::Drain { "script_reload" } else { "shutdown_signal" };
+        assert!(log.contains(&format!("stopping {reason}")), "{log:?}");
+    }
+}
+
+#[test]
+fn a_timed_out_request_is_interrupted() {
+    let mut l = launch(1);
+    l.timers.request = 50;
+    l.timers.interrupt = 5000;
+    let d = daemon(l);
+    let mut c = d.connect();
+    c.get("gate");
+    assert!(d.stop().contains(&"interrupt 1".to_owned()));
+}
+
+#[test]
+fn an_expired_request_ends_the_process_at_the_shutdown_limit() {
+    let mut l = launch(1);
+    l.timers.request = 50;
+    l.timers.interrupt = 0;
+    // The watchdog would end the test process: it is not set, and the request is let go.
+    let d = daemon(l);
+    let mut c = d.connect();
+    c.send("gate");
+    while d.pool.phase() != Phase::Stopping {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    d.open();
+    c.response();
+    let log = d.stop();
+    assert!(log.contains(&"stopping request_timeout".to_owned()), "{log:?}");
+    assert!(log.contains(&"stacks 1".to_owned()), "{log:?}");
+}
+
+#[test]
+fn maximum_requests_recycles_after_the_successor_serves() {
+    let mut l = launch(1);
+    l.maximum_requests = 3;
+    let d = daemon(l);
+    let mut c = d.connect();
+    for _ in 0..5 {
+        c.get("hello");
+    }
+    d.order(Order::Drain);
+    assert_eq!(c.frame().0, Kind::GoAway);
+    assert!(d.stop().contains(&"stopping maximum_requests".to_owned()));
+}
+
+#[test]
+fn the_supervisors_end_is_the_daemons() {
+    let Daemon { fake, main, orders, path, .. } = daemon(launch(2));
+    drop(orders);
+    assert_eq!(main.join().unwrap(), 0);
+    assert!(fake.log.lock().unwrap().contains(&"stopping shutdown_signal".to_owned()));
+    std::fs::remove_file(path).unwrap();
+}

@@ -1,0 +1,304 @@
+//! The timers of a daemon, without threads or clocks (spec/daemon.md §2.5 with its recommendations).
+//!
+//! All of them run on the monotonic clock, each by itself, and all are exact: [`Timetable::check`] says what
+//! is due now and when to ask again. A timer that is not armed yet contributes its whole length to that.
+
+use super::slot::Slot;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+use wsgi_protocol::launch::Timers;
+
+/// How often the resident size is looked at while requests are served, ns.
+const RSS_PERIOD: u64 = 1_000_000_000;
+
+/// What has to be done now.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Due {
+    /// restart-interval.
+    Restart,
+    /// inactivity-timeout.
+    Inactive,
+    /// startup-timeout.
+    Startup,
+    /// deadlock-timeout.
+    Deadlock,
+    /// Look at the resident size.
+    Rss,
+    /// Interrupt this request of this worker.
+    Interrupt { worker: usize, number: u64 },
+    /// The request of this worker is over its time and cannot be, or was not, interrupted.
+    Expired { worker: usize },
+    /// Log the stack of this request; it has been running for so many seconds.
+    Slow { worker: usize, number: u64, seconds: f64 },
+}
+
+/// What the timers look at besides the slots. Times are monotonic ns, 0 = has not happened.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct View {
+    /// Now.
+    pub(super) now: u64,
+    /// The process's first request reached the application.
+    pub(super) first_request: u64,
+    /// A script has been loaded.
+    pub(super) loaded: bool,
+    /// The GIL was last obtained by the prober.
+    pub(super) probed: u64,
+}
+
+/// See the module's comment. Lengths are ns, 0 = off.
+#[derive(Debug)]
+pub(super) struct Timetable {
+    restart: u64,
+    restart_from: u64,
+    inactivity: u64,
+    inactivity_from: u64,
+    startup: u64,
+    deadlock: u64,
+    request: u64,
+    interrupt: u64,
+    slow: u64,
+    rss: bool,
+    rss_at: u64,
+    /// Per worker: number of the request that was interrupted, reported slow, expired.
+    handled: Vec<[u64; 3]>,
+}
+
+fn ns(ms: u64) -> u64 {
+    ms.saturating_mul(1_000_000)
+}
+
+impl Timetable {
+    /// Timers of a process with `threads` workers that starts to serve at `now`.
+    pub(super) fn new(timers: &Timers, threads: usize, watch_rss: bool, now: u64) -> Self {
+        // A fail-safe rather than a promise: the more threads, the likelier one of them may be slow.
+        let scale = 1.0 + (threads.max(1) as f64).ln();
+        Self {
+            restart: ns(timers.restart_interval),
+            restart_from: now,
+            inactivity: ns(timers.inactivity),
+            inactivity_from: 0,
+            startup: ns(timers.startup),
+            deadlock: ns(timers.deadlock),
+            request: (ns(timers.request) as f64 * scale) as u64,
+            interrupt: ns(timers.interrupt),
+            slow: ns(timers.slow_request),
+            rss: watch_rss,
+            rss_at: now + RSS_PERIOD,
+            handled: vec![[0; 3]; threads],
+        }
+    }
+
+    /// Starts restart-interval and inactivity-timeout again, after a recycling that was called off.
+    pub(super) fn rearm(&mut self, now: u64) {
+        self.restart_from = now;
+        self.inactivity_from = now;
+    }
+
+    /// Number of requests under way that are not so old that nobody waits for them any more.
+    pub(super) fn active(&self, slots: &[Slot], now: u64) -> usize {
+        slots.iter().filter_map(Slot::running).filter(|(_, start)| !self.is_stale(now, *start)).count()
+    }
+
+    fn is_stale(&self, now: u64, start: u64) -> bool {
+        self.request > 0 && now.saturating_sub(start) > self.request + self.interrupt
+    }
+
+    /// Puts what is due into `due` and returns when to ask again at the latest.
+    pub(super) fn check(&mut self, slots: &[Slot], view: &View, due: &mut Vec<Due>) -> Option<u64> {
+        let now = view.now;
+        let mut next = Deadline { now, at: None };
+        if self.restart > 0 && next.is_over(self.restart_from + self.restart) {
+            due.push(Due::Restart);
+        }
+        if self.deadlock > 0 && next.is_over(view.probed + self.deadlock) {
+            due.push(Due::Deadlock);
+        }
+        if self.startup > 0 && !view.loaded {
+            match view.first_request {
+                0 => next.or_after(self.startup),
+                at if next.is_over(at + self.startup) => due.push(Due::Startup),
+                _ => {}
+            }
+        }
+        if self.rss && next.is_over(self.rss_at) {
+            self.rss_at = now + RSS_PERIOD;
+            next.or_after(RSS_PERIOD);
+            due.push(Due::Rss);
+        }
+        self.check_inactivity(slots, now, &mut next, due);
+        for (worker, slot) in slots.iter().enumerate() {
+            self.check_request(worker, slot, &mut next, due);
+        }
+        next.at
+    }
+
+    fn check_inactivity(&mut self, slots: &[Slot], now: u64, next: &mut Deadline, due: &mut Vec<Due>) {
+        if self.inactivity == 0 {
+            return;
+        }
+        let touched = slots.iter().map(|s| s.touched_ns.load(Relaxed)).max().unwrap_or(0);
+        if touched == 0 {
+            next.or_after(self.inactivity);
+        } else if next.is_over(touched.max(self.inactivity_from) + self.inactivity) {
+            if self.active(slots, now) == 0 {
+                due.push(Due::Inactive);
+            }
+            self.inactivity_from = now;
+            next.or_after(self.inactivity);
+        }
+    }
+
+    fn check_request(&mut self, worker: usize, slot: &Slot, next: &mut Deadline, due: &mut Vec<Due>) {
+        let Some((number, start)) = slot.running() else {
+            for length in [self.request, self.slow].into_iter().filter(|l| *l > 0) {
+                next.or_after(length);
+            }
+            return;
+        };
+        let [interrupted, reported, expired] = &mut self.handled[worker];
+        if self.slow > 0 && *reported != number && next.is_over(start + self.slow) {
+            *reported = number;
+            let seconds = Duration::from_nanos(next.now - start).as_secs_f64();
+            due.push(Due::Slow { worker, number, seconds });
+        }
+        if self.request == 0 || *expired == number {
+            return;
+        }
+        if self.interrupt > 0 && *interrupted != number {
+            if next.is_over(start + self.request) {
+                *interrupted = number;
+                slot.injected_ns.store(next.now, Relaxed);
+                next.or_after(self.interrupt);
+                due.push(Due::Interrupt { worker, number });
+            }
+            return;
+        }
+        let limit = match self.interrupt {
+            0 => start + self.request,
+            interrupt => slot.injected_ns.load(Relaxed).max(start) + interrupt,
+        };
+        if next.is_over(limit) {
+            *expired = number;
+            due.push(Due::Expired { worker });
+        }
+    }
+}
+
+/// The earliest future moment that was asked about.
+struct Deadline {
+    now: u64,
+    at: Option<u64>,
+}
+
+impl Deadline {
+    /// Whether `at` is past; otherwise it is a candidate for the next check.
+    fn is_over(&mut self, at: u64) -> bool {
+        if at <= self.now {
+            return true;
+        }
+        self.at = Some(self.at.map_or(at, |known| known.min(at)));
+        false
+    }
+
+    fn or_after(&mut self, length: u64) {
+        self.is_over(self.now + length.max(1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: u64 = 1_000_000_000;
+
+    fn check(t: &mut Timetable, slots: &[Slot], now: u64) -> (Vec<Due>, Option<u64>) {
+        let mut due = Vec::new();
+        let next = t.check(slots, &View { now, probed: 100 * S, ..View::default() }, &mut due);
+        (due, next)
+    }
+
+    fn slots() -> Vec<Slot> {
+        vec![Slot::default(), Slot::default()]
+    }
+
+    #[test]
+    fn nothing_set_never_wakes() {
+        let mut t = Timetable::new(&Timers::default(), 2, false, 100 * S);
+        assert_eq!(check(&mut t, &slots(), 100 * S), (vec![], None));
+    }
+
+    #[test]
+    fn intervals_are_independent_of_each_other() {
+        let timers = Timers { restart_interval: 5000, deadlock: 3000, ..Timers::default() };
+        let mut t = Timetable::new(&timers, 2, false, 100 * S);
+        assert_eq!(check(&mut t, &slots(), 101 * S), (vec![], Some(103 * S)));
+        assert_eq!(check(&mut t, &slots(), 103 * S), (vec![Due::Deadlock], Some(105 * S)));
+        t.deadlock = 0;
+        assert_eq!(check(&mut t, &slots(), 105 * S), (vec![Due::Restart], None));
+        t.rearm(105 * S);
+        assert_eq!(check(&mut t, &slots(), 106 * S), (vec![], Some(110 * S)));
+    }
+
+    #[test]
+    fn a_request_is_interrupted_once_and_then_expires() {
+        let timers = Timers { request: 10_000, interrupt: 2000, ..Timers::default() };
+        let mut t = Timetable::new(&timers, 1, false, 100 * S);
+        let slots = vec![Slot::default()];
+        assert_eq!(check(&mut t, &slots, 100 * S), (vec![], Some(110 * S)));
+        slots[0].begin(104 * S);
+        assert_eq!(check(&mut t, &slots, 110 * S), (vec![], Some(114 * S)));
+        let interrupt = Due::Interrupt { worker: 0, number: 1 };
+        assert_eq!(check(&mut t, &slots, 114 * S), (vec![interrupt], Some(116 * S)));
+        assert_eq!(t.active(&slots, 116 * S), 1);
+        assert_eq!(check(&mut t, &slots, 116 * S), (vec![Due::Expired { worker: 0 }], None));
+        assert_eq!(t.active(&slots, 117 * S), 0, "stale");
+        assert_eq!(check(&mut t, &slots, 120 * S), (vec![], None));
+        slots[0].end();
+        slots[0].begin(121 * S);
+        assert_eq!(check(&mut t, &slots, 122 * S), (vec![], Some(131 * S)));
+    }
+
+    #[test]
+    fn request_limit_grows_with_the_threads() {
+        let t = Timetable::new(&Timers { request: 60_000, ..Timers::default() }, 15, false, 0);
+        assert_eq!(t.request / S, 222);
+    }
+
+    #[test]
+    fn inactivity_needs_a_first_request_and_idleness() {
+        let timers = Timers { inactivity: 4000, ..Timers::default() };
+        let mut t = Timetable::new(&timers, 2, false, 100 * S);
+        let slots = slots();
+        assert_eq!(check(&mut t, &slots, 150 * S), (vec![], Some(154 * S)));
+        slots[1].touched_ns.store(151 * S, Relaxed);
+        slots[1].begin(151 * S);
+        assert_eq!(check(&mut t, &slots, 155 * S).0, [], "busy");
+        slots[1].end();
+        assert_eq!(check(&mut t, &slots, 158 * S), (vec![], Some(159 * S)));
+        assert_eq!(check(&mut t, &slots, 159 * S).0, [Due::Inactive]);
+    }
+
+    #[test]
+    fn startup_runs_from_the_first_request_until_a_script_is_loaded() {
+        let mut t = Timetable::new(&Timers { startup: 2000, ..Timers::default() }, 1, false, 0);
+        let mut ask = |view: View| {
+            let mut due = Vec::new();
+            (t.check(&[], &view, &mut due), due)
+        };
+        assert_eq!(ask(View { now: 50 * S, ..View::default() }).0, Some(52 * S));
+        let view = View { now: 51 * S, first_request: 50 * S, ..View::default() };
+        assert_eq!(ask(view).0, Some(52 * S));
+        assert_eq!(ask(View { now: 52 * S, ..view }).1, [Due::Startup]);
+        assert_eq!(ask(View { now: 52 * S, loaded: true, ..view }), (None, vec![]));
+    }
+
+    #[test]
+    fn slow_requests_are_reported_once() {
+        let mut t = Timetable::new(&Timers { slow_request: 1000, ..Timers::default() }, 2, false, 0);
+        let slots = slots();
+        slots[1].begin(10 * S);
+        let due = check(&mut t, &slots, 11 * S).0;
+        assert_eq!(due, [Due::Slow { worker: 1, number: 1, seconds: 1.0 }]);
+        assert_eq!(check(&mut t, &slots, 12 * S).0, []);
+    }
+}

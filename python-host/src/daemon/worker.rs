@@ -1,0 +1,295 @@
+//! A worker thread: takes one ready connection at a time, reads its request and runs it.
+//!
+//! The GIL is taken before the request is read and kept from one request to the next while more are ready;
+//! a request still in its socket when this process dies was certainly not started.
+
+use super::application::{Application, Runner};
+use super::connection::{Broken, Connection, Incoming, READ_ROOM};
+use super::pool::{CONNECTION_EVENTS, Phase, Pool, TOKEN_LISTENER, TOKEN_WAKE};
+use super::slot::State;
+use super::socket_exchange::{SocketExchange, send_frame};
+use super::{os, signals};
+use crate::exchange::{Exchange, Outcome};
+use std::cell::Cell;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use wsgi_protocol::ProtocolError;
+use wsgi_protocol::frame::{Kind, Refusal};
+use wsgi_protocol::request::{Flags, Request, RequestHead};
+
+/// A worker's buffers are given back to the system after a request that made them larger than this.
+const KEEP_CAPACITY: usize = 4 * READ_ROOM;
+
+/// Connections taken in a row before requests get their turn.
+const ACCEPT_BURST: usize = 16;
+
+thread_local! {
+    static THREAD_ID: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Number of the calling request thread, from 1; 0 on every other thread (spec/behaviour.md §1.9).
+#[must_use]
+pub fn thread_id() -> u32 {
+    THREAD_ID.get()
+}
+
+pub(super) struct Worker<A: Application> {
+    pool: &'static Pool<A>,
+    index: usize,
+    runner: A::Runner,
+    attached: bool,
+    buffer: Vec<u8>,
+    out: Vec<u8>,
+}
+
+/// What becomes of a connection after an event.
+enum Next {
+    /// Wait for its next event.
+    Arm,
+    Close,
+    /// It is not this worker's any more.
+    Gone,
+}
+
+impl<A: Application> Worker<A> {
+    /// The body of worker thread `index`.
+    pub(super) fn run(pool: &'static Pool<A>, index: usize) {
+        let thread_id = index as u32 + 1;
+        THREAD_ID.set(thread_id);
+        pool.slots[index].enter();
+        let runner = pool.application.runner(thread_id);
+        let (buffer, out) = (Vec::with_capacity(READ_ROOM), Vec::new());
+        let mut worker = Self { pool, index, runner, attached: false, buffer, out };
+        worker.serve();
+        worker.detach();
+        drop(worker);
+        pool.slots[index].set(State::Absent);
+    }
+
+    fn attach(&mut self) {
+        if !std::mem::replace(&mut self.attached, true) {
+            self.runner.attach();
+        }
+    }
+
+    fn detach(&mut self) {
+        if std::mem::replace(&mut self.attached, false) {
+            self.runner.detach();
+        }
+    }
+
+    fn serve(&mut self) {
+        let pool = self.pool;
+        while pool.phase() == Phase::Serving {
+            if pool.gate.is_over() {
+                self.detach();
+                pool.slots[self.index].set(State::Parked);
+                if !pool.gate.park(self.index) {
+                    return;
+                }
+                pool.slots[self.index].set(State::Polling);
+            }
+            let Some((token, flags)) = self.next_event() else { continue };
+            match token {
+                TOKEN_WAKE => {}
+                TOKEN_LISTENER => self.accept(),
+                token => self.connection_event(token, flags),
+            }
+        }
+    }
+
+    /// The next event; without the GIL if there is none yet.
+    fn next_event(&mut self) -> Option<(u64, i32)> {
+        let pool = self.pool;
+        if self.attached {
+            if let Some(event) = pool.wait(Some(Duration::ZERO)) {
+                return Some(event);
+            }
+            self.detach();
+        }
+        let naps = &pool.slots[self.index].naps;
+        naps.store(naps.load(Relaxed) + 1, Relaxed);
+        pool.gate.begin_nap();
+        let event = pool.wait(None);
+        pool.gate.end_nap();
+        // Withdrawn while asleep: the event goes to whoever polls.
+        match event {
+            Some((token, _)) if token > TOKEN_WAKE && pool.gate.is_over() => {
+                pool.arm(token as *mut Connection, CONNECTION_EVENTS);
+                None
+            }
+            event => event,
+        }
+    }
+
+    fn accept(&mut self) {
+        for _ in 0..ACCEPT_BURST {
+            match self.pool.accept() {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => {
+                    self.pool.log(3, &format!("Unable to accept a connection from httpd: {error}."));
+                    self.detach();
+                    // Out of descriptors or memory: the listener stays ready, and asking again at once is useless.
+                    std::thread::sleep(Duration::from_millis(50));
+                    return;
+                }
+            }
+        }
+    }
+
+    fn connection_event(&mut self, token: u64, flags: i32) {
+        let pointer = token as *mut Connection;
+        // SAFETY: tokens above the reserved ones are connections of the registry; the one-shot event made this
+        // thread the only one to work on it, which `claim_waiting` completes against the draining main thread.
+        let connection = unsafe {
+            (*pointer).claim_waiting();
+            &mut *pointer
+        };
+        let next = if flags & (libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR) != 0 {
+            // Whoever asked does not wait for the answer any more: nothing is run for it (spec/daemon.md trap 89).
+            Next::Close
+        } else {
+            self.read(connection)
+        };
+        match next {
+            Next::Arm => {
+                connection.unclaim();
+                self.pool.arm(pointer, CONNECTION_EVENTS);
+            }
+            Next::Close => self.pool.close(pointer),
+            Next::Gone => {}
+        }
+        if self.buffer.capacity() > KEEP_CAPACITY {
+            self.buffer = Vec::with_capacity(READ_ROOM);
+        }
+        if self.out.capacity() > KEEP_CAPACITY {
+            self.out = Vec::new();
+        }
+    }
+
+    fn read(&mut self, connection: &mut Connection) -> Next {
+        if connection.partial.is_empty() {
+            self.attach();
+        }
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let next = match connection.read(&mut buffer) {
+            Ok(Incoming::Request { seq, payload }) => {
+                connection.keep_rest(&buffer, &payload);
+                self.request(connection, seq, &buffer, payload)
+            }
+            Ok(Incoming::Incomplete) => Next::Arm,
+            Ok(Incoming::Closed) => Next::Close,
+            Err(broken) => {
+                self.complain(connection, &broken);
+                Next::Close
+            }
+        };
+        self.buffer = buffer;
+        next
+    }
+
+    fn complain(&self, connection: &Connection, broken: &Broken) {
+        if let Broken::Malformed(ProtocolError::Version(_)) = broken {
+            send_frame(connection, Kind::Refused, 0, &[Refusal::Version as u8]);
+        }
+        let text = match broken {
+            Broken::Malformed(e) => e.to_string(),
+            Broken::Receiving(e) => e.to_string(),
+        };
+        self.pool.log(3, &format!("Connection from httpd closed: {text}."));
+    }
+
+    fn request(&mut self, connection: &mut Connection, seq: u16, buffer: &[u8], range: Range<usize>) -> Next {
+        let payload = &buffer[range];
+        let head = match Request::decode(payload) {
+            Ok(request) => request.head,
+            Err(e) => {
+                self.complain(connection, &Broken::Malformed(e));
+                return Next::Close;
+            }
+        };
+        if self.pool.phase() != Phase::Serving {
+            self.pool.refuse(connection, seq);
+            return Next::Arm;
+        }
+        self.attach();
+        let now = os::now_ns();
+        self.pool.slots[self.index].begin(now);
+        self.pool.started();
+        let next = self.run_request(connection, seq, payload, &head);
+        self.pool.slots[self.index].end();
+        self.pool.finished();
+        next
+    }
+
+    fn run_request(
+        &mut self,
+        connection: &mut Connection,
+        seq: u16,
+        payload: &[u8],
+        head: &RequestHead<'_>,
+    ) -> Next {
+        let pool = self.pool;
+        let counts = pool.limits.inactivity && !head.flags.has(Flags::IGNORE_ACTIVITY);
+        let activity = counts.then(|| &pool.slots[self.index]);
+        let mut exchange =
+            SocketExchange::new(connection, seq, payload, &mut self.out, A::RELEASED, activity);
+        if let Some(seconds) = overdue(pool.limits.queue, head) {
+            let text = format!(
+                "mod_wsgi (WSGI0084): Queue timeout expired for WSGI daemon process '{}' after {seconds:.1} seconds.",
+                pool.name
+            );
+            exchange.log(3, text.as_bytes());
+            let sent = send_frame(connection, Kind::Refused, seq, &[Refusal::QueueTimeout as u8]);
+            return if sent { Next::Arm } else { Next::Close };
+        }
+        let runner = &mut self.runner;
+        let result = catch_unwind(AssertUnwindSafe(|| runner.run(payload, &mut exchange)));
+        if signals::is_forked() {
+            // The application forked and came back from the child: there is no serving two masters.
+            os::exit_now(255);
+        }
+        let outcome = result.unwrap_or_else(|panic| {
+            pool.log(2, &format!("Panic while running a request: {}", panic_text(&*panic)));
+            Outcome::Fail(500)
+        });
+        if outcome == Outcome::Refused && pool.reload.take_hold() {
+            drop(exchange);
+            return self.hold(connection, seq, payload);
+        }
+        let draining = pool.phase() != Phase::Serving;
+        if exchange.finish(outcome, draining) { Next::Arm } else { Next::Close }
+    }
+
+    /// Keeps the request that noticed a changed script until the supervisor has decided; the connection gets
+    /// it back as if it had just been received.
+    fn hold(&self, connection: &mut Connection, seq: u16, payload: &[u8]) -> Next {
+        let mut frame = Vec::with_capacity(payload.len() + connection.partial.len() + 8);
+        wsgi_protocol::frame::put_frame(&mut frame, Kind::Request, seq, payload);
+        frame.append(&mut connection.partial);
+        connection.partial = frame;
+        self.pool.hold(connection);
+        Next::Gone
+    }
+}
+
+/// How long the request waited, if that is longer than `limit` (spec/daemon.md §1.10; wall clock).
+fn overdue(limit: Duration, head: &RequestHead<'_>) -> Option<f64> {
+    if limit.is_zero() || head.request_start_us == 0 {
+        return None;
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64;
+    let age = Duration::from_micros(now.saturating_sub(head.request_start_us));
+    (age > limit).then_some(age.as_secs_f64())
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+        (Some(text), _) => text,
+        (_, Some(text)) => text,
+        _ => "unknown",
+    }
+}
