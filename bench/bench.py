@@ -55,8 +55,10 @@ class Server:
                 data = b"" if path != "/upload" else b"x"
                 urllib.request.urlopen("http://127.0.0.1:%d%s" % (self.port, path), data or None, timeout=5).read()
                 return
-            except OSError:
+            except OSError as error:
+                last = error
                 time.sleep(0.1)
+        print(self.name, last, file=sys.stderr)
         raise RuntimeError("%s does not answer; see %s" % (self.name, self.cwd))
 
     def pids(self):
@@ -146,7 +148,7 @@ KeepAliveTimeout 30
 
 def wsgi_lines(module, app, mode, threads, python_home):
     lines = "LoadModule wsgi_module %s\n" % module
-    lines += "WSGISocketPrefix wsgi\nSetEnv BENCH 1\n"
+    lines += "WSGISocketPrefix wsgi\n"
     if mode == "daemon":
         home = " python-home=%s" % python_home if python_home else ""
         lines += "WSGIDaemonProcess bench threads=%d%s\n" % (threads, home)
@@ -164,8 +166,8 @@ def servers(wanted, app_name, options):
     app = WORK / "apps" / app_name
     venv, threads = str(WORK / "venv"), options.threads
     controls = pathlib.Path("/var/tmp/mod-wsgi-controls")
-    modules = {"ours": [WORK / "lib/mod_wsgi.so"], "6.1.1": list(controls.glob("**/mod_wsgi-py3*.so")),
-               "4.9": list(controls.glob("**/modules/mod_wsgi.so*"))}
+    modules = {"ours": [WORK / "lib/mod_wsgi.so"], "6.1.1": list(controls.glob("6.1.1/**/mod_wsgi-py3*.so")),
+               "4.9": list(controls.glob("4.9/**/modules/mod_wsgi.so*"))}
     made = {}
     for label, found in modules.items():
         for mode in ("daemon", "embedded"):
@@ -231,7 +233,7 @@ def behind_proxy(name, app, threads):
 
 
 def wrk(server, path, connections, seconds, extra):
-    command = ["wrk", "-t1", "-c%d" % connections, "-d%gs" % seconds, "--latency", *extra,
+    command = ["wrk", "-t1", "-c%d" % connections, "-d%ds" % seconds, "--latency", *extra,
                "http://127.0.0.1:%d%s" % (server.port, path)]
     before, began = server.cpu(), time.time()
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -240,7 +242,7 @@ def wrk(server, path, connections, seconds, extra):
     rate = float(re.search(r"Requests/sec:\s+([\d.]+)", text).group(1))
     errors = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
     socket_errors = re.search(r"Socket errors: (.*)", text)
-    p50, p99 = (micros(re.search(r"%s%%\s+(\S+)" % p, text).group(1)) for p in ("50", "99"))
+    p50, p99 = (micros(re.search(r"^\s+%s%%\s+(\S+)$" % p, text, re.M).group(1)) for p in ("50", "99"))
     problems = (errors.group(0) + " " if errors else "") + (socket_errors.group(0) if socket_errors else "")
     return {"rate": rate, "cpu": cpu / max(count, 1) * 1e6, "p50": p50, "p99": p99, "busy": cpu / wall,
             "problems": problems}
@@ -276,7 +278,7 @@ def main():
     parser.add_argument("scenarios", nargs="*", default=list(SCENARIOS))
     parser.add_argument("--servers", default="ours-daemon,6.1.1-daemon,ours-embedded,6.1.1-embedded,uwsgi,floor")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=3)
+    parser.add_argument("--seconds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=8)
     options = parser.parse_args()
     prepare()
@@ -292,7 +294,7 @@ def main():
             for name, server in made.items():
                 try:
                     server.start(path)
-                    wrk(server, path, connections, 0.7, extra)
+                    wrk(server, path, connections, 1, extra)
                     table[name].append(wrk(server, path, connections, options.seconds, extra))
                     memory[name] = server.pss()
                 finally:
