@@ -1,9 +1,9 @@
 //! Threads for work that needs the GIL and may therefore never end: nothing the main thread waits for.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::thread;
+use std::sync::{Arc, OnceLock};
+use std::thread::{self, Thread};
 use std::time::Duration;
 
 use super::application::Application;
@@ -77,6 +77,7 @@ fn spawn(name: &str, live: &Arc<AtomicUsize>, body: impl FnOnce() + Send + 'stat
 pub(super) struct Prober {
     at: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
+    thread: Arc<OnceLock<Thread>>,
 }
 
 impl Prober {
@@ -85,15 +86,13 @@ impl Prober {
         self.at.store(os::now_ns(), SeqCst);
         let me = self.clone();
         spawn("wsgi-prober", live, move || {
+            // Only this thread sets it.
+            let _ = me.thread.set(thread::current());
             while !me.stop.load(SeqCst) {
                 application.probe();
                 me.at.store(os::now_ns(), SeqCst);
-                // Short naps, so that the end of the process does not wait for this thread.
-                for _ in 0..20 {
-                    if !me.stop.load(SeqCst) {
-                        thread::sleep(PROBE_PERIOD / 20);
-                    }
-                }
+                // `stop` unparks; if that comes between the two lines the token is kept.
+                thread::park_timeout(PROBE_PERIOD);
             }
         })
     }
@@ -106,5 +105,8 @@ impl Prober {
     /// Lets the thread end after the probe it is in.
     pub(super) fn stop(&self) {
         self.stop.store(true, SeqCst);
+        if let Some(thread) = self.thread.get() {
+            thread.unpark();
+        }
     }
 }

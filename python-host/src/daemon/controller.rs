@@ -112,7 +112,7 @@ impl Controller<'_> {
         let slept = self.gate.idle() > 0;
         let mut sample = Sample { elapsed: Duration::from_nanos(elapsed), slept, ..Sample::default() };
         let mut worked = false;
-        let mut runnable = 0;
+        let (mut used, mut wanted) = (0, 0);
         for (slot, track) in self.slots.iter().zip(tracks) {
             let state = slot.state();
             let (begun, finished, naps) = (slot.begun(), slot.finished(), slot.naps.load(Relaxed));
@@ -131,12 +131,14 @@ impl Controller<'_> {
                 sample.long += usize::from(now.saturating_sub(started) >= LONG.as_nanos() as u64);
             }
             let (cpu, delay) = (slot.cpu_ns(), track.delay(slot.tid()));
-            let used = cpu.saturating_sub(std::mem::replace(&mut track.cpu, cpu))
-                + delay.saturating_sub(std::mem::replace(&mut track.delay, delay));
+            let cpu = cpu.saturating_sub(std::mem::replace(&mut track.cpu, cpu)).min(elapsed);
+            let delay = delay.saturating_sub(std::mem::replace(&mut track.delay, delay));
+            used += cpu;
             // A worker that was not sampled for a while brings more than fits into the window.
-            runnable += used.min(elapsed);
+            wanted += (cpu + delay).min(elapsed);
         }
-        sample.demand = runnable as f64 / elapsed.max(1) as f64;
+        sample.cpu = used as f64 / elapsed.max(1) as f64;
+        sample.demand = wanted as f64 / elapsed.max(1) as f64;
         (sample, worked)
     }
 

@@ -8,7 +8,8 @@
 //! * little demand: workers block, admit as many again;
 //! * some demand missing over several windows: admit one;
 //! * full demand with several workers in the race for the GIL: withdraw one;
-//! * more demand than one GIL can make: code computes without the GIL, admit one;
+//! * more CPU time than threads that race for one GIL can use: code computes without it, admit one as long as all
+//!   of them do (threads woken too early for the GIL wait for a CPU, so demand does not tell this);
 //! * nothing ends for a while: requests are long, admit one so that short ones need not wait for them. Each
 //!   further one takes twice as long, because if those admitted are stuck too the next will likely be;
 //! * with one worker and full demand, nobody can know whether the GIL is free, so now and then a second worker
@@ -19,8 +20,16 @@ use std::time::Duration;
 /// A request older than this is long: its worker does not count against the limit.
 pub(super) const LONG: Duration = Duration::from_millis(12);
 
+/// How long a worker admitted because of a long request stays when that has ended: where there was one there will
+/// be others, and each would hold up the short ones for [`LONG`] again.
+const HANGOVER: Duration = Duration::from_millis(250);
+
 /// Windows over which missing or full demand must be seen before one worker more or less is allowed.
 const STEADY: u32 = 4;
+
+/// Windows in a row that must look idle: on a busy machine a runnable worker may wait for a CPU through a whole
+/// one, and the kernel counts that wait only when it is over.
+const SURE: u32 = 2;
 
 /// Demand below which workers are plainly blocked.
 const IDLE: f64 = 0.5;
@@ -28,8 +37,10 @@ const IDLE: f64 = 0.5;
 const SLACK: f64 = 0.85;
 /// Average demand at which one of several workers is too many.
 const FULL: f64 = 0.95;
-/// Demand that a single GIL cannot make.
+/// CPU time that threads with a single GIL do not use together.
 const PARALLEL: f64 = 1.3;
+/// CPU time per worker from which one more pays when they compute without the GIL.
+const SPREAD: f64 = 0.65;
 
 /// First and longest pause between two trials of a second worker.
 const TRIAL: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(8));
@@ -45,6 +56,8 @@ pub(super) struct Sample {
     pub(super) slept: bool,
     /// See the module's comment.
     pub(super) demand: f64,
+    /// The part of the demand that was met: CPU time by elapsed time.
+    pub(super) cpu: f64,
     /// Workers that run a request now.
     pub(super) running: usize,
     /// Those of them whose request is older than [`LONG`].
@@ -61,11 +74,16 @@ pub(super) struct Pace {
     limit: usize,
     /// Workers allowed in addition because of long requests.
     extra: usize,
+    /// Windows in a row with little demand.
+    idle: u32,
     average: f64,
+    average_cpu: f64,
     /// Windows since the limit changed or no request ran.
     steady: u32,
     /// Time since a request ended or `extra` grew, while requests waited.
     stuck: Duration,
+    /// Time since `extra` workers were in long requests.
+    calm: Duration,
     /// Time of full demand with one worker since the last trial, and how long it must become for the next.
     full: Duration,
     pause: Duration,
@@ -79,9 +97,12 @@ impl Pace {
             threads,
             limit: 1,
             extra: 0,
+            idle: 0,
             average: 0.0,
+            average_cpu: 0.0,
             steady: 0,
             stuck: Duration::ZERO,
+            calm: Duration::ZERO,
             full: Duration::ZERO,
             pause: TRIAL.0,
             trial: false,
@@ -94,10 +115,9 @@ impl Pace {
         if sample.running == 0 {
             self.steady = 0;
         } else {
-            self.average = match self.steady {
-                0 => sample.demand,
-                _ => (self.average * 3.0 + sample.demand) / 4.0,
-            };
+            let weight = if self.steady == 0 { 1.0 } else { 0.25 };
+            self.average += (sample.demand - self.average) * weight;
+            self.average_cpu += (sample.cpu - self.average_cpu) * weight;
             self.steady += 1;
             if sample.waiting && !sample.slept {
                 self.judge_lack(sample);
@@ -109,10 +129,12 @@ impl Pace {
 
     /// Requests wait and no worker sleeps: would one more do them any good?
     fn judge_lack(&mut self, sample: &Sample) {
-        if sample.demand < IDLE {
+        self.idle = if sample.demand < IDLE { self.idle + 1 } else { 0 };
+        if self.idle >= SURE {
+            self.idle = 0;
             self.set(self.limit * 2);
         } else if self.steady < STEADY {
-        } else if self.average < SLACK || self.average > PARALLEL {
+        } else if self.average < SLACK || self.average_cpu > PARALLEL.max(SPREAD * sample.running as f64) {
             self.trial = false;
             self.pause = TRIAL.0;
             self.set(self.limit + 1);
@@ -128,7 +150,7 @@ impl Pace {
     /// The GIL is in full demand: do too many workers race for it?
     fn judge_excess(&mut self, sample: &Sample) {
         let fresh = sample.running - sample.long.min(sample.running);
-        if self.steady < STEADY || self.average <= FULL || self.average > PARALLEL {
+        if self.steady < STEADY || self.average <= FULL || self.average_cpu > PARALLEL {
             return;
         }
         if self.limit > 1 && (fresh > 1 || self.trial) {
@@ -159,7 +181,15 @@ impl Pace {
                 self.stuck = Duration::ZERO;
             }
         }
-        self.extra = self.extra.min(sample.long);
+        if sample.long >= self.extra {
+            self.calm = Duration::ZERO;
+        } else {
+            self.calm += sample.elapsed;
+            if self.calm > HANGOVER {
+                self.calm = Duration::ZERO;
+                self.extra -= 1;
+            }
+        }
     }
 }
 
@@ -170,20 +200,28 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     fn busy(demand: f64, running: usize) -> Sample {
-        Sample { elapsed: 3 * MS, waiting: true, demand, running, finished: 5, ..Sample::default() }
+        Sample {
+            elapsed: 3 * MS,
+            waiting: true,
+            demand,
+            cpu: demand,
+            running,
+            finished: 5,
+            ..Sample::default()
+        }
     }
 
     #[test]
     fn blocked_workers_reach_all_threads_within_a_few_windows() {
         let mut pace = Pace::new(8);
-        let steps: Vec<_> = [1, 2, 4, 8].map(|n| pace.tick(&busy(0.05, n))).into();
-        assert_eq!(steps, [2, 4, 8, 8]);
+        let steps = [1, 1, 2, 2, 4, 4, 8].map(|n| pace.tick(&busy(0.05, n)));
+        assert_eq!(steps, [1, 2, 2, 4, 4, 8, 8]);
     }
 
     #[test]
     fn computing_workers_shrink_to_one_and_stay_there() {
         let mut pace = Pace::new(8);
-        for n in [1, 2, 4] {
+        for n in [1, 1, 2, 2, 4, 4] {
             pace.tick(&busy(0.0, n));
         }
         let mut active = 8;
@@ -210,9 +248,14 @@ mod tests {
         let mut pace = Pace::new(4);
         let mut active = 1;
         for _ in 0..200 {
-            active = pace.tick(&busy(active.min(2) as f64, active));
+            active = pace.tick(&busy(active.min(3) as f64, active));
         }
         assert_eq!(active, 4);
+        // Many threads on the run queue are not parallel work.
+        for _ in 0..8 * STEADY {
+            active = pace.tick(&Sample { cpu: 1.05, ..busy(4.0, active) });
+        }
+        assert_eq!(active, 1);
     }
 
     #[test]
@@ -229,8 +272,10 @@ mod tests {
             }
         }
         assert!(at[0] <= 15 && at[1] - at[0] >= 24 && at[2] - at[1] >= 48, "{at:?}");
-        // They end: the additional ones go.
-        assert_eq!(pace.tick(&Sample { long: 0, ..busy(1.0, 1) }), 1);
+        // They end: the additional ones go, but not at once.
+        let mut ended = || pace.tick(&Sample { long: 0, elapsed: 100 * MS, ..busy(1.0, 1) });
+        assert!(ended() >= 4);
+        assert_eq!((0..20).map(|_| ended()).last(), Some(1));
     }
 
     #[test]
