@@ -26,16 +26,7 @@ printf 'LoadModule wsgi_module %s/mod_wsgi.so\n' "$modules" >"$load"
 if [ -e "$conf" ]; then
     echo "kept your $conf"
 else
-    cat >"$conf" <<'CONF'
-<IfModule mod_wsgi.c>
-    # The Python that applications get when their WSGIDaemonProcess names none: any virtual environment or
-    # installation of CPython 3.9 or newer.
-    #WSGIPythonHome /srv/venv
-
-    # Applications only in daemon processes: httpd's own children then never load Python.
-    #WSGIRestrictEmbedded On
-</IfModule>
-CONF
+    install -m 644 conf/wsgi.conf "$conf"
 fi
 echo "installed: $root$modules/mod_wsgi.so, $root$modules/mod_wsgi/, $load, $conf"
 [ -n "$root" ] || [ ! -d "$settings/mods-available" ] || echo "enable it with: a2enmod wsgi && systemctl restart apache2"
