@@ -1,5 +1,6 @@
 //! The real supervisor with real processes: httpd is played by the tests, Python by `fake.py`.
 
+mod chaos;
 mod end;
 mod failing;
 mod generations;
