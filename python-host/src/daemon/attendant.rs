@@ -69,7 +69,7 @@ fn spawn(name: &str, live: &Arc<AtomicUsize>, body: impl FnOnce() + Send + 'stat
         let _leave = leave;
         body();
     };
-    thread::Builder::new().name(name.to_owned()).spawn(body).is_ok()
+    thread::Builder::new().name(name.to_owned()).stack_size(os::default_stack()).spawn(body).is_ok()
 }
 
 /// Takes the GIL once a second and notes when it last succeeded.

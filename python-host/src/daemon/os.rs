@@ -321,6 +321,18 @@ pub(super) fn own_tid() -> i32 {
     unsafe { libc::syscall(libc::SYS_gettid) as i32 }
 }
 
+/// Stack size the system gives new threads (RLIMIT_STACK, as glibc takes it); Rust's own default of 2 MiB is too
+/// little for deep recursion in Python.
+pub(super) fn default_stack() -> usize {
+    const USUAL: u64 = 8 * 1024 * 1024;
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: writes a live local.
+    let result = unsafe { libc::getrlimit(libc::RLIMIT_STACK, &raw mut limit) };
+    // Unlimited, or so much that many threads would exhaust the address space limit: the usual size.
+    let sane = result == 0 && (64 * 1024..=64 * 1024 * 1024).contains(&limit.rlim_cur);
+    (if sane { limit.rlim_cur } else { USUAL }) as usize
+}
+
 /// Ends the process without running any destructor or exit handler.
 pub(super) fn exit_now(code: i32) -> ! {
     // SAFETY: `_exit` may be called at any time.

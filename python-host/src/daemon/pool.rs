@@ -57,8 +57,8 @@ pub(super) struct Limits {
     pub(super) maximum_requests: u64,
     /// User ids that may connect, besides root.
     pub(super) peer_uids: Vec<u32>,
-    /// Stack of worker threads in bytes, 0 = system default.
-    pub(super) stack_size: u64,
+    /// Stack of worker threads in bytes.
+    pub(super) stack_size: usize,
 }
 
 /// See the module's comment.
@@ -108,7 +108,10 @@ impl<A: Application> Pool<A> {
             socket: Duration::from_millis(launch.timers.socket),
             maximum_requests: launch.maximum_requests,
             peer_uids: launch.peer_uids.clone(),
-            stack_size: launch.stack_size,
+            stack_size: match launch.stack_size {
+                0 => os::default_stack(),
+                size => size as usize,
+            },
         };
         let (epoll, wake) = (Epoll::new()?, EventFd::new()?);
         epoll.add(wake.borrow(), libc::EPOLLIN, TOKEN_WAKE)?;
@@ -171,11 +174,8 @@ impl<A: Application> Pool<A> {
             Admitted::Start(index) => index,
         };
         self.live.fetch_add(1, SeqCst);
-        let mut builder = thread::Builder::new().name(format!("wsgi-{}", index + 1));
-        if self.limits.stack_size > 0 {
-            builder = builder.stack_size(self.limits.stack_size as usize);
-        }
-        match builder.spawn(move || self.worker(index)) {
+        let builder = thread::Builder::new().name(format!("wsgi-{}", index + 1));
+        match builder.stack_size(self.limits.stack_size).spawn(move || self.worker(index)) {
             Ok(thread) => {
                 self.lock_threads().push(thread);
                 true
