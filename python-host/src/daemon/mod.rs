@@ -67,7 +67,7 @@ pub fn serve(host: &'static Host) -> i32 {
         announce(Ready::ImportFailed);
         return 0;
     }
-    match prepare(host, launch) {
+    match prepare(host, &spread(launch)) {
         Ok(mut main) => {
             host.set_reload_policy(main.pool);
             if let Err(error) = main.pool.start() {
@@ -83,6 +83,17 @@ pub fn serve(host: &'static Host) -> i32 {
             FORCED_STATUS
         }
     }
+}
+
+/// Spreads the recycling of a group's processes: those that were started together shall not end together. The
+/// first one keeps the configured values, the last one has up to a tenth more.
+fn spread(launch: &Launch) -> Launch {
+    let mut launch = launch.clone();
+    let (slot, processes) = (u64::from(launch.slot), u64::from(launch.processes.max(1)));
+    let more = |value: u64| value + value.saturating_mul(slot) / (10 * processes);
+    launch.maximum_requests = more(launch.maximum_requests);
+    launch.timers.restart_interval = more(launch.timers.restart_interval);
+    launch
 }
 
 /// The pool and the main thread's state for a process that does not serve yet.

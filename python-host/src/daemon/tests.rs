@@ -419,3 +419,13 @@ fn the_supervisors_end_is_the_daemons() {
     assert!(fake.log.lock().unwrap().contains(&"stopping shutdown_signal".to_owned()));
     std::fs::remove_file(path).unwrap();
 }
+
+#[test]
+fn recycling_is_spread_over_a_group() {
+    let mut l = Launch { maximum_requests: 1000, processes: 4, slot: 0, ..Launch::default() };
+    assert_eq!(super::spread(&l).maximum_requests, 1000);
+    l.slot = 3;
+    assert_eq!(super::spread(&l).maximum_requests, 1075);
+    l.maximum_requests = 1;
+    assert_eq!(super::spread(&l).maximum_requests, 1);
+}
