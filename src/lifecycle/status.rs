@@ -23,7 +23,8 @@ impl StatusMemory {
         let len = memory_len(count);
         // SAFETY: a fresh descriptor is wrapped at once; the mapping covers exactly the file's size.
         unsafe {
-            let fd = libc::memfd_create(c"mod_wsgi status".as_ptr(), libc::MFD_CLOEXEC);
+            let fd =
+                libc::memfd_create(c"mod_wsgi status".as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING);
             if fd < 0 {
                 return Err(io::Error::last_os_error());
             }
