@@ -71,6 +71,7 @@ pub fn apply(
     line.count_arguments()?;
     line.check_vhost()?;
     line.act()?;
+    line.note_place();
     line.tell_effect(row.name, row.effect);
     Ok(line.notices)
 }
@@ -139,6 +140,18 @@ impl<'a, 's> Application<'a, 's> {
             Action::Custom(run) => run(self)?,
         }
         Ok(())
+    }
+
+    /// Notes what config test wants to know later.
+    fn note_place(&mut self) {
+        let Directive { name, contexts, .. } = self.row;
+        let place = self.place;
+        let Some(global) = self.scope.global.as_deref_mut() else { return };
+        if contexts.has(Contexts::G) && place.in_interpreter_options.is_none() {
+            global.places.insert(name, place.origin());
+        }
+        global.routes_in_sections |=
+            *name == "WSGIDispatchScript" || (*name == "WSGIProcessGroup" && place.directory.is_some());
     }
 
     /// The words of the line.

@@ -2,9 +2,9 @@
 
 use super::daemon::Groups;
 use super::layer::layered;
-use super::mount::Target;
+use super::mount::{ScriptUse, Target};
 use crate::place::{BlockId, Origin};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 layered! {
@@ -89,6 +89,13 @@ pub struct GlobalConfig {
     pub slow_requests: Option<Duration>,
     /// WSGIVerboseDebugging; no effect.
     pub verbose_debugging: Option<bool>,
+    /// Handler and hook scripts of the configuration files (not of `.htaccess`), in order.
+    pub scripts: Vec<ScriptUse>,
+    /// Where each main-server directive was written last, outside `<WSGIInterpreterOptions>`.
+    pub places: HashMap<&'static str, Origin>,
+    /// A directory-type section chooses process groups, or a dispatch script may: what runs an alias cannot be
+    /// told from the server's settings alone.
+    pub routes_in_sections: bool,
     /// WSGIGroupAuthoritative and others whose lack of effect has been told.
     pub(crate) told: HashSet<&'static str>,
 }

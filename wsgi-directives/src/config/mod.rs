@@ -12,7 +12,7 @@ pub use global::{
     TelemetryFlags, TelemetryService,
 };
 pub use layer::{Layer, MapHead, ProcessSet};
-pub use mount::{Alias, AliasForm, AliasOptions, HandlerScript, ScriptRef, Target};
+pub use mount::{Alias, AliasForm, AliasOptions, HandlerScript, ScriptReader, ScriptRef, ScriptUse, Target};
 pub use record::{DirConfig, ServerConfig};
 
 #[cfg(test)]

@@ -77,6 +77,28 @@ pub struct HandlerScript {
     pub options: AliasOptions,
 }
 
+/// A script that is no alias target, noted where it was written so that config test can look at the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScriptUse {
+    /// Name of the directive.
+    pub directive: &'static str,
+    /// Path as written.
+    pub path: String,
+    /// Who reads it.
+    pub reader: ScriptReader,
+    /// Where it was written.
+    pub place: Origin,
+}
+
+/// The process that reads a script.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ScriptReader {
+    /// An httpd child: hook scripts.
+    Httpd,
+    /// The group of `process-group=`, unexpanded; `None` is the WSGIProcessGroup of the request.
+    Group(Option<String>),
+}
+
 /// A dispatch, access or auth script.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScriptRef {

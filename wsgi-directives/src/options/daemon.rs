@@ -6,9 +6,9 @@ use super::{OptionInfo, OptionRow, Set};
 use crate::config::DaemonOptions;
 use crate::directive::Effect;
 
-const LIFE: Effect = Effect::Later("timers come with the process issue");
+const MEMORY: Effect = Effect::Later("resident memory is not measured yet");
+const PRELOAD: Effect = Effect::Later("each process imports the applications itself");
 const METRICS: Effect = Effect::Later("metrics are not collected yet");
-const HOST: Effect = Effect::Later("the Python host does not apply it yet");
 const OWNERS: Effect = Effect::Later("owners of scripts are not checked yet");
 const NEWRELIC: Effect =
     Effect::Legacy("the New Relic agent is started by the application now, remove the option");
@@ -57,7 +57,7 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
         error "CPU time limit", set Set::SecondsOrOff(|o| &mut o.cpu_time_limit),
         "CPU time after which a process is replaced.";
     "deadlock-timeout" "N", default "300", unit "s", takes "a number of seconds, 0 is off",
-        since "2.0", good "60", bad Some("never"), effect LIFE,
+        since "2.0", good "60", bad Some("never"), effect Effect::Acts,
         error "deadlock timeout", set Set::SecondsOrOff(|o| &mut o.deadlock_timeout),
         "Replace a process whose GIL could not be taken for this long.";
     "display-name" "TEXT", default "", unit "", takes "any text",
@@ -73,11 +73,11 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
         error "environment file", set Set::Custom(values::env_file),
         "File of KEY=VALUE lines read as root before Python starts; may be repeated, env= wins.";
     "eviction-timeout" "N", default "0", unit "s", takes "a number of seconds, 0 is graceful-timeout",
-        since "4.4.7", good "60", bad Some("-1"), effect LIFE,
+        since "4.4.7", good "60", bad Some("-1"), effect Effect::Acts,
         error "eviction timeout", set Set::SecondsOrOff(|o| &mut o.eviction_timeout),
         "Time a process may drain after SIGUSR1.";
     "graceful-timeout" "N", default "15", unit "s", takes "a number of seconds",
-        since "4.1.0", good "30", bad Some("-1"), effect LIFE,
+        since "4.1.0", good "30", bad Some("-1"), effect Effect::Acts,
         error "graceful timeout", set Set::Seconds(|o| &mut o.graceful_timeout),
         "Time a process may drain before it is replaced.";
     "group" "GROUP", default "(httpd's Group)", unit "", takes "a group name or #gid",
@@ -93,11 +93,11 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
         error "home directory", set Set::Absolute(|o| &mut o.home),
         "Working directory of the processes and first entry of sys.path.";
     "inactivity-timeout" "N", default "0", unit "s", takes "a number of seconds, 0 is off",
-        since "2.0", good "300", bad Some("idle"), effect LIFE,
+        since "2.0", good "300", bad Some("idle"), effect Effect::Acts,
         error "inactivity timeout", set Set::SecondsOrOff(|o| &mut o.inactivity_timeout),
         "Replace a process that has been idle for this long.";
     "interrupt-timeout" "N", default "0", unit "s", takes "a number of seconds, 0 is off",
-        since "6.0.0", good "5", bad Some("-1"), effect LIFE,
+        since "6.0.0", good "5", bad Some("-1"), effect Effect::Acts,
         error "interrupt timeout", set Set::SecondsOrOff(|o| &mut o.interrupt_timeout),
         "After request-timeout raise mod_wsgi.RequestTimeout first and give it this long.";
     "lang" "TEXT", default "", unit "", takes "any text",
@@ -113,11 +113,11 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
         error "locale", set Set::Text(|o| &mut o.locale),
         "LC_ALL in the environment of the processes.";
     "maximum-requests" "N", default "0", unit "requests", takes "a number from 0, 0 is unlimited",
-        since "1.0", good "10000", bad Some("many"), effect LIFE,
+        since "1.0", good "10000", bad Some("many"), effect Effect::Acts,
         error "request count", set Set::Custom(values::maximum_requests),
         "Replace a process after this many requests.";
     "maximum-rss" "N", default "0", unit "bytes", takes "a size, 0 is unlimited",
-        since "new", good "512M", bad Some("512MB"), effect LIFE,
+        since "new", good "512M", bad Some("512MB"), effect MEMORY,
         error "maximum resident size", set Set::Custom(values::maximum_rss),
         "Replace a process, after its requests, when its resident memory grows beyond this.";
     "memory-limit" "N", default "0", unit "bytes", takes "a size, 0 is unlimited",
@@ -133,7 +133,7 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
         error "newrelic environment", set Set::Custom(values::ignored),
         "Removed in 6.0.0: environment of the New Relic agent.";
     "preload" "On|Off", default "Off", unit "", takes "On or Off",
-        since "new", good "On", bad Some("eager"), effect LIFE,
+        since "new", good "On", bad Some("eager"), effect PRELOAD,
         error "preload flag", set Set::Flag(|o| &mut o.preload),
         "Import the group's applications once, then fork the processes from there.";
     "processes" "N", default "1", unit "processes", takes "a number from 1",
@@ -145,7 +145,7 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
         error "response buffer size", set Set::Custom(values::response_buffer),
         "Old name of response-buffer-size.";
     "python-eggs" "DIR", default "", unit "", takes "any text",
-        since "2.0", good "/var/cache/eggs", bad None, effect HOST,
+        since "2.0", good "/var/cache/eggs", bad None, effect Effect::Acts,
         error "python eggs", set Set::Text(|o| &mut o.python_eggs),
         "PYTHON_EGG_CACHE of the processes.";
     "python-home" "DIR", default "(WSGIPythonHome)", unit "", takes "any text",
@@ -157,7 +157,7 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
         error "python path", set Set::Custom(values::python_path),
         "Directories put in front of sys.path; WSGIPythonPath is not inherited.";
     "queue-timeout" "N", default "0", unit "s", takes "a number of seconds, 0 is off",
-        since "4.1.0", good "45", bad Some("-1"), effect LIFE,
+        since "4.1.0", good "45", bad Some("-1"), effect Effect::Acts,
         error "queue timeout", set Set::SecondsOrOff(|o| &mut o.queue_timeout),
         "Answer 504 to requests that waited longer than this for a process.";
     "receive-buffer-size" "N", default "0", unit "bytes", takes "0 or at least 512",
@@ -165,11 +165,11 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
         error "receive buffer size", set Set::Custom(values::receive_buffer),
         "SO_RCVBUF of the daemon socket.";
     "reload" "rolling|immediate", default "rolling", unit "", takes "rolling or immediate",
-        since "new", good "immediate", bad Some("never"), effect LIFE,
+        since "new", good "immediate", bad Some("never"), effect Effect::Acts,
         error "reload method", set Set::Custom(values::reload),
         "What a changed script does: a successor is tried first, or the process ends at once as in mod_wsgi.";
     "request-timeout" "N", default "0", unit "s", takes "a number of seconds, 0 is off",
-        since "4.1.0", good "60", bad Some("soon"), effect LIFE,
+        since "4.1.0", good "60", bad Some("soon"), effect Effect::Acts,
         error "request timeout", set Set::SecondsOrOff(|o| &mut o.request_timeout),
         "Time a request may take, scaled by 1 + ln(threads).";
     "response-buffer-size" "N", default "8388608", unit "bytes", takes "0 or at least 65536",
@@ -185,7 +185,7 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
         error "response socket timeout", set Set::SecondsOrOff(|o| &mut o.response_socket_timeout),
         "Timeout of writes to the client while a response is relayed.";
     "restart-interval" "N", default "0", unit "s", takes "a number of seconds, 0 is off",
-        since "4.5.12", good "86400", bad Some("-1"), effect LIFE,
+        since "4.5.12", good "86400", bad Some("-1"), effect Effect::Acts,
         error "restart interval", set Set::SecondsOrOff(|o| &mut o.restart_interval),
         "Replace a process this long after its start.";
     "script-group" "GROUP", default "", unit "", takes "a group name or #gid",
@@ -205,7 +205,7 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
         error "server metrics flag", set Set::Flag(|o| &mut o.server_metrics),
         "Allow mod_wsgi.server_metrics() in these processes.";
     "shutdown-timeout" "N", default "5", unit "s", takes "a number of seconds, 0 never forces",
-        since "1.0", good "10", bad Some("-1"), effect LIFE,
+        since "1.0", good "10", bad Some("-1"), effect Effect::Acts,
         error "shutdown timeout", set Set::SecondsOrOff(|o| &mut o.shutdown_timeout),
         "Time a stopping process has before it is ended by force.";
     "socket-timeout" "N", default "0", unit "s", takes "a number of seconds, 0 is httpd's Timeout",
@@ -217,11 +217,11 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
         error "socket user", set Set::Custom(values::socket_user),
         "Owner of the daemon socket.";
     "stack-size" "N", default "(system)", unit "bytes", takes "a size from 1",
-        since "2.0", good "524288", bad Some("0"), effect HOST,
+        since "2.0", good "524288", bad Some("0"), effect Effect::Acts,
         error "stack size", set Set::Custom(values::stack_size),
         "Stack size of threads.";
     "startup-timeout" "N", default "0", unit "s", takes "a number of seconds, 0 is off",
-        since "4.5.6", good "30", bad Some("-1"), effect LIFE,
+        since "4.5.6", good "30", bad Some("-1"), effect Effect::Acts,
         error "startup timeout", set Set::SecondsOrOff(|o| &mut o.startup_timeout),
         "Replace a process that could not load a script this long after its first request.";
     "supplementary-groups" "GROUP[,GROUP...]", default "(memberships of the user)", unit "", takes "a comma-separated list of group names or #gid",
@@ -229,7 +229,7 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
         error "supplementary groups", set Set::Custom(values::supplementary_groups),
         "Exactly these supplementary groups, instead of the memberships of the user.";
     "switch-interval" "SECONDS", default "(Python's own, 0.005)", unit "s", takes "a positive number of seconds",
-        since "6.0.0", good "0.01", bad Some("0"), effect HOST,
+        since "6.0.0", good "0.01", bad Some("0"), effect Effect::Acts,
         error "switch interval", set Set::Custom(values::switch_interval),
         "sys.setswitchinterval() of the processes.";
     "threads" "N", default "15", unit "threads", takes "a number from 0 to 65533",

@@ -7,7 +7,7 @@ use crate::error::ConfigError;
 use crate::options::value;
 use crate::place::{Notice, NoticeLevel};
 
-const LATER: Effect = Effect::Later("the Python host does not apply it yet");
+const GIL_STAYS: Effect = Effect::Later("free-threaded builds of Python run with their GIL");
 
 pub(super) const INTERPRETER_OPTIONS: Directive = Directive {
     name: "<WSGIInterpreterOptions",
@@ -34,7 +34,7 @@ pub(super) const FREE_THREADING: Directive = Directive {
     since: "6.0.0",
     doc: "Run a free-threaded Python without its GIL; ordinary builds are not affected.",
     details: "In a <WSGIInterpreterOptions> with application-group it is ignored: it concerns whole processes.",
-    effect: LATER,
+    effect: GIL_STAYS,
     good: "On",
     bad: Some("yes"),
     action: Action::Custom(free_threading),
@@ -49,7 +49,7 @@ pub(super) const PER_INTERPRETER_GIL: Directive = Directive {
     since: "6.0.0",
     doc: "Give sub-interpreters a GIL of their own (Python 3.12 and later).",
     details: "Extension modules that are not made for it can then not be imported there.",
-    effect: LATER,
+    effect: Effect::Acts,
     good: "On",
     bad: Some("yes"),
     action: Action::InterpreterFlag(|settings| &mut settings.per_interpreter_gil),
@@ -79,7 +79,7 @@ pub(super) const RESTRICT_SIGNAL: Directive = Directive {
     since: "1.0",
     doc: "On: signal.signal() installs nothing and logs who called it.",
     details: "",
-    effect: LATER,
+    effect: Effect::Acts,
     good: "Off",
     bad: Some("no"),
     action: Action::InterpreterFlag(|settings| &mut settings.restrict_signal),
@@ -94,7 +94,7 @@ pub(super) const RESTRICT_STDIN: Directive = Directive {
     since: "1.0",
     doc: "On: any use of sys.stdin raises OSError.",
     details: "",
-    effect: LATER,
+    effect: Effect::Acts,
     good: "On",
     bad: Some("yes"),
     action: Action::InterpreterFlag(|settings| &mut settings.restrict_stdin),
@@ -116,7 +116,7 @@ pub(super) const SWITCH_INTERVAL: Directive = Directive {
     since: "6.0.0",
     doc: "sys.setswitchinterval() in embedded mode; fractions of seconds.",
     details: "Daemon groups use their option switch-interval. nan, inf and numbers below a nanosecond are errors.",
-    effect: LATER,
+    effect: Effect::Acts,
     good: "0.01",
     bad: Some("0"),
     action: Action::Custom(switch_interval),

@@ -6,8 +6,6 @@ use crate::directive::{Arity, Contexts, Directive, Effect};
 use crate::error::ConfigError;
 use crate::options::value;
 
-const LATER: Effect = Effect::Later("the Python host does not apply it yet");
-
 pub(super) const CASE_SENSITIVITY: Directive = Directive {
     name: "WSGICaseSensitivity",
     arity: Arity::Take1,
@@ -33,7 +31,7 @@ pub(super) const DESTROY_INTERPRETER: Directive = Directive {
     since: "4.9.1",
     doc: "Whether Python is torn down when a process ends (atexit functions run).",
     details: "",
-    effect: LATER,
+    effect: Effect::Acts,
     good: "Off",
     bad: Some("no"),
     action: Action::GlobalFlag(|global| &mut global.destroy_interpreter),
@@ -48,7 +46,7 @@ pub(super) const DONT_WRITE_BYTECODE: Directive = Directive {
     since: "3.4",
     doc: "On: Python writes no .pyc files.",
     details: "",
-    effect: LATER,
+    effect: Effect::Acts,
     good: "On",
     bad: Some("1"),
     action: Action::GlobalFlag(|global| &mut global.dont_write_bytecode),
@@ -63,7 +61,7 @@ pub(super) const EGGS: Directive = Directive {
     since: "2.0",
     doc: "PYTHON_EGG_CACHE in embedded mode.",
     details: "Daemon groups use their option python-eggs.",
-    effect: LATER,
+    effect: Effect::Acts,
     good: "/var/cache/eggs",
     bad: Some(""),
     action: Action::GlobalText(|global| &mut global.python_eggs),
@@ -78,7 +76,7 @@ pub(super) const HASH_SEED: Directive = Directive {
     since: "4.1.0",
     doc: "Seed of Python's hash randomisation: random, or a number from 0 to 4294967295.",
     details: "random means random. (mod_wsgi 5.0.1 to 6.1 take it as 0, which switches randomisation off.)",
-    effect: LATER,
+    effect: Effect::Acts,
     good: "random",
     bad: Some("4294967296"),
     action: Action::Custom(hash_seed),
@@ -108,7 +106,7 @@ pub(super) const OPTIMIZE: Directive = Directive {
     since: "1.0",
     doc: "Bytecode optimisation level, like python -O (1) and -OO (2).",
     details: "Negative numbers count as 0.",
-    effect: LATER,
+    effect: Effect::Acts,
     good: "2",
     bad: Some("much"),
     action: Action::Custom(optimize),
@@ -123,7 +121,7 @@ pub(super) const WARNINGS: Directive = Directive {
     since: "3.0",
     doc: "One warning filter, like python -W; may be repeated.",
     details: "",
-    effect: LATER,
+    effect: Effect::Acts,
     good: "ignore::DeprecationWarning",
     bad: Some(""),
     action: Action::Custom(warnings),

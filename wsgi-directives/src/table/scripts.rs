@@ -2,7 +2,7 @@
 
 use super::routing::parse_target;
 use crate::apply::{Action, Application};
-use crate::config::{AliasOptions, HandlerScript, ImportScript, ScriptRef};
+use crate::config::{AliasOptions, HandlerScript, ImportScript, ScriptReader, ScriptRef, ScriptUse};
 use crate::directive::{Arity, Contexts, Directive, Effect};
 use crate::error::{ConfigError, GroupReference};
 use crate::options::{HANDLER_OPTIONS, IMPORT_OPTIONS, SCRIPT_OPTIONS, read_options};
@@ -143,6 +143,7 @@ fn read_script(line: &mut Application<'_, '_>, kind: &'static str) -> Result<Arc
     if let Some(global) = line.scope.global.as_deref_mut() {
         global.embedded_python.require();
     }
+    note_script(line, &path, ScriptReader::Httpd);
     Ok(Arc::new(ScriptRef { path, application_group: options.application_group }))
 }
 
@@ -163,8 +164,17 @@ fn handler_script(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
             format!("WSGIHandlerScript {handler} will never be used: httpd lower-cases handler names.");
         line.notices.push(crate::place::Notice::warning(text));
     }
+    note_script(line, &path, ScriptReader::Group(options.process_group.clone()));
     line.layer()?.bind_handler(HandlerScript { handler, path, options });
     Ok(())
+}
+
+/// Keeps a script for the config test; in `.htaccess` there is none.
+fn note_script(line: &mut Application<'_, '_>, path: &str, reader: ScriptReader) {
+    let (directive, place) = (line.row.name, line.place.origin());
+    if let Some(global) = line.scope.global.as_deref_mut() {
+        global.scripts.push(ScriptUse { directive, path: path.to_owned(), reader, place });
+    }
 }
 
 fn import_script(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {

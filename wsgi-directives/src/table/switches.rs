@@ -42,7 +42,7 @@ pub(super) const IGNORE_ACTIVITY: Directive = Directive {
     name: "WSGIIgnoreActivity",
     since: "4.5.8",
     doc: "On: these requests do not push back inactivity-timeout.",
-    effect: Effect::Later("timers come with the process issue"),
+    effect: Effect::Acts,
     action: Action::LayerFlag(|layer| &mut layer.settings.ignore_activity),
     ..CHUNKED_REQUEST
 };

@@ -33,7 +33,7 @@ pub(super) const SLOW_REQUESTS: Directive = Directive {
     since: "6.0.0",
     doc: "Report requests that run longer than this; 0 reports none.",
     details: "Fractions are allowed. Text that is no number is an error (mod_wsgi took it as 0).",
-    effect: Effect::Later("timers come with the process issue"),
+    effect: Effect::Later("slow requests are not reported yet"),
     good: "2.5",
     bad: Some("-1"),
     action: Action::Custom(slow_requests),
