@@ -2,8 +2,16 @@
 //! request thread. Unless said otherwise methods are called without the GIL.
 
 use crate::exchange::{Exchange, Outcome};
+use crate::interpreter::{self, Interpreter, threads};
+use crate::log;
+use crate::messages;
+use crate::python::{Attached, Numbers, Object, Owned, Text};
+use crate::wsgi::{self, events, script};
+use pyo3::ffi;
 use std::marker::PhantomData;
-use wsgi_protocol::launch::{Launch, Preload};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use wsgi_protocol::launch::{Launch, Mode, Preload};
+use wsgi_protocol::request::Request;
 
 /// What a request that found its script changed shall do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,16 +30,55 @@ pub trait ReloadPolicy: Sync {
 }
 
 /// Python in this process; lives as long as the process.
-#[derive(Debug)]
 pub struct Host {
     launch: Launch,
+    policy: OnceLock<&'static dyn ReloadPolicy>,
+    /// Scripts in the order in which they were loaded.
+    loaded: Mutex<Vec<Preload>>,
+    /// The request threads by number.
+    threads: Mutex<Vec<ThreadRecord>>,
+    /// A sub-interpreter could not be ended, or not all request threads have gone.
+    unfinished: OnceLock<()>,
+    /// [`Host::end`] was called.
+    ended: OnceLock<()>,
+}
+
+/// Where a request thread is, for those who want to interrupt it or to look at it.
+#[derive(Clone, Copy)]
+struct ThreadRecord {
+    number: u32,
+    /// Python's name of the OS thread.
+    ident: u64,
+    interpreter: Option<&'static Interpreter>,
+    /// RequestTimeout was raised in the request that it runs.
+    injected: bool,
 }
 
 /// Why a script could not be loaded; the details have been logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotLoaded;
 
+impl std::fmt::Debug for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Host").field("launch", &self.launch).finish_non_exhaustive()
+    }
+}
+
 impl Host {
+    /// The host of this process; made once.
+    #[must_use]
+    pub(crate) fn new(launch: Launch) -> &'static Self {
+        log::set_level(launch.log_level);
+        Box::leak(Box::new(Self {
+            launch,
+            policy: OnceLock::new(),
+            loaded: Mutex::default(),
+            threads: Mutex::default(),
+            unfinished: OnceLock::new(),
+            ended: OnceLock::new(),
+        }))
+    }
+
     /// What this process was started with. `crate::entry` has already loaded `launch.preloads` on the main thread
     /// when it calls `crate::daemon::serve(host)` (there without the GIL); scripts of the heirloom are left to
     /// the serve loop ([`Host::load`]).
@@ -40,98 +87,263 @@ impl Host {
         &self.launch
     }
 
+    /// `of daemon process 'x'` or `in embedded mode`.
+    pub(crate) fn place(&self) -> String {
+        match self.launch.mode {
+            Mode::Daemon => format!("of daemon process '{}'", messages::text(&self.launch.group)),
+            Mode::Embedded => "in embedded mode".to_owned(),
+        }
+    }
+
+    /// Whether this is a service daemon, which runs its scripts and no requests.
+    pub(crate) fn is_service(&self) -> bool {
+        self.launch.mode == Mode::Daemon && self.launch.threads == 0
+    }
+
+    /// A path of httpd's as this process sees it; `None` outside of its chroot directory.
+    pub(crate) fn inside_chroot<'p>(&self, path: &'p [u8]) -> Option<&'p [u8]> {
+        let Some(root) = &self.launch.chroot else { return Some(path) };
+        let root = root.strip_suffix(b"/").unwrap_or(root);
+        match path.strip_prefix(root) {
+            Some([]) => Some(b"/"),
+            Some(rest) if rest[0] == b'/' => Some(rest),
+            _ if path.starts_with(b"module:") => Some(path),
+            _ => None,
+        }
+    }
+
     /// Makes the calling thread ready to run requests as number `thread_id` (1-based; 0 is the main thread).
     #[must_use]
     pub fn worker(&'static self, thread_id: u32) -> Worker {
-        Worker { host: self, thread_id, stays: PhantomData }
+        Worker { host: self, thread_id, last: None, stays: PhantomData }
     }
 
     /// Sets who decides about changed scripts; before the first request. Without one they are loaded again in place.
     pub fn set_reload_policy(&self, policy: &'static dyn ReloadPolicy) {
-        let _ = policy;
-        unimplemented!()
+        // A process has one policy; a second call changes nothing.
+        let _ = self.policy.set(policy);
+    }
+
+    pub(crate) fn on_changed(&self, script: &[u8], group: &[u8], mtime: u64) -> Option<ReloadDecision> {
+        self.policy.get().map(|policy| policy.on_changed(script, group, mtime))
+    }
+
+    pub(crate) fn note_loaded(&self, script: &[u8], group: &[u8]) {
+        let preload = Preload { script: script.to_vec(), application_group: group.to_vec() };
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        if !loaded.contains(&preload) {
+            loaded.push(preload);
+        }
     }
 
     /// Whether all request threads share one lock, so that admitting more of them than can run is waste: false with
     /// own-GIL interpreters or free threading.
     #[must_use]
     pub fn shares_lock(&self) -> bool {
-        unimplemented!()
+        !interpreter::runs_in_parallel(self)
+    }
+
+    fn records(&self) -> MutexGuard<'_, Vec<ThreadRecord>> {
+        // Held for moments; every change is complete before anything that may panic.
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes where a thread runs a request; returns whether RequestTimeout was raised in the one before.
+    fn note_thread(&self, number: u32, interpreter: Option<&'static Interpreter>) -> bool {
+        // SAFETY: the number only names this thread.
+        let ident = unsafe { ffi::PyThread_get_thread_ident() } as u64;
+        let record = ThreadRecord { number, ident, interpreter, injected: false };
+        let mut records = self.records();
+        match records.iter_mut().find(|record| record.number == number) {
+            Some(known) => std::mem::replace(known, record).injected,
+            None => {
+                records.push(record);
+                false
+            }
+        }
+    }
+
+    fn record_of(&self, number: u32) -> Option<ThreadRecord> {
+        self.records().iter().find(|record| record.number == number).copied()
     }
 
     /// Raises RequestTimeout in request thread `thread_id` if `is_current`, asked with the GIL held, says that it
     /// still runs the request that is meant; logs its stack before and a line afterwards (spec/behaviour.md §4.9).
     /// May wait for the GIL for ever.
     pub fn inject_timeout(&self, thread_id: u32, is_current: &dyn Fn() -> bool) {
-        let _ = (thread_id, is_current);
-        unimplemented!()
+        let Some(ThreadRecord { ident, interpreter: Some(interpreter), .. }) = self.record_of(thread_id)
+        else {
+            return;
+        };
+        threads::within(interpreter, |py| {
+            if !is_current() {
+                return;
+            }
+            let stack = strings(py, interpreter, "stack", &[ident]);
+            stack.iter().for_each(|line| log::write(log::INFO, line));
+            // Taking the stack may have let the request go on and end.
+            if !is_current() {
+                return;
+            }
+            let class = interpreter.kit().request_timeout.get(py);
+            // SAFETY: attached to the interpreter in which the thread runs; the class is alive.
+            let hit = unsafe { ffi::PyThreadState_SetAsyncExc(ident as _, class.as_ptr()) };
+            if hit > 0 {
+                let mut records = self.records();
+                records.iter_mut().filter(|r| r.number == thread_id).for_each(|r| r.injected = true);
+                drop(records);
+                log::write(log::INFO, &messages::injected(thread_id));
+            }
+        });
     }
 
     /// The Python stacks of all threads of the interpreter in which `thread_id` runs (0: the main interpreter), one
     /// line per entry. With `is_current` answering false: empty. May wait for the GIL for ever.
     #[must_use]
     pub fn stacks(&self, thread_id: u32, is_current: &dyn Fn() -> bool) -> Vec<String> {
-        let _ = (thread_id, is_current);
-        unimplemented!()
+        let known = self.record_of(thread_id).and_then(|record| record.interpreter);
+        let interpreter = known.unwrap_or_else(interpreter::main);
+        threads::within(interpreter, |py| {
+            if is_current() { strings(py, interpreter, "stacks", &[]) } else { Vec::new() }
+        })
     }
 
     /// The Python stack of request thread `thread_id`, innermost call last. Terms as [`Host::stacks`].
     #[must_use]
     pub fn stack(&self, thread_id: u32, is_current: &dyn Fn() -> bool) -> Vec<String> {
-        let _ = (thread_id, is_current);
-        unimplemented!()
+        let Some(ThreadRecord { ident, interpreter: Some(interpreter), .. }) = self.record_of(thread_id)
+        else {
+            return Vec::new();
+        };
+        threads::within(interpreter, |py| {
+            if is_current() { strings(py, interpreter, "stack", &[ident]) } else { Vec::new() }
+        })
     }
 
     /// Takes the main interpreter's GIL and gives it back. May wait for ever.
     pub fn probe(&self) {
-        unimplemented!()
+        threads::within(interpreter::main(), |_| ());
     }
 
     /// Whether any script has been loaded by a request or a preload.
     #[must_use]
     pub fn has_loaded(&self) -> bool {
-        unimplemented!()
+        !self.loaded.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
     /// The scripts that are loaded, in the order in which they were: what a successor shall load first.
     #[must_use]
     pub fn heirloom(&self) -> Vec<Preload> {
-        unimplemented!()
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Loads a script unless it is loaded; on the main thread.
     ///
     /// # Errors
     /// [`NotLoaded`]; the reason has been logged and the first request will try again.
-    pub fn load(&self, script: &Preload) -> Result<(), NotLoaded> {
-        let _ = script;
-        unimplemented!()
+    pub fn load(&'static self, script: &Preload) -> Result<(), NotLoaded> {
+        if script::preload(self, script) { Ok(()) } else { Err(NotLoaded) }
     }
 
     /// Delivers `process_signal` in every interpreter (spec/behaviour.md §8.3). May run for ever.
     pub fn publish_signal(&self, signal: i32) {
-        let _ = signal;
-        unimplemented!()
+        for interpreter in furnished() {
+            threads::within(interpreter, |py| {
+                let list = &interpreter.kit().signal_callbacks;
+                let number = py.int(signal.into());
+                let keywords = number.and_then(|number| {
+                    let name = interpreter.fixture(py, "signal_name", &[&number])?;
+                    Ok([("signame", name), ("signum", number)])
+                });
+                match keywords {
+                    Ok(keywords) => {
+                        events::process_event(py, interpreter, list, "process_signal", &keywords);
+                    }
+                    Err(raised) => raised.clear(py),
+                }
+            });
+        }
     }
 
     /// Delivers `process_stopping` in every interpreter, main first; on the main thread. May run for ever.
     pub fn stopping(&self, reason: &str) {
-        let _ = reason;
-        unimplemented!()
+        for interpreter in furnished() {
+            threads::within(interpreter, |py| {
+                let list = &interpreter.kit().shutdown_callbacks;
+                match py.text(reason) {
+                    Ok(reason) => {
+                        let keywords = [("shutdown_reason", reason)];
+                        events::process_event(py, interpreter, list, "process_stopping", &keywords);
+                    }
+                    Err(raised) => raised.clear(py),
+                }
+            });
+        }
     }
 
     /// Ends Python, on the main thread. With `finalize` every [`Worker`] has been dropped: sub-interpreters are
     /// ended, and the main one is left to `python` itself, which ends when `serve` returns. Otherwise only exit
     /// handlers run, and the caller must `_exit`. Does nothing with WSGIDestroyInterpreter Off. May run for ever.
     pub fn end(&self, finalize: bool) {
-        let _ = finalize;
-        unimplemented!()
+        // Once is enough.
+        let _ = self.ended.set(());
+        if !self.launch.destroy_interpreter {
+            self.note_unfinished();
+        } else if !finalize {
+            self.note_unfinished();
+            interpreter::run_exit_handlers();
+        } else if !interpreter::end() {
+            self.note_unfinished();
+            interpreter::run_main_exit_handlers();
+        }
+    }
+
+    fn note_unfinished(&self) {
+        // Once is enough.
+        let _ = self.unfinished.set(());
+    }
+
+    /// Whether [`Host::end`] was called.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.get().is_some()
+    }
+
+    /// Whether Python may be finalised when the serve loop has returned.
+    pub(crate) fn may_finalize(&self) -> bool {
+        self.unfinished.get().is_none()
     }
 
     /// Logs outside of any request; `level` is httpd's number (0 emerg … 7 debug).
     pub fn log(&self, level: u8, text: &str) {
-        let _ = (level, text);
-        unimplemented!()
+        log::write(level, text);
+    }
+}
+
+fn furnished() -> impl Iterator<Item = &'static Interpreter> {
+    interpreter::all().into_iter().filter(|interpreter| interpreter.furnished().is_some())
+}
+
+/// Calls a function of `fixtures.py` that returns a list of texts; their lines.
+fn strings(py: Attached<'_>, interpreter: &Interpreter, name: &str, numbers: &[u64]) -> Vec<String> {
+    let call = || {
+        let numbers: Vec<Owned<'_>> =
+            numbers.iter().map(|number| py.int(*number as i64)).collect::<crate::python::Result<_>>()?;
+        let arguments: Vec<&Object> = numbers.iter().map(|number| &**number).collect();
+        interpreter.fixture(py, name, &arguments)
+    };
+    match call() {
+        Ok(list) => {
+            let entry = |place| {
+                // SAFETY: the place exists, and nobody else has this list.
+                unsafe { Object::borrow(ffi::PyList_GetItem(list.as_ptr(), place as isize)) }.lossy(py)
+            };
+            let entries: Vec<String> = (0..list.list_len()).map(entry).collect();
+            entries.iter().flat_map(|entry| entry.lines()).map(str::to_owned).collect()
+        }
+        Err(raised) => {
+            raised.clear(py);
+            Vec::new()
+        }
     }
 }
 
@@ -141,6 +353,8 @@ impl Host {
 pub struct Worker {
     host: &'static Host,
     thread_id: u32,
+    /// Where it ran its last request.
+    last: Option<&'static Interpreter>,
     /// Neither `Send` nor `Sync`.
     stays: PhantomData<*const ()>,
 }
@@ -148,19 +362,82 @@ pub struct Worker {
 impl Worker {
     /// Takes the GIL (of the interpreter that this worker used last). Nothing happens if it has it.
     pub fn attach(&mut self) {
-        let _ = (self.host, self.thread_id);
-        unimplemented!()
+        if threads::attached_to().is_none() {
+            threads::attach(self.last.unwrap_or_else(interpreter::main));
+        }
     }
 
     /// Gives the GIL up. Nothing happens if it does not have it.
     pub fn detach(&mut self) {
-        unimplemented!()
+        if threads::attached_to().is_some() {
+            threads::detach();
+        }
     }
 
     /// Runs one request (`wsgi_protocol::request`); called with the GIL held and returns with it held, perhaps that
     /// of another interpreter. Never panics. [`Outcome::Refused`] comes only from the [`ReloadPolicy`].
     pub fn run(&mut self, payload: &[u8], exchange: &mut dyn Exchange) -> Outcome {
-        let _ = (payload, exchange);
-        unimplemented!()
+        let run = crate::boundary::caught(|| self.run_inner(payload, exchange));
+        // A panic in between may have left the thread without the lock that the caller expects.
+        self.attach();
+        run.unwrap_or(Outcome::Fail(500))
+    }
+
+    fn run_inner(&mut self, payload: &[u8], exchange: &mut dyn Exchange) -> Outcome {
+        let request = match Request::decode(payload) {
+            Ok(request) => request,
+            Err(error) => {
+                log::write(log::ERROR, &format!("A request from httpd cannot be read: {error}."));
+                return Outcome::Fail(500);
+            }
+        };
+        let Some(interpreter) = self.enter(request.head.application_group) else {
+            let text = messages::no_interpreter(request.head.application_group);
+            exchange.log(log::ERROR, text.as_bytes());
+            return Outcome::Fail(500);
+        };
+        // SAFETY: `enter` attached the thread, and nothing below detaches it but to come back.
+        let py = unsafe { Attached::assume() };
+        if self.host.note_thread(self.thread_id, Some(interpreter)) {
+            clear_injection(py);
+        }
+        let outcome = wsgi::run(py, interpreter, self.thread_id, &request, exchange);
+        if self.host.note_thread(self.thread_id, None) {
+            clear_injection(py);
+        }
+        outcome
+    }
+
+    /// Attaches to the interpreter of an application group.
+    fn enter(&mut self, group: &[u8]) -> Option<&'static Interpreter> {
+        let here = threads::attached_to();
+        let found = interpreter::find(group);
+        if let (Some(here), Some(found)) = (here, found) {
+            if std::ptr::eq(here, found) {
+                self.last = Some(found);
+                return Some(found);
+            }
+        }
+        self.detach();
+        let interpreter = interpreter::obtain(self.host, group);
+        self.last = interpreter.or(self.last);
+        self.attach();
+        interpreter
+    }
+}
+
+/// Drops a RequestTimeout that came too late for the request it was meant for.
+fn clear_injection(_: Attached<'_>) {
+    // SAFETY: attached; null clears what is pending for this thread.
+    unsafe {
+        ffi::PyThreadState_SetAsyncExc(ffi::PyThread_get_thread_ident() as _, std::ptr::null_mut());
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.detach();
+        self.host.records().retain(|record| record.number != self.thread_id);
+        threads::end_states();
     }
 }

@@ -1,6 +1,14 @@
 //! WSGI inside CPython: one library for every version from 3.9, loaded by a daemon's own interpreter or into an
 //! httpd child that runs Python itself (design.md §1, §5).
 
-mod exchange;
+mod boundary;
+mod daemon;
+mod embedded;
+mod entry;
+pub mod exchange;
 pub mod host;
+mod interpreter;
+mod log;
+mod messages;
 mod python;
+mod wsgi;

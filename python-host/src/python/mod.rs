@@ -1,22 +1,130 @@
-//! The small safe layer over `pyo3::ffi`.
+//! The small safe layer over `pyo3::ffi`: a proof of being attached, handles, exceptions, classes. It keeps no Python
+//! object of its own, so that everything belongs to exactly one interpreter (design.md §5).
+
+mod buffer;
+mod bytes_repr;
+pub mod class;
+mod object;
+mod raised;
+pub mod symbols;
+pub mod trampoline;
+mod values;
+
+pub use buffer::Buffer;
+pub use bytes_repr::bytes_repr;
+pub use object::{Object, Owned, Stored};
+pub use raised::{Exception, Kind, Raised, Result};
+pub use values::{Numbers, Text};
 
 use pyo3::ffi;
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Instant;
 
-/// Runs `f` without the GIL and takes it back afterwards, also when `f` panics.
-pub fn detached<T>(f: impl FnOnce() -> T) -> T {
+/// Proof that the thread has the GIL of an interpreter for as long as `'py`.
+#[derive(Debug, Clone, Copy)]
+pub struct Attached<'py>(PhantomData<(&'py (), *const ())>);
+
+impl<'py> Attached<'py> {
+    /// # Safety
+    /// The thread is attached to an interpreter and stays so for `'py`, but for calls that end up in [`detached`].
+    #[must_use]
+    pub unsafe fn assume() -> Self {
+        Self(PhantomData)
+    }
+}
+
+/// What waiting for the GIL cost this thread since it was last asked.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct GilWaits {
+    /// Whether anybody wants to know.
+    pub measured: bool,
+    /// Seconds.
+    pub seconds: f64,
+    /// Number of waits.
+    pub count: u64,
+}
+
+thread_local! {
+    static ATTACHED: Cell<bool> = const { Cell::new(false) };
+    static WAITS: Cell<GilWaits> = const { Cell::new(GilWaits { measured: false, seconds: 0.0, count: 0 }) };
+}
+
+/// Begins to measure waits for the GIL on this thread, or ends it; returns what was measured so far.
+pub fn measure_waits(measured: bool) -> GilWaits {
+    WAITS.replace(GilWaits { measured, ..GilWaits::default() })
+}
+
+/// Whether waits are measured on this thread, which is when somebody wants to know what things cost.
+pub fn measures_waits() -> bool {
+    WAITS.get().measured
+}
+
+/// # Safety
+/// The thread is detached, and `state` is its own state of a living interpreter.
+pub unsafe fn restore(state: *mut ffi::PyThreadState) {
+    let waits = WAITS.get();
+    let start = waits.measured.then(Instant::now);
+    // SAFETY: by the contract.
+    unsafe { ffi::PyEval_RestoreThread(state) };
+    note_attached(true);
+    if let Some(start) = start {
+        let seconds = waits.seconds + start.elapsed().as_secs_f64();
+        WAITS.set(GilWaits { seconds, count: waits.count + 1, ..waits });
+    }
+}
+
+/// Detaches the calling thread, which is attached; the state is for [`restore`].
+pub fn save() -> *mut ffi::PyThreadState {
+    note_attached(false);
+    // SAFETY: attached by the contract.
+    unsafe { ffi::PyEval_SaveThread() }
+}
+
+/// Notes whether the calling thread is attached, where that changes without [`save`] and [`restore`].
+pub fn note_attached(attached: bool) {
+    ATTACHED.set(attached);
+}
+
+/// Whether the calling thread is known to be attached. False on Python's own threads until they gave the GIL up once.
+pub fn is_attached() -> bool {
+    ATTACHED.get()
+}
+
+/// Runs `f` without the GIL and takes it back afterwards, also when `f` panics. The calling thread is attached.
+pub fn detached<T>(f: impl FnOnce() -> T + Send) -> T {
+    let mut f = Some(f);
+    let mut result = None;
+    released(&mut || result = f.take().map(|f| f()));
+    // `released` calls its closure exactly once or unwinds.
+    result.expect("called")
+}
+
+/// As [`detached`] for an [`crate::exchange::Exchange`], which is not `Send` but does not touch Python objects.
+pub fn released(f: &mut dyn FnMut()) {
     struct Back(*mut ffi::PyThreadState);
     impl Drop for Back {
         fn drop(&mut self) {
-            // SAFETY: the state that this thread gave up in `detached`.
-            unsafe { ffi::PyEval_RestoreThread(self.0) }
+            // SAFETY: the state that this thread gave up below.
+            unsafe { restore(self.0) }
         }
     }
-    // SAFETY: by this module's contract the caller holds the GIL.
-    let _back = Back(unsafe { ffi::PyEval_SaveThread() });
-    f()
+    let _back = Back(save());
+    f();
 }
 
-/// [`detached`] for callers that need a plain function pointer.
-pub fn released(f: &mut dyn FnMut()) {
-    detached(f);
+/// Locks, without keeping the GIL from whoever holds the lock. Nobody may run Python code under such a lock but
+/// the ones that say so.
+pub fn lock<'m, T>(_: Attached<'_>, mutex: &'m Mutex<T>) -> MutexGuard<'m, T> {
+    match mutex.try_lock() {
+        Ok(guard) => guard,
+        Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+        Err(TryLockError::WouldBlock) => {
+            let mut guard = None;
+            released(&mut || guard = Some(mutex.lock().unwrap_or_else(PoisonError::into_inner)));
+            // `released` called its closure.
+            guard.expect("called")
+        }
+    }
 }

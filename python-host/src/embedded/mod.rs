@@ -1,0 +1,125 @@
+//! Python inside an httpd child, behind the C table of `wsgi_protocol::abi`.
+
+mod exchange;
+
+use crate::boundary;
+use crate::exchange::Outcome;
+use crate::host::Host;
+use crate::interpreter::{self, start as python, threads};
+use crate::log;
+use crate::messages;
+use crate::python::symbols;
+use exchange::TableExchange;
+use std::cell::RefCell;
+use std::ffi::c_void;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst};
+use wsgi_protocol::abi::{self, HttpdTable};
+use wsgi_protocol::launch::{self, Launch};
+
+static HTTPD: OnceLock<&'static HttpdTable> = OnceLock::new();
+static HOST: OnceLock<&'static Host> = OnceLock::new();
+
+/// Requests under way.
+static BUSY: AtomicUsize = AtomicUsize::new(0);
+
+/// Keeps what the library writes going through httpd.
+pub fn set_httpd(httpd: &'static HttpdTable) {
+    // A second call brings the same table.
+    let _ = HTTPD.set(httpd);
+    log::use_httpd(httpd);
+    boundary::install_panic_hook();
+}
+
+/// Starts Python on the calling thread, the child's main thread. False: not to be used, which has been logged.
+pub fn start(message: &[u8]) -> bool {
+    let launch: Launch = match launch::decode(message) {
+        Ok(launch) => launch,
+        Err(error) => {
+            log::write(log::CRIT, &messages::bad_launch(error));
+            return false;
+        }
+    };
+    if let Err(name) = symbols::find() {
+        log::write(log::CRIT, &messages::cannot_start(format_args!("it has no {name}")));
+        return false;
+    }
+    let host = Host::new(launch);
+    let Some(py) = python::initialize(host) else { return false };
+    let main = interpreter::Interpreter::adopt_main(host, py);
+    let ready = interpreter::furnish_main_basics(main, py);
+    python::forget_settings(py, main);
+    threads::detach();
+    if !ready || interpreter::obtain(host, b"").is_none() {
+        return false;
+    }
+    for script in &host.launch().preloads {
+        // A failure has been logged; the first request tries again (spec/behaviour.md §6.6).
+        let _ = host.load(script);
+    }
+    // Started once per child.
+    let _ = HOST.set(host);
+    true
+}
+
+thread_local! {
+    static WORKER: RefCell<Option<crate::host::Worker>> = const { RefCell::new(None) };
+}
+
+/// The number of the calling thread: request threads count from 1, the main thread is 0.
+fn thread_number() -> u32 {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    if threads::is_main_thread() { 0 } else { NEXT.fetch_add(1, SeqCst) }
+}
+
+/// Runs a request on the calling thread.
+pub fn request(request: *mut c_void, payload: &[u8]) -> abi::Outcome {
+    let (Some(host), Some(httpd)) = (HOST.get(), HTTPD.get()) else { return 500 };
+    struct Busy;
+    impl Drop for Busy {
+        fn drop(&mut self) {
+            BUSY.fetch_sub(1, SeqCst);
+        }
+    }
+    BUSY.fetch_add(1, SeqCst);
+    let _busy = Busy;
+    if threads::is_closed() {
+        return 503;
+    }
+    let mut exchange = TableExchange::new(httpd, request);
+    // The worker is taken out while it runs: a request that httpd starts inside of another one gets its own.
+    let mut worker = WORKER.with(|worker| worker.take()).unwrap_or_else(|| host.worker(thread_number()));
+    worker.attach();
+    let outcome = worker.run(payload, &mut exchange);
+    worker.detach();
+    WORKER.with(|place| place.replace(Some(worker)));
+    match exchange.finish(outcome) {
+        Outcome::Complete => abi::OK,
+        Outcome::Fail(status) => status.into(),
+        Outcome::Aborted => abi::FAILED,
+        // Embedded scripts are loaded again in place; nobody refuses.
+        Outcome::Refused => 503,
+    }
+}
+
+/// The child ends: publishes `process_stopping`, and ends Python if no request is running.
+pub fn stop() {
+    let Some(host) = HOST.get() else { return };
+    if threads::is_closed() {
+        return;
+    }
+    host.stopping("");
+    if BUSY.load(SeqCst) > 0 {
+        host.end(false);
+        threads::close();
+        return;
+    }
+    threads::close();
+    if BUSY.load(SeqCst) > 0 {
+        return;
+    }
+    host.end(true);
+    if host.may_finalize() {
+        python::finalize();
+    }
+}

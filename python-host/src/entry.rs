@@ -1,0 +1,173 @@
+//! The two doors into this library: an extension module for a daemon's interpreter, and a C table for an httpd child
+//! that runs Python itself.
+
+use crate::boundary::{self, guard};
+use crate::embedded;
+use crate::host::Host;
+use crate::interpreter::{self, Interpreter, threads};
+use crate::log;
+use crate::messages;
+use crate::python::{Attached, class, symbols};
+use pyo3::ffi;
+use std::ffi::{c_int, c_void};
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::FromRawFd;
+use std::ptr;
+use std::time::Duration;
+use wsgi_protocol::abi::{HostTable, HttpdTable, Outcome};
+use wsgi_protocol::launch::{self, LAUNCH_FD, Launch};
+
+/// `Py_mod_multiple_interpreters` (3.12): must not be loaded into sub-interpreters.
+const MULTIPLE_INTERPRETERS: c_int = 3;
+
+/// `Py_mod_gil` (3.13): needs the GIL unless the build says otherwise.
+const GIL: c_int = 4;
+
+/// Module definition of the extension; made at run time, because its slots depend on the version.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn PyInit_wsgi_python_host() -> *mut ffi::PyObject {
+    guard(ptr::null_mut(), || {
+        boundary::install_panic_hook();
+        if let Err(name) = symbols::find() {
+            log::write(log::CRIT, &messages::cannot_start(format_args!("it has no {name}")));
+            return ptr::null_mut();
+        }
+        let definition = Box::leak(Box::new(definition()));
+        // SAFETY: the definition and its tables live for good.
+        unsafe { ffi::PyModuleDef_Init(definition) }
+    })
+}
+
+fn definition() -> ffi::PyModuleDef {
+    // SAFETY: all zero is the end marker of both tables.
+    let (end_of_methods, end_of_slots) =
+        unsafe { (std::mem::zeroed::<ffi::PyMethodDef>(), std::mem::zeroed::<ffi::PyModuleDef_Slot>()) };
+    let serve = class::definition(c"serve", serve);
+    let mut slots = Vec::new();
+    let version = symbols::get().version;
+    if version >= (3, 12) {
+        slots.push(ffi::PyModuleDef_Slot { slot: MULTIPLE_INTERPRETERS, value: ptr::null_mut() });
+    }
+    if version >= (3, 13) {
+        slots.push(ffi::PyModuleDef_Slot { slot: GIL, value: ptr::null_mut() });
+    }
+    slots.push(end_of_slots);
+    // SAFETY: all zero is a valid empty definition.
+    let mut definition: ffi::PyModuleDef = unsafe { std::mem::zeroed() };
+    definition.m_base = ffi::PyModuleDef_HEAD_INIT;
+    definition.m_name = c"wsgi_python_host".as_ptr();
+    definition.m_methods = vec![serve, end_of_methods].leak().as_mut_ptr();
+    definition.m_slots = slots.leak().as_mut_ptr();
+    definition
+}
+
+/// `serve()` of the extension: runs a daemon from its first to its last breath and returns its exit status.
+unsafe extern "C" fn serve(
+    _: *mut ffi::PyObject,
+    _: *const *mut ffi::PyObject,
+    _: isize,
+) -> *mut ffi::PyObject {
+    // SAFETY: Python calls with its lock held, on its main thread.
+    let py = unsafe { Attached::assume() };
+    let status = guard(EXIT_PANIC, || run_daemon(py));
+    // SAFETY: attached; a new reference.
+    unsafe { ffi::PyLong_FromLong(status.into()) }
+}
+
+/// Exit status of a daemon that could not start, or broke down. Not 7 or 15, which httpd understands in its own way.
+const EXIT_PANIC: i32 = 70;
+
+fn run_daemon(py: Attached<'_>) -> i32 {
+    let launch = match read_launch() {
+        Ok(launch) => launch,
+        Err(reason) => {
+            log::write(log::CRIT, &messages::bad_launch(reason));
+            return EXIT_PANIC;
+        }
+    };
+    let host = Host::new(launch);
+    let main = Interpreter::adopt_main(host, py);
+    if !interpreter::furnish_main_basics(main, py) {
+        return EXIT_PANIC;
+    }
+    threads::detach();
+    if host.launch().names_global && interpreter::obtain(host, b"").is_none() {
+        threads::attach(main);
+        return EXIT_PANIC;
+    }
+    if host.launch().threads == 0 {
+        crate::daemon::attend_service(Duration::from_millis(host.launch().timers.shutdown));
+    }
+    for script in &host.launch().preloads {
+        // A failure has been logged; the first request tries again (spec/behaviour.md §6.6).
+        let _ = host.load(script);
+    }
+    let status = crate::daemon::serve(host);
+    if !host.has_ended() {
+        // It has not served.
+        host.end(true);
+    }
+    if !host.may_finalize() {
+        // SAFETY: ends the process at once, as it must with threads that may come back (spike.md §0).
+        unsafe { libc::_exit(status) };
+    }
+    threads::attach(main);
+    threads::close();
+    status
+}
+
+fn read_launch() -> Result<Launch, String> {
+    // SAFETY: the descriptor is passed by inheritance and belongs to nobody else in this process.
+    let mut file = unsafe { File::from_raw_fd(LAUNCH_FD) };
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(|error| format!("descriptor {LAUNCH_FD}: {error}"))?;
+    launch::decode(&bytes).map_err(|error| error.to_string())
+}
+
+static HOST_TABLE: HostTable = HostTable {
+    version: wsgi_protocol::PROTOCOL_VERSION,
+    start: embedded_start,
+    request: embedded_request,
+    stop: embedded_stop,
+};
+
+/// The door for httpd (`wsgi_protocol::abi::Entry`).
+///
+/// # Safety
+/// `httpd` is null or a complete table that lives as long as the process.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn wsgi_host_tables(httpd: *const HttpdTable) -> *const HostTable {
+    guard(ptr::null(), || {
+        // SAFETY: by the contract; the version is the first field of every table.
+        let version = unsafe { httpd.cast::<u32>().as_ref() };
+        if version != Some(&wsgi_protocol::PROTOCOL_VERSION) {
+            return ptr::null();
+        }
+        // SAFETY: by the contract, and the version fits.
+        if let Some(httpd) = unsafe { httpd.as_ref() } {
+            embedded::set_httpd(httpd);
+        }
+        &raw const HOST_TABLE
+    })
+}
+
+unsafe extern "C" fn embedded_start(message: *const u8, length: usize) -> c_int {
+    guard(-1, || {
+        // SAFETY: by the contract of the table.
+        let message = unsafe { std::slice::from_raw_parts(message, length) };
+        if embedded::start(message) { 0 } else { -1 }
+    })
+}
+
+unsafe extern "C" fn embedded_request(request: *mut c_void, payload: *const u8, length: usize) -> Outcome {
+    guard(500, || {
+        // SAFETY: by the contract of the table.
+        let payload = unsafe { std::slice::from_raw_parts(payload, length) };
+        embedded::request(request, payload)
+    })
+}
+
+unsafe extern "C" fn embedded_stop() {
+    guard((), embedded::stop);
+}

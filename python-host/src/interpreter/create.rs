@@ -1,0 +1,123 @@
+//! Looking an interpreter up and making it. Nobody waits for the table while holding a GIL, and nobody who holds the
+//! creation lock waits for somebody who waits for it (spec/daemon.md §5.2).
+
+use super::{Interpreter, add, find, main, threads};
+use crate::boundary;
+use crate::host::Host;
+use crate::log;
+use crate::messages;
+use crate::python::Attached;
+use crate::python::symbols::{self, InterpreterConfig};
+use pyo3::ffi;
+use std::ptr;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use wsgi_protocol::launch::Mode;
+
+/// Held while an interpreter is being made, never while waiting to be told something by another request thread.
+static CREATING: Mutex<()> = Mutex::new(());
+
+/// The interpreter of an application group, made if there is none. The calling thread is detached. `None`: it cannot
+/// be made, which has been logged; the next request tries again.
+pub fn obtain(host: &'static Host, name: &[u8]) -> Option<&'static Interpreter> {
+    if let Some(found) = find(name) {
+        return Some(found);
+    }
+    let _creating = CREATING.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(found) = find(name) {
+        return Some(found);
+    }
+    if claims_main(host, name) {
+        let claimed = threads::within(main(), |py| main().furnish(py, name));
+        return claimed.then(main);
+    }
+    let made = make(host, name);
+    if made.is_none() {
+        log::write(log::CRIT, &messages::interpreter_failed(name));
+    }
+    made
+}
+
+/// The empty group is the main interpreter; and in a daemon whose configuration never names it, the first group is
+/// (design.md §5).
+fn claims_main(host: &Host, name: &[u8]) -> bool {
+    let launch = host.launch();
+    let is_free = main().furnished().is_none();
+    name.is_empty() || (is_free && launch.mode == Mode::Daemon && !launch.names_global)
+}
+
+/// A new sub-interpreter; the calling thread is detached before and after.
+fn make(host: &'static Host, name: &[u8]) -> Option<&'static Interpreter> {
+    let settings = super::rules::resolve(host.launch(), name);
+    let own_gil = settings.own_gil && symbols::get().new_interpreter.is_some();
+    if settings.own_gil && !own_gil {
+        log::write(log::WARN, &messages::no_own_gil(symbols::get().version));
+    }
+    threads::attach(main());
+    // SAFETY: attached to the main interpreter.
+    let state = unsafe { new_interpreter(own_gil) };
+    if state.is_null() {
+        // The old state is current again.
+        threads::detach();
+        return None;
+    }
+    // SAFETY: the new interpreter's first state is current.
+    let (py, raw) = unsafe { (Attached::assume(), ffi::PyInterpreterState_Get()) };
+    let interpreter = Interpreter::new(host, raw, false, own_gil);
+    threads::adopt(interpreter);
+    let furnished = boundary::caught(|| interpreter.furnish(py, name)).unwrap_or(false);
+    if furnished {
+        add(interpreter);
+        threads::detach();
+        return Some(interpreter);
+    }
+    interpreter.abandon(py);
+    None
+}
+
+/// A new interpreter whose state is current; null if there is none and the old state is still current.
+///
+/// # Safety
+/// Attached to the main interpreter.
+unsafe fn new_interpreter(own_gil: bool) -> *mut ffi::PyThreadState {
+    let Some(create) = symbols::get().new_interpreter else {
+        // SAFETY: by the contract.
+        return unsafe { ffi::Py_NewInterpreter() };
+    };
+    // spec/daemon.md §5.2.
+    let shared = InterpreterConfig {
+        use_main_obmalloc: 1,
+        allow_fork: 1,
+        allow_exec: 1,
+        allow_threads: 1,
+        allow_daemon_threads: 1,
+        check_multi_interp_extensions: 0,
+        gil: 1,
+    };
+    let own = InterpreterConfig {
+        use_main_obmalloc: 0,
+        allow_fork: 0,
+        allow_exec: 0,
+        allow_daemon_threads: 0,
+        check_multi_interp_extensions: 1,
+        gil: 2,
+        ..shared
+    };
+    let mut state = ptr::null_mut();
+    // SAFETY: by the contract; the structure is the same in all versions that have the function.
+    let status = unsafe { create(&raw mut state, if own_gil { &raw const own } else { &raw const shared }) };
+    if status.is_ok() {
+        return state;
+    }
+    log::write(log::ERROR, &messages::interpreter_status(&status.text()));
+    ptr::null_mut()
+}
+
+/// Whether free threading or own GILs let several threads run Python at once.
+pub fn runs_in_parallel(host: &Host) -> bool {
+    static ANSWER: OnceLock<bool> = OnceLock::new();
+    *ANSWER.get_or_init(|| {
+        let launch = host.launch();
+        let own = launch.rules.iter().any(|rule| rule.own_gil == Some(true));
+        launch.free_threading || (own && symbols::get().new_interpreter.is_some())
+    })
+}

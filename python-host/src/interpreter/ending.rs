@@ -1,0 +1,86 @@
+//! Ending interpreters. Rules (spike.md §0): never end one while a thread state of somebody else is left in it, and
+//! never finalise Python while a thread of ours may come back.
+
+use super::{Interpreter, all, threads};
+use crate::log;
+use crate::messages;
+use crate::python::{Attached, symbols};
+use crate::wsgi::failures;
+use pyo3::ffi;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Ends all sub-interpreters; on the main thread, detached, and no other thread of ours uses Python any more. False: one
+/// could not be ended, only its exit handlers ran, and Python must not be finalised.
+pub fn end() -> bool {
+    let mut complete = true;
+    let mut named: Vec<_> = all().into_iter().filter(|interpreter| !interpreter.is_main).collect();
+    named.sort_by_key(|interpreter| !interpreter.own_gil);
+    for interpreter in named {
+        log::write(log::INFO, &messages::interpreter_ends(interpreter));
+        threads::attach(interpreter);
+        // SAFETY: attached just now, until `end_attached` or `detach`.
+        let py = unsafe { Attached::assume() };
+        complete &= interpreter.end_attached(py);
+    }
+    complete
+}
+
+/// Runs the exit handlers of all interpreters, the main one's last; detached.
+pub fn run_exit_handlers() {
+    let mut interpreters = all();
+    interpreters.reverse();
+    for interpreter in interpreters {
+        threads::within(interpreter, |py| interpreter.run_fixture(py, "run_exit_handlers"));
+    }
+}
+
+/// Runs the exit handlers of the main interpreter; detached.
+pub fn run_main_exit_handlers() {
+    let main = super::main();
+    threads::within(main, |py| main.run_fixture(py, "run_exit_handlers"));
+}
+
+impl Interpreter {
+    fn run_fixture(&self, py: Attached<'_>, name: &str) {
+        if let Err(raised) = self.fixture(py, name, &[]) {
+            failures::report_startup(py, self, raised.take(py));
+        }
+    }
+
+    /// Ends this interpreter, to which the thread is attached; detached afterwards.
+    fn end_attached(&self, py: Attached<'_>) -> bool {
+        self.run_fixture(py, "join_threads");
+        self.delete_other_states(py);
+        if self.has_other_states(py) {
+            self.run_fixture(py, "run_exit_handlers");
+            log::write(log::INFO, &messages::interpreter_busy(self));
+            threads::detach();
+            return false;
+        }
+        self.abandon(py);
+        true
+    }
+
+    /// Daemon threads of the application.
+    fn has_other_states(&self, _: Attached<'_>) -> bool {
+        let Some((first, next)) = symbols::get().thread_list else { return true };
+        // SAFETY: attached to this interpreter; the list is only looked at.
+        unsafe {
+            let head = first(self.raw);
+            head.is_null() || !next(head).is_null()
+        }
+    }
+
+    /// Ends this interpreter, to which the thread is attached and no other has a state; detached afterwards.
+    pub(super) fn abandon(&self, _: Attached<'_>) {
+        // SAFETY: attached; by the contract this is the last state.
+        unsafe {
+            ffi::PyErr_Clear();
+            let state = ffi::PyThreadState_Get();
+            self.ended.store(true, Relaxed);
+            self.forget_own_state();
+            ffi::Py_EndInterpreter(state);
+        }
+        threads::return_from_ended();
+    }
+}

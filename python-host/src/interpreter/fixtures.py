@@ -1,0 +1,206 @@
+# What each interpreter is furnished with, where Python says it best. Runs in a namespace of its own (`__name__` is
+# 'mod_wsgi') that holds from Rust: log(level, text), log_in_request(level, text), is_logged(level), Log.
+import io
+import os
+import sys
+
+
+def restricted(name):
+    class Restricted:
+        __slots__ = ()
+
+        def __getattribute__(self, _):
+            raise OSError("sys.%s access restricted by mod_wsgi" % name)
+
+    Restricted.__qualname__ = "Restricted"
+    return Restricted()
+
+
+class SignalIntercept:
+    # Stands in for signal.signal: what the application registers would steal the process's own signals.
+
+    def __init__(self, wrapped, pid):
+        self.wrapped = wrapped
+        self.pid = pid
+
+    def __call__(self, signum, handler):
+        if os.getpid() != self.pid:
+            return self.wrapped(signum, handler)
+        if is_logged(6):
+            import traceback
+
+            log(6, "Ignoring Python signal handler registration for signal %s." % (signum,))
+            for line in traceback.format_stack(sys._getframe(1)):
+                for part in line.splitlines():
+                    log(6, part)
+        return handler
+
+
+def text_stream(raw):
+    return io.TextIOWrapper(raw, "utf-8", "replace", None, True, True)
+
+
+def stderr(raw):
+    sys.stderr = text_stream(raw)
+
+
+def stdout(raw, is_restricted):
+    sys.stdout = restricted("stdout") if is_restricted else text_stream(raw)
+
+
+def restrict_stdin():
+    sys.stdin = restricted("stdin")
+
+
+def basics():
+    import codecs
+    import threading  # noqa: F401 - the thread that imports it first is the main thread
+
+    codecs.lookup("ascii")
+    sys.argv = ["mod_wsgi"]
+
+
+def intercept_signals():
+    import signal
+
+    signal.signal = SignalIntercept(signal.signal, os.getpid())
+
+
+def end_on_sigterm():
+    # A service script ends by an exception, so that its `finally` blocks run.
+    import signal
+
+    def end(signum, frame):
+        raise SystemExit()
+
+    signal.signal(signal.SIGTERM, end)
+
+
+def environment(user, home, eggs):
+    if user is not None:
+        for name in ("USER", "USERNAME", "LOGNAME"):
+            if name in os.environ:
+                os.environ[name] = user
+    if home is not None:
+        os.environ["HOME"] = home
+    if eggs is not None:
+        os.environ["PYTHON_EGG_CACHE"] = eggs
+
+
+def forget_environment(names):
+    for name in names:
+        os.environ.pop(name, None)
+
+
+def add_paths(layers, home):
+    # Returns the exception that stopped a layer, if one did; the others count.
+    import site
+
+    failure = None
+    for layer in layers:
+        before = list(sys.path)
+        try:
+            for entry in layer.split(":"):
+                log(6, "Adding '%s' to path." % entry)
+                site.addsitedir(entry)
+        except Exception as error:
+            failure = error
+        known = set(before)
+        added = [entry for entry in sys.path if entry not in known]
+        old = [entry for entry in sys.path if entry in known]
+        sys.path[:] = added + old
+    if home is not None:
+        sys.path.insert(0, home)
+    return failure
+
+
+def package_path():
+    # Where the sub-modules of an importable package `mod_wsgi` are, without importing it.
+    finder = sys.modules["_frozen_importlib_external"].PathFinder
+    spec = finder.find_spec("mod_wsgi")
+    path = spec and spec.submodule_search_locations
+    return list(path) if path else None
+
+
+def apache_module(embedded, facts):
+    module = None
+    if embedded:
+        try:
+            import apache as module
+        except ImportError as error:
+            if not isinstance(error, ModuleNotFoundError) or error.name != "apache":
+                raise
+    if module is None:
+        module = type(sys)("apache")
+        sys.modules["apache"] = module
+    vars(module).update(facts)
+
+
+def describe(kind, value, trace):
+    import traceback
+
+    return "".join(traceback.format_exception(kind, value, trace))
+
+
+def import_module(name):
+    import importlib
+
+    return importlib.import_module(name)
+
+
+def stack(ident):
+    import traceback
+
+    frame = sys._current_frames().get(ident)
+    return traceback.format_stack(frame) if frame is not None else []
+
+
+def stacks():
+    import threading
+    import traceback
+
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    lines = []
+    for ident, frame in sys._current_frames().items():
+        lines.append("Thread %s (%s):" % (ident, names.get(ident, "not known to threading")))
+        lines.extend(traceback.format_stack(frame))
+    return lines
+
+
+def signal_name(number):
+    import signal
+
+    return signal.Signals(number).name
+
+
+def join_threads():
+    threading = sys.modules.get("threading")
+    if threading is not None:
+        threading._shutdown()
+
+
+def run_exit_handlers():
+    import atexit
+
+    atexit._run_exitfuncs()
+
+
+def log_handler():
+    import logging
+
+    class LogHandler(logging.Handler):
+        def emit(self, record):
+            number = record.levelno
+            level = 2 if number >= 50 else 3 if number >= 40 else 4 if number >= 30 else 6 if number >= 20 else 7
+            if not is_logged(level):
+                return
+            try:
+                text = self.format(record)
+            except Exception:
+                self.handleError(record)
+                return
+            for line in text.split("\n"):
+                log_in_request(level, line)
+
+    LogHandler.__qualname__ = "LogHandler"
+    return LogHandler

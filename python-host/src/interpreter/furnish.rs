@@ -1,0 +1,253 @@
+//! What an interpreter gets before application code runs in it, in the order of spec/daemon.md §5.8.
+
+use super::Interpreter;
+use super::rules::{Settings, resolve};
+use crate::log;
+use crate::messages;
+use crate::python::trampoline::Args;
+use crate::python::{Attached, Kind, Numbers, Object, Owned, Raised, Result, Text, class, trampoline};
+use crate::wsgi::{self, Kit, failures};
+use pyo3::ffi;
+use std::ptr;
+use std::sync::OnceLock;
+use wsgi_protocol::launch::{Launch, Mode};
+
+const SOURCE: &str = concat!(include_str!("fixtures.py"), "\0");
+
+/// What the main interpreter gets at once, before anybody knows which application group it will serve: on the
+/// process's main thread, so that `threading` knows which one that is.
+pub fn furnish_main_basics(interpreter: &Interpreter, py: Attached<'_>) -> bool {
+    let result = interpreter.load_fixtures(py).and_then(|()| {
+        interpreter.fixture(py, "basics", &[])?;
+        let raw = wsgi::log_object::stream(py, interpreter, "<stderr>")?;
+        interpreter.fixture(py, "stderr", &[&raw])?;
+        let raw = wsgi::log_object::stream(py, interpreter, "<stdout>")?;
+        interpreter.fixture(py, "stdout", &[&raw, py.truth(false)])
+    });
+    interpreter.succeeded(py, result.map(drop))
+}
+
+impl Interpreter {
+    /// Furnishes it for an application group. False: it cannot be used, and the reason has been logged.
+    pub(super) fn furnish(&self, py: Attached<'_>, name: &[u8]) -> bool {
+        if self.kit.get().is_some() {
+            return true;
+        }
+        let launch = self.host.launch();
+        let settings = resolve(launch, name);
+        let _ = self.name.set(name.into());
+        log::write(log::INFO, &messages::interpreter_made(self));
+        let result = self.furnish_inner(py, launch, &settings);
+        self.succeeded(py, result)
+    }
+
+    fn furnish_inner(&self, py: Attached<'_>, launch: &Launch, settings: &Settings<'_>) -> Result<()> {
+        if self.fixtures.get().is_none() {
+            self.load_fixtures(py)?;
+            self.fixture(py, "basics", &[])?;
+        }
+        self.switch_interval(py, settings)?;
+        let kit = Kit::build(py, self)?;
+        self.streams(py, settings);
+        self.signals(py, settings);
+        self.environment(py, launch)?;
+        self.paths(py, launch, settings)?;
+        kit.graft_package(py, self)?;
+        self.apache(py, launch)?;
+        // Nobody else furnishes this interpreter: creation is locked.
+        let _ = self.kit.set(kit);
+        Ok(())
+    }
+
+    fn succeeded(&self, py: Attached<'_>, result: Result<()>) -> bool {
+        match result {
+            Ok(()) => true,
+            Err(raised) => {
+                failures::report_startup(py, self, raised.take(py));
+                false
+            }
+        }
+    }
+
+    /// Logs a failure that does not matter enough to give the interpreter up.
+    fn tolerate(&self, py: Attached<'_>, number: u16, what: &str, result: Result<Owned<'_>>) {
+        if let Err(raised) = result {
+            log::write(log::ERROR, &messages::not_installed(number, what));
+            failures::report_startup(py, self, raised.take(py));
+        }
+    }
+
+    fn load_fixtures(&self, py: Attached<'_>) -> Result<()> {
+        let space = py.dict()?;
+        // SAFETY: borrowed from the thread; alive while attached.
+        let builtins = unsafe { Owned::from_borrowed(py, ffi::PyEval_GetBuiltins()) };
+        if let Some(builtins) = builtins {
+            space.dict_set_named(py, "__builtins__", &builtins)?;
+        }
+        space.dict_set_named(py, "__name__", &*py.text("mod_wsgi")?)?;
+        for function in native_functions() {
+            // SAFETY: the table is static.
+            let function = unsafe {
+                let table = ptr::from_ref(function).cast_mut();
+                Owned::from_raw(py, ffi::PyCFunction_NewEx(table, ptr::null_mut(), ptr::null_mut()))
+            }?;
+            let name = function.attr_named(py, "__name__")?;
+            space.dict_set(&name, &function)?;
+        }
+        // SAFETY: the source is NUL-ended; new references come back.
+        unsafe {
+            let code = Owned::from_raw(
+                py,
+                ffi::Py_CompileString(SOURCE.as_ptr().cast(), c"<mod_wsgi>".as_ptr(), ffi::Py_file_input),
+            )?;
+            Owned::from_raw(py, ffi::PyEval_EvalCode(code.as_ptr(), space.as_ptr(), space.as_ptr()))?;
+        }
+        // Only the first caller gets here.
+        let _ = self.fixtures.set(space.store());
+        Ok(())
+    }
+
+    fn switch_interval(&self, py: Attached<'_>, settings: &Settings<'_>) -> Result<()> {
+        let Some((seconds, is_own)) = settings.switch_interval else { return Ok(()) };
+        if self.host.launch().free_threading {
+            log::write(log::WARN, &messages::no_switch_interval(203, "free threading is on"));
+            return Ok(());
+        }
+        if is_own && !self.is_main && !self.own_gil {
+            log::write(log::WARN, &messages::no_switch_interval(199, "the interpreter shares the GIL"));
+            return Ok(());
+        }
+        if self.is_main || self.own_gil {
+            import(py, "sys")?.call_method(py, "setswitchinterval", &[&*py.float(seconds)?])?;
+            log::write(log::INFO, &messages::switch_interval(seconds, self));
+        }
+        Ok(())
+    }
+
+    fn streams(&self, py: Attached<'_>, settings: &Settings<'_>) {
+        let stderr = wsgi::log_object::stream(py, self, "<stderr>")
+            .and_then(|raw| self.fixture(py, "stderr", &[&raw]));
+        self.tolerate(py, 183, "sys.stderr", stderr);
+        let stdout = wsgi::log_object::stream(py, self, "<stdout>")
+            .and_then(|raw| self.fixture(py, "stdout", &[&raw, py.truth(settings.restrict_stdout)]));
+        self.tolerate(py, 184, "sys.stdout", stdout);
+        if settings.restrict_stdin {
+            self.tolerate(py, 185, "sys.stdin", self.fixture(py, "restrict_stdin", &[]));
+        }
+    }
+
+    fn signals(&self, py: Attached<'_>, settings: &Settings<'_>) {
+        if self.host.is_service() {
+            // Python lets only its main interpreter and main thread set a handler.
+            if self.is_main {
+                self.tolerate(py, 186, "the SIGTERM handler", self.fixture(py, "end_on_sigterm", &[]));
+            }
+        } else if settings.restrict_signal {
+            self.tolerate(py, 187, "signal.signal", self.fixture(py, "intercept_signals", &[]));
+        }
+    }
+
+    fn environment(&self, py: Attached<'_>, launch: &Launch) -> Result<()> {
+        let text = |bytes: Option<&Vec<u8>>| match bytes {
+            Some(bytes) => py.path(bytes),
+            None => Ok(py.none().own(py)),
+        };
+        let user = launch.user.as_ref().filter(|_| launch.mode == Mode::Daemon);
+        let name = text(user.map(|(name, _)| name))?;
+        let home = text(user.map(|(_, home)| home))?;
+        let eggs = text(launch.python_eggs.as_ref())?;
+        self.fixture(py, "environment", &[&name, &home, &eggs])?;
+        Ok(())
+    }
+
+    fn paths(&self, py: Attached<'_>, launch: &Launch, settings: &Settings<'_>) -> Result<()> {
+        let layers = py.list(&[])?;
+        for layer in &settings.layers {
+            layers.list_append(&*py.path(layer)?)?;
+        }
+        let home = match &launch.home {
+            Some(home) => py.path(home)?,
+            None => py.none().own(py),
+        };
+        let failure = self.fixture(py, "add_paths", &[&layers, &home])?;
+        if !failure.is_none() {
+            log::write(log::ERROR, &messages::path_failed());
+            // SAFETY: alive, and an exception instance raised as itself.
+            unsafe { ffi::PyErr_SetObject(failure.kind().as_ptr(), failure.as_ptr()) };
+            failures::report_startup(py, self, Raised.take(py));
+        }
+        Ok(())
+    }
+
+    fn apache(&self, py: Attached<'_>, launch: &Launch) -> Result<()> {
+        let httpd = &launch.httpd;
+        let facts = py.dict()?;
+        facts.dict_set_named(py, "version", &*py.version(httpd.version)?)?;
+        facts.dict_set_named(py, "maximum_processes", &*py.int(httpd.maximum_processes.into())?)?;
+        facts.dict_set_named(py, "threads_per_process", &*py.int(httpd.threads_per_process.into())?)?;
+        facts.dict_set_named(py, "description", &*py.latin1(&httpd.description)?)?;
+        facts.dict_set_named(py, "mpm_name", &*py.latin1(&httpd.mpm_name)?)?;
+        facts.dict_set_named(py, "build_date", &*py.latin1(&httpd.build_date)?)?;
+        let embedded = py.truth(launch.mode == Mode::Embedded);
+        self.fixture(py, "apache_module", &[embedded, &facts])?;
+        Ok(())
+    }
+}
+
+/// Imports a module; not for the request path.
+pub fn import<'py>(py: Attached<'py>, name: &str) -> Result<Owned<'py>> {
+    let name = py.text(name)?;
+    // SAFETY: alive; a new reference comes back.
+    unsafe { Owned::from_raw(py, ffi::PyImport_Import(name.as_ptr())) }
+}
+
+struct Table([ffi::PyMethodDef; 3]);
+
+// SAFETY: never changed.
+unsafe impl Sync for Table {}
+// SAFETY: as above.
+unsafe impl Send for Table {}
+
+/// The functions that `fixtures.py` expects.
+fn native_functions() -> &'static [ffi::PyMethodDef] {
+    fn table() -> Table {
+        fn one<F>(name: &'static std::ffi::CStr, _: F) -> ffi::PyMethodDef
+        where
+            F: for<'py> Fn(Attached<'py>, Args<'py>) -> Result<Owned<'py>> + Copy,
+        {
+            class::definition(name, trampoline::function::<F>)
+        }
+        Table([one(c"log", log_line), one(c"log_in_request", log_in_request), one(c"is_logged", is_logged)])
+    }
+    static TABLE: OnceLock<Table> = OnceLock::new();
+    &TABLE.get_or_init(table).0
+}
+
+/// `level, text` of a call from `fixtures.py`.
+fn record(py: Attached<'_>, arguments: Args<'_>) -> Result<(u8, String)> {
+    match arguments {
+        [level, text] => Ok((level_of(py, level), text.lossy(py))),
+        _ => Err(Raised::new(py, Kind::Type, "level and text")),
+    }
+}
+
+fn level_of(py: Attached<'_>, level: &Object) -> u8 {
+    level.as_int(py).and_then(|level| u8::try_from(level).ok()).unwrap_or(log::ERROR)
+}
+
+fn log_line<'py>(py: Attached<'py>, arguments: Args<'py>) -> Result<Owned<'py>> {
+    let (level, text) = record(py, arguments)?;
+    log::write(level, &text);
+    Ok(py.none().own(py))
+}
+
+fn log_in_request<'py>(py: Attached<'py>, arguments: Args<'py>) -> Result<Owned<'py>> {
+    let (level, text) = record(py, arguments)?;
+    wsgi::request::log_current(py, level, &text);
+    Ok(py.none().own(py))
+}
+
+fn is_logged<'py>(py: Attached<'py>, arguments: Args<'py>) -> Result<Owned<'py>> {
+    let level = arguments.first().map_or(log::ERROR, |level| level_of(py, level));
+    Ok(py.truth(wsgi::request::is_logged(level)).own(py))
+}

@@ -1,0 +1,229 @@
+//! Thread states: one per OS thread and interpreter, made on first use and kept for the life of the thread, so that
+//! thread-local data of applications persists (spec/daemon.md §5.5).
+//!
+//! A thread's first state belongs to the main interpreter, whatever it is for: extensions that use the simplified
+//! GIL API find the first one (spec/daemon.md §8.4, 56).
+
+use super::Interpreter;
+use crate::python::{self, Attached, symbols};
+use pyo3::ffi;
+use std::cell::{Cell, RefCell};
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
+/// A thread state that an interpreter knows of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StatePointer(pub *mut ffi::PyThreadState);
+
+// SAFETY: only compared, or used when the thread it belongs to no longer does.
+unsafe impl Send for StatePointer {}
+
+struct State {
+    interpreter: &'static Interpreter,
+    pointer: StatePointer,
+    /// Made by Python itself, which will end it.
+    adopted: bool,
+}
+
+/// The states of one OS thread.
+struct Thread {
+    states: RefCell<Vec<State>>,
+    /// Where it is attached now.
+    current: Cell<Option<&'static Interpreter>>,
+}
+
+thread_local! {
+    static THREAD: Thread = const { Thread { states: RefCell::new(Vec::new()), current: Cell::new(None) } };
+}
+
+/// Python is ending or has ended: threads leave their states alone.
+static CLOSED: AtomicBool = AtomicBool::new(false);
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        self.end_states();
+    }
+}
+
+/// From now on no thread ends its states.
+pub fn close() {
+    CLOSED.store(true, SeqCst);
+}
+
+/// Whether [`close`] was called.
+pub fn is_closed() -> bool {
+    CLOSED.load(SeqCst)
+}
+
+/// Takes the calling thread's current state over for `interpreter`.
+pub fn adopt(interpreter: &'static Interpreter) {
+    // SAFETY: the caller is attached.
+    let pointer = StatePointer(unsafe { ffi::PyThreadState_Get() });
+    THREAD.with(|thread| {
+        thread.states.borrow_mut().push(State { interpreter, pointer, adopted: interpreter.is_main });
+        thread.current.set(Some(interpreter));
+    });
+    interpreter.states.lock().unwrap_or_else(PoisonError::into_inner).push(pointer);
+    python::note_attached(true);
+}
+
+/// Attaches the calling thread, which is detached.
+pub fn attach(interpreter: &'static Interpreter) {
+    THREAD.with(|thread| {
+        let state = thread.state_for(interpreter);
+        // SAFETY: detached by the contract; the state is this thread's.
+        unsafe { python::restore(state.0) };
+        thread.current.set(Some(interpreter));
+    });
+}
+
+/// Detaches the calling thread, which is attached.
+pub fn detach() {
+    let _ = python::save();
+    THREAD.with(|thread| thread.current.set(None));
+}
+
+/// Where the calling thread was attached by this module.
+pub fn attached_to() -> Option<&'static Interpreter> {
+    THREAD.try_with(|thread| thread.current.get()).ok().flatten()
+}
+
+/// Whether the calling thread is Python's main thread.
+pub fn is_main_thread() -> bool {
+    THREAD.with(|thread| thread.states.borrow().iter().any(|state| state.adopted))
+}
+
+/// Runs `f` attached to `interpreter`; the calling thread is detached before and after, or attached to another
+/// interpreter before and after.
+pub fn within<T>(interpreter: &'static Interpreter, f: impl FnOnce(Attached<'_>) -> T) -> T {
+    struct Return(Option<&'static Interpreter>);
+    impl Drop for Return {
+        fn drop(&mut self) {
+            detach();
+            if let Some(before) = self.0 {
+                attach(before);
+            }
+        }
+    }
+    let before = attached_to();
+    if before.is_some() {
+        detach();
+    }
+    attach(interpreter);
+    let _return = Return(before);
+    // SAFETY: attached just now; `Return` is dropped after `f` has returned.
+    f(unsafe { Attached::assume() })
+}
+
+/// After `Py_EndInterpreter`, which leaves the thread without a state: up to 3.11 with the GIL, later without.
+pub(super) fn return_from_ended() {
+    python::note_attached(false);
+    if symbols::get().version >= (3, 12) {
+        return;
+    }
+    let main = super::main();
+    THREAD.with(|thread| {
+        // SAFETY: the GIL is held, and the state is this thread's own.
+        unsafe { ffi::PyThreadState_Swap(thread.state_for(main).0) };
+        thread.current.set(Some(main));
+    });
+    python::note_attached(true);
+    detach();
+}
+
+/// Ends all states of the calling thread, which is detached.
+pub fn end_states() {
+    // A thread whose local data is gone has ended them before.
+    let _ = THREAD.try_with(Thread::end_states);
+}
+
+impl Thread {
+    fn state_for(&self, interpreter: &'static Interpreter) -> StatePointer {
+        let mut states = self.states.borrow_mut();
+        if let Some(state) = states.iter().find(|state| std::ptr::eq(state.interpreter, interpreter)) {
+            return state.pointer;
+        }
+        if states.is_empty() && !interpreter.is_main {
+            states.push(State::new(super::main()));
+        }
+        let state = State::new(interpreter);
+        let pointer = state.pointer;
+        states.push(state);
+        pointer
+    }
+
+    fn end_states(&self) {
+        let mut states = self.states.take();
+        if CLOSED.load(SeqCst) {
+            return;
+        }
+        // The main interpreter's goes last, as it came first.
+        while let Some(state) = states.pop() {
+            if state.adopted {
+                self.states.borrow_mut().insert(0, state);
+            } else {
+                state.end();
+            }
+        }
+    }
+}
+
+impl State {
+    fn new(interpreter: &'static Interpreter) -> Self {
+        // SAFETY: the interpreter is alive; being attached is not needed.
+        let pointer = unsafe { ffi::PyThreadState_New(interpreter.raw) };
+        assert!(!pointer.is_null(), "no memory for a thread state");
+        let pointer = StatePointer(pointer);
+        interpreter.states.lock().unwrap_or_else(PoisonError::into_inner).push(pointer);
+        Self { interpreter, pointer, adopted: false }
+    }
+
+    /// Clears and deletes the state of the calling thread (the order is that of spike.md §C).
+    fn end(self) {
+        let mut known = self.interpreter.states.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(place) = known.iter().position(|state| *state == self.pointer) else {
+            // Its interpreter has ended it.
+            return;
+        };
+        known.swap_remove(place);
+        drop(known);
+        // SAFETY: detached, and the state is this thread's own and alive.
+        unsafe {
+            python::restore(self.pointer.0);
+            ffi::PyThreadState_Clear(self.pointer.0);
+            let _ = python::save();
+            ffi::PyThreadState_Delete(self.pointer.0);
+        }
+    }
+}
+
+impl Interpreter {
+    /// Deletes the states of all other threads; the calling thread is attached to this interpreter, and the others
+    /// will not come back.
+    pub(super) fn delete_other_states(&self, _: Attached<'_>) {
+        // SAFETY: attached.
+        let own = StatePointer(unsafe { ffi::PyThreadState_Get() });
+        let others: Vec<_> = {
+            let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+            let others = states.iter().copied().filter(|state| *state != own).collect();
+            states.retain(|state| *state == own);
+            others
+        };
+        for state in others {
+            // SAFETY: of this interpreter, alive, and not in use by the contract.
+            unsafe {
+                ffi::PyThreadState_Clear(state.0);
+                ffi::PyThreadState_Delete(state.0);
+            }
+        }
+    }
+
+    /// Forgets the calling thread's state, which ends together with the interpreter.
+    pub(super) fn forget_own_state(&self) {
+        THREAD.with(|thread| {
+            thread.states.borrow_mut().retain(|state| !std::ptr::eq(state.interpreter, self));
+            thread.current.set(None);
+        });
+        self.states.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}

@@ -1,0 +1,102 @@
+//! Records outside of any request: on fd 2 of a daemon, which its supervisor reads, or through httpd's table.
+
+use std::os::raw::c_void;
+use std::ptr;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use wsgi_protocol::abi::HttpdTable;
+
+/// httpd's levels that this library uses.
+pub const CRIT: u8 = 2;
+/// An error.
+pub const ERROR: u8 = 3;
+/// A warning.
+pub const WARN: u8 = 4;
+/// What the operator may want to know.
+pub const INFO: u8 = 6;
+/// What somebody who looks for a fault wants to know.
+pub const DEBUG: u8 = 7;
+
+/// httpd's table, in embedded mode.
+static HTTPD: OnceLock<&'static HttpdTable> = OnceLock::new();
+
+/// The LogLevel of the server that the process belongs to.
+static LEVEL: AtomicU32 = AtomicU32::new(INFO as u32);
+
+/// Records go through httpd from now on.
+pub fn use_httpd(table: &'static HttpdTable) {
+    // A second call brings the same table.
+    let _ = HTTPD.set(table);
+}
+
+/// Sets the least important level that is written.
+pub fn set_level(level: u32) {
+    LEVEL.store(level, Relaxed);
+}
+
+/// Whether a record of this level would be written.
+pub fn wants(level: u8) -> bool {
+    u32::from(level) <= LEVEL.load(Relaxed)
+}
+
+/// Writes one record.
+pub fn write(level: u8, text: &str) {
+    write_bytes(level, text.as_bytes());
+}
+
+/// Writes one record that need not be UTF-8.
+pub fn write_bytes(level: u8, text: &[u8]) {
+    if !wants(level) {
+        return;
+    }
+    if let Some(httpd) = HTTPD.get() {
+        // SAFETY: the table is complete, and a null request is the server's log.
+        unsafe { (httpd.log)(ptr::null_mut::<c_void>(), u32::from(level), text.as_ptr(), text.len()) };
+        return;
+    }
+    let line = line(level, text);
+    // A pipe takes a line of up to PIPE_BUF bytes whole, so lines of several threads do not mix.
+    if is_writable() || !crate::python::is_attached() {
+        write_all(&line);
+    } else {
+        crate::python::detached(|| write_all(&line));
+    }
+}
+
+/// `<level>text`, one line: what would break it is replaced.
+fn line(level: u8, text: &[u8]) -> Vec<u8> {
+    let mut line = Vec::with_capacity(text.len() + 5);
+    line.extend_from_slice(&[b'<', b'0' + level.min(7), b'>']);
+    line.extend(text.iter().map(|byte| if matches!(byte, b'\n' | 0) { b' ' } else { *byte }));
+    line.push(b'\n');
+    line
+}
+
+/// Whether fd 2 takes some bytes without waiting.
+fn is_writable() -> bool {
+    let mut poll = libc::pollfd { fd: 2, events: libc::POLLOUT, revents: 0 };
+    // SAFETY: one valid entry.
+    unsafe { libc::poll(&raw mut poll, 1, 0) == 1 }
+}
+
+fn write_all(mut bytes: &[u8]) {
+    while !bytes.is_empty() {
+        // SAFETY: the bytes are valid for the call.
+        let written = unsafe { libc::write(2, bytes.as_ptr().cast(), bytes.len()) };
+        match usize::try_from(written) {
+            Ok(written) => bytes = &bytes[written..],
+            Err(_) if std::io::Error::last_os_error().kind() == std::io::ErrorKind::Interrupted => {}
+            // Nobody listens: there is no other place to complain.
+            Err(_) => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_record_is_one_line() {
+        assert_eq!(super::line(9, b"a\nb\0c\xff"), b"<7>a b c\xff\n");
+        assert_eq!(super::line(3, b""), b"<3>\n");
+    }
+}

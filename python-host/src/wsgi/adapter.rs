@@ -1,0 +1,225 @@
+//! `start_response` and `write` (spec/behaviour.md §4.1, §4.2): the order of the checks and their texts are interface.
+
+use super::events;
+use super::head_rules::{HeadFault, check_name, check_status, check_value};
+use super::request::RequestState;
+use super::response::is_length;
+use crate::exchange::{Hold, SendError};
+use crate::python::class::{ClassBuilder, This, Value, instance};
+use crate::python::trampoline::Args;
+use crate::python::{Attached, Kind, Object, Owned, Raised, Result, Text, lock};
+use pyo3::ffi;
+use std::borrow::Cow;
+use std::ptr;
+use std::sync::Arc;
+use wsgi_protocol::response::HeadWriter;
+
+/// The object behind both callables.
+pub struct Adapter {
+    state: Arc<RequestState>,
+}
+
+impl Value for Adapter {}
+
+/// The class.
+pub fn class(py: Attached<'_>) -> Result<Owned<'_>> {
+    ClassBuilder::<Adapter>::new(c"mod_wsgi.Adapter")
+        .method(c"start_response", start_response)
+        .method(c"write", write)
+        .build(py)
+}
+
+/// The `start_response` of a request.
+pub fn callable<'py>(py: Attached<'py>, state: &Arc<RequestState>) -> Result<Owned<'py>> {
+    let kit = state.interpreter.kit();
+    // SAFETY: the kit's class was built for `Adapter`.
+    let adapter = unsafe { instance(py, kit.adapter.get(py), Adapter { state: state.clone() }) }?;
+    adapter.attr(py, kit.names.start_response.get(py))
+}
+
+fn start_response<'py>(
+    py: Attached<'py>,
+    this: This<'py, Adapter>,
+    arguments: Args<'py>,
+) -> Result<Owned<'py>> {
+    let state = &this.state;
+    if !state.is_active(py) {
+        let text = "start_response() called after request completed";
+        return Err(Raised::new(py, Kind::Runtime, text));
+    }
+    let (status, headers, exc_info) = parse(py, arguments)?;
+    let committed = lock(py, &state.response).committed;
+    match exc_info {
+        Some(exc_info) if committed => return Err(raise_again(py, exc_info)),
+        None if committed => {
+            let text = "start_response() called more than once without exc_info";
+            return Err(Raised::new(py, Kind::Runtime, text));
+        }
+        _ => {}
+    }
+    events::response_started(py, state, status, headers, exc_info);
+    let mut head = Vec::with_capacity(256);
+    let (code, length) = encode(py, status, headers, &mut head)?;
+    let mut response = lock(py, &state.response);
+    (response.status, response.head, response.length_text) = (code, head, length);
+    drop(response);
+    this.object.attr(py, state.interpreter.kit().names.write.get(py))
+}
+
+type Parsed<'py> = (&'py Object, &'py Object, Option<&'py Object>);
+
+/// Checks 2 and 3.
+fn parse<'py>(py: Attached<'py>, arguments: Args<'py>) -> Result<Parsed<'py>> {
+    let (status, headers, exc_info) = match arguments {
+        [status, headers] => (*status, *headers, None),
+        [status, headers, exc_info] => (*status, *headers, Some(*exc_info)),
+        _ => {
+            let given = arguments.len();
+            let (least, count) = if given < 2 { ("least", 2) } else { ("most", 3) };
+            let text = format!("start_response() takes at {least} {count} arguments ({given} given)");
+            return Err(Raised::new(py, Kind::Type, &text));
+        }
+    };
+    // SAFETY: alive.
+    if unsafe { ffi::PyList_Check(headers.as_ptr()) } == 0 {
+        let kind = if headers.is_none() { "None".to_owned() } else { headers.type_name(py) };
+        let text = format!("start_response() argument 2 must be list, not {kind}");
+        return Err(Raised::new(py, Kind::Type, &text));
+    }
+    let exc_info = exc_info.filter(|exc_info| !exc_info.is_none());
+    // SAFETY: alive.
+    if exc_info.is_some_and(|exc_info| unsafe { ffi::PyTuple_Check(exc_info.as_ptr()) } == 0) {
+        let text = "start_response() argument 'exc_info' must be a 3-tuple or None";
+        return Err(Raised::new(py, Kind::Runtime, text));
+    }
+    Ok((status, headers, exc_info))
+}
+
+/// Check 4a: the given exception, once more.
+fn raise_again(py: Attached<'_>, exc_info: &Object) -> Raised {
+    // SAFETY: a live tuple by check 3; its items are alive as long as it is.
+    let (size, item) = unsafe {
+        let item = |place| Object::borrow(ffi::PyTuple_GetItem(exc_info.as_ptr(), place));
+        (ffi::PyTuple_Size(exc_info.as_ptr()), item)
+    };
+    if size != 3 {
+        let text = format!("function takes exactly 3 arguments ({size} given)");
+        return Raised::new(py, Kind::Type, &text);
+    }
+    let (kind, value, trace) = (item(0), item(1), item(2));
+    // SAFETY: alive.
+    let is_exception = unsafe {
+        ffi::PyType_Check(kind.as_ptr()) != 0
+            && ffi::PyType_IsSubtype(kind.as_ptr().cast(), ffi::PyExc_BaseException.cast()) != 0
+    };
+    if !is_exception {
+        return Raised::new(py, Kind::Type, "exceptions must derive from BaseException");
+    }
+    let trace = if trace.is_none() { ptr::null_mut() } else { trace.own(py).into_raw() };
+    // SAFETY: a class, its instance or arguments, and a traceback or null, each given away.
+    unsafe { ffi::PyErr_Restore(kind.own(py).into_raw(), value.own(py).into_raw(), trace) };
+    Raised
+}
+
+/// Checks 6 to 18: writes the head, and returns the status code and the last Content-Length.
+fn encode(
+    py: Attached<'_>,
+    status: &Object,
+    headers: &Object,
+    head: &mut Vec<u8>,
+) -> Result<(u16, Option<Vec<u8>>)> {
+    let line = native(py, status)?;
+    let code = check_status(&line).map_err(|fault| complain(py, fault, &line))?;
+    let mut writer = HeadWriter::begin(head, code, &line);
+    let mut length = None;
+    let mut place = 0;
+    // The list is asked again each time: only we hold the GIL, but its items may be anything.
+    while place < headers.list_len() {
+        // SAFETY: the place exists; the list keeps the item, and we another reference.
+        let header = unsafe {
+            Owned::from_borrowed(py, ffi::PyList_GetItem(headers.as_ptr(), place as isize)).ok_or(Raised)?
+        };
+        place += 1;
+        let (name, value) = pair(py, &header)?;
+        let (name, value) = (native_part(py, name, check_name)?, native_part(py, value, check_value)?);
+        if is_length(&name) {
+            length = Some(value.to_vec());
+        }
+        writer.header(&name, &value);
+    }
+    writer.finish();
+    Ok((code, length))
+}
+
+/// Checks 11 and 12.
+fn pair<'h>(py: Attached<'_>, header: &'h Object) -> Result<(&'h Object, &'h Object)> {
+    // SAFETY: alive, and items are only taken from a tuple of two, which keeps them.
+    unsafe {
+        if ffi::PyTuple_Check(header.as_ptr()) == 0 {
+            let text = format!("each header must be a 2-tuple, not {}", header.type_name(py));
+            return Err(Raised::new(py, Kind::Type, &text));
+        }
+        let size = ffi::PyTuple_Size(header.as_ptr());
+        if size != 2 {
+            let text = format!("each header must be a 2-tuple, got length {size}");
+            return Err(Raised::new(py, Kind::Value, &text));
+        }
+        let item = |place| Object::borrow(ffi::PyTuple_GetItem(header.as_ptr(), place));
+        Ok((item(0), item(1)))
+    }
+}
+
+/// Checks 6, 7 and 13: the bytes of a native string.
+fn native<'o>(py: Attached<'_>, text: &'o Object) -> Result<Cow<'o, [u8]>> {
+    if !text.is_str() {
+        let text = format!("must be str, not {}", text.type_name(py));
+        return Err(Raised::new(py, Kind::Type, &text));
+    }
+    text.latin1_bytes(py)
+}
+
+fn native_part<'o>(
+    py: Attached<'_>,
+    text: &'o Object,
+    check: fn(&[u8]) -> std::result::Result<(), HeadFault>,
+) -> Result<Cow<'o, [u8]>> {
+    let bytes = native(py, text)?;
+    check(&bytes).map_err(|fault| complain(py, fault, &bytes))?;
+    Ok(bytes)
+}
+
+#[cold]
+fn complain(py: Attached<'_>, fault: HeadFault, bytes: &[u8]) -> Raised {
+    Raised::new(py, Kind::Value, &fault.message(bytes))
+}
+
+fn write<'py>(py: Attached<'py>, this: This<'py, Adapter>, arguments: Args<'py>) -> Result<Owned<'py>> {
+    let state = &this.state;
+    if !state.is_active(py) {
+        return Err(Raised::new(py, Kind::Runtime, "write() called after request completed"));
+    }
+    let [data] = arguments else {
+        let text = format!("write() takes exactly 1 argument ({} given)", arguments.len());
+        return Err(Raised::new(py, Kind::Type, &text));
+    };
+    let Some(block) = data.as_bytes() else {
+        let text = format!("write() argument must be bytes, not {}", data.type_name(py));
+        return Err(Raised::new(py, Kind::Type, &text));
+    };
+    state.commit(py)?;
+    if !block.is_empty() {
+        state.send(py, block, Hold::No).map_err(|error| send_failed(py, error))?;
+    }
+    Ok(py.none().own(py))
+}
+
+/// The OSError for a response that cannot be sent (spec/behaviour.md §4.2).
+pub fn send_failed(py: Attached<'_>, error: SendError) -> Raised {
+    match error {
+        SendError::ClientGone => Raised::new(py, Kind::Os, "mod_wsgi client connection closed"),
+        SendError::Failed(text) => {
+            let text = format!("mod_wsgi failed to write response data: {text}");
+            Raised::new(py, Kind::Os, &text)
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! The request body as `wsgi.input` gives it out (spec/behaviour.md §2.1). Pure: where the bytes come from is a closure.
+
+use crate::exchange::BodyError;
+
+/// Bytes asked for at once while looking for the end of a line.
+const LINE_CHUNK: usize = 8 * 1024;
+
+/// Least bytes asked for at once otherwise; more as the body grows.
+const CHUNK: usize = 8 * 1024;
+
+/// Most bytes asked for at once.
+const LARGEST_CHUNK: usize = 1024 * 1024;
+
+/// Why a read failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReadFault {
+    /// The body cannot be read.
+    Body(BodyError),
+    /// A read had failed before.
+    Again,
+    /// The request is over.
+    Over,
+}
+
+/// Where the bytes come from: fills the buffer from the front; 0 is the end.
+pub type Source<'s> = dyn FnMut(&mut [u8]) -> Result<usize, ReadFault> + 's;
+
+/// What was read ahead, and what reading has cost.
+#[derive(Debug, Default)]
+pub struct Body {
+    buffer: Vec<u8>,
+    at: usize,
+    ended: bool,
+    failed: bool,
+    /// Calls to the source.
+    pub reads: u64,
+    /// Bytes from the source.
+    pub length: u64,
+    /// Seconds spent in the source.
+    pub seconds: f64,
+}
+
+impl Body {
+    /// Exactly `size` bytes unless the body ends before, or all of it; `consume` gets them.
+    pub fn read<T>(
+        &mut self,
+        size: Option<usize>,
+        source: &mut Source<'_>,
+        consume: impl FnOnce(&[u8]) -> T,
+    ) -> Result<T, ReadFault> {
+        self.check()?;
+        while size.is_none_or(|size| self.ahead().len() < size) && !self.ended {
+            let have = self.ahead().len();
+            let missing = size.map_or(usize::MAX, |size| size - have);
+            self.fill(missing.min(have.clamp(CHUNK, LARGEST_CHUNK)), source)?;
+        }
+        let take = size.unwrap_or(usize::MAX).min(self.ahead().len());
+        Ok(self.take(take, consume))
+    }
+
+    /// Bytes up to and including the next newline, but at most `limit` or the rest.
+    pub fn line<T>(
+        &mut self,
+        limit: Option<usize>,
+        source: &mut Source<'_>,
+        consume: impl FnOnce(&[u8]) -> T,
+    ) -> Result<T, ReadFault> {
+        self.check()?;
+        let limit = limit.unwrap_or(usize::MAX);
+        let mut searched = 0;
+        loop {
+            let ahead = self.ahead();
+            let end = find_newline(&ahead[searched..]).map(|place| searched + place + 1);
+            let known = end.unwrap_or(ahead.len());
+            if end.is_some() || known >= limit || self.ended {
+                return Ok(self.take(known.min(limit), consume));
+            }
+            searched = known;
+            self.fill(LINE_CHUNK, source)?;
+        }
+    }
+
+    fn check(&self) -> Result<(), ReadFault> {
+        if self.failed { Err(ReadFault::Again) } else { Ok(()) }
+    }
+
+    fn ahead(&self) -> &[u8] {
+        &self.buffer[self.at..]
+    }
+
+    fn take<T>(&mut self, length: usize, consume: impl FnOnce(&[u8]) -> T) -> T {
+        let taken = consume(&self.buffer[self.at..self.at + length]);
+        self.at += length;
+        if self.at == self.buffer.len() {
+            self.at = 0;
+            self.buffer.clear();
+            self.buffer.shrink_to(LARGEST_CHUNK);
+        }
+        taken
+    }
+
+    fn fill(&mut self, length: usize, source: &mut Source<'_>) -> Result<(), ReadFault> {
+        let filled = self.buffer.len();
+        self.buffer.resize(filled + length, 0);
+        let result = source(&mut self.buffer[filled..]);
+        let got = result.as_ref().map_or(0, |got| (*got).min(length));
+        self.buffer.truncate(filled + got);
+        self.reads += 1;
+        self.length += got as u64;
+        self.failed = result.as_ref().is_err_and(|fault| *fault != ReadFault::Over);
+        self.ended = result? == 0;
+        Ok(())
+    }
+}
+
+fn find_newline(bytes: &[u8]) -> Option<usize> {
+    // SAFETY: pointer and length belong together.
+    let found = unsafe { libc::memchr(bytes.as_ptr().cast(), i32::from(b'\n'), bytes.len()) };
+    (!found.is_null()).then(|| found.addr() - bytes.as_ptr().addr())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A source that gives the pieces one by one, then ends or fails.
+    fn source(
+        pieces: &[&str],
+        fault: Option<ReadFault>,
+    ) -> impl FnMut(&mut [u8]) -> Result<usize, ReadFault> {
+        let mut left: Vec<Vec<u8>> = pieces.iter().rev().map(|piece| piece.as_bytes().to_vec()).collect();
+        move |buffer| match left.pop() {
+            Some(mut piece) => {
+                let take = piece.len().min(buffer.len());
+                buffer[..take].copy_from_slice(&piece[..take]);
+                if take < piece.len() {
+                    left.push(piece.split_off(take));
+                }
+                Ok(take)
+            }
+            None => fault.clone().map_or(Ok(0), Err),
+        }
+    }
+
+    fn text(bytes: &[u8]) -> String {
+        String::from_utf8_lossy(bytes).into_owned()
+    }
+
+    #[test]
+    fn reads_are_never_short() {
+        let mut from = source(&["ab", "c", "defg"], None);
+        let mut body = Body::default();
+        assert_eq!(body.read(Some(0), &mut from, text).unwrap(), "");
+        assert_eq!(body.reads, 0);
+        assert_eq!(body.read(Some(4), &mut from, text).unwrap(), "abcd");
+        assert_eq!(body.read(None, &mut from, text).unwrap(), "efg");
+        assert_eq!(body.read(None, &mut from, text).unwrap(), "");
+        assert_eq!((body.length, body.ended), (7, true));
+    }
+
+    #[test]
+    fn lines_and_reads_mix() {
+        let mut from = source(&["on", "e\ntwo\nre", "st"], None);
+        let mut body = Body::default();
+        assert_eq!(body.line(None, &mut from, text).unwrap(), "one\n");
+        assert_eq!(body.line(Some(2), &mut from, text).unwrap(), "tw");
+        assert_eq!(body.line(Some(0), &mut from, text).unwrap(), "");
+        assert_eq!(body.read(Some(1), &mut from, text).unwrap(), "o");
+        assert_eq!(body.line(Some(9), &mut from, text).unwrap(), "\n");
+        assert_eq!(body.line(None, &mut from, text).unwrap(), "rest");
+        assert_eq!(body.line(None, &mut from, text).unwrap(), "");
+    }
+
+    #[test]
+    fn a_failure_stays() {
+        let fault = ReadFault::Body(BodyError::Terminated);
+        let mut from = source(&["ab"], Some(fault.clone()));
+        let mut body = Body::default();
+        assert_eq!(body.read(None, &mut from, text), Err(fault));
+        assert_eq!(body.read(Some(0), &mut from, text), Err(ReadFault::Again));
+        assert_eq!(body.line(None, &mut from, text), Err(ReadFault::Again));
+    }
+}

@@ -1,0 +1,171 @@
+//! The environ of a request (spec/behaviour.md §1.8 to §1.10, §1.13): a copy of the interpreter's template, which holds
+//! what is the same for all requests, filled with the pairs that httpd sent.
+
+use super::clock;
+use super::kit::Kit;
+use crate::host::Host;
+use crate::python::{Attached, Kind, Numbers, Object, Owned, Raised, Result, Text};
+use pyo3::ffi;
+use std::ffi::c_void;
+use wsgi_protocol::keys::{KNOWN_KEYS, index_of};
+use wsgi_protocol::request::{Flags, Key, Request};
+
+/// Keys that nearly every request has: the template holds a place for them, so that filling them in does not grow the
+/// copy. A place that stays empty is removed again.
+pub const EXPECTED: &[&str] = &[
+    "CONTEXT_DOCUMENT_ROOT",
+    "CONTEXT_PREFIX",
+    "DOCUMENT_ROOT",
+    "HTTP_HOST",
+    "PATH_INFO",
+    "QUERY_STRING",
+    "REMOTE_ADDR",
+    "REMOTE_PORT",
+    "REQUEST_METHOD",
+    "REQUEST_SCHEME",
+    "REQUEST_URI",
+    "SCRIPT_FILENAME",
+    "SCRIPT_NAME",
+    "SERVER_ADDR",
+    "SERVER_NAME",
+    "SERVER_PORT",
+    "SERVER_PROTOCOL",
+    "SERVER_SOFTWARE",
+    "mod_wsgi.application_group",
+    "mod_wsgi.callable_object",
+    "mod_wsgi.handler_script",
+    "mod_wsgi.listener_host",
+    "mod_wsgi.listener_port",
+    "mod_wsgi.path_info",
+    "mod_wsgi.process_group",
+    "mod_wsgi.request_handler",
+    "mod_wsgi.request_id",
+    "mod_wsgi.script_name",
+    "mod_wsgi.server_pid",
+];
+
+/// Known keys as a bit set.
+const _: () = assert!(KNOWN_KEYS.len() <= 128);
+
+/// The bits of [`EXPECTED`].
+pub fn expected_bits() -> u128 {
+    EXPECTED.iter().filter_map(|key| index_of(key.as_bytes())).fold(0, |bits, index| bits | 1 << index)
+}
+
+/// What environ shows besides httpd's pairs.
+pub struct Extras<'a> {
+    /// `wsgi.input`.
+    pub input: &'a Object,
+    /// `wsgi.errors`.
+    pub errors: &'a Object,
+    /// `mod_wsgi.thread_id`.
+    pub thread_id: u32,
+    /// `mod_wsgi.daemon_start`, seconds; 0 in embedded mode.
+    pub daemon_start: f64,
+    /// `mod_wsgi.application_start`, seconds.
+    pub application_start: f64,
+}
+
+/// Builds the environ, and returns the first body bytes too.
+pub fn build<'py, 'r>(
+    py: Attached<'py>,
+    kit: &Kit,
+    host: &Host,
+    request: &Request<'r>,
+    extras: &Extras<'_>,
+) -> Result<Owned<'py>> {
+    // SAFETY: alive and a dict; a new reference comes back.
+    let environ = unsafe { Owned::from_raw(py, ffi::PyDict_Copy(kit.template.get(py).as_ptr())) }?;
+    let mut missing = kit.expected;
+    for pair in request.pairs() {
+        let (key, value) =
+            pair.map_err(|error| Raised::new(py, Kind::Value, &format!("request from httpd: {error}")))?;
+        set_pair(py, kit, host, &environ, key, value)?;
+        if let Key::Known(index) = key {
+            missing &= !(1 << index);
+        }
+    }
+    while missing != 0 {
+        environ.dict_remove(py, kit.keys[missing.trailing_zeros() as usize].get(py));
+        missing &= missing - 1;
+    }
+    add(py, kit, &environ, request, extras)?;
+    Ok(environ)
+}
+
+fn set_pair(
+    py: Attached<'_>,
+    kit: &Kit,
+    host: &Host,
+    environ: &Object,
+    key: Key<'_>,
+    value: &[u8],
+) -> Result<()> {
+    match key {
+        Key::Known(index) => {
+            let known = kit.keys[usize::from(index)].get(py);
+            let value = match KNOWN_KEYS[usize::from(index)] {
+                name @ ("DOCUMENT_ROOT" | "SCRIPT_FILENAME") => {
+                    match host.inside_chroot(value) {
+                        Some(value) => py.path(value)?,
+                        // Only DOCUMENT_ROOT gets here: the script was checked before.
+                        None if name == "DOCUMENT_ROOT" => {
+                            environ.dict_remove(py, known);
+                            return Ok(());
+                        }
+                        None => py.path(value)?,
+                    }
+                }
+                _ => py.latin1(value)?,
+            };
+            environ.dict_set(known, &value)
+        }
+        Key::Name(name) => {
+            let name = match std::str::from_utf8(name) {
+                Ok(name) => py.text(name)?,
+                Err(_) => py.latin1(name)?,
+            };
+            environ.dict_set(&name, &*py.latin1(value)?)
+        }
+    }
+}
+
+fn add(
+    py: Attached<'_>,
+    kit: &Kit,
+    environ: &Object,
+    request: &Request<'_>,
+    extras: &Extras<'_>,
+) -> Result<()> {
+    let (names, head) = (&kit.names, &request.head);
+    let scheme = if head.flags.has(Flags::HTTPS) { &names.https } else { &names.http };
+    environ.dict_set(names.wsgi_url_scheme.get(py), scheme.get(py))?;
+    environ.dict_set(names.wsgi_input.get(py), extras.input)?;
+    environ.dict_set(names.wsgi_errors.get(py), extras.errors)?;
+    let thread_id = py.int(extras.thread_id.into())?;
+    environ.dict_set(names.thread_id.get(py), &thread_id)?;
+    for (name, seconds) in [
+        (&names.request_start, clock::from_micros(head.request_start_us)),
+        (&names.queue_start, clock::from_micros(head.queue_start_us)),
+        (&names.daemon_start, extras.daemon_start),
+        (&names.application_start, extras.application_start),
+    ] {
+        environ.dict_set(name.get(py), &*py.float(seconds)?)?;
+    }
+    if !head.request_rec.is_empty() {
+        add_request_record(py, environ, head.request_rec)?;
+    }
+    Ok(())
+}
+
+/// `apache.request_rec`, a nameless capsule around httpd's address.
+fn add_request_record(py: Attached<'_>, environ: &Object, address: &[u8]) -> Result<()> {
+    let address = std::str::from_utf8(address).ok().and_then(|address| address.parse::<usize>().ok());
+    let Some(address) = address.filter(|address| *address != 0) else { return Ok(()) };
+    // SAFETY: only the number is kept; a new reference comes back.
+    let capsule = unsafe {
+        let pointer = std::ptr::without_provenance_mut::<c_void>(address);
+        Owned::from_raw(py, ffi::PyCapsule_New(pointer, std::ptr::null(), None))
+    }?;
+    environ.dict_set_named(py, "apache.request_rec", &capsule)
+}

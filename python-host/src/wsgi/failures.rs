@@ -1,0 +1,111 @@
+//! Exceptions that nobody caught: which record says so, and the traceback, one record per line (spec/behaviour.md §3.6).
+
+use super::request::RequestState;
+use crate::interpreter::Interpreter;
+use crate::log;
+use crate::messages;
+use crate::python::{Attached, Exception, Kind, Object, Text};
+use pyo3::ffi;
+
+/// Where records go.
+#[derive(Clone, Copy)]
+pub enum Journal<'a> {
+    /// In the context of a request.
+    Request(&'a RequestState),
+    /// In the log of the server.
+    Server,
+}
+
+impl Journal<'_> {
+    /// A record; in a request it stands behind the name of the script.
+    pub fn record(self, py: Attached<'_>, level: u8, text: &str) {
+        match self {
+            Self::Request(state) => state.log_with_script(py, level, text.as_bytes()),
+            Self::Server => log::write(level, text),
+        }
+    }
+
+    /// A record that begins with the system's own words, if there are any.
+    pub fn record_after(self, py: Attached<'_>, level: u8, cause: &str, text: &str) {
+        match self {
+            Self::Request(state) => state.log_parts(py, level, cause.as_bytes(), text.as_bytes()),
+            Self::Server => log::write(level, &format!("{cause}{text}")),
+        }
+    }
+
+    /// A record as it is.
+    fn plain(self, py: Attached<'_>, level: u8, text: &str) {
+        match self {
+            Self::Request(state) => state.log(py, level, text.as_bytes()),
+            Self::Server => log::write(level, text),
+        }
+    }
+
+    fn wants(self, level: u8) -> bool {
+        match self {
+            Self::Request(state) => state.wants(level),
+            Self::Server => log::wants(level),
+        }
+    }
+}
+
+/// An exception of a script or an application: one record that says so, then the traceback.
+pub fn report(
+    py: Attached<'_>,
+    journal: Journal<'_>,
+    interpreter: &Interpreter,
+    script: &[u8],
+    exception: Exception<'_>,
+) {
+    if !journal.wants(log::ERROR) {
+        return;
+    }
+    let is_exit = exception.is(py, Kind::SystemExit);
+    let (number, text) = messages::raised(&exception.name(py), script, &interpreter.place(), is_exit);
+    match journal {
+        Journal::Request(state) => {
+            let number = format!("WSGI{number:04}: ");
+            state.log_parts(py, log::ERROR, number.as_bytes(), text.as_bytes());
+        }
+        Journal::Server => log::write(log::ERROR, &messages::numbered(number, text)),
+    }
+    trace(py, journal, interpreter, exception);
+}
+
+/// An exception while an interpreter was being furnished or ended.
+pub fn report_startup(py: Attached<'_>, interpreter: &Interpreter, exception: Exception<'_>) {
+    let is_exit = exception.is(py, Kind::SystemExit);
+    let text = messages::raised_at_startup(&exception.name(py), &interpreter.place(), is_exit);
+    log::write(log::ERROR, &text);
+    trace(py, Journal::Server, interpreter, exception);
+}
+
+/// An exception in a callback of an application.
+pub fn report_callback(py: Attached<'_>, interpreter: &Interpreter, event: &str, exception: Exception<'_>) {
+    let is_exit = exception.is(py, Kind::SystemExit);
+    let place = interpreter.place();
+    let text = messages::raised_in_callback(&exception.name(py), event, &place, is_exit);
+    log::write(log::ERROR, &text);
+    trace(py, Journal::Server, interpreter, exception);
+}
+
+/// The traceback, chained exceptions included.
+fn trace(py: Attached<'_>, journal: Journal<'_>, interpreter: &Interpreter, exception: Exception<'_>) {
+    let none = py.none();
+    let parts: [&Object; 3] = [&exception.kind, &exception.value, exception.trace.as_deref().unwrap_or(none)];
+    match interpreter.fixture(py, "describe", &parts) {
+        Ok(text) => {
+            for line in text.lossy(py).lines().filter(|line| !line.is_empty()) {
+                journal.plain(py, log::ERROR, line);
+            }
+        }
+        Err(raised) => {
+            raised.clear(py);
+            if !exception.is(py, Kind::SystemExit) {
+                let _ = exception.restore();
+                // SAFETY: an exception is set; without `1` it would be kept in `sys.last_traceback`.
+                unsafe { ffi::PyErr_PrintEx(0) };
+            }
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! What the application returned, on its way to the client (spec/behaviour.md §4.3).
+
+use super::request::RequestState;
+use super::transfer;
+use crate::exchange::{Hold, SendError};
+use crate::python::{Attached, Kind, Object, Owned, Raised, lock};
+use pyo3::ffi;
+
+/// Why the response did not come to its normal end.
+#[derive(Debug)]
+pub enum Stop {
+    /// An exception is set.
+    Raised(Raised),
+    /// The client or httpd is gone. A failure to send a file is the application's to see.
+    Broken(Option<SendError>),
+}
+
+impl From<Raised> for Stop {
+    fn from(raised: Raised) -> Self {
+        Self::Raised(raised)
+    }
+}
+
+/// Sends the body that `result` stands for, and commits the response.
+pub fn send_all(py: Attached<'_>, state: &RequestState, result: &Object) -> std::result::Result<(), Stop> {
+    if let Some(sent) = transfer::send(py, state, result) {
+        return sent;
+    }
+    if is_plain(result) {
+        send_plain(py, state, result)?;
+    } else {
+        iterate(py, state, result)?;
+    }
+    Ok(state.commit(py)?)
+}
+
+/// Whether it is a list or tuple: no code of the application runs between its items, and there is nothing to close.
+pub fn is_plain(result: &Object) -> bool {
+    // SAFETY: alive.
+    unsafe { ffi::PyList_CheckExact(result.as_ptr()) != 0 || ffi::PyTuple_CheckExact(result.as_ptr()) != 0 }
+}
+
+fn send_plain(py: Attached<'_>, state: &RequestState, items: &Object) -> std::result::Result<(), Stop> {
+    // SAFETY: alive, and the type is checked here.
+    let is_list = unsafe { ffi::PyList_CheckExact(items.as_ptr()) != 0 };
+    for place in 0.. {
+        // SAFETY: the place is below the length, which is asked for each time: while the GIL is given up to send a
+        // block, another thread may change a list.
+        let item = unsafe {
+            let length =
+                if is_list { ffi::PyList_Size(items.as_ptr()) } else { ffi::PyTuple_Size(items.as_ptr()) };
+            if place >= length {
+                break;
+            }
+            let item = if is_list {
+                ffi::PyList_GetItem(items.as_ptr(), place)
+            } else {
+                ffi::PyTuple_GetItem(items.as_ptr(), place)
+            };
+            Owned::from_borrowed(py, item).ok_or(Raised)?
+        };
+        send_block(py, state, &item, Hold::Yes)?;
+    }
+    Ok(())
+}
+
+fn iterate(py: Attached<'_>, state: &RequestState, result: &Object) -> std::result::Result<(), Stop> {
+    // SAFETY: alive; a new reference comes back.
+    let iterator = unsafe { Owned::from_raw(py, ffi::PyObject_GetIter(result.as_ptr())) }?;
+    let mut any = false;
+    loop {
+        // SAFETY: an iterator; null without an exception is the end.
+        let item = match unsafe { Owned::from_raw(py, ffi::PyIter_Next(iterator.as_ptr())) } {
+            Ok(item) => item,
+            // SAFETY: attached.
+            Err(Raised) if unsafe { ffi::PyErr_Occurred().is_null() } => return Ok(()),
+            Err(raised) => return Err(Stop::Raised(raised)),
+        };
+        if any && state.exchange(py, |exchange| exchange.is_gone()).unwrap_or(true) {
+            return Err(Stop::Broken(None));
+        }
+        any |= send_block(py, state, &item, Hold::No)?;
+    }
+}
+
+/// Sends one item; false if it was empty.
+fn send_block(
+    py: Attached<'_>,
+    state: &RequestState,
+    item: &Object,
+    hold: Hold,
+) -> std::result::Result<bool, Stop> {
+    let Some(block) = item.as_bytes() else {
+        let text = format!("response iterable must yield bytes, not {}", item.type_name(py));
+        return Err(Stop::Raised(Raised::new(py, Kind::Type, &text)));
+    };
+    if block.is_empty() {
+        return Ok(false);
+    }
+    state.commit(py)?;
+    state.send(py, block, hold).map_err(|_| Stop::Broken(None))?;
+    Ok(true)
+}
+
+/// Calls `close()` of what the application returned, if it has one.
+///
+/// # Errors
+/// What `close()` raised, or with `true` what looking it up raised.
+pub fn close(
+    py: Attached<'_>,
+    state: &RequestState,
+    result: &Object,
+) -> std::result::Result<(), (Raised, bool)> {
+    if is_plain(result) {
+        return Ok(());
+    }
+    let close = match result.attr(py, state.interpreter.kit().names.close.get(py)) {
+        Ok(close) => close,
+        Err(raised) if raised.is(py, Kind::Attribute) => {
+            raised.clear(py);
+            return Ok(());
+        }
+        Err(raised) => return Err((raised, true)),
+    };
+    close.call(py, &[]).map(drop).map_err(|raised| (raised, false))
+}
+
+/// Whether the client has been shown anything.
+pub fn has_begun(py: Attached<'_>, state: &RequestState) -> bool {
+    lock(py, &state.response).head_sent
+}

@@ -1,0 +1,189 @@
+//! What one interpreter keeps ready for its requests: classes, names, the environ template, the `mod_wsgi` module.
+
+use super::{adapter, environ, file_wrapper, input, module};
+use crate::interpreter::Interpreter;
+use crate::log;
+use crate::messages;
+use crate::python::{Attached, Numbers, Object, Owned, Result, Stored, Text};
+use pyo3::ffi;
+use std::sync::Mutex;
+use wsgi_protocol::keys::KNOWN_KEYS;
+
+/// Declares a structure of interned strings.
+macro_rules! names {
+    ($($field:ident = $text:literal),* $(,)?) => {
+        /// Interned strings that the request path uses.
+        #[derive(Debug)]
+        pub struct Names {
+            $(#[doc = $text] pub $field: Stored,)*
+        }
+
+        impl Names {
+            fn new(py: Attached<'_>) -> Result<Self> {
+                Ok(Self { $($field: py.interned($text)?.store(),)* })
+            }
+        }
+    };
+}
+
+names! {
+    application = "application",
+    application_start = "mod_wsgi.application_start",
+    close = "close",
+    daemon_start = "mod_wsgi.daemon_start",
+    dict = "__dict__",
+    fileno = "fileno",
+    http = "http",
+    https = "https",
+    mtime = "__mtime__",
+    queue_start = "mod_wsgi.queue_start",
+    read = "read",
+    reload_required = "reload_required",
+    replace = "replace",
+    request_start = "mod_wsgi.request_start",
+    start_response = "start_response",
+    tell = "tell",
+    thread_id = "mod_wsgi.thread_id",
+    utf_8 = "utf-8",
+    write = "write",
+    wsgi_errors = "wsgi.errors",
+    wsgi_input = "wsgi.input",
+    wsgi_url_scheme = "wsgi.url_scheme",
+}
+
+/// See the module's comment. Everything belongs to one interpreter.
+#[derive(Debug)]
+pub struct Kit {
+    /// Strings.
+    pub names: Names,
+    /// The environ keys that travel as numbers.
+    pub keys: Vec<Stored>,
+    /// What every environ holds.
+    pub template: Stored,
+    /// The known keys that the template holds a place for.
+    pub expected: u128,
+    /// `mod_wsgi.Adapter`.
+    pub adapter: Stored,
+    /// `mod_wsgi.Input`.
+    pub input: Stored,
+    /// `mod_wsgi.FileWrapper`.
+    pub file_wrapper: Stored,
+    /// `mod_wsgi.RequestTimeout`.
+    pub request_timeout: Stored,
+    /// `io.TextIOWrapper`.
+    pub text_io: Stored,
+    /// `compile`.
+    pub compile: Stored,
+    /// The `mod_wsgi` module.
+    pub module: Stored,
+    /// `mod_wsgi.event_callbacks`.
+    pub event_callbacks: Stored,
+    /// `mod_wsgi.shutdown_callbacks`.
+    pub shutdown_callbacks: Stored,
+    /// `mod_wsgi.signal_callbacks`.
+    pub signal_callbacks: Stored,
+    /// `mod_wsgi.active_requests`.
+    pub active_requests: Stored,
+    /// Text layers and log objects of earlier requests that nobody else refers to.
+    pub spare_logs: Mutex<Vec<(Stored, Stored)>>,
+}
+
+impl Kit {
+    /// Makes everything, and installs the `mod_wsgi` module.
+    pub fn build(py: Attached<'_>, interpreter: &Interpreter) -> Result<Self> {
+        let names = Names::new(py)?;
+        let keys = KNOWN_KEYS.iter().map(|key| Ok(py.interned(key)?.store())).collect::<Result<Vec<_>>>()?;
+        let wrapper = file_wrapper::class(py)?;
+        let timeout = request_timeout(py)?;
+        let template = template(py, interpreter, &names, &wrapper)?;
+        let list = || Ok(py.list(&[])?.store());
+        let kit = Self {
+            names,
+            keys,
+            template: template.store(),
+            expected: environ::expected_bits(),
+            adapter: adapter::class(py)?.store(),
+            input: input::class(py)?.store(),
+            file_wrapper: wrapper.store(),
+            request_timeout: timeout.store(),
+            text_io: import(py, "io")?.attr_named(py, "TextIOWrapper")?.store(),
+            compile: import(py, "builtins")?.attr_named(py, "compile")?.store(),
+            module: module::create(py)?.store(),
+            event_callbacks: list()?,
+            shutdown_callbacks: list()?,
+            signal_callbacks: list()?,
+            active_requests: py.dict()?.store(),
+            spare_logs: Mutex::default(),
+        };
+        module::fill(py, interpreter, &kit)?;
+        Ok(kit)
+    }
+
+    /// Lets `import mod_wsgi.<sub>` find the sub-modules of an installed package of that name.
+    pub fn graft_package(&self, py: Attached<'_>, interpreter: &Interpreter) -> Result<()> {
+        let path = interpreter.fixture(py, "package_path", &[])?;
+        if !path.is_none() {
+            self.module.get(py).set_attr(py, "__path__", &path)?;
+            log::write(log::INFO, &messages::package_grafted(interpreter));
+        }
+        Ok(())
+    }
+}
+
+/// `mod_wsgi.RequestTimeout`, which `except Exception` does not catch.
+fn request_timeout(py: Attached<'_>) -> Result<Owned<'_>> {
+    // SAFETY: a NUL-ended name and a live base; a new reference comes back.
+    unsafe {
+        let class = ffi::PyErr_NewException(
+            c"mod_wsgi.RequestTimeout".as_ptr(),
+            ffi::PyExc_BaseException,
+            std::ptr::null_mut(),
+        );
+        Owned::from_raw(py, class)
+    }
+}
+
+fn import<'py>(py: Attached<'py>, name: &str) -> Result<Owned<'py>> {
+    let name = py.text(name)?;
+    // SAFETY: alive; a new reference comes back.
+    unsafe { Owned::from_raw(py, ffi::PyImport_Import(name.as_ptr())) }
+}
+
+fn template<'py>(
+    py: Attached<'py>,
+    interpreter: &Interpreter,
+    names: &Names,
+    wrapper: &Object,
+) -> Result<Owned<'py>> {
+    let launch = interpreter.host.launch();
+    let template = py.dict()?;
+    for key in environ::EXPECTED {
+        template.dict_set(&*py.interned(key)?, py.none())?;
+    }
+    let version = py.tuple(&[&*py.int(1)?, &*py.int(0)?])?;
+    for (key, value) in [
+        ("wsgi.version", &*version),
+        ("wsgi.multithread", py.truth(launch.multithread)),
+        ("wsgi.multiprocess", py.truth(launch.multiprocess)),
+        ("wsgi.run_once", py.truth(launch.run_once)),
+        ("wsgi.input_terminated", py.truth(true)),
+        ("wsgi.file_wrapper", wrapper),
+        ("mod_wsgi.version", &*py.version(launch.version)?),
+        ("apache.version", &*py.version(launch.httpd.version)?),
+    ] {
+        template.dict_set(&*py.interned(key)?, value)?;
+    }
+    for name in [
+        &names.wsgi_url_scheme,
+        &names.wsgi_input,
+        &names.wsgi_errors,
+        &names.thread_id,
+        &names.request_start,
+        &names.queue_start,
+        &names.daemon_start,
+        &names.application_start,
+    ] {
+        template.dict_set(name.get(py), py.none())?;
+    }
+    Ok(template)
+}

@@ -1,0 +1,25 @@
+//! WSGI: environ, input, response, errors, scripts, and the `mod_wsgi` module (spec/behaviour.md §1 to §8).
+
+mod adapter;
+mod body;
+mod clock;
+mod environ;
+pub mod events;
+pub mod failures;
+mod file_wrapper;
+mod head_rules;
+mod input;
+mod iterate;
+mod kit;
+mod lines;
+pub mod log_object;
+mod metrics;
+mod module;
+pub mod request;
+mod response;
+mod run;
+pub mod script;
+mod transfer;
+
+pub use kit::Kit;
+pub use run::run;

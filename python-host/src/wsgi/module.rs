@@ -1,0 +1,152 @@
+//! The `mod_wsgi` module of an interpreter (spec/behaviour.md §8.1).
+
+use super::kit::Kit;
+use super::metrics;
+use super::request;
+use crate::interpreter::{self, Interpreter};
+use crate::log;
+use crate::messages;
+use crate::python::trampoline::{self, Args};
+use crate::python::{Attached, Kind, Numbers, Object, Owned, Raised, Result, Stored, Text, class, lock};
+use pyo3::ffi;
+use std::ffi::CStr;
+use std::sync::OnceLock;
+use wsgi_protocol::launch::Mode;
+
+struct Table(Vec<ffi::PyMethodDef>);
+
+// SAFETY: never changed.
+unsafe impl Sync for Table {}
+// SAFETY: as above.
+unsafe impl Send for Table {}
+
+fn table() -> Table {
+    fn one<F>(name: &'static CStr, _: F) -> ffi::PyMethodDef
+    where
+        F: for<'py> Fn(Attached<'py>, Args<'py>) -> Result<Owned<'py>> + Copy,
+    {
+        class::definition(name, trampoline::function::<F>)
+    }
+    Table(vec![
+        one(c"subscribe_events", subscribe_events),
+        one(c"subscribe_shutdown", subscribe_shutdown),
+        one(c"subscribe_signals", subscribe_signals),
+        one(c"request_data", request_data),
+        one(c"start_recording_metrics", metrics::start_recording),
+        one(c"request_metrics", metrics::request_metrics),
+        one(c"process_metrics", metrics::process_metrics),
+        one(c"server_metrics", metrics::server_metrics),
+        one(c"__getattr__", late_attribute),
+        // SAFETY: all zero is the end marker.
+        unsafe { std::mem::zeroed() },
+    ])
+}
+
+/// The module with its functions, not yet visible to anybody.
+pub fn create(py: Attached<'_>) -> Result<Owned<'_>> {
+    static TABLE: OnceLock<Table> = OnceLock::new();
+    let functions = TABLE.get_or_init(table).0.as_ptr().cast_mut();
+    // SAFETY: a NUL-ended name; the table is static and ends with zeroes.
+    unsafe {
+        let module = Owned::from_raw(py, ffi::PyModule_New(c"mod_wsgi".as_ptr()))?;
+        Raised::check(ffi::PyModule_AddFunctions(module.as_ptr(), functions))?;
+        Ok(module)
+    }
+}
+
+/// Fills it from the kit and makes it importable.
+pub fn fill(py: Attached<'_>, interpreter: &Interpreter, kit: &Kit) -> Result<()> {
+    let launch = interpreter.host.launch();
+    let module = kit.module.get(py);
+    for (name, value) in [
+        ("version", &*py.version(launch.version)?),
+        ("process_group", &*py.latin1(&launch.group)?),
+        ("application_group", &*py.latin1(interpreter.name())?),
+        ("maximum_processes", &*py.int(launch.processes.max(1).into())?),
+        ("threads_per_process", &*py.int(launch.threads.max(1).into())?),
+        ("FileWrapper", kit.file_wrapper.get(py)),
+        ("RequestTimeout", kit.request_timeout.get(py)),
+        ("event_callbacks", kit.event_callbacks.get(py)),
+        ("shutdown_callbacks", kit.shutdown_callbacks.get(py)),
+        ("signal_callbacks", kit.signal_callbacks.get(py)),
+        ("active_requests", kit.active_requests.get(py)),
+    ] {
+        module.set_attr(py, name, value)?;
+    }
+    // SAFETY: attached; the container is alive.
+    let modules = unsafe { Object::borrow(ffi::PyImport_GetModuleDict()) };
+    modules.dict_set_named(py, "mod_wsgi", module)
+}
+
+fn kit(py: Attached<'_>) -> Result<(&'static Interpreter, &'static Kit)> {
+    let interpreter = interpreter::current(py);
+    let kit = interpreter.and_then(|interpreter| Some((interpreter, interpreter.furnished()?)));
+    kit.ok_or_else(|| Raised::new(py, Kind::Runtime, "the interpreter is not ready"))
+}
+
+/// `__getattr__` of the module: `LogHandler` is made when it is first asked for, because it needs `logging`.
+fn late_attribute<'py>(py: Attached<'py>, arguments: Args<'py>) -> Result<Owned<'py>> {
+    let (interpreter, kit) = kit(py)?;
+    let name = one(py, "__getattr__", arguments)?.lossy(py);
+    if name != "LogHandler" {
+        let text = format!("module 'mod_wsgi' has no attribute '{name}'");
+        return Err(Raised::new(py, Kind::Attribute, &text));
+    }
+    let handler = interpreter.fixture(py, "log_handler", &[])?;
+    kit.module.get(py).set_attr(py, "LogHandler", &handler)?;
+    Ok(handler)
+}
+
+fn one<'py>(py: Attached<'py>, function: &str, arguments: Args<'py>) -> Result<&'py Object> {
+    match arguments {
+        [argument] => Ok(argument),
+        _ => {
+            let text = format!("{function}() takes exactly 1 argument ({} given)", arguments.len());
+            Err(Raised::new(py, Kind::Type, &text))
+        }
+    }
+}
+
+fn subscribe<'py>(
+    py: Attached<'py>,
+    function: &str,
+    arguments: Args<'py>,
+    list: fn(&Kit) -> &Stored,
+) -> Result<Owned<'py>> {
+    let callback = one(py, function, arguments)?;
+    list(kit(py)?.1).get(py).list_append(callback)?;
+    Ok(callback.own(py))
+}
+
+fn subscribe_events<'py>(py: Attached<'py>, arguments: Args<'py>) -> Result<Owned<'py>> {
+    subscribe(py, "subscribe_events", arguments, |kit| &kit.event_callbacks)
+}
+
+fn subscribe_shutdown<'py>(py: Attached<'py>, arguments: Args<'py>) -> Result<Owned<'py>> {
+    subscribe(py, "subscribe_shutdown", arguments, |kit| &kit.shutdown_callbacks)
+}
+
+fn subscribe_signals<'py>(py: Attached<'py>, arguments: Args<'py>) -> Result<Owned<'py>> {
+    let (interpreter, _) = kit(py)?;
+    if interpreter.host.launch().mode == Mode::Daemon {
+        return subscribe(py, "subscribe_signals", arguments, |kit| &kit.signal_callbacks);
+    }
+    let callback = one(py, "subscribe_signals", arguments)?;
+    request::log_current(py, log::INFO, messages::NO_SIGNALS);
+    // SAFETY: attached; the number only names this thread.
+    let ident = unsafe { ffi::PyThread_get_thread_ident() };
+    let stack = interpreter.fixture(py, "stack", &[&*py.int(ident as i64)?])?;
+    for place in 0..stack.list_len() {
+        // SAFETY: the place exists, and nobody else has this list.
+        let entry = unsafe { Object::borrow(ffi::PyList_GetItem(stack.as_ptr(), place as isize)) };
+        entry.lossy(py).lines().for_each(|line| request::log_current(py, log::INFO, line));
+    }
+    Ok(callback.own(py))
+}
+
+fn request_data<'py>(py: Attached<'py>, _: Args<'py>) -> Result<Owned<'py>> {
+    let data = request::current(py).and_then(|state| {
+        lock(py, &state.registered).as_ref().map(|registered| registered.data.get(py).own(py))
+    });
+    data.ok_or_else(|| Raised::new(py, Kind::Runtime, "no active request for thread"))
+}

@@ -1,0 +1,180 @@
+//! One request as its Python objects share it: they outlive it, and must find that it is over.
+
+use super::body::Body;
+use super::events::Registered;
+use super::lines::Lines;
+use super::response::Response;
+use crate::exchange::Exchange;
+use crate::interpreter::{self, Interpreter};
+use crate::log;
+use crate::python::{Attached, lock};
+use std::cell::Cell;
+use std::ptr::{self, NonNull};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+/// See the module's comment. The locks are held for moments, but `live` and `body`, which may be held while the GIL
+/// is given up: hence `crate::python::lock` everywhere, and no Python code while one is held.
+pub struct RequestState {
+    /// Where it runs.
+    pub interpreter: &'static Interpreter,
+    /// Number of the thread that runs it.
+    pub thread_id: u32,
+    /// httpd sends no body.
+    pub head_only: bool,
+    /// What was read of the body.
+    pub body: Mutex<Body>,
+    /// The log line that has not ended yet.
+    pub lines: Mutex<Lines>,
+    /// What was sent.
+    pub response: Mutex<Response>,
+    /// What `mod_wsgi.active_requests` knows it by.
+    pub registered: Mutex<Option<Registered>>,
+    /// `sys.stdout` and `sys.stderr` of its thread belong to it.
+    pub owns_streams: AtomicBool,
+    log_level: u32,
+    live: Mutex<Option<Live>>,
+}
+
+/// What is there as long as the request runs.
+struct Live {
+    exchange: NonNull<dyn Exchange>,
+    /// `[script <path>] `
+    prefix: Vec<u8>,
+}
+
+// SAFETY: the exchange is only used under the lock, and taken away before it ends.
+unsafe impl Send for Live {}
+
+thread_local! {
+    static CURRENT: Cell<*const RequestState> = const { Cell::new(ptr::null()) };
+}
+
+/// The request that the calling thread runs in this interpreter.
+pub fn current<'py>(py: Attached<'py>) -> Option<&'py RequestState> {
+    // SAFETY: `Running` keeps the pointer valid, and this thread cannot leave the request before `'py` ends: whatever
+    // runs Python code on it was called from there.
+    let state = unsafe { CURRENT.get().as_ref() }?;
+    let here = interpreter::current(py)?;
+    ptr::eq(state.interpreter, here).then_some(state)
+}
+
+/// Logs in the calling thread's request, if there is one whose log is open, and else in the server's.
+pub fn log_current(py: Attached<'_>, level: u8, text: &str) {
+    match current(py) {
+        Some(state) if !lock(py, &state.lines).closed => state.log_with_script(py, level, text.as_bytes()),
+        _ => log::write(level, text),
+    }
+}
+
+/// Whether [`log_current`] would write a record of this level.
+pub fn is_logged(level: u8) -> bool {
+    // SAFETY: as in `current`; a plain number is read.
+    match unsafe { CURRENT.get().as_ref() } {
+        Some(state) => state.wants(level),
+        None => log::wants(level),
+    }
+}
+
+/// Makes a request the calling thread's current one, until it is dropped.
+pub struct Running {
+    before: *const RequestState,
+}
+
+impl Running {
+    /// The request must stay alive at least as long.
+    pub fn begin(state: &RequestState) -> Self {
+        Self { before: CURRENT.replace(state) }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        CURRENT.set(self.before);
+    }
+}
+
+impl RequestState {
+    /// A request that goes in and out by `exchange`, until [`RequestState::end`].
+    pub fn new(
+        interpreter: &'static Interpreter,
+        thread_id: u32,
+        (log_level, head_only): (u32, bool),
+        script: &[u8],
+        exchange: &mut dyn Exchange,
+    ) -> Self {
+        let mut prefix = Vec::with_capacity(script.len() + 10);
+        prefix.extend_from_slice(b"[script ");
+        prefix.extend_from_slice(script);
+        prefix.extend_from_slice(b"] ");
+        let exchange: *mut (dyn Exchange + '_) = exchange;
+        // SAFETY: only the lifetime changes: `end` takes the pointer away before the exchange ends.
+        let exchange = unsafe {
+            std::mem::transmute::<*mut (dyn Exchange + '_), *mut (dyn Exchange + 'static)>(exchange)
+        };
+        Self {
+            interpreter,
+            thread_id,
+            head_only,
+            body: Mutex::default(),
+            lines: Mutex::default(),
+            response: Mutex::default(),
+            registered: Mutex::default(),
+            owns_streams: AtomicBool::new(false),
+            log_level,
+            live: Mutex::new(NonNull::new(exchange).map(|exchange| Live { exchange, prefix })),
+        }
+    }
+
+    /// Uses the exchange; `None` when the request is over.
+    pub fn exchange<T>(&self, py: Attached<'_>, f: impl FnOnce(&mut dyn Exchange) -> T) -> Option<T> {
+        let mut live = lock(py, &self.live);
+        // SAFETY: valid until `end`, which takes this lock; nobody else has it now.
+        live.as_mut().map(|live| f(unsafe { live.exchange.as_mut() }))
+    }
+
+    /// Whether the request is not over.
+    pub fn is_active(&self, py: Attached<'_>) -> bool {
+        lock(py, &self.live).is_some()
+    }
+
+    /// The request is over. Waits for another thread that is just using it.
+    pub fn end(&self, py: Attached<'_>) {
+        lock(py, &self.live).take();
+    }
+
+    /// Whether records of this level are written for this request.
+    pub fn wants(&self, level: u8) -> bool {
+        u32::from(level) <= self.log_level
+    }
+
+    /// Logs a record as it is.
+    pub fn log(&self, py: Attached<'_>, level: u8, text: &[u8]) {
+        if self.wants(level) {
+            // A request that is over has nobody to tell.
+            self.exchange(py, |exchange| exchange.log(level, text));
+        }
+    }
+
+    /// Logs a record behind the name of the script.
+    pub fn log_with_script(&self, py: Attached<'_>, level: u8, text: &[u8]) {
+        self.log_parts(py, level, b"", text);
+    }
+
+    /// Logs a record: `number`, the name of the script, then the text.
+    pub fn log_parts(&self, py: Attached<'_>, level: u8, number: &[u8], text: &[u8]) {
+        if !self.wants(level) {
+            return;
+        }
+        if let Some(live) = lock(py, &self.live).as_mut() {
+            let record = [number, &live.prefix, text].concat();
+            // SAFETY: as in `exchange`.
+            unsafe { live.exchange.as_mut() }.log(level, &record);
+        }
+    }
+
+    /// Whether the calling thread's streams write to this request's log.
+    pub fn has_streams(&self) -> bool {
+        self.owns_streams.load(Relaxed)
+    }
+}

@@ -1,0 +1,261 @@
+//! One request from the first byte of its environ to the last of its response (spec/behaviour.md §4.3, §6.2).
+
+use super::adapter::{callable, send_failed};
+use super::clock;
+use super::environ::{self, Extras};
+use super::events::{self, Times};
+use super::failures::{self, Journal};
+use super::iterate::{self, Stop};
+use super::kit::Kit;
+use super::log_object::{TextLayer, close_request};
+use super::metrics;
+use super::request::{RequestState, Running};
+use super::script::{Found, Reason};
+use crate::boundary;
+use crate::exchange::{Exchange, Outcome};
+use crate::interpreter::Interpreter;
+use crate::log;
+use crate::messages;
+use crate::python::{Attached, Exception, Object, Owned, Raised, Result, Text, measure_waits};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use wsgi_protocol::launch::Mode;
+use wsgi_protocol::request::{Flags, Request, RequestHead};
+
+/// Ends the request for its Python objects, whatever happens.
+struct Over<'py, 's>(Attached<'py>, &'s RequestState);
+
+impl Drop for Over<'_, '_> {
+    fn drop(&mut self) {
+        self.1.end(self.0);
+    }
+}
+
+/// Runs a request in `interpreter`, to which the thread is attached.
+pub fn run(
+    py: Attached<'_>,
+    interpreter: &'static Interpreter,
+    thread_id: u32,
+    request: &Request<'_>,
+    exchange: &mut dyn Exchange,
+) -> Outcome {
+    let mut request = request.clone();
+    if !enter_chroot(interpreter, &mut request.head, exchange) {
+        return Outcome::Fail(502);
+    }
+    let head = &request.head;
+    let switches = (head.log_level, head.flags.has(Flags::HEAD_ONLY));
+    let named = if head.resource.is_empty() { head.script } else { head.resource };
+    let state = Arc::new(RequestState::new(interpreter, thread_id, switches, named, exchange));
+    let _running = Running::begin(&state);
+    let _over = Over(py, &state);
+    let job = Job { py, interpreter, kit: interpreter.kit(), state: &state, request: &request };
+    if let Err(raised) = events::register(py, job.kit, &state, head.request_id) {
+        return job.failed(raised.take(py));
+    }
+    let outcome = boundary::caught(|| job.run()).unwrap_or_else(|| job.panicked());
+    events::unregister(py, job.kit, &state);
+    outcome
+}
+
+/// Strips the chroot directory from the paths; false if the script is outside of it.
+fn enter_chroot(interpreter: &Interpreter, head: &mut RequestHead<'_>, exchange: &mut dyn Exchange) -> bool {
+    let host = interpreter.host;
+    let Some(root) = &host.launch().chroot else { return true };
+    let Some(script) = host.inside_chroot(head.script) else {
+        exchange.log(log::ERROR, messages::outside_chroot(head.script, root).as_bytes());
+        return false;
+    };
+    head.script = script;
+    head.resource = host.inside_chroot(head.resource).unwrap_or(head.resource);
+    true
+}
+
+/// What all steps need.
+struct Job<'py, 's, 'r> {
+    py: Attached<'py>,
+    interpreter: &'static Interpreter,
+    kit: &'static Kit,
+    state: &'s Arc<RequestState>,
+    request: &'s Request<'r>,
+}
+
+impl<'py> Job<'py, '_, '_> {
+    fn head(&self) -> &RequestHead<'_> {
+        &self.request.head
+    }
+
+    fn run(&self) -> Outcome {
+        let daemon_start = match self.interpreter.host.launch().mode {
+            Mode::Daemon => clock::now(),
+            Mode::Embedded => 0.0,
+        };
+        let application = match self.application() {
+            Ok(application) => application,
+            Err(outcome) => return outcome,
+        };
+        let watched = events::has_subscribers(self.py, self.kit) || metrics::is_recording();
+        measure_waits(watched);
+        let times = Times {
+            daemon_start,
+            application_start: clock::now(),
+            cpu: watched.then(clock::thread_cpu).flatten(),
+        };
+        metrics::begin(&times);
+        let outcome = self.serve(application, &times);
+        metrics::end(self.py, self.state, self.head(), &times);
+        outcome
+    }
+
+    /// A fault of ours, which has been logged.
+    fn panicked(&self) -> Outcome {
+        Raised.clear(self.py);
+        if iterate::has_begun(self.py, self.state) { Outcome::Aborted } else { Outcome::Fail(500) }
+    }
+
+    /// The callable, or how the request ends without it.
+    fn application(&self) -> std::result::Result<Owned<'py>, Outcome> {
+        let (py, head) = (self.py, self.head());
+        let case_insensitive = self.interpreter.host.launch().case_insensitive;
+        let script = self
+            .interpreter
+            .scripts
+            .get(py, head.script, case_insensitive)
+            .map_err(|raised| self.failed(raised.take(py)))?;
+        let journal = Journal::Request(self.state);
+        let namespace = match script.obtain(py, self.interpreter, journal, Reason::Request(head)) {
+            Found::Namespace(namespace) => namespace,
+            Found::Refused => return Err(Outcome::Refused),
+            Found::Failed => return Err(Outcome::Fail(500)),
+        };
+        let name = script.callable(head.callable);
+        match self.look_up(&namespace, name) {
+            Ok(Some(application)) => Ok(application),
+            Ok(None) => {
+                journal.record(py, log::ERROR, &messages::no_callable(head.script, name));
+                let embedded = self.interpreter.host.launch().mode == Mode::Embedded;
+                Err(Outcome::Fail(if embedded { 404 } else { 500 }))
+            }
+            Err(raised) => Err(self.failed(raised.take(py))),
+        }
+    }
+
+    fn look_up(&self, namespace: &Object, name: &[u8]) -> Result<Option<Owned<'py>>> {
+        if name == b"application" {
+            return namespace.dict_get(self.py, self.kit.names.application.get(self.py));
+        }
+        namespace.dict_get(self.py, &*self.py.latin1(name)?)
+    }
+
+    /// Calls the application and sends what it returns.
+    fn serve(&self, application: Owned<'py>, times: &Times) -> Outcome {
+        let py = self.py;
+        let layer = match TextLayer::obtain(py, self.state) {
+            Ok(layer) => layer,
+            Err(raised) => return self.failed(raised.take(py)),
+        };
+        let outcome = match self.environ(&layer, times) {
+            Ok(environ) => self.call(application, environ, times),
+            Err(raised) => self.failed(raised.take(py)),
+        };
+        let waits = measure_waits(false);
+        events::request_finished(py, self.state, self.head(), times, waits);
+        metrics::note_waits(waits);
+        close_request(py, self.state);
+        self.state.end(py);
+        layer.give_back(py, self.state);
+        outcome
+    }
+
+    fn environ(&self, layer: &TextLayer<'py>, times: &Times) -> Result<Owned<'py>> {
+        let (py, host) = (self.py, self.interpreter.host);
+        let input = super::input::object(py, self.state)?;
+        let extras = Extras {
+            input: &input,
+            errors: &layer.text,
+            thread_id: self.state.thread_id,
+            daemon_start: times.daemon_start,
+            application_start: times.application_start,
+        };
+        environ::build(py, self.kit, host, self.request, &extras)
+    }
+
+    fn call(&self, mut application: Owned<'py>, environ: Owned<'py>, times: &Times) -> Outcome {
+        let py = self.py;
+        let start_response = match callable(py, self.state) {
+            Ok(callable) => callable,
+            Err(raised) => return self.failed(raised.take(py)),
+        };
+        if events::has_subscribers(py, self.kit) {
+            let replaced =
+                events::request_started(py, self.state, self.head(), times, &environ, &application);
+            application = replaced.unwrap_or(application);
+        }
+        self.state.owns_streams.store(true, Relaxed);
+        let result = match application.call(py, &[&environ, &start_response]) {
+            Ok(result) => result,
+            Err(raised) => return self.failed(raised.take(py)),
+        };
+        let sent = iterate::send_all(py, self.state, &result);
+        let stopped = sent.err().map(|stop| self.stopped(stop));
+        self.close(&result);
+        match stopped {
+            Some(outcome) => outcome,
+            None => self.finish(),
+        }
+    }
+
+    /// Calls `close()` of the result; what it raises is logged and does not touch the response.
+    fn close(&self, result: &Object) {
+        let py = self.py;
+        if let Err((raised, in_lookup)) = iterate::close(py, self.state, result) {
+            let exception = raised.take(py);
+            if in_lookup {
+                Journal::Request(self.state).record(py, log::ERROR, &messages::no_close());
+            } else if exception.is_a(self.kit.request_timeout.get(py)) {
+                return;
+            }
+            self.report(exception);
+        }
+    }
+
+    /// The response is complete as far as the application is concerned.
+    fn finish(&self) -> Outcome {
+        match self.state.finish(self.py) {
+            Ok(true) => Outcome::Complete,
+            // Fewer bytes than announced, or nobody is there any more: the connection must not be used again.
+            Ok(false) | Err(_) => Outcome::Aborted,
+        }
+    }
+
+    fn stopped(&self, stop: Stop) -> Outcome {
+        match stop {
+            Stop::Raised(raised) => self.failed(raised.take(self.py)),
+            Stop::Broken(None) => Outcome::Aborted,
+            Stop::Broken(Some(error)) => self.failed(send_failed(self.py, error).take(self.py)),
+        }
+    }
+
+    /// An exception came out of the application.
+    fn failed(&self, exception: Exception<'_>) -> Outcome {
+        let py = self.py;
+        let begun = iterate::has_begun(py, self.state);
+        if exception.is_a(self.kit.request_timeout.get(py)) {
+            let text = if begun { messages::TIMEOUT_TRUNCATED } else { messages::TIMEOUT_RECOVERED };
+            Journal::Request(self.state).record(py, log::INFO, text);
+            if begun {
+                return Outcome::Aborted;
+            }
+            self.state.answer_empty(py, 504, "504 Gateway Timeout");
+            return self.finish();
+        }
+        events::request_exception(py, self.state, &exception);
+        self.report(exception);
+        if begun { Outcome::Aborted } else { Outcome::Fail(500) }
+    }
+
+    fn report(&self, exception: Exception<'_>) {
+        let (journal, script) = (Journal::Request(self.state), self.head().script);
+        failures::report(self.py, journal, self.interpreter, script, exception);
+    }
+}

@@ -1,0 +1,450 @@
+//! Scripts: which module one is, loading it, and noticing that it has changed (spec/behaviour.md §6).
+
+use super::failures::{self, Journal};
+use crate::host::{Host, ReloadDecision};
+use crate::interpreter::Interpreter;
+use crate::log;
+use crate::messages;
+use crate::python::{Attached, Kind, Numbers, Object, Owned, Raised, Result, Stored, Text, detached, lock};
+use md5::{Digest, Md5};
+use pyo3::ffi;
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::fmt::Write;
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
+use wsgi_protocol::launch::Preload;
+use wsgi_protocol::request::{Flags, RequestHead};
+
+/// What is loaded.
+#[derive(Debug)]
+enum Target {
+    /// A file, whatever its name.
+    File,
+    /// `module:package.name[:callable]`
+    Module {
+        /// Name of the callable, if the target names it.
+        callable: Option<Vec<u8>>,
+        /// Modification time of the module's file when it was imported, µs; 0 if unknown.
+        mtime: AtomicI64,
+    },
+}
+
+/// One script in one interpreter.
+#[derive(Debug)]
+pub struct Script {
+    path: Vec<u8>,
+    target: Target,
+    /// Name in `sys.modules`.
+    key: Stored,
+    /// Loaded successfully, and not being loaded again.
+    ready: AtomicBool,
+    /// Held while it is being loaded, Python code included.
+    loading: Mutex<()>,
+}
+
+/// The scripts of one interpreter. There are as many as the configuration has targets.
+#[derive(Debug, Default)]
+pub struct Scripts(Mutex<HashMap<Vec<u8>, &'static Script>>);
+
+/// What came of looking for a script.
+pub enum Found<'py> {
+    /// The module's namespace.
+    Namespace(Owned<'py>),
+    /// Another process shall run the request.
+    Refused,
+    /// It cannot be loaded; that has been logged.
+    Failed,
+}
+
+/// Why a script is loaded.
+#[derive(Clone, Copy)]
+pub enum Reason<'a, 'r> {
+    /// A request needs it.
+    Request(&'a RequestHead<'r>),
+    /// The configuration or a predecessor said so.
+    Preload,
+}
+
+impl Scripts {
+    /// The script `path`, loaded or not.
+    pub fn get(&self, py: Attached<'_>, path: &[u8], case_insensitive: bool) -> Result<&'static Script> {
+        if let Some(script) = lock(py, &self.0).get(path) {
+            return Ok(script);
+        }
+        let script = Script::new(py, path, case_insensitive)?;
+        let mut scripts = lock(py, &self.0);
+        // Another thread may have been faster, which costs one unused record.
+        Ok(scripts.entry(path.to_vec()).or_insert_with(|| Box::leak(Box::new(script))))
+    }
+}
+
+/// `_mod_wsgi_` and the MD5 of the path, in lower-case hexadecimal.
+fn module_key(path: &[u8], case_insensitive: bool) -> String {
+    let path = if case_insensitive { path.to_ascii_lowercase() } else { path.to_vec() };
+    let mut key = "_mod_wsgi_".to_owned();
+    for byte in Md5::digest(path) {
+        // Writing to a String cannot fail.
+        let _ = write!(key, "{byte:02x}");
+    }
+    key
+}
+
+fn micros(metadata: &Metadata) -> i64 {
+    metadata.mtime() * 1_000_000 + metadata.mtime_nsec() / 1000
+}
+
+fn mtime_of(path: &[u8]) -> Option<i64> {
+    fs::metadata(OsStr::from_bytes(path)).ok().map(|metadata| micros(&metadata))
+}
+
+impl Script {
+    fn new(py: Attached<'_>, path: &[u8], case_insensitive: bool) -> Result<Self> {
+        let (key, target) = match path.strip_prefix(b"module:") {
+            Some(rest) => {
+                let mut parts = rest.splitn(2, |byte| *byte == b':');
+                let name = String::from_utf8_lossy(parts.next().unwrap_or_default()).into_owned();
+                let callable = parts.next().map(<[u8]>::to_vec);
+                (name, Target::Module { callable, mtime: AtomicI64::new(0) })
+            }
+            None => (module_key(path, case_insensitive), Target::File),
+        };
+        Ok(Self {
+            path: path.to_vec(),
+            target,
+            key: py.interned(&key)?.store(),
+            ready: AtomicBool::new(false),
+            loading: Mutex::default(),
+        })
+    }
+
+    /// The name of the callable, which a target may hold itself.
+    pub fn callable<'a>(&'a self, configured: &'a [u8]) -> &'a [u8] {
+        match &self.target {
+            Target::Module { callable: Some(callable), .. } => callable,
+            _ => configured,
+        }
+    }
+
+    /// The namespace of the loaded script, loading it if need be.
+    pub fn obtain<'py>(
+        &self,
+        py: Attached<'py>,
+        interpreter: &'static Interpreter,
+        journal: Journal<'_>,
+        reason: Reason<'_, '_>,
+    ) -> Found<'py> {
+        let mut verb = "Loading";
+        if let Some(namespace) = self.loaded(py) {
+            let Some(mtime) = self.change(py, interpreter, journal, reason, &namespace) else {
+                return Found::Namespace(namespace);
+            };
+            match interpreter.host.on_changed(&self.path, interpreter.name(), mtime) {
+                Some(ReloadDecision::ServeOld) => return Found::Namespace(namespace),
+                Some(ReloadDecision::Refuse) => return Found::Refused,
+                None => verb = "Reloading",
+            }
+        }
+        match self.load(py, interpreter, journal, reason, verb) {
+            Some(namespace) => Found::Namespace(namespace),
+            None => Found::Failed,
+        }
+    }
+
+    /// The namespace, if the script is completely loaded.
+    fn loaded<'py>(&self, py: Attached<'py>) -> Option<Owned<'py>> {
+        if !self.ready.load(Relaxed) {
+            return None;
+        }
+        // SAFETY: attached; both containers are borrowed and alive, the module while `sys.modules` has it, and its
+        // namespace becomes ours before anything else runs.
+        unsafe {
+            let modules = Object::borrow(ffi::PyImport_GetModuleDict());
+            let module = match modules.dict_get(py, self.key.get(py)) {
+                Ok(module) => module?,
+                Err(raised) => {
+                    raised.clear(py);
+                    return None;
+                }
+            };
+            if ffi::PyModule_Check(module.as_ptr()) == 0 {
+                return None;
+            }
+            Owned::from_borrowed(py, ffi::PyModule_GetDict(module.as_ptr()))
+        }
+    }
+
+    /// The modification time of a script that has to be loaded again, 0 if there is none.
+    fn change(
+        &self,
+        py: Attached<'_>,
+        interpreter: &Interpreter,
+        journal: Journal<'_>,
+        reason: Reason<'_, '_>,
+        namespace: &Object,
+    ) -> Option<u64> {
+        let Reason::Request(head) = reason else { return None };
+        if !head.flags.has(Flags::SCRIPT_RELOADING) {
+            return None;
+        }
+        let names = &interpreter.kit().names;
+        let (known, file) = match &self.target {
+            Target::File => (entry(py, namespace, names.mtime.get(py))?.and_then(|t| t.as_int(py)), None),
+            Target::Module { mtime, .. } => match mtime.load(Relaxed) {
+                0 => return None,
+                known => (Some(known), module_file(py, namespace)),
+            },
+        };
+        // httpd has just looked at the file; only another answer is worth a look of our own.
+        if known.is_none_or(|known| u64::try_from(known) != Ok(head.script_mtime_us)) {
+            let now = mtime_of(file.as_deref().unwrap_or(&self.path));
+            if now.is_none() {
+                journal.record(py, log::WARN, &messages::script_vanished(&self.path));
+            }
+            if known.is_none() || now != known {
+                return Some(now.and_then(|now| u64::try_from(now).ok()).unwrap_or(0));
+            }
+        }
+        self.hook_wants_reload(py, interpreter, journal, head, namespace).then_some(0)
+    }
+
+    /// Asks the script's own `reload_required(path)`.
+    fn hook_wants_reload(
+        &self,
+        py: Attached<'_>,
+        interpreter: &Interpreter,
+        journal: Journal<'_>,
+        head: &RequestHead<'_>,
+        namespace: &Object,
+    ) -> bool {
+        let hook = interpreter.kit().names.reload_required.get(py);
+        let Some(Some(hook)) = entry(py, namespace, hook) else { return false };
+        let path = if head.resource.is_empty() { &self.path } else { head.resource };
+        let answer = py.path(path).and_then(|path| hook.call(py, &[&path])?.is_true());
+        answer.unwrap_or_else(|raised| {
+            failures::report(py, journal, interpreter, &self.path, raised.take(py));
+            false
+        })
+    }
+
+    /// Loads it, unless another thread has done so while this one waited for it.
+    fn load<'py>(
+        &self,
+        py: Attached<'py>,
+        interpreter: &'static Interpreter,
+        journal: Journal<'_>,
+        reason: Reason<'_, '_>,
+        verb: &str,
+    ) -> Option<Owned<'py>> {
+        let _loading = lock(py, &self.loading);
+        if let Some(namespace) = self.loaded(py) {
+            if verb == "Loading" || self.change(py, interpreter, journal, reason, &namespace).is_none() {
+                return Some(namespace);
+            }
+            self.ready.store(false, Relaxed);
+            // SAFETY: attached; the container is alive.
+            unsafe { Object::borrow(ffi::PyImport_GetModuleDict()) }.dict_remove(py, self.key.get(py));
+        }
+        journal.record(py, log::INFO, &messages::loading(verb, &self.path, &interpreter.place()));
+        let preload = matches!(reason, Reason::Preload);
+        let loaded = match &self.target {
+            Target::File => self.execute_file(py, interpreter),
+            Target::Module { mtime, .. } => self.import(py, interpreter, mtime),
+        };
+        match loaded {
+            Ok(()) => {
+                self.ready.store(true, Relaxed);
+                interpreter.host.note_loaded(&self.path, interpreter.name());
+                self.loaded(py)
+            }
+            Err(fault) => {
+                let cause = fault.cause();
+                let exception = fault.raised().take(py);
+                if interpreter.host.is_service() && exception.is(py, Kind::SystemExit) {
+                    // That is how a service ends.
+                    return None;
+                }
+                let message = match &cause {
+                    Some(_) => messages::unreadable(&self.path, preload),
+                    None if exception.is(py, Kind::SystemExit) => messages::exited(&self.path, preload),
+                    None => messages::not_executed(&self.path, preload),
+                };
+                journal.record_after(py, log::ERROR, cause.as_deref().unwrap_or_default(), &message);
+                failures::report(py, journal, interpreter, &self.path, exception);
+                None
+            }
+        }
+    }
+
+    fn execute_file(
+        &self,
+        py: Attached<'_>,
+        interpreter: &Interpreter,
+    ) -> std::result::Result<(), LoadFault> {
+        let (source, mtime) = detached(|| read(&self.path))
+            .map_err(|error| LoadFault::Read(raise_io(py, &error, &self.path), system_text(&error)))?;
+        let code = self.compile(py, interpreter, &source).map_err(LoadFault::Compile)?;
+        self.execute(py, interpreter, &code, mtime).map_err(LoadFault::Execute)
+    }
+
+    fn compile<'py>(
+        &self,
+        py: Attached<'py>,
+        interpreter: &Interpreter,
+        source: &[u8],
+    ) -> Result<Owned<'py>> {
+        let (source, path) = (py.bytes(source)?, py.path(&self.path)?);
+        let mode = py.text("exec")?;
+        let compile = interpreter.kit().compile.get(py);
+        compile.call(py, &[&source, &path, &mode, &*py.int(0)?, py.truth(true)])
+    }
+
+    fn execute(&self, py: Attached<'_>, interpreter: &Interpreter, code: &Object, mtime: i64) -> Result<()> {
+        let path = py.path(&self.path)?;
+        // SAFETY: all are alive; a new reference comes back. A failure leaves nothing in `sys.modules`.
+        let module = unsafe {
+            let module = ffi::PyImport_ExecCodeModuleObject(
+                self.key.get(py).as_ptr(),
+                code.as_ptr(),
+                path.as_ptr(),
+                std::ptr::null_mut(),
+            );
+            Owned::from_raw(py, module)
+        }?;
+        let name = interpreter.kit().names.mtime.get(py);
+        // SAFETY: all are alive.
+        Raised::check(unsafe {
+            ffi::PyObject_SetAttr(module.as_ptr(), name.as_ptr(), py.int(mtime)?.as_ptr())
+        })
+    }
+
+    fn import(
+        &self,
+        py: Attached<'_>,
+        interpreter: &Interpreter,
+        mtime: &AtomicI64,
+    ) -> std::result::Result<(), LoadFault> {
+        let module = interpreter.fixture(py, "import_module", &[self.key.get(py)]);
+        let namespace = module.and_then(|module| module.attr_named(py, "__dict__"));
+        let namespace = namespace.map_err(LoadFault::Execute)?;
+        let time = module_file(py, &namespace).and_then(|file| mtime_of(&file));
+        mtime.store(time.unwrap_or(0), Relaxed);
+        Ok(())
+    }
+}
+
+/// An entry of a namespace; the outer `None` if it cannot even be looked for.
+fn entry<'py>(py: Attached<'py>, namespace: &Object, name: &Object) -> Option<Option<Owned<'py>>> {
+    namespace.dict_get(py, name).map_err(|raised| raised.clear(py)).ok()
+}
+
+/// `__file__` of a module.
+fn module_file(py: Attached<'_>, namespace: &Object) -> Option<Vec<u8>> {
+    let name = py.text("__file__").map_err(|raised| raised.clear(py)).ok()?;
+    let file = entry(py, namespace, &name)??;
+    if !file.is_str() {
+        return None;
+    }
+    // SAFETY: a live str; a new reference comes back.
+    let bytes = unsafe { Owned::from_raw(py, ffi::PyUnicode_EncodeFSDefault(file.as_ptr())) };
+    bytes.map_err(|raised| raised.clear(py)).ok()?.as_bytes().map(<[u8]>::to_vec)
+}
+
+fn read(path: &[u8]) -> io::Result<(Vec<u8>, i64)> {
+    let mut file = File::open(OsStr::from_bytes(path))?;
+    let metadata = file.metadata()?;
+    let mut source = Vec::new();
+    file.read_to_end(&mut source)?;
+    Ok((source, micros(&metadata)))
+}
+
+/// Where loading failed.
+enum LoadFault {
+    /// The file cannot be read; holds what the system said.
+    Read(Raised, String),
+    /// The source is not Python.
+    Compile(Raised),
+    /// The code raised.
+    Execute(Raised),
+}
+
+impl LoadFault {
+    /// What the system said, if the code was not even reached; empty if it said nothing.
+    fn cause(&self) -> Option<String> {
+        match self {
+            Self::Read(_, text) => Some(text.clone()),
+            Self::Compile(_) => Some(String::new()),
+            Self::Execute(_) => None,
+        }
+    }
+
+    fn raised(self) -> Raised {
+        match self {
+            Self::Read(raised, _) | Self::Compile(raised) | Self::Execute(raised) => raised,
+        }
+    }
+}
+
+/// The system's words as httpd writes them: `(13)Permission denied: `.
+fn system_text(error: &io::Error) -> String {
+    let (number, text) = parts(error);
+    format!("({number}){text}: ")
+}
+
+fn parts(error: &io::Error) -> (i32, String) {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default().to_owned();
+    (error.raw_os_error().unwrap_or(libc::EIO), text)
+}
+
+/// Raises the OSError for a file that cannot be read.
+fn raise_io(py: Attached<'_>, error: &io::Error, path: &[u8]) -> Raised {
+    let (number, text) = parts(error);
+    let instance = || {
+        let (number, text, path) = (py.int(number.into())?, py.text(&text)?, py.path(path)?);
+        Kind::Os.class(py).call(py, &[&number, &text, &path])
+    };
+    match instance() {
+        Ok(instance) => {
+            // SAFETY: alive, and an exception instance raised as itself.
+            unsafe { ffi::PyErr_SetObject(instance.kind().as_ptr(), instance.as_ptr()) };
+            Raised
+        }
+        Err(raised) => raised,
+    }
+}
+
+/// Loads a script outside of any request; on the main thread, detached.
+pub fn preload(host: &'static Host, script: &Preload) -> bool {
+    let Some(interpreter) = crate::interpreter::obtain(host, &script.application_group) else {
+        return false;
+    };
+    crate::interpreter::threads::within(interpreter, |py| {
+        let case_insensitive = host.launch().case_insensitive;
+        let found = interpreter.scripts.get(py, &script.script, case_insensitive);
+        match found {
+            Ok(found) => {
+                matches!(found.obtain(py, interpreter, Journal::Server, Reason::Preload), Found::Namespace(_))
+            }
+            Err(raised) => {
+                raised.clear(py);
+                false
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::module_key;
+
+    #[test]
+    fn keys_are_the_md5_of_the_path() {
+        assert_eq!(module_key(b"/srv/App.wsgi", false), "_mod_wsgi_b179dfaccf658e8c2e9a96fb061fe0dd");
+        assert_eq!(module_key(b"/srv/App.wsgi", true), module_key(b"/srv/app.wsgi", false));
+    }
+}

@@ -1,0 +1,68 @@
+//! Sending the file of a FileWrapper as a file (spec/behaviour.md §5.2). Any doubt, and it is iterated instead.
+
+use super::file_wrapper;
+use super::iterate::Stop;
+use super::request::RequestState;
+use super::response::FilePart;
+use crate::exchange::SendError;
+use crate::python::{Attached, Object, Owned, lock};
+use std::os::fd::BorrowedFd;
+
+/// Sends the wrapped file. `None`: it has to be iterated.
+pub fn send<'py>(
+    py: Attached<'py>,
+    state: &RequestState,
+    wrapper: &Object,
+) -> Option<std::result::Result<(), Stop>> {
+    let kit = state.interpreter.kit();
+    if !wrapper.is_instance(kit.file_wrapper.get(py)) || lock(py, &state.response).sent > 0 {
+        return None;
+    }
+    // SAFETY: the type was checked.
+    let filelike = unsafe { file_wrapper::wrapped(py, wrapper) }?;
+    let (fd, rest) = probe(py, state, &filelike)?;
+    Some(transfer(py, state, fd, rest))
+}
+
+/// Descriptor, and what is between the position and the end of the file.
+fn probe(py: Attached<'_>, state: &RequestState, filelike: &Owned<'_>) -> Option<(i32, FilePart)> {
+    let names = &state.interpreter.kit().names;
+    let number = |name: &Object| {
+        let answer = filelike.attr(py, name).and_then(|method| method.call(py, &[]));
+        match answer {
+            Ok(answer) => answer.as_int(py),
+            Err(raised) => {
+                raised.clear(py);
+                None
+            }
+        }
+    };
+    let fd = i32::try_from(number(names.fileno.get(py))?).ok()?;
+    let size = regular_size(fd)?;
+    let offset = u64::try_from(number(names.tell.get(py))?).ok()?;
+    Some((fd, FilePart { offset, length: size.saturating_sub(offset) }))
+}
+
+/// The size of a regular, seekable file.
+fn regular_size(fd: i32) -> Option<u64> {
+    // SAFETY: all zero is a valid value of this plain structure.
+    let mut stat: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: room for one structure; a bad descriptor is refused.
+    let known = unsafe { libc::fstat(fd, &raw mut stat) == 0 && libc::lseek(fd, 0, libc::SEEK_CUR) >= 0 };
+    (known && stat.st_mode & libc::S_IFMT == libc::S_IFREG).then(|| u64::try_from(stat.st_size).ok())?
+}
+
+fn transfer(
+    py: Attached<'_>,
+    state: &RequestState,
+    fd: i32,
+    rest: FilePart,
+) -> std::result::Result<(), Stop> {
+    state.commit(py).map_err(Stop::Raised)?;
+    let announced = lock(py, &state.response).announced;
+    let length = announced.map_or(rest.length, |announced| announced.min(rest.length));
+    // SAFETY: the application's file object keeps it open; it is alive until the response is closed.
+    let file = unsafe { BorrowedFd::borrow_raw(fd) };
+    let part = FilePart { length, ..rest };
+    state.send_file(py, file, part).map_err(|error: SendError| Stop::Broken(Some(error)))
+}
