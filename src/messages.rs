@@ -29,17 +29,6 @@ pub fn embedded_cannot_start(reason: &str) -> String {
     line(1, format!("Embedded mode cannot be used: {reason}."))
 }
 
-/// An interpreter the user may not execute.
-pub fn not_executable(interpreter: &Path, user: &str, part: &Path) -> String {
-    let what = if part.is_dir() { "search" } else { "execute" };
-    format!(
-        "user '{user}' may not execute '{}': no permission to {what} '{}'; grant it (chmod o+x) or move the home to \
-         a place that user can reach",
-        interpreter.display(),
-        part.display()
-    )
-}
-
 /// No shared memory for the state of processes.
 pub fn status_memory(error: &std::io::Error) -> String {
     line(12, format!("Shared memory for the state of daemon processes cannot be made: {error}."))

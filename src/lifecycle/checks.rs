@@ -1,16 +1,23 @@
 //! Config test: what cannot work is refused there with a line that names the fix; at a real start the same
 //! finding is logged and only the group it concerns stays down, because a running server must not end over it.
 
-use super::python::{Interpreter, check_access};
-use super::{accounts, httpd_user};
+mod access;
+mod groups;
+mod inquiry;
+mod scripts;
+
+use super::httpd_user;
+use super::spec::HttpdUser;
 use crate::config::{self, State};
 use crate::httpd::log::{self, Level};
 use crate::httpd::server;
-use crate::messages;
+use access::Runner;
 use apr_sys as sys;
+use inquiry::Findings;
+use std::collections::HashMap;
 use std::ffi::c_int;
-use std::path::Path;
-use wsgi_directives::{DaemonGroup, NoticeLevel, ServerView};
+use std::rc::Rc;
+use wsgi_directives::{DaemonGroup, NoticeLevel, ServerConfig, ServerView, VhostId};
 
 const REFUSED: c_int = sys::HTTP_INTERNAL_SERVER_ERROR as c_int;
 
@@ -31,43 +38,82 @@ pub unsafe fn check_config(_pconf: *mut sys::apr_pool_t, main: *mut sys::server_
     // SAFETY: httpd's parent is single-threaded here.
     let Some(state) = (unsafe { config::state_mut() }) else { return sys::OK as c_int };
     // SAFETY: live main server.
-    unsafe { finish(state, main) };
-    let mut errors = Vec::new();
-    for group in &state.global.groups {
-        if let Err(reason) = check_group(state, group) {
-            errors.push(messages::group_cannot_start(&group.name, &reason, &group.place.to_string()));
-        }
-    }
-    if state.embedded_is_eager() {
-        let home = state.global.python_home.as_deref().map(Path::new);
-        let library = Interpreter::find(home).and_then(|python| python.shared_library());
-        if let Err(error) = library {
-            errors.push(messages::embedded_cannot_start(&error.to_string()));
-        }
-    }
-    for error in &errors {
+    let servers = unsafe {
+        finish(state, main);
+        servers(state, main)
+    };
+    let findings = examine(&Subjects::new(state, servers, httpd_user()));
+    let warnings = findings.warnings.iter().map(|line| (Level::Warning, line));
+    for (level, line) in warnings.chain(findings.errors.iter().map(|line| (Level::Error, line))) {
         // SAFETY: live main server.
-        unsafe { log::server(main, Level::Error as u8, 0, error.as_bytes()) };
+        unsafe { log::server(main, level as u8, 0, line.as_bytes()) };
     }
-    if errors.is_empty() { sys::OK as c_int } else { REFUSED }
+    if findings.errors.is_empty() { sys::OK as c_int } else { REFUSED }
 }
 
-fn check_group(state: &State, group: &DaemonGroup) -> Result<(), String> {
-    let home = group.options.python_home.as_deref().or(state.global.python_home.as_deref());
-    let interpreter = Interpreter::find(home.map(Path::new)).map_err(|e| e.to_string())?;
-    let httpd = httpd_user();
-    if !httpd.is_root || group.options.chroot.is_some() {
-        return Ok(());
+/// Looks at everything that the configuration names on this machine.
+fn examine(subjects: &Subjects<'_>) -> Findings {
+    let (mut findings, mut inquiries) = (Findings::default(), Vec::new());
+    groups::inquire(subjects, &mut inquiries, &mut findings);
+    scripts::inquire(subjects, &mut inquiries, &mut findings);
+    inquiry::judge(&inquiries, subjects.httpd.is_root, &mut findings);
+    findings
+}
+
+/// What is examined.
+struct Subjects<'s> {
+    state: &'s State,
+    servers: Vec<Server>,
+    /// Positions in `servers`.
+    by_host: HashMap<Option<VhostId>, usize>,
+    httpd: HttpdUser,
+    /// httpd's children.
+    embedded: Rc<Runner>,
+    /// The processes of each group.
+    runners: HashMap<&'s str, Rc<Runner>>,
+}
+
+impl<'s> Subjects<'s> {
+    fn new(state: &'s State, servers: Vec<Server>, httpd: HttpdUser) -> Self {
+        let by_host = servers.iter().enumerate().map(|(index, server)| (server.host, index)).collect();
+        let embedded = Rc::new(Runner::httpd(&httpd));
+        let runner = |group: &'s DaemonGroup| (group.name.as_str(), Rc::new(Runner::of_group(group, &httpd)));
+        let runners = state.global.groups.iter().map(runner).collect();
+        Self { state, servers, by_host, httpd, embedded, runners }
     }
-    let uid = group.options.user.as_ref().map_or(httpd.uid, |who| who.id);
-    let gid = group.options.group.as_ref().map_or(httpd.gid, |who| who.id);
-    let user = accounts::user(uid).map_or_else(|| format!("#{uid}"), |u| u.name);
-    let groups = match &group.options.supplementary_groups {
-        Some(list) => list.iter().map(|who| who.id).chain([gid]).collect(),
-        None => accounts::memberships(&user, gid),
-    };
-    check_access(&interpreter.path, uid, gid, &groups)
-        .map_err(|part| messages::not_executable(&interpreter.path, &user, &part))
+
+    fn runner_of(&self, group: &DaemonGroup) -> Rc<Runner> {
+        // Every group of the configuration has an entry.
+        Rc::clone(self.runners.get(group.name.as_str()).unwrap_or(&self.embedded))
+    }
+}
+
+/// A server and its merged record.
+struct Server {
+    host: Option<VhostId>,
+    name: Option<String>,
+    config: &'static ServerConfig,
+}
+
+impl Server {
+    fn view(&self) -> ServerView<'_> {
+        ServerView { host: self.host, name: self.name.as_deref(), config: self.config }
+    }
+}
+
+/// # Safety
+/// Parent process, live main server; the records live as long as the configuration.
+unsafe fn servers(state: &mut State, main: *mut sys::server_rec) -> Vec<Server> {
+    // SAFETY: live main server; list members and their records live as long as it.
+    unsafe {
+        server::all(main)
+            .map(|s| Server {
+                host: config::vhost_id(state, s),
+                name: server::hostname(s).map(|name| String::from_utf8_lossy(name).into_owned()),
+                config: config::of_server(s),
+            })
+            .collect()
+    }
 }
 
 /// Completes the records after the last line has been read, and logs what looks wrong as a whole.
@@ -75,24 +121,9 @@ fn check_group(state: &State, group: &DaemonGroup) -> Result<(), String> {
 /// # Safety
 /// Parent process, live main server.
 pub unsafe fn finish(state: &mut State, main: *mut sys::server_rec) {
-    // SAFETY: live main server and its list.
-    let servers: Vec<_> = unsafe { server::all(main) }.collect();
-    let names: Vec<Option<String>> = servers
-        .iter()
-        // SAFETY: list members are live.
-        .map(|s| unsafe { server::hostname(*s) }.map(|n| String::from_utf8_lossy(n).into_owned()))
-        .collect();
-    let views: Vec<ServerView<'_>> = servers
-        .iter()
-        .zip(&names)
-        .map(|(s, name)| ServerView {
-            // SAFETY: list members are live.
-            host: unsafe { config::vhost_id(state, *s) },
-            name: name.as_deref(),
-            // SAFETY: as above; records live as long as their servers.
-            config: unsafe { config::of_server(*s) },
-        })
-        .collect();
+    // SAFETY: by the contract.
+    let servers = unsafe { servers(state, main) };
+    let views: Vec<ServerView<'_>> = servers.iter().map(Server::view).collect();
     state.has_mounts = views.iter().any(|view| !view.config.aliases.is_empty());
     for notice in state.global.finish(&views, &config::Httpd) {
         let level = match notice.level {

@@ -169,54 +169,6 @@ fn minor_of_library(base: &Path) -> Option<u32> {
     found.next().is_none().then_some(minor)
 }
 
-/// Whether an identity may search all directories of `path` and read and execute the file: asked of the kernel
-/// by a child process that takes the identity, so ACLs and mounts count. `Err` holds the first part that fails.
-///
-/// Only for the single-threaded parent (config test) when it is root.
-pub fn check_access(path: &Path, uid: u32, gid: u32, groups: &[u32]) -> Result<(), PathBuf> {
-    let mut parts: Vec<PathBuf> = path.ancestors().map(Path::to_owned).collect();
-    parts.reverse();
-    if let Ok(real) = path.canonicalize() {
-        let mut more: Vec<PathBuf> = real.ancestors().map(Path::to_owned).collect();
-        more.reverse();
-        parts.extend(more.into_iter().filter(|p| !path.ancestors().any(|a| a == p)));
-    }
-    // Exit codes carry the index of the failing part.
-    parts.truncate(120);
-    let names: Vec<std::ffi::CString> =
-        parts.iter().filter_map(|p| std::ffi::CString::new(p.as_os_str().as_bytes()).ok()).collect();
-    // SAFETY: the parent is single-threaded while it reads its configuration; the child only makes system calls
-    // and leaves with _exit.
-    let status = unsafe {
-        let pid = libc::fork();
-        if pid == 0 {
-            if libc::setgroups(groups.len(), groups.as_ptr()) != 0
-                || libc::setgid(gid) != 0
-                || libc::setuid(uid) != 0
-            {
-                libc::_exit(0);
-            }
-            for (index, name) in names.iter().enumerate() {
-                if libc::access(name.as_ptr(), libc::X_OK) != 0 {
-                    libc::_exit(index as i32 + 20);
-                }
-            }
-            libc::_exit(0);
-        }
-        if pid < 0 {
-            return Ok(());
-        }
-        let mut status = 0;
-        while libc::waitpid(pid, &mut status, 0) < 0 && *libc::__errno_location() == libc::EINTR {}
-        status
-    };
-    let code = if libc::WIFEXITED(status) { libc::WEXITSTATUS(status) } else { 0 };
-    match usize::try_from(code - 20).ok().and_then(|index| parts.get(index)) {
-        Some(part) => Err(part.clone()),
-        None => Ok(()),
-    }
-}
-
 /// A path as the bytes that system calls want.
 pub fn path_bytes(path: &Path) -> Vec<u8> {
     let os: OsString = path.as_os_str().to_owned();

@@ -1,0 +1,144 @@
+//! What the config test looks at for daemon groups: interpreter, directories, environment files, sockets.
+
+use super::super::python::{HomeError, Interpreter};
+use super::super::{accounts, env_file, socket_prefix};
+use super::Subjects;
+use super::access::{Need, Runner};
+use super::inquiry::{Findings, Inquiry, Weight};
+use crate::messages;
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use wsgi_directives::{DaemonGroup, Origin};
+
+/// Bytes a socket path may have (`sun_path` without its NUL).
+const LONGEST_SOCKET_PATH: usize = 107;
+
+/// Least that is appended to WSGISocketPrefix: process id, generation and group of one digit each.
+const SHORTEST_SUFFIX: &str = ".1.0.1.sock";
+
+/// Asks about all groups and the directory of their sockets.
+pub fn inquire(subjects: &Subjects<'_>, inquiries: &mut Vec<Inquiry>, findings: &mut Findings) {
+    let global = &subjects.state.global;
+    let mut interpreters: HashMap<Option<&str>, Result<Interpreter, HomeError>> = HashMap::new();
+    for group in &global.groups {
+        let home = group.options.python_home.as_deref().or(global.python_home.as_deref());
+        let found = interpreters.entry(home).or_insert_with(|| Interpreter::find(home.map(Path::new)));
+        let about = About { group, runner: subjects.runner_of(group) };
+        match found {
+            Ok(python) => inquiries.push(about.interpreter(python)),
+            Err(e) => findings.errors.push(about.cannot_start(&e.to_string())),
+        }
+        about.directories(subjects, inquiries);
+        about.environment(subjects, findings);
+    }
+    if !global.groups.is_empty() {
+        sockets(subjects, inquiries, findings);
+    }
+}
+
+/// A group and the identity of its processes.
+struct About<'g> {
+    group: &'g DaemonGroup,
+    runner: Rc<Runner>,
+}
+
+impl About<'_> {
+    fn cannot_start(&self, reason: &str) -> String {
+        messages::group_cannot_start(&self.group.name, reason, &self.group.place.to_string())
+    }
+
+    fn inquiry(&self, option: &str, what: &'static str, path: PathBuf, need: Need) -> Inquiry {
+        Inquiry {
+            runner: Rc::clone(&self.runner),
+            path,
+            need,
+            subject: format!("WSGIDaemonProcess {}{option}", self.group.name),
+            what,
+            otherwise: "",
+            place: Some(self.group.place.clone()),
+            weight: Weight::Warning,
+        }
+    }
+
+    fn interpreter(&self, python: &Interpreter) -> Inquiry {
+        let inquiry = self.inquiry("", "the interpreter", python.path.clone(), Need::Program);
+        Inquiry { weight: Weight::Group(self.group.name.clone()), ..inquiry }
+    }
+
+    fn directories(&self, subjects: &Subjects<'_>, inquiries: &mut Vec<Inquiry>) {
+        let options = &self.group.options;
+        // Paths of a chroot are seen from inside it.
+        let seen = |path: &str| match &options.chroot {
+            Some(root) => Path::new(root).join(path.trim_start_matches('/')),
+            None => PathBuf::from(path),
+        };
+        if let Some(root) = &options.chroot {
+            inquiries.push(self.inquiry(" chroot=", "the directory", root.into(), Need::Directory));
+        }
+        if let Some(home) = &options.home {
+            inquiries.push(self.inquiry(" home=", "the directory", seen(home), Need::Directory));
+        } else if let Some(home) = self.passwd_home(subjects) {
+            let inquiry = self.inquiry(" user=", "the home directory of the user", home, Need::Directory);
+            inquiries.push(Inquiry { otherwise: "or set home=", ..inquiry });
+        }
+        for entry in options.python_path.iter().flatten().filter(|entry| entry.starts_with('/')) {
+            inquiries.push(self.inquiry(" python-path=", "the entry", seen(entry), Need::Either));
+        }
+    }
+
+    /// Where processes go that have no `home=` and another user than httpd (spec/directives.md §7.1).
+    fn passwd_home(&self, subjects: &Subjects<'_>) -> Option<PathBuf> {
+        let is_other = self.runner.uid != subjects.httpd.uid && self.group.options.chroot.is_none();
+        let user = is_other.then(|| accounts::user(self.runner.uid)).flatten()?;
+        Some(PathBuf::from(OsString::from_vec(user.home)))
+    }
+
+    /// Files that only root may read are root's to check.
+    fn environment(&self, subjects: &Subjects<'_>, findings: &mut Findings) {
+        for path in self.group.options.env_files.iter().filter(|_| subjects.httpd.is_root) {
+            if let Err(reason) = env_file::read(Path::new(path), self.runner.uid) {
+                findings.errors.push(self.cannot_start(&reason));
+            }
+        }
+    }
+}
+
+/// The directory of the sockets, and the length of their paths.
+fn sockets(subjects: &Subjects<'_>, inquiries: &mut Vec<Inquiry>, findings: &mut Findings) {
+    let prefix = socket_prefix(subjects.state);
+    let place = subjects.state.global.places.get("WSGISocketPrefix").cloned();
+    if prefix.len() + SHORTEST_SUFFIX.len() > LONGEST_SOCKET_PATH {
+        let text = format!(
+            "WSGISocketPrefix {prefix}: socket paths made from it would be longer than the {LONGEST_SOCKET_PATH} \
+             bytes that the system takes; set WSGISocketPrefix to a shorter path"
+        );
+        findings.errors.push(with_place(place.as_ref(), &text));
+    }
+    let Some(folder) = Path::new(&prefix).parent() else { return };
+    if folder.metadata().is_ok_and(|facts| facts.is_dir() && facts.permissions().mode() & 0o002 != 0) {
+        let text = format!(
+            "WSGISocketPrefix {prefix}: every user may write to '{}' and could get in the way of the sockets; choose \
+             a directory of root's",
+            folder.display()
+        );
+        findings.warnings.push(with_place(place.as_ref(), &text));
+    }
+    inquiries.push(Inquiry {
+        runner: Rc::clone(&subjects.embedded),
+        path: folder.to_owned(),
+        need: Need::Directory,
+        subject: format!("WSGISocketPrefix {prefix}"),
+        what: "the directory of the sockets",
+        otherwise: "",
+        place,
+        weight: Weight::Warning,
+    });
+}
+
+fn with_place(place: Option<&Origin>, text: &str) -> String {
+    place.map_or_else(|| format!("{text}."), |place| format!("{place}: {text}."))
+}

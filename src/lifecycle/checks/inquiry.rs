@@ -1,0 +1,171 @@
+//! What the config test asks about files, and the lines it says about the answers: each names directive or
+//! option, place, and fix.
+
+use super::access::{Need, Problem, Runner, answer};
+use crate::messages;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use wsgi_directives::Origin;
+
+/// What a config test found out.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// What cannot work: the test fails.
+    pub errors: Vec<String>,
+    /// What probably will not.
+    pub warnings: Vec<String>,
+}
+
+/// One path of the configuration.
+#[derive(Debug, Clone)]
+pub struct Inquiry {
+    /// Who uses it.
+    pub runner: Rc<Runner>,
+    /// The path.
+    pub path: PathBuf,
+    /// What has to be possible.
+    pub need: Need,
+    /// Directive or option, e.g. `WSGIScriptAlias /app`.
+    pub subject: String,
+    /// What the path is, e.g. `script`.
+    pub what: &'static str,
+    /// Another way out than to mend the path; may be empty.
+    pub otherwise: &'static str,
+    /// Where it was written.
+    pub place: Option<Origin>,
+    /// Who suffers.
+    pub weight: Weight,
+}
+
+/// How bad it is when the answer is no.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Weight {
+    /// Probably something will not work.
+    Warning,
+    /// A warning, and only if permission is lacking: another inquiry tells the rest.
+    PermissionOnly,
+    /// The daemon group of this name cannot start.
+    Group(String),
+    /// Embedded mode cannot work.
+    Embedded,
+}
+
+/// Asks all, and appends what is to be said.
+pub fn judge(inquiries: &[Inquiry], is_root: bool, findings: &mut Findings) {
+    let questions: Vec<_> = inquiries.iter().map(|i| (&*i.runner, i.path.as_path(), i.need)).collect();
+    let answers = answer(&questions, is_root);
+    let mut said: HashMap<(&Runner, &Path, &str), usize> = HashMap::new();
+    let mut lines: Vec<(String, usize)> = Vec::new();
+    for (inquiry, problem) in inquiries.iter().zip(answers) {
+        let Some(problem) = problem else { continue };
+        match &inquiry.weight {
+            Weight::PermissionOnly if !matches!(problem, Problem::Denied(..)) => (),
+            Weight::Warning | Weight::PermissionOnly => {
+                let key = (&*inquiry.runner, inquiry.path.as_path(), inquiry.what);
+                match said.get(&key) {
+                    Some(&index) => lines[index].1 += 1,
+                    None => {
+                        said.insert(key, lines.len());
+                        lines.push((inquiry.line(&problem), 0));
+                    }
+                }
+            }
+            Weight::Group(name) => {
+                let place = inquiry.place.as_ref().map(ToString::to_string).unwrap_or_default();
+                findings.errors.push(messages::group_cannot_start(name, &inquiry.reason(&problem), &place));
+            }
+            Weight::Embedded => {
+                findings.errors.push(messages::embedded_cannot_start(&inquiry.reason(&problem)))
+            }
+        }
+    }
+    // Thousands of virtual hosts that share a script need one line.
+    findings.warnings.extend(lines.into_iter().map(|(line, more)| match more {
+        0 => line,
+        more => format!("{line} (The same at {more} more places.)"),
+    }));
+}
+
+impl Inquiry {
+    fn line(&self, problem: &Problem) -> String {
+        let place = self.place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default();
+        let otherwise =
+            if self.otherwise.is_empty() { String::new() } else { format!(", {}", self.otherwise) };
+        format!("{place}{}: {}{otherwise}.", self.subject, self.reason(problem))
+    }
+
+    /// What is wrong, and what to do; without a full stop.
+    fn reason(&self, problem: &Problem) -> String {
+        let (what, path, user) = (self.what, self.path.display(), &self.runner.name);
+        let verb = match self.need {
+            Need::Reach => "be reached",
+            Need::File => "be read",
+            Need::Directory => "be entered",
+            Need::Either => "be used",
+            Need::Program => "be executed",
+        };
+        match problem {
+            Problem::Missing(part) if *part == self.path => {
+                format!("{what} '{path}' does not exist; create it or correct the path")
+            }
+            Problem::Missing(part) => format!(
+                "{what} '{path}' does not exist, there is no '{}'; create it or correct the path",
+                part.display()
+            ),
+            Problem::NotDirectory => format!("{what} '{path}' is no directory; name one"),
+            Problem::IsDirectory => format!("{what} '{path}' is a directory; name a file"),
+            Problem::Denied(part, true) => format!(
+                "{what} '{path}' cannot {verb} by user '{user}', who may not search '{0}'; allow it (chmod o+x \
+                 '{0}') or move it to a place that user can reach",
+                part.display()
+            ),
+            Problem::Denied(part, false) => format!(
+                "{what} '{path}' cannot {verb} by user '{user}'; allow it (chmod o+{} '{}')",
+                if self.need == Need::Program { "rx" } else { "r" },
+                part.display()
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inquiry(path: &str, need: Need) -> Inquiry {
+        let runner = Runner { uid: 33, gid: 33, groups: vec![33], name: "www-data".into() };
+        Inquiry {
+            runner: Rc::new(runner),
+            path: path.into(),
+            need,
+            subject: "WSGIScriptAlias /x".into(),
+            what: "script",
+            otherwise: "",
+            place: Some(Origin { file: "a.conf".into(), line: 7, virtual_host: None }),
+            weight: Weight::Warning,
+        }
+    }
+
+    #[test]
+    fn lines_name_directive_place_and_fix_and_come_once() {
+        let mut findings = Findings::default();
+        judge(&vec![inquiry("/no/app.wsgi", Need::Either); 3], false, &mut findings);
+        assert_eq!(
+            findings.warnings,
+            [
+                "a.conf:7: WSGIScriptAlias /x: script '/no/app.wsgi' does not exist, there is no '/no'; create it or \
+              correct the path. (The same at 2 more places.)"
+            ]
+        );
+        assert!(findings.errors.is_empty());
+    }
+
+    #[test]
+    fn a_lack_of_permission_names_user_and_part() {
+        let line = inquiry("/srv/x/app.wsgi", Need::File).line(&Problem::Denied("/srv/x".into(), true));
+        assert!(line.contains("'www-data'") && line.contains("chmod o+x '/srv/x'"), "{line}");
+        let line = inquiry("/srv/x", Need::Program).line(&Problem::Denied("/srv/x".into(), false));
+        assert!(line.contains("chmod o+rx '/srv/x'"), "{line}");
+    }
+}

@@ -1,0 +1,128 @@
+//! What the config test looks at for applications: targets of aliases, preloads, handler and hook scripts, and the
+//! files of embedded mode.
+
+use super::super::python::Interpreter;
+use super::access::{Need, Runner};
+use super::inquiry::{Findings, Inquiry, Weight};
+use super::{Server, Subjects};
+use crate::messages;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use wsgi_directives::{Alias, AliasForm, Origin, ScriptReader, Target, VhostId};
+
+/// Asks about everything that is loaded.
+pub fn inquire(subjects: &Subjects<'_>, inquiries: &mut Vec<Inquiry>, findings: &mut Findings) {
+    for server in &subjects.servers {
+        let own = |alias: &&std::sync::Arc<Alias>| alias.place.virtual_host == server.host;
+        for alias in server.config.aliases.iter().filter(own) {
+            subjects.alias(alias, server, inquiries);
+        }
+    }
+    let global = &subjects.state.global;
+    for import in global.imports.iter().filter(|import| import.explicit) {
+        let (Target::File(path), Some(reader)) = (&import.target, subjects.reader(&import.process_group))
+        else {
+            continue;
+        };
+        inquiries.extend(script("WSGIImportScript", path, &import.place, Need::File, reader));
+    }
+    for used in &global.scripts {
+        let reader = match &used.reader {
+            ScriptReader::Httpd => Some(Rc::clone(&subjects.embedded)),
+            ScriptReader::Group(name) => subjects.reader_or_default(name.as_deref(), used.place.virtual_host),
+        };
+        let reader = reader.unwrap_or_else(|| subjects.nobody());
+        inquiries.extend(script(used.directive, &used.path, &used.place, Need::File, reader));
+    }
+    embedded(subjects, inquiries, findings);
+}
+
+impl Subjects<'_> {
+    /// httpd itself looks for the target; the processes that run it read it.
+    fn alias(&self, alias: &Alias, server: &Server, inquiries: &mut Vec<Inquiry>) {
+        let (AliasForm::Prefix(prefix), Target::File(path)) = (&alias.form, &alias.target) else { return };
+        let subject = format!("WSGIScriptAlias {prefix}");
+        let httpd = || Rc::clone(&self.embedded);
+        let reader = self.reader_or_default(alias.options.process_group.as_deref(), server.host);
+        let reached = script(&subject, path, &alias.place, Need::Reach, httpd());
+        match reader {
+            Some(reader) if reader == self.embedded => {
+                inquiries.extend(script(&subject, path, &alias.place, Need::Either, reader));
+            }
+            Some(reader) => {
+                inquiries.extend(script(&subject, path, &alias.place, Need::Either, reader));
+                inquiries.extend(reached.map(|i| Inquiry { weight: Weight::PermissionOnly, ..i }));
+            }
+            None => inquiries.extend(reached),
+        }
+    }
+
+    /// Who runs a process group that was named, or that the server has; `None` when only a request tells.
+    fn reader_or_default(&self, named: Option<&str>, host: Option<VhostId>) -> Option<Rc<Runner>> {
+        if let Some(name) = named {
+            return self.reader(name);
+        }
+        if self.state.global.routes_in_sections {
+            return None;
+        }
+        let server = self.by_host.get(&host).and_then(|index| self.servers.get(*index));
+        self.reader(server.and_then(|s| s.config.layer.settings.process_group.as_deref()).unwrap_or_default())
+    }
+
+    /// Who runs a process group of this name.
+    fn reader(&self, name: &str) -> Option<Rc<Runner>> {
+        match name {
+            "" | "%{GLOBAL}" => Some(Rc::clone(&self.embedded)),
+            _ => {
+                let group = self.state.global.groups.get(name)?;
+                // A chroot changes who has to search what.
+                Some(if group.options.chroot.is_some() { self.nobody() } else { self.runner_of(group) })
+            }
+        }
+    }
+
+    /// Stands for processes unknown: nothing is forbidden to root, so only existence counts.
+    fn nobody(&self) -> Rc<Runner> {
+        Rc::new(Runner { uid: 0, gid: 0, groups: Vec::new(), name: String::new() })
+    }
+}
+
+/// An inquiry about a script; none for paths that are not fixed, or not absolute (which is warned about anyway).
+fn script(subject: &str, path: &str, place: &Origin, need: Need, runner: Rc<Runner>) -> Option<Inquiry> {
+    (path.starts_with('/') && !path.contains('$')).then(|| Inquiry {
+        runner,
+        path: PathBuf::from(path),
+        need,
+        subject: subject.to_owned(),
+        what: "script",
+        otherwise: "",
+        place: Some(place.clone()),
+        weight: Weight::Warning,
+    })
+}
+
+/// The library of embedded mode, if it is certainly used, and the directories of WSGIPythonPath.
+fn embedded(subjects: &Subjects<'_>, inquiries: &mut Vec<Inquiry>, findings: &mut Findings) {
+    let global = &subjects.state.global;
+    let inquiry = |path: PathBuf, need, what, weight| Inquiry {
+        runner: Rc::clone(&subjects.embedded),
+        path,
+        need,
+        subject: "WSGIPythonPath".into(),
+        what,
+        otherwise: "",
+        place: global.places.get("WSGIPythonPath").cloned(),
+        weight,
+    };
+    if subjects.state.embedded_is_eager() {
+        let home = global.python_home.as_deref().map(Path::new);
+        match Interpreter::find(home).and_then(|python| python.shared_library()) {
+            Ok(path) => inquiries.push(inquiry(path, Need::File, "the library", Weight::Embedded)),
+            Err(error) => findings.errors.push(messages::embedded_cannot_start(&error.to_string())),
+        }
+    }
+    if global.needs_embedded_python() {
+        let entries = global.interpreter.python_path.iter().flatten().filter(|entry| entry.starts_with('/'));
+        inquiries.extend(entries.map(|e| inquiry(e.into(), Need::Either, "the entry", Weight::Warning)));
+    }
+}
