@@ -8,7 +8,7 @@ use apr_sys as sys;
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use wsgi_directives::{
     DIRECTIVES, DirConfig, GlobalConfig, NoticeLevel, Place, RegexMatch, Scope, ServerConfig, System,
     UriRegex, VhostId,
@@ -73,6 +73,10 @@ impl State {
 
 static STATE: AtomicPtr<State> = AtomicPtr::new(ptr::null_mut());
 
+/// The process that made the state: a child that exits runs the cleanups of its inherited pools, too, while its
+/// threads may still be using what they would free.
+static OWNER: AtomicU32 = AtomicU32::new(0);
+
 /// The state of the current configuration.
 pub fn state() -> Option<&'static State> {
     // SAFETY: set by `reset`, freed by `forget`, both on the parent's only thread while no request runs.
@@ -94,6 +98,7 @@ pub unsafe fn state_mut() -> Option<&'static mut State> {
 /// `pconf` is the live configuration pool.
 pub unsafe fn reset(pconf: *mut sys::apr_pool_t) -> c_int {
     forget();
+    OWNER.store(std::process::id(), Ordering::Release);
     STATE.store(Box::into_raw(Box::default()), Ordering::Release);
     // SAFETY: the cleanup runs before httpd unloads the module, which is registered on the same pool earlier.
     unsafe {
@@ -102,8 +107,12 @@ pub unsafe fn reset(pconf: *mut sys::apr_pool_t) -> c_int {
     sys::OK as c_int
 }
 
-/// Drops the state.
+/// Drops the state, and lets the supervisor know that no further child of this generation will come.
 pub fn forget() {
+    if OWNER.load(Ordering::Acquire) != std::process::id() {
+        return;
+    }
+    crate::lifecycle::generation_ends();
     let old = STATE.swap(ptr::null_mut(), Ordering::AcqRel);
     if !old.is_null() {
         // SAFETY: made by Box::into_raw in `reset`; nothing borrows it when the configuration pool is cleared.

@@ -112,7 +112,8 @@ impl<'r> RequestBody<'r> {
                 Ok(Some(Piece::Data([]))) => self.brigade.consume(0),
                 Ok(Some(Piece::Data(_))) => return Next::Data,
                 Ok(Some(Piece::End)) => self.stage = Stage::Ended,
-                Ok(None) => match self.brigade.fill(READ, false) {
+                // httpd sends `100 Continue` only for a read that waits (spec/behaviour.md §2.4).
+                Ok(None) => match self.brigade.fill(READ, std::mem::take(&mut self.expects_continue)) {
                     Ok(()) if self.brigade.is_empty() => return Next::Wait,
                     Ok(()) => {}
                     Err(status) if status.is_again() => return Next::Wait,

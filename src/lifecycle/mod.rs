@@ -158,6 +158,8 @@ unsafe fn make_runtime(
         mpm,
         generation,
         socket_prefix: socket_prefix(state),
+        // SAFETY: live main server.
+        log_level: unsafe { server::log_level(main) },
         // SAFETY: httpd's own flag.
         core_dumps: unsafe { sys::ap_coredumpdir_configured } != 0,
         environment: spec::inherited_environment(),
@@ -399,6 +401,16 @@ fn tag() -> String {
     // SAFETY: httpd's static string.
     let root = unsafe { bytes(sys::ap_server_root) }.unwrap_or_default();
     format!("httpd={}", String::from_utf8_lossy(root))
+}
+
+/// httpd clears its configuration: the parent's end of the lifeline goes. If no module of ours comes back with the
+/// next configuration, the supervisor sees the end of the last child, and ends.
+pub fn generation_ends() {
+    let main = MAIN.swap(ptr::null_mut(), Ordering::AcqRel);
+    if !main.is_null() {
+        // SAFETY: parent process; the main server is freed after the cleanups of its pool have run.
+        unsafe { Persistent::of(main) }.close_lifeline();
+    }
 }
 
 /// The main server, or null before post_config.

@@ -41,6 +41,8 @@ pub struct Common<'a> {
     pub generation: u32,
     /// Prefix of socket paths, absolute.
     pub socket_prefix: String,
+    /// LogLevel of the wsgi module at the main server.
+    pub log_level: u32,
     /// `CoreDumpDirectory` is set.
     pub core_dumps: bool,
     /// Names of httpd's environment that daemons keep.
@@ -300,6 +302,7 @@ pub fn embedded_launch(common: &Common<'_>, program: &Path) -> Launch {
     launch.python_path = global.interpreter.python_path.as_ref().map(|path| path.join(":").into_bytes());
     launch.python_eggs = global.python_eggs.clone().map(String::into_bytes);
     launch.preloads = preloads(global, "");
+    launch.log_level = common.log_level;
     launch
 }
 

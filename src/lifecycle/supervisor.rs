@@ -133,12 +133,18 @@ impl Persistent {
         fds.extend(logs.iter().take(MAX_LOG_FDS));
         let command = encode(&Command::Configure).map_err(io::Error::other)?;
         send_with_fds(self.control, &command, &fds)?;
-        let old = std::mem::replace(&mut self.lifeline, std::os::fd::IntoRawFd::into_raw_fd(write_end));
-        if old >= 0 {
-            // SAFETY: the old generation's lifeline is ours; its children hold their own copies.
-            unsafe { libc::close(old) };
-        }
+        self.close_lifeline();
+        self.lifeline = std::os::fd::IntoRawFd::into_raw_fd(write_end);
         self.await_answer(runtime.configuration.generation)
+    }
+
+    /// Gives up the parent's end of the lifeline; children of its generation hold their own.
+    pub fn close_lifeline(&mut self) {
+        if self.lifeline >= 0 {
+            // SAFETY: the descriptor is ours.
+            unsafe { libc::close(self.lifeline) };
+        }
+        self.lifeline = -1;
     }
 
     fn await_answer(&mut self, generation: u32) -> io::Result<Vec<(Vec<u8>, String)>> {

@@ -215,13 +215,15 @@ impl Exchange for SocketExchange<'_> {
         let mut head = [level; frame::HEADER_LEN + 1];
         head[..frame::HEADER_LEN].copy_from_slice(&Header::new(Kind::Log, self.seq, text.len() + 1).encode());
         // Not through `transmit`: the head of the response may go on waiting for its first block. A record that
-        // cannot be sent is lost with the connection; the next block of the response reports the failure.
+        // httpd does not take any more goes to the group's log; the next block of the response reports the failure.
         let mut parts = [IoSlice::new(&head), IoSlice::new(text)];
-        if self.broken.is_none()
-            && let Err(error) = send_all(self.connection, &mut parts, None, self.released)
-        {
-            self.broken = Some(error);
+        if self.broken.is_none() {
+            match send_all(self.connection, &mut parts, None, self.released) {
+                Ok(_) => return,
+                Err(error) => self.broken = Some(error),
+            }
         }
+        crate::log::write_bytes(level, text);
     }
 
     fn is_gone(&mut self) -> bool {

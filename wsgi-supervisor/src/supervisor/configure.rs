@@ -68,6 +68,7 @@ impl Supervisor {
         });
         self.take_over(&generation, memory);
         self.lifelines.push((self.serial, delivery.lifeline));
+        self.abandoned = None;
         for (spec, log, listeners) in accepted {
             let plan = Rc::new(Plan { spec, log, generation: Rc::clone(&generation) });
             self.install(&plan, listeners, now);
@@ -168,6 +169,9 @@ impl Supervisor {
             _ => return, // nobody should write there; what is written is thrown away
         }
         self.lifelines.remove(at);
+        if self.live.last().is_some_and(|generation| generation.serial == serial) {
+            self.abandoned = Some(now);
+        }
         self.release(now);
     }
 

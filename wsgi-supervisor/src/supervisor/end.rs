@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 /// The control socket of a dying parent closes just before the parent is seen to be dead.
 const PARENT_GRACE: Duration = Duration::from_millis(100);
 
+/// How long httpd may take to read its configuration again after the children of the last one are gone.
+const ABANDON_GRACE: Duration = Duration::from_secs(5);
+
 /// Why the supervisor ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
@@ -51,6 +54,18 @@ impl Supervisor {
         self.control_lost = None;
         let end = if getppid() == self.parent_id { End::Retire } else { End::Stop };
         self.begin_end(end, now);
+    }
+
+    /// httpd has dropped the configuration, its children are gone, and no other one came: the module is no longer
+    /// loaded.
+    pub(super) fn advance_abandonment(&mut self, now: Instant) {
+        let Some(since) = self.abandoned else { return };
+        if now < since + ABANDON_GRACE {
+            self.wake_at(since + ABANDON_GRACE);
+            return;
+        }
+        self.abandoned = None;
+        self.begin_end(End::Retire, now);
     }
 
     /// Carries out what is due for processes that shall end, and finds those that hang while they start.

@@ -38,6 +38,9 @@ pub struct Supervisor {
     live: Vec<Rc<Generation>>,
     /// Read ends of their lifelines, by serial; gone when all httpd children of the generation have ended.
     lifelines: Vec<(u64, OwnedFd)>,
+    /// Since when no httpd process can reach the newest generation: between two configurations of a restart, or
+    /// for good when the next one does not load the module.
+    abandoned: Option<Instant>,
     groups: BTreeMap<Vec<u8>, Group>,
     processes: BTreeMap<i32, Process>,
     /// Output pipes of dead daemons that their own children still hold.
@@ -96,6 +99,7 @@ impl Supervisor {
             circumstances,
             live: Vec::new(),
             lifelines: Vec::new(),
+            abandoned: None,
             groups: BTreeMap::new(),
             processes: BTreeMap::new(),
             orphans: Vec::new(),
@@ -128,6 +132,7 @@ impl Supervisor {
     /// Does everything that is due.
     fn advance(&mut self, now: Instant) {
         self.advance_end(now);
+        self.advance_abandonment(now);
         self.advance_processes(now);
         if self.ending.is_none() {
             self.advance_groups(now);
