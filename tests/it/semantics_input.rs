@@ -1,0 +1,296 @@
+//! `wsgi.input`: what spec/behaviour.md §2 says beyond the tests of `input.rs`.
+
+use crate::semantics::{Seen, environ_server, head, raw, rest};
+use crate::snippets::{Snippets, server};
+use integration::{Builder, Mode, Subject};
+use std::thread::sleep;
+use std::time::Duration;
+
+/// Chunked bodies are allowed.
+fn chunked(mode: Mode) -> Builder {
+    server(mode).directives("WSGIChunkedRequest On")
+}
+
+const ECHO: &str = "def app(environ, start_response): return answer(start_response, repr(input.read()))";
+const CHUNKED: &str = "Transfer-Encoding: chunked\r\n";
+
+/// §2: the type, and what it lacks.
+fn type_of_input(mode: Mode) {
+    let server = server(mode).start();
+    server.check(
+        "x",
+        &[
+            ("type(input).__module__ + '.' + type(input).__name__", "'mod_wsgi.Input'"),
+            (
+                "[n for n in ('tell', 'readable', 'closed', '__enter__', '__dict__') if hasattr(input, n)]",
+                "[]",
+            ),
+            ("outcome(lambda: setattr(input, 'mine', 1))[:14]", "'AttributeError'"),
+        ],
+    );
+    // A second object is dead or cannot be made; it is never a way to somebody else's body.
+    let made = server.evaluate("secret", &["type(input)().read()"]).remove(0);
+    assert!(made.starts_with("RuntimeError") || made.starts_with("TypeError"), "{made}");
+}
+
+/// §2.1: sizes are integers by the index protocol.
+fn sizes(mode: Mode) {
+    let server = server(mode).start();
+    server.check(
+        "abcdef",
+        &[
+            ("input.read(type('I', (), {'__index__': lambda s: 2})())", "b'ab'"),
+            ("input.read(1.0)", "TypeError: 'float' object cannot be interpreted as an integer"),
+            ("input.readline(None)", "TypeError: 'NoneType' object cannot be interpreted as an integer"),
+            ("input.readlines('1')", "TypeError: 'str' object cannot be interpreted as an integer"),
+            ("outcome(lambda: input.read(1 << 80))[:13]", "'OverflowError'"),
+            ("input.read(4)", "b'cdef'"),
+        ],
+    );
+}
+
+/// §2.1: read(n) waits for n bytes; it is never short in mid-stream.
+fn reads_wait_for_what_was_asked(mode: Mode) {
+    let server = server(mode).start();
+    let code = "def app(environ, start_response):
+    return answer(start_response, repr([input.read(6), input.readline(), input.read(10), input.read(1)]))";
+    let mut wire = server.connect();
+    wire.send(head("POST", "Content-Length: 14\r\n", code));
+    for part in ["abc", "defgh", "\nij", "kl", "m"] {
+        sleep(Duration::from_millis(40));
+        wire.send(part);
+    }
+    assert_eq!(wire.response(false).text(), r"[b'abcdef', b'gh\n', b'ijklm', b'']");
+}
+
+/// §2.1: the end of the input is where httpd's filters say, not at `CONTENT_LENGTH`.
+fn decompressed_by_a_filter(mode: Mode) {
+    let server = server(mode).directives("<Location />\nSetInputFilter DEFLATE\n</Location>").start();
+    // gzip of 1000 times `a`.
+    let body = [
+        0x1f, 0x8b, 0x8, 0x0, 0x0, 0x0, 0x0, 0x0, 0x2, 0x3, 0x4b, 0x4c, 0x1c, 0x5, 0xa3, 0x60, 0x14, 0xc,
+        0x77, 0x0, 0x0, 0x3, 0xda, 0x38, 0x9a, 0xe8, 0x3, 0x0, 0x0,
+    ];
+    let code = "def app(environ, start_response):
+    data = input.read()
+    return answer(start_response, '%s %d %s' % (environ.get('CONTENT_LENGTH'), len(data), set(data)))";
+    let request = server.snippet(code).header("Content-Encoding", "gzip").body(body);
+    let response = request.send().ok();
+    assert_eq!(response.text(), "29 1000 {97}");
+}
+
+/// §2.2: a failed read fails for good; the daemon's application learns of it as well.
+fn error_state(mode: Mode) {
+    let server = server(mode).expect_log("OUTCOMES").allow_python_errors().start();
+    let code = "def app(environ, start_response):
+    calls = [input.read, lambda: input.read(0), input.readline, input.readlines, lambda: next(input)]
+    print('OUTCOMES ' + '|'.join(outcome(call) for call in calls))
+    return answer(start_response, 'caught')";
+    let mut wire = server.connect();
+    wire.send(head("POST", "Content-Length: 1000\r\n", code)).send("abc");
+    wire.finish();
+    rest(&mut wire);
+    let error = "OSError: mod_wsgi request data read error:";
+    let again = format!("{error} input is already in error state");
+    server.wait_for_log(&format!(
+        "OUTCOMES {error} Partial results are valid but processing is incomplete|{again}|{again}|{again}|{again}"
+    ));
+}
+
+/// §2.2: a client that stalls: 408 from a daemon, an error the application can catch in embedded mode.
+fn stalled_client(mode: Mode) {
+    let server = server(mode).directives("Timeout 1").expect_log("OUTCOME").allow_python_errors().start();
+    let code = "def app(environ, start_response):
+    text = outcome(input.read)
+    print('OUTCOME', text)
+    return answer(start_response, text)";
+    let mut wire = server.connect();
+    wire.send(head("POST", "Content-Length: 1000\r\n", code)).send("abc");
+    let (text, seconds) = rest(&mut wire);
+    assert!(seconds < 5.0, "{seconds}");
+    let error = "OSError: mod_wsgi request data read error: ";
+    match mode {
+        Mode::Embedded => {
+            assert!(text.starts_with("HTTP/1.1 200 ") && text.contains("Connection: close"), "{text}");
+            assert!(text.ends_with(&format!("{error}The timeout specified has expired")), "{text}");
+        }
+        Mode::Daemon => {
+            assert!(text.starts_with("HTTP/1.1 408 "), "{text}");
+            server.wait_for_log(&format!("OUTCOME {error}Partial results are valid"));
+        }
+    }
+}
+
+/// §2.3: dechunked, without a length, without trailers; the connection goes on.
+fn chunked_bodies(mode: Mode) {
+    let server = environ_server(mode).directives("WSGIChunkedRequest On").start();
+    let mut wire = server.connect();
+    for _ in 0..2 {
+        wire.send("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: Chunked\r\nTrailer: X-Trailer\r\n\r\n");
+        wire.send("3;ext=1\r\nabc\r\n").send("A\r\n0123456789\r\n").send("0\r\nX-Trailer: late\r\n\r\n");
+        let seen = Seen::of(&wire.response(false));
+        assert_eq!(seen.body(), "abc0123456789");
+        seen.check(&[
+            ("CONTENT_LENGTH", None),
+            ("HTTP_TRANSFER_ENCODING", Some("Chunked")),
+            ("HTTP_TRAILER", Some("X-Trailer")),
+            ("HTTP_X_TRAILER", None),
+            ("wsgi.input_terminated", Some("True")),
+        ]);
+    }
+}
+
+/// §1.1 #8, §12 38: httpd drops the length, and closes the connection afterwards.
+fn chunked_and_a_length(mode: Mode) {
+    let server = environ_server(mode).directives("WSGIChunkedRequest On").start();
+    let mut wire = server.connect();
+    wire.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
+    let response = wire.response(false);
+    let seen = Seen::of(&response);
+    assert_eq!((seen.body(), response.header("Connection")), ("abc", Some("close")));
+    seen.check(&[("CONTENT_LENGTH", None)]);
+    assert!(wire.read_to_end().is_empty());
+}
+
+/// §2.3: httpd answers 400 by itself. The control lets a second answer follow on the same response.
+fn malformed_chunk(mode: Mode) {
+    let server = chunked(mode).allow_python_errors().start();
+    let mut wire = server.connect();
+    wire.send(head("POST", CHUNKED, ECHO)).send("3\r\nabc\r\nxyz\r\n");
+    let (text, _) = rest(&mut wire);
+    assert!(text.starts_with("HTTP/1.1 400 "), "{text}");
+    if Subject::is_ours() {
+        assert!(text.trim_end().ends_with("</html>"), "nothing follows httpd's page: {text}");
+        assert_eq!(text.matches("<html>").count(), 1, "{text}");
+    }
+    assert_eq!(server.evaluate("x", &["input.read()"]), ["b'x'"]);
+}
+
+/// §2.3: a chunked body meets the limit only while it is read.
+fn chunked_body_over_the_limit(mode: Mode) {
+    let server =
+        chunked(mode).directives("LimitRequestBody 100").allow_python_errors().allow_log("AH01588").start();
+    let mut wire = server.connect();
+    wire.send(head("POST", CHUNKED, ECHO)).send(format!("c8\r\n{}\r\n0\r\n\r\n", "x".repeat(200)));
+    let (text, _) = rest(&mut wire);
+    assert!(text.starts_with("HTTP/1.1 413 "), "{text}");
+    if Subject::is_ours() {
+        assert_eq!(text.matches("<html>").count(), 1, "{text}");
+        assert!(text.trim_end().ends_with("</html>"), "{text}");
+    }
+}
+
+/// §2.4: no interim response for an application that does not read. The control's daemon mode sends one anyway.
+fn no_continue_when_nothing_is_read(mode: Mode) {
+    let server = server(mode).start();
+    let code = "def app(environ, start_response): return answer(start_response, 'no thanks')";
+    let mut wire = server.connect();
+    wire.send(head("POST", "Content-Length: 3\r\nExpect: 100-continue\r\n", code));
+    let mut first = wire.head().expect("a head");
+    if first.status == 100 && mode == Mode::Daemon && !Subject::is_ours() {
+        first = wire.send("abc").head().expect("the final head");
+    }
+    assert_eq!(first.status, 200);
+}
+
+/// §2.1, §2.4: `read(0)` counts as a read.
+fn continue_for_an_empty_read(mode: Mode) {
+    let server = server(mode).start();
+    let code = "def app(environ, start_response): return answer(start_response, repr([input.read(0), input.read()]))";
+    let mut wire = server.connect();
+    wire.send(head("POST", "Content-Length: 3\r\nExpect: 100-continue\r\n", code));
+    assert_eq!(wire.head().expect("an interim head").status, 100);
+    assert_eq!(wire.send("abc").response(false).text(), "[b'', b'abc']");
+}
+
+/// §2.4: a late first read puts no interim response into the body.
+fn no_continue_once_output_began(mode: Mode) {
+    let server = server(mode).start();
+    let code = "def app(environ, start_response):
+    start_response('200 OK', [])
+    yield b'first '
+    yield input.read()";
+    let mut wire = server.connect();
+    wire.send(head("POST", "Content-Length: 3\r\nExpect: 100-continue\r\n", code));
+    if mode == Mode::Daemon && !Subject::is_ours() {
+        assert_eq!(wire.head().expect("the control's interim head").status, 100);
+        wire.send("abc");
+    }
+    let response = wire.head().expect("a head");
+    assert_eq!(response.status, 200);
+    assert_eq!(wire.exactly(11).expect("the first chunk"), b"6\r\nfirst \r\n");
+    if mode == Mode::Embedded || Subject::is_ours() {
+        wire.send("abc"); // the client may send its body whenever it likes
+    }
+    assert_eq!(wire.exactly(13).expect("the rest"), b"3\r\nabc\r\n0\r\n\r\n");
+}
+
+/// §2.5: the answer to a large upload that nobody reads reaches the client; the daemon's control waits for the upload.
+fn early_answer_to_a_large_upload(mode: Mode) {
+    let server = server(mode).start();
+    let code = "def app(environ, start_response):
+    start_response('401 Unauthorized', [('WWW-Authenticate', 'Basic'), ('Content-Length', '2')])
+    return [b'no']";
+    let mut wire = server.connect();
+    wire.send(head("POST", "Content-Length: 3000000\r\n", code)).send(vec![b'x'; 100_000]);
+    if mode == Mode::Embedded || Subject::is_ours() {
+        let response = wire.response(false);
+        assert_eq!((response.status, response.text().as_str()), (401, "no"));
+        let _ = wire.try_send(&vec![b'x'; 2_900_000]); // the server may have closed the connection by now
+    } else {
+        wire.send(vec![b'x'; 2_900_000]);
+        assert_eq!(wire.response(false).status, 401);
+    }
+    assert_eq!(server.evaluate("x", &["input.read()"]), ["b'x'"]);
+}
+
+/// §2.2 end: other threads may read while the request lasts.
+fn other_threads_read(mode: Mode) {
+    let server = server(mode).start();
+    let code = "import threading
+def app(environ, start_response):
+    got = []
+    thread = threading.Thread(target=lambda: got.append(input.read(5)))
+    thread.start(); thread.join()
+    return answer(start_response, repr(got + [input.read()]))";
+    let response = server.snippet(code).body("hello world").send().ok();
+    assert_eq!(response.text(), "[b'hello', b' world']");
+}
+
+/// §2.1: no body at all.
+fn no_body(mode: Mode) {
+    let server = server(mode).start();
+    assert_eq!(raw(&server, "GET", ECHO).text(), "b''");
+    assert_eq!(raw(&server, "DELETE", ECHO).text(), "b''");
+}
+
+/// §12 16, §2.1: a request that follows an unread one on the same connection starts where it should.
+fn partly_read_bodies_leave_nothing_behind(mode: Mode) {
+    let server = server(mode).start();
+    let code = "def app(environ, start_response): return answer(start_response, repr(input.readline()))";
+    let mut wire = server.connect();
+    for _ in 0..3 {
+        wire.send(head("POST", "Content-Length: 70007\r\n", code)).send("a line\n").send(vec![b'\n'; 70_000]);
+        assert_eq!(wire.response(false).text(), r"b'a line\n'");
+    }
+}
+
+in_both_modes!(
+    chunked_and_a_length,
+    chunked_bodies,
+    chunked_body_over_the_limit,
+    continue_for_an_empty_read,
+    decompressed_by_a_filter,
+    early_answer_to_a_large_upload,
+    error_state,
+    malformed_chunk,
+    no_body,
+    no_continue_once_output_began,
+    no_continue_when_nothing_is_read,
+    other_threads_read,
+    partly_read_bodies_leave_nothing_behind,
+    reads_wait_for_what_was_asked,
+    sizes,
+    stalled_client,
+    type_of_input,
+);
