@@ -187,7 +187,8 @@ fn killed_supervisor_is_replaced() {
     if Subject::skips("there is no supervisor") {
         return;
     }
-    let server = server(Mode::Daemon).allow_log("supervisor").allow_log("signal").start();
+    let server =
+        server(Mode::Daemon).allow_log("supervisor").allow_log("signal").allow_log("WSGI0065").start();
     let daemon = Process::of(pid(&server)).expect("alive");
     let before = supervisor(&server);
     kill(before.pid);
