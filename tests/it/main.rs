@@ -9,12 +9,14 @@ macro_rules! in_both_modes {
 }
 
 mod binary;
+mod config;
 mod daemon;
 mod environ;
 mod examples;
 mod file_wrapper;
 mod harness;
 mod hello;
+mod http;
 mod input;
 mod lifecycle;
 mod logging;
@@ -23,7 +25,9 @@ mod response;
 mod scripts;
 mod semantics;
 mod semantics_environ;
+mod semantics_files;
 mod semantics_input;
 mod semantics_logging;
+mod semantics_response;
 mod snippets;
 mod start_response;

@@ -31,6 +31,11 @@ impl Wire {
         self.stream.write_all(bytes)
     }
 
+    /// The same connection for a thread that only sends.
+    pub fn sender(&self) -> Wire {
+        Wire { stream: self.stream.try_clone().expect("descriptors are left"), pending: Vec::new() }
+    }
+
     /// Closes our half: httpd sees the end of the request.
     pub fn finish(&mut self) {
         let _ = self.stream.shutdown(Shutdown::Write); // already closed is as good

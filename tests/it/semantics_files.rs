@@ -1,0 +1,154 @@
+//! File wrappers: what spec/behaviour.md §5 says beyond the tests of `file_wrapper.rs`.
+
+use crate::semantics::head;
+use crate::snippets::{Snippets, server};
+use integration::{Builder, Httpd, Mode, Response, Subject};
+
+const LETTERS: &str = "abcdefghijklmnopqrstuvwxyz";
+
+fn with_file(mode: Mode) -> Builder {
+    server(mode).file("letters.txt", LETTERS)
+}
+
+/// An application that opens the file, prepares and returns.
+fn app(prepare: &str, result: &str) -> String {
+    format!(
+        "import os, io\ndef app(environ, start_response):
+    wrapper = environ['wsgi.file_wrapper']
+    file = open(os.path.join(os.path.dirname(environ['SCRIPT_FILENAME']), 'letters.txt'), 'rb')
+    headers = [('Content-Type', 'text/plain')]
+    {prepare}
+    start_response('200 OK', headers)
+    return {result}\n"
+    )
+}
+
+fn ranged(server: &Httpd, range: &str, code: &str) -> Response {
+    let mut wire = server.connect();
+    wire.send(head("GET", range, code));
+    wire.response(false)
+}
+
+/// §5.1: the constructor's and the object's texts.
+fn class_details(mode: Mode) {
+    let server = with_file(mode).start();
+    let wrapper = "environ['wsgi.file_wrapper']";
+    let bytes = format!("{wrapper}(__import__('io').BytesIO(b'abcd'))");
+    server.check(
+        "",
+        &[
+            (
+                &format!("{wrapper}()"),
+                "TypeError: FileWrapper() missing required argument 'filelike' (pos 1)",
+            ),
+            (&format!("{wrapper}(1, 2, 3)"), "TypeError: FileWrapper() takes at most 2 arguments (3 given)"),
+            (&format!("{bytes}.blksize"), "8192"),
+            (&format!("list({wrapper}(__import__('io').BytesIO(b'abcd'), 0))"), "[]"),
+            (
+                &format!("next({wrapper}(filelike=object()))"),
+                "AttributeError: 'object' object has no attribute 'read'",
+            ),
+            (&format!("outcome(lambda: setattr({bytes}, 'filelike', 1))[:14]"), "'AttributeError'"),
+            (&format!("kept.__setitem__('w', {bytes}) or kept['w'].close()"), "None"),
+            ("iter(kept['w']) is kept['w'], kept['w'].blksize", "(True, 8192)"),
+            (&format!("outcome(lambda: {wrapper}(1, 'x'))[:9]"), "'TypeError'"),
+        ],
+    );
+    if Subject::is_ours() {
+        server.check("", &[(&format!("{wrapper}(object()).close()"), "None")]); // the control: SystemError
+    }
+}
+
+/// §5.2: objects that are no plain file are iterated.
+fn what_is_not_a_plain_file(mode: Mode) {
+    // The control complains about a wrapped object without `close` ([Q] of §5.1).
+    let server = with_file(mode).allow_log_of_control("[wsgi:error]").start();
+    let rows = [
+        ("class F:\n        def read(self, n, f=file): return f.read(n)", "wrapper(F(), 5)"),
+        ("class F:\n        read = file.read\n        fileno = file.fileno", "wrapper(F(), 5)"),
+        (
+            "class F:\n        read = file.read\n        fileno = file.fileno\n        def tell(self): raise OSError()",
+            "wrapper(F(), 5)",
+        ),
+        ("r, w = os.pipe(); os.write(w, file.read()); os.close(w)", "wrapper(os.fdopen(r, 'rb'))"),
+    ];
+    for (prepare, result) in rows {
+        let response = server.run(&app(prepare, result)).ok();
+        assert_eq!(
+            (response.text().as_str(), response.header("Content-Length")),
+            (LETTERS, None),
+            "{prepare}"
+        );
+    }
+}
+
+/// §5.2: `read()` is never called, and the descriptor's position is what it was.
+fn descriptor_is_left_alone(mode: Mode) {
+    let server = with_file(mode).start();
+    let prepare = "file.read(4); os.lseek(file.fileno(), 9, 0)
+    class F:
+        fileno = file.fileno
+        def tell(self): return 2
+        def read(self, n): raise ValueError('read')
+        def close(self): kept['position'] = os.lseek(file.fileno(), 0, 1)";
+    let response = server.run(&app(prepare, "wrapper(F())")).ok();
+    assert_eq!((response.text().as_str(), response.header("Content-Length")), (&LETTERS[2..], Some("24")));
+    assert_eq!(server.evaluate("", &["kept['position']"]), ["9"]);
+}
+
+/// §5.2: an empty write does not spoil the fast path; a length longer than the range is cut, HEAD has no body.
+fn lengths(mode: Mode) {
+    let server = with_file(mode).directives("WSGIEnableSendfile On\nEnableSendfile On").start();
+    let written = app("pass", "wrapper(file)")
+        .replace("start_response('200 OK', headers)", "start_response('200 OK', headers)(b'')");
+    let response = server.run(&written).ok();
+    assert_eq!(response.text(), LETTERS);
+    let mut wire = server.connect();
+    wire.send(head("HEAD", "", &app("pass", "wrapper(file)")));
+    assert_eq!(wire.response(true).header("Content-Length"), Some("26"));
+}
+
+/// §5.2: httpd's range filter works for files in embedded mode.
+fn ranges(mode: Mode) {
+    let server = with_file(mode).allow_python_errors().start();
+    let file = app("pass", "wrapper(file)");
+    let response = ranged(&server, "Range: bytes=2-4\r\n", &file);
+    let whole = ranged(&server, "Range: bytes=2-4\r\n", &app("pass", "(b for b in wrapper(file))"));
+    assert_eq!((whole.status, whole.text().as_str()), (200, LETTERS));
+    if mode == Mode::Daemon && !Subject::is_ours() {
+        assert_eq!((response.status, response.text().as_str()), (200, LETTERS));
+        return;
+    }
+    if mode == Mode::Embedded {
+        assert_eq!((response.status, response.text().as_str()), (206, "cde"));
+        assert_eq!(response.header("Content-Range"), Some("bytes 2-4/26"));
+        assert_eq!(ranged(&server, "Range: bytes=-3\r\n", &file).text(), "xyz");
+        assert_eq!(ranged(&server, "Range: bytes=100-\r\n", &file).status, 416);
+    } else {
+        assert!(
+            matches!((response.status, response.text().as_str()), (200, LETTERS) | (206, "cde")),
+            "{response:?}"
+        );
+    }
+    let own = file.replace("'200 OK'", "'206 Partial Content'");
+    assert_eq!(ranged(&server, "Range: bytes=2-4\r\n", &own).text(), LETTERS);
+}
+
+/// §5.2 [Q]: an offset beyond the end is an empty body. The control fails.
+fn offset_beyond_the_end(mode: Mode) {
+    if Subject::skips("no response at all, or 502") {
+        return;
+    }
+    let server = with_file(mode).start();
+    let response = server.run(&app("file.seek(1000)", "wrapper(file)")).ok();
+    assert_eq!((response.text().as_str(), response.header("Content-Length")), ("", Some("0")));
+}
+
+in_both_modes!(
+    class_details,
+    descriptor_is_left_alone,
+    lengths,
+    offset_beyond_the_end,
+    ranges,
+    what_is_not_a_plain_file,
+);
