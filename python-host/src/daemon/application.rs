@@ -1,6 +1,6 @@
 //! What the serve loop asks of whatever runs requests; Python in production, a fake in unit tests.
 
-use super::socket_exchange::Released;
+use super::socket_exchange::{Released, Unsent};
 use crate::exchange::{Exchange, Outcome};
 use wsgi_protocol::launch::Preload;
 
@@ -11,6 +11,9 @@ pub(super) trait Application: Sync + 'static {
 
     /// Gives the GIL up around a call; called with the GIL held.
     const RELEASED: Released;
+
+    /// Takes the log records that httpd does not take.
+    const UNSENT: Unsent;
 
     /// Makes the calling thread ready to run requests as number `thread_id` (1-based).
     fn runner(&'static self, thread_id: u32) -> Self::Runner;

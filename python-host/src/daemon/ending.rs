@@ -16,6 +16,9 @@ pub(super) const FORCED_STATUS: i32 = 255;
 /// How long attendants that are not stuck need at most to notice the end.
 const ATTENDANTS: Duration = Duration::from_millis(200);
 
+/// How long the watchdog's record may take.
+const LAST_RECORD: Duration = Duration::from_millis(50);
+
 /// Ends the process in order; returns the exit status if Python may be finalized, and does not return otherwise.
 /// `shutdown` bounds the whole, zero is unbounded.
 pub(super) fn end<A: Application>(mut main: MainThread<A>, shutdown: Duration) -> i32 {
@@ -55,7 +58,10 @@ pub(super) fn end<A: Application>(mut main: MainThread<A>, shutdown: Duration) -
 fn watch<A: Application>(pool: &'static super::pool::Pool<A>, shutdown: Duration) {
     let watchdog = move || {
         thread::sleep(shutdown);
-        pool.log(6, "Aborting process: it did not end within its shutdown timeout.");
+        // The log may be what the process is stuck in: it gets its chance, but is not waited for.
+        let _ = thread::Builder::new()
+            .spawn(move || pool.log(6, "Aborting process: it did not end within its shutdown timeout."));
+        thread::sleep(LAST_RECORD);
         os::exit_now(FORCED_STATUS);
     };
     if let Err(error) = thread::Builder::new().name("wsgi-watchdog".into()).spawn(watchdog) {

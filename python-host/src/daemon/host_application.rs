@@ -3,7 +3,7 @@
 use super::application::{Application, Runner};
 use super::pool::Pool;
 use super::reload::Decision;
-use super::socket_exchange::Released;
+use super::socket_exchange::{Released, Unsent};
 use crate::exchange::{Exchange, Outcome};
 use crate::host::{Host, ReloadDecision, ReloadPolicy, Worker};
 use wsgi_protocol::launch::Preload;
@@ -14,6 +14,7 @@ const INFO: u8 = 6;
 impl Application for Host {
     type Runner = Worker;
     const RELEASED: Released = crate::python::released;
+    const UNSENT: Unsent = crate::log::write_bytes;
 
     fn runner(&'static self, thread_id: u32) -> Worker {
         self.worker(thread_id)

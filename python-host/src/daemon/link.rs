@@ -7,7 +7,7 @@ use std::mem::ManuallyDrop;
 use std::os::fd::FromRawFd;
 use std::os::unix::fs::FileExt;
 use wsgi_protocol::launch::{
-    self, HEIRLOOM_FD, HEIRLOOM_MAX, LAUNCH_FD, LISTEN_FD, ORDER_FD, Order, Preload, READY_FD, Ready,
+    self, HEIRLOOM_FD, HEIRLOOM_MAX, LISTEN_FD, ORDER_FD, Order, Preload, READY_FD, Ready,
 };
 
 /// Bytes in front of the encoded list: its length, because the file's own size is sealed.
@@ -94,7 +94,7 @@ pub(super) fn next_order(fd: i32) -> Word {
 /// Keeps the inherited descriptors from programs that the application executes, and makes reading orders
 /// non-blocking.
 pub(super) fn prepare_descriptors() {
-    for fd in [LISTEN_FD, READY_FD, LAUNCH_FD, ORDER_FD, HEIRLOOM_FD] {
+    for fd in [LISTEN_FD, READY_FD, ORDER_FD, HEIRLOOM_FD] {
         if os::is_open(fd) && fd != ORDER_FD {
             // SAFETY: sets a flag on an open descriptor.
             unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };

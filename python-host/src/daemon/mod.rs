@@ -33,7 +33,6 @@ mod worker;
 
 pub use link::inherited_scripts;
 pub use service::attend_service;
-pub use worker::thread_id;
 
 use crate::host::Host;
 use application::Application;

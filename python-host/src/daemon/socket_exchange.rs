@@ -22,6 +22,9 @@ const MAX_LOG: usize = 1024 * 1024;
 /// Gives the GIL up around a call that may block.
 pub(super) type Released = fn(&mut dyn FnMut());
 
+/// Writes a record that httpd does not take any more to the group's log; called with the GIL held.
+pub(super) type Unsent = fn(u8, &[u8]);
+
 /// One request's way in and out over a [`Connection`].
 pub(super) struct SocketExchange<'a> {
     pub(super) connection: &'a mut Connection,
@@ -29,6 +32,7 @@ pub(super) struct SocketExchange<'a> {
     /// Frames that may wait; empty at the start of a request.
     pub(super) out: &'a mut Vec<u8>,
     pub(super) released: Released,
+    pub(super) unsent: Unsent,
     /// Where activity is noted, if the request counts for the inactivity timer.
     pub(super) activity: Option<&'a Slot>,
     pub(super) body: super::body::Body<'a>,
@@ -45,12 +49,12 @@ impl<'a> SocketExchange<'a> {
         seq: u16,
         payload: &'a [u8],
         out: &'a mut Vec<u8>,
-        released: Released,
+        (released, unsent): (Released, Unsent),
         activity: Option<&'a Slot>,
     ) -> Self {
         out.clear();
         let body = super::body::Body::new(payload);
-        Self { connection, seq, out, released, activity, body, committed: false, broken: None }
+        Self { connection, seq, out, released, unsent, activity, body, committed: false, broken: None }
     }
 
     /// Sends what is held and `parts`, in order.
@@ -219,11 +223,11 @@ impl Exchange for SocketExchange<'_> {
         let mut parts = [IoSlice::new(&head), IoSlice::new(text)];
         if self.broken.is_none() {
             match send_all(self.connection, &mut parts, None, self.released) {
-                Ok(_) => return,
+                Ok(()) => return,
                 Err(error) => self.broken = Some(error),
             }
         }
-        crate::log::write_bytes(level, text);
+        (self.unsent)(level, text);
     }
 
     fn is_gone(&mut self) -> bool {

@@ -4,7 +4,7 @@ use super::application::{Application, Runner};
 use super::main_thread::MainThread;
 use super::pool::{Phase, Pool};
 use super::reload::Decision;
-use super::socket_exchange::Released;
+use super::socket_exchange::{Released, Unsent};
 use crate::exchange::{Exchange, Hold, Outcome};
 use std::cell::RefCell;
 use std::io::{Read, Write};
@@ -50,7 +50,7 @@ struct Fake {
     pool: std::sync::OnceLock<&'static Pool<Fake>>,
 }
 
-struct FakeRunner(&'static Fake);
+struct FakeRunner(&'static Fake, u32);
 
 impl Runner for FakeRunner {
     fn attach(&mut self) {
@@ -90,7 +90,7 @@ impl Runner for FakeRunner {
             _ => {}
         }
         exchange.head(b"head").unwrap();
-        let id = super::thread_id().to_string();
+        let id = self.1.to_string();
         match exchange.data(id.as_bytes(), Hold::Yes) {
             Ok(()) => Outcome::Complete,
             Err(_) => Outcome::Aborted,
@@ -101,10 +101,11 @@ impl Runner for FakeRunner {
 impl Application for Fake {
     type Runner = FakeRunner;
     const RELEASED: Released = released;
+    const UNSENT: Unsent = |_, _| ();
 
-    fn runner(&'static self, _: u32) -> FakeRunner {
+    fn runner(&'static self, thread_id: u32) -> FakeRunner {
         self.runners.fetch_add(1, SeqCst);
-        FakeRunner(self)
+        FakeRunner(self, thread_id)
     }
     fn shares_lock(&self) -> bool {
         true

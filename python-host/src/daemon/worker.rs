@@ -10,7 +10,6 @@ use super::slot::State;
 use super::socket_exchange::{SocketExchange, send_frame};
 use super::{os, signals};
 use crate::exchange::{Exchange, Outcome};
-use std::cell::Cell;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::Relaxed;
@@ -24,16 +23,6 @@ const KEEP_CAPACITY: usize = 4 * READ_ROOM;
 
 /// Connections taken in a row before requests get their turn.
 const ACCEPT_BURST: usize = 16;
-
-thread_local! {
-    static THREAD_ID: Cell<u32> = const { Cell::new(0) };
-}
-
-/// Number of the calling request thread, from 1; 0 on every other thread (spec/behaviour.md §1.9).
-#[must_use]
-pub fn thread_id() -> u32 {
-    THREAD_ID.get()
-}
 
 pub(super) struct Worker<A: Application> {
     pool: &'static Pool<A>,
@@ -56,8 +45,8 @@ enum Next {
 impl<A: Application> Worker<A> {
     /// The body of worker thread `index`.
     pub(super) fn run(pool: &'static Pool<A>, index: usize) {
+        // Request threads count from 1 (spec/behaviour.md §1.9).
         let thread_id = index as u32 + 1;
-        THREAD_ID.set(thread_id);
         pool.slots[index].enter();
         let runner = pool.application.runner(thread_id);
         let (buffer, out) = (Vec::with_capacity(READ_ROOM), Vec::new());
@@ -236,7 +225,7 @@ impl<A: Application> Worker<A> {
         let counts = pool.limits.inactivity && !head.flags.has(Flags::IGNORE_ACTIVITY);
         let activity = counts.then(|| &pool.slots[self.index]);
         let mut exchange =
-            SocketExchange::new(connection, seq, payload, &mut self.out, A::RELEASED, activity);
+            SocketExchange::new(connection, seq, payload, &mut self.out, (A::RELEASED, A::UNSENT), activity);
         if let Some(seconds) = overdue(pool.limits.queue, head) {
             let text = format!(
                 "mod_wsgi (WSGI0084): Queue timeout expired for WSGI daemon process '{}' after {seconds:.1} seconds.",

@@ -39,7 +39,7 @@ fn frame(peer: &mut UnixStream) -> (Kind, Vec<u8>) {
 fn a_simple_response_leaves_in_one_piece() {
     let (mut c, mut peer) = pair();
     let (p, mut out) = (payload(0, b""), Vec::new());
-    let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, now, None);
+    let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, (now, |_, _| ()), None);
     e.head(b"head").unwrap();
     e.data(b"block", Hold::Yes).unwrap();
     peer.set_nonblocking(true).unwrap();
@@ -73,7 +73,7 @@ fn large_blocks_are_cut_and_survive_a_full_socket() {
     });
     let block: Vec<u8> = (0..3 * BODY_CHUNK + 17).map(|i| i as u8).collect();
     let (p, mut out) = (payload(0, b""), Vec::new());
-    let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, now, None);
+    let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, (now, |_, _| ()), None);
     e.head(b"head").unwrap();
     e.data(&block, Hold::Yes).unwrap();
     assert!(e.finish(Outcome::Complete, false));
@@ -90,7 +90,7 @@ fn outcomes_by_what_has_left() {
     ] {
         let (mut c, mut peer) = pair();
         let (p, mut out) = (payload(0, b""), Vec::new());
-        let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, now, None);
+        let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, (now, |_, _| ()), None);
         e.head(b"head").unwrap();
         if send {
             e.data(b"x", Hold::No).unwrap();
@@ -110,7 +110,7 @@ fn a_file_travels_with_its_frame() {
     let (mut c, peer) = pair();
     let (p, mut out) = (payload(0, b""), Vec::new());
     let file = std::fs::File::open("/proc/self/exe").unwrap();
-    let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, now, None);
+    let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, (now, |_, _| ()), None);
     e.head(b"head").unwrap();
     e.file(file.as_fd(), 3, 9).unwrap();
     let mut bytes = [0u8; 100];
@@ -147,7 +147,7 @@ fn body_first_bytes_then_credit_then_end() {
         }
         peer
     });
-    let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, now, None);
+    let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, (now, |_, _| ()), None);
     let mut all = Vec::new();
     let mut buffer = [0; 4];
     loop {
@@ -166,7 +166,7 @@ fn body_first_bytes_then_credit_then_end() {
 fn reading_exactly_what_is_there_grants_no_credit() {
     let (mut c, mut peer) = pair();
     let (p, mut out) = (payload(Flags::BODY_FOLLOWS, b"abc"), Vec::new());
-    let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, now, None);
+    let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, (now, |_, _| ()), None);
     assert_eq!(e.read_body(&mut [0; 3]), Ok(3));
     assert!(e.finish(Outcome::Complete, false));
     assert_eq!(frame(&mut peer).0, Kind::End);
@@ -188,7 +188,7 @@ fn what_the_application_left_is_skipped_before_the_next_request() {
     put_frame(&mut bytes, Kind::Request, 2, b"next");
     for read in [1, 4, 10, 11, 14] {
         peer.write_all(&bytes).unwrap();
-        let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, now, None);
+        let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, (now, |_, _| ()), None);
         let mut left = read;
         while left > 0 {
             left -= e.read_body(&mut vec![0; left]).unwrap();
@@ -211,7 +211,7 @@ fn abort_and_close_end_the_body_with_an_error() {
         let mut bytes = Vec::new();
         put_frame(&mut bytes, Kind::Abort, 1, &[1]);
         peer.write_all(&bytes).unwrap();
-        let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, now, None);
+        let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, (now, |_, _| ()), None);
         if close {
             drop(peer);
         }
@@ -225,7 +225,7 @@ fn abort_and_close_end_the_body_with_an_error() {
 fn gone_is_noticed_without_reading() {
     let (mut c, mut peer) = pair();
     let (p, mut out) = (payload(Flags::BODY_FOLLOWS, b""), Vec::new());
-    let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, now, None);
+    let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, (now, |_, _| ()), None);
     assert!(!e.is_gone());
     let mut bytes = Vec::new();
     put_frame(&mut bytes, Kind::Abort, 1, &[1]);
@@ -233,7 +233,7 @@ fn gone_is_noticed_without_reading() {
     assert!(e.is_gone());
 
     let (mut c, peer) = pair();
-    let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, now, None);
+    let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, (now, |_, _| ()), None);
     drop(peer);
     assert!(e.is_gone());
     e.head(b"h").unwrap();
@@ -248,7 +248,7 @@ fn bytes_without_credit_break_the_connection() {
     let mut bytes = Vec::new();
     put_frame(&mut bytes, Kind::Body, 1, &vec![0; 9_000_000]);
     std::thread::spawn(move || peer.write_all(&bytes));
-    let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, now, None);
+    let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, (now, |_, _| ()), None);
     assert!(e.read_body(&mut [0; 3]).is_err());
     assert!(!e.finish(Outcome::Complete, false));
 }
