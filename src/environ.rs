@@ -15,8 +15,25 @@ use wsgi_directives::{
     write_cgi_key,
 };
 
-/// Prefix of keys that applications never see.
-pub const INTERNAL_PREFIX: &[u8] = b"mod_wsgi.x-";
+/// Keys that the host fills in itself; what SetEnv says of them does not count (spec/behaviour.md §1.6).
+const HOST_KEYS: [&[u8]; 6] = [
+    b"mod_wsgi.version",
+    b"mod_wsgi.thread_id",
+    b"mod_wsgi.request_start",
+    b"mod_wsgi.queue_start",
+    b"mod_wsgi.daemon_start",
+    b"mod_wsgi.application_start",
+];
+
+/// Whether an entry of the table is not for the application: internal, or the host's own.
+pub fn is_reserved(key: &[u8]) -> bool {
+    match key.first() {
+        Some(b'm') => key.starts_with(b"mod_wsgi.x-") || HOST_KEYS.contains(&key),
+        Some(b'w') => key.starts_with(b"wsgi."),
+        Some(b'a') => key.starts_with(b"apache."),
+        _ => false,
+    }
+}
 
 /// Fills the table; returns whether `wsgi.url_scheme` is https.
 pub fn build(r: Request<'_>, config: &RequestConfig<'_>) -> bool {

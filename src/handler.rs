@@ -201,7 +201,7 @@ impl<'r> Job<'r> {
         };
         let mut writer = RequestWriter::begin(out, &head);
         for (key, value) in r.subprocess_env().iter() {
-            if !key.starts_with(environ::INTERNAL_PREFIX) {
+            if !environ::is_reserved(key) {
                 writer.pair(key, value);
             }
         }

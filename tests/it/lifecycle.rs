@@ -81,6 +81,7 @@ lifecycle! {
 fn module_can_be_added_and_removed_by_graceful() {
     let server = Httpd::builder()
         .without_module()
+        .allow_log("AH00488")
         .log_level("warn")
         .directives("Include @ROOT@/app/more.conf")
         .file("more.conf", "");
@@ -99,7 +100,10 @@ fn module_can_be_added_and_removed_by_graceful() {
     eventually("the application is gone", || (server.get("/app").status == 404).then_some(()));
     if Subject::is_ours() {
         eventually("its processes are gone", || {
-            (!server.processes().iter().any(|process| process.command.contains("wsgi"))).then_some(())
+            (!server.processes().iter().any(|process| {
+                ["wsgi-supervisor", "python3 "].iter().any(|name| process.command.contains(name))
+            }))
+            .then_some(())
         });
     }
 }

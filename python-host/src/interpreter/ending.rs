@@ -49,8 +49,9 @@ impl Interpreter {
 
     /// Ends this interpreter, to which the thread is attached; detached afterwards.
     fn end_attached(&self, py: Attached<'_>) -> bool {
-        self.run_fixture(py, "join_threads");
+        // First: `threading` waits for the state of the thread that it takes for the main one.
         self.delete_other_states(py);
+        self.run_fixture(py, "join_threads");
         if self.has_other_states(py) {
             self.run_fixture(py, "run_exit_handlers");
             log::write(log::INFO, &messages::interpreter_busy(self));

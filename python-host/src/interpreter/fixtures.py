@@ -29,7 +29,7 @@ class SignalIntercept:
         if is_logged(6):
             import traceback
 
-            log(6, "Ignoring Python signal handler registration for signal %s." % (signum,))
+            log(6, "Ignoring Python signal handler registration for signal %d." % signum)
             for line in traceback.format_stack(sys._getframe(1)):
                 for part in line.splitlines():
                     log(6, part)

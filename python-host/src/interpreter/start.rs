@@ -41,6 +41,9 @@ pub fn finalize() {
     main.delete_other_states(py);
     // SAFETY: attached to the main interpreter on its main thread.
     unsafe { ffi::Py_FinalizeEx() };
+    // The thread-local data of this thread is dropped later and must leave Python alone.
+    crate::python::note_attached(false);
+    threads::forget_current();
 }
 
 /// 3.14 and later: everything is said in a configuration.

@@ -21,8 +21,9 @@ unsafe impl Send for StatePointer {}
 struct State {
     interpreter: &'static Interpreter,
     pointer: StatePointer,
-    /// Made by Python itself, which will end it.
-    adopted: bool,
+    /// Made by Python together with the interpreter. It must not be deleted before the interpreter is ended: up to
+    /// 3.12 an interpreter without states cannot get a new one ("thread state already initialized").
+    first: bool,
 }
 
 /// The states of one OS thread.
@@ -60,7 +61,7 @@ pub fn adopt(interpreter: &'static Interpreter) {
     // SAFETY: the caller is attached.
     let pointer = StatePointer(unsafe { ffi::PyThreadState_Get() });
     THREAD.with(|thread| {
-        thread.states.borrow_mut().push(State { interpreter, pointer, adopted: interpreter.is_main });
+        thread.states.borrow_mut().push(State { interpreter, pointer, first: true });
         thread.current.set(Some(interpreter));
     });
     interpreter.states.lock().unwrap_or_else(PoisonError::into_inner).push(pointer);
@@ -83,6 +84,11 @@ pub fn detach() {
     THREAD.with(|thread| thread.current.set(None));
 }
 
+/// Python has ended: the calling thread is attached to nothing.
+pub fn forget_current() {
+    THREAD.with(|thread| thread.current.set(None));
+}
+
 /// Where the calling thread was attached by this module.
 pub fn attached_to() -> Option<&'static Interpreter> {
     THREAD.try_with(|thread| thread.current.get()).ok().flatten()
@@ -90,7 +96,7 @@ pub fn attached_to() -> Option<&'static Interpreter> {
 
 /// Whether the calling thread is Python's main thread.
 pub fn is_main_thread() -> bool {
-    THREAD.with(|thread| thread.states.borrow().iter().any(|state| state.adopted))
+    THREAD.with(|thread| thread.states.borrow().iter().any(State::is_of_main_thread))
 }
 
 /// Runs `f` attached to `interpreter`; the calling thread is detached before and after, or attached to another
@@ -159,9 +165,9 @@ impl Thread {
         }
         // The main interpreter's goes last, as it came first.
         while let Some(state) = states.pop() {
-            if state.adopted {
+            if state.is_of_main_thread() {
                 self.states.borrow_mut().insert(0, state);
-            } else {
+            } else if !state.first {
                 state.end();
             }
         }
@@ -175,7 +181,11 @@ impl State {
         assert!(!pointer.is_null(), "no memory for a thread state");
         let pointer = StatePointer(pointer);
         interpreter.states.lock().unwrap_or_else(PoisonError::into_inner).push(pointer);
-        Self { interpreter, pointer, adopted: false }
+        Self { interpreter, pointer, first: false }
+    }
+
+    fn is_of_main_thread(&self) -> bool {
+        self.first && self.interpreter.is_main
     }
 
     /// Clears and deletes the state of the calling thread (the order is that of spike.md §C).
