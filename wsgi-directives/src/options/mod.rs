@@ -165,6 +165,7 @@ fn bad_pair<T>(bad: BadPair<'_>, rows: &[OptionRow<T>], definition: &'static str
 fn unknown_option<T>(name: &str, rows: &[OptionRow<T>], definition: &'static str) -> ConfigError {
     let nearest = rows.iter().map(|row| row.info.name).min_by_key(|known| distance(name, known));
     let hint = match nearest {
+        _ if name.starts_with(['"', '\'']) => "Quote only the value: option='some value'.".to_owned(),
         Some(known) if distance(name, known) <= 3 => {
             format!("'{name}' is not an option here; did you mean {known}=?")
         }
