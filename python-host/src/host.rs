@@ -294,7 +294,7 @@ impl Host {
             interpreter::run_exit_handlers();
         } else if !interpreter::end() {
             self.note_unfinished();
-            interpreter::run_main_exit_handlers();
+            interpreter::finish_main();
         }
     }
 

@@ -12,7 +12,10 @@ use std::sync::atomic::Ordering::Relaxed;
 /// Ends all sub-interpreters; on the main thread, detached, and no other thread of ours uses Python any more. False: one
 /// could not be ended, only its exit handlers ran, and Python must not be finalised.
 pub fn end() -> bool {
-    let mut complete = true;
+    let own_gil = all().iter().any(|interpreter| interpreter.own_gil);
+    // In 3.12 what an own-GIL interpreter left in static argument parsers is freed into the wrong allocator:
+    // `base64.b64decode(b"")` in one is enough for "free(): invalid pointer" in Py_FinalizeEx.
+    let mut complete = !(own_gil && symbols::get().version == (3, 12));
     let mut named: Vec<_> = all().into_iter().filter(|interpreter| !interpreter.is_main).collect();
     named.sort_by_key(|interpreter| !interpreter.own_gil);
     for interpreter in named {
@@ -34,10 +37,14 @@ pub fn run_exit_handlers() {
     }
 }
 
-/// Runs the exit handlers of the main interpreter; detached.
-pub fn run_main_exit_handlers() {
+/// Does in the main interpreter what finalising would do for the application: joins threads and runs exit
+/// handlers; detached.
+pub fn finish_main() {
     let main = super::main();
-    threads::within(main, |py| main.run_fixture(py, "run_exit_handlers"));
+    threads::within(main, |py| {
+        main.run_fixture(py, "join_threads");
+        main.run_fixture(py, "run_exit_handlers");
+    });
 }
 
 impl Interpreter {

@@ -9,7 +9,7 @@ pub mod start;
 pub mod threads;
 
 pub use create::{obtain, runs_in_parallel};
-pub use ending::{end, run_exit_handlers, run_main_exit_handlers};
+pub use ending::{end, finish_main, run_exit_handlers};
 pub use furnish::furnish_main_basics;
 
 use crate::host::Host;

@@ -154,6 +154,7 @@ impl<'py> Job<'py, '_, '_> {
             Ok(layer) => layer,
             Err(raised) => return self.failed(raised.take(py)),
         };
+        self.state.owns_streams.store(true, Relaxed);
         let outcome = match self.environ(&layer, times) {
             Ok(environ) => self.call(application, environ, times),
             Err(raised) => self.failed(raised.take(py)),
@@ -191,7 +192,6 @@ impl<'py> Job<'py, '_, '_> {
                 events::request_started(py, self.state, self.head(), times, &environ, &application);
             application = replaced.unwrap_or(application);
         }
-        self.state.owns_streams.store(true, Relaxed);
         let result = match application.call(py, &[&environ, &start_response]) {
             Ok(result) => result,
             Err(raised) => return self.failed(raised.take(py)),
