@@ -2,6 +2,7 @@
 //! installed here, and an embedding program stands for an httpd child.
 
 mod cases;
+mod embedded;
 mod logging;
 mod process;
 mod pythons;

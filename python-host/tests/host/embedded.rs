@@ -1,0 +1,291 @@
+//! An httpd child in miniature: a process of its own opens libpython and the library as httpd does, and calls it through
+//! the C table.
+
+use crate::process::{Folder, launch, library};
+use crate::pythons;
+use crate::wire::Get;
+use std::ffi::{CString, c_void};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Mutex;
+use wsgi_protocol::PROTOCOL_VERSION;
+use wsgi_protocol::abi::{self, HostTable, HttpdTable};
+use wsgi_protocol::launch::{self, Launch, Mode, PythonSettings};
+use wsgi_protocol::response::Head;
+
+/// Names the libpython that the child process shall open.
+const LIBRARY: &str = "WSGI_TEST_LIBPYTHON";
+/// Its interpreter.
+const PROGRAM: &str = "WSGI_TEST_PROGRAM";
+/// The folder of scripts.
+const FOLDER: &str = "WSGI_TEST_FOLDER";
+
+#[test]
+fn serves_in_every_python() {
+    for python in pythons::all() {
+        let Some(shared) = python.library() else { continue };
+        let folder = Folder::new(&format!("embedded-{}", python.minor));
+        let output = Command::new(std::env::current_exe().expect("a test has a path"))
+            .args(["embedded::child", "--exact", "--nocapture", "--test-threads=1"])
+            .env(LIBRARY, &shared)
+            .env(PROGRAM, &python.path)
+            .env(FOLDER, folder.path())
+            .env("WSGI_TEST_HOST", library())
+            .output()
+            .expect("the test runs itself");
+        let text =
+            String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.success() && text.contains("embedded: done"),
+            "{python:?}: {}\n{text}",
+            output.status
+        );
+    }
+}
+
+/// Does nothing unless [`serves_in_every_python`] started it.
+#[test]
+fn child() {
+    if let Some(shared) = std::env::var_os(LIBRARY) {
+        run_child(Path::new(&shared));
+    }
+}
+
+/// What a request of this test looks like to the callbacks.
+#[derive(Default)]
+struct Handle {
+    input: Vec<u8>,
+    head: Option<(String, Vec<(String, String)>)>,
+    body: Vec<u8>,
+    gone: bool,
+}
+
+static LOG: Mutex<String> = Mutex::new(String::new());
+
+/// # Safety
+/// `request` is a [`Handle`].
+unsafe fn handle<'h>(request: *mut c_void) -> &'h mut Handle {
+    // SAFETY: by the contract.
+    unsafe { &mut *request.cast() }
+}
+
+mod boundary {
+    //! The callbacks.
+    use super::*;
+
+    pub unsafe extern "C" fn read_body(
+        request: *mut c_void,
+        buffer: *mut u8,
+        len: usize,
+        read: *mut usize,
+        error: *mut i32,
+    ) -> i32 {
+        // SAFETY: the host keeps the contract of the table.
+        unsafe {
+            let handle = handle(request);
+            if handle.gone {
+                *error = 70014;
+                return abi::FAILED;
+            }
+            let take = handle.input.len().min(len).min(3);
+            std::ptr::copy_nonoverlapping(handle.input.as_ptr(), buffer, take);
+            handle.input.drain(..take);
+            *read = take;
+        }
+        abi::OK
+    }
+
+    pub unsafe extern "C" fn send_head(request: *mut c_void, head: *const u8, len: usize) -> i32 {
+        // SAFETY: as above.
+        let (handle, payload) = unsafe { (handle(request), std::slice::from_raw_parts(head, len)) };
+        let Ok(head) = Head::decode(payload) else { return abi::FAILED };
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        handle.head = Some((text(head.line), head.headers().map(|(n, v)| (text(n), text(v))).collect()));
+        abi::OK
+    }
+
+    pub unsafe extern "C" fn write(
+        request: *mut c_void,
+        data: *const u8,
+        len: usize,
+        _: i32,
+        error: *mut i32,
+    ) -> i32 {
+        // SAFETY: as above.
+        unsafe {
+            if handle(request).gone {
+                *error = libc::ECONNRESET;
+                return abi::FAILED;
+            }
+            handle(request).body.extend_from_slice(std::slice::from_raw_parts(data, len));
+        }
+        abi::OK
+    }
+
+    pub unsafe extern "C" fn send_file(
+        request: *mut c_void,
+        _: i32,
+        offset: u64,
+        len: u64,
+        _: *mut i32,
+    ) -> i32 {
+        // SAFETY: as above.
+        unsafe { handle(request) }.body.extend_from_slice(format!("file {offset} {len}").as_bytes());
+        abi::OK
+    }
+
+    pub unsafe extern "C" fn log(_: *mut c_void, level: u32, text: *const u8, len: usize) {
+        // SAFETY: as above.
+        let text = unsafe { std::slice::from_raw_parts(text, len) };
+        LOG.lock().unwrap().push_str(&format!("<{level}>{}\n", String::from_utf8_lossy(text)));
+    }
+
+    pub unsafe extern "C" fn is_aborted(request: *mut c_void) -> i32 {
+        // SAFETY: as above.
+        i32::from(unsafe { handle(request) }.gone)
+    }
+
+    pub unsafe extern "C" fn error_text(error: i32, buffer: *mut u8, len: usize) -> usize {
+        let text = format!("error {error}");
+        // SAFETY: as above.
+        unsafe { std::ptr::copy_nonoverlapping(text.as_ptr(), buffer, text.len().min(len)) };
+        text.len().min(len)
+    }
+}
+
+static TABLE: HttpdTable = HttpdTable {
+    version: PROTOCOL_VERSION,
+    read_body: boundary::read_body,
+    send_head: boundary::send_head,
+    write: boundary::write,
+    send_file: boundary::send_file,
+    log: boundary::log,
+    is_aborted: boundary::is_aborted,
+    error_text: boundary::error_text,
+};
+
+fn open(path: &Path, flags: i32) -> *mut c_void {
+    let name = CString::new(path.as_os_str().as_bytes()).unwrap();
+    // SAFETY: loading libraries that are meant for it.
+    let handle = unsafe { libc::dlopen(name.as_ptr(), flags) };
+    assert!(!handle.is_null(), "{}", path.display());
+    handle
+}
+
+fn run(host: &HostTable, get: &Get<'_>, mut handle: Handle) -> (i32, Handle) {
+    let payload = get.payload();
+    // SAFETY: both live until the call returns.
+    let outcome = unsafe { (host.request)((&raw mut handle).cast(), payload.as_ptr(), payload.len()) };
+    (outcome, handle)
+}
+
+fn run_child(shared: &Path) {
+    open(shared, libc::RTLD_NOW | libc::RTLD_GLOBAL);
+    let library = open(Path::new(&std::env::var_os("WSGI_TEST_HOST").unwrap()), libc::RTLD_NOW);
+    // SAFETY: the symbol has the documented type; the table lives as long as the process.
+    let host: &'static HostTable = unsafe {
+        let entry = libc::dlsym(library, abi::ENTRY_SYMBOL.as_ptr());
+        let entry = std::mem::transmute::<*mut c_void, abi::Entry>(entry);
+        entry(&raw const TABLE).as_ref().expect("the versions fit")
+    };
+    let program = std::env::var_os(PROGRAM).unwrap().into_encoded_bytes();
+    let message = Launch {
+        mode: Mode::Embedded,
+        group: Vec::new(),
+        threads: 4,
+        program_name: Some(program),
+        python: PythonSettings {
+            optimize: 1,
+            dont_write_bytecode: true,
+            warnings: vec![b"ignore::UserWarning".to_vec()],
+            hash_seed: Some(7),
+        },
+        ..launch()
+    };
+    let message = launch::encode(&message).unwrap();
+    // SAFETY: the message lives until the call returns.
+    let started = unsafe { (host.start)(message.as_ptr(), message.len()) };
+    assert_eq!(started, 0, "{}", LOG.lock().unwrap());
+    let folder = Path::new(&std::env::var_os(FOLDER).unwrap()).to_owned();
+    let script = folder.join("app.wsgi");
+    // The settings and a variable of the environment are what `python3 -O` would have.
+    std::fs::write(&script, APP).unwrap();
+    facts(host, &script);
+    let threads: Vec<_> = (0..4)
+        .map(|number| {
+            let script = script.clone();
+            std::thread::spawn(move || {
+                for _ in 0..100 {
+                    let group = format!("group{}", number % 2);
+                    let (outcome, handle) = run(
+                        host,
+                        &Get::new(&script).group(&group),
+                        Handle { input: b"12345".to_vec(), ..Handle::default() },
+                    );
+                    assert_eq!((outcome, handle.body.as_slice()), (0, &b"12345 in embedded"[..]));
+                }
+            })
+        })
+        .collect();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    faults(host, &script);
+    reload(host, &script);
+    // SAFETY: nothing is running.
+    unsafe { (host.stop)() };
+    let log = LOG.lock().unwrap();
+    for text in
+        ["<3>at exit of group0\n", "<3>at exit of group1\n", "<3>at exit of \n", "<3>process_stopping \n"]
+    {
+        assert!(log.contains(text), "{text} not in {log}");
+    }
+    println!("embedded: done");
+}
+
+const APP: &str = "
+import atexit, mod_wsgi, os, sys, warnings
+atexit.register(print, 'at exit of', mod_wsgi.application_group)
+mod_wsgi.subscribe_shutdown(lambda name, shutdown_reason: print(name, shutdown_reason))
+def facts(environ):
+    return [sys.flags.optimize, sys.flags.dont_write_bytecode, sys.flags.hash_randomization, hash('x') != 0,
+        sys.warnoptions, 'PYTHONHASHSEED' in os.environ, sys.executable == os.environ['WSGI_TEST_PROGRAM'],
+        environ['mod_wsgi.thread_id'], environ['mod_wsgi.daemon_start'], 'apache.request_rec' in environ,
+        mod_wsgi.maximum_processes, os.popen('echo $PYTHONOPTIMIZE').read()]
+def application(environ, start_response):
+    if environ['QUERY_STRING'] == 'facts': body = repr(facts(environ)).encode()
+    elif environ['QUERY_STRING'] == 'late':
+        write = start_response('200 OK', [])
+        write(b'x')
+        raise KeyError('late')
+    else: body = environ['wsgi.input'].read() + b' in embedded'
+    start_response('200 OK', [('X', 'y')])
+    return [body]
+";
+
+fn facts(host: &HostTable, script: &Path) {
+    let (outcome, handle) = run(host, &Get::new(script).pair("QUERY_STRING", "facts"), Handle::default());
+    let body = String::from_utf8_lossy(&handle.body).into_owned();
+    assert_eq!(outcome, 0, "{body} {}", LOG.lock().unwrap());
+    assert_eq!(body, "[1, 1, 1, True, ['ignore::UserWarning'], False, True, 0, 0.0, False, 1, '\\n']");
+    assert_eq!(handle.head, Some(("200 OK".into(), vec![("X".into(), "y".into())])));
+}
+
+fn faults(host: &HostTable, script: &Path) {
+    let mut get = Get::new(script);
+    get.head.callable = b"nothing";
+    assert_eq!(run(host, &get, Handle::default()).0, 404);
+    let (outcome, handle) = run(host, &Get::new(script).pair("QUERY_STRING", "late"), Handle::default());
+    assert_eq!((outcome, handle.body.as_slice()), (abi::FAILED, &b"x"[..]));
+    let (outcome, _) = run(host, &Get::new(script), Handle { gone: true, ..Handle::default() });
+    assert_eq!(outcome, 500);
+    assert!(LOG.lock().unwrap().contains("OSError: mod_wsgi request data read error: error 70014"));
+}
+
+fn reload(host: &HostTable, script: &Path) {
+    std::fs::write(script, APP.replace("in embedded", "again")).unwrap();
+    let time = std::time::SystemTime::now() + std::time::Duration::from_secs(5);
+    std::fs::File::options().write(true).open(script).unwrap().set_modified(time).unwrap();
+    let (outcome, handle) = run(host, &Get::new(script), Handle::default());
+    assert_eq!((outcome, handle.body.as_slice()), (0, &b" again"[..]));
+    assert!(LOG.lock().unwrap().contains("Reloading WSGI script"));
+}
