@@ -27,3 +27,57 @@ fn says_hello() {
         assert_eq!(status, 0, "{python:?}: {log}");
     }
 }
+
+/// Resident memory of a process, KiB.
+fn resident(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("Linux");
+    line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number")
+}
+
+const BUSY: &str = "
+import sys
+kept = []
+def application(environ, start_response):
+    environ['wsgi.errors'].flush()
+    data = environ['wsgi.input'].read()
+    for line in environ['wsgi.input']: pass
+    if environ['QUERY_STRING'] == 'raise': raise ValueError(environ)
+    write = start_response('200 OK', [('X-A', 'b')])
+    kept[:] = [environ, write]
+    if environ['QUERY_STRING'] == 'generator': return (data for _ in range(2))
+    return [data, b'more']
+";
+
+/// Thousands of requests of every sort leave nothing behind.
+#[test]
+fn memory_does_not_grow() {
+    let rounds: u32 = std::env::var("WSGI_TEST_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(1500);
+    for python in pythons::all() {
+        let folder = Folder::new(&format!("memory-{}", python.minor));
+        let (hello, busy) = (folder.write("hello.wsgi", HELLO), folder.write("busy.wsgi", BUSY));
+        let mut launch = launch();
+        launch.log_level = 2;
+        let daemon = Daemon::serving(&python, &launch);
+        let mut connection = daemon.connect();
+        let mut round = |times: u32| {
+            for _ in 0..times {
+                connection.run(&Get::new(&hello)).ok();
+                connection.run(&Get::new(&busy).body(b"some\nlines\n")).ok();
+                connection
+                    .run(&Get::new(&busy).body(b"more").group("sub").pair("QUERY_STRING", "generator"))
+                    .ok();
+                let mut get = Get::new(&busy).pair("QUERY_STRING", "raise");
+                get.head.log_level = 2;
+                connection.run(&get);
+            }
+        };
+        round(rounds);
+        let before = resident(daemon.pid());
+        round(rounds);
+        let after = resident(daemon.pid());
+        assert!(after < before + 256, "{python:?}: {before} KiB, then {after} KiB");
+        drop(connection);
+        assert_eq!(daemon.stop().0, 0);
+    }
+}

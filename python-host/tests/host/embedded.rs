@@ -1,6 +1,7 @@
 //! An httpd child in miniature: a process of its own opens libpython and the library as httpd does, and calls it through
 //! the C table.
 
+use crate::boundary::{self, Handle, LOG};
 use crate::process::{Folder, launch, library};
 use crate::pythons;
 use crate::wire::Get;
@@ -8,11 +9,9 @@ use std::ffi::{CString, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::Command;
-use std::sync::Mutex;
 use wsgi_protocol::PROTOCOL_VERSION;
 use wsgi_protocol::abi::{self, HostTable, HttpdTable};
 use wsgi_protocol::launch::{self, Launch, Mode, PythonSettings};
-use wsgi_protocol::response::Head;
 
 /// Names the libpython that the child process shall open.
 const LIBRARY: &str = "WSGI_TEST_LIBPYTHON";
@@ -49,108 +48,6 @@ fn serves_in_every_python() {
 fn child() {
     if let Some(shared) = std::env::var_os(LIBRARY) {
         run_child(Path::new(&shared));
-    }
-}
-
-/// What a request of this test looks like to the callbacks.
-#[derive(Default)]
-struct Handle {
-    input: Vec<u8>,
-    head: Option<(String, Vec<(String, String)>)>,
-    body: Vec<u8>,
-    gone: bool,
-}
-
-static LOG: Mutex<String> = Mutex::new(String::new());
-
-/// # Safety
-/// `request` is a [`Handle`].
-unsafe fn handle<'h>(request: *mut c_void) -> &'h mut Handle {
-    // SAFETY: by the contract.
-    unsafe { &mut *request.cast() }
-}
-
-mod boundary {
-    //! The callbacks.
-    use super::*;
-
-    pub unsafe extern "C" fn read_body(
-        request: *mut c_void,
-        buffer: *mut u8,
-        len: usize,
-        read: *mut usize,
-        error: *mut i32,
-    ) -> i32 {
-        // SAFETY: the host keeps the contract of the table.
-        unsafe {
-            let handle = handle(request);
-            if handle.gone {
-                *error = 70014;
-                return abi::FAILED;
-            }
-            let take = handle.input.len().min(len).min(3);
-            std::ptr::copy_nonoverlapping(handle.input.as_ptr(), buffer, take);
-            handle.input.drain(..take);
-            *read = take;
-        }
-        abi::OK
-    }
-
-    pub unsafe extern "C" fn send_head(request: *mut c_void, head: *const u8, len: usize) -> i32 {
-        // SAFETY: as above.
-        let (handle, payload) = unsafe { (handle(request), std::slice::from_raw_parts(head, len)) };
-        let Ok(head) = Head::decode(payload) else { return abi::FAILED };
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        handle.head = Some((text(head.line), head.headers().map(|(n, v)| (text(n), text(v))).collect()));
-        abi::OK
-    }
-
-    pub unsafe extern "C" fn write(
-        request: *mut c_void,
-        data: *const u8,
-        len: usize,
-        _: i32,
-        error: *mut i32,
-    ) -> i32 {
-        // SAFETY: as above.
-        unsafe {
-            if handle(request).gone {
-                *error = libc::ECONNRESET;
-                return abi::FAILED;
-            }
-            handle(request).body.extend_from_slice(std::slice::from_raw_parts(data, len));
-        }
-        abi::OK
-    }
-
-    pub unsafe extern "C" fn send_file(
-        request: *mut c_void,
-        _: i32,
-        offset: u64,
-        len: u64,
-        _: *mut i32,
-    ) -> i32 {
-        // SAFETY: as above.
-        unsafe { handle(request) }.body.extend_from_slice(format!("file {offset} {len}").as_bytes());
-        abi::OK
-    }
-
-    pub unsafe extern "C" fn log(_: *mut c_void, level: u32, text: *const u8, len: usize) {
-        // SAFETY: as above.
-        let text = unsafe { std::slice::from_raw_parts(text, len) };
-        LOG.lock().unwrap().push_str(&format!("<{level}>{}\n", String::from_utf8_lossy(text)));
-    }
-
-    pub unsafe extern "C" fn is_aborted(request: *mut c_void) -> i32 {
-        // SAFETY: as above.
-        i32::from(unsafe { handle(request) }.gone)
-    }
-
-    pub unsafe extern "C" fn error_text(error: i32, buffer: *mut u8, len: usize) -> usize {
-        let text = format!("error {error}");
-        // SAFETY: as above.
-        unsafe { std::ptr::copy_nonoverlapping(text.as_ptr(), buffer, text.len().min(len)) };
-        text.len().min(len)
     }
 }
 
@@ -207,6 +104,11 @@ fn run_child(shared: &Path) {
     // SAFETY: the message lives until the call returns.
     let started = unsafe { (host.start)(message.as_ptr(), message.len()) };
     assert_eq!(started, 0, "{}", LOG.lock().unwrap());
+    exercise(host);
+    println!("embedded: done");
+}
+
+fn exercise(host: &'static HostTable) {
     let folder = Path::new(&std::env::var_os(FOLDER).unwrap()).to_owned();
     let script = folder.join("app.wsgi");
     // The settings and a variable of the environment are what `python3 -O` would have.
@@ -239,7 +141,6 @@ fn run_child(shared: &Path) {
     {
         assert!(log.contains(text), "{text} not in {log}");
     }
-    println!("embedded: done");
 }
 
 const APP: &str = "

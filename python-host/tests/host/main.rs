@@ -1,6 +1,7 @@
 //! The built library inside real Pythons: a supervisor and an httpd in miniature drive a daemon of every version that is
 //! installed here, and an embedding program stands for an httpd child.
 
+mod boundary;
 mod cases;
 mod embedded;
 mod logging;

@@ -318,11 +318,17 @@ def app(environ, start_response):
         assert_eq!((answer.end, answer.files), (End::Aborted, vec![(0, 26)]));
         let answer = snippets.run(&app("pass", "write(b'0') or wrapper(file, 7)")).ok();
         assert_eq!(answer.text(), "0abcdefghijklmnopqrstuvwxyz");
+        snippets.check("", &[("kept['file'].closed", "True")]);
+    });
+}
+
+#[test]
+fn file_wrapper_class() {
+    each("file-wrapper-class", |snippets| {
         let make = "environ['wsgi.file_wrapper'](__import__('io').BytesIO(b'abcd'), blksize=3)";
         snippets.check(
             "",
             &[
-                ("kept['file'].closed", "True"),
                 (
                     "environ['wsgi.file_wrapper'].__module__ + environ['wsgi.file_wrapper'].__name__",
                     "'mod_wsgiFileWrapper'",
