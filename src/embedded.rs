@@ -135,6 +135,8 @@ struct Handle<'r> {
     input_ended: bool,
     has_body: bool,
     committed: bool,
+    /// A filter of httpd's has sent its own error page: nothing may follow it (spec/behaviour.md §2.3).
+    answered: bool,
 }
 
 /// Runs a request in this child.
@@ -163,12 +165,16 @@ pub fn run(job: &Job<'_>, state: &'static State, application: &[u8], callable: &
         input_ended: false,
         has_body: job.has_body(),
         committed: false,
+        answered: false,
     };
     // SAFETY: handle and payload outlive the call; the host uses the handle only on this thread.
     let outcome = unsafe { (host.0.request)((&raw mut handle).cast(), payload.as_ptr(), payload.len()) };
+    if handle.answered {
+        return HANDLED;
+    }
     match outcome {
         abi::OK => {
-            respond::finish(job.r, &mut handle.out);
+            respond::finish(job.r, &mut handle.out, !handle.has_body || handle.input_ended);
             HANDLED
         }
         status if status > 0 && !handle.committed => status,
@@ -208,6 +214,7 @@ pub unsafe fn read_body(
             }
             Err(status) => {
                 *error = status.0;
+                handle.answered |= status.is_answered();
                 handle.r.close_connection();
                 abi::FAILED
             }
@@ -261,6 +268,9 @@ impl Handle<'_> {
 pub unsafe fn send_head(request: *mut c_void, head: *const u8, len: usize) -> i32 {
     // SAFETY: by the contract.
     let (handle, payload) = unsafe { (handle(request), std::slice::from_raw_parts(head, len)) };
+    if handle.answered {
+        return abi::OK;
+    }
     match Head::decode(payload) {
         Ok(head) => {
             respond::apply_head(handle.r, &head, Source::Embedded);
@@ -280,7 +290,7 @@ pub unsafe fn send_head(request: *mut c_void, head: *const u8, len: usize) -> i3
 pub unsafe fn write(request: *mut c_void, data: *const u8, len: usize, flush: i32, error: *mut i32) -> i32 {
     // SAFETY: by the contract.
     let (handle, bytes) = unsafe { (handle(request), std::slice::from_raw_parts(data, len)) };
-    if handle.r.is_aborted() {
+    if handle.answered || handle.r.is_aborted() {
         return abi::CLIENT_GONE;
     }
     // SAFETY: the bytes live until this call returns, and the brigade is passed on before.
@@ -294,14 +304,25 @@ pub unsafe fn write(request: *mut c_void, data: *const u8, len: usize, flush: i3
 /// # Safety
 /// See [`HttpdTable::send_file`].
 pub unsafe fn send_file(request: *mut c_void, fd: i32, offset: u64, len: u64, error: *mut i32) -> i32 {
-    use std::os::fd::BorrowedFd;
+    use std::os::fd::{AsRawFd, BorrowedFd};
     // SAFETY: by the contract the descriptor is open during the call.
     let (handle, fd) = unsafe { (handle(request), BorrowedFd::borrow_raw(fd)) };
+    if handle.answered {
+        return abi::CLIENT_GONE;
+    }
     let Ok(copy) = fd.try_clone_to_owned() else { return abi::FAILED };
+    // Both descriptors share one position, and a filter that reads moves it (spec/behaviour.md §5.2).
+    // SAFETY: plain calls on an open descriptor.
+    let position = unsafe { libc::lseek(fd.as_raw_fd(), 0, libc::SEEK_CUR) };
     handle.out.add_file(copy, offset, len);
     // Body and end in one brigade let httpd's own range filter work (spec/behaviour.md §5.2).
     handle.out.add_eos();
-    handle.pass(error)
+    let status = handle.pass(error);
+    if position >= 0 {
+        // SAFETY: as above.
+        unsafe { libc::lseek(fd.as_raw_fd(), position, libc::SEEK_SET) };
+    }
+    status
 }
 
 /// # Safety

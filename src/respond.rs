@@ -62,10 +62,14 @@ fn set_content_length(r: Request<'_>, value: &[u8]) {
     }
 }
 
-/// Ends a complete response.
-pub fn finish(r: Request<'_>, brigade: &mut Brigade<'_>) {
+/// Ends a complete response. When some of the request body is still to come, the response leaves at once: httpd reads
+/// that rest before it flushes, and a client may wait for the answer before it sends it (spec/behaviour.md §2.5).
+pub fn finish(r: Request<'_>, brigade: &mut Brigade<'_>, body_was_read: bool) {
     // SAFETY: plain field of a live request.
     if unsafe { (*r.raw()).eos_sent } == 0 {
+        if !body_was_read {
+            brigade.add_flush();
+        }
         brigade.add_eos();
         // The client may have gone meanwhile; the access log keeps the application's status then.
         let _ = brigade.pass();

@@ -22,6 +22,16 @@ pub struct Mount {
 impl Mount {
     /// The mount of a request, if an alias matched.
     pub fn of(r: Request<'_>) -> Option<&Mount> {
+        Self::kept(r).or_else(|| {
+            // A fast redirect (DirectoryIndex) takes over notes and URI of the request that was mapped, but not this.
+            let is_ours = r.notes().get(c"alias-forced-type") == Some(b"wsgi-script");
+            let (found, _) = is_ours.then(|| find(r)).flatten()?;
+            found.keep(r);
+            Self::kept(r)
+        })
+    }
+
+    fn kept(r: Request<'_>) -> Option<&Mount> {
         // SAFETY: set by `keep` below in the same request's pool, or null.
         unsafe {
             let found = sys::mw_get_module_config((*r.raw()).request_config, crate::module_record());
@@ -38,42 +48,50 @@ impl Mount {
 
 /// The translate_name hook.
 pub fn translate_name(r: Request<'_>) -> c_int {
-    // SAFETY: a live request has a server with our record.
-    let server = unsafe { config::of_server(r.server()) };
-    let uri = r.uri();
-    if server.aliases.is_empty() || (!uri.is_empty() && uri[0] != b'/') {
-        return DECLINED;
-    }
-    let Some(found) = find_alias(&server.aliases, uri) else { return DECLINED };
-    // SAFETY: records of the running configuration outlive every request that was mapped by them.
-    let alias: &'static Alias = unsafe { &*std::sync::Arc::as_ptr(found.alias) };
-    let mount = match found.target(uri) {
-        Mapped::File(name) => {
-            r.set_filename(&name);
-            Mount { alias, module: String::new(), callable: None }
+    let Some((mount, target)) = find(r) else { return DECLINED };
+    match target {
+        Target::File(name) => r.set_filename(&name),
+        Target::Module { script_end } => {
+            // A module has no file: the path info is known at once, and the directory walk is skipped.
+            r.set_filename(mount.module.as_bytes());
+            let info = r.pool().dup(&r.uri()[script_end..]);
+            // SAFETY: the copy lives in the request's pool.
+            unsafe { (*r.raw()).path_info = info };
         }
-        Mapped::Module { module, callable, script_end } => map_module(r, alias, module, callable, script_end),
-    };
+    }
     r.set_handler(c"wsgi-script");
-    note_options(r, alias);
+    note_options(r, mount.alias);
     mount.keep(r);
     sys::OK as c_int
 }
 
-/// A module has no file: the path info is known at once, and the directory walk is skipped (`map_to_storage`).
-fn map_module(
-    r: Request<'_>,
-    alias: &'static Alias,
-    module: &str,
-    callable: Option<&str>,
-    script_end: usize,
-) -> Mount {
-    let name = format!("module:{module}");
-    r.set_filename(name.as_bytes());
-    let info = r.pool().dup(&r.uri()[script_end..]);
-    // SAFETY: the copy lives in the request's pool.
-    unsafe { (*r.raw()).path_info = info };
-    Mount { alias, module: name, callable: callable.map(str::to_owned) }
+/// What an alias maps a URI to.
+enum Target {
+    File(Vec<u8>),
+    /// Length of the part of the URI that is the script.
+    Module {
+        script_end: usize,
+    },
+}
+
+/// The alias of the request's URI, and where it leads.
+fn find(r: Request<'_>) -> Option<(Mount, Target)> {
+    // SAFETY: a live request has a server with our record.
+    let server = unsafe { config::of_server(r.server()) };
+    let uri = r.uri();
+    if server.aliases.is_empty() || (!uri.is_empty() && uri[0] != b'/') {
+        return None;
+    }
+    let found = find_alias(&server.aliases, uri)?;
+    // SAFETY: records of the running configuration outlive every request that was mapped by them.
+    let alias: &'static Alias = unsafe { &*std::sync::Arc::as_ptr(found.alias) };
+    Some(match found.target(uri) {
+        Mapped::File(name) => (Mount { alias, module: String::new(), callable: None }, Target::File(name)),
+        Mapped::Module { module, callable, script_end } => {
+            let callable = callable.map(str::to_owned);
+            (Mount { alias, module: format!("module:{module}"), callable }, Target::Module { script_end })
+        }
+    })
 }
 
 /// The map_to_storage hook: there is nothing to walk for a module.

@@ -148,7 +148,7 @@ impl<'a, 'r> Attempt<'a, 'r> {
         if let Some(reason) = &self.group.failed {
             return unavailable(messages::group_unavailable(name, reason));
         }
-        if self.group.is_service {
+        if self.group.threads == 0 {
             return unavailable(messages::group_is_service(name));
         }
         Ok(())

@@ -40,15 +40,17 @@ pub struct InFlight {
 impl InFlight {
     /// Chooses the process with the least requests under way; `None` when all keep failing.
     pub fn choose(runtime: &Runtime, group: &Group) -> Option<Self> {
-        let rank = |slot: &Slot| match SlotState::from_u32(slot.state.load(Ordering::Relaxed)) {
+        // A process that is still starting counts as fully loaded: it is worth waiting for when the others are, too.
+        let start = |slot: &Slot| match SlotState::from_u32(slot.state.load(Ordering::Relaxed)) {
             SlotState::Serving => Some(0),
-            SlotState::Starting | SlotState::Empty => Some(1),
+            SlotState::Starting | SlotState::Empty => Some(group.threads),
             SlotState::Failed | SlotState::Service => None,
         };
         let candidates = (0..group.sockets.len()).filter_map(|process| {
             let index = group.first_slot + process;
             let slot = runtime.status.slot(index)?;
-            Some((rank(slot)?, slot.in_flight.load(Ordering::Relaxed), process, index, slot))
+            let start = start(slot)?;
+            Some((slot.in_flight.load(Ordering::Relaxed).saturating_add(start), start, process, index, slot))
         });
         let (_, _, process, index, slot) = candidates.min_by_key(|c| (c.0, c.1, c.2))?;
         slot.in_flight.fetch_add(1, Ordering::Relaxed);

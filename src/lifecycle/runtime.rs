@@ -29,8 +29,8 @@ pub struct Group {
     pub header_limit: usize,
     /// Write timeout towards the client while relaying.
     pub response_timeout: Option<Duration>,
-    /// `threads=0`.
-    pub is_service: bool,
+    /// `threads=`; 0 is a service daemon.
+    pub threads: u32,
 }
 
 /// Embedded Python as configured.

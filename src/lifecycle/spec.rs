@@ -378,7 +378,7 @@ pub fn child_group(group: &DaemonGroup, spec: Result<&GroupSpec, String>, first_
         flush_bytes: options.response_buffer_size.get().try_into().unwrap_or(usize::MAX),
         header_limit: options.header_buffer_size.get().try_into().unwrap_or(usize::MAX),
         response_timeout: options.response_socket_timeout.or(options.socket_timeout),
-        is_service: options.is_service(),
+        threads: u32::from(options.threads),
     }
 }
 

@@ -15,7 +15,7 @@ impl Relay<'_, '_> {
         match body {
             Body::Awaited => self.malformed(&"an end without a head"),
             Body::Pass => {
-                respond::finish(self.job.r, &mut self.out);
+                respond::finish(self.job.r, &mut self.out, self.request_body.is_done());
                 Verdict::Finished(HANDLED)
             }
             Body::Discard(Replacement::ErrorPage(status)) => Verdict::Finished(status),

@@ -243,6 +243,9 @@ impl Supervisor {
         slot.successor = None;
         let pause = slot.successor_pause();
         slot.successor_at = Some(now + pause);
+        if self.ending.is_some() {
+            return; // it was we who ended it
+        }
         let Some(current) = slot.current.and_then(|pid| self.processes.get_mut(&pid)) else { return };
         let (group_name, pid) = (slot.plan.name(), current.pid);
         let is_stale = current.plan.generation.serial != slot.plan.generation.serial;
