@@ -229,8 +229,7 @@ impl Handle<'_> {
         }
         if self.committed {
             // A late first read must not put an interim response into the body (spec/behaviour.md §2.4).
-            // SAFETY: plain field of a live request.
-            unsafe { (*self.r.raw()).expecting_100 = 0 };
+            self.r.forget_continue();
         }
         loop {
             match self.input.front()? {

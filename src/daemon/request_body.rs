@@ -2,6 +2,7 @@
 
 use crate::handler::Job;
 use crate::httpd::brigade::{Brigade, Piece, Status};
+use crate::httpd::request::Request;
 
 /// Most body bytes sent along with the request itself.
 const PREFETCH: usize = 64 * 1024;
@@ -89,6 +90,15 @@ impl<'r> RequestBody<'r> {
         }
     }
 
+    /// The application has begun to read: a client that waits to be told so is told, unless its answer has begun.
+    pub fn invite(&mut self, r: Request<'_>, is_answered: bool) {
+        match (std::mem::take(&mut self.expects_continue), is_answered) {
+            (true, true) => r.forget_continue(),
+            (true, false) => r.send_continue(),
+            (false, _) => {}
+        }
+    }
+
     /// Whether all of it has been read from the client.
     pub fn is_done(&self) -> bool {
         self.stage == Stage::Ended
@@ -112,8 +122,7 @@ impl<'r> RequestBody<'r> {
                 Ok(Some(Piece::Data([]))) => self.brigade.consume(0),
                 Ok(Some(Piece::Data(_))) => return Next::Data,
                 Ok(Some(Piece::End)) => self.stage = Stage::Ended,
-                // httpd sends `100 Continue` only for a read that waits (spec/behaviour.md §2.4).
-                Ok(None) => match self.brigade.fill(READ, std::mem::take(&mut self.expects_continue)) {
+                Ok(None) => match self.brigade.fill(READ, false) {
                     Ok(()) if self.brigade.is_empty() => return Next::Wait,
                     Ok(()) => {}
                     Err(status) if status.is_again() => return Next::Wait,

@@ -149,6 +149,25 @@ impl<'r> Request<'r> {
         unsafe { (*self.raw).expecting_100 != 0 }
     }
 
+    /// Sends `100 Continue` now. httpd's own filter does so in a blocking read only.
+    pub fn send_continue(self) {
+        // SAFETY: a live request of this thread; its status is put back.
+        unsafe {
+            let (status, line) = ((*self.raw).status, (*self.raw).status_line);
+            (*self.raw).status = sys::HTTP_CONTINUE as i32;
+            (*self.raw).status_line = std::ptr::null();
+            sys::ap_send_interim_response(self.raw, 0);
+            (*self.raw).status = status;
+            (*self.raw).status_line = line;
+        }
+    }
+
+    /// The response has begun: an interim one would end up inside it (spec/behaviour.md §2.4).
+    pub fn forget_continue(self) {
+        // SAFETY: plain field of a live request.
+        unsafe { (*self.raw).expecting_100 = 0 }
+    }
+
     /// The mapped file's name as a C pointer.
     pub fn set_filename(self, name: &[u8]) {
         let copy = self.pool().dup(name);

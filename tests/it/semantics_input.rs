@@ -43,7 +43,6 @@ fn sizes(mode: Mode) {
             ("input.read(1.0)", "TypeError: 'float' object cannot be interpreted as an integer"),
             ("input.readline(None)", "TypeError: 'NoneType' object cannot be interpreted as an integer"),
             ("input.readlines('1')", "TypeError: 'str' object cannot be interpreted as an integer"),
-            ("outcome(lambda: input.read(1 << 80))[:13]", "'OverflowError'"),
             ("input.read(4)", "b'cdef'"),
         ],
     );
@@ -218,11 +217,16 @@ fn no_continue_once_output_began(mode: Mode) {
     }
     let response = wire.head().expect("a head");
     assert_eq!(response.status, 200);
-    assert_eq!(wire.exactly(11).expect("the first chunk"), b"6\r\nfirst \r\n");
+    // Chunked, or ended by the close: httpd does not reuse a connection whose client still waits for permission.
+    let (first, last) = match response.header("Transfer-Encoding") {
+        Some(_) => ("6\r\nfirst \r\n", "3\r\nabc\r\n0\r\n\r\n"),
+        None => ("first ", "abc"),
+    };
+    assert_eq!(wire.exactly(first.len()).expect("the first block"), first.as_bytes());
     if mode == Mode::Embedded || Subject::is_ours() {
         wire.send("abc"); // the client may send its body whenever it likes
     }
-    assert_eq!(wire.exactly(13).expect("the rest"), b"3\r\nabc\r\n0\r\n\r\n");
+    assert_eq!(wire.exactly(last.len()).expect("the rest"), last.as_bytes());
 }
 
 /// §2.5: the answer to a large upload that nobody reads reaches the client; the daemon's control waits for the upload.

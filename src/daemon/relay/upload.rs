@@ -23,6 +23,7 @@ impl Relay<'_, '_> {
 
     /// Sends body bytes as far as credit and client allow; whether there was progress.
     pub(super) fn pump(&mut self) -> Result<bool, Verdict> {
+        self.request_body.invite(self.job.r, !matches!(self.body, Body::Awaited));
         match self.request_body.look() {
             Next::Wait => Ok(false),
             Next::Failed(status) => Err(self.body_failed(status)),
