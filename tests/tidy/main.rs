@@ -18,7 +18,7 @@ const C_ENTRY_FILES: [&str; 6] =
 /// Who may depend on whom (ARCHITECTURE.md).
 const EDGES: [(&str, &[&str]); 7] = [
     ("apr-sys", &[]),
-    ("integration", &[]),
+    ("integration", &["wsgi-directives"]),
     ("mod_wsgi", &["apr-sys", "wsgi-directives", "wsgi-protocol"]),
     ("python-host", &["wsgi-protocol"]),
     ("wsgi-directives", &[]),

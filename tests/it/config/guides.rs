@@ -63,7 +63,7 @@ fn flask() {
     let server = served(|| {
         guide(text, &[], &[])
             .file("site/wsgi.py", script)
-            .file("site/hello.py", &format!("{ENVIRON}\napp = application\n"))
+            .file("site/hello.py", format!("{ENVIRON}\napp = application\n"))
     });
     let request = server.request("GET", "/items/1").header("Host", "flask.example");
     let page = request.header("Authorization", "Bearer token").send();

@@ -132,7 +132,7 @@ fn module_targets_are_imported() {
     let server = Httpd::builder()
         .file("lib/pkg/__init__.py", "")
         .file("lib/pkg/site.py", ENVIRON)
-        .file("lib/pkg/other.py", &format!("{ENVIRON}\nmain = application\ndel application\n"))
+        .file("lib/pkg/other.py", format!("{ENVIRON}\nmain = application\ndel application\n"))
         .directives("WSGIScriptAlias /other module:pkg.other:main\nWSGIScriptAlias / module:pkg.site")
         .mode(Mode::Daemon)
         .daemon_options("threads=2 python-path=@ROOT@/app/lib")

@@ -46,8 +46,8 @@ fn more_specific_directories_win_field_by_field() {
          <Directory @ROOT@/app/in>\nWSGIApplicationGroup inner\n</Directory>\n\
          <Files app.wsgi>\nWSGICallableObject other\n</Files>\n<If \"%{QUERY_STRING} == 'if'\">\nWSGIApplicationGroup if\n</If>",
     )
-    .file("in/app.wsgi", &format!("{}\nother = application\n", super::ENVIRON))
-    .file("app.wsgi", &format!("{}\nother = application\n", super::ENVIRON))
+    .file("in/app.wsgi", format!("{}\nother = application\n", super::ENVIRON))
+    .file("app.wsgi", format!("{}\nother = application\n", super::ENVIRON))
     .mode(Mode::Daemon)
     .start();
     let send = |url: &str| server.request("GET", url).header("Authorization", "Basic eDp5").send();
@@ -187,7 +187,7 @@ fn process_group_and_callable_come_from_the_environment() {
          SetEnvIf Request_URI ^/one GROUP=one\nSetEnvIf Request_URI ^/two GROUP=two CALLABLE=other\n\
          WSGIScriptAlias / @ROOT@/app/app.wsgi"
     ))
-    .file("app.wsgi", &format!("{}\nother = application\n", super::ENVIRON))
+    .file("app.wsgi", format!("{}\nother = application\n", super::ENVIRON))
     .start();
     assert_eq!(groups(&server.get("/one")), "one|");
     assert_eq!(key(&server.get("/one"), "mod_wsgi.callable_object"), "application");
