@@ -16,6 +16,9 @@ use std::time::Duration;
 /// Length of a window.
 const TICK: Duration = Duration::from_micros(2500);
 
+/// A worker in a request that used less than this fraction of a window may have been kept from its CPU.
+const STARVED: u64 = 8;
+
 /// Lets workers wake the controller.
 #[derive(Debug, Default)]
 pub(super) struct Bell {
@@ -79,6 +82,14 @@ impl Track {
     }
 }
 
+/// Whether the thread is runnable at this moment.
+fn is_runnable(tid: i32) -> bool {
+    let stat = std::fs::read(format!("/proc/self/task/{tid}/stat")).unwrap_or_default();
+    // The state follows the name, which is in parentheses and may hold some itself.
+    let name = stat.iter().rposition(|b| *b == b')');
+    name.is_some_and(|end| stat.get(end + 2) == Some(&b'R'))
+}
+
 impl Controller<'_> {
     /// The thread's body. `admit` makes one more worker active and says whether it did.
     pub(super) fn run(&self, admit: impl Fn() -> bool) {
@@ -134,6 +145,11 @@ impl Controller<'_> {
             let cpu = cpu.saturating_sub(std::mem::replace(&mut track.cpu, cpu)).min(elapsed);
             let delay = delay.saturating_sub(std::mem::replace(&mut track.delay, delay));
             used += cpu;
+            // A wait for a CPU is only counted when it is over: one that takes the whole window looks like sleep.
+            if running.is_some() && cpu + delay < elapsed / STARVED && is_runnable(slot.tid()) {
+                wanted += elapsed;
+                continue;
+            }
             // A worker that was not sampled for a while brings more than fits into the window.
             wanted += (cpu + delay).min(elapsed);
         }
