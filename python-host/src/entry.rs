@@ -113,7 +113,8 @@ fn run_daemon(py: Attached<'_>) -> i32 {
         unsafe { libc::_exit(status) };
     }
     threads::attach(main);
-    threads::close();
+    // All threads of ours have gone.
+    let _ = threads::close();
     status
 }
 

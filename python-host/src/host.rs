@@ -1,17 +1,16 @@
 //! What the serve loop of a daemon and the embedded door ask of Python: a [`Host`] per process, a [`Worker`] per
 //! request thread. Unless said otherwise methods are called without the GIL.
 
-use crate::exchange::{Exchange, Outcome};
 use crate::interpreter::{self, Interpreter, threads};
 use crate::log;
 use crate::messages;
 use crate::python::{Attached, Numbers, Object, Owned, Text};
-use crate::wsgi::{self, events, script};
+pub use crate::worker::Worker;
+use crate::wsgi::{events, script};
 use pyo3::ffi;
-use std::marker::PhantomData;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 use wsgi_protocol::launch::{Launch, Mode, Preload};
-use wsgi_protocol::request::Request;
 
 /// What a request that found its script changed shall do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +31,8 @@ pub trait ReloadPolicy: Sync {
 /// Python in this process; lives as long as the process.
 pub struct Host {
     launch: Launch,
+    /// When this was made, seconds since the epoch.
+    pub(crate) started: f64,
     policy: OnceLock<&'static dyn ReloadPolicy>,
     /// Scripts in the order in which they were loaded.
     loaded: Mutex<Vec<Preload>>,
@@ -69,8 +70,10 @@ impl Host {
     #[must_use]
     pub(crate) fn new(launch: Launch) -> &'static Self {
         log::set_level(launch.log_level);
+        let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
         Box::leak(Box::new(Self {
             launch,
+            started,
             policy: OnceLock::new(),
             loaded: Mutex::default(),
             threads: Mutex::default(),
@@ -115,7 +118,7 @@ impl Host {
     /// Makes the calling thread ready to run requests as number `thread_id` (1-based; 0 is the main thread).
     #[must_use]
     pub fn worker(&'static self, thread_id: u32) -> Worker {
-        Worker { host: self, thread_id, last: None, stays: PhantomData }
+        Worker::new(self, thread_id)
     }
 
     /// Sets who decides about changed scripts; before the first request. Without one they are loaded again in place.
@@ -149,7 +152,7 @@ impl Host {
     }
 
     /// Notes where a thread runs a request; returns whether RequestTimeout was raised in the one before.
-    fn note_thread(&self, number: u32, interpreter: Option<&'static Interpreter>) -> bool {
+    pub(crate) fn note_thread(&self, number: u32, interpreter: Option<&'static Interpreter>) -> bool {
         // SAFETY: the number only names this thread.
         let ident = unsafe { ffi::PyThread_get_thread_ident() } as u64;
         let record = ThreadRecord { number, ident, interpreter, injected: false };
@@ -161,6 +164,11 @@ impl Host {
                 false
             }
         }
+    }
+
+    /// A request thread is gone.
+    pub(crate) fn forget_thread(&self, number: u32) {
+        self.records().retain(|record| record.number != number);
     }
 
     fn record_of(&self, number: u32) -> Option<ThreadRecord> {
@@ -175,7 +183,7 @@ impl Host {
         else {
             return;
         };
-        threads::within(interpreter, |py| {
+        threads::visit(interpreter, |py| {
             if !is_current() {
                 return;
             }
@@ -203,7 +211,7 @@ impl Host {
     pub fn stacks(&self, thread_id: u32, is_current: &dyn Fn() -> bool) -> Vec<String> {
         let known = self.record_of(thread_id).and_then(|record| record.interpreter);
         let interpreter = known.unwrap_or_else(interpreter::main);
-        threads::within(interpreter, |py| {
+        threads::visit(interpreter, |py| {
             if is_current() { strings(py, interpreter, "stacks", &[]) } else { Vec::new() }
         })
     }
@@ -215,14 +223,14 @@ impl Host {
         else {
             return Vec::new();
         };
-        threads::within(interpreter, |py| {
+        threads::visit(interpreter, |py| {
             if is_current() { strings(py, interpreter, "stack", &[ident]) } else { Vec::new() }
         })
     }
 
     /// Takes the main interpreter's GIL and gives it back. May wait for ever.
     pub fn probe(&self) {
-        threads::within(interpreter::main(), |_| ());
+        threads::visit(interpreter::main(), |_| ());
     }
 
     /// Whether any script has been loaded by a request or a preload.
@@ -248,7 +256,7 @@ impl Host {
     /// Delivers `process_signal` in every interpreter (spec/behaviour.md §8.3). May run for ever.
     pub fn publish_signal(&self, signal: i32) {
         for interpreter in furnished() {
-            threads::within(interpreter, |py| {
+            threads::visit(interpreter, |py| {
                 let list = &interpreter.kit().signal_callbacks;
                 let number = py.int(signal.into());
                 let keywords = number.and_then(|number| {
@@ -344,100 +352,5 @@ fn strings(py: Attached<'_>, interpreter: &Interpreter, name: &str, numbers: &[u
             raised.clear(py);
             Vec::new()
         }
-    }
-}
-
-/// One OS thread that runs requests; never leaves its thread. Dropping it (without the GIL) ends the thread's
-/// Python states.
-#[derive(Debug)]
-pub struct Worker {
-    host: &'static Host,
-    thread_id: u32,
-    /// Where it ran its last request.
-    last: Option<&'static Interpreter>,
-    /// Neither `Send` nor `Sync`.
-    stays: PhantomData<*const ()>,
-}
-
-impl Worker {
-    /// Takes the GIL (of the interpreter that this worker used last). Nothing happens if it has it.
-    pub fn attach(&mut self) {
-        if threads::attached_to().is_none() {
-            threads::attach(self.last.unwrap_or_else(interpreter::main));
-        }
-    }
-
-    /// Gives the GIL up. Nothing happens if it does not have it.
-    pub fn detach(&mut self) {
-        if threads::attached_to().is_some() {
-            threads::detach();
-        }
-    }
-
-    /// Runs one request (`wsgi_protocol::request`); called with the GIL held and returns with it held, perhaps that
-    /// of another interpreter. Never panics. [`Outcome::Refused`] comes only from the [`ReloadPolicy`].
-    pub fn run(&mut self, payload: &[u8], exchange: &mut dyn Exchange) -> Outcome {
-        let run = crate::boundary::caught(|| self.run_inner(payload, exchange));
-        // A panic in between may have left the thread without the lock that the caller expects.
-        self.attach();
-        run.unwrap_or(Outcome::Fail(500))
-    }
-
-    fn run_inner(&mut self, payload: &[u8], exchange: &mut dyn Exchange) -> Outcome {
-        let request = match Request::decode(payload) {
-            Ok(request) => request,
-            Err(error) => {
-                log::write(log::ERROR, &format!("A request from httpd cannot be read: {error}."));
-                return Outcome::Fail(500);
-            }
-        };
-        let Some(interpreter) = self.enter(request.head.application_group) else {
-            let text = messages::no_interpreter(request.head.application_group);
-            exchange.log(log::ERROR, text.as_bytes());
-            return Outcome::Fail(500);
-        };
-        // SAFETY: `enter` attached the thread, and nothing below detaches it but to come back.
-        let py = unsafe { Attached::assume() };
-        if self.host.note_thread(self.thread_id, Some(interpreter)) {
-            clear_injection(py);
-        }
-        let outcome = wsgi::run(py, interpreter, self.thread_id, &request, exchange);
-        if self.host.note_thread(self.thread_id, None) {
-            clear_injection(py);
-        }
-        outcome
-    }
-
-    /// Attaches to the interpreter of an application group.
-    fn enter(&mut self, group: &[u8]) -> Option<&'static Interpreter> {
-        let here = threads::attached_to();
-        let found = interpreter::find(group);
-        if let (Some(here), Some(found)) = (here, found) {
-            if std::ptr::eq(here, found) {
-                self.last = Some(found);
-                return Some(found);
-            }
-        }
-        self.detach();
-        let interpreter = interpreter::obtain(self.host, group);
-        self.last = interpreter.or(self.last);
-        self.attach();
-        interpreter
-    }
-}
-
-/// Drops a RequestTimeout that came too late for the request it was meant for.
-fn clear_injection(_: Attached<'_>) {
-    // SAFETY: attached; null clears what is pending for this thread.
-    unsafe {
-        ffi::PyThreadState_SetAsyncExc(ffi::PyThread_get_thread_ident() as _, std::ptr::null_mut());
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        self.detach();
-        self.host.records().retain(|record| record.number != self.thread_id);
-        threads::end_states();
     }
 }

@@ -11,4 +11,5 @@ mod interpreter;
 mod log;
 mod messages;
 mod python;
+mod worker;
 mod wsgi;

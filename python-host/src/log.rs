@@ -14,8 +14,6 @@ pub const ERROR: u8 = 3;
 pub const WARN: u8 = 4;
 /// What the operator may want to know.
 pub const INFO: u8 = 6;
-/// What somebody who looks for a fault wants to know.
-pub const DEBUG: u8 = 7;
 
 /// httpd's table, in embedded mode.
 static HTTPD: OnceLock<&'static HttpdTable> = OnceLock::new();

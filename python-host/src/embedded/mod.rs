@@ -109,16 +109,9 @@ pub fn stop() {
         return;
     }
     host.stopping("");
-    if BUSY.load(SeqCst) > 0 {
-        host.end(false);
-        threads::close();
-        return;
-    }
-    threads::close();
-    if BUSY.load(SeqCst) > 0 {
-        return;
-    }
-    host.end(true);
+    let quiet = threads::close();
+    let idle = quiet && BUSY.load(SeqCst) == 0;
+    host.end(idle);
     if host.may_finalize() {
         python::finalize();
     }

@@ -9,7 +9,7 @@ use crate::python::{self, Attached, symbols};
 use pyo3::ffi;
 use std::cell::{Cell, RefCell};
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
 /// A thread state that an interpreter knows of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,9 +46,13 @@ impl Drop for Thread {
     }
 }
 
-/// From now on no thread ends its states.
-pub fn close() {
+/// Threads that are just ending their states.
+static ENDING: AtomicUsize = AtomicUsize::new(0);
+
+/// From now on no thread ends its states. False: one is just doing it, and may yet come for the GIL.
+pub fn close() -> bool {
     CLOSED.store(true, SeqCst);
+    ENDING.load(SeqCst) == 0
 }
 
 /// Whether [`close`] was called.
@@ -121,6 +125,16 @@ pub fn within<T>(interpreter: &'static Interpreter, f: impl FnOnce(Attached<'_>)
     f(unsafe { Attached::assume() })
 }
 
+/// As [`within`] for threads that come by only now and then: they leave no state behind.
+pub fn visit<T>(interpreter: &'static Interpreter, f: impl FnOnce(Attached<'_>) -> T) -> T {
+    let resides = THREAD.with(|thread| !thread.states.borrow().is_empty());
+    let result = within(interpreter, f);
+    if !resides {
+        end_states();
+    }
+    result
+}
+
 /// After `Py_EndInterpreter`, which leaves the thread without a state: up to 3.11 with the GIL, later without.
 pub(super) fn return_from_ended() {
     python::note_attached(false);
@@ -159,7 +173,15 @@ impl Thread {
     }
 
     fn end_states(&self) {
+        struct Ended;
+        impl Drop for Ended {
+            fn drop(&mut self) {
+                ENDING.fetch_sub(1, SeqCst);
+            }
+        }
         let mut states = self.states.take();
+        ENDING.fetch_add(1, SeqCst);
+        let _ended = Ended;
         if CLOSED.load(SeqCst) {
             return;
         }

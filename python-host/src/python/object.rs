@@ -128,12 +128,6 @@ impl Object {
         Owned { pointer, attached: PhantomData }
     }
 
-    /// Whether both are the same object.
-    #[inline]
-    pub fn is(&self, other: &Object) -> bool {
-        ptr::eq(self, other)
-    }
-
     /// Whether it is None.
     #[inline]
     pub fn is_none(&self) -> bool {

@@ -125,10 +125,8 @@ fn close<'py>(py: Attached<'py>, this: This<'py, FileWrapper>, arguments: Args<'
         let text = format!("close() takes no arguments ({} given)", arguments.len());
         return Err(Raised::new(py, Kind::Type, &text));
     }
-    if let Some(filelike) = this.take(py) {
-        if let Err(raised) = filelike.call_method(py, "close", &[]) {
-            raised.clear(py);
-        }
+    if let Some(Err(raised)) = this.take(py).map(|filelike| filelike.call_method(py, "close", &[])) {
+        raised.clear(py);
     }
     Ok(py.none().own(py))
 }

@@ -16,7 +16,7 @@ use crate::exchange::{Exchange, Outcome};
 use crate::interpreter::Interpreter;
 use crate::log;
 use crate::messages;
-use crate::python::{Attached, Exception, Object, Owned, Raised, Result, Text, measure_waits};
+use crate::python::{Attached, Exception, GilWaits, Object, Owned, Raised, Result, Text, measure_waits};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use wsgi_protocol::launch::Mode;
@@ -101,9 +101,14 @@ impl<'py> Job<'py, '_, '_> {
             application_start: clock::now(),
             cpu: watched.then(clock::thread_cpu).flatten(),
         };
-        metrics::begin(&times);
-        let outcome = self.serve(application, &times);
-        metrics::end(self.py, self.state, self.head(), &times);
+        let recorded = metrics::is_recording();
+        if recorded {
+            metrics::begin(self.py, self.state, &times);
+        }
+        let (outcome, waits) = self.serve(application, &times);
+        if recorded {
+            metrics::end(self.py, self.state, self.head(), &times, waits);
+        }
         outcome
     }
 
@@ -148,11 +153,11 @@ impl<'py> Job<'py, '_, '_> {
     }
 
     /// Calls the application and sends what it returns.
-    fn serve(&self, application: Owned<'py>, times: &Times) -> Outcome {
+    fn serve(&self, application: Owned<'py>, times: &Times) -> (Outcome, GilWaits) {
         let py = self.py;
         let layer = match TextLayer::obtain(py, self.state) {
             Ok(layer) => layer,
-            Err(raised) => return self.failed(raised.take(py)),
+            Err(raised) => return (self.failed(raised.take(py)), measure_waits(false)),
         };
         self.state.owns_streams.store(true, Relaxed);
         let outcome = match self.environ(&layer, times) {
@@ -161,11 +166,10 @@ impl<'py> Job<'py, '_, '_> {
         };
         let waits = measure_waits(false);
         events::request_finished(py, self.state, self.head(), times, waits);
-        metrics::note_waits(waits);
         close_request(py, self.state);
         self.state.end(py);
         layer.give_back(py, self.state);
-        outcome
+        (outcome, waits)
     }
 
     fn environ(&self, layer: &TextLayer<'py>, times: &Times) -> Result<Owned<'py>> {

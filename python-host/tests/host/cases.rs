@@ -81,3 +81,52 @@ fn memory_does_not_grow() {
         assert_eq!(daemon.stop().0, 0);
     }
 }
+
+const CROWDED: &str = "
+import threading, time
+count = 0
+lock = threading.Lock()
+def application(environ, start_response):
+    global count
+    with lock: count += 1
+    data = environ['wsgi.input'].read()
+    print('said by', environ['mod_wsgi.request_id'], end='')
+    if count % 5 == 0: time.sleep(0.001)
+    threading.Thread(target=environ['wsgi.errors'].flush).start()
+    start_response('200 OK', [])
+    yield data
+    yield environ['mod_wsgi.request_id'].encode()
+";
+
+/// Many threads, several interpreters, threads of the application that use a request from outside.
+#[test]
+fn a_crowd_is_served() {
+    for python in pythons::all() {
+        let folder = Folder::new(&format!("crowd-{}", python.minor));
+        let script = folder.write("app.wsgi", CROWDED);
+        let mut launch = launch();
+        launch.threads = 4;
+        let daemon = Daemon::serving(&python, &launch);
+        std::thread::scope(|scope| {
+            for client in 0..8 {
+                let (daemon, script) = (&daemon, &script);
+                scope.spawn(move || {
+                    let mut connection = daemon.connect();
+                    for number in 0..100 {
+                        let id = format!("{client}-{number}");
+                        let mut get = Get::new(script).body(b"data ").pair("mod_wsgi.request_id", &id);
+                        get.head.request_id = id.as_bytes();
+                        get.head.application_group = [&b""[..], b"one", b"two"][(client + number) % 3];
+                        let answer = connection.run(&get).ok();
+                        assert_eq!(answer.text(), format!("data {id}"));
+                        let said = answer.logs.iter().filter(|(level, _)| *level == 3);
+                        let said: Vec<_> = said.map(|(_, text)| text.rsplit("said by ").next()).collect();
+                        assert_eq!(said, [Some(id.as_str())]);
+                    }
+                });
+            }
+        });
+        let (status, log) = daemon.stop();
+        assert_eq!(status, 0, "{python:?}: {log}");
+    }
+}

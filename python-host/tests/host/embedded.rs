@@ -9,6 +9,7 @@ use std::ffi::{CString, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Arc, Barrier};
 use wsgi_protocol::PROTOCOL_VERSION;
 use wsgi_protocol::abi::{self, HostTable, HttpdTable};
 use wsgi_protocol::launch::{self, Launch, Mode, PythonSettings};
@@ -114,33 +115,48 @@ fn exercise(host: &'static HostTable) {
     // The settings and a variable of the environment are what `python3 -O` would have.
     std::fs::write(&script, APP).unwrap();
     facts(host, &script);
-    let threads: Vec<_> = (0..4)
-        .map(|number| {
-            let script = script.clone();
+    let (stay, threads) = (Arc::new(Barrier::new(5)), crowd(host, &script));
+    let threads: Vec<_> = threads
+        .into_iter()
+        .map(|run| {
+            let stay = stay.clone();
             std::thread::spawn(move || {
-                for _ in 0..100 {
-                    let group = format!("group{}", number % 2);
-                    let (outcome, handle) = run(
-                        host,
-                        &Get::new(&script).group(&group),
-                        Handle { input: b"12345".to_vec(), ..Handle::default() },
-                    );
-                    assert_eq!((outcome, handle.body.as_slice()), (0, &b"12345 in embedded"[..]));
-                }
+                run();
+                // Idle threads keep their Python states, as httpd's do.
+                stay.wait();
+                stay.wait();
             })
         })
         .collect();
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    stay.wait();
     faults(host, &script);
     reload(host, &script);
     // SAFETY: nothing is running.
     unsafe { (host.stop)() };
+    stay.wait();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
     let log = LOG.lock().unwrap();
     for text in
         ["<3>at exit of group0\n", "<3>at exit of group1\n", "<3>at exit of \n", "<3>process_stopping \n"]
     {
         assert!(log.contains(text), "{text} not in {log}");
     }
+}
+
+/// What four request threads do.
+fn crowd(host: &'static HostTable, script: &Path) -> Vec<impl FnOnce() + Send + 'static> {
+    let work = |number| {
+        let script = script.to_owned();
+        move || {
+            for _ in 0..100 {
+                let group = format!("group{}", number % 2);
+                let handle = Handle { input: b"12345".to_vec(), ..Handle::default() };
+                let (outcome, handle) = run(host, &Get::new(&script).group(&group), handle);
+                assert_eq!((outcome, handle.body.as_slice()), (0, &b"12345 in embedded"[..]));
+            }
+        }
+    };
+    (0..4).map(work).collect()
 }
 
 const APP: &str = "

@@ -4,6 +4,7 @@
 mod boundary;
 mod cases;
 mod embedded;
+mod lifecycle;
 mod logging;
 mod process;
 mod pythons;

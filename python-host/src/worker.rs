@@ -1,0 +1,113 @@
+//! A request thread: where it is attached, and how it runs a request in the right interpreter.
+
+use crate::boundary;
+use crate::exchange::{Exchange, Outcome};
+use crate::host::Host;
+use crate::interpreter::{self, Interpreter, threads};
+use crate::log;
+use crate::messages;
+use crate::python::Attached;
+use crate::wsgi;
+use pyo3::ffi;
+use std::marker::PhantomData;
+use wsgi_protocol::request::Request;
+
+/// One OS thread that runs requests; never leaves its thread. Dropping it (without the GIL) ends the thread's
+/// Python states.
+#[derive(Debug)]
+pub struct Worker {
+    host: &'static Host,
+    thread_id: u32,
+    /// Where it ran its last request.
+    last: Option<&'static Interpreter>,
+    /// Neither `Send` nor `Sync`.
+    stays: PhantomData<*const ()>,
+}
+
+impl Worker {
+    /// For the calling thread; see [`Host::worker`].
+    pub(crate) fn new(host: &'static Host, thread_id: u32) -> Self {
+        Self { host, thread_id, last: None, stays: PhantomData }
+    }
+
+    /// Takes the GIL (of the interpreter that this worker used last). Nothing happens if it has it.
+    pub fn attach(&mut self) {
+        if threads::attached_to().is_none() {
+            threads::attach(self.last.unwrap_or_else(interpreter::main));
+        }
+    }
+
+    /// Gives the GIL up. Nothing happens if it does not have it.
+    pub fn detach(&mut self) {
+        if threads::attached_to().is_some() {
+            threads::detach();
+        }
+    }
+
+    /// Runs one request (`wsgi_protocol::request`); called with the GIL held and returns with it held, perhaps that
+    /// of another interpreter. Never panics. [`Outcome::Refused`] comes only from the [`ReloadPolicy`].
+    pub fn run(&mut self, payload: &[u8], exchange: &mut dyn Exchange) -> Outcome {
+        let run = boundary::caught(|| self.run_inner(payload, exchange));
+        // A panic in between may have left the thread without the lock that the caller expects.
+        self.attach();
+        run.unwrap_or(Outcome::Fail(500))
+    }
+
+    fn run_inner(&mut self, payload: &[u8], exchange: &mut dyn Exchange) -> Outcome {
+        let request = match Request::decode(payload) {
+            Ok(request) => request,
+            Err(error) => {
+                log::write(log::ERROR, &format!("A request from httpd cannot be read: {error}."));
+                return Outcome::Fail(500);
+            }
+        };
+        let Some(interpreter) = self.enter(request.head.application_group) else {
+            let text = messages::no_interpreter(request.head.application_group);
+            exchange.log(log::ERROR, text.as_bytes());
+            return Outcome::Fail(500);
+        };
+        // SAFETY: `enter` attached the thread, and nothing below detaches it but to come back.
+        let py = unsafe { Attached::assume() };
+        if self.host.note_thread(self.thread_id, Some(interpreter)) {
+            clear_injection(py);
+        }
+        let outcome = wsgi::run(py, interpreter, self.thread_id, &request, exchange);
+        if self.host.note_thread(self.thread_id, None) {
+            clear_injection(py);
+        }
+        outcome
+    }
+
+    /// Attaches to the interpreter of an application group.
+    fn enter(&mut self, group: &[u8]) -> Option<&'static Interpreter> {
+        let here = threads::attached_to();
+        let found = interpreter::find(group);
+        if let Some((here, found)) = here.zip(found)
+            && std::ptr::eq(here, found)
+        {
+            self.last = Some(found);
+            return Some(found);
+        }
+        self.detach();
+        let interpreter = interpreter::obtain(self.host, group);
+        self.last = interpreter.or(self.last);
+        self.attach();
+        interpreter
+    }
+}
+
+/// Drops a RequestTimeout that came too late for the request it was meant for.
+fn clear_injection(_: Attached<'_>) {
+    // SAFETY: attached; null clears what is pending for this thread.
+    unsafe {
+        ffi::PyThreadState_SetAsyncExc(ffi::PyThread_get_thread_ident() as _, std::ptr::null_mut());
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.detach();
+        self.host.forget_thread(self.thread_id);
+        threads::end_states();
+    }
+}

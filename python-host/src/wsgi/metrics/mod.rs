@@ -1,0 +1,258 @@
+//! `request_metrics()`, `process_metrics()` and `server_metrics()` of the `mod_wsgi` module (spec/behaviour.md §8.4 to
+//! §8.6). Nothing is recorded before `start_recording_metrics()`.
+
+mod recorder;
+
+use super::clock;
+use super::events::Times;
+use super::request::RequestState;
+use crate::host::Host;
+use crate::interpreter;
+use crate::python::trampoline::Args;
+use crate::python::{Attached, GilWaits, Numbers, Object, Owned, Result, Text, lock};
+use recorder::{PHASES, Phase, Recorder, Sample, Window};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use wsgi_protocol::launch::Mode;
+use wsgi_protocol::request::RequestHead;
+
+static RECORDER: Mutex<Option<Recorder>> = Mutex::new(None);
+static RECORDING: AtomicBool = AtomicBool::new(false);
+
+/// Whether requests have to be recorded.
+pub fn is_recording() -> bool {
+    RECORDING.load(Relaxed)
+}
+
+/// The place of a request thread; thread 0 is the main thread, which runs requests on prefork only.
+fn place(state: &RequestState) -> usize {
+    state.thread_id.saturating_sub(1) as usize
+}
+
+/// A request begins.
+pub fn begin(py: Attached<'_>, state: &RequestState, times: &Times) {
+    if let Some(recorder) = lock(py, &RECORDER).as_mut() {
+        recorder.begin(place(state), times.application_start);
+    }
+}
+
+/// It has ended.
+pub fn end(py: Attached<'_>, state: &RequestState, head: &RequestHead<'_>, times: &Times, waits: GilWaits) {
+    let sample = sample(py, state, head, times, waits);
+    if let Some(recorder) = lock(py, &RECORDER).as_mut() {
+        recorder.end(place(state), &sample);
+    }
+}
+
+fn sample(
+    py: Attached<'_>,
+    state: &RequestState,
+    head: &RequestHead<'_>,
+    times: &Times,
+    waits: GilWaits,
+) -> Sample {
+    let end = clock::now();
+    let (request, queue) =
+        (clock::from_micros(head.request_start_us), clock::from_micros(head.queue_start_us));
+    let application = (end - times.application_start).max(0.0);
+    let before = (times.application_start - request).max(0.0);
+    let daemon = state.interpreter.host.launch().mode == Mode::Daemon;
+    let (input, read) = {
+        let body = lock(py, &state.body);
+        ((body.length, body.reads), body.seconds)
+    };
+    let response = lock(py, &state.response);
+    let cpu = times.cpu.zip(clock::thread_cpu()).map_or(0.0, |(then, now)| now.0 - then.0 + now.1 - then.1);
+    Sample {
+        phases: [
+            Some(if daemon { queue - request } else { before }),
+            daemon.then_some(times.daemon_start - queue),
+            daemon.then_some(times.application_start - times.daemon_start),
+            Some(application),
+            Some(before + application),
+            Some(waits.seconds),
+            Some(read),
+            Some(response.seconds),
+        ],
+        gil_waits: waits.count,
+        status: response.status,
+        input,
+        output: (response.produced, response.writes),
+        cpu,
+        end,
+    }
+}
+
+/// `start_recording_metrics()`
+pub fn start_recording<'py>(py: Attached<'py>, _: Args<'py>) -> Result<Owned<'py>> {
+    let threads = host(py).map_or(0, |host| host.launch().threads as usize);
+    let mut recorder = lock(py, &RECORDER);
+    if recorder.is_none() {
+        *recorder = Some(Recorder::new(clock::now(), clock::process_cpu(), threads));
+        RECORDING.store(true, Relaxed);
+    }
+    drop(recorder);
+    Ok(py.none().own(py))
+}
+
+fn host(py: Attached<'_>) -> Option<&'static Host> {
+    interpreter::current(py).map(|interpreter| interpreter.host)
+}
+
+/// A dict under construction.
+struct Table<'py>(Attached<'py>, Owned<'py>);
+
+impl Table<'_> {
+    fn put(&self, name: &str, value: &Object) -> Result<()> {
+        self.1.dict_set_named(self.0, name, value)
+    }
+
+    fn float(&self, name: &str, value: f64) -> Result<()> {
+        self.put(name, &*self.0.float(value)?)
+    }
+
+    fn int(&self, name: &str, value: u64) -> Result<()> {
+        self.put(name, &*self.0.int(i64::try_from(value).unwrap_or(i64::MAX))?)
+    }
+
+    fn floats(&self, name: &str, values: impl Iterator<Item = f64>) -> Result<()> {
+        let list = self.0.list(&[])?;
+        values.into_iter().try_for_each(|value| list.list_append(&*self.0.float(value)?))?;
+        self.put(name, &list)
+    }
+
+    fn ints(&self, name: &str, values: impl Iterator<Item = u64>) -> Result<()> {
+        let list = self.0.list(&[])?;
+        values.into_iter().try_for_each(|value| list.list_append(&*self.0.int(value as i64)?))?;
+        self.put(name, &list)
+    }
+
+    fn memory(&self) -> Result<()> {
+        self.int("memory_max_rss", clock::largest_memory())?;
+        self.int("memory_rss", clock::memory())
+    }
+}
+
+/// `request_metrics()`: what happened since the last call.
+pub fn request_metrics<'py>(py: Attached<'py>, _: Args<'py>) -> Result<Owned<'py>> {
+    let (now, cpu) = (clock::now(), clock::process_cpu());
+    let cut = lock(py, &RECORDER).as_mut().map(|recorder| {
+        let window = recorder.cut(now, cpu);
+        let elapsed = recorder.running.iter().map(|start| start.map_or(0.0, |start| now - start));
+        (window, elapsed.collect::<Vec<_>>(), recorder.totals.clone())
+    });
+    let Some((window, elapsed, totals)) = cut else { return Ok(py.none().own(py)) };
+    let table = Table(py, py.dict()?);
+    let period = (now - window.start).max(f64::MIN_POSITIVE);
+    table.int("pid", std::process::id().into())?;
+    table.float("start_time", window.start)?;
+    table.float("stop_time", now)?;
+    table.float("sample_period", now - window.start)?;
+    let (user, system) = ((cpu.0 - window.cpu.0) / period, (cpu.1 - window.cpu.1) / period);
+    for (name, value) in [("user_", user), ("system_", system), ("", user + system)] {
+        table.float(&format!("cpu_{name}utilization"), value)?;
+        table.float(&format!("cpu_{name}time"), value)?;
+    }
+    table.memory()?;
+    capacity(&table, &window, period, &elapsed, &totals)?;
+    traffic(&table, &window)?;
+    let daemon = host(py).is_some_and(|host| host.launch().mode == Mode::Daemon);
+    for (name, phase) in PHASES.iter().zip(&window.phases) {
+        phase_metrics(&table, name, phase, daemon || !matches!(*name, "queue_time" | "daemon_time"))?;
+    }
+    Ok(table.1)
+}
+
+fn capacity(table: &Table<'_>, window: &Window, period: f64, elapsed: &[f64], totals: &[u64]) -> Result<()> {
+    let threads = &window.threads;
+    let started = totals.iter().zip(elapsed).filter(|(total, elapsed)| **total > 0 || **elapsed > 0.0);
+    table.int("request_threads_maximum", threads.len() as u64)?;
+    table.int("request_threads_started", started.count() as u64)?;
+    let active =
+        threads.iter().zip(elapsed).filter(|(thread, elapsed)| thread.completed > 0 || **elapsed > 0.0);
+    table.int("request_threads_active", active.count() as u64)?;
+    let busy: f64 = threads.iter().map(|thread| thread.busy).sum();
+    table.float("capacity_utilization", busy / period / threads.len().max(1) as f64)?;
+    table.int("request_count", window.requests)?;
+    table.float("request_throughput", window.requests as f64 / period)?;
+    for name in ["request_threads_completed", "request_threads_buckets"] {
+        table.ints(name, threads.iter().map(|thread| thread.completed))?;
+    }
+    table.floats("request_threads_busy_time", threads.iter().map(|thread| thread.busy))?;
+    table.floats("request_threads_cpu_time", threads.iter().map(|thread| thread.cpu))?;
+    table.floats("request_threads_current_elapsed", elapsed.iter().copied())?;
+    table.floats("request_threads_max_duration", threads.iter().map(|thread| thread.longest))
+}
+
+fn traffic(table: &Table<'_>, window: &Window) -> Result<()> {
+    for (class, count) in window.classes.iter().enumerate() {
+        table.int(&format!("status_{}xx", class + 1), *count)?;
+    }
+    table.int("input_bytes", window.input.0)?;
+    table.int("input_reads", window.input.1)?;
+    table.int("output_bytes", window.output.0)?;
+    table.int("output_writes", window.output.1)?;
+    table.int("gil_wait_count", window.gil_waits)
+}
+
+fn phase_metrics(table: &Table<'_>, name: &str, phase: &Phase, exists: bool) -> Result<()> {
+    let none = table.0.none();
+    if exists {
+        table.float(name, phase.mean())?;
+    } else {
+        table.put(name, none)?;
+    }
+    let micros = |seconds: f64| (seconds * 1e6) as u64;
+    match phase.extremes {
+        Some((least, most)) => {
+            table.int(&format!("{name}_min_us"), micros(least))?;
+            table.int(&format!("{name}_max_us"), micros(most))?;
+        }
+        None => {
+            table.put(&format!("{name}_min_us"), none)?;
+            table.put(&format!("{name}_max_us"), none)?;
+        }
+    }
+    table.ints(&format!("{name}_buckets"), phase.buckets.iter().copied())
+}
+
+/// `process_metrics()`: totals since recording began, and the process itself.
+pub fn process_metrics<'py>(py: Attached<'py>, _: Args<'py>) -> Result<Owned<'py>> {
+    let now = clock::now();
+    let totals = lock(py, &RECORDER).as_ref().map(|recorder| {
+        let running = recorder.running.iter().flatten();
+        let under_way: f64 = running.clone().map(|start| now - start).sum();
+        (recorder.totals.clone(), recorder.busy + under_way, running.count() as u64)
+    });
+    let Some((totals, busy, active)) = totals else { return Ok(py.none().own(py)) };
+    let table = Table(py, py.dict()?);
+    let started = host(py).map_or(now, |host| host.started);
+    table.int("pid", std::process::id().into())?;
+    table.float("request_busy_time", busy)?;
+    table.int("request_count", totals.iter().sum())?;
+    table.memory()?;
+    let (user, system) = clock::process_cpu();
+    table.float("cpu_user_time", user)?;
+    table.float("cpu_system_time", system)?;
+    table.float("cpu_time", user + system)?;
+    table.float("restart_time", started)?;
+    table.float("current_time", now)?;
+    table.int("running_time", (now - started) as u64)?;
+    table.int("request_threads", totals.len() as u64)?;
+    table.int("active_requests", active)?;
+    let threads = py.list(&[])?;
+    for (place, count) in totals.iter().enumerate() {
+        let thread = Table(py, py.dict()?);
+        thread.int("thread_id", place as u64 + 1)?;
+        thread.int("request_count", *count)?;
+        threads.list_append(&thread.1)?;
+    }
+    table.put("threads", &threads)?;
+    Ok(table.1)
+}
+
+/// `server_metrics()`: httpd's scoreboard is not in this process, so there is nothing to tell, as for an application that
+/// is not allowed to see it.
+pub fn server_metrics<'py>(py: Attached<'py>, _: Args<'py>) -> Result<Owned<'py>> {
+    Ok(py.none().own(py))
+}
