@@ -3,6 +3,7 @@
 
 mod connect;
 mod connection;
+mod ownership;
 pub mod pool;
 mod relay;
 mod request_body;
@@ -36,6 +37,10 @@ struct Failure {
 pub fn run(job: &Job<'_>, state: &State, chosen: &DaemonGroup, application: &[u8], callable: &[u8]) -> c_int {
     let Some(runtime) = state.runtime.as_ref() else { return INTERNAL_ERROR };
     let Some(group) = runtime.group(&chosen.name) else { return INTERNAL_ERROR };
+    if let Err(failure) = ownership::check(job, chosen) {
+        job.fail(failure.message.0, &failure.message.1);
+        return failure.status;
+    }
     let mut message = Message::new(job, application, callable);
     let outcome = match message {
         Ok(ref mut message) => Attempt::new(job, runtime, group).run(message),

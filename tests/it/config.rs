@@ -5,6 +5,7 @@ mod checks;
 mod coexistence;
 mod errors;
 mod guides;
+mod ownership;
 mod places;
 mod routing;
 mod scale;

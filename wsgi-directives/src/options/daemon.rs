@@ -9,7 +9,6 @@ use crate::directive::Effect;
 const MEMORY: Effect = Effect::Later("resident memory is not measured yet");
 const PRELOAD: Effect = Effect::Later("each process imports the applications itself");
 const METRICS: Effect = Effect::Later("metrics are not collected yet");
-const OWNERS: Effect = Effect::Later("owners of scripts are not checked yet");
 const NEWRELIC: Effect =
     Effect::Legacy("the New Relic agent is started by the application now, remove the option");
 const RENAMED: Effect = Effect::Legacy("write response-buffer-size= instead, it is taken as that");
@@ -189,11 +188,11 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
         error "restart interval", set Set::SecondsOrOff(|o| &mut o.restart_interval),
         "Replace a process this long after its start.";
     "script-group" "GROUP", default "", unit "", takes "a group name or #gid",
-        since "3.0", good "#33", bad Some(""), effect OWNERS,
+        since "3.0", good "#33", bad Some(""), effect Effect::Acts,
         error "script group", set Set::Custom(values::script_group),
         "Serve only scripts owned by this group, in directories owned by it.";
     "script-user" "USER", default "", unit "", takes "a user name or #uid",
-        since "3.0", good "#33", bad Some(""), effect OWNERS,
+        since "3.0", good "#33", bad Some(""), effect Effect::Acts,
         error "script user", set Set::Custom(values::script_user),
         "Serve only scripts owned by this user, in directories owned by it.";
     "send-buffer-size" "N", default "0", unit "bytes", takes "0 or at least 512",
