@@ -1,8 +1,8 @@
 //! The error catalogue of spec/directives.md §7, §9, §11 to §16: each condition has its text, in ours and in the
 //! original.
 
-use super::{Judge, is_old};
-use integration::Subject;
+use super::{Judge, groups, is_old, paths, site};
+use integration::{Builder, Subject};
 
 /// Lines, and what is said of them; names of options and values stand as in the original.
 const CATALOGUE: &[(&str, &str)] = &[
@@ -233,13 +233,21 @@ fn equal_groups_of_cloned_virtual_hosts_are_one() {
     if Subject::skips("it refuses the second") {
         return;
     }
-    let host = |port| {
+    let host = |port: &str| {
         format!(
             "<VirtualHost 127.0.0.1:{port}>\nServerName a.example\nWSGIDaemonProcess a threads=2\n\
              WSGIScriptAlias / @ROOT@/app/app.wsgi process-group=a application-group=%{{GLOBAL}}\n</VirtualHost>"
         )
     };
-    Judge::new().accepted(&format!("LogLevel notice\n{}\n{}", host(1), host(2)));
+    Judge::new().accepted(&format!("LogLevel notice\n{}\n{}", host("1"), host("2")));
+    // Both hosts reach it, under the first's name and under another.
+    let second = host("@PORT@").replace("ServerName a.example", "ServerName b.example");
+    let server = site(&format!("{}\n{second}", host("@PORT@"))).start();
+    let seen = |name: &str| {
+        let response = server.request("GET", "/").header("Host", name).send();
+        groups(&response)
+    };
+    assert_eq!([seen("a.example"), seen("b.example")], ["a|", "a|"]);
 }
 
 /// A configuration of 4.9 that uses what was removed since: it starts, and says once what to do about each.
@@ -249,15 +257,18 @@ fn configuration_of_4_9_starts_with_warnings() {
         println!("skipped: 6.1.1 refuses it");
         return;
     }
-    let judge = Judge::new();
     let lines = "WSGILazyInitialization On\nWSGINewRelicConfigFile /etc/newrelic.ini\n\
                  WSGINewRelicEnvironment production\nWSGIVerboseDebugging Off\nWSGIAcceptMutex default\n\
                  WSGIDaemonProcess a newrelic-config-file=/etc/n.ini newrelic-environment=x inactivity-timeout=60s\n\
                  WSGIDaemonProcess b newrelic-config-file=/etc/n.ini\nWSGIScriptAlias / @ROOT@/app/app.wsgi";
+    let judge = Judge::new();
     let text = judge.accepted(lines);
     if is_old() {
         return;
     }
+    let warned = ["no longer supported", "WSGILazyInitialization"];
+    let server = warned.into_iter().fold(site(lines), Builder::allow_log).start();
+    assert_eq!(paths(&server, "/x"), "|/x", "it serves");
     for name in
         ["WSGINewRelicConfigFile", "WSGINewRelicEnvironment", "newrelic-config-file", "newrelic-environment"]
     {

@@ -130,6 +130,7 @@ fn wrong_htaccess_is_500_and_logged() {
         .document("x/file.txt", "x")
         .document("x/.htaccess", "WSGIPassAuthorization perhaps\n")
         .expect_log("WSGIPassAuthorization must be one of: Off | On")
+        .allow_log("WSGIPassAuthorization must be one of")
         .start();
     assert_eq!(server.get("/x/file.txt").status, 500);
 }

@@ -161,3 +161,26 @@ fn handler_scripts_serve_resources() {
     assert!(key(&response, "SCRIPT_FILENAME").ends_with("/htdocs/page.tmpl"));
     assert_eq!(paths(&server, "/t/no/such"), "/t|/no/such");
 }
+
+#[test]
+fn restricted_embedded_mode_is_500_and_says_so() {
+    let server = site(
+        "WSGIRestrictEmbedded On\nWSGIDaemonProcess one threads=1\nWSGIScriptAlias /in @ROOT@/app/app.wsgi\n\
+         WSGIScriptAlias /out @ROOT@/app/app.wsgi process-group=one application-group=%{GLOBAL}",
+    )
+    .expect_log("Embedded mode of mod_wsgi disabled by runtime configuration")
+    .start();
+    assert_eq!(server.get("/in").status, 500);
+    assert_eq!(paths(&server, "/out"), "/out|");
+}
+
+#[test]
+fn missing_callable_is_404_embedded_and_500_in_a_daemon() {
+    for (mode, status) in [(Mode::Embedded, 404), (Mode::Daemon, 500)] {
+        let server = site("WSGIScriptAlias / @ROOT@/app/app.wsgi callable-object=missing")
+            .mode(mode)
+            .expect_log("does not contain WSGI application 'missing'")
+            .start();
+        assert_eq!(server.get("/").status, status, "{mode:?}");
+    }
+}
