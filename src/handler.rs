@@ -59,10 +59,18 @@ pub struct Job<'r> {
 /// Handles a request whose handler name is ours; returns httpd's status.
 pub fn handle(r: Request<'_>) -> c_int {
     let Some(state) = config::state() else { return INTERNAL_ERROR };
+    #[cfg(feature = "fault-injection")]
+    inject_fault(r, "handler");
     match prepare(r) {
         Ok(job) => job.run(state),
         Err(status) => status,
     }
+}
+
+/// Panics if the request's `X-Fault` header names this place.
+#[cfg(feature = "fault-injection")]
+pub fn inject_fault(r: Request<'_>, place: &str) {
+    assert_ne!(r.headers_in().get(c"X-Fault"), Some(place.as_bytes()), "injected fault");
 }
 
 /// Pre-checks and environ.
@@ -173,8 +181,7 @@ impl<'r> Job<'r> {
             BodyLength::Known(length) => length > 0,
             BodyLength::Chunked => true,
             // HTTP/2 needs neither header to announce a body.
-            // SAFETY: a live request has a connection.
-            BodyLength::None => unsafe { !(*(*self.r.raw()).connection).master.is_null() },
+            BodyLength::None => self.r.is_stream(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Turning a response head into httpd's own, and ending a response well or visibly broken.
 
-use crate::httpd::brigade::Brigade;
+use crate::httpd::brigade::{Brigade, Piece};
 use crate::httpd::request::Request;
 use apr_sys as sys;
 use wsgi_protocol::response::Head;
@@ -69,10 +69,27 @@ pub fn finish(r: Request<'_>, brigade: &mut Brigade<'_>, body_was_read: bool) {
     if unsafe { (*r.raw()).eos_sent } == 0 {
         if !body_was_read {
             brigade.add_flush();
+            if r.is_stream() && brigade.pass().is_ok() {
+                drain(r);
+            }
         }
         brigade.add_eos();
         // The client may have gone meanwhile; the access log keeps the application's status then.
         let _ = brigade.pass();
+    }
+}
+
+/// Reads the rest of a request body to the end. mod_http2 resets a stream that ends before, and its response is lost.
+fn drain(r: Request<'_>) {
+    let mut rest = Brigade::new(r);
+    while rest.fill(64 * 1024, true).is_ok() {
+        loop {
+            match rest.front() {
+                Ok(Some(Piece::Data(_))) => rest.consume(0),
+                Ok(None) => break,
+                Ok(Some(Piece::End)) | Err(_) => return,
+            }
+        }
     }
 }
 

@@ -137,6 +137,12 @@ impl<'r> Request<'r> {
         unsafe { (*(*self.raw).connection).aborted != 0 }
     }
 
+    /// One of several streams of a connection (HTTP/2).
+    pub fn is_stream(self) -> bool {
+        // SAFETY: a live request has a connection.
+        unsafe { !(*(*self.raw).connection).master.is_null() }
+    }
+
     /// The connection shall not be used for another request.
     pub fn close_connection(self) {
         // SAFETY: a live request has a connection owned by this thread.
