@@ -111,9 +111,12 @@ impl<'a, 'r> Relay<'a, 'r> {
     /// Relays until the response has ended.
     pub fn run(mut self, timeout_ms: u64) -> Verdict {
         let timeout = self.set_client_timeout();
+        // Nothing can be there yet: waiting comes before the first read.
+        let mut step = if self.request_body.is_wanted() { Ok(()) } else { self.idle(timeout_ms) };
         let verdict = loop {
-            if let Err(verdict) = self.step(timeout_ms) {
-                break verdict;
+            match step {
+                Ok(()) => step = self.step(timeout_ms),
+                Err(verdict) => break verdict,
             }
         };
         self.restore_client_timeout(timeout);
@@ -289,6 +292,8 @@ impl<'a, 'r> Relay<'a, 'r> {
             return Err(self.failed(INTERNAL_ERROR, messages::header_too_long(&self.group.name)));
         }
         let r = self.job.r;
+        #[cfg(feature = "fault-injection")]
+        crate::handler::inject_fault(r, "relay");
         let is_error = (400..600).contains(&head.status);
         if self.job.config.error_override && is_error {
             for (name, value) in head.headers().filter(|(n, _)| n.eq_ignore_ascii_case(b"WWW-Authenticate")) {

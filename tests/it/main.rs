@@ -15,6 +15,7 @@ mod environ;
 mod examples;
 mod faults;
 mod file_wrapper;
+mod frameworks;
 mod harness;
 mod hello;
 mod http;

@@ -1,3 +1,5 @@
+//! The exchange over a socketpair, with the test as httpd.
+
 use super::*;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
