@@ -33,5 +33,6 @@ mod semantics_files;
 mod semantics_input;
 mod semantics_logging;
 mod semantics_response;
+mod semantics_scripts;
 mod snippets;
 mod start_response;
