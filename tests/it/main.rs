@@ -36,3 +36,4 @@ mod semantics_response;
 mod semantics_scripts;
 mod snippets;
 mod start_response;
+mod trust;

@@ -1,0 +1,115 @@
+//! What a daemon holds of the server it belongs to: nothing but what it was given (docs/security.md).
+
+use integration::{Builder, Httpd, Mode, Subject, is_root};
+use serde_json::Value;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
+const APP: &str = r#"
+import json, os
+def application(environ, start_response):
+    facts = {
+        "environment": dict(os.environ),
+        "descriptors": {name: os.readlink("/proc/self/fd/" + name) for name in os.listdir("/proc/self/fd")
+                        if os.path.islink("/proc/self/fd/" + name)},
+        "status": open("/proc/self/status").read(),
+        "pid": os.getpid(),
+    }
+    body = json.dumps(facts).encode()
+    start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+    return [body]
+"#;
+
+fn server() -> Builder {
+    Httpd::builder().mode(Mode::Daemon).app(APP)
+}
+
+fn facts(server: &Httpd) -> Value {
+    server.get("/").ok().json()
+}
+
+#[test]
+fn environment_is_built_from_scratch() {
+    if Subject::skips("daemons get all of httpd's environment") {
+        return;
+    }
+    let server = server().env("MW_PLANTED", "a secret of httpd").daemon_options("env=GIVEN=yes lang=C.UTF-8");
+    let server = server.start();
+    let facts = facts(&server);
+    let environment = facts["environment"].as_object().expect("an object");
+    assert!(!environment.contains_key("MW_PLANTED"), "{environment:?}");
+    assert_eq!(environment["GIVEN"], "yes");
+    assert_eq!(environment["LANG"], "C.UTF-8");
+    let known = |name: &str| {
+        let fixed =
+            ["PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "USER", "USERNAME", "LOGNAME", "GIVEN"];
+        fixed.contains(&name) || name.starts_with("LC_")
+    };
+    let unknown: Vec<_> = environment.keys().filter(|name| !known(name)).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+}
+
+#[test]
+fn descriptors_are_its_own() {
+    if Subject::skips("daemons inherit httpd's descriptors") {
+        return;
+    }
+    let server = server().start();
+    let facts = facts(&server);
+    let descriptors = facts["descriptors"].as_object().expect("an object");
+    for (number, target) in descriptors {
+        let target = target.as_str().expect("text");
+        let number: u32 = number.parse().expect("a number");
+        assert!(number <= 7 || !target.starts_with('/') || target.contains("/proc/"), "{number} is {target}");
+        assert!(!target.contains("error.log") && !target.contains("access"), "{number} is {target}");
+    }
+    assert_eq!(descriptors["0"], "/dev/null");
+}
+
+#[test]
+fn no_new_privileges() {
+    if Subject::skips("set-user-id programs work there") {
+        return;
+    }
+    let server = server().start();
+    let facts = facts(&server);
+    let status = facts["status"].as_str().expect("text");
+    assert!(status.contains("NoNewPrivs:\t1"), "{status}");
+}
+
+/// A marker in the memory of httpd's parent is in no memory of a daemon.
+#[test]
+fn planted_secret_is_not_found() {
+    if Subject::skips("daemons are forks of httpd's parent") {
+        return;
+    }
+    if !is_root() {
+        println!("skipped: only root may read the memory of other processes");
+        return;
+    }
+    let secret = "c7e1-planted-in-the-parent-91b4";
+    let server = server().env("MW_PLANTED", secret).start();
+    assert!(memory_holds(server.pid(), secret), "the marker is in the parent");
+    let daemon = facts(&server)["pid"].as_i64().expect("a number") as i32;
+    assert!(!memory_holds(daemon, secret), "the marker is in the daemon");
+}
+
+/// Whether readable memory of a process holds `text`.
+fn memory_holds(pid: i32, text: &str) -> bool {
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).expect("readable");
+    let memory = File::open(format!("/proc/{pid}/mem")).expect("readable");
+    let spans = maps.lines().filter(|line| line.contains(" r") && !line.contains("[v")).filter_map(|line| {
+        let (start, rest) = line.split_once('-')?;
+        let (end, _) = rest.split_once(' ')?;
+        Some((u64::from_str_radix(start, 16).ok()?, u64::from_str_radix(end, 16).ok()?))
+    });
+    spans.into_iter().any(|(start, end)| {
+        let mut bytes = vec![0; (end - start) as usize];
+        // Reserved memory cannot be read, and holds nothing.
+        memory.read_exact_at(&mut bytes, start).is_ok() && find(&bytes, text.as_bytes())
+    })
+}
+
+fn find(bytes: &[u8], text: &[u8]) -> bool {
+    bytes.windows(text.len()).any(|window| window == text)
+}
