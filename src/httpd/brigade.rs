@@ -87,9 +87,25 @@ impl<'r> Brigade<'r> {
         }
     }
 
-    /// Appends `length` bytes of a regular file from `offset`; the pool closes the descriptor.
+    /// Appends `length` bytes of a regular file from `offset`; the pool closes the descriptor. What is too small for
+    /// sendfile is read at once: httpd would move the position that the descriptor shares with the application's.
     pub fn add_file(&mut self, fd: std::os::fd::OwnedFd, offset: u64, length: u64) {
         use std::os::fd::IntoRawFd;
+        use std::os::unix::fs::FileExt;
+        /// A few pages; httpd's own bound for sendfile is 256 bytes.
+        const SMALL: u64 = 8 * 1024;
+        let file = std::fs::File::from(fd);
+        let mut block = vec![0; length.min(SMALL) as usize];
+        if length <= SMALL && file.read_exact_at(&mut block, offset).is_ok() {
+            // SAFETY: without a function to free them the bytes are copied; the bucket goes to a valid brigade.
+            unsafe {
+                let alloc = self.request.bucket_alloc();
+                let bucket = sys::apr_bucket_heap_create(block.as_ptr().cast(), block.len(), None, alloc);
+                sys::mw_brigade_append(self.raw, bucket);
+            }
+            return;
+        }
+        let fd = std::os::fd::OwnedFd::from(file);
         /// apr's own bound for one file bucket.
         const PART: u64 = 1 << 30;
         let pool = self.request.pool();
