@@ -45,7 +45,14 @@ def stderr(raw):
 
 
 def stdout(raw, is_restricted):
-    sys.stdout = restricted("stdout") if is_restricted else text_stream(raw)
+    if is_restricted:
+        import atexit
+
+        sys.stdout = restricted("stdout")
+        # After all handlers of the application: what ends Python wants to flush the stream.
+        atexit.register(setattr, sys, "stdout", None)
+    else:
+        sys.stdout = text_stream(raw)
 
 
 def restrict_stdin():

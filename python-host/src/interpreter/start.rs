@@ -59,6 +59,7 @@ fn by_config(launch: &Launch, functions: &symbols::InitConfig) -> Result<(), Str
         let mut failed = 0;
         // As for `python3` itself: variables of httpd's environment count, and so do user site-packages.
         failed |= number(c"isolated", 0) | number(c"use_environment", 1) | number(c"user_site_directory", 1);
+        failed |= number(c"utf8_mode", wants_utf8_mode().into()) | number(c"configure_locale", 1);
         failed |= number(c"install_signal_handlers", 0) | number(c"parse_argv", 0);
         failed |= number(c"optimization_level", settings.optimize.into());
         failed |= number(c"write_bytecode", i64::from(!settings.dont_write_bytecode));
@@ -109,6 +110,11 @@ fn by_environment(
             set_program_name(wide.cast());
         }
     }
+    let utf8_mode = symbols::get().utf8_mode.filter(|_| wants_utf8_mode());
+    if let Some(mode) = utf8_mode {
+        // SAFETY: CPython's own variable, read by the initialisation below and by nobody else now.
+        unsafe { *mode = 1 };
+    }
     let settings = variables(&launch.python);
     let before: Vec<_> = settings.iter().map(|(name, _)| (*name, std::env::var_os(name))).collect();
     for (name, value) in &settings {
@@ -127,6 +133,19 @@ fn by_environment(
         }
     }
     Ok(())
+}
+
+/// Whether `python3` would switch UTF-8 mode on by itself, as it does in the C locale. An embedded Python does not, unless
+/// it is told to.
+fn wants_utf8_mode() -> bool {
+    match std::env::var_os("PYTHONUTF8") {
+        Some(value) if !value.is_empty() => return value == "1",
+        _ => {}
+    }
+    // SAFETY: a static empty text; Python does the same during its initialisation.
+    let locale = unsafe { libc::setlocale(libc::LC_CTYPE, c"".as_ptr()) };
+    // SAFETY: null if the locale does not exist, in which case the C locale stays, or a NUL-ended text.
+    locale.is_null() || matches!(unsafe { CStr::from_ptr(locale) }.to_bytes(), b"C" | b"POSIX")
 }
 
 /// The settings as Python's environment variables.

@@ -92,11 +92,18 @@ pub struct Symbols {
     pub new_interpreter: Option<NewInterpreter>,
     /// `Py_SetProgramName`.
     pub set_program_name: Option<unsafe extern "C" fn(*const libc::wchar_t)>,
+    /// The variable `Py_UTF8Mode`.
+    pub utf8_mode: Option<*mut c_int>,
     /// `PyInterpreterState_ThreadHead` and `PyThreadState_Next`.
     pub thread_list: Option<(ThreadHead, ThreadNext)>,
     /// `PyInitConfig_*` (3.14).
     pub init_config: Option<InitConfig>,
 }
+
+// SAFETY: the one variable is only written before Python is initialised.
+unsafe impl Send for Symbols {}
+// SAFETY: as above.
+unsafe impl Sync for Symbols {}
 
 static SYMBOLS: OnceLock<Symbols> = OnceLock::new();
 
@@ -147,6 +154,7 @@ impl Symbols {
             release_buffer: lookup!(c"PyBuffer_Release").ok_or("PyBuffer_Release")?,
             new_interpreter: lookup!(c"Py_NewInterpreterFromConfig"),
             set_program_name: lookup!(c"Py_SetProgramName"),
+            utf8_mode: address(c"Py_UTF8Mode").map(<*mut c_void>::cast),
             thread_list: lookup!(c"PyInterpreterState_ThreadHead")
                 .and_then(|head| Some((head, lookup!(c"PyThreadState_Next")?))),
             init_config: InitConfig::find(),

@@ -6,7 +6,8 @@ use super::request::RequestState;
 use super::response::FilePart;
 use crate::exchange::SendError;
 use crate::python::{Attached, Object, Owned, lock};
-use std::os::fd::BorrowedFd;
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd};
 
 /// Sends the wrapped file. `None`: it has to be iterated.
 pub fn send<'py>(
@@ -62,7 +63,11 @@ fn transfer(
     let announced = lock(py, &state.response).announced;
     let length = announced.map_or(rest.length, |announced| announced.min(rest.length));
     // SAFETY: the application's file object keeps it open; it is alive until the response is closed.
-    let file = unsafe { BorrowedFd::borrow_raw(fd) };
+    let own = unsafe { BorrowedFd::borrow_raw(fd) };
+    // A duplicate would share the position, which httpd moves while it reads; a file opened anew has its own. Without
+    // /proc, or the right to open the file, the application must live with that.
+    let opened = File::open(format!("/proc/self/fd/{fd}")).ok();
+    let file = opened.as_ref().map_or(own, AsFd::as_fd);
     let part = FilePart { length, ..rest };
     state.send_file(py, file, part).map_err(|error: SendError| Stop::Broken(Some(error)))
 }
