@@ -29,6 +29,8 @@ pub fn inquire(subjects: &Subjects<'_>, inquiries: &mut Vec<Inquiry>, findings: 
         let found = interpreters.entry(home).or_insert_with(|| Interpreter::find(home.map(Path::new)));
         let about = About { group, runner: subjects.runner_of(group) };
         match found {
+            // In a chroot another file is executed, behind other directories.
+            Ok(_) if group.options.chroot.is_some() => (),
             Ok(python) => inquiries.push(about.interpreter(python)),
             Err(e) => findings.errors.push(about.cannot_start(&e.to_string())),
         }
