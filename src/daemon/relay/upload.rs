@@ -6,11 +6,15 @@ use crate::daemon::is_gone;
 use crate::daemon::request_body::Next;
 use crate::handler::INTERNAL_ERROR;
 use crate::httpd::brigade::{AP_FILTER_ERROR, Status};
+use crate::httpd::log;
 use crate::messages;
 use std::ffi::c_int;
 use std::io;
-use std::time::Instant;
-use wsgi_protocol::frame::{AbortReason, BODY_CHUNK, Header, Kind};
+use std::time::{Duration, Instant};
+use wsgi_protocol::frame::{AbortReason, BODY_CHUNK, HEADER_LEN, Header, Kind};
+
+/// How long an application whose request body broke off may take to say what it has to say.
+const HEARING: Duration = Duration::from_secs(2);
 
 impl Relay<'_, '_> {
     /// A client that owes body bytes may stall as long as the virtual host's Timeout.
@@ -105,6 +109,7 @@ impl Relay<'_, '_> {
         // The connection is given up either way.
         let _ = self.connection.send_some(&abort, &[]);
         self.job.r.close_connection();
+        self.hear_out();
         if status.is_answered() {
             return Verdict::Finished(AP_FILTER_ERROR);
         }
@@ -113,5 +118,34 @@ impl Relay<'_, '_> {
         }
         let http = if status.is_timeout() { apr_sys::HTTP_REQUEST_TIME_OUT as c_int } else { INTERNAL_ERROR };
         self.failed(http, messages::body_failed(&status.text()))
+    }
+
+    /// After an abort the application ends with an exception: what it logs belongs to this request. Its response
+    /// does not count any more.
+    fn hear_out(&mut self) {
+        if self.data_left > 0 {
+            return;
+        }
+        let deadline = Instant::now() + HEARING;
+        loop {
+            while let Ok(Some(header)) = self.connection.header() {
+                let Some(payload) = self.connection.payload(header) else { break };
+                if let (Kind::Log, [level, text @ ..]) = (header.kind, payload) {
+                    // SAFETY: a live request of this thread; httpd escapes control characters itself.
+                    unsafe { log::request(self.job.r.raw(), (*level).min(15), 0, text) };
+                }
+                if matches!(header.kind, Kind::End | Kind::Aborted | Kind::Fail | Kind::Refused) {
+                    return;
+                }
+                self.connection.consume(HEADER_LEN + header.len as usize);
+            }
+            let left = deadline.saturating_duration_since(Instant::now()).as_millis() as u64;
+            let ready =
+                left > 0 && wait(self.connection.raw(), libc::POLLIN, left).is_ok_and(|(ready, _)| ready);
+            let need = self.connection.header().ok().flatten().map_or(0, |h| HEADER_LEN + h.len as usize);
+            if !ready || !matches!(self.connection.fill(need), Ok(Fill::Some | Fill::Again)) {
+                return;
+            }
+        }
     }
 }
