@@ -282,11 +282,11 @@ fn local_redirect(mode: Mode) {
     }
 }
 
-/// A status page of httpd and an application side by side; requests of many connections at once.
+/// Requests of several connections at once; fewer than httpd has threads, or it closes idle connections early.
 fn many_connections(mode: Mode) {
     let server = environ_server(mode).start();
     scope(|scope| {
-        for client in 0..8 {
+        for client in 0..5 {
             let server = &server;
             scope.spawn(move || {
                 let mut wire = server.connect();
@@ -328,3 +328,28 @@ in_both_modes!(
     slow_reader,
     slow_writer,
 );
+
+/// §9.2: a daemon that dies in the middle of a response: the client sees that something is missing. With the control a
+/// socket that just closes looks like the end.
+#[test]
+fn daemon_dies_in_the_middle() {
+    if Subject::skips("a response may end as if it were whole") {
+        return;
+    }
+    let server = server(Mode::Daemon).expect_log("WSGI0119").allow_log("[wsgi:").start();
+    for headers in ["[]", "[('Content-Length', '100')]"] {
+        let code = format!(
+            "import os, time
+def app(environ, start_response):
+    start_response('200 OK', {headers})
+    yield b'part'
+    time.sleep(0.1)
+    os._exit(3)"
+        );
+        let mut wire = server.connect();
+        wire.send(head("GET", "", &code));
+        let (text, seconds) = rest(&mut wire);
+        assert!(text.contains("part") && !text.ends_with("0\r\n\r\n") && seconds < 5.0, "{text}");
+        assert_eq!(server.run(HELLO).ok().text(), "hello");
+    }
+}

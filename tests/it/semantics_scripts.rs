@@ -285,3 +285,39 @@ def app(e, s):
         (server.evaluate("", &["kept.get('finished')"]) == ["True"]).then_some(())
     });
 }
+
+/// §6.9: a dispatch script chooses group and callable; what it raises is a 500, and one that cannot be loaded is ignored.
+#[test]
+#[ignore = "WSGIDispatchScript is parsed, and not run yet"]
+fn dispatch_script() {
+    let script = "def application_group(environ):
+    if environ['PATH_INFO'] == '/raise': raise KeyError('DISPATCH')
+    if environ['PATH_INFO'] == '/type': return 3
+    return environ.get('GROUP') or None
+def callable_object(environ):
+    return 'other' if environ['PATH_INFO'] == '/other' else None\n";
+    let app = "def make(name):
+    def app(environ, start_response):
+        start_response('200 OK', [])
+        return [repr((name, environ['mod_wsgi.application_group'], environ['mod_wsgi.callable_object'])).encode()]
+    return app
+application, other = make('application'), make('other')\n";
+    let server = Httpd::builder()
+        .mode(Mode::Embedded)
+        .app(app)
+        .file("dispatch.py", script)
+        .file("broken.py", "raise KeyError('BROKEN')\n")
+        .directives(
+            "WSGIDispatchScript @ROOT@/app/dispatch.py\nSetEnvIf X-Group (.+) GROUP=$1\n\
+             <Location /broken>\nWSGIDispatchScript @ROOT@/app/broken.py\n</Location>",
+        )
+        .expect_log("KeyError: 'DISPATCH'")
+        .allow_python_errors()
+        .start();
+    assert_eq!(server.get("/").ok().text(), "('application', '', 'application')");
+    assert_eq!(server.get("/other").ok().text(), "('other', '', 'other')");
+    let named = server.request("GET", "/").header("X-Group", "named").send().ok();
+    assert_eq!(named.text(), "('application', 'named', 'application')");
+    assert_eq!((server.get("/raise").status, server.get("/type").status), (500, 500));
+    assert_eq!(server.get("/broken").ok().text(), "('application', '', 'application')");
+}
