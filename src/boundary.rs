@@ -9,6 +9,7 @@ use std::ptr;
 
 const DECLINED: c_int = sys::DECLINED;
 const INTERNAL_ERROR: c_int = sys::HTTP_INTERNAL_SERVER_ERROR as c_int;
+const FORBIDDEN: c_int = sys::HTTP_FORBIDDEN as c_int;
 /// What a failed phase of the start answers: httpd refuses to start.
 const START_FAILED: c_int = INTERNAL_ERROR;
 
@@ -129,6 +130,7 @@ pub unsafe extern "C" fn register_hooks(_p: *mut sys::apr_pool_t) {
             (&raw const RUN_AFTER_US).cast(),
             middle,
         );
+        sys::ap_hook_access_checker(Some(access_checker), ptr::null(), ptr::null(), middle);
         sys::ap_hook_map_to_storage(Some(map_to_storage), ptr::null(), ptr::null(), middle);
         sys::ap_hook_handler(Some(handle), ptr::null(), ptr::null(), middle);
     }
@@ -194,6 +196,11 @@ pub unsafe extern "C" fn configuration_cleared(_data: *mut c_void) -> sys::apr_s
 unsafe extern "C" fn translate_name(r: *mut sys::request_rec) -> c_int {
     // SAFETY: httpd passes a live request of this thread.
     guard(INTERNAL_ERROR, || translate::translate_name(unsafe { httpd::request::Request::from_raw(r) }))
+}
+
+unsafe extern "C" fn access_checker(r: *mut sys::request_rec) -> c_int {
+    // SAFETY: httpd passes a live request of this thread.
+    guard(FORBIDDEN, || handler::check_access(unsafe { httpd::request::Request::from_raw(r) }))
 }
 
 unsafe extern "C" fn map_to_storage(r: *mut sys::request_rec) -> c_int {

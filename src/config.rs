@@ -22,6 +22,8 @@ pub struct State {
     pub global: GlobalConfig,
     /// Server records by [`VhostId`].
     hosts: Vec<*mut sys::server_rec>,
+    /// What is to be said about single lines, to which server's log.
+    notices: Vec<(*mut sys::server_rec, log::Level, String)>,
     /// What post_config made of it.
     pub runtime: Option<Runtime>,
     /// Some server has an alias.
@@ -240,31 +242,30 @@ unsafe fn apply(
         .map_err(|_| format!("{} holds bytes that are not UTF-8; write the file in UTF-8", row.name))?;
     // SAFETY: valid parms; a null answer means "not in .htaccess".
     let htaccess = unsafe { !sys::ap_check_cmd_context(parms, sys::NOT_IN_HTACCESS).is_null() };
-    let notices = if htaccess {
-        // SAFETY: as above. Requests run now: the shared state is not touched.
+    if htaccess {
+        // SAFETY: as above. Requests run now: the shared state is not touched, and notices would come again and
+        // again with each request.
         let place = unsafe { place(parms, None, None, true) };
         let scope = Scope { global: None, server: None, dir };
-        wsgi_directives::apply(id, args, &place, scope, &Httpd)
-    } else {
-        // SAFETY: httpd reads its configuration on one thread.
-        let state = unsafe { state_mut() }.ok_or("the configuration state is missing")?;
-        // SAFETY: valid parms; server records outlive the pass.
-        let (vhost, server) = unsafe {
-            let s = (*parms).server;
-            let config = sys::mw_get_module_config((*s).module_config, crate::module_record());
-            (vhost_id(state, s), config.cast::<ServerConfig>().as_mut())
-        };
-        // SAFETY: as above.
-        let place = unsafe { place(parms, vhost, state.global.newest_block(), false) };
-        let reloading = args.trim().eq_ignore_ascii_case("on");
-        state.note(row.name, args, vhost.is_none() && place.directory.is_none(), Some(reloading));
-        let scope = Scope { global: Some(&mut state.global), server, dir };
-        wsgi_directives::apply(id, args, &place, scope, &Httpd)
+        wsgi_directives::apply(id, args, &place, scope, &Httpd).map_err(|e| e.to_string())?;
+        return Ok(row.is_section());
+    }
+    // SAFETY: httpd reads its configuration on one thread.
+    let state = unsafe { state_mut() }.ok_or("the configuration state is missing")?;
+    // SAFETY: valid parms; server records outlive the pass.
+    let (vhost, server) = unsafe {
+        let s = (*parms).server;
+        let config = sys::mw_get_module_config((*s).module_config, crate::module_record());
+        (vhost_id(state, s), config.cast::<ServerConfig>().as_mut())
     };
-    let notices = notices.map_err(|e| e.to_string())?;
-    for notice in notices {
+    // SAFETY: as above.
+    let place = unsafe { place(parms, vhost, state.global.newest_block(), false) };
+    let reloading = args.trim().eq_ignore_ascii_case("on");
+    state.note(row.name, args, vhost.is_none() && place.directory.is_none(), Some(reloading));
+    let scope = Scope { global: Some(&mut state.global), server, dir };
+    for notice in wsgi_directives::apply(id, args, &place, scope, &Httpd).map_err(|e| e.to_string())? {
         // SAFETY: valid parms.
-        unsafe { tell(parms, &notice) };
+        unsafe { keep(state, parms, &notice) };
     }
     Ok(row.is_section())
 }
@@ -296,25 +297,35 @@ unsafe fn place<'a>(
     }
 }
 
-/// Logs a notice once per start: httpd reads its configuration twice.
+/// Keeps a notice until the error logs are open (httpd opens them after it has read its configuration).
 ///
 /// # Safety
 /// Valid parms.
-unsafe fn tell(parms: *mut sys::cmd_parms, notice: &wsgi_directives::Notice) {
-    if !is_final_pass() {
-        return;
-    }
-    let level = match notice.level {
+unsafe fn keep(state: &mut State, parms: *mut sys::cmd_parms, notice: &wsgi_directives::Notice) {
+    // SAFETY: valid parms.
+    let (server, text) = unsafe {
+        let directive = (*parms).directive;
+        let file = bytes((*directive).filename).map(String::from_utf8_lossy).unwrap_or_default();
+        ((*parms).server, format!("{notice} ({file}:{})", (*directive).line_num))
+    };
+    state.notices.push((server, level_of(notice.level), text));
+}
+
+/// httpd's level of a notice.
+pub fn level_of(level: NoticeLevel) -> log::Level {
+    match level {
         NoticeLevel::Warning => log::Level::Warning,
         NoticeLevel::Notice => log::Level::Notice,
         NoticeLevel::Info => log::Level::Info,
-    };
-    // SAFETY: valid parms.
-    unsafe {
-        let directive = (*parms).directive;
-        let file = bytes((*directive).filename).map(String::from_utf8_lossy).unwrap_or_default();
-        let text = format!("{notice} ({file}:{})", (*directive).line_num);
-        log::server((*parms).server, level as u8, 0, text.as_bytes());
+    }
+}
+
+/// Logs the notices of the pass; once per start, although httpd reads its configuration twice.
+pub fn tell_notices(state: &mut State) {
+    let notices = std::mem::take(&mut state.notices);
+    for (server, level, text) in notices.into_iter().filter(|_| is_final_pass()) {
+        // SAFETY: server records live as long as the configuration.
+        unsafe { log::server(server, level as u8, 0, text.as_bytes()) };
     }
 }
 

@@ -33,6 +33,15 @@ pub fn is_ours(r: Request<'_>) -> bool {
     !name.is_empty() && handler_script(server, dir, name).is_some()
 }
 
+/// WSGIAccessScript: its script is not called yet, so whatever it would decide about is refused.
+pub fn check_access(r: Request<'_>) -> c_int {
+    let (_, dir) = records(r);
+    let Some(script) = &dir.access.access_script else { return sys::DECLINED };
+    let (number, text) = messages::ACCESS_CLOSED;
+    r.log(Level::Error, &messages::about(script.path.as_bytes(), number, text));
+    sys::HTTP_FORBIDDEN as c_int
+}
+
 fn records<'r>(r: Request<'r>) -> (&'r ServerConfig, &'r DirConfig) {
     // SAFETY: a live request has a server and a directory configuration with our records.
     unsafe { (config::of_server(r.server()), config::of_directory(r.raw())) }

@@ -162,6 +162,12 @@ pub fn body_failed(reason: &str) -> (u16, String) {
     (126, format!("Unable to read request body from client: {reason}."))
 }
 
+/// A host access script is configured, and hook scripts are not called yet.
+pub const ACCESS_CLOSED: (u16, &str) = (
+    57,
+    "Client denied by server configuration: WSGIAccessScript is not supported yet, so its scope is closed.",
+);
+
 /// Embedded mode is off.
 pub const EMBEDDED_OFF: (u16, &str) = (
     143,

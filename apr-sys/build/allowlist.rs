@@ -62,6 +62,7 @@ pub const FUNCTIONS: &[&str] = &[
     "ap_get_server_banner",
     "ap_get_server_built",
     "ap_get_server_description",
+    "ap_hook_access_checker",
     "ap_hook_check_config",
     "ap_hook_child_init",
     "ap_hook_handler",

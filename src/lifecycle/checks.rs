@@ -17,7 +17,7 @@ use inquiry::Findings;
 use std::collections::HashMap;
 use std::ffi::c_int;
 use std::rc::Rc;
-use wsgi_directives::{DaemonGroup, NoticeLevel, ServerConfig, ServerView, VhostId};
+use wsgi_directives::{DaemonGroup, ServerConfig, ServerView, VhostId};
 
 const REFUSED: c_int = sys::HTTP_INTERNAL_SERVER_ERROR as c_int;
 
@@ -124,13 +124,10 @@ pub unsafe fn finish(state: &mut State, main: *mut sys::server_rec) {
     // SAFETY: by the contract.
     let servers = unsafe { servers(state, main) };
     let views: Vec<ServerView<'_>> = servers.iter().map(Server::view).collect();
+    config::tell_notices(state);
     state.has_mounts = views.iter().any(|view| !view.config.aliases.is_empty());
     for notice in state.global.finish(&views, &config::Httpd) {
-        let level = match notice.level {
-            NoticeLevel::Warning => Level::Warning,
-            NoticeLevel::Notice => Level::Notice,
-            NoticeLevel::Info => Level::Info,
-        };
+        let level = config::level_of(notice.level);
         // SAFETY: live main server.
         unsafe { log::server(main, level as u8, 0, notice.to_string().as_bytes()) };
     }

@@ -18,6 +18,7 @@ mod file_wrapper;
 mod frameworks;
 mod harness;
 mod hello;
+mod hooks;
 mod http;
 mod http2;
 mod input;

@@ -228,7 +228,7 @@ impl<A: Application> Worker<A> {
             SocketExchange::new(connection, seq, payload, &mut self.out, (A::RELEASED, A::UNSENT), activity);
         if let Some(seconds) = overdue(pool.limits.queue, head) {
             let text = format!(
-                "mod_wsgi (WSGI0084): Queue timeout expired for WSGI daemon process '{}' after {seconds:.1} seconds.",
+                "WSGI0084: Queue timeout expired for WSGI daemon process '{}' after {seconds:.1} seconds.",
                 pool.name
             );
             exchange.log(3, text.as_bytes());

@@ -19,7 +19,7 @@ pub(super) const ACCESS_SCRIPT: Directive = Directive {
     since: "2.0",
     doc: "Script whose allow_access(environ, host) decides about a request.",
     details: "",
-    effect: LATER,
+    effect: Effect::Closed,
     good: "/srv/hooks/access.wsgi",
     bad: Some(""),
     action: Action::Custom(access_script),
@@ -29,6 +29,7 @@ pub(super) const AUTH_GROUP_SCRIPT: Directive = Directive {
     name: "WSGIAuthGroupScript",
     doc: "Script whose groups_for_user(environ, user) serves Require wsgi-group.",
     good: "/srv/hooks/groups.wsgi",
+    effect: LATER,
     action: Action::Custom(auth_group_script),
     ..ACCESS_SCRIPT
 };
@@ -37,6 +38,7 @@ pub(super) const AUTH_USER_SCRIPT: Directive = Directive {
     name: "WSGIAuthUserScript",
     doc: "Script whose check_password() or get_realm_hash() serves the provider wsgi of Basic and Digest.",
     good: "/srv/hooks/users.wsgi",
+    effect: LATER,
     action: Action::Custom(auth_user_script),
     ..ACCESS_SCRIPT
 };
@@ -47,6 +49,7 @@ pub(super) const DISPATCH_SCRIPT: Directive = Directive {
     doc: "Script whose process_group(), application_group() and callable_object() route each request.",
     details: "It runs in the httpd child, in the main interpreter unless application-group says otherwise.",
     good: "/srv/hooks/dispatch.wsgi application-group=%{GLOBAL}",
+    effect: LATER,
     action: Action::Custom(dispatch_script),
     ..ACCESS_SCRIPT
 };
