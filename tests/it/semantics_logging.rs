@@ -149,7 +149,9 @@ def application(environ, start_response):
     return [b'x']\n";
     let server = Httpd::builder().mode(mode).app(app).expect_log("P: ").start();
     server.get("/").ok();
-    server.wait_for_log("P: request");
+    for text in ["P: loading", "P: thread", "P: request"] {
+        server.wait_for_log(text);
+    }
     for (text, prefixed) in [("P: loading", false), ("P: thread", false), ("P: request", true)] {
         let found = lines(&server, text);
         assert_eq!(found.len(), 1, "{text}");

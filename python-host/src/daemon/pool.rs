@@ -146,12 +146,13 @@ impl<A: Application> Pool<A> {
         os::set_nonblocking(self.listener)?;
         // Exclusive: processes that share the queue during a replacement do not all wake for one connection.
         self.epoll.add(self.listener, libc::EPOLLIN | libc::EPOLLEXCLUSIVE, TOKEN_LISTENER)?;
+        // Before the controller runs: it would admit the first worker itself for a request that is waiting already.
+        if !self.admit() {
+            return Err(io::Error::other("no worker thread could be created"));
+        }
         if self.gated {
             let controller = thread::Builder::new().name("wsgi-gate".into()).spawn(move || self.control())?;
             self.lock_threads().push(controller);
-        }
-        if !self.admit() {
-            return Err(io::Error::other("no worker thread could be created"));
         }
         Ok(())
     }
