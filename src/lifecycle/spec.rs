@@ -7,7 +7,7 @@ use super::runtime::{Group, Mpm};
 use crate::config::State;
 use std::path::Path;
 use std::time::Duration;
-use wsgi_directives::{DaemonGroup, GlobalConfig, HashSeed, ImportScript, InterpreterBlock, Target, Who};
+use wsgi_directives::{DaemonGroup, GlobalConfig, HashSeed, ImportScript, Target, Who, blocks_of};
 use wsgi_protocol::control::{GroupSpec, Identity, Limits, LogTarget, Sockets};
 use wsgi_protocol::launch::{HttpdFacts, InterpreterRule, Launch, Mode, Preload, PythonSettings, Timers};
 
@@ -319,13 +319,7 @@ fn rules(global: &GlobalConfig, group: &str) -> Vec<InterpreterRule> {
         restrict_stdout: top.restrict_stdout,
         restrict_signal: top.restrict_signal,
     }];
-    let matches = |block: &&InterpreterBlock| block.process_group.as_deref().is_none_or(|name| name == group);
-    let specificity = |block: &InterpreterBlock| {
-        usize::from(block.process_group.is_some()) + usize::from(block.application_group.is_some())
-    };
-    let mut blocks: Vec<_> = global.blocks.iter().filter(matches).collect();
-    blocks.sort_by_key(|block| specificity(block));
-    rules.extend(blocks.into_iter().map(|block| InterpreterRule {
+    rules.extend(blocks_of(global, group).into_iter().map(|block| InterpreterRule {
         application_group: block.application_group.clone().map(String::into_bytes),
         python_path: block.settings.python_path.as_ref().map(|path| path.join(":").into_bytes()),
         own_gil: block.settings.per_interpreter_gil,

@@ -22,54 +22,31 @@ fn conf(lines: &[&str]) -> Conf {
 }
 
 #[test]
-fn most_specific_then_latest_wins() {
+fn blocks_come_from_low_to_high_specificity() {
     let conf = conf(&[
-        "WSGIDaemonProcess g python-path=/daemon switch-interval=0.5",
-        "WSGIRestrictStdin On",
-        "WSGIPythonPath /embedded",
+        "WSGIDaemonProcess g",
         "<WSGIInterpreterOptions process-group=g application-group=a>",
-        "WSGIRestrictStdout On",
         "WSGIPythonPath /both",
         "</",
         "<WSGIInterpreterOptions process-group=g>",
-        "WSGIRestrictStdin Off",
         "WSGIPythonPath /g",
-        "WSGISwitchInterval 0.1",
         "</",
         "<WSGIInterpreterOptions application-group=a>",
-        "WSGIRestrictStdout Off",
-        "WSGIRestrictSignal Off",
         "WSGIPythonPath /a1:/a2",
-        "WSGIPerInterpreterGIL On",
-        "WSGISwitchInterval 0.2",
         "</",
-    ]);
-    let group = conf.global.groups.get("g");
-    let a = resolve(&conf.global, group, "a");
-    assert!(!a.restrict_stdin && a.restrict_stdout && !a.restrict_signal && a.per_interpreter_gil);
-    assert_eq!(a.python_path.concat(), ["/daemon", "/g", "/a1", "/a2", "/both"]);
-    let interval = a.switch_interval.unwrap();
-    assert_eq!((interval.time.as_millis(), interval.for_application), (200, true));
-    let main = resolve(&conf.global, group, "");
-    assert_eq!(main.python_path.concat(), ["/daemon", "/g"]);
-    assert!(!main.switch_interval.unwrap().for_application);
-    let embedded = resolve(&conf.global, None, "b");
-    assert!(embedded.restrict_stdin && embedded.restrict_signal && !embedded.per_interpreter_gil);
-    assert_eq!(embedded.python_path.concat(), ["/embedded"]);
-    assert_eq!(embedded.switch_interval, None);
-}
-
-#[test]
-fn selectors_name_embedded_mode_and_the_main_interpreter() {
-    let conf = conf(&[
+        "<WSGIInterpreterOptions process-group=other>",
+        "WSGIPythonPath /other",
+        "</",
         "<WSGIInterpreterOptions \"process-group=%{GLOBAL}\" APPLICATION-GROUP=>",
-        "WSGIRestrictStdin On",
-        "WSGIPerInterpreterGIL On",
+        "WSGIPythonPath /main",
         "</",
     ]);
-    let main = resolve(&conf.global, None, "");
-    assert!(main.restrict_stdin && !main.per_interpreter_gil);
-    assert!(!resolve(&conf.global, None, "x").restrict_stdin);
+    let paths = |group: &str| {
+        let blocks = blocks_of(&conf.global, group);
+        blocks.iter().map(|block| block.settings.python_path.clone().unwrap().join(":")).collect::<Vec<_>>()
+    };
+    assert_eq!(paths("g"), ["/g", "/a1:/a2", "/both"]);
+    assert_eq!(paths(""), ["/a1:/a2", "/main"]);
 }
 
 #[test]
