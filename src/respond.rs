@@ -105,6 +105,14 @@ pub fn break_off(r: Request<'_>, brigade: &mut Brigade<'_>) {
     }
 }
 
+/// The announced length of a body that will be sent: not for HEAD, 204 and 304.
+pub fn body_length(r: Request<'_>, head: &Head<'_>) -> Option<u64> {
+    if r.is_header_only() || matches!(head.status, 204 | 304) {
+        return None;
+    }
+    std::str::from_utf8(head.last("content-length")?).ok()?.trim().parse().ok()
+}
+
 /// 200 with a local Location: httpd answers with what is there (daemon mode only, spec/behaviour.md §4.11).
 pub fn is_local_redirect(head: &Head<'_>) -> bool {
     head.status == 200 && head.last("location").is_some_and(|l| l.starts_with(b"/") && !l.starts_with(b"//"))
@@ -119,6 +127,7 @@ pub fn redirect(r: Request<'_>, target: &[u8]) {
         (*raw).method = pool.dup(b"GET");
         (*raw).method_number = sys::mw_method_get();
         r.headers_in().unset(c"Content-Length");
+        r.headers_in().unset(c"Transfer-Encoding");
         sys::ap_internal_redirect(pool.dup(target), raw);
     }
 }

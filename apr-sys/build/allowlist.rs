@@ -34,6 +34,7 @@ pub const FUNCTIONS: &[&str] = &[
     "apr_brigade_cleanup",
     "apr_brigade_create",
     "apr_brigade_destroy",
+    "apr_brigade_insert_file",
     "apr_brigade_length",
     "apr_brigade_partition",
     "apr_bucket_eos_create",

@@ -36,6 +36,8 @@ pub struct Connection {
     pub going_away: bool,
     /// A request ended in a state that leaves nothing under way.
     pub reusable: bool,
+    /// Part of a frame has been sent: whatever came next would be read as the rest of it.
+    pub mid_frame: bool,
     /// When it was put into the pool.
     pub idle_since: Instant,
 }
@@ -52,6 +54,7 @@ impl Connection {
             fresh: true,
             going_away: false,
             reusable: false,
+            mid_frame: false,
             idle_since: Instant::now(),
         }
     }
@@ -82,10 +85,18 @@ impl Connection {
         got < 0 && io::Error::last_os_error().kind() == io::ErrorKind::WouldBlock
     }
 
+    /// Whether the other side has not read all that was sent.
+    pub fn is_unread(&self) -> bool {
+        let mut unread: libc::c_int = 0;
+        // SAFETY: the kernel writes one int (unix(7): SIOCOUTQ).
+        unsafe { libc::ioctl(self.raw(), libc::TIOCOUTQ, &raw mut unread) == 0 && unread > 0 }
+    }
+
     /// Drops a large buffer before the connection is pooled.
     pub fn rest(&mut self) {
         self.buffer = Vec::new();
         self.start = 0;
+        self.fds.clear();
         self.idle_since = Instant::now();
     }
 

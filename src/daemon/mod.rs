@@ -22,6 +22,7 @@ use std::time::Instant;
 use wsgi_directives::DaemonGroup;
 use wsgi_protocol::PROTOCOL_VERSION;
 use wsgi_protocol::frame::{self, Kind, Refusal};
+use wsgi_protocol::request::Flags;
 
 const UNAVAILABLE: c_int = apr_sys::HTTP_SERVICE_UNAVAILABLE as c_int;
 const GATEWAY_TIMEOUT: c_int = apr_sys::HTTP_GATEWAY_TIME_OUT as c_int;
@@ -56,8 +57,6 @@ pub fn run(job: &Job<'_>, state: &State, chosen: &DaemonGroup, application: &[u8
 struct Message<'r> {
     bytes: Vec<u8>,
     body: RequestBody<'r>,
-    /// A BODY_END frame stands at the end of `bytes`.
-    ends_body: bool,
 }
 
 /// Length of a HELLO frame, which stands before the request and is only sent on a fresh connection.
@@ -76,11 +75,12 @@ impl<'r> Message<'r> {
         };
         body.prefetch(&mut bytes);
         frame::end_frame(&mut bytes, mark, 0).map_err(too_long)?;
-        let ends_body = job.has_body() && body.is_done();
-        if ends_body {
-            frame::put_frame(&mut bytes, Kind::BodyEnd, 0, &[]);
+        if body.is_done() {
+            // All of it is in the message. Nothing may follow before the daemon asks for it: unread bytes then
+            // prove that the request itself was not read.
+            Flags::clear_encoded(&mut bytes[HELLO_LEN + frame::HEADER_LEN..], Flags::BODY_FOLLOWS);
         }
-        Ok(Self { bytes, body, ends_body })
+        Ok(Self { bytes, body })
     }
 
     /// Stamps what differs between attempts, and returns what to send.
@@ -92,10 +92,6 @@ impl<'r> Message<'r> {
         self.bytes[at..at + 4].copy_from_slice(&connects.to_le_bytes());
         self.bytes[at + 4..at + 8].copy_from_slice(&restarts.to_le_bytes());
         self.body.credit = 0;
-        if self.ends_body {
-            let end = self.bytes.len() - frame::HEADER_LEN;
-            self.bytes[end + 2..end + 4].copy_from_slice(&seq);
-        }
         if fresh { &self.bytes } else { &self.bytes[HELLO_LEN..] }
     }
 }

@@ -91,7 +91,11 @@ pub fn check_out(to: &InFlight) -> Option<Connection> {
 /// Keeps a connection for later if nothing is under way on it.
 pub fn check_in(mut connection: Connection, to: &InFlight) {
     to.slot.requests.fetch_add(1, Ordering::Relaxed);
-    if !connection.reusable || connection.going_away || !connection.pending().is_empty() {
+    if !connection.reusable
+        || connection.mid_frame
+        || connection.going_away
+        || !connection.pending().is_empty()
+    {
         return;
     }
     connection.rest();

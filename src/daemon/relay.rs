@@ -76,6 +76,8 @@ pub struct Relay<'a, 'r> {
     seen: bool,
     /// Bytes of the current DATA frame that are still to come.
     data_left: usize,
+    /// What is left of the announced Content-Length; more does not reach the client, less is a broken response.
+    announced: Option<u64>,
     /// Bytes given to httpd since the last flush.
     unflushed: usize,
     /// The client does not take any more.
@@ -102,6 +104,7 @@ impl<'a, 'r> Relay<'a, 'r> {
             body: Body::Awaited,
             seen: false,
             data_left: 0,
+            announced: None,
             unflushed: 0,
             client_gone: false,
             body_idle_since: Instant::now(),
@@ -172,9 +175,10 @@ impl<'a, 'r> Relay<'a, 'r> {
                 return ended;
             }
             self.data_left -= have;
-            if matches!(self.body, Body::Pass) && !self.client_gone {
-                self.out.add_malloced(block, have);
-                self.unflushed += have;
+            let part = self.clip(have as u64) as usize;
+            if matches!(self.body, Body::Pass) && !self.client_gone && part > 0 {
+                self.out.add_malloced(block, part);
+                self.unflushed += part;
                 self.pass(false);
             } else {
                 libc::free(block);
@@ -201,6 +205,9 @@ impl<'a, 'r> Relay<'a, 'r> {
             };
             if header.kind.is_from_httpd() {
                 return Err(self.malformed(&format!("frame {:?} in the wrong direction", header.kind)));
+            }
+            if header.seq != self.connection.seq() && !matches!(header.kind, Kind::GoAway | Kind::Refused) {
+                return Err(self.malformed(&format!("frame {:?} of another request", header.kind)));
             }
             if header.kind == Kind::Data {
                 if !matches!(self.body, Body::Pass | Body::Discard(_)) {
@@ -229,11 +236,12 @@ impl<'a, 'r> Relay<'a, 'r> {
 
     /// Response bytes that stand in the connection's buffer.
     fn data(&mut self, have: usize) {
-        if matches!(self.body, Body::Pass) && !self.client_gone {
-            let bytes = &self.connection.pending()[..have];
+        let part = self.clip(have as u64) as usize;
+        if matches!(self.body, Body::Pass) && !self.client_gone && part > 0 {
+            let bytes = &self.connection.pending()[..part];
             // SAFETY: the brigade is passed on before the buffer is used again (below, or in `pass_step`).
             unsafe { self.out.add_transient(bytes) };
-            self.unflushed += have;
+            self.unflushed += part;
             if have == self.connection.pending().len() {
                 // Consuming everything resets the buffer.
                 self.pass(false);
@@ -241,6 +249,18 @@ impl<'a, 'r> Relay<'a, 'r> {
         }
         self.connection.consume(have);
         self.data_left -= have;
+    }
+
+    /// As many of `len` body bytes as the announced length still allows.
+    fn clip(&mut self, len: u64) -> u64 {
+        match &mut self.announced {
+            Some(left) => {
+                let part = len.min(*left);
+                *left -= part;
+                part
+            }
+            None => len,
+        }
     }
 
     fn frame(&mut self, header: Header, payload: &[u8]) -> Step {
@@ -304,6 +324,7 @@ impl<'a, 'r> Relay<'a, 'r> {
             self.body = Body::Discard(Replacement::Redirect(head.last("location").unwrap_or(b"/").to_vec()));
         } else {
             respond::apply_head(r, &head, Source::Daemon);
+            self.announced = respond::body_length(r, &head);
             self.body = Body::Pass;
         }
         Ok(())
@@ -317,12 +338,13 @@ impl<'a, 'r> Relay<'a, 'r> {
             return Err(self.malformed(&"FILE without descriptor or range"));
         };
         let (offset, length) = (u64::from_le_bytes(*offset), u64::from_le_bytes(*length));
-        if !is_regular(&fd) || offset.checked_add(length).is_none_or(|end| end > i64::MAX as u64) {
+        let Some(size) = regular_size(&fd) else {
             return Err(self.malformed(&"FILE is not a regular file"));
-        }
+        };
         if matches!(self.body, Body::Awaited) {
             return Err(self.malformed(&"a file before the head"));
         }
+        let length = self.clip(length.min(size.saturating_sub(offset)));
         if matches!(self.body, Body::Pass) && !self.client_gone && length > 0 {
             self.out.add_file(fd, offset, length);
             self.unflushed += 1;
@@ -368,7 +390,9 @@ impl<'a, 'r> Relay<'a, 'r> {
                 return Ok(());
             }
             waited += slice;
+            // A predecessor that drains may be running it: only an unread request can be given up here.
             if !self.seen
+                && self.connection.is_unread()
                 && SlotState::from_u32(self.slot.state.load(std::sync::atomic::Ordering::Relaxed))
                     == SlotState::Failed
             {
@@ -421,10 +445,13 @@ impl<'a, 'r> Relay<'a, 'r> {
     }
 }
 
-fn is_regular(fd: &OwnedFd) -> bool {
+/// Size of a regular file; `None` for anything else.
+fn regular_size(fd: &OwnedFd) -> Option<u64> {
     // SAFETY: the kernel fills the structure for an open descriptor.
     unsafe {
         let mut facts: libc::stat = std::mem::zeroed();
-        libc::fstat(fd.as_raw_fd(), &mut facts) == 0 && facts.st_mode & libc::S_IFMT == libc::S_IFREG
+        let is_regular =
+            libc::fstat(fd.as_raw_fd(), &mut facts) == 0 && facts.st_mode & libc::S_IFMT == libc::S_IFREG;
+        is_regular.then(|| facts.st_size.max(0) as u64)
     }
 }

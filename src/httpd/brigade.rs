@@ -106,8 +106,6 @@ impl<'r> Brigade<'r> {
             return;
         }
         let fd = std::os::fd::OwnedFd::from(file);
-        /// apr's own bound for one file bucket.
-        const PART: u64 = 1 << 30;
         let pool = self.request.pool();
         let mut raw_fd = fd.into_raw_fd();
         // SAFETY: the descriptor is owned; apr_os_file_put wraps it for the request's pool and the cleanup below
@@ -117,17 +115,15 @@ impl<'r> Brigade<'r> {
             let flags = (sys::APR_FOPEN_READ | sys::APR_FOPEN_SENDFILE_ENABLED) as i32;
             sys::apr_os_file_put(&mut file, &mut raw_fd, flags, pool.raw());
             pool.on_clear(raw_fd as usize as *mut c_void, crate::boundary::close_descriptor);
-            let mut at = offset;
-            let end = offset.saturating_add(length);
-            while at < end {
-                let part = (end - at).min(PART);
-                let alloc = self.request.bucket_alloc();
-                let bucket =
-                    sys::apr_bucket_file_create(file, at as sys::apr_off_t, part as usize, pool.raw(), alloc);
-                sys::apr_bucket_file_enable_mmap(bucket, 0);
-                sys::mw_brigade_append(self.raw, bucket);
-                at += part;
-            }
+            // Splits at apr's bound with buckets that share one file, so that setting one aside keeps the others good.
+            let last = sys::apr_brigade_insert_file(
+                self.raw,
+                file,
+                offset as sys::apr_off_t,
+                length as sys::apr_off_t,
+                pool.raw(),
+            );
+            sys::apr_bucket_file_enable_mmap(last, 0);
         }
     }
 

@@ -25,12 +25,34 @@ pub fn read(path: &Path, uid: u32) -> Result<Vec<(String, String)>, String> {
     if !facts.is_file() || facts.len() > LIMIT {
         return Err(format!("env-file '{name}' must be a plain file of at most {LIMIT} bytes"));
     }
+    if facts.uid() != uid && (facts.nlink() > 1 || !is_guarded(path)) {
+        return Err(format!(
+            "env-file '{name}' belongs to another user than the group's, so every directory above it must belong to \
+             root and be writable by root only, and it must have no second name"
+        ));
+    }
     if ![0, uid, own].contains(&facts.uid()) {
         return Err(format!("env-file '{name}' must be owned by root or by the user of the group"));
     }
     let text = content(file).map_err(|e| format!("env-file '{name}' cannot be read as UTF-8 ({e})"))?;
     parse(&text)
         .map_err(|line| format!("env-file '{name}' line {line}: write KEY=VALUE, or # before a comment"))
+}
+
+/// Whether nobody but root (or the user httpd runs as) can make the path lead elsewhere.
+fn is_guarded(path: &Path) -> bool {
+    // SAFETY: cannot fail.
+    let own = unsafe { libc::geteuid() };
+    let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let directories = path.ancestors().skip(1).chain(real.ancestors().skip(1));
+    directories.filter(|d| !d.as_os_str().is_empty()).all(|directory| {
+        directory.symlink_metadata().is_ok_and(|facts| {
+            let is_ours = facts.uid() == 0 || facts.uid() == own;
+            // In a sticky directory nobody can put something else in the place of root's entries.
+            let is_closed = facts.mode() & 0o022 == 0 || facts.mode() & 0o1000 != 0;
+            is_ours && (facts.is_symlink() || is_closed)
+        })
+    })
 }
 
 fn content(file: File) -> std::io::Result<String> {

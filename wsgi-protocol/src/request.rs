@@ -32,6 +32,13 @@ impl Flags {
     /// httpd sends no response body (HEAD): the host may skip sending data but must run the application.
     pub const HEAD_ONLY: u32 = 1 << 6;
 
+    /// Clears a bit in an encoded payload, which begins with the flags.
+    pub fn clear_encoded(payload: &mut [u8], bit: u32) {
+        if let Some(field) = payload.first_chunk_mut::<4>() {
+            *field = (u32::from_le_bytes(*field) & !bit).to_le_bytes();
+        }
+    }
+
     /// Whether `bit` is set.
     #[must_use]
     pub fn has(self, bit: u32) -> bool {
@@ -277,6 +284,14 @@ mod tests {
         let read: Vec<_> = pairs.by_ref().map(|p| p.map(|(k, v)| (k.as_bytes(), v)).unwrap()).collect();
         assert_eq!(read, [(&b"PATH_INFO"[..], &b"/x"[..]), (b"HTTP_X_OTHER", b"\xe9")]);
         assert_eq!(pairs.body(), b"body");
+    }
+
+    #[test]
+    fn a_flag_is_cleared_in_place() {
+        let mut out = Vec::new();
+        RequestWriter::begin(&mut out, &sample()).finish();
+        Flags::clear_encoded(&mut out, Flags::HTTPS);
+        assert_eq!(Request::decode(&out).unwrap().head.flags, Flags(Flags::SCRIPT_RELOADING));
     }
 
     #[test]

@@ -105,8 +105,10 @@ impl<A: Application> Worker<A> {
         pool.gate.end_nap();
         // Withdrawn while asleep: the event goes to whoever polls.
         match event {
-            Some((token, _)) if token > TOKEN_WAKE && pool.gate.is_over() => {
-                pool.arm(token as *mut Connection, CONNECTION_EVENTS);
+            Some((token, events)) if token > TOKEN_WAKE && pool.gate.is_over() => {
+                // Writable was asked for because the whole request is here already: no further byte will tell of it.
+                let again = CONNECTION_EVENTS | (events & libc::EPOLLOUT);
+                pool.arm(token as *mut Connection, again);
                 None
             }
             event => event,

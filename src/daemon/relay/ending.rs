@@ -14,6 +14,13 @@ impl Relay<'_, '_> {
         let body = std::mem::replace(&mut self.body, Body::Awaited);
         match body {
             Body::Awaited => self.malformed(&"an end without a head"),
+            Body::Pass if self.announced.is_some_and(|left| left > 0) && !self.client_gone => {
+                let text = "it is shorter than its Content-Length";
+                let message = messages::response_broken(&self.group.name, &text);
+                self.job.fail(message.0, &message.1);
+                respond::break_off(self.job.r, &mut self.out);
+                Verdict::Finished(HANDLED)
+            }
             Body::Pass => {
                 respond::finish(self.job.r, &mut self.out, self.request_body.is_done());
                 Verdict::Finished(HANDLED)

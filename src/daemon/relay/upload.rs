@@ -63,7 +63,10 @@ impl Relay<'_, '_> {
             let (rest_head, rest_body) =
                 if sent < head.len() { (&head[sent..], body) } else { (&[][..], &body[sent - head.len()..]) };
             match self.connection.send_some(rest_head, rest_body) {
-                Ok(n) => sent += n,
+                Ok(n) => {
+                    sent += n;
+                    self.connection.mid_frame = sent < total;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.make_room()?,
                 Err(error) if is_gone(&error) => {

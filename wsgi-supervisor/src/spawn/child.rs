@@ -67,11 +67,13 @@ fn change_identity(spec: &GroupSpec, as_root: bool, report: BorrowedFd<'_>) -> R
         soft(process::set_nice(identity.cpu_priority).at(Step::Priority), report);
     }
     if as_root {
+        // Before chroot: the lookup must read the system's files and libraries, not those of the jail.
+        let groups = groups_of(identity)?;
         if let Some(root) = &identity.chroot {
             unistd::chroot(root.as_slice()).at(Step::Chroot)?;
             unistd::chdir("/").at(Step::Chroot)?;
         }
-        become_user(identity)?;
+        become_user(identity, &groups)?;
     }
     if let Some(home) = &identity.home {
         unistd::chdir(home.as_slice()).at(Step::Home)
@@ -83,23 +85,25 @@ fn change_identity(spec: &GroupSpec, as_root: bool, report: BorrowedFd<'_>) -> R
     }
 }
 
-/// Group, supplementary groups, user: each fatal, and none can be taken back.
-fn become_user(identity: &Identity) -> Result<(), Failure> {
+/// The groups the process will have: listed ones, or the memberships of the user.
+fn groups_of(identity: &Identity) -> Result<Vec<Gid>, Failure> {
     let gid = Gid::from_raw(identity.gid);
-    unistd::setgid(gid).at(Step::SetGroup)?;
-    match &identity.supplementary {
-        Some(listed) => {
-            let mut groups = vec![gid];
-            groups.extend(listed.iter().map(|group| Gid::from_raw(*group)).filter(|group| *group != gid));
-            unistd::setgroups(&groups).at(Step::SetGroups)?;
-        }
-        None if identity.user.is_empty() => unistd::setgroups(&[gid]).at(Step::SetGroups)?,
-        None => {
-            let user = std::ffi::CString::new(identity.user.as_slice());
-            let user = user.map_err(|_| Errno::EINVAL).at(Step::InitGroups)?;
-            unistd::initgroups(&user, gid).at(Step::InitGroups)?;
-        }
+    if let Some(listed) = &identity.supplementary {
+        let others = listed.iter().map(|group| Gid::from_raw(*group)).filter(|group| *group != gid);
+        return Ok(std::iter::once(gid).chain(others).collect());
     }
+    if identity.user.is_empty() {
+        return Ok(vec![gid]);
+    }
+    let user = std::ffi::CString::new(identity.user.as_slice());
+    let user = user.map_err(|_| Errno::EINVAL).at(Step::InitGroups)?;
+    unistd::getgrouplist(&user, gid).at(Step::InitGroups)
+}
+
+/// Group, supplementary groups, user: each fatal, and none can be taken back.
+fn become_user(identity: &Identity, groups: &[Gid]) -> Result<(), Failure> {
+    unistd::setgid(Gid::from_raw(identity.gid)).at(Step::SetGroup)?;
+    unistd::setgroups(groups).at(Step::SetGroups)?;
     unistd::setuid(Uid::from_raw(identity.uid)).at(Step::SetUser)
 }
 
