@@ -113,6 +113,7 @@ fn import_time_output_is_logged(mode: Mode) {
     let server = Httpd::builder().mode(mode).app(app).expect_log("printed while loading").start();
     server.get("/").ok();
     server.get("/").ok();
+    server.wait_for_log("printed while loading");
     assert_eq!(server.error_log().matches("printed while loading").count(), 1);
 }
 
