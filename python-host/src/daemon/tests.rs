@@ -162,6 +162,8 @@ fn daemon(launch: Launch) -> Daemon {
     static NUMBER: AtomicUsize = AtomicUsize::new(0);
     let name = format!("wsgi-loop-{}-{}", std::process::id(), NUMBER.fetch_add(1, SeqCst));
     let path = std::env::temp_dir().join(name);
+    // A test process of the same number may have failed and left its socket behind.
+    let _ = std::fs::remove_file(&path);
     let listener = UnixListener::bind(&path).unwrap();
     // SAFETY: the descriptor is leaked, so it stays open.
     let listener = unsafe { BorrowedFd::borrow_raw(listener.into_raw_fd()) };
