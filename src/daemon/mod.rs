@@ -38,15 +38,9 @@ struct Failure {
 pub fn run(job: &Job<'_>, state: &State, chosen: &DaemonGroup, application: &[u8], callable: &[u8]) -> c_int {
     let Some(runtime) = state.runtime.as_ref() else { return INTERNAL_ERROR };
     let Some(group) = runtime.group(&chosen.name) else { return INTERNAL_ERROR };
-    if let Err(failure) = ownership::check(job, chosen) {
-        job.fail(failure.message.0, &failure.message.1);
-        return failure.status;
-    }
-    let mut message = Message::new(job, application, callable);
-    let outcome = match message {
-        Ok(ref mut message) => Attempt::new(job, runtime, group).run(message),
-        Err(ref failure) => Err(Failure { status: failure.status, message: failure.message.clone() }),
-    };
+    let outcome = ownership::check(job, chosen)
+        .and_then(|()| Message::new(job, application, callable))
+        .and_then(|mut message| Attempt::new(job, runtime, group).run(&mut message));
     outcome.unwrap_or_else(|failure| {
         job.fail(failure.message.0, &failure.message.1);
         failure.status

@@ -18,9 +18,8 @@ static POOLS: AtomicPtr<Pools> = AtomicPtr::new(ptr::null_mut());
 
 /// Makes the pools of this child.
 pub fn prepare(runtime: &Runtime) {
-    let slots: usize = runtime.groups.iter().map(|group| group.sockets.len()).sum();
     let highest = runtime.groups.iter().map(|group| group.first_slot + group.sockets.len()).max();
-    let pools: Pools = (0..highest.unwrap_or(slots)).map(|_| Mutex::default()).collect();
+    let pools: Pools = (0..highest.unwrap_or(0)).map(|_| Mutex::default()).collect();
     // Lives as long as the child: request threads may use it until the very end.
     POOLS.store(Box::into_raw(Box::new(pools)), Ordering::Release);
 }

@@ -284,8 +284,7 @@ impl<'a, 'r> Relay<'a, 'r> {
                 Ok(())
             }
             (Kind::Log, [level, text @ ..]) => {
-                // SAFETY: a live request of this thread; httpd escapes control characters itself.
-                unsafe { log::request(self.job.r.raw(), (*level).min(15), 0, text) };
+                self.log(*level, text);
                 Ok(())
             }
             (Kind::End, []) => Err(self.end()),
@@ -301,6 +300,12 @@ impl<'a, 'r> Relay<'a, 'r> {
             }
             _ => Err(self.malformed(&format!("frame {:?} of {} bytes", header.kind, payload.len()))),
         }
+    }
+
+    /// Logs what the daemon says in the request's context.
+    fn log(&self, level: u8, text: &[u8]) {
+        // SAFETY: a live request of this thread; httpd escapes control characters itself.
+        unsafe { log::request(self.job.r.raw(), level.min(15), 0, text) };
     }
 
     fn head(&mut self, payload: &[u8]) -> Step {

@@ -11,16 +11,13 @@ impl Relay<'_, '_> {
     /// The response is complete.
     pub(super) fn end(&mut self) -> Verdict {
         self.connection.reusable = true;
+        let is_short = self.announced.is_some_and(|left| left > 0) && !self.client_gone;
+        if is_short && matches!(self.body, Body::Pass) {
+            return self.broken(&"it is shorter than its Content-Length");
+        }
         let body = std::mem::replace(&mut self.body, Body::Awaited);
         match body {
             Body::Awaited => self.malformed(&"an end without a head"),
-            Body::Pass if self.announced.is_some_and(|left| left > 0) && !self.client_gone => {
-                let text = "it is shorter than its Content-Length";
-                let message = messages::response_broken(&self.group.name, &text);
-                self.job.fail(message.0, &message.1);
-                respond::break_off(self.job.r, &mut self.out);
-                Verdict::Finished(HANDLED)
-            }
             Body::Pass => {
                 respond::finish(self.job.r, &mut self.out, self.request_body.is_done());
                 Verdict::Finished(HANDLED)

@@ -6,7 +6,6 @@ use crate::daemon::is_gone;
 use crate::daemon::request_body::Next;
 use crate::handler::INTERNAL_ERROR;
 use crate::httpd::brigade::{AP_FILTER_ERROR, Status};
-use crate::httpd::log;
 use crate::messages;
 use std::ffi::c_int;
 use std::io;
@@ -134,8 +133,7 @@ impl Relay<'_, '_> {
             while let Ok(Some(header)) = self.connection.header() {
                 let Some(payload) = self.connection.payload(header) else { break };
                 if let (Kind::Log, [level, text @ ..]) = (header.kind, payload) {
-                    // SAFETY: a live request of this thread; httpd escapes control characters itself.
-                    unsafe { log::request(self.job.r.raw(), (*level).min(15), 0, text) };
+                    self.log(*level, text);
                 }
                 if matches!(header.kind, Kind::End | Kind::Aborted | Kind::Fail | Kind::Refused) {
                     return;
