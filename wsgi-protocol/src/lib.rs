@@ -7,6 +7,7 @@ pub mod abi;
 pub mod codec;
 pub mod control;
 pub mod error;
+pub mod events;
 pub mod frame;
 pub mod keys;
 pub mod launch;
