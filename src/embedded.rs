@@ -142,7 +142,7 @@ struct Handle<'r> {
 /// Runs a request in this child.
 pub fn run(job: &Job<'_>, state: &'static State, application: &[u8], callable: &[u8]) -> c_int {
     if state.global.restrict_embedded == Some(true) {
-        job.fail(messages::EMBEDDED_OFF.0, messages::EMBEDDED_OFF.1);
+        job.fail(messages::EMBEDDED_OFF.0.number, messages::EMBEDDED_OFF.1);
         return INTERNAL_ERROR;
     }
     let host =
@@ -151,7 +151,7 @@ pub fn run(job: &Job<'_>, state: &'static State, application: &[u8], callable: &
         Ok(host) => host,
         Err(reason) => {
             let message = messages::no_python(&reason);
-            job.fail(message.0, &message.1);
+            job.fail(message.0.number, &message.1);
             return INTERNAL_ERROR;
         }
     };
@@ -278,7 +278,7 @@ pub unsafe fn send_head(request: *mut c_void, head: *const u8, len: usize) -> i3
         }
         Err(error) => {
             let message = messages::head_refused(&error);
-            handle.r.log(Level::Error, &messages::about(handle.r.filename(), message.0, message.1));
+            handle.r.log(Level::Error, &messages::about(handle.r.filename(), message.0.number, message.1));
             abi::FAILED
         }
     }

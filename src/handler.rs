@@ -37,8 +37,8 @@ pub fn is_ours(r: Request<'_>) -> bool {
 pub fn check_access(r: Request<'_>) -> c_int {
     let (_, dir) = records(r);
     let Some(script) = &dir.access.access_script else { return sys::DECLINED };
-    let (number, text) = messages::ACCESS_CLOSED;
-    r.log(Level::Error, &messages::about(script.path.as_bytes(), number, text));
+    let (event, text) = messages::ACCESS_CLOSED;
+    r.log(Level::Error, &messages::about(script.path.as_bytes(), event.number, text));
     sys::HTTP_FORBIDDEN as c_int
 }
 

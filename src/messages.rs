@@ -1,49 +1,49 @@
-//! The lines httpd's side writes: number, text, and what to do. Numbers are those of the original
-//! (spec/directives.md §17); they are never used for anything else.
+//! The lines httpd's side writes: text, and what to do. Number and status are those of the error map
+//! (`wsgi_protocol::events`).
 
 use std::fmt::Display;
 use std::path::Path;
+use wsgi_protocol::events::{self, Event};
 
-/// A line with its number.
-fn line(number: u16, text: impl Display) -> String {
-    format!("WSGI{number:04}: {text}")
-}
+/// A line about a request, and the event it is about.
+pub type Line = (&'static Event, String);
 
 /// A line about a request: the script first, then the number (spec/behaviour.md §3.6).
 pub fn about(script: &[u8], number: u16, text: impl Display) -> String {
-    format!("[script {}] {}", String::from_utf8_lossy(script), line(number, text))
+    format!("[script {}] WSGI{number:04}: {text}", String::from_utf8_lossy(script))
 }
 
 /// A panic in our own code.
 pub fn panicked(info: &str) -> String {
-    format!("mod_wsgi: internal error, please report it: {info}")
+    events::INTERNAL_ERROR.line(format!("mod_wsgi: internal error, please report it: {info}"))
 }
 
 /// A group that is left out of this generation.
 pub fn group_cannot_start(group: &str, reason: &str, place: &str) -> String {
-    line(28, format!("Daemon process group '{group}' ({place}) cannot be started: {reason}."))
+    events::GROUP_LEFT_OUT
+        .line(format!("Daemon process group '{group}' ({place}) cannot be started: {reason}."))
 }
 
 /// Embedded mode cannot work with the configured home.
 pub fn embedded_cannot_start(reason: &str) -> String {
-    line(1, format!("Embedded mode cannot be used: {reason}."))
+    events::EMBEDDED_UNUSABLE.line(format!("Embedded mode cannot be used: {reason}."))
 }
 
 /// No shared memory for the state of processes.
 pub fn status_memory(error: &std::io::Error) -> String {
-    line(12, format!("Shared memory for the state of daemon processes cannot be made: {error}."))
+    events::NO_STATUS_MEMORY
+        .line(format!("Shared memory for the state of daemon processes cannot be made: {error}."))
 }
 
 /// The module's own file is unknown.
 pub fn own_file_unknown() -> String {
-    "The directory of mod_wsgi.so cannot be found out; set WSGISupportDirectory.".to_owned()
+    events::OWN_FILE_UNKNOWN
+        .line("The directory of mod_wsgi.so cannot be found out; set WSGISupportDirectory.")
 }
 
 /// The supervisor could not be started or informed.
 pub fn supervisor_failed(program: &Path, error: &std::io::Error) -> String {
-    line(
-        24,
-        format!(
+    events::NO_SUPERVISOR.line(format!(
             "Daemon processes cannot be started: '{}': {error}. Check that the file exists and can be executed, or \
              set WSGISupportDirectory.",
             program.display()
@@ -54,23 +54,20 @@ pub fn supervisor_failed(program: &Path, error: &std::io::Error) -> String {
 /// The supervisor ended while httpd runs.
 pub fn supervisor_died(status: i32) -> String {
     // apr merges exit status and signal number into one.
-    line(
-        24,
-        format!(
-            "The supervisor of the daemon processes ended (status or signal {status}); another one is started."
-        ),
-    )
+    events::SUPERVISOR_DIED.line(format!(
+        "The supervisor of the daemon processes ended (status or signal {status}); another one is started."
+    ))
 }
 
 /// A group that cannot serve at all.
-pub fn group_unavailable(group: &str, reason: &str) -> (u16, String) {
-    (117, format!("Unable to connect to WSGI daemon process '{group}': {reason}."))
+pub fn group_unavailable(group: &str, reason: &str) -> Line {
+    (&events::GROUP_UNAVAILABLE, format!("Unable to connect to WSGI daemon process '{group}': {reason}."))
 }
 
 /// All processes of a group keep failing.
-pub fn group_failing(group: &str) -> (u16, String) {
+pub fn group_failing(group: &str) -> Line {
     (
-        117,
+        &events::GROUP_UNAVAILABLE,
         format!(
             "Unable to connect to WSGI daemon process '{group}': its processes end while they start; the lines \
              above this one in the log of the group say why."
@@ -79,9 +76,9 @@ pub fn group_failing(group: &str) -> (u16, String) {
 }
 
 /// A service daemon takes no requests.
-pub fn group_is_service(group: &str) -> (u16, String) {
+pub fn group_is_service(group: &str) -> Line {
     (
-        117,
+        &events::GROUP_UNAVAILABLE,
         format!(
             "WSGI daemon process '{group}' has threads=0 and serves no requests; choose another group here."
         ),
@@ -89,14 +86,14 @@ pub fn group_is_service(group: &str) -> (u16, String) {
 }
 
 /// connect() failed for another reason than a full queue.
-pub fn connect_failed(group: &str, error: &std::io::Error) -> (u16, String) {
-    (117, format!("Unable to connect to WSGI daemon process '{group}': {error}."))
+pub fn connect_failed(group: &str, error: &std::io::Error) -> Line {
+    (&events::GROUP_UNAVAILABLE, format!("Unable to connect to WSGI daemon process '{group}': {error}."))
 }
 
 /// The queue stayed full for connect-timeout.
-pub fn connect_timeout(group: &str, seconds: u64) -> (u16, String) {
+pub fn connect_timeout(group: &str, seconds: u64) -> Line {
     (
-        116,
+        &events::QUEUE_FULL,
         format!(
             "Unable to connect to WSGI daemon process '{group}' within connect-timeout ({seconds} s): its listen \
              queue is full. Raise processes=, threads= or listen-backlog=."
@@ -105,82 +102,104 @@ pub fn connect_timeout(group: &str, seconds: u64) -> (u16, String) {
 }
 
 /// A socket could not be made.
-pub fn no_socket(error: &std::io::Error) -> (u16, String) {
-    (115, format!("Unable to create socket to connect to WSGI daemon process: {error}."))
+pub fn no_socket(error: &std::io::Error) -> Line {
+    (&events::NO_SOCKET, format!("Unable to create socket to connect to WSGI daemon process: {error}."))
 }
 
 /// Too many processes answered that they are restarting.
-pub fn restarts_exhausted(group: &str) -> (u16, String) {
-    (124, format!("Maximum number of WSGI daemon process '{group}' restart connects reached."))
+pub fn restarts_exhausted(group: &str) -> Line {
+    (
+        &events::RESTARTS_EXHAUSTED,
+        format!("Maximum number of WSGI daemon process '{group}' restart connects reached."),
+    )
 }
 
 /// The request waited longer than queue-timeout.
-pub fn queue_timeout(group: &str) -> (u16, String) {
-    (84, format!("Queue timeout expired for WSGI daemon process '{group}'."))
+pub fn queue_timeout(group: &str) -> Line {
+    (&events::QUEUE_TIMEOUT, format!("Queue timeout expired for WSGI daemon process '{group}'."))
 }
 
 /// No head within socket-timeout.
-pub fn response_timeout(group: &str) -> (u16, String) {
-    (145, format!("Timeout when reading response headers from daemon process '{group}'."))
+pub fn response_timeout(group: &str) -> Line {
+    (
+        &events::RESPONSE_TIMEOUT,
+        format!("Timeout when reading response headers from daemon process '{group}'."),
+    )
 }
 
 /// The daemon closed its end before the head.
-pub fn response_truncated(group: &str) -> (u16, String) {
-    (146, format!("Truncated or oversized response headers received from daemon process '{group}'."))
+pub fn response_truncated(group: &str) -> Line {
+    (
+        &events::RESPONSE_MISSING,
+        format!("Truncated or oversized response headers received from daemon process '{group}'."),
+    )
 }
 
 /// The connection broke before the head.
-pub fn response_failed(group: &str, error: &std::io::Error) -> (u16, String) {
-    (147, format!("Failed to read response headers from daemon process '{group}': {error}."))
+pub fn response_failed(group: &str, error: &std::io::Error) -> Line {
+    (
+        &events::RESPONSE_FAILED,
+        format!("Failed to read response headers from daemon process '{group}': {error}."),
+    )
 }
 
 /// A header is longer than header-buffer-size.
-pub fn header_too_long(group: &str) -> (u16, String) {
+pub fn header_too_long(group: &str) -> Line {
     (
-        144,
+        &events::HEADER_TOO_LONG,
         format!("A response header from daemon process '{group}' is longer than header-buffer-size allows."),
     )
 }
 
-/// A frame or a head that breaks the rules.
-pub fn malformed(group: &str, error: &dyn Display) -> (u16, String) {
-    (148, format!("Malformed response from daemon process '{group}': {error}."))
+/// A head that breaks the rules of HTTP.
+pub fn malformed_head(group: &str, error: &dyn Display) -> Line {
+    (&events::MALFORMED_HEAD, format!("Malformed response head from daemon process '{group}': {error}."))
+}
+
+/// What the daemon sent is no protocol.
+pub fn protocol_broken(group: &str, error: &dyn Display) -> Line {
+    (&events::PROTOCOL_BROKEN, format!("Malformed response from daemon process '{group}': {error}."))
+}
+
+/// The environ is too long for a frame.
+pub fn environ_too_long() -> Line {
+    (&events::ENVIRON_REFUSED, "The environ of the request is larger than 16 MiB.".to_owned())
 }
 
 /// The response broke off after the head.
-pub fn response_broken(group: &str, reason: &dyn Display) -> (u16, String) {
-    (119, format!("Response from daemon process '{group}' broke off: {reason}."))
+pub fn response_broken(group: &str, reason: &dyn Display) -> Line {
+    (&events::RESPONSE_BROKEN, format!("Response from daemon process '{group}' broke off: {reason}."))
 }
 
 /// The request could not be sent.
-pub fn request_failed(group: &str, error: &std::io::Error) -> (u16, String) {
-    (121, format!("Unable to send request to daemon process '{group}': {error}."))
+pub fn request_failed(group: &str, error: &std::io::Error) -> Line {
+    (&events::REQUEST_NOT_SENT, format!("Unable to send request to daemon process '{group}': {error}."))
 }
 
 /// The client's body could not be read.
-pub fn body_failed(reason: &str) -> (u16, String) {
-    (126, format!("Unable to read request body from client: {reason}."))
+pub fn body_failed(reason: &str) -> Line {
+    (&events::BODY_UNREADABLE, format!("Unable to read request body from client: {reason}."))
 }
 
 /// A host access script is configured, and hook scripts are not called yet.
-pub const ACCESS_CLOSED: (u16, &str) = (
-    57,
+pub const ACCESS_CLOSED: (&Event, &str) = (
+    &events::ACCESS_DENIED,
     "Client denied by server configuration: WSGIAccessScript is not supported yet, so its scope is closed.",
 );
 
 /// Embedded mode is off.
-pub const EMBEDDED_OFF: (u16, &str) = (
-    143,
+pub const EMBEDDED_OFF: (&Event, &str) = (
+    &events::EMBEDDED_OFF,
     "Embedded mode of mod_wsgi disabled by runtime configuration (WSGIRestrictEmbedded On); set \
            WSGIProcessGroup or process-group= for this request.",
 );
 
 /// Python is not there in this child.
-pub fn no_python(reason: &str) -> (u16, String) {
-    (210, format!("Python is not initialised in this httpd child process: {reason}."))
+pub fn no_python(reason: &str) -> Line {
+    (&events::NO_PYTHON, format!("Python is not initialised in this httpd child process: {reason}."))
 }
 
 /// The output chain refused the head in embedded mode.
-pub fn head_refused(error: &dyn Display) -> (u16, String) {
-    (148, format!("Malformed response head from the application: {error}."))
+pub fn head_refused(error: &dyn Display) -> Line {
+    (&events::MALFORMED_HEAD, format!("Malformed response head from the application: {error}."))
 }

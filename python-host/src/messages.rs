@@ -1,13 +1,9 @@
-//! The numbered records of this library. Numbers are those of the original (spec/behaviour.md §9), where it has one for the
-//! same event, and are never used for anything else; the text says what happened.
+//! The records of this library: the text says what happened, the number is that of the error map
+//! (`wsgi_protocol::events`).
 
 use crate::interpreter::Interpreter;
 use std::fmt::Display;
-
-/// A record with its number in front.
-pub fn numbered(number: u16, text: impl Display) -> String {
-    format!("WSGI{number:04}: {text}")
-}
+use wsgi_protocol::events::{self, Event};
 
 /// Bytes of a name or path for a message.
 pub fn text(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
@@ -16,47 +12,43 @@ pub fn text(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
 
 /// Python cannot be started.
 pub fn cannot_start(reason: impl Display) -> String {
-    numbered(36, format!("Python cannot be initialised: {reason}."))
+    events::PYTHON_UNUSABLE.line(format!("Python cannot be initialised: {reason}."))
 }
 
 /// What the host was told cannot be read.
 pub fn bad_launch(reason: impl Display) -> String {
-    numbered(1, format!("The start message of mod_wsgi cannot be used: {reason}."))
+    events::OTHER_VERSION.line(format!("The start message of mod_wsgi cannot be used: {reason}."))
 }
 
 /// Another Python lives in the httpd child.
 pub fn foreign_python() -> String {
-    numbered(
-        1,
-        "Another module (mod_python?) has already initialised Python in this httpd process, so embedded mode cannot be \
+    events::EMBEDDED_UNUSABLE.line("Another module (mod_python?) has already initialised Python in this httpd process, so embedded mode cannot be \
          used. Remove that module, or use daemon mode (WSGIDaemonProcess and WSGIProcessGroup).",
     )
 }
 
 /// No interpreter for an application group.
 pub fn interpreter_failed(name: &[u8]) -> String {
-    numbered(35, format!("Unable to create Python interpreter for application group '{}'.", text(name)))
+    events::NO_INTERPRETER_MADE
+        .line(format!("Unable to create Python interpreter for application group '{}'.", text(name)))
 }
 
 /// CPython's reason.
 pub fn interpreter_status(reason: &str) -> String {
-    numbered(103, format!("Python refused to create a sub-interpreter: {reason}."))
+    events::INTERPRETER_REFUSED.line(format!("Python refused to create a sub-interpreter: {reason}."))
 }
 
 /// Own GIL asked for where there is none.
 pub fn no_own_gil(version: (u32, u32)) -> String {
-    numbered(
-        198,
-        format!(
-            "WSGIPerInterpreterGIL needs Python 3.12 or newer; Python {}.{} runs here, and the GIL is shared.",
-            version.0, version.1
-        ),
-    )
+    events::NO_OWN_GIL.line(format!(
+        "WSGIPerInterpreterGIL needs Python 3.12 or newer; Python {}.{} runs here, and the GIL is shared.",
+        version.0, version.1
+    ))
 }
 
 /// The switch interval cannot be set.
-pub fn no_switch_interval(number: u16, reason: &str) -> String {
-    numbered(number, format!("The switch interval is not set, because {reason}."))
+pub fn no_switch_interval(event: &Event, reason: &str) -> String {
+    event.line(format!("The switch interval is not set, because {reason}."))
 }
 
 /// The switch interval was set.
@@ -95,43 +87,42 @@ pub fn package_grafted(interpreter: &Interpreter) -> String {
 }
 
 /// A stream or handler was not replaced.
-pub fn not_installed(number: u16, what: &str) -> String {
-    numbered(number, format!("Unable to replace {what}."))
+pub fn not_installed(event: &Event, what: &str) -> String {
+    event.line(format!("Unable to replace {what}."))
 }
 
 /// A directory could not be added to the path.
 pub fn path_failed() -> String {
-    numbered(91, "A directory could not be added to sys.path; the rest of its list is left out.")
+    events::PYTHON_PATH.line("A directory could not be added to sys.path; the rest of its list is left out.")
 }
 
 /// The interpreter of a request is not to be had.
 pub fn no_interpreter(group: &[u8]) -> String {
-    numbered(87, format!("Cannot acquire interpreter '{}'.", text(group)))
+    events::NO_INTERPRETER.line(format!("Cannot acquire interpreter '{}'.", text(group)))
 }
 
 /// A path outside of the chroot directory.
 pub fn outside_chroot(path: &[u8], root: &[u8]) -> String {
-    numbered(
-        81,
-        format!(
-            "The script '{}' is not below '{}', the chroot directory of this process.",
-            text(path),
-            text(root)
-        ),
-    )
+    events::OUTSIDE_CHROOT.line(format!(
+        "The script '{}' is not below '{}', the chroot directory of this process.",
+        text(path),
+        text(root)
+    ))
 }
 
 /// The callable is not there.
 pub fn no_callable(script: &[u8], name: &[u8]) -> String {
-    numbered(
-        89,
-        format!("Target WSGI script '{}' does not contain WSGI application '{}'.", text(script), text(name)),
-    )
+    events::NO_CALLABLE.line(format!(
+        "Target WSGI script '{}' does not contain WSGI application '{}'.",
+        text(script),
+        text(name)
+    ))
 }
 
 /// A script was looked for and its file is gone.
 pub fn script_vanished(script: &[u8]) -> String {
-    numbered(83, format!("The modification time of script '{}' cannot be found out.", text(script)))
+    events::SCRIPT_VANISHED
+        .line(format!("The modification time of script '{}' cannot be found out.", text(script)))
 }
 
 /// A script is about to be loaded.
@@ -141,53 +132,56 @@ pub fn loading(verb: &str, script: &[u8], place: &str) -> String {
 
 /// A script cannot be read or compiled.
 pub fn unreadable(script: &[u8], preload: bool) -> String {
-    let number = if preload { 106 } else { 105 };
-    numbered(number, format!("Could not read or compile Python script file '{}'.", text(script)))
+    let event = if preload { &events::PRELOAD_UNREADABLE } else { &events::SCRIPT_UNREADABLE };
+    event.line(format!("Could not read or compile Python script file '{}'.", text(script)))
 }
 
 /// A script ended itself while being loaded.
 pub fn exited(script: &[u8], preload: bool) -> String {
-    let number = if preload { 108 } else { 107 };
-    numbered(
-        number,
-        format!("SystemExit exception raised when doing exec of Python script file '{}'.", text(script)),
-    )
+    let event = if preload { &events::PRELOAD_EXITED } else { &events::SCRIPT_EXITED };
+    event.line(format!(
+        "SystemExit exception raised when doing exec of Python script file '{}'.",
+        text(script)
+    ))
 }
 
 /// A script raised an exception while being loaded.
 pub fn not_executed(script: &[u8], preload: bool) -> String {
-    let number = if preload { 110 } else { 109 };
-    numbered(number, format!("Unable to execute Python script file '{}'.", text(script)))
+    let event = if preload { &events::PRELOAD_FAILED } else { &events::SCRIPT_FAILED };
+    event.line(format!("Unable to execute Python script file '{}'.", text(script)))
 }
 
 /// `close()` could not be looked up.
 pub fn no_close() -> String {
-    numbered(194, "Unable to look up close() of the object that the WSGI application returned.")
+    events::NO_CLOSE.line("Unable to look up close() of the object that the WSGI application returned.")
 }
 
-/// An exception of an application: number and text, between which the script prefix goes.
-pub fn raised(class: &str, script: &[u8], place: &str, is_exit: bool) -> (u16, String) {
+/// An exception of an application: event and text; the script prefix goes between number and text.
+pub fn raised(class: &str, script: &[u8], place: &str, is_exit: bool) -> (&'static Event, String) {
     let script = text(script);
     if is_exit {
-        (175, format!("SystemExit exception raised by WSGI script '{script}' for {place}; ignored."))
+        (
+            &events::APPLICATION_EXITED,
+            format!("SystemExit exception raised by WSGI script '{script}' for {place}; ignored."),
+        )
     } else {
-        (174, format!("{class} exception raised processing WSGI script '{script}' for {place}."))
+        (
+            &events::APPLICATION_RAISED,
+            format!("{class} exception raised processing WSGI script '{script}' for {place}."),
+        )
     }
 }
 
 /// An exception while an interpreter was furnished.
 pub fn raised_at_startup(class: &str, place: &str, is_exit: bool) -> String {
-    let number = if is_exit { 189 } else { 188 };
-    numbered(
-        number,
-        format!("{class} exception raised during Python interpreter initialisation, for {place}."),
-    )
+    let event = if is_exit { &events::START_UP_EXITED } else { &events::START_UP_RAISED };
+    event.line(format!("{class} exception raised during Python interpreter initialisation, for {place}."))
 }
 
 /// An exception in a callback.
 pub fn raised_in_callback(class: &str, event: &str, place: &str, is_exit: bool) -> String {
-    let number = if is_exit { 190 } else { 112 };
-    numbered(number, format!("{class} exception raised by event callback for '{event}', for {place}."))
+    let row = if is_exit { &events::CALLBACK_EXITED } else { &events::CALLBACK_RAISED };
+    row.line(format!("{class} exception raised by event callback for '{event}', for {place}."))
 }
 
 /// RequestTimeout before anything was sent.
@@ -205,3 +199,59 @@ pub fn injected(thread: u32) -> String {
 /// `subscribe_signals` where there are no signals.
 pub const NO_SIGNALS: &str =
     "subscribe_signals() has no effect outside of daemon processes; callback ignored.";
+
+/// A request from httpd is no request.
+pub fn bad_request(error: impl Display) -> String {
+    events::ENVIRON_REFUSED.line(format!("A request from httpd cannot be read: {error}."))
+}
+
+/// A connection from httpd cannot be understood.
+pub fn connection_closed(error: impl Display) -> String {
+    events::ENVIRON_REFUSED.line(format!("Connection from httpd closed: {error}."))
+}
+
+/// queue-timeout was over when a thread had time.
+pub fn queue_timeout(group: &str, seconds: f64) -> String {
+    events::QUEUE_TIMEOUT
+        .line(format!("Queue timeout expired for WSGI daemon process '{group}' after {seconds:.1} seconds."))
+}
+
+/// A panic under a request.
+pub fn panicked(text: &str) -> String {
+    events::HOST_FAULT.line(format!("Panic while running a request: {text}"))
+}
+
+/// The daemon cannot serve.
+pub fn cannot_serve(error: impl Display) -> String {
+    events::DAEMON_CANNOT_SERVE.line(format!("Daemon process cannot serve: {error}."))
+}
+
+/// accept() failed.
+pub fn cannot_accept(error: impl Display) -> String {
+    events::NO_ACCEPT.line(format!("Unable to accept a connection from httpd: {error}."))
+}
+
+/// A connection cannot be waited for.
+pub fn cannot_poll(error: impl Display) -> String {
+    events::NO_ACCEPT.line(format!("A connection from httpd cannot be polled: {error}."))
+}
+
+/// Waiting for requests failed as a whole.
+pub fn cannot_wait(error: impl Display) -> String {
+    events::CANNOT_WAIT.line(format!("Waiting for requests failed: {error}."))
+}
+
+/// A request thread is missing.
+pub fn no_thread(index: usize, error: impl Display) -> String {
+    events::THREADS.line(format!("Couldn't create request thread {index}: {error}."))
+}
+
+/// Somebody else has connected.
+pub fn not_httpd(uid: u32) -> String {
+    events::ORIGIN.line(format!("Connection refused: user id {uid} is not httpd's."))
+}
+
+/// Nobody watches for deadlocks.
+pub fn no_deadlock_watch() -> String {
+    events::NO_DEADLOCK_WATCH.line("Couldn't create the thread for deadlock-timeout.")
+}

@@ -57,7 +57,7 @@ impl Worker {
         let request = match Request::decode(payload) {
             Ok(request) => request,
             Err(error) => {
-                log::write(log::ERROR, &format!("A request from httpd cannot be read: {error}."));
+                log::write(log::ERROR, &messages::bad_request(error));
                 return Outcome::Fail(500);
             }
         };

@@ -24,14 +24,18 @@ use wsgi_protocol::PROTOCOL_VERSION;
 use wsgi_protocol::frame::{self, Kind, Refusal};
 use wsgi_protocol::request::Flags;
 
-const UNAVAILABLE: c_int = apr_sys::HTTP_SERVICE_UNAVAILABLE as c_int;
-const GATEWAY_TIMEOUT: c_int = apr_sys::HTTP_GATEWAY_TIME_OUT as c_int;
-const BAD_GATEWAY: c_int = apr_sys::HTTP_BAD_GATEWAY as c_int;
-
 /// A status for httpd and the line that explains it.
 struct Failure {
     status: c_int,
-    message: (u16, String),
+    number: u16,
+    text: String,
+}
+
+impl From<messages::Line> for Failure {
+    /// The status of the error map.
+    fn from((event, text): messages::Line) -> Self {
+        Self { status: c_int::from(event.status()), number: event.number, text }
+    }
 }
 
 /// Runs a request in a daemon group.
@@ -42,7 +46,7 @@ pub fn run(job: &Job<'_>, state: &State, chosen: &DaemonGroup, application: &[u8
         .and_then(|()| Message::new(job, application, callable))
         .and_then(|mut message| Attempt::new(job, runtime, group).run(&mut message));
     outcome.unwrap_or_else(|failure| {
-        job.fail(failure.message.0, &failure.message.1);
+        job.fail(failure.number, &failure.text);
         failure.status
     })
 }
@@ -63,12 +67,8 @@ impl<'r> Message<'r> {
         let mark = frame::begin_frame(&mut bytes, Kind::Request, 0);
         job.encode(&mut bytes, application, callable, b"");
         let mut body = RequestBody::new(job);
-        let too_long = |_| Failure {
-            status: BAD_GATEWAY,
-            message: (80, "The environment of the request is larger than 16 MiB.".to_owned()),
-        };
         body.prefetch(&mut bytes);
-        frame::end_frame(&mut bytes, mark, 0).map_err(too_long)?;
+        frame::end_frame(&mut bytes, mark, 0).map_err(|_| messages::environ_too_long())?;
         if body.is_done() {
             // All of it is in the message. Nothing may follow before the daemon asks for it: unread bytes then
             // prove that the request itself was not read.
@@ -119,10 +119,7 @@ impl<'a, 'r> Attempt<'a, 'r> {
                         .run(self.timeout_ms())
                 }
                 Err(error) if is_gone(&error) => Verdict::NotStarted,
-                Err(error) => Verdict::Failed(Failure {
-                    status: INTERNAL_ERROR,
-                    message: messages::request_failed(&self.group.name, &error),
-                }),
+                Err(error) => Verdict::Failed(messages::request_failed(&self.group.name, &error).into()),
             };
             match verdict {
                 Verdict::Finished(status) => {
@@ -139,46 +136,42 @@ impl<'a, 'r> Attempt<'a, 'r> {
     /// Groups that cannot serve are known without trying.
     fn check_group(&self) -> Result<(), Failure> {
         let name = &self.group.name;
-        let unavailable = |message| Err(Failure { status: UNAVAILABLE, message });
         if let Some(reason) = &self.group.failed {
-            return unavailable(messages::group_unavailable(name, reason));
+            return Err(messages::group_unavailable(name, reason).into());
         }
         if self.group.threads == 0 {
-            return unavailable(messages::group_is_service(name));
+            return Err(messages::group_is_service(name).into());
         }
         Ok(())
     }
 
     fn connection(&mut self) -> Result<(Connection, InFlight), Failure> {
         let name = &self.group.name;
-        let unavailable = |message| Failure { status: UNAVAILABLE, message };
         let chosen = InFlight::choose(self.runtime, self.group);
-        let Some(in_flight) = chosen else { return Err(unavailable(messages::group_failing(name))) };
+        let Some(in_flight) = chosen else { return Err(messages::group_failing(name).into()) };
         if let Some(connection) = pool::check_out(&in_flight) {
             return Ok((connection, in_flight));
         }
         let address = &self.group.sockets[in_flight.process()];
         match connect::connect(address, self.group.connect_timeout, self.started) {
             Ok(connection) => Ok((connection, in_flight)),
-            Err(ConnectError::Socket(error)) => {
-                Err(Failure { status: INTERNAL_ERROR, message: messages::no_socket(&error) })
-            }
+            Err(ConnectError::Socket(error)) => Err(messages::no_socket(&error).into()),
             Err(ConnectError::QueueFull) => {
-                Err(unavailable(messages::connect_timeout(name, self.group.connect_timeout.as_secs())))
+                Err(messages::connect_timeout(name, self.group.connect_timeout.as_secs()).into())
             }
-            Err(ConnectError::Refused(error)) => Err(unavailable(messages::connect_failed(name, &error))),
+            Err(ConnectError::Refused(error)) => Err(messages::connect_failed(name, &error).into()),
         }
     }
 
     fn refused(&mut self, refusal: Refusal) -> Result<(), Failure> {
         let name = &self.group.name;
         if refusal == Refusal::QueueTimeout {
-            return Err(Failure { status: GATEWAY_TIMEOUT, message: messages::queue_timeout(name) });
+            return Err(messages::queue_timeout(name).into());
         }
         self.restarts += 1;
         let limit = 2 * self.group.sockets.len() as u32 + 1;
         if self.restarts > limit {
-            return Err(Failure { status: UNAVAILABLE, message: messages::restarts_exhausted(name) });
+            return Err(messages::restarts_exhausted(name).into());
         }
         Ok(())
     }
@@ -188,8 +181,7 @@ impl<'a, 'r> Attempt<'a, 'r> {
         pool::discard(in_flight);
         self.broken += 1;
         if self.broken > 2 * self.group.sockets.len() as u32 + 3 {
-            let message = messages::response_truncated(&self.group.name);
-            return Err(Failure { status: BAD_GATEWAY, message });
+            return Err(messages::response_truncated(&self.group.name).into());
         }
         Ok(())
     }

@@ -27,7 +27,7 @@ pub fn check(job: &Job<'_>, group: &DaemonGroup) -> Result<(), Failure> {
             _ => Ok(String::new()),
         };
         let name = name.unwrap_or_else(|id| format!("#{id}"));
-        Failure { status: FORBIDDEN, message: (violation.number(), violation.message(&name)) }
+        Failure { status: FORBIDDEN, number: violation.number(), text: violation.message(&name) }
     })
 }
 

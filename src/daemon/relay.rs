@@ -7,7 +7,7 @@ mod upload;
 use super::Failure;
 use super::connection::{Connection, Fill, wait, wait_all};
 use super::request_body::RequestBody;
-use crate::handler::{HANDLED, INTERNAL_ERROR, Job};
+use crate::handler::{HANDLED, Job};
 use crate::httpd::brigade::Brigade;
 use crate::httpd::log;
 use crate::lifecycle::runtime::Group;
@@ -312,9 +312,10 @@ impl<'a, 'r> Relay<'a, 'r> {
         if !matches!(self.body, Body::Awaited) {
             return Err(self.malformed(&"a second head"));
         }
-        let head = Head::decode(payload).map_err(|error| self.malformed(&error))?;
+        let malformed = |error| Verdict::Failed(messages::malformed_head(&self.group.name, &error).into());
+        let head = Head::decode(payload).map_err(malformed)?;
         if head.headers().any(|(name, value)| name.len() + value.len() + 2 > self.group.header_limit) {
-            return Err(self.failed(INTERNAL_ERROR, messages::header_too_long(&self.group.name)));
+            return Err(Verdict::Failed(messages::header_too_long(&self.group.name).into()));
         }
         let r = self.job.r;
         #[cfg(feature = "fault-injection")]

@@ -1,5 +1,8 @@
 //! Judging an error log: which lines a test asked for, which may be there, and which may not.
 
+use crate::Subject;
+use wsgi_protocol::events::Event;
+
 /// What a test says about the error logs of its httpd.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Expectations {
@@ -28,6 +31,8 @@ impl Expectations {
                 complaints.push(format!("a crash in the error log: {line}"));
             } else if is_serious(line) && !self.permits(line) {
                 complaints.push(format!("an unexpected line in the error log: {line}"));
+            } else if Subject::is_ours() && !agrees_with_the_map(line) {
+                complaints.push(format!("number and level are not those of wsgi_protocol::events: {line}"));
             }
         }
         complaints
@@ -45,15 +50,20 @@ impl Expectations {
 
 /// `[date] [module:level] …` with a level of [`SERIOUS`]; a line without that form came from outside httpd's log.
 fn is_serious(line: &str) -> bool {
-    if line.trim().is_empty() {
-        return false;
-    }
-    let level = line.strip_prefix('[').and_then(|rest| {
-        let (_, rest) = rest.split_once("] [")?;
-        let (tag, _) = rest.split_once(']')?;
-        tag.split_once(':').map(|(_, level)| level)
-    });
-    level.is_none_or(|level| SERIOUS.contains(&level))
+    !line.trim().is_empty() && tag(line).is_none_or(|(_, level)| SERIOUS.contains(&level))
+}
+
+/// `module` and `level` of a line.
+fn tag(line: &str) -> Option<(&str, &str)> {
+    let (_, rest) = line.strip_prefix('[')?.split_once("] [")?;
+    rest.split_once(']')?.0.split_once(':')
+}
+
+/// A line of ours with a number has the level that the error map gives to it.
+fn agrees_with_the_map(line: &str) -> bool {
+    let Some(("wsgi", level)) = tag(line) else { return true };
+    let number = line.split_once("WSGI").and_then(|(_, rest)| rest.split_once(": ")?.0.parse().ok());
+    number.is_none_or(|number| Event::find(number).is_some_and(|event| event.level.to_string() == level))
 }
 
 #[cfg(test)]
@@ -74,6 +84,13 @@ mod tests {
         let asked = Expectations { required: vec!["WSGI0174".into()], ..Expectations::default() };
         assert!(asked.judge(ERROR).is_empty());
         assert_eq!(asked.judge(INFO), ["the error log lacks \"WSGI0174\""]);
+    }
+
+    #[test]
+    fn numbers_and_levels_are_those_of_the_error_map() {
+        let warned = ERROR.replace(":error", ":info");
+        assert_eq!(Expectations::default().judge(&warned).len(), 1);
+        assert_eq!(Expectations::default().judge(&INFO.replace("hello", "WSGI9999: hello")).len(), 1);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Rules of this workspace that can be checked by looking at it; CONTRIBUTING.md says why each is there.
 
+mod messages;
 mod source;
 
 use serde_json::Value;
@@ -18,7 +19,7 @@ const C_ENTRY_FILES: [&str; 6] =
 /// Who may depend on whom (ARCHITECTURE.md).
 const EDGES: [(&str, &[&str]); 7] = [
     ("apr-sys", &[]),
-    ("integration", &["wsgi-directives"]),
+    ("integration", &["wsgi-directives", "wsgi-protocol"]),
     ("mod_wsgi", &["apr-sys", "wsgi-directives", "wsgi-protocol"]),
     ("python-host", &["wsgi-protocol"]),
     ("wsgi-directives", &[]),

@@ -1,6 +1,7 @@
-//! The numbered messages of this crate, in one table (numbers as in spec/daemon.md).
+//! What this crate logs with a number: which row of the error map (`wsgi_protocol::events`) each message is.
 
 use crate::log::Level;
+use wsgi_protocol::events::{self, Event};
 
 /// What a line is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,49 +54,45 @@ pub enum Message {
     Interpreter,
 }
 
-/// One row: the message, its number, its level.
-const TABLE: &[(Message, Option<u16>, Level)] = &[
-    (Message::Chroot, Some(3), Level::ALERT),
-    (Message::SetGroup, Some(4), Level::ALERT),
-    (Message::SetGroups, Some(5), Level::ALERT),
-    (Message::InitGroups, Some(6), Level::ALERT),
-    (Message::SetUser, Some(7), Level::ALERT),
-    (Message::Home, Some(9), Level::ALERT),
-    (Message::PasswdHome, Some(10), Level::ALERT),
-    (Message::NoPasswdHome, Some(11), Level::ALERT),
-    (Message::Socket, Some(12), Level::ALERT),
-    (Message::Bind, Some(13), Level::ALERT),
-    (Message::Listen, Some(14), Level::ALERT),
-    (Message::SocketOwner, Some(15), Level::ALERT),
-    (Message::Fork, Some(24), Level::ALERT),
-    (Message::SetUp, Some(25), Level::ALERT),
-    (Message::CoreDumps, Some(61), Level::WARN),
-    (Message::PathTooLong, Some(64), Level::ALERT),
-    (Message::StaleSocket, Some(65), Level::WARN),
-    (Message::Unlink, Some(73), Level::WARN),
-    (Message::Priority, Some(75), Level::WARN),
-    (Message::LimitCpu, Some(76), Level::WARN),
-    (Message::LimitData, Some(77), Level::WARN),
-    (Message::LimitAddressSpace, Some(78), Level::WARN),
-    // The original has no number for it: its daemons are not started by exec.
-    (Message::Interpreter, None, Level::ALERT),
-];
-
 impl Message {
     /// The level of its line.
     #[must_use]
     pub fn level(self) -> Level {
-        self.row().2
+        Level(self.event().level as u32)
     }
 
-    /// `WSGInnnn: `, or nothing for a message without a number.
+    /// `WSGInnnn: `.
     #[must_use]
     pub fn prefix(self) -> String {
-        self.row().1.map(|number| format!("WSGI{number:04}: ")).unwrap_or_default()
+        self.event().line("")
     }
 
-    fn row(self) -> &'static (Self, Option<u16>, Level) {
-        TABLE.iter().find(|row| row.0 == self).unwrap_or(&TABLE[0])
+    fn event(self) -> &'static Event {
+        match self {
+            Self::Chroot => &events::CHROOT,
+            Self::SetGroup => &events::SET_GROUP,
+            Self::SetGroups => &events::SET_GROUPS,
+            Self::InitGroups => &events::INIT_GROUPS,
+            Self::SetUser => &events::SET_USER,
+            Self::Home => &events::HOME,
+            Self::PasswdHome => &events::PASSWD_HOME,
+            Self::NoPasswdHome => &events::NO_PASSWD_HOME,
+            Self::Socket => &events::SOCKET,
+            Self::Bind => &events::BIND,
+            Self::Listen => &events::LISTEN,
+            Self::SocketOwner => &events::SOCKET_OWNER,
+            Self::Fork => &events::FORK,
+            Self::SetUp => &events::SET_UP,
+            Self::CoreDumps => &events::CORE_DUMPS,
+            Self::PathTooLong => &events::PATH_TOO_LONG,
+            Self::StaleSocket => &events::STALE_SOCKET,
+            Self::Unlink => &events::UNLINK,
+            Self::Priority => &events::PRIORITY,
+            Self::LimitCpu => &events::LIMIT_CPU,
+            Self::LimitData => &events::LIMIT_DATA,
+            Self::LimitAddressSpace => &events::LIMIT_ADDRESS_SPACE,
+            Self::Interpreter => &events::NO_PYTHON_PROGRAM,
+        }
     }
 }
 
@@ -104,16 +101,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_unique_and_every_message_has_its_row() {
-        let mut numbers: Vec<_> = TABLE.iter().filter_map(|row| row.1).collect();
-        let count = numbers.len();
-        numbers.dedup();
-        assert_eq!(numbers.len(), count);
-        assert!(numbers.is_sorted());
-        for (index, row) in TABLE.iter().enumerate() {
-            assert_eq!(TABLE.iter().position(|other| other.0 == row.0), Some(index));
-        }
-        assert_eq!(Message::Interpreter.prefix(), "");
+    fn numbers_and_levels_are_those_of_the_map() {
         assert_eq!(Message::SetUser.prefix(), "WSGI0007: ");
+        assert_eq!((Message::Fork.level(), Message::Unlink.level()), (Level::ALERT, Level::WARN));
     }
 }

@@ -12,6 +12,7 @@ use super::reload::Ask;
 use super::slot::State;
 use super::timers::{Due, Timetable, View};
 use super::{os, signals};
+use crate::messages;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
@@ -78,7 +79,7 @@ impl<A: Application> MainThread<A> {
     /// Serves until the process has to end.
     pub(super) fn run(&mut self, deadlock: bool) {
         if deadlock && !self.prober.start(self.pool.application, &self.attendants) {
-            self.pool.log(3, "Couldn't create the thread for deadlock-timeout.");
+            self.pool.log(3, &messages::no_deadlock_watch());
         }
         loop {
             self.pool.main_wake.clear();
@@ -366,7 +367,7 @@ impl<A: Application> MainThread<A> {
         let mut fds =
             [(self.pool.main_wake.as_raw(), readable), (self.order_fd, readable), (epoll, readable)];
         if let Err(error) = os::poll(&mut fds, timeout) {
-            self.pool.log(2, &format!("The main thread cannot wait: {error}."));
+            self.pool.log(2, &messages::cannot_wait(error));
             std::thread::sleep(Duration::from_millis(100));
         }
     }

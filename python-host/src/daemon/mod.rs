@@ -35,6 +35,7 @@ pub use link::inherited_scripts;
 pub use service::attend_service;
 
 use crate::host::Host;
+use crate::messages;
 use application::Application;
 use ending::FORCED_STATUS;
 use main_thread::MainThread;
@@ -70,7 +71,7 @@ pub fn serve(host: &'static Host) -> i32 {
         Ok(mut main) => {
             host.set_reload_policy(main.pool);
             if let Err(error) = main.pool.start() {
-                host.log(2, &format!("Daemon process cannot serve: {error}."));
+                host.log(2, &messages::cannot_serve(error));
                 return FORCED_STATUS;
             }
             announce(Ready::Serving);
@@ -78,7 +79,7 @@ pub fn serve(host: &'static Host) -> i32 {
             ending::end(main, Duration::from_millis(launch.timers.shutdown))
         }
         Err(error) => {
-            host.log(2, &format!("Daemon process cannot serve: {error}."));
+            host.log(2, &messages::cannot_serve(error));
             FORCED_STATUS
         }
     }

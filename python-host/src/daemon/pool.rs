@@ -10,6 +10,7 @@ use super::reload::Reload;
 use super::slot::Slot;
 use super::socket_exchange::send_frame;
 use super::worker::Worker;
+use crate::messages;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
@@ -184,7 +185,7 @@ impl<A: Application> Pool<A> {
             Err(error) => {
                 self.live.fetch_sub(1, SeqCst);
                 self.gate.start_failed();
-                self.log(3, &format!("Couldn't create request thread {index}: {error}."));
+                self.log(3, &messages::no_thread(index, error));
                 false
             }
         }
@@ -240,7 +241,7 @@ impl<A: Application> Pool<A> {
     /// The next event of the epoll set.
     pub(super) fn wait(&self, timeout: Option<Duration>) -> Option<(u64, i32)> {
         self.epoll.wait(timeout).unwrap_or_else(|error| {
-            self.log(2, &format!("Waiting for requests failed: {error}."));
+            self.log(2, &messages::cannot_wait(error));
             thread::sleep(Duration::from_millis(100));
             None
         })
@@ -265,7 +266,7 @@ impl<A: Application> Pool<A> {
         let connection = Connection::new(socket);
         let uid = os::peer_uid(connection.socket())?;
         if uid != 0 && !self.limits.peer_uids.contains(&uid) {
-            self.log(2, &format!("Connection refused: user id {uid} is not httpd's."));
+            self.log(2, &messages::not_httpd(uid));
             return Ok(true);
         }
         os::set_socket_timeout(connection.socket(), self.limits.socket)?;
@@ -285,7 +286,7 @@ impl<A: Application> Pool<A> {
         // call below has armed it, that is this thread.
         let socket = unsafe { (*connection).socket() };
         if let Err(error) = self.epoll.modify(socket, events, connection as u64) {
-            self.log(3, &format!("A connection from httpd cannot be polled: {error}."));
+            self.log(3, &messages::cannot_poll(error));
         }
     }
 

@@ -10,6 +10,7 @@ use super::slot::State;
 use super::socket_exchange::{SocketExchange, send_frame};
 use super::{os, signals};
 use crate::exchange::{Exchange, Outcome};
+use crate::messages;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::Relaxed;
@@ -121,7 +122,7 @@ impl<A: Application> Worker<A> {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(error) => {
-                    self.pool.log(3, &format!("Unable to accept a connection from httpd: {error}."));
+                    self.pool.log(3, &messages::cannot_accept(error));
                     self.detach();
                     // Out of descriptors or memory: the listener stays ready, and asking again at once is useless.
                     std::thread::sleep(Duration::from_millis(50));
@@ -190,7 +191,7 @@ impl<A: Application> Worker<A> {
             Broken::Malformed(e) => e.to_string(),
             Broken::Receiving(e) => e.to_string(),
         };
-        self.pool.log(3, &format!("Connection from httpd closed: {text}."));
+        self.pool.log(3, &messages::connection_closed(text));
     }
 
     fn request(&mut self, connection: &mut Connection, seq: u16, buffer: &[u8], range: Range<usize>) -> Next {
@@ -229,11 +230,7 @@ impl<A: Application> Worker<A> {
         let mut exchange =
             SocketExchange::new(connection, seq, payload, &mut self.out, (A::RELEASED, A::UNSENT), activity);
         if let Some(seconds) = overdue(pool.limits.queue, head) {
-            let text = format!(
-                "WSGI0084: Queue timeout expired for WSGI daemon process '{}' after {seconds:.1} seconds.",
-                pool.name
-            );
-            exchange.log(3, text.as_bytes());
+            exchange.log(3, messages::queue_timeout(&pool.name, seconds).as_bytes());
             let sent = send_frame(connection, Kind::Refused, seq, &[Refusal::QueueTimeout as u8]);
             return if sent { Next::Arm } else { Next::Close };
         }
@@ -244,7 +241,7 @@ impl<A: Application> Worker<A> {
             os::exit_now(255);
         }
         let outcome = result.unwrap_or_else(|panic| {
-            pool.log(2, &format!("Panic while running a request: {}", panic_text(&*panic)));
+            pool.log(2, &messages::panicked(panic_text(&*panic)));
             Outcome::Fail(500)
         });
         if outcome == Outcome::Refused && pool.reload.take_hold() {

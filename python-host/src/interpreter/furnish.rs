@@ -10,6 +10,7 @@ use crate::wsgi::{self, Kit, failures};
 use pyo3::ffi;
 use std::ptr;
 use std::sync::OnceLock;
+use wsgi_protocol::events::{self, Event};
 use wsgi_protocol::launch::{Launch, Mode};
 
 const SOURCE: &str = concat!(include_str!("fixtures.py"), "\0");
@@ -70,9 +71,9 @@ impl Interpreter {
     }
 
     /// Logs a failure that does not matter enough to give the interpreter up.
-    fn tolerate(&self, py: Attached<'_>, number: u16, what: &str, result: Result<Owned<'_>>) {
+    fn tolerate(&self, py: Attached<'_>, event: &Event, what: &str, result: Result<Owned<'_>>) {
         if let Err(raised) = result {
-            log::write(log::ERROR, &messages::not_installed(number, what));
+            log::write(log::ERROR, &messages::not_installed(event, what));
             failures::report_startup(py, self, raised.take(py));
         }
     }
@@ -110,11 +111,20 @@ impl Interpreter {
     fn switch_interval(&self, py: Attached<'_>, settings: &Settings<'_>) -> Result<()> {
         let Some((seconds, is_own)) = settings.switch_interval else { return Ok(()) };
         if self.host.launch().free_threading {
-            log::write(log::WARN, &messages::no_switch_interval(203, "free threading is on"));
+            log::write(
+                log::WARN,
+                &messages::no_switch_interval(&events::INTERVAL_WITHOUT_GIL, "free threading is on"),
+            );
             return Ok(());
         }
         if is_own && !self.is_main && !self.own_gil {
-            log::write(log::WARN, &messages::no_switch_interval(199, "the interpreter shares the GIL"));
+            log::write(
+                log::WARN,
+                &messages::no_switch_interval(
+                    &events::INTERVAL_OF_SHARED_GIL,
+                    "the interpreter shares the GIL",
+                ),
+            );
             return Ok(());
         }
         if self.is_main || self.own_gil {
@@ -127,12 +137,12 @@ impl Interpreter {
     fn streams(&self, py: Attached<'_>, settings: &Settings<'_>) {
         let stderr = wsgi::log_object::stream(py, self, "<stderr>")
             .and_then(|raw| self.fixture(py, "stderr", &[&raw]));
-        self.tolerate(py, 183, "sys.stderr", stderr);
+        self.tolerate(py, &events::STDERR_KEPT, "sys.stderr", stderr);
         let stdout = wsgi::log_object::stream(py, self, "<stdout>")
             .and_then(|raw| self.fixture(py, "stdout", &[&raw, py.truth(settings.restrict_stdout)]));
-        self.tolerate(py, 184, "sys.stdout", stdout);
+        self.tolerate(py, &events::STDOUT_KEPT, "sys.stdout", stdout);
         if settings.restrict_stdin {
-            self.tolerate(py, 185, "sys.stdin", self.fixture(py, "restrict_stdin", &[]));
+            self.tolerate(py, &events::STDIN_KEPT, "sys.stdin", self.fixture(py, "restrict_stdin", &[]));
         }
     }
 
@@ -140,10 +150,20 @@ impl Interpreter {
         if self.host.is_service() {
             // Python lets only its main interpreter and main thread set a handler.
             if self.is_main {
-                self.tolerate(py, 186, "the SIGTERM handler", self.fixture(py, "end_on_sigterm", &[]));
+                self.tolerate(
+                    py,
+                    &events::NO_SIGTERM_HANDLER,
+                    "the SIGTERM handler",
+                    self.fixture(py, "end_on_sigterm", &[]),
+                );
             }
         } else if settings.restrict_signal {
-            self.tolerate(py, 187, "signal.signal", self.fixture(py, "intercept_signals", &[]));
+            self.tolerate(
+                py,
+                &events::SIGNAL_KEPT,
+                "signal.signal",
+                self.fixture(py, "intercept_signals", &[]),
+            );
         }
     }
 

@@ -61,13 +61,13 @@ pub fn report(
         return;
     }
     let is_exit = exception.is(py, Kind::SystemExit);
-    let (number, text) = messages::raised(&exception.name(py), script, &interpreter.place(), is_exit);
+    let (event, text) = messages::raised(&exception.name(py), script, &interpreter.place(), is_exit);
     match journal {
         Journal::Request(state) => {
-            let number = format!("WSGI{number:04}: ");
+            let number = event.line("");
             state.log_parts(py, log::ERROR, number.as_bytes(), text.as_bytes());
         }
-        Journal::Server => log::write(log::ERROR, &messages::numbered(number, text)),
+        Journal::Server => log::write(log::ERROR, &event.line(text)),
     }
     trace(py, journal, interpreter, exception);
 }

@@ -1,8 +1,8 @@
 //! How an exchange ends: complete, visibly broken, or not at all begun.
 
 use super::{Body, Relay, Replacement, Verdict};
-use crate::daemon::{BAD_GATEWAY, Failure, GATEWAY_TIMEOUT, is_gone};
-use crate::handler::{HANDLED, INTERNAL_ERROR};
+use crate::daemon::is_gone;
+use crate::handler::HANDLED;
 use crate::{messages, respond};
 use std::ffi::c_int;
 use std::io;
@@ -50,13 +50,7 @@ impl Relay<'_, '_> {
 
     /// The head is out: all that is left is to let the client see that something is missing.
     pub(super) fn broken(&mut self, reason: &dyn std::fmt::Display) -> Verdict {
-        if !matches!(self.body, Body::Pass) {
-            return self.failed(BAD_GATEWAY, messages::response_broken(&self.group.name, reason));
-        }
-        let message = messages::response_broken(&self.group.name, reason);
-        self.job.fail(message.0, &message.1);
-        respond::break_off(self.job.r, &mut self.out);
-        Verdict::Finished(HANDLED)
+        self.ended_by(messages::response_broken(&self.group.name, reason))
     }
 
     /// The connection ended before the response did.
@@ -69,8 +63,8 @@ impl Relay<'_, '_> {
         match error {
             // Closed with our request unread: no application has seen it (design.md §3).
             Some(error) if is_gone(&error) && !self.seen => Verdict::NotStarted,
-            Some(error) => self.failed(BAD_GATEWAY, messages::response_failed(name, &error)),
-            None => self.failed(BAD_GATEWAY, messages::response_truncated(name)),
+            Some(error) => Verdict::Failed(messages::response_failed(name, &error).into()),
+            None => Verdict::Failed(messages::response_truncated(name).into()),
         }
     }
 
@@ -78,18 +72,21 @@ impl Relay<'_, '_> {
         if matches!(self.body, Body::Pass) {
             return self.broken(&"nothing came within socket-timeout");
         }
-        self.failed(GATEWAY_TIMEOUT, messages::response_timeout(&self.group.name))
+        Verdict::Failed(messages::response_timeout(&self.group.name).into())
     }
 
     pub(super) fn malformed(&mut self, error: &dyn std::fmt::Display) -> Verdict {
         self.connection.reusable = false;
-        if matches!(self.body, Body::Pass) {
-            return self.broken(error);
-        }
-        self.failed(INTERNAL_ERROR, messages::malformed(&self.group.name, error))
+        self.ended_by(messages::protocol_broken(&self.group.name, error))
     }
 
-    pub(super) fn failed(&self, status: c_int, message: (u16, String)) -> Verdict {
-        Verdict::Failed(Failure { status, message })
+    /// The status of the event if there is still a choice; otherwise the client sees that something is missing.
+    fn ended_by(&mut self, line: messages::Line) -> Verdict {
+        if !matches!(self.body, Body::Pass) {
+            return Verdict::Failed(line.into());
+        }
+        self.job.fail(line.0.number, &line.1);
+        respond::break_off(self.job.r, &mut self.out);
+        Verdict::Finished(HANDLED)
     }
 }

@@ -2,8 +2,8 @@
 
 use super::{Body, Relay, Step, Verdict};
 use crate::daemon::connection::{Fill, wait};
-use crate::daemon::is_gone;
 use crate::daemon::request_body::Next;
+use crate::daemon::{Failure, is_gone};
 use crate::handler::INTERNAL_ERROR;
 use crate::httpd::brigade::{AP_FILTER_ERROR, Status};
 use crate::messages;
@@ -119,7 +119,7 @@ impl Relay<'_, '_> {
             return self.broken(&status.text());
         }
         let http = if status.is_timeout() { apr_sys::HTTP_REQUEST_TIME_OUT as c_int } else { INTERNAL_ERROR };
-        self.failed(http, messages::body_failed(&status.text()))
+        Verdict::Failed(Failure { status: http, ..messages::body_failed(&status.text()).into() })
     }
 
     /// After an abort the application ends with an exception: what it logs belongs to this request. Its response

@@ -360,6 +360,9 @@ events! {
     NO_ACCEPT = 310, Daemon, Error, Served, LivesOn =>
         "A daemon cannot accept a connection from httpd, or wait for one.",
         "Raise its limit of open files.";
+    CANNOT_WAIT = 311, Daemon, Crit, Served, LivesOn =>
+        "A daemon cannot wait for requests; it tries again.",
+        "Report it with the error it names.";
     CLIENT_GONE = 0, Child, Info, BrokenOff, LivesOn =>
         "The client went away while the response was sent. The application stops at its next block; the access log keeps its status (no line).",
         "Nothing.";

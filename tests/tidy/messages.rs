@@ -1,0 +1,100 @@
+//! Numbers of messages come from the error map (wsgi-protocol/src/events), and nothing else gives any.
+
+use crate::source::Source;
+use crate::{assert_none, at};
+use std::path::Path;
+use wsgi_directives::{Demand, Fault, GroupRefusal, Part, PrecheckRefusal, Violation};
+use wsgi_protocol::events::{EVENTS, Event};
+
+/// Where lines are written.
+const WRITERS: [&str; 3] = ["src", "python-host/src", "wsgi-supervisor/src"];
+
+/// Sources that write lines, without test files.
+fn writers() -> Vec<Source> {
+    Source::all().into_iter().filter(|source| source.is_in(&WRITERS) && !source.is_test_file()).collect()
+}
+
+#[test]
+fn no_number_is_written_out() {
+    let mut found = Vec::new();
+    for source in writers() {
+        let lines = source.text.lines().enumerate().take(source.lines_without_tests());
+        for (index, line) in lines.filter(|(_, line)| !line.trim_start().starts_with("//")) {
+            let after = line.split("WSGI").skip(1).any(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+            if after {
+                found.push(at(&source, index + 1, line.trim()));
+            }
+        }
+        if WRITERS.iter().any(|folder| source.path == Path::new(folder).join("messages.rs")) {
+            let numbers = source.code_lines().filter(|(_, code)| has_number(code));
+            found.extend(numbers.map(|(line, code)| at(&source, line, code.trim())));
+        }
+    }
+    assert_none("numbers of messages stand in wsgi-protocol/src/events/table.rs only", found);
+}
+
+/// A literal of two digits or more.
+fn has_number(code: &str) -> bool {
+    code.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .any(|word| word.len() > 1 && word.chars().all(|c| c.is_ascii_digit()))
+}
+
+#[test]
+fn each_row_is_used() {
+    let sources = writers();
+    let by_number: Vec<u16> = directives().into_iter().map(|(number, _)| number).collect();
+    let unused = EVENTS.iter().filter(|(name, event)| {
+        let names_it = |source: &Source| {
+            source.code.match_indices(name).any(|(at, _)| {
+                let rest = &source.code[at + name.len()..];
+                source.code[..at].ends_with("events::")
+                    && !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_')
+            })
+        };
+        event.number != 0 && !by_number.contains(&event.number) && !sources.iter().any(names_it)
+    });
+    assert_none(
+        "a row of the error map that nobody writes",
+        unused.map(|(name, _)| (*name).to_owned()).collect(),
+    );
+}
+
+#[test]
+fn rules_of_requests_agree_with_the_map() {
+    let differs = directives().into_iter().filter(|(number, status)| {
+        Event::find(*number).is_none_or(|event| status.is_some_and(|status| event.status() != status))
+    });
+    assert_none(
+        "wsgi-directives gives other numbers or statuses than the error map",
+        differs.map(|row| format!("{row:?}")).collect(),
+    );
+}
+
+/// Numbers that wsgi-directives gives, with the status where it gives that too.
+fn directives() -> Vec<(u16, Option<u16>)> {
+    use PrecheckRefusal as P;
+    let checks = [
+        P::ExecCgiOff,
+        P::FileMissing,
+        P::IsDirectory,
+        P::PathInfoRefused,
+        P::UnknownCoding,
+        P::ChunkedOff,
+        P::BadLength,
+        P::BodyTooLarge,
+    ];
+    let mut rows: Vec<_> =
+        checks.iter().filter_map(|check| Some((check.number()?, Some(check.status())))).collect();
+    use GroupRefusal as G;
+    let groups = [G::NotAllowed, G::NoGroups, G::NotConfigured, G::NotAccessible];
+    rows.extend(groups.map(|refusal| (refusal.number(), Some(500))));
+    for demand in [Demand::User, Demand::Group] {
+        for part in [Part::Script, Part::Parent] {
+            let faults = [Fault::Unknown, Fault::OwnedBy(0), Fault::GroupWritable, Fault::WorldWritable];
+            rows.extend(faults.map(|fault| (Violation { demand, part, fault }.number(), Some(403))));
+        }
+    }
+    // A notice of the configuration: wsgi-directives/src/table/interpreters.rs.
+    rows.push((201, None));
+    rows
+}
