@@ -140,6 +140,11 @@ MaxConnectionsPerChild 0
 KeepAlive On
 MaxKeepAliveRequests 0
 KeepAliveTimeout 30
+<Directory />
+    Options FollowSymLinks
+    AllowOverride None
+    Require all granted
+</Directory>
 {lines}
 """.format(folder=folder, port=port, modules=MODULES, lines=lines)
     (folder / "httpd.conf").write_text(conf)
@@ -181,7 +186,7 @@ def servers(wanted, app_name, options):
         (WORK / "static/hello").write_bytes(b"Hello world!\n")
         if not (WORK / "static/file").exists():
             os.symlink(WORK / "16m.bin", WORK / "static/file")
-        lines = "Alias / %s/static/\n<Directory />\nRequire all granted\nOptions +FollowSymLinks\n</Directory>\nEnableSendfile On\n" % WORK
+        lines = "Alias / %s/static/\nEnableSendfile On\n" % WORK
         made["floor"] = apache("floor", lines, threads)
     if "uwsgi" in wanted:
         made["uwsgi"] = behind_proxy("uwsgi", app, threads)
