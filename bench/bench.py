@@ -17,7 +17,7 @@ import time
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-WORK = pathlib.Path("/var/tmp/mod-wsgi-bench")
+WORK = pathlib.Path(os.environ.get("MOD_WSGI_BENCH_WORK", "/var/tmp/mod-wsgi-bench"))
 MODULES = "/usr/lib/apache2/modules"
 APACHE = "/usr/sbin/apache2"
 TICK = os.sysconf("SC_CLK_TCK")

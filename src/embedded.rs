@@ -4,7 +4,7 @@
 use crate::boundary::from_host;
 use crate::config::{self, State};
 use crate::handler::{HANDLED, INTERNAL_ERROR, Job};
-use crate::httpd::brigade::{Brigade, Piece, Status};
+use crate::httpd::brigade::{Brigade, FileMeans, Piece, Status};
 use crate::httpd::log::{self, Level};
 use crate::httpd::request::Request;
 use crate::lifecycle::runtime::{Embedded, Runtime};
@@ -137,6 +137,10 @@ struct Handle<'r> {
     committed: bool,
     /// A filter of httpd's has sent its own error page: nothing may follow it (spec/behaviour.md §2.3).
     answered: bool,
+    /// The application is this process, so files are sent as httpd sends its own.
+    means: FileMeans,
+    /// Why the input ended after bytes that went to the host first.
+    input_failure: Option<Status>,
 }
 
 /// Runs a request in this child.
@@ -166,6 +170,11 @@ pub fn run(job: &Job<'_>, state: &'static State, application: &[u8], callable: &
         has_body: job.has_body(),
         committed: false,
         answered: false,
+        means: FileMeans {
+            mmap: job.r.enables_mmap(),
+            sendfile: job.config.enable_sendfile || job.r.enables_sendfile(),
+        },
+        input_failure: None,
     };
     // SAFETY: handle and payload outlive the call; the host uses the handle only on this thread.
     let outcome = unsafe { (host.0.request)((&raw mut handle).cast(), payload.as_ptr(), payload.len()) };
@@ -223,14 +232,36 @@ pub unsafe fn read_body(
 }
 
 impl Handle<'_> {
+    /// Waits for the first bytes and takes what is there without waiting: each call costs the host the GIL.
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Status> {
-        if !self.has_body || self.input_ended || buffer.is_empty() {
+        if !self.has_body || self.input_ended {
             return Ok(0);
+        }
+        if let Some(failure) = self.input_failure {
+            return Err(failure);
         }
         if self.committed {
             // A late first read must not put an interim response into the body (spec/behaviour.md §2.4).
             self.r.forget_continue();
         }
+        let mut got = 0;
+        while got < buffer.len() {
+            match self.take(&mut buffer[got..], got == 0) {
+                Ok(Some(taken)) => got += taken,
+                Ok(None) => break,
+                Err(failure) if got == 0 => return Err(failure),
+                Err(failure) if failure.is_again() => break,
+                Err(failure) => {
+                    self.input_failure = Some(failure);
+                    break;
+                }
+            }
+        }
+        Ok(got)
+    }
+
+    /// One piece of the request body; `None` at its end, or if there is nothing to be had without waiting.
+    fn take(&mut self, buffer: &mut [u8], wait: bool) -> Result<Option<usize>, Status> {
         loop {
             match self.input.front()? {
                 Some(Piece::Data([])) => self.input.consume(0),
@@ -238,13 +269,18 @@ impl Handle<'_> {
                     let len = data.len().min(buffer.len());
                     buffer[..len].copy_from_slice(&data[..len]);
                     self.input.consume(len);
-                    return Ok(len);
+                    return Ok(Some(len));
                 }
                 Some(Piece::End) => {
                     self.input_ended = true;
-                    return Ok(0);
+                    return Ok(None);
                 }
-                None => self.input.fill(buffer.len().max(8192), true)?,
+                None => {
+                    self.input.fill(buffer.len().max(8192), wait)?;
+                    if !wait && self.input.front()?.is_none() {
+                        return Ok(None);
+                    }
+                }
             }
         }
     }
@@ -313,7 +349,7 @@ pub unsafe fn send_file(request: *mut c_void, fd: i32, offset: u64, len: u64, er
     // Both descriptors share one position, and a filter that reads moves it (spec/behaviour.md §5.2).
     // SAFETY: plain calls on an open descriptor.
     let position = unsafe { libc::lseek(fd.as_raw_fd(), 0, libc::SEEK_CUR) };
-    handle.out.add_file(copy, offset, len);
+    handle.out.add_file(copy, offset, len, handle.means);
     // Body and end in one brigade let httpd's own range filter work (spec/behaviour.md §5.2).
     handle.out.add_eos();
     let status = handle.pass(error);

@@ -43,6 +43,8 @@ const char *mw_scheme(request_rec *r);
 /* 1 when the first output filter is a content filter (HEAD mapping "Auto", spec/behaviour.md §1.7). */
 int mw_has_content_filter(const request_rec *r);
 int mw_qualify_redirect_url(const request_rec *r);
+int mw_enable_mmap(const request_rec *r);
+int mw_enable_sendfile(const request_rec *r);
 int mw_cgi_pass_auth(const request_rec *r);
 /* 1 when CGIVar REQUEST_URI is current-uri. */
 int mw_request_uri_is_current(const request_rec *r);

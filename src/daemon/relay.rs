@@ -8,7 +8,7 @@ use super::Failure;
 use super::connection::{Connection, Fill, wait, wait_all};
 use super::request_body::RequestBody;
 use crate::handler::{HANDLED, Job};
-use crate::httpd::brigade::Brigade;
+use crate::httpd::brigade::{Brigade, FileMeans};
 use crate::httpd::log;
 use crate::lifecycle::runtime::Group;
 use crate::messages;
@@ -352,7 +352,9 @@ impl<'a, 'r> Relay<'a, 'r> {
         }
         let length = self.clip(length.min(size.saturating_sub(offset)));
         if matches!(self.body, Body::Pass) && !self.client_gone && length > 0 {
-            self.out.add_file(fd, offset, length);
+            // A daemon's user may truncate the file meanwhile, and must not be able to kill this child.
+            let means = FileMeans { mmap: false, sendfile: true };
+            self.out.add_file(fd, offset, length, means);
             self.unflushed += 1;
             self.pass(false);
         }

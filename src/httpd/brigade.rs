@@ -2,7 +2,7 @@
 
 use super::request::Request;
 use apr_sys as sys;
-use std::ffi::{c_char, c_void};
+use std::ffi::{c_char, c_int, c_void};
 
 /// A brigade of one request.
 pub struct Brigade<'r> {
@@ -89,7 +89,7 @@ impl<'r> Brigade<'r> {
 
     /// Appends `length` bytes of a regular file from `offset`; the pool closes the descriptor. What is too small for
     /// sendfile is read at once: httpd would move the position that the descriptor shares with the application's.
-    pub fn add_file(&mut self, fd: std::os::fd::OwnedFd, offset: u64, length: u64) {
+    pub fn add_file(&mut self, fd: std::os::fd::OwnedFd, offset: u64, length: u64, means: FileMeans) {
         use std::os::fd::IntoRawFd;
         use std::os::unix::fs::FileExt;
         /// A few pages; httpd's own bound for sendfile is 256 bytes.
@@ -109,10 +109,11 @@ impl<'r> Brigade<'r> {
         let pool = self.request.pool();
         let mut raw_fd = fd.into_raw_fd();
         // SAFETY: the descriptor is owned; apr_os_file_put wraps it for the request's pool and the cleanup below
-        // closes it. mmap is off, because a file truncated by its owner would then kill the child.
+        // closes it.
         unsafe {
             let mut file: *mut sys::apr_file_t = std::ptr::null_mut();
-            let flags = (sys::APR_FOPEN_READ | sys::APR_FOPEN_SENDFILE_ENABLED) as i32;
+            let sendfile = if means.sendfile { sys::APR_FOPEN_SENDFILE_ENABLED } else { 0 };
+            let flags = (sys::APR_FOPEN_READ | sendfile) as i32;
             sys::apr_os_file_put(&mut file, &mut raw_fd, flags, pool.raw());
             pool.on_clear(raw_fd as usize as *mut c_void, crate::boundary::close_descriptor);
             // Splits at apr's bound with buckets that share one file, so that setting one aside keeps the others good.
@@ -123,7 +124,8 @@ impl<'r> Brigade<'r> {
                 length as sys::apr_off_t,
                 pool.raw(),
             );
-            sys::apr_bucket_file_enable_mmap(last, 0);
+            // Pieces before the last one share its settings.
+            sys::apr_bucket_file_enable_mmap(last, c_int::from(means.mmap));
         }
     }
 
@@ -226,6 +228,15 @@ impl<'r> Brigade<'r> {
             sys::mw_bucket_delete(bucket);
         }
     }
+}
+
+/// How httpd may get at the bytes of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileMeans {
+    /// Map it into memory: whoever can truncate it meanwhile can kill this child.
+    pub mmap: bool,
+    /// Let the system copy it to the client's socket.
+    pub sendfile: bool,
 }
 
 /// What stands at the front of a brigade.

@@ -210,6 +210,18 @@ impl<'r> Request<'r> {
         unsafe { log::request(self.raw, level as u8, 0, message.as_bytes()) }
     }
 
+    /// EnableMMAP of the request's directory.
+    pub fn enables_mmap(self) -> bool {
+        // SAFETY: a live request has the core module's configuration.
+        unsafe { sys::mw_enable_mmap(self.raw) != 0 }
+    }
+
+    /// EnableSendfile of the request's directory.
+    pub fn enables_sendfile(self) -> bool {
+        // SAFETY: as above.
+        unsafe { sys::mw_enable_sendfile(self.raw) != 0 }
+    }
+
     /// LogLevel of the wsgi module for this request.
     pub fn log_level(self) -> u32 {
         // SAFETY: a live request of this thread.

@@ -16,6 +16,8 @@ pub trait Text<'py>: Copy {
     fn path(self, bytes: &[u8]) -> Result<Owned<'py>>;
     /// A bytes object.
     fn bytes(self, bytes: &[u8]) -> Result<Owned<'py>>;
+    /// A bytes object of up to `size` bytes (more than one) that `fill` writes, and says how many it wrote.
+    fn filled_bytes(self, size: usize, fill: impl FnOnce(&mut [u8]) -> Result<usize>) -> Result<Owned<'py>>;
     /// None.
     fn none(self) -> &'py Object;
 }
@@ -72,6 +74,19 @@ impl<'py> Text<'py> for Attached<'py> {
             let pointer = bytes.as_ptr().cast();
             Owned::from_raw(self, ffi::PyBytes_FromStringAndSize(pointer, bytes.len() as isize))
         }
+    }
+
+    fn filled_bytes(self, size: usize, fill: impl FnOnce(&mut [u8]) -> Result<usize>) -> Result<Owned<'py>> {
+        // SAFETY: without a pointer Python leaves the memory to the caller; a new reference comes back.
+        let bytes = unsafe {
+            Owned::from_raw(self, ffi::PyBytes_FromStringAndSize(std::ptr::null(), size as isize))
+        }?;
+        // SAFETY: nobody else has the object yet, and its memory is only written below.
+        let memory = unsafe {
+            std::slice::from_raw_parts_mut(ffi::PyBytes_AsString(bytes.as_ptr()).cast::<u8>(), size)
+        };
+        let filled = fill(memory)?;
+        if filled == size { Ok(bytes) } else { self.bytes(&memory[..filled]) }
     }
 
     #[inline]

@@ -58,6 +58,18 @@ impl Body {
         Ok(self.take(take, consume))
     }
 
+    /// As [`Body::read`] into the caller's memory, without a copy of what was not read ahead; the number of bytes.
+    pub fn read_into(&mut self, buffer: &mut [u8], source: &mut Source<'_>) -> Result<usize, ReadFault> {
+        self.check()?;
+        let ahead = self.ahead().len().min(buffer.len());
+        self.take(ahead, |bytes| buffer[..ahead].copy_from_slice(bytes));
+        let mut filled = ahead;
+        while filled < buffer.len() && !self.ended {
+            filled += self.ask(&mut buffer[filled..], source)?;
+        }
+        Ok(filled)
+    }
+
     /// Bytes up to and including the next newline, but at most `limit` or the rest.
     pub fn line<T>(
         &mut self,
@@ -101,15 +113,23 @@ impl Body {
 
     fn fill(&mut self, length: usize, source: &mut Source<'_>) -> Result<(), ReadFault> {
         let filled = self.buffer.len();
-        self.buffer.resize(filled + length, 0);
-        let result = source(&mut self.buffer[filled..]);
-        let got = result.as_ref().map_or(0, |got| (*got).min(length));
-        self.buffer.truncate(filled + got);
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.resize(filled + length, 0);
+        let result = self.ask(&mut buffer[filled..], source);
+        buffer.truncate(filled + result.as_ref().map_or(0, |got| *got));
+        self.buffer = buffer;
+        result.map(drop)
+    }
+
+    /// Asks the source once; keeps the books.
+    fn ask(&mut self, buffer: &mut [u8], source: &mut Source<'_>) -> Result<usize, ReadFault> {
+        let result = source(buffer).map(|got| got.min(buffer.len()));
+        let got = result.as_ref().map_or(0, |got| *got);
         self.reads += 1;
         self.length += got as u64;
         self.failed = result.as_ref().is_err_and(|fault| *fault != ReadFault::Over);
         self.ended = result? == 0;
-        Ok(())
+        Ok(got)
     }
 }
 
@@ -169,6 +189,19 @@ mod tests {
         assert_eq!(body.line(Some(9), &mut from, text).unwrap(), "\n");
         assert_eq!(body.line(None, &mut from, text).unwrap(), "rest");
         assert_eq!(body.line(None, &mut from, text).unwrap(), "");
+    }
+
+    #[test]
+    fn reads_go_straight_into_memory() {
+        let mut from = source(&["one\ntwo", "three", "four"], None);
+        let mut body = Body::default();
+        assert_eq!(body.line(None, &mut from, text).unwrap(), "one\n");
+        let mut memory = [0; 10];
+        assert_eq!(body.read_into(&mut memory, &mut from), Ok(10));
+        assert_eq!(&memory, b"twothreefo");
+        assert_eq!(body.read_into(&mut memory, &mut from), Ok(2));
+        assert_eq!((&memory[..2], body.ended, body.length), (&b"ur"[..], true, 16));
+        assert_eq!(body.read_into(&mut memory, &mut from), Ok(0));
     }
 
     #[test]

@@ -9,6 +9,10 @@ use crate::python::{Attached, Kind, Numbers, Owned, Raised, Result, Text, lock, 
 use std::sync::Arc;
 use std::time::Instant;
 
+/// Sizes for which the memory of the result is filled directly: small reads are served from what was read ahead, and
+/// nobody shall get gigabytes by asking for them.
+const DIRECT: std::ops::RangeInclusive<usize> = 8 * 1024..=1024 * 1024;
+
 /// The input of a request.
 pub struct Input {
     state: Arc<RequestState>,
@@ -109,6 +113,10 @@ fn limit(py: Attached<'_>, method: &str, arguments: Args<'_>) -> Result<Option<u
 fn read<'py>(py: Attached<'py>, this: This<'py, Input>, arguments: Args<'py>) -> Result<Owned<'py>> {
     this.check(py, "read")?;
     let size = limit(py, "read", arguments)?;
+    if let Some(size) = size.filter(|size| DIRECT.contains(size)) {
+        return py
+            .filled_bytes(size, |memory| this.with_body(py, |body, source| body.read_into(memory, source)));
+    }
     this.with_body(py, |body, source| body.read(size, source, |bytes| py.bytes(bytes)))?
 }
 
