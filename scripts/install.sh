@@ -10,6 +10,8 @@ root=${DESTDIR:-}
 
 install -D -m 644 build/lib/mod_wsgi.so "$root$modules/mod_wsgi.so"
 install -D -m 755 build/lib/mod_wsgi/wsgi-supervisor "$root$modules/mod_wsgi/wsgi-supervisor"
+sbin=$(apxs -q SBINDIR)
+install -D -m 755 build/lib/mod_wsgi/mod_wsgi-ctl "$root$sbin/mod_wsgi-ctl"
 install -D -m 644 build/lib/mod_wsgi/python-host.abi3.so "$root$modules/mod_wsgi/python-host.abi3.so"
 
 if [ -d "$settings/mods-available" ]; then
@@ -28,5 +30,5 @@ if [ -e "$conf" ]; then
 else
     install -m 644 conf/wsgi.conf "$conf"
 fi
-echo "installed: $root$modules/mod_wsgi.so, $root$modules/mod_wsgi/, $load, $conf"
+echo "installed: $root$modules/mod_wsgi.so, $root$modules/mod_wsgi/, $root$sbin/mod_wsgi-ctl, $load, $conf"
 [ -n "$root" ] || [ ! -d "$settings/mods-available" ] || echo "enable it with: a2enmod wsgi && systemctl restart apache2"

@@ -75,6 +75,17 @@ pub fn group_failing(group: &str) -> Line {
     )
 }
 
+/// An operator has stopped the group.
+pub fn group_stopped(group: &str) -> Line {
+    (
+        &events::GROUP_UNAVAILABLE,
+        format!(
+            "Unable to connect to WSGI daemon process '{group}': it has been stopped; 'mod_wsgi-ctl start {group}' \
+             starts it again."
+        ),
+    )
+}
+
 /// A service daemon takes no requests.
 pub fn group_is_service(group: &str) -> Line {
     (

@@ -86,6 +86,8 @@ fn run_daemon(py: Attached<'_>) -> i32 {
             return EXIT_PANIC;
         }
     };
+    // Before any code of the application can execute a program.
+    crate::daemon::prepare_descriptors();
     let host = Host::new(launch);
     let main = Interpreter::adopt_main(host, py);
     if !interpreter::furnish_main_basics(main, py) {

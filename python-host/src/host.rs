@@ -216,6 +216,15 @@ impl Host {
         })
     }
 
+    /// The Python stacks of the threads of all interpreters besides the main one. May wait for their GIL for ever.
+    #[must_use]
+    pub fn other_stacks(&self) -> Vec<String> {
+        let others = furnished().filter(|one| !std::ptr::eq(*one, interpreter::main()));
+        others
+            .flat_map(|interpreter| threads::visit(interpreter, |py| strings(py, interpreter, "stacks", &[])))
+            .collect()
+    }
+
     /// The Python stack of request thread `thread_id`, innermost call last. Terms as [`Host::stacks`].
     #[must_use]
     pub fn stack(&self, thread_id: u32, is_current: &dyn Fn() -> bool) -> Vec<String> {

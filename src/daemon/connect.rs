@@ -11,6 +11,8 @@ pub enum ConnectError {
     Socket(io::Error),
     /// The listen queue stayed full until connect-timeout.
     QueueFull,
+    /// The process has been taken out of its group.
+    Retired,
     /// Any other refusal.
     Refused(io::Error),
 }
@@ -20,11 +22,13 @@ fn pause(slept: Duration) -> Duration {
     if slept < Duration::from_secs(2) { Duration::from_millis(125) } else { Duration::from_secs(1) }
 }
 
-/// Connects, retrying while the queue is full or the socket is just being replaced.
+/// Connects, retrying while the queue is full or the socket is just being replaced, unless `is_retired` says that it
+/// is there no more.
 pub fn connect(
     address: &libc::sockaddr_un,
     timeout: Duration,
     started: Instant,
+    is_retired: impl Fn() -> bool,
 ) -> Result<Connection, ConnectError> {
     let mut slept = Duration::ZERO;
     loop {
@@ -33,6 +37,9 @@ pub fn connect(
             Ok(()) => return trusted(fd).map_err(ConnectError::Refused),
             Err(error) => error,
         };
+        if is_retired() {
+            return Err(ConnectError::Retired);
+        }
         let full = matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ECONNREFUSED));
         // The path may be missing for a moment while a socket is renamed for a new generation.
         let moving = error.raw_os_error() == Some(libc::ENOENT) && slept < Duration::from_secs(1);

@@ -147,20 +147,37 @@ impl<'a, 'r> Attempt<'a, 'r> {
 
     fn connection(&mut self) -> Result<(Connection, InFlight), Failure> {
         let name = &self.group.name;
-        let chosen = InFlight::choose(self.runtime, self.group);
-        let Some(in_flight) = chosen else { return Err(messages::group_failing(name).into()) };
-        if let Some(connection) = pool::check_out(&in_flight) {
-            return Ok((connection, in_flight));
-        }
-        let address = &self.group.sockets[in_flight.process()];
-        match connect::connect(address, self.group.connect_timeout, self.started) {
-            Ok(connection) => Ok((connection, in_flight)),
-            Err(ConnectError::Socket(error)) => Err(messages::no_socket(&error).into()),
-            Err(ConnectError::QueueFull) => {
-                Err(messages::connect_timeout(name, self.group.connect_timeout.as_secs()).into())
+        loop {
+            let chosen = InFlight::choose(self.runtime, self.group);
+            let Some(in_flight) = chosen else { return Err(self.nobody_serves().into()) };
+            if let Some(connection) = pool::check_out(&in_flight) {
+                return Ok((connection, in_flight));
             }
-            Err(ConnectError::Refused(error)) => Err(messages::connect_failed(name, &error).into()),
+            let address = &self.group.sockets[in_flight.process()];
+            let gone = || in_flight.is_retired();
+            return match connect::connect(address, self.group.connect_timeout, self.started, gone) {
+                Ok(connection) => Ok((connection, in_flight)),
+                Err(ConnectError::Retired) => continue,
+                Err(ConnectError::Socket(error)) => Err(messages::no_socket(&error).into()),
+                Err(ConnectError::QueueFull) => {
+                    Err(messages::connect_timeout(name, self.group.connect_timeout.as_secs()).into())
+                }
+                Err(ConnectError::Refused(error)) => Err(messages::connect_failed(name, &error).into()),
+            };
         }
+    }
+
+    /// Why there is no process to choose.
+    fn nobody_serves(&self) -> messages::Line {
+        match self.processes() {
+            0 => messages::group_stopped(&self.group.name),
+            _ => messages::group_failing(&self.group.name),
+        }
+    }
+
+    /// How many processes the group has at the moment.
+    fn processes(&self) -> u32 {
+        pool::count(self.runtime, self.group) as u32
     }
 
     fn refused(&mut self, refusal: Refusal) -> Result<(), Failure> {
@@ -169,7 +186,7 @@ impl<'a, 'r> Attempt<'a, 'r> {
             return Err(messages::queue_timeout(name).into());
         }
         self.restarts += 1;
-        let limit = 2 * self.group.sockets.len() as u32 + 1;
+        let limit = 2 * self.processes() + 1;
         if self.restarts > limit {
             return Err(messages::restarts_exhausted(name).into());
         }
@@ -180,7 +197,7 @@ impl<'a, 'r> Attempt<'a, 'r> {
     fn not_started(&mut self, in_flight: &InFlight) -> Result<(), Failure> {
         pool::discard(in_flight);
         self.broken += 1;
-        if self.broken > 2 * self.group.sockets.len() as u32 + 3 {
+        if self.broken > 2 * self.processes() + 3 {
             return Err(messages::response_truncated(&self.group.name).into());
         }
         Ok(())

@@ -29,6 +29,13 @@ fn pool(slot: usize) -> Option<&'static Mutex<Vec<Connection>>> {
     unsafe { POOLS.load(Ordering::Acquire).as_ref() }?.get(slot)
 }
 
+/// How many processes the group has now; 0: an operator has stopped it.
+pub fn count(runtime: &Runtime, group: &Group) -> usize {
+    let first = runtime.status.slot(group.first_slot);
+    let count = first.map_or(0, |slot| slot.processes.load(Ordering::Acquire) as usize);
+    count.min(group.sockets.len())
+}
+
 /// A request counted at one daemon process.
 pub struct InFlight {
     slot: &'static Slot,
@@ -43,9 +50,10 @@ impl InFlight {
         let start = |slot: &Slot| match SlotState::from_u32(slot.state.load(Ordering::Relaxed)) {
             SlotState::Serving => Some(0),
             SlotState::Starting | SlotState::Empty => Some(group.threads),
-            SlotState::Failed | SlotState::Service => None,
+            SlotState::Failed | SlotState::Service | SlotState::Retired => None,
         };
-        let candidates = (0..group.sockets.len()).filter_map(|process| {
+        let count = count(runtime, group);
+        let candidates = (0..count).filter_map(|process| {
             let index = group.first_slot + process;
             let slot = runtime.status.slot(index)?;
             let start = start(slot)?;
@@ -54,6 +62,11 @@ impl InFlight {
         let (_, _, process, index, slot) = candidates.min_by_key(|c| (c.0, c.1, c.2))?;
         slot.in_flight.fetch_add(1, Ordering::Relaxed);
         Some(Self { slot, index, process })
+    }
+
+    /// Whether the process has been taken out of the group since it was chosen.
+    pub fn is_retired(&self) -> bool {
+        SlotState::from_u32(self.slot.state.load(Ordering::Relaxed)) == SlotState::Retired
     }
 
     /// Position of the process in its group.

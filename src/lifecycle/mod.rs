@@ -167,7 +167,7 @@ unsafe fn make_runtime(
     let support = support_directory(state)?;
     // SAFETY: live main server.
     let logs = unsafe { LogFds::new(main) };
-    let slots = state.global.groups.iter().map(|g| g.options.process_count() as usize).sum();
+    let slots = state.global.groups.iter().map(|g| spec::places(g) as usize).sum();
     // SAFETY: parent process.
     let persistent = unsafe { Persistent::of(main) };
     let status = persistent.make_status(slots).map_err(|e| messages::status_memory(&e))?;
@@ -183,6 +183,7 @@ unsafe fn make_runtime(
             groups: Vec::new(),
             // SAFETY: live main server.
             log: LogTarget { index: 0, level: unsafe { server::log_level(main) } },
+            operator_socket: spec::operator_socket(&common),
         },
         logs: Vec::new(),
         // SAFETY: live main server, constant listener list.
@@ -226,7 +227,7 @@ fn add_groups(runtime: &mut Runtime, common: &Common<'_>, main: *mut sys::server
             unsafe { log::server(host, Level::Error as u8, 0, text.as_bytes()) };
         }
         let child = spec::child_group(group, spec.as_ref().map_err(Clone::clone), first_slot);
-        first_slot += group.options.process_count() as usize;
+        first_slot += spec::places(group) as usize;
         runtime.groups.push(child);
         runtime.configuration.groups.extend(spec.ok());
     }

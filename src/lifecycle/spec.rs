@@ -10,6 +10,7 @@ use std::time::Duration;
 use wsgi_directives::{DaemonGroup, GlobalConfig, HashSeed, ImportScript, Target, Who, blocks_of};
 use wsgi_protocol::control::{GroupSpec, Identity, Limits, LogTarget, Sockets};
 use wsgi_protocol::launch::{HttpdFacts, InterpreterRule, Launch, Mode, Preload, PythonSettings, Timers};
+use wsgi_protocol::operator::{SCALE_LIMIT, SOCKET_SUFFIX};
 
 /// mod_wsgi release whose behaviour is offered; the package version.
 pub const VERSION: (u32, u32, u32) = (6, 1, 1);
@@ -89,6 +90,7 @@ pub fn group_spec(
     Ok(GroupSpec {
         name: group.name.clone().into_bytes(),
         first_slot: first_slot as u32,
+        processes: group.options.process_count(),
         interpreter: path_bytes(&interpreter.path),
         flags: flags(&python),
         environment: environment(common, group, &identity, &python)?,
@@ -136,6 +138,16 @@ fn identity(common: &Common<'_>, group: &DaemonGroup) -> Result<Identity, String
     })
 }
 
+/// How many processes a group can be scaled to while httpd runs.
+pub fn places(group: &DaemonGroup) -> u32 {
+    group.options.process_count().max(SCALE_LIMIT)
+}
+
+/// Path of the socket for `mod_wsgi-ctl`.
+pub fn operator_socket(common: &Common<'_>) -> Vec<u8> {
+    format!("{}.{}{SOCKET_SUFFIX}", common.socket_prefix, std::process::id()).into_bytes()
+}
+
 /// Socket paths of spec/directives.md §8; the first process has the original's name.
 fn sockets(common: &Common<'_>, group: &DaemonGroup, ordinal: usize, uid: u32) -> Sockets {
     let rotation = common.state.global.socket_rotation.unwrap_or(true);
@@ -146,7 +158,7 @@ fn sockets(common: &Common<'_>, group: &DaemonGroup, ordinal: usize, uid: u32) -
     let options = &group.options;
     let size = |n: Option<std::num::NonZeroU64>| n.map_or(0, |n| n.get().min(i32::MAX as u64) as u32);
     Sockets {
-        paths: (0..options.process_count()).map(|slot| name(slot).into_bytes()).collect(),
+        paths: (0..places(group)).map(|slot| name(slot).into_bytes()).collect(),
         owner: options.socket_user.as_ref().map_or(common.httpd_user.uid, |who| who.id),
         backlog: options.listen_backlog,
         send_buffer: size(options.send_buffer_size),

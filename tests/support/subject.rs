@@ -44,6 +44,11 @@ impl Subject {
         Subject::under_test() == Subject::Ours
     }
 
+    /// The module's file.
+    pub fn module_path() -> &'static std::path::Path {
+        &Subject::under_test().module().so
+    }
+
     /// True for the control; prints why the test ends here. `reason` says what only ours does.
     pub fn skips(reason: &str) -> bool {
         if !Subject::is_ours() {

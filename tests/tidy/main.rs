@@ -17,9 +17,10 @@ const C_ENTRY_FILES: [&str; 6] =
     ["boundary.rs", "entry.rs", "exchange.rs", "guard.rs", "signals.rs", "trampoline.rs"];
 
 /// Who may depend on whom (ARCHITECTURE.md).
-const EDGES: [(&str, &[&str]); 7] = [
+const EDGES: [(&str, &[&str]); 8] = [
     ("apr-sys", &[]),
     ("integration", &["wsgi-directives", "wsgi-protocol"]),
+    ("mod_wsgi-ctl", &["wsgi-protocol"]),
     ("mod_wsgi", &["apr-sys", "wsgi-directives", "wsgi-protocol"]),
     ("python-host", &["wsgi-protocol"]),
     ("wsgi-directives", &[]),

@@ -65,7 +65,7 @@ pub struct Limits {
     pub core_dumps: bool,
 }
 
-/// The listening sockets of a group, one per process.
+/// The listening sockets of a group, one per process it can be scaled to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 pub struct Sockets {
     /// Path per slot.
@@ -85,8 +85,10 @@ pub struct Sockets {
 pub struct GroupSpec {
     /// Unique name.
     pub name: Vec<u8>,
-    /// First slot of this group in the status memory; `processes` slots follow each other.
+    /// First slot of this group in the status memory; as many slots as socket paths follow each other.
     pub first_slot: u32,
+    /// `processes=`; the group may have as many as there are socket paths.
+    pub processes: u32,
     /// Path of the interpreter to exec, e.g. `/srv/venv/bin/python3`.
     pub interpreter: Vec<u8>,
     /// Interpreter flags before `-c` (`-B`, `-O`, `-W …`, `-X …`).
@@ -116,6 +118,8 @@ pub struct Configuration {
     pub groups: Vec<GroupSpec>,
     /// Log of the main server, for the supervisor's own lines.
     pub log: LogTarget,
+    /// Path of the operator's socket ([`crate::operator`]); empty for none.
+    pub operator_socket: Vec<u8>,
 }
 
 /// parent → supervisor.

@@ -24,9 +24,11 @@ pub const HEIRLOOM_MAX: usize = 64 * 1024;
 
 /// What a daemon's interpreter runs: `<python> <flags> -c BOOTSTRAP <host library>`. The working directory leaves
 /// `sys.path` before anything is imported; `-I` would do that too, but also forget `env=` settings for Python and
-/// the user's site-packages.
+/// the user's site-packages. SIGURG, which does nothing by default, dumps the stacks of all threads without the GIL.
 pub const BOOTSTRAP: &str = "import sys
 if sys.path and sys.path[0] == '': del sys.path[0]
+import faulthandler, _signal
+faulthandler.register(_signal.SIGURG, 2)
 from importlib.machinery import ExtensionFileLoader, ModuleSpec
 loader = ExtensionFileLoader('wsgi_python_host', sys.argv[1])
 module = loader.create_module(ModuleSpec('wsgi_python_host', loader, origin=sys.argv[1]))
@@ -44,6 +46,10 @@ pub enum Order {
     Keep = b'K',
     /// Shut down now, as SIGTERM would.
     Stop = b'X',
+    /// Ask for a successor ([`Ready::Recycle`]): the group is being replaced process by process.
+    Renew = b'R',
+    /// Log the Python stacks of all threads.
+    Stacks = b'S',
 }
 
 impl Order {
@@ -54,6 +60,8 @@ impl Order {
             b'D' => Some(Self::Drain),
             b'K' => Some(Self::Keep),
             b'X' => Some(Self::Stop),
+            b'R' => Some(Self::Renew),
+            b'S' => Some(Self::Stacks),
             _ => None,
         }
     }

@@ -11,6 +11,7 @@ pub mod events;
 pub mod frame;
 pub mod keys;
 pub mod launch;
+pub mod operator;
 pub mod request;
 pub mod response;
 pub mod status;

@@ -17,6 +17,8 @@ pub enum SlotState {
     Failed = 3,
     /// A service daemon (`threads=0`): takes no requests.
     Service = 4,
+    /// The group has been given fewer processes: this place is not used.
+    Retired = 5,
 }
 
 impl SlotState {
@@ -28,6 +30,7 @@ impl SlotState {
             2 => Self::Serving,
             3 => Self::Failed,
             4 => Self::Service,
+            5 => Self::Retired,
             _ => Self::Empty,
         }
     }
@@ -51,7 +54,9 @@ pub struct Slot {
     pub last_exit: AtomicU32,
     /// Process id of that one.
     pub last_pid: AtomicU32,
-    reserved: [AtomicU32; 9],
+    /// In a group's first slot: how many of its slots are in use; 0 when an operator has stopped the group.
+    pub processes: AtomicU32,
+    reserved: [AtomicU32; 8],
 }
 
 /// Bytes of status memory for `slots` processes.

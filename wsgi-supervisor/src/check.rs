@@ -17,15 +17,15 @@ pub fn check(
     slots: usize,
     taken: &mut BTreeSet<Vec<u8>>,
 ) -> Result<(), String> {
-    let processes = spec.sockets.paths.len();
-    let last_slot = (spec.first_slot as usize).saturating_add(processes);
+    let (processes, places) = (spec.processes as usize, spec.sockets.paths.len());
+    let last_slot = (spec.first_slot as usize).saturating_add(places);
     let identity = &spec.identity;
     let absolute = |path: &Option<Vec<u8>>| path.as_ref().is_none_or(|path| path.first() == Some(&b'/'));
     let key = |kind: u8, bytes: &[u8]| [&[kind], bytes].concat();
     let rules = [
         (!spec.name.is_empty(), "it has no name"),
         (taken.insert(key(b'n', &spec.name)), "another group has the same name"),
-        ((1..=MAX_PROCESSES).contains(&processes), "its number of processes is out of range"),
+        ((1..=places.min(MAX_PROCESSES)).contains(&processes), "its number of processes is out of range"),
         (last_slot <= slots, "its slots lie outside the status memory"),
         (spec.interpreter.first() == Some(&b'/'), "the path of its interpreter is not absolute"),
         (!as_root || identity.uid != 0, "it would run as root"),
@@ -61,6 +61,7 @@ mod tests {
     fn good() -> GroupSpec {
         GroupSpec {
             name: b"a".to_vec(),
+            processes: 1,
             interpreter: b"/usr/bin/python3".to_vec(),
             environment: vec![b"A=".to_vec()],
             identity: Identity { uid: 1, ..Identity::default() },

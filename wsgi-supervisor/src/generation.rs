@@ -2,10 +2,11 @@
 
 use crate::log::{Log, LogFile};
 use crate::os::memory::StatusMemory;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::atomic::Ordering;
 use wsgi_protocol::control::{GroupSpec, LogTarget};
 use wsgi_protocol::status::Slot;
 
@@ -14,8 +15,10 @@ use wsgi_protocol::status::Slot;
 pub struct Place {
     /// Index of the first slot.
     pub first_slot: usize,
-    /// A path per process.
+    /// A path per process there can be.
     pub paths: Vec<PathBuf>,
+    /// How many of them httpd's children of the generation use now.
+    pub count: Cell<usize>,
 }
 
 /// The groups of a generation that came to listen, by name.
@@ -26,6 +29,8 @@ pub type Places = BTreeMap<Vec<u8>, Place>;
 pub struct Generation {
     /// Our own count: httpd may use its number twice.
     pub serial: u64,
+    /// httpd's number.
+    pub number: u32,
     /// Path of the host library.
     pub host_library: Vec<u8>,
     /// Groups.
@@ -35,6 +40,20 @@ pub struct Generation {
 }
 
 impl Generation {
+    /// How many processes of a group its children know.
+    #[must_use]
+    pub fn count(&self, group: &[u8]) -> usize {
+        self.places.get(group).map_or(0, |place| place.count.get())
+    }
+
+    /// Tells its children how many processes a group has.
+    pub fn set_count(&self, group: &[u8], count: usize) {
+        let Some(place) = self.places.get(group) else { return };
+        place.count.set(count.min(place.paths.len()));
+        let count = u32::try_from(place.count.get()).unwrap_or(u32::MAX);
+        self.with_slot(group, 0, |slot| slot.processes.store(count, Ordering::Release));
+    }
+
     /// Calls `write` with the slot of a process, if the generation has it.
     pub fn with_slot(&self, group: &[u8], index: usize, write: impl FnOnce(&Slot)) {
         let Some(place) = self.places.get(group).filter(|place| index < place.paths.len()) else { return };
@@ -86,7 +105,7 @@ impl Claims {
     pub fn of<'a>(generations: impl Iterator<Item = &'a Places>) -> Self {
         let mut claims = Self::default();
         for (name, place) in generations.flatten() {
-            for (index, path) in place.paths.iter().enumerate() {
+            for (index, path) in place.paths.iter().take(place.count.get()).enumerate() {
                 claims.0.entry((name.clone(), index)).or_default().insert(path.clone());
             }
         }
@@ -105,8 +124,11 @@ mod tests {
     use super::*;
 
     fn places(groups: &[(&str, &[&str])]) -> Places {
-        let place =
-            |paths: &[&str]| Place { first_slot: 0, paths: paths.iter().map(PathBuf::from).collect() };
+        let place = |paths: &[&str]| Place {
+            first_slot: 0,
+            paths: paths.iter().map(PathBuf::from).collect(),
+            count: Cell::new(paths.len()),
+        };
         groups.iter().map(|(name, paths)| (name.as_bytes().to_vec(), place(paths))).collect()
     }
 

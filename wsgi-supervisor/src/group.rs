@@ -4,6 +4,7 @@ use crate::backoff::{Backoff, Pace};
 use crate::escalation::{Ending, Escalation};
 use crate::generation::Plan;
 use crate::listen::Listener;
+use crate::log::Log;
 use crate::output::Lines;
 use crate::spawn::Started;
 use std::os::fd::OwnedFd;
@@ -17,14 +18,47 @@ const SUCCESSOR_LIMIT: Duration = Duration::from_secs(120);
 /// A group.
 #[derive(Debug, Default)]
 pub struct Group {
-    /// Its slots; those beyond the newest configuration wait for the end of an older generation.
+    /// What its processes are started with from now on; none before the first configuration.
+    pub plan: Option<Rc<Plan>>,
+    /// Processes it shall have.
+    pub wanted: usize,
+    /// An operator has stopped it: it stays so over configurations.
+    pub stopped: bool,
+    /// Its slots; those beyond `wanted` wait for the end of an older generation.
     pub slots: Vec<Slot>,
+    /// Places that are given up.
+    pub retiring: Vec<Retiring>,
+    /// The last successor did not come up: older code or an older configuration serves.
+    pub is_held_back: bool,
+    /// The roll was asked for by an operator, not by a changed script.
+    pub roll_by_operator: bool,
     /// New code is rolled out: processes started before this moment are replaced one by one.
     pub roll_since: Option<Instant>,
     /// The last set-up failure told at its own level, so that it is not told every few seconds.
     pub told_set_up: Option<String>,
     /// Serial of the generation of which it was told that it does not come up.
     pub told_kept: Option<u64>,
+}
+
+impl Group {
+    /// Replaces all processes one by one.
+    pub fn roll(&mut self, since: Instant, by_operator: bool) {
+        (self.roll_since, self.roll_by_operator) = (Some(since), by_operator);
+        self.is_held_back = false;
+    }
+}
+
+/// The socket of a place that is given up, and the processes that still serve it.
+#[derive(Debug)]
+pub struct Retiring {
+    /// The socket.
+    pub listener: Listener,
+    /// Log of the group.
+    pub log: Log,
+    /// Processes.
+    pub pids: Vec<i32>,
+    /// When they are told to drain; `None` when they have been.
+    pub drain_at: Option<Instant>,
 }
 
 /// A place for one process: its socket, and who serves it.
@@ -52,6 +86,10 @@ pub struct Slot {
     pub successor_at: Option<Instant>,
     /// Bounds how often a process is replaced.
     pub pace: Pace,
+    /// Processes started here.
+    pub starts: u32,
+    /// Process id and cause of the last death here that nobody had asked for.
+    pub last_death: Option<(i32, String)>,
 }
 
 impl Slot {
@@ -70,6 +108,8 @@ impl Slot {
             lost_successors: 0,
             successor_at: None,
             pace: Pace::new(now),
+            starts: 0,
+            last_death: None,
         }
     }
 
@@ -105,8 +145,10 @@ pub struct Process {
     pub served: Option<Instant>,
     /// Asked for a successor.
     pub asked: Option<Ready>,
-    /// It runs old code and shall be replaced in a roll.
+    /// It shall be replaced in a roll.
     pub renew: bool,
+    /// It was told so, in order that it leaves its successor the list of its scripts and asks for it.
+    pub told_renew: Option<Instant>,
     /// Killed if it has not come up by then.
     pub deadline: Option<Instant>,
     /// Why it shall end, and what is done about it.
@@ -141,6 +183,7 @@ impl Process {
             served: None,
             asked: None,
             renew: false,
+            told_renew: None,
             deadline: has_predecessor.then(|| now + limit),
             ending: None,
             killed: false,

@@ -5,7 +5,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::fstat;
 use std::cell::Cell;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::rc::Rc;
 
 /// A log level, numbered as in httpd: 0 emerg … 7 debug, 8 trace1 and so on.
@@ -19,6 +19,8 @@ impl Level {
     pub const ERROR: Self = Self(3);
     /// A warning.
     pub const WARN: Self = Self(4);
+    /// What an operator did.
+    pub const NOTICE: Self = Self(5);
     /// What happens in normal operation.
     pub const INFO: Self = Self(6);
 
@@ -106,6 +108,16 @@ impl Log {
     #[must_use]
     pub fn new(file: Option<Rc<LogFile>>, level: u32) -> Self {
         Self { file, level: Level(level) }
+    }
+
+    /// Path and present length of the log, if it is a file.
+    #[must_use]
+    pub fn place(&self) -> Option<(Vec<u8>, u64)> {
+        use std::os::unix::ffi::OsStringExt;
+        let file = self.file.as_ref().filter(|file| !file.is_pipe)?;
+        let length = fstat(&file.fd).ok()?.st_size;
+        let path = std::fs::read_link(format!("/proc/self/fd/{}", file.fd.as_raw_fd())).ok()?;
+        Some((path.into_os_string().into_vec(), u64::try_from(length).ok()?))
     }
 
     /// A line of the supervisor.

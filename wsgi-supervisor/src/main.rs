@@ -1,6 +1,6 @@
 //! The supervisor: started once by httpd's parent, it owns the listening sockets and the daemon processes.
 //! It ends with httpd, and its exit status is 0 or 1, never one that means something to an MPM.
-//! (`control` is httpd's way in; one for operators will be a module `operator` beside it.)
+//! (`control` is httpd's way in, `operator` that of `mod_wsgi-ctl`.)
 
 #![deny(unsafe_code)]
 
@@ -15,6 +15,7 @@ mod group;
 mod listen;
 mod log;
 mod messages;
+mod operator;
 #[allow(unsafe_code)]
 mod os;
 mod output;

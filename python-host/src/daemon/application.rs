@@ -46,6 +46,9 @@ pub(super) trait Application: Sync + 'static {
     /// Logs the Python stacks of all threads of the interpreter in which `thread_id` was stuck.
     fn dump_stacks(&self, thread_id: u32);
 
+    /// Logs the Python stacks of the interpreters besides the main one. May wait for ever.
+    fn dump_other_stacks(&self);
+
     /// Ends Python: with `finalize` all request threads have gone and the interpreters may be ended; otherwise
     /// only exit handlers may run. On the main thread. May run for ever.
     fn end(&self, finalize: bool);

@@ -8,6 +8,8 @@ use crate::exchange::{Exchange, Outcome};
 use crate::host::{Host, ReloadDecision, ReloadPolicy, Worker};
 use wsgi_protocol::launch::Preload;
 
+/// httpd's log level "error".
+const ERROR: u8 = 3;
 /// httpd's log level "info".
 const INFO: u8 = 6;
 
@@ -63,6 +65,12 @@ impl Application for Host {
     fn dump_stacks(&self, thread_id: u32) {
         for line in self.stacks(thread_id, &|| true) {
             Host::log(self, INFO, &line);
+        }
+    }
+
+    fn dump_other_stacks(&self) {
+        for line in self.other_stacks() {
+            Host::log(self, ERROR, &line);
         }
     }
 

@@ -5,8 +5,9 @@
 
 use wsgi_protocol::launch::{Order, Timers};
 
-/// How long a process that asked for a successor goes on serving without one, ns.
-const SUCCESSOR_WAIT: u64 = 10_000_000_000;
+/// How long a process that asked for a successor goes on serving without one, ns: a little more than the
+/// supervisor gives a successor, and then tells us that it did not come up.
+const SUCCESSOR_WAIT: u64 = 130_000_000_000;
 
 /// Where the process is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,6 +151,8 @@ impl Lifecycle {
                 let reason = if self.reloading { "script_reload" } else { "shutdown_signal" };
                 self.drain(reason, now)
             }
+            Order::Renew => self.recycle("graceful_signal", now),
+            Order::Stacks => Action::None,
             Order::Keep => {
                 self.reloading = false;
                 match self.stage {

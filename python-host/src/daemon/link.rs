@@ -91,18 +91,24 @@ pub(super) fn next_order(fd: i32) -> Word {
     }
 }
 
+/// Has faulthandler write the stacks of all threads of the main interpreter to standard error, without the GIL
+/// (the bootstrap asked it to; without that the signal does nothing).
+pub(super) fn dump_stacks() {
+    // SAFETY: a signal to the own process that is ignored by default.
+    unsafe { libc::kill(libc::getpid(), libc::SIGURG) };
+}
+
 /// Keeps the inherited descriptors from programs that the application executes, and makes reading orders
 /// non-blocking.
-pub(super) fn prepare_descriptors() {
+pub fn prepare_descriptors() {
     for fd in [LISTEN_FD, READY_FD, ORDER_FD, HEIRLOOM_FD] {
-        if os::is_open(fd) && fd != ORDER_FD {
+        if os::is_open(fd) {
             // SAFETY: sets a flag on an open descriptor.
             unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
-        } else if fd == ORDER_FD {
-            // Failure means that it is not open, which reading it will show.
-            let _ = os::set_nonblocking(os::inherited(fd));
         }
     }
+    // Failure means that it is not open, which reading it will show.
+    let _ = os::set_nonblocking(os::inherited(ORDER_FD));
 }
 
 #[cfg(test)]

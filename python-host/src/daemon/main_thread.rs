@@ -179,6 +179,9 @@ impl<A: Application> MainThread<A> {
                     Order::Stop
                 }
             };
+            if order == Order::Stacks {
+                self.dump_stacks();
+            }
             let action = self.life.order(order, self.now());
             self.act(action);
             if order == Order::Keep {
@@ -188,6 +191,13 @@ impl<A: Application> MainThread<A> {
                 return;
             }
         }
+    }
+
+    /// The main interpreter's stacks appear at once, even when the GIL is held in C; those of others need theirs.
+    fn dump_stacks(&mut self) {
+        link::dump_stacks();
+        let application = self.pool.application;
+        self.interrupter.ask(move || application.dump_other_stacks());
     }
 
     fn take_ask(&mut self) {

@@ -31,7 +31,7 @@ mod timers;
 mod title;
 mod worker;
 
-pub use link::inherited_scripts;
+pub use link::{inherited_scripts, prepare_descriptors};
 pub use service::attend_service;
 
 use crate::host::Host;

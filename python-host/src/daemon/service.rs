@@ -21,7 +21,8 @@ pub fn attend_service(shutdown: Duration) {
             }
             match link::next_order(ORDER_FD) {
                 Word::Order(Order::Drain | Order::Stop) | Word::End => break,
-                Word::Order(Order::Keep) | Word::Nothing => {}
+                Word::Order(Order::Stacks) => link::dump_stacks(),
+                Word::Order(Order::Keep | Order::Renew) | Word::Nothing => {}
             }
         }
         // SAFETY: a signal to the own process; Python's handler turns it into SystemExit.

@@ -138,6 +138,8 @@ impl Application for Fake {
     fn publish_stopping(&self, reason: &'static str) {
         self.log(6, &format!("stopping {reason}"));
     }
+    fn dump_other_stacks(&self) {}
+
     fn dump_stacks(&self, thread_id: u32) {
         self.log(6, &format!("stacks {thread_id}"));
     }

@@ -114,9 +114,9 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
     "maximum-requests" "N", default "0", unit "requests", takes "a number from 0, 0 is unlimited",
         since "1.0", good "10000", bad Some("many"), effect Effect::Acts,
         error "request count", set Set::Custom(values::maximum_requests),
-        "Replace a process after this many requests.";
+        "Replace a process after this many requests; those of one group follow each other over a further tenth.";
     "maximum-rss" "N", default "0", unit "bytes", takes "a size, 0 is unlimited",
-        since "new", good "512M", bad Some("512MB"), effect MEMORY,
+        since "new", good "512M", bad Some("512MB"), effect Effect::Acts,
         error "maximum resident size", set Set::Custom(values::maximum_rss),
         "Replace a process, after its requests, when its resident memory grows beyond this.";
     "memory-limit" "N", default "0", unit "bytes", takes "a size, 0 is unlimited",
@@ -186,7 +186,7 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
     "restart-interval" "N", default "0", unit "s", takes "a number of seconds, 0 is off",
         since "4.5.12", good "86400", bad Some("-1"), effect Effect::Acts,
         error "restart interval", set Set::SecondsOrOff(|o| &mut o.restart_interval),
-        "Replace a process this long after its start.";
+        "Replace a process this long after its start; those of one group follow each other over a further tenth.";
     "script-group" "GROUP", default "", unit "", takes "a group name or #gid",
         since "3.0", good "#33", bad Some(""), effect Effect::Acts,
         error "script group", set Set::Custom(values::script_group),

@@ -11,7 +11,7 @@ use crate::log::{Level, Log, LogFile};
 use crate::os::descriptors::redirect_standard_error;
 use crate::os::memory::StatusMemory;
 use nix::errno::Errno;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::fd::AsFd;
@@ -39,6 +39,7 @@ impl Supervisor {
             redirect_standard_error(main.fd().as_fd());
         }
         self.log = log_for(configuration.log, &logs);
+        self.open_operator(&configuration.operator_socket);
         let mut accepted = Vec::new();
         let mut failed = Vec::new();
         let mut taken = BTreeSet::new();
@@ -62,8 +63,9 @@ impl Supervisor {
         self.serial += 1;
         let generation = Rc::new(Generation {
             serial: self.serial,
+            number: configuration.generation,
             host_library: configuration.host_library,
-            places: places(accepted.iter().map(|(spec, ..)| spec)),
+            places: self.places(accepted.iter().map(|(spec, ..)| spec)),
             memory: RefCell::new(None),
         });
         self.take_over(&generation, memory);
@@ -78,15 +80,31 @@ impl Supervisor {
         Answer::Listening { generation: configuration.generation, failed }
     }
 
+    /// How many processes a group shall have.
+    fn count_of(&self, spec: &GroupSpec) -> usize {
+        let is_stopped = self.groups.get(&spec.name).is_some_and(|group| group.stopped);
+        if is_stopped { 0 } else { spec.processes as usize }
+    }
+
+    fn places<'a>(&self, specs: impl Iterator<Item = &'a GroupSpec>) -> Places {
+        let place = |spec: &GroupSpec| Place {
+            first_slot: spec.first_slot as usize,
+            paths: spec.sockets.paths.iter().map(|path| PathBuf::from(OsStr::from_bytes(path))).collect(),
+            count: Cell::new(self.count_of(spec)),
+        };
+        specs.map(|spec| (spec.name.clone(), place(spec))).collect()
+    }
+
     /// Sockets for all slots of a group: `None` where the slot keeps the one it has. If one fails, those made
     /// for the group go again.
     fn listeners_for(&mut self, spec: &GroupSpec, log: &Log) -> Result<Vec<Option<Listener>>, ListenError> {
         let as_root = self.circumstances.as_root;
+        let count = self.count_of(spec);
         let mut warn = |text: String| log.write(Level::WARN, &text);
         let mut slots =
             self.groups.get_mut(&spec.name).map(|group| group.slots.iter_mut()).into_iter().flatten();
         let mut made: Vec<Option<Listener>> = Vec::new();
-        for path in &spec.sockets.paths {
+        for path in spec.sockets.paths.iter().take(count) {
             let path = Path::new(OsStr::from_bytes(path));
             let kept = match slots.next() {
                 None => Ok(false),
@@ -134,14 +152,23 @@ impl Supervisor {
             }
         }
         generation.memory.replace(Some(memory));
+        for (name, place) in &generation.places {
+            generation.set_count(name, place.count.get());
+        }
         self.live.push(Rc::clone(generation));
     }
 
     /// Puts a group's plan into its slots. Successors of an older plan are of no use any more.
     fn install(&mut self, plan: &Rc<Plan>, listeners: Vec<Option<Listener>>, now: Instant) {
         let group = self.groups.entry(plan.spec.name.clone()).or_default();
-        group.roll_since = None;
-        group.told_set_up = None;
+        (group.roll_since, group.told_set_up, group.is_held_back) = (None, None, false);
+        group.plan = Some(Rc::clone(plan));
+        group.wanted = if group.stopped { 0 } else { plan.spec.processes as usize };
+        if group.stopped {
+            let line =
+                format!("daemon process group '{}' stays stopped: mod_wsgi-ctl start starts it", plan.name());
+            plan.log.write(Level::NOTICE, &line);
+        }
         for (index, listener) in listeners.into_iter().enumerate() {
             match (group.slots.get_mut(index), listener) {
                 (Some(slot), listener) => {
@@ -206,15 +233,10 @@ impl Supervisor {
                 paths.is_some()
             });
         }
-        self.groups.retain(|_, group| !group.slots.is_empty());
+        let newest = self.live.last();
+        self.groups.retain(|name, group| {
+            let is_wanted = newest.is_some_and(|generation| generation.places.contains_key(name));
+            is_wanted || !group.slots.is_empty() || !group.retiring.is_empty()
+        });
     }
-}
-
-fn places<'a>(specs: impl Iterator<Item = &'a GroupSpec>) -> Places {
-    let paths = |spec: &GroupSpec| {
-        spec.sockets.paths.iter().map(|path| PathBuf::from(OsStr::from_bytes(path))).collect()
-    };
-    specs
-        .map(|spec| (spec.name.clone(), Place { first_slot: spec.first_slot as usize, paths: paths(spec) }))
-        .collect()
 }

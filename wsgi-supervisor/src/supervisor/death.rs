@@ -37,6 +37,12 @@ impl Supervisor {
         process.lines.finish(|level, text| log.write_as(level, pid, text));
         let cause = Cause::from_raw(status);
         self.note_exit(&process, status);
+        if process.ending.is_none() && !(process.asked.is_some() && cause.is_orderly()) || process.killed {
+            let group = self.groups.get_mut(&process.plan.spec.name);
+            if let Some(slot) = group.and_then(|group| group.slots.get_mut(process.slot)) {
+                slot.last_death = Some((pid, cause.to_string()));
+            }
+        }
         let is_successor = self.slot_of(&process).is_some_and(|slot| slot.successor == Some(pid));
         let is_current = self.slot_of(&process).is_some_and(|slot| slot.current == Some(pid));
         tell(&process, cause, is_successor, now);
@@ -60,9 +66,9 @@ impl Supervisor {
     /// The process of a slot is gone: the next one starts at once, unless it keeps failing.
     fn current_lost(&mut self, process: &Process, cause: Cause, now: Instant) {
         let (name, index) = (process.plan.spec.name.clone(), process.slot);
-        let Some(slot) = self.groups.get_mut(&name).and_then(|group| group.slots.get_mut(index)) else {
-            return;
-        };
+        let Some(group) = self.groups.get_mut(&name) else { return };
+        let count = group.slots.len();
+        let Some(slot) = group.slots.get_mut(index) else { return };
         slot.current = None;
         let is_service = process.plan.is_service();
         let pause = if process.ending.is_some() || (process.asked.is_some() && cause.is_orderly()) {
@@ -86,7 +92,7 @@ impl Supervisor {
                  it is tried again in {:.1} s and later at most every 20 s",
                 process.plan.name(),
                 index + 1,
-                process.plan.spec.sockets.paths.len(),
+                count,
                 slot.backoff.failures(),
                 pause.as_secs_f64()
             );

@@ -109,7 +109,9 @@ impl Supervisor {
 
     /// The last thing: no socket file stays behind.
     pub(super) fn unlink_all(&mut self) {
+        self.operator = None;
         for group in self.groups.values_mut() {
+            group.retiring.iter_mut().for_each(|place| _ = place.listener.withdraw());
             for slot in &mut group.slots {
                 for problem in slot.listener.withdraw() {
                     slot.plan.log.write(Level::WARN, &problem);

@@ -4,13 +4,16 @@ mod configure;
 mod death;
 mod end;
 mod messages;
+mod operate;
 mod replace;
+mod scale;
 
 use crate::control::{Control, Received};
 use crate::error::SupervisorError;
 use crate::generation::Generation;
 use crate::group::{Group, Process};
 use crate::log::{Level, Log};
+use crate::operator::Operator;
 use crate::os::process::open_process;
 use crate::output::Lines;
 use crate::spawn::Circumstances;
@@ -29,6 +32,8 @@ use wsgi_protocol::control::Answer;
 #[derive(Debug)]
 pub struct Supervisor {
     control: Option<Control>,
+    /// The way in for `mod_wsgi-ctl`.
+    operator: Option<Operator>,
     signals: SignalFd,
     /// Process descriptor of httpd's parent, where the kernel has such.
     parent: Option<OwnedFd>,
@@ -74,6 +79,8 @@ enum Source {
     Output(i32),
     Report(i32),
     Orphan(usize),
+    Operator,
+    Peer(usize),
 }
 
 impl Supervisor {
@@ -93,6 +100,7 @@ impl Supervisor {
         let parent = open_process(parent_id).ok();
         Ok(Self {
             control: Some(Control::new(control)),
+            operator: None,
             signals,
             parent,
             parent_id,
@@ -134,6 +142,9 @@ impl Supervisor {
         self.advance_end(now);
         self.advance_abandonment(now);
         self.advance_processes(now);
+        if let Some(at) = self.operator.as_mut().and_then(|operator| operator.expire(now)) {
+            self.wake_at(at);
+        }
         if self.ending.is_none() {
             self.advance_groups(now);
         }
@@ -189,6 +200,10 @@ impl Supervisor {
                 .enumerate()
                 .map(|(index, orphan)| (Source::Orphan(index), orphan.output.as_fd())),
         );
+        if let Some(operator) = &self.operator {
+            list.push((Source::Operator, operator.as_fd()));
+            list.extend(operator.peers().enumerate().map(|(index, fd)| (Source::Peer(index), fd)));
+        }
         for (generation, fd) in &self.lifelines {
             list.push((Source::Lifeline(*generation), fd.as_fd()));
         }
@@ -206,6 +221,8 @@ impl Supervisor {
             Source::Output(pid) => _ = self.read_output(pid),
             Source::Report(pid) => self.read_report(pid),
             Source::Orphan(index) => self.read_orphan(index),
+            Source::Operator => _ = self.operator.as_mut().map(|operator| operator.accept(now)),
+            Source::Peer(index) => self.read_operator(index, now),
         }
     }
 

@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use wsgi_protocol::launch::{Order, Ready};
 use wsgi_protocol::status::SlotState;
 
@@ -21,7 +21,8 @@ impl Supervisor {
         let slots: Vec<_> =
             self.groups.iter().map(|(name, group)| (name.clone(), group.slots.len())).collect();
         for (name, count) in slots {
-            self.advance_roll(&name);
+            self.advance_roll(&name, now);
+            self.advance_retiring(&name, now);
             for index in 0..count {
                 self.advance_slot(&name, index, now);
             }
@@ -123,6 +124,7 @@ impl Supervisor {
                 let process = Process::new(started, Rc::clone(&plan), index, has_predecessor, now);
                 let occupant = if has_predecessor { &mut slot.successor } else { &mut slot.current };
                 *occupant = Some(process.pid);
+                slot.starts = slot.starts.saturating_add(1);
                 slot.retry_at = None;
                 self.tell_start(&process);
                 if let Some(deadline) = process.deadline {
@@ -207,14 +209,18 @@ impl Supervisor {
             let changed_code = old.asked == Some(Ready::Replace);
             if let Some(group) = self.groups.get_mut(name).filter(|_| changed_code) {
                 group.roll_since = started;
+                group.roll_by_operator = false;
             }
+        }
+        if let Some(group) = self.groups.get_mut(name) {
+            group.is_held_back = false;
         }
         self.occupant_left(name, index);
         self.wake_at(now);
     }
 
     /// Lets the next process of a group follow that still runs the code from before a change.
-    fn advance_roll(&mut self, name: &[u8]) {
+    fn advance_roll(&mut self, name: &[u8], now: Instant) {
         let Some(group) = self.groups.get_mut(name) else { return };
         let Some(since) = group.roll_since else { return };
         if group.slots.iter().any(|slot| slot.successor.is_some()) {
@@ -226,7 +232,9 @@ impl Supervisor {
             if process.started < since && process.ending.is_none() {
                 are_old = true;
                 if process.served.is_some() {
-                    process.renew = true;
+                    if let Some(at) = tell_renew(process, now) {
+                        self.wake_at(at);
+                    }
                     return;
                 }
             }
@@ -249,7 +257,8 @@ impl Supervisor {
         let Some(current) = slot.current.and_then(|pid| self.processes.get_mut(&pid)) else { return };
         let (group_name, pid) = (slot.plan.name(), current.pid);
         let is_stale = current.plan.generation.serial != slot.plan.generation.serial;
-        let was_rolled = std::mem::take(&mut current.renew);
+        let was_rolled = std::mem::take(&mut current.renew) | current.told_renew.take().is_some();
+        group.is_held_back = true;
         let asked = current.asked.take();
         if asked.is_some() {
             let _ = nix::unistd::write(&current.order, &[Order::Keep as u8]);
@@ -259,6 +268,7 @@ impl Supervisor {
         }
         let reason = match asked {
             _ if is_stale => "with the new configuration",
+            _ if was_rolled && group.roll_by_operator => "at the restart by mod_wsgi-ctl",
             Some(Ready::Recycle) if !was_rolled => "to recycle a process",
             _ => "with the changed code",
         };
@@ -334,6 +344,21 @@ impl Supervisor {
             }
         }
     }
+}
+
+/// Tells a process that it shall be replaced. One that does not ask for its successor in a second gets it unasked,
+/// and a service is replaced at once. Returns when to look again.
+fn tell_renew(process: &mut Process, now: Instant) -> Option<Instant> {
+    const PATIENCE: Duration = Duration::from_secs(1);
+    let told = match process.told_renew {
+        Some(told) => told,
+        None => {
+            let _ = nix::unistd::write(&process.order, &[Order::Renew as u8]);
+            *process.told_renew.insert(now)
+        }
+    };
+    process.renew = process.plan.is_service() || (process.asked.is_none() && now >= told + PATIENCE);
+    (!process.renew && process.asked.is_none()).then_some(told + PATIENCE)
 }
 
 /// Each generation has its own heirlooms: the user of a group may have changed, and one user's process must not

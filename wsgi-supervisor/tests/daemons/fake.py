@@ -72,7 +72,10 @@ while True:
             time.sleep(1000)
         continue
     note(order or "EOF")
-    if order == "K":
+    if order in "KS" and order:
+        continue
+    if order == "R":
+        os.write(READY, b"D")
         continue
     if order == "D" and "slow" in behaviour:
         time.sleep(1)

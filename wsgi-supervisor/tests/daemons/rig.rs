@@ -153,6 +153,7 @@ impl Rig {
         GroupSpec {
             name: name.as_bytes().to_vec(),
             first_slot,
+            processes,
             interpreter: bytes(self.path("python")),
             flags: vec![bytes(self.directory.clone())],
             environment: vec![b"LC_ALL=C.UTF-8".to_vec()],
@@ -162,7 +163,9 @@ impl Rig {
                 ..Identity::default()
             },
             sockets: Sockets {
-                paths: (0..processes).map(|n| bytes(self.path(&format!("{prefix}{n}.sock")))).collect(),
+                paths: (0..processes.max(4))
+                    .map(|n| bytes(self.path(&format!("{prefix}{n}.sock"))))
+                    .collect(),
                 owner: if root { 65533 } else { nix::unistd::geteuid().as_raw() },
                 backlog: 10,
                 ..Sockets::default()
@@ -186,6 +189,7 @@ impl Rig {
             host_library: b"/host/library.so".to_vec(),
             groups,
             log: LogTarget { index: 0, level: 7 },
+            operator_socket: self.path("control").as_os_str().as_bytes().to_vec(),
         };
         self.send(&encode(&configuration).unwrap())
     }

@@ -1,0 +1,136 @@
+//! `mod_wsgi-ctl`: looks at the daemon processes of a running httpd, and restarts, scales, stops and starts them.
+//! It asks the supervisor over its control socket; what it may do is decided there.
+
+#![forbid(unsafe_code)]
+
+mod report;
+mod socket;
+mod stacks;
+mod wait;
+
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+use wsgi_protocol::operator::{Question, Reply};
+
+/// Looks at the daemon processes of mod_wsgi in a running httpd, and controls them. Only for root and the user
+/// httpd was started as.
+#[derive(Debug, Parser)]
+#[command(name = "mod_wsgi-ctl", version)]
+struct Arguments {
+    /// The control socket; only needed when several servers run. Its name is that of WSGISocketPrefix with
+    /// ".PID.control" added, PID being httpd's
+    #[arg(long, global = true, value_name = "PATH")]
+    socket: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+    /// Do not wait until it is done
+    #[arg(long, global = true)]
+    no_wait: bool,
+    /// Wait so many seconds at most
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 120)]
+    timeout: u64,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show all groups and their processes
+    Status,
+    /// Replace the processes of a group one by one; no request is lost
+    Restart {
+        /// Name of the daemon process group
+        group: String,
+    },
+    /// Give a group another number of processes until httpd reads its configuration again
+    Scale {
+        /// Name of the daemon process group
+        group: String,
+        /// How many, from 1
+        processes: u32,
+    },
+    /// End the processes of a group after their requests; new requests get 503
+    Stop {
+        /// Name of the daemon process group
+        group: String,
+    },
+    /// Start a stopped group
+    Start {
+        /// Name of the daemon process group
+        group: String,
+    },
+    /// Log the Python stacks of all threads of a group, and show them
+    Stacks {
+        /// Name of the daemon process group
+        group: String,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(&arguments) {
+        Ok(text) => {
+            print!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(reason) => {
+            eprintln!("mod_wsgi-ctl: {reason}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<String, String> {
+    let path = match &arguments.socket {
+        Some(path) => path.clone(),
+        None => socket::find()?,
+    };
+    let question = question(&arguments.command);
+    let before = match &question {
+        Question::Status | Question::Stacks { .. } => None,
+        _ => Some(socket::status(&path)?),
+    };
+    match (socket::ask(&path, &question)?, before) {
+        (Reply::Refused(reason), _) => Err(reason),
+        (Reply::Status(status), _) if arguments.json => Ok(report::json(&status)),
+        (Reply::Status(status), _) => Ok(report::table(&status)),
+        (Reply::Stacks { log, pids }, _) => stacks::show(log, &pids, arguments.json),
+        (Reply::Begun, Some(before)) if !arguments.no_wait => {
+            let limit = Duration::from_secs(arguments.timeout);
+            wait::until_done(&path, &question, &before, limit)?;
+            Ok(if arguments.json { "{\"done\": true}\n".to_owned() } else { String::new() })
+        }
+        (Reply::Begun, _) if arguments.json => Ok("{\"begun\": true}\n".to_owned()),
+        (Reply::Begun, _) => Ok(String::new()),
+    }
+}
+
+fn question(command: &Command) -> Question {
+    let bytes = |group: &String| group.clone().into_bytes();
+    match command {
+        Command::Status => Question::Status,
+        Command::Restart { group } => Question::Restart { group: bytes(group) },
+        Command::Scale { group, processes } => Question::Scale { group: bytes(group), processes: *processes },
+        Command::Stop { group } => Question::Stop { group: bytes(group) },
+        Command::Start { group } => Question::Start { group: bytes(group) },
+        Command::Stacks { group } => Question::Stacks { group: bytes(group) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn command_line_is_consistent() {
+        Arguments::command().debug_assert();
+        let arguments =
+            Arguments::try_parse_from(["mod_wsgi-ctl", "scale", "shop", "3", "--socket", "/s"]).unwrap();
+        assert_eq!(question(&arguments.command), Question::Scale { group: b"shop".to_vec(), processes: 3 });
+        assert!(Arguments::try_parse_from(["mod_wsgi-ctl", "scale", "shop"]).is_err());
+    }
+}

@@ -1,0 +1,185 @@
+//! The status as a table for people and as JSON for programs.
+
+use serde_json::{Value, json};
+use std::fmt::Write;
+use wsgi_protocol::operator::{GroupStatus, ProcessStatus, State, Status};
+
+/// Words for a state.
+fn word(state: State) -> &'static str {
+    match state {
+        State::Waiting => "waiting",
+        State::Starting => "starting",
+        State::Serving => "serving",
+        State::Succeeding => "successor",
+        State::Draining => "draining",
+        State::Service => "service",
+    }
+}
+
+/// Text of a name; control characters never reach a terminal.
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
+/// All facts, one object.
+#[must_use]
+pub fn json(status: &Status) -> String {
+    let process = |process: &ProcessStatus| {
+        json!({
+            "place": process.place,
+            "pid": (process.pid != 0).then_some(process.pid),
+            "state": word(process.state),
+            "age_seconds": process.age as f64 / 1000.0,
+            "in_flight": process.in_flight,
+            "requests": process.requests,
+            "restarts": process.restarts,
+            "generation": process.generation,
+            "last_death": process.last_death.as_ref().map(|(pid, cause)| json!({"pid": pid, "cause": cause})),
+        })
+    };
+    let group = |group: &GroupStatus| {
+        json!({
+            "name": text(&group.name),
+            "processes_configured": group.configured,
+            "processes_wanted": group.wanted,
+            "threads": group.threads,
+            "stopped": group.stopped,
+            "import_failed": group.import_failed,
+            "processes": group.processes.iter().map(process).collect::<Vec<Value>>(),
+        })
+    };
+    let value = json!({
+        "httpd": status.httpd,
+        "supervisor": status.supervisor,
+        "generation": status.generation,
+        "groups": status.groups.iter().map(group).collect::<Vec<Value>>(),
+    });
+    format!("{value:#}\n")
+}
+
+/// A table.
+#[must_use]
+pub fn table(status: &Status) -> String {
+    let mut out = format!(
+        "httpd {}, supervisor {}, generation {}\n",
+        status.httpd, status.supervisor, status.generation
+    );
+    let mut rows = vec![
+        [
+            "GROUP",
+            "PLACE",
+            "PID",
+            "STATE",
+            "AGE",
+            "IN FLIGHT",
+            "REQUESTS",
+            "RESTARTS",
+            "GENERATION",
+            "LAST DEATH",
+        ]
+        .map(str::to_owned),
+    ];
+    for group in &status.groups {
+        rows.extend(group.processes.iter().map(|process| row(group, process)));
+    }
+    let widths: Vec<usize> = (0..rows[0].len())
+        .map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0))
+        .collect();
+    for row in &rows {
+        let cells: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "{}", cells.join("  ").trim_end());
+    }
+    for group in &status.groups {
+        if let Some(remark) = remark(group) {
+            let _ = writeln!(out, "{remark}");
+        }
+    }
+    out
+}
+
+fn row(group: &GroupStatus, process: &ProcessStatus) -> [String; 10] {
+    let pid = if process.pid == 0 { "-".to_owned() } else { process.pid.to_string() };
+    let death = process.last_death.as_ref().map(|(pid, cause)| text(format!("{pid}: {cause}").as_bytes()));
+    [
+        text(&group.name),
+        process.place.to_string(),
+        pid,
+        word(process.state).to_owned(),
+        age(process.age),
+        process.in_flight.to_string(),
+        process.requests.to_string(),
+        process.restarts.to_string(),
+        process.generation.to_string(),
+        death.unwrap_or_else(|| "-".to_owned()),
+    ]
+}
+
+fn age(millis: u64) -> String {
+    let seconds = millis / 1000;
+    match seconds {
+        0..60 => format!("{}.{}s", seconds, millis % 1000 / 100),
+        60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+        3600..86400 => format!("{}h{:02}m", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{}d{:02}h", seconds / 86400, seconds / 3600 % 24),
+    }
+}
+
+/// What a table of processes does not say.
+fn remark(group: &GroupStatus) -> Option<String> {
+    let name = text(&group.name);
+    if group.stopped {
+        return Some(format!("group '{name}' is stopped: 'mod_wsgi-ctl start {name}' starts it"));
+    }
+    if group.import_failed {
+        return Some(format!(
+            "group '{name}': a new process did not come up, so the code or configuration from before serves; the error log says why"
+        ));
+    }
+    (group.wanted != group.configured).then(|| {
+        format!("group '{name}' is scaled to {} processes, configured are {}", group.wanted, group.configured)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status() -> Status {
+        let process = ProcessStatus {
+            place: 1,
+            pid: 77,
+            state: State::Serving,
+            age: 61_900,
+            in_flight: 2,
+            last_death: Some((70, "signal 9\u{1b}[2J".to_owned())),
+            ..ProcessStatus::default()
+        };
+        let group = GroupStatus {
+            name: b"shop".to_vec(),
+            configured: 1,
+            wanted: 1,
+            import_failed: true,
+            processes: vec![process, ProcessStatus { place: 2, ..ProcessStatus::default() }],
+            ..GroupStatus::default()
+        };
+        Status { httpd: 5, supervisor: 6, generation: 1, groups: vec![group] }
+    }
+
+    #[test]
+    fn table_is_aligned_and_harmless() {
+        let text = table(&status());
+        assert!(text.contains("shop   1      77   serving  1m01s"), "{text}");
+        assert!(text.contains("70: signal 9?[2J") && text.contains("did not come up"), "{text}");
+    }
+
+    #[test]
+    fn json_has_the_facts() {
+        let value: Value = serde_json::from_str(&json(&status())).unwrap();
+        let process = &value["groups"][0]["processes"][0];
+        assert_eq!((&process["pid"], &process["state"]), (&json!(77), &json!("serving")));
+        assert_eq!(process["last_death"]["pid"], 70);
+        assert_eq!(value["groups"][0]["processes"][1]["pid"], Value::Null);
+    }
+}

@@ -1,0 +1,108 @@
+//! Waiting until what was begun is done, by looking at the status.
+
+use crate::socket;
+use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+use wsgi_protocol::operator::{GroupStatus, Question, State, Status};
+
+/// Pause between two looks.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Waits until a group is as `question` wanted it.
+///
+/// # Errors
+/// A sentence: it takes too long, or the new processes do not come up.
+pub fn until_done(path: &Path, question: &Question, before: &Status, limit: Duration) -> Result<(), String> {
+    let start = Instant::now();
+    loop {
+        let status = socket::status(path)?;
+        if is_done(question, before, &status)? {
+            return Ok(());
+        }
+        if start.elapsed() > limit {
+            return Err(format!(
+                "not done after {} s; it goes on, 'mod_wsgi-ctl status' shows how far",
+                limit.as_secs()
+            ));
+        }
+        sleep(PAUSE);
+    }
+}
+
+fn is_done(question: &Question, before: &Status, now: &Status) -> Result<bool, String> {
+    let name = match question {
+        Question::Restart { group }
+        | Question::Scale { group, .. }
+        | Question::Stop { group }
+        | Question::Start { group }
+        | Question::Stacks { group } => group,
+        Question::Status => return Ok(true),
+    };
+    let find = |status: &Status| status.groups.iter().find(|group| group.name == *name).cloned();
+    let Some(group) = find(now) else { return Err("the group is gone".to_owned()) };
+    Ok(match question {
+        Question::Stop { .. } => group.processes.is_empty(),
+        Question::Scale { processes, .. } => is_complete(&group, *processes as usize),
+        Question::Restart { .. } if group.import_failed => {
+            return Err(
+                "a new process did not come up, the old ones keep serving; the error log says why".to_owned()
+            );
+        }
+        Question::Restart { .. } => {
+            let old: Vec<i32> = find(before).map(|group| pids(&group)).unwrap_or_default();
+            is_complete(&group, group.wanted as usize) && !pids(&group).iter().any(|pid| old.contains(pid))
+        }
+        _ => is_complete(&group, group.wanted as usize),
+    })
+}
+
+/// The processes that serve, or shall.
+fn pids(group: &GroupStatus) -> Vec<i32> {
+    let stays = group.processes.iter().filter(|process| process.state != State::Draining);
+    stays.map(|process| process.pid).collect()
+}
+
+/// As many processes serve as shall; those that leave may still be leaving.
+fn is_complete(group: &GroupStatus, processes: usize) -> bool {
+    let serving = |state: State| matches!(state, State::Serving | State::Service);
+    let staying: Vec<_> = group.processes.iter().filter(|process| process.state != State::Draining).collect();
+    staying.len() == processes && staying.iter().all(|process| serving(process.state))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wsgi_protocol::operator::ProcessStatus;
+
+    fn status(processes: &[(i32, State)]) -> Status {
+        let row = |&(pid, state): &(i32, State)| ProcessStatus { pid, state, ..ProcessStatus::default() };
+        let processes = processes.iter().map(row).collect();
+        let group = GroupStatus { name: b"a".to_vec(), wanted: 2, processes, ..GroupStatus::default() };
+        Status { groups: vec![group], ..Status::default() }
+    }
+
+    #[test]
+    fn restart_is_done_when_all_are_others() {
+        use State::{Draining, Serving, Succeeding};
+        let question = Question::Restart { group: b"a".to_vec() };
+        let before = status(&[(1, Serving), (2, Serving)]);
+        let rows: [(&[(i32, State)], bool); 4] = [
+            (&[(1, Serving), (2, Serving)], false),
+            (&[(1, Serving), (2, Serving), (3, Succeeding)], false),
+            (&[(3, Serving), (2, Serving), (1, Draining)], false),
+            (&[(3, Serving), (4, Serving), (2, Draining)], true),
+        ];
+        for (now, done) in rows {
+            assert_eq!(is_done(&question, &before, &status(now)), Ok(done), "{now:?}");
+        }
+    }
+
+    #[test]
+    fn stop_is_done_when_all_are_gone() {
+        let question = Question::Stop { group: b"a".to_vec() };
+        let before = Status::default();
+        assert_eq!(is_done(&question, &before, &status(&[(1, State::Draining)])), Ok(false));
+        assert_eq!(is_done(&question, &before, &status(&[])), Ok(true));
+    }
+}

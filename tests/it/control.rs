@@ -1,0 +1,226 @@
+//! `mod_wsgi-ctl`: status, restart, scale, stop, start and stacks of a running server, without losing a request.
+
+use integration::{Httpd, Mode, Subject, Wire, eventually, kill};
+use serde_json::Value;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+const APP: &str = include_str!("../apps/process.py");
+
+/// The control socket of a server.
+fn control_socket(server: &Httpd) -> PathBuf {
+    let list = std::fs::read_to_string("/proc/net/unix").expect("it can be read");
+    let end = format!(".{}.control", server.pid());
+    let line = list.lines().find(|line| line.ends_with(&end)).expect("a control socket");
+    PathBuf::from(line.split_whitespace().nth(7).expect("a path"))
+}
+
+/// Runs mod_wsgi-ctl for a server.
+fn ctl(server: &Httpd, arguments: &[&str]) -> Output {
+    let module = Subject::module_path();
+    let program = module.with_file_name("mod_wsgi").join("mod_wsgi-ctl");
+    Command::new(program)
+        .arg("--socket")
+        .arg(control_socket(server))
+        .args(arguments)
+        .output()
+        .expect("mod_wsgi-ctl runs")
+}
+
+#[track_caller]
+fn done(server: &Httpd, arguments: &[&str]) -> String {
+    let output = ctl(server, arguments);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{arguments:?}: {said}");
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+#[track_caller]
+fn refused(server: &Httpd, arguments: &[&str]) -> String {
+    let output = ctl(server, arguments);
+    assert!(!output.status.success(), "{arguments:?}");
+    String::from_utf8(output.stderr).expect("UTF-8")
+}
+
+fn group(server: &Httpd) -> Value {
+    let status: Value = serde_json::from_str(&done(server, &["--json", "status"])).expect("JSON");
+    status["groups"][0].clone()
+}
+
+/// Process ids that serve.
+fn serving(server: &Httpd) -> Vec<i64> {
+    let group = group(server);
+    let rows = group["processes"].as_array().expect("a list");
+    let serving = rows.iter().filter(|row| row["state"] == "serving");
+    serving.map(|row| row["pid"].as_i64().expect("a number")).collect()
+}
+
+/// Keeps requests coming on kept-open and fresh connections while `work` runs; every one must be answered 200.
+fn under_load(server: &Httpd, work: impl FnOnce()) {
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let client = |path: &'static str| {
+            let over = &over;
+            scope.spawn(move || {
+                let mut count = 0;
+                while !over.load(Ordering::Relaxed) {
+                    let mut wire: Wire = server.connect();
+                    wire.send(&format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
+                    assert_eq!(wire.response(false).status, 200);
+                    count += 1;
+                }
+                count
+            })
+        };
+        let clients = [client("/"), client("/"), client("/?sleep=0.05"), client("/?sleep=0.3")];
+        work();
+        over.store(true, Ordering::Relaxed);
+        let served: u32 = clients.map(|client| client.join().expect("every request was served")).iter().sum();
+        assert!(served > 10, "{served} requests");
+    });
+}
+
+#[test]
+fn status_tells_what_runs() {
+    if Subject::skips("there is no mod_wsgi-ctl") {
+        return;
+    }
+    let server = Httpd::builder()
+        .mode(Mode::Daemon)
+        .app(APP)
+        .daemon_options("processes=2 threads=3")
+        .allow_log("has died")
+        .allow_log("last output")
+        .start();
+    let pid = server.get("/").json()["pid"].as_i64().expect("a number");
+    let facts = std::fs::symlink_metadata(control_socket(&server)).expect("it is there");
+    assert!(facts.file_type().is_socket());
+    assert_eq!(facts.mode() & 0o777, 0o600, "nobody else may connect");
+    eventually("both serve", || (serving(&server).len() == 2).then_some(()));
+    let before = group(&server);
+    assert_eq!(
+        (&before["threads"], &before["stopped"], &before["import_failed"]),
+        (&3.into(), &false.into(), &false.into())
+    );
+    let table = done(&server, &["status"]);
+    assert!(table.contains(&pid.to_string()) && table.contains("serving"), "{table}");
+    kill(pid as i32);
+    eventually("the death is told", || {
+        let rows = group(&server)["processes"].clone();
+        let row = rows.as_array()?.iter().find(|row| row["last_death"]["pid"] == pid)?.clone();
+        (row["state"] == "serving"
+            && row["restarts"] == 1
+            && row["last_death"]["cause"].as_str()?.contains("SIGKILL"))
+        .then_some(())
+    });
+    let output = refused(&server, &["restart", "unheard-of"]);
+    assert!(output.contains("no daemon process group 'unheard-of'"), "{output}");
+}
+
+#[test]
+fn restart_replaces_all_and_loses_nothing() {
+    if Subject::skips("there is no mod_wsgi-ctl") {
+        return;
+    }
+    let server = Httpd::builder().mode(Mode::Daemon).app(APP).daemon_options("processes=3 threads=4").start();
+    server.get("/").ok();
+    eventually("all serve", || (serving(&server).len() == 3).then_some(()));
+    under_load(&server, || {
+        for _ in 0..2 {
+            let before = serving(&server);
+            let name = group(&server)["name"].as_str().expect("a name").to_owned();
+            done(&server, &["restart", &name]);
+            let after = serving(&server);
+            assert_eq!(after.len(), 3);
+            assert!(!after.iter().any(|pid| before.contains(pid)), "{before:?} {after:?}");
+        }
+    });
+}
+
+#[test]
+fn scale_up_and_down_loses_nothing() {
+    if Subject::skips("there is no mod_wsgi-ctl") {
+        return;
+    }
+    let server = Httpd::builder().mode(Mode::Daemon).app(APP).daemon_options("processes=2 threads=4").start();
+    server.get("/").ok();
+    let name = group(&server)["name"].as_str().expect("a name").to_owned();
+    under_load(&server, || {
+        for count in ["5", "1", "4", "2"] {
+            done(&server, &["scale", &name, count]);
+            assert_eq!(serving(&server).len().to_string(), count);
+            std::thread::sleep(Duration::from_millis(300));
+        }
+    });
+    assert!(refused(&server, &["scale", &name, "33"]).contains("raise processes="));
+    assert!(refused(&server, &["scale", &name, "0"]).contains("at least one"));
+    done(&server, &["scale", &name, "3"]);
+    server.graceful();
+    eventually("the configured number is back", || (serving(&server).len() == 2).then_some(()));
+}
+
+#[test]
+fn lone_process_is_not_scaled() {
+    if Subject::skips("there is no mod_wsgi-ctl") {
+        return;
+    }
+    let server = Httpd::builder().mode(Mode::Daemon).app(APP).daemon_options("threads=4").start();
+    server.get("/").ok();
+    let name = group(&server)["name"].as_str().expect("a name").to_owned();
+    assert!(refused(&server, &["scale", &name, "2"]).contains("write processes=1"));
+}
+
+#[test]
+fn stopped_group_answers_503_until_it_is_started() {
+    if Subject::skips("there is no mod_wsgi-ctl") {
+        return;
+    }
+    let server = Httpd::builder()
+        .mode(Mode::Daemon)
+        .app(APP)
+        .daemon_options("processes=2 threads=4")
+        .expect_log("it has been stopped; 'mod_wsgi-ctl start")
+        .start();
+    server.get("/").ok();
+    let name = group(&server)["name"].as_str().expect("a name").to_owned();
+    std::thread::scope(|scope| {
+        let long = scope.spawn(|| server.get("/?sleep=2"));
+        std::thread::sleep(Duration::from_millis(300));
+        done(&server, &["stop", &name]);
+        long.join().expect("no panic").ok();
+    });
+    assert_eq!(server.get("/").status, 503);
+    assert!(refused(&server, &["restart", &name]).contains("is stopped"));
+    server.graceful();
+    assert_eq!(server.get("/").status, 503, "a new configuration does not start it");
+    assert!(done(&server, &["status"]).contains("is stopped"));
+    done(&server, &["start", &name]);
+    server.get("/").ok();
+    assert!(refused(&server, &["start", &name]).contains("not stopped"));
+}
+
+#[test]
+fn stacks_are_shown() {
+    if Subject::skips("there is no mod_wsgi-ctl") {
+        return;
+    }
+    let server = Httpd::builder()
+        .mode(Mode::Daemon)
+        .app(APP)
+        .daemon_options("processes=1 threads=2")
+        .expect_log("most recent call first")
+        .allow_log("File \"")
+        .allow_log("Thread 0x")
+        .start();
+    server.get("/").ok();
+    let name = group(&server)["name"].as_str().expect("a name").to_owned();
+    std::thread::scope(|scope| {
+        scope.spawn(|| server.get("/?sleep=2").ok());
+        std::thread::sleep(Duration::from_millis(500));
+        let stacks = done(&server, &["stacks", &name]);
+        assert!(stacks.contains("app.wsgi\", line") && stacks.contains("in application"), "{stacks}");
+    });
+}

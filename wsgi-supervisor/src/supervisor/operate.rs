@@ -1,0 +1,217 @@
+//! What an operator asks for: looking at everything, restarting, scaling, stopping and starting groups, stacks.
+
+use super::Supervisor;
+use crate::group::{Group, Process};
+use crate::log::Level;
+use crate::operator::{self, Operator};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
+use wsgi_protocol::launch::Order;
+use wsgi_protocol::operator::{GroupStatus, ProcessStatus, Question, Reply, State, Status};
+
+impl Supervisor {
+    /// Listens where the configuration says. Without the socket everything else works.
+    pub(super) fn open_operator(&mut self, path: &[u8]) {
+        let path = Path::new(OsStr::from_bytes(path));
+        if path.as_os_str().is_empty() || self.operator.as_ref().is_some_and(|known| known.path() == path) {
+            return;
+        }
+        self.operator = None;
+        match Operator::bind(path) {
+            Ok(operator) => self.operator = Some(operator),
+            Err(errno) => {
+                let (path, text) = (path.display(), errno.desc());
+                let line = format!(
+                    "supervisor: mod_wsgi-ctl will not work: cannot listen on '{path}': {text} (error {}); \
+                     set WSGISocketPrefix to a shorter path in a writable directory",
+                    errno as i32
+                );
+                self.log.write(Level::WARN, &line);
+            }
+        }
+    }
+
+    /// Takes the question of a connected operator and answers it.
+    pub(super) fn read_operator(&mut self, index: usize, now: Instant) {
+        let Some(operator) = &mut self.operator else { return };
+        let Some((peer, question)) = operator.question(index) else { return };
+        let reply = self.operate(&question, now).unwrap_or_else(Reply::Refused);
+        operator::answer(&peer, &reply);
+    }
+
+    fn operate(&mut self, question: &Question, now: Instant) -> Result<Reply, String> {
+        let name = match question {
+            Question::Status => return Ok(Reply::Status(self.status(now))),
+            Question::Restart { group }
+            | Question::Scale { group, .. }
+            | Question::Stop { group }
+            | Question::Start { group }
+            | Question::Stacks { group } => group,
+        };
+        if self.ending.is_some() {
+            return Err("httpd is stopping".to_owned());
+        }
+        let is_current = self.live.last().is_some_and(|newest| newest.places.contains_key(name));
+        let text = String::from_utf8_lossy(name).into_owned();
+        let Some(group) = self.groups.get_mut(name).filter(|_| is_current) else {
+            return Err(format!(
+                "there is no daemon process group '{text}'; `mod_wsgi-ctl status` lists them"
+            ));
+        };
+        let line = match question {
+            Question::Stacks { .. } => return Ok(self.stacks(name)),
+            Question::Restart { .. } if group.stopped => return Err(is_stopped(&text)),
+            Question::Restart { .. } => {
+                group.roll(now, true);
+                format!("daemon process group '{text}' is restarted by mod_wsgi-ctl")
+            }
+            Question::Scale { .. } if group.stopped => return Err(is_stopped(&text)),
+            Question::Scale { processes, .. } => {
+                let count = allowed_scale(group, *processes)?;
+                self.scale(name, count, now)?;
+                format!("daemon process group '{text}' is scaled to {count} processes by mod_wsgi-ctl")
+            }
+            Question::Stop { .. } => {
+                self.scale(name, 0, now)?;
+                format!("daemon process group '{text}' is stopped by mod_wsgi-ctl; its requests get 503")
+            }
+            Question::Start { .. } => {
+                if !group.stopped {
+                    return Err(format!("daemon process group '{text}' is not stopped"));
+                }
+                let count = group.plan.as_ref().map_or(1, |plan| plan.spec.processes as usize);
+                self.scale(name, count, now)?;
+                format!("daemon process group '{text}' is started by mod_wsgi-ctl")
+            }
+            Question::Status => return Ok(Reply::Begun),
+        };
+        self.log.write(Level::NOTICE, &line);
+        self.wake_at(now);
+        Ok(Reply::Begun)
+    }
+
+    /// Asks the processes of a group for their stacks. The text goes to the log: nothing a daemon says is read here.
+    fn stacks(&self, name: &[u8]) -> Reply {
+        let of_group = self.processes.values().filter(|process| process.plan.spec.name == name);
+        let asked: Vec<&Process> = of_group.filter(|process| process.served.is_some()).collect();
+        let log = asked.first().and_then(|process| process.plan.log.place());
+        for process in &asked {
+            let _ = nix::unistd::write(&process.order, &[Order::Stacks as u8]);
+        }
+        Reply::Stacks { log, pids: asked.iter().map(|process| process.pid).collect() }
+    }
+
+    fn status(&self, now: Instant) -> Status {
+        let group = |(name, group): (&Vec<u8>, &Group)| {
+            let spec = &group.plan.as_ref()?.spec;
+            Some(GroupStatus {
+                name: name.clone(),
+                configured: spec.processes,
+                wanted: u32::try_from(group.wanted).unwrap_or(u32::MAX),
+                threads: spec.launch.threads,
+                stopped: group.stopped,
+                import_failed: group.is_held_back,
+                processes: self.process_rows(name, group, now),
+            })
+        };
+        Status {
+            httpd: self.parent_id.as_raw(),
+            supervisor: std::process::id().cast_signed(),
+            generation: self.live.last().map_or(0, |generation| generation.number),
+            groups: self.groups.iter().filter_map(group).collect(),
+        }
+    }
+
+    /// The processes of a group by place, then those that have lost theirs.
+    fn process_rows(&self, name: &[u8], group: &Group, now: Instant) -> Vec<ProcessStatus> {
+        let mut rows = Vec::new();
+        for (index, slot) in group.slots.iter().enumerate() {
+            let (in_flight, requests) = self.counts(name, index);
+            let current = slot.current.and_then(|pid| self.processes.get(&pid));
+            rows.push(ProcessStatus {
+                in_flight,
+                requests,
+                restarts: slot.starts.saturating_sub(1),
+                last_death: slot.last_death.clone(),
+                ..current.map(|process| row(process, now)).unwrap_or_default()
+            });
+            if let Some(last) = rows.last_mut() {
+                last.place = place(index);
+            }
+        }
+        for process in self.processes.values().filter(|process| process.plan.spec.name == name) {
+            let slot = group.slots.get(process.slot);
+            if slot.is_some_and(|slot| slot.current == Some(process.pid)) {
+                continue;
+            }
+            let mut row = row(process, now);
+            if slot.is_some_and(|slot| slot.successor == Some(process.pid)) {
+                row.state = State::Succeeding;
+            }
+            rows.push(row);
+        }
+        rows
+    }
+
+    /// Requests under way and completed at a place, over all generations of httpd's children.
+    fn counts(&self, name: &[u8], index: usize) -> (u32, u32) {
+        let (mut in_flight, mut requests) = (0u32, 0);
+        for generation in &self.live {
+            generation.with_slot(name, index, |slot| {
+                in_flight = in_flight.saturating_add(slot.in_flight.load(Relaxed));
+                requests = slot.requests.load(Relaxed);
+            });
+        }
+        (in_flight, requests)
+    }
+}
+
+fn row(process: &Process, now: Instant) -> ProcessStatus {
+    let state = match process {
+        process if process.ending.is_some() => State::Draining,
+        process if process.plan.is_service() => State::Service,
+        process if process.served.is_some() => State::Serving,
+        _ => State::Starting,
+    };
+    ProcessStatus {
+        place: place(process.slot),
+        pid: process.pid,
+        state,
+        age: u64::try_from(now.duration_since(process.started).as_millis()).unwrap_or(u64::MAX),
+        generation: process.plan.generation.number,
+        ..ProcessStatus::default()
+    }
+}
+
+fn place(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX).saturating_add(1)
+}
+
+fn is_stopped(name: &str) -> String {
+    format!("daemon process group '{name}' is stopped; `mod_wsgi-ctl start` starts it")
+}
+
+/// Whether a group may have so many processes.
+fn allowed_scale(group: &Group, processes: u32) -> Result<usize, String> {
+    let Some(plan) = &group.plan else { return Err("the group is not configured".to_owned()) };
+    let (name, most) = (plan.name(), plan.spec.sockets.paths.len());
+    let count = usize::try_from(processes).unwrap_or(usize::MAX);
+    if count == 0 {
+        return Err("a group has at least one process; `mod_wsgi-ctl stop` ends them all".to_owned());
+    }
+    if count > most {
+        return Err(format!(
+            "group '{name}' can have {most} processes at most until httpd reads its configuration again: raise processes="
+        ));
+    }
+    if count > 1 && !plan.spec.launch.multiprocess {
+        return Err(format!(
+            "group '{name}' has no processes= option, which promises its application that there is only one process \
+             (wsgi.multiprocess): write processes=1 to allow more"
+        ));
+    }
+    Ok(count)
+}

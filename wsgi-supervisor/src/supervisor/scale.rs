@@ -1,0 +1,111 @@
+//! Another number of processes for a group, without losing a request: a place that goes is first closed to new
+//! requests, then its process drains, and its socket stays as long as the process, so that who is still queued
+//! there is served, or is seen not to have been started and goes elsewhere.
+
+use super::Supervisor;
+use crate::escalation::Ending;
+use crate::group::{Retiring, Slot};
+use crate::listen::Listener;
+use crate::log::Level;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+use wsgi_protocol::status::SlotState;
+
+/// How long a place goes on serving for those who chose it just before it was closed.
+const STRAGGLERS: Duration = Duration::from_secs(1);
+
+impl Supervisor {
+    /// Gives a group `count` processes; 0 stops it.
+    ///
+    /// # Errors
+    /// One sentence: a socket for another process cannot be made. Nothing has changed then.
+    pub(super) fn scale(&mut self, name: &[u8], count: usize, now: Instant) -> Result<(), String> {
+        self.extend(name, count, now)?;
+        let Some(group) = self.groups.get_mut(name) else { return Ok(()) };
+        (group.wanted, group.stopped) = (count, count == 0);
+        for (index, generation) in self.live.iter().rev().enumerate() {
+            // Children of an older generation do not learn of further processes.
+            generation.set_count(name, if index == 0 { count } else { generation.count(name).min(count) });
+        }
+        let first = count.min(group.slots.len());
+        for (index, slot) in group.slots.drain(first..).enumerate() {
+            let pids = [slot.current, slot.successor].into_iter().flatten().collect();
+            for generation in &self.live {
+                generation.with_slot(name, first + index, |memory| {
+                    memory.state.store(SlotState::Retired as u32, Ordering::Release);
+                });
+            }
+            let (log, listener) = (slot.plan.log.clone(), slot.listener);
+            group.retiring.push(Retiring { listener, log, pids, drain_at: Some(now + STRAGGLERS) });
+        }
+        self.publish_all();
+        Ok(())
+    }
+
+    /// Sockets and slots for further processes.
+    fn extend(&mut self, name: &[u8], count: usize, now: Instant) -> Result<(), String> {
+        let as_root = self.circumstances.as_root;
+        let Some(group) = self.groups.get_mut(name) else { return Ok(()) };
+        let Some(plan) = group.plan.clone() else { return Ok(()) };
+        let first = group.slots.len();
+        if first < count {
+            // The new sockets may have the names of those that are going.
+            group.retiring.iter_mut().for_each(|retiring| _ = retiring.listener.withdraw());
+        }
+        let mut warn = |text: String| plan.log.write(Level::WARN, &text);
+        let mut made = Vec::new();
+        for path in plan.spec.sockets.paths.iter().take(count).skip(first) {
+            let path = Path::new(OsStr::from_bytes(path));
+            match Listener::bind(path, &plan.spec.sockets, as_root, &mut warn) {
+                Ok(listener) => made.push(listener),
+                Err(error) => {
+                    made.iter_mut().for_each(|listener: &mut Listener| _ = listener.withdraw());
+                    return Err(error.to_string());
+                }
+            }
+        }
+        // Places that only an older configuration had wanted are wanted again.
+        for index in group.wanted..count.min(first) {
+            let path = Path::new(OsStr::from_bytes(&plan.spec.sockets.paths[index]));
+            let slot = &mut group.slots[index];
+            slot.listener
+                .adapt(path, &plan.spec.sockets, as_root, &mut warn)
+                .map_err(|error| error.to_string())?;
+            slot.renew(Rc::clone(&plan));
+        }
+        group.slots.extend(made.into_iter().map(|listener| Slot::new(Rc::clone(&plan), listener, now)));
+        Ok(())
+    }
+
+    /// Lets places go whose time has come.
+    pub(super) fn advance_retiring(&mut self, name: &[u8], now: Instant) {
+        let Some(group) = self.groups.get_mut(name) else { return };
+        let mut retiring = std::mem::take(&mut group.retiring);
+        retiring.retain_mut(|place| {
+            match place.drain_at {
+                Some(at) if at > now => self.wake_at(at),
+                Some(_) => {
+                    place.drain_at = None;
+                    for problem in place.listener.withdraw() {
+                        place.log.write(Level::WARN, &problem);
+                    }
+                    for pid in &place.pids {
+                        if let Some(process) = self.processes.get_mut(pid) {
+                            process.end(Ending::Drain, now);
+                        }
+                    }
+                    self.wake_at(now);
+                }
+                None => place.pids.retain(|pid| self.processes.contains_key(pid)),
+            }
+            place.drain_at.is_some() || !place.pids.is_empty()
+        });
+        if let Some(group) = self.groups.get_mut(name) {
+            group.retiring = retiring;
+        }
+    }
+}
