@@ -6,7 +6,6 @@ use super::{OptionInfo, OptionRow, Set};
 use crate::config::DaemonOptions;
 use crate::directive::Effect;
 
-const MEMORY: Effect = Effect::Later("resident memory is not measured yet");
 const PRELOAD: Effect = Effect::Later("each process imports the applications itself");
 const METRICS: Effect = Effect::Later("metrics are not collected yet");
 const NEWRELIC: Effect =
