@@ -68,7 +68,7 @@ fn under_load(server: &Httpd, work: impl FnOnce()) {
                 let mut count = 0;
                 while !over.load(Ordering::Relaxed) {
                     let mut wire: Wire = server.connect();
-                    wire.send(&format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
+                    wire.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
                     assert_eq!(wire.response(false).status, 200);
                     count += 1;
                 }
