@@ -7,9 +7,11 @@ DESTDIR ?=
 PORT ?= 8000
 APP ?=
 PYTHON_HOME ?=
+SCENARIO ?= hello
+SERVER ?= ours-daemon
 IT = $(CARGO) test -p integration --test it -- --test-threads=2
 
-.PHONY: help setup build serve test test-unit test-tidy test-it test-control bench install clean
+.PHONY: help setup build serve test test-unit test-tidy test-it test-control bench profile install clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -42,9 +44,13 @@ test-it: ## a real httpd with the module of build/lib
 test-control: ## the same suite against mod_wsgi 6.1.1 from PyPI: is the suite right?
 	MODULE_UNDER_TEST=original $(IT)
 
-bench: setup build ## servers side by side, on a quiet machine; SCENARIOS="hello django"
-	@command -v wrk >/dev/null || { echo "bench: please install wrk (apt-get install wrk)"; exit 1; }
-	scripts/controls.sh original && bench/bench.py $(SCENARIOS)
+bench: setup build ## servers side by side, on a quiet machine; SCENARIOS="hello django" BENCH="--check --wait-quiet"
+	@scripts/setup.sh bench
+	bench/bench.py $(BENCH) $(SCENARIOS)
+
+profile: setup build ## where the time of a request goes; SCENARIO=hello SERVER=ours-daemon
+	@scripts/setup.sh profile
+	bench/profile.py $(SCENARIO) $(SERVER)
 
 install: build ## into httpd's own folders, below DESTDIR
 	@DESTDIR='$(DESTDIR)' scripts/install.sh

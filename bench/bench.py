@@ -1,331 +1,145 @@
 #!/usr/bin/env python3
-"""Side-by-side benchmark: starts each server in turn, drives it with wrk in interleaved rounds, prints medians,
-server CPU per request over the whole process tree, memory (PSS), and ratios. See docs/benchmarks.md."""
+"""Side-by-side benchmark: starts each server in turn, drives it with wrk in interleaved rounds, and prints medians of
+rate, server CPU per request over the whole process tree, latencies and memory, ratios, and the targets of issue 6.
+
+This file is the program; servers.py, scenarios.py, measure.py and report.py beside it are its parts. See docs/benchmarks.md.
+"""
 
 import argparse
+import fcntl
+import json
 import os
 import pathlib
+import platform
 import re
 import shutil
 import signal
-import socket
-import statistics
 import subprocess
 import sys
-import tempfile
 import time
-import urllib.request
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-WORK = pathlib.Path(os.environ.get("MOD_WSGI_BENCH_WORK", "/var/tmp/mod-wsgi-bench"))
-MODULES = "/usr/lib/apache2/modules"
-APACHE = "/usr/sbin/apache2"
-TICK = os.sysconf("SC_CLK_TCK")
+import measure
+import report
+import scenarios
+from measure import wrk  # noqa: F401: for scripts that import this file
+from scenarios import SCENARIOS
+from servers import APACHE, MPM, NAMES, ROOT, WORK, Server, apache, prepare, servers  # noqa: F401: likewise
 
-#: name, application file, path, wrk connections, extra wrk arguments, extra server options
-SCENARIOS = {
-    "hello": ("scenarios.py", "/hello", 16, []),
-    "headers": ("scenarios.py", "/hello", 16, ["-s", str(ROOT / "bench/headers.lua")]),
-    "latency": ("scenarios.py", "/hello", 1, []),
-    "django": ("site.py", "/django", 16, []),
-    "compute": ("scenarios.py", "/compute", 16, []),
-    "upload": ("scenarios.py", "/upload", 16, ["-s", str(ROOT / "bench/upload.lua")]),
-    "response": ("scenarios.py", "/response", 16, []),
-    "blocks": ("scenarios.py", "/blocks", 16, []),
-    "file": ("scenarios.py", "/file", 4, []),
-    "sleep": ("scenarios.py", "/sleep", 16, []),
-    "mixed": ("scenarios.py", "/hello", 8, ["-s", str(ROOT / "bench/mixed.lua")]),
-}
+#: a noisy round is measured so many times more with --wait-quiet
+REPEATS = 2
 
 
-class Server:
-    """One server under one configuration; `url` is valid between start() and stop()."""
+def arguments():
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n\n")[0], formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="servers:\n%s\n\nscenarios:\n%s\n\nMOD_WSGI_BENCH_WORK names the folder to work in (%s)." % (
+            listing(NAMES), listing(scenarios.ABOUT), WORK))
+    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help="default: all")
+    parser.add_argument("--servers", default=",".join(NAMES), help="names separated by commas (default: all)")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=3, help="of each round")
+    parser.add_argument("--threads", type=int, default=8, help="of each daemon or backend")
+    parser.add_argument("--mpm", choices=MPM, default="single",
+                        help="single: one httpd child of 25 threads; debian: Debian's mpm_event.conf; default: no line")
+    parser.add_argument("--wait-quiet", action="store_true",
+                        help="wait before each round until nothing else runs, and repeat rounds that were disturbed")
+    parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write every row of every round")
+    parser.add_argument("--check", action="store_true", help="print the targets of issue 6: met, or missed by how much")
+    parser.add_argument("--markdown", type=pathlib.Path, metavar="FILE",
+                        help="also replace the results between the marker lines of this file")
+    options = parser.parse_args()
+    options.scenarios = options.scenarios or list(SCENARIOS)
+    options.wanted = options.servers.split(",")
+    for given, known in ((options.scenarios, SCENARIOS), (options.wanted, NAMES)):
+        unknown = set(given) - set(known)
+        if unknown:
+            parser.error("unknown: %s (known: %s)" % (", ".join(sorted(unknown)), ", ".join(known)))
+    if not shutil.which("wrk"):
+        parser.error("wrk is not installed: scripts/setup.sh bench installs it as root (apt-get install wrk)")
+    return options
 
-    def __init__(self, name, command, port, cwd):
-        self.name, self.command, self.port, self.cwd = name, command, port, cwd
-        self.process = None
 
-    def start(self, path):
-        self.log = open(self.cwd / "out.log", "ab")
-        self.process = subprocess.Popen(self.command, cwd=self.cwd, stdout=self.log, stderr=self.log,
-                                        start_new_session=True)
-        deadline = time.time() + 20
-        while time.time() < deadline:
+def listing(names):
+    return "\n".join("  %-14s %s" % item for item in names.items())
+
+
+def measured(name, options):
+    """The rows of one scenario by server, rounds interleaved. A server that fails is named and left out of the rest."""
+    wanted = [server for server in options.wanted if scenarios.applies(name, server)]
+    # With ServerLimit 1 a graceful restart cannot start the new child before the old one has gone.
+    mpm = "debian" if name == "reload" and options.mpm == "single" else options.mpm
+    made = servers(wanted, SCENARIOS[name].app, argparse.Namespace(threads=options.threads, mpm=mpm))
+    table = {server: [] for server in made}
+    for number in range(options.rounds):
+        for server in list(made):
             try:
-                data = b"" if path != "/upload" else b"x"
-                urllib.request.urlopen("http://127.0.0.1:%d%s" % (self.port, path), data or None, timeout=5).read()
-                return
-            except OSError as error:
-                last = error
-                time.sleep(0.1)
-        print(self.name, last, file=sys.stderr)
-        raise RuntimeError("%s does not answer; see %s" % (self.name, self.cwd))
-
-    def pids(self):
-        """The whole tree, also what has its own session."""
-        children = {}
-        for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
-            try:
-                fields = stat.read_text().rsplit(")", 1)[1].split()
-            except OSError:
-                continue
-            children.setdefault(int(fields[1]), []).append(int(stat.parent.name))
-        found, queue = [], [self.process.pid]
-        while queue:
-            pid = queue.pop()
-            found.append(pid)
-            queue += children.get(pid, [])
-        return found
-
-    def cpu(self):
-        total = 0
-        for pid in self.pids():
-            try:
-                fields = open("/proc/%d/stat" % pid).read().rsplit(")", 1)[1].split()
-            except OSError:
-                continue
-            total += sum(int(n) for n in fields[11:15])
-        return total / TICK
-
-    def pss(self):
-        total = 0
-        for pid in self.pids():
-            try:
-                rollup = open("/proc/%d/smaps_rollup" % pid).read()
-            except OSError:
-                continue
-            total += int(re.search(r"^Pss:\s+(\d+)", rollup, re.M).group(1))
-        return total
-
-    def stop(self):
-        if not self.process:
-            return
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(15)
-        except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-        self.process = None
-        time.sleep(0.3)
+                table[server].append(one_round(name, made[server], options))
+            except (OSError, RuntimeError, subprocess.CalledProcessError, AttributeError) as error:
+                print("bench: %s, %s, round %d: %s" % (name, server, number + 1, error), file=sys.stderr)
+                options.failed.append("%s with %s: %s" % (name, server, error))
+                del made[server]
+    return table
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+def one_round(name, server, options):
+    for left in range(REPEATS if options.wait_quiet else 0, -1, -1):
+        if options.wait_quiet:
+            measure.wait_quiet()
+        row = scenarios.run(name, server, options.seconds)
+        if row["foreign"] + row["steal"] < measure.NOISY or not left:
+            return row
+        print("bench: %s, %s: %.2f cores of other work; once more" % (
+            name, server.name, row["foreign"] + row["steal"]), file=sys.stderr)
 
 
-def apache(name, lines, threads):
-    port, folder = free_port(), pathlib.Path(tempfile.mkdtemp(prefix=name + "-", dir=WORK))
-    folder.chmod(0o755)
-    conf = """
-ServerRoot {folder}
-ServerName localhost
-Listen 127.0.0.1:{port}
-PidFile httpd.pid
-ErrorLog error.log
-LogLevel warn
-User www-data
-Group www-data
-LoadModule mpm_event_module {modules}/mod_mpm_event.so
-LoadModule authz_core_module {modules}/mod_authz_core.so
-LoadModule alias_module {modules}/mod_alias.so
-StartServers 1
-ServerLimit 1
-ThreadsPerChild 25
-MaxRequestWorkers 25
-ThreadLimit 25
-MaxConnectionsPerChild 0
-KeepAlive On
-MaxKeepAliveRequests 0
-KeepAliveTimeout 30
-<Directory />
-    Options FollowSymLinks
-    AllowOverride None
-    Require all granted
-</Directory>
-{lines}
-""".format(folder=folder, port=port, modules=MODULES, lines=lines)
-    (folder / "httpd.conf").write_text(conf)
-    return Server(name, [APACHE, "-d", str(folder), "-f", str(folder / "httpd.conf"), "-DFOREGROUND"], port, folder)
+def conditions(options):
+    """What was measured on what, in one paragraph."""
+    httpd = re.search(r"Apache/(\S+)", subprocess.run([APACHE, "-v"], capture_output=True, text=True).stdout)
+    commit = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
+    return ("%s, commit %s: %d cores shared with wrk, Linux %s, httpd %s, event MPM (`--mpm %s`), Python %s, %d rounds of "
+            "%d s, one daemon process with %d threads. *noise* is the most work of others in any round, in cores%s." % (
+                time.strftime("%Y-%m-%d %H:%M"), commit.stdout.strip() or "unknown", os.cpu_count(), platform.release(),
+                httpd.group(1) if httpd else "unknown", options.mpm, system_python(), options.rounds, options.seconds,
+                options.threads, "; rounds above %.2f were repeated" % measure.NOISY if options.wait_quiet else ""))
 
 
-def wsgi_lines(module, app, mode, threads, python_home):
-    lines = "LoadModule wsgi_module %s\n" % module
-    lines += "WSGISocketPrefix wsgi\n"
-    if mode == "daemon":
-        home = " python-home=%s" % python_home if python_home else ""
-        lines += "WSGIDaemonProcess bench threads=%d%s\n" % (threads, home)
-        lines += "WSGIScriptAlias / %s process-group=bench application-group=%%{GLOBAL}\n" % app
-        lines += "WSGIRestrictEmbedded On\n"
-    else:
-        if python_home:
-            lines += "WSGIPythonHome %s\n" % python_home
-        lines += "WSGIScriptAlias / %s process-group=%%{GLOBAL} application-group=%%{GLOBAL}\n" % app
-    return lines
-
-
-def servers(wanted, app_name, options):
-    """The servers that can be started here, by name."""
-    app = WORK / "apps" / app_name
-    venv, threads = str(WORK / "venv"), options.threads
-    controls = pathlib.Path("/var/tmp/mod-wsgi-controls")
-    modules = {"ours": [WORK / "lib/mod_wsgi.so"], "6.1.1": list(controls.glob("6.1.1/**/mod_wsgi-py3*.so")),
-               "4.9": list(controls.glob("4.9/**/modules/mod_wsgi.so*"))}
-    made = {}
-    for label, found in modules.items():
-        for mode in ("daemon", "embedded"):
-            name = "%s-%s" % (label, mode)
-            if name in wanted and found:
-                made[name] = apache(name, wsgi_lines(found[0], app, mode, threads, venv), threads)
-    if "ours-daemon-1" in wanted:
-        made["ours-daemon-1"] = apache("ours-daemon-1", wsgi_lines(modules["ours"][0], app, "daemon", 1, venv), 1)
-    if "floor" in wanted:
-        (WORK / "static").mkdir(exist_ok=True)
-        (WORK / "static/hello").write_bytes(b"Hello world!\n")
-        if not (WORK / "static/file").exists():
-            os.symlink(WORK / "16m.bin", WORK / "static/file")
-        lines = "Alias / %s/static/\nEnableSendfile On\n" % WORK
-        made["floor"] = apache("floor", lines, threads)
-    if "uwsgi" in wanted:
-        made["uwsgi"] = behind_proxy("uwsgi", app, threads)
-    return made
-
-
-class Behind(Server):
-    """Apache in front of another server that listens on a UNIX socket."""
-
-    def __init__(self, front, command):
-        super().__init__(front.name, front.command, front.port, front.cwd)
-        self.backend_command, self.backend = command, None
-
-    def start(self, path):
-        log = open(self.cwd / "backend.log", "ab")
-        self.backend = subprocess.Popen(self.backend_command, cwd=self.cwd, stdout=log, stderr=log)
-        time.sleep(1.5)
-        super().start(path)
-
-    def pids(self):
-        own, self_process = super().pids(), self.process
-        self.process = self.backend
-        try:
-            return own + super().pids()
-        finally:
-            self.process = self_process
-
-    def stop(self):
-        super().stop()
-        if self.backend:
-            self.backend.send_signal(signal.SIGINT)
-            try:
-                self.backend.wait(10)
-            except subprocess.TimeoutExpired:
-                self.backend.kill()
-            self.backend = None
-
-
-def behind_proxy(name, app, threads):
-    modules = "LoadModule proxy_module %s/mod_proxy.so\nLoadModule proxy_uwsgi_module %s/mod_proxy_uwsgi.so\n" % (
-        MODULES, MODULES)
-    front = apache(name, modules + 'ProxyPass / "unix:%s/back.sock|uwsgi://localhost/"\n' % "{here}", threads)
-    conf = front.cwd / "httpd.conf"
-    conf.write_text(conf.read_text().replace("{here}", str(front.cwd)))
-    command = [str(WORK / "venv/bin/uwsgi"), "--socket", str(front.cwd / "back.sock"), "--chmod-socket=666",
-               "--wsgi-file", str(app), "--threads", str(threads), "--enable-threads", "--master", "--die-on-term",
-               "--disable-logging", "--listen", "100"]
-    return Behind(front, command)
-
-
-def wrk(server, path, connections, seconds, extra):
-    command = ["wrk", "-t1", "-c%d" % connections, "-d%ds" % seconds, "--latency", *extra,
-               "http://127.0.0.1:%d%s" % (server.port, path)]
-    before, began = server.cpu(), time.time()
-    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    cpu, wall = server.cpu() - before, time.time() - began
-    count = int(re.search(r"(\d+) requests in", text).group(1))
-    rate = float(re.search(r"Requests/sec:\s+([\d.]+)", text).group(1))
-    errors = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
-    socket_errors = re.search(r"Socket errors: (.*)", text)
-    p50, p99 = (micros(re.search(r"^\s+%s%%\s+(\S+)$" % p, text, re.M).group(1)) for p in ("50", "99"))
-    problems = (errors.group(0) + " " if errors else "") + (socket_errors.group(0) if socket_errors else "")
-    return {"rate": rate, "cpu": cpu / max(count, 1) * 1e6, "p50": p50, "p99": p99, "busy": cpu / wall,
-            "problems": problems}
-
-
-def micros(text):
-    for unit, factor in (("us", 1), ("ms", 1e3), ("s", 1e6), ("m", 6e7)):
-        if text.endswith(unit):
-            return float(text[: -len(unit)]) * factor
-    return float(text)
-
-
-def prepare():
-    WORK.mkdir(mode=0o755, exist_ok=True)
-    for folder in WORK.glob("*-*"):
-        if folder.is_dir():
-            shutil.rmtree(folder, ignore_errors=True)
-    shutil.rmtree(WORK / "apps", ignore_errors=True)
-    shutil.copytree(ROOT / "bench/apps", WORK / "apps")
-    shutil.rmtree(WORK / "lib", ignore_errors=True)
-    shutil.copytree(ROOT / "build/lib", WORK / "lib")
-    data = WORK / "16m.bin"
-    if not data.exists():
-        data.write_bytes(os.urandom(16 << 20))
-    venv = WORK / "venv"
-    if not (venv / "bin/uwsgi").exists():
-        subprocess.run(["/usr/bin/python3", "-m", "venv", str(venv)], check=True)
-        subprocess.run([str(venv / "bin/pip"), "install", "-q", "django<5.3", "uwsgi"], check=True)
+def system_python():
+    found = subprocess.run(["/usr/bin/python3", "-V"], capture_output=True, text=True)
+    return found.stdout.split()[-1] if found.returncode == 0 else "unknown"
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("scenarios", nargs="*", default=list(SCENARIOS))
-    parser.add_argument("--servers", default="ours-daemon,6.1.1-daemon,ours-embedded,6.1.1-embedded,uwsgi,floor")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=8)
-    options = parser.parse_args()
+    options = arguments()
+    options.failed = []
+    # kill(1) is to stop the servers too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    WORK.mkdir(mode=0o755, parents=True, exist_ok=True)
+    lock = open(WORK / "lock", "w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit("bench: another benchmark works in %s; MOD_WSGI_BENCH_WORK names another folder" % WORK)
     prepare()
-    wanted = options.servers.split(",")
-    for scenario in options.scenarios:
-        app, path, connections, extra = SCENARIOS[scenario]
-        table = {name: [] for name in wanted}
-        memory = {}
-        made = servers(wanted, app, options)
-        if path not in ("/hello", "/file"):
-            made.pop("floor", None)
-        for _ in range(options.rounds):
-            for name, server in made.items():
-                try:
-                    server.start(path)
-                    wrk(server, path, connections, 1, extra)
-                    table[name].append(wrk(server, path, connections, options.seconds, extra))
-                    memory[name] = server.pss()
-                finally:
-                    server.stop()
-        report(scenario, table, memory)
-
-
-def report(scenario, table, memory):
-    print("\n### %s\n" % scenario)
-    print("| server | req/s | CPU µs/req | p50 ms | p99 ms | busy | PSS MB | problems |\n|---|---|---|---|---|---|---|---|")
-    for name, rows in table.items():
-        if rows:
-            m = {key: statistics.median(row[key] for row in rows) for key in ("rate", "cpu", "p50", "p99", "busy")}
-            problems = "; ".join(sorted({row["problems"] for row in rows if row["problems"]}))
-            print("| %s | %.0f | %.0f | %.2f | %.2f | %.2f | %.1f | %s |" % (
-                name, m["rate"], m["cpu"], m["p50"] / 1e3, m["p99"] / 1e3, m["busy"], memory[name] / 1024, problems))
-    for ours, theirs in (("ours-daemon", "6.1.1-daemon"), ("ours-embedded", "6.1.1-embedded"),
-                         ("ours-daemon", "uwsgi"), ("ours-daemon", "ours-daemon-1")):
-        if table.get(ours) and table.get(theirs):
-            def med(name, key):
-                return statistics.median(row[key] for row in table[name])
-            print("\n%s / %s: %.2f × req/s, %.2f × CPU, %.2f × p50" % (
-                ours, theirs, med(ours, "rate") / med(theirs, "rate"), med(ours, "cpu") / med(theirs, "cpu"),
-                med(ours, "p50") / med(theirs, "p50")))
-    sys.stdout.flush()
+    results, parts = {}, [conditions(options)]
+    print(parts[0] + "\n", flush=True)
+    for name in options.scenarios:
+        results[name] = measured(name, options)
+        parts.append(report.scenario(name, results[name]))
+        print(parts[-1], flush=True)
+        if options.json:
+            raw = {"conditions": parts[0], "options": {key: str(value) for key, value in vars(options).items()},
+                   "results": results}
+            options.json.write_text(json.dumps(raw, indent=1))
+    if options.check:
+        parts.insert(1, report.targets(results, options.threads))
+        print(parts[1], flush=True)
+    if options.failed:
+        parts.append("Failed:\n\n" + "\n".join("* " + line for line in options.failed) + "\n")
+        print(parts[-1], flush=True)
+    if options.markdown:
+        report.replace_results(options.markdown, "\n".join(parts))
+    return 1 if options.failed else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

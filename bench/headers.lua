@@ -1,2 +1,2 @@
--- As many request headers as httpd accepts by default (LimitRequestFields 100).
-for i = 1, 90 do wrk.headers["X-Header-" .. i] = "value number " .. i end
+-- 200 request headers.
+for i = 1, 198 do wrk.headers["X-Header-" .. i] = "value number " .. i end

@@ -1,8 +1,6 @@
--- Long computing requests between short ones.
+-- Sleeping and computing requests in turn: what runs beside the short requests of the scenario "mixed".
 local n = 0
 request = function()
   n = n + 1
-  if n % 10 == 0 then return wrk.format("GET", "/flood") end
-  if n % 3 == 0 then return wrk.format("GET", "/sleep") end
-  return wrk.format("GET", "/hello")
+  return wrk.format("GET", n % 2 == 0 and "/sleep" or "/compute")
 end

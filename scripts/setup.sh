@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
 # Installs the system packages that building, serving and testing need; says so. An ordinary user is told what to install.
+#   scripts/setup.sh bench      also what `make bench` needs
+#   scripts/setup.sh profile    also what `make profile` needs
 set -euo pipefail
 
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -20,11 +22,20 @@ wanted=(
     python3-dev:                    # libpython for embedded mode; headers to build the control
     python3-venv:                   # examples and tests
 )
+case ${1:-} in
+bench) wanted+=(wrk:/usr/bin/wrk) ;;
+profile) wanted+=(wrk:/usr/bin/wrk linux-perf:/usr/bin/perf strace:/usr/bin/strace) ;;
+esac
 
 if ! command -v dpkg-query >/dev/null; then
     missing=()
     command -v apxs >/dev/null || missing+=("httpd with its development files (apxs)")
     command -v gcc >/dev/null || missing+=("gcc")
+    for entry in "${wanted[@]}"; do
+        case ${entry%%:*} in
+        wrk | linux-perf | strace) command -v "$(basename "${entry#*:}")" >/dev/null || missing+=("${entry%%:*}") ;;
+        esac
+    done
     if [ ${#missing[@]} -gt 0 ]; then
         say "this is not Debian or Ubuntu; please install: ${missing[*]}, libclang, python3 with venv"
         exit 1

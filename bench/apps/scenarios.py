@@ -2,10 +2,11 @@
 
 import os
 import time
+from wsgiref.util import FileWrapper
 
 BLOCK_1M = b"x" * (1 << 20)
 BLOCK_4K = b"y" * 4096
-FILE = os.environ.get("BENCH_FILE", "/var/tmp/mod-wsgi-bench/16m.bin")
+FILE = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file__))), "16m.bin")
 
 
 def hello(environ, start_response):
@@ -39,7 +40,8 @@ def blocks(environ, start_response):
 def file(environ, start_response):
     size = os.path.getsize(FILE)
     start_response("200 OK", [("Content-Type", "application/octet-stream"), ("Content-Length", str(size))])
-    return environ["wsgi.file_wrapper"](open(FILE, "rb"), 65536)
+    wrapper = environ.get("wsgi.file_wrapper", FileWrapper)  # granian has none
+    return wrapper(open(FILE, "rb"), 65536)
 
 
 def sleep(environ, start_response):
