@@ -48,9 +48,9 @@ bench: setup build ## servers side by side, on a quiet machine; SCENARIOS="hello
 	@scripts/setup.sh bench
 	bench/bench.py $(BENCH) $(SCENARIOS)
 
-profile: setup build ## where the time of a request goes; SCENARIO=hello SERVER=ours-daemon
+profile: setup build ## where the time of a request goes; SCENARIO=hello SERVER=ours-daemon (as root)
 	@scripts/setup.sh profile
-	bench/profile.py $(SCENARIO) $(SERVER)
+	bench/profile.py $(PROFILE) $(SCENARIO) $(SERVER)
 
 install: build ## into httpd's own folders, below DESTDIR
 	@DESTDIR='$(DESTDIR)' scripts/install.sh

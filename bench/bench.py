@@ -137,7 +137,7 @@ def main():
         parts.append("Failed:\n\n" + "\n".join("* " + line for line in options.failed) + "\n")
         print(parts[-1], flush=True)
     if options.markdown:
-        report.replace_results(options.markdown, "\n".join(parts))
+        report.replace_section(options.markdown, "make bench", "\n".join(parts))
     return 1 if options.failed else 0
 
 

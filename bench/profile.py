@@ -5,7 +5,9 @@ switches per request (/proc). Prints markdown; see docs/performance.md. Runs as 
 
 import argparse
 import collections
+import contextlib
 import http.client
+import io
 import pathlib
 import re
 import signal
@@ -14,6 +16,7 @@ import sys
 import time
 
 import measure
+import report
 from scenarios import SCENARIOS, STATIC
 from servers import NAMES, WORK, prepare, servers
 
@@ -159,39 +162,46 @@ def is_traced(pid):
     return all(not re.search(r"TracerPid:\s+0$", status.read_text(), re.M) for status in tasks)
 
 
-def roles_in(*tables):
-    return [role for role in ROLES if any(role in table for table in tables)]
-
-
-def print_use(loaded, alone, rate, connections):
-    print("CPU and context switches per request: at %.0f requests per second over %d connections, and one by one.\n" % (
-        rate, connections))
-    print("| process | user µs | system µs | switches: waiting | switches: preempted | one by one: waiting | preempted |")
+def print_use(label, loaded, alone, rate, connections):
+    print("CPU and context switches per request of %s: at %.0f requests per second over %d connections, and one by one.\n" % (
+        label, rate, connections))
+    print("| process | user µs | system µs | switches: waiting | preempted | one by one: waiting | preempted |")
     print("|---|---|---|---|---|---|---|")
-    for role in roles_in(loaded):
+    for role in (role for role in ROLES if sum(loaded.get(role, [0])) >= 0.05):
         print("| %s | %.1f | %.1f | %.2f | %.2f | %.2f | %.2f |" % (role, *loaded[role], *alone.get(role, [0] * 4)[2:]))
     print("| all | %.1f | %.1f | %.2f | %.2f | %.2f | %.2f |\n" % (
         *(sum(row[n] for row in loaded.values()) for n in range(4)), *(sum(row[n] for row in alone.values()) for n in (2, 3))))
 
 
-def print_components(shares, cpu):
+def print_components(tables):
+    """`tables`: by server, CPU in microseconds per request of each (role, component)."""
+    columns = columns_of(tables)
     print("CPU by component, µs per request (share of perf's samples × CPU per request):\n")
-    roles = [role for role in ROLES if any(found == role for found, _ in shares)]
-    print("| component | %s | all | share |" % " | ".join(roles))
-    print("|---" * (len(roles) + 3) + "|")
+    print("| component | %s | %s |" % (" | ".join("%s: %s" % column for column in columns),
+                                     " | ".join("%s: all" % server for server in tables)))
+    print("|---" * (len(columns) + len(tables) + 1) + "|")
     totals = collections.Counter()
-    for (_, name), share in shares.items():
-        totals[name] += share
+    for times in tables.values():
+        for (_, name), time_used in times.items():
+            totals[name] += time_used
     for name, total in totals.most_common():
-        if total >= 0.002:
-            cells = " | ".join("%.1f" % (shares.get((role, name), 0) * cpu) for role in roles)
-            print("| %s | %s | %.1f | %.0f %% |" % (name, cells, total * cpu, total * 100))
-    print()
+        if total >= 0.1:
+            cells = [tables[server].get((role, name), 0) for server, role in columns]
+            cells += [sum(used for (_, found), used in times.items() if found == name) for times in tables.values()]
+            print("| %s | %s |" % (name, " | ".join("%.1f" % cell if cell >= 0.05 else "" for cell in cells)))
+    sums = [sum(used for (found, _), used in tables[server].items() if found == role) for server, role in columns]
+    sums += [sum(times.values()) for times in tables.values()]
+    print("| all | %s |\n" % " | ".join("%.1f" % cell for cell in sums))
+
+
+def columns_of(tables):
+    """(server, role) of every process that appears."""
+    return [(server, role) for server, table in tables.items() for role in ROLES if any(role == found for found, _ in table)]
 
 
 def print_calls(tables):
     """`tables`: system calls per request by server."""
-    columns = [(server, role) for server, calls in tables.items() for role in roles_in({role: 0 for role, _ in calls})]
+    columns = columns_of(tables)
     print("System calls per request, one by one over a kept-alive connection:\n")
     print("| system call | %s |" % " | ".join("%s: %s" % column for column in columns))
     print("|---" * (len(columns) + 1) + "|")
@@ -216,27 +226,42 @@ def main():
     parser.add_argument("--requests", type=int, default=1000, help="of the parts that send one after the other")
     parser.add_argument("--threads", type=int, default=8)
     parser.add_argument("--top", type=int, default=15, help="symbols to name")
+    parser.add_argument("--markdown", type=pathlib.Path, metavar="FILE",
+                        help="put the tables between the marker lines of this file that name scenario and server")
     options = parser.parse_args()
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text):
+        profile(options)
+    print(text.getvalue())
+    if options.markdown:
+        report.replace_section(options.markdown, "make profile %s %s" % (options.scenario, options.server), text.getvalue())
+
+
+def profile(options):
+    """Measures, and prints the tables."""
     prepare()
     name, scenario = options.scenario, SCENARIOS[options.scenario]
     wanted = [options.server] + (["floor"] if scenario.path in STATIC and options.server != "floor" else [])
-    calls = {}
+    calls, components, named = {}, {}, []
+    print("%s, %s. httpd with one child of 25 threads, %d threads in the daemon.\n" % (
+        time.strftime("%Y-%m-%d %H:%M"), NAMES[options.server], options.threads))
     for label, server in servers(wanted, scenario.app, options).items():
         try:
             server.start(scenario.path)
             measure.wrk(server, scenario.path, scenario.connections, 1, scenario.extra)
-            if label == options.server:
-                print("### %s, %s\n" % (name, NAMES[label]))
-                rate, loaded = under_load(server, name, options.seconds)
-                print_use(loaded, one_by_one(server, name, options.requests), rate, scenario.connections)
-                shares, symbols = sampled(server, name, options.seconds, options.top)
-                print_components(shares, sum(user + system for user, system, _, _ in loaded.values()))
+            rate, loaded = under_load(server, name, options.seconds)
+            print_use(label, loaded, one_by_one(server, name, options.requests), rate, scenario.connections)
+            shares, symbols = sampled(server, name, options.seconds, options.top)
+            cpu = sum(user + system for user, system, _, _ in loaded.values())
+            components[label] = {key: share * cpu for key, share in shares.items()}
+            named = named or symbols
             calls[label] = traced(server, name, options.requests)
         finally:
             server.stop()
+    print_components(components)
     print_calls(calls)
-    print("Most sampled:\n\n| share | process | file | symbol |\n|---|---|---|---|")
-    for share, role, file, symbol in symbols:
+    print("Most sampled in %s:\n\n| share | process | file | symbol |\n|---|---|---|---|" % options.server)
+    for share, role, file, symbol in named:
         print("| %.1f %% | %s | %s | %s |" % (share * 100, role, file, symbol.replace("|", "\\|")))
 
 

@@ -4,8 +4,6 @@ import statistics
 
 from scenarios import ABOUT
 
-BEGIN, END = "<!-- results: begin (written by make bench) -->", "<!-- results: end -->"
-
 #: key of a row: heading, factor, format
 COLUMNS = {
     "rate": ("req/s", 1, "%.0f"),
@@ -163,9 +161,9 @@ def worse(name, table, key, ours, theirs, more_is_better):
         name, heading, form % (mine * factor), ours, form % (other * factor), theirs, by)]
 
 
-def replace_results(path, text):
-    """Puts the results between the two marker lines of a markdown file."""
-    old = path.read_text()
-    if BEGIN not in old or END not in old:
-        raise SystemExit("bench: %s has no lines %r and %r to put the results between" % (path, BEGIN, END))
-    path.write_text(old[: old.index(BEGIN) + len(BEGIN)] + "\n\n" + text + "\n" + old[old.index(END):])
+def replace_section(path, name, text):
+    """Puts the text between the two marker lines of that name in a markdown file."""
+    begin, end, old = "<!-- %s: begin -->" % name, "<!-- %s: end -->" % name, path.read_text()
+    if begin not in old or end not in old:
+        raise SystemExit("%s has no lines %s and %s to put the results between" % (path, begin, end))
+    path.write_text(old[: old.index(begin) + len(begin)] + "\n\n" + text.strip() + "\n\n" + old[old.index(end):])
