@@ -3,6 +3,7 @@
 
 use std::fmt::Display;
 use std::path::Path;
+use wsgi_protocol::death::Death;
 use wsgi_protocol::events::{self, Event};
 
 /// A line about a request, and the event it is about.
@@ -152,6 +153,19 @@ pub fn response_failed(group: &str, error: &std::io::Error) -> Line {
         &events::RESPONSE_FAILED,
         format!("Failed to read response headers from daemon process '{group}': {error}."),
     )
+}
+
+/// The process that ran the request is dead. One line tells all that is known.
+pub fn process_died(group: &str, begun: bool, death: &Death, request_id: &[u8]) -> Line {
+    let when = if begun { "in the middle of its response" } else { "before it had answered" };
+    let mut text = format!("Daemon process {} of group '{group}' died {when}: {death}", death.pid);
+    if !request_id.is_empty() {
+        text.push_str(&format!("; request {}", String::from_utf8_lossy(request_id)));
+    }
+    if let Some(stack) = death.stack_line() {
+        text.push_str(&format!("; Python stack: {stack}"));
+    }
+    (if begun { &events::RESPONSE_BROKEN } else { &events::RESPONSE_MISSING }, text)
 }
 
 /// A header is longer than header-buffer-size.

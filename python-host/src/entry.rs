@@ -93,6 +93,10 @@ fn run_daemon(py: Attached<'_>) -> i32 {
     if !interpreter::furnish_main_basics(main, py) {
         return EXIT_PANIC;
     }
+    if let Err(raised) = crate::daemon::watch_faults(py, main) {
+        // Crashes will not be explained as well, which is no reason not to serve.
+        raised.clear(py);
+    }
     threads::detach();
     if host.launch().names_global && interpreter::obtain(host, b"").is_none() {
         threads::attach(main);

@@ -115,7 +115,8 @@ impl<'a, 'r> Attempt<'a, 'r> {
             let sent = connection.send_all(bytes, self.timeout_ms());
             let verdict = match sent {
                 Ok(()) => {
-                    Relay::new(self.job, self.group, in_flight.slot(), &mut connection, &mut message.body)
+                    let process = (&in_flight, self.started);
+                    Relay::new(self.job, self.group, process, &mut connection, &mut message.body)
                         .run(self.timeout_ms())
                 }
                 Err(error) if is_gone(&error) => Verdict::NotStarted,

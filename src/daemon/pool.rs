@@ -2,14 +2,23 @@
 
 use super::connection::Connection;
 use crate::lifecycle::runtime::{Group, Runtime};
+use crate::lifecycle::status::StatusMemory;
 use std::ptr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicPtr, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use wsgi_protocol::death::Death;
 use wsgi_protocol::status::{Slot, SlotState};
 
 /// Idle connections that live longer than this are closed when somebody looks at them.
 const IDLE_LIMIT: Duration = Duration::from_secs(60);
+
+/// How long a request that was cut off waits for the supervisor to find out why; it takes a few milliseconds.
+const INQUEST: Duration = Duration::from_secs(1);
+/// The same when one explanation is there already.
+const SECOND_THOUGHT: Duration = Duration::from_millis(50);
+/// Pause between two looks.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// Connections by slot, newest last.
 type Pools = Vec<Mutex<Vec<Connection>>>;
@@ -38,6 +47,7 @@ pub fn count(runtime: &Runtime, group: &Group) -> usize {
 
 /// A request counted at one daemon process.
 pub struct InFlight {
+    status: StatusMemory,
     slot: &'static Slot,
     index: usize,
     process: usize,
@@ -61,7 +71,7 @@ impl InFlight {
         });
         let (_, _, process, index, slot) = candidates.min_by_key(|c| (c.0, c.1, c.2))?;
         slot.in_flight.fetch_add(1, Ordering::Relaxed);
-        Some(Self { slot, index, process })
+        Some(Self { status: runtime.status, slot, index, process })
     }
 
     /// Whether the process has been taken out of the group since it was chosen.
@@ -74,6 +84,22 @@ impl InFlight {
         self.process
     }
 
+    /// How the process ended whose connection has just broken; `since` is when the request was first sent to any
+    /// process of this slot. Waits a moment for the supervisor to find out. `None`: it lives, or nobody knows.
+    pub fn death(&self, since: Instant) -> Option<Death> {
+        let since = monotonic_ns().saturating_sub(since.elapsed().as_nanos() as u64);
+        let (begun, slot) = (Instant::now(), self.index as u32);
+        loop {
+            let found = self.status.obituaries().find(slot, since);
+            // One that ended in order may be the predecessor of the one that has just died.
+            let patience = if found.is_some() { SECOND_THOUGHT } else { INQUEST };
+            if found.as_ref().is_some_and(|death| !death.is_orderly()) || begun.elapsed() >= patience {
+                return found;
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
     /// Its record in the status memory.
     pub fn slot(&self) -> &'static Slot {
         self.slot
@@ -84,6 +110,14 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         self.slot.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+/// The clock of the supervisor's records.
+fn monotonic_ns() -> u64 {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the kernel fills `now`; this clock always exists.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
 /// An open connection to the process, if there is a good one.

@@ -6,6 +6,7 @@ mod upload;
 
 use super::Failure;
 use super::connection::{Connection, Fill, wait, wait_all};
+use super::pool::InFlight;
 use super::request_body::RequestBody;
 use crate::handler::{HANDLED, Job};
 use crate::httpd::brigade::{Brigade, FileMeans};
@@ -19,7 +20,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Instant;
 use wsgi_protocol::frame::{HEADER_LEN, Header, Kind, Refusal};
 use wsgi_protocol::response::Head;
-use wsgi_protocol::status::{Slot, SlotState};
+use wsgi_protocol::status::SlotState;
 
 /// Payload pieces of at least this size are read into memory of their own, which httpd then owns.
 const LARGE: usize = 16 * 1024;
@@ -67,7 +68,9 @@ type Step = Result<(), Verdict>;
 pub struct Relay<'a, 'r> {
     job: &'a Job<'r>,
     group: &'a Group,
-    slot: &'a Slot,
+    process: &'a InFlight,
+    /// When the first attempt began.
+    started: Instant,
     connection: &'a mut Connection,
     request_body: &'a mut RequestBody<'r>,
     out: Brigade<'r>,
@@ -90,14 +93,15 @@ impl<'a, 'r> Relay<'a, 'r> {
     pub fn new(
         job: &'a Job<'r>,
         group: &'a Group,
-        slot: &'a Slot,
+        (process, started): (&'a InFlight, Instant),
         connection: &'a mut Connection,
         request_body: &'a mut RequestBody<'r>,
     ) -> Self {
         Self {
             job,
             group,
-            slot,
+            process,
+            started,
             connection,
             request_body,
             out: Brigade::new(job.r),
@@ -401,7 +405,7 @@ impl<'a, 'r> Relay<'a, 'r> {
             // A predecessor that drains may be running it: only an unread request can be given up here.
             if !self.seen
                 && self.connection.is_unread()
-                && SlotState::from_u32(self.slot.state.load(std::sync::atomic::Ordering::Relaxed))
+                && SlotState::from_u32(self.process.slot().state.load(std::sync::atomic::Ordering::Relaxed))
                     == SlotState::Failed
             {
                 return Err(Verdict::NotStarted);

@@ -3,12 +3,12 @@
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::ptr::NonNull;
-use wsgi_protocol::status::{Slot, memory_len};
+use wsgi_protocol::status::{Obituaries, SLOTS_AT, Slot, memory_len};
 
-/// A shared mapping of [`Slot`]s. Stays mapped as long as the process.
+/// A shared mapping of [`Obituaries`] and [`Slot`]s. Stays mapped as long as the process.
 #[derive(Debug, Clone, Copy)]
 pub struct StatusMemory {
-    first: NonNull<Slot>,
+    start: NonNull<Obituaries>,
     count: usize,
 }
 
@@ -35,9 +35,9 @@ impl StatusMemory {
             let protection = libc::PROT_READ | libc::PROT_WRITE;
             let address =
                 libc::mmap(std::ptr::null_mut(), len, protection, libc::MAP_SHARED, fd.as_raw_fd(), 0);
-            let first = NonNull::new(address.cast::<Slot>());
-            match first.filter(|_| address != libc::MAP_FAILED) {
-                Some(first) => Ok((Self { first, count }, fd)),
+            let start = NonNull::new(address.cast::<Obituaries>());
+            match start.filter(|_| address != libc::MAP_FAILED) {
+                Some(start) => Ok((Self { start, count }, fd)),
                 None => Err(io::Error::last_os_error()),
             }
         }
@@ -45,12 +45,19 @@ impl StatusMemory {
 
     /// Address and length, to unmap it when the generation is over.
     pub fn region(self) -> (usize, usize) {
-        (self.first.as_ptr() as usize, memory_len(self.count))
+        (self.start.as_ptr() as usize, memory_len(self.count))
     }
 
     /// The slot with this number.
     pub fn slot(&self, index: usize) -> Option<&'static Slot> {
         // SAFETY: within the mapping, which lives as long as any code of this generation runs.
-        (index < self.count).then(|| unsafe { &*self.first.as_ptr().add(index) })
+        (index < self.count)
+            .then(|| unsafe { self.start.byte_add(SLOTS_AT).cast::<Slot>().add(index).as_ref() })
+    }
+
+    /// The latest deaths.
+    pub fn obituaries(&self) -> &'static Obituaries {
+        // SAFETY: the mapping begins with them, and lives as long as any code of this generation runs.
+        unsafe { self.start.as_ref() }
     }
 }

@@ -12,6 +12,7 @@ mod binary;
 mod config;
 mod control;
 mod daemon;
+mod deaths;
 mod environ;
 mod examples;
 mod faults;

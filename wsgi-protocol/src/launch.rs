@@ -21,6 +21,9 @@ pub const ORDER_FD: i32 = 6;
 pub const HEIRLOOM_FD: i32 = 7;
 /// Most bytes of an heirloom; the file is sealed against growing beyond it.
 pub const HEIRLOOM_MAX: usize = 64 * 1024;
+/// Descriptor of a memory file of [`crate::death::MAX_STACK`] bytes, for the Python stack with which a process ends:
+/// `faulthandler` writes to it, and the supervisor reads it once the process is dead, as text for logs.
+pub const STACK_FD: i32 = 8;
 
 /// What a daemon's interpreter runs: `<python> <flags> -c BOOTSTRAP <host library>`. The working directory leaves
 /// `sys.path` before anything is imported; `-I` would do that too, but also forget `env=` settings for Python and
@@ -67,7 +70,8 @@ impl Order {
     }
 }
 
-/// The bytes a daemon writes to [`READY_FD`]; the supervisor reads single bytes and nothing else.
+/// The bytes a daemon writes to [`READY_FD`]; the supervisor reads single bytes and nothing else. A byte of
+/// [`crate::death::Reason`] may follow: why the process is about to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Ready {

@@ -6,6 +6,7 @@
 pub mod abi;
 pub mod codec;
 pub mod control;
+pub mod death;
 pub mod error;
 pub mod events;
 pub mod frame;

@@ -1,7 +1,9 @@
 //! The status memory: one cache line per daemon process, shared by httpd's children and the supervisor
-//! (never by a daemon). Children count the requests they have at each process and pick the least loaded.
+//! (never by a daemon). Children count the requests they have at each process and pick the least loaded. In front of
+//! the slots stand the latest deaths ([`Obituaries`]), written by the supervisor alone.
 
-use core::sync::atomic::AtomicU32;
+use crate::death::{Death, MAX_STACK, Reason};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 /// State of a slot, as written by the supervisor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,10 +61,104 @@ pub struct Slot {
     reserved: [AtomicU32; 8],
 }
 
+/// Where in the memory the first slot stands.
+pub const SLOTS_AT: usize = size_of::<Obituaries>();
+
 /// Bytes of status memory for `slots` processes.
 #[must_use]
 pub fn memory_len(slots: usize) -> usize {
-    slots.max(1) * size_of::<Slot>()
+    SLOTS_AT + slots.max(1) * size_of::<Slot>()
+}
+
+/// Deaths that are remembered.
+const REMEMBERED: usize = 32;
+
+/// A death as it stands in the memory; all fields as in [`Death`].
+#[derive(Debug)]
+#[repr(C)]
+struct Obituary {
+    /// Odd while the rest is being written.
+    version: AtomicU32,
+    slot: AtomicU32,
+    pid: AtomicU32,
+    status: AtomicU32,
+    /// Byte of the [`Reason`], or 0; [`KILLED`] may be added.
+    reason: AtomicU32,
+    stack_len: AtomicU32,
+    /// Monotonic ns.
+    at: AtomicU64,
+    stack: [AtomicU64; MAX_STACK / 8],
+}
+
+const KILLED: u32 = 0x100;
+
+/// The latest deaths of a generation, oldest overwritten first. One writer, the supervisor; all zero is empty.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub struct Obituaries {
+    written: AtomicU32,
+    reserved: [AtomicU32; 15],
+    records: [Obituary; REMEMBERED],
+}
+
+impl Obituaries {
+    /// Adds the death of the process in slot `slot` of this memory at `at` (CLOCK_MONOTONIC, ns).
+    pub fn publish(&self, slot: u32, at: u64, death: &Death) {
+        let count = self.written.load(Ordering::Relaxed);
+        let record = &self.records[count as usize % REMEMBERED];
+        let version = record.version.load(Ordering::Relaxed) | 1;
+        record.version.store(version, Ordering::Relaxed);
+        fence(Ordering::Release);
+        record.slot.store(slot, Ordering::Relaxed);
+        record.pid.store(death.pid, Ordering::Relaxed);
+        record.status.store(death.status.cast_unsigned(), Ordering::Relaxed);
+        let killed = if death.killed { KILLED } else { 0 };
+        record.reason.store(death.reason.map_or(0, |reason| reason as u32) | killed, Ordering::Relaxed);
+        let stack = &death.stack[..death.stack.len().min(MAX_STACK)];
+        record.stack_len.store(stack.len() as u32, Ordering::Relaxed);
+        for (to, from) in record.stack.iter().zip(stack.chunks(8)) {
+            let mut word = [0; 8];
+            word[..from.len()].copy_from_slice(from);
+            to.store(u64::from_ne_bytes(word), Ordering::Relaxed);
+        }
+        record.at.store(at, Ordering::Relaxed);
+        record.version.store(version.wrapping_add(1), Ordering::Release);
+        self.written.store(count.wrapping_add(1), Ordering::Release);
+    }
+
+    /// The death in slot `slot` since `since` that explains a broken connection best: the latest one that was not in
+    /// order, else the latest.
+    #[must_use]
+    pub fn find(&self, slot: u32, since: u64) -> Option<Death> {
+        let found = self.records.iter().filter_map(Obituary::read);
+        let found = found.filter(|(of, at, _)| *of == slot && *at >= since);
+        found.max_by_key(|(_, at, death)| (!death.is_orderly(), *at)).map(|(_, _, death)| death)
+    }
+}
+
+impl Obituary {
+    /// Slot, time and death; `None` if there is none, or it is just being overwritten.
+    fn read(&self) -> Option<(u32, u64, Death)> {
+        let version = self.version.load(Ordering::Acquire);
+        if version == 0 || version % 2 == 1 {
+            return None;
+        }
+        let reason = self.reason.load(Ordering::Relaxed);
+        let len = (self.stack_len.load(Ordering::Relaxed) as usize).min(MAX_STACK);
+        let words = self.stack.iter().take(len.div_ceil(8));
+        let mut stack: Vec<u8> = words.flat_map(|word| word.load(Ordering::Relaxed).to_ne_bytes()).collect();
+        stack.truncate(len);
+        let death = Death {
+            pid: self.pid.load(Ordering::Relaxed),
+            status: self.status.load(Ordering::Relaxed).cast_signed(),
+            reason: Reason::from_byte((reason & 0xff) as u8),
+            killed: reason & KILLED != 0,
+            stack,
+        };
+        let (slot, at) = (self.slot.load(Ordering::Relaxed), self.at.load(Ordering::Relaxed));
+        fence(Ordering::Acquire);
+        (self.version.load(Ordering::Relaxed) == version).then_some((slot, at, death))
+    }
 }
 
 #[cfg(test)]
@@ -72,5 +168,66 @@ mod tests {
     #[test]
     fn a_slot_is_a_cache_line() {
         assert_eq!((size_of::<Slot>(), align_of::<Slot>()), (64, 64));
+        assert_eq!(SLOTS_AT % 64, 0);
+    }
+
+    fn empty() -> Obituaries {
+        let record = || Obituary {
+            version: AtomicU32::new(0),
+            slot: AtomicU32::new(0),
+            pid: AtomicU32::new(0),
+            status: AtomicU32::new(0),
+            reason: AtomicU32::new(0),
+            stack_len: AtomicU32::new(0),
+            at: AtomicU64::new(0),
+            stack: std::array::from_fn(|_| AtomicU64::new(0)),
+        };
+        Obituaries {
+            written: AtomicU32::new(0),
+            reserved: std::array::from_fn(|_| AtomicU32::new(0)),
+            records: std::array::from_fn(|_| record()),
+        }
+    }
+
+    fn death(pid: u32, status: i32) -> Death {
+        Death {
+            pid,
+            status,
+            reason: Some(Reason::RequestTimeout),
+            killed: true,
+            stack: b"0123456789".to_vec(),
+        }
+    }
+
+    #[test]
+    fn a_death_is_read_as_it_was_written() {
+        let ring = empty();
+        assert_eq!(ring.find(3, 0), None);
+        ring.publish(3, 50, &death(7, 11));
+        assert_eq!(ring.find(3, 50), Some(death(7, 11)));
+        assert_eq!((ring.find(3, 51), ring.find(2, 0)), (None, None));
+        let long = Death { stack: vec![b'x'; MAX_STACK + 1], ..death(8, 9) };
+        ring.publish(3, 60, &long);
+        assert_eq!(ring.find(3, 60).unwrap().stack.len(), MAX_STACK);
+    }
+
+    #[test]
+    fn a_process_that_ended_in_order_does_not_hide_one_that_crashed() {
+        let ring = empty();
+        ring.publish(0, 10, &death(7, 11));
+        ring.publish(0, 20, &death(8, 0));
+        assert_eq!(ring.find(0, 0).unwrap().pid, 7);
+        assert_eq!(ring.find(0, 11).unwrap().pid, 8);
+    }
+
+    #[test]
+    fn the_oldest_is_overwritten() {
+        let ring = empty();
+        for n in 0..100 {
+            ring.publish(n, u64::from(n), &death(n, 9));
+        }
+        assert_eq!(ring.find(99, 0).map(|death| death.pid), Some(99));
+        assert_eq!(ring.find(68, 0).map(|death| death.pid), Some(68));
+        assert_eq!(ring.find(67, 0), None);
     }
 }

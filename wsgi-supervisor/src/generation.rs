@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use wsgi_protocol::control::{GroupSpec, LogTarget};
+use wsgi_protocol::death::Death;
 use wsgi_protocol::status::Slot;
 
 /// Where a group's processes are found: its first slot in the status memory, and a socket path for each.
@@ -61,6 +62,15 @@ impl Generation {
             self.memory.borrow().as_ref().and_then(|memory| memory.slot(place.first_slot + index))
         {
             write(slot);
+        }
+    }
+
+    /// Tells httpd's children of a death, if the generation has the slot. `at` is monotonic, in ns.
+    pub fn publish_death(&self, group: &[u8], index: usize, at: u64, death: &Death) {
+        let Some(place) = self.places.get(group).filter(|place| index < place.paths.len()) else { return };
+        let slot = u32::try_from(place.first_slot + index);
+        if let (Some(memory), Ok(slot)) = (self.memory.borrow().as_ref(), slot) {
+            memory.obituaries().publish(slot, at, death);
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::spawn::Started;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
+use wsgi_protocol::death::Reason;
 use wsgi_protocol::launch::{Ready, Timers};
 
 /// Most time a successor gets to come up when `startup-timeout` does not say.
@@ -153,6 +154,8 @@ pub struct Process {
     pub deadline: Option<Instant>,
     /// Why it shall end, and what is done about it.
     pub ending: Option<(Ending, Escalation)>,
+    /// Why it stops, as it said itself.
+    pub reason: Option<Reason>,
     /// SIGKILL was sent by us.
     pub killed: bool,
     /// A step of its set-up failed; that line says it all.
@@ -165,6 +168,8 @@ pub struct Process {
     pub output: Option<OwnedFd>,
     /// Failures of the set-up.
     pub report: Option<OwnedFd>,
+    /// Its last Python stack.
+    pub stack: OwnedFd,
     /// Cuts `output` into lines.
     pub lines: Lines,
 }
@@ -186,12 +191,14 @@ impl Process {
             told_renew: None,
             deadline: has_predecessor.then(|| now + limit),
             ending: None,
+            reason: None,
             killed: false,
             set_up_failed: false,
             ready: Some(started.ready),
             order: started.order,
             output: Some(started.output),
             report: Some(started.report),
+            stack: started.stack,
             lines: Lines::default(),
         }
     }

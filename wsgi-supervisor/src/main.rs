@@ -7,7 +7,6 @@
 mod backoff;
 mod check;
 mod control;
-mod death;
 mod error;
 mod escalation;
 mod generation;

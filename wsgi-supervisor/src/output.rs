@@ -44,7 +44,7 @@ impl Lines {
         }
     }
 
-    /// The last lines, or those with which Python reported a fatal error.
+    /// The last lines that told of trouble, or those with which Python reported a fatal error.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         let lines: Vec<_> = self.tail.iter().map(|line| String::from_utf8_lossy(line)).collect();
@@ -58,7 +58,9 @@ impl Lines {
         if text.is_empty() {
             return;
         }
-        self.remember(text);
+        if level <= Level::WARN {
+            self.remember(text);
+        }
         emit(level, text);
     }
 
@@ -106,7 +108,7 @@ mod tests {
         let (got, hint) = lines(&[b"a", b"b\n\n<6>info", b"rm\r\n<9>x\n<4", b">last"]);
         let want = [(3, "ab"), (6, "inform"), (3, "<9>x"), (4, "last")].map(|(n, s)| (n, s.to_owned()));
         assert_eq!(got, want);
-        assert_eq!(hint.as_deref(), Some("inform | <9>x | last"));
+        assert_eq!(hint.as_deref(), Some("ab | <9>x | last"));
     }
 
     #[test]

@@ -5,13 +5,11 @@
 
 use super::application::Application;
 use super::main_thread::MainThread;
-use super::{os, signals};
+use super::{last_stack, os, signals};
 use std::sync::atomic::Ordering::SeqCst;
 use std::thread;
 use std::time::{Duration, Instant};
-
-/// Exit status of a process that had to be ended by force.
-pub(super) const FORCED_STATUS: i32 = 255;
+use wsgi_protocol::death::FORCED_STATUS;
 
 /// How long attendants that are not stuck need at most to notice the end.
 const ATTENDANTS: Duration = Duration::from_millis(200);
@@ -26,7 +24,7 @@ pub(super) fn end<A: Application>(mut main: MainThread<A>, shutdown: Duration) -
     let begun = Instant::now();
     pool.log(6, &format!("Stopping process, reason '{reason}'."));
     if !shutdown.is_zero() {
-        watch(pool, shutdown);
+        watch(pool, shutdown, main.culprit);
     }
     signals::ignore_messages();
     main.dismiss_attendants();
@@ -41,6 +39,9 @@ pub(super) fn end<A: Application>(mut main: MainThread<A>, shutdown: Duration) -
         main.refuse_ready();
         pool.live() == 0
     });
+    if !idle {
+        last_stack::leave(&pool.slots, main.culprit);
+    }
     main.refuse_partial();
     let attendants = main.attendants.clone();
     let finalize = idle && wait_until(Some(ATTENDANTS), Instant::now(), || attendants.load(SeqCst) == 0);
@@ -50,18 +51,20 @@ pub(super) fn end<A: Application>(mut main: MainThread<A>, shutdown: Duration) -
     pool.application.end(finalize);
     pool.log(6, "Exiting process.");
     if !finalize {
-        os::exit_now(0);
+        // Requests were cut off, and they are told why; a stuck thread of another kind costs nobody anything.
+        os::exit_now(if idle { 0 } else { FORCED_STATUS });
     }
     0
 }
 
-fn watch<A: Application>(pool: &'static super::pool::Pool<A>, shutdown: Duration) {
+fn watch<A: Application>(pool: &'static super::pool::Pool<A>, shutdown: Duration, culprit: Option<u32>) {
     let watchdog = move || {
         thread::sleep(shutdown);
         // The log may be what the process is stuck in: it gets its chance, but is not waited for.
         let _ = thread::Builder::new()
             .spawn(move || pool.log(6, "Aborting process: it did not end within its shutdown timeout."));
         thread::sleep(LAST_RECORD);
+        last_stack::leave(&pool.slots, culprit);
         os::exit_now(FORCED_STATUS);
     };
     if let Err(error) = thread::Builder::new().name("wsgi-watchdog".into()).spawn(watchdog) {

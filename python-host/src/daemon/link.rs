@@ -6,6 +6,8 @@ use std::io;
 use std::mem::ManuallyDrop;
 use std::os::fd::FromRawFd;
 use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use wsgi_protocol::death::Reason;
 use wsgi_protocol::launch::{
     self, HEIRLOOM_FD, HEIRLOOM_MAX, LISTEN_FD, ORDER_FD, Order, Preload, READY_FD, Ready,
 };
@@ -60,6 +62,17 @@ pub(super) fn say(ready: Ready) -> bool {
     unsafe { libc::write(READY_FD, byte.as_ptr().cast(), 1) == 1 }
 }
 
+/// The descriptors are those of a supervisor: set by [`prepare_descriptors`].
+static SUPERVISED: AtomicBool = AtomicBool::new(false);
+
+/// Tells the supervisor why the process is about to stop, for the line about its end.
+pub(super) fn say_why(reason: &str) {
+    let Some(reason) = Reason::from_name(reason).filter(|_| SUPERVISED.load(Relaxed)) else { return };
+    let byte = [reason as u8];
+    // SAFETY: as above. Nobody may be listening, and then nobody is told.
+    unsafe { libc::write(READY_FD, byte.as_ptr().cast(), 1) };
+}
+
 /// What came from the supervisor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Word {
@@ -101,6 +114,7 @@ pub(super) fn dump_stacks() {
 /// Keeps the inherited descriptors from programs that the application executes, and makes reading orders
 /// non-blocking.
 pub fn prepare_descriptors() {
+    SUPERVISED.store(true, Relaxed);
     for fd in [LISTEN_FD, READY_FD, ORDER_FD, HEIRLOOM_FD] {
         if os::is_open(fd) {
             // SAFETY: sets a flag on an open descriptor.

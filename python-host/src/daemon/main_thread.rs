@@ -11,7 +11,7 @@ use super::pool::{CONNECTION_EVENTS, Phase, Pool, TOKEN_WAKE};
 use super::reload::Ask;
 use super::slot::State;
 use super::timers::{Due, Timetable, View};
-use super::{os, signals};
+use super::{last_stack, os, signals};
 use crate::messages;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -123,11 +123,13 @@ impl<A: Application> MainThread<A> {
             Action::Drain => {
                 self.pool.log(6, &format!("Draining process, reason '{}'.", self.life.reason()));
                 self.linger_until = self.now() + LINGER;
+                link::say_why(self.life.reason());
                 self.pool.leave(Phase::Draining);
                 self.decided();
                 self.pool.dismiss_idle();
             }
             Action::Stop => {
+                link::say_why(self.life.reason());
                 self.pool.leave(Phase::Stopping);
                 self.silenced = false;
                 self.decided();
@@ -158,7 +160,13 @@ impl<A: Application> MainThread<A> {
             let action = match signal {
                 libc::SIGTERM | libc::SIGINT => self.life.stop("shutdown_signal"),
                 libc::SIGUSR1 => self.life.evict(Evict::Signal, active, now),
-                libc::SIGXCPU => self.life.evict(Evict::CpuTime, active, now),
+                libc::SIGXCPU => {
+                    if self.life.stage() != Stage::Serving {
+                        // The kernel kills it next.
+                        last_stack::leave_once(&self.pool.slots);
+                    }
+                    self.life.evict(Evict::CpuTime, active, now)
+                }
                 _ => {
                     let application = self.pool.application;
                     self.dispatcher.ask(move || application.publish_signal(signal));

@@ -15,6 +15,7 @@ mod controller;
 mod ending;
 mod gate;
 mod host_application;
+mod last_stack;
 mod lifecycle;
 mod link;
 mod main_thread;
@@ -31,17 +32,18 @@ mod timers;
 mod title;
 mod worker;
 
+pub use last_stack::prepare as watch_faults;
 pub use link::{inherited_scripts, prepare_descriptors};
 pub use service::attend_service;
 
 use crate::host::Host;
 use crate::messages;
 use application::Application;
-use ending::FORCED_STATUS;
 use main_thread::MainThread;
 use pool::Pool;
 use std::io;
 use std::time::Duration;
+use wsgi_protocol::death::FORCED_STATUS;
 use wsgi_protocol::launch::{LISTEN_FD, Launch, ORDER_FD, Ready};
 
 /// Says one thing to the supervisor before serving, e.g. [`Ready::ImportFailed`]. False: nobody listens.

@@ -36,6 +36,7 @@ extern "C" fn note(signal: libc::c_int) {
 /// Runs in the child of every fork(2) of this process.
 extern "C" fn in_forked_child() {
     FORKED.store(true, SeqCst);
+    super::last_stack::leave_to_parent();
     super::registry::close_in_child();
 }
 

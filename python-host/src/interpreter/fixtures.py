@@ -174,6 +174,15 @@ def stacks():
     return lines
 
 
+def watch_faults(fd, signum):
+    import faulthandler
+
+    # Until now it wrote to standard error, as it goes on to do if the operator has asked for it.
+    if not os.environ.get("PYTHONFAULTHANDLER"):
+        faulthandler.enable(fd, all_threads=False)
+    faulthandler.register(signum, fd, all_threads=False)
+
+
 def signal_name(number):
     import signal
 

@@ -56,16 +56,27 @@ impl Relay<'_, '_> {
     /// The connection ended before the response did.
     pub(super) fn closed(&mut self, error: Option<io::Error>) -> Verdict {
         let name = &self.group.name;
-        if matches!(self.body, Body::Pass) {
-            let reason = error.map_or_else(|| "the daemon process ended".to_owned(), |e| e.to_string());
-            return self.broken(&reason);
-        }
-        match error {
+        if error.as_ref().is_some_and(is_gone) && !self.seen {
             // Closed with our request unread: no application has seen it (design.md §3).
-            Some(error) if is_gone(&error) && !self.seen => Verdict::NotStarted,
-            Some(error) => Verdict::Failed(messages::response_failed(name, &error).into()),
-            None => Verdict::Failed(messages::response_truncated(name).into()),
+            return Verdict::NotStarted;
         }
+        let begun = matches!(self.body, Body::Pass);
+        if begun {
+            // At once: the client need not wait for our finding out why.
+            respond::break_off(self.job.r, &mut self.out);
+        }
+        let line = match (self.process.death(self.started), error) {
+            (Some(death), _) => messages::process_died(name, begun, &death, self.job.r.log_id()),
+            (None, Some(error)) if begun => messages::response_broken(name, &error),
+            (None, None) if begun => messages::response_broken(name, &"its connection was closed"),
+            (None, Some(error)) => messages::response_failed(name, &error),
+            (None, None) => messages::response_truncated(name),
+        };
+        if !begun {
+            return Verdict::Failed(line.into());
+        }
+        self.job.fail(line.0.number, &line.1);
+        Verdict::Finished(HANDLED)
     }
 
     pub(super) fn timed_out(&mut self) -> Verdict {

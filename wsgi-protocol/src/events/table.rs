@@ -176,7 +176,7 @@ events! {
         "Read the reason in the line, and the lines of the group above it.";
     RESPONSE_BROKEN = 119, Child, Error, BrokenOff, LivesOn =>
         "The response broke off: the daemon died, was silent for socket-timeout=, or sent less than its Content-Length.",
-        "Look for the daemon's own lines above it.";
+        "The line says which; of a death it names cause, process, request and, if there is one, the last Python stack.";
     REQUEST_NOT_SENT = 121, Child, Error, Status(500), LivesOn =>
         "The request could not be sent to the daemon within socket-timeout=.",
         "Look for the daemon's own lines above it.";
@@ -218,7 +218,7 @@ events! {
         "Make the application faster, or raise socket-timeout= or Timeout.";
     RESPONSE_MISSING = 146, Child, Error, Status(502), LivesOn =>
         "The daemon closed the connection before it answered: it crashed, was killed, or ended at shutdown-timeout=.",
-        "Look for the lines about its end.";
+        "Read the cause in the line, with process, request and, if there is one, the last Python stack.";
     RESPONSE_FAILED = 147, Child, Error, Status(502), LivesOn =>
         "The connection to the daemon broke before it answered.",
         "Look for the lines about its end.";

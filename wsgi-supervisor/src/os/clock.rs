@@ -23,6 +23,15 @@ pub struct LocalTime {
     pub micros: u32,
 }
 
+/// The monotonic clock, in ns: the same for all processes.
+#[must_use]
+pub fn monotonic_ns() -> u64 {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the kernel fills `now`; this clock always exists.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    now.tv_sec.cast_unsigned() * 1_000_000_000 + now.tv_nsec.cast_unsigned()
+}
+
 /// Now, in the time zone of the process.
 #[must_use]
 pub fn local_now() -> LocalTime {

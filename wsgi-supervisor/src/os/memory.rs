@@ -8,7 +8,7 @@ use std::ffi::c_void;
 use std::num::NonZeroUsize;
 use std::os::fd::OwnedFd;
 use std::ptr::NonNull;
-use wsgi_protocol::status::Slot;
+use wsgi_protocol::status::{Obituaries, SLOTS_AT, Slot};
 
 /// A mapped status memory; unmapped when dropped.
 #[derive(Debug)]
@@ -22,13 +22,14 @@ impl StatusMemory {
     /// Maps the memory file of a `Configure` record.
     ///
     /// # Errors
-    /// The errno of the call that failed, EINVAL for an empty file.
+    /// The errno of the call that failed, EINVAL for a file that is too short.
     pub fn map(fd: &OwnedFd) -> Result<Self, Errno> {
         // A file that nobody can shrink cannot turn our accesses into SIGBUS. A parent that has not allowed
         // sealing is trusted: only it and its children have the descriptor.
         let _ = fcntl(fd, FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW));
         let facts = fstat(fd)?;
-        let length = usize::try_from(facts.st_size).ok().and_then(NonZeroUsize::new).ok_or(Errno::EINVAL)?;
+        let length = usize::try_from(facts.st_size).ok().filter(|length| *length >= SLOTS_AT);
+        let length = length.and_then(NonZeroUsize::new).ok_or(Errno::EINVAL)?;
         let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         // SAFETY: a new mapping at an address of the kernel's choice; it aliases no Rust object, and all
         // accesses go through the atomics of `Slot`.
@@ -45,7 +46,7 @@ impl StatusMemory {
     /// Number of slots that fit.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.length.get() / size_of::<Slot>()
+        (self.length.get() - SLOTS_AT) / size_of::<Slot>()
     }
 
     /// One slot, if it lies within the memory.
@@ -56,7 +57,14 @@ impl StatusMemory {
         }
         // SAFETY: in bounds (above); a mapping is page aligned; `Slot` is atomics only, for which every bit
         // pattern is valid; the reference cannot outlive the mapping.
-        Some(unsafe { self.address.cast::<Slot>().add(index).as_ref() })
+        Some(unsafe { self.address.byte_add(SLOTS_AT).cast::<Slot>().add(index).as_ref() })
+    }
+
+    /// The latest deaths.
+    #[must_use]
+    pub fn obituaries(&self) -> &Obituaries {
+        // SAFETY: `map` refuses a file without room for it; otherwise as in `slot`.
+        unsafe { self.address.cast::<Obituaries>().as_ref() }
     }
 }
 

@@ -13,6 +13,7 @@ use nix::unistd::{Pid, ftruncate, getpid, pipe2};
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use wsgi_protocol::control::GroupSpec;
+use wsgi_protocol::death::MAX_STACK;
 use wsgi_protocol::launch::{BOOTSTRAP, HEIRLOOM_MAX, encode};
 
 /// What the supervisor learns once, at its own start.
@@ -45,12 +46,13 @@ struct Descriptors<'a> {
     launch: BorrowedFd<'a>,
     order: BorrowedFd<'a>,
     heirloom: BorrowedFd<'a>,
+    stack: BorrowedFd<'a>,
     report: BorrowedFd<'a>,
 }
 
 impl<'a> Descriptors<'a> {
     /// By number: 0, 1, 2, then as `wsgi_protocol::launch` says.
-    fn layout(&self) -> [BorrowedFd<'a>; 8] {
+    fn layout(&self) -> [BorrowedFd<'a>; 9] {
         [
             self.null,
             self.output,
@@ -60,6 +62,7 @@ impl<'a> Descriptors<'a> {
             self.launch,
             self.order,
             self.heirloom,
+            self.stack,
         ]
     }
 }
@@ -94,6 +97,8 @@ pub struct Started {
     pub output: OwnedFd,
     /// Failures of its set-up; closed by a successful exec.
     pub report: OwnedFd,
+    /// Where its last Python stack will be.
+    pub stack: OwnedFd,
 }
 
 /// Starts a daemon. It never waits for it.
@@ -103,6 +108,7 @@ pub struct Started {
 pub fn start(request: &Request<'_>, circumstances: Circumstances) -> Result<Started, Errno> {
     let program = program(request, circumstances)?;
     let launch = launch_file(request)?;
+    let stack = shared_file("wsgi stack", MAX_STACK)?;
     let null = nix::fcntl::open("/dev/null", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
     let (ready, ready_child) = pipe2(OFlag::O_CLOEXEC)?;
     let (output, output_child) = pipe2(OFlag::O_CLOEXEC)?;
@@ -119,11 +125,12 @@ pub fn start(request: &Request<'_>, circumstances: Circumstances) -> Result<Star
         launch: launch.as_fd(),
         order: order_child.as_fd(),
         heirloom: request.heirloom,
+        stack: stack.as_fd(),
         report: report_child.as_fd(),
     };
     let supervisor = getpid();
     let pid = fork_into(|| child::become_daemon(request.spec, &program, &descriptors, supervisor))?;
-    Ok(Started { pid, ready, order, output, report })
+    Ok(Started { pid, ready, order, output, report, stack })
 }
 
 fn program(request: &Request<'_>, circumstances: Circumstances) -> Result<Program, Errno> {
@@ -159,8 +166,13 @@ fn launch_file(request: &Request<'_>) -> Result<OwnedFd, Errno> {
 /// # Errors
 /// The errno of the call that failed.
 pub fn heirloom() -> Result<OwnedFd, Errno> {
-    let fd = memfd_create("wsgi heirloom", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
-    ftruncate(&fd, i64::try_from(HEIRLOOM_MAX).map_err(|_| Errno::EFBIG)?)?;
+    shared_file("wsgi heirloom", HEIRLOOM_MAX)
+}
+
+/// A memory file that keeps its size, for a daemon to write to.
+fn shared_file(name: &str, size: usize) -> Result<OwnedFd, Errno> {
+    let fd = memfd_create(name, MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
+    ftruncate(&fd, i64::try_from(size).map_err(|_| Errno::EFBIG)?)?;
     let seals = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
     fcntl(&fd, FcntlArg::F_ADD_SEALS(seals))?;
     Ok(fd)

@@ -3,12 +3,13 @@
 use super::messages::MAX_ORPHANS;
 use super::{Orphan, Supervisor};
 use crate::backoff::{Outcome, SERVICE_PACE};
-use crate::death::Cause;
 use crate::escalation::Ending;
 use crate::group::Process;
 use crate::log::Level;
+use crate::os::clock::monotonic_ns;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
+use wsgi_protocol::death::{Cause, Death, MAX_STACK};
 
 /// Most pieces of output read after a death, before the line about it is written.
 const LAST_PIECES: usize = 64;
@@ -35,17 +36,24 @@ impl Supervisor {
         let Some(mut process) = self.processes.remove(&pid) else { return };
         let log = process.plan.log.clone();
         process.lines.finish(|level, text| log.write_as(level, pid, text));
-        let cause = Cause::from_raw(status);
-        self.note_exit(&process, status);
+        let death = Death {
+            pid: pid.cast_unsigned(),
+            status,
+            reason: process.reason,
+            killed: process.killed,
+            stack: last_stack(&process),
+        };
+        let cause = death.cause();
+        self.note_death(&process, &death);
         if process.ending.is_none() && !(process.asked.is_some() && cause.is_orderly()) || process.killed {
             let group = self.groups.get_mut(&process.plan.spec.name);
             if let Some(slot) = group.and_then(|group| group.slots.get_mut(process.slot)) {
-                slot.last_death = Some((pid, cause.to_string()));
+                slot.last_death = Some((pid, death.to_string()));
             }
         }
         let is_successor = self.slot_of(&process).is_some_and(|slot| slot.successor == Some(pid));
         let is_current = self.slot_of(&process).is_some_and(|slot| slot.current == Some(pid));
-        tell(&process, cause, is_successor, now);
+        tell(&process, &death, is_successor, now);
         if is_successor {
             self.successor_lost(&process.plan.spec.name, process.slot, process.set_up_failed, now);
         } else if is_current {
@@ -54,12 +62,15 @@ impl Supervisor {
         self.keep_output(process);
     }
 
-    fn note_exit(&mut self, process: &Process, status: i32) {
+    /// httpd's children, whose requests have just been cut off, wait for this.
+    fn note_death(&self, process: &Process, death: &Death) {
+        let now = monotonic_ns();
         for generation in &self.live {
             generation.with_slot(&process.plan.spec.name, process.slot, |slot| {
-                slot.last_exit.store(status.cast_unsigned(), Ordering::Relaxed);
-                slot.last_pid.store(process.pid.cast_unsigned(), Ordering::Relaxed);
+                slot.last_exit.store(death.status.cast_unsigned(), Ordering::Relaxed);
+                slot.last_pid.store(death.pid, Ordering::Relaxed);
             });
+            generation.publish_death(&process.plan.spec.name, process.slot, now, death);
         }
     }
 
@@ -118,8 +129,18 @@ impl Supervisor {
     }
 }
 
+/// The Python stack that a dead process has left; empty if there is none.
+fn last_stack(process: &Process) -> Vec<u8> {
+    let mut bytes = vec![0; MAX_STACK];
+    // The file has this size, and nobody can change it; unwritten bytes are zero.
+    let length = nix::sys::uio::pread(&process.stack, &mut bytes, 0).unwrap_or(0);
+    let end = bytes[..length].iter().position(|byte| *byte == 0).unwrap_or(length);
+    bytes.truncate(end);
+    bytes
+}
+
 /// The line about a death.
-fn tell(process: &Process, cause: Cause, is_successor: bool, now: Instant) {
+fn tell(process: &Process, death: &Death, is_successor: bool, now: Instant) {
     if process.set_up_failed {
         return;
     }
@@ -132,18 +153,23 @@ fn tell(process: &Process, cause: Cause, is_successor: bool, now: Instant) {
     let (level, verb) = match &process.ending {
         Some(_) if process.killed => (Level::WARN, "did not end in time and was killed"),
         Some((Ending::Discard, _)) => (Level::INFO, "was given up"),
-        Some(_) if cause.is_orderly() => (Level::INFO, "has ended as told"),
+        Some(_) if death.cause().is_orderly() => (Level::INFO, "has ended as told"),
         Some(_) => (Level::WARN, "has ended as told, but not in order"),
-        None if cause.is_orderly() => (Level::INFO, "has ended"),
+        None if death.cause().is_orderly() => (Level::INFO, "has ended"),
         None => (Level::ERROR, "has died"),
     };
     let mut line =
-        format!("daemon process {} of group '{}' {verb}: {cause}, {age}", process.pid, process.plan.name());
+        format!("daemon process {} of group '{}' {verb}: {death}, {age}", process.pid, process.plan.name());
     if is_successor {
         line.push_str(", while its predecessor went on serving");
     }
-    if let Some(hint) = process.lines.hint().filter(|_| level != Level::INFO) {
-        line.push_str(&format!("; its last output: {hint}"));
+    if level != Level::INFO {
+        if let Some(hint) = process.lines.hint() {
+            line.push_str(&format!("; its last output: {hint}"));
+        }
+        if let Some(stack) = death.stack_line() {
+            line.push_str(&format!("; Python stack: {stack}"));
+        }
     }
     process.plan.log.write(level, &line);
 }

@@ -8,6 +8,7 @@ use crate::spawn::step::{Failure, REPORT_BYTES, Step};
 use nix::errno::Errno;
 use std::os::fd::OwnedFd;
 use std::time::Instant;
+use wsgi_protocol::death::Reason;
 use wsgi_protocol::launch::Ready;
 
 /// Bytes of output taken at a time, so that one chatty process does not keep the others waiting.
@@ -49,9 +50,14 @@ impl Supervisor {
             }
         };
         for byte in &bytes[..length] {
-            match Ready::from_byte(*byte) {
-                Some(ready) => self.on_ready(pid, ready, now),
-                None => {
+            match (Ready::from_byte(*byte), Reason::said_by_daemon(*byte)) {
+                (Some(ready), _) => self.on_ready(pid, ready, now),
+                (None, Some(reason)) => {
+                    if let Some(process) = self.processes.get_mut(&pid) {
+                        process.reason.get_or_insert(reason);
+                    }
+                }
+                (None, None) => {
                     if let Some(process) = self.processes.get_mut(&pid) {
                         process.ready = None;
                     }

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use wsgi_protocol::control::{Answer, Command, Configuration, GroupSpec, Identity, LogTarget, Sockets};
 use wsgi_protocol::launch::{Launch, Timers, decode, encode};
-use wsgi_protocol::status::{Slot, SlotState, memory_len};
+use wsgi_protocol::status::{SLOTS_AT, Slot, SlotState, memory_len};
 
 /// Slots in the status memory of every rig.
 const SLOTS: usize = 16;
@@ -65,7 +65,7 @@ pub struct Generation {
 impl Generation {
     pub fn view(&self, slot: usize) -> View {
         let mut bytes = [0; size_of::<Slot>()];
-        self.memory.read_exact_at(&mut bytes, (slot * size_of::<Slot>()) as u64).unwrap();
+        self.memory.read_exact_at(&mut bytes, (SLOTS_AT + slot * size_of::<Slot>()) as u64).unwrap();
         let word = |index: usize| u32::from_le_bytes(bytes[index * 4..index * 4 + 4].try_into().unwrap());
         View {
             state: SlotState::from_u32(word(0)),

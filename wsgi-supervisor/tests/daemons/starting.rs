@@ -40,7 +40,7 @@ fn interpreter_gets_exactly_what_it_should() {
     assert_eq!(argv[..3], [rig.directory.to_str().unwrap(), "-B", "-c"]);
     assert_eq!((argv.len(), argv[4]), (5, "/host/library.so"));
     assert_eq!(fact("environ"), "LC_ALL=C.UTF-8\x1fPATH=/bin\x1fX==y");
-    assert_eq!((fact("fds"), fact("stdin")), ("0 1 2 3 4 5 6 7", "/dev/null"));
+    assert_eq!((fact("fds"), fact("stdin")), ("0 1 2 3 4 5 6 7 8", "/dev/null"));
     assert_eq!((fact("cwd"), fact("umask")), ("/usr", "27"));
     assert_eq!(fact("session"), "True True");
     assert_eq!((fact("NoNewPrivs"), fact("SigBlk")), ("1", "0000000000000000"));

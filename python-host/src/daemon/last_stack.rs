@@ -1,0 +1,114 @@
+//! The Python stack with which a daemon ends, in a memory file that its supervisor reads when it is dead.
+//!
+//! `faulthandler` writes it: by itself when C code crashes, and for a thread that does not come to its end when that
+//! thread gets our signal. Neither needs the GIL, which is what such threads often sit on.
+
+use super::slot::{Slot, State};
+use crate::interpreter::Interpreter;
+use crate::python::{Attached, Numbers, Result};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+use wsgi_protocol::death::MAX_STACK;
+use wsgi_protocol::launch::STACK_FD;
+
+/// How long a thread may take to write its stack.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// The file is there.
+static PREPARED: AtomicBool = AtomicBool::new(false);
+
+/// A signal that nobody else is likely to use.
+fn signal() -> i32 {
+    libc::SIGRTMAX() - 3
+}
+
+/// Lets `faulthandler` write to the file, unless the operator has switched it on in another way. An application that
+/// enables it later takes it over.
+///
+/// # Errors
+/// What Python raises.
+pub fn prepare(py: Attached<'_>, main: &Interpreter) -> Result<()> {
+    if !is_stack_file() {
+        return Ok(());
+    }
+    // SAFETY: sets a flag on an open descriptor.
+    unsafe { libc::fcntl(STACK_FD, libc::F_SETFD, libc::FD_CLOEXEC) };
+    main.fixture(py, "watch_faults", &[&*py.int(STACK_FD.into())?, &*py.int(signal().into())?])?;
+    PREPARED.store(true, Relaxed);
+    Ok(())
+}
+
+/// Whether the number is the supervisor's file, and not something that Python has opened.
+fn is_stack_file() -> bool {
+    // SAFETY: all-zero is a valid stat, which the kernel fills.
+    unsafe {
+        let mut facts: libc::stat = std::mem::zeroed();
+        libc::fstat(STACK_FD, &raw mut facts) == 0 && facts.st_size == MAX_STACK as libc::off_t
+    }
+}
+
+/// A process that the application forks off tells its end on standard error: the file is its parent's.
+pub(super) fn leave_to_parent() {
+    if PREPARED.swap(false, Relaxed) {
+        // SAFETY: async-signal-safe, on numbers of this process.
+        unsafe { libc::dup3(2, STACK_FD, libc::O_CLOEXEC) };
+    }
+}
+
+/// Has the threads that run requests write their stacks, that of request thread `first` before all others. Calls of
+/// theirs may be interrupted, so this is for a process that ends anyway.
+pub(super) fn leave(slots: &[Slot], first: Option<u32>) {
+    if !PREPARED.load(Relaxed) || !is_handled() {
+        return;
+    }
+    let first = first.and_then(|thread| slots.get(thread as usize - 1).map(|slot| (thread, slot)));
+    let others = slots.iter().enumerate().map(|(index, slot)| (index as u32 + 1, slot));
+    let others = others.filter(|(thread, _)| first.is_none_or(|(first, _)| first != *thread));
+    for (thread, slot) in first.into_iter().chain(others).filter(|(_, slot)| slot.state() == State::Running) {
+        leave_one(thread, slot.tid());
+    }
+}
+
+/// Whether the signal does what we want: by default it would end the process.
+fn is_handled() -> bool {
+    // SAFETY: all-zero is a valid sigaction, which the kernel fills.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(signal(), std::ptr::null(), &raw mut action) == 0
+            && !matches!(action.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN)
+    }
+}
+
+fn leave_one(thread: u32, tid: i32) {
+    let title = format!("Request thread {thread}:\n");
+    // SAFETY: plain calls on our own descriptor and our own thread; the position is shared with `faulthandler`.
+    let begun = unsafe {
+        libc::write(STACK_FD, title.as_ptr().cast(), title.len());
+        let begun = position();
+        libc::syscall(libc::SYS_tgkill, libc::getpid(), tid, signal());
+        begun
+    };
+    let (deadline, mut last) = (Instant::now() + PATIENCE, begun);
+    loop {
+        std::thread::sleep(Duration::from_millis(2));
+        let now = position();
+        // It has begun, and nothing more has come since the last look.
+        if (now > begun && now == last) || Instant::now() >= deadline {
+            return;
+        }
+        last = now;
+    }
+}
+
+fn position() -> i64 {
+    // SAFETY: only asks for the position.
+    unsafe { libc::lseek(STACK_FD, 0, libc::SEEK_CUR) }
+}
+
+/// Leaves the stacks when a process that shall end soon goes on burning CPU time, once.
+pub(super) fn leave_once(slots: &[Slot]) {
+    static DONE: AtomicBool = AtomicBool::new(false);
+    if !DONE.swap(true, Relaxed) {
+        leave(slots, None);
+    }
+}

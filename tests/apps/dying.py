@@ -1,0 +1,64 @@
+# Ends, or hangs, in the way that the path asks for; with a query string its response has begun by then.
+import ctypes
+import os
+import threading
+import time
+
+
+def segv():
+    ctypes.string_at(0)
+
+
+def abort():
+    os.abort()
+
+
+def leave():
+    os._exit(3)
+
+
+def kill():
+    os.kill(os.getpid(), 9)
+    time.sleep(60)
+
+
+def hang():
+    time.sleep(60)
+
+
+def loop():
+    while True:
+        pass
+
+
+def lock():
+    # PyDLL keeps the GIL, and a mutex that is locked twice is never had.
+    mutex = ctypes.create_string_buffer(64)
+    for _ in range(2):
+        ctypes.PyDLL(None).pthread_mutex_lock(mutex)
+
+
+def fork():
+    if os.fork() == 0:
+        segv()
+    os.wait()
+
+
+def linger():
+    threading.Thread(target=time.sleep, args=(60,)).start()
+
+
+def respond(start_response, act):
+    start_response("200 OK", [("Content-Length", "10")])
+    yield b"begun"
+    act()
+    yield b"ended"
+
+
+def application(environ, start_response):
+    act = globals().get(environ["PATH_INFO"][1:], lambda: None)
+    if environ["QUERY_STRING"]:
+        return respond(start_response, act)
+    act()
+    start_response("200 OK", [("Content-Length", "2")])
+    return [b"ok"]
