@@ -172,6 +172,27 @@ fn blocks_are_flushed_one_by_one(mode: Mode) {
     assert_eq!(wire.exactly(15).expect("the rest"), b"5\r\nlater\r\n0\r\n\r\n");
 }
 
+/// Blocks that follow each other quickly may travel together, but none waits for the application.
+fn quick_blocks_leave_before_the_application_waits(mode: Mode) {
+    let server = server(mode).start();
+    let code = base64(
+        b"import os, time\ndef app(environ, start_response):\n    start_response('200 OK', [])\n    \
+          for n in range(10):\n        yield b'%d' % n\n    \
+          deadline = time.time() + 20\n    go = os.path.join(os.path.dirname(environ['SCRIPT_FILENAME']), 'go')\n    \
+          while not os.path.exists(go) and time.time() < deadline:\n        time.sleep(0.01)\n    \
+          yield b'on' if time.time() < deadline else b'late'\n",
+    );
+    for round in 0..3 {
+        let mut wire = server.connect();
+        wire.send(format!("GET / HTTP/1.0\r\nHost: x\r\nX-Code: {code}\r\n\r\n"));
+        wire.head().expect("a head");
+        assert_eq!(wire.exactly(10).expect("the blocks before the pause"), b"0123456789", "round {round}");
+        let go = server.write("go", "");
+        assert_eq!(wire.read_to_end(), b"on", "round {round}");
+        std::fs::remove_file(go).expect("nobody else removes it");
+    }
+}
+
 fn exceptions_are_500_and_logged(mode: Mode) {
     let server = failing(mode)
         .expect_log("ValueError: boom")
@@ -275,6 +296,7 @@ def app(environ, start_response):
 
 in_both_modes!(
     blocks_are_flushed_one_by_one,
+    quick_blocks_leave_before_the_application_waits,
     bodyless_statuses,
     client_that_goes_away_stops_the_iteration,
     close_is_called,

@@ -3,14 +3,14 @@
 //! It ticks only while requests are being run, and parks otherwise; a worker that starts a request wakes it,
 //! which in steady state costs that worker one fence and one load.
 
+use super::bell::Bell;
 use super::gate::Gate;
 use super::os::{self, Epoll};
 use super::pace::{LONG, Pace, Sample};
 use super::slot::{Slot, State};
 use std::os::unix::fs::FileExt;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed, Ordering::SeqCst, fence};
-use std::thread::{self, Thread};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed, Ordering::SeqCst};
+use std::thread;
 use std::time::Duration;
 
 /// Length of a window.
@@ -19,34 +19,8 @@ const TICK: Duration = Duration::from_micros(2500);
 /// A worker in a request that used less than this fraction of a window may have been kept from its CPU.
 const STARVED: u64 = 8;
 
-/// Lets workers wake the controller.
-#[derive(Debug, Default)]
-pub(super) struct Bell {
-    asleep: AtomicBool,
-    thread: OnceLock<Thread>,
-}
-
-impl Bell {
-    /// A request has begun: its slot's store comes before this call.
-    #[inline]
-    pub(super) fn ring(&self) {
-        // Pairs with the fence in `sleep_until_work`: either the controller sees the running request or this
-        // thread sees that it is asleep.
-        fence(SeqCst);
-        if self.asleep.load(Relaxed) {
-            self.wake();
-        }
-    }
-
-    #[cold]
-    fn wake(&self) {
-        if self.asleep.swap(false, SeqCst)
-            && let Some(thread) = self.thread.get()
-        {
-            thread.unpark();
-        }
-    }
-}
+/// Most windows that a wait for a CPU, counted when it was over, may make up for.
+const CARRY: u64 = 4;
 
 /// Everything the controller looks at.
 pub(super) struct Controller<'d> {
@@ -66,6 +40,10 @@ struct Track {
     finished: u64,
     begun: u64,
     naps: u64,
+    /// Time that was counted as a wait for a CPU before the kernel did.
+    ahead: u64,
+    /// It was parked at the last tick.
+    away: bool,
     schedstat: Option<std::fs::File>,
 }
 
@@ -93,8 +71,7 @@ fn is_runnable(tid: i32) -> bool {
 impl Controller<'_> {
     /// The thread's body. `admit` makes one more worker active and says whether it did.
     pub(super) fn run(&self, admit: impl Fn() -> bool) {
-        // Only this thread sets it, so the error of a second call cannot happen.
-        let _ = self.bell.thread.set(thread::current());
+        self.bell.listen();
         let mut pace = Pace::new(self.slots.len());
         let mut tracks: Vec<Track> = self.slots.iter().map(|_| Track::default()).collect();
         let mut last = os::now_ns();
@@ -110,7 +87,9 @@ impl Controller<'_> {
                 while admit() {}
             }
             if !worked {
-                self.sleep_until_work();
+                self.bell.sleep_unless(|| {
+                    self.slots.iter().any(|s| s.running().is_some()) || self.stop.load(SeqCst)
+                });
                 last = os::now_ns();
                 // A fresh baseline, so that the first window after the pause is judged by itself.
                 self.sample(&mut tracks, last, TICK.as_nanos() as u64);
@@ -130,7 +109,8 @@ impl Controller<'_> {
             let began = std::mem::replace(&mut track.begun, begun) != begun;
             let ended = finished - std::mem::replace(&mut track.finished, finished);
             let slept = std::mem::replace(&mut track.naps, naps) != naps;
-            if state == State::Absent || state == State::Parked {
+            let was_away = std::mem::replace(&mut track.away, matches!(state, State::Absent | State::Parked));
+            if track.away {
                 continue;
             }
             sample.finished += ended;
@@ -144,36 +124,23 @@ impl Controller<'_> {
             let (cpu, delay) = (slot.cpu_ns(), track.delay(slot.tid()));
             let cpu = cpu.saturating_sub(std::mem::replace(&mut track.cpu, cpu)).min(elapsed);
             let delay = delay.saturating_sub(std::mem::replace(&mut track.delay, delay));
+            if was_away {
+                // What it did since it was last looked at is not this window's.
+                continue;
+            }
             used += cpu;
-            // A wait for a CPU is only counted when it is over: one that takes the whole window looks like sleep.
+            // The kernel counts a wait for a CPU when it is over. One that takes the whole window looks like sleep; what
+            // was counted ahead is taken off when it shows, and what shows too late for its window counts in this one.
             if running.is_some() && cpu + delay < elapsed / STARVED && is_runnable(slot.tid()) {
+                track.ahead += elapsed;
                 wanted += elapsed;
                 continue;
             }
-            // A worker that was not sampled for a while brings more than fits into the window.
-            wanted += (cpu + delay).min(elapsed);
+            let late = delay.saturating_sub(std::mem::take(&mut track.ahead));
+            wanted += (cpu + late).min(CARRY * elapsed);
         }
         sample.cpu = used as f64 / elapsed.max(1) as f64;
         sample.demand = wanted as f64 / elapsed.max(1) as f64;
         (sample, worked)
-    }
-
-    fn sleep_until_work(&self) {
-        self.bell.asleep.store(true, SeqCst);
-        fence(SeqCst);
-        if self.slots.iter().any(|s| s.running().is_some()) || self.stop.load(SeqCst) {
-            self.bell.asleep.store(false, SeqCst);
-            return;
-        }
-        while self.bell.asleep.load(SeqCst) {
-            thread::park();
-        }
-    }
-}
-
-impl Bell {
-    /// Wakes the controller so that it sees the stop flag.
-    pub(super) fn stop(&self) {
-        self.wake();
     }
 }

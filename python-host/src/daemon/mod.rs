@@ -9,6 +9,7 @@
 
 mod application;
 mod attendant;
+mod bell;
 mod body;
 mod connection;
 mod controller;
@@ -28,6 +29,7 @@ mod service;
 mod signals;
 mod slot;
 mod socket_exchange;
+mod stream;
 mod timers;
 mod title;
 mod worker;

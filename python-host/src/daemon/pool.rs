@@ -1,14 +1,16 @@
 //! What all threads of the serve loop share: the epoll set, the gate, the slots, and the phase of the process.
 
 use super::application::Application;
+use super::bell::Bell;
 use super::connection::Connection;
-use super::controller::{Bell, Controller};
+use super::controller::Controller;
 use super::gate::{Admitted, Gate};
 use super::os::{self, Epoll, EventFd};
 use super::registry::Registry;
 use super::reload::Reload;
 use super::slot::Slot;
 use super::socket_exchange::send_frame;
+use super::stream::Flusher;
 use super::worker::Worker;
 use crate::messages;
 use std::io;
@@ -70,6 +72,7 @@ pub(super) struct Pool<A: Application> {
     pub(super) limits: Limits,
     pub(super) slots: Box<[Slot]>,
     pub(super) gate: Gate,
+    pub(super) flusher: Flusher,
     pub(super) reload: Reload,
     /// When the first request was begun, monotonic ns, 0 = never; only kept with startup-timeout.
     pub(super) first_request: AtomicU64,
@@ -122,6 +125,7 @@ impl<A: Application> Pool<A> {
             limits,
             slots: (0..threads).map(|_| Slot::default()).collect(),
             gate: Gate::new(threads, if gated { 1 } else { threads }),
+            flusher: Flusher::new(threads),
             reload: Reload::new(launch.reload_immediate),
             first_request: AtomicU64::new(0),
             main_wake: EventFd::new()?,
@@ -222,7 +226,7 @@ impl<A: Application> Pool<A> {
         self.wake.signal();
         self.gate.close();
         self.stop.store(true, SeqCst);
-        self.bell.stop();
+        self.bell.wake();
     }
 
     /// Number of worker threads that have not ended.

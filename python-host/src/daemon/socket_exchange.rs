@@ -6,15 +6,19 @@
 use super::connection::Connection;
 use super::os::{self, Wait};
 use super::slot::Slot;
+use super::stream::{Flusher, Stream};
 use crate::exchange::{BodyError, Exchange, Hold, Outcome, SendError};
 use std::io::{self, IoSlice};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::atomic::Ordering::Relaxed;
 use wsgi_protocol::frame::{self, BODY_CHUNK, Header, Kind, Refusal};
 
 /// Blocks up to this size are copied so that they leave together with what follows; copying this much costs
 /// less than another send and another wake-up of the reader.
 const COALESCE: usize = 32 * 1024;
+
+/// A block that comes within this time of the last send, ns, is collected with what follows; a slower one leaves at once.
+const QUICK: u64 = 500_000;
 
 /// Longest log record that is passed on; the rest is cut.
 const MAX_LOG: usize = 1024 * 1024;
@@ -40,6 +44,20 @@ pub(super) struct SocketExchange<'a> {
     committed: bool,
     /// The first failure to send; every later attempt fails the same way.
     broken: Option<SendError>,
+    /// Where blocks that follow each other quickly are collected.
+    stream: Option<(&'static Flusher, &'static Stream)>,
+    /// When a block last left, and when it was last asked whether the client is gone; monotonic ns.
+    sent_at: u64,
+    asked_at: u64,
+}
+
+impl Drop for SocketExchange<'_> {
+    fn drop(&mut self) {
+        // Whatever happened: the flusher must not write to a connection that is not this request's any more.
+        if let Some((_, stream)) = self.stream.filter(|(_, stream)| stream.is_dirty()) {
+            let _ = stream.take(&mut Vec::new());
+        }
+    }
 }
 
 impl<'a> SocketExchange<'a> {
@@ -54,7 +72,26 @@ impl<'a> SocketExchange<'a> {
     ) -> Self {
         out.clear();
         let body = super::body::Body::new(payload);
-        Self { connection, seq, out, released, unsent, activity, body, committed: false, broken: None }
+        Self {
+            connection,
+            seq,
+            out,
+            released,
+            unsent,
+            activity,
+            body,
+            committed: false,
+            broken: None,
+            stream: None,
+            sent_at: 0,
+            asked_at: 0,
+        }
+    }
+
+    /// Lets blocks be collected in the stream of a worker.
+    pub(super) fn with_stream(mut self, flusher: &'static Flusher, worker: usize) -> Self {
+        self.stream = Some((flusher, flusher.stream(worker)));
+        self
     }
 
     /// Sends what is held and `parts`, in order.
@@ -62,13 +99,42 @@ impl<'a> SocketExchange<'a> {
         if let Some(error) = &self.broken {
             return Err(error.clone());
         }
-        let mut slices = [IoSlice::new(self.out), IoSlice::new(&[]), IoSlice::new(&[])];
-        for (slice, part) in slices[1..].iter_mut().zip(parts) {
+        let held = self.held()?;
+        let mut slices = [IoSlice::new(&held), IoSlice::new(self.out), IoSlice::new(&[]), IoSlice::new(&[])];
+        for (slice, part) in slices[2..].iter_mut().zip(parts) {
             *slice = IoSlice::new(part);
         }
         let result = send_all(self.connection, &mut slices, file, self.released);
         self.out.clear();
         result.inspect_err(|e| self.broken = Some(e.clone()))
+    }
+
+    /// What has been collected, which goes before everything else.
+    fn held(&mut self) -> Result<Vec<u8>, SendError> {
+        let mut held = Vec::new();
+        if let Some((_, stream)) = self.stream.filter(|(_, stream)| stream.is_dirty()) {
+            stream.take(&mut held).inspect_err(|e| self.broken = Some(e.clone()))?;
+        }
+        Ok(held)
+    }
+
+    /// Collects a block that follows the last one quickly. False: it has to be sent now.
+    fn collect(&mut self, block: &[u8]) -> Result<bool, SendError> {
+        let Some((flusher, stream)) = self.stream else { return Ok(false) };
+        let now = os::now_ns();
+        let is_quick = now.saturating_sub(self.sent_at) < QUICK;
+        if !is_quick || block.len() > COALESCE || !self.out.is_empty() || super::signals::is_forked() {
+            self.sent_at = now;
+            return Ok(false);
+        }
+        let held = stream.hold(self.connection.socket().as_raw_fd(), self.seq, block, now);
+        if held.inspect_err(|e| self.broken = Some(e.clone()))? {
+            self.sent_at = now;
+            self.transmit(&[], None)?;
+        } else {
+            flusher.watch(self.unsent);
+        }
+        Ok(true)
     }
 
     fn touch(&self) {
@@ -153,7 +219,8 @@ pub(super) fn send_frame(connection: &Connection, kind: Kind, seq: u16, payload:
     os::send(connection.socket(), &parts, None, Wait::No).is_ok_and(|n| n == header.len() + payload.len())
 }
 
-fn send_error(error: &io::Error) -> SendError {
+/// What an application is told of a failed send.
+pub(super) fn send_error(error: &io::Error) -> SendError {
     match error.raw_os_error() {
         Some(libc::EPIPE | libc::ECONNRESET) => SendError::ClientGone,
         _ => SendError::Failed(error_text(error)),
@@ -176,6 +243,10 @@ impl Exchange for SocketExchange<'_> {
         if super::signals::is_forked() {
             return Err(BodyError::Terminated);
         }
+        if self.stream.is_some_and(|(_, stream)| stream.is_dirty()) {
+            // The client may wait for it before it sends more; and a half-sent frame must not be interrupted.
+            let _ = self.transmit(&[], None);
+        }
         self.body.read(self.connection, self.seq, self.released, buffer)
     }
 
@@ -195,6 +266,9 @@ impl Exchange for SocketExchange<'_> {
         self.committed = true;
         if hold == Hold::Yes && self.out.len() + block.len() <= COALESCE && self.broken.is_none() {
             frame::put_frame(self.out, Kind::Data, self.seq, block);
+            return Ok(());
+        }
+        if hold == Hold::No && self.broken.is_none() && self.collect(block)? {
             return Ok(());
         }
         for chunk in block.chunks(BODY_CHUNK) {
@@ -220,7 +294,8 @@ impl Exchange for SocketExchange<'_> {
         head[..frame::HEADER_LEN].copy_from_slice(&Header::new(Kind::Log, self.seq, text.len() + 1).encode());
         // Not through `transmit`: the head of the response may go on waiting for its first block. A record that
         // httpd does not take any more goes to the group's log; the next block of the response reports the failure.
-        let mut parts = [IoSlice::new(&head), IoSlice::new(text)];
+        let held = if self.broken.is_none() { self.held().unwrap_or_default() } else { Vec::new() };
+        let mut parts = [IoSlice::new(&held), IoSlice::new(&head), IoSlice::new(text)];
         if self.broken.is_none() {
             match send_all(self.connection, &mut parts, None, self.released) {
                 Ok(()) => return,
@@ -234,7 +309,14 @@ impl Exchange for SocketExchange<'_> {
         if self.broken.is_some() || self.body.is_gone() || super::signals::is_forked() {
             return true;
         }
-        use std::os::fd::AsRawFd;
+        if self.sent_at != 0 {
+            // Between two blocks of a quick sequence nothing is asked.
+            let now = os::now_ns();
+            if now.saturating_sub(self.asked_at.max(self.sent_at)) < QUICK {
+                return false;
+            }
+            self.asked_at = now;
+        }
         let mut fds = [(self.connection.socket().as_raw_fd(), libc::POLLRDHUP | libc::POLLIN)];
         match os::poll(&mut fds, Some(std::time::Duration::ZERO)) {
             Ok(1) if fds[0].1 & (libc::POLLRDHUP | libc::POLLHUP | libc::POLLERR) != 0 => true,

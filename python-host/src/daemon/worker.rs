@@ -228,9 +228,11 @@ impl<A: Application> Worker<A> {
         let counts = pool.limits.inactivity && !head.flags.has(Flags::IGNORE_ACTIVITY);
         let activity = counts.then(|| &pool.slots[self.index]);
         let mut exchange =
-            SocketExchange::new(connection, seq, payload, &mut self.out, (A::RELEASED, A::UNSENT), activity);
+            SocketExchange::new(connection, seq, payload, &mut self.out, (A::RELEASED, A::UNSENT), activity)
+                .with_stream(&pool.flusher, self.index);
         if let Some(seconds) = overdue(pool.limits.queue, head) {
             exchange.log(3, messages::queue_timeout(&pool.name, seconds).as_bytes());
+            drop(exchange);
             let sent = send_frame(connection, Kind::Refused, seq, &[Refusal::QueueTimeout as u8]);
             return if sent { Next::Arm } else { Next::Close };
         }

@@ -196,6 +196,7 @@ fn what_the_application_left_is_skipped_before_the_next_request() {
             left -= e.read_body(&mut vec![0; left]).unwrap();
         }
         assert!(e.finish(Outcome::Complete, false));
+        drop(e);
         let super::super::connection::Incoming::Request { seq: 2, payload } = c.read(&mut buffer).unwrap()
         else {
             panic!("after reading {read}");
@@ -234,6 +235,7 @@ fn gone_is_noticed_without_reading() {
     peer.write_all(&bytes).unwrap();
     assert!(e.is_gone());
 
+    drop(e);
     let (mut c, peer) = pair();
     let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, (now, |_, _| ()), None);
     drop(peer);
@@ -253,4 +255,39 @@ fn bytes_without_credit_break_the_connection() {
     let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, (now, |_, _| ()), None);
     assert!(e.read_body(&mut [0; 3]).is_err());
     assert!(!e.finish(Outcome::Complete, false));
+}
+
+#[test]
+fn quick_blocks_leave_together_and_in_order() {
+    let flusher: &'static Flusher = Box::leak(Box::new(Flusher::new(1)));
+    let (mut c, mut peer) = pair();
+    let (p, mut out) = (payload(0, b""), Vec::new());
+    let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, (now, |_, _| ()), None).with_stream(flusher, 0);
+    e.head(b"head").unwrap();
+    e.data(b"first", Hold::No).unwrap();
+    assert_eq!(frame(&mut peer).0, Kind::Head);
+    assert_eq!(frame(&mut peer), (Kind::Data, b"first".to_vec()), "the first one does not wait");
+    let mut expected = Vec::new();
+    for n in 0..100u8 {
+        e.data(&[n; 100], Hold::No).unwrap();
+        expected.extend_from_slice(&[n; 100]);
+    }
+    e.log(6, b"text");
+    e.data(b"last", Hold::No).unwrap();
+    assert!(e.finish(Outcome::Complete, false));
+    let (mut got, mut frames) = (Vec::new(), 0);
+    loop {
+        match frame(&mut peer) {
+            (Kind::Data, data) => got.extend_from_slice(&data),
+            (Kind::Log, text) => assert_eq!((&text[..], &got), (&b"\x06text"[..], &expected)),
+            (kind, _) => {
+                assert_eq!(kind, Kind::End);
+                break;
+            }
+        }
+        frames += 1;
+    }
+    expected.extend_from_slice(b"last");
+    assert_eq!(got, expected);
+    assert!(frames < 50, "{frames} frames for 101 blocks");
 }
