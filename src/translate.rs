@@ -17,6 +17,8 @@ pub struct Mount {
     pub module: String,
     /// Callable named by a module target.
     pub callable: Option<String>,
+    /// Length of the target in the file name, if the rest of it can be nothing but path info once the target is a file.
+    target_len: Option<usize>,
 }
 
 impl Mount {
@@ -86,20 +88,28 @@ fn find(r: Request<'_>) -> Option<(Mount, Target)> {
     // SAFETY: records of the running configuration outlive every request that was mapped by them.
     let alias: &'static Alias = unsafe { &*std::sync::Arc::as_ptr(found.alias) };
     Some(match found.target(uri) {
-        Mapped::File(name) => (Mount { alias, module: String::new(), callable: None }, Target::File(name)),
+        Mapped::File(name) => {
+            let target_len = alias.plain_target(&name);
+            (Mount { alias, module: String::new(), callable: None, target_len }, Target::File(name))
+        }
         Mapped::Module { module, callable, script_end } => {
-            let callable = callable.map(str::to_owned);
-            (Mount { alias, module: format!("module:{module}"), callable }, Target::Module { script_end })
+            let (module, callable) = (format!("module:{module}"), callable.map(str::to_owned));
+            (Mount { alias, module, callable, target_len: None }, Target::Module { script_end })
         }
     })
 }
 
-/// The map_to_storage hook: there is nothing to walk for a module.
+/// The map_to_storage hook. There is nothing to walk for a module. A target that is a file is looked at once: httpd would
+/// ask for a file of the whole name first, and then for each folder on its way, to find out where the path info begins.
 pub fn map_to_storage(r: Request<'_>) -> c_int {
-    match Mount::of(r) {
-        Some(mount) if !mount.module.is_empty() => sys::OK as c_int,
-        _ => DECLINED,
+    let Some(mount) = Mount::of(r) else { return DECLINED };
+    if !mount.module.is_empty() {
+        return sys::OK as c_int;
     }
+    let Some(len) = mount.target_len.filter(|len| mount.alias.is_at(*len, r.filename())) else {
+        return DECLINED;
+    };
+    r.walk_file(len).unwrap_or(DECLINED)
 }
 
 /// Notes of spec/directives.md §18, raw text.

@@ -23,6 +23,7 @@ pub const FUNCTIONS: &[&str] = &[
     "apr_sockaddr_ip_get",
     "apr_socket_timeout_get",
     "apr_socket_timeout_set",
+    "apr_stat",
     "apr_strerror",
     "apr_time_now",
     // apr_thread_proc.h
@@ -47,6 +48,8 @@ pub const FUNCTIONS: &[&str] = &[
     "apr_bucket_pool_create",
     "apr_bucket_transient_create",
     // httpd.h
+    "ap_directory_walk",
+    "ap_file_walk",
     "ap_find_path_info",
     "ap_get_server_port",
     "ap_getword_conf",
@@ -132,6 +135,7 @@ pub const TYPES: &[&str] = &[
     "core_dir_config",
     "unixd_config_rec",
     "process_rec",
+    "apr_finfo_t",
     "apr_table_entry_t",
 ];
 
@@ -151,6 +155,7 @@ pub const VARIABLES: &[&str] = &[
     "APLOG_.*",
     "APR_BLOCK_READ",
     "APR_E.*",
+    "APR_FINFO_MIN",
     "APR_FOPEN_.*",
     "APR_HOOK_.*",
     "APR_NONBLOCK_READ",

@@ -1,7 +1,7 @@
 //! One kept-open connection to a daemon: framed reads with descriptors, complete writes, nothing of HTTP.
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Instant;
 use wsgi_protocol::ProtocolError;
@@ -206,15 +206,11 @@ impl Connection {
     }
 
     /// Sends as much as fits now.
-    pub fn send_some(&self, head: &[u8], body: &[u8]) -> io::Result<usize> {
-        let mut parts = [
-            libc::iovec { iov_base: head.as_ptr() as *mut _, iov_len: head.len() },
-            libc::iovec { iov_base: body.as_ptr() as *mut _, iov_len: body.len() },
-        ];
-        // SAFETY: two valid parts; the kernel only reads them.
+    pub fn send_some(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        // SAFETY: valid parts, which the kernel only reads; IoSlice has the layout of iovec.
         let sent = unsafe {
             let mut message: libc::msghdr = std::mem::zeroed();
-            message.msg_iov = parts.as_mut_ptr();
+            message.msg_iov = parts.as_ptr().cast_mut().cast();
             message.msg_iovlen = parts.len() as _;
             libc::sendmsg(self.raw(), &message, libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT)
         };
@@ -224,7 +220,7 @@ impl Connection {
     /// Sends everything, waiting at most `timeout_ms` for each bit of progress.
     pub fn send_all(&self, mut bytes: &[u8], timeout_ms: u64) -> io::Result<()> {
         while !bytes.is_empty() {
-            match self.send_some(bytes, &[]) {
+            match self.send_some(&[IoSlice::new(bytes)]) {
                 Ok(sent) => bytes = &bytes[sent..],
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

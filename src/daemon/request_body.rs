@@ -1,13 +1,17 @@
 //! The request body on its way from the client to a daemon: only as much as the daemon granted.
 
 use crate::handler::Job;
-use crate::httpd::brigade::{Brigade, Piece, Status};
+use crate::httpd::brigade::{Brigade, Piece, Span, Status};
 use crate::httpd::request::Request;
+use std::io::IoSlice;
 
 /// Most body bytes sent along with the request itself.
 const PREFETCH: usize = 64 * 1024;
 /// One read from the input chain.
 const READ: usize = 64 * 1024;
+
+/// Most buckets that leave in one send.
+pub const PARTS: usize = 24;
 
 /// Where the body stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,9 +37,13 @@ pub enum Next {
 /// The body of one request.
 pub struct RequestBody<'r> {
     brigade: Brigade<'r>,
+    /// One read, before it joins the others.
+    read: Brigade<'r>,
     stage: Stage,
     expects_continue: bool,
     failed: Option<Status>,
+    /// A failure behind the bytes that are at hand.
+    later: Option<Status>,
     /// Bytes the daemon has granted and not got yet.
     pub credit: u64,
     /// The end, or the abort, has been told to the daemon.
@@ -48,9 +56,11 @@ impl<'r> RequestBody<'r> {
         let has_body = job.has_body();
         Self {
             brigade: Brigade::new(job.r),
+            read: Brigade::new(job.r),
             stage: if has_body { Stage::Open } else { Stage::Ended },
             expects_continue: job.r.expects_continue(),
             failed: None,
+            later: None,
             credit: 0,
             told: !has_body,
         }
@@ -111,10 +121,10 @@ impl<'r> RequestBody<'r> {
 
     /// Looks for more without waiting.
     pub fn look(&mut self) -> Next {
-        if let Some(status) = self.failed {
-            return Next::Failed(status);
-        }
         loop {
+            if let Some(status) = self.failed {
+                return Next::Failed(status);
+            }
             if self.stage == Stage::Ended {
                 return Next::End;
             }
@@ -122,6 +132,7 @@ impl<'r> RequestBody<'r> {
                 Ok(Some(Piece::Data([]))) => self.brigade.consume(0),
                 Ok(Some(Piece::Data(_))) => return Next::Data,
                 Ok(Some(Piece::End)) => self.stage = Stage::Ended,
+                Ok(None) if self.later.is_some() => self.failed = self.later.take(),
                 Ok(None) => match self.brigade.fill(READ, false) {
                     Ok(()) if self.brigade.is_empty() => return Next::Wait,
                     Ok(()) => {}
@@ -139,16 +150,35 @@ impl<'r> RequestBody<'r> {
         }
     }
 
-    /// The bytes at the front, at most `limit`.
-    pub fn front(&mut self, limit: usize) -> &[u8] {
-        match self.brigade.front() {
-            Ok(Some(Piece::Data(data))) => &data[..data.len().min(limit)],
-            _ => &[],
+    /// Reads more as long as something is there, up to `limit` bytes; how many are at hand for one send. httpd reads
+    /// little at a time; a frame and a wake-up of the daemon for each of these reads would cost more than the bytes.
+    pub fn gather(&mut self, limit: usize) -> usize {
+        loop {
+            let mut parts = std::array::from_fn::<_, PARTS, _>(|_| IoSlice::new(&[]));
+            let Span { bytes, count, is_bounded } = self.brigade.pieces(limit, &mut parts);
+            if bytes >= limit || count == PARTS || is_bounded {
+                return bytes;
+            }
+            match self.read.fill(READ, false) {
+                Ok(()) if self.read.is_empty() => return bytes,
+                Ok(()) => self.brigade.append(&mut self.read),
+                Err(status) if status.is_again() => return bytes,
+                Err(status) => {
+                    // What came before it is still good; the next look tells.
+                    self.later = Some(status);
+                    return bytes;
+                }
+            }
         }
+    }
+
+    /// Lays the first `limit` bytes into `parts`; how many parts that makes.
+    pub fn pieces<'b>(&'b mut self, limit: usize, parts: &mut [IoSlice<'b>]) -> usize {
+        self.brigade.pieces(limit, parts).count
     }
 
     /// Takes `len` bytes off the front.
     pub fn consume(&mut self, len: usize) {
-        self.brigade.consume(len);
+        self.brigade.consume_all(len);
     }
 }

@@ -3,6 +3,7 @@
 use super::request::Request;
 use apr_sys as sys;
 use std::ffi::{c_char, c_int, c_void};
+use std::io::IoSlice;
 
 /// A brigade of one request.
 pub struct Brigade<'r> {
@@ -214,6 +215,49 @@ impl<'r> Brigade<'r> {
         }
     }
 
+    /// Moves what `other` holds to the end of this one.
+    pub fn append(&mut self, other: &mut Self) {
+        // SAFETY: both brigades are valid and belong to the same request.
+        unsafe { sys::mw_brigade_concat(self.raw, other.raw) }
+    }
+
+    /// Lays the bytes of the leading data buckets, at most `limit`, into `parts`.
+    pub fn pieces<'b>(&'b mut self, limit: usize, parts: &mut [IoSlice<'b>]) -> Span {
+        let Span { mut bytes, mut count, mut is_bounded } = Span::default();
+        // SAFETY: the brigade is valid, and its buckets stay as long as it is borrowed.
+        unsafe {
+            let mut bucket = sys::mw_brigade_first(self.raw);
+            while bytes < limit && count < parts.len() && sys::mw_brigade_is_sentinel(self.raw, bucket) == 0 {
+                let mut data: *const c_char = std::ptr::null();
+                let mut len = 0;
+                // What is not in memory yet is left for the next look.
+                if sys::mw_bucket_is_metadata(bucket) != 0
+                    || sys::mw_bucket_read(bucket, &mut data, &mut len, 0) != 0
+                {
+                    is_bounded = true;
+                    break;
+                }
+                let len = len.min(limit - bytes);
+                if len > 0 {
+                    parts[count] = IoSlice::new(std::slice::from_raw_parts(data.cast(), len));
+                    (bytes, count) = (bytes + len, count + 1);
+                }
+                bucket = sys::mw_bucket_next(bucket);
+            }
+        }
+        Span { bytes, count, is_bounded }
+    }
+
+    /// Removes the first `len` bytes, which [`Brigade::pieces`] has shown.
+    pub fn consume_all(&mut self, mut len: usize) {
+        while len > 0 {
+            // SAFETY: the brigade is valid and holds at least `len` bytes of data.
+            let first = unsafe { (*sys::mw_brigade_first(self.raw)).length };
+            self.consume(len.min(first));
+            len -= len.min(first);
+        }
+    }
+
     /// Removes the first bucket, or only its first `len` bytes when it is longer.
     pub fn consume(&mut self, len: usize) {
         // SAFETY: as in `front`; a split keeps the rest as the next bucket.
@@ -228,6 +272,17 @@ impl<'r> Brigade<'r> {
             sys::mw_bucket_delete(bucket);
         }
     }
+}
+
+/// What [`Brigade::pieces`] found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Span {
+    /// Bytes of data.
+    pub bytes: usize,
+    /// Parts they lie in.
+    pub count: usize,
+    /// Something that is no data, as the end of the body, or not in memory stands behind them.
+    pub is_bounded: bool,
 }
 
 /// How httpd may get at the bytes of a file.

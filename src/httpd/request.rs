@@ -5,7 +5,7 @@ use super::log::{self, Level};
 use super::pool::Pool;
 use super::table::Table;
 use apr_sys as sys;
-use std::ffi::CStr;
+use std::ffi::{CStr, c_int};
 use std::marker::PhantomData;
 
 /// A borrowed request record; everything it gives lives as long as the request's pool.
@@ -179,6 +179,29 @@ impl<'r> Request<'r> {
         let copy = self.pool().dup(name);
         // SAFETY: the copy lives in the request's pool.
         unsafe { (*self.raw).filename = copy }
+    }
+
+    /// Does what httpd's core does to map the request to its file, knowing that the first `len` bytes of the file name
+    /// are that file and the rest is path info. `None`, with nothing changed, if it is no file.
+    pub fn walk_file(self, len: usize) -> Option<c_int> {
+        let (file, rest) = self.filename().split_at_checked(len)?;
+        let (file, rest) = (self.pool().dup(file), self.pool().dup(rest));
+        // SAFETY: both copies live in the request's pool; all-zero is a valid record that apr_stat fills.
+        unsafe {
+            let mut facts: sys::apr_finfo_t = std::mem::zeroed();
+            let status = sys::apr_stat(&mut facts, file, sys::APR_FINFO_MIN as i32, self.pool().raw());
+            if status != 0 || facts.filetype != sys::APR_REG {
+                return None;
+            }
+            (*self.raw).filename = file;
+            (*self.raw).finfo = facts;
+            let mut status = sys::ap_directory_walk(self.raw);
+            if status == sys::OK as c_int {
+                status = sys::ap_file_walk(self.raw);
+            }
+            (*self.raw).path_info = rest;
+            Some(status)
+        }
     }
 
     /// Chooses the handler; `name` is static.

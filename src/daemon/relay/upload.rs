@@ -2,15 +2,18 @@
 
 use super::{Body, Relay, Step, Verdict};
 use crate::daemon::connection::{Fill, wait};
-use crate::daemon::request_body::Next;
+use crate::daemon::request_body::{Next, PARTS};
 use crate::daemon::{Failure, is_gone};
 use crate::handler::INTERNAL_ERROR;
 use crate::httpd::brigade::{AP_FILTER_ERROR, Status};
 use crate::messages;
 use std::ffi::c_int;
-use std::io;
+use std::io::{self, IoSlice};
 use std::time::{Duration, Instant};
-use wsgi_protocol::frame::{AbortReason, BODY_CHUNK, HEADER_LEN, Header, Kind};
+use wsgi_protocol::frame::{AbortReason, HEADER_LEN, Header, Kind};
+
+/// Most body bytes in one frame: so much fits into the daemon's socket at once.
+const BODY_FRAME: usize = 128 * 1024;
 
 /// How long an application whose request body broke off may take to say what it has to say.
 const HEARING: Duration = Duration::from_secs(2);
@@ -37,11 +40,11 @@ impl Relay<'_, '_> {
                 Ok(true)
             }
             Next::Data => {
-                let limit = self.request_body.credit.min(BODY_CHUNK as u64) as usize;
+                let limit = self.request_body.credit.min(BODY_FRAME as u64) as usize;
                 if limit == 0 {
                     return Ok(false);
                 }
-                let len = self.request_body.front(limit).len();
+                let len = self.request_body.gather(limit);
                 let head = Header::new(Kind::Body, self.connection.seq(), len).encode();
                 self.send(&head, len)?;
                 self.request_body.credit -= len as u64;
@@ -58,10 +61,12 @@ impl Relay<'_, '_> {
         let total = head.len() + len;
         let mut sent = 0;
         while sent < total {
-            let body = self.request_body.front(len);
-            let (rest_head, rest_body) =
-                if sent < head.len() { (&head[sent..], body) } else { (&[][..], &body[sent - head.len()..]) };
-            match self.connection.send_some(rest_head, rest_body) {
+            let mut parts = std::array::from_fn::<_, { 1 + PARTS }, _>(|_| IoSlice::new(&[]));
+            let count = self.request_body.pieces(len, &mut parts[1..]);
+            parts[0] = IoSlice::new(head);
+            let mut rest = &mut parts[..=count];
+            IoSlice::advance_slices(&mut rest, sent);
+            match self.connection.send_some(rest) {
                 Ok(n) => {
                     sent += n;
                     self.connection.mid_frame = sent < total;
@@ -109,7 +114,7 @@ impl Relay<'_, '_> {
         let abort =
             [&Header::new(Kind::Abort, self.connection.seq(), 1).encode()[..], &[reason as u8]].concat();
         // The connection is given up either way.
-        let _ = self.connection.send_some(&abort, &[]);
+        let _ = self.connection.send_some(&[IoSlice::new(&abort)]);
         self.job.r.close_connection();
         self.hear_out();
         if status.is_answered() {

@@ -74,6 +74,25 @@ impl<'a> AliasMatch<'a> {
     }
 }
 
+impl Alias {
+    /// Length of the target in the file `name` that this alias made, if everything behind it can be nothing but path
+    /// info once the target is a file. `None` where httpd's own walk has to find out.
+    #[must_use]
+    pub fn plain_target(&self, name: &[u8]) -> Option<usize> {
+        let (AliasForm::Prefix(_), Target::File(path)) = (&self.form, &self.target) else { return None };
+        let is_plain = |part: &[u8]| !part.windows(2).any(|two| two == b"//" || two == b"/.");
+        let rest = name.strip_prefix(path.as_bytes())?;
+        let is_split = path.starts_with('/') && !path.ends_with('/') && (rest.is_empty() || rest[0] == b'/');
+        (is_split && is_plain(name)).then_some(path.len())
+    }
+
+    /// Whether a file name still begins with this alias's target, whose length is `len`.
+    #[must_use]
+    pub fn is_at(&self, len: usize, name: &[u8]) -> bool {
+        matches!(&self.target, Target::File(path) if name.get(..len) == Some(path.as_bytes()))
+    }
+}
+
 /// Number of URI bytes a prefix matches: runs of slashes match runs of slashes, everything else literally,
 /// and the match ends at a component boundary.
 pub(crate) fn match_prefix(prefix: &[u8], uri: &[u8]) -> Option<usize> {

@@ -71,6 +71,34 @@ fn the_end_of_an_unanchored_match_counts() {
 }
 
 #[test]
+fn only_what_is_surely_path_info_is_split_off() {
+    let split = |line: &str, uri: &str| {
+        let conf = Conf::of(&[line]);
+        let found = find_alias(&conf.server.aliases, uri.as_bytes()).unwrap();
+        let Mapped::File(name) = found.target(uri.as_bytes()) else { panic!("a module") };
+        let len = found.alias.plain_target(&name);
+        assert!(
+            len.is_none_or(|len| found.alias.is_at(len, &name) && !found.alias.is_at(len, b"/other/a.wsgi"))
+        );
+        len.map(|len| String::from_utf8(name[len..].to_vec()).unwrap())
+    };
+    assert_eq!(split("WSGIScriptAlias / /srv/a.wsgi", "/x/y").as_deref(), Some("/x/y"));
+    assert_eq!(split("WSGIScriptAlias /m /srv/a.wsgi", "/m").as_deref(), Some(""));
+    assert_eq!(split("WSGIScriptAlias /m /srv/a.wsgi", "/m/x").as_deref(), Some("/x"));
+    for (line, uri) in [
+        ("WSGIScriptAlias / /srv/a.wsgi", "/x//y"),
+        ("WSGIScriptAlias / /srv/a.wsgi", "/x/./y"),
+        ("WSGIScriptAlias / /srv/../a.wsgi", "/x"),
+        ("WSGIScriptAlias / a.wsgi", "/x"),
+        ("WSGIScriptAlias /m/ /srv/", "/m/x"),
+        ("WSGIScriptAlias /m/ /srv/a.wsgi", "/m/x"),
+        ("WSGIScriptAliasMatch ^/m /srv/a.wsgi", "/m/x"),
+    ] {
+        assert_eq!(split(line, uri), None, "{line} {uri}");
+    }
+}
+
+#[test]
 fn substitution() {
     let sub = |target: &str| file(&[&format!("WSGIScriptAliasMatch ^/(a)(b)? '{target}'")], "/a").unwrap();
     assert_eq!(sub("/$0/$1/$2/$9"), "//a/a//");
