@@ -58,7 +58,7 @@ def role(pid, parent):
         return "supervisor"
     if "apache2" in executable or "httpd" in executable:
         return "child"
-    return "daemon" if "python3-host" in command or "python-host" in command else "backend"
+    return "backend"
 
 
 def memory(pid):

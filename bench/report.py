@@ -2,6 +2,7 @@
 
 import statistics
 
+from measure import NOISY
 from scenarios import ABOUT
 
 #: key of a row: heading, factor, format
@@ -12,7 +13,7 @@ COLUMNS = {
     "p50": ("p50 ms", 1e-3, "%.2f"),
     "p99": ("p99 ms", 1e-3, "%.2f"),
     "start": ("start ms", 1, "%.0f"),
-    "first": ("first request ms", 1, "%.0f"),
+    "first": ("first request ms", 1, "%.1f"),
     "busy": ("cores", 1, "%.2f"),
     "pss": ("PSS MB", 1 / 1024, "%.1f"),
     "pss_child": ("httpd child", 1 / 1024, "%.2f"),
@@ -124,7 +125,8 @@ def targets(results, threads):
             found = ratio(table, key, ours, theirs)
         what = COLUMNS[key][0] if not key.startswith("pss_") else "PSS per " + COLUMNS[key][0]
         lines.append("| %s | %s | %s | %s | %s %.2f | %s | %s |" % (
-            name, what, ours, theirs, sign, factor, "" if found is None else "%.2f" % found, verdict(sign, factor, found)))
+            name, what, ours, theirs, sign, factor, "" if found is None else "%.2f" % found,
+            verdict(sign, factor, found) + (", but noisy" if found and noisy(table, ours, theirs) else "")))
     return "\n".join(lines + [""] + slower(results)) + "\n"
 
 
@@ -133,6 +135,12 @@ def verdict(sign, factor, found):
         return "not measured"
     met = found >= factor if sign == "≥" else found <= factor
     return "met" if met else "**missed** by %.0f %%" % (abs(found / factor - 1) * 100)
+
+
+def noisy(table, *compared):
+    """Whether half of the rounds of either server were disturbed by other work."""
+    return any(statistics.median(row["foreign"] + row["steal"] for row in table[name]) >= NOISY
+               for name in compared if table.get(name))
 
 
 def slower(results):
@@ -157,6 +165,7 @@ def worse(name, table, key, ours, theirs, more_is_better):
         return []
     heading, factor, form = COLUMNS[key]
     by = " (%+.0f %%)" % ((mine / other - 1) * 100) if other else ""
+    by += ", but noisy" if noisy(table, ours, theirs) else ""
     return ["* %s, %s: %s of %s, %s of %s%s" % (
         name, heading, form % (mine * factor), ours, form % (other * factor), theirs, by)]
 
