@@ -197,7 +197,7 @@ impl<'r> Job<'r> {
     /// Encodes the request for daemon or host; body bytes may be appended behind it.
     pub fn encode(&self, out: &mut Vec<u8>, application: &[u8], callable: &[u8], request_rec: &[u8]) {
         let r = self.r;
-        let pid = environ::decimal(u64::from(std::process::id()));
+        let pid = environ::decimal(u64::from(crate::lifecycle::child_pid()));
         let queue_start = if request_rec.is_empty() { now_us() } else { 0 };
         let head = RequestHead {
             flags: self.flags(),

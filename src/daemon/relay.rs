@@ -24,8 +24,8 @@ use wsgi_protocol::status::SlotState;
 
 /// Payload pieces of at least this size are read into memory of their own, which httpd then owns.
 const LARGE: usize = 16 * 1024;
-/// Size of such a piece.
-const PIECE: usize = 128 * 1024;
+/// Size of such a piece; larger ones make the C library keep more memory in each child than the reads they save are worth.
+const PIECE: usize = 64 * 1024;
 /// How often a request that nobody has answered looks whether its process can still be started.
 const LOOK_MS: u64 = 200;
 /// A client without a socket of its own (HTTP/2) is asked for more body at first after 1 ms, then ever less often,

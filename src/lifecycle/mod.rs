@@ -23,7 +23,7 @@ use std::ffi::{CStr, c_int};
 use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use supervisor::Persistent;
 use wsgi_protocol::control::{Configuration, LogTarget};
 use wsgi_protocol::launch::HttpdFacts;
@@ -358,6 +358,7 @@ pub fn supervisor_changed(reason: c_int, status: c_int) {
 /// # Safety
 /// Called by httpd in each child with the child's pool and the main server.
 pub unsafe fn child_init(pchild: *mut sys::apr_pool_t, main: *mut sys::server_rec) {
+    CHILD_PID.store(std::process::id(), Ordering::Relaxed);
     // SAFETY: the record was inherited by fork; the child closes its copies.
     unsafe { Persistent::of(main) }.give_up_in_child();
     let Some(runtime) = config::state().and_then(|state| state.runtime.as_ref()) else { return };
@@ -367,6 +368,17 @@ pub unsafe fn child_init(pchild: *mut sys::apr_pool_t, main: *mut sys::server_re
     }
     // SAFETY: the child's pool is cleared when the child ends, while this module is mapped.
     unsafe { Pool::from_raw(pchild).on_clear(ptr::null_mut(), crate::boundary::child_exit) };
+}
+
+/// Process id of this child of httpd; each request needs it twice, and asking the system is a system call.
+static CHILD_PID: AtomicU32 = AtomicU32::new(0);
+
+/// Process id of this child of httpd.
+pub fn child_pid() -> u32 {
+    match CHILD_PID.load(Ordering::Relaxed) {
+        0 => std::process::id(),
+        pid => pid,
+    }
 }
 
 impl Persistent {
