@@ -58,6 +58,7 @@ int mw_brigade_is_sentinel(apr_bucket_brigade *bb, apr_bucket *b) { return b == 
 apr_bucket *mw_bucket_next(apr_bucket *b) { return APR_BUCKET_NEXT(b); }
 void mw_brigade_append(apr_bucket_brigade *bb, apr_bucket *b) { APR_BRIGADE_INSERT_TAIL(bb, b); }
 void mw_brigade_concat(apr_bucket_brigade *to, apr_bucket_brigade *from) { APR_BRIGADE_CONCAT(to, from); }
+apr_status_t mw_bucket_setaside(apr_bucket *b, apr_pool_t *p) { return apr_bucket_setaside(b, p); }
 void mw_bucket_delete(apr_bucket *b) { apr_bucket_delete(b); }
 int mw_bucket_is_eos(apr_bucket *b) { return APR_BUCKET_IS_EOS(b); }
 int mw_bucket_is_metadata(apr_bucket *b) { return APR_BUCKET_IS_METADATA(b); }

@@ -26,6 +26,7 @@ apr_bucket *mw_brigade_first(apr_bucket_brigade *bb);
 int mw_brigade_is_sentinel(apr_bucket_brigade *bb, apr_bucket *b);
 apr_bucket *mw_bucket_next(apr_bucket *b);
 void mw_brigade_append(apr_bucket_brigade *bb, apr_bucket *b);
+apr_status_t mw_bucket_setaside(apr_bucket *b, apr_pool_t *p);
 void mw_brigade_concat(apr_bucket_brigade *to, apr_bucket_brigade *from);
 void mw_bucket_delete(apr_bucket *b);
 int mw_bucket_is_eos(apr_bucket *b);

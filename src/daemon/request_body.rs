@@ -159,7 +159,8 @@ impl<'r> RequestBody<'r> {
             if bytes >= limit || count == PARTS || is_bounded {
                 return bytes;
             }
-            match self.read.fill(READ, false) {
+            let filled = self.brigade.set_aside().and_then(|()| self.read.fill(READ, false));
+            match filled {
                 Ok(()) if self.read.is_empty() => return bytes,
                 Ok(()) => self.brigade.append(&mut self.read),
                 Err(status) if status.is_again() => return bytes,

@@ -215,6 +215,25 @@ impl<'r> Brigade<'r> {
         }
     }
 
+    /// Keeps what is held over the next read: a filter (mod_ssl) may lend bytes of a buffer that it fills again.
+    ///
+    /// # Errors
+    /// A bucket that cannot be kept.
+    pub fn set_aside(&mut self) -> Result<(), Status> {
+        // SAFETY: the brigade and its buckets are valid; a kept bucket stays in its place.
+        unsafe {
+            let mut bucket = sys::mw_brigade_first(self.raw);
+            while sys::mw_brigade_is_sentinel(self.raw, bucket) == 0 {
+                let status = sys::mw_bucket_setaside(bucket, self.request.pool().raw());
+                if status != 0 && status != sys::APR_ENOTIMPL as i32 {
+                    return Err(Status(status));
+                }
+                bucket = sys::mw_bucket_next(bucket);
+            }
+        }
+        Ok(())
+    }
+
     /// Moves what `other` holds to the end of this one.
     pub fn append(&mut self, other: &mut Self) {
         // SAFETY: both brigades are valid and belong to the same request.
