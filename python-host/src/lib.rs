@@ -11,5 +11,6 @@ mod interpreter;
 mod log;
 mod messages;
 mod python;
+mod scheduler;
 mod worker;
 mod wsgi;

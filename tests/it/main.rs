@@ -10,6 +10,7 @@ macro_rules! in_both_modes {
 
 mod binary;
 mod config;
+mod contention;
 mod control;
 mod daemon;
 mod deaths;

@@ -3,11 +3,11 @@
 //! It ticks only while requests are being run, and parks otherwise; a worker that starts a request wakes it,
 //! which in steady state costs that worker one fence and one load.
 
-use super::bell::Bell;
 use super::gate::Gate;
 use super::os::{self, Epoll};
-use super::pace::{LONG, Pace, Sample};
 use super::slot::{Slot, State};
+use crate::scheduler::bell::Bell;
+use crate::scheduler::pace::{LONG, Pace, Sample};
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed, Ordering::SeqCst};
 use std::thread;

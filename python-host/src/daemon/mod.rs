@@ -9,7 +9,6 @@
 
 mod application;
 mod attendant;
-mod bell;
 mod body;
 mod connection;
 mod controller;
@@ -21,7 +20,6 @@ mod lifecycle;
 mod link;
 mod main_thread;
 mod os;
-mod pace;
 mod pool;
 mod registry;
 mod reload;

@@ -5,6 +5,8 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
+pub(super) use crate::scheduler::clock::{clock_ns, now_ns, own_cpu_clock, own_tid};
+
 /// Most descriptors in one outgoing message; FILE frames carry exactly one.
 const CONTROL_LEN: usize = 64;
 
@@ -294,37 +296,10 @@ pub(super) fn send(
     retry(|| unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, flags) as i64 })
 }
 
-/// Nanoseconds of the monotonic clock.
-pub(super) fn now_ns() -> u64 {
-    clock_ns(libc::CLOCK_MONOTONIC).unwrap_or(0)
-}
-
 /// Makes the calling thread's sleeps as short as asked for; the kernel may otherwise add 50 µs.
 pub(super) fn sleep_exactly() {
     // SAFETY: sets a property of this thread only (prctl(2)); failure leaves the default.
     unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1 as libc::c_ulong) };
-}
-
-/// Nanoseconds of any clock; `None` when it does not exist (any more).
-pub(super) fn clock_ns(clock: libc::clockid_t) -> Option<u64> {
-    let mut t = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `t` is a live timespec.
-    let result = unsafe { libc::clock_gettime(clock, &raw mut t) };
-    (result == 0).then(|| t.tv_sec as u64 * 1_000_000_000 + t.tv_nsec as u64)
-}
-
-/// The CPU clock of the calling thread, readable by others while the thread lives.
-pub(super) fn own_cpu_clock() -> Option<libc::clockid_t> {
-    let mut clock = 0;
-    // SAFETY: asks about the calling thread, which is alive, and writes a live local.
-    let result = unsafe { libc::pthread_getcpuclockid(libc::pthread_self(), &raw mut clock) };
-    (result == 0).then_some(clock)
-}
-
-/// Kernel id of the calling thread.
-pub(super) fn own_tid() -> i32 {
-    // SAFETY: gettid has no arguments and cannot fail.
-    unsafe { libc::syscall(libc::SYS_gettid) as i32 }
 }
 
 /// Stack size the system gives new threads (RLIMIT_STACK, as glibc takes it); Rust's own default of 2 MiB is too

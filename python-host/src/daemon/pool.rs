@@ -1,7 +1,7 @@
 //! What all threads of the serve loop share: the epoll set, the gate, the slots, and the phase of the process.
 
 use super::application::Application;
-use super::bell::Bell;
+
 use super::connection::Connection;
 use super::controller::Controller;
 use super::gate::{Admitted, Gate};
@@ -13,6 +13,7 @@ use super::socket_exchange::send_frame;
 use super::stream::Flusher;
 use super::worker::Worker;
 use crate::messages;
+use crate::scheduler::bell::Bell;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};

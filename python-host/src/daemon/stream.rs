@@ -1,10 +1,10 @@
 //! Blocks that follow each other quickly leave together: a worker collects them, and the flusher thread sends what the
 //! worker does not come back for, so that no block waits for the application (PEP 3333, "Buffering and Streaming").
 
-use super::bell::Bell;
 use super::os::{self, Wait};
 use super::socket_exchange::{Unsent, send_error};
 use crate::exchange::SendError;
+use crate::scheduler::bell::Bell;
 use std::io::IoSlice;
 use std::os::fd::{BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};

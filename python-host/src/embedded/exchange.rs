@@ -1,9 +1,12 @@
 //! [`Exchange`] over httpd's C table.
 
+use super::outlet::Outlet;
 use crate::exchange::{BodyError, Exchange, Hold, Outcome, SendError};
 use crate::python;
+use crate::scheduler::clock::now_ns;
 use std::ffi::c_void;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::sync::Arc;
 use wsgi_protocol::abi::{self, HttpdTable};
 
 /// Blocks up to this size may wait for the end of the request, when the GIL has been given up anyway.
@@ -12,56 +15,47 @@ const HELD: usize = 32 * 1024;
 /// APR's number for "try again".
 const EAGAIN: i32 = libc::EAGAIN;
 
-/// One request's way in and out.
-pub struct TableExchange {
+/// A block that comes within this time of the last send, ns, is collected with what follows.
+const QUICK: u64 = 500_000;
+
+/// Longer blocks are sent as they are.
+const COLLECTED: usize = 32 * 1024;
+
+/// httpd's side of a request.
+#[derive(Debug, Clone, Copy)]
+struct Way {
     httpd: &'static HttpdTable,
     request: *mut c_void,
-    held: Vec<u8>,
-    broken: Option<SendError>,
 }
 
-impl TableExchange {
-    /// An exchange for httpd's `request`.
-    pub fn new(httpd: &'static HttpdTable, request: *mut c_void) -> Self {
-        Self { httpd, request, held: Vec::new(), broken: None }
-    }
+// SAFETY: the handle is used by one thread at a time (see `super::outlet`).
+unsafe impl Send for Way {}
 
-    /// Sends what was held, after the GIL was given up; how the request ended after all.
-    pub fn finish(&mut self, outcome: Outcome) -> Outcome {
-        let held = std::mem::take(&mut self.held);
-        if held.is_empty() || self.broken.is_some() {
-            return outcome;
+/// One request's way in and out.
+pub struct TableExchange {
+    way: Way,
+    held: Vec<u8>,
+    broken: Option<SendError>,
+    /// Where blocks are collected that application code follows; made when the first is.
+    outlet: Option<Arc<Outlet>>,
+    /// When a block last left, monotonic ns.
+    sent_at: u64,
+}
+
+impl Drop for TableExchange {
+    fn drop(&mut self) {
+        if let Some(outlet) = &self.outlet {
+            outlet.close();
         }
-        match self.write(&held, false) {
-            Ok(()) => outcome,
-            Err(_) => Outcome::Aborted,
-        }
     }
+}
 
-    fn text(&self, error: i32) -> String {
-        let mut buffer = [0; 256];
-        // SAFETY: room for as many bytes as said.
-        let length = unsafe { (self.httpd.error_text)(error, buffer.as_mut_ptr(), buffer.len()) };
-        String::from_utf8_lossy(&buffer[..length.min(buffer.len())]).into_owned()
-    }
+fn released_if_attached(f: &mut dyn FnMut()) {
+    if python::is_attached() { python::released(f) } else { f() }
+}
 
-    fn sent(&mut self, result: i32, error: i32) -> Result<(), SendError> {
-        if result == abi::OK {
-            return Ok(());
-        }
-        let error = match result {
-            abi::CLIENT_GONE => SendError::ClientGone,
-            _ => SendError::Failed(self.text(error)),
-        };
-        self.broken = Some(error.clone());
-        Err(error)
-    }
-
-    fn check(&self) -> Result<(), SendError> {
-        self.broken.clone().map_or(Ok(()), Err)
-    }
-
-    fn write(&mut self, data: &[u8], flush: bool) -> Result<(), SendError> {
+impl Way {
+    fn write(self, data: &[u8], flush: bool) -> Result<(), SendError> {
         let mut error = 0;
         // SAFETY: pointer and length belong together, and the request is under way.
         let result = unsafe {
@@ -70,29 +64,109 @@ impl TableExchange {
         self.sent(result, error)
     }
 
+    fn sent(self, result: i32, error: i32) -> Result<(), SendError> {
+        match result {
+            abi::OK => Ok(()),
+            abi::CLIENT_GONE => Err(SendError::ClientGone),
+            _ => Err(SendError::Failed(self.text(error))),
+        }
+    }
+
+    fn text(self, error: i32) -> String {
+        let mut buffer = [0; 256];
+        // SAFETY: room for as many bytes as said.
+        let length = unsafe { (self.httpd.error_text)(error, buffer.as_mut_ptr(), buffer.len()) };
+        String::from_utf8_lossy(&buffer[..length.min(buffer.len())]).into_owned()
+    }
+}
+
+impl TableExchange {
+    /// An exchange for httpd's `request`.
+    pub fn new(httpd: &'static HttpdTable, request: *mut c_void) -> Self {
+        let way = Way { httpd, request };
+        Self { way, held: Vec::new(), broken: None, outlet: None, sent_at: 0 }
+    }
+
+    /// Sends what was held, after the GIL was given up; how the request ended after all.
+    pub fn finish(&mut self, outcome: Outcome) -> Outcome {
+        if self.broken.is_some() {
+            return outcome;
+        }
+        let held = std::mem::take(&mut self.held);
+        // What is not flushed leaves together with the end of the response.
+        let sent = self.outlet.as_ref().map_or(Ok(()), |outlet| outlet.send(false));
+        let sent = sent.and_then(|()| if held.is_empty() { Ok(()) } else { self.way.write(&held, false) });
+        match sent {
+            Ok(()) => outcome,
+            Err(_) => Outcome::Aborted,
+        }
+    }
+
+    fn check(&self) -> Result<(), SendError> {
+        self.broken.clone().map_or(Ok(()), Err)
+    }
+
     /// Sends what is held, then `f`, all without the GIL.
-    fn released(&mut self, mut f: impl FnMut(&mut Self) -> Result<(), SendError>) -> Result<(), SendError> {
+    fn released(&mut self, mut f: impl FnMut(Way) -> Result<(), SendError>) -> Result<(), SendError> {
         self.check()?;
         let held = std::mem::take(&mut self.held);
+        let (way, outlet) = (self.way, self.outlet.as_deref());
         let mut result = Ok(());
         python::released(&mut || {
-            result = if held.is_empty() { Ok(()) } else { self.write(&held, false) };
+            result = outlet.map_or(Ok(()), |outlet| outlet.send(false));
+            if result.is_ok() && !held.is_empty() {
+                result = way.write(&held, false);
+            }
             if result.is_ok() {
-                result = f(self);
+                result = f(way);
             }
         });
-        result
+        self.sent_at = now_ns();
+        result.inspect_err(|error| self.broken = Some(error.clone()))
+    }
+
+    /// Collects a block that follows the last one quickly. False: it has to be sent.
+    fn collect(&mut self, block: &[u8]) -> Result<bool, SendError> {
+        let now = now_ns();
+        if now.saturating_sub(self.sent_at) >= QUICK || block.len() > COLLECTED || !self.held.is_empty() {
+            return Ok(false);
+        }
+        let way = self.way;
+        let outlet = self.outlet.get_or_insert_with(|| {
+            Outlet::new(Box::new(move |bytes, flush| way.write(bytes, flush)), released_if_attached)
+        });
+        let has_room = outlet.hold(block, now).inspect_err(|error| self.broken = Some(error.clone()))?;
+        if !has_room {
+            let mut result = Ok(());
+            python::released(&mut || result = outlet.send(true));
+            self.sent_at = now_ns();
+            result.inspect_err(|error| self.broken = Some(error.clone()))?;
+        }
+        Ok(true)
+    }
+
+    /// Runs `f` while no flusher uses the request.
+    fn alone<T>(&self, f: impl FnOnce(Way) -> T) -> T {
+        match &self.outlet {
+            Some(outlet) => outlet.alone(|| f(self.way)),
+            None => f(self.way),
+        }
     }
 }
 
 impl Exchange for TableExchange {
     fn read_body(&mut self, buffer: &mut [u8]) -> Result<usize, BodyError> {
+        if let Some(outlet) = self.outlet.clone() {
+            // The client may wait for it before it sends more. The next block reports a failure.
+            python::released(&mut || drop(outlet.send(true)));
+        }
+        let way = self.way;
         let (mut read, mut error, mut result) = (0, 0, abi::FAILED);
         python::released(&mut || {
             // SAFETY: room for as many bytes as said, and the request is under way.
             result = unsafe {
-                (self.httpd.read_body)(
-                    self.request,
+                (way.httpd.read_body)(
+                    way.request,
                     buffer.as_mut_ptr(),
                     buffer.len(),
                     &raw mut read,
@@ -103,15 +177,16 @@ impl Exchange for TableExchange {
         match result {
             abi::OK => Ok(read.min(buffer.len())),
             _ if error == EAGAIN => Err(BodyError::Terminated),
-            _ => Err(BodyError::Failed(self.text(error))),
+            _ => Err(BodyError::Failed(way.text(error))),
         }
     }
 
     fn head(&mut self, payload: &[u8]) -> Result<(), SendError> {
         self.check()?;
-        // SAFETY: pointer and length belong together; nothing is sent yet, so nothing blocks.
-        let result = unsafe { (self.httpd.send_head)(self.request, payload.as_ptr(), payload.len()) };
-        self.sent(result, libc::EINVAL)
+        let way = self.way;
+        // SAFETY: pointer and length belong together; nothing is sent yet, so nothing blocks and nobody else sends.
+        let result = unsafe { (way.httpd.send_head)(way.request, payload.as_ptr(), payload.len()) };
+        way.sent(result, libc::EINVAL).inspect_err(|error| self.broken = Some(error.clone()))
     }
 
     fn data(&mut self, block: &[u8], hold: Hold) -> Result<(), SendError> {
@@ -120,27 +195,39 @@ impl Exchange for TableExchange {
             self.held.extend_from_slice(block);
             return Ok(());
         }
-        self.released(|exchange| exchange.write(block, hold == Hold::No))
+        if hold == Hold::No && self.collect(block)? {
+            return Ok(());
+        }
+        self.released(|way| way.write(block, hold == Hold::No))
     }
 
     fn file(&mut self, file: BorrowedFd<'_>, offset: u64, length: u64) -> Result<(), SendError> {
-        self.released(|exchange| {
+        self.released(|way| {
             let mut error = 0;
             // SAFETY: the descriptor is open during the call, and the request is under way.
             let result = unsafe {
-                (exchange.httpd.send_file)(exchange.request, file.as_raw_fd(), offset, length, &raw mut error)
+                (way.httpd.send_file)(way.request, file.as_raw_fd(), offset, length, &raw mut error)
             };
-            exchange.sent(result, error)
+            way.sent(result, error)
         })
     }
 
     fn log(&mut self, level: u8, text: &[u8]) {
         // SAFETY: pointer and length belong together, and the request is under way.
-        unsafe { (self.httpd.log)(self.request, u32::from(level), text.as_ptr(), text.len()) };
+        self.alone(|way| unsafe {
+            (way.httpd.log)(way.request, u32::from(level), text.as_ptr(), text.len())
+        });
     }
 
     fn is_gone(&mut self) -> bool {
-        // SAFETY: the request is under way.
-        self.broken.is_some() || unsafe { (self.httpd.is_aborted)(self.request) } == 1
+        // While a flusher sends nobody can know; the next block finds out.
+        let broken = self.outlet.as_ref().map_or(Some(false), |outlet| outlet.is_broken());
+        match broken {
+            None => false,
+            Some(true) => true,
+            Some(false) if self.broken.is_some() => true,
+            // SAFETY: the request is under way.
+            Some(false) => self.alone(|way| unsafe { (way.httpd.is_aborted)(way.request) } == 1),
+        }
     }
 }

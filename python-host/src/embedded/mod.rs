@@ -1,6 +1,8 @@
 //! Python inside an httpd child, behind the C table of `wsgi_protocol::abi`.
 
 mod exchange;
+mod gate;
+mod outlet;
 
 use crate::boundary;
 use crate::exchange::Outcome;
@@ -10,6 +12,7 @@ use crate::log;
 use crate::messages;
 use crate::python::symbols;
 use exchange::TableExchange;
+use gate::Gate;
 use std::cell::RefCell;
 use std::ffi::c_void;
 use std::sync::OnceLock;
@@ -19,6 +22,9 @@ use wsgi_protocol::launch::{self, Launch};
 
 static HTTPD: OnceLock<&'static HttpdTable> = OnceLock::new();
 static HOST: OnceLock<&'static Host> = OnceLock::new();
+
+/// Before the GIL that the request threads share, if there are several and they do.
+static GATE: OnceLock<Option<Gate>> = OnceLock::new();
 
 /// Requests under way.
 static BUSY: AtomicUsize = AtomicUsize::new(0);
@@ -57,7 +63,9 @@ pub fn start(message: &[u8]) -> bool {
         // A failure has been logged; the first request tries again (spec/behaviour.md §6.6).
         let _ = host.load(script);
     }
+    let contend = host.launch().threads > 1 && host.shares_lock();
     // Started once per child.
+    let _ = GATE.set(contend.then(Gate::new));
     let _ = HOST.set(host);
     true
 }
@@ -83,6 +91,7 @@ pub fn request(request: *mut c_void, payload: &[u8]) -> abi::Outcome {
     }
     BUSY.fetch_add(1, SeqCst);
     let _busy = Busy;
+    let inside = GATE.get().and_then(Option::as_ref).map(Gate::enter);
     if threads::is_closed() {
         return 503;
     }
@@ -92,6 +101,7 @@ pub fn request(request: *mut c_void, payload: &[u8]) -> abi::Outcome {
     worker.attach();
     let outcome = worker.run(payload, &mut exchange);
     worker.detach();
+    drop(inside);
     WORKER.with(|place| place.replace(Some(worker)));
     match exchange.finish(outcome) {
         Outcome::Complete => abi::OK,
@@ -107,6 +117,9 @@ pub fn stop() {
     let Some(host) = HOST.get() else { return };
     if threads::is_closed() {
         return;
+    }
+    if let Some(Some(gate)) = GATE.get() {
+        gate.open();
     }
     host.stopping("");
     let quiet = threads::close();

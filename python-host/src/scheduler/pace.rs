@@ -18,7 +18,7 @@
 use std::time::Duration;
 
 /// A request older than this is long: its worker does not count against the limit.
-pub(super) const LONG: Duration = Duration::from_millis(12);
+pub const LONG: Duration = Duration::from_millis(12);
 
 /// How long a worker admitted because of a long request stays when that has ended: where there was one there will
 /// be others, and each would hold up the short ones for [`LONG`] again.
@@ -47,28 +47,28 @@ const TRIAL: (Duration, Duration) = (Duration::from_millis(250), Duration::from_
 
 /// What happened since the last tick.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Sample {
+pub struct Sample {
     /// Length of the window.
-    pub(super) elapsed: Duration,
+    pub elapsed: Duration,
     /// Requests wait now.
-    pub(super) waiting: bool,
+    pub waiting: bool,
     /// A worker slept for lack of events during the window, or does now.
-    pub(super) slept: bool,
+    pub slept: bool,
     /// See the module's comment.
-    pub(super) demand: f64,
+    pub demand: f64,
     /// The part of the demand that was met: CPU time by elapsed time.
-    pub(super) cpu: f64,
+    pub cpu: f64,
     /// Workers that run a request now.
-    pub(super) running: usize,
+    pub running: usize,
     /// Those of them whose request is older than [`LONG`].
-    pub(super) long: usize,
+    pub long: usize,
     /// Requests that ended during the window.
-    pub(super) finished: u64,
+    pub finished: u64,
 }
 
 /// See the module's comment.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub struct Pace {
     threads: usize,
     /// Workers allowed besides those in long requests.
     limit: usize,
@@ -92,7 +92,7 @@ pub(super) struct Pace {
 
 impl Pace {
     /// Starts with one worker.
-    pub(super) fn new(threads: usize) -> Self {
+    pub fn new(threads: usize) -> Self {
         Self {
             threads,
             limit: 1,
@@ -110,7 +110,7 @@ impl Pace {
     }
 
     /// Judges one window; returns how many workers may be active.
-    pub(super) fn tick(&mut self, sample: &Sample) -> usize {
+    pub fn tick(&mut self, sample: &Sample) -> usize {
         self.judge_long(sample);
         if sample.running == 0 {
             self.steady = 0;

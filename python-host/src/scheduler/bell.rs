@@ -6,21 +6,21 @@ use std::thread::{self, Thread};
 
 /// See the module's comment.
 #[derive(Debug, Default)]
-pub(super) struct Bell {
+pub struct Bell {
     asleep: AtomicBool,
     thread: OnceLock<Thread>,
 }
 
 impl Bell {
     /// Called once by the thread that will sleep.
-    pub(super) fn listen(&self) {
+    pub fn listen(&self) {
         // Only one thread listens, so the error of a second call cannot happen.
         let _ = self.thread.set(thread::current());
     }
 
     /// There is work: the store that shows it comes before this call.
     #[inline]
-    pub(super) fn ring(&self) {
+    pub fn ring(&self) {
         // Pairs with the fence in `sleep_unless`: either the sleeper sees the work or this thread sees it asleep.
         fence(SeqCst);
         if self.asleep.load(Relaxed) {
@@ -30,7 +30,7 @@ impl Bell {
 
     /// Wakes the sleeper whether there is work or not.
     #[cold]
-    pub(super) fn wake(&self) {
+    pub fn wake(&self) {
         if self.asleep.swap(false, SeqCst)
             && let Some(thread) = self.thread.get()
         {
@@ -39,7 +39,7 @@ impl Bell {
     }
 
     /// Sleeps until the bell rings, unless there is `work` already.
-    pub(super) fn sleep_unless(&self, work: impl Fn() -> bool) {
+    pub fn sleep_unless(&self, work: impl Fn() -> bool) {
         self.asleep.store(true, SeqCst);
         fence(SeqCst);
         if work() {

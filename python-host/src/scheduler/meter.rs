@@ -1,0 +1,124 @@
+//! What a thread wanted of the CPU while it was at work: what it got, and what it had to wait for.
+
+use super::clock;
+use std::os::unix::fs::FileExt;
+
+/// Part of a window below which a thread at work may have been kept from its CPU: one in so many.
+const STARVED: u64 = 8;
+
+/// Most time at work that a later wait may explain, in windows.
+const CARRY: u64 = 4;
+
+/// What is remembered of one thread between two looks.
+#[derive(Debug, Default)]
+pub struct Meter {
+    tid: i32,
+    clock: Option<libc::clockid_t>,
+    cpu: u64,
+    delay: u64,
+    /// Time at work that neither CPU time nor waits have explained so far.
+    unexplained: u64,
+    /// Time that was taken for a wait before the kernel counted it.
+    ahead: u64,
+    schedstat: Option<std::fs::File>,
+}
+
+/// One window of one thread, ns.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// CPU time.
+    pub used: u64,
+    /// CPU time, and time that it waited for a CPU.
+    pub wanted: u64,
+}
+
+impl Meter {
+    /// Of the calling thread.
+    pub fn of_this_thread() -> Self {
+        Self { tid: clock::own_tid(), clock: clock::own_cpu_clock(), ..Self::default() }
+    }
+
+    /// Looks again after a window of `elapsed` ns, of which the thread spent `at_work` ns at what is measured, and
+    /// whether `now` too. What it did besides is not told apart, but cannot count for more than that.
+    pub fn read(&mut self, elapsed: u64, at_work: u64, now: bool) -> Reading {
+        let cpu = self.clock.and_then(clock::clock_ns).unwrap_or(0);
+        let cpu = cpu.saturating_sub(std::mem::replace(&mut self.cpu, cpu));
+        let delay = self.delay();
+        let delay = delay.saturating_sub(std::mem::replace(&mut self.delay, delay));
+        // The kernel counts a wait for a CPU when it is over: one that takes the whole window looks like sleep.
+        let starved = now && at_work == elapsed && cpu + delay < elapsed / STARVED && self.is_runnable();
+        self.judge(elapsed, at_work, cpu, if starved { None } else { Some(delay) })
+    }
+
+    fn judge(&mut self, elapsed: u64, at_work: u64, cpu: u64, delay: Option<u64>) -> Reading {
+        let used = cpu.min(at_work);
+        let Some(delay) = delay else {
+            self.ahead += elapsed;
+            return Reading { used, wanted: elapsed };
+        };
+        let late = delay.saturating_sub(std::mem::take(&mut self.ahead));
+        let left = self.unexplained + at_work - used;
+        let waited = late.min(left);
+        self.unexplained = (left - waited).min(CARRY * elapsed);
+        Reading { used, wanted: used + waited }
+    }
+
+    /// Nanoseconds the thread has been waiting for a CPU so far; 0 where the kernel does not tell.
+    fn delay(&mut self) -> u64 {
+        if self.schedstat.is_none() {
+            self.schedstat = std::fs::File::open(format!("/proc/self/task/{}/schedstat", self.tid)).ok();
+        }
+        let mut text = [0; 64];
+        let Some(n) = self.schedstat.as_ref().and_then(|f| f.read_at(&mut text, 0).ok()) else { return 0 };
+        let mut words = text[..n].split(|b| *b == b' ').skip(1);
+        words.next().unwrap_or_default().iter().fold(0, |n, d| n * 10 + u64::from(d.wrapping_sub(b'0')))
+    }
+
+    /// Whether the thread is runnable at this moment.
+    fn is_runnable(&self) -> bool {
+        let stat = std::fs::read(format!("/proc/self/task/{}/stat", self.tid)).unwrap_or_default();
+        // The state follows the name, which is in parentheses and may hold some itself.
+        let name = stat.iter().rposition(|b| *b == b')');
+        name.is_some_and(|end| stat.get(end + 2) == Some(&b'R'))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    #[test]
+    fn work_elsewhere_does_not_count_for_more_than_the_time_at_work() {
+        let mut meter = Meter::default();
+        assert_eq!(meter.judge(2 * MS, MS, 2 * MS, Some(0)), Reading { used: MS, wanted: MS });
+        assert_eq!(meter.judge(2 * MS, 0, 2 * MS, Some(0)), Reading::default());
+    }
+
+    #[test]
+    fn a_wait_that_is_counted_late_explains_earlier_windows() {
+        let mut meter = Meter::default();
+        assert_eq!(meter.judge(2 * MS, 2 * MS, 0, Some(0)).wanted, 0);
+        assert_eq!(meter.judge(2 * MS, 2 * MS, MS, Some(3 * MS)).wanted, 4 * MS);
+        assert_eq!(meter.judge(2 * MS, 2 * MS, MS, Some(9 * MS)).wanted, 2 * MS);
+    }
+
+    #[test]
+    fn a_wait_that_was_foreseen_is_not_counted_twice() {
+        let mut meter = Meter::default();
+        assert_eq!(meter.judge(2 * MS, 2 * MS, 0, None).wanted, 2 * MS);
+        assert_eq!(meter.judge(2 * MS, 2 * MS, MS, Some(3 * MS)).wanted, 2 * MS);
+        assert_eq!(meter.judge(2 * MS, 2 * MS, 0, Some(0)).wanted, 0);
+    }
+
+    #[test]
+    fn the_own_thread_is_measured() {
+        let mut meter = Meter::of_this_thread();
+        meter.read(MS, MS, true);
+        let start = clock::now_ns();
+        while clock::clock_ns(libc::CLOCK_THREAD_CPUTIME_ID) < meter.cpu.checked_add(5 * MS) {}
+        let elapsed = clock::now_ns() - start;
+        assert!(meter.read(elapsed, elapsed, true).used >= 5 * MS);
+    }
+}

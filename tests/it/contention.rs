@@ -1,0 +1,132 @@
+//! Many requests in one process: who may run Python at once, and blocks of a response that follow each other quickly.
+
+use crate::snippets::{Snippets, base64, server};
+use integration::{Builder, Httpd, Mode, eventually};
+use std::thread::scope;
+
+/// A process with room for all requests of a test.
+fn roomy(mode: Mode) -> Builder {
+    server(mode).daemon_options("threads=8")
+}
+
+fn head(more: &str, code: &str) -> String {
+    format!("POST / HTTP/1.1\r\nHost: x\r\n{more}X-Code: {}\r\n\r\n", base64(code.as_bytes()))
+}
+
+/// The texts that so many requests at once are answered with.
+fn at_once(server: &Httpd, count: usize, code: &str) -> Vec<String> {
+    scope(|scope| {
+        let threads: Vec<_> = (0..count).map(|_| scope.spawn(|| server.run(code).ok().text())).collect();
+        threads.into_iter().map(|thread| thread.join().expect("a response")).collect()
+    })
+}
+
+/// Each waits until all of them run; nobody is kept out because others are inside and idle.
+fn waiting_requests_run_at_once(mode: Mode) {
+    let server = roomy(mode).start();
+    let code = "import threading\ndef app(environ, start_response):
+    barrier = kept.setdefault('barrier', threading.Barrier(5))
+    barrier.wait(60)
+    return answer(start_response, 'all')";
+    for _ in 0..3 {
+        assert_eq!(at_once(&server, 5, code), ["all"; 5]);
+    }
+}
+
+/// A request that waits for another one of the same process.
+fn an_application_asks_its_own_server(mode: Mode) {
+    let server = roomy(mode).start();
+    let inner = base64(b"def app(environ, start_response): return answer(start_response, 'inner')");
+    let code = format!(
+        "import urllib.request\ndef app(environ, start_response):
+    request = urllib.request.Request('{}', headers={{'X-Code': '{inner}'}})
+    return answer(start_response, 'outer ' + urllib.request.urlopen(request, timeout=60).read().decode())",
+        server.url("/")
+    );
+    assert_eq!(at_once(&server, 3, &code), ["outer inner"; 3]);
+}
+
+/// Requests that compute for ever do not keep a short one out, which then ends them.
+fn a_flood_of_computing_requests_lets_short_ones_through(mode: Mode) {
+    let server = roomy(mode).start();
+    let code = "import time\ndef app(environ, start_response):
+    kept.setdefault('floods', []).append(1)
+    deadline = time.monotonic() + 60
+    while 'released' not in kept and time.monotonic() < deadline: pass
+    return answer(start_response, str('released' in kept))";
+    scope(|scope| {
+        let floods = scope.spawn(|| at_once(&server, 4, code));
+        eventually("all of them compute", || {
+            (server.evaluate("", &["len(kept.get('floods', ()))"]) == ["4"]).then_some(())
+        });
+        server.evaluate("", &["kept.__setitem__('released', True)"]);
+        assert_eq!(floods.join().expect("responses"), ["True"; 4]);
+    });
+}
+
+/// Blocks that came quickly leave although the application makes no further one.
+fn blocks_leave_while_the_application_waits(mode: Mode) {
+    let server = roomy(mode).start();
+    let code = "import threading\ndef app(environ, start_response):
+    event = kept['event'] = threading.Event()
+    start_response('200 OK', [('Content-Length', '4')])
+    yield from (b'a', b'b', b'c')
+    event.wait(60)
+    yield b'd'";
+    let mut wire = server.connect();
+    for _ in 0..5 {
+        wire.send(head("Content-Length: 0\r\n", code));
+        wire.head().expect("a head");
+        assert_eq!(wire.exactly(3).expect("what was made so far"), b"abc");
+        server.evaluate("", &["kept['event'].set()"]);
+        assert_eq!(wire.exactly(1).expect("the rest"), b"d");
+    }
+}
+
+/// A client may wait for the blocks before it sends its body.
+fn blocks_leave_before_the_body_is_read(mode: Mode) {
+    let server = roomy(mode).start();
+    let code = "def app(environ, start_response):
+    start_response('200 OK', [('Content-Length', '8')])
+    yield from (b'a', b'b', b'c')
+    yield input.read(5)";
+    let mut wire = server.connect();
+    for _ in 0..5 {
+        wire.send(head("Content-Length: 5\r\n", code));
+        wire.head().expect("a head");
+        assert_eq!(wire.exactly(3).expect("what was made so far"), b"abc");
+        wire.send("12345");
+        assert_eq!(wire.exactly(5).expect("the rest"), b"12345");
+    }
+}
+
+/// Blocks of all sizes, with pauses and log lines between them, arrive whole and in order.
+fn quick_blocks_arrive_in_order(mode: Mode) {
+    let server = roomy(mode).allow_log("] block ").start();
+    let code = "import time\ndef app(environ, start_response):
+    start_response('200 OK', [])
+    for number in range(600):
+        yield bytes([number % 251]) * (number * 37 % 9000 + 1)
+        if number % 7 == 0: time.sleep(number % 5 / 2000)
+        if number % 50 == 0: print('block', number, file=environ['wsgi.errors'])";
+    let expected: Vec<u8> =
+        (0..600).flat_map(|number| vec![(number % 251) as u8; number * 37 % 9000 + 1]).collect();
+    scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..3 {
+                    assert!(server.run(code).ok().body == expected, "another body came");
+                }
+            });
+        }
+    });
+}
+
+in_both_modes!(
+    a_flood_of_computing_requests_lets_short_ones_through,
+    an_application_asks_its_own_server,
+    blocks_leave_before_the_body_is_read,
+    blocks_leave_while_the_application_waits,
+    quick_blocks_arrive_in_order,
+    waiting_requests_run_at_once,
+);
