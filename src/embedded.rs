@@ -176,7 +176,7 @@ pub fn run(job: &Job<'_>, state: &'static State, application: &[u8], callable: &
         },
         input_failure: None,
     };
-    // SAFETY: handle and payload outlive the call; the host uses the handle only on this thread.
+    // SAFETY: handle and payload outlive the call; the host makes one call at a time for a request (abi::HttpdTable).
     let outcome = unsafe { (host.0.request)((&raw mut handle).cast(), payload.as_ptr(), payload.len()) };
     if handle.answered {
         return HANDLED;

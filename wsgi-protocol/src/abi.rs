@@ -19,7 +19,8 @@ pub const CLIENT_GONE: i32 = -1;
 /// The operation failed; `error` holds an APR status where there is such a parameter.
 pub const FAILED: i32 = -2;
 
-/// What the host may call in the httpd child. `request` comes from [`HostTable::request`].
+/// What the host may call in the httpd child. `request` comes from [`HostTable::request`]. For one request there is one
+/// call at a time, but not all on its own thread: another one may call `write` while application code runs there.
 #[derive(Debug)]
 #[repr(C)]
 pub struct HttpdTable {

@@ -6,6 +6,7 @@
 
 use crate::log;
 use crate::scheduler::bell::Bell;
+use crate::scheduler::block_signals;
 use crate::scheduler::clock::now_ns;
 use crate::scheduler::meter::Meter;
 use crate::scheduler::pace::{LONG, Pace, Sample};
@@ -116,7 +117,6 @@ impl Gate {
     #[cold]
     fn meet(&'static self) {
         self.watched.get_or_init(|| {
-            // Made by a request thread, it inherits that no signal of httpd's is delivered to it.
             let watch = thread::Builder::new().name("wsgi-gate".to_owned()).spawn(move || self.watch());
             if let Err(error) = watch {
                 log::write(log::ERROR, &format!("No thread could be made to schedule requests: {error}."));
@@ -127,6 +127,7 @@ impl Gate {
     }
 
     fn watch(&self) {
+        block_signals();
         self.bell.listen();
         let mut pace = Pace::new(MOST);
         let (mut last, mut given) = (now_ns(), 0);

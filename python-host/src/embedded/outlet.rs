@@ -5,6 +5,7 @@
 //! something, and the request thread only after it has emptied the outlet, or under that lock.
 
 use crate::exchange::SendError;
+use crate::scheduler::block_signals;
 use crate::scheduler::clock::now_ns;
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -176,7 +177,6 @@ impl Flushers {
             self.bell.notify_one();
             return true;
         }
-        // Made by a request thread or another flusher, it inherits that no signal of httpd's is delivered to it.
         let flusher = thread::Builder::new().name("wsgi-flush".to_owned()).spawn(|| self.run());
         books.idle += usize::from(flusher.is_ok());
         flusher.is_ok()
@@ -184,6 +184,7 @@ impl Flushers {
 
     /// The body of a flusher.
     fn run(&'static self) {
+        block_signals();
         let mut books = self.books();
         loop {
             let next = if books.watched { None } else { books.list.pop_front() };

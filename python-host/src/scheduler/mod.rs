@@ -7,3 +7,13 @@ pub mod clock;
 pub mod meter;
 pub mod pace;
 pub mod turnstile;
+
+/// Keeps signals away from the calling thread: httpd's handlers belong to its own threads.
+pub fn block_signals() {
+    // SAFETY: a signal set may be all zero, is filled before it is used, and only this thread's mask changes.
+    unsafe {
+        let mut all: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&raw mut all);
+        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const all, std::ptr::null_mut());
+    }
+}
