@@ -11,7 +11,7 @@ SCENARIO ?= hello
 SERVER ?= ours-daemon
 IT = $(CARGO) test -p integration --test it -- --test-threads=2
 
-.PHONY: help setup build serve test test-unit test-tidy test-it test-control bench profile install clean
+.PHONY: help setup build serve test test-unit test-tidy test-it test-control fuzz bench profile install clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -43,6 +43,10 @@ test-it: ## a real httpd with the module of build/lib
 
 test-control: ## the same suite against mod_wsgi 6.1.1 from PyPI: is the suite right?
 	MODULE_UNDER_TEST=original $(IT)
+
+fuzz: setup build ## random requests in both modes for FUZZ_SECONDS (an hour); prints FUZZ_SEED, which repeats a run
+	FUZZ_SECONDS=$${FUZZ_SECONDS:-3600} MODULE_UNDER_TEST=ours $(CARGO) test -p integration --test it -- --nocapture fuzz::
+	cd fuzz && for target in line words; do $(CARGO) run --release --bin $$target -- -max_total_time=60 -max_len=200 || exit 1; done
 
 bench: setup build ## servers side by side, on a quiet machine; SCENARIOS="hello django" BENCH="--check --wait-quiet"
 	@scripts/setup.sh bench

@@ -19,6 +19,7 @@ mod examples;
 mod faults;
 mod file_wrapper;
 mod frameworks;
+mod fuzz;
 mod harness;
 mod hello;
 mod hooks;
