@@ -186,6 +186,12 @@ pub fn protocol_broken(group: &str, error: &dyn Display) -> Line {
     (&events::PROTOCOL_BROKEN, format!("Malformed response from daemon process '{group}': {error}."))
 }
 
+/// The daemon runs a host library of another version.
+pub fn other_version(group: &str) -> Line {
+    let text = format!("Daemon process '{group}' speaks another version of the protocol; restart httpd.");
+    (&events::PROTOCOL_BROKEN, text)
+}
+
 /// The environ is too long for a frame.
 pub fn environ_too_long() -> Line {
     (&events::ENVIRON_REFUSED, "The environ of the request is larger than 16 MiB.".to_owned())

@@ -54,9 +54,18 @@ fn set_content_type(r: Request<'_>, value: &[u8], source: Source) {
     r.set_content_type(lowered.trim_ascii_end());
 }
 
+/// Whether a Content-Length can be sent: a number, or the empty text that counts as one (spec/behaviour.md §4.4).
+pub fn is_length(value: &[u8]) -> bool {
+    value.is_empty() || length(value).is_some()
+}
+
+fn length(value: &[u8]) -> Option<i64> {
+    let number = std::str::from_utf8(value).ok()?.trim().parse().ok();
+    number.filter(|length| *length >= 0)
+}
+
 fn set_content_length(r: Request<'_>, value: &[u8]) {
-    let length = std::str::from_utf8(value).ok().and_then(|v| v.trim().parse::<i64>().ok());
-    if let Some(length) = length.filter(|n| *n >= 0) {
+    if let Some(length) = length(value) {
         // SAFETY: a live request.
         unsafe { sys::ap_set_content_length(r.raw(), length) };
     }

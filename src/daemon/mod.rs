@@ -186,6 +186,9 @@ impl<'a, 'r> Attempt<'a, 'r> {
         if refusal == Refusal::QueueTimeout {
             return Err(messages::queue_timeout(name).into());
         }
+        if refusal == Refusal::Version {
+            return Err(messages::other_version(name).into());
+        }
         self.restarts += 1;
         let limit = 2 * self.processes() + 1;
         if self.restarts > limit {

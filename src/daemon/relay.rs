@@ -18,6 +18,7 @@ use std::ffi::c_int;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Instant;
+use wsgi_protocol::ProtocolError;
 use wsgi_protocol::frame::{HEADER_LEN, Header, Kind, Refusal};
 use wsgi_protocol::response::Head;
 use wsgi_protocol::status::SlotState;
@@ -318,6 +319,9 @@ impl<'a, 'r> Relay<'a, 'r> {
         }
         let malformed = |error| Verdict::Failed(messages::malformed_head(&self.group.name, &error).into());
         let head = Head::decode(payload).map_err(malformed)?;
+        if head.last("content-length").is_some_and(|value| !respond::is_length(value)) {
+            return Err(malformed(ProtocolError::Field("Content-Length")));
+        }
         if head.headers().any(|(name, value)| name.len() + value.len() + 2 > self.group.header_limit) {
             return Err(Verdict::Failed(messages::header_too_long(&self.group.name).into()));
         }

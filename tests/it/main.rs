@@ -23,6 +23,7 @@ mod fuzz;
 mod harness;
 mod hello;
 mod hooks;
+mod hostile;
 mod http;
 mod http2;
 mod input;
