@@ -127,8 +127,9 @@ pub fn restarts_exhausted(group: &str) -> Line {
 }
 
 /// The request waited longer than queue-timeout.
-pub fn queue_timeout(group: &str) -> Line {
-    (&events::QUEUE_TIMEOUT, format!("Queue timeout expired for WSGI daemon process '{group}'."))
+pub fn queue_timeout(group: &str, seconds: f64) -> Line {
+    let text = format!("Queue timeout expired for WSGI daemon process '{group}' after {seconds:.1} seconds.");
+    (&events::QUEUE_TIMEOUT, text)
 }
 
 /// No head within socket-timeout.

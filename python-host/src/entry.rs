@@ -9,7 +9,7 @@ use crate::log;
 use crate::messages;
 use crate::python::{Attached, class, symbols};
 use pyo3::ffi;
-use std::ffi::{c_int, c_void};
+use std::ffi::{CString, c_int, c_void};
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::FromRawFd;
@@ -86,6 +86,7 @@ fn run_daemon(py: Attached<'_>) -> i32 {
             return EXIT_PANIC;
         }
     };
+    set_locale(&launch);
     // Before any code of the application can execute a program.
     crate::daemon::prepare_descriptors();
     let host = Host::new(launch);
@@ -122,6 +123,16 @@ fn run_daemon(py: Attached<'_>) -> i32 {
     // All threads of ours have gone.
     let _ = threads::close();
     status
+}
+
+/// `locale=` holds for all categories; Python itself sets only that of characters (spec/behaviour.md §10).
+fn set_locale(launch: &Launch) {
+    let Some(name) = &launch.locale else { return };
+    let text = CString::new(name.clone()).unwrap_or_default();
+    // SAFETY: a NUL-ended text; no other thread exists yet.
+    if unsafe { libc::setlocale(libc::LC_ALL, text.as_ptr()) }.is_null() {
+        log::write(log::WARN, &messages::unknown_locale(name));
+    }
 }
 
 fn read_launch() -> Result<Launch, String> {

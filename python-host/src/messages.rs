@@ -210,12 +210,6 @@ pub fn connection_closed(error: impl Display) -> String {
     events::ENVIRON_REFUSED.line(format!("Connection from httpd closed: {error}."))
 }
 
-/// queue-timeout was over when a thread had time.
-pub fn queue_timeout(group: &str, seconds: f64) -> String {
-    events::QUEUE_TIMEOUT
-        .line(format!("Queue timeout expired for WSGI daemon process '{group}' after {seconds:.1} seconds."))
-}
-
 /// A panic under a request.
 pub fn panicked(text: &str) -> String {
     events::HOST_FAULT.line(format!("Panic while running a request: {text}"))
@@ -254,4 +248,9 @@ pub fn not_httpd(uid: u32) -> String {
 /// Nobody watches for deadlocks.
 pub fn no_deadlock_watch() -> String {
     events::NO_DEADLOCK_WATCH.line("Couldn't create the thread for deadlock-timeout.")
+}
+
+/// The system lacks the locale of `locale=`.
+pub fn unknown_locale(name: &[u8]) -> String {
+    events::UNKNOWN_LOCALE.line(format!("locale='{}' is not installed; the C locale is used.", text(name)))
 }

@@ -9,7 +9,7 @@ mod relay;
 mod request_body;
 
 use crate::config::State;
-use crate::handler::{INTERNAL_ERROR, Job};
+use crate::handler::{INTERNAL_ERROR, Job, now_us};
 use crate::lifecycle::runtime::{Group, Runtime};
 use crate::messages;
 use connect::ConnectError;
@@ -184,7 +184,8 @@ impl<'a, 'r> Attempt<'a, 'r> {
     fn refused(&mut self, refusal: Refusal) -> Result<(), Failure> {
         let name = &self.group.name;
         if refusal == Refusal::QueueTimeout {
-            return Err(messages::queue_timeout(name).into());
+            let waited = now_us().saturating_sub(self.job.r.start_us());
+            return Err(messages::queue_timeout(name, waited as f64 / 1e6).into());
         }
         if refusal == Refusal::Version {
             return Err(messages::other_version(name).into());

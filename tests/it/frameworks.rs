@@ -1,6 +1,6 @@
 //! Checkers of PEP 3333 and a framework behind a real httpd: `wsgiref.validate`, `webtest.lint`, Werkzeug.
 
-use integration::{Httpd, Mode, workspace};
+use integration::{Builder, Httpd, Mode, workspace};
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -14,12 +14,15 @@ fn venv() -> PathBuf {
 }
 
 fn server(mode: Mode) -> Httpd {
+    builder(mode).start()
+}
+
+fn builder(mode: Mode) -> Builder {
     Httpd::builder()
         .mode(mode)
         .python_home(Some(&venv()))
         .directives("WSGIChunkedRequest On\nWSGIMapHEADToGET Off")
         .script("/deep/mount", "app.wsgi", APP)
-        .start()
 }
 
 /// No checker has anything to say: each complaint would be a 500 and a line in the error log.
@@ -102,4 +105,62 @@ fn werkzeug(mode: Mode) {
     assert_eq!(response.text(), expected);
 }
 
-in_both_modes!(checkers_are_content, checkers_are_content_with_raw_clients, werkzeug);
+/// WebTest's own test application, behind both checkers at once: every shape of request its suite has for it.
+fn debug_application(mode: Mode) {
+    let server = server(mode);
+    let url = |query: &str| format!("/deep/mount/some/path?debug&{query}");
+    for (method, body) in
+        [("GET", ""), ("POST", "a=1&b=2"), ("PUT", "data"), ("DELETE", ""), ("PATCH", "x"), ("OPTIONS", "")]
+    {
+        let request = server.request(method, &url("x=%C3%BC")).header("X-Odd", "\u{fc}");
+        let text =
+            request.header("Content-Type", "application/x-www-form-urlencoded").body(body).send().ok().text();
+        for line in [
+            &format!("REQUEST_METHOD: {method}\n"),
+            "SCRIPT_NAME: /deep/mount\n",
+            "PATH_INFO: /some/path\n",
+            "QUERY_STRING: debug&x=%C3%BC\n",
+            "wsgi.version: (1, 0)\n",
+        ] {
+            assert!(text.contains(line), "{method}: {line:?} is not in {text}");
+        }
+        assert!(body.is_empty() || text.ends_with(&format!("-- Body ----------\n{body}")), "{text}");
+    }
+    assert_eq!(server.request("HEAD", &url("")).send().ok().text(), "");
+    for status in
+        ["201%20Created", "302%20Found", "404%20Not%20Found", "418%20Teapot", "500%20Oh%20no", "599%20Last"]
+    {
+        let response = server.get(&url(&format!("status={status}&header-x-one=1&header-location=/there")));
+        assert_eq!(response.status.to_string(), status[..3]);
+        assert_eq!((response.header("X-One"), response.header("Location")), (Some("1"), Some("/there")));
+    }
+    let form = server.get("/deep/mount/form.html?debug").ok();
+    assert!(
+        form.text().contains("<form")
+            && form.header("Content-Type").is_some_and(|t| t.starts_with("text/html"))
+    );
+    let upload = "line\n".repeat(100_000);
+    assert!(server.request("POST", &url("")).body(&upload).send().ok().text().ends_with(&upload));
+    let page = server.get("/deep/mount/?testapp").ok().text();
+    assert!(page.contains("wsgi.multithread") && page.contains("mod_wsgi.version"), "{page}");
+}
+
+/// What an application writes to `wsgi.errors`, and what it raises, through the checkers.
+fn debug_application_fails(mode: Mode) {
+    let server = builder(mode)
+        .expect_log("written by request")
+        .expect_log("Exception requested")
+        .allow_python_errors()
+        .start();
+    server.get("/deep/mount/?debug&errorlog=written%20by%20request").ok();
+    assert_eq!(server.get("/deep/mount/?debug&error=1").status, 500);
+    server.get("/deep/mount/?debug").ok();
+}
+
+in_both_modes!(
+    checkers_are_content,
+    checkers_are_content_with_raw_clients,
+    debug_application,
+    debug_application_fails,
+    werkzeug
+);

@@ -125,10 +125,7 @@ fn watch(
     while started.elapsed() < length && !is_over.load(Relaxed) {
         sleep(Duration::from_secs(2).min(length));
         let now = sizes(server);
-        assert!(
-            before.keys().all(|pid| now.contains_key(pid)),
-            "processes were {before:?}, and are {now:?}"
-        );
+        assert!(before.keys().all(|pid| now.contains_key(pid)), "processes were {before:?}, and are {now:?}");
         let log = server.error_log();
         let crash = log.lines().find(|line| CRASHES.iter().any(|text| line.contains(text)));
         assert_eq!(crash, None);

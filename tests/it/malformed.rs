@@ -56,7 +56,7 @@ fn oversized_heads(mode: Mode) {
         assert_eq!(status(&server, get("/", &format!("X-Long: {}\r\n", "a".repeat(9000)))), 400);
         assert_eq!(status(&server, get("/", &"X-Many: 1\r\n".repeat(101))), 400);
         assert_eq!(status(&server, get("/", &"X-Many: 1\r\n".repeat(90))), 200);
-        let huge = status(&server, get("/", &format!("X-Huge: {}\r\n", "a".repeat(20_000_000))));
+        let huge = status(&server, get("/", &format!("X-Huge: {}\r\n", "a".repeat(100_000_000))));
         assert!(matches!(huge, 0 | 400), "{huge}");
         let folded = status(&server, get("/", &format!("X-Folded: a\r\n{}", " b\r\n".repeat(10_000))));
         assert!(matches!(folded, 0 | 400), "{folded}");

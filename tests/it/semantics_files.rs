@@ -96,6 +96,25 @@ fn descriptor_is_left_alone(mode: Mode) {
     assert_eq!(server.evaluate("", &["kept['position']"]), ["9"]);
 }
 
+/// §5.2: the same for a file that httpd has to read, because a filter changes it, and for one that it reads in pieces.
+fn descriptor_is_left_alone_by_filters(mode: Mode) {
+    let text = "0123456789".repeat(50_000);
+    let filter = "<Location />\nSetOutputFilter DEFLATE\n</Location>";
+    let server = with_file(mode).file("large.txt", &text).directives(filter).start();
+    let prepare = "file = open(os.path.join(os.path.dirname(environ['SCRIPT_FILENAME']), 'large.txt'), 'rb'); file.seek(10)
+    class F:
+        fileno, tell = file.fileno, file.tell
+        def read(self, n): raise ValueError('read')
+        def close(self): kept['position'] = os.lseek(file.fileno(), 0, 1)";
+    for coding in ["gzip", "identity"] {
+        let request = server.snippet(&app(prepare, "wrapper(F())")).header("Accept-Encoding", coding);
+        let response = request.send().ok();
+        assert_eq!(response.header("Content-Encoding").is_some(), coding == "gzip");
+        assert!(coding == "gzip" || response.text() == text[10..], "{}", response.body.len());
+        assert_eq!(server.evaluate("", &["kept['position']"]), ["10"], "{coding}");
+    }
+}
+
 /// §5.2: an empty write does not spoil the fast path; a length longer than the range is cut, HEAD has no body.
 fn lengths(mode: Mode) {
     let server = with_file(mode).directives("WSGIEnableSendfile On\nEnableSendfile On").start();
@@ -147,6 +166,7 @@ fn offset_beyond_the_end(mode: Mode) {
 in_both_modes!(
     class_details,
     descriptor_is_left_alone,
+    descriptor_is_left_alone_by_filters,
     lengths,
     offset_beyond_the_end,
     ranges,

@@ -43,7 +43,10 @@ fn sizes(mode: Mode) {
             ("input.read(1.0)", "TypeError: 'float' object cannot be interpreted as an integer"),
             ("input.readline(None)", "TypeError: 'NoneType' object cannot be interpreted as an integer"),
             ("input.readlines('1')", "TypeError: 'str' object cannot be interpreted as an integer"),
-            ("input.read(4)", "b'cdef'"),
+            ("outcome(lambda: input.read(2**70))[:13]", "'OverflowError'"),
+            ("outcome(lambda: input.readline(-2**70))[:13]", "'OverflowError'"),
+            ("outcome(lambda: input.readlines(2**63))[:13]", "'OverflowError'"),
+            ("input.read(2**63 - 1 if False else 4)", "b'cdef'"),
         ],
     );
 }

@@ -255,6 +255,8 @@ pub struct Launch {
     pub user: Option<(Vec<u8>, Vec<u8>)>,
     /// LogLevel of the wsgi module of the group's server, for records outside requests.
     pub log_level: u32,
+    /// `locale=` of a daemon.
+    pub locale: Option<Vec<u8>>,
     /// Embedded only: the interpreter whose environment is used (`<home>/bin/python3`).
     pub program_name: Option<Vec<u8>>,
     /// Embedded only: PyConfig-like settings that a daemon gets as command-line flags.

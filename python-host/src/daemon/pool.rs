@@ -68,8 +68,6 @@ pub(super) struct Limits {
 /// See the module's comment.
 pub(super) struct Pool<A: Application> {
     pub(super) application: &'static A,
-    /// Group name for messages.
-    pub(super) name: String,
     pub(super) limits: Limits,
     pub(super) slots: Box<[Slot]>,
     pub(super) gate: Gate,
@@ -122,7 +120,6 @@ impl<A: Application> Pool<A> {
         epoll.add(wake.borrow(), libc::EPOLLIN, TOKEN_WAKE)?;
         Ok(Self {
             application,
-            name: String::from_utf8_lossy(&launch.group).into_owned(),
             limits,
             slots: (0..threads).map(|_| Slot::default()).collect(),
             gate: Gate::new(threads, if gated { 1 } else { threads }),

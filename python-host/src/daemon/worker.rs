@@ -9,7 +9,7 @@ use super::pool::{CONNECTION_EVENTS, Phase, Pool, TOKEN_LISTENER, TOKEN_WAKE};
 use super::slot::State;
 use super::socket_exchange::{SocketExchange, send_frame};
 use super::{os, signals};
-use crate::exchange::{Exchange, Outcome};
+use crate::exchange::Outcome;
 use crate::messages;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -230,8 +230,8 @@ impl<A: Application> Worker<A> {
         let mut exchange =
             SocketExchange::new(connection, seq, payload, &mut self.out, (A::RELEASED, A::UNSENT), activity)
                 .with_stream(&pool.flusher, self.index);
-        if let Some(seconds) = overdue(pool.limits.queue, head) {
-            exchange.log(3, messages::queue_timeout(&pool.name, seconds).as_bytes());
+        if is_overdue(pool.limits.queue, head) {
+            // httpd writes the line.
             drop(exchange);
             let sent = send_frame(connection, Kind::Refused, seq, &[Refusal::QueueTimeout as u8]);
             return if sent { Next::Arm } else { Next::Close };
@@ -267,13 +267,12 @@ impl<A: Application> Worker<A> {
 }
 
 /// How long the request waited, if that is longer than `limit` (spec/daemon.md §1.10; wall clock).
-fn overdue(limit: Duration, head: &RequestHead<'_>) -> Option<f64> {
+fn is_overdue(limit: Duration, head: &RequestHead<'_>) -> bool {
     if limit.is_zero() || head.request_start_us == 0 {
-        return None;
+        return false;
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64;
-    let age = Duration::from_micros(now.saturating_sub(head.request_start_us));
-    (age > limit).then_some(age.as_secs_f64())
+    Duration::from_micros(now.saturating_sub(head.request_start_us)) > limit
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {

@@ -198,10 +198,10 @@ impl Object {
     /// # Errors
     /// TypeError `… object cannot be interpreted as an integer`.
     pub fn index(&self, py: Attached<'_>) -> Result<isize> {
-        // SAFETY: alive; a null exception type asks to clamp.
+        // SAFETY: alive; what does not fit is an OverflowError.
         unsafe {
             let index = Owned::from_raw(py, ffi::PyNumber_Index(self.as_ptr()))?;
-            match ffi::PyNumber_AsSsize_t(index.as_ptr(), std::ptr::null_mut()) {
+            match ffi::PyLong_AsSsize_t(index.as_ptr()) {
                 -1 if !ffi::PyErr_Occurred().is_null() => Err(Raised),
                 number => Ok(number),
             }

@@ -3,8 +3,10 @@ import io
 import warnings
 from wsgiref.validate import validator
 
+import webtest.debugapp
 import webtest.lint
 import werkzeug.middleware.lint
+import werkzeug.testapp
 from werkzeug.wrappers import Request, Response
 from werkzeug.wsgi import wrap_file
 
@@ -66,6 +68,9 @@ applications = {
     "webtest": webtest.lint.middleware(plain),
     "werkzeug": werkzeug.middleware.lint.LintMiddleware(plain),
     "framework": framework,
+    # The applications that WebTest and Werkzeug test themselves with; WebTest's behind both checkers of the standard.
+    "debug": validator(webtest.lint.middleware(webtest.debugapp.debug_app)),
+    "testapp": validator(werkzeug.testapp.test_app),
 }
 
 

@@ -120,6 +120,9 @@ events! {
     LIMIT_ADDRESS_SPACE = 78, Supervisor, Warn, Served, LivesOn =>
         "virtual-memory-limit= could not be set.",
         "Look at httpd's own limits.";
+    UNKNOWN_LOCALE = 79, Daemon, Warn, Served, LivesOn =>
+        "The system lacks the locale of locale=.",
+        "Install it (locale -a lists what there is), or name another.";
     ENVIRON_REFUSED = 80, Child, Error, Status(502), LivesOn =>
         "The environ of a request is larger than 16 MiB, or cannot be read by the daemon.",
         "Lower LimitRequestFieldSize; after an upgrade, restart httpd.";
@@ -129,7 +132,7 @@ events! {
     SCRIPT_VANISHED = 83, Python, Warn, Served, LivesOn =>
         "The file of a loaded script is gone; the loaded one goes on serving.",
         "Put it back, or restart httpd.";
-    QUEUE_TIMEOUT = 84, Daemon, Error, Status(504), LivesOn =>
+    QUEUE_TIMEOUT = 84, Child, Error, Status(504), LivesOn =>
         "The request waited longer than queue-timeout= for a thread.",
         "Raise processes= or threads=, or make the application faster.";
     NO_INTERPRETER = 87, Python, Error, Status(500), LivesOn =>
