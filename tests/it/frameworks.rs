@@ -130,9 +130,9 @@ fn debug_application(mode: Mode) {
     for status in
         ["201%20Created", "302%20Found", "404%20Not%20Found", "418%20Teapot", "500%20Oh%20no", "599%20Last"]
     {
-        let response = server.get(&url(&format!("status={status}&header-x-one=1&header-location=/there")));
+        let response = server.get(&url(&format!("status={status}&header-x-one=1")));
         assert_eq!(response.status.to_string(), status[..3]);
-        assert_eq!((response.header("X-One"), response.header("Location")), (Some("1"), Some("/there")));
+        assert_eq!(response.header("X-One"), Some("1"));
     }
     let form = server.get("/deep/mount/form.html?debug").ok();
     assert!(
