@@ -1,7 +1,7 @@
 //! The one door from C: every callback httpd can call stands here, catches panics, and names beside its
 //! signature what it answers then. That value always fails closed.
 
-use crate::{config, embedded, handler, httpd, lifecycle, translate};
+use crate::{config, embedded, handler, host_scripts, httpd, lifecycle, translate};
 use apr_sys as sys;
 use std::ffi::{c_char, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -25,6 +25,11 @@ static RUN_BEFORE_US: Names<2> = Names([c"mod_alias.c".as_ptr(), ptr::null()]);
 /// mod_userdir and mod_vhost_alias map URLs after us.
 static RUN_AFTER_US: Names<3> =
     Names([c"mod_userdir.c".as_ptr(), c"mod_vhost_alias.c".as_ptr(), ptr::null()]);
+
+/// mod_ssl says first whether a connection is good enough, and mod_authz_host is asked after our script
+/// (spec/directives.md §18).
+static CHECKS_BEFORE_US: Names<2> = Names([c"mod_ssl.c".as_ptr(), ptr::null()]);
+static CHECKS_AFTER_US: Names<2> = Names([c"mod_authz_host.c".as_ptr(), ptr::null()]);
 
 /// Runs a callback's body; a panic becomes `on_panic`. The panic itself is logged by the hook of
 /// [`install_panic_hook`].
@@ -114,7 +119,7 @@ pub unsafe extern "C" fn directive(
 
 /// # Safety
 /// Called by httpd once per load of the module.
-pub unsafe extern "C" fn register_hooks(_p: *mut sys::apr_pool_t) {
+pub unsafe extern "C" fn register_hooks(p: *mut sys::apr_pool_t) {
     install_panic_hook();
     let middle = sys::APR_HOOK_MIDDLE as c_int;
     // SAFETY: httpd sorts the hooks later, so the neighbour lists are statics of this module.
@@ -130,11 +135,38 @@ pub unsafe extern "C" fn register_hooks(_p: *mut sys::apr_pool_t) {
             (&raw const RUN_AFTER_US).cast(),
             middle,
         );
-        sys::ap_hook_access_checker(Some(access_checker), ptr::null(), ptr::null(), middle);
+        sys::ap_hook_access_checker(
+            Some(access_checker),
+            (&raw const CHECKS_BEFORE_US).cast(),
+            (&raw const CHECKS_AFTER_US).cast(),
+            middle,
+        );
         sys::ap_hook_map_to_storage(Some(map_to_storage), ptr::null(), ptr::null(), middle);
         sys::ap_hook_handler(Some(handle), ptr::null(), ptr::null(), middle);
+        register_providers(p);
     }
 }
+
+/// `AuthBasicProvider wsgi`, `AuthDigestProvider wsgi` and `Require wsgi-group`.
+///
+/// # Safety
+/// `p` is the live configuration pool.
+unsafe fn register_providers(p: *mut sys::apr_pool_t) {
+    let kind = sys::AP_AUTH_INTERNAL_PER_CONF as c_int;
+    let (authn, authz) = ((&raw const AUTHN).cast(), (&raw const AUTHZ).cast());
+    // SAFETY: names and providers are statics of this module, which is unloaded after the pool is cleared.
+    unsafe {
+        let (group, version) = (sys::AUTHN_PROVIDER_GROUP.as_ptr(), sys::AUTHN_PROVIDER_VERSION.as_ptr());
+        sys::ap_register_auth_provider(p, group.cast(), c"wsgi".as_ptr(), version.cast(), authn, kind);
+        let (group, version) = (sys::AUTHZ_PROVIDER_GROUP.as_ptr(), sys::AUTHZ_PROVIDER_VERSION.as_ptr());
+        sys::ap_register_auth_provider(p, group.cast(), c"wsgi-group".as_ptr(), version.cast(), authz, kind);
+    }
+}
+
+static AUTHN: sys::authn_provider =
+    sys::authn_provider { check_password: Some(check_password), get_realm_hash: Some(get_realm_hash) };
+static AUTHZ: sys::authz_provider =
+    sys::authz_provider { check_authorization: Some(check_groups), parse_require_line: None };
 
 unsafe extern "C" fn pre_config(
     pconf: *mut sys::apr_pool_t,
@@ -200,7 +232,46 @@ unsafe extern "C" fn translate_name(r: *mut sys::request_rec) -> c_int {
 
 unsafe extern "C" fn access_checker(r: *mut sys::request_rec) -> c_int {
     // SAFETY: httpd passes a live request of this thread.
-    guard(FORBIDDEN, || handler::check_access(unsafe { httpd::request::Request::from_raw(r) }))
+    guard(FORBIDDEN, || host_scripts::check_access(unsafe { httpd::request::Request::from_raw(r) }))
+}
+
+unsafe extern "C" fn check_password(
+    r: *mut sys::request_rec,
+    user: *const c_char,
+    password: *const c_char,
+) -> sys::authn_status {
+    // SAFETY: httpd passes a live request of this thread and NUL-terminated strings that live as long.
+    guard(sys::AUTH_GENERAL_ERROR, || unsafe {
+        let r = httpd::request::Request::from_raw(r);
+        let text = |text| httpd::bytes(text).unwrap_or_default();
+        host_scripts::check_password(r, text(user), text(password))
+    })
+}
+
+unsafe extern "C" fn get_realm_hash(
+    r: *mut sys::request_rec,
+    user: *const c_char,
+    realm: *const c_char,
+    hash: *mut *mut c_char,
+) -> sys::authn_status {
+    // SAFETY: as in `check_password`, and `hash` is a place for the answer.
+    guard(sys::AUTH_GENERAL_ERROR, || unsafe {
+        let r = httpd::request::Request::from_raw(r);
+        let text = |text| httpd::bytes(text).unwrap_or_default();
+        host_scripts::realm_hash(r, text(user), text(realm), &mut *hash)
+    })
+}
+
+unsafe extern "C" fn check_groups(
+    r: *mut sys::request_rec,
+    line: *const c_char,
+    _parsed: *const c_void,
+) -> sys::authz_status {
+    // SAFETY: as in `check_password`.
+    guard(sys::AUTHZ_DENIED, || unsafe {
+        let r = httpd::request::Request::from_raw(r);
+        host_scripts::check_groups(r, httpd::bytes(line).unwrap_or_default())
+    })
 }
 
 unsafe extern "C" fn map_to_storage(r: *mut sys::request_rec) -> c_int {
@@ -295,5 +366,32 @@ pub mod from_host {
     pub unsafe extern "C" fn error_text(error: i32, buffer: *mut u8, len: usize) -> usize {
         // SAFETY: by the contract.
         guard(0, || unsafe { embedded::error_text(error, buffer, len) })
+    }
+
+    /// # Safety
+    /// As [`read_body`]; `text` holds `len` bytes.
+    pub unsafe extern "C" fn answer(request: *mut c_void, number: u32, text: *const u8, len: usize) -> i32 {
+        // SAFETY: by the contract.
+        guard(abi::FAILED, || unsafe { embedded::answer(request, number, text, len) })
+    }
+
+    /// # Safety
+    /// As [`read_body`].
+    pub unsafe extern "C" fn ssl_is_https(request: *mut c_void) -> i32 {
+        // SAFETY: by the contract.
+        guard(0, || unsafe { embedded::ssl_is_https(request) })
+    }
+
+    /// # Safety
+    /// As [`read_body`].
+    pub unsafe extern "C" fn ssl_variable(
+        request: *mut c_void,
+        name: *const u8,
+        len: usize,
+        text: *mut *const u8,
+        text_len: *mut usize,
+    ) -> i32 {
+        // SAFETY: by the contract.
+        guard(abi::FAILED, || unsafe { embedded::ssl_variable(request, name, len, text, text_len) })
     }
 }

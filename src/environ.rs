@@ -159,7 +159,7 @@ fn method<'r>(r: Request<'r>, map: MapHead) -> &'r [u8] {
 }
 
 /// The target of the request line, raw; also after internal redirects.
-fn request_uri(r: Request<'_>) -> Cow<'_, [u8]> {
+pub fn request_uri(r: Request<'_>) -> Cow<'_, [u8]> {
     // SAFETY: a live request.
     if unsafe { sys::mw_request_uri_is_current(r.raw()) != 0 } {
         return Cow::Borrowed(r.uri());
@@ -241,6 +241,25 @@ pub fn is_tls(r: Request<'_>) -> bool {
     });
     // SAFETY: a live connection.
     found.is_some_and(|is_https| unsafe { is_https((*r.raw()).connection) != 0 })
+}
+
+/// A variable of mod_ssl's for the request; `None` without mod_ssl, and for names it does not know.
+pub fn tls_variable<'r>(r: Request<'r>, name: &[u8]) -> Option<&'r [u8]> {
+    type Lookup = unsafe extern "C" fn(
+        *mut sys::apr_pool_t,
+        *mut sys::server_rec,
+        *mut sys::conn_rec,
+        *mut sys::request_rec,
+        *mut c_char,
+    ) -> *mut c_char;
+    // SAFETY: mod_ssl documents this optional function with exactly this signature.
+    let lookup = unsafe {
+        let function = sys::apr_dynamic_fn_retrieve(c"ssl_var_lookup".as_ptr());
+        std::mem::transmute::<sys::apr_opt_fn_t, Option<Lookup>>(function)
+    }?;
+    let pool = r.pool();
+    // SAFETY: a live request; the value lives in its pool or longer.
+    unsafe { bytes(lookup(pool.raw(), r.server(), (*r.raw()).connection, r.raw(), pool.dup(name))) }
 }
 
 /// Decimal text of a number.

@@ -5,14 +5,15 @@ use crate::environ::{self, Names};
 use crate::httpd::log::Level;
 use crate::httpd::request::Request;
 use crate::translate::Mount;
-use crate::{daemon, embedded, messages};
+use crate::{daemon, embedded, host_scripts, messages};
 use apr_sys as sys;
 use std::ffi::c_int;
 use std::sync::Arc;
 use wsgi_directives::request::effective::handler_script;
 use wsgi_directives::{
     BodyLength, DirConfig, FileKind, GroupChoice, HandlerScript, PrecheckFacts, PrecheckRefusal,
-    RequestConfig, ServerConfig, application_group, effective, precheck, process_group, select_group,
+    RequestConfig, ServerConfig, application_group, callable_object, effective, precheck, process_group,
+    select_group,
 };
 use wsgi_protocol::request::{Flags, RequestHead, RequestWriter};
 
@@ -33,16 +34,8 @@ pub fn is_ours(r: Request<'_>) -> bool {
     !name.is_empty() && handler_script(server, dir, name).is_some()
 }
 
-/// WSGIAccessScript: its script is not called yet, so whatever it would decide about is refused.
-pub fn check_access(r: Request<'_>) -> c_int {
-    let (_, dir) = records(r);
-    let Some(script) = &dir.access.access_script else { return sys::DECLINED };
-    let (event, text) = messages::ACCESS_CLOSED;
-    r.log(Level::Error, &messages::about(script.path.as_bytes(), event.number, text));
-    sys::HTTP_FORBIDDEN as c_int
-}
-
-fn records<'r>(r: Request<'r>) -> (&'r ServerConfig, &'r DirConfig) {
+/// The records in force for a request.
+pub fn records<'r>(r: Request<'r>) -> (&'r ServerConfig, &'r DirConfig) {
     // SAFETY: a live request has a server and a directory configuration with our records.
     unsafe { (config::of_server(r.server()), config::of_directory(r.raw())) }
 }
@@ -62,7 +55,7 @@ pub struct Job<'r> {
     /// What body was announced.
     pub body: BodyLength,
     /// `wsgi.url_scheme`.
-    https: bool,
+    pub https: bool,
 }
 
 /// Handles a request whose handler name is ours; returns httpd's status.
@@ -146,9 +139,19 @@ impl<'r> Job<'r> {
     fn run(self, state: &'static State) -> c_int {
         let r = self.r;
         let names = Names { r, state };
-        let group = process_group(self.config.process_group.map(str::as_bytes), &names);
-        let application = application_group(self.config.application_group.map(str::as_bytes), &names);
-        let callable = self.callable(&names);
+        let routes = match host_scripts::dispatch(&self, state) {
+            Ok(routes) => routes,
+            Err(status) => return status,
+        };
+        let configured = |text: Option<&'r str>| text.map(str::as_bytes);
+        let group = routes.process_group.as_deref().or(configured(self.config.process_group));
+        let group = process_group(group, &names);
+        let application = routes.application_group.as_deref().or(configured(self.config.application_group));
+        let application = application_group(application, &names);
+        let callable = match &routes.callable_object {
+            Some(name) => callable_object(Some(name), &names).into_owned(),
+            None => self.callable(&names),
+        };
         let (env, pool) = (r.subprocess_env(), r.pool());
         env.set(pool, c"mod_wsgi.process_group", &group);
         env.set(pool, c"mod_wsgi.application_group", &application);

@@ -10,6 +10,7 @@ mod daemon;
 mod embedded;
 mod environ;
 mod handler;
+mod host_scripts;
 mod httpd;
 mod lifecycle;
 mod messages;

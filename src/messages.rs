@@ -213,11 +213,33 @@ pub fn body_failed(reason: &str) -> Line {
     (&events::BODY_UNREADABLE, format!("Unable to read request body from client: {reason}."))
 }
 
-/// A host access script is configured, and hook scripts are not called yet.
-pub const ACCESS_CLOSED: (&Event, &str) = (
-    &events::ACCESS_DENIED,
-    "Client denied by server configuration: WSGIAccessScript is not supported yet, so its scope is closed.",
-);
+/// A host access script did not allow the request.
+pub const ACCESS_DENIED: (&Event, &str) =
+    (&events::ACCESS_DENIED, "Client denied by server configuration: WSGIAccessScript did not allow it.");
+
+/// `AuthBasicProvider wsgi` or `AuthDigestProvider wsgi` without a script.
+pub fn no_user_script(event: &'static Event) -> Line {
+    (event, "The authentication provider is 'wsgi', and WSGIAuthUserScript is not set here.".to_owned())
+}
+
+/// `Require wsgi-group` without a script.
+pub const NO_GROUP_SCRIPT: (&Event, &str) =
+    (&events::NO_GROUP_SCRIPT, "Require wsgi-group is set, and WSGIAuthGroupScript is not.");
+
+/// A user without any group.
+pub fn no_groups(user: &[u8], uri: &[u8]) -> Line {
+    (&events::USER_WITHOUT_GROUPS, not_authorized(user, uri, "the script names no group of the user"))
+}
+
+/// A user without the right groups.
+pub fn other_groups(user: &[u8], uri: &[u8]) -> Line {
+    (&events::USER_OF_OTHER_GROUPS, not_authorized(user, uri, "the user is in none of the required groups"))
+}
+
+fn not_authorized(user: &[u8], uri: &[u8], reason: &str) -> String {
+    let (user, uri) = (String::from_utf8_lossy(user), String::from_utf8_lossy(uri));
+    format!("User '{user}' may not access '{uri}': {reason}.")
+}
 
 /// Embedded mode is off.
 pub const EMBEDDED_OFF: (&Event, &str) = (

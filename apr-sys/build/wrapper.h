@@ -15,6 +15,7 @@
 #include "apr_optional.h"
 #include "apr_portable.h"
 #include "apr_strings.h"
+#include "mod_auth.h"
 #include "mpm_common.h"
 #include "scoreboard.h"
 #include "unixd.h"

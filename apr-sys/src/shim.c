@@ -91,6 +91,15 @@ int mw_has_content_filter(const request_rec *r)
         && r->output_filters->frec->ftype < AP_FTYPE_PROTOCOL;
 }
 
+const char *mw_client_name(request_rec *r)
+{
+#if AP_MODULE_MAGIC_AT_LEAST(20120211, 56)
+    return ap_get_useragent_host(r, REMOTE_HOST, NULL);
+#else
+    return ap_get_remote_host(r->connection, r->per_dir_config, REMOTE_HOST, NULL);
+#endif
+}
+
 static core_dir_config *core_dir(const request_rec *r)
 {
     return ap_get_core_module_config(r->per_dir_config);

@@ -44,6 +44,8 @@ int mw_method_get(void);
 const char *mw_scheme(request_rec *r);
 /* 1 when the first output filter is a content filter (HEAD mapping "Auto", spec/behaviour.md §1.7). */
 int mw_has_content_filter(const request_rec *r);
+/* Name of the client by HostnameLookups, NULL if httpd has none. */
+const char *mw_client_name(request_rec *r);
 int mw_qualify_redirect_url(const request_rec *r);
 int mw_enable_mmap(const request_rec *r);
 int mw_enable_sendfile(const request_rec *r);

@@ -16,6 +16,7 @@ use std::os::fd::FromRawFd;
 use std::ptr;
 use std::time::Duration;
 use wsgi_protocol::abi::{HostTable, HttpdTable, Outcome};
+use wsgi_protocol::call::Verdict;
 use wsgi_protocol::launch::{self, LAUNCH_FD, Launch};
 
 /// `Py_mod_multiple_interpreters` (3.12): must not be loaded into sub-interpreters.
@@ -147,6 +148,7 @@ static HOST_TABLE: HostTable = HostTable {
     version: wsgi_protocol::PROTOCOL_VERSION,
     start: embedded_start,
     request: embedded_request,
+    call: embedded_call,
     stop: embedded_stop,
 };
 
@@ -184,6 +186,15 @@ unsafe extern "C" fn embedded_request(request: *mut c_void, payload: *const u8, 
         let payload = unsafe { std::slice::from_raw_parts(payload, length) };
         embedded::request(request, payload)
     })
+}
+
+unsafe extern "C" fn embedded_call(request: *mut c_void, payload: *const u8, length: usize) -> c_int {
+    let verdict = guard(Verdict::Failed, || {
+        // SAFETY: by the contract of the table.
+        let payload = unsafe { std::slice::from_raw_parts(payload, length) };
+        embedded::call(request, payload)
+    });
+    verdict as c_int
 }
 
 unsafe extern "C" fn embedded_stop() {

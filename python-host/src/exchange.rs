@@ -76,4 +76,14 @@ pub trait Exchange {
 
     /// Whether the client or httpd is known to be gone, without blocking.
     fn is_gone(&mut self) -> bool;
+
+    /// Whether mod_ssl says that the client's connection is TLS. False where mod_ssl cannot be asked: in daemons.
+    fn ssl_is_https(&mut self) -> bool {
+        false
+    }
+
+    /// A variable of mod_ssl; none where mod_ssl cannot be asked.
+    fn ssl_variable(&mut self, _name: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
 }

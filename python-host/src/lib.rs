@@ -7,6 +7,7 @@ mod embedded;
 mod entry;
 pub mod exchange;
 pub mod host;
+mod host_scripts;
 mod interpreter;
 mod log;
 mod messages;

@@ -3,6 +3,7 @@
 
 use crate::interpreter::Interpreter;
 use std::fmt::Display;
+use wsgi_protocol::call::Question;
 use wsgi_protocol::events::{self, Event};
 
 /// Bytes of a name or path for a message.
@@ -99,6 +100,18 @@ pub fn path_failed() -> String {
 /// The interpreter of a request is not to be had.
 pub fn no_interpreter(group: &[u8]) -> String {
     events::NO_INTERPRETER.line(format!("Cannot acquire interpreter '{}'.", text(group)))
+}
+
+/// The interpreter of a host script is not to be had.
+pub fn no_interpreter_for(question: Question, group: &[u8]) -> String {
+    let event = match question {
+        Question::Dispatch => &events::NO_INTERPRETER_FOR_DISPATCH,
+        Question::Access => &events::NO_INTERPRETER_FOR_ACCESS,
+        Question::Password => &events::NO_INTERPRETER_FOR_PASSWORD,
+        Question::RealmHash => &events::NO_INTERPRETER_FOR_HASH,
+        Question::Groups => &events::NO_INTERPRETER_FOR_GROUPS,
+    };
+    event.line(format!("Cannot acquire interpreter '{}'.", text(group)))
 }
 
 /// A path outside of the chroot directory.

@@ -3,6 +3,7 @@
 use crate::boundary;
 use crate::exchange::{Exchange, Outcome};
 use crate::host::Host;
+use crate::host_scripts::{self, Answered};
 use crate::interpreter::{self, Interpreter, threads};
 use crate::log;
 use crate::messages;
@@ -10,6 +11,7 @@ use crate::python::Attached;
 use crate::wsgi;
 use pyo3::ffi;
 use std::marker::PhantomData;
+use wsgi_protocol::call::Call;
 use wsgi_protocol::request::Request;
 
 /// One OS thread that runs requests; never leaves its thread. Dropping it (without the GIL) ends the thread's
@@ -76,6 +78,32 @@ impl Worker {
             clear_injection(py);
         }
         outcome
+    }
+
+    /// Asks a host script (`wsgi_protocol::call`). Terms as [`Worker::run`].
+    pub(crate) fn call(&mut self, payload: &[u8], exchange: &mut dyn Exchange) -> Answered {
+        let answered = boundary::caught(|| self.call_inner(payload, exchange));
+        self.attach();
+        answered.unwrap_or_default()
+    }
+
+    fn call_inner(&mut self, payload: &[u8], exchange: &mut dyn Exchange) -> Answered {
+        let call = match Call::decode(payload) {
+            Ok(call) => call,
+            Err(error) => {
+                exchange.log(log::ERROR, messages::bad_request(error).as_bytes());
+                return Answered::default();
+            }
+        };
+        let head = &call.request.head;
+        let Some(interpreter) = self.enter(head.application_group) else {
+            let text = messages::no_interpreter_for(call.question, head.application_group);
+            exchange.log(log::ERROR, text.as_bytes());
+            return Answered::default();
+        };
+        // SAFETY: as in `run_inner`.
+        let py = unsafe { Attached::assume() };
+        host_scripts::ask(py, interpreter, self.thread_id, &call, exchange)
     }
 
     /// Attaches to the interpreter of an application group.

@@ -101,6 +101,39 @@ impl<'r> Request<'r> {
         notes;
     }
 
+    /// The user httpd has authenticated.
+    pub fn user(self) -> Option<&'r [u8]> {
+        // SAFETY: a string of the live request, null or NUL-terminated.
+        unsafe { bytes((*self.raw).user) }
+    }
+
+    /// Gives the user another name.
+    pub fn set_user(self, name: &[u8]) {
+        // SAFETY: the copy lives in the request's pool.
+        unsafe { (*self.raw).user = self.pool().dup(name) }
+    }
+
+    /// The client's address in text.
+    pub fn client_address(self) -> &'r [u8] {
+        // SAFETY: a string of the live request, null or NUL-terminated.
+        unsafe { bytes((*self.raw).useragent_ip) }.unwrap_or_default()
+    }
+
+    /// The client's host name, if HostnameLookups gives one.
+    pub fn client_name(self) -> Option<&'r [u8]> {
+        // SAFETY: a live request of this thread; the name lives in its pool.
+        unsafe { bytes(sys::mw_client_name(self.raw)) }
+    }
+
+    /// `Satisfy Any` with authentication configured: a refusal by address is not the last word.
+    pub fn may_authenticate_instead(self) -> bool {
+        // SAFETY: a live request of this thread.
+        unsafe {
+            sys::ap_satisfies(self.raw) == sys::SATISFY_ANY as i32
+                && sys::ap_some_auth_required(self.raw) != 0
+        }
+    }
+
     /// Whether httpd's own walk found the file.
     pub fn file_exists(self) -> bool {
         // SAFETY: plain field; APR_NOFILE is 0.

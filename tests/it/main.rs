@@ -8,12 +8,15 @@ macro_rules! in_both_modes {
     };
 }
 
+mod access_scripts;
+mod auth_scripts;
 mod binary;
 mod config;
 mod contention;
 mod control;
 mod daemon;
 mod deaths;
+mod dispatch_scripts;
 mod environ;
 mod examples;
 mod faults;

@@ -288,7 +288,6 @@ def app(e, s):
 
 /// §6.9: a dispatch script chooses group and callable; what it raises is a 500, and one that cannot be loaded is ignored.
 #[test]
-#[ignore = "WSGIDispatchScript is parsed, and not run yet"]
 fn dispatch_script() {
     let script = "def application_group(environ):
     if environ['PATH_INFO'] == '/raise': raise KeyError('DISPATCH')

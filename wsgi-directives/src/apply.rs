@@ -222,12 +222,6 @@ impl<'a, 's> Application<'a, 's> {
             Effect::Later(part) => {
                 (NoticeLevel::Notice, format!("{name} is accepted and has no effect yet: {part}."))
             }
-            Effect::Closed => (
-                NoticeLevel::Warning,
-                format!(
-                    "{name} is accepted, but its script is not called yet: requests in its scope are refused."
-                ),
-            ),
             Effect::Never(why) => {
                 (NoticeLevel::Info, format!("{name} is accepted and has no effect: {why}."))
             }

@@ -112,8 +112,6 @@ pub enum Effect {
     Acts,
     /// Parsed and carried, acts once the named part is written; logged once until then.
     Later(&'static str),
-    /// Access control that does not act yet: what it would decide about is refused. Said in a warning.
-    Closed,
     /// Will never act here, and why; logged once.
     Never(&'static str),
     /// Accepted for old configurations only; each use is warned about, with this advice.

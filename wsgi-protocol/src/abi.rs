@@ -54,6 +54,19 @@ pub struct HttpdTable {
     pub is_aborted: unsafe extern "C" fn(request: *mut c_void) -> i32,
     /// The APR text of a status, written to `buffer`; returns its length.
     pub error_text: unsafe extern "C" fn(error: i32, buffer: *mut u8, len: usize) -> usize,
+    /// Takes one answer of a host script; `number` is [`crate::call::Route`] or 0. During [`HostTable::call`] only.
+    /// On [`FAILED`] it is lost, and the call must fail.
+    pub answer: unsafe extern "C" fn(request: *mut c_void, number: u32, text: *const u8, len: usize) -> i32,
+    /// 1 if mod_ssl says that the client's connection is TLS.
+    pub ssl_is_https: unsafe extern "C" fn(request: *mut c_void) -> i32,
+    /// mod_ssl's variable `name`: [`OK`] and the text, which lives as long as the request, or [`FAILED`] if there is none.
+    pub ssl_variable: unsafe extern "C" fn(
+        request: *mut c_void,
+        name: *const u8,
+        len: usize,
+        text: *mut *const u8,
+        text_len: *mut usize,
+    ) -> i32,
 }
 
 /// How a request ended, as [`HostTable::request`] returns it: 0 is a complete response, a positive number is
@@ -72,6 +85,9 @@ pub struct HostTable {
     pub start: unsafe extern "C" fn(launch: *const u8, len: usize) -> i32,
     /// Runs one request on the calling thread; `payload` is a [`crate::request`] payload without body.
     pub request: unsafe extern "C" fn(request: *mut c_void, payload: *const u8, len: usize) -> Outcome,
+    /// Asks a host script on the calling thread; `payload` is a [`crate::call`] payload. Gives the number of a
+    /// [`crate::call::Verdict`]; answers come by [`HttpdTable::answer`] before it returns.
+    pub call: unsafe extern "C" fn(request: *mut c_void, payload: *const u8, len: usize) -> i32,
     /// Publishes `process_stopping` and, if no request is running, ends the interpreters.
     pub stop: unsafe extern "C" fn(),
 }

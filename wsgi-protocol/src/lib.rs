@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod abi;
+pub mod call;
 pub mod codec;
 pub mod control;
 pub mod death;

@@ -230,4 +230,21 @@ impl Exchange for TableExchange {
             Some(false) => self.alone(|way| unsafe { (way.httpd.is_aborted)(way.request) } == 1),
         }
     }
+
+    fn ssl_is_https(&mut self) -> bool {
+        // SAFETY: the request is under way.
+        unsafe { (self.httpd.ssl_is_https)(self.request) == 1 }
+    }
+
+    fn ssl_variable(&mut self, name: &[u8]) -> Option<Vec<u8>> {
+        let (mut text, mut length) = (std::ptr::null(), 0);
+        // SAFETY: pointer and length belong together, the request is under way, and a text that is found lives as
+        // long as it.
+        unsafe {
+            let (place, length_place) = (&raw mut text, &raw mut length);
+            let found =
+                (self.httpd.ssl_variable)(self.request, name.as_ptr(), name.len(), place, length_place);
+            (found == abi::OK && !text.is_null()).then(|| std::slice::from_raw_parts(text, length).to_vec())
+        }
+    }
 }

@@ -6,7 +6,7 @@ mod outlet;
 
 use crate::boundary;
 use crate::exchange::Outcome;
-use crate::host::Host;
+use crate::host::{Host, Worker};
 use crate::interpreter::{self, start as python, threads};
 use crate::log;
 use crate::messages;
@@ -18,6 +18,7 @@ use std::ffi::c_void;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst};
 use wsgi_protocol::abi::{self, HttpdTable};
+use wsgi_protocol::call::Verdict;
 use wsgi_protocol::launch::{self, Launch};
 
 static HTTPD: OnceLock<&'static HttpdTable> = OnceLock::new();
@@ -71,7 +72,7 @@ pub fn start(message: &[u8]) -> bool {
 }
 
 thread_local! {
-    static WORKER: RefCell<Option<crate::host::Worker>> = const { RefCell::new(None) };
+    static WORKER: RefCell<Option<Worker>> = const { RefCell::new(None) };
 }
 
 /// The number of the calling thread: request threads count from 1, the main thread is 0.
@@ -80,29 +81,44 @@ fn thread_number() -> u32 {
     if threads::is_main_thread() { 0 } else { NEXT.fetch_add(1, SeqCst) }
 }
 
+/// Counts what runs, until it is dropped.
+struct Busy;
+
+impl Busy {
+    fn begin() -> Self {
+        BUSY.fetch_add(1, SeqCst);
+        Self
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        BUSY.fetch_sub(1, SeqCst);
+    }
+}
+
+/// Runs `f` with the calling thread's worker, attached. The worker is taken out while it runs: a request that httpd
+/// starts inside of another one gets its own.
+fn with_worker<T>(host: &'static Host, f: impl FnOnce(&mut Worker) -> T) -> T {
+    let mut worker = WORKER.with(|worker| worker.take()).unwrap_or_else(|| host.worker(thread_number()));
+    worker.attach();
+    let result = f(&mut worker);
+    worker.detach();
+    WORKER.with(|place| place.replace(Some(worker)));
+    result
+}
+
 /// Runs a request on the calling thread.
 pub fn request(request: *mut c_void, payload: &[u8]) -> abi::Outcome {
     let (Some(host), Some(httpd)) = (HOST.get(), HTTPD.get()) else { return 500 };
-    struct Busy;
-    impl Drop for Busy {
-        fn drop(&mut self) {
-            BUSY.fetch_sub(1, SeqCst);
-        }
-    }
-    BUSY.fetch_add(1, SeqCst);
-    let _busy = Busy;
+    let _busy = Busy::begin();
     let inside = GATE.get().and_then(Option::as_ref).map(Gate::enter);
     if threads::is_closed() {
         return 503;
     }
     let mut exchange = TableExchange::new(httpd, request);
-    // The worker is taken out while it runs: a request that httpd starts inside of another one gets its own.
-    let mut worker = WORKER.with(|worker| worker.take()).unwrap_or_else(|| host.worker(thread_number()));
-    worker.attach();
-    let outcome = worker.run(payload, &mut exchange);
-    worker.detach();
+    let outcome = with_worker(host, |worker| worker.run(payload, &mut exchange));
     drop(inside);
-    WORKER.with(|place| place.replace(Some(worker)));
     match exchange.finish(outcome) {
         Outcome::Complete => abi::OK,
         Outcome::Fail(status) => status.into(),
@@ -110,6 +126,24 @@ pub fn request(request: *mut c_void, payload: &[u8]) -> abi::Outcome {
         // Embedded scripts are loaded again in place; nobody refuses.
         Outcome::Refused => 503,
     }
+}
+
+/// Asks a host script about a request, on the calling thread.
+pub fn call(request: *mut c_void, payload: &[u8]) -> Verdict {
+    let (Some(host), Some(httpd)) = (HOST.get(), HTTPD.get()) else { return Verdict::Failed };
+    let _busy = Busy::begin();
+    if threads::is_closed() {
+        return Verdict::Failed;
+    }
+    let mut exchange = TableExchange::new(httpd, request);
+    let answered = with_worker(host, |worker| worker.call(payload, &mut exchange));
+    for (number, text) in &answered.answers {
+        // SAFETY: pointer and length belong together, and the request is under way.
+        if unsafe { (httpd.answer)(request, *number, text.as_ptr(), text.len()) } != abi::OK {
+            return Verdict::Failed;
+        }
+    }
+    answered.verdict
 }
 
 /// The child ends: publishes `process_stopping`, and ends Python if no request is running.

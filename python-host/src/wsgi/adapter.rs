@@ -5,6 +5,7 @@ use super::head_rules::{HeadFault, check_name, check_status, check_value};
 use super::request::RequestState;
 use super::response::is_length;
 use crate::exchange::{Hold, SendError};
+use crate::host_scripts::ssl;
 use crate::python::class::{ClassBuilder, This, Value, instance};
 use crate::python::trampoline::Args;
 use crate::python::{Attached, Kind, Object, Owned, Raised, Result, Text, lock};
@@ -26,6 +27,12 @@ pub fn class(py: Attached<'_>) -> Result<Owned<'_>> {
     ClassBuilder::<Adapter>::new(c"mod_wsgi.Adapter")
         .method(c"start_response", start_response)
         .method(c"write", write)
+        .method(c"ssl_is_https", |py, this: This<'_, Adapter>, arguments| {
+            ssl::is_https(py, &this.state, arguments)
+        })
+        .method(c"ssl_var_lookup", |py, this: This<'_, Adapter>, arguments| {
+            ssl::var_lookup(py, &this.state, arguments)
+        })
         .build(py)
 }
 

@@ -159,7 +159,7 @@ fn add(
 }
 
 /// `apache.request_rec`, a nameless capsule around httpd's address.
-fn add_request_record(py: Attached<'_>, environ: &Object, address: &[u8]) -> Result<()> {
+pub fn add_request_record(py: Attached<'_>, environ: &Object, address: &[u8]) -> Result<()> {
     let address = std::str::from_utf8(address).ok().and_then(|address| address.parse::<usize>().ok());
     let Some(address) = address.filter(|address| *address != 0) else { return Ok(()) };
     // SAFETY: only the number is kept; a new reference comes back.

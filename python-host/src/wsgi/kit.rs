@@ -1,6 +1,7 @@
 //! What one interpreter keeps ready for its requests: classes, names, the environ template, the `mod_wsgi` module.
 
 use super::{adapter, environ, file_wrapper, input, module};
+use crate::host_scripts::ssl;
 use crate::interpreter::Interpreter;
 use crate::log;
 use crate::messages;
@@ -64,6 +65,8 @@ pub struct Kit {
     pub expected: u128,
     /// `mod_wsgi.Adapter`.
     pub adapter: Stored,
+    /// `mod_wsgi.Auth`.
+    pub auth: Stored,
     /// `mod_wsgi.Input`.
     pub input: Stored,
     /// `mod_wsgi.FileWrapper`.
@@ -103,6 +106,7 @@ impl Kit {
             template: template.store(),
             expected: environ::expected_bits(),
             adapter: adapter::class(py)?.store(),
+            auth: ssl::class(py)?.store(),
             input: input::class(py)?.store(),
             file_wrapper: wrapper.store(),
             request_timeout: timeout.store(),

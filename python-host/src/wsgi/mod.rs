@@ -3,7 +3,7 @@
 mod adapter;
 mod body;
 mod clock;
-mod environ;
+pub mod environ;
 pub mod events;
 pub mod failures;
 mod file_wrapper;

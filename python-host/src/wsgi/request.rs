@@ -86,6 +86,11 @@ impl Running {
     pub fn begin(state: &RequestState) -> Self {
         Self { before: CURRENT.replace(state) }
     }
+
+    /// Until it is dropped, the calling thread runs no request that Python code could ask for.
+    pub fn nothing() -> Self {
+        Self { before: CURRENT.replace(ptr::null()) }
+    }
 }
 
 impl Drop for Running {

@@ -66,6 +66,8 @@ pub enum Found<'py> {
 pub enum Reason<'a, 'r> {
     /// A request needs it.
     Request(&'a RequestHead<'r>),
+    /// It is asked about a request: `reload_required` does not count (spec/behaviour.md §6.3).
+    Question(&'a RequestHead<'r>),
     /// The configuration or a predecessor said so.
     Preload,
 }
@@ -187,7 +189,11 @@ impl Script {
         reason: Reason<'_, '_>,
         namespace: &Object,
     ) -> Option<u64> {
-        let Reason::Request(head) = reason else { return None };
+        let (head, is_application) = match reason {
+            Reason::Request(head) => (head, true),
+            Reason::Question(head) => (head, false),
+            Reason::Preload => return None,
+        };
         if !head.flags.has(Flags::SCRIPT_RELOADING) {
             return None;
         }
@@ -202,14 +208,15 @@ impl Script {
         // httpd has just looked at the file; only another answer is worth a look of our own.
         if known.is_none_or(|known| u64::try_from(known) != Ok(head.script_mtime_us)) {
             let now = mtime_of(file.as_deref().unwrap_or(&self.path));
-            if now.is_none() {
+            // Whoever asks a script says itself that it cannot be loaded.
+            if now.is_none() && is_application {
                 journal.record(py, log::WARN, &messages::script_vanished(&self.path));
             }
             if known.is_none() || now != known {
                 return Some(now.and_then(|now| u64::try_from(now).ok()).unwrap_or(0));
             }
         }
-        self.hook_wants_reload(py, interpreter, journal, head, namespace).then_some(0)
+        (is_application && self.hook_wants_reload(py, interpreter, journal, head, namespace)).then_some(0)
     }
 
     /// Asks the script's own `reload_required(path)`.

@@ -59,7 +59,6 @@ fn directive(out: &mut String, row: &Directive) {
     match row.effect {
         Effect::Acts => {}
         Effect::Later(why) => drop(writeln!(out, "- No effect yet: {why}")),
-        Effect::Closed => drop(writeln!(out, "- Not called yet: requests in its scope are refused.")),
         Effect::Never(why) => drop(writeln!(out, "- No effect: {why}")),
         Effect::Legacy(why) => drop(writeln!(out, "- Obsolete: {why}")),
     }

@@ -47,7 +47,6 @@ fn state(effect: Effect) -> &'static str {
     match effect {
         Effect::Acts => "",
         Effect::Later(_) => "no effect yet",
-        Effect::Closed => "refuses its scope until it acts",
         Effect::Never(_) => "no effect",
         Effect::Legacy(_) => "obsolete",
     }

@@ -3,6 +3,7 @@
 pub mod alias;
 pub mod effective;
 pub mod expand;
+pub mod groups;
 pub mod headers;
 pub mod ownership;
 pub mod paths;
@@ -12,6 +13,7 @@ pub mod select;
 pub use alias::{AliasMatch, Mapped, find_alias};
 pub use effective::{Callable, RequestConfig, effective};
 pub use expand::{RequestNames, application_group, callable_object, process_group, script_group};
+pub use groups::is_member;
 pub use headers::{HeaderFate, header_fate, write_cgi_key};
 pub use ownership::{Demand, Fault, Ownership, Part, Violation, check_ownership};
 pub use paths::{collapse_slashes, find_path_info, script_and_path_info};

@@ -8,8 +8,6 @@ use crate::error::{ConfigError, GroupReference};
 use crate::options::{HANDLER_OPTIONS, IMPORT_OPTIONS, SCRIPT_OPTIONS, read_options};
 use std::sync::Arc;
 
-const LATER: Effect = Effect::Later("hook scripts are not called yet");
-
 pub(super) const ACCESS_SCRIPT: Directive = Directive {
     name: "WSGIAccessScript",
     arity: Arity::RawArgs,
@@ -18,8 +16,9 @@ pub(super) const ACCESS_SCRIPT: Directive = Directive {
     default: "",
     since: "2.0",
     doc: "Script whose allow_access(environ, host) decides about a request.",
-    details: "",
-    effect: Effect::Closed,
+    details: "True allows, None has no opinion, anything else is 403. The script runs in the httpd child, wherever the \
+              application runs.",
+    effect: Effect::Acts,
     good: "/srv/hooks/access.wsgi",
     bad: Some(""),
     action: Action::Custom(access_script),
@@ -28,8 +27,8 @@ pub(super) const ACCESS_SCRIPT: Directive = Directive {
 pub(super) const AUTH_GROUP_SCRIPT: Directive = Directive {
     name: "WSGIAuthGroupScript",
     doc: "Script whose groups_for_user(environ, user) serves Require wsgi-group.",
+    details: "It returns the user's groups as str or bytes; one of those required must be among them, in any case.",
     good: "/srv/hooks/groups.wsgi",
-    effect: LATER,
     action: Action::Custom(auth_group_script),
     ..ACCESS_SCRIPT
 };
@@ -37,8 +36,10 @@ pub(super) const AUTH_GROUP_SCRIPT: Directive = Directive {
 pub(super) const AUTH_USER_SCRIPT: Directive = Directive {
     name: "WSGIAuthUserScript",
     doc: "Script whose check_password() or get_realm_hash() serves the provider wsgi of Basic and Digest.",
+    details: "check_password(environ, user, password) returns True, False, None for an unknown user, or the name the user \
+              shall have. get_realm_hash(environ, user, realm) returns the hexadecimal MD5 of user:realm:password, or \
+              None. Anything else is 500.",
     good: "/srv/hooks/users.wsgi",
-    effect: LATER,
     action: Action::Custom(auth_user_script),
     ..ACCESS_SCRIPT
 };
@@ -47,9 +48,9 @@ pub(super) const DISPATCH_SCRIPT: Directive = Directive {
     name: "WSGIDispatchScript",
     contexts: Contexts::VD,
     doc: "Script whose process_group(), application_group() and callable_object() route each request.",
-    details: "It runs in the httpd child, in the main interpreter unless application-group says otherwise.",
+    details: "Each function gets an environ and returns a name, or None to keep what is configured. The script runs in the \
+              httpd child, in the main interpreter unless application-group says otherwise.",
     good: "/srv/hooks/dispatch.wsgi application-group=%{GLOBAL}",
-    effect: LATER,
     action: Action::Custom(dispatch_script),
     ..ACCESS_SCRIPT
 };

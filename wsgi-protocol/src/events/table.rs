@@ -90,8 +90,59 @@ events! {
     PYTHON_UNUSABLE = 36, Python, Crit, Later(503), Retried =>
         "Python could not be started.",
         "Correct python-home= or WSGIPythonHome as the line says.";
+    NO_USER_SCRIPT = 41, Child, Error, Status(500), LivesOn =>
+        "AuthBasicProvider wsgi without a script.",
+        "Set WSGIAuthUserScript in the same section.";
+    NO_INTERPRETER_FOR_PASSWORD = 42, Python, Error, Status(500), LivesOn =>
+        "The interpreter of WSGIAuthUserScript could not be created.",
+        "See 0035.";
+    NO_PASSWORD_FUNCTION = 43, Python, Error, Status(500), LivesOn =>
+        "WSGIAuthUserScript does not define check_password().",
+        "Define it.";
+    NO_HASH_SCRIPT = 44, Child, Error, Status(500), LivesOn =>
+        "AuthDigestProvider wsgi without a script.",
+        "Set WSGIAuthUserScript in the same section.";
+    NO_INTERPRETER_FOR_HASH = 45, Python, Error, Status(500), LivesOn =>
+        "The interpreter of WSGIAuthUserScript could not be created, for Digest.",
+        "See 0035.";
+    NO_HASH_FUNCTION = 46, Python, Error, Status(500), LivesOn =>
+        "WSGIAuthUserScript does not define get_realm_hash().",
+        "Define it.";
+    NO_INTERPRETER_FOR_GROUPS = 48, Python, Error, Status(401), LivesOn =>
+        "The interpreter of WSGIAuthGroupScript could not be created.",
+        "See 0035.";
+    GROUP_NOT_LATIN1 = 49, Python, Error, Status(401), LivesOn =>
+        "groups_for_user() returned a str that is not latin-1.",
+        "Return bytes, or other names.";
+    GROUP_NOT_TEXT = 50, Python, Error, Status(401), LivesOn =>
+        "groups_for_user() returned something that is no group.",
+        "Return str or bytes.";
+    GROUPS_NOT_ITERABLE = 51, Python, Error, Status(401), LivesOn =>
+        "groups_for_user() did not return an iterable.",
+        "Return a list, a tuple or a generator.";
+    NO_GROUPS_FUNCTION = 52, Python, Error, Status(401), LivesOn =>
+        "WSGIAuthGroupScript does not define groups_for_user().",
+        "Define it.";
+    NO_INTERPRETER_FOR_ACCESS = 54, Python, Error, Status(403), LivesOn =>
+        "The interpreter of WSGIAccessScript could not be created.",
+        "See 0035.";
+    ACCESS_NOT_BOOLEAN = 55, Python, Error, Status(403), LivesOn =>
+        "allow_access() returned something else than True, False and None.",
+        "Return one of them.";
+    NO_ACCESS_FUNCTION = 56, Python, Error, Status(403), LivesOn =>
+        "WSGIAccessScript does not define allow_access().",
+        "Define it.";
     ACCESS_DENIED = 57, Child, Error, Status(403), LivesOn =>
         "WSGIAccessScript did not let the client in.",
+        "Nothing, if that was meant.";
+    NO_GROUP_SCRIPT = 58, Child, Error, Status(401), LivesOn =>
+        "Require wsgi-group without a script.",
+        "Set WSGIAuthGroupScript in the same section.";
+    USER_WITHOUT_GROUPS = 59, Child, Error, Status(401), LivesOn =>
+        "groups_for_user() named no group of the user.",
+        "Nothing, if that was meant.";
+    USER_OF_OTHER_GROUPS = 60, Child, Error, Status(401), LivesOn =>
+        "The user is in none of the groups of Require wsgi-group.",
         "Nothing, if that was meant.";
     CORE_DUMPS = 61, Supervisor, Warn, Served, LivesOn =>
         "Core dumps could not be enabled for a daemon.",
@@ -135,6 +186,9 @@ events! {
     QUEUE_TIMEOUT = 84, Child, Error, Status(504), LivesOn =>
         "The request waited longer than queue-timeout= for a thread.",
         "Raise processes= or threads=, or make the application faster.";
+    NO_INTERPRETER_FOR_DISPATCH = 86, Python, Error, Status(500), LivesOn =>
+        "The interpreter of WSGIDispatchScript could not be created.",
+        "See 0035.";
     NO_INTERPRETER = 87, Python, Error, Status(500), LivesOn =>
         "The interpreter for the request cannot be had.",
         "Read the lines above it.";
@@ -288,6 +342,18 @@ events! {
     APPLICATION_EXITED = 175, Python, Error, StatusOrBroken(500), LivesOn =>
         "An application called sys.exit(); the process goes on.",
         "Remove the call.";
+    EMPTY_USER = 176, Python, Error, Status(500), LivesOn =>
+        "check_password() returned an empty name.",
+        "Return True, or the name of a user.";
+    NOT_A_USER = 177, Python, Error, Status(500), LivesOn =>
+        "check_password() returned something that is neither True, False, None nor a name.",
+        "Return one of them.";
+    EMPTY_HASH = 178, Python, Error, Status(500), LivesOn =>
+        "get_realm_hash() returned an empty hash.",
+        "Return None for an unknown user.";
+    NOT_A_HASH = 179, Python, Error, Status(500), LivesOn =>
+        "get_realm_hash() returned something that is no hash.",
+        "Return str, bytes or None.";
     STDERR_KEPT = 183, Python, Error, Served, LivesOn =>
         "sys.stderr could not be replaced; what is written to it goes to the log of the daemon's group.",
         "Correct what the traceback says.";

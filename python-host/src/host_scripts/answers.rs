@@ -1,0 +1,172 @@
+//! Calling a host script's functions, and what each value they return means (spec/behaviour.md §6.9, §7.2).
+
+use super::{Answered, Asking, messages};
+use crate::python::{Kind, Numbers, Object, Owned, Raised, Result, Text};
+use pyo3::ffi;
+use std::borrow::Cow;
+use wsgi_protocol::call::{Question, Route, Verdict};
+
+/// Asks. `Err`: an exception that has not been logged.
+pub fn of(asking: &Asking<'_, '_, '_>, namespace: &Object, environ: &Object) -> Result<Answered> {
+    let py = asking.py;
+    let [first, second] = asking.call.arguments;
+    let ask = |name: &str, arguments: &[&[u8]]| {
+        let Some(function) = asking.function(namespace, name)? else { return Ok(None) };
+        let texts = arguments.iter().map(|text| py.latin1(text)).collect::<Result<Vec<_>>>()?;
+        let arguments: Vec<&Object> =
+            std::iter::once(environ).chain(texts.iter().map(|text| &**text)).collect();
+        function.call(py, &arguments).map(Some)
+    };
+    let (name, result, meaning): (_, _, fn(&Asking<'_, '_, '_>, &Object) -> Result<Answered>) =
+        match asking.call.question {
+            Question::Dispatch => return dispatch(asking, namespace, environ),
+            Question::Access => ("allow_access", ask("allow_access", &[first])?, access),
+            Question::Password => ("check_password", ask("check_password", &[first, second])?, password),
+            Question::RealmHash => ("get_realm_hash", ask("get_realm_hash", &[first, second])?, realm_hash),
+            Question::Groups => ("groups_for_user", ask("groups_for_user", &[first])?, groups),
+        };
+    match result {
+        Some(result) => meaning(asking, &result),
+        None => {
+            let script = asking.call.request.head.script;
+            Ok(asking.refuse(&messages::no_function(asking.call.question, script, name)))
+        }
+    }
+}
+
+/// All three functions, each optional, see one environ.
+fn dispatch(asking: &Asking<'_, '_, '_>, namespace: &Object, environ: &Object) -> Result<Answered> {
+    const FUNCTIONS: [(&str, Route); 3] = [
+        ("process_group", Route::ProcessGroup),
+        ("application_group", Route::ApplicationGroup),
+        ("callable_object", Route::CallableObject),
+    ];
+    let mut answered = Answered::from(Verdict::Granted);
+    for (name, route) in FUNCTIONS {
+        let Some(function) = asking.function(namespace, name)? else { continue };
+        let result = function.call(asking.py, &[environ])?;
+        if !result.is_none() {
+            answered.answers.push((route as u32, routed(asking, name, &result)?));
+        }
+    }
+    Ok(answered)
+}
+
+fn routed(asking: &Asking<'_, '_, '_>, name: &str, result: &Object) -> Result<Vec<u8>> {
+    let py = asking.py;
+    let text = match bytes_of(asking, result) {
+        Ok(Some(text)) => text,
+        Ok(None) => {
+            let kind = result.type_name(py);
+            let text = format!("{name}() must return str, bytes or None, not {kind}");
+            return Err(Raised::new(py, Kind::Type, &text));
+        }
+        Err(raised) => {
+            raised.clear(py);
+            let text = format!("{name}() must return a str that is latin-1");
+            return Err(Raised::new(py, Kind::Type, &text));
+        }
+    };
+    if text.contains(&0) {
+        return Err(Raised::new(py, Kind::Value, &format!("{name}() returned a name with a null character")));
+    }
+    Ok(text.into_owned())
+}
+
+/// The bytes of bytes or a latin-1 str; `None` for another type.
+fn bytes_of<'o>(asking: &Asking<'_, '_, '_>, value: &'o Object) -> Result<Option<Cow<'o, [u8]>>> {
+    match value.as_bytes() {
+        Some(bytes) => Ok(Some(Cow::Borrowed(bytes))),
+        None if value.is_str() => value.latin1_bytes(asking.py).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// True, False and None by identity: 1 is not True.
+fn verdict(asking: &Asking<'_, '_, '_>, result: &Object) -> Option<Verdict> {
+    let is = |object: &Object| object.as_ptr() == result.as_ptr();
+    let py = asking.py;
+    [(py.truth(true), Verdict::Granted), (py.truth(false), Verdict::Refused), (py.none(), Verdict::None)]
+        .into_iter()
+        .find_map(|(object, verdict)| is(object).then_some(verdict))
+}
+
+fn access(asking: &Asking<'_, '_, '_>, result: &Object) -> Result<Answered> {
+    Ok(match verdict(asking, result) {
+        Some(verdict) => verdict.into(),
+        None => asking.refuse(&messages::not_a_boolean(script(asking), &result.type_name(asking.py))),
+    })
+}
+
+fn password(asking: &Asking<'_, '_, '_>, result: &Object) -> Result<Answered> {
+    let py = asking.py;
+    if let Some(verdict) = verdict(asking, result) {
+        return Ok(verdict.into());
+    }
+    if !result.is_str() {
+        return Ok(asking.refuse(&messages::not_a_user(script(asking), &result.type_name(py))));
+    }
+    // SAFETY: a live str; a new reference comes back.
+    let name = unsafe { Owned::from_raw(py, ffi::PyUnicode_AsUTF8String(result.as_ptr())) }?;
+    Ok(match name.as_bytes() {
+        None | Some([]) => asking.refuse(&messages::empty_user(script(asking))),
+        // httpd would take what stands before it for the name.
+        Some(name) if name.contains(&0) => {
+            asking.refuse(&messages::not_a_user(script(asking), "a name with a null character"))
+        }
+        Some(name) => Answered { verdict: Verdict::Granted, answers: vec![(0, name.to_vec())] },
+    })
+}
+
+fn realm_hash(asking: &Asking<'_, '_, '_>, result: &Object) -> Result<Answered> {
+    if result.is_none() {
+        return Ok(Verdict::None.into());
+    }
+    let hash = bytes_of(asking, result).map_err(|raised| {
+        raised.clear(asking.py);
+        Raised::new(asking.py, Kind::Type, "get_realm_hash() must return a str that is latin-1")
+    })?;
+    Ok(match hash {
+        None => asking.refuse(&messages::not_a_hash(script(asking), &result.type_name(asking.py))),
+        Some(hash) if hash.is_empty() => asking.refuse(&messages::empty_hash(script(asking))),
+        Some(hash) => Answered { verdict: Verdict::Granted, answers: vec![(0, hash.into_owned())] },
+    })
+}
+
+/// All groups or none: an exception on the way loses those that came before it.
+fn groups(asking: &Asking<'_, '_, '_>, result: &Object) -> Result<Answered> {
+    let py = asking.py;
+    // SAFETY: alive; a new reference comes back.
+    let iterator = match unsafe { Owned::from_raw(py, ffi::PyObject_GetIter(result.as_ptr())) } {
+        Ok(iterator) => iterator,
+        Err(raised) => {
+            let exception = raised.take(py);
+            let _ = asking.refuse(&messages::not_iterable(script(asking), &result.type_name(py)));
+            return Err(exception.restore());
+        }
+    };
+    let mut answered = Answered::from(Verdict::Granted);
+    // SAFETY: alive; a new reference comes back, null at the end or with an exception.
+    while let Ok(item) = unsafe { Owned::from_raw(py, ffi::PyIter_Next(iterator.as_ptr())) } {
+        match bytes_of(asking, &item) {
+            Ok(Some(group)) => answered.answers.push((0, group.into_owned())),
+            Ok(None) => {
+                return Ok(asking.refuse(&messages::not_a_group(script(asking), &item.type_name(py))));
+            }
+            Err(raised) => {
+                let exception = raised.take(py);
+                let _ = asking.refuse(&messages::group_not_latin1(script(asking)));
+                return Err(exception.restore());
+            }
+        }
+    }
+    // SAFETY: attached.
+    if unsafe { !ffi::PyErr_Occurred().is_null() } {
+        return Err(Raised);
+    }
+    Ok(answered)
+}
+
+fn script<'r>(asking: &Asking<'_, '_, 'r>) -> &'r [u8] {
+    asking.call.request.head.script
+}

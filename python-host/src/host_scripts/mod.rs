@@ -1,0 +1,144 @@
+//! Scripts that httpd's child asks about a request before, or instead of, running an application: dispatch, access,
+//! authentication (spec/behaviour.md §6.9, §7). Whatever goes wrong is [`Verdict::Failed`], never a yes.
+
+mod answers;
+mod environ;
+mod messages;
+pub mod ssl;
+
+use crate::boundary;
+use crate::exchange::Exchange;
+use crate::interpreter::Interpreter;
+use crate::log;
+use crate::python::{Attached, Object, Owned, Raised, Result, Text};
+use crate::wsgi::failures::{self, Journal};
+use crate::wsgi::log_object::{TextLayer, close_request};
+use crate::wsgi::request::{RequestState, Running};
+use crate::wsgi::script::{Found, Reason};
+use std::sync::Arc;
+use wsgi_protocol::call::{Call, Question, Verdict};
+
+/// What a script said.
+#[derive(Debug)]
+pub struct Answered {
+    /// Yes, no, or why not.
+    pub verdict: Verdict,
+    /// What else it said, with the number of the function (`wsgi_protocol::call::Route`) or 0. Empty unless granted.
+    pub answers: Vec<(u32, Vec<u8>)>,
+}
+
+impl Default for Answered {
+    fn default() -> Self {
+        Self::from(Verdict::Failed)
+    }
+}
+
+impl From<Verdict> for Answered {
+    fn from(verdict: Verdict) -> Self {
+        Self { verdict, answers: Vec::new() }
+    }
+}
+
+/// Ends the request for its Python objects, whatever happens.
+struct Over<'py, 's>(Attached<'py>, &'s RequestState);
+
+impl Drop for Over<'_, '_> {
+    fn drop(&mut self) {
+        close_request(self.0, self.1);
+        self.1.end(self.0);
+    }
+}
+
+/// Asks a script in `interpreter`, to which the thread is attached.
+pub fn ask(
+    py: Attached<'_>,
+    interpreter: &'static Interpreter,
+    thread_id: u32,
+    call: &Call<'_>,
+    exchange: &mut dyn Exchange,
+) -> Answered {
+    let head = &call.request.head;
+    let state = RequestState::new(interpreter, thread_id, (head.log_level, false), head.resource, exchange);
+    let state = Arc::new(state);
+    // What these functions print belongs to no request (spec/behaviour.md §7.2).
+    let _nothing = Running::nothing();
+    let _over = Over(py, &state);
+    let asking = Asking { py, interpreter, state: &state, call };
+    boundary::caught(|| asking.run()).unwrap_or_else(|| {
+        Raised.clear(py);
+        Answered::default()
+    })
+}
+
+/// What all steps need.
+struct Asking<'py, 's, 'r> {
+    py: Attached<'py>,
+    interpreter: &'static Interpreter,
+    state: &'s Arc<RequestState>,
+    call: &'s Call<'r>,
+}
+
+impl<'py> Asking<'py, '_, '_> {
+    fn run(&self) -> Answered {
+        let Some(namespace) = self.namespace() else {
+            // The request goes on with what is configured; the next one tries again.
+            let ignored = self.call.question == Question::Dispatch;
+            return if ignored { Verdict::Granted.into() } else { Answered::default() };
+        };
+        let layer = match TextLayer::obtain(self.py, self.state) {
+            Ok(layer) => layer,
+            Err(raised) => return self.failed(raised),
+        };
+        let answered = match environ::build(self, &layer.text) {
+            Ok(environ) => {
+                answers::of(self, &namespace, &environ).unwrap_or_else(|raised| self.failed(raised))
+            }
+            Err(raised) => self.failed(raised),
+        };
+        close_request(self.py, self.state);
+        self.state.end(self.py);
+        layer.give_back(self.py, self.state);
+        answered
+    }
+
+    fn namespace(&self) -> Option<Owned<'py>> {
+        let (py, head) = (self.py, &self.call.request.head);
+        let case_insensitive = self.interpreter.host.launch().case_insensitive;
+        let script = match self.interpreter.scripts.get(py, head.script, case_insensitive) {
+            Ok(script) => script,
+            Err(raised) => {
+                self.report(raised);
+                return None;
+            }
+        };
+        match script.obtain(py, self.interpreter, self.journal(), Reason::Question(head)) {
+            Found::Namespace(namespace) => Some(namespace),
+            Found::Refused | Found::Failed => None,
+        }
+    }
+
+    fn journal(&self) -> Journal<'_> {
+        Journal::Request(self.state)
+    }
+
+    fn report(&self, raised: Raised) {
+        let (py, script) = (self.py, self.call.request.head.script);
+        failures::report(py, self.journal(), self.interpreter, script, raised.take(py));
+    }
+
+    fn failed(&self, raised: Raised) -> Answered {
+        self.report(raised);
+        Answered::default()
+    }
+
+    /// The script broke the rules.
+    fn refuse(&self, message: &str) -> Answered {
+        self.journal().record(self.py, log::ERROR, message);
+        Answered::default()
+    }
+
+    /// A function of the script.
+    fn function(&self, namespace: &Object, name: &str) -> Result<Option<Owned<'py>>> {
+        namespace.dict_get(self.py, &*self.py.interned(name)?)
+    }
+}

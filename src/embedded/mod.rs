@@ -1,0 +1,198 @@
+//! Embedded mode: libpython and the host library opened at run time, only in children that need them, and the
+//! calls into the host (wsgi_protocol::abi).
+
+mod exchange;
+
+pub use exchange::{
+    answer, error_text, is_aborted, log, read_body, send_file, send_head, ssl_is_https, ssl_variable, write,
+};
+
+use crate::boundary::from_host;
+use crate::config::{self, State};
+use crate::handler::{HANDLED, INTERNAL_ERROR, Job};
+use crate::httpd::log::{self as error_log, Level};
+use crate::httpd::request::Request;
+use crate::lifecycle::runtime::{Embedded, Runtime};
+use crate::messages;
+use crate::respond;
+use apr_sys as sys;
+use exchange::Handle;
+use std::ffi::{CStr, CString, c_int, c_void};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::OnceLock;
+use wsgi_protocol::abi::{self, HostTable, HttpdTable};
+use wsgi_protocol::call::Verdict;
+use wsgi_protocol::{PROTOCOL_VERSION, launch};
+
+/// The host of this child, or why there is none.
+static HOST: OnceLock<Result<Host, String>> = OnceLock::new();
+
+/// The host's table; the library is never closed.
+#[derive(Clone, Copy)]
+struct Host(&'static HostTable);
+
+static HTTPD: HttpdTable = HttpdTable {
+    version: PROTOCOL_VERSION,
+    read_body: from_host::read_body,
+    send_head: from_host::send_head,
+    write: from_host::write,
+    send_file: from_host::send_file,
+    log: from_host::log,
+    is_aborted: from_host::is_aborted,
+    error_text: from_host::error_text,
+    answer: from_host::answer,
+    ssl_is_https: from_host::ssl_is_https,
+    ssl_variable: from_host::ssl_variable,
+};
+
+/// Sets Python up on the calling thread, the child's main thread.
+pub fn start_in_child(main: *mut sys::server_rec) {
+    let Some(runtime) = config::state().and_then(|state| state.runtime.as_ref()) else { return };
+    if let Err(reason) = HOST.get_or_init(|| start_configured(runtime)) {
+        // SAFETY: httpd's main server.
+        unsafe {
+            error_log::server(main, Level::Crit as u8, 0, messages::embedded_cannot_start(reason).as_bytes())
+        };
+    }
+}
+
+fn start_configured(runtime: &Runtime) -> Result<Host, String> {
+    match &runtime.embedded {
+        Some(embedded) => start(embedded, &runtime.host_library),
+        None => Err("WSGIRestrictEmbedded rules it out and nothing asks for it".to_owned()),
+    }
+}
+
+/// The host, started now if this is the first request that needs it. Python's main thread must not be a request
+/// thread, so a thread of its own starts Python and then sleeps as long as the child lives.
+fn host_of(runtime: &'static Runtime) -> Result<Host, String> {
+    let started = HOST.get_or_init(|| {
+        let (tell, told) = std::sync::mpsc::channel();
+        let body = move || {
+            // The receiver waits below.
+            let _ = tell.send(start_configured(runtime));
+            loop {
+                std::thread::park();
+            }
+        };
+        let thread = std::thread::Builder::new().name("wsgi-python".to_owned()).spawn(body);
+        match thread {
+            Ok(_) => told.recv().unwrap_or_else(|_| Err("the start of Python panicked".to_owned())),
+            Err(error) => Err(format!("no thread could be made for Python: {error}")),
+        }
+    });
+    started.clone()
+}
+
+fn start(embedded: &Embedded, host_library: &Path) -> Result<Host, String> {
+    let library = embedded.library.as_ref().map_err(Clone::clone)?;
+    // Extension modules resolve libpython's symbols through the global scope (spike.md §B2).
+    open(library, libc::RTLD_NOW | libc::RTLD_GLOBAL)?;
+    let host = open(host_library, libc::RTLD_NOW)?;
+    // SAFETY: the symbol has the documented type; the tables live as long as the process.
+    let table = unsafe {
+        let entry = libc::dlsym(host, abi::ENTRY_SYMBOL.as_ptr());
+        if entry.is_null() {
+            return Err(format!("'{}' is not a host library", host_library.display()));
+        }
+        let entry = std::mem::transmute::<*mut c_void, abi::Entry>(entry);
+        entry(&raw const HTTPD).as_ref()
+    };
+    let table = table.filter(|t| t.version == PROTOCOL_VERSION);
+    let table =
+        table.ok_or("the host library is of another version than mod_wsgi.so; install both together")?;
+    let message = launch::encode(&embedded.launch).map_err(|e| e.to_string())?;
+    // SAFETY: the host copies what it needs of the message.
+    let status = unsafe { (table.start)(message.as_ptr(), message.len()) };
+    if status == 0 {
+        Ok(Host(table))
+    } else {
+        Err("Python could not be initialised; the lines above this one say why".to_owned())
+    }
+}
+
+fn open(path: &Path, flags: c_int) -> Result<*mut c_void, String> {
+    let name = CString::new(path.as_os_str().as_bytes()).map_err(|e| e.to_string())?;
+    // SAFETY: loading a library runs its initialisers; both libraries are meant for it.
+    unsafe {
+        let handle = libc::dlopen(name.as_ptr(), flags);
+        if !handle.is_null() {
+            return Ok(handle);
+        }
+        let reason = libc::dlerror();
+        let reason =
+            if reason.is_null() { "unknown reason".into() } else { CStr::from_ptr(reason).to_string_lossy() };
+        Err(format!("'{}' cannot be loaded: {reason}", path.display()))
+    }
+}
+
+/// The child ends.
+pub fn stop() {
+    if let Some(Ok(host)) = HOST.get() {
+        // SAFETY: a table of a started host.
+        unsafe { (host.0.stop)() };
+    }
+}
+
+/// Runs a request in this child.
+pub fn run(job: &Job<'_>, state: &'static State, application: &[u8], callable: &[u8]) -> c_int {
+    if state.global.restrict_embedded == Some(true) {
+        job.fail(messages::EMBEDDED_OFF.0.number, messages::EMBEDDED_OFF.1);
+        return INTERNAL_ERROR;
+    }
+    let host = match host(state) {
+        Ok(host) => host,
+        Err(reason) => {
+            let message = messages::no_python(&reason);
+            job.fail(message.0.number, &message.1);
+            return INTERNAL_ERROR;
+        }
+    };
+    let mut payload = Vec::with_capacity(4096);
+    let address = crate::environ::decimal(job.r.raw().addr() as u64);
+    job.encode(&mut payload, application, callable, address.as_bytes());
+    let mut handle = Handle::new(job.r, job.has_body(), job.config.enable_sendfile);
+    // SAFETY: handle and payload outlive the call; the host makes one call at a time for a request (abi::HttpdTable).
+    let outcome = unsafe { (host.0.request)((&raw mut handle).cast(), payload.as_ptr(), payload.len()) };
+    if handle.answered {
+        return HANDLED;
+    }
+    match outcome {
+        abi::OK => {
+            let is_read = handle.is_read();
+            respond::finish(job.r, &mut handle.out, is_read);
+            HANDLED
+        }
+        status if status > 0 && !handle.committed => status,
+        _ if handle.committed => {
+            respond::break_off(job.r, &mut handle.out);
+            HANDLED
+        }
+        _ => INTERNAL_ERROR,
+    }
+}
+
+/// The host of this child, started now if need be.
+fn host(state: &'static State) -> Result<Host, String> {
+    state.runtime.as_ref().ok_or_else(|| "the start of mod_wsgi failed".to_owned()).and_then(host_of)
+}
+
+/// What a host script said: its verdict, and its answers in order with the number of each.
+pub type Answered = (Verdict, Vec<(u32, Vec<u8>)>);
+
+/// Asks a host script about a request; `payload` is a [`wsgi_protocol::call`] payload. What fails has been logged.
+pub fn call(r: Request<'_>, state: &'static State, payload: &[u8]) -> Answered {
+    let host = match host(state) {
+        Ok(host) => host,
+        Err(reason) => {
+            let message = messages::no_python(&reason);
+            r.log(Level::Error, &messages::about(r.filename(), message.0.number, message.1));
+            return (Verdict::Failed, Vec::new());
+        }
+    };
+    let mut handle = Handle::new(r, false, false);
+    // SAFETY: handle and payload outlive the call; the host uses the handle only on this thread.
+    let verdict = unsafe { (host.0.call)((&raw mut handle).cast(), payload.as_ptr(), payload.len()) };
+    (Verdict::from_number(verdict), handle.take_answers())
+}

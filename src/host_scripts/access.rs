@@ -1,0 +1,110 @@
+//! WSGIAccessScript, WSGIAuthUserScript, WSGIAuthGroupScript: what httpd asks, and what the verdicts mean to it. Only
+//! [`Verdict::Granted`] opens anything.
+
+use super::{Asked, Switches, environ};
+use crate::config;
+use crate::embedded::Answered;
+use crate::handler::records;
+use crate::httpd::log::Level;
+use crate::httpd::request::Request;
+use crate::messages;
+use apr_sys as sys;
+use std::ffi::{c_char, c_int};
+use wsgi_directives::{ScriptRef, effective, is_member};
+use wsgi_protocol::call::{Question, Verdict};
+use wsgi_protocol::events::{self, Event};
+
+/// Asks a script; without our state nothing is granted.
+fn ask(r: Request<'_>, script: &ScriptRef, question: Question, arguments: [&[u8]; 2]) -> Answered {
+    let Some(state) = config::state() else { return (Verdict::Failed, Vec::new()) };
+    #[cfg(feature = "fault-injection")]
+    crate::handler::inject_fault(r, "script");
+    let (server, dir) = records(r);
+    let config = effective(server, dir, None);
+    let switches = Switches { reloading: config.script_reloading, record: config.pass_apache_request };
+    let asked = Asked { r, state, script, switches };
+    asked.ask(question, arguments, |writer, group| environ::for_access(r, group, writer))
+}
+
+fn complain(r: Request<'_>, (event, text): (&Event, impl std::fmt::Display)) {
+    r.log(Level::Error, &messages::about(r.filename(), event.number, text));
+}
+
+/// The access hook.
+pub fn check_access(r: Request<'_>) -> c_int {
+    let (_, dir) = records(r);
+    let Some(script) = &dir.access.access_script else { return sys::DECLINED };
+    let host = r.client_name().unwrap_or_else(|| r.client_address());
+    match ask(r, script, Question::Access, [host, b""]).0 {
+        Verdict::Granted => sys::OK as c_int,
+        Verdict::None => sys::DECLINED,
+        Verdict::Refused | Verdict::Failed => {
+            if !r.may_authenticate_instead() {
+                complain(r, messages::ACCESS_DENIED);
+            }
+            sys::HTTP_FORBIDDEN as c_int
+        }
+    }
+}
+
+/// The provider `wsgi` of mod_auth_basic.
+pub fn check_password(r: Request<'_>, user: &[u8], password: &[u8]) -> sys::authn_status {
+    let (_, dir) = records(r);
+    let Some(script) = &dir.access.auth_user_script else {
+        complain(r, messages::no_user_script(&events::NO_USER_SCRIPT));
+        return sys::AUTH_GENERAL_ERROR;
+    };
+    let (verdict, answers) = ask(r, script, Question::Password, [user, password]);
+    match verdict {
+        Verdict::Granted => {
+            if let Some((_, name)) = answers.first() {
+                r.set_user(name);
+            }
+            sys::AUTH_GRANTED
+        }
+        Verdict::Refused => sys::AUTH_DENIED,
+        Verdict::None => sys::AUTH_USER_NOT_FOUND,
+        Verdict::Failed => sys::AUTH_GENERAL_ERROR,
+    }
+}
+
+/// The provider `wsgi` of mod_auth_digest.
+pub fn realm_hash(r: Request<'_>, user: &[u8], realm: &[u8], place: &mut *mut c_char) -> sys::authn_status {
+    let (_, dir) = records(r);
+    let Some(script) = &dir.access.auth_user_script else {
+        complain(r, messages::no_user_script(&events::NO_HASH_SCRIPT));
+        return sys::AUTH_GENERAL_ERROR;
+    };
+    let (verdict, answers) = ask(r, script, Question::RealmHash, [user, realm]);
+    match (verdict, answers.first()) {
+        (Verdict::Granted, Some((_, hash))) => {
+            *place = r.pool().dup(hash);
+            sys::AUTH_USER_FOUND
+        }
+        (Verdict::None, _) => sys::AUTH_USER_NOT_FOUND,
+        _ => sys::AUTH_GENERAL_ERROR,
+    }
+}
+
+/// `Require wsgi-group`, of whose groups the user must be in one.
+pub fn check_groups(r: Request<'_>, required: &[u8]) -> sys::authz_status {
+    let Some(user) = r.user() else { return sys::AUTHZ_DENIED_NO_USER };
+    let (_, dir) = records(r);
+    let Some(script) = &dir.access.auth_group_script else {
+        complain(r, messages::NO_GROUP_SCRIPT);
+        return sys::AUTHZ_DENIED;
+    };
+    let (verdict, groups) = ask(r, script, Question::Groups, [user, b""]);
+    if verdict != Verdict::Granted {
+        return sys::AUTHZ_DENIED;
+    }
+    if groups.is_empty() {
+        complain(r, messages::no_groups(user, r.uri()));
+        return sys::AUTHZ_DENIED;
+    }
+    if is_member(required, groups.iter().map(|(_, group)| group.as_slice())) {
+        return sys::AUTHZ_GRANTED;
+    }
+    complain(r, messages::other_groups(user, r.uri()));
+    sys::AUTHZ_DENIED
+}

@@ -1,0 +1,137 @@
+//! The payload of a call into a host script: a dispatch, access or authentication script, which httpd's child asks about
+//! a request (spec/behaviour.md §6.9, §7). Layout: what is asked, two arguments, then a [`crate::request`] payload.
+
+use crate::ProtocolError;
+use crate::codec::{Reader, put_bytes};
+use crate::request::{MAX_VALUE, Request};
+
+/// What is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Question {
+    /// `process_group(environ)`, `application_group(environ)`, `callable_object(environ)`; answers by [`Route`].
+    Dispatch = 1,
+    /// `allow_access(environ, host)`.
+    Access = 2,
+    /// `check_password(environ, user, password)`; an answer is the new name of the user.
+    Password = 3,
+    /// `get_realm_hash(environ, user, realm)`; the answer is the hash.
+    RealmHash = 4,
+    /// `groups_for_user(environ, user)`; each answer is a group.
+    Groups = 5,
+}
+
+/// Which of a dispatch script's functions an answer comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Route {
+    /// `process_group`.
+    ProcessGroup = 0,
+    /// `application_group`.
+    ApplicationGroup = 1,
+    /// `callable_object`.
+    CallableObject = 2,
+}
+
+/// What the script said. The number crosses the C table; any other one is [`Verdict::Failed`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(i32)]
+pub enum Verdict {
+    /// It cannot be known, or it broke the rules; that has been logged. Never to be taken for a yes.
+    Failed = 0,
+    /// Yes: allowed, the right password, the answers count.
+    Granted = 1,
+    /// No: not allowed, the wrong password.
+    Refused = 2,
+    /// No opinion, or no such user.
+    None = 3,
+}
+
+impl Verdict {
+    /// The verdict behind a number.
+    #[must_use]
+    pub fn from_number(number: i32) -> Self {
+        match number {
+            1 => Self::Granted,
+            2 => Self::Refused,
+            3 => Self::None,
+            _ => Self::Failed,
+        }
+    }
+}
+
+/// Appends question and arguments; a [`crate::request::RequestWriter`] writes the rest behind them.
+pub fn begin(out: &mut Vec<u8>, question: Question, arguments: [&[u8]; 2]) {
+    out.push(question as u8);
+    for argument in arguments {
+        put_bytes(out, argument);
+    }
+}
+
+/// A decoded call; borrows from its payload.
+#[derive(Debug, Clone)]
+pub struct Call<'a> {
+    /// What is asked.
+    pub question: Question,
+    /// What the function gets behind its environ; unused ones are empty.
+    pub arguments: [&'a [u8]; 2],
+    /// The request it is about. `script` is the host script, `application_group` that of the host script.
+    pub request: Request<'a>,
+}
+
+impl<'a> Call<'a> {
+    /// Reads a payload.
+    ///
+    /// # Errors
+    /// A field that is missing, too long or out of range.
+    pub fn decode(payload: &'a [u8]) -> Result<Self, ProtocolError> {
+        let mut reader = Reader::new(payload);
+        let question = match reader.u8("question")? {
+            1 => Question::Dispatch,
+            2 => Question::Access,
+            3 => Question::Password,
+            4 => Question::RealmHash,
+            5 => Question::Groups,
+            _ => return Err(ProtocolError::Field("question")),
+        };
+        let arguments = [reader.bytes(MAX_VALUE, "argument")?, reader.bytes(MAX_VALUE, "argument")?];
+        Ok(Self { question, arguments, request: Request::decode(reader.rest())? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::{RequestHead, RequestWriter};
+    use proptest::prelude::*;
+
+    #[test]
+    fn round_trip() {
+        let mut out = Vec::new();
+        begin(&mut out, Question::Password, [b"us\xe9r", b"secret"]);
+        let head = RequestHead { script: b"/srv/users.py", ..RequestHead::default() };
+        let mut writer = RequestWriter::begin(&mut out, &head);
+        writer.pair(b"PATH_INFO", b"/x");
+        writer.finish();
+        let call = Call::decode(&out).unwrap();
+        assert_eq!((call.question, call.arguments), (Question::Password, [&b"us\xe9r"[..], b"secret"]));
+        assert_eq!((call.request.head.script, call.request.pairs().count()), (&b"/srv/users.py"[..], 1));
+    }
+
+    #[test]
+    fn only_one_number_is_a_yes() {
+        for number in [i32::MIN, -2, -1, 0, 2, 3, 4, i32::MAX] {
+            assert_ne!(Verdict::from_number(number), Verdict::Granted, "{number}");
+        }
+        for verdict in [Verdict::Failed, Verdict::Granted, Verdict::Refused, Verdict::None] {
+            assert_eq!(Verdict::from_number(verdict as i32), verdict);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = Call::decode(&bytes);
+        }
+    }
+}
