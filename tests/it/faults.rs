@@ -41,13 +41,19 @@ fn panic_is_500_and_the_child_lives_on() {
         let sound = lines.split_whitespace().nth(2).map(PathBuf::from).expect("LoadModule wsgi_module PATH");
         let support = sound.with_file_name("mod_wsgi");
         let lines = lines.replace(&*sound.to_string_lossy(), &module.to_string_lossy());
-        let alias = format!("WSGIScriptAlias / {}/app/app.wsgi", server.root().display());
+        let root = server.root().display();
+        let alias = format!(
+            "WSGIScriptAlias / {root}/app/app.wsgi\n\
+             <Location /asked>\nWSGIAccessScript {root}/app/access.py\n</Location>"
+        );
+        server.write("access.py", "def allow_access(environ, host): return True\n");
         server.write("more.conf", &format!("{lines}WSGISupportDirectory {}\n{alias}\n", support.display()));
         server.graceful();
         eventually("the application is served", || (server.get("/").status == 200).then_some(()));
         for fault in faults {
             assert_eq!(server.request("GET", "/").header("X-Fault", fault).send().status, 500, "{fault}");
         }
-        assert_eq!(server.get("/").ok().text(), "x");
+        assert_eq!(server.request("GET", "/asked").header("X-Fault", "script").send().status, 403);
+        assert_eq!(server.get("/asked").ok().text(), "x");
     }
 }

@@ -233,18 +233,21 @@ impl Exchange for TableExchange {
 
     fn ssl_is_https(&mut self) -> bool {
         // SAFETY: the request is under way.
-        unsafe { (self.httpd.ssl_is_https)(self.request) == 1 }
+        self.alone(|way| unsafe { (way.httpd.ssl_is_https)(way.request) == 1 })
     }
 
     fn ssl_variable(&mut self, name: &[u8]) -> Option<Vec<u8>> {
         let (mut text, mut length) = (std::ptr::null(), 0);
-        // SAFETY: pointer and length belong together, the request is under way, and a text that is found lives as
-        // long as it.
-        unsafe {
+        self.alone(|way| {
             let (place, length_place) = (&raw mut text, &raw mut length);
-            let found =
-                (self.httpd.ssl_variable)(self.request, name.as_ptr(), name.len(), place, length_place);
-            (found == abi::OK && !text.is_null()).then(|| std::slice::from_raw_parts(text, length).to_vec())
-        }
+            // SAFETY: pointer and length belong together, the request is under way, and a text that is found lives as
+            // long as it.
+            unsafe {
+                let found =
+                    (way.httpd.ssl_variable)(way.request, name.as_ptr(), name.len(), place, length_place);
+                (found == abi::OK && !text.is_null())
+                    .then(|| std::slice::from_raw_parts(text, length).to_vec())
+            }
+        })
     }
 }
