@@ -12,6 +12,8 @@ pub struct Handle {
     pub head: Option<(String, Vec<(String, String)>)>,
     pub body: Vec<u8>,
     pub gone: bool,
+    /// What host scripts answered.
+    pub answers: Vec<(u32, String)>,
 }
 
 /// All records.
@@ -95,4 +97,35 @@ pub unsafe extern "C" fn error_text(error: i32, buffer: *mut u8, len: usize) -> 
     // SAFETY: as above.
     unsafe { std::ptr::copy_nonoverlapping(text.as_ptr(), buffer, text.len().min(len)) };
     text.len().min(len)
+}
+
+pub unsafe extern "C" fn answer(request: *mut c_void, number: u32, text: *const u8, len: usize) -> i32 {
+    // SAFETY: as above.
+    let (handle, text) = unsafe { (handle(request), std::slice::from_raw_parts(text, len)) };
+    if handle.gone {
+        return abi::FAILED;
+    }
+    handle.answers.push((number, String::from_utf8_lossy(text).into_owned()));
+    abi::OK
+}
+
+pub unsafe extern "C" fn ssl_is_https(_: *mut c_void) -> i32 {
+    1
+}
+
+pub unsafe extern "C" fn ssl_variable(
+    _: *mut c_void,
+    name: *const u8,
+    len: usize,
+    text: *mut *const u8,
+    text_len: *mut usize,
+) -> i32 {
+    // SAFETY: as above.
+    unsafe {
+        if std::slice::from_raw_parts(name, len) != b"SSL_PROTOCOL" {
+            return abi::FAILED;
+        }
+        (*text, *text_len) = (b"TLSv1.3".as_ptr(), 7);
+    }
+    abi::OK
 }

@@ -12,6 +12,7 @@ use std::process::Command;
 use std::sync::{Arc, Barrier};
 use wsgi_protocol::PROTOCOL_VERSION;
 use wsgi_protocol::abi::{self, HostTable, HttpdTable};
+use wsgi_protocol::call::{self, Question, Verdict};
 use wsgi_protocol::launch::{self, Launch, Mode, PythonSettings};
 
 /// Names the libpython that the child process shall open.
@@ -61,6 +62,9 @@ static TABLE: HttpdTable = HttpdTable {
     log: boundary::log,
     is_aborted: boundary::is_aborted,
     error_text: boundary::error_text,
+    answer: boundary::answer,
+    ssl_is_https: boundary::ssl_is_https,
+    ssl_variable: boundary::ssl_variable,
 };
 
 fn open(path: &Path, flags: i32) -> *mut c_void {
@@ -131,6 +135,7 @@ fn exercise(host: &'static HostTable) {
     stay.wait();
     faults(host, &script);
     reload(host, &script);
+    host_scripts(host, &folder.join("hook.py"));
     // SAFETY: nothing is running.
     unsafe { (host.stop)() };
     stay.wait();
@@ -205,4 +210,44 @@ fn reload(host: &HostTable, script: &Path) {
     let (outcome, handle) = run(host, &Get::new(script), Handle::default());
     assert_eq!((outcome, handle.body.as_slice()), (0, &b" again"[..]));
     assert!(LOG.lock().unwrap().contains("Reloading WSGI script"));
+}
+
+const HOOK: &str = "
+def allow_access(environ, host):
+    return host == 'h' and environ['mod_ssl.is_https']() == 1 and environ['mod_ssl.var_lookup']('X') is None
+def check_password(environ, user, password):
+    return environ['mod_ssl.var_lookup'](b'SSL_PROTOCOL')
+def groups_for_user(environ, user):
+    yield b'a'
+    if user == 'x': raise KeyError('groups')
+    yield 'b'
+def callable_object(environ):
+    return 'other'
+";
+
+fn host_scripts(host: &HostTable, script: &Path) {
+    std::fs::write(script, HOOK).unwrap();
+    let ask = |question, arguments: [&[u8]; 2], mut handle: Handle| {
+        let mut payload = Vec::new();
+        call::begin(&mut payload, question, arguments);
+        payload.extend_from_slice(&Get::new(script).group("hooks").payload());
+        // SAFETY: both live until the call returns.
+        let verdict = unsafe { (host.call)((&raw mut handle).cast(), payload.as_ptr(), payload.len()) };
+        let answers = handle.answers.into_iter();
+        let answers: Vec<String> = answers.map(|(number, text)| format!("{number} {text}")).collect();
+        (Verdict::from_number(verdict), answers.join(","))
+    };
+    let handle = Handle::default;
+    let answered = |verdict, answers: &str| (verdict, answers.to_owned());
+    assert_eq!(ask(Question::Access, [b"h", b""], handle()), answered(Verdict::Granted, ""));
+    assert_eq!(ask(Question::Access, [b"i", b""], handle()), answered(Verdict::Refused, ""));
+    assert_eq!(ask(Question::Password, [b"u", b"p"], handle()), answered(Verdict::Granted, "0 TLSv1.3"));
+    assert_eq!(ask(Question::Groups, [b"u", b""], handle()), answered(Verdict::Granted, "0 a,0 b"));
+    assert_eq!(ask(Question::Groups, [b"x", b""], handle()), answered(Verdict::Failed, ""));
+    assert_eq!(ask(Question::RealmHash, [b"u", b"r"], handle()), answered(Verdict::Failed, ""));
+    assert_eq!(ask(Question::Dispatch, [b"", b""], handle()), answered(Verdict::Granted, "2 other"));
+    let deaf = Handle { gone: true, ..Handle::default() };
+    assert_eq!(ask(Question::Dispatch, [b"", b""], deaf), answered(Verdict::Failed, ""));
+    let log = LOG.lock().unwrap();
+    assert!(log.contains("KeyError: 'groups'") && log.contains("WSGI0046"), "{log}");
 }
