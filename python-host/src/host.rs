@@ -6,10 +6,11 @@ use crate::log;
 use crate::messages;
 use crate::python::{Attached, Numbers, Object, Owned, Text};
 pub use crate::worker::Worker;
+use crate::wsgi::request::Window;
 use crate::wsgi::{events, script};
 use pyo3::ffi;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use wsgi_protocol::launch::{Launch, Mode, Preload};
 
 /// What a request that found its script changed shall do.
@@ -33,6 +34,8 @@ pub struct Host {
     launch: Launch,
     /// When this was made, seconds since the epoch.
     pub(crate) started: f64,
+    /// The times of requests are kept here.
+    watches: bool,
     policy: OnceLock<&'static dyn ReloadPolicy>,
     /// Scripts in the order in which they were loaded.
     loaded: Mutex<Vec<Preload>>,
@@ -51,8 +54,24 @@ struct ThreadRecord {
     /// Python's name of the OS thread.
     ident: u64,
     interpreter: Option<&'static Interpreter>,
+    /// Which request it runs there.
+    window: Window,
     /// RequestTimeout was raised in the request that it runs.
     injected: bool,
+    /// Requests begun, and when the one under way was; only kept where no scheduler does (embedded mode).
+    begun: u64,
+    since: Option<Instant>,
+}
+
+/// Why it is logged where a request is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Long {
+    /// WSGISlowRequests.
+    Slow,
+    /// request-timeout, and it is interrupted.
+    Interrupted,
+    /// request-timeout, and the process will be replaced.
+    Overdue,
 }
 
 /// Why a script could not be loaded; the details have been logged.
@@ -70,10 +89,12 @@ impl Host {
     #[must_use]
     pub(crate) fn new(launch: Launch) -> &'static Self {
         log::set_level(launch.log_level);
+        let watches = launch.mode == Mode::Embedded && launch.timers.slow_request > 0;
         let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
         Box::leak(Box::new(Self {
             launch,
             started,
+            watches,
             policy: OnceLock::new(),
             loaded: Mutex::default(),
             threads: Mutex::default(),
@@ -155,14 +176,81 @@ impl Host {
     pub(crate) fn note_thread(&self, number: u32, interpreter: Option<&'static Interpreter>) -> bool {
         // SAFETY: the number only names this thread.
         let ident = unsafe { ffi::PyThread_get_thread_ident() } as u64;
-        let record = ThreadRecord { number, ident, interpreter, injected: false };
+        let since = (self.watches && interpreter.is_some()).then(Instant::now);
         let mut records = self.records();
         match records.iter_mut().find(|record| record.number == number) {
-            Some(known) => std::mem::replace(known, record).injected,
+            Some(known) => {
+                (known.ident, known.interpreter, known.since) = (ident, interpreter, since);
+                known.begun += u64::from(since.is_some());
+                std::mem::take(&mut known.injected)
+            }
             None => {
-                records.push(record);
+                let window = Window::own();
+                records.push(ThreadRecord {
+                    number,
+                    ident,
+                    interpreter,
+                    window,
+                    injected: false,
+                    begun: 1,
+                    since,
+                });
                 false
             }
+        }
+    }
+
+    /// Request threads that have been running a request since a moment: number of the thread, of the request, and that
+    /// moment. Only in embedded mode with WSGISlowRequests.
+    pub(crate) fn running(&self) -> Vec<(u32, u64, Instant)> {
+        let running = |record: &ThreadRecord| Some((record.number, record.begun, record.since?));
+        self.records().iter().filter_map(running).collect()
+    }
+
+    /// Logs where request thread `thread_id` is, in the context of the request that it has been running for `seconds`,
+    /// if `is_current`, asked with the GIL held, says that it still does. May wait for the GIL for ever.
+    pub fn report(&self, thread_id: u32, why: Long, seconds: f64, is_current: &dyn Fn() -> bool) {
+        if let Some(interpreter) = self.record_of(thread_id).and_then(|record| record.interpreter) {
+            threads::visit(interpreter, |py| {
+                self.report_attached(py, interpreter, (thread_id, why, seconds), is_current);
+            });
+        }
+    }
+
+    fn report_attached(
+        &self,
+        py: Attached<'_>,
+        interpreter: &'static Interpreter,
+        (thread_id, why, seconds): (u32, Long, f64),
+        is_current: &dyn Fn() -> bool,
+    ) {
+        let Some(record) = self.record_of(thread_id).filter(|_| is_current()) else { return };
+        let place = py.int(record.ident as i64);
+        let place = place.and_then(|ident| interpreter.fixture(py, "whereabouts", &[&*ident]));
+        let stack = match place {
+            Ok(text) => text.lossy(py),
+            Err(raised) => {
+                raised.clear(py);
+                return;
+            }
+        };
+        // The interpreter may have let the request go on and end.
+        if !is_current() {
+            return;
+        }
+        let line = messages::long_request(why, seconds, &stack);
+        if self.launch.free_threading {
+            // Nothing keeps the request from ending now: it is not touched.
+            return log::write(log::WARN, &line);
+        }
+        // Held, so that the thread does not end: it takes this lock before.
+        let records = self.records();
+        let window = records.iter().find(|record| record.number == thread_id).map(|record| record.window);
+        // SAFETY: the thread is there as long as its record, and the GIL is held.
+        let state = window.and_then(|window| unsafe { window.request(py, interpreter) });
+        drop(records);
+        if let Some(state) = state.filter(|state| state.thread_id == thread_id) {
+            state.log_from_outside(py, log::WARN, line.as_bytes());
         }
     }
 
@@ -178,7 +266,7 @@ impl Host {
     /// Raises RequestTimeout in request thread `thread_id` if `is_current`, asked with the GIL held, says that it
     /// still runs the request that is meant; logs its stack before and a line afterwards (spec/behaviour.md §4.9).
     /// May wait for the GIL for ever.
-    pub fn inject_timeout(&self, thread_id: u32, is_current: &dyn Fn() -> bool) {
+    pub fn inject_timeout(&self, thread_id: u32, seconds: f64, is_current: &dyn Fn() -> bool) {
         let Some(ThreadRecord { ident, interpreter: Some(interpreter), .. }) = self.record_of(thread_id)
         else {
             return;
@@ -187,8 +275,7 @@ impl Host {
             if !is_current() {
                 return;
             }
-            let stack = strings(py, interpreter, "stack", &[ident]);
-            stack.iter().for_each(|line| log::write(log::INFO, line));
+            self.report_attached(py, interpreter, (thread_id, Long::Interrupted, seconds), is_current);
             // Taking the stack may have let the request go on and end.
             if !is_current() {
                 return;
@@ -223,18 +310,6 @@ impl Host {
         others
             .flat_map(|interpreter| threads::visit(interpreter, |py| strings(py, interpreter, "stacks", &[])))
             .collect()
-    }
-
-    /// The Python stack of request thread `thread_id`, innermost call last. Terms as [`Host::stacks`].
-    #[must_use]
-    pub fn stack(&self, thread_id: u32, is_current: &dyn Fn() -> bool) -> Vec<String> {
-        let Some(ThreadRecord { ident, interpreter: Some(interpreter), .. }) = self.record_of(thread_id)
-        else {
-            return Vec::new();
-        };
-        threads::visit(interpreter, |py| {
-            if is_current() { strings(py, interpreter, "stack", &[ident]) } else { Vec::new() }
-        })
     }
 
     /// Takes the main interpreter's GIL and gives it back. May wait for ever.

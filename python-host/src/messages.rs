@@ -1,6 +1,7 @@
 //! The records of this library: the text says what happened, the number is that of the error map
 //! (`wsgi_protocol::events`).
 
+use crate::host::Long;
 use crate::interpreter::Interpreter;
 use std::fmt::Display;
 use wsgi_protocol::call::Question;
@@ -256,6 +257,23 @@ pub fn no_thread(index: usize, error: impl Display) -> String {
 /// Somebody else has connected.
 pub fn not_httpd(uid: u32) -> String {
     events::ORIGIN.line(format!("Connection refused: user id {uid} is not httpd's."))
+}
+
+/// Nobody watches for slow requests.
+pub fn no_slow_watch(error: impl Display) -> String {
+    events::THREADS.line(format!("Couldn't create the thread for WSGISlowRequests: {error}."))
+}
+
+/// A request takes long: where it is.
+pub fn long_request(why: Long, seconds: f64, stack: &str) -> String {
+    let (event, what) = match why {
+        Long::Slow => (&events::SLOW_REQUEST, "longer than WSGISlowRequests"),
+        Long::Interrupted => (&events::REQUEST_OVERDUE, "longer than request-timeout, and is interrupted"),
+        Long::Overdue => {
+            (&events::REQUEST_OVERDUE, "longer than request-timeout, so that its process will be replaced")
+        }
+    };
+    event.line(format!("The request has been running for {seconds:.1} s, {what}; Python stack: {stack}"))
 }
 
 /// Nobody watches for deadlocks.

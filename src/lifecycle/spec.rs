@@ -306,6 +306,7 @@ pub fn embedded_launch(common: &Common<'_>, program: &Path) -> Launch {
     let global = &common.state.global;
     let mut launch = launch(common, global, "");
     launch.mode = Mode::Embedded;
+    launch.timers.slow_request = millis(global.slow_requests);
     launch.processes = common.mpm.processes.max(1);
     launch.threads = common.mpm.threads.max(1);
     launch.multiprocess = common.mpm.processes != 1;

@@ -18,6 +18,7 @@ fn server(options: &str) -> Builder {
         )
         .allow_log("daemon process")
         .allow_log("Daemon process")
+        .allow_log("request has been running for")
 }
 
 /// What the original does.

@@ -45,6 +45,7 @@ mod semantics_logging;
 mod semantics_process;
 mod semantics_response;
 mod semantics_scripts;
+mod slow;
 mod snippets;
 mod start_response;
 mod trust;

@@ -2,6 +2,7 @@
 
 use super::socket_exchange::{Released, Unsent};
 use crate::exchange::{Exchange, Outcome};
+use crate::host::Long;
 use wsgi_protocol::launch::Preload;
 
 /// The process-wide side of the application. Unless said otherwise methods are called without the GIL.
@@ -21,12 +22,12 @@ pub(super) trait Application: Sync + 'static {
     /// Whether all threads share one lock, so that admitting more of them than can run is waste.
     fn shares_lock(&self) -> bool;
 
-    /// Raises RequestTimeout in a request thread if `is_current` (asked with the GIL held) still says so. May
-    /// wait for the GIL for ever.
-    fn interrupt(&self, thread_id: u32, is_current: &dyn Fn() -> bool);
+    /// Raises RequestTimeout in a request thread that has been running for `seconds`, if `is_current` (asked with the
+    /// GIL held) still says so. May wait for the GIL for ever.
+    fn interrupt(&self, thread_id: u32, seconds: f64, is_current: &dyn Fn() -> bool);
 
-    /// Logs the Python stack of a request thread that has been running for `seconds`, under the same terms.
-    fn report_slow(&self, thread_id: u32, seconds: f64, is_current: &dyn Fn() -> bool);
+    /// Logs where such a thread is, under the same terms.
+    fn report(&self, thread_id: u32, why: Long, seconds: f64, is_current: &dyn Fn() -> bool);
 
     /// Takes the main interpreter's GIL and gives it back. May wait for ever.
     fn probe(&self);

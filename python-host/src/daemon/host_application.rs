@@ -5,7 +5,7 @@ use super::pool::Pool;
 use super::reload::Decision;
 use super::socket_exchange::{Released, Unsent};
 use crate::exchange::{Exchange, Outcome};
-use crate::host::{Host, ReloadDecision, ReloadPolicy, Worker};
+use crate::host::{Host, Long, ReloadDecision, ReloadPolicy, Worker};
 use wsgi_protocol::launch::Preload;
 
 /// httpd's log level "error".
@@ -26,20 +26,12 @@ impl Application for Host {
         Host::shares_lock(self)
     }
 
-    fn interrupt(&self, thread_id: u32, is_current: &dyn Fn() -> bool) {
-        self.inject_timeout(thread_id, is_current);
+    fn interrupt(&self, thread_id: u32, seconds: f64, is_current: &dyn Fn() -> bool) {
+        self.inject_timeout(thread_id, seconds, is_current);
     }
 
-    fn report_slow(&self, thread_id: u32, seconds: f64, is_current: &dyn Fn() -> bool) {
-        let stack = self.stack(thread_id, is_current);
-        if !stack.is_empty() {
-            Host::log(
-                self,
-                INFO,
-                &format!("Request in thread {thread_id} has been running for {seconds:.1} s:"),
-            );
-            stack.iter().for_each(|line| Host::log(self, INFO, line));
-        }
+    fn report(&self, thread_id: u32, why: Long, seconds: f64, is_current: &dyn Fn() -> bool) {
+        Host::report(self, thread_id, why, seconds, is_current);
     }
 
     fn probe(&self) {

@@ -12,6 +12,7 @@ use super::reload::Ask;
 use super::slot::State;
 use super::timers::{Due, Timetable, View};
 use super::{last_stack, os, signals};
+use crate::host::Long;
 use crate::messages;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -268,30 +269,37 @@ impl<A: Application> MainThread<A> {
             Due::Rss if self.is_too_large() => self.life.recycle("maximum_rss", now),
             Due::Rss => Action::None,
             Due::Interrupt { worker, number } => {
-                let (application, slots) = (self.pool.application, &self.pool.slots);
-                self.interrupter.ask(move || {
-                    let current = || slots[worker].running().is_some_and(|(n, _)| n == number);
-                    application.interrupt(worker as u32 + 1, &current);
-                });
+                self.attend(worker, number, Long::Interrupted, now);
                 Action::None
             }
-            Due::Slow { worker, number, seconds } => {
-                let (application, slots) = (self.pool.application, &self.pool.slots);
-                self.interrupter.ask(move || {
-                    let current = || slots[worker].running().is_some_and(|(n, _)| n == number);
-                    application.report_slow(worker as u32 + 1, seconds, &current);
-                });
+            Due::Slow { worker, number } => {
+                self.attend(worker, number, Long::Slow, now);
                 Action::None
             }
-            Due::Expired { worker } => {
+            Due::Expired { worker, number } => {
                 let action = self.life.evict(Evict::RequestTimeout, self.active(), now);
                 if action != Action::None {
                     self.culprit = Some(worker as u32 + 1);
                 }
+                self.attend(worker, number, Long::Overdue, now);
                 action
             }
         };
         self.act(action);
+    }
+
+    /// Has a thread that may wait for the GIL look after a request that takes long.
+    fn attend(&mut self, worker: usize, number: u64, why: Long, now: u64) {
+        let (application, slots) = (self.pool.application, &self.pool.slots);
+        let Some((_, start)) = slots[worker].running().filter(|(n, _)| *n == number) else { return };
+        let seconds = Duration::from_nanos(now.saturating_sub(start)).as_secs_f64();
+        self.interrupter.ask(move || {
+            let current = || slots[worker].running().is_some_and(|(n, _)| n == number);
+            match why {
+                Long::Interrupted => application.interrupt(worker as u32 + 1, seconds, &current),
+                Long::Slow | Long::Overdue => application.report(worker as u32 + 1, why, seconds, &current),
+            }
+        });
     }
 
     /// Whether the resident size has passed its limit; only looked at after requests.

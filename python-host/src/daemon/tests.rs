@@ -6,6 +6,7 @@ use super::pool::{Phase, Pool};
 use super::reload::Decision;
 use super::socket_exchange::{Released, Unsent};
 use crate::exchange::{Exchange, Hold, Outcome};
+use crate::host::Long;
 use std::cell::RefCell;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd};
@@ -110,7 +111,7 @@ impl Application for Fake {
     fn shares_lock(&self) -> bool {
         true
     }
-    fn interrupt(&self, thread_id: u32, is_current: &dyn Fn() -> bool) {
+    fn interrupt(&self, thread_id: u32, _: f64, is_current: &dyn Fn() -> bool) {
         attach();
         if is_current() {
             self.log(6, &format!("interrupt {thread_id}"));
@@ -119,8 +120,8 @@ impl Application for Fake {
         }
         detach();
     }
-    fn report_slow(&self, thread_id: u32, _: f64, _: &dyn Fn() -> bool) {
-        self.log(6, &format!("slow {thread_id}"));
+    fn report(&self, thread_id: u32, why: Long, _: f64, _: &dyn Fn() -> bool) {
+        self.log(6, &format!("{why:?} {thread_id}"));
     }
     fn probe(&self) {
         attach();

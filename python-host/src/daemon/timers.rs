@@ -5,14 +5,13 @@
 
 use super::slot::Slot;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
 use wsgi_protocol::launch::Timers;
 
 /// How often the resident size is looked at while requests are served, ns.
 const RSS_PERIOD: u64 = 1_000_000_000;
 
 /// What has to be done now.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Due {
     /// restart-interval.
     Restart,
@@ -27,9 +26,9 @@ pub(super) enum Due {
     /// Interrupt this request of this worker.
     Interrupt { worker: usize, number: u64 },
     /// The request of this worker is over its time and cannot be, or was not, interrupted.
-    Expired { worker: usize },
-    /// Log the stack of this request; it has been running for so many seconds.
-    Slow { worker: usize, number: u64, seconds: f64 },
+    Expired { worker: usize, number: u64 },
+    /// Log the stack of this request.
+    Slow { worker: usize, number: u64 },
 }
 
 /// What the timers look at besides the slots. Times are monotonic ns, 0 = has not happened.
@@ -158,8 +157,7 @@ impl Timetable {
         let [interrupted, reported, expired] = &mut self.handled[worker];
         if self.slow > 0 && *reported != number && next.is_over(start + self.slow) {
             *reported = number;
-            let seconds = Duration::from_nanos(next.now - start).as_secs_f64();
-            due.push(Due::Slow { worker, number, seconds });
+            due.push(Due::Slow { worker, number });
         }
         if self.request == 0 || *expired == number {
             return;
@@ -179,7 +177,7 @@ impl Timetable {
         };
         if next.is_over(limit) {
             *expired = number;
-            due.push(Due::Expired { worker });
+            due.push(Due::Expired { worker, number });
         }
     }
 }
@@ -250,7 +248,7 @@ mod tests {
         let interrupt = Due::Interrupt { worker: 0, number: 1 };
         assert_eq!(check(&mut t, &slots, 114 * S), (vec![interrupt], Some(116 * S)));
         assert_eq!(t.active(&slots, 116 * S), 1);
-        assert_eq!(check(&mut t, &slots, 116 * S), (vec![Due::Expired { worker: 0 }], None));
+        assert_eq!(check(&mut t, &slots, 116 * S), (vec![Due::Expired { worker: 0, number: 1 }], None));
         assert_eq!(t.active(&slots, 117 * S), 0, "stale");
         assert_eq!(check(&mut t, &slots, 120 * S), (vec![], None));
         slots[0].end();
@@ -298,7 +296,7 @@ mod tests {
         let slots = slots();
         slots[1].begin(10 * S);
         let due = check(&mut t, &slots, 11 * S).0;
-        assert_eq!(due, [Due::Slow { worker: 1, number: 1, seconds: 1.0 }]);
+        assert_eq!(due, [Due::Slow { worker: 1, number: 1 }]);
         assert_eq!(check(&mut t, &slots, 12 * S).0, []);
     }
 }

@@ -3,6 +3,7 @@
 mod exchange;
 mod gate;
 mod outlet;
+mod slow;
 
 use crate::boundary;
 use crate::exchange::Outcome;
@@ -68,6 +69,7 @@ pub fn start(message: &[u8]) -> bool {
     // Started once per child.
     let _ = GATE.set(contend.then(Gate::new));
     let _ = HOST.set(host);
+    slow::watch(host);
     true
 }
 
@@ -81,7 +83,7 @@ fn thread_number() -> u32 {
     if threads::is_main_thread() { 0 } else { NEXT.fetch_add(1, SeqCst) }
 }
 
-/// Counts what runs, until it is dropped.
+/// A thread that may be in Python; counted as long as this lives.
 struct Busy;
 
 impl Busy {

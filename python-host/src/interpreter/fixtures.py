@@ -162,6 +162,17 @@ def stack(ident):
     return traceback.format_stack(frame) if frame is not None else []
 
 
+def whereabouts(ident, most=40):
+    # One line, innermost call first; no file is read for it.
+    frame = sys._current_frames().get(ident)
+    calls = []
+    while frame is not None and len(calls) < most:
+        code = frame.f_code
+        calls.append('File "%s", line %s in %s' % (code.co_filename, frame.f_lineno, code.co_name))
+        frame = frame.f_back
+    return " | ".join(calls)
+
+
 def stacks():
     import threading
     import traceback

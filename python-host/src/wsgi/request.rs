@@ -8,10 +8,9 @@ use crate::exchange::Exchange;
 use crate::interpreter::{self, Interpreter};
 use crate::log;
 use crate::python::{Attached, lock};
-use std::cell::Cell;
 use std::ptr::{self, NonNull};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError, TryLockError};
 
 /// See the module's comment. The locks are held for moments, but `live` and `body`, which may be held while the GIL
 /// is given up: hence `crate::python::lock` everywhere, and no Python code while one is held.
@@ -34,6 +33,9 @@ pub struct RequestState {
     pub owns_streams: AtomicBool,
     log_level: u32,
     live: Mutex<Option<Live>>,
+    /// Records of another thread that came while this one was sending or receiving.
+    late: Mutex<Vec<(u8, Vec<u8>)>>,
+    has_late: AtomicBool,
 }
 
 /// What is there as long as the request runs.
@@ -47,14 +49,48 @@ struct Live {
 unsafe impl Send for Live {}
 
 thread_local! {
-    static CURRENT: Cell<*const RequestState> = const { Cell::new(ptr::null()) };
+    /// Written by its thread only; others look through a [`Window`].
+    static CURRENT: AtomicPtr<RequestState> = const { AtomicPtr::new(ptr::null_mut()) };
+}
+
+fn current_pointer() -> *mut RequestState {
+    CURRENT.with(|current| current.load(Relaxed))
+}
+
+/// Where another thread can see which request a thread runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window(NonNull<AtomicPtr<RequestState>>);
+
+// SAFETY: it points to an atomic; who looks through it makes sure that the thread is there.
+unsafe impl Send for Window {}
+
+impl Window {
+    /// Into the calling thread.
+    pub fn own() -> Self {
+        CURRENT.with(|current| Self(NonNull::from(current)))
+    }
+
+    /// The request that the thread runs in `interpreter`.
+    ///
+    /// # Safety
+    /// The thread has not ended, and the GIL of `interpreter`, which the caller holds, is a real one: a request ends,
+    /// for its Python objects, with the GIL held.
+    pub unsafe fn request<'py>(
+        self,
+        _: Attached<'py>,
+        interpreter: &'static Interpreter,
+    ) -> Option<&'py RequestState> {
+        // SAFETY: by the contract; and a request of this interpreter cannot end while the caller holds its GIL.
+        let state = unsafe { self.0.as_ref().load(Relaxed).as_ref() }?;
+        ptr::eq(state.interpreter, interpreter).then_some(state)
+    }
 }
 
 /// The request that the calling thread runs in this interpreter.
 pub fn current<'py>(py: Attached<'py>) -> Option<&'py RequestState> {
     // SAFETY: `Running` keeps the pointer valid, and this thread cannot leave the request before `'py` ends: whatever
     // runs Python code on it was called from there.
-    let state = unsafe { CURRENT.get().as_ref() }?;
+    let state = unsafe { current_pointer().as_ref() }?;
     let here = interpreter::current(py)?;
     ptr::eq(state.interpreter, here).then_some(state)
 }
@@ -70,7 +106,7 @@ pub fn log_current(py: Attached<'_>, level: u8, text: &str) {
 /// Whether [`log_current`] would write a record of this level.
 pub fn is_logged(level: u8) -> bool {
     // SAFETY: as in `current`; a plain number is read.
-    match unsafe { CURRENT.get().as_ref() } {
+    match unsafe { current_pointer().as_ref() } {
         Some(state) => state.wants(level),
         None => log::wants(level),
     }
@@ -78,13 +114,15 @@ pub fn is_logged(level: u8) -> bool {
 
 /// Makes a request the calling thread's current one, until it is dropped.
 pub struct Running {
-    before: *const RequestState,
+    before: *mut RequestState,
 }
 
 impl Running {
     /// The request must stay alive at least as long.
     pub fn begin(state: &RequestState) -> Self {
-        Self { before: CURRENT.replace(state) }
+        let before = current_pointer();
+        CURRENT.with(|current| current.store(ptr::from_ref(state).cast_mut(), Relaxed));
+        Self { before }
     }
 
     /// Until it is dropped, the calling thread runs no request that Python code could ask for.
@@ -95,7 +133,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        CURRENT.set(self.before);
+        CURRENT.with(|current| current.store(self.before, Relaxed));
     }
 }
 
@@ -128,6 +166,8 @@ impl RequestState {
             owns_streams: AtomicBool::new(false),
             log_level,
             live: Mutex::new(NonNull::new(exchange).map(|exchange| Live { exchange, prefix })),
+            late: Mutex::default(),
+            has_late: AtomicBool::new(false),
         }
     }
 
@@ -145,7 +185,29 @@ impl RequestState {
 
     /// The request is over. Waits for another thread that is just using it.
     pub fn end(&self, py: Attached<'_>) {
+        if self.has_late.load(Relaxed) {
+            let late = std::mem::take(&mut *lock(py, &self.late));
+            late.iter().for_each(|(level, text)| self.log_with_script(py, *level, text));
+        }
         lock(py, &self.live).take();
+    }
+
+    /// Logs behind the name of the script, from another thread than the one that runs the request. Never waits for
+    /// that one: while it sends or receives, the record is left for it.
+    pub fn log_from_outside(&self, py: Attached<'_>, level: u8, text: &[u8]) {
+        if !self.wants(level) {
+            return;
+        }
+        let mut live = match self.live.try_lock() {
+            Ok(live) => live,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => {
+                self.late.lock().unwrap_or_else(PoisonError::into_inner).push((level, text.to_vec()));
+                self.has_late.store(true, Relaxed);
+                return;
+            }
+        };
+        self.write(py, live.as_mut(), level, b"", text);
     }
 
     /// Whether records of this level are written for this request.
@@ -171,7 +233,12 @@ impl RequestState {
         if !self.wants(level) {
             return;
         }
-        if let Some(live) = lock(py, &self.live).as_mut() {
+        self.write(py, lock(py, &self.live).as_mut(), level, number, text);
+    }
+
+    fn write(&self, _: Attached<'_>, live: Option<&mut Live>, level: u8, number: &[u8], text: &[u8]) {
+        // A request that is over has nobody to tell.
+        if let Some(live) = live {
             let record = [number, &live.prefix, text].concat();
             // SAFETY: as in `exchange`.
             unsafe { live.exchange.as_mut() }.log(level, &record);

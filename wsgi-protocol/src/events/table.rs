@@ -432,6 +432,12 @@ events! {
     CANNOT_WAIT = 311, Daemon, Crit, Served, LivesOn =>
         "A daemon cannot wait for requests; it tries again.",
         "Report it with the error it names.";
+    SLOW_REQUEST = 312, Python, Warn, Served, LivesOn =>
+        "A request has been running for longer than WSGISlowRequests; the line says where it is.",
+        "Make faster what stands on top of the stack.";
+    REQUEST_OVERDUE = 313, Daemon, Warn, StatusOrBroken(504), LivesOn =>
+        "A request has been running for longer than request-timeout=; the line says where it is. It is interrupted, or its process is replaced.",
+        "Make faster what stands on top of the stack, or raise request-timeout=.";
     CLIENT_GONE = 0, Child, Info, BrokenOff, LivesOn =>
         "The client went away while the response was sent. The application stops at its next block; the access log keeps its status (no line).",
         "Nothing.";
