@@ -5,6 +5,7 @@ use super::Busy;
 use crate::host::{Host, Long};
 use crate::interpreter::threads;
 use crate::messages;
+use crate::scheduler::block_signals;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
@@ -24,16 +25,6 @@ pub(super) fn watch(host: &'static Host) {
     };
     if let Err(error) = std::thread::Builder::new().name("wsgi-slow".into()).spawn(body) {
         host.log(3, &messages::no_slow_watch(error));
-    }
-}
-
-/// httpd's signals are not for this thread.
-fn block_signals() {
-    // SAFETY: the set is initialised before it is used.
-    unsafe {
-        let mut all: libc::sigset_t = std::mem::zeroed();
-        libc::sigfillset(&raw mut all);
-        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const all, std::ptr::null_mut());
     }
 }
 

@@ -127,7 +127,7 @@ impl Running {
 
     /// Until it is dropped, the calling thread runs no request that Python code could ask for.
     pub fn nothing() -> Self {
-        Self { before: CURRENT.replace(ptr::null()) }
+        Self { before: CURRENT.with(|current| current.swap(ptr::null_mut(), Relaxed)) }
     }
 }
 
