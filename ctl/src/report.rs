@@ -13,6 +13,7 @@ fn word(state: State) -> &'static str {
         State::Succeeding => "successor",
         State::Draining => "draining",
         State::Service => "service",
+        State::Zygote => "zygote",
     }
 }
 

@@ -4,7 +4,7 @@ use crate::socket;
 use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
-use wsgi_protocol::operator::{GroupStatus, Question, State, Status};
+use wsgi_protocol::operator::{GroupStatus, ProcessStatus, Question, State, Status};
 
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -59,21 +59,22 @@ fn is_done(question: &Question, before: &Status, now: &Status) -> Result<bool, S
 
 /// The processes that serve, or shall.
 fn pids(group: &GroupStatus) -> Vec<i32> {
-    let stays = group.processes.iter().filter(|process| process.state != State::Draining);
-    stays.map(|process| process.pid).collect()
+    staying(group).map(|process| process.pid).collect()
+}
+
+fn staying(group: &GroupStatus) -> impl Iterator<Item = &ProcessStatus> {
+    group.processes.iter().filter(|process| !matches!(process.state, State::Draining | State::Zygote))
 }
 
 /// As many processes serve as shall; those that leave may still be leaving.
 fn is_complete(group: &GroupStatus, processes: usize) -> bool {
     let serving = |state: State| matches!(state, State::Serving | State::Service);
-    let staying: Vec<_> = group.processes.iter().filter(|process| process.state != State::Draining).collect();
-    staying.len() == processes && staying.iter().all(|process| serving(process.state))
+    staying(group).count() == processes && staying(group).all(|process| serving(process.state))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wsgi_protocol::operator::ProcessStatus;
 
     fn status(processes: &[(i32, State)]) -> Status {
         let row = |&(pid, state): &(i32, State)| ProcessStatus { pid, state, ..ProcessStatus::default() };

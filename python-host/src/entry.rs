@@ -104,6 +104,10 @@ fn run_daemon(py: Attached<'_>) -> i32 {
         threads::attach(main);
         return EXIT_PANIC;
     }
+    if host.launch().zygote {
+        // Each worker goes on here as if it had been started by itself, with most scripts loaded already.
+        crate::daemon::raise_workers(host);
+    }
     if host.launch().threads == 0 {
         crate::daemon::attend_service(Duration::from_millis(host.launch().timers.shutdown));
     }

@@ -7,10 +7,11 @@ use crate::messages;
 use crate::python::{Attached, Numbers, Object, Owned, Text};
 pub use crate::worker::Worker;
 use crate::wsgi::request::Window;
-use crate::wsgi::{events, script};
+use crate::wsgi::{clock, events, script};
 use pyo3::ffi;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
+use wsgi_protocol::birth::BirthOrder;
 use wsgi_protocol::launch::{Launch, Mode, Preload};
 
 /// What a request that found its script changed shall do.
@@ -34,6 +35,8 @@ pub struct Host {
     launch: Launch,
     /// When this was made, seconds since the epoch.
     pub(crate) started: f64,
+    /// What became of it in a worker that a zygote forked.
+    born: OnceLock<(Launch, f64)>,
     /// The times of requests are kept here.
     watches: bool,
     policy: OnceLock<&'static dyn ReloadPolicy>,
@@ -90,10 +93,10 @@ impl Host {
     pub(crate) fn new(launch: Launch) -> &'static Self {
         log::set_level(launch.log_level);
         let watches = launch.mode == Mode::Embedded && launch.timers.slow_request > 0;
-        let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
         Box::leak(Box::new(Self {
             launch,
-            started,
+            started: clock::now(),
+            born: OnceLock::new(),
             watches,
             policy: OnceLock::new(),
             loaded: Mutex::default(),
@@ -108,20 +111,38 @@ impl Host {
     /// the serve loop ([`Host::load`]).
     #[must_use]
     pub fn launch(&self) -> &Launch {
-        &self.launch
+        self.born.get().map_or(&self.launch, |(launch, _)| launch)
+    }
+
+    /// When this process began, seconds since the epoch.
+    pub(crate) fn started(&self) -> f64 {
+        self.born.get().map_or(self.started, |(_, started)| *started)
+    }
+
+    /// A zygote's host becomes that of a worker; once, on the worker's only thread.
+    pub(crate) fn be_born(&self, birth: BirthOrder) {
+        let BirthOrder { slot, has_predecessor } = birth;
+        let launch = Launch { slot, has_predecessor, zygote: false, ..self.launch.clone() };
+        // A worker forks no workers.
+        let _ = self.born.set((launch, clock::now()));
+    }
+
+    /// Whether a script has been loaded.
+    pub(crate) fn is_loaded(&self, script: &Preload) -> bool {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner).contains(script)
     }
 
     /// `of daemon process 'x'` or `in embedded mode`.
     pub(crate) fn place(&self) -> String {
-        match self.launch.mode {
-            Mode::Daemon => format!("of daemon process '{}'", messages::text(&self.launch.group)),
+        match self.launch().mode {
+            Mode::Daemon => format!("of daemon process '{}'", messages::text(&self.launch().group)),
             Mode::Embedded => "in embedded mode".to_owned(),
         }
     }
 
     /// Whether this is a service daemon, which runs its scripts and no requests.
     pub(crate) fn is_service(&self) -> bool {
-        self.launch.mode == Mode::Daemon && self.launch.threads == 0
+        self.launch().mode == Mode::Daemon && self.launch.threads == 0
     }
 
     /// A path of httpd's as this process sees it; `None` outside of its chroot directory.
@@ -413,6 +434,11 @@ impl Host {
 
 fn furnished() -> impl Iterator<Item = &'static Interpreter> {
     interpreter::all().into_iter().filter(|interpreter| interpreter.furnished().is_some())
+}
+
+/// Calls a function of `fixtures.py` that returns a list of texts.
+pub(crate) fn texts(py: Attached<'_>, interpreter: &Interpreter, name: &str) -> Vec<String> {
+    strings(py, interpreter, name, &[])
 }
 
 /// Calls a function of `fixtures.py` that returns a list of texts; their lines.

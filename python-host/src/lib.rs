@@ -6,6 +6,7 @@ mod daemon;
 mod embedded;
 mod entry;
 pub mod exchange;
+mod fork;
 pub mod host;
 mod host_scripts;
 mod interpreter;

@@ -87,6 +87,9 @@ pub fn group_spec(
     fill_daemon_launch(&mut launch, group, common, &identity, log);
     launch.preloads = preloads(global, &group.name);
     launch.names_global = names_global(common.state, &group.name);
+    if group.options.preload {
+        launch.candidates = candidates(global, &group.name);
+    }
     Ok(GroupSpec {
         name: group.name.clone().into_bytes(),
         first_slot: first_slot as u32,
@@ -103,6 +106,7 @@ pub fn group_spec(
         sockets: sockets(common, group, ordinal, identity.uid),
         identity,
         log,
+        preload: group.options.preload,
         launch,
     })
 }
@@ -351,6 +355,17 @@ fn preloads(global: &GlobalConfig, group: &str) -> Vec<Preload> {
         application_group: import.application_group.clone().into_bytes(),
     };
     global.imports_of(group).map(preload).collect()
+}
+
+/// Scripts that are no preloads but will run in the main interpreter of the group as far as the configuration shows.
+fn candidates(global: &GlobalConfig, group: &str) -> Vec<Preload> {
+    let exists = |target: &&Target| match target {
+        Target::File(path) => Path::new(path).is_file(),
+        Target::Module { .. } => true,
+    };
+    let preload =
+        |target: &Target| Preload { script: target_text(target).into_bytes(), application_group: Vec::new() };
+    global.routes.targets_of(group).into_iter().filter(exists).map(preload).collect()
 }
 
 /// A target as it travels: the path, or `module:name[:callable]`.

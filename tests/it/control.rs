@@ -31,7 +31,7 @@ fn ctl(server: &Httpd, arguments: &[&str]) -> Output {
 }
 
 #[track_caller]
-fn done(server: &Httpd, arguments: &[&str]) -> String {
+pub fn done(server: &Httpd, arguments: &[&str]) -> String {
     let output = ctl(server, arguments);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{arguments:?}: {said}");

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A copy of the example below the ServerRoot, with the placeholders of its configuration filled in.
-fn example(name: &str, configuration: &str, replacements: &[(&str, &Path)]) -> Builder {
+pub fn example(name: &str, configuration: &str, replacements: &[(&str, &Path)]) -> Builder {
     let folder = workspace().join("examples").join(name);
     let text = std::fs::read_to_string(folder.join(configuration)).expect("its configuration");
     let text = text.replace("@EXAMPLE@", &format!("@ROOT@/app/{name}"));
@@ -33,7 +33,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
 }
 
 /// The virtual environment with the packages of the example.
-fn venv(name: &str) -> PathBuf {
+pub fn venv(name: &str) -> PathBuf {
     let folder = workspace().join("examples").join(name);
     let output = Command::new(workspace().join("scripts/venv.sh")).arg(folder).output().expect("venv.sh");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -106,7 +106,7 @@ fn django(mpm: Mpm, mode: Mode) {
     server.stop();
 }
 
-fn migrate(server: &Httpd, venv: &Path) {
+pub fn migrate(server: &Httpd, venv: &Path) {
     let folder = server.root().join("app/django");
     let output = Command::new(venv.join("bin/python3"))
         .args(["-B", "manage.py", "migrate", "--verbosity", "0"])

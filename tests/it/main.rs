@@ -33,6 +33,7 @@ mod input;
 mod lifecycle;
 mod logging;
 mod malformed;
+mod preload;
 mod pythons;
 mod response;
 mod scripts;

@@ -1,5 +1,6 @@
 //! Applies one line of configuration to the records: finds the row, checks place and arguments, stores.
 
+use crate::config::routes::Kind;
 use crate::config::{DirConfig, GlobalConfig, InterpreterSettings, Layer, ServerConfig};
 use crate::directive::{Arity, Contexts, Directive, Effect};
 use crate::error::{ConfigError, Misplaced};
@@ -152,6 +153,12 @@ impl<'a, 's> Application<'a, 's> {
         }
         global.routes_in_sections |=
             *name == "WSGIDispatchScript" || (*name == "WSGIProcessGroup" && place.directory.is_some());
+        let kind = match *name {
+            "WSGIProcessGroup" => Kind::Process,
+            "WSGIApplicationGroup" => Kind::Application,
+            _ => return,
+        };
+        global.routes.note(kind, place, Words::new(self.args).next().unwrap_or_default().into_owned());
     }
 
     /// The words of the line.

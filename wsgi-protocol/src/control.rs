@@ -103,6 +103,8 @@ pub struct GroupSpec {
     pub sockets: Sockets,
     /// Log of the server that declared the group.
     pub log: LogTarget,
+    /// `preload=on`: processes are forked from a zygote.
+    pub preload: bool,
     /// What the host is told; `slot` is filled in per process.
     pub launch: Launch,
 }

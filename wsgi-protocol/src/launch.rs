@@ -197,6 +197,8 @@ pub struct Launch {
     pub slot: u32,
     /// httpd's configuration generation.
     pub generation: u32,
+    /// The process serves nothing: it imports the scripts and forks workers (`preload=on`, [`crate::birth`]).
+    pub zygote: bool,
     /// A predecessor serves this slot: a failed import of the heirloom ends in [`Ready::ImportFailed`].
     pub has_predecessor: bool,
     /// `processes=` of the group, or the MPM's limit.
@@ -231,6 +233,9 @@ pub struct Launch {
     pub switch_interval: Option<f64>,
     /// Scripts to load before serving.
     pub preloads: Vec<Preload>,
+    /// Scripts of the main interpreter that requests will need as far as the configuration shows: a zygote loads
+    /// them too.
+    pub candidates: Vec<Preload>,
     /// WSGIScriptReloading of the main server, for preloads.
     pub script_reloading: bool,
     /// `reload=immediate`: no readiness gate, the original's behaviour.

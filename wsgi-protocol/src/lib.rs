@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod abi;
+pub mod birth;
 pub mod call;
 pub mod codec;
 pub mod control;

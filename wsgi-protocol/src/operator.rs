@@ -101,7 +101,7 @@ pub struct GroupStatus {
 /// A process, or the place for one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 pub struct ProcessStatus {
-    /// Place in the group, from 1.
+    /// Place in the group, from 1; 0 for a zygote.
     pub place: u32,
     /// Process id; 0: none at the moment.
     pub pid: i32,
@@ -137,6 +137,8 @@ pub enum State {
     Draining,
     /// `threads=0`: it takes no requests.
     Service,
+    /// `preload=on`: workers are forked from it. Its place is 0.
+    Zygote,
 }
 
 #[cfg(test)]

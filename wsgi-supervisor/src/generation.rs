@@ -93,6 +93,12 @@ impl Plan {
         self.spec.launch.threads == 0
     }
 
+    /// `preload=on`: processes are forked from a zygote.
+    #[must_use]
+    pub fn wants_zygote(&self) -> bool {
+        self.spec.preload && !self.is_service()
+    }
+
     /// The group's name for messages.
     #[must_use]
     pub fn name(&self) -> String {

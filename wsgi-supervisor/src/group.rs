@@ -5,6 +5,7 @@ use crate::escalation::{Ending, Escalation};
 use crate::generation::Plan;
 use crate::listen::Listener;
 use crate::log::Log;
+use crate::nursery::Nursery;
 use crate::output::Lines;
 use crate::spawn::Started;
 use std::os::fd::OwnedFd;
@@ -15,6 +16,9 @@ use wsgi_protocol::launch::{Ready, Timers};
 
 /// Most time a successor gets to come up when `startup-timeout` does not say.
 const SUCCESSOR_LIMIT: Duration = Duration::from_secs(120);
+
+/// Index of a process that has no slot: a zygote.
+pub const NO_SLOT: usize = usize::MAX;
 
 /// A group.
 #[derive(Debug, Default)]
@@ -39,6 +43,8 @@ pub struct Group {
     pub told_set_up: Option<String>,
     /// Serial of the generation of which it was told that it does not come up.
     pub told_kept: Option<u64>,
+    /// Where its workers come from, with `preload=on`.
+    pub nursery: Option<Nursery>,
 }
 
 impl Group {
@@ -136,7 +142,7 @@ impl Slot {
 pub struct Process {
     /// Its process id.
     pub pid: i32,
-    /// Index of its slot in the group named by `plan`.
+    /// Index of its slot in the group named by `plan`; [`NO_SLOT`] for a zygote.
     pub slot: usize,
     /// What it was started with.
     pub plan: Rc<Plan>,
@@ -146,6 +152,12 @@ pub struct Process {
     pub served: Option<Instant>,
     /// Asked for a successor.
     pub asked: Option<Ready>,
+    /// When it did.
+    pub asked_at: Option<Instant>,
+    /// Process id of the zygote that forked it.
+    pub zygote: Option<i32>,
+    /// For a zygote: orders for workers go here.
+    pub nursery: Option<OwnedFd>,
     /// It shall be replaced in a roll.
     pub renew: bool,
     /// It was told so, in order that it leaves its successor the list of its scripts and asks for it.
@@ -187,6 +199,9 @@ impl Process {
             started: now,
             served: None,
             asked: None,
+            asked_at: None,
+            zygote: None,
+            nursery: None,
             renew: false,
             told_renew: None,
             deadline: has_predecessor.then(|| now + limit),
@@ -197,10 +212,16 @@ impl Process {
             ready: Some(started.ready),
             order: started.order,
             output: Some(started.output),
-            report: Some(started.report),
+            report: started.report,
             stack: started.stack,
             lines: Lines::default(),
         }
+    }
+
+    /// What it is called in the log.
+    #[must_use]
+    pub fn noun(&self) -> &'static str {
+        if self.nursery.is_some() { "zygote" } else { "daemon process" }
     }
 
     /// Decides that it shall end. A stop overrides a drain, nothing overrides a stop.

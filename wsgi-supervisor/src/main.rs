@@ -14,6 +14,7 @@ mod group;
 mod listen;
 mod log;
 mod messages;
+mod nursery;
 mod operator;
 #[allow(unsafe_code)]
 mod os;

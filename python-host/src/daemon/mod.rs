@@ -31,10 +31,12 @@ mod stream;
 mod timers;
 mod title;
 mod worker;
+mod zygote;
 
 pub use last_stack::prepare as watch_faults;
 pub use link::{inherited_scripts, prepare_descriptors};
 pub use service::attend_service;
+pub use zygote::raise_workers;
 
 use crate::host::Host;
 use crate::messages;

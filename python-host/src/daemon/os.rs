@@ -302,6 +302,12 @@ pub(super) fn sleep_exactly() {
     unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1 as libc::c_ulong) };
 }
 
+/// Process id of the parent.
+pub(super) fn parent() -> i32 {
+    // SAFETY: getppid has no arguments and cannot fail.
+    unsafe { libc::getppid() }
+}
+
 /// Stack size the system gives new threads (RLIMIT_STACK, as glibc takes it); Rust's own default of 2 MiB is too
 /// little for deep recursion in Python.
 pub(super) fn default_stack() -> usize {

@@ -37,6 +37,11 @@ pub fn obtain(host: &'static Host, name: &[u8]) -> Option<&'static Interpreter> 
     made
 }
 
+/// Whether an application group runs in the main interpreter, or would if it were asked for now.
+pub fn is_for_main(host: &Host, name: &[u8]) -> bool {
+    find(name).map_or_else(|| claims_main(host, name), |found| found.is_main)
+}
+
 /// The empty group is the main interpreter; and in a daemon whose configuration never names it, the first group is
 /// (design.md §5).
 fn claims_main(host: &Host, name: &[u8]) -> bool {

@@ -4,6 +4,8 @@ import io
 import os
 import sys
 
+interceptor = None
+
 
 def restricted(name):
     class Restricted:
@@ -70,7 +72,27 @@ def basics():
 def intercept_signals():
     import signal
 
-    signal.signal = SignalIntercept(signal.signal, os.getpid())
+    global interceptor
+    interceptor = signal.signal = SignalIntercept(signal.signal, os.getpid())
+
+
+def thread_names():
+    import threading
+
+    return [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
+
+
+def freeze():
+    import gc
+
+    gc.collect()
+    gc.freeze()
+
+
+def born():
+    # What is known of a zygote by its number is this process's now.
+    if interceptor is not None:
+        interceptor.pid = os.getpid()
 
 
 def end_on_sigterm():

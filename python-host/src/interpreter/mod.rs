@@ -8,7 +8,7 @@ mod rules;
 pub mod start;
 pub mod threads;
 
-pub use create::{obtain, runs_in_parallel};
+pub use create::{is_for_main, obtain, runs_in_parallel};
 pub use ending::{end, finish_main, run_exit_handlers};
 pub use furnish::furnish_main_basics;
 

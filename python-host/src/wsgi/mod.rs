@@ -2,7 +2,7 @@
 
 mod adapter;
 mod body;
-mod clock;
+pub mod clock;
 pub mod environ;
 pub mod events;
 pub mod failures;
@@ -13,7 +13,7 @@ mod iterate;
 mod kit;
 mod lines;
 pub mod log_object;
-mod metrics;
+pub mod metrics;
 mod module;
 pub mod request;
 mod response;

@@ -3,6 +3,7 @@
 use super::daemon::Groups;
 use super::layer::layered;
 use super::mount::{ScriptUse, Target};
+use super::routes::Routes;
 use crate::place::{BlockId, Origin};
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -96,6 +97,8 @@ pub struct GlobalConfig {
     /// A directory-type section chooses process groups, or a dispatch script may: what runs an alias cannot be
     /// told from the server's settings alone.
     pub routes_in_sections: bool,
+    /// What chooses groups, and for which aliases.
+    pub routes: Routes,
     /// WSGIGroupAuthoritative and others whose lack of effect has been told.
     pub(crate) told: HashSet<&'static str>,
 }

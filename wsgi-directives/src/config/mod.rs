@@ -5,6 +5,7 @@ pub mod global;
 pub mod layer;
 pub mod mount;
 pub mod record;
+pub mod routes;
 
 pub use daemon::{DaemonGroup, DaemonOptions, Groups, Reload, Umask, Who};
 pub use global::{

@@ -6,7 +6,6 @@ use super::{OptionInfo, OptionRow, Set};
 use crate::config::DaemonOptions;
 use crate::directive::Effect;
 
-const PRELOAD: Effect = Effect::Later("each process imports the applications itself");
 const METRICS: Effect = Effect::Later("metrics are not collected yet");
 const NEWRELIC: Effect =
     Effect::Legacy("the New Relic agent is started by the application now, remove the option");
@@ -131,7 +130,7 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
         error "newrelic environment", set Set::Custom(values::ignored),
         "Removed in 6.0.0: environment of the New Relic agent.";
     "preload" "On|Off", default "Off", unit "", takes "On or Off",
-        since "new", good "On", bad Some("eager"), effect PRELOAD,
+        since "new", good "On", bad Some("eager"), effect Effect::Acts,
         error "preload flag", set Set::Flag(|o| &mut o.preload),
         "Import the group's applications once, then fork the processes from there.";
     "processes" "N", default "1", unit "processes", takes "a number from 1",

@@ -169,7 +169,9 @@ fn add_alias(line: &mut Application<'_, '_>, regex: bool) -> Result<(), ConfigEr
     };
     imply_preload(line, &form, &target, &options)?;
     let place = line.place.origin();
-    line.server()?.aliases.push(Arc::new(Alias { form, target, options, place }));
+    let alias = Arc::new(Alias { form, target, options, place });
+    line.global()?.routes.mount(Arc::clone(&alias));
+    line.server()?.aliases.push(alias);
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! Starts one daemon: fork, the steps of `child`, exec of the group's interpreter.
 
 pub mod advice;
+pub mod birth;
 mod child;
 pub mod step;
 
@@ -74,6 +75,8 @@ pub struct Request<'a> {
     pub spec: &'a GroupSpec,
     /// Path of the host library.
     pub host_library: &'a [u8],
+    /// A zygote (`preload=on`) instead of a process that serves; `listener` is where it gets its orders.
+    pub zygote: bool,
     /// Position in the group.
     pub slot: u32,
     /// A process serves the slot already.
@@ -95,8 +98,8 @@ pub struct Started {
     pub order: OwnedFd,
     /// Its standard output and error.
     pub output: OwnedFd,
-    /// Failures of its set-up; closed by a successful exec.
-    pub report: OwnedFd,
+    /// Failures of its set-up; closed by a successful exec. A forked worker is set up already.
+    pub report: Option<OwnedFd>,
     /// Where its last Python stack will be.
     pub stack: OwnedFd,
 }
@@ -130,7 +133,7 @@ pub fn start(request: &Request<'_>, circumstances: Circumstances) -> Result<Star
     };
     let supervisor = getpid();
     let pid = fork_into(|| child::become_daemon(request.spec, &program, &descriptors, supervisor))?;
-    Ok(Started { pid, ready, order, output, report, stack })
+    Ok(Started { pid, ready, order, output, report: Some(report), stack })
 }
 
 fn program(request: &Request<'_>, circumstances: Circumstances) -> Result<Program, Errno> {
@@ -148,6 +151,7 @@ fn launch_file(request: &Request<'_>) -> Result<OwnedFd, Errno> {
     let mut launch = request.spec.launch.clone();
     launch.slot = request.slot;
     launch.has_predecessor = request.has_predecessor;
+    launch.zygote = request.zygote;
     let bytes = encode(&launch).map_err(|_| Errno::EINVAL)?;
     let fd = memfd_create("wsgi launch", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
     let mut written = 0;

@@ -8,6 +8,7 @@ use crate::generation::{Claims, Generation, Place, Places, Plan, log_for};
 use crate::group::Slot;
 use crate::listen::{ListenError, Listener};
 use crate::log::{Level, Log, LogFile};
+use crate::nursery::Nursery;
 use crate::os::descriptors::redirect_standard_error;
 use crate::os::memory::StatusMemory;
 use nix::errno::Errno;
@@ -169,6 +170,11 @@ impl Supervisor {
                 format!("daemon process group '{}' stays stopped: mod_wsgi-ctl start starts it", plan.name());
             plan.log.write(Level::NOTICE, &line);
         }
+        group.nursery = plan.wants_zygote().then(|| Nursery::new(Rc::clone(plan)));
+        if group.nursery.is_some() {
+            adopt_orphans(&plan.log);
+        }
+        self.births.retain(|birth| birth.plan.spec.name != plan.spec.name);
         for (index, listener) in listeners.into_iter().enumerate() {
             match (group.slots.get_mut(index), listener) {
                 (Some(slot), listener) => {
@@ -238,5 +244,13 @@ impl Supervisor {
             let is_wanted = newest.is_some_and(|generation| generation.places.contains_key(name));
             is_wanted || !group.slots.is_empty() || !group.retiring.is_empty()
         });
+    }
+}
+
+/// A worker's parent is to be this process, which only the kernel can arrange: by adoption, once the process that forked
+/// it is gone. From now on whatever daemons leave behind is adopted too, and reaped like anything else.
+fn adopt_orphans(log: &Log) {
+    if let Err(errno) = nix::sys::prctl::set_child_subreaper(true) {
+        log.write(Level::ERROR, &format!("supervisor: cannot adopt processes: {}", errno.desc()));
     }
 }

@@ -51,6 +51,14 @@ impl Supervisor {
                 slot.last_death = Some((pid, death.to_string()));
             }
         }
+        if process.nursery.is_some() {
+            tell(&process, &death, false, now);
+            self.zygote_lost(&process, now);
+            return self.keep_output(process);
+        }
+        if process.zygote.is_some() && process.served.is_none() && process.ending.is_none() {
+            self.note_birth(&process.plan.spec.name, false, now);
+        }
         let is_successor = self.slot_of(&process).is_some_and(|slot| slot.successor == Some(pid));
         let is_current = self.slot_of(&process).is_some_and(|slot| slot.current == Some(pid));
         tell(&process, &death, is_successor, now);
@@ -158,8 +166,12 @@ fn tell(process: &Process, death: &Death, is_successor: bool, now: Instant) {
         None if death.cause().is_orderly() => (Level::INFO, "has ended"),
         None => (Level::ERROR, "has died"),
     };
-    let mut line =
-        format!("daemon process {} of group '{}' {verb}: {death}, {age}", process.pid, process.plan.name());
+    let mut line = format!(
+        "{} {} of group '{}' {verb}: {death}, {age}",
+        process.noun(),
+        process.pid,
+        process.plan.name()
+    );
     if is_successor {
         line.push_str(", while its predecessor went on serving");
     }

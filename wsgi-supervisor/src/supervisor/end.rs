@@ -37,6 +37,8 @@ impl Supervisor {
             return;
         }
         self.ending = Some(end);
+        // What is not there yet is not waited for: it ends when it is not welcomed.
+        self.births.clear();
         self.log.write(Level::INFO, &format!("supervisor: ending {} daemon processes", self.processes.len()));
         let ending = if end == End::Stop { Ending::Stop } else { Ending::Drain };
         for process in self.processes.values_mut() {

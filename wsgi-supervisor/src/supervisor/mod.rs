@@ -1,5 +1,6 @@
 //! The supervision loop: everything the supervisor owns, and the order in which it looks at it.
 
+mod births;
 mod configure;
 mod death;
 mod end;
@@ -13,6 +14,7 @@ use crate::error::SupervisorError;
 use crate::generation::Generation;
 use crate::group::{Group, Process};
 use crate::log::{Level, Log};
+use crate::nursery::Birth;
 use crate::operator::Operator;
 use crate::os::process::open_process;
 use crate::output::Lines;
@@ -48,6 +50,8 @@ pub struct Supervisor {
     abandoned: Option<Instant>,
     groups: BTreeMap<Vec<u8>, Group>,
     processes: BTreeMap<i32, Process>,
+    /// Workers that zygotes were asked for.
+    births: Vec<Birth>,
     /// Output pipes of dead daemons that their own children still hold.
     orphans: Vec<Orphan>,
     log: Log,
@@ -79,6 +83,7 @@ enum Source {
     Output(i32),
     Report(i32),
     Orphan(usize),
+    Claim(usize),
     Operator,
     Peer(usize),
 }
@@ -110,6 +115,7 @@ impl Supervisor {
             abandoned: None,
             groups: BTreeMap::new(),
             processes: BTreeMap::new(),
+            births: Vec::new(),
             orphans: Vec::new(),
             log: Log::new(None, Level::WARN.0),
             ending: None,
@@ -200,6 +206,12 @@ impl Supervisor {
                 .enumerate()
                 .map(|(index, orphan)| (Source::Orphan(index), orphan.output.as_fd())),
         );
+        list.extend(
+            self.births
+                .iter()
+                .enumerate()
+                .map(|(index, birth)| (Source::Claim(index), birth.unborn.claim.as_fd())),
+        );
         if let Some(operator) = &self.operator {
             list.push((Source::Operator, operator.as_fd()));
             list.extend(operator.peers().enumerate().map(|(index, fd)| (Source::Peer(index), fd)));
@@ -221,6 +233,7 @@ impl Supervisor {
             Source::Output(pid) => _ = self.read_output(pid),
             Source::Report(pid) => self.read_report(pid),
             Source::Orphan(index) => self.read_orphan(index),
+            Source::Claim(index) => self.read_claim(index, now),
             Source::Operator => _ = self.operator.as_mut().map(|operator| operator.accept(now)),
             Source::Peer(index) => self.read_operator(index, now),
         }

@@ -1,7 +1,7 @@
 //! What an operator asks for: looking at everything, restarting, scaling, stopping and starting groups, stacks.
 
 use super::Supervisor;
-use crate::group::{Group, Process};
+use crate::group::{Group, NO_SLOT, Process};
 use crate::log::Level;
 use crate::operator::{self, Operator};
 use std::ffi::OsStr;
@@ -96,7 +96,8 @@ impl Supervisor {
     /// Asks the processes of a group for their stacks. The text goes to the log: nothing a daemon says is read here.
     fn stacks(&self, name: &[u8]) -> Reply {
         let of_group = self.processes.values().filter(|process| process.plan.spec.name == name);
-        let asked: Vec<&Process> = of_group.filter(|process| process.served.is_some()).collect();
+        let serves = |process: &&Process| process.served.is_some() && process.nursery.is_none();
+        let asked: Vec<&Process> = of_group.filter(serves).collect();
         let log = asked.first().and_then(|process| process.plan.log.place());
         for process in &asked {
             let _ = nix::unistd::write(&process.order, &[Order::Stacks as u8]);
@@ -172,6 +173,7 @@ impl Supervisor {
 fn row(process: &Process, now: Instant) -> ProcessStatus {
     let state = match process {
         process if process.ending.is_some() => State::Draining,
+        process if process.nursery.is_some() => State::Zygote,
         process if process.plan.is_service() => State::Service,
         process if process.served.is_some() => State::Serving,
         _ => State::Starting,
@@ -187,7 +189,8 @@ fn row(process: &Process, now: Instant) -> ProcessStatus {
 }
 
 fn place(index: usize) -> u32 {
-    u32::try_from(index).unwrap_or(u32::MAX).saturating_add(1)
+    // A zygote has no place.
+    if index == NO_SLOT { 0 } else { u32::try_from(index).unwrap_or(u32::MAX).saturating_add(1) }
 }
 
 fn is_stopped(name: &str) -> String {

@@ -1,6 +1,7 @@
 //! Who serves a slot: first starts, successors, the hand-over between them, and rolling a whole group.
 
 use super::Supervisor;
+use super::births::Origin;
 use crate::backoff::Outcome;
 use crate::escalation::Ending;
 use crate::group::{Process, Slot};
@@ -18,6 +19,7 @@ use wsgi_protocol::status::SlotState;
 impl Supervisor {
     /// Starts what is missing or shall be replaced.
     pub(super) fn advance_groups(&mut self, now: Instant) {
+        self.advance_nurseries(now);
         let slots: Vec<_> =
             self.groups.iter().map(|(name, group)| (name.clone(), group.slots.len())).collect();
         for (name, count) in slots {
@@ -62,7 +64,10 @@ impl Supervisor {
                 match retry_at {
                     Some(at) => self.wake_at(at),
                     None if waits => {} // a service never runs twice; the end of the old one wakes us
-                    None => self.start(name, index, false, now),
+                    None => {
+                        let origin = self.origin(name, index, now);
+                        self.start_from(origin, name, index, false, now);
+                    }
                 }
             }
         }
@@ -82,15 +87,39 @@ impl Supervisor {
         if process.ending.is_some() || !(is_stale || process.renew || process.asked.is_some()) {
             return;
         }
-        // A daemon may ask at any rate; a new configuration comes from httpd and is only held back by failures.
-        let wait = match process.asked {
-            Some(_) => slot.pace.take(now).err(),
-            None => slot.successor_at.filter(|at| *at > now),
-        };
-        if let Some(at) = wait {
+        let (asked, is_service) = (process.asked, process.plan.is_service());
+        // A new configuration comes from httpd and is only held back by failures.
+        if let Some(at) = slot.successor_at.filter(|at| asked.is_none() && *at > now) {
             self.wake_at(at);
             return;
         }
+        let origin = if is_service { Origin::Exec } else { self.origin(name, index, now) };
+        if origin == Origin::Wait {
+            return;
+        }
+        // A daemon may ask at any rate. Where a zygote was started for it, that has counted already.
+        let has_counted = asked == Some(Ready::Replace) && origin != Origin::Exec;
+        if asked.is_some() && !has_counted && !self.may_replace(name, index, now) {
+            return;
+        }
+        self.replace(name, index, current, origin, now);
+    }
+
+    /// Whether one more replacement of the slot is within its pace.
+    fn may_replace(&mut self, name: &[u8], index: usize, now: Instant) -> bool {
+        let Some(slot) = self.slot_mut(name, index) else { return false };
+        let granted = slot.pace.take(now);
+        if let Err(at) = granted {
+            self.wake_at(at);
+        }
+        granted.is_ok()
+    }
+
+    fn replace(&mut self, name: &[u8], index: usize, current: i32, origin: Origin, now: Instant) {
+        let Some(process) = self.processes.get_mut(&current) else { return };
+        let Some(slot) = self.groups.get_mut(name).and_then(|group| group.slots.get_mut(index)) else {
+            return;
+        };
         if process.plan.is_service() {
             process.end(Ending::StopService, now);
             slot.current = None;
@@ -99,7 +128,16 @@ impl Supervisor {
             self.occupant_left(name, index);
             return;
         }
-        self.start(name, index, true, now);
+        self.start_from(origin, name, index, true, now);
+    }
+
+    /// Starts a process for a slot from where it comes.
+    fn start_from(&mut self, origin: Origin, name: &[u8], index: usize, has_predecessor: bool, now: Instant) {
+        match origin {
+            Origin::Exec => self.start(name, index, has_predecessor, now),
+            Origin::Zygote(zygote) => self.order_birth(name, index, zygote, has_predecessor, now),
+            Origin::Wait => {}
+        }
     }
 
     /// Starts a process for a slot, beside its predecessor if it has one.
@@ -112,6 +150,7 @@ impl Supervisor {
             let request = Request {
                 spec: &plan.spec,
                 host_library: &plan.generation.host_library,
+                zygote: false,
                 slot: u32::try_from(index).unwrap_or(u32::MAX),
                 has_predecessor,
                 listener: slot.listener.as_fd(),
@@ -122,16 +161,7 @@ impl Supervisor {
         match started {
             Ok(started) => {
                 let process = Process::new(started, Rc::clone(&plan), index, has_predecessor, now);
-                let occupant = if has_predecessor { &mut slot.successor } else { &mut slot.current };
-                *occupant = Some(process.pid);
-                slot.starts = slot.starts.saturating_add(1);
-                slot.retry_at = None;
-                self.tell_start(&process);
-                if let Some(deadline) = process.deadline {
-                    self.wake_at(deadline);
-                }
-                self.processes.insert(process.pid, process);
-                self.publish(name, index);
+                self.settle(process);
             }
             Err(errno) => {
                 let (prefix, group) = (Message::Fork.prefix(), plan.name());
@@ -150,25 +180,54 @@ impl Supervisor {
         }
     }
 
-    fn tell_start(&self, process: &Process) {
+    /// Gives a process its place in its slot.
+    pub(super) fn settle(&mut self, process: Process) {
+        let (name, index) = (process.plan.spec.name.clone(), process.slot);
+        // Without a place it is not wanted, and ends when its pipes are closed.
+        let Some(slot) = self.slot_mut(&name, index) else { return };
+        let is_successor = process.deadline.is_some();
+        let occupant = if is_successor { &mut slot.successor } else { &mut slot.current };
+        *occupant = Some(process.pid);
+        slot.starts = slot.starts.saturating_add(1);
+        slot.retry_at = None;
+        self.tell_start(&process);
+        if let Some(deadline) = process.deadline {
+            self.wake_at(deadline);
+        }
+        self.processes.insert(process.pid, process);
+        self.publish(&name, index);
+    }
+
+    pub(super) fn tell_start(&self, process: &Process) {
         let (spec, identity) = (&process.plan.spec, &process.plan.spec.identity);
         let ids = match self.circumstances.as_root {
             true => format!(" with uid={} gid={}", identity.uid, identity.gid),
             false => String::new(),
         };
         let (pid, group, threads) = (process.pid, process.plan.name(), spec.launch.threads);
-        let line = format!("starting process {pid} of group '{group}'{ids} threads={threads}");
+        let line = match (&process.nursery, process.zygote) {
+            (Some(_), _) => format!("starting zygote {pid} of group '{group}'{ids}"),
+            (None, Some(_)) => format!("process {pid} of group '{group}' was forked threads={threads}"),
+            (None, None) => format!("starting process {pid} of group '{group}'{ids} threads={threads}"),
+        };
         process.plan.log.write(Level::INFO, &line);
     }
 
     /// A ready byte of a process.
     pub(super) fn on_ready(&mut self, pid: i32, ready: Ready, now: Instant) {
         let Some(process) = self.processes.get_mut(&pid) else { return };
+        if process.nursery.is_some() {
+            return self.zygote_says(pid, ready, now);
+        }
         let (name, index) = (process.plan.spec.name.clone(), process.slot);
         match ready {
             Ready::Serving => {
+                let is_born = process.zygote.is_some() && process.served.is_none();
                 process.served.get_or_insert(now);
                 process.deadline = None;
+                if is_born {
+                    self.note_birth(&name, true, now);
+                }
                 if let Some(group) = self.groups.get_mut(&name) {
                     group.told_set_up = None;
                 }
@@ -178,6 +237,7 @@ impl Supervisor {
             Ready::Replace | Ready::Recycle => {
                 if process.asked != Some(Ready::Replace) {
                     process.asked = Some(ready);
+                    process.asked_at = Some(now);
                 }
             }
             Ready::ImportFailed => {
@@ -223,7 +283,9 @@ impl Supervisor {
     fn advance_roll(&mut self, name: &[u8], now: Instant) {
         let Some(group) = self.groups.get_mut(name) else { return };
         let Some(since) = group.roll_since else { return };
-        if group.slots.iter().any(|slot| slot.successor.is_some()) {
+        let are_expected =
+            self.births.iter().any(|birth| birth.has_predecessor && birth.plan.spec.name == name);
+        if are_expected || group.slots.iter().any(|slot| slot.successor.is_some()) {
             return; // one by one
         }
         let mut are_old = false;
@@ -260,6 +322,7 @@ impl Supervisor {
         let was_rolled = std::mem::take(&mut current.renew) | current.told_renew.take().is_some();
         group.is_held_back = true;
         let asked = current.asked.take();
+        current.asked_at = None;
         if asked.is_some() {
             let _ = nix::unistd::write(&current.order, &[Order::Keep as u8]);
         }
@@ -298,10 +361,11 @@ impl Supervisor {
         }
         let seconds = now.duration_since(process.started).as_secs();
         process.end(Ending::Discard, now);
-        let line =
-            format!("daemon process {pid} of group '{}' did not come up in {seconds} s", process.plan.name());
+        let (noun, group) = (process.noun(), process.plan.name());
+        let line = format!("{noun} {pid} of group '{group}' did not come up in {seconds} s");
         process.plan.log.write(Level::WARN, &line);
         let (name, index) = (process.plan.spec.name.clone(), process.slot);
+        self.candidate_lost(&name, pid, false, now);
         if self.slot(&name, index).is_some_and(|slot| slot.successor == Some(pid)) {
             self.successor_lost(&name, index, false, now);
         }
@@ -363,7 +427,7 @@ fn tell_renew(process: &mut Process, now: Instant) -> Option<Instant> {
 
 /// Each generation has its own heirlooms: the user of a group may have changed, and one user's process must not
 /// name the scripts that another one's loads.
-fn heirloom(slot: &mut Slot) -> Result<(), Errno> {
+pub(super) fn heirloom(slot: &mut Slot) -> Result<(), Errno> {
     let serial = slot.plan.generation.serial;
     if slot.heirloom.as_ref().is_none_or(|(of, _)| *of != serial) {
         slot.heirloom = Some((serial, spawn::heirloom()?));

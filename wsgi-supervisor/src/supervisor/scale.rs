@@ -27,6 +27,7 @@ impl Supervisor {
         self.extend(name, count, now)?;
         let Some(group) = self.groups.get_mut(name) else { return Ok(()) };
         (group.wanted, group.stopped) = (count, count == 0);
+        self.births.retain(|birth| birth.plan.spec.name != name || birth.slot < count);
         for (index, generation) in self.live.iter().rev().enumerate() {
             // Children of an older generation do not learn of further processes.
             generation.set_count(name, if index == 0 { count } else { generation.count(name).min(count) });

@@ -95,6 +95,13 @@ pub fn start_recording<'py>(py: Attached<'py>, _: Args<'py>) -> Result<Owned<'py
     Ok(py.none().own(py))
 }
 
+/// A process that was forked off begins with its own times, if recording was switched on before the fork.
+pub fn begin_again(py: Attached<'_>, threads: u32) {
+    if let Some(recorder) = lock(py, &RECORDER).as_mut() {
+        *recorder = Recorder::new(clock::now(), clock::process_cpu(), threads as usize);
+    }
+}
+
 fn host(py: Attached<'_>) -> Option<&'static Host> {
     interpreter::current(py).map(|interpreter| interpreter.host)
 }
@@ -226,7 +233,7 @@ pub fn process_metrics<'py>(py: Attached<'py>, _: Args<'py>) -> Result<Owned<'py
     });
     let Some((totals, busy, active)) = totals else { return Ok(py.none().own(py)) };
     let table = Table(py, py.dict()?);
-    let started = host(py).map_or(now, |host| host.started);
+    let started = host(py).map_or(now, Host::started);
     table.int("pid", std::process::id().into())?;
     table.float("request_busy_time", busy)?;
     table.int("request_count", totals.iter().sum())?;

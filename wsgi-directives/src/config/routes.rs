@@ -1,0 +1,166 @@
+//! What can be told about routing before any request: which scripts will run in a group's main interpreter. For
+//! `preload=on`, which imports them early; a wrong guess costs an import, never a wrong answer.
+
+use super::mount::{Alias, AliasForm, Target};
+use crate::place::{Place, VhostId};
+use std::sync::Arc;
+
+/// Which name a line sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// WSGIProcessGroup.
+    Process,
+    /// WSGIApplicationGroup.
+    Application,
+}
+
+/// One WSGIProcessGroup or WSGIApplicationGroup, and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Line {
+    kind: Kind,
+    virtual_host: Option<VhostId>,
+    section: Option<String>,
+    value: String,
+}
+
+/// The lines that choose groups, and the aliases they choose for.
+#[derive(Debug, Default)]
+pub struct Routes {
+    lines: Vec<Line>,
+    aliases: Vec<Arc<Alias>>,
+}
+
+impl Routes {
+    /// Takes a line in.
+    pub(crate) fn note(&mut self, kind: Kind, place: &Place<'_>, value: String) {
+        let section = place.directory.map(str::to_owned);
+        self.lines.push(Line { kind, virtual_host: place.virtual_host, section, value });
+    }
+
+    /// Takes an alias in.
+    pub(crate) fn mount(&mut self, alias: Arc<Alias>) {
+        self.aliases.push(alias);
+    }
+
+    /// Targets of aliases that, as far as fixed texts tell, run in the main interpreter of this group.
+    pub fn targets_of(&self, group: &str) -> Vec<&Target> {
+        let runs_here = |alias: &&Arc<Alias>| {
+            let options = &alias.options;
+            self.value(Kind::Process, alias, options.process_group.as_deref()) == Some(group)
+                && self.value(Kind::Application, alias, options.application_group.as_deref()) == Some("")
+        };
+        let mut targets: Vec<&Target> = Vec::new();
+        for alias in self.aliases.iter().filter(runs_here).filter(|alias| alias.has_fixed_target()) {
+            if !targets.contains(&&alias.target) {
+                targets.push(&alias.target);
+            }
+        }
+        targets
+    }
+
+    /// The fixed name in force for an alias: its own option, or that of the most specific line.
+    fn value<'a>(&'a self, kind: Kind, alias: &Alias, own: Option<&'a str>) -> Option<&'a str> {
+        let ranked = self.lines.iter().filter(|line| line.kind == kind);
+        let best = ranked.filter_map(|line| Some((line.rank(alias)?, line))).max_by_key(|(rank, _)| *rank);
+        let value = own.or_else(|| best.map(|(_, line)| line.value.as_str()))?;
+        match value {
+            "%{GLOBAL}" => Some(""),
+            value if value.contains("%{") => None,
+            value => Some(value),
+        }
+    }
+}
+
+impl Line {
+    /// How specific the line is for an alias, in httpd's order of merging: server, directory, location; the main server's
+    /// before those of the virtual host. `None`: it is not about the alias.
+    fn rank(&self, alias: &Alias) -> Option<(u8, bool, usize)> {
+        let own_host = self.virtual_host == alias.place.virtual_host;
+        if !own_host && self.virtual_host.is_some() {
+            return None;
+        }
+        let Some(section) = &self.section else { return Some((0, own_host, 0)) };
+        let file = match &alias.target {
+            Target::File(path) => path.as_str(),
+            Target::Module { .. } => "",
+        };
+        let url = match &alias.form {
+            AliasForm::Prefix(url) => url.as_str(),
+            AliasForm::Regex { .. } => "",
+        };
+        let class = if is_within(file, section) {
+            1
+        } else if is_within(url, section) {
+            2
+        } else {
+            return None;
+        };
+        Some((class, own_host, section.len()))
+    }
+}
+
+impl Alias {
+    /// Whether the target is the same for all requests, as far as the line itself tells.
+    fn has_fixed_target(&self) -> bool {
+        match (&self.form, &self.target) {
+            (AliasForm::Regex { .. }, Target::File(path)) => !path.contains('$'),
+            (AliasForm::Prefix(_), Target::File(path)) => !path.ends_with('/'),
+            (_, Target::Module { .. }) => true,
+        }
+    }
+}
+
+fn is_within(path: &str, section: &str) -> bool {
+    let section = section.trim_end_matches('/');
+    path.strip_prefix(section).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fake::Conf;
+    use crate::place::Place;
+
+    fn targets(lines: &[(Option<&str>, &str)]) -> Vec<String> {
+        let mut conf = Conf::of(&["WSGIDaemonProcess g"]);
+        for (directory, line) in lines {
+            match directory {
+                Some(path) => conf.at(line, Place { directory: Some(path), ..Place::default() }).unwrap(),
+                None => conf.main(line).unwrap(),
+            };
+        }
+        conf.global.routes.targets_of("g").iter().map(|target| format!("{target:?}")).collect()
+    }
+
+    #[test]
+    fn the_most_specific_fixed_text_decides() {
+        let alias = (None, "WSGIScriptAlias /app /srv/app/wsgi.py");
+        let (process, global) = ("WSGIProcessGroup g", "WSGIApplicationGroup %{GLOBAL}");
+        let found = vec!["File(\"/srv/app/wsgi.py\")".to_owned()];
+        assert_eq!(targets(&[alias, (None, process), (None, global)]), found);
+        assert_eq!(targets(&[alias, (Some("/srv/app"), process), (Some("/srv/app/"), global)]), found);
+        assert_eq!(targets(&[alias, (Some("/app"), process), (Some("/"), global)]), found);
+        let none: Vec<String> = Vec::new();
+        assert_eq!(targets(&[alias, (None, process)]), none, "%{{RESOURCE}} is not known");
+        assert_eq!(targets(&[alias, (Some("/srv/ap"), process), (None, global)]), none);
+        assert_eq!(
+            targets(&[alias, (None, process), (None, global), (Some("/srv"), "WSGIProcessGroup h")]),
+            none
+        );
+        assert_eq!(
+            targets(&[alias, (None, process), (None, global), (Some("/app"), "WSGIProcessGroup %{ENV:X}")]),
+            none
+        );
+        let own = (None, "WSGIScriptAlias /app /srv/app/wsgi.py process-group=g application-group=%{GLOBAL}");
+        assert_eq!(targets(&[own, (None, "WSGIProcessGroup h")]), found);
+    }
+
+    #[test]
+    fn only_fixed_targets_are_candidates() {
+        let here = [(None, "WSGIProcessGroup g"), (None, "WSGIApplicationGroup %{GLOBAL}")];
+        let of = |line| targets(&[here[0], here[1], (None, line)]);
+        assert_eq!(of("WSGIScriptAlias / /srv/").len(), 0);
+        assert_eq!(of("WSGIScriptAliasMatch ^/(x) /srv/$1.wsgi").len(), 0);
+        assert_eq!(of("WSGIScriptAliasMatch ^/(x) /srv/x.wsgi").len(), 1);
+        assert_eq!(of("WSGIScriptAlias / module:site.wsgi").len(), 1);
+    }
+}

@@ -1,0 +1,162 @@
+//! Where the workers of a group with `preload=on` come from: its zygotes, and the workers they were asked for.
+
+use crate::backoff::{Backoff, Outcome};
+use crate::generation::Plan;
+use crate::spawn::birth::Unborn;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+/// Failures in a row after which processes are started one by one again.
+const PATIENCE: usize = 3;
+/// How long a zygote may take to fork a worker before it is taken for hung.
+const BIRTH_LIMIT: Duration = Duration::from_secs(10);
+
+/// The zygotes of a group, for one generation.
+#[derive(Debug)]
+pub struct Nursery {
+    /// What they are started with.
+    pub plan: Rc<Plan>,
+    /// The zygote that forks workers.
+    pub current: Option<i32>,
+    /// One that is still importing, and shall take over.
+    pub candidate: Option<Candidate>,
+    /// No start before this.
+    pub retry_at: Option<Instant>,
+    /// It does not work for this group.
+    pub given_up: bool,
+    backoff: Backoff,
+    lost_births: usize,
+}
+
+/// A zygote that is importing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Candidate {
+    /// Its process id.
+    pub pid: i32,
+    /// Index of the slot whose process asked for changed code and waits for an answer.
+    pub asker: Option<usize>,
+    /// When it was started.
+    pub started: Instant,
+}
+
+impl Nursery {
+    /// One without a zygote yet.
+    #[must_use]
+    pub fn new(plan: Rc<Plan>) -> Self {
+        Self {
+            plan,
+            current: None,
+            candidate: None,
+            retry_at: None,
+            given_up: false,
+            backoff: Backoff::default(),
+            lost_births: 0,
+        }
+    }
+
+    /// Whether the process is one of its zygotes.
+    #[must_use]
+    pub fn has(&self, pid: i32) -> bool {
+        self.current == Some(pid) || self.candidate.is_some_and(|candidate| candidate.pid == pid)
+    }
+
+    /// A zygote has ended by itself.
+    pub fn note_death(&mut self, outcome: Outcome, now: Instant) {
+        self.retry_at = Some(now + self.backoff.note(outcome));
+    }
+
+    /// A worker that was asked for has not come to serve, or has (`served`).
+    pub fn note_birth(&mut self, served: bool) {
+        self.lost_births = if served { 0 } else { self.lost_births + 1 };
+    }
+
+    /// Gives up if it has failed too often; true when it just did.
+    pub fn lose_patience(&mut self) -> bool {
+        let fails = self.backoff.failures() >= PATIENCE || self.lost_births >= PATIENCE;
+        fails && !std::mem::replace(&mut self.given_up, true)
+    }
+}
+
+/// A worker that a zygote was asked for.
+#[derive(Debug)]
+pub struct Birth {
+    /// What it will be.
+    pub plan: Rc<Plan>,
+    /// Index of its slot.
+    pub slot: usize,
+    /// Process id of its zygote.
+    pub zygote: i32,
+    /// A process serves the slot already.
+    pub has_predecessor: bool,
+    /// When it is given up.
+    pub deadline: Instant,
+    /// Its pipes.
+    pub unborn: Unborn,
+}
+
+impl Birth {
+    /// One that has just been asked for.
+    #[must_use]
+    pub fn new(
+        plan: Rc<Plan>,
+        slot: usize,
+        zygote: i32,
+        has_predecessor: bool,
+        unborn: Unborn,
+        now: Instant,
+    ) -> Self {
+        Self { plan, slot, zygote, has_predecessor, deadline: now + BIRTH_LIMIT, unborn }
+    }
+
+    /// Whether it is for this slot.
+    #[must_use]
+    pub fn is_for(&self, name: &[u8], slot: usize) -> bool {
+        self.slot == slot && self.plan.spec.name == name
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::generation::{Generation, log_for};
+    use std::cell::RefCell;
+    use std::collections::BTreeMap;
+    use wsgi_protocol::control::{GroupSpec, LogTarget};
+
+    fn nursery() -> Nursery {
+        let generation = Generation {
+            serial: 1,
+            number: 1,
+            host_library: Vec::new(),
+            places: BTreeMap::new(),
+            memory: RefCell::new(None),
+        };
+        let log = log_for(LogTarget::default(), &[]);
+        Nursery::new(Rc::new(Plan { spec: GroupSpec::default(), log, generation: Rc::new(generation) }))
+    }
+
+    #[test]
+    fn three_failures_in_a_row_are_enough() {
+        let (mut nursery, now) = (nursery(), Instant::now());
+        nursery.note_death(Outcome::NeverServed, now);
+        nursery.note_death(Outcome::NeverServed, now);
+        assert!(!nursery.lose_patience());
+        nursery.note_death(Outcome::NeverServed, now);
+        assert!(nursery.lose_patience() && nursery.given_up);
+        assert!(!nursery.lose_patience(), "told once");
+    }
+
+    #[test]
+    fn a_zygote_that_has_worked_is_started_again_for_ever() {
+        let (mut nursery, now) = (nursery(), Instant::now());
+        for _ in 0..9 {
+            nursery.note_death(Outcome::Served { after: Duration::from_secs(5) }, now);
+            nursery.note_birth(false);
+            nursery.note_birth(false);
+            nursery.note_birth(true);
+        }
+        assert!(!nursery.lose_patience());
+        (0..3).for_each(|_| nursery.note_birth(false));
+        assert!(nursery.lose_patience());
+    }
+}

@@ -1,0 +1,340 @@
+//! Groups with `preload=on`: their zygotes are kept alive, and asked for workers.
+
+use super::Supervisor;
+use super::replace::heirloom;
+use crate::backoff::Outcome;
+use crate::escalation::Ending;
+use crate::group::{NO_SLOT, Process};
+use crate::log::Level;
+use crate::nursery::{Birth, Candidate};
+use crate::spawn::birth::{self, Claim};
+use crate::spawn::{self, Request};
+use nix::errno::Errno;
+use std::os::fd::AsFd;
+use std::rc::Rc;
+use std::time::Instant;
+use wsgi_protocol::birth::BirthOrder;
+use wsgi_protocol::launch::Ready;
+
+/// Where the next process of a slot comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// It is exec'ed.
+    Exec,
+    /// This zygote forks it.
+    Zygote(i32),
+    /// A zygote that is not ready yet will, or it is on its way.
+    Wait,
+}
+
+impl Supervisor {
+    /// Keeps a zygote for each group that wants one, and lets go of others and of workers that do not come.
+    pub(super) fn advance_nurseries(&mut self, now: Instant) {
+        let mut missing = Vec::new();
+        let mut moments = Vec::new();
+        for (name, group) in &self.groups {
+            let Some(nursery) = &group.nursery else { continue };
+            let has_zygote = nursery.current.is_some() || nursery.candidate.is_some();
+            if nursery.given_up || has_zygote || group.slots.is_empty() {
+                continue;
+            }
+            match nursery.retry_at.filter(|at| *at > now) {
+                Some(at) => moments.push(at),
+                None => missing.push(name.clone()),
+            }
+        }
+        for name in missing {
+            self.start_zygote(&name, None, now);
+        }
+        for process in self.processes.values_mut().filter(|process| process.nursery.is_some()) {
+            let group = self.groups.get(&process.plan.spec.name).filter(|group| !group.slots.is_empty());
+            let nursery = group.and_then(|group| group.nursery.as_ref());
+            let is_wanted = nursery.is_some_and(|nursery| !nursery.given_up && nursery.has(process.pid));
+            if process.ending.is_none() && !is_wanted {
+                process.end(Ending::Stop, now);
+                moments.push(now);
+            }
+        }
+        while let Some(late) = self.births.iter().position(|birth| birth.deadline <= now) {
+            let birth = self.births.remove(late);
+            self.birth_failed(&birth.plan.spec.name, birth.zygote, "it does not answer", now);
+        }
+        moments.extend(self.births.iter().map(|birth| birth.deadline));
+        moments.into_iter().for_each(|at| self.wake_at(at));
+    }
+
+    /// Whether a worker for the slot is on its way.
+    pub(super) fn is_expected(&self, name: &[u8], index: usize) -> bool {
+        self.births.iter().any(|birth| birth.is_for(name, index))
+    }
+
+    /// Decides where the next process of a slot comes from; starts a zygote with the changed code if that is asked for.
+    pub(super) fn origin(&mut self, name: &[u8], index: usize, now: Instant) -> Origin {
+        if self.is_expected(name, index) {
+            return Origin::Wait;
+        }
+        let Some(group) = self.groups.get_mut(name) else { return Origin::Exec };
+        let (Some(nursery), Some(slot)) = (&group.nursery, group.slots.get_mut(index)) else {
+            return Origin::Exec;
+        };
+        if nursery.given_up || nursery.plan.generation.serial != slot.plan.generation.serial {
+            return Origin::Exec;
+        }
+        // Whoever noticed changed code is replaced by another zygote's worker. That one notices by itself if its code is
+        // still not the newest.
+        let asker = slot.current.and_then(|pid| self.processes.get(&pid));
+        let stale =
+            asker.filter(|process| process.asked == Some(Ready::Replace)).and_then(|process| process.zygote);
+        let renewed_since = group.roll_since.filter(|_| group.roll_by_operator);
+        let is_usable = |pid: &i32| {
+            let started = self.processes.get(pid).map(|zygote| zygote.started);
+            Some(*pid) != stale && renewed_since.is_none_or(|since| started.is_some_and(|at| at >= since))
+        };
+        if let Some(pid) = nursery.current.filter(is_usable) {
+            return Origin::Zygote(pid);
+        }
+        if nursery.current.is_some() && nursery.candidate.is_none() {
+            match slot.pace.take(now) {
+                Ok(()) => self.start_zygote(name, Some(index), now),
+                Err(at) => self.wake_at(at),
+            }
+        }
+        Origin::Wait
+    }
+
+    /// Starts a zygote: for changed code that the process of slot `asker` has noticed, or because there is none.
+    fn start_zygote(&mut self, name: &[u8], asker: Option<usize>, now: Instant) {
+        let circumstances = self.circumstances;
+        let Some(group) = self.groups.get_mut(name) else { return };
+        let Some(nursery) = &mut group.nursery else { return };
+        let Some(slot) = group.slots.get_mut(asker.unwrap_or(0)) else { return };
+        let plan = Rc::clone(&nursery.plan);
+        let started = heirloom(slot).and_then(|()| {
+            let Some((_, heirloom)) = &slot.heirloom else { return Err(Errno::EBADF) };
+            let (ours, theirs) = birth::socket_pair()?;
+            let request = Request {
+                spec: &plan.spec,
+                host_library: &plan.generation.host_library,
+                zygote: true,
+                slot: 0,
+                has_predecessor: asker.is_some(),
+                listener: theirs.as_fd(),
+                heirloom: heirloom.as_fd(),
+            };
+            spawn::start(&request, circumstances).map(|started| (started, ours))
+        });
+        match started {
+            Ok((started, ours)) => {
+                let mut process = Process::new(started, plan, NO_SLOT, asker.is_some(), now);
+                process.nursery = Some(ours);
+                nursery.candidate = Some(Candidate { pid: process.pid, asker, started: now });
+                nursery.retry_at = None;
+                self.tell_start(&process);
+                if let Some(deadline) = process.deadline {
+                    self.wake_at(deadline);
+                }
+                self.processes.insert(process.pid, process);
+            }
+            Err(errno) => {
+                nursery.note_death(Outcome::NeverServed, now);
+                let text = format!(
+                    "cannot start a zygote of daemon process group '{}': {}",
+                    plan.name(),
+                    errno.desc()
+                );
+                plan.log.write(Level::ERROR, &text);
+                if asker.is_some() {
+                    self.answer_askers(name, now, true, now);
+                }
+                self.check_patience(name, now);
+            }
+        }
+    }
+
+    /// A ready byte of a zygote.
+    pub(super) fn zygote_says(&mut self, pid: i32, ready: Ready, now: Instant) {
+        let Some(process) = self.processes.get_mut(&pid) else { return };
+        let name = process.plan.spec.name.clone();
+        match ready {
+            Ready::Serving => {
+                process.served.get_or_insert(now);
+                process.deadline = None;
+                let Some(group) = self.groups.get_mut(&name) else { return };
+                group.told_set_up = None;
+                let Some(nursery) = &mut group.nursery else { return };
+                if nursery.candidate.is_some_and(|candidate| candidate.pid == pid) {
+                    nursery.candidate = None;
+                    // Workers that its predecessor is forking have the old code.
+                    let old = nursery.current.replace(pid);
+                    self.births.retain(|birth| Some(birth.zygote) != old);
+                    self.wake_at(now);
+                }
+            }
+            Ready::ImportFailed => {
+                process.end(Ending::Discard, now);
+                self.candidate_lost(&name, pid, false, now);
+            }
+            Ready::Replace | Ready::Recycle => {}
+        }
+    }
+
+    /// A zygote will not take over: whoever asked for it keeps serving.
+    pub(super) fn candidate_lost(&mut self, name: &[u8], pid: i32, not_set_up: bool, now: Instant) {
+        let Some(nursery) = self.groups.get_mut(name).and_then(|group| group.nursery.as_mut()) else {
+            return;
+        };
+        let Some(candidate) = nursery.candidate.take_if(|candidate| candidate.pid == pid) else { return };
+        match candidate.asker {
+            Some(_) => self.answer_askers(name, candidate.started, not_set_up, now),
+            None => {
+                let outcome = if not_set_up { Outcome::NotSetUp } else { Outcome::NeverServed };
+                nursery.note_death(outcome, now);
+                self.check_patience(name, now);
+            }
+        }
+        self.wake_at(now);
+    }
+
+    /// The code that processes have asked for before `started` does not come up: all of them keep serving.
+    fn answer_askers(&mut self, name: &[u8], started: Instant, not_set_up: bool, now: Instant) {
+        let Some(group) = self.groups.get(name) else { return };
+        let by_operator = group.roll_since.is_some() && group.roll_by_operator;
+        let wants_new_code = |process: &Process| {
+            let asked = process.asked_at.is_some_and(|at| at <= started);
+            process.renew || (asked && (process.asked == Some(Ready::Replace) || by_operator))
+        };
+        let of_slot = |pid: Option<i32>| pid.and_then(|pid| self.processes.get(&pid));
+        let places = group
+            .slots
+            .iter()
+            .enumerate()
+            .filter(|(_, slot)| of_slot(slot.current).is_some_and(wants_new_code));
+        let askers: Vec<usize> = places.map(|(index, _)| index).collect();
+        for index in askers {
+            self.successor_lost(name, index, not_set_up, now);
+        }
+    }
+
+    /// A zygote is dead; its workers are not its children and go on.
+    pub(super) fn zygote_lost(&mut self, process: &Process, now: Instant) {
+        let name = &process.plan.spec.name;
+        self.candidate_lost(name, process.pid, process.set_up_failed, now);
+        let Some(nursery) = self.groups.get_mut(name).and_then(|group| group.nursery.as_mut()) else {
+            return;
+        };
+        if nursery.current != Some(process.pid) {
+            return;
+        }
+        nursery.current = None;
+        if process.ending.is_none() {
+            let served = process.served.unwrap_or(now);
+            nursery.note_death(Outcome::Served { after: now.duration_since(served) }, now);
+            self.check_patience(name, now);
+        }
+        self.wake_at(now);
+    }
+
+    fn check_patience(&mut self, name: &[u8], now: Instant) {
+        let Some(nursery) = self.groups.get_mut(name).and_then(|group| group.nursery.as_mut()) else {
+            return;
+        };
+        if !nursery.lose_patience() || self.ending.is_some() {
+            return;
+        }
+        let plan = Rc::clone(&nursery.plan);
+        let line = format!(
+            "preload=on does not work for daemon process group '{}': its zygote has failed three times in a row, \
+             which the lines above explain; until httpd is restarted each process imports the application itself",
+            plan.name()
+        );
+        plan.log.write(Level::ERROR, &line);
+        self.wake_at(now);
+    }
+
+    /// Asks a zygote for the worker of a slot.
+    pub(super) fn order_birth(
+        &mut self,
+        name: &[u8],
+        index: usize,
+        zygote: i32,
+        has_predecessor: bool,
+        now: Instant,
+    ) {
+        let Some(slot) = self.groups.get_mut(name).and_then(|group| group.slots.get_mut(index)) else {
+            return;
+        };
+        let plan = Rc::clone(&slot.plan);
+        slot.retry_at = None;
+        let nursery = self.processes.get(&zygote).and_then(|process| process.nursery.as_ref());
+        let asked = heirloom(slot).and_then(|()| {
+            let (Some(nursery), Some((_, heirloom))) = (nursery, &slot.heirloom) else {
+                return Err(Errno::EBADF);
+            };
+            let order = BirthOrder { slot: u32::try_from(index).unwrap_or(u32::MAX), has_predecessor };
+            birth::ask(nursery.as_fd(), order, slot.listener.as_fd(), heirloom.as_fd())
+        });
+        match asked {
+            Ok(unborn) => {
+                let birth = Birth::new(plan, index, zygote, has_predecessor, unborn, now);
+                self.wake_at(birth.deadline);
+                self.births.push(birth);
+                self.publish(name, index);
+            }
+            Err(errno) => self.birth_failed(name, zygote, errno.desc(), now),
+        }
+    }
+
+    /// Something came over a claim socket.
+    pub(super) fn read_claim(&mut self, index: usize, now: Instant) {
+        let Some(birth) = self.births.get(index) else { return };
+        let claim = birth.unborn.claim();
+        if claim == Claim::Nothing {
+            return;
+        }
+        let Birth { plan, slot, zygote, has_predecessor, unborn, .. } = self.births.remove(index);
+        let started = match claim {
+            // The user is its zygote's; and a process has one place.
+            Claim::Here(pid, uid)
+                if !self.processes.contains_key(&pid.as_raw())
+                    && (!self.circumstances.as_root || uid == plan.spec.identity.uid) =>
+            {
+                unborn.welcome(pid)
+            }
+            _ => None,
+        };
+        let name = plan.spec.name.clone();
+        match started {
+            Some(started) => {
+                let mut process = Process::new(started, plan, slot, has_predecessor, now);
+                process.zygote = Some(zygote);
+                self.settle(process);
+                self.wake_at(now);
+            }
+            None => self.birth_failed(&name, zygote, "its process ended before it was there", now),
+        }
+    }
+
+    /// No worker came of an order: the zygote is taken for broken, and the next one is asked.
+    fn birth_failed(&mut self, name: &[u8], zygote: i32, why: &str, now: Instant) {
+        if let Some(process) = self.processes.get_mut(&zygote).filter(|process| process.ending.is_none()) {
+            let group = process.plan.name();
+            let line = format!("zygote {zygote} of group '{group}' gives no process and is replaced: {why}");
+            process.plan.log.write(Level::WARN, &line);
+            process.end(Ending::Stop, now);
+        }
+        self.note_birth(name, false, now);
+        if let Some(nursery) = self.groups.get_mut(name).and_then(|group| group.nursery.as_mut()) {
+            nursery.current.take_if(|pid| *pid == zygote);
+        }
+        self.births.retain(|birth| birth.zygote != zygote);
+        self.wake_at(now);
+    }
+
+    /// A forked worker serves, or has died before it did.
+    pub(super) fn note_birth(&mut self, name: &[u8], served: bool, now: Instant) {
+        if let Some(nursery) = self.groups.get_mut(name).and_then(|group| group.nursery.as_mut()) {
+            nursery.note_birth(served);
+            self.check_patience(name, now);
+        }
+    }
+}
