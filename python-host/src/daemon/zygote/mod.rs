@@ -22,7 +22,6 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// Runs the zygote on Python's main thread, without the GIL. Returns in each worker that it forks, and nowhere else.
 pub fn raise_workers(host: &'static Host) {
-    link::prepare_descriptors();
     if let Some(title) = &host.launch().title {
         title::set(&[title, b" (zygote)".as_slice()].concat());
     }
@@ -38,6 +37,7 @@ pub fn raise_workers(host: &'static Host) {
         let supervisor = os::parent();
         match fork::fork_away(|| worker::arrive(order.descriptors, supervisor)) {
             Ok(Side::Child) => {
+                link::prepare_descriptors();
                 host.be_born(order.birth);
                 fork::settle();
                 return;
