@@ -9,9 +9,15 @@ APP ?=
 PYTHON_HOME ?=
 SCENARIO ?= hello
 SERVER ?= ours-daemon
+MPM ?= event,worker,prefork
+GRACEFUL ?= 200
+TOUCH ?= 50
+BROKEN ?= 20
+KILL ?= 100
+FLAT ?= 1200
 IT = $(CARGO) test -p integration --test it -- --test-threads=2
 
-.PHONY: help setup build serve test test-unit test-tidy test-it test-control fuzz bench profile install clean
+.PHONY: help setup build serve test test-unit test-tidy test-it test-control fuzz soak bench profile install clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -55,6 +61,9 @@ bench: setup build ## servers side by side, on a quiet machine; SCENARIOS="hello
 profile: setup build ## where the time of a request goes; SCENARIO=hello SERVER=ours-daemon (as root)
 	@scripts/setup.sh profile
 	bench/profile.py $(PROFILE) $(SCENARIO) $(SERVER)
+soak: setup build ## restarts, touches, broken deploys and kills under load; GRACEFUL= TOUCH= BROKEN= KILL= FLAT= MPM=
+	@command -v h2load >/dev/null || echo "soak: without h2load (apt-get install nghttp2-client) there is no HTTP/2 load"
+	tests/soak/soak.py --mpm '$(MPM)' --graceful $(GRACEFUL) --touch $(TOUCH) --broken $(BROKEN) --kill $(KILL) --flat $(FLAT)
 
 install: build ## into httpd's own folders, below DESTDIR
 	@DESTDIR='$(DESTDIR)' scripts/install.sh

@@ -129,6 +129,7 @@ pub unsafe extern "C" fn register_hooks(p: *mut sys::apr_pool_t) {
         sys::ap_hook_check_config(Some(check_config), ptr::null(), ptr::null(), middle);
         sys::ap_hook_post_config(Some(post_config), ptr::null(), ptr::null(), middle);
         sys::ap_hook_child_init(Some(child_init), ptr::null(), ptr::null(), middle);
+        sys::ap_hook_child_status(Some(child_status), ptr::null(), ptr::null(), middle);
         sys::ap_hook_translate_name(
             Some(translate_name),
             (&raw const RUN_BEFORE_US).cast(),
@@ -201,6 +202,19 @@ unsafe extern "C" fn child_init(pchild: *mut sys::apr_pool_t, main: *mut sys::se
     // A child whose initialisation panicked has no embedded host and no pools: its requests get 500.
     // SAFETY: httpd passes the child's pool and the main server.
     guard((), || unsafe { lifecycle::child_init(pchild, main) });
+}
+
+/// In the parent: a child has started or ended.
+unsafe extern "C" fn child_status(
+    _main: *mut sys::server_rec,
+    pid: sys::pid_t,
+    _generation: sys::ap_generation_t,
+    _slot: c_int,
+    status: sys::mpm_child_status,
+) {
+    if status == sys::MPM_CHILD_EXITED {
+        guard((), || lifecycle::child_ended(pid));
+    }
 }
 
 /// The supervisor ended or httpd's configuration pool is being cleared.

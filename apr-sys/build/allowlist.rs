@@ -69,6 +69,7 @@ pub const FUNCTIONS: &[&str] = &[
     "ap_hook_access_checker",
     "ap_hook_check_config",
     "ap_hook_child_init",
+    "ap_hook_child_status",
     "ap_hook_handler",
     "ap_hook_post_config",
     "ap_hook_pre_config",

@@ -1,6 +1,7 @@
 //! The child's open connections per daemon process, and the choice of the process with the least work.
 
 use super::connection::Connection;
+use crate::lifecycle::ledger;
 use crate::lifecycle::runtime::{Group, Runtime};
 use crate::lifecycle::status::StatusMemory;
 use std::ptr;
@@ -70,6 +71,7 @@ impl InFlight {
             Some((slot.in_flight.load(Ordering::Relaxed).saturating_add(start), start, process, index, slot))
         });
         let (_, _, process, index, slot) = candidates.min_by_key(|c| (c.0, c.1, c.2))?;
+        ledger::begin(index);
         slot.in_flight.fetch_add(1, Ordering::Relaxed);
         Some(Self { status: runtime.status, slot, index, process })
     }
@@ -109,6 +111,7 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.slot.in_flight.fetch_sub(1, Ordering::Relaxed);
+        ledger::end(self.index);
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod accounts;
 mod checks;
 mod env_file;
+pub mod ledger;
 pub mod python;
 pub mod runtime;
 pub mod spec;
@@ -168,9 +169,10 @@ unsafe fn make_runtime(
     // SAFETY: live main server.
     let logs = unsafe { LogFds::new(main) };
     let slots = state.global.groups.iter().map(|g| spec::places(g) as usize).sum();
+    let children = query_mpm(sys::AP_MPMQ_HARD_LIMIT_DAEMONS).unwrap_or(1).max(1) as usize;
     // SAFETY: parent process.
     let persistent = unsafe { Persistent::of(main) };
-    let status = persistent.make_status(slots).map_err(|e| messages::status_memory(&e))?;
+    let status = persistent.make_status(slots, children).map_err(|e| messages::status_memory(&e))?;
     let mut runtime = Runtime {
         groups: Vec::new(),
         status,
@@ -314,7 +316,7 @@ unsafe fn start_daemons(state: &mut State, main: *mut sys::server_rec, pconf: *m
     if runtime.configuration.groups.is_empty() && !alive {
         return;
     }
-    let failed = match persistent.bring_up(runtime) {
+    let failed = match persistent.bring_up(runtime, false) {
         Ok(failed) => failed,
         Err(error) => {
             log_main(main, Level::Crit, &messages::supervisor_failed(&runtime.supervisor, &error));
@@ -345,12 +347,19 @@ pub fn supervisor_changed(reason: c_int, status: c_int) {
     persistent.unregister();
     persistent.forget();
     persistent.delay_restart();
-    if let Err(error) = persistent.bring_up(runtime) {
+    if let Err(error) = persistent.bring_up(runtime, true) {
         log_main(main, Level::Crit, &messages::supervisor_failed(&runtime.supervisor, &error));
         return;
     }
     // SAFETY: the configuration pool of the running generation.
     persistent.register(unsafe { (*(*main).process).pconf });
+}
+
+/// In the parent: a child has ended, perhaps with requests under way.
+pub fn child_ended(pid: i32) {
+    if let Some(runtime) = config::state().and_then(|state| state.runtime.as_ref()) {
+        runtime.status.ledger().settle(pid.cast_unsigned(), |index| runtime.status.slot(index));
+    }
 }
 
 /// A child's start: gives up what only the parent may hold, prepares connections, sets Python up if configured.
@@ -362,6 +371,7 @@ pub unsafe fn child_init(pchild: *mut sys::apr_pool_t, main: *mut sys::server_re
     // SAFETY: the record was inherited by fork; the child closes its copies.
     unsafe { Persistent::of(main) }.give_up_in_child();
     let Some(runtime) = config::state().and_then(|state| state.runtime.as_ref()) else { return };
+    runtime.status.ledger().join(std::process::id());
     crate::daemon::pool::prepare(runtime);
     if runtime.embedded.as_ref().is_some_and(|embedded| embedded.eager) {
         crate::embedded::start_in_child(main);
@@ -383,8 +393,8 @@ pub fn child_pid() -> u32 {
 
 impl Persistent {
     /// Replaces the status memory.
-    fn make_status(&mut self, slots: usize) -> std::io::Result<StatusMemory> {
-        let (memory, fd) = StatusMemory::create(slots)?;
+    fn make_status(&mut self, slots: usize, children: usize) -> std::io::Result<StatusMemory> {
+        let (memory, fd) = StatusMemory::create(slots, children)?;
         let (address, len) = std::mem::replace(&mut self.status, memory.region());
         if len > 0 {
             // SAFETY: the last generation's mapping; in the parent nothing uses it any more.
@@ -394,18 +404,19 @@ impl Persistent {
         Ok(memory)
     }
 
-    /// Makes sure that a supervisor of this version runs and has the configuration.
-    fn bring_up(&mut self, runtime: &Runtime) -> std::io::Result<Vec<(Vec<u8>, String)>> {
+    /// Makes sure that a supervisor of this version runs and has the configuration, which is a new one or, with
+    /// `is_kept`, that of the running children.
+    fn bring_up(&mut self, runtime: &Runtime, is_kept: bool) -> std::io::Result<Vec<(Vec<u8>, String)>> {
         let status = self.status_fd;
         if self.is_alive() {
-            match self.configure(runtime, status, &runtime.logs) {
+            match self.configure(runtime, status, &runtime.logs, is_kept) {
                 Ok(failed) => return Ok(failed),
                 // Another version after an upgrade, or a broken channel: it retires, a new one takes over.
                 Err(_) => self.forget(),
             }
         }
         self.start(&runtime.supervisor, &tag())?;
-        self.configure(runtime, status, &runtime.logs)
+        self.configure(runtime, status, &runtime.logs, is_kept)
     }
 }
 

@@ -1,15 +1,18 @@
 //! The status memory on httpd's side: made by the parent, shared with the supervisor and the children.
 
+use super::ledger::{Ledger, ledger_len};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::ptr::NonNull;
 use wsgi_protocol::status::{Obituaries, SLOTS_AT, Slot, memory_len};
 
-/// A shared mapping of [`Obituaries`] and [`Slot`]s. Stays mapped as long as the process.
+/// A shared mapping of [`Obituaries`] and [`Slot`]s, with the [`Ledger`] behind them. Stays mapped as long as the
+/// process.
 #[derive(Debug, Clone, Copy)]
 pub struct StatusMemory {
     start: NonNull<Obituaries>,
     count: usize,
+    children: usize,
 }
 
 // SAFETY: all fields of a slot are atomics, and the mapping is never removed while a generation uses it.
@@ -18,9 +21,9 @@ unsafe impl Send for StatusMemory {}
 unsafe impl Sync for StatusMemory {}
 
 impl StatusMemory {
-    /// Makes and maps a memory file for `count` slots.
-    pub fn create(count: usize) -> io::Result<(Self, OwnedFd)> {
-        let len = memory_len(count);
+    /// Makes and maps a memory file for `count` slots and so many children at most.
+    pub fn create(count: usize, children: usize) -> io::Result<(Self, OwnedFd)> {
+        let len = memory_len(count) + ledger_len(count, children);
         // SAFETY: a fresh descriptor is wrapped at once; the mapping covers exactly the file's size.
         unsafe {
             let fd =
@@ -37,7 +40,7 @@ impl StatusMemory {
                 libc::mmap(std::ptr::null_mut(), len, protection, libc::MAP_SHARED, fd.as_raw_fd(), 0);
             let start = NonNull::new(address.cast::<Obituaries>());
             match start.filter(|_| address != libc::MAP_FAILED) {
-                Some(start) => Ok((Self { start, count }, fd)),
+                Some(start) => Ok((Self { start, count, children }, fd)),
                 None => Err(io::Error::last_os_error()),
             }
         }
@@ -45,7 +48,19 @@ impl StatusMemory {
 
     /// Address and length, to unmap it when the generation is over.
     pub fn region(self) -> (usize, usize) {
-        (self.start.as_ptr() as usize, memory_len(self.count))
+        (self.start.as_ptr() as usize, memory_len(self.count) + ledger_len(self.count, self.children))
+    }
+
+    /// Which child has how many requests where.
+    pub fn ledger(&self) -> Ledger {
+        // SAFETY: `create` has made room for it behind the slots, whose length is a multiple of cache lines.
+        unsafe {
+            Ledger::at(
+                self.start.as_ptr().cast::<u8>().add(memory_len(self.count)),
+                self.count,
+                self.children,
+            )
+        }
     }
 
     /// The slot with this number.

@@ -13,7 +13,7 @@ use wsgi_protocol::control::{Answer, CONFIGURE_FIXED_FDS, CONTROL_FD, Command, M
 use wsgi_protocol::launch::{decode, encode};
 
 /// Key of the record in the process pool; the number is the layout's version.
-const KEY: &std::ffi::CStr = c"mod_wsgi:supervisor:1";
+const KEY: &std::ffi::CStr = c"mod_wsgi:supervisor:2";
 /// How long the parent waits for the supervisor's answer, milliseconds.
 const ANSWER_MS: i32 = 20_000;
 
@@ -27,6 +27,8 @@ pub struct Persistent {
     pub control: i32,
     /// Write end of the current generation's lifeline, -1 for none.
     pub lifeline: i32,
+    /// Its read end, for a supervisor that has to be started again; -1 for none.
+    pub lifeline_reader: i32,
     /// Memory file behind `status`, -1 for none.
     pub status_fd: i32,
     /// Address and length of the status memory of the generation.
@@ -49,6 +51,7 @@ impl Persistent {
             pid: 0,
             control: -1,
             lifeline: -1,
+            lifeline_reader: -1,
             status_fd: -1,
             status: (0, 0),
             started: 0,
@@ -119,32 +122,40 @@ impl Persistent {
         Ok(())
     }
 
-    /// Sends the generation and waits until its sockets listen. `logs` are the descriptors in index order.
+    /// Sends the generation and waits until its sockets listen. `logs` are the descriptors in index order. Children that
+    /// run already hold the lifeline `is_kept`.
     pub fn configure(
         &mut self,
         runtime: &Runtime,
         status: RawFd,
         logs: &[RawFd],
+        is_kept: bool,
     ) -> io::Result<Vec<(Vec<u8>, String)>> {
         let message = memory_file(&encode(&runtime.configuration).map_err(io::Error::other)?)?;
-        let (read_end, write_end) = pipe()?;
-        let mut fds = vec![message.as_raw_fd(), status, read_end.as_raw_fd()];
+        let fresh = if is_kept && self.lifeline_reader >= 0 { None } else { Some(pipe()?) };
+        let reader = fresh.as_ref().map_or(self.lifeline_reader, |(reader, _)| reader.as_raw_fd());
+        let mut fds = vec![message.as_raw_fd(), status, reader];
         debug_assert_eq!(fds.len(), CONFIGURE_FIXED_FDS);
         fds.extend(logs.iter().take(MAX_LOG_FDS));
         let command = encode(&Command::Configure).map_err(io::Error::other)?;
         send_with_fds(self.control, &command, &fds)?;
-        self.close_lifeline();
-        self.lifeline = std::os::fd::IntoRawFd::into_raw_fd(write_end);
+        if let Some((reader, writer)) = fresh {
+            self.close_lifeline();
+            self.lifeline = std::os::fd::IntoRawFd::into_raw_fd(writer);
+            self.lifeline_reader = std::os::fd::IntoRawFd::into_raw_fd(reader);
+        }
         self.await_answer(runtime.configuration.generation)
     }
 
     /// Gives up the parent's end of the lifeline; children of its generation hold their own.
     pub fn close_lifeline(&mut self) {
-        if self.lifeline >= 0 {
-            // SAFETY: the descriptor is ours.
-            unsafe { libc::close(self.lifeline) };
+        for fd in [&mut self.lifeline, &mut self.lifeline_reader] {
+            if *fd >= 0 {
+                // SAFETY: the descriptor is ours.
+                unsafe { libc::close(*fd) };
+            }
+            *fd = -1;
         }
-        self.lifeline = -1;
     }
 
     fn await_answer(&mut self, generation: u32) -> io::Result<Vec<(Vec<u8>, String)>> {
@@ -328,7 +339,7 @@ impl Persistent {
 
     /// In a child: the control socket would let it command a root process.
     pub fn give_up_in_child(&mut self) {
-        for fd in [&mut self.control, &mut self.status_fd] {
+        for fd in [&mut self.control, &mut self.status_fd, &mut self.lifeline_reader] {
             if *fd >= 0 {
                 // SAFETY: the child's own copy.
                 unsafe { libc::close(*fd) };

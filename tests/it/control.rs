@@ -224,3 +224,23 @@ fn stacks_are_shown() {
         assert!(stacks.contains("app.wsgi\", line") && stacks.contains("in application"), "{stacks}");
     });
 }
+
+#[test]
+fn counts_of_a_killed_child_are_taken_back() {
+    if Subject::skips("there is no mod_wsgi-ctl") {
+        return;
+    }
+    let server =
+        Httpd::builder().mode(Mode::Daemon).app(APP).daemon_options("threads=4").allow_log("signal").start();
+    server.get("/").ok();
+    let in_flight = || group(&server)["processes"][0]["in_flight"].as_u64().expect("a number");
+    let mut wire = server.connect();
+    wire.send("GET /?sleep=20 HTTP/1.1\r\nHost: x\r\n\r\n");
+    eventually("it is under way", || (in_flight() == 1).then_some(()));
+    for child in server.children() {
+        if !child.command.contains("supervisor") && !child.command.contains("python") {
+            kill(child.pid);
+        }
+    }
+    eventually("nobody has it any more", || (in_flight() == 0).then_some(()));
+}

@@ -235,3 +235,31 @@ fn killed_child_of_httpd_is_replaced() {
     let status = || server.request("GET", "/").try_send().map(|response| response.status);
     eventually("requests are served again", || status().is_ok_and(|status| status == 200).then_some(()));
 }
+
+/// A new supervisor knows of the children that were there before it: it keeps their sockets while they live.
+#[test]
+fn children_from_before_a_new_supervisor_are_served() {
+    if Subject::skips("there is no supervisor") {
+        return;
+    }
+    let server = server(Mode::Daemon)
+        .directives("GracefulShutdownTimeout 20")
+        .allow_log("supervisor")
+        .allow_log("signal")
+        .allow_log("WSGI0065")
+        .start();
+    pid(&server);
+    // The supervisor's death must not reach this request: it is not at a daemon yet.
+    let mut slow = server.connect();
+    slow.send("POST /?sleep=0 HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nX-Half: ");
+    let before = supervisor(&server);
+    kill(before.pid);
+    eventually("requests are served again", || (server.get("/").status == 200).then_some(()));
+    server.graceful();
+    eventually("requests are served again", || (server.get("/").status == 200).then_some(()));
+    let _ = slow.try_send(b"x\r\n\r\nbody");
+    // httpd may have closed the connection at the graceful restart; what it still takes is served.
+    if let Ok(response) = slow.try_response(false) {
+        assert!(response.status == 200, "{}", response.status);
+    }
+}

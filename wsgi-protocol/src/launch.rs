@@ -201,6 +201,8 @@ pub struct Launch {
     pub zygote: bool,
     /// A predecessor serves this slot: a failed import of the heirloom ends in [`Ready::ImportFailed`].
     pub has_predecessor: bool,
+    /// The predecessor is of an older configuration, of which a script may be gone: a failed import is no obstacle.
+    pub lenient: bool,
     /// `processes=` of the group, or the MPM's limit.
     pub processes: u32,
     /// `threads=` of the group (0 = service daemon), or the MPM's threads per child.

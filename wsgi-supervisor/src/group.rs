@@ -55,6 +55,10 @@ impl Group {
     }
 }
 
+/// User id, group id and chroot of the processes that share an heirloom: one user's process must not name the
+/// scripts that another one's loads.
+pub type Owner = (u32, u32, Option<Vec<u8>>);
+
 /// The socket of a place that is given up, and the processes that still serve it.
 #[derive(Debug)]
 pub struct Retiring {
@@ -75,8 +79,8 @@ pub struct Slot {
     pub plan: Rc<Plan>,
     /// The socket; its queue outlives the processes.
     pub listener: Listener,
-    /// Handed from process to process, and the generation it was made for.
-    pub heirloom: Option<(u64, OwnedFd)>,
+    /// Handed from process to process, and whose it is.
+    pub heirloom: Option<(Owner, OwnedFd)>,
     /// The process that serves, or is the first to come up.
     pub current: Option<i32>,
     /// The process that shall take over.

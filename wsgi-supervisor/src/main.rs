@@ -15,6 +15,7 @@ mod listen;
 mod log;
 mod messages;
 mod nursery;
+mod oom;
 mod operator;
 #[allow(unsafe_code)]
 mod os;

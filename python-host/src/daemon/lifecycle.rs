@@ -151,7 +151,7 @@ impl Lifecycle {
                 let reason = if self.reloading { "script_reload" } else { "shutdown_signal" };
                 self.drain(reason, now)
             }
-            Order::Renew => self.recycle("graceful_signal", now),
+            Order::Renew => self.recycle("shutdown_signal", now),
             Order::Stacks => Action::None,
             Order::Keep => {
                 self.reloading = false;

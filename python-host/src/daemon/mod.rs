@@ -67,7 +67,7 @@ pub fn serve(host: &'static Host) -> i32 {
     }
     // All of them, so that every traceback is in the log once.
     let failed = inherited_scripts().iter().filter(|script| host.load(script).is_err()).count();
-    if failed > 0 && launch.has_predecessor {
+    if failed > 0 && launch.has_predecessor && !launch.lenient {
         announce(Ready::ImportFailed);
         return 0;
     }

@@ -81,6 +81,8 @@ pub struct Request<'a> {
     pub slot: u32,
     /// A process serves the slot already.
     pub has_predecessor: bool,
+    /// Scripts of the heirloom that cannot be imported do not matter.
+    pub lenient: bool,
     /// The slot's socket.
     pub listener: BorrowedFd<'a>,
     /// The slot's heirloom.
@@ -152,6 +154,7 @@ fn launch_file(request: &Request<'_>) -> Result<OwnedFd, Errno> {
     launch.slot = request.slot;
     launch.has_predecessor = request.has_predecessor;
     launch.zygote = request.zygote;
+    launch.lenient = request.lenient;
     let bytes = encode(&launch).map_err(|_| Errno::EINVAL)?;
     let fd = memfd_create("wsgi launch", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
     let mut written = 0;

@@ -10,7 +10,7 @@ use crate::listen::{ListenError, Listener};
 use crate::log::{Level, Log, LogFile};
 use crate::nursery::Nursery;
 use crate::os::descriptors::redirect_standard_error;
-use crate::os::memory::StatusMemory;
+use crate::os::memory::{StatusMemory, trim_heap};
 use nix::errno::Errno;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -78,6 +78,7 @@ impl Supervisor {
         }
         self.release(now);
         self.publish_all();
+        trim_heap();
         Answer::Listening { generation: configuration.generation, failed }
     }
 

@@ -9,7 +9,7 @@ use crate::log::Level;
 use crate::os::clock::monotonic_ns;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
-use wsgi_protocol::death::{Cause, Death, MAX_STACK};
+use wsgi_protocol::death::{Cause, Death, MAX_STACK, Reason};
 
 /// Most pieces of output read after a death, before the line about it is written.
 const LAST_PIECES: usize = 64;
@@ -39,7 +39,7 @@ impl Supervisor {
         let death = Death {
             pid: pid.cast_unsigned(),
             status,
-            reason: process.reason,
+            reason: self.explanation(&process, status),
             killed: process.killed,
             stack: last_stack(&process),
         };
@@ -68,6 +68,13 @@ impl Supervisor {
             self.current_lost(&process, cause, now);
         }
         self.keep_output(process);
+    }
+
+    /// What the process said of itself; or, if it was killed and not by us: was it for lack of memory?
+    fn explanation(&mut self, process: &Process, status: i32) -> Option<Reason> {
+        let is_kill = matches!(Cause::from_raw(status), Cause::Signal { number: libc::SIGKILL, .. });
+        let is_foreign = is_kill && !process.killed && process.reason.is_none();
+        if is_foreign && self.oom.explains_kill() { Some(Reason::OutOfMemory) } else { process.reason }
     }
 
     /// httpd's children, whose requests have just been cut off, wait for this.

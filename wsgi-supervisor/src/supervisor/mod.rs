@@ -15,6 +15,7 @@ use crate::generation::Generation;
 use crate::group::{Group, Process};
 use crate::log::{Level, Log};
 use crate::nursery::Birth;
+use crate::oom::OomWatch;
 use crate::operator::Operator;
 use crate::os::process::open_process;
 use crate::output::Lines;
@@ -55,6 +56,7 @@ pub struct Supervisor {
     /// Output pipes of dead daemons that their own children still hold.
     orphans: Vec<Orphan>,
     log: Log,
+    oom: OomWatch,
     ending: Option<end::End>,
     /// The control socket was closed at this moment.
     control_lost: Option<Instant>,
@@ -118,6 +120,7 @@ impl Supervisor {
             births: Vec::new(),
             orphans: Vec::new(),
             log: Log::new(None, Level::WARN.0),
+            oom: OomWatch::new(),
             ending: None,
             control_lost: None,
             serial: 0,

@@ -87,9 +87,21 @@ impl Supervisor {
         if process.ending.is_some() || !(is_stale || process.renew || process.asked.is_some()) {
             return;
         }
+        let is_ours = is_stale || process.told_renew.is_some();
         let (asked, is_service) = (process.asked, process.plan.is_service());
-        // A new configuration comes from httpd and is only held back by failures.
-        if let Some(at) = slot.successor_at.filter(|at| asked.is_none() && *at > now) {
+        if is_stale && process.served.is_some() {
+            // With its scripts loaded, a successor serves its first request as fast as the last one was.
+            if let Some(at) = tell_renew(process, now) {
+                self.wake_at(at);
+                return;
+            }
+        }
+        if asked == Some(Ready::Replace) && !is_ours && self.is_reloading(name) {
+            return; // the first one tries: if the new code fails, it fails once
+        }
+        // What httpd or an operator wants is only held back by failures.
+        let pause = self.slot(name, index).and_then(|slot| slot.successor_at);
+        if let Some(at) = pause.filter(|at| (asked.is_none() || is_ours) && *at > now) {
             self.wake_at(at);
             return;
         }
@@ -99,7 +111,7 @@ impl Supervisor {
         }
         // A daemon may ask at any rate. Where a zygote was started for it, that has counted already.
         let has_counted = asked == Some(Ready::Replace) && origin != Origin::Exec;
-        if asked.is_some() && !has_counted && !self.may_replace(name, index, now) {
+        if asked.is_some() && !is_ours && !has_counted && !self.may_replace(name, index, now) {
             return;
         }
         self.replace(name, index, current, origin, now);
@@ -140,9 +152,35 @@ impl Supervisor {
         }
     }
 
+    /// Whether the first successor with changed code is on its way in the group.
+    fn is_reloading(&self, name: &[u8]) -> bool {
+        // A roll under way means that the new code has come up in one process.
+        let Some(group) = self.groups.get(name).filter(|group| group.roll_since.is_none()) else {
+            return false;
+        };
+        let asked = |slot: &Slot| self.processes.get(&slot.current?)?.asked;
+        group.slots.iter().any(|slot| slot.successor.is_some() && asked(slot) == Some(Ready::Replace))
+    }
+
+    /// The changed code does not come up: the other processes that wait for it need not try.
+    fn keep_others(&mut self, name: &[u8]) {
+        let Some(group) = self.groups.get(name) else { return };
+        for slot in group.slots.iter().filter(|slot| slot.successor.is_none()) {
+            let Some(process) = slot.current.and_then(|pid| self.processes.get_mut(&pid)) else { continue };
+            if process.asked == Some(Ready::Replace) && process.ending.is_none() {
+                process.asked = None;
+                let _ = nix::unistd::write(&process.order, &[Order::Keep as u8]);
+            }
+        }
+    }
+
     /// Starts a process for a slot, beside its predecessor if it has one.
     fn start(&mut self, name: &[u8], index: usize, has_predecessor: bool, now: Instant) {
+        self.oom.forget();
         let circumstances = self.circumstances;
+        let serial = self.slot(name, index).map(|slot| slot.plan.generation.serial);
+        let current = self.slot(name, index).and_then(|slot| self.processes.get(&slot.current?));
+        let is_new_generation = current.is_some_and(|old| Some(old.plan.generation.serial) != serial);
         let Some(slot) = self.slot_mut(name, index) else { return };
         let plan = Rc::clone(&slot.plan);
         let started = heirloom(slot).and_then(|()| {
@@ -153,6 +191,7 @@ impl Supervisor {
                 zygote: false,
                 slot: u32::try_from(index).unwrap_or(u32::MAX),
                 has_predecessor,
+                lenient: is_new_generation,
                 listener: slot.listener.as_fd(),
                 heirloom: heirloom.as_fd(),
             };
@@ -348,6 +387,9 @@ impl Supervisor {
         let line =
             format!("daemon process group '{group_name}' {why} {reason}: process {pid} keeps serving{again}");
         slot.plan.log.write(level, &line);
+        if asked == Some(Ready::Replace) {
+            self.keep_others(name);
+        }
         self.wake_at(now);
     }
 
@@ -425,12 +467,12 @@ fn tell_renew(process: &mut Process, now: Instant) -> Option<Instant> {
     (!process.renew && process.asked.is_none()).then_some(told + PATIENCE)
 }
 
-/// Each generation has its own heirlooms: the user of a group may have changed, and one user's process must not
-/// name the scripts that another one's loads.
+/// Makes sure that a slot has an heirloom of the user its processes run as.
 pub(super) fn heirloom(slot: &mut Slot) -> Result<(), Errno> {
-    let serial = slot.plan.generation.serial;
-    if slot.heirloom.as_ref().is_none_or(|(of, _)| *of != serial) {
-        slot.heirloom = Some((serial, spawn::heirloom()?));
+    let identity = &slot.plan.spec.identity;
+    let owner = (identity.uid, identity.gid, identity.chroot.clone());
+    if slot.heirloom.as_ref().is_none_or(|(known, _)| *known != owner) {
+        slot.heirloom = Some((owner, spawn::heirloom()?));
     }
     Ok(())
 }

@@ -1,0 +1,38 @@
+"""The application of the soak test: each request leaves its number and process in `started` before anything else."""
+import hashlib
+import os
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+STARTED = os.open(HERE + "/started", os.O_WRONLY | os.O_APPEND)
+BLOCK = bytes(range(256)) * 256  # 64 KiB
+BLOCKS = 32
+
+
+def application(environ, start_response):
+    query = environ["QUERY_STRING"]
+    os.write(STARTED, b"%s %d\n" % (query.encode(), os.getpid()))
+    path = environ["PATH_INFO"]
+    headers = [("Content-Type", "text/plain"), ("X-Pid", str(os.getpid()))]
+    if path == "/upload":
+        digest = hashlib.sha256()
+        stream = environ["wsgi.input"]
+        while block := stream.read(65536):
+            digest.update(block)
+        start_response("200 OK", headers)
+        return [digest.hexdigest().encode()]
+    if path == "/download":
+        start_response("200 OK", headers + [("Content-Length", str(BLOCKS * len(BLOCK)))])
+        return download()
+    if path == "/long":
+        time.sleep(10)
+    elif path == "/work":
+        time.sleep(0.02)
+    start_response("200 OK", headers + [("Content-Length", "2")])
+    return [b"ok"]
+
+
+def download():
+    for _ in range(BLOCKS):
+        yield BLOCK
+        time.sleep(0.05)
