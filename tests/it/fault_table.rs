@@ -4,7 +4,6 @@
 use integration::{Builder, Httpd, Mode, Process, Subject, eventually, kill};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 const APP: &str = include_str!("../apps/process.py");
