@@ -453,7 +453,7 @@ def flat(arguments, mpm):
     try:
         for number in range(count):
             server.graceful()
-            if number % 4 == 0 or number < 8:
+            if number >= min(10, count // 2) and number % 4 == 0:  # the first ones fill the heap
                 samples["parent"].append(Sizes(server.pid))
                 samples["supervisor"].append(Sizes(server.supervisor()))
             if number % 100 == 99:
