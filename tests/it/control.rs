@@ -230,8 +230,13 @@ fn counts_of_a_killed_child_are_taken_back() {
     if Subject::skips("there is no mod_wsgi-ctl") {
         return;
     }
-    let server =
-        Httpd::builder().mode(Mode::Daemon).app(APP).daemon_options("threads=4").allow_log("signal").start();
+    let server = Httpd::builder()
+        .mode(Mode::Daemon)
+        .app(APP)
+        .daemon_options("threads=4")
+        .allow_log("signal")
+        .allow_log("did not end in time")
+        .start();
     server.get("/").ok();
     let in_flight = || group(&server)["processes"][0]["in_flight"].as_u64().expect("a number");
     let mut wire = server.connect();

@@ -53,15 +53,6 @@ fn eviction_lets_a_request_end_within_its_window() {
 }
 
 #[test]
-fn one_request_per_process_is_exact() {
-    let server = server("threads=1 maximum-requests=1").start();
-    let mut seen = std::collections::BTreeSet::new();
-    for _ in 0..5 {
-        assert!(seen.insert(pid(&server)), "each request has a process of its own: {seen:?}");
-    }
-}
-
-#[test]
 fn maximum_rss_replaces_a_process_that_has_grown() {
     if Subject::skips("there is no such option") {
         return;
