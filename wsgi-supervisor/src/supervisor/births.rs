@@ -118,6 +118,7 @@ impl Supervisor {
                 zygote: true,
                 slot: 0,
                 has_predecessor: asker.is_some(),
+                lenient: asker.is_none(),
                 listener: theirs.as_fd(),
                 heirloom: heirloom.as_fd(),
             };
