@@ -381,7 +381,8 @@ class Soak:
         for kind, name, problem, moment in load.failures:
             pids = started.get(name, [])
             is_cut = problem.startswith("502") or kind == "download"
-            if problem.startswith("502") and not pids and any(-1 < moment - kill < 1 for kill in self.kills):
+            is_unseen = len(pids) < (4 if kind == "http2" else 1)
+            if problem.startswith("502") and is_unseen and any(-1 < moment - kill < 1 for kill in self.kills):
                 unseen += 1  # killed between taking the request and leaving its number
             elif is_cut and kind == "http2" and set(pids) & self.killed:
                 pass  # counted with the streams
