@@ -119,6 +119,7 @@ mod tests {
         let start = clock::now_ns();
         while clock::clock_ns(libc::CLOCK_THREAD_CPUTIME_ID) < meter.cpu.checked_add(5 * MS) {}
         let elapsed = clock::now_ns() - start;
-        assert!(meter.read(elapsed, elapsed, true).used >= 5 * MS);
+        // A little of it was before `start`.
+        assert!(meter.read(elapsed, elapsed, true).used >= 4 * MS);
     }
 }
