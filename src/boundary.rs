@@ -383,6 +383,13 @@ pub mod from_host {
     }
 
     /// # Safety
+    /// `buffer` holds `len` bytes.
+    pub unsafe extern "C" fn scoreboard(buffer: *mut u8, len: usize) -> usize {
+        // SAFETY: by the contract.
+        guard(0, || unsafe { embedded::scoreboard(buffer, len) })
+    }
+
+    /// # Safety
     /// As [`read_body`]; `text` holds `len` bytes.
     pub unsafe extern "C" fn answer(request: *mut c_void, number: u32, text: *const u8, len: usize) -> i32 {
         // SAFETY: by the contract.

@@ -15,6 +15,7 @@ mod httpd;
 mod lifecycle;
 mod messages;
 mod respond;
+mod scoreboard;
 mod translate;
 
 use apr_sys as sys;

@@ -90,6 +90,11 @@ pub const FUNCTIONS: &[&str] = &[
     "ap_satisfies",
     "ap_get_server_name",
     "ap_get_server_name_for_url",
+    // scoreboard.h
+    "ap_exists_scoreboard_image",
+    "ap_get_scoreboard_global",
+    "ap_get_scoreboard_process",
+    "ap_get_scoreboard_worker_from_indexes",
     // http_protocol.h, http_request.h, util_filter.h
     "ap_some_auth_required",
     "ap_discard_request_body",

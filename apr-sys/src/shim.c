@@ -6,6 +6,7 @@
 #include "http_protocol.h"
 #include "http_request.h"
 #include "apr_buckets.h"
+#include "apr_strings.h"
 #include "util_filter.h"
 
 static module *mw_module;
@@ -97,6 +98,15 @@ const char *mw_client_name(request_rec *r)
     return ap_get_useragent_host(r, REMOTE_HOST, NULL);
 #else
     return ap_get_remote_host(r->connection, r->per_dir_config, REMOTE_HOST, NULL);
+#endif
+}
+
+void mw_worker_client(const worker_score *w, char *text, apr_size_t size)
+{
+#if AP_MODULE_MAGIC_AT_LEAST(20120211, 83)
+    apr_cpystrn(text, w->client64, size < sizeof(w->client64) ? size : sizeof(w->client64));
+#else
+    apr_cpystrn(text, w->client, size < sizeof(w->client) ? size : sizeof(w->client));
 #endif
 }
 

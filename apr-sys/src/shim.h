@@ -6,6 +6,7 @@
 #include "apr_buckets.h"
 #include "apr_thread_proc.h"
 #include "http_config.h"
+#include "scoreboard.h"
 
 /* Called once per load so that LogLevel wsgi:... finds the module's index. */
 void mw_set_module(module *m);
@@ -46,6 +47,8 @@ const char *mw_scheme(request_rec *r);
 int mw_has_content_filter(const request_rec *r);
 /* Name of the client by HostnameLookups, NULL if httpd has none. */
 const char *mw_client_name(request_rec *r);
+/* The client's address of a scoreboard entry; the field depends on the version of httpd. */
+void mw_worker_client(const worker_score *w, char *text, apr_size_t size);
 int mw_qualify_redirect_url(const request_rec *r);
 int mw_enable_mmap(const request_rec *r);
 int mw_enable_sendfile(const request_rec *r);

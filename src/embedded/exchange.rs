@@ -1,5 +1,6 @@
 //! What the host calls while it has a request: body, response, log, mod_ssl, and the answers of host scripts.
 
+use crate::config;
 use crate::environ;
 use crate::httpd::brigade::{Brigade, FileMeans, Piece, Status};
 use crate::httpd::log::{self as error_log, Level};
@@ -291,4 +292,17 @@ pub unsafe fn ssl_variable(
         *text_len = value.len();
     }
     abi::OK
+}
+
+/// # Safety
+/// See [`abi::HttpdTable::scoreboard`].
+pub unsafe fn scoreboard(buffer: *mut u8, len: usize) -> usize {
+    // It shows the requests of all virtual hosts.
+    let is_allowed = config::state().is_some_and(|state| state.global.server_metrics == Some(true));
+    let Some(board) = is_allowed.then(crate::scoreboard::snapshot).flatten() else { return 0 };
+    if board.len() <= len {
+        // SAFETY: it fits.
+        unsafe { ptr::copy_nonoverlapping(board.as_ptr(), buffer, board.len()) };
+    }
+    board.len()
 }

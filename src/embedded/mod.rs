@@ -4,7 +4,8 @@
 mod exchange;
 
 pub use exchange::{
-    answer, error_text, is_aborted, log, read_body, send_file, send_head, ssl_is_https, ssl_variable, write,
+    answer, error_text, is_aborted, log, read_body, scoreboard, send_file, send_head, ssl_is_https,
+    ssl_variable, write,
 };
 
 use crate::boundary::from_host;
@@ -44,6 +45,7 @@ static HTTPD: HttpdTable = HttpdTable {
     answer: from_host::answer,
     ssl_is_https: from_host::ssl_is_https,
     ssl_variable: from_host::ssl_variable,
+    scoreboard: from_host::scoreboard,
 };
 
 /// Sets Python up on the calling thread, the child's main thread.

@@ -202,6 +202,7 @@ fn tls(mode: Mode, app: &str, more: &str) -> (Httpd, u16) {
         .file("cert.pem", certificate)
         .file("key.pem", key)
         .file("app.wsgi", app)
+        .file("access.py", ACCESS)
         .directives(&load(&["socache_shmcb", "ssl", "http2"]))
         .allow_log("[ssl:warn]") // about the certificate and the session cache
         .allow_log_of_control("OSError") // a file over HTTP/2 ends with an error in its embedded mode
@@ -213,6 +214,26 @@ fn tls(mode: Mode, app: &str, more: &str) -> (Httpd, u16) {
         ))
         .start();
     (server, port)
+}
+
+/// Lets those in whom mod_ssl knows.
+const ACCESS: &str = "def allow_access(environ, host):
+    lookup = environ['mod_ssl.var_lookup']
+    return environ['mod_ssl.is_https']() == 1 and lookup('SSL_PROTOCOL').startswith('TLSv1.') and lookup(b'NONE') == ''
+";
+
+/// §1.10, §7.1: what host scripts and the object behind start_response can ask mod_ssl.
+fn mod_ssl_is_asked(mode: Mode) {
+    let app = "def application(environ, start_response):
+    ask = start_response.__self__
+    start_response('200 OK', [])
+    return [repr((ask.ssl_is_https(), bool(ask.ssl_var_lookup('SSL_PROTOCOL')))).encode()]\n";
+    let section = "<Location />\nWSGIAccessScript @ROOT@/app/access.py\n</Location>";
+    let (server, port) = tls(mode, app, section);
+    let root = server.root().join("app/cert.pem").display().to_string();
+    let answer = curl(&server, &format!("https://localhost:{port}/"), &["--cacert", &root]);
+    let expected = if mode == Mode::Embedded { "(1, True)" } else { "(0, False)" };
+    assert_eq!((answer.response.status, answer.response.text().as_str()), (200, expected));
 }
 
 /// A certificate for localhost that signs itself, and its key.
@@ -326,6 +347,7 @@ in_both_modes!(
     early_answer,
     environ_over_http2,
     many_streams,
+    mod_ssl_is_asked,
     nghttp,
     tls_bodies,
     tls_environ,

@@ -47,6 +47,7 @@ mod semantics_process;
 mod semantics_response;
 mod semantics_scripts;
 mod slow;
+mod server_metrics;
 mod snippets;
 mod soak;
 mod start_response;

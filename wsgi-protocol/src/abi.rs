@@ -67,6 +67,9 @@ pub struct HttpdTable {
         text: *mut *const u8,
         text_len: *mut usize,
     ) -> i32,
+    /// Length of httpd's encoded [`crate::scoreboard::Scoreboard`], which is written to `buffer` if it fits; 0 if there is
+    /// none, or WSGIServerMetrics is off.
+    pub scoreboard: unsafe extern "C" fn(buffer: *mut u8, len: usize) -> usize,
 }
 
 /// How a request ended, as [`HostTable::request`] returns it: 0 is a complete response, a positive number is

@@ -17,6 +17,7 @@ pub mod launch;
 pub mod operator;
 pub mod request;
 pub mod response;
+pub mod scoreboard;
 pub mod status;
 
 pub use error::ProtocolError;

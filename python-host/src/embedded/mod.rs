@@ -21,6 +21,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst};
 use wsgi_protocol::abi::{self, HttpdTable};
 use wsgi_protocol::call::Verdict;
 use wsgi_protocol::launch::{self, Launch};
+use wsgi_protocol::scoreboard::Scoreboard;
 
 static HTTPD: OnceLock<&'static HttpdTable> = OnceLock::new();
 static HOST: OnceLock<&'static Host> = OnceLock::new();
@@ -146,6 +147,22 @@ pub fn call(request: *mut c_void, payload: &[u8]) -> Verdict {
         }
     }
     answered.verdict
+}
+
+/// httpd's scoreboard, if applications may see it; never in a daemon.
+pub fn scoreboard() -> Option<Scoreboard> {
+    let httpd = HTTPD.get()?;
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        // SAFETY: pointer and length belong together.
+        let length = unsafe { (httpd.scoreboard)(buffer.as_mut_ptr(), buffer.len()) };
+        if length <= buffer.len() {
+            // An empty one is none.
+            return Scoreboard::decode(&buffer[..length]).ok();
+        }
+        // It may have grown by the next time.
+        buffer.resize(length + length / 8, 0);
+    }
 }
 
 /// The child ends: publishes `process_stopping`, and ends Python if no request is running.

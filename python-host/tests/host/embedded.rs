@@ -65,6 +65,7 @@ static TABLE: HttpdTable = HttpdTable {
     answer: boundary::answer,
     ssl_is_https: boundary::ssl_is_https,
     ssl_variable: boundary::ssl_variable,
+    scoreboard: boundary::scoreboard,
 };
 
 fn open(path: &Path, flags: i32) -> *mut c_void {

@@ -224,8 +224,8 @@ fn lists_append_within_a_scope_and_may_be_empty() {
 #[test]
 fn notices_are_given_once_per_name() {
     let mut conf = Conf::default();
-    assert_eq!(conf.main("WSGIServerMetrics On").unwrap().len(), 1);
-    assert_eq!(conf.main("WSGIServerMetrics Off").unwrap().len(), 0);
+    assert_eq!(conf.main("WSGITelemetryOptions All").unwrap().len(), 1);
+    assert_eq!(conf.main("WSGITelemetryOptions None").unwrap().len(), 0);
     let old = conf.main("WSGINewRelicConfigFile /x").unwrap();
     assert_eq!(old[0].level, NoticeLevel::Warning);
     assert!(conf.main("WSGILazyInitialization On").unwrap().is_empty());

@@ -6,7 +6,7 @@ use super::{OptionInfo, OptionRow, Set};
 use crate::config::DaemonOptions;
 use crate::directive::Effect;
 
-const METRICS: Effect = Effect::Later("metrics are not collected yet");
+const METRICS: Effect = Effect::Later("the scoreboard of httpd cannot be seen from a daemon");
 const NEWRELIC: Effect =
     Effect::Legacy("the New Relic agent is started by the application now, remove the option");
 const RENAMED: Effect = Effect::Legacy("write response-buffer-size= instead, it is taken as that");

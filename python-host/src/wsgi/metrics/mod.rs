@@ -2,6 +2,9 @@
 //! §8.6). Nothing is recorded before `start_recording_metrics()`.
 
 mod recorder;
+mod server;
+
+pub use server::server_metrics;
 
 use super::clock;
 use super::events::Times;
@@ -256,10 +259,4 @@ pub fn process_metrics<'py>(py: Attached<'py>, _: Args<'py>) -> Result<Owned<'py
     }
     table.put("threads", &threads)?;
     Ok(table.1)
-}
-
-/// `server_metrics()`: httpd's scoreboard is not in this process, so there is nothing to tell, as for an application that
-/// is not allowed to see it.
-pub fn server_metrics<'py>(py: Attached<'py>, _: Args<'py>) -> Result<Owned<'py>> {
-    Ok(py.none().own(py))
 }

@@ -1,0 +1,63 @@
+//! `server_metrics()`: httpd's scoreboard, in httpd's own children and with WSGIServerMetrics On (spec/observability.md §2.4).
+
+use super::Table;
+use crate::embedded;
+use crate::python::trampoline::Args;
+use crate::python::{Attached, Numbers, Owned, Result, Text, detached};
+use crate::wsgi::clock;
+use wsgi_protocol::scoreboard::{Process, Scoreboard, Worker};
+
+/// The function of the module: a dict, or None where the scoreboard must not or cannot be seen.
+pub fn server_metrics<'py>(py: Attached<'py>, _: Args<'py>) -> Result<Owned<'py>> {
+    match detached(embedded::scoreboard) {
+        Some(board) => whole(py, &board),
+        None => Ok(py.none().own(py)),
+    }
+}
+
+fn whole<'py>(py: Attached<'py>, board: &Scoreboard) -> Result<Owned<'py>> {
+    let table = Table(py, py.dict()?);
+    let (started, now) = (clock::from_micros(board.restart_us), clock::now());
+    table.int("server_limit", board.server_limit.into())?;
+    table.int("thread_limit", board.thread_limit.into())?;
+    table.put("running_generation", &*py.int(board.generation.into())?)?;
+    table.float("restart_time", started)?;
+    table.float("current_time", now)?;
+    table.int("running_time", (now - started).max(0.0) as u64)?;
+    let processes = py.list(&[])?;
+    for (slot, process) in board.processes.iter().enumerate() {
+        processes.list_append(&*one_process(py, slot, process)?)?;
+    }
+    table.put("processes", &processes)?;
+    Ok(table.1)
+}
+
+fn one_process<'py>(py: Attached<'py>, slot: usize, process: &Process) -> Result<Owned<'py>> {
+    let table = Table(py, py.dict()?);
+    table.int("process_num", slot as u64)?;
+    table.put("pid", &*py.int(process.pid.into())?)?;
+    table.put("generation", &*py.int(process.generation.into())?)?;
+    table.put("quiescing", py.truth(process.quiescing))?;
+    let workers = py.list(&[])?;
+    for worker in &process.workers {
+        workers.list_append(&*one_worker(py, worker)?)?;
+    }
+    table.put("workers", &workers)?;
+    Ok(table.1)
+}
+
+fn one_worker<'py>(py: Attached<'py>, worker: &Worker) -> Result<Owned<'py>> {
+    let table = Table(py, py.dict()?);
+    table.put("thread_num", &*py.int(worker.thread.into())?)?;
+    table.put("generation", &*py.int(worker.generation.into())?)?;
+    table.put("status", &*py.text(worker.letter().encode_utf8(&mut [0; 4]))?)?;
+    table.int("access_count", worker.requests)?;
+    table.int("bytes_served", worker.bytes)?;
+    table.float("start_time", clock::from_micros(worker.start_us))?;
+    table.float("stop_time", clock::from_micros(worker.stop_us))?;
+    table.float("last_used", clock::from_micros(worker.used_us))?;
+    for (name, text) in [("client", &worker.client), ("request", &worker.request), ("vhost", &worker.host)] {
+        table.put(name, &*py.latin1(text)?)?;
+    }
+    Ok(table.1)
+}
