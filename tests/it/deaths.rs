@@ -133,6 +133,21 @@ fn deadlock_is_named_with_the_stack() {
     check(&server, &["deadlock-timeout", "exit status 255", "in lock | File"]);
 }
 
+/// Up to Python 3.11 `faulthandler` knows nothing of what a sub-interpreter runs.
+#[test]
+fn stack_of_a_sub_interpreter_is_found() {
+    if Subject::skips(SILENT) {
+        return;
+    }
+    let builder = server("threads=2 deadlock-timeout=1 shutdown-timeout=1");
+    let server = expecting(builder, "SIGSEGV").directives("WSGIApplicationGroup other").start();
+    assert_eq!(server.get("/segv").status, 502);
+    check(&server, &["SIGSEGV", "in segv | File", "in application |"]);
+    assert_eq!(server.get("/lock").status, 502);
+    let errors = eventually("the second", || Some(errors(&server)).filter(|lines| lines.len() > 1));
+    assert!(errors[1].contains("deadlock-timeout") && errors[1].contains("in lock | File"), "{}", errors[1]);
+}
+
 #[test]
 fn cpu_time_limit_is_named_with_the_stack() {
     if Subject::skips(SILENT) {
@@ -162,11 +177,16 @@ fn crash_of_a_forked_child_is_not_the_daemons() {
 /// A stop takes no longer than shutdown-timeout, whatever the application holds on to; without that it takes no time.
 #[test]
 fn stop_is_bounded() {
-    for (path, most) in [("/", 4), ("/linger", 8)] {
+    for path in ["/", "/linger"] {
         let server = server("threads=2 shutdown-timeout=2").start();
         server.get(path).ok();
-        let begun = Instant::now();
-        server.stop();
-        assert!(begun.elapsed() < Duration::from_secs(most), "{path}: {:?}", begun.elapsed());
+        stop_within_15_s(server, path);
     }
+}
+
+/// A minute is what the stuck ones would take.
+fn stop_within_15_s(server: Httpd, path: &str) {
+    let begun = Instant::now();
+    server.stop();
+    assert!(begun.elapsed() < Duration::from_secs(15), "{path}: {:?}", begun.elapsed());
 }

@@ -3,6 +3,8 @@
 //! `faulthandler` writes it: by itself when C code crashes, and for a thread that does not come to its end when that
 //! thread gets our signal. Neither needs the GIL, which is what such threads often sit on.
 
+mod signals;
+
 use super::slot::{Slot, State};
 use crate::interpreter::Interpreter;
 use crate::python::{Attached, Numbers, Result};
@@ -34,6 +36,7 @@ pub fn prepare(py: Attached<'_>, main: &Interpreter) -> Result<()> {
     // SAFETY: sets a flag on an open descriptor.
     unsafe { libc::fcntl(STACK_FD, libc::F_SETFD, libc::FD_CLOEXEC) };
     main.fixture(py, "watch_faults", &[&*py.int(STACK_FD.into())?, &*py.int(signal().into())?])?;
+    signals::prepare(signal());
     PREPARED.store(true, Relaxed);
     Ok(())
 }

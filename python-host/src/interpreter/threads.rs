@@ -37,6 +37,16 @@ thread_local! {
     static THREAD: Thread = const { Thread { states: RefCell::new(Vec::new()), current: Cell::new(None) } };
 }
 
+thread_local! {
+    /// The state with which the thread is attached, for signal handlers, which can look at nothing else.
+    static ATTACHED: Cell<*mut ffi::PyThreadState> = const { Cell::new(std::ptr::null_mut()) };
+}
+
+/// The state with which this module has attached the calling thread, or null. Async-signal-safe.
+pub fn attached_state() -> *mut ffi::PyThreadState {
+    ATTACHED.get()
+}
+
 /// Python is ending or has ended: threads leave their states alone.
 static CLOSED: AtomicBool = AtomicBool::new(false);
 
@@ -79,11 +89,13 @@ pub fn attach(interpreter: &'static Interpreter) {
         // SAFETY: detached by the contract; the state is this thread's.
         unsafe { python::restore(state.0) };
         thread.current.set(Some(interpreter));
+        ATTACHED.set(state.0);
     });
 }
 
 /// Detaches the calling thread, which is attached.
 pub fn detach() {
+    ATTACHED.set(std::ptr::null_mut());
     let _ = python::save();
     THREAD.with(|thread| thread.current.set(None));
 }

@@ -58,6 +58,9 @@ impl Status {
 
 type NewInterpreter = unsafe extern "C" fn(*mut *mut ffi::PyThreadState, *const InterpreterConfig) -> Status;
 
+/// `_Py_DumpTraceback`: writes a stack to a descriptor; async-signal-safe.
+pub type DumpTraceback = unsafe extern "C" fn(c_int, *mut ffi::PyThreadState);
+
 type ThreadHead = unsafe extern "C" fn(*mut ffi::PyInterpreterState) -> *mut ffi::PyThreadState;
 type ThreadNext = unsafe extern "C" fn(*mut ffi::PyThreadState) -> *mut ffi::PyThreadState;
 
@@ -94,6 +97,8 @@ pub struct Symbols {
     pub set_program_name: Option<unsafe extern "C" fn(*const libc::wchar_t)>,
     /// The variable `Py_UTF8Mode`.
     pub utf8_mode: Option<*mut c_int>,
+    /// `_Py_DumpTraceback`, which some builds export.
+    pub dump_traceback: Option<DumpTraceback>,
     /// `PyInterpreterState_ThreadHead` and `PyThreadState_Next`.
     pub thread_list: Option<(ThreadHead, ThreadNext)>,
     /// `PyInitConfig_*` (3.14).
@@ -155,6 +160,7 @@ impl Symbols {
             new_interpreter: lookup!(c"Py_NewInterpreterFromConfig"),
             set_program_name: lookup!(c"Py_SetProgramName"),
             utf8_mode: address(c"Py_UTF8Mode").map(<*mut c_void>::cast),
+            dump_traceback: lookup!(c"_Py_DumpTraceback"),
             thread_list: lookup!(c"PyInterpreterState_ThreadHead")
                 .and_then(|head| Some((head, lookup!(c"PyThreadState_Next")?))),
             init_config: InitConfig::find(),
