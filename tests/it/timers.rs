@@ -28,6 +28,15 @@ fn restart_interval_replaces_without_a_failed_request() {
     assert!(start.elapsed() >= Duration::from_millis(900), "not before its time");
 }
 
+/// `wsgi.run_once` is true then, and has to be.
+#[test]
+fn one_request_in_the_life_of_a_process() {
+    let server = server("threads=1 maximum-requests=1").start();
+    let pids: Vec<i64> = (0..5).map(|_| pid(&server)).collect();
+    let distinct: std::collections::BTreeSet<_> = pids.iter().collect();
+    assert_eq!(distinct.len(), pids.len(), "{pids:?}");
+}
+
 #[test]
 fn inactivity_replaces_an_idle_process() {
     let server = server("threads=2 inactivity-timeout=1").start();

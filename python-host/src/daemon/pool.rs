@@ -361,6 +361,12 @@ impl<A: Application> Pool<A> {
         maximum > 0 && self.count.load(SeqCst) >= maximum
     }
 
+    /// Whether the process has run the one request that `wsgi.run_once` promised it would.
+    #[inline]
+    pub(super) fn is_spent(&self) -> bool {
+        self.limits.maximum_requests == 1 && self.slots.len() == 1 && self.is_used_up()
+    }
+
     /// Counts towards maximum-requests from zero again.
     pub(super) fn restart_count(&self) {
         self.count.store(0, SeqCst);

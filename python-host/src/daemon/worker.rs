@@ -22,6 +22,9 @@ use wsgi_protocol::request::{Flags, Request, RequestHead};
 /// A worker's buffers are given back to the system after a request that made them larger than this.
 const KEEP_CAPACITY: usize = 4 * READ_ROOM;
 
+/// How often a worker that must not take another request looks whether it may after all, or shall end.
+const SPENT_LOOK: Duration = Duration::from_millis(5);
+
 /// Connections taken in a row before requests get their turn.
 const ACCEPT_BURST: usize = 16;
 
@@ -73,6 +76,12 @@ impl<A: Application> Worker<A> {
     fn serve(&mut self) {
         let pool = self.pool;
         while pool.phase() == Phase::Serving {
+            if pool.is_spent() {
+                // What comes now waits, unread, for the successor.
+                self.detach();
+                std::thread::sleep(SPENT_LOOK);
+                continue;
+            }
             if pool.gate.is_over() {
                 self.detach();
                 pool.slots[self.index].set(State::Parked);
