@@ -57,6 +57,9 @@ pub(super) fn leave_scripts(scripts: &[Preload]) -> io::Result<()> {
 
 /// Says one thing to the supervisor. False: nobody listens.
 pub(super) fn say(ready: Ready) -> bool {
+    if !SUPERVISED.load(Relaxed) {
+        return false;
+    }
     let byte = [ready as u8];
     // SAFETY: one byte is read from a live local; SIGPIPE is ignored, a bad descriptor is an error result.
     unsafe { libc::write(READY_FD, byte.as_ptr().cast(), 1) == 1 }

@@ -410,6 +410,8 @@ fn maximum_requests_recycles_after_the_successor_serves() {
     for _ in 0..5 {
         c.get("hello");
     }
+    // The main thread asks for the successor before it hears that there is one.
+    std::thread::sleep(Duration::from_millis(100));
     d.order(Order::Drain);
     assert_eq!(c.frame().0, Kind::GoAway);
     assert!(d.stop().contains(&"stopping maximum_requests".to_owned()));
