@@ -167,7 +167,7 @@ unsafe fn register_providers(p: *mut sys::apr_pool_t) {
 static AUTHN: sys::authn_provider =
     sys::authn_provider { check_password: Some(check_password), get_realm_hash: Some(get_realm_hash) };
 static AUTHZ: sys::authz_provider =
-    sys::authz_provider { check_authorization: Some(check_groups), parse_require_line: None };
+    sys::authz_provider { check_authorization: Some(check_groups), parse_require_line: Some(parse_groups) };
 
 unsafe extern "C" fn pre_config(
     pconf: *mut sys::apr_pool_t,
@@ -276,15 +276,42 @@ unsafe extern "C" fn get_realm_hash(
     })
 }
 
+/// Marks a requirement whose "no" opens something.
+static NEGATED: u8 = 1;
+
+/// Notes whether the line, or a section around it, turns the answer of the script around.
+unsafe extern "C" fn parse_groups(
+    cmd: *mut sys::cmd_parms,
+    _line: *const c_char,
+    parsed: *mut *const c_void,
+) -> *const c_char {
+    guard((), || {
+        // SAFETY: httpd passes the directive under way with all its parents, and a place for the mark.
+        unsafe {
+            let mut directive = (*cmd).directive;
+            while !directive.is_null() {
+                let name = httpd::bytes((*directive).directive).unwrap_or_default();
+                let arguments = httpd::bytes((*directive).args).unwrap_or_default();
+                if host_scripts::negates(name, arguments) {
+                    *parsed = (&raw const NEGATED).cast();
+                }
+                directive = (*directive).parent;
+            }
+        }
+    });
+    ptr::null()
+}
+
 unsafe extern "C" fn check_groups(
     r: *mut sys::request_rec,
     line: *const c_char,
-    _parsed: *const c_void,
+    parsed: *const c_void,
 ) -> sys::authz_status {
+    // The status stops the request wherever the requirement stands, turned around or not.
     // SAFETY: as in `check_password`.
-    guard(sys::AUTHZ_DENIED, || unsafe {
+    guard(sys::AUTHZ_GENERAL_ERROR, || unsafe {
         let r = httpd::request::Request::from_raw(r);
-        host_scripts::check_groups(r, httpd::bytes(line).unwrap_or_default())
+        host_scripts::check_groups(r, httpd::bytes(line).unwrap_or_default(), !parsed.is_null())
     })
 }
 

@@ -86,17 +86,27 @@ pub fn realm_hash(r: Request<'_>, user: &[u8], realm: &[u8], place: &mut *mut c_
     }
 }
 
-/// `Require wsgi-group`, of whose groups the user must be in one.
-pub fn check_groups(r: Request<'_>, required: &[u8]) -> sys::authz_status {
+/// Whether a directive around a requirement, or of it, turns the answer around: `Require not` and `<RequireNone>`.
+pub fn negates(directive: &[u8], arguments: &[u8]) -> bool {
+    let first = arguments.split(u8::is_ascii_whitespace).find(|word| !word.is_empty());
+    directive.eq_ignore_ascii_case(b"<RequireNone")
+        || directive.eq_ignore_ascii_case(b"Require")
+            && first.is_some_and(|word| word.eq_ignore_ascii_case(b"not"))
+}
+
+/// `Require wsgi-group`, of whose groups the user must be in one. If no answer can be had, that denies; where httpd turns
+/// the answer around it stops the request.
+pub fn check_groups(r: Request<'_>, required: &[u8], is_negated: bool) -> sys::authz_status {
+    let unknown = if is_negated { sys::AUTHZ_GENERAL_ERROR } else { sys::AUTHZ_DENIED };
     let Some(user) = r.user() else { return sys::AUTHZ_DENIED_NO_USER };
     let (_, dir) = records(r);
     let Some(script) = &dir.access.auth_group_script else {
         complain(r, messages::NO_GROUP_SCRIPT);
-        return sys::AUTHZ_DENIED;
+        return unknown;
     };
     let (verdict, groups) = ask(r, script, Question::Groups, [user, b""]);
     if verdict != Verdict::Granted {
-        return sys::AUTHZ_DENIED;
+        return unknown;
     }
     if groups.is_empty() {
         complain(r, messages::no_groups(user, r.uri()));

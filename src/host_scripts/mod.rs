@@ -4,7 +4,7 @@
 mod access;
 mod environ;
 
-pub use access::{check_access, check_groups, check_password, realm_hash};
+pub use access::{check_access, check_groups, check_password, negates, realm_hash};
 
 use crate::config::State;
 use crate::embedded::{self, Answered};

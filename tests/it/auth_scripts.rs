@@ -292,6 +292,30 @@ fn groups_before_an_exception() {
     assert_eq!(log_in(&server, "/", "broken('admin')", "x").0, 401);
 }
 
+/// A script that cannot answer must not open what its "no" would open.
+#[test]
+fn failures_do_not_pass_a_negated_requirement() {
+    if Subject::skips("the user passes") {
+        return;
+    }
+    let section = |path: &str, requirement: &str| {
+        format!(
+            "<Location {path}>\nAuthType Basic\nAuthName x\nAuthBasicProvider wsgi\n{}\n{}\n<RequireAll>\nRequire valid-user\n\
+             {requirement}\n</RequireAll>\n</Location>\n",
+            user("any"),
+            groups_of_user("script")
+        )
+    };
+    let sections = section("/not", "Require not wsgi-group banned")
+        + &section("/none", "<RequireNone>\nRequire wsgi-group banned\n</RequireNone>");
+    let server = site(Mode::Daemon, &sections).expect_log("KeyError: 'GROUPS'").allow_log("[wsgi:").start();
+    for path in ["/not", "/none"] {
+        assert_eq!(log_in(&server, path, "['other']", "x").0, 200, "{path}");
+        assert_eq!(log_in(&server, path, "['banned']", "x").0, 401, "{path}");
+        assert_eq!(log_in(&server, path, "fail(KeyError('GROUPS'))", "x").0, 500, "{path}");
+    }
+}
+
 /// §7.2: no script, no function, no module; nothing required.
 fn missing_group_scripts(mode: Mode) {
     let sections = grouped("/unset", "admin", "")

@@ -54,7 +54,7 @@ pub(super) struct SocketExchange<'a> {
 impl Drop for SocketExchange<'_> {
     fn drop(&mut self) {
         // Whatever happened: the flusher must not write to a connection that is not this request's any more.
-        if let Some((_, stream)) = self.stream.filter(|(_, stream)| stream.is_dirty()) {
+        if let Some(stream) = self.dirty_stream() {
             let _ = stream.take(&mut Vec::new());
         }
     }
@@ -109,10 +109,16 @@ impl<'a> SocketExchange<'a> {
         result.inspect_err(|e| self.broken = Some(e.clone()))
     }
 
+    /// The stream, if it holds anything. A forked child leaves it alone: the lock may have been taken when it was forked.
+    fn dirty_stream(&self) -> Option<&'static Stream> {
+        let (_, stream) = self.stream?;
+        (stream.is_dirty() && !super::signals::is_forked()).then_some(stream)
+    }
+
     /// What has been collected, which goes before everything else.
     fn held(&mut self) -> Result<Vec<u8>, SendError> {
         let mut held = Vec::new();
-        if let Some((_, stream)) = self.stream.filter(|(_, stream)| stream.is_dirty()) {
+        if let Some(stream) = self.dirty_stream() {
             stream.take(&mut held).inspect_err(|e| self.broken = Some(e.clone()))?;
         }
         Ok(held)
@@ -127,12 +133,15 @@ impl<'a> SocketExchange<'a> {
             self.sent_at = now;
             return Ok(false);
         }
+        if !flusher.is_there(self.unsent) {
+            return Ok(false);
+        }
         let held = stream.hold(self.connection.socket().as_raw_fd(), self.seq, block, now);
         if held.inspect_err(|e| self.broken = Some(e.clone()))? {
             self.sent_at = now;
             self.transmit(&[], None)?;
         } else {
-            flusher.watch(self.unsent);
+            flusher.watch();
         }
         Ok(true)
     }
@@ -243,7 +252,7 @@ impl Exchange for SocketExchange<'_> {
         if super::signals::is_forked() {
             return Err(BodyError::Terminated);
         }
-        if self.stream.is_some_and(|(_, stream)| stream.is_dirty()) {
+        if self.dirty_stream().is_some() {
             // The client may wait for it before it sends more; and a half-sent frame must not be interrupted.
             let _ = self.transmit(&[], None);
         }

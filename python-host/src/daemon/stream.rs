@@ -26,7 +26,7 @@ const FULL: usize = 64 * 1024;
 /// What one worker has collected.
 #[derive(Debug, Default)]
 pub(super) struct Stream {
-    /// Something is held; only the worker sets it.
+    /// Something is held, or an error is to be told; only the worker sets it.
     dirty: AtomicBool,
     held: Mutex<Held>,
 }
@@ -95,7 +95,10 @@ impl Stream {
             return false;
         }
         let mut held = self.lock();
-        if held.bytes.is_empty() || now.saturating_sub(held.since) < STEP.as_nanos() as u64 {
+        if held.bytes.is_empty() {
+            return false;
+        }
+        if now.saturating_sub(held.since) < STEP.as_nanos() as u64 {
             return true;
         }
         held.open = None;
@@ -110,7 +113,16 @@ impl Stream {
                 held.bytes.clear();
             }
         }
-        true
+        let is_empty = held.bytes.is_empty();
+        if is_empty && held.error.is_none() {
+            self.dirty.store(false, Release);
+        }
+        !is_empty
+    }
+
+    /// Whether there is something to send.
+    fn is_waiting(&self) -> bool {
+        self.is_dirty() && !self.lock().bytes.is_empty()
     }
 }
 
@@ -120,6 +132,7 @@ pub(super) struct Flusher {
     streams: Box<[Stream]>,
     bell: Bell,
     start: Once,
+    runs: AtomicBool,
 }
 
 impl Flusher {
@@ -129,6 +142,7 @@ impl Flusher {
             streams: (0..workers).map(|_| Stream::default()).collect(),
             bell: Bell::default(),
             start: Once::new(),
+            runs: AtomicBool::new(false),
         }
     }
 
@@ -137,15 +151,22 @@ impl Flusher {
         &self.streams[worker]
     }
 
-    /// Something is held: from now on somebody looks at it.
-    pub(super) fn watch(&'static self, unsent: Unsent) {
+    /// Whether somebody looks at what is held; asked before anything is.
+    pub(super) fn is_there(&'static self, unsent: Unsent) -> bool {
         self.start.call_once(|| {
             let thread = thread::Builder::new().name("wsgi-flusher".into()).stack_size(64 * 1024);
-            if let Err(error) = thread.spawn(|| self.run()) {
-                // Blocks still leave with a later one, with 64 KiB, or with the end of the response.
-                unsent(4, format!("No thread to send blocks early: {error}.").as_bytes());
+            match thread.spawn(|| self.run()) {
+                Ok(_) => self.runs.store(true, Relaxed),
+                Err(error) => {
+                    unsent(4, format!("No thread to send collected blocks: {error}.").as_bytes());
+                }
             }
         });
+        self.runs.load(Relaxed)
+    }
+
+    /// Something is held: from now on the thread looks at it.
+    pub(super) fn watch(&self) {
         self.bell.ring();
     }
 
@@ -161,7 +182,7 @@ impl Flusher {
                 let busy = self.streams.iter().filter(|stream| stream.flush(now)).count() > 0;
                 calm = if busy { 0 } else { calm + 1 };
             }
-            self.bell.sleep_unless(|| self.streams.iter().any(Stream::is_dirty));
+            self.bell.sleep_unless(|| self.streams.iter().any(Stream::is_waiting));
         }
     }
 }
@@ -195,7 +216,8 @@ mod tests {
         for round in 0..3 {
             let mut got = [0; HEADER_LEN + 5];
             flusher.stream(1).hold(ours.as_raw_fd(), 1, b"block", os::now_ns()).unwrap();
-            flusher.watch(|_, _| ());
+            assert!(flusher.is_there(|_, _| ()));
+            flusher.watch();
             theirs.read_exact(&mut got).unwrap();
             assert_eq!(&got[HEADER_LEN..], b"block", "round {round}");
             // Long enough for it to go to sleep.
@@ -221,7 +243,7 @@ mod tests {
         theirs.read_exact(&mut first).unwrap();
         drop(theirs);
         stream.hold(ours.as_raw_fd(), 1, b"late", 0).unwrap();
-        assert!(stream.flush(u64::MAX / 2));
+        assert!(!stream.flush(u64::MAX / 2));
         assert_eq!(stream.hold(ours.as_raw_fd(), 1, b"more", 0), Err(SendError::ClientGone));
         assert_eq!(stream.take(&mut Vec::new()), Err(SendError::ClientGone));
     }

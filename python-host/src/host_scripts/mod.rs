@@ -1,5 +1,6 @@
 //! Scripts that httpd's child asks about a request before, or instead of, running an application: dispatch, access,
-//! authentication (spec/behaviour.md §6.9, §7). Whatever goes wrong is [`Verdict::Failed`], never a yes.
+//! authentication (spec/behaviour.md §6.9, §7). Whatever goes wrong is [`Verdict::Failed`], never a yes, except that a
+//! dispatch script which cannot be loaded leaves the choice to the configuration: it is no boundary.
 
 mod answers;
 mod environ;

@@ -1,7 +1,6 @@
 //! Asks a zygote for a worker (`wsgi_protocol::birth`), and finds out from the kernel which process came of it.
 
 use super::{Started, shared_file};
-use crate::os::descriptors::adopt;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::socket::{
@@ -93,21 +92,15 @@ impl Unborn {
     }
 
     fn receive(&self, byte: &mut [u8; 1]) -> Result<(usize, Option<UnixCredentials>), Errno> {
-        // Room for a descriptor too: what a worker should not have sent is closed, not left in the queue.
-        let mut space = nix::cmsg_space!(UnixCredentials, [RawFd; 1]);
+        // No room for descriptors: the kernel closes what a worker should not have sent, and the claim counts as lost.
+        let mut space = nix::cmsg_space!(UnixCredentials);
         let mut parts = [IoSliceMut::new(byte)];
         let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
         let message = recvmsg::<()>(self.claim.as_raw_fd(), &mut parts, Some(&mut space), flags)?;
-        let mut sender = None;
-        for part in message.cmsgs()? {
-            match part {
-                ControlMessageOwned::ScmCredentials(credentials) => sender = Some(credentials),
-                ControlMessageOwned::ScmRights(numbers) => {
-                    numbers.into_iter().filter_map(|number| adopt(number).ok()).for_each(drop);
-                }
-                _ => {}
-            }
-        }
+        let sender = message.cmsgs()?.find_map(|part| match part {
+            ControlMessageOwned::ScmCredentials(credentials) => Some(credentials),
+            _ => None,
+        });
         Ok((message.bytes, sender))
     }
 
@@ -133,6 +126,7 @@ fn is_own_child(pid: Pid) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::os::descriptors::adopt;
     use std::os::fd::AsFd;
 
     fn ask_for_one() -> (Unborn, OwnedFd) {

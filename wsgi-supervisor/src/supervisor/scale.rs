@@ -22,7 +22,7 @@ impl Supervisor {
     /// Gives a group `count` processes; 0 stops it.
     ///
     /// # Errors
-    /// One sentence: a socket for another process cannot be made. Nothing has changed then.
+    /// One sentence: a socket for another process cannot be made. The group has as many as before then.
     pub(super) fn scale(&mut self, name: &[u8], count: usize, now: Instant) -> Result<(), String> {
         self.extend(name, count, now)?;
         let Some(group) = self.groups.get_mut(name) else { return Ok(()) };
@@ -73,9 +73,10 @@ impl Supervisor {
         for index in group.wanted..count.min(first) {
             let path = Path::new(OsStr::from_bytes(&plan.spec.sockets.paths[index]));
             let slot = &mut group.slots[index];
-            slot.listener
-                .adapt(path, &plan.spec.sockets, as_root, &mut warn)
-                .map_err(|error| error.to_string())?;
+            if let Err(error) = slot.listener.adapt(path, &plan.spec.sockets, as_root, &mut warn) {
+                made.iter_mut().for_each(|listener| _ = listener.withdraw());
+                return Err(error.to_string());
+            }
             slot.renew(Rc::clone(&plan));
         }
         group.slots.extend(made.into_iter().map(|listener| Slot::new(Rc::clone(&plan), listener, now)));
