@@ -355,7 +355,9 @@ impl Host {
     /// # Errors
     /// [`NotLoaded`]; the reason has been logged and the first request will try again.
     pub fn load(&'static self, script: &Preload) -> Result<(), NotLoaded> {
-        if script::preload(self, script) { Ok(()) } else { Err(NotLoaded) }
+        // httpd names its aliases' scripts as it sees them; an import script is named as the process sees it.
+        let path = self.inside_chroot(&script.script).unwrap_or(&script.script);
+        if script::preload(self, path, &script.application_group) { Ok(()) } else { Err(NotLoaded) }
     }
 
     /// Delivers `process_signal` in every interpreter (spec/behaviour.md §8.3). May run for ever.

@@ -1,9 +1,10 @@
 //! Each fault has its status and its line, and nothing else dies: what an application, an operator or the machine can
 //! do to a daemon besides what `deaths` and `daemon` test.
 
-use integration::{Builder, Httpd, Mode, Process, Subject, eventually, kill};
+use integration::{Builder, Httpd, Mode, Process, Subject, eventually, is_root, kill};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 const APP: &str = include_str!("../apps/process.py");
@@ -122,6 +123,31 @@ fn full_disk_for_the_log_stops_nothing() {
         server().directives("ErrorLog /dev/full\nCustomLog /dev/full plain").daemon_options("threads=2");
     let server = server.start();
     let first = pid(&server);
+    assert_eq!(server.get("/?kill=9").status, if Subject::is_ours() { 502 } else { 500 });
+    recovers(&server);
+    assert_ne!(pid(&server), first);
+}
+
+/// A user whose account is deleted while httpd runs: the numbers were looked up at the start, and go on working.
+#[test]
+fn deleted_user_serves_on() {
+    const USER: &str = "wsgi-test-gone";
+    if !is_root() {
+        eprintln!("not run: only root can make an account");
+        return;
+    }
+    let run = |program: &str, arguments: &[&str]| {
+        Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
+    };
+    let _ = run("userdel", &["-f", USER]); // left by a test that was killed
+    assert!(run("useradd", &["--system", "--no-create-home", "--shell", "/usr/sbin/nologin", USER]));
+    let server = server()
+        .daemon_options(&format!("threads=2 user={USER} home=/"))
+        .allow_log("has died")
+        .allow_log("WSGI0146")
+        .start();
+    let first = pid(&server);
+    assert!(run("userdel", &["-f", USER]));
     assert_eq!(server.get("/?kill=9").status, if Subject::is_ours() { 502 } else { 500 });
     recovers(&server);
     assert_ne!(pid(&server), first);

@@ -17,7 +17,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
-use wsgi_protocol::launch::Preload;
 use wsgi_protocol::request::{Flags, RequestHead};
 
 /// What is loaded.
@@ -426,13 +425,13 @@ fn raise_io(py: Attached<'_>, error: &io::Error, path: &[u8]) -> Raised {
 }
 
 /// Loads a script outside of any request; on the main thread, detached.
-pub fn preload(host: &'static Host, script: &Preload) -> bool {
-    let Some(interpreter) = crate::interpreter::obtain(host, &script.application_group) else {
+pub fn preload(host: &'static Host, path: &[u8], application_group: &[u8]) -> bool {
+    let Some(interpreter) = crate::interpreter::obtain(host, application_group) else {
         return false;
     };
     crate::interpreter::threads::within(interpreter, |py| {
         let case_insensitive = host.launch().case_insensitive;
-        let found = interpreter.scripts.get(py, &script.script, case_insensitive);
+        let found = interpreter.scripts.get(py, path, case_insensitive);
         match found {
             Ok(found) => {
                 matches!(found.obtain(py, interpreter, Journal::Server, Reason::Preload), Found::Namespace(_))
