@@ -145,7 +145,8 @@ fn deleted_user_serves_on() {
         .daemon_options(&format!("threads=2 user={USER} home=/"))
         .allow_log("has died")
         .allow_log("WSGI0146")
-        .allow_log("WSGI0127") // the original's word for it
+        .allow_log("WSGI0127") // the original's words for it
+        .allow_log("WSGI0147")
         .start();
     let first = pid(&server);
     assert!(run("userdel", &["-f", USER]));
