@@ -4,6 +4,7 @@ use super::connection::Connection;
 use crate::lifecycle::ledger;
 use crate::lifecycle::runtime::{Group, Runtime};
 use crate::lifecycle::status::StatusMemory;
+use crate::lifecycle::supervisor::monotonic_ns;
 use std::ptr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -113,14 +114,6 @@ impl Drop for InFlight {
         self.slot.in_flight.fetch_sub(1, Ordering::Relaxed);
         ledger::end(self.index);
     }
-}
-
-/// The clock of the supervisor's records.
-fn monotonic_ns() -> u64 {
-    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the kernel fills `now`; this clock always exists.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
-    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
 /// An open connection to the process, if there is a good one.

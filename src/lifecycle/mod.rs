@@ -8,7 +8,7 @@ pub mod python;
 pub mod runtime;
 pub mod spec;
 pub mod status;
-mod supervisor;
+pub mod supervisor;
 
 use crate::config::{self, State};
 use crate::httpd::log::{self, Level};

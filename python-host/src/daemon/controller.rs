@@ -8,7 +8,7 @@ use super::os::{self, Epoll};
 use super::slot::{Slot, State};
 use crate::scheduler::bell::Bell;
 use crate::scheduler::pace::{LONG, Pace, Sample};
-use std::os::unix::fs::FileExt;
+use crate::scheduler::waits::{Waits, is_runnable};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
@@ -44,28 +44,7 @@ struct Track {
     ahead: u64,
     /// It was parked at the last tick.
     away: bool,
-    schedstat: Option<std::fs::File>,
-}
-
-impl Track {
-    /// Nanoseconds the thread has been waiting for a CPU so far; 0 where the kernel does not tell.
-    fn delay(&mut self, tid: i32) -> u64 {
-        if self.schedstat.is_none() && tid != 0 {
-            self.schedstat = std::fs::File::open(format!("/proc/self/task/{tid}/schedstat")).ok();
-        }
-        let mut text = [0; 64];
-        let Some(n) = self.schedstat.as_ref().and_then(|f| f.read_at(&mut text, 0).ok()) else { return 0 };
-        let mut words = text[..n].split(|b| *b == b' ').skip(1);
-        words.next().unwrap_or_default().iter().fold(0, |n, d| n * 10 + u64::from(d.wrapping_sub(b'0')))
-    }
-}
-
-/// Whether the thread is runnable at this moment.
-fn is_runnable(tid: i32) -> bool {
-    let stat = std::fs::read(format!("/proc/self/task/{tid}/stat")).unwrap_or_default();
-    // The state follows the name, which is in parentheses and may hold some itself.
-    let name = stat.iter().rposition(|b| *b == b')');
-    name.is_some_and(|end| stat.get(end + 2) == Some(&b'R'))
+    waits: Waits,
 }
 
 impl Controller<'_> {
@@ -121,7 +100,7 @@ impl Controller<'_> {
                 sample.running += 1;
                 sample.long += usize::from(now.saturating_sub(started) >= LONG.as_nanos() as u64);
             }
-            let (cpu, delay) = (slot.cpu_ns(), track.delay(slot.tid()));
+            let (cpu, delay) = (slot.cpu_ns(), track.waits.delay(slot.tid()));
             let cpu = cpu.saturating_sub(std::mem::replace(&mut track.cpu, cpu)).min(elapsed);
             let delay = delay.saturating_sub(std::mem::replace(&mut track.delay, delay));
             if was_away {

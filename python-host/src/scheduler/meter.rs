@@ -1,7 +1,7 @@
 //! What a thread wanted of the CPU while it was at work: what it got, and what it had to wait for.
 
 use super::clock;
-use std::os::unix::fs::FileExt;
+use super::waits::{Waits, is_runnable};
 
 /// Part of a window below which a thread at work may have been kept from its CPU: one in so many.
 const STARVED: u64 = 8;
@@ -20,7 +20,7 @@ pub struct Meter {
     unexplained: u64,
     /// Time that was taken for a wait before the kernel counted it.
     ahead: u64,
-    schedstat: Option<std::fs::File>,
+    waits: Waits,
 }
 
 /// One window of one thread, ns.
@@ -43,10 +43,10 @@ impl Meter {
     pub fn read(&mut self, elapsed: u64, at_work: u64, now: bool) -> Reading {
         let cpu = self.clock.and_then(clock::clock_ns).unwrap_or(0);
         let cpu = cpu.saturating_sub(std::mem::replace(&mut self.cpu, cpu));
-        let delay = self.delay();
+        let delay = self.waits.delay(self.tid);
         let delay = delay.saturating_sub(std::mem::replace(&mut self.delay, delay));
         // The kernel counts a wait for a CPU when it is over: one that takes the whole window looks like sleep.
-        let starved = now && at_work == elapsed && cpu + delay < elapsed / STARVED && self.is_runnable();
+        let starved = now && at_work == elapsed && cpu + delay < elapsed / STARVED && is_runnable(self.tid);
         self.judge(elapsed, at_work, cpu, if starved { None } else { Some(delay) })
     }
 
@@ -61,25 +61,6 @@ impl Meter {
         let waited = late.min(left);
         self.unexplained = (left - waited).min(CARRY * elapsed);
         Reading { used, wanted: used + waited }
-    }
-
-    /// Nanoseconds the thread has been waiting for a CPU so far; 0 where the kernel does not tell.
-    fn delay(&mut self) -> u64 {
-        if self.schedstat.is_none() {
-            self.schedstat = std::fs::File::open(format!("/proc/self/task/{}/schedstat", self.tid)).ok();
-        }
-        let mut text = [0; 64];
-        let Some(n) = self.schedstat.as_ref().and_then(|f| f.read_at(&mut text, 0).ok()) else { return 0 };
-        let mut words = text[..n].split(|b| *b == b' ').skip(1);
-        words.next().unwrap_or_default().iter().fold(0, |n, d| n * 10 + u64::from(d.wrapping_sub(b'0')))
-    }
-
-    /// Whether the thread is runnable at this moment.
-    fn is_runnable(&self) -> bool {
-        let stat = std::fs::read(format!("/proc/self/task/{}/stat", self.tid)).unwrap_or_default();
-        // The state follows the name, which is in parentheses and may hold some itself.
-        let name = stat.iter().rposition(|b| *b == b')');
-        name.is_some_and(|end| stat.get(end + 2) == Some(&b'R'))
     }
 }
 

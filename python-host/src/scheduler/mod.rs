@@ -7,6 +7,7 @@ pub mod clock;
 pub mod meter;
 pub mod pace;
 pub mod turnstile;
+pub mod waits;
 
 /// Keeps signals away from the calling thread: httpd's handlers belong to its own threads.
 pub fn block_signals() {
