@@ -65,7 +65,9 @@ fn add_headers(r: Request<'_>, env: Table<'_>, config: &RequestConfig<'_>) {
     let pool = r.pool();
     let mut doubtful: Vec<*const c_char> = Vec::new();
     let mut key = Vec::with_capacity(64);
-    for entry in r.headers_in().entries() {
+    let headers = r.headers_in().entries();
+    let found = Table::with_room(pool, headers.len());
+    for entry in headers {
         // SAFETY: keys and values of a live table.
         let Some(name) = (unsafe { bytes(entry.key) }) else { continue };
         let cgi: *const c_char = match header_fate(name, config.pass_authorization, cgi_pass_auth) {
@@ -83,8 +85,9 @@ fn add_headers(r: Request<'_>, env: Table<'_>, config: &RequestConfig<'_>) {
             }
         };
         // SAFETY: the key is static or a pool copy; the value lives as long as the request.
-        unsafe { env.set_raw(cgi, entry.val) };
+        unsafe { found.add_raw(cgi, entry.val) };
     }
+    env.set_all(found);
     for name in doubtful {
         // SAFETY: pool strings outlive their table entry.
         r.headers_in().unset(unsafe { CStr::from_ptr(name) });

@@ -12,7 +12,9 @@ pub const FUNCTIONS: &[&str] = &[
     "apr_table_addn",
     "apr_table_elts",
     "apr_table_get",
+    "apr_table_make",
     "apr_table_mergen",
+    "apr_table_overlap",
     "apr_table_setn",
     "apr_table_unset",
     // apr_errno.h, apr_time.h, apr_file_io.h, apr_portable.h, apr_network_io.h
@@ -176,6 +178,7 @@ pub const VARIABLES: &[&str] = &[
     "APR_HOOK_.*",
     "APR_NONBLOCK_READ",
     "APR_OC_REASON_.*",
+    "APR_OVERLAP_TABLES_SET",
     "APR_SUCCESS",
     "DECLINED",
     "DONE",

@@ -22,6 +22,28 @@ impl<'t> Table<'t> {
         Self { raw, life: PhantomData }
     }
 
+    /// An empty table in the request's pool with room for `size` entries.
+    pub fn with_room(pool: Pool<'t>, size: usize) -> Self {
+        // SAFETY: the pool lives as long as the table.
+        unsafe { Self::from_raw(sys::apr_table_make(pool.raw(), size as i32)) }
+    }
+
+    /// Sets all entries of `other`, the last of each key, in one go: one by one each would be compared with all others
+    /// whose first four letters are the same.
+    pub fn set_all(self, other: Self) {
+        // SAFETY: both are valid; what `other` points to lives as long as the request.
+        unsafe { sys::apr_table_overlap(self.raw, other.raw, sys::APR_OVERLAP_TABLES_SET) }
+    }
+
+    /// Appends a key without looking for an older one; neither string is copied.
+    ///
+    /// # Safety
+    /// Both are NUL-terminated and outlive the table.
+    pub unsafe fn add_raw(self, key: *const c_char, value: *const c_char) {
+        // SAFETY: by the contract.
+        unsafe { sys::apr_table_addn(self.raw, key, value) }
+    }
+
     /// The value of a key.
     pub fn get(self, key: &CStr) -> Option<&'t [u8]> {
         // SAFETY: table and key are valid; the value lives in the table's pool.
