@@ -4,9 +4,12 @@ use crate::handler::Job;
 use crate::httpd::brigade::{Brigade, Piece, Span, Status};
 use crate::httpd::request::Request;
 use std::io::IoSlice;
+use wsgi_directives::BodyLength;
 
-/// Most body bytes sent along with the request itself.
+/// Most body bytes sent along with the request itself, if they are all of the body.
 const PREFETCH: usize = 64 * 1024;
+/// The same for a body that is longer: the rest follows anyway, and these bytes are copied.
+const FIRST_PART: usize = 8 * 1024;
 /// One read from the input chain.
 const READ: usize = 64 * 1024;
 
@@ -41,6 +44,7 @@ pub struct RequestBody<'r> {
     read: Brigade<'r>,
     stage: Stage,
     expects_continue: bool,
+    is_long: bool,
     failed: Option<Status>,
     /// A failure behind the bytes that are at hand.
     later: Option<Status>,
@@ -59,6 +63,7 @@ impl<'r> RequestBody<'r> {
             read: Brigade::new(job.r),
             stage: if has_body { Stage::Open } else { Stage::Ended },
             expects_continue: job.r.expects_continue(),
+            is_long: matches!(job.body, BodyLength::Known(length) if length > PREFETCH as u64),
             failed: None,
             later: None,
             credit: 0,
@@ -72,7 +77,7 @@ impl<'r> RequestBody<'r> {
         if self.stage == Stage::Ended || self.expects_continue {
             return;
         }
-        let limit = out.len() + PREFETCH;
+        let limit = out.len() + if self.is_long { FIRST_PART } else { PREFETCH };
         while out.len() < limit {
             match self.look() {
                 Next::Data => {
