@@ -42,6 +42,8 @@ struct Track {
     naps: u64,
     /// Time that was counted as a wait for a CPU before the kernel did.
     ahead: u64,
+    /// CPU time of the request that it runs, ns.
+    used: u64,
     /// It was parked at the last tick.
     away: bool,
     waits: Waits,
@@ -57,7 +59,7 @@ impl Controller<'_> {
         while !self.stop.load(Relaxed) {
             thread::sleep(TICK);
             let now = os::now_ns();
-            let (mut sample, worked) = self.sample(&mut tracks, now, now - last);
+            let (mut sample, worked) = self.sample(&mut tracks, now - last);
             last = now;
             sample.waiting = self.epoll.has_event();
             let allowed = pace.tick(&sample);
@@ -71,13 +73,13 @@ impl Controller<'_> {
                 });
                 last = os::now_ns();
                 // A fresh baseline, so that the first window after the pause is judged by itself.
-                self.sample(&mut tracks, last, TICK.as_nanos() as u64);
+                self.sample(&mut tracks, TICK.as_nanos() as u64);
             }
         }
     }
 
     /// One window's figures, and whether any request was running in it.
-    fn sample(&self, tracks: &mut [Track], now: u64, elapsed: u64) -> (Sample, bool) {
+    fn sample(&self, tracks: &mut [Track], elapsed: u64) -> (Sample, bool) {
         let slept = self.gate.idle() > 0;
         let mut sample = Sample { elapsed: Duration::from_nanos(elapsed), slept, ..Sample::default() };
         let mut worked = false;
@@ -92,14 +94,13 @@ impl Controller<'_> {
             if track.away {
                 continue;
             }
-            sample.finished += ended;
             let running = slot.running();
             sample.slept |= slept;
             worked |= began || running.is_some();
-            if let Some((_, started)) = running {
-                sample.running += 1;
-                sample.long += usize::from(now.saturating_sub(started) >= LONG.as_nanos() as u64);
+            if began || ended > 0 || running.is_none() {
+                track.used = 0;
             }
+            sample.running += usize::from(running.is_some());
             let (cpu, delay) = (slot.cpu_ns(), track.waits.delay(slot.tid()));
             let cpu = cpu.saturating_sub(std::mem::replace(&mut track.cpu, cpu)).min(elapsed);
             let delay = delay.saturating_sub(std::mem::replace(&mut track.delay, delay));
@@ -108,6 +109,8 @@ impl Controller<'_> {
                 continue;
             }
             used += cpu;
+            track.used += if began || ended > 0 { 0 } else { cpu };
+            sample.long += usize::from(running.is_some() && track.used >= LONG.as_nanos() as u64);
             // The kernel counts a wait for a CPU when it is over. One that takes the whole window looks like sleep; what
             // was counted ahead is taken off when it shows, and what shows too late for its window counts in this one.
             if running.is_some() && cpu + delay < elapsed / STARVED && is_runnable(slot.tid()) {

@@ -1,15 +1,16 @@
-//! The gate before the GIL of an httpd child: of the threads that come with requests only as many contend for it as
+//! The gate before the GIL of an httpd child: when requests crowd before the GIL, only as many threads contend for it as
 //! keep it busy (design.md §4), by the same rules as in a daemon (`crate::scheduler::pace`).
 //!
-//! A request that finds nobody inside goes in at the cost of one atomic operation. The thread that watches is started
-//! by the first request that meets another one, and sleeps unless requests meet.
+//! The gate stands open until there is a crowd: threads that sleep, compute long or compute without the GIL gain nothing
+//! from waiting for each other. A request then goes in at the cost of one atomic operation. The thread that watches is
+//! started by the first request that meets another one, and sleeps unless requests meet.
 
 use crate::log;
 use crate::scheduler::bell::Bell;
 use crate::scheduler::block_signals;
-use crate::scheduler::clock::now_ns;
+use crate::scheduler::clock::{clock_ns, now_ns};
 use crate::scheduler::meter::Meter;
-use crate::scheduler::pace::{LONG, Pace, Sample};
+use crate::scheduler::pace::{LONG, PARALLEL, Pace, Sample};
 use crate::scheduler::turnstile::{Place, Turnstile};
 use std::cell::{Cell, OnceCell};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::Release, Ordering::SeqCst};
@@ -17,8 +18,19 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// Length of a window.
+/// Length of a window while the gate is kept.
 const TICK: Duration = Duration::from_micros(2500);
+/// The same while it stands open.
+const WIDE_TICK: Duration = Duration::from_millis(10);
+
+/// CPU time of the whole process by elapsed time below which nobody looks at its threads.
+const QUIET: f64 = 0.5;
+/// CPU time, and demand of short requests (see `pace`), from which requests are in each other's way; both averaged.
+const CROWDED: (f64, f64) = (0.8, 1.2);
+/// Weight of one window in these averages.
+const WEIGHT: f64 = 0.1;
+/// Demand below which there is no crowd any more, and for how long before the gate opens again.
+const THIN: (f64, Duration) = (0.5, Duration::from_secs(1));
 
 /// HTTP/2 brings threads of its own, so the number of threads per child is no bound.
 const MOST: usize = 4096;
@@ -51,8 +63,8 @@ struct Watched {
     meter: Meter,
     inside: u64,
     finished: u64,
-    /// Start of the turn that it is in, by the time that the process was given.
-    begun: Option<u64>,
+    /// CPU time of the turn that it is in, ns.
+    used: u64,
 }
 
 /// The calling thread's membership.
@@ -81,7 +93,7 @@ impl Gate {
     /// Made once per child.
     pub fn new() -> Self {
         Self {
-            turnstile: Turnstile::new(1),
+            turnstile: Turnstile::new(MOST),
             turns: Mutex::default(),
             bell: Bell::default(),
             watched: OnceLock::new(),
@@ -104,7 +116,7 @@ impl Gate {
     fn join(&'static self) -> Member {
         let turn = Arc::<Turn>::default();
         let meter = Meter::of_this_thread();
-        self.turns().push(Watched { turn: turn.clone(), meter, inside: 0, finished: 0, begun: None });
+        self.turns().push(Watched { turn: turn.clone(), meter, inside: 0, finished: 0, used: 0 });
         Member { gate: self, turn, depth: Cell::new(0) }
     }
 
@@ -129,23 +141,32 @@ impl Gate {
     fn watch(&self) {
         block_signals();
         self.bell.listen();
-        let mut pace = Pace::new(MOST);
-        let (mut last, mut given) = (now_ns(), 0);
-        self.sample(&mut given, last, TICK.as_nanos() as u64);
+        let mut crowd = Crowd::default();
+        let mut last = now_ns();
+        // What threads did before the first window is not to be judged.
+        let mut is_baseline = true;
         while !self.open.load(SeqCst) {
-            thread::sleep(TICK);
+            thread::sleep(if crowd.pace.is_some() { TICK } else { WIDE_TICK });
             let now = now_ns();
-            let sample = self.sample(&mut given, now, now - last);
-            last = now;
-            let allowed = pace.tick(&sample);
-            if !self.open.load(SeqCst) {
-                self.turnstile.allow(allowed);
+            let elapsed = now - std::mem::replace(&mut last, now);
+            let share = crowd.share(elapsed);
+            let is_quiet = share < QUIET && crowd.pace.is_none();
+            if is_quiet {
+                crowd.average(share, 0.0);
+            } else {
+                let (sample, young) = self.sample(now, elapsed);
+                if !is_baseline
+                    && let Some(allowed) = crowd.judge(&sample, young)
+                    && !self.open.load(SeqCst)
+                {
+                    self.turnstile.allow(allowed);
+                }
             }
+            is_baseline = is_quiet;
             if !self.is_contended() {
                 self.bell.sleep_unless(|| self.is_contended());
                 last = now_ns();
-                // A fresh baseline, so that the first window after the pause is judged by itself.
-                self.sample(&mut given, last, TICK.as_nanos() as u64);
+                is_baseline = true;
             }
         }
     }
@@ -154,44 +175,91 @@ impl Gate {
         self.turnstile.queued() > 0 || self.turnstile.inside() > 1
     }
 
-    /// One window's figures. Its length, and what is long, is told by the time that the process was given: a busy
-    /// machine makes all requests long, and more of them at once would not help.
-    fn sample(&self, given: &mut u64, now: u64, elapsed: u64) -> Sample {
+    /// One window's figures, and the demand of those that are not long. Its length is told by the time that the process
+    /// was given: a busy machine makes all requests take long, and more of them at once would not help.
+    fn sample(&self, now: u64, elapsed: u64) -> (Sample, f64) {
         let waiting = self.turnstile.keeps_waiting(now);
         let mut sample = Sample { waiting, ..Sample::default() };
-        let (mut used, mut wanted) = (0, 0);
-        let mut turns = self.turns();
-        for watched in turns.iter_mut() {
+        let (mut used, mut wanted, mut young) = (0, 0, 0);
+        for watched in self.turns().iter_mut() {
             let turn = &watched.turn;
             let (begun, finished) = (turn.begun.load(Relaxed), turn.finished.load(Relaxed));
             let runs = if begun == 0 { 0 } else { now.saturating_sub(begun) };
             let inside = turn.spent.load(Relaxed) + runs;
             let at_work = inside.saturating_sub(std::mem::replace(&mut watched.inside, inside)).min(elapsed);
             let ended = finished - std::mem::replace(&mut watched.finished, finished);
-            sample.finished += ended;
             if ended > 0 || begun == 0 {
-                watched.begun = None;
+                watched.used = 0;
             }
             if at_work == 0 && begun == 0 {
                 continue;
             }
-            if begun != 0 {
-                sample.running += 1;
-                watched.begun.get_or_insert(*given);
-            }
             let reading = watched.meter.read(elapsed, at_work, begun != 0);
             used += reading.used;
             wanted += reading.wanted;
+            if begun != 0 {
+                watched.used += if ended > 0 { 0 } else { reading.used };
+                sample.running += 1;
+            }
+            if watched.used >= LONG.as_nanos() as u64 {
+                sample.long += 1;
+            } else {
+                young += reading.wanted;
+            }
         }
         let length = (elapsed as f64 * used as f64 / wanted.max(used).max(1) as f64) as u64;
-        let length = if wanted == 0 { elapsed } else { length };
-        *given += length;
-        let is_long = |begun: u64| *given - begun >= LONG.as_nanos() as u64;
-        sample.long = turns.iter().filter(|watched| watched.begun.is_some_and(is_long)).count();
-        sample.elapsed = Duration::from_nanos(length);
+        sample.elapsed = Duration::from_nanos(if wanted == 0 { elapsed } else { length });
         sample.cpu = used as f64 / elapsed.max(1) as f64;
         sample.demand = wanted as f64 / elapsed.max(1) as f64;
-        sample
+        (sample, young as f64 / elapsed.max(1) as f64)
+    }
+}
+
+/// Whether requests crowd before the GIL, and the rules that hold while they do.
+#[derive(Debug, Default)]
+struct Crowd {
+    /// CPU time of the process at the last look, ns.
+    clock: u64,
+    /// Averages while the gate stands open.
+    cpu: f64,
+    young: f64,
+    /// None: the gate stands open.
+    pace: Option<Pace>,
+    /// Since when demand is low.
+    thin: Duration,
+}
+
+impl Crowd {
+    /// CPU time of the process since the last look, by the time elapsed.
+    fn share(&mut self, elapsed: u64) -> f64 {
+        let clock = clock_ns(libc::CLOCK_PROCESS_CPUTIME_ID).unwrap_or(u64::MAX);
+        let used = clock.saturating_sub(std::mem::replace(&mut self.clock, clock));
+        used as f64 / elapsed.max(1) as f64
+    }
+
+    fn average(&mut self, cpu: f64, young: f64) {
+        self.cpu += (cpu - self.cpu) * WEIGHT;
+        self.young += (young - self.young) * WEIGHT;
+    }
+
+    /// Judges one window; how many may be inside, if that shall change.
+    fn judge(&mut self, sample: &Sample, young: f64) -> Option<usize> {
+        if let Some(pace) = &mut self.pace {
+            self.thin = if sample.demand < THIN.0 { self.thin + sample.elapsed } else { Duration::ZERO };
+            if self.thin < THIN.1 {
+                return Some(pace.tick(sample));
+            }
+            *self = Self { clock: self.clock, ..Self::default() };
+            return Some(MOST);
+        }
+        self.average(sample.cpu, young);
+        // More CPU time than one GIL allows is no crowd, unless most of those who compute wait for a CPU.
+        let is_single = sample.cpu <= PARALLEL || young > 2.0 * sample.cpu;
+        let is_crowd = self.cpu > CROWDED.0 && self.young > CROWDED.1 && is_single;
+        is_crowd.then(|| {
+            self.pace = Some(Pace::new(MOST));
+            1
+        })
     }
 }
 
@@ -233,5 +301,42 @@ impl Drop for Inside {
     fn drop(&mut self) {
         // A thread that is inside is a member, and its local data lives as long as a request runs on it.
         let _ = MEMBER.try_with(|member| member.get().map(Member::leave));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(cpu: f64) -> Sample {
+        let elapsed = Duration::from_millis(10);
+        Sample { elapsed, demand: cpu, cpu, running: 4, ..Sample::default() }
+    }
+
+    /// After how many windows the gate is set to `allowed`, if it is within five seconds.
+    fn when(crowd: &mut Crowd, allowed: usize, cpu: f64, young: f64) -> Option<usize> {
+        (0..500).position(|_| crowd.judge(&sample(cpu), young) == Some(allowed))
+    }
+
+    #[test]
+    fn short_requests_that_compute_are_a_crowd_until_there_is_little_demand() {
+        let mut crowd = Crowd::default();
+        assert!(when(&mut crowd, 1, 1.0, 3.0).is_some_and(|windows| windows < 20));
+        assert_eq!(when(&mut crowd, MOST, 1.0, 1.0), None);
+        assert_eq!(when(&mut crowd, MOST, 0.3, 0.3), Some(99));
+        assert!(when(&mut crowd, 1, 1.0, 3.0).is_some_and(|windows| windows < 20));
+    }
+
+    #[test]
+    fn those_who_sleep_or_compute_long_or_without_the_gil_are_none() {
+        for (cpu, young) in [(0.2, 0.2), (1.0, 0.1), (1.8, 2.0)] {
+            assert_eq!(when(&mut Crowd::default(), 1, cpu, young), None, "{cpu} {young}");
+        }
+        let mut crowd = Crowd::default();
+        for _ in 0..100 {
+            // Bursts between which everybody sleeps.
+            assert_eq!(crowd.judge(&sample(0.9), 2.0), None);
+            crowd.average(0.2, 0.0);
+        }
     }
 }
