@@ -129,6 +129,10 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
         since "4.1.0", good "production", bad None, effect NEWRELIC,
         error "newrelic environment", set Set::Custom(values::ignored),
         "Removed in 6.0.0: environment of the New Relic agent.";
+    "no-new-privileges" "On|Off", default "On", unit "", takes "On or Off",
+        since "new", good "Off", bad Some("maybe"), effect Effect::Acts,
+        error "no new privileges flag", set Set::Flag(|o| &mut o.no_new_privileges),
+        "Set-user-id programs (sudo, sendmail) run without their privileges; Off lets them have them, as mod_wsgi does.";
     "preload" "On|Off", default "Off", unit "", takes "On or Off",
         since "new", good "On", bad Some("eager"), effect Effect::Acts,
         error "preload flag", set Set::Flag(|o| &mut o.preload),

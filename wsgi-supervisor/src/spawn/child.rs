@@ -122,7 +122,9 @@ fn restrict(
     for (step, result) in limit(&spec.limits, spec.launch.timers.shutdown) {
         soft(result.at(step), report);
     }
-    prctl::set_no_new_privs().at(Step::NoNewPrivileges)?;
+    if !spec.identity.may_gain_privileges {
+        prctl::set_no_new_privs().at(Step::NoNewPrivileges)?;
+    }
     // After setuid, which clears it. If the supervisor died before, nobody would ever tell.
     prctl::set_pdeathsig(Signal::SIGKILL).at(Step::ParentDeath)?;
     if unistd::getppid() != supervisor {
