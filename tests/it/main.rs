@@ -47,6 +47,7 @@ mod semantics_process;
 mod semantics_response;
 mod semantics_scripts;
 mod server_metrics;
+mod shutdown;
 mod slow;
 mod snippets;
 mod soak;
