@@ -30,6 +30,7 @@ mod hostile;
 mod http;
 mod http2;
 mod input;
+mod jail;
 mod lifecycle;
 mod logging;
 mod malformed;

@@ -50,6 +50,8 @@ pub enum Message {
     LimitAddressSpace,
     /// Any other step before the exec failed.
     SetUp,
+    /// The host library is not there for the process, or not for its user.
+    HostLibrary,
     /// The interpreter could not be started.
     Interpreter,
 }
@@ -91,6 +93,7 @@ impl Message {
             Self::LimitCpu => &events::LIMIT_CPU,
             Self::LimitData => &events::LIMIT_DATA,
             Self::LimitAddressSpace => &events::LIMIT_ADDRESS_SPACE,
+            Self::HostLibrary => &events::NO_HOST_LIBRARY,
             Self::Interpreter => &events::NO_PYTHON_PROGRAM,
         }
     }

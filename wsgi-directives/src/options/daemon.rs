@@ -40,7 +40,7 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
     "chroot" "DIR", default "", unit "", takes "an absolute path",
         since "3.0", good "/srv/jail", bad Some("jail"), effect Effect::Acts,
         error "chroot directory", set Set::Custom(values::chroot),
-        "Directory the processes chroot to; needs root. Scripts must lie under it.";
+        "Directory the processes chroot to; needs root. Scripts, the interpreter with its libraries, and the module's folder mod_wsgi must lie under it, by the same paths.";
     "connect-timeout" "N", default "15", unit "s", takes "a number of seconds",
         since "4.1.0", good "30", bad Some("never"), effect Effect::Acts,
         error "connect timeout", set Set::Seconds(|o| &mut o.connect_timeout),

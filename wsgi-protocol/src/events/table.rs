@@ -438,6 +438,9 @@ events! {
     REQUEST_OVERDUE = 313, Daemon, Warn, StatusOrBroken(504), LivesOn =>
         "A request has been running for longer than request-timeout=; the line says where it is. It is interrupted, or its process is replaced.",
         "Make faster what stands on top of the stack, or raise request-timeout=.";
+    NO_HOST_LIBRARY = 314, Supervisor, Alert, Later(503), Retried =>
+        "The host library (python-host.abi3.so) is not there as the daemon sees it, or its user may not read it.",
+        "Provide it below chroot= under the same path, correct its permissions, or set WSGISupportDirectory.";
     CLIENT_GONE = 0, Child, Info, BrokenOff, LivesOn =>
         "The client went away while the response was sent. The application stops at its next block; the access log keeps its status (no line).",
         "Nothing.";
