@@ -184,6 +184,15 @@ pub fn not_executed(script: &[u8], preload: bool) -> String {
     event.line(format!("Unable to execute Python script file '{}'.", text(script)))
 }
 
+/// As [`not_executed`], told by somebody who waited for the one that failed.
+pub fn just_tried(script: &[u8], preload: bool) -> String {
+    let event = if preload { &events::PRELOAD_FAILED } else { &events::SCRIPT_FAILED };
+    event.line(format!(
+        "Unable to execute Python script file '{}': it has just been tried for another request, which has the traceback.",
+        text(script)
+    ))
+}
+
 /// `close()` could not be looked up.
 pub fn no_close() -> String {
     events::NO_CLOSE.line("Unable to look up close() of the object that the WSGI application returned.")
