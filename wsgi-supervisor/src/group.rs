@@ -52,6 +52,14 @@ impl Group {
     pub fn roll(&mut self, since: Instant, by_operator: bool) {
         (self.roll_since, self.roll_by_operator) = (Some(since), by_operator);
         self.is_held_back = false;
+        self.retry_preload();
+    }
+
+    /// Gives `preload=on` another chance.
+    pub fn retry_preload(&mut self) {
+        if let Some(nursery) = &mut self.nursery {
+            nursery.try_again();
+        }
     }
 }
 

@@ -54,6 +54,12 @@ pub enum Message {
     HostLibrary,
     /// The interpreter could not be started.
     Interpreter,
+    /// A zygote could not be started.
+    NoZygote,
+    /// A zygote was asked for a process, and there was none.
+    BarrenZygote,
+    /// Zygotes keep failing.
+    PreloadGivenUp,
 }
 
 impl Message {
@@ -94,6 +100,9 @@ impl Message {
             Self::LimitData => &events::LIMIT_DATA,
             Self::LimitAddressSpace => &events::LIMIT_ADDRESS_SPACE,
             Self::HostLibrary => &events::NO_HOST_LIBRARY,
+            Self::NoZygote => &events::NO_ZYGOTE,
+            Self::BarrenZygote => &events::BARREN_ZYGOTE,
+            Self::PreloadGivenUp => &events::PRELOAD_GIVEN_UP,
             Self::Interpreter => &events::NO_PYTHON_PROGRAM,
         }
     }

@@ -278,6 +278,11 @@ impl Supervisor {
                     process.asked = Some(ready);
                     process.asked_at = Some(now);
                 }
+                // In a roll it is known already how the new code comes up.
+                let group = self.groups.get_mut(&name).filter(|group| group.roll_since.is_none());
+                if let Some(group) = group.filter(|_| ready == Ready::Replace) {
+                    group.retry_preload();
+                }
             }
             Ready::ImportFailed => {
                 process.end(Ending::Discard, now);
