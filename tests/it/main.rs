@@ -35,6 +35,7 @@ mod lifecycle;
 mod logging;
 mod malformed;
 mod preload;
+mod preload_failing;
 mod pythons;
 mod response;
 mod scripts;

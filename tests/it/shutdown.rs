@@ -63,7 +63,7 @@ fn get_stuck(server: &Httpd, path: &str, ends: bool) -> Option<integration::Wire
         return None;
     }
     let mut wire = server.connect();
-    wire.send(&format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"));
+    wire.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"));
     std::thread::sleep(Duration::from_millis(500)); // it is in the application then
     Some(wire)
 }

@@ -1,6 +1,6 @@
 //! What a daemon holds of the server it belongs to: nothing but what it was given (docs/security.md).
 
-use integration::{Builder, Httpd, Mode, Subject, is_root};
+use integration::{Builder, Httpd, Mode, Process, Subject, is_root};
 use nix::sys::statvfs::{FsFlags, statvfs};
 use serde_json::Value;
 use std::fs::{File, Permissions};
@@ -57,6 +57,46 @@ fn environment_is_built_from_scratch() {
     };
     let unknown: Vec<_> = environment.keys().filter(|name| !known(name)).collect();
     assert!(unknown.is_empty(), "{unknown:?}");
+}
+
+/// What the supervisor has beyond that is for its own allocator, and no daemon's; whatever httpd has of it, too.
+#[test]
+fn environment_of_the_supervisor_is_three_names() {
+    if Subject::skips("there is no supervisor") {
+        return;
+    }
+    let tunables = "GLIBC_TUNABLES";
+    for options in ["threads=2", "threads=2 preload=on"] {
+        let server = server()
+            .env("MW_PLANTED", "a secret of httpd")
+            .env("TZ", "Europe/Vienna")
+            .env(tunables, "glibc.malloc.trim_threshold=131072")
+            .daemon_options(options)
+            .start();
+        let of_daemon = facts(&server);
+        let is_supervisor = |process: &Process| process.command.contains("wsgi-supervisor");
+        let supervisor = server.processes().into_iter().find(is_supervisor).expect("it runs");
+        let text = std::fs::read_to_string(format!("/proc/{}/environ", supervisor.pid)).expect("own process");
+        let mut names: Vec<&str> =
+            text.split('\0').filter_map(|entry| Some(entry.split_once('=')?.0)).collect();
+        names.retain(|name| !name.starts_with("glibc.")); // glibc ends each tunable where it stands
+        names.sort_unstable();
+        assert_eq!(names, [tunables, "PATH", "TZ"]);
+        assert!(text.contains("glibc.malloc.tcache_count=0") && !text.contains("trim_threshold"), "{text}");
+        let environment = of_daemon["environment"].as_object().expect("an object");
+        assert!(!environment.contains_key(tunables), "{environment:?}");
+        assert_eq!(environment["TZ"], "Europe/Vienna");
+        // As the kernel has it, too: Python could have changed its own view.
+        let daemons = server.processes().into_iter().filter(|process| process.parent == supervisor.pid);
+        let kept: Vec<i32> = daemons
+            .map(|daemon| daemon.pid)
+            .filter(|pid| {
+                std::fs::read_to_string(format!("/proc/{pid}/environ"))
+                    .is_ok_and(|text| text.contains(tunables))
+            })
+            .collect();
+        assert_eq!(kept, [0; 0], "{options}");
+    }
 }
 
 #[test]
