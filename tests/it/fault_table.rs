@@ -162,7 +162,8 @@ fn full_disk_for_the_log_stops_nothing() {
         server().directives("ErrorLog /dev/full\nCustomLog /dev/full plain").daemon_options("threads=2");
     let server = server.start();
     let first = pid(&server);
-    assert_eq!(server.get("/?kill=9").status, if Subject::is_ours() { 502 } else { 500 });
+    let status = server.get("/?kill=9").status;
+    assert!(status == 502 || status == 500 && !Subject::is_ours(), "{status}"); // 4.9 says 500
     recovers(&server);
     assert_ne!(pid(&server), first);
 }
