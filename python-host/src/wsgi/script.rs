@@ -252,11 +252,6 @@ impl Script {
         let preload = matches!(reason, Reason::Preload);
         let failures = self.failures.load(Relaxed);
         let _loading = lock(py, &self.loading);
-        if self.failures.load(Relaxed) != failures {
-            // The same code would fail in the same way, and make those behind wait for it once more.
-            journal.record_after(py, log::ERROR, "", &messages::just_tried(&self.path, preload));
-            return None;
-        }
         if let Some(namespace) = self.loaded(py) {
             if verb == "Loading" || self.change(py, interpreter, journal, reason, &namespace).is_none() {
                 return Some(namespace);
@@ -264,6 +259,10 @@ impl Script {
             self.ready.store(false, Relaxed);
             // SAFETY: attached; the container is alive.
             unsafe { Object::borrow(ffi::PyImport_GetModuleDict()) }.dict_remove(py, self.key.get(py));
+        } else if self.failures.load(Relaxed) != failures {
+            // The same code would fail in the same way, and make those behind wait for it once more.
+            journal.record_after(py, log::ERROR, "", &messages::just_tried(&self.path, preload));
+            return None;
         }
         journal.record(py, log::INFO, &messages::loading(verb, &self.path, &interpreter.place()));
         let loaded = match &self.target {

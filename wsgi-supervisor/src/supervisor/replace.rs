@@ -277,11 +277,9 @@ impl Supervisor {
                 if process.asked != Some(Ready::Replace) {
                     process.asked = Some(ready);
                     process.asked_at = Some(now);
-                }
-                // In a roll it is known already how the new code comes up.
-                let group = self.groups.get_mut(&name).filter(|group| group.roll_since.is_none());
-                if let Some(group) = group.filter(|_| ready == Ready::Replace) {
-                    group.retry_preload();
+                    if let Some(group) = self.groups.get_mut(&name).filter(|_| ready == Ready::Replace) {
+                        group.code_has_changed(index, now);
+                    }
                 }
             }
             Ready::ImportFailed => {
