@@ -42,6 +42,8 @@ pub struct Host {
     policy: OnceLock<&'static dyn ReloadPolicy>,
     /// Scripts in the order in which they were loaded.
     loaded: Mutex<Vec<Preload>>,
+    /// Those that could not be loaded before the first request.
+    failed: Mutex<Vec<Preload>>,
     /// The request threads by number.
     threads: Mutex<Vec<ThreadRecord>>,
     /// A sub-interpreter could not be ended, or not all request threads have gone.
@@ -100,6 +102,7 @@ impl Host {
             watches,
             policy: OnceLock::new(),
             loaded: Mutex::default(),
+            failed: Mutex::default(),
             threads: Mutex::default(),
             unfinished: OnceLock::new(),
             ended: OnceLock::new(),
@@ -123,6 +126,8 @@ impl Host {
     pub(crate) fn be_born(&self, birth: BirthOrder) {
         let BirthOrder { slot, has_predecessor } = birth;
         let launch = Launch { slot, has_predecessor, zygote: false, ..self.launch.clone() };
+        // What has been mended since its zygote tried it is worth another try.
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).clear();
         // A worker forks no workers.
         let _ = self.born.set((launch, clock::now()));
     }
@@ -350,14 +355,24 @@ impl Host {
         self.loaded.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Loads a script unless it is loaded; on the main thread.
+    /// Loads a script unless it is loaded; on the main thread. One that is named twice, by the configuration and by the
+    /// predecessor, is tried once.
     ///
     /// # Errors
     /// [`NotLoaded`]; the reason has been logged and the first request will try again.
     pub fn load(&'static self, script: &Preload) -> Result<(), NotLoaded> {
         // httpd names its aliases' scripts as it sees them; an import script is named as the process sees it.
         let path = self.inside_chroot(&script.script).unwrap_or(&script.script);
-        if script::preload(self, path, &script.application_group) { Ok(()) } else { Err(NotLoaded) }
+        let seen = Preload { script: path.to_vec(), application_group: script.application_group.clone() };
+        let failed = || self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        if failed().contains(&seen) {
+            return Err(NotLoaded);
+        }
+        if script::preload(self, path, &script.application_group) {
+            return Ok(());
+        }
+        failed().push(seen);
+        Err(NotLoaded)
     }
 
     /// Delivers `process_signal` in every interpreter (spec/behaviour.md §8.3). May run for ever.

@@ -126,21 +126,21 @@ pub fn outside_chroot(path: &[u8], root: &[u8]) -> String {
 
 /// A script that a zygote imported has started threads.
 pub fn threads_are_lost(script: &[u8], place: &str, threads: &str) -> String {
-    format!(
+    events::THREADS_LOST.line(format!(
         "WSGI script '{}' {place} has started threads while it was imported: {threads}. preload=on forks the processes \
          that serve without them: start them at the first request or by os.register_at_fork(after_in_child=...), or \
          write preload=off.",
         text(script)
-    )
+    ))
 }
 
 /// A zygote with nothing to import.
 pub fn nothing_to_share(group: &[u8]) -> String {
-    format!(
+    events::NOTHING_TO_SHARE.line(format!(
         "preload=on of daemon process group '{}' has nothing to share: no script is known to run in its main interpreter. \
          Name its process group by a fixed text and write WSGIApplicationGroup %{{GLOBAL}}, or add a WSGIImportScript.",
         text(group)
-    )
+    ))
 }
 
 /// The callable is not there.
@@ -182,6 +182,15 @@ pub fn exited(script: &[u8], preload: bool) -> String {
 pub fn not_executed(script: &[u8], preload: bool) -> String {
     let event = if preload { &events::PRELOAD_FAILED } else { &events::SCRIPT_FAILED };
     event.line(format!("Unable to execute Python script file '{}'.", text(script)))
+}
+
+/// As [`not_executed`], told by somebody who waited for the one that failed.
+pub fn just_tried(script: &[u8], preload: bool) -> String {
+    let event = if preload { &events::PRELOAD_FAILED } else { &events::SCRIPT_FAILED };
+    event.line(format!(
+        "Unable to execute Python script file '{}': it has just been tried for another request, which has the traceback.",
+        text(script)
+    ))
 }
 
 /// `close()` could not be looked up.

@@ -17,6 +17,8 @@ const IDLE_LIMIT: Duration = Duration::from_secs(60);
 
 /// How long a request that was cut off waits for the supervisor to find out why; it takes a few milliseconds.
 const INQUEST: Duration = Duration::from_secs(1);
+/// The same when the process is seen to be alive: its connection broke for another reason.
+const ALIVE: Duration = Duration::from_millis(150);
 /// The same when one explanation is there already.
 const SECOND_THOUGHT: Duration = Duration::from_millis(50);
 /// Pause between two looks.
@@ -53,6 +55,8 @@ pub struct InFlight {
     slot: &'static Slot,
     index: usize,
     process: usize,
+    /// Process id at the time of the choice.
+    pid: u32,
 }
 
 impl InFlight {
@@ -74,7 +78,8 @@ impl InFlight {
         let (_, _, process, index, slot) = candidates.min_by_key(|c| (c.0, c.1, c.2))?;
         ledger::begin(index);
         slot.in_flight.fetch_add(1, Ordering::Relaxed);
-        Some(Self { status: runtime.status, slot, index, process })
+        let pid = slot.pid.load(Ordering::Relaxed);
+        Some(Self { status: runtime.status, slot, index, process, pid })
     }
 
     /// Whether the process has been taken out of the group since it was chosen.
@@ -92,15 +97,26 @@ impl InFlight {
     pub fn death(&self, since: Instant) -> Option<Death> {
         let since = monotonic_ns().saturating_sub(since.elapsed().as_nanos() as u64);
         let (begun, slot) = (Instant::now(), self.index as u32);
+        let mut inquest = ALIVE;
         loop {
             let found = self.status.obituaries().find(slot, since);
+            if inquest == ALIVE && begun.elapsed() >= ALIVE && !self.still_serves() {
+                inquest = INQUEST;
+            }
             // One that ended in order may be the predecessor of the one that has just died.
-            let patience = if found.is_some() { SECOND_THOUGHT } else { INQUEST };
+            let patience = if found.is_some() { SECOND_THOUGHT } else { inquest };
             if found.as_ref().is_some_and(|death| !death.is_orderly()) || begun.elapsed() >= patience {
                 return found;
             }
             std::thread::sleep(LOOK);
         }
+    }
+
+    /// Whether the process that was chosen serves and is alive, as far as it can be seen.
+    fn still_serves(&self) -> bool {
+        let state = SlotState::from_u32(self.slot.state.load(Ordering::Relaxed));
+        let is_same = self.pid != 0 && self.slot.pid.load(Ordering::Relaxed) == self.pid;
+        state == SlotState::Serving && is_same && is_running(self.pid)
     }
 
     /// Its record in the status memory.
@@ -114,6 +130,14 @@ impl Drop for InFlight {
         self.slot.in_flight.fetch_sub(1, Ordering::Relaxed);
         ledger::end(self.index);
     }
+}
+
+/// Whether there is such a process, and it has not ended: one that nobody has waited for is dead all the same.
+fn is_running(pid: u32) -> bool {
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name before the state may hold anything, brackets too.
+    let state = stat.iter().rposition(|byte| *byte == b')').and_then(|end| stat.get(end + 2));
+    state.is_some_and(|state| !b"ZX".contains(state))
 }
 
 /// An open connection to the process, if there is a good one.

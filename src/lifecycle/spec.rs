@@ -139,6 +139,7 @@ fn identity(common: &Common<'_>, group: &DaemonGroup) -> Result<Identity, String
         home: options.home.clone().map(String::into_bytes),
         differs_from_httpd: uid != common.httpd_user.uid,
         cpu_priority: options.cpu_priority,
+        may_gain_privileges: !options.no_new_privileges,
     })
 }
 

@@ -1,6 +1,7 @@
 # Ends, or hangs, in the way that the path asks for; with a query string its response has begun by then.
 import ctypes
 import os
+import socket
 import threading
 import time
 
@@ -48,6 +49,22 @@ def linger():
     threading.Thread(target=time.sleep, args=(60,)).start()
 
 
+def cut():
+    # Of this request's connection and idle ones; listening sockets have no other end.
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            with socket.socket(fileno=os.dup(int(name))) as end:
+                if not end.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                    end.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+    time.sleep(0.5)
+
+
+def pid():
+    return str(os.getpid()).encode()
+
+
 def respond(start_response, act):
     start_response("200 OK", [("Content-Length", "10")])
     yield b"begun"
@@ -59,6 +76,6 @@ def application(environ, start_response):
     act = globals().get(environ["PATH_INFO"][1:], lambda: None)
     if environ["QUERY_STRING"]:
         return respond(start_response, act)
-    act()
-    start_response("200 OK", [("Content-Length", "2")])
-    return [b"ok"]
+    body = act() or b"ok"
+    start_response("200 OK", [("Content-Length", str(len(body)))])
+    return [body]

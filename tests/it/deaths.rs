@@ -190,3 +190,16 @@ fn stop_within_15_s(server: Httpd, path: &str) {
     server.stop();
     assert!(begun.elapsed() < Duration::from_secs(15), "{path}: {:?}", begun.elapsed());
 }
+
+/// A connection that breaks while its process lives on: nobody can explain it, so nobody is waited for.
+#[test]
+fn broken_connection_of_a_living_process_is_told_at_once() {
+    let server = server("threads=2").expect_log("WSGI014").start();
+    let before = server.get("/pid").ok().text();
+    for _ in 0..3 {
+        let begun = Instant::now();
+        assert_eq!(server.get("/cut").status, 502);
+        assert!(begun.elapsed() < Duration::from_millis(700), "{:?}", begun.elapsed());
+    }
+    assert_eq!(server.get("/pid").ok().text(), before, "it serves on");
+}

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 /// Notes its imports in a file, and says what it is asked for.
-const APP: &str = r#"
+pub const APP: &str = r#"
 import os
 import random
 import time
@@ -35,9 +35,9 @@ fn evaluating(expression: &str) -> String {
 }
 
 /// What the original does with the option.
-const UNKNOWN: &str = "preload= is not known";
+pub const UNKNOWN: &str = "preload= is not known";
 
-fn server_of(app: &str, options: &str) -> Builder {
+pub fn server_of(app: &str, options: &str) -> Builder {
     Httpd::builder()
         .mode(Mode::Daemon)
         .app(app)
@@ -50,18 +50,18 @@ fn server(options: &str) -> Builder {
 }
 
 /// Lines that tell of processes that a test kills.
-fn allowing_death(builder: Builder) -> Builder {
+pub fn allowing_death(builder: Builder) -> Builder {
     builder.allow_log("signal").allow_log("SIGKILL")
 }
 
 /// The processes that have imported the script, in order.
-fn imports(server: &Httpd) -> Vec<i32> {
+pub fn imports(server: &Httpd) -> Vec<i32> {
     let text = std::fs::read_to_string(server.root().join("app/data/imports")).unwrap_or_default();
     text.lines().map(|line| line.parse().expect("a number")).collect()
 }
 
 /// Supervisor, zygotes, workers.
-fn family(server: &Httpd) -> (i32, Vec<i32>, BTreeSet<i32>) {
+pub fn family(server: &Httpd) -> (i32, Vec<i32>, BTreeSet<i32>) {
     let all = server.processes();
     let is_supervisor = |p: &&Process| p.parent == server.pid() && p.command.contains("wsgi-supervisor");
     let supervisor = all.iter().find(is_supervisor).map_or(0, |process| process.pid);
@@ -72,7 +72,7 @@ fn family(server: &Httpd) -> (i32, Vec<i32>, BTreeSet<i32>) {
 }
 
 /// The one zygote and so many workers, once all are there.
-fn settled(server: &Httpd, count: usize) -> (i32, BTreeSet<i32>) {
+pub fn settled(server: &Httpd, count: usize) -> (i32, BTreeSet<i32>) {
     eventually("one zygote and all workers are there", || {
         let (_, zygotes, workers) = family(server);
         (zygotes.len() == 1 && workers.len() == count).then(|| (zygotes[0], workers))
@@ -98,14 +98,14 @@ fn answers(server: &Httpd, path: &str, count: usize) -> Vec<(i32, String)> {
 }
 
 /// Writes the script with another modification time.
-fn change(server: &Httpd, source: &str, seconds: u64) {
+pub fn change(server: &Httpd, source: &str, seconds: u64) {
     let path = server.write("app.wsgi", source);
     let file = std::fs::File::options().write(true).open(path).expect("own file");
     file.set_modified(SystemTime::now() + Duration::from_secs(seconds)).expect("own file");
 }
 
 /// Sends requests all the time while `action` runs; each must be answered with 200.
-fn under_load(server: &Httpd, action: impl FnOnce()) {
+pub fn under_load(server: &Httpd, action: impl FnOnce()) {
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for path in ["/", "/?sleep=0.02", "/?sleep=0.2"] {
@@ -380,27 +380,6 @@ fn threads_of_an_import_are_named_as_lost() {
         assert!(!text.contains("poller"), "{text}");
     }
     assert_eq!(imports(&server).len(), 1);
-}
-
-#[test]
-fn zygote_that_cannot_live_falls_back_to_ordinary_starts() {
-    if Subject::skips(UNKNOWN) {
-        return;
-    }
-    // Whoever imports it in a zygote dies.
-    let app = APP.replace(
-        "# AT IMPORT",
-        "if b'zygote' in open('/proc/self/cmdline', 'rb').read(): os.kill(os.getpid(), 9)",
-    );
-    let server = allowing_death(server_of(&app, "processes=2 threads=2"))
-        .expect_log("preload=on does not work for daemon process group 'app'")
-        .start();
-    assert_eq!(server.get("/").ok().text(), "first");
-    server.wait_for_log("failed three times in a row");
-    eventually("no zygote, two workers", || {
-        let (_, zygotes, workers) = family(&server);
-        (zygotes.is_empty() && workers.len() == 2).then_some(())
-    });
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Loading scripts, failing to, and loading them again after a change (spec/behaviour.md §6).
 
-use integration::{Builder, Httpd, Mode, Subject, is_root};
+use integration::{Builder, Httpd, Mode, Subject, eventually, is_root};
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, SystemTime};
 
@@ -89,6 +89,62 @@ fn failing_import_is_retried(mode: Mode) {
     assert_eq!(attempts, 3, "{}", server.error_log());
 }
 
+/// Those who waited for another one's attempt take its outcome.
+fn one_failure_is_logged_once(mode: Mode) {
+    if Subject::skips("each request that waited imports the script again") {
+        return;
+    }
+    let source = "import time\ntime.sleep(1)\nraise RuntimeError('not today')\n";
+    let server = with(mode, source).expect_log("has just been tried").allow_python_errors().start();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| assert_eq!(server.get("/").status, 500));
+        }
+    });
+    let log = server.error_log();
+    assert_eq!(log.matches("RuntimeError: not today").count(), 1, "{log}");
+    assert_eq!(log.matches("Unable to execute Python script file").count(), 4, "a line for each: {log}");
+}
+
+/// A successor knows the script from more than one place: configuration, predecessor. It tries it once.
+#[test]
+fn broken_change_is_logged_once() {
+    if Subject::skips("the process ends when the script has changed, and requests fail") {
+        return;
+    }
+    let import = "WSGIImportScript @ROOT@/app/app.wsgi process-group=app application-group=%{GLOBAL}";
+    for (options, directives) in [
+        ("threads=4", ""),
+        ("threads=4", import),
+        ("threads=4 preload=on", ""),
+        ("threads=4 preload=on", import),
+    ] {
+        let server = with(Mode::Daemon, &saying("good")).daemon_options(options).directives(directives);
+        let server = server.allow_python_errors().expect_log("keeps serving").start();
+        assert_eq!(server.get("/").ok().text(), "good");
+        for round in 1..=2 {
+            change(&server, &format!("raise RuntimeError('broken {round}')\n"), 5 * round);
+            std::thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(|| assert_eq!(server.get("/").ok().text(), "good"));
+                }
+            });
+            server.wait_for_log(&format!("RuntimeError: broken {round}"));
+            for _ in 0..4 {
+                assert_eq!(server.get("/").ok().text(), "good");
+            }
+        }
+        eventually("both are told", || {
+            (server.error_log().matches("keeps serving").count() == 2).then_some(())
+        });
+        let log = server.error_log();
+        for round in 1..=2 {
+            let count = log.matches(&format!("RuntimeError: broken {round}")).count();
+            assert_eq!(count, 1, "{options} {directives}: {log}");
+        }
+    }
+}
+
 fn exit_while_loading_is_500(mode: Mode) {
     let server =
         with(mode, "import sys\nsys.exit(15)\n").expect_log("WSGI0175").allow_python_errors().start();
@@ -171,6 +227,7 @@ in_both_modes!(
     change_is_seen_by_the_next_request,
     exit_while_loading_is_500,
     failing_import_is_retried,
+    one_failure_is_logged_once,
     missing_callable,
     missing_script,
     object_that_is_not_callable,

@@ -50,6 +50,8 @@ pub struct Identity {
     pub differs_from_httpd: bool,
     /// Nice value, 0 = unchanged.
     pub cpu_priority: i32,
+    /// `no-new-privileges=Off`: set-user-id programs gain theirs.
+    pub may_gain_privileges: bool,
 }
 
 /// Resource limits; 0 = unchanged.

@@ -52,6 +52,20 @@ impl Group {
     pub fn roll(&mut self, since: Instant, by_operator: bool) {
         (self.roll_since, self.roll_by_operator) = (Some(since), by_operator);
         self.is_held_back = false;
+        if let Some(nursery) = &mut self.nursery {
+            nursery.try_again();
+        }
+    }
+
+    /// The process of a slot says that there is other code, with which `preload=on` may work.
+    pub fn code_has_changed(&mut self, index: usize, now: Instant) {
+        // In a roll it is known already how the new code comes up.
+        let given_up = self.nursery.as_mut().filter(|nursery| nursery.given_up && self.roll_since.is_none());
+        let (Some(nursery), Some(slot)) = (given_up, self.slots.get_mut(index)) else { return };
+        // A daemon may say so at any rate.
+        if slot.pace.take(now).is_ok() {
+            nursery.try_again();
+        }
     }
 }
 

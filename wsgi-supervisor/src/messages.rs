@@ -50,8 +50,16 @@ pub enum Message {
     LimitAddressSpace,
     /// Any other step before the exec failed.
     SetUp,
+    /// The host library is not there for the process, or not for its user.
+    HostLibrary,
     /// The interpreter could not be started.
     Interpreter,
+    /// A zygote could not be started.
+    NoZygote,
+    /// A zygote was asked for a process, and there was none.
+    BarrenZygote,
+    /// Zygotes keep failing.
+    PreloadGivenUp,
 }
 
 impl Message {
@@ -91,6 +99,10 @@ impl Message {
             Self::LimitCpu => &events::LIMIT_CPU,
             Self::LimitData => &events::LIMIT_DATA,
             Self::LimitAddressSpace => &events::LIMIT_ADDRESS_SPACE,
+            Self::HostLibrary => &events::NO_HOST_LIBRARY,
+            Self::NoZygote => &events::NO_ZYGOTE,
+            Self::BarrenZygote => &events::BARREN_ZYGOTE,
+            Self::PreloadGivenUp => &events::PRELOAD_GIVEN_UP,
             Self::Interpreter => &events::NO_PYTHON_PROGRAM,
         }
     }

@@ -22,8 +22,10 @@ pub struct Nursery {
     pub candidate: Option<Candidate>,
     /// No start before this.
     pub retry_at: Option<Instant>,
-    /// It does not work for this group.
+    /// It does not work for this group, until there is a reason to try it again.
     pub given_up: bool,
+    /// It has been given up before and has given no process since: one failure is enough then.
+    pub is_retried: bool,
     backoff: Backoff,
     lost_births: usize,
 }
@@ -49,6 +51,7 @@ impl Nursery {
             candidate: None,
             retry_at: None,
             given_up: false,
+            is_retried: false,
             backoff: Backoff::default(),
             lost_births: 0,
         }
@@ -68,11 +71,21 @@ impl Nursery {
     /// A worker that was asked for has not come to serve, or has (`served`).
     pub fn note_birth(&mut self, served: bool) {
         self.lost_births = if served { 0 } else { self.lost_births + 1 };
+        self.is_retried &= !served;
+    }
+
+    /// There may be other code, or an operator has seen to it: a zygote is tried once more.
+    pub fn try_again(&mut self) {
+        if std::mem::take(&mut self.given_up) {
+            self.backoff.reset();
+            (self.lost_births, self.retry_at, self.is_retried) = (0, None, true);
+        }
     }
 
     /// Gives up if it has failed too often; true when it just did.
     pub fn lose_patience(&mut self) -> bool {
-        let fails = self.backoff.failures() >= PATIENCE || self.lost_births >= PATIENCE;
+        let patience = if self.is_retried { 1 } else { PATIENCE };
+        let fails = self.backoff.failures() >= patience || self.lost_births >= patience;
         fails && !std::mem::replace(&mut self.given_up, true)
     }
 }
@@ -158,5 +171,22 @@ mod tests {
         assert!(!nursery.lose_patience());
         (0..3).for_each(|_| nursery.note_birth(false));
         assert!(nursery.lose_patience());
+    }
+
+    #[test]
+    fn one_that_was_given_up_gets_one_more_try() {
+        let (mut nursery, now) = (nursery(), Instant::now());
+        nursery.try_again();
+        assert!(!nursery.is_retried, "there was no need");
+        (0..3).for_each(|_| nursery.note_death(Outcome::NeverServed, now));
+        assert!(nursery.lose_patience());
+        nursery.try_again();
+        assert!(!nursery.given_up && nursery.retry_at.is_none() && !nursery.lose_patience());
+        nursery.note_death(Outcome::NeverServed, now);
+        assert!(nursery.lose_patience());
+        nursery.try_again();
+        nursery.note_birth(true);
+        nursery.note_birth(false);
+        assert!(!nursery.lose_patience(), "it has worked");
     }
 }

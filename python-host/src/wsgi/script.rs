@@ -16,7 +16,7 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering::Relaxed};
 use wsgi_protocol::request::{Flags, RequestHead};
 
 /// What is loaded.
@@ -44,6 +44,8 @@ pub struct Script {
     ready: AtomicBool,
     /// Held while it is being loaded, Python code included.
     loading: Mutex<()>,
+    /// How often that has failed.
+    failures: AtomicU32,
 }
 
 /// The scripts of one interpreter. There are as many as the configuration has targets.
@@ -120,6 +122,7 @@ impl Script {
             key: py.interned(&key)?.store(),
             ready: AtomicBool::new(false),
             loading: Mutex::default(),
+            failures: AtomicU32::new(0),
         })
     }
 
@@ -237,7 +240,7 @@ impl Script {
         })
     }
 
-    /// Loads it, unless another thread has done so while this one waited for it.
+    /// Loads it, unless another thread has done so while this one waited for it, or has failed to.
     fn load<'py>(
         &self,
         py: Attached<'py>,
@@ -246,6 +249,8 @@ impl Script {
         reason: Reason<'_, '_>,
         verb: &str,
     ) -> Option<Owned<'py>> {
+        let preload = matches!(reason, Reason::Preload);
+        let failures = self.failures.load(Relaxed);
         let _loading = lock(py, &self.loading);
         if let Some(namespace) = self.loaded(py) {
             if verb == "Loading" || self.change(py, interpreter, journal, reason, &namespace).is_none() {
@@ -254,9 +259,12 @@ impl Script {
             self.ready.store(false, Relaxed);
             // SAFETY: attached; the container is alive.
             unsafe { Object::borrow(ffi::PyImport_GetModuleDict()) }.dict_remove(py, self.key.get(py));
+        } else if self.failures.load(Relaxed) != failures {
+            // The same code would fail in the same way, and make those behind wait for it once more.
+            journal.record_after(py, log::ERROR, "", &messages::just_tried(&self.path, preload));
+            return None;
         }
         journal.record(py, log::INFO, &messages::loading(verb, &self.path, &interpreter.place()));
-        let preload = matches!(reason, Reason::Preload);
         let loaded = match &self.target {
             Target::File => self.execute_file(py, interpreter),
             Target::Module { mtime, .. } => self.import(py, interpreter, mtime),
@@ -268,6 +276,7 @@ impl Script {
                 self.loaded(py)
             }
             Err(fault) => {
+                self.failures.fetch_add(1, Relaxed);
                 let cause = fault.cause();
                 let exception = fault.raised().take(py);
                 if interpreter.host.is_service() && exception.is(py, Kind::SystemExit) {

@@ -135,11 +135,12 @@ const DIFFERENT: [(&str, &[&str]); 6] = [
     ),
     ("other sizes with `K`, `M`, `G`, `T`", &["WSGIDaemonProcess response-buffer-size="]),
     (
-        "`env=`, `env-file=`, `maximum-rss=`, `preload=`, `reload=`; `WSGISupportDirectory`",
+        "`env=`, `env-file=`, `maximum-rss=`, `no-new-privileges=`, `preload=`, `reload=`; `WSGISupportDirectory`",
         &[
             "WSGIDaemonProcess env-file=",
             "WSGIDaemonProcess env=",
             "WSGIDaemonProcess maximum-rss=",
+            "WSGIDaemonProcess no-new-privileges=",
             "WSGIDaemonProcess preload=",
             "WSGIDaemonProcess reload=",
             "WSGISupportDirectory",

@@ -93,6 +93,8 @@ pub struct DaemonOptions {
     pub env: Vec<(String, String)>,
     /// `env-file=`, in order.
     pub env_files: Vec<String>,
+    /// `no-new-privileges=`
+    pub no_new_privileges: bool,
     /// `preload=`
     pub preload: bool,
     /// `reload=`
@@ -178,6 +180,7 @@ impl Default for DaemonOptions {
             server_metrics: false,
             env: Vec::new(),
             env_files: Vec::new(),
+            no_new_privileges: true,
             preload: false,
             reload: Reload::Rolling,
             maximum_requests: None,

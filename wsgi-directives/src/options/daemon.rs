@@ -40,7 +40,7 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
     "chroot" "DIR", default "", unit "", takes "an absolute path",
         since "3.0", good "/srv/jail", bad Some("jail"), effect Effect::Acts,
         error "chroot directory", set Set::Custom(values::chroot),
-        "Directory the processes chroot to; needs root. Scripts must lie under it.";
+        "Directory the processes chroot to; needs root. Scripts, the interpreter with its libraries, and the module's folder mod_wsgi must lie under it, by the same paths.";
     "connect-timeout" "N", default "15", unit "s", takes "a number of seconds",
         since "4.1.0", good "30", bad Some("never"), effect Effect::Acts,
         error "connect timeout", set Set::Seconds(|o| &mut o.connect_timeout),
@@ -129,6 +129,10 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
         since "4.1.0", good "production", bad None, effect NEWRELIC,
         error "newrelic environment", set Set::Custom(values::ignored),
         "Removed in 6.0.0: environment of the New Relic agent.";
+    "no-new-privileges" "On|Off", default "On", unit "", takes "On or Off",
+        since "new", good "Off", bad Some("maybe"), effect Effect::Acts,
+        error "no new privileges flag", set Set::Flag(|o| &mut o.no_new_privileges),
+        "Set-user-id programs (sudo, sendmail) run without their privileges; Off lets them have them, as mod_wsgi does.";
     "preload" "On|Off", default "Off", unit "", takes "On or Off",
         since "new", good "On", bad Some("eager"), effect Effect::Acts,
         error "preload flag", set Set::Flag(|o| &mut o.preload),

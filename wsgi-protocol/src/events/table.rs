@@ -438,6 +438,24 @@ events! {
     REQUEST_OVERDUE = 313, Daemon, Warn, StatusOrBroken(504), LivesOn =>
         "A request has been running for longer than request-timeout=; the line says where it is. It is interrupted, or its process is replaced.",
         "Make faster what stands on top of the stack, or raise request-timeout=.";
+    NO_HOST_LIBRARY = 314, Supervisor, Alert, Later(503), Retried =>
+        "The host library (python-host.abi3.so) is not there as the daemon sees it, or its user may not read it.",
+        "Provide it below chroot= under the same path, correct its permissions, or set WSGISupportDirectory.";
+    NO_ZYGOTE = 315, Supervisor, Error, Served, Retried =>
+        "The zygote of a group with preload=on could not be started.",
+        "Raise the limits of processes and open files, or free memory.";
+    BARREN_ZYGOTE = 316, Supervisor, Warn, Served, Replaced =>
+        "A zygote (preload=on) was asked for a process, and none came of it; the next zygote is asked.",
+        "If it happens again, look for what the application does at its import or in os.register_at_fork, or write preload=off.";
+    PRELOAD_GIVEN_UP = 317, Supervisor, Error, Served, LivesOn =>
+        "preload=on does not work for a group: its zygote keeps failing. Processes are started one by one, and each imports the application.",
+        "Correct what the lines about the zygote say; then change the script, or use `mod_wsgi-ctl restart` or a graceful restart. Or write preload=off.";
+    THREADS_LOST = 318, Python, Warn, Served, LivesOn =>
+        "The import of a script in a zygote (preload=on) has started threads, which the processes forked from it do not have.",
+        "Start them at the first request or by os.register_at_fork(after_in_child=...), or write preload=off.";
+    NOTHING_TO_SHARE = 319, Python, Warn, Served, LivesOn =>
+        "preload=on has nothing to import early: no script is known to run in the main interpreter of the group.",
+        "Name the process group by a fixed text and write WSGIApplicationGroup %{GLOBAL}, or add a WSGIImportScript.";
     CLIENT_GONE = 0, Child, Info, BrokenOff, LivesOn =>
         "The client went away while the response was sent. The application stops at its next block; the access log keeps its status (no line).",
         "Nothing.";

@@ -8,7 +8,7 @@ use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{self, Gid, Pid, Uid};
+use nix::unistd::{self, AccessFlags, Gid, Pid, Uid};
 use std::convert::Infallible;
 use std::os::fd::{AsFd, BorrowedFd};
 use wsgi_protocol::control::{GroupSpec, Identity, Limits};
@@ -53,6 +53,8 @@ fn prepare_and_exec(
         .and_then(|()| restrict(spec, program, report.as_fd(), supervisor))
         .and_then(|()| {
             process::reset_signals();
+            // The interpreter would say so with a traceback, once per attempt.
+            unistd::access(program.host_library.as_c_str(), AccessFlags::R_OK).at(Step::HostLibrary)?;
             unistd::execve(&program.interpreter, &program.arguments, &program.environment).at(Step::Exec)
         });
     let Err(failure) = result;
@@ -122,7 +124,9 @@ fn restrict(
     for (step, result) in limit(&spec.limits, spec.launch.timers.shutdown) {
         soft(result.at(step), report);
     }
-    prctl::set_no_new_privs().at(Step::NoNewPrivileges)?;
+    if !spec.identity.may_gain_privileges {
+        prctl::set_no_new_privs().at(Step::NoNewPrivileges)?;
+    }
     // After setuid, which clears it. If the supervisor died before, nobody would ever tell.
     prctl::set_pdeathsig(Signal::SIGKILL).at(Step::ParentDeath)?;
     if unistd::getppid() != supervisor {

@@ -32,6 +32,7 @@ pub struct Circumstances {
 #[derive(Debug)]
 struct Program {
     interpreter: CString,
+    host_library: CString,
     arguments: Vec<CString>,
     environment: Vec<CString>,
     circumstances: Circumstances,
@@ -144,8 +145,10 @@ fn program(request: &Request<'_>, circumstances: Circumstances) -> Result<Progra
     let interpreter = text(&request.spec.interpreter)?;
     let mut arguments = vec![interpreter.clone()];
     arguments.extend(texts(&request.spec.flags)?);
-    arguments.extend([c"-c".to_owned(), text(BOOTSTRAP.as_bytes())?, text(request.host_library)?]);
-    Ok(Program { interpreter, arguments, environment: texts(&request.spec.environment)?, circumstances })
+    let host_library = text(request.host_library)?;
+    arguments.extend([c"-c".to_owned(), text(BOOTSTRAP.as_bytes())?, host_library.clone()]);
+    let environment = texts(&request.spec.environment)?;
+    Ok(Program { interpreter, host_library, arguments, environment, circumstances })
 }
 
 /// The memory file with the encoded `Launch`; nobody can change it any more.

@@ -42,11 +42,13 @@ pub enum Step {
     NoNewPrivileges = 16,
     /// PR_SET_PDEATHSIG.
     ParentDeath = 17,
+    /// The host library cannot be read as the process sees it.
+    HostLibrary = 18,
     /// execve.
-    Exec = 18,
+    Exec = 19,
 }
 
-const ALL: [Step; 18] = [
+const ALL: [Step; 19] = [
     Step::Session,
     Step::Descriptors,
     Step::Priority,
@@ -64,6 +66,7 @@ const ALL: [Step; 18] = [
     Step::LimitAddressSpace,
     Step::NoNewPrivileges,
     Step::ParentDeath,
+    Step::HostLibrary,
     Step::Exec,
 ];
 
@@ -119,6 +122,7 @@ impl Failure {
             Step::LimitCpu => Message::LimitCpu,
             Step::LimitData => Message::LimitData,
             Step::LimitAddressSpace => Message::LimitAddressSpace,
+            Step::HostLibrary => Message::HostLibrary,
             Step::Exec => Message::Interpreter,
             Step::Session | Step::Descriptors | Step::NoNewPrivileges | Step::ParentDeath => Message::SetUp,
         }
@@ -126,24 +130,53 @@ impl Failure {
 
     /// The whole line: group, user, what was attempted with which path, the error, the way out.
     #[must_use]
-    pub fn describe(self, spec: &GroupSpec, fix: Option<String>) -> String {
+    pub fn describe(self, spec: &GroupSpec, host_library: &[u8], fix: Option<String>) -> String {
         let group = String::from_utf8_lossy(&spec.name);
         let identity = &spec.identity;
         let user = match String::from_utf8_lossy(&identity.user) {
             name if name.is_empty() => format!("uid {}", identity.uid),
             name => format!("user '{name}'"),
         };
-        let attempt = self.attempt(spec);
+        let attempt = self.attempt(spec, host_library);
+        let jail = match &identity.chroot {
+            Some(root) if self.is_inside_jail() => {
+                format!(" inside of chroot={}", String::from_utf8_lossy(root))
+            }
+            _ => String::new(),
+        };
+        let fix = fix.or_else(|| self.fix_in_jail(spec, host_library));
         let fix = fix.or_else(|| self.usual_fix().map(str::to_owned));
         let fix = fix.map(|fix| format!("; {fix}")).unwrap_or_default();
         let (errno, text) = (self.errno as i32, self.errno.desc());
         let prefix = self.message().prefix();
         format!(
-            "{prefix}daemon process group '{group}' ({user}): cannot {attempt}: {text} (error {errno}){fix}"
+            "{prefix}daemon process group '{group}' ({user}): cannot {attempt}{jail}: {text} (error {errno}){fix}"
         )
     }
 
-    fn attempt(self, spec: &GroupSpec) -> String {
+    /// Whether it looks at files of the jail, which look like those of the system.
+    fn is_inside_jail(self) -> bool {
+        matches!(self.step, Step::Home | Step::PasswdHome | Step::HostLibrary | Step::Exec)
+    }
+
+    /// What has to be put into the jail, and where.
+    fn fix_in_jail(self, spec: &GroupSpec, host_library: &[u8]) -> Option<String> {
+        let root = String::from_utf8_lossy(spec.identity.chroot.as_deref()?);
+        let root = root.trim_end_matches('/');
+        match (self.step, self.errno) {
+            (Step::HostLibrary, Errno::ENOENT) => Some(format!(
+                "provide it as '{root}{}', which this user can read",
+                String::from_utf8_lossy(host_library)
+            )),
+            (Step::Exec, Errno::ENOENT) => Some(format!(
+                "provide '{root}{}' with the program loader, the libraries and the standard library that it needs",
+                String::from_utf8_lossy(&spec.interpreter)
+            )),
+            _ => None,
+        }
+    }
+
+    fn attempt(self, spec: &GroupSpec, host_library: &[u8]) -> String {
         let path = |path: &Option<Vec<u8>>| {
             String::from_utf8_lossy(path.as_deref().unwrap_or_default()).into_owned()
         };
@@ -168,6 +201,9 @@ impl Failure {
             Step::LimitAddressSpace => format!("set virtual-memory-limit={}", limits.address_space),
             Step::NoNewPrivileges => "give up the right to gain privileges".to_owned(),
             Step::ParentDeath => "tie the process to the supervisor".to_owned(),
+            Step::HostLibrary => {
+                format!("read the host library '{}'", String::from_utf8_lossy(host_library))
+            }
             Step::Exec => {
                 format!("execute the interpreter '{}'", String::from_utf8_lossy(&spec.interpreter))
             }
@@ -182,6 +218,12 @@ impl Failure {
             (Step::Chroot, _) => Some("correct chroot="),
             (Step::SetUser | Step::InitGroups | Step::SetGroup | Step::SetGroups, _) => Some(
                 "correct user=, group= or supplementary-groups=, or the limits on processes of that user",
+            ),
+            (Step::HostLibrary, Errno::ENOENT) => {
+                Some("install the folder mod_wsgi beside the module again, or set WSGISupportDirectory")
+            }
+            (Step::HostLibrary, _) => Some(
+                "grant read permission on it, and search permission on the directories above it, to this user",
             ),
             (Step::Exec, Errno::ENOENT) => {
                 Some("correct python-home or WSGIPythonHome, or install that Python")
@@ -221,15 +263,28 @@ mod tests {
         };
         let home = Failure { step: Step::Home, errno: Errno::EACCES };
         assert_eq!(
-            home.describe(&spec, None),
+            home.describe(&spec, b"", None),
             "WSGI0009: daemon process group 'shop' (user 'joe'): cannot change to home '/srv/x': \
              Permission denied (error 13); set home= to a directory that this user may enter"
         );
         let exec = Failure { step: Step::Exec, errno: Errno::EACCES };
-        let line = exec.describe(&spec, Some("grant execute permission on '/v'".to_owned()));
+        let line = exec.describe(&spec, b"", Some("grant execute permission on '/v'".to_owned()));
         assert!(
             line.contains("'/v/bin/python3'") && line.ends_with("; grant execute permission on '/v'"),
             "{line}"
+        );
+    }
+
+    #[test]
+    fn line_about_a_jail_names_what_is_missing_where() {
+        let identity = Identity { uid: 7, chroot: Some(b"/jail/".to_vec()), ..Identity::default() };
+        let spec = GroupSpec { name: b"shop".to_vec(), identity, ..GroupSpec::default() };
+        let failure = Failure { step: Step::HostLibrary, errno: Errno::ENOENT };
+        assert_eq!(
+            failure.describe(&spec, b"/lib/host.so", None),
+            "WSGI0314: daemon process group 'shop' (uid 7): cannot read the host library '/lib/host.so' inside of \
+             chroot=/jail/: No such file or directory (error 2); provide it as '/jail/lib/host.so', which this user \
+             can read"
         );
     }
 }

@@ -5,7 +5,7 @@ use super::replace::heirloom;
 use crate::backoff::Outcome;
 use crate::escalation::Ending;
 use crate::group::{NO_SLOT, Process};
-use crate::log::Level;
+use crate::messages::Message;
 use crate::nursery::{Birth, Candidate};
 use crate::spawn::birth::{self, Claim};
 use crate::spawn::{self, Request};
@@ -126,7 +126,9 @@ impl Supervisor {
         });
         match started {
             Ok((started, ours)) => {
-                let mut process = Process::new(started, plan, NO_SLOT, asker.is_some(), now);
+                // Others wait for it then: it has to come up within a bounded time.
+                let is_bounded = asker.is_some() || nursery.is_retried;
+                let mut process = Process::new(started, plan, NO_SLOT, is_bounded, now);
                 process.nursery = Some(ours);
                 nursery.candidate = Some(Candidate { pid: process.pid, asker, started: now });
                 nursery.retry_at = None;
@@ -138,12 +140,12 @@ impl Supervisor {
             }
             Err(errno) => {
                 nursery.note_death(Outcome::NeverServed, now);
+                let (prefix, group) = (Message::NoZygote.prefix(), plan.name());
                 let text = format!(
-                    "cannot start a zygote of daemon process group '{}': {}",
-                    plan.name(),
+                    "{prefix}cannot start a zygote of daemon process group '{group}': {}",
                     errno.desc()
                 );
-                plan.log.write(Level::ERROR, &text);
+                plan.log.write(Message::NoZygote.level(), &text);
                 if asker.is_some() {
                     self.answer_askers(name, now, true, now);
                 }
@@ -243,12 +245,15 @@ impl Supervisor {
             return;
         }
         let plan = Rc::clone(&nursery.plan);
+        let times = if nursery.is_retried { "once more" } else { "three times in a row" };
         let line = format!(
-            "preload=on does not work for daemon process group '{}': its zygote has failed three times in a row, \
-             which the lines above explain; until httpd is restarted each process imports the application itself",
+            "{}preload=on does not work for daemon process group '{}': its zygote has failed {times}, which the lines \
+             above explain; each process imports the application itself, and a zygote is tried again when the script \
+             changes, at `mod_wsgi-ctl restart` and at a graceful restart of httpd",
+            Message::PreloadGivenUp.prefix(),
             plan.name()
         );
-        plan.log.write(Level::ERROR, &line);
+        plan.log.write(Message::PreloadGivenUp.level(), &line);
         self.wake_at(now);
     }
 
@@ -319,8 +324,10 @@ impl Supervisor {
     fn birth_failed(&mut self, name: &[u8], zygote: i32, why: &str, now: Instant) {
         if let Some(process) = self.processes.get_mut(&zygote).filter(|process| process.ending.is_none()) {
             let group = process.plan.name();
-            let line = format!("zygote {zygote} of group '{group}' gives no process and is replaced: {why}");
-            process.plan.log.write(Level::WARN, &line);
+            let prefix = Message::BarrenZygote.prefix();
+            let line =
+                format!("{prefix}zygote {zygote} of group '{group}' gives no process and is replaced: {why}");
+            process.plan.log.write(Message::BarrenZygote.level(), &line);
             process.end(Ending::Stop, now);
         }
         self.note_birth(name, false, now);

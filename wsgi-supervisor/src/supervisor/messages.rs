@@ -102,7 +102,7 @@ impl Supervisor {
             }
             _ => None,
         };
-        let line = failure.describe(spec, fix);
+        let line = failure.describe(spec, &process.plan.generation.host_library, fix);
         process.set_up_failed |= !failure.is_soft();
         let mut level = failure.message().level();
         if let Some(group) = self.groups.get_mut(&spec.name) {

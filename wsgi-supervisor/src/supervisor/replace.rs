@@ -277,6 +277,9 @@ impl Supervisor {
                 if process.asked != Some(Ready::Replace) {
                     process.asked = Some(ready);
                     process.asked_at = Some(now);
+                    if let Some(group) = self.groups.get_mut(&name).filter(|_| ready == Ready::Replace) {
+                        group.code_has_changed(index, now);
+                    }
                 }
             }
             Ready::ImportFailed => {

@@ -6,4 +6,5 @@ mod failing;
 mod generations;
 mod replacing;
 mod rig;
+mod scaling;
 mod starting;

@@ -3,12 +3,13 @@
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, recv, sendmsg, socketpair,
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, connect,
+    recv, recvmsg, sendmsg, socket, socketpair,
 };
 use nix::unistd::Pid;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{IoSlice, Write};
+use std::io::{IoSlice, IoSliceMut, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, PermissionsExt};
@@ -18,6 +19,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use wsgi_protocol::control::{Answer, Command, Configuration, GroupSpec, Identity, LogTarget, Sockets};
 use wsgi_protocol::launch::{Launch, Timers, decode, encode};
+use wsgi_protocol::operator::{Question, Reply};
 use wsgi_protocol::status::{SLOTS_AT, Slot, SlotState, memory_len};
 
 /// Slots in the status memory of every rig.
@@ -76,6 +78,14 @@ impl Generation {
         }
     }
 
+    /// How many processes httpd's children think that the group of this first slot has.
+    pub fn count(&self, first_slot: usize) -> u32 {
+        let mut bytes = [0; 4];
+        let at = SLOTS_AT + first_slot * size_of::<Slot>() + std::mem::offset_of!(Slot, processes);
+        self.memory.read_exact_at(&mut bytes, at as u64).unwrap();
+        u32::from_le_bytes(bytes)
+    }
+
     /// Waits until a slot is served by another process than `not`.
     pub fn serving(&self, slot: usize, not: i32) -> i32 {
         eventually("a process serves", || {
@@ -124,6 +134,7 @@ impl Rig {
             .unwrap();
         let rig = Self { directory, control: Some(ours), child, count: 0 };
         rig.behave("serve");
+        fs::write(rig.path("library.so"), "").unwrap();
         rig.install_interpreter("python");
         rig
     }
@@ -174,6 +185,7 @@ impl Rig {
             launch: Launch {
                 group: name.as_bytes().to_vec(),
                 threads: 1,
+                multiprocess: true,
                 timers: Timers { shutdown: 1000, graceful: 1000, ..Timers::default() },
                 ..Launch::default()
             },
@@ -186,7 +198,7 @@ impl Rig {
         self.count += 1;
         let configuration = Configuration {
             generation: self.count,
-            host_library: b"/host/library.so".to_vec(),
+            host_library: self.path("library.so").as_os_str().as_bytes().to_vec(),
             groups,
             log: LogTarget { index: 0, level: 7 },
             operator_socket: self.path("control").as_os_str().as_bytes().to_vec(),
@@ -216,6 +228,29 @@ impl Rig {
         let rights = if fds.is_empty() { &[] } else { &rights[..] };
         let socket = self.control.as_ref().unwrap().as_raw_fd();
         sendmsg::<()>(socket, &[IoSlice::new(&bytes)], rights, MsgFlags::MSG_NOSIGNAL, None).unwrap();
+    }
+
+    /// Asks as `mod_wsgi-ctl` does.
+    pub fn ask(&self, question: &Question) -> Reply {
+        let fd = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None).unwrap();
+        connect(fd.as_raw_fd(), &UnixAddr::new(&self.path("control")).unwrap()).unwrap();
+        sendmsg::<()>(
+            fd.as_raw_fd(),
+            &[IoSlice::new(&encode(question).unwrap())],
+            &[],
+            MsgFlags::empty(),
+            None,
+        )
+        .unwrap();
+        let (mut byte, mut space) = ([0], nix::cmsg_space!(RawFd));
+        let mut parts = [IoSliceMut::new(&mut byte)];
+        let message =
+            recvmsg::<()>(fd.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC).unwrap();
+        let Some(ControlMessageOwned::ScmRights(fds)) = message.cmsgs().unwrap().next() else {
+            panic!("no answer")
+        };
+        // The descriptor stays open: a test has enough of them.
+        decode(&fs::read(format!("/proc/self/fd/{}", fds[0])).unwrap()).unwrap()
     }
 
     pub fn log(&self) -> String {

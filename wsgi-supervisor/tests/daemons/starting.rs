@@ -3,6 +3,7 @@
 use crate::rig::{Rig, mode_and_owner};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use wsgi_protocol::control::{Answer, Limits};
 use wsgi_protocol::status::SlotState;
 
@@ -38,7 +39,7 @@ fn interpreter_gets_exactly_what_it_should() {
     let fact = |name: &str| facts.get(name).map_or("?", String::as_str);
     let argv: Vec<_> = fact("argv").split('\x1f').collect();
     assert_eq!(argv[..3], [rig.directory.to_str().unwrap(), "-B", "-c"]);
-    assert_eq!((argv.len(), argv[4]), (5, "/host/library.so"));
+    assert_eq!((argv.len(), Path::new(argv[4])), (5, &*rig.path("library.so")));
     assert_eq!(fact("environ"), "LC_ALL=C.UTF-8\x1fPATH=/bin\x1fX==y");
     assert_eq!((fact("fds"), fact("stdin")), ("0 1 2 3 4 5 6 7 8", "/dev/null"));
     assert_eq!((fact("cwd"), fact("umask")), ("/usr", "27"));
@@ -126,6 +127,9 @@ fn chroot_is_entered_before_the_interpreter() {
     }
     std::fs::write(jail.join("python"), "#!/bin/sh\npwd\nprintf R >&4\nread order <&6\n").unwrap();
     std::fs::set_permissions(jail.join("python"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let library = jail.join(rig.path("library.so").strip_prefix("/").unwrap());
+    std::fs::create_dir_all(library.parent().unwrap()).unwrap();
+    std::fs::write(library, "").unwrap();
     let mut group = rig.group("app", "a", 0, 1);
     group.identity.chroot = Some(jail.to_str().unwrap().into());
     group.interpreter = b"/python".to_vec();

@@ -1,0 +1,79 @@
+//! `preload=on` where zygotes do not live: it works without, and is tried again.
+
+use crate::control::done;
+use crate::preload::{APP, UNKNOWN, allowing_death, change, family, imports, server_of, settled, under_load};
+use integration::{Httpd, Subject, eventually};
+
+#[test]
+fn zygote_that_cannot_live_falls_back_to_ordinary_starts() {
+    if Subject::skips(UNKNOWN) {
+        return;
+    }
+    // Whoever imports it in a zygote dies.
+    let app = APP.replace(
+        "# AT IMPORT",
+        "if b'zygote' in open('/proc/self/cmdline', 'rb').read(): os.kill(os.getpid(), 9)",
+    );
+    let server = allowing_death(server_of(&app, "processes=2 threads=2"))
+        .expect_log("preload=on does not work for daemon process group 'app'")
+        .start();
+    assert_eq!(server.get("/").ok().text(), "first");
+    server.wait_for_log("failed three times in a row");
+    eventually("no zygote, two workers", || {
+        let (_, zygotes, workers) = family(&server);
+        (zygotes.is_empty() && workers.len() == 2).then_some(())
+    });
+}
+
+/// By a changed script, an operator, a new generation; and while it does not work, all of them work without it.
+#[test]
+fn preload_is_tried_again() {
+    if Subject::skips(UNKNOWN) {
+        return;
+    }
+    let at_import = "if b'zygote' in open('/proc/self/cmdline', 'rb').read():\n    \
+                     if os.path.exists(os.path.join(os.environ['FOLDER'], 'broken')): os.kill(os.getpid(), 9)";
+    let app = APP.replace("# AT IMPORT", at_import);
+    let touch = |server: &Httpd, second: u64| {
+        change(server, &app.replace("\"first\"", &format!("\"text {second}\"")), second);
+        let served = || (server.get("/").ok().text() == format!("text {second}")).then_some(());
+        eventually("the new code", served);
+    };
+    type Way<'a> = (&'static str, &'a dyn Fn(&Httpd, u64));
+    let ways: [Way<'_>; 3] = [
+        ("touch", &touch),
+        ("operator", &|server, _| drop(done(server, &["restart", "app"]))),
+        ("graceful", &|server, _| server.graceful()),
+    ];
+    for (name, way) in ways {
+        let server = allowing_death(server_of(&app, "processes=2 threads=2"))
+            .file("data/broken", "")
+            .expect_log("WSGI0317")
+            .start();
+        let failed = || server.error_log().matches("WSGI0317").count();
+        eventually("it is given up", || (failed() == 1).then_some(()));
+        let workers = || {
+            eventually("no zygote, two workers", || {
+                let (_, zygotes, workers) = family(&server);
+                (zygotes.is_empty() && workers.len() == 2).then_some(workers)
+            })
+        };
+        let before = workers();
+        assert_eq!(server.get("/").ok().text(), "first", "{name}");
+        under_load(&server, || {
+            way(&server, 5);
+            eventually("it is given up again", || (failed() >= 2).then_some(()));
+            eventually("all are replaced", || family(&server).2.is_disjoint(&before).then_some(()));
+        });
+        workers();
+        std::fs::remove_file(server.root().join("app/data/broken")).expect("it is there");
+        under_load(&server, || way(&server, 10));
+        let (zygote, _) = settled(&server, 2);
+        let supervisor = family(&server).0;
+        eventually("the workers are the zygote's", || {
+            let forked = server.error_log().matches("was forked threads=2").count();
+            (forked >= 2 && imports(&server).contains(&zygote)).then_some(())
+        });
+        assert!(supervisor > 0 && server.get("/").status == 200, "{name}");
+    }
+}
