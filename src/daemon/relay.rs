@@ -9,8 +9,10 @@ use super::connection::{Connection, Fill, wait, wait_all};
 use super::pool::InFlight;
 use super::request_body::RequestBody;
 use crate::handler::{HANDLED, Job};
+use crate::httpd::block::{self, Block};
 use crate::httpd::brigade::{Brigade, FileMeans};
 use crate::httpd::log;
+
 use crate::lifecycle::runtime::Group;
 use crate::messages;
 use crate::respond::{self, Source};
@@ -25,8 +27,6 @@ use wsgi_protocol::status::SlotState;
 
 /// Payload pieces of at least this size are read into memory of their own, which httpd then owns.
 const LARGE: usize = 16 * 1024;
-/// Size of such a piece; larger ones make the C library keep more memory in each child than the reads they save are worth.
-const PIECE: usize = 64 * 1024;
 /// How often a request that nobody has answered looks whether its process can still be started.
 const LOOK_MS: u64 = 200;
 /// A client without a socket of its own (HTTP/2) is asked for more body at first after 1 ms, then ever less often,
@@ -156,40 +156,33 @@ impl<'a, 'r> Relay<'a, 'r> {
                 .map_or(0, |h| if h.kind == Kind::Data { 0 } else { HEADER_LEN + h.len as usize });
             return self.connection.fill(need);
         }
-        let room = self.data_left.min(PIECE);
-        // SAFETY: a block of `room` bytes, filled at most that far, freed here or owned by the bucket.
-        unsafe {
-            let block = libc::malloc(room);
-            if block.is_null() {
-                return Err(io::ErrorKind::OutOfMemory.into());
+        let room = self.data_left.min(block::SIZE);
+        let Some(block) = Block::take() else { return Err(io::ErrorKind::OutOfMemory.into()) };
+        let mut have = 0;
+        let ended = loop {
+            // SAFETY: the block is at least `room` bytes long.
+            match unsafe { self.connection.receive(block.start().add(have), room - have) } {
+                Ok(Some(0)) => break Ok(Fill::Eof),
+                Ok(Some(n)) => have += n,
+                Ok(None) => break Ok(Fill::Again),
+                Err(error) => break Err(error),
             }
-            let mut have = 0;
-            let ended = loop {
-                match self.connection.receive(block.cast::<u8>().add(have), room - have) {
-                    Ok(Some(0)) => break Ok(Fill::Eof),
-                    Ok(Some(n)) => have += n,
-                    Ok(None) => break Ok(Fill::Again),
-                    Err(error) => break Err(error),
-                }
-                if have == room {
-                    break Ok(Fill::Some);
-                }
-            };
-            if have == 0 {
-                libc::free(block);
-                return ended;
+            if have == room {
+                break Ok(Fill::Some);
             }
-            self.data_left -= have;
-            let part = self.clip(have as u64) as usize;
-            if matches!(self.body, Body::Pass) && !self.client_gone && part > 0 {
-                self.out.add_malloced(block, part);
-                self.unflushed += part;
-                self.pass(false);
-            } else {
-                libc::free(block);
-            }
-            Ok(Fill::Some)
+        };
+        if have == 0 {
+            return ended;
         }
+        self.data_left -= have;
+        let part = self.clip(have as u64) as usize;
+        if matches!(self.body, Body::Pass) && !self.client_gone && part > 0 {
+            // SAFETY: `have` bytes were received, and `part` is not more.
+            unsafe { self.out.add_block(block, part) };
+            self.unflushed += part;
+            self.pass(false);
+        }
+        Ok(Fill::Some)
     }
 
     /// Handles all complete frames, and the part of a DATA frame that is there.

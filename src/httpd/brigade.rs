@@ -1,5 +1,6 @@
 //! Bucket brigades on their way to the client, and request bodies on their way in.
 
+use super::block::{Block, give_back};
 use super::request::Request;
 use apr_sys as sys;
 use std::ffi::{c_char, c_int, c_void};
@@ -75,15 +76,16 @@ impl<'r> Brigade<'r> {
         }
     }
 
-    /// Appends a malloc'ed block without copying; the bucket frees it.
+    /// Appends the first `len` bytes of a block without copying; the bucket gives it back.
     ///
     /// # Safety
-    /// `block` came from `libc::malloc` and holds `len` initialised bytes; ownership passes to the bucket.
-    pub unsafe fn add_malloced(&mut self, block: *mut c_void, len: usize) {
-        // SAFETY: `free` is the counterpart of the malloc of the contract.
+    /// So many bytes of it are initialised.
+    pub unsafe fn add_block(&mut self, block: Block, len: usize) {
+        // SAFETY: `give_back` takes what `into_raw` gave.
         unsafe {
             let alloc = self.request.bucket_alloc();
-            let bucket = sys::apr_bucket_heap_create(block.cast::<c_char>(), len, Some(libc::free), alloc);
+            let start = block.into_raw().cast::<c_char>();
+            let bucket = sys::apr_bucket_heap_create(start, len, Some(give_back), alloc);
             sys::mw_brigade_append(self.raw, bucket);
         }
     }

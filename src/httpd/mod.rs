@@ -1,7 +1,9 @@
 //! Thin safe wrappers over httpd's objects; each carries the lifetime of the pool or request it lives in.
 
+pub mod block;
 pub mod brigade;
 pub mod log;
+
 pub mod pool;
 pub mod request;
 pub mod server;
