@@ -1,6 +1,7 @@
 //! The one door from C: every callback httpd can call stands here, catches panics, and names beside its
 //! signature what it answers then. That value always fails closed.
 
+use crate::httpd::block::Block;
 use crate::{config, embedded, handler, host_scripts, httpd, lifecycle, translate};
 use apr_sys as sys;
 use std::ffi::{c_char, c_int, c_void};
@@ -64,6 +65,15 @@ pub unsafe extern "C" fn close_descriptor(data: *mut c_void) -> sys::apr_status_
     // SAFETY: the pool is the owner of this descriptor and calls once.
     unsafe { libc::close(data as usize as c_int) };
     0
+}
+
+/// Frees the memory of a bucket that holds a block.
+///
+/// # Safety
+/// `data` came from `Block::into_raw`, and is not used any more.
+pub unsafe extern "C" fn give_back_block(data: *mut c_void) {
+    // SAFETY: by the contract.
+    guard((), || drop(unsafe { Block::from_raw(data) }));
 }
 
 /// # Safety

@@ -41,9 +41,17 @@ impl Block {
         self.0.as_ptr().cast()
     }
 
-    /// Hands the block over to somebody who calls [`give_back`].
+    /// Hands the block over to somebody who brings it back by [`Block::from_raw`].
     pub fn into_raw(self) -> *mut c_void {
         std::mem::ManuallyDrop::new(self).0.as_ptr()
+    }
+
+    /// Takes a block back.
+    ///
+    /// # Safety
+    /// `start` came from [`Block::into_raw`], and is not used any more.
+    pub unsafe fn from_raw(start: *mut c_void) -> Option<Self> {
+        NonNull::new(start).map(Self)
     }
 }
 
@@ -60,14 +68,6 @@ impl Drop for Block {
     }
 }
 
-/// Frees the memory of a bucket.
-///
-/// # Safety
-/// `start` came from [`Block::into_raw`], and is not used any more.
-pub unsafe extern "C" fn give_back(start: *mut c_void) {
-    drop(NonNull::new(start).map(Block));
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,10 +76,10 @@ mod tests {
     fn few_unused_blocks_are_kept() {
         let blocks: Vec<_> = (0..3 * KEPT).map(|_| Block::take().unwrap()).collect();
         for block in blocks {
-            // SAFETY: a block is as long, and `give_back` gets what `into_raw` gave.
+            // SAFETY: a block is as long, and `from_raw` gets what `into_raw` gave.
             unsafe {
                 block.start().write_bytes(1, SIZE);
-                give_back(block.into_raw());
+                drop(Block::from_raw(block.into_raw()));
             }
         }
         assert_eq!(UNUSED.lock().unwrap().len(), KEPT);

@@ -1,6 +1,6 @@
 //! Bucket brigades on their way to the client, and request bodies on their way in.
 
-use super::block::{Block, give_back};
+use super::block::Block;
 use super::request::Request;
 use apr_sys as sys;
 use std::ffi::{c_char, c_int, c_void};
@@ -81,11 +81,12 @@ impl<'r> Brigade<'r> {
     /// # Safety
     /// So many bytes of it are initialised.
     pub unsafe fn add_block(&mut self, block: Block, len: usize) {
-        // SAFETY: `give_back` takes what `into_raw` gave.
+        // SAFETY: the function takes what `into_raw` gave.
         unsafe {
             let alloc = self.request.bucket_alloc();
             let start = block.into_raw().cast::<c_char>();
-            let bucket = sys::apr_bucket_heap_create(start, len, Some(give_back), alloc);
+            let bucket =
+                sys::apr_bucket_heap_create(start, len, Some(crate::boundary::give_back_block), alloc);
             sys::mw_brigade_append(self.raw, bucket);
         }
     }
