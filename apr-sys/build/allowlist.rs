@@ -10,11 +10,11 @@ pub const FUNCTIONS: &[&str] = &[
     "apr_pool_userdata_set",
     "apr_pstrmemdup",
     "apr_table_addn",
+    "apr_table_compress",
     "apr_table_elts",
     "apr_table_get",
     "apr_table_make",
     "apr_table_mergen",
-    "apr_table_overlap",
     "apr_table_setn",
     "apr_table_unset",
     // apr_errno.h, apr_time.h, apr_file_io.h, apr_portable.h, apr_network_io.h

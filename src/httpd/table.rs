@@ -28,11 +28,25 @@ impl<'t> Table<'t> {
         unsafe { Self::from_raw(sys::apr_table_make(pool.raw(), size as i32)) }
     }
 
-    /// Sets all entries of `other`, the last of each key, in one go: one by one each would be compared with all others
-    /// whose first four letters are the same.
+    /// Sets all entries of `other`, the last of each key, which is all that `other` keeps. One by one each would be
+    /// compared with all others whose first four letters are the same. What is here already is left alone: httpd reads
+    /// the first of several entries of SetEnv and SetEnvIf, so apr_table_overlap, which keeps the last, is no way.
     pub fn set_all(self, other: Self) {
-        // SAFETY: both are valid; what `other` points to lives as long as the request.
-        unsafe { sys::apr_table_overlap(self.raw, other.raw, sys::APR_OVERLAP_TABLES_SET) }
+        // SAFETY: a valid table that only this thread uses.
+        unsafe { sys::apr_table_compress(other.raw, sys::APR_OVERLAP_TABLES_SET) };
+        // SAFETY: keys of a live table are NUL-terminated.
+        let is_in_other = |key| unsafe { !sys::apr_table_get(other.raw, key).is_null() };
+        let have_common_keys = self.entries().iter().any(|entry| is_in_other(entry.key));
+        for entry in other.entries() {
+            // SAFETY: what `other` points to lives as long as the request.
+            unsafe {
+                if have_common_keys {
+                    self.set_raw(entry.key, entry.val);
+                } else {
+                    self.add_raw(entry.key, entry.val);
+                }
+            }
+        }
     }
 
     /// Appends a key without looking for an older one; neither string is copied.

@@ -2,7 +2,8 @@
 
 use crate::snippets::{Snippets, base64, server};
 use integration::{Builder, Httpd, Mode, eventually};
-use std::thread::scope;
+use std::thread::{scope, sleep};
+use std::time::{Duration, Instant};
 
 /// A process with room for all requests of a test.
 fn roomy(mode: Mode) -> Builder {
@@ -130,3 +131,24 @@ in_both_modes!(
     quick_blocks_arrive_in_order,
     waiting_requests_run_at_once,
 );
+
+/// One request computes, others wait for something else than the GIL: there are threads for those that come.
+#[test]
+fn short_requests_pass_one_that_computes_and_those_that_sleep() {
+    let app = "import time\ndef application(environ, start_response):\n    end = time.monotonic() + 4\n    \
+               while environ['PATH_INFO'] == '/compute' and time.monotonic() < end:\n        sum(range(1000))\n    \
+               if environ['PATH_INFO'] == '/sleep':\n        time.sleep(4)\n    \
+               start_response('200 OK', [])\n    return [b'ok']\n";
+    let server = Httpd::builder().mode(Mode::Daemon).app(app).daemon_options("threads=8").start();
+    let get = |path| server.request("GET", path).header("Connection", "close").send().ok();
+    get("/");
+    scope(|scope| {
+        for path in ["/compute", "/sleep", "/sleep", "/sleep"] {
+            scope.spawn(|| get(path));
+            sleep(Duration::from_millis(200));
+        }
+        let begun = Instant::now();
+        let count = std::iter::repeat_with(|| get("/")).take_while(|_| begun.elapsed().as_secs() < 2).count();
+        assert!(count > 20, "{count} in two seconds");
+    });
+}

@@ -77,3 +77,34 @@ fn preload_is_tried_again() {
         assert!(supervisor > 0 && server.get("/").status == 200, "{name}");
     }
 }
+
+/// What dies only where it was forked comes up without a zygote: a deployment must not be lost by one more try.
+#[test]
+fn workers_that_cannot_live_are_done_without() {
+    if Subject::skips(UNKNOWN) {
+        return;
+    }
+    let app = APP.replace("# AT IMPORT", "os.environ['IMPORTER'] = str(os.getpid())");
+    let other = "import os\nown = str(os.getpid())\nif os.environ.get('IMPORTER', own) != own:\n    \
+                 os.kill(os.getpid(), 9)\n";
+    let server = allowing_death(server_of(&app, "processes=2 threads=2"))
+        .file("other.wsgi", other)
+        .directives("WSGIImportScript @ROOT@/app/other.wsgi process-group=app application-group=other")
+        .allow_log("has failed")
+        .expect_log("WSGI0317")
+        .start();
+    server.wait_for_log("WSGI0317");
+    assert_eq!(server.get("/").ok().text(), "first");
+    for second in [5, 10] {
+        change(&server, &app.replace("\"first\"", &format!("\"text {second}\"")), second);
+        let text = format!("text {second}");
+        eventually("the new code", || (server.get("/").ok().text() == text).then_some(()));
+    }
+    assert!(!server.error_log().contains("keeps serving"), "{}", server.error_log());
+    let failed = || server.error_log().matches("WSGI0317").count();
+    let before = failed();
+    done(&server, &["restart", "app"]);
+    eventually("it is given up again", || (failed() > before).then_some(()));
+    assert!(!server.error_log().contains("keeps serving"), "{}", server.error_log());
+    assert_eq!(server.get("/").ok().text(), "text 10");
+}

@@ -106,6 +106,40 @@ fn one_failure_is_logged_once(mode: Mode) {
     assert_eq!(log.matches("Unable to execute Python script file").count(), 4, "a line for each: {log}");
 }
 
+/// What failed is not what they have come for.
+fn who_comes_after_a_repair_is_served(mode: Mode) {
+    let source = "import time\ntime.sleep(1.5)\nraise RuntimeError('not today')\n";
+    let server = with(mode, source).allow_python_errors().start();
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| server.get("/").status);
+        std::thread::sleep(Duration::from_millis(500));
+        change(&server, &saying("repaired"), 5);
+        assert_eq!(server.get("/").ok().text(), "repaired");
+        assert_eq!(first.join().expect("no panic"), 500);
+    });
+}
+
+/// RequestTimeout is about one request, not about the script.
+#[test]
+fn who_waited_for_an_interrupted_import_tries_again() {
+    if Subject::is_too_old("it has no interrupt-timeout") {
+        return;
+    }
+    let first_time = "import sys, time\nif not hasattr(sys, 'tried'):\n    sys.tried = True\n    \
+                      for _ in range(600):\n        time.sleep(0.05)\n";
+    let server = with(Mode::Daemon, &(first_time.to_owned() + &saying("served")))
+        .daemon_options("threads=2 request-timeout=2 interrupt-timeout=20")
+        .allow_log("WSGI0313")
+        .allow_python_errors()
+        .start();
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| server.get("/").status);
+        std::thread::sleep(Duration::from_secs(1));
+        assert_eq!(server.get("/").ok().text(), "served");
+        assert_eq!(first.join().expect("no panic"), 500);
+    });
+}
+
 /// A successor knows the script from more than one place: configuration, predecessor. It tries it once.
 #[test]
 fn broken_change_is_logged_once() {
@@ -228,6 +262,7 @@ in_both_modes!(
     exit_while_loading_is_500,
     failing_import_is_retried,
     one_failure_is_logged_once,
+    who_comes_after_a_repair_is_served,
     missing_callable,
     missing_script,
     object_that_is_not_callable,

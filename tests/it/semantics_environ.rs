@@ -384,6 +384,21 @@ fn names_are_expanded(mode: Mode) {
     }
 }
 
+/// §1.15: of a variable that SetEnvIf and SetEnv set, a name takes the first, as httpd does, and the application the last.
+fn variable_that_is_set_twice(mode: Mode) {
+    let server = environ_server(mode)
+        .directives("SetEnvIf X-Group \"(.*)\" GRP=$1\nSetEnv GRP second\nWSGIApplicationGroup %{ENV:GRP}")
+        .directives("SetEnv HTTP_X_ONE config\nRequestHeader add X-Two second")
+        .start();
+    let headers = [("X-Group", "first"), ("X-One", "header"), ("X-Two", "first")];
+    Seen::of(&get_with(&server, "/", &headers)).check(&[
+        ("GRP", Some("second")),
+        ("HTTP_X_ONE", Some("header")),
+        ("HTTP_X_TWO", Some("second")),
+        ("mod_wsgi.application_group", Some("first")),
+    ]);
+}
+
 /// §1.8: the object behind each key, and a new dict for each request.
 fn objects(mode: Mode) {
     let server = server(mode).start();
@@ -421,6 +436,7 @@ in_both_modes!(
     trusted_headers_without_a_list_of_proxies,
     unknown_transfer_codings,
     untrusted_peer,
+    variable_that_is_set_twice,
 );
 
 /// §1.8: one request for each process.

@@ -7,7 +7,7 @@ use super::gate::Gate;
 use super::os::{self, Epoll};
 use super::slot::{Slot, State};
 use crate::scheduler::bell::Bell;
-use crate::scheduler::pace::{LONG, Pace, Sample};
+use crate::scheduler::pace::{Pace, Sample, is_apart};
 use crate::scheduler::waits::{Waits, is_runnable};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed, Ordering::SeqCst};
 use std::thread;
@@ -42,8 +42,11 @@ struct Track {
     naps: u64,
     /// Time that was counted as a wait for a CPU before the kernel did.
     ahead: u64,
-    /// CPU time of the request that it runs, ns.
+    /// CPU time of the request that it runs, ns, and for how long that has neither computed nor waited for a CPU.
     used: u64,
+    still: u64,
+    /// It runs one and has been looked at in this window.
+    runs: bool,
     /// It was parked at the last tick.
     away: bool,
     waits: Waits,
@@ -84,7 +87,8 @@ impl Controller<'_> {
         let mut sample = Sample { elapsed: Duration::from_nanos(elapsed), slept, ..Sample::default() };
         let mut worked = false;
         let (mut used, mut wanted) = (0, 0);
-        for (slot, track) in self.slots.iter().zip(tracks) {
+        for (slot, track) in self.slots.iter().zip(tracks.iter_mut()) {
+            track.runs = false;
             let state = slot.state();
             let (begun, finished, naps) = (slot.begun(), slot.finished(), slot.naps.load(Relaxed));
             let began = std::mem::replace(&mut track.begun, begun) != begun;
@@ -98,7 +102,7 @@ impl Controller<'_> {
             sample.slept |= slept;
             worked |= began || running.is_some();
             if began || ended > 0 || running.is_none() {
-                track.used = 0;
+                (track.used, track.still) = (0, 0);
             }
             sample.running += usize::from(running.is_some());
             let (cpu, delay) = (slot.cpu_ns(), track.waits.delay(slot.tid()));
@@ -110,7 +114,7 @@ impl Controller<'_> {
             }
             used += cpu;
             track.used += if began || ended > 0 { 0 } else { cpu };
-            sample.long += usize::from(running.is_some() && track.used >= LONG.as_nanos() as u64);
+            track.runs = running.is_some();
             // The kernel counts a wait for a CPU when it is over. One that takes the whole window looks like sleep; what
             // was counted ahead is taken off when it shows, and what shows too late for its window counts in this one.
             if running.is_some() && cpu + delay < elapsed / STARVED && is_runnable(slot.tid()) {
@@ -119,8 +123,11 @@ impl Controller<'_> {
                 continue;
             }
             let late = delay.saturating_sub(std::mem::take(&mut track.ahead));
+            track.still = if cpu + late < elapsed / STARVED { track.still + elapsed } else { 0 };
             wanted += (cpu + late).min(CARRY * elapsed);
         }
+        let is_long = |track: &&Track| track.runs && is_apart(track.used, track.still, sample.running);
+        sample.long = tracks.iter().filter(is_long).count();
         sample.cpu = used as f64 / elapsed.max(1) as f64;
         sample.demand = wanted as f64 / elapsed.max(1) as f64;
         (sample, worked)

@@ -10,8 +10,8 @@
 //! * full demand with several workers in the race for the GIL: withdraw one;
 //! * more CPU time than threads that race for one GIL can use: code computes without it, admit one as long as all
 //!   of them do (threads woken too early for the GIL wait for a CPU, so demand does not tell this);
-//! * all that run are long: admit one so that short ones need not wait for them. If it turns out to be long, too, the
-//!   next one follows; it takes ever longer to find out, because they share the GIL;
+//! * all that run are long, or asleep beside one that is: admit one so that short ones need not wait for them. If it
+//!   turns out to be so, too, the next one follows; it takes ever longer to find out, because they share the GIL;
 //! * with one worker and full demand, nobody can know whether the GIL is free, so now and then a second worker
 //!   is tried, ever more rarely as long as it brings nothing.
 
@@ -20,6 +20,10 @@ use std::time::Duration;
 /// A request that has used so much CPU time is long: its worker does not count against the limit. Its age would not tell:
 /// two short ones that race for the GIL make each other old, and would keep the limit up for ever.
 pub const LONG: Duration = Duration::from_millis(12);
+
+/// How long a worker neither computes nor waits for a CPU, per worker that runs, until it is taken for asleep: of those
+/// that race for the GIL each has its turn every few milliseconds.
+const STILL: Duration = Duration::from_millis(20);
 
 /// How long a worker admitted because of a long request stays when that has ended: where there was one there will
 /// be others, and each would hold up the short ones for [`LONG`] again.
@@ -61,15 +65,21 @@ pub struct Sample {
     pub cpu: f64,
     /// Workers that run a request now.
     pub running: usize,
-    /// Those of them whose request has used [`LONG`].
+    /// Those of them that are no reason to keep others out: see [`is_apart`].
     pub long: usize,
+}
+
+/// Whether a request that has `used` so much CPU time and was `still` for so long, ns, is long or asleep, beside the others
+/// of the `running`.
+pub fn is_apart(used: u64, still: u64, running: usize) -> bool {
+    used >= LONG.as_nanos() as u64 || still >= STILL.as_nanos() as u64 * running as u64
 }
 
 /// See the module's comment.
 #[derive(Debug)]
 pub struct Pace {
     threads: usize,
-    /// Workers allowed besides those in long requests.
+    /// Workers allowed besides those in long requests and those asleep.
     limit: usize,
     /// Workers allowed in addition because of long requests.
     extra: usize,
@@ -249,6 +259,14 @@ mod tests {
         let mut ended = || pace.tick(&Sample { long: 0, elapsed: 100 * MS, ..busy(1.0, 1) });
         assert_eq!(ended(), 3);
         assert_eq!((0..20).map(|_| ended()).last(), Some(1));
+    }
+
+    #[test]
+    fn those_who_race_are_not_taken_for_asleep() {
+        let ms = |n| n * MS.as_nanos() as u64;
+        assert!(is_apart(ms(12), 0, 9) && is_apart(0, ms(40), 2) && !is_apart(ms(11), ms(39), 2));
+        // A turn of the GIL takes 5 ms: whoever waits for all the others twice over is still in the race.
+        assert!((2..64).all(|running| !is_apart(0, ms(2 * 5 * running), running as usize)));
     }
 
     #[test]

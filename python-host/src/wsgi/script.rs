@@ -44,8 +44,10 @@ pub struct Script {
     ready: AtomicBool,
     /// Held while it is being loaded, Python code included.
     loading: Mutex<()>,
-    /// How often that has failed.
+    /// How often its code has failed.
     failures: AtomicU32,
+    /// Modification time of the file when its code was last run, µs; 0 before that.
+    tried_mtime: AtomicI64,
 }
 
 /// The scripts of one interpreter. There are as many as the configuration has targets.
@@ -123,6 +125,7 @@ impl Script {
             ready: AtomicBool::new(false),
             loading: Mutex::default(),
             failures: AtomicU32::new(0),
+            tried_mtime: AtomicI64::new(0),
         })
     }
 
@@ -259,7 +262,7 @@ impl Script {
             self.ready.store(false, Relaxed);
             // SAFETY: attached; the container is alive.
             unsafe { Object::borrow(ffi::PyImport_GetModuleDict()) }.dict_remove(py, self.key.get(py));
-        } else if self.failures.load(Relaxed) != failures {
+        } else if self.failures.load(Relaxed) != failures && self.is_as_it_was_tried() {
             // The same code would fail in the same way, and make those behind wait for it once more.
             journal.record_after(py, log::ERROR, "", &messages::just_tried(&self.path, preload));
             return None;
@@ -276,9 +279,12 @@ impl Script {
                 self.loaded(py)
             }
             Err(fault) => {
-                self.failures.fetch_add(1, Relaxed);
                 let cause = fault.cause();
                 let exception = fault.raised().take(py);
+                if !exception.is_a(interpreter.kit().request_timeout.get(py)) {
+                    // That one would be about the request, and those who wait may have time left.
+                    self.failures.fetch_add(1, Relaxed);
+                }
                 if interpreter.host.is_service() && exception.is(py, Kind::SystemExit) {
                     // That is how a service ends.
                     return None;
@@ -295,6 +301,14 @@ impl Script {
         }
     }
 
+    /// Whether the file is the one whose code was last run, as far as it can be seen.
+    fn is_as_it_was_tried(&self) -> bool {
+        match &self.target {
+            Target::File => mtime_of(&self.path) == Some(self.tried_mtime.load(Relaxed)),
+            Target::Module { .. } => true,
+        }
+    }
+
     fn execute_file(
         &self,
         py: Attached<'_>,
@@ -302,6 +316,7 @@ impl Script {
     ) -> std::result::Result<(), LoadFault> {
         let (source, mtime) = detached(|| read(&self.path))
             .map_err(|error| LoadFault::Read(raise_io(py, &error, &self.path), system_text(&error)))?;
+        self.tried_mtime.store(mtime, Relaxed);
         let code = self.compile(py, interpreter, &source).map_err(LoadFault::Compile)?;
         self.execute(py, interpreter, &code, mtime).map_err(LoadFault::Execute)
     }

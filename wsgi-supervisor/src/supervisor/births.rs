@@ -338,6 +338,25 @@ impl Supervisor {
         self.wake_at(now);
     }
 
+    /// A successor died before it served. Where zygotes have just been given up, the next one is exec'ed: what
+    /// does not come up after a fork may do so without, and a deployment must not be lost by a try of `preload=on`.
+    pub(super) fn successor_failed(
+        &mut self,
+        name: &[u8],
+        index: usize,
+        is_forked: bool,
+        not_set_up: bool,
+        now: Instant,
+    ) {
+        let group = self.groups.get_mut(name).filter(|_| is_forked);
+        let without = group.filter(|group| group.nursery.as_ref().is_some_and(|nursery| nursery.given_up));
+        let Some(slot) = without.and_then(|group| group.slots.get_mut(index)) else {
+            return self.successor_lost(name, index, not_set_up, now);
+        };
+        slot.successor = None;
+        self.wake_at(now);
+    }
+
     /// A forked worker serves, or has died before it did.
     pub(super) fn note_birth(&mut self, name: &[u8], served: bool, now: Instant) {
         if let Some(nursery) = self.groups.get_mut(name).and_then(|group| group.nursery.as_mut()) {

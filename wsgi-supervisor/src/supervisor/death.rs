@@ -56,14 +56,16 @@ impl Supervisor {
             self.zygote_lost(&process, now);
             return self.keep_output(process);
         }
-        if process.zygote.is_some() && process.served.is_none() && process.ending.is_none() {
-            self.note_birth(&process.plan.spec.name, false, now);
-        }
         let is_successor = self.slot_of(&process).is_some_and(|slot| slot.successor == Some(pid));
         let is_current = self.slot_of(&process).is_some_and(|slot| slot.current == Some(pid));
         tell(&process, &death, is_successor, now);
+        let is_stillborn = process.zygote.is_some() && process.served.is_none() && process.ending.is_none();
+        if is_stillborn {
+            self.note_birth(&process.plan.spec.name, false, now);
+        }
         if is_successor {
-            self.successor_lost(&process.plan.spec.name, process.slot, process.set_up_failed, now);
+            let (name, is_forked) = (&process.plan.spec.name, process.zygote.is_some());
+            self.successor_failed(name, process.slot, is_forked, process.set_up_failed, now);
         } else if is_current {
             self.current_lost(&process, cause, now);
         }
