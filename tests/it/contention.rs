@@ -152,3 +152,34 @@ fn short_requests_pass_one_that_computes_and_those_that_sleep() {
         assert!(count > 20, "{count} in two seconds");
     });
 }
+
+/// Requests crowd, and then one computes and others sleep among them: the gate before the GIL keeps nobody out for good.
+#[test]
+fn a_crowd_passes_one_that_computes_and_those_that_sleep() {
+    let app = "import time\ndef application(environ, start_response):\n    path = environ['PATH_INFO']\n    \
+               end = time.monotonic() + (4 if path == '/compute' else 0.003)\n    \
+               while path != '/sleep' and time.monotonic() < end:\n        sum(range(1000))\n    \
+               if path == '/sleep':\n        time.sleep(4)\n    \
+               start_response('200 OK', [])\n    return [b'ok']\n";
+    let server = Httpd::builder().mode(Mode::Embedded).app(app).start();
+    let get = |path| server.request("GET", path).header("Connection", "close").send().ok();
+    get("/");
+    let begun = Instant::now();
+    scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| {
+                let mut late = 0;
+                while begun.elapsed() < Duration::from_secs(6) {
+                    get("/");
+                    late += usize::from(begun.elapsed() > Duration::from_secs(3));
+                }
+                assert!(late > 10, "{late} in three seconds");
+            });
+        }
+        sleep(Duration::from_secs(2));
+        for path in ["/compute", "/sleep", "/sleep", "/sleep"] {
+            scope.spawn(|| get(path));
+            sleep(Duration::from_millis(100));
+        }
+    });
+}

@@ -77,7 +77,7 @@ pub const KNOWN_KEYS: &[&str] = &[
 const PLACES: usize = 256;
 
 /// Index + 1 into [`KNOWN_KEYS`] by hash, with linear probing; 0 is an empty place.
-const TABLE: [u8; PLACES] = {
+static TABLE: [u8; PLACES] = {
     let mut table = [0; PLACES];
     let mut index = 0;
     while index < KNOWN_KEYS.len() {

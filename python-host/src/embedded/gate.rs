@@ -10,7 +10,7 @@ use crate::scheduler::bell::Bell;
 use crate::scheduler::block_signals;
 use crate::scheduler::clock::{clock_ns, now_ns};
 use crate::scheduler::meter::Meter;
-use crate::scheduler::pace::{LONG, PARALLEL, Pace, Sample};
+use crate::scheduler::pace::{LONG, PARALLEL, Pace, Sample, is_apart};
 use crate::scheduler::turnstile::{Place, Turnstile};
 use std::cell::{Cell, OnceCell};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::Release, Ordering::SeqCst};
@@ -63,8 +63,9 @@ struct Watched {
     meter: Meter,
     inside: u64,
     finished: u64,
-    /// CPU time of the turn that it is in, ns.
+    /// CPU time of the turn that it is in, ns, and for how long that has neither computed nor waited for a CPU.
     used: u64,
+    still: u64,
 }
 
 /// The calling thread's membership.
@@ -116,7 +117,7 @@ impl Gate {
     fn join(&'static self) -> Member {
         let turn = Arc::<Turn>::default();
         let meter = Meter::of_this_thread();
-        self.turns().push(Watched { turn: turn.clone(), meter, inside: 0, finished: 0, used: 0 });
+        self.turns().push(Watched { turn: turn.clone(), meter, inside: 0, finished: 0, used: 0, still: 0 });
         Member { gate: self, turn, depth: Cell::new(0) }
     }
 
@@ -181,7 +182,8 @@ impl Gate {
         let waiting = self.turnstile.keeps_waiting(now);
         let mut sample = Sample { waiting, ..Sample::default() };
         let (mut used, mut wanted, mut young) = (0, 0, 0);
-        for watched in self.turns().iter_mut() {
+        let mut turns = self.turns();
+        for watched in turns.iter_mut() {
             let turn = &watched.turn;
             let (begun, finished) = (turn.begun.load(Relaxed), turn.finished.load(Relaxed));
             let runs = if begun == 0 { 0 } else { now.saturating_sub(begun) };
@@ -189,7 +191,7 @@ impl Gate {
             let at_work = inside.saturating_sub(std::mem::replace(&mut watched.inside, inside)).min(elapsed);
             let ended = finished - std::mem::replace(&mut watched.finished, finished);
             if ended > 0 || begun == 0 {
-                watched.used = 0;
+                (watched.used, watched.still) = (0, 0);
             }
             if at_work == 0 && begun == 0 {
                 continue;
@@ -199,14 +201,16 @@ impl Gate {
             wanted += reading.wanted;
             if begun != 0 {
                 watched.used += if ended > 0 { 0 } else { reading.used };
+                let is_still = ended == 0 && reading.wanted < elapsed / 8;
+                watched.still = if is_still { watched.still + elapsed } else { 0 };
                 sample.running += 1;
             }
-            if watched.used >= LONG.as_nanos() as u64 {
-                sample.long += 1;
-            } else {
+            if watched.used < LONG.as_nanos() as u64 {
                 young += reading.wanted;
             }
         }
+        let is_long = |watched: &&Watched| is_apart(watched.used, watched.still, sample.running.max(1));
+        sample.long = turns.iter().filter(is_long).count();
         let length = (elapsed as f64 * used as f64 / wanted.max(used).max(1) as f64) as u64;
         sample.elapsed = Duration::from_nanos(if wanted == 0 { elapsed } else { length });
         sample.cpu = used as f64 / elapsed.max(1) as f64;

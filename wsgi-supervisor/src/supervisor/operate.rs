@@ -83,6 +83,9 @@ impl Supervisor {
                     return Err(format!("daemon process group '{text}' is not stopped"));
                 }
                 let count = group.plan.as_ref().map_or(1, |plan| plan.spec.processes as usize);
+                if let Some(nursery) = group.nursery.as_mut() {
+                    nursery.try_again();
+                }
                 self.scale(name, count, now)?;
                 format!("daemon process group '{text}' is started by mod_wsgi-ctl")
             }
