@@ -8,7 +8,7 @@ use wsgi_protocol::ProtocolError;
 use wsgi_protocol::frame::{HEADER_LEN, Header};
 
 /// Size of the read buffer; larger payloads of DATA are read past it.
-const BUFFER: usize = 16 * 1024;
+const BUFFER: usize = 64 * 1024;
 /// Most descriptors a daemon may have under way to us.
 const MAX_FDS: usize = 8;
 

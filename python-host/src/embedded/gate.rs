@@ -251,7 +251,9 @@ impl Crowd {
         if let Some(pace) = &mut self.pace {
             self.thin = if sample.demand < THIN.0 { self.thin + sample.elapsed } else { Duration::ZERO };
             if self.thin < THIN.1 {
-                return Some(pace.tick(sample));
+                // With the GIL always taken, the next one waits before the GIL itself: it is there when that is let go.
+                let least = if sample.cpu > CROWDED.0 { 2 } else { 1 };
+                return Some(pace.tick(sample).max(least));
             }
             *self = Self { clock: self.clock, ..Self::default() };
             return Some(MOST);
