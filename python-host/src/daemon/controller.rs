@@ -7,17 +7,14 @@ use super::gate::Gate;
 use super::os::{self, Epoll};
 use super::slot::{Slot, State};
 use crate::scheduler::bell::Bell;
-use crate::scheduler::pace::{Pace, Sample, is_apart};
-use crate::scheduler::waits::{Waits, is_runnable};
+use crate::scheduler::pace::{Effort, Pace, Sample};
+use crate::scheduler::waits::{STARVED, Waits, is_runnable};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
 
 /// Length of a window.
 const TICK: Duration = Duration::from_micros(2500);
-
-/// A worker in a request that used less than this fraction of a window may have been kept from its CPU.
-const STARVED: u64 = 8;
 
 /// Most windows that a wait for a CPU, counted when it was over, may make up for.
 const CARRY: u64 = 4;
@@ -42,9 +39,8 @@ struct Track {
     naps: u64,
     /// Time that was counted as a wait for a CPU before the kernel did.
     ahead: u64,
-    /// CPU time of the request that it runs, ns, and for how long that has neither computed nor waited for a CPU.
-    used: u64,
-    still: u64,
+    /// Of the request that it runs.
+    effort: Effort,
     /// It runs one and has been looked at in this window.
     runs: bool,
     /// It was parked at the last tick.
@@ -101,8 +97,9 @@ impl Controller<'_> {
             let running = slot.running();
             sample.slept |= slept;
             worked |= began || running.is_some();
-            if began || ended > 0 || running.is_none() {
-                (track.used, track.still) = (0, 0);
+            let is_another = began || ended > 0;
+            if is_another || running.is_none() {
+                track.effort = Effort::default();
             }
             sample.running += usize::from(running.is_some());
             let (cpu, delay) = (slot.cpu_ns(), track.waits.delay(slot.tid()));
@@ -113,7 +110,9 @@ impl Controller<'_> {
                 continue;
             }
             used += cpu;
-            track.used += if began || ended > 0 { 0 } else { cpu };
+            if !is_another {
+                track.effort.compute(cpu);
+            }
             track.runs = running.is_some();
             // The kernel counts a wait for a CPU when it is over. One that takes the whole window looks like sleep; what
             // was counted ahead is taken off when it shows, and what shows too late for its window counts in this one.
@@ -123,10 +122,10 @@ impl Controller<'_> {
                 continue;
             }
             let late = delay.saturating_sub(std::mem::take(&mut track.ahead));
-            track.still = if cpu + late < elapsed / STARVED { track.still + elapsed } else { 0 };
+            track.effort.settle(cpu + late, elapsed);
             wanted += (cpu + late).min(CARRY * elapsed);
         }
-        let is_long = |track: &&Track| track.runs && is_apart(track.used, track.still, sample.running);
+        let is_long = |track: &&Track| track.runs && track.effort.is_apart(sample.running);
         sample.long = tracks.iter().filter(is_long).count();
         sample.cpu = used as f64 / elapsed.max(1) as f64;
         sample.demand = wanted as f64 / elapsed.max(1) as f64;

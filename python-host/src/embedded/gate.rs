@@ -10,7 +10,7 @@ use crate::scheduler::bell::Bell;
 use crate::scheduler::block_signals;
 use crate::scheduler::clock::{clock_ns, now_ns};
 use crate::scheduler::meter::Meter;
-use crate::scheduler::pace::{LONG, PARALLEL, Pace, Sample, is_apart};
+use crate::scheduler::pace::{Effort, PARALLEL, Pace, Sample};
 use crate::scheduler::turnstile::{Place, Turnstile};
 use std::cell::{Cell, OnceCell};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::Release, Ordering::SeqCst};
@@ -63,9 +63,8 @@ struct Watched {
     meter: Meter,
     inside: u64,
     finished: u64,
-    /// CPU time of the turn that it is in, ns, and for how long that has neither computed nor waited for a CPU.
-    used: u64,
-    still: u64,
+    /// Of the turn that it is in.
+    effort: Effort,
 }
 
 /// The calling thread's membership.
@@ -117,7 +116,8 @@ impl Gate {
     fn join(&'static self) -> Member {
         let turn = Arc::<Turn>::default();
         let meter = Meter::of_this_thread();
-        self.turns().push(Watched { turn: turn.clone(), meter, inside: 0, finished: 0, used: 0, still: 0 });
+        let effort = Effort::default();
+        self.turns().push(Watched { turn: turn.clone(), meter, inside: 0, finished: 0, effort });
         Member { gate: self, turn, depth: Cell::new(0) }
     }
 
@@ -191,7 +191,7 @@ impl Gate {
             let at_work = inside.saturating_sub(std::mem::replace(&mut watched.inside, inside)).min(elapsed);
             let ended = finished - std::mem::replace(&mut watched.finished, finished);
             if ended > 0 || begun == 0 {
-                (watched.used, watched.still) = (0, 0);
+                watched.effort = Effort::default();
             }
             if at_work == 0 && begun == 0 {
                 continue;
@@ -200,16 +200,17 @@ impl Gate {
             used += reading.used;
             wanted += reading.wanted;
             if begun != 0 {
-                watched.used += if ended > 0 { 0 } else { reading.used };
-                let is_still = ended == 0 && reading.wanted < elapsed / 8;
-                watched.still = if is_still { watched.still + elapsed } else { 0 };
                 sample.running += 1;
+                if ended == 0 {
+                    watched.effort.compute(reading.used);
+                    watched.effort.settle(reading.wanted, elapsed);
+                }
             }
-            if watched.used < LONG.as_nanos() as u64 {
+            if !watched.effort.is_long() {
                 young += reading.wanted;
             }
         }
-        let is_long = |watched: &&Watched| is_apart(watched.used, watched.still, sample.running.max(1));
+        let is_long = |watched: &&Watched| watched.effort.is_apart(sample.running);
         sample.long = turns.iter().filter(is_long).count();
         let length = (elapsed as f64 * used as f64 / wanted.max(used).max(1) as f64) as u64;
         sample.elapsed = Duration::from_nanos(if wanted == 0 { elapsed } else { length });

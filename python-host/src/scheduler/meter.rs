@@ -1,10 +1,7 @@
 //! What a thread wanted of the CPU while it was at work: what it got, and what it had to wait for.
 
 use super::clock;
-use super::waits::{Waits, is_runnable};
-
-/// Part of a window below which a thread at work may have been kept from its CPU: one in so many.
-const STARVED: u64 = 8;
+use super::waits::{STARVED, Waits, is_runnable};
 
 /// Most time at work that a later wait may explain, in windows.
 const CARRY: u64 = 4;

@@ -15,11 +15,12 @@
 //! * with one worker and full demand, nobody can know whether the GIL is free, so now and then a second worker
 //!   is tried, ever more rarely as long as it brings nothing.
 
+use super::waits::STARVED;
 use std::time::Duration;
 
 /// A request that has used so much CPU time is long: its worker does not count against the limit. Its age would not tell:
 /// two short ones that race for the GIL make each other old, and would keep the limit up for ever.
-pub const LONG: Duration = Duration::from_millis(12);
+const LONG: Duration = Duration::from_millis(12);
 
 /// How long a worker neither computes nor waits for a CPU, per worker that runs, until it is taken for asleep: of those
 /// that race for the GIL each has its turn every few milliseconds.
@@ -65,14 +66,39 @@ pub struct Sample {
     pub cpu: f64,
     /// Workers that run a request now.
     pub running: usize,
-    /// Those of them that are no reason to keep others out: see [`is_apart`].
+    /// Those of them that are no reason to keep others out: see [`Effort::is_apart`].
     pub long: usize,
 }
 
-/// Whether a request that has `used` so much CPU time and was `still` for so long, ns, is long or asleep, beside the others
-/// of the `running`.
-pub fn is_apart(used: u64, still: u64, running: usize) -> bool {
-    used >= LONG.as_nanos() as u64 || still >= STILL.as_nanos() as u64 * running as u64
+/// What one request has done so far.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Effort {
+    /// CPU time, ns.
+    used: u64,
+    /// For how long it has neither computed nor waited for a CPU, ns.
+    still: u64,
+}
+
+impl Effort {
+    /// It has computed for so long, ns.
+    pub fn compute(&mut self, used: u64) {
+        self.used += used;
+    }
+
+    /// It wanted a CPU for `wanted` of a window of `elapsed` ns.
+    pub fn settle(&mut self, wanted: u64, elapsed: u64) {
+        self.still = if wanted < elapsed / STARVED { self.still + elapsed } else { 0 };
+    }
+
+    /// Whether it has used [`LONG`].
+    pub fn is_long(self) -> bool {
+        self.used >= LONG.as_nanos() as u64
+    }
+
+    /// Whether it is long or asleep, beside the others of the `running`.
+    pub fn is_apart(self, running: usize) -> bool {
+        self.is_long() || self.still >= STILL.as_nanos() as u64 * running.max(1) as u64
+    }
 }
 
 /// See the module's comment.
@@ -264,6 +290,7 @@ mod tests {
     #[test]
     fn those_who_race_are_not_taken_for_asleep() {
         let ms = |n| n * MS.as_nanos() as u64;
+        let is_apart = |used, still, running| Effort { used, still }.is_apart(running);
         assert!(is_apart(ms(12), 0, 9) && is_apart(0, ms(40), 2) && !is_apart(ms(11), ms(39), 2));
         // A turn of the GIL takes 5 ms: whoever waits for all the others twice over is still in the race.
         assert!((2..64).all(|running| !is_apart(0, ms(2 * 5 * running), running as usize)));

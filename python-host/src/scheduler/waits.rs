@@ -2,6 +2,9 @@
 
 use std::os::unix::fs::FileExt;
 
+/// Part of a window below which a thread at work was asleep, or may have been kept from its CPU: one in so many.
+pub const STARVED: u64 = 8;
+
 /// The waits of one thread; its file stays open between two looks.
 #[derive(Debug, Default)]
 pub struct Waits {
