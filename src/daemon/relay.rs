@@ -12,7 +12,6 @@ use crate::handler::{HANDLED, Job};
 use crate::httpd::block::{self, Block};
 use crate::httpd::brigade::{Brigade, FileMeans};
 use crate::httpd::log;
-
 use crate::lifecycle::runtime::Group;
 use crate::messages;
 use crate::respond::{self, Source};

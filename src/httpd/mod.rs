@@ -3,7 +3,6 @@
 pub mod block;
 pub mod brigade;
 pub mod log;
-
 pub mod pool;
 pub mod request;
 pub mod server;
