@@ -63,7 +63,6 @@ pub fn ask(
     let state = Arc::new(state);
     // What these functions print belongs to no request (spec/behaviour.md §7.2).
     let _nothing = Running::nothing();
-    let _over = Over(py, &state);
     let asking = Asking { py, interpreter, state: &state, call };
     boundary::caught(|| asking.run()).unwrap_or_else(|| {
         Raised.clear(py);
@@ -81,6 +80,7 @@ struct Asking<'py, 's, 'r> {
 
 impl<'py> Asking<'py, '_, '_> {
     fn run(&self) -> Answered {
+        let over = Over(self.py, self.state);
         let Some(namespace) = self.namespace() else {
             // The request goes on with what is configured; the next one tries again.
             let ignored = self.call.question == Question::Dispatch;
@@ -96,8 +96,7 @@ impl<'py> Asking<'py, '_, '_> {
             }
             Err(raised) => self.failed(raised),
         };
-        close_request(self.py, self.state);
-        self.state.end(self.py);
+        drop(over);
         layer.give_back(self.py, self.state);
         answered
     }
