@@ -132,14 +132,22 @@ in_both_modes!(
     waiting_requests_run_at_once,
 );
 
+/// `/compute` and `/sleep` take four seconds; whatever else is asked computes for `short` seconds.
+fn computing_or_sleeping(short: f64) -> String {
+    format!(
+        "import time\ndef application(environ, start_response):\n    path = environ['PATH_INFO']\n    \
+         end = time.monotonic() + (4 if path == '/compute' else {short})\n    \
+         while path != '/sleep' and time.monotonic() < end:\n        sum(range(1000))\n    \
+         if path == '/sleep':\n        time.sleep(4)\n    \
+         start_response('200 OK', [])\n    return [b'ok']\n"
+    )
+}
+
 /// One request computes, others wait for something else than the GIL: there are threads for those that come.
 #[test]
 fn short_requests_pass_one_that_computes_and_those_that_sleep() {
-    let app = "import time\ndef application(environ, start_response):\n    end = time.monotonic() + 4\n    \
-               while environ['PATH_INFO'] == '/compute' and time.monotonic() < end:\n        sum(range(1000))\n    \
-               if environ['PATH_INFO'] == '/sleep':\n        time.sleep(4)\n    \
-               start_response('200 OK', [])\n    return [b'ok']\n";
-    let server = Httpd::builder().mode(Mode::Daemon).app(app).daemon_options("threads=8").start();
+    let app = computing_or_sleeping(0.0);
+    let server = Httpd::builder().mode(Mode::Daemon).app(&app).daemon_options("threads=8").start();
     let get = |path| server.request("GET", path).header("Connection", "close").send().ok();
     get("/");
     scope(|scope| {
@@ -156,12 +164,8 @@ fn short_requests_pass_one_that_computes_and_those_that_sleep() {
 /// Requests crowd, and then one computes and others sleep among them: the gate before the GIL keeps nobody out for good.
 #[test]
 fn a_crowd_passes_one_that_computes_and_those_that_sleep() {
-    let app = "import time\ndef application(environ, start_response):\n    path = environ['PATH_INFO']\n    \
-               end = time.monotonic() + (4 if path == '/compute' else 0.003)\n    \
-               while path != '/sleep' and time.monotonic() < end:\n        sum(range(1000))\n    \
-               if path == '/sleep':\n        time.sleep(4)\n    \
-               start_response('200 OK', [])\n    return [b'ok']\n";
-    let server = Httpd::builder().mode(Mode::Embedded).app(app).start();
+    let app = computing_or_sleeping(0.003);
+    let server = Httpd::builder().mode(Mode::Embedded).app(&app).start();
     let get = |path| server.request("GET", path).header("Connection", "close").send().ok();
     get("/");
     let begun = Instant::now();
