@@ -46,8 +46,8 @@ impl Worker {
         }
     }
 
-    /// Runs one request (`wsgi_protocol::request`); called with the GIL held and returns with it held, perhaps that
-    /// of another interpreter. Never panics. [`Outcome::Refused`] comes only from the [`ReloadPolicy`].
+    /// Runs one request (`wsgi_protocol::request`). Returns with the GIL of its interpreter held; without any when it is
+    /// called, this is the only one that it takes. Never panics. [`Outcome::Refused`] comes only from the [`ReloadPolicy`].
     pub fn run(&mut self, payload: &[u8], exchange: &mut dyn Exchange) -> Outcome {
         let run = boundary::caught(|| self.run_inner(payload, exchange));
         // A panic in between may have left the thread without the lock that the caller expects.
@@ -117,7 +117,7 @@ impl Worker {
             return Some(found);
         }
         self.detach();
-        let interpreter = interpreter::obtain(self.host, group);
+        let interpreter = found.or_else(|| interpreter::obtain(self.host, group));
         self.last = interpreter.or(self.last);
         self.attach();
         interpreter

@@ -34,6 +34,7 @@ mod jail;
 mod lifecycle;
 mod logging;
 mod malformed;
+mod parallel;
 mod preload;
 mod preload_failing;
 mod pythons;

@@ -10,7 +10,7 @@ pub(super) trait Application: Sync + 'static {
     /// Per-thread side.
     type Runner: Runner;
 
-    /// Gives the GIL up around a call; called with the GIL held.
+    /// Gives the GIL up around a call, if the calling thread has it.
     const RELEASED: Released;
 
     /// Takes the log records that httpd does not take.
@@ -60,12 +60,12 @@ pub(super) trait Application: Sync + 'static {
 
 /// What a worker thread uses to run requests; never leaves its thread.
 pub(super) trait Runner {
-    /// Takes the GIL.
+    /// Takes the GIL, if all requests need the same one.
     fn attach(&mut self);
 
     /// Gives the GIL up.
     fn detach(&mut self);
 
-    /// Runs one request; called with the GIL held and returns with it held.
+    /// Runs one request; returns with as much of the GIL as it was called with.
     fn run(&mut self, payload: &[u8], exchange: &mut dyn Exchange) -> Outcome;
 }

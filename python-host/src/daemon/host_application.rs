@@ -6,6 +6,9 @@ use super::reload::Decision;
 use super::socket_exchange::{Released, Unsent};
 use crate::exchange::{Exchange, Outcome};
 use crate::host::{Host, Long, ReloadDecision, ReloadPolicy, Worker};
+use crate::interpreter::gates::Gates;
+use crate::python;
+use std::sync::OnceLock;
 use wsgi_protocol::launch::Preload;
 
 /// httpd's log level "error".
@@ -15,10 +18,11 @@ const INFO: u8 = 6;
 
 impl Application for Host {
     type Runner = Worker;
-    const RELEASED: Released = crate::python::released;
+    const RELEASED: Released = released;
     const UNSENT: Unsent = crate::log::write_bytes;
 
     fn runner(&'static self, thread_id: u32) -> Worker {
+        GATES.get_or_init(|| if Host::shares_lock(self) { None } else { Gates::new(self, false) });
         self.worker(thread_id)
     }
 
@@ -75,9 +79,24 @@ impl Application for Host {
     }
 }
 
+/// Before the GILs of this process, if there are several: which one a request is for shows when it has been read.
+static GATES: OnceLock<Option<Gates>> = OnceLock::new();
+
+fn gates() -> Option<&'static Gates> {
+    GATES.get().and_then(Option::as_ref)
+}
+
+/// The end of a response leaves after [`Runner::run`].
+fn released(f: &mut dyn FnMut()) {
+    if gates().is_none() { python::released(f) } else { python::released_if_attached(f) }
+}
+
 impl Runner for Worker {
+    /// With several GILs the right one is taken by [`Runner::run`].
     fn attach(&mut self) {
-        Worker::attach(self);
+        if gates().is_none() {
+            Worker::attach(self);
+        }
     }
 
     fn detach(&mut self) {
@@ -85,7 +104,13 @@ impl Runner for Worker {
     }
 
     fn run(&mut self, payload: &[u8], exchange: &mut dyn Exchange) -> Outcome {
-        Worker::run(self, payload, exchange)
+        let Some(gates) = gates() else { return Worker::run(self, payload, exchange) };
+        let mut outcome = Outcome::Fail(500);
+        gates.of(payload).run(&mut || {
+            outcome = Worker::run(self, payload, exchange);
+            Worker::detach(self);
+        });
+        outcome
     }
 }
 

@@ -50,10 +50,6 @@ impl Drop for TableExchange {
     }
 }
 
-fn released_if_attached(f: &mut dyn FnMut()) {
-    if python::is_attached() { python::released(f) } else { f() }
-}
-
 impl Way {
     fn write(self, data: &[u8], flush: bool) -> Result<(), SendError> {
         let mut error = 0;
@@ -133,7 +129,7 @@ impl TableExchange {
         }
         let way = self.way;
         let outlet = self.outlet.get_or_insert_with(|| {
-            Outlet::new(Box::new(move |bytes, flush| way.write(bytes, flush)), released_if_attached)
+            Outlet::new(Box::new(move |bytes, flush| way.write(bytes, flush)), python::released_if_attached)
         });
         let has_room = outlet.hold(block, now).inspect_err(|error| self.broken = Some(error.clone()))?;
         if !has_room {

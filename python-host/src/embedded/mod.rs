@@ -1,19 +1,18 @@
 //! Python inside an httpd child, behind the C table of `wsgi_protocol::abi`.
 
 mod exchange;
-mod gate;
 mod outlet;
 mod slow;
 
 use crate::boundary;
 use crate::exchange::Outcome;
 use crate::host::{Host, Worker};
+use crate::interpreter::gates::Gates;
 use crate::interpreter::{self, start as python, threads};
 use crate::log;
 use crate::messages;
 use crate::python::symbols;
 use exchange::TableExchange;
-use gate::Gate;
 use std::cell::RefCell;
 use std::ffi::c_void;
 use std::sync::OnceLock;
@@ -26,8 +25,8 @@ use wsgi_protocol::scoreboard::Scoreboard;
 static HTTPD: OnceLock<&'static HttpdTable> = OnceLock::new();
 static HOST: OnceLock<&'static Host> = OnceLock::new();
 
-/// Before the GIL that the request threads share, if there are several and they do.
-static GATE: OnceLock<Option<Gate>> = OnceLock::new();
+/// Before the GILs that request threads share, if there are several of them.
+static GATES: OnceLock<Option<Gates>> = OnceLock::new();
 
 /// Requests under way.
 static BUSY: AtomicUsize = AtomicUsize::new(0);
@@ -66,9 +65,8 @@ pub fn start(message: &[u8]) -> bool {
         // A failure has been logged; the first request tries again (spec/behaviour.md §6.6).
         let _ = host.load(script);
     }
-    let contend = host.launch().threads > 1 && host.shares_lock();
     // Started once per child.
-    let _ = GATE.set(contend.then(Gate::new));
+    let _ = GATES.set(Gates::new(host, true));
     let _ = HOST.set(host);
     slow::watch(host);
     true
@@ -100,11 +98,10 @@ impl Drop for Busy {
     }
 }
 
-/// Runs `f` with the calling thread's worker, attached. The worker is taken out while it runs: a request that httpd
+/// Runs `f` with the calling thread's worker, detached. The worker is taken out while it runs: a request that httpd
 /// starts inside of another one gets its own.
 fn with_worker<T>(host: &'static Host, f: impl FnOnce(&mut Worker) -> T) -> T {
     let mut worker = WORKER.with(|worker| worker.take()).unwrap_or_else(|| host.worker(thread_number()));
-    worker.attach();
     let result = f(&mut worker);
     worker.detach();
     WORKER.with(|place| place.replace(Some(worker)));
@@ -115,13 +112,19 @@ fn with_worker<T>(host: &'static Host, f: impl FnOnce(&mut Worker) -> T) -> T {
 pub fn request(request: *mut c_void, payload: &[u8]) -> abi::Outcome {
     let (Some(host), Some(httpd)) = (HOST.get(), HTTPD.get()) else { return 500 };
     let _busy = Busy::begin();
-    let inside = GATE.get().and_then(Option::as_ref).map(Gate::enter);
-    if threads::is_closed() {
-        return 503;
-    }
     let mut exchange = TableExchange::new(httpd, request);
-    let outcome = with_worker(host, |worker| worker.run(payload, &mut exchange));
-    drop(inside);
+    let mut outcome = Outcome::Fail(500);
+    let mut run = || {
+        outcome = if threads::is_closed() {
+            Outcome::Refused
+        } else {
+            with_worker(host, |worker| worker.run(payload, &mut exchange))
+        };
+    };
+    match GATES.get().and_then(Option::as_ref) {
+        Some(gates) => gates.of(payload).run(&mut run),
+        None => run(),
+    }
     match exchange.finish(outcome) {
         Outcome::Complete => abi::OK,
         Outcome::Fail(status) => status.into(),
@@ -171,8 +174,8 @@ pub fn stop() {
     if threads::is_closed() {
         return;
     }
-    if let Some(Some(gate)) = GATE.get() {
-        gate.open();
+    if let Some(Some(gates)) = GATES.get() {
+        gates.open();
     }
     host.stopping("");
     let quiet = threads::close();

@@ -120,9 +120,17 @@ unsafe fn new_interpreter(own_gil: bool) -> *mut ffi::PyThreadState {
 /// Whether free threading or own GILs let several threads run Python at once.
 pub fn runs_in_parallel(host: &Host) -> bool {
     static ANSWER: OnceLock<bool> = OnceLock::new();
-    *ANSWER.get_or_init(|| {
-        let launch = host.launch();
-        let own = launch.rules.iter().any(|rule| rule.own_gil == Some(true));
-        launch.free_threading || (own && symbols::get().new_interpreter.is_some())
-    })
+    *ANSWER.get_or_init(|| host.launch().free_threading || may_have_own_gils(host))
+}
+
+/// Whether any interpreter of this process may get a GIL of its own.
+pub(super) fn may_have_own_gils(host: &Host) -> bool {
+    let own = host.launch().rules.iter().any(|rule| rule.own_gil == Some(true));
+    own && symbols::get().new_interpreter.is_some()
+}
+
+/// Whether the interpreter of an application group has a GIL of its own, or would if it were made now.
+pub(super) fn has_own_gil(host: &Host, name: &[u8]) -> bool {
+    let would = || !claims_main(host, name) && super::rules::resolve(host.launch(), name).own_gil;
+    find(name).map_or_else(would, |found| found.own_gil)
 }

@@ -4,6 +4,7 @@
 mod create;
 mod ending;
 mod furnish;
+pub mod gates;
 mod rules;
 pub mod start;
 pub mod threads;

@@ -114,6 +114,11 @@ pub fn released(f: &mut dyn FnMut()) {
     f();
 }
 
+/// As [`released`], for threads that may have given the GIL up already.
+pub fn released_if_attached(f: &mut dyn FnMut()) {
+    if is_attached() { released(f) } else { f() }
+}
+
 /// Locks, without keeping the GIL from whoever holds the lock. Nobody may run Python code under such a lock but
 /// the ones that say so.
 pub fn lock<'m, T>(_: Attached<'_>, mutex: &'m Mutex<T>) -> MutexGuard<'m, T> {

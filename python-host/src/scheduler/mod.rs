@@ -4,6 +4,8 @@
 
 pub mod bell;
 pub mod clock;
+mod crowd;
+pub mod gate;
 pub mod meter;
 pub mod pace;
 pub mod turnstile;

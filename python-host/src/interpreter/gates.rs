@@ -1,0 +1,62 @@
+//! One gate for each GIL that several request threads want (design.md §4): that of the main interpreter, which
+//! sub-interpreters share unless they have their own.
+
+use super::create::{has_own_gil, may_have_own_gils};
+use crate::host::Host;
+use crate::scheduler::gate::Gate;
+use std::sync::{PoisonError, RwLock};
+use wsgi_protocol::request::Request;
+
+/// Gates of interpreters by application group.
+type Own = Vec<(Box<[u8]>, &'static Gate)>;
+
+/// See the module's comment.
+#[derive(Debug)]
+pub struct Gates {
+    host: &'static Host,
+    shared: Gate,
+    own: Option<RwLock<Own>>,
+    stewardable: bool,
+}
+
+impl Gates {
+    /// For the request threads of this process; `None` if there is one only, or no GIL. For `stewardable` see
+    /// [`Gate::new`].
+    pub fn new(host: &'static Host, stewardable: bool) -> Option<Self> {
+        let launch = host.launch();
+        let own = may_have_own_gils(host).then(RwLock::default);
+        let shared = Gate::new(stewardable);
+        (launch.threads > 1 && !launch.free_threading).then_some(Self { host, shared, own, stewardable })
+    }
+
+    /// The gate before the GIL that a request is going to take.
+    pub fn of(&'static self, payload: &[u8]) -> &'static Gate {
+        let Some(own) = &self.own else { return &self.shared };
+        // A request that cannot be read is refused behind any gate.
+        let Ok(request) = Request::decode(payload) else { return &self.shared };
+        let group = request.head.application_group;
+        if !has_own_gil(self.host, group) {
+            return &self.shared;
+        }
+        let find = |list: &Own| list.iter().find(|(name, _)| **name == *group).map(|(_, gate)| *gate);
+        // Each change to the list is one push.
+        if let Some(gate) = find(&own.read().unwrap_or_else(PoisonError::into_inner)) {
+            return gate;
+        }
+        let mut list = own.write().unwrap_or_else(PoisonError::into_inner);
+        find(&list).unwrap_or_else(|| {
+            // Lives as long as the interpreter, which lives as long as the process.
+            let gate: &'static Gate = Box::leak(Box::new(Gate::new(self.stewardable)));
+            list.push((group.into(), gate));
+            gate
+        })
+    }
+
+    /// From now on nobody waits.
+    pub fn open(&self) {
+        self.shared.open();
+        if let Some(own) = &self.own {
+            own.read().unwrap_or_else(PoisonError::into_inner).iter().for_each(|(_, gate)| gate.open());
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! The gate before a GIL: when requests crowd before it, only as many threads contend for it as keep it busy
+//! (design.md §4), by the rules of `super::pace`. It serves threads that come with their requests: those of an httpd
+//! child, and those of a daemon in which interpreters have GILs of their own.
+//!
+//! The gate stands open until there is a crowd: threads that sleep, compute long or compute without the GIL gain nothing
+//! from waiting for each other. A request then goes in at the cost of one atomic operation. The thread that watches is
+//! started by the first request that meets another one, and sleeps unless requests meet.
+//!
+//! In a crowd of requests that are long enough one more thread, the steward, runs those that wait: what it touches is
+//! in the caches of its CPU, where each of the others would have to fetch it first. The thread that came with the
+//! request sleeps meanwhile, as it would at the gate.
+
+use super::bell::Bell;
+use super::block_signals;
+use super::clock::now_ns;
+use super::crowd::{Crowd, MOST, Window};
+use super::meter::Meter;
+use super::pace::{Effort, Sample};
+use super::turnstile::{Place, Turnstile, Waited};
+use crate::boundary;
+use crate::log;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::Release, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+/// Length of a window while the gate is kept.
+const TICK: Duration = Duration::from_micros(2500);
+/// The same while it stands open.
+const WIDE_TICK: Duration = Duration::from_millis(10);
+
+/// CPU time of the whole process by elapsed time below which nobody looks at its threads.
+const QUIET: f64 = 0.5;
+/// Of the steward, bytes: as much as threads of httpd have.
+const STACK: usize = 8 * 1024 * 1024;
+
+/// See the module's comment.
+#[derive(Debug)]
+pub struct Gate {
+    turnstile: Turnstile,
+    turns: Mutex<Vec<Watched>>,
+    bell: Bell,
+    watched: OnceLock<()>,
+    /// May turns be done by another thread?
+    stewardable: bool,
+    steward: OnceLock<()>,
+    open: AtomicBool,
+}
+
+/// What one request thread does, written by that thread only.
+#[derive(Debug, Default)]
+struct Turn {
+    place: Arc<Place>,
+    /// When it went in, monotonic ns; 0 outside.
+    begun: AtomicU64,
+    /// Time inside, ns, and number of turns, of those that ended.
+    spent: AtomicU64,
+    finished: AtomicU64,
+}
+
+/// A turn, and what was last seen of it.
+#[derive(Debug)]
+struct Watched {
+    turn: Arc<Turn>,
+    meter: Meter,
+    inside: u64,
+    finished: u64,
+    /// Of the turn that it is in.
+    effort: Effort,
+}
+
+/// A thread's membership of a gate.
+struct Member {
+    gate: &'static Gate,
+    turn: Arc<Turn>,
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.gate.turns().retain(|watched| !Arc::ptr_eq(&watched.turn, &self.turn));
+    }
+}
+
+/// What a thread knows of gates.
+#[derive(Default)]
+struct Memberships {
+    list: RefCell<Vec<Rc<Member>>>,
+    /// It is inside of one: requests that it runs inside of its request pass all.
+    inside: Cell<bool>,
+}
+
+thread_local! {
+    static MEMBERSHIPS: Memberships = Memberships::default();
+}
+
+/// The thread is inside until this is dropped.
+struct Inside<'m>(&'m Memberships, Rc<Member>);
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        self.0.inside.set(false);
+        self.1.turn.end();
+        self.1.gate.turnstile.leave();
+    }
+}
+
+impl Gate {
+    /// A gate that stands open; with `stewardable` turns may be done by another thread than the one that came.
+    pub fn new(stewardable: bool) -> Self {
+        Self {
+            turnstile: Turnstile::new(MOST),
+            turns: Mutex::default(),
+            bell: Bell::default(),
+            watched: OnceLock::new(),
+            stewardable,
+            steward: OnceLock::new(),
+            open: AtomicBool::new(false),
+        }
+    }
+
+    /// Runs `task` when a thread may contend for the GIL with it: the calling thread, or another one meanwhile.
+    pub fn run(&'static self, task: &mut dyn FnMut()) {
+        MEMBERSHIPS.with(|own| {
+            if own.inside.get() {
+                return task();
+            }
+            let member = own.of(self);
+            if let Some(begun) = member.enter(task) {
+                member.turn.begin(begun);
+                own.inside.set(true);
+                let _inside = Inside(own, member);
+                task();
+            }
+        });
+    }
+
+    /// From now on nobody waits.
+    pub fn open(&self) {
+        self.open.store(true, SeqCst);
+        self.turnstile.allow(MOST);
+    }
+
+    /// Begins to watch the calling thread.
+    fn join(&'static self) -> Member {
+        let turn = Arc::<Turn>::default();
+        let (meter, effort) = (Meter::of_this_thread(), Effort::default());
+        self.turns().push(Watched { turn: turn.clone(), meter, inside: 0, finished: 0, effort });
+        Member { gate: self, turn }
+    }
+
+    fn turns(&self) -> MutexGuard<'_, Vec<Watched>> {
+        // The list is whole at every moment.
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes sure that there is a steward.
+    fn hire(&'static self) {
+        self.steward.get_or_init(|| {
+            let builder = thread::Builder::new().name("wsgi-steward".to_owned()).stack_size(STACK);
+            if let Err(error) = builder.spawn(|| self.attend()) {
+                log::write(log::ERROR, &format!("No thread could be made to run requests: {error}."));
+            }
+        });
+    }
+
+    /// The steward's life.
+    fn attend(&'static self) {
+        block_signals();
+        let member = MEMBERSHIPS.with(|own| {
+            own.inside.set(true);
+            own.of(self)
+        });
+        let turn = &member.turn;
+        self.turnstile.attend(|task| {
+            turn.begin(now_ns());
+            // A panic has been logged; what the request has become so far says how it ends.
+            let _ = boundary::caught(task);
+            turn.end();
+        });
+    }
+
+    /// Requests meet: somebody has to watch.
+    #[cold]
+    fn meet(&'static self) {
+        self.watched.get_or_init(|| {
+            let watch = thread::Builder::new().name("wsgi-gate".to_owned()).spawn(move || self.watch());
+            if let Err(error) = watch {
+                log::write(log::ERROR, &format!("No thread could be made to schedule requests: {error}."));
+                self.open();
+            }
+        });
+        self.bell.ring();
+    }
+
+    fn watch(&'static self) {
+        block_signals();
+        self.bell.listen();
+        let mut crowd = Crowd::default();
+        let mut last = now_ns();
+        // What threads did before the first window is not to be judged.
+        let mut is_baseline = true;
+        while !self.open.load(SeqCst) {
+            thread::sleep(if crowd.is_kept() { TICK } else { WIDE_TICK });
+            let now = now_ns();
+            let elapsed = now - std::mem::replace(&mut last, now);
+            let share = crowd.share(elapsed);
+            let is_quiet = share < QUIET && !crowd.is_kept();
+            if is_quiet {
+                crowd.average(share, 0.0);
+            } else {
+                let window = self.look(now, elapsed);
+                if !is_baseline
+                    && let Some(order) = crowd.judge(&window)
+                    && !self.open.load(SeqCst)
+                {
+                    let stewarded = order.stewarded && self.stewardable;
+                    if stewarded {
+                        self.hire();
+                    }
+                    self.turnstile.appoint(stewarded);
+                    self.turnstile.allow(order.allowed);
+                }
+            }
+            is_baseline = is_quiet;
+            if !self.is_contended() {
+                self.bell.sleep_unless(|| self.is_contended());
+                last = now_ns();
+                is_baseline = true;
+            }
+        }
+    }
+
+    fn is_contended(&self) -> bool {
+        self.turnstile.queued() > 0 || self.turnstile.inside() > 1
+    }
+
+    /// One window's figures. Its length is told by the time that the process was given: a busy machine makes all
+    /// requests take long, and more of them at once would not help.
+    fn look(&self, now: u64, elapsed: u64) -> Window {
+        let waiting = self.turnstile.keeps_waiting(now);
+        let mut sample = Sample { waiting, ..Sample::default() };
+        let (mut used, mut wanted, mut young, mut all_ended) = (0, 0, 0, 0);
+        let mut turns = self.turns();
+        for watched in turns.iter_mut() {
+            let turn = &watched.turn;
+            let (begun, finished) = (turn.begun.load(Relaxed), turn.finished.load(Relaxed));
+            let runs = if begun == 0 { 0 } else { now.saturating_sub(begun) };
+            let inside = turn.spent.load(Relaxed) + runs;
+            let at_work = inside.saturating_sub(std::mem::replace(&mut watched.inside, inside)).min(elapsed);
+            let ended = finished - std::mem::replace(&mut watched.finished, finished);
+            all_ended += ended;
+            if ended > 0 || begun == 0 {
+                watched.effort = Effort::default();
+            }
+            if at_work == 0 && begun == 0 {
+                continue;
+            }
+            let reading = watched.meter.read(elapsed, at_work, begun != 0);
+            used += reading.used;
+            wanted += reading.wanted;
+            if begun != 0 {
+                sample.running += 1;
+                if ended == 0 {
+                    watched.effort.compute(reading.used);
+                    watched.effort.settle(reading.wanted, elapsed);
+                }
+            }
+            if !watched.effort.is_long() {
+                young += reading.wanted;
+            }
+        }
+        let is_long = |watched: &&Watched| watched.effort.is_apart(sample.running);
+        sample.long = turns.iter().filter(is_long).count();
+        let length = (elapsed as f64 * used as f64 / wanted.max(used).max(1) as f64) as u64;
+        sample.elapsed = Duration::from_nanos(if wanted == 0 { elapsed } else { length });
+        sample.cpu = used as f64 / elapsed.max(1) as f64;
+        sample.demand = wanted as f64 / elapsed.max(1) as f64;
+        let young = young as f64 / elapsed.max(1) as f64;
+        Window { sample, young, used, ended: all_ended }
+    }
+}
+
+impl Turn {
+    fn begin(&self, now: u64) {
+        self.begun.store(now, Release);
+    }
+
+    fn end(&self) {
+        let spent = now_ns().saturating_sub(self.begun.load(Relaxed));
+        self.spent.store(self.spent.load(Relaxed) + spent, Relaxed);
+        self.finished.store(self.finished.load(Relaxed) + 1, Relaxed);
+        self.begun.store(0, Release);
+    }
+}
+
+impl Memberships {
+    fn of(&self, gate: &'static Gate) -> Rc<Member> {
+        let mut list = self.list.borrow_mut();
+        if let Some(member) = list.iter().find(|member| std::ptr::eq(member.gate, gate)) {
+            return member.clone();
+        }
+        let member = Rc::new(gate.join());
+        list.push(member.clone());
+        member
+    }
+}
+
+impl Member {
+    /// Since when the calling thread is inside, monotonic ns. `None`: its task has been done.
+    fn enter(&self, task: &mut dyn FnMut()) -> Option<u64> {
+        let gate = self.gate;
+        match gate.turnstile.try_enter() {
+            Some(1) => Some(now_ns()),
+            Some(_) => {
+                gate.meet();
+                Some(now_ns())
+            }
+            None => match gate.turnstile.wait(&self.turn.place, task, || gate.meet()) {
+                Waited::Inside(since) => Some(since),
+                Waited::Done => None,
+            },
+        }
+    }
+}
