@@ -6,6 +6,36 @@ use crate::wsgi::{failures, metrics};
 use pyo3::ffi;
 use std::fs;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+/// Exit status of a process that the application forked off, and that came back to us.
+pub const FORKED_STATUS: i32 = 255;
+
+static FORKED: AtomicBool = AtomicBool::new(false);
+
+/// This is a process that the application forked off.
+pub extern "C" fn note_forked() {
+    FORKED.store(true, Relaxed);
+}
+
+/// Whether this process is one that the application forked off.
+pub fn is_forked() -> bool {
+    FORKED.load(Relaxed)
+}
+
+/// Takes notice of forks in an httpd child. (A daemon does more then.)
+pub fn watch() {
+    // SAFETY: the handler only stores to an atomic, and this library is never unloaded.
+    unsafe { libc::pthread_atfork(None, None, Some(note_forked)) };
+}
+
+/// The application forked and has come back in the child: requests and their connections are the parent's.
+pub fn end_if_forked() {
+    if is_forked() {
+        // SAFETY: `_exit` may be called at any time.
+        unsafe { libc::_exit(FORKED_STATUS) }
+    }
+}
 
 /// Where a forked thread finds itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! Many requests in one process: who may run Python at once, and blocks of a response that follow each other quickly.
 
+use crate::semantics::load;
 use crate::snippets::{Snippets, base64, server};
 use integration::{Builder, Httpd, Mode, Subject, eventually};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -237,4 +238,73 @@ fn a_crowd_is_run_by_one_thread() {
     assert!(post("last").ok().text().starts_with("last and"));
     let log = server.error_log();
     assert!(log.contains("crowd b'0 0'") && log.contains("ValueError: b'fail'"), "{log}");
+}
+
+/// An application that forks in a crowd and comes back in the child: that ends, and runs nothing that others wait for.
+#[test]
+fn a_fork_in_a_crowd_runs_no_request_twice() {
+    if Subject::skips("the child answers, too") {
+        return;
+    }
+    let app = "import os, time\ndef application(environ, start_response):
+    end = time.thread_time() + .005
+    text = environ['wsgi.input'].read()
+    print('ran', text.decode(), 'by', os.getpid(), file=environ['wsgi.errors'])
+    while time.thread_time() < end: sum(range(1000))
+    if text.endswith(b'fork'):
+        child = os.fork()
+        if child: text += b' %d' % os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    start_response('200 OK', [])
+    return [text]
+";
+    let server = Httpd::builder().mode(Mode::Embedded).app(app).allow_log("] ran ").start();
+    let begun = Instant::now();
+    let counts: Vec<usize> = scope(|scope| {
+        let clients = [0, 1, 2, 3, 4, 5].map(|client| {
+            let server = &server;
+            scope.spawn(move || {
+                for number in 0.. {
+                    if begun.elapsed() > Duration::from_secs(4) {
+                        return number;
+                    }
+                    let is_forking = number % 40 == 39;
+                    let text = format!("{client}-{number}{}", if is_forking { "-fork" } else { "" });
+                    let request = server.request("POST", "/").header("Connection", "close").body(&text);
+                    let ended = if is_forking { " 255" } else { "" };
+                    assert_eq!(request.send().ok().text(), format!("{text}{ended}"));
+                }
+                0
+            })
+        });
+        clients.into_iter().map(|client| client.join().expect("no failure")).collect()
+    });
+    let log = server.error_log();
+    assert_eq!(log.matches("] ran ").count(), counts.iter().sum::<usize>());
+}
+
+/// httpd runs a request inside of another one while that one's application is just making its response.
+fn a_request_inside_of_a_streaming_one(mode: Mode) {
+    let app = "def application(environ, start_response):
+    path = environ['PATH_INFO']
+    start_response('200 OK', [('Content-Type', 'text/html')])
+    if path.endswith('inner'):
+        yield from (path.encode(), b' is ', b'inside')
+        return
+    for round in range(3):
+        yield b'<!--#include virtual=\"/same/inner\" -->, ' + b'.' * 20000
+        yield b'<!--#include virtual=\"/other/inner\" -->; '
+";
+    let groups = "<LocationMatch outer>\nOptions +Includes\nSetOutputFilter INCLUDES\n</LocationMatch>\n\
+                  <Location /other>\nWSGIApplicationGroup other\n</Location>";
+    let server = Httpd::builder().mode(mode).app(app).directives(&load(&["include"])).directives(groups);
+    let server = if mode == Mode::Daemon { server.daemon_options("threads=3") } else { server }.start();
+    for _ in 0..4 {
+        let text = server.get("/same/outer").ok().text().replace('.', "");
+        assert_eq!(text, "/same/inner is inside, /other/inner is inside; ".repeat(3));
+    }
+}
+
+mod inside {
+    use super::*;
+    in_both_modes!(a_request_inside_of_a_streaming_one);
 }

@@ -10,7 +10,7 @@ pub(super) trait Application: Sync + 'static {
     /// Per-thread side.
     type Runner: Runner;
 
-    /// Gives the GIL up around a call, if the calling thread has it.
+    /// Gives the GIL up around a call; called with the GIL held.
     const RELEASED: Released;
 
     /// Takes the log records that httpd does not take.
@@ -66,6 +66,9 @@ pub(super) trait Runner {
     /// Gives the GIL up.
     fn detach(&mut self);
 
-    /// Runs one request; returns with as much of the GIL as it was called with.
+    /// Whether the calling thread, which is this one, has the GIL.
+    fn is_attached(&self) -> bool;
+
+    /// Runs one request; may return without the GIL.
     fn run(&mut self, payload: &[u8], exchange: &mut dyn Exchange) -> Outcome;
 }

@@ -7,6 +7,7 @@ use super::socket_exchange::{Released, Unsent};
 use crate::exchange::{Exchange, Outcome};
 use crate::host::{Host, Long, ReloadDecision, ReloadPolicy, Worker};
 use crate::interpreter::gates::Gates;
+use crate::interpreter::threads;
 use crate::python;
 use std::sync::OnceLock;
 use wsgi_protocol::launch::Preload;
@@ -18,7 +19,7 @@ const INFO: u8 = 6;
 
 impl Application for Host {
     type Runner = Worker;
-    const RELEASED: Released = released;
+    const RELEASED: Released = python::released;
     const UNSENT: Unsent = crate::log::write_bytes;
 
     fn runner(&'static self, thread_id: u32) -> Worker {
@@ -86,11 +87,6 @@ fn gates() -> Option<&'static Gates> {
     GATES.get().and_then(Option::as_ref)
 }
 
-/// The end of a response leaves after [`Runner::run`].
-fn released(f: &mut dyn FnMut()) {
-    if gates().is_none() { python::released(f) } else { python::released_if_attached(f) }
-}
-
 impl Runner for Worker {
     /// With several GILs the right one is taken by [`Runner::run`].
     fn attach(&mut self) {
@@ -103,10 +99,14 @@ impl Runner for Worker {
         Worker::detach(self);
     }
 
+    fn is_attached(&self) -> bool {
+        threads::attached_to().is_some()
+    }
+
     fn run(&mut self, payload: &[u8], exchange: &mut dyn Exchange) -> Outcome {
         let Some(gates) = gates() else { return Worker::run(self, payload, exchange) };
         let mut outcome = Outcome::Fail(500);
-        gates.of(payload).run(&mut || {
+        gates.of(payload).run_here(&mut || {
             outcome = Worker::run(self, payload, exchange);
             Worker::detach(self);
         });

@@ -4,12 +4,10 @@
 //! set after the fork keeps the copy from writing to connections that belong to its parent.
 
 use super::os;
+use crate::fork;
 use std::io;
 use std::os::fd::RawFd;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering::SeqCst};
-
-/// Exit status of a process that the application forked off and that got one of our signals.
-const FORKED_STATUS: i32 = 255;
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering::SeqCst};
 
 /// The signals that are handled.
 const HANDLED: [i32; 6] =
@@ -18,12 +16,11 @@ const HANDLED: [i32; 6] =
 static OWNER: AtomicI32 = AtomicI32::new(0);
 static WAKE_FD: AtomicI32 = AtomicI32::new(-1);
 static PENDING: AtomicU64 = AtomicU64::new(0);
-static FORKED: AtomicBool = AtomicBool::new(false);
 
 extern "C" fn note(signal: libc::c_int) {
     // SAFETY: getpid is async-signal-safe and cannot fail.
     if unsafe { libc::getpid() } != OWNER.load(SeqCst) {
-        os::exit_now(FORKED_STATUS);
+        os::exit_now(fork::FORKED_STATUS);
     }
     // SAFETY: the location of errno is valid for the running thread; the interrupted code must find it unchanged.
     let errno = unsafe { *libc::__errno_location() };
@@ -35,7 +32,7 @@ extern "C" fn note(signal: libc::c_int) {
 
 /// Runs in the child of every fork(2) of this process.
 extern "C" fn in_forked_child() {
-    FORKED.store(true, SeqCst);
+    fork::note_forked();
     super::last_stack::leave_to_parent();
     super::registry::close_in_child();
 }
@@ -99,11 +96,6 @@ pub(super) fn ignore_messages() {
 pub(super) fn take() -> impl Iterator<Item = i32> {
     let pending = PENDING.swap(0, SeqCst);
     (0..64).filter(move |n| pending & (1 << n) != 0)
-}
-
-/// Whether this process is one that the application forked off.
-pub(super) fn is_forked() -> bool {
-    FORKED.load(std::sync::atomic::Ordering::Relaxed)
 }
 
 #[cfg(test)]

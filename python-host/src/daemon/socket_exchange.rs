@@ -8,6 +8,7 @@ use super::os::{self, Wait};
 use super::slot::Slot;
 use super::stream::{Flusher, Stream};
 use crate::exchange::{BodyError, Exchange, Hold, Outcome, SendError};
+use crate::fork::is_forked;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::atomic::Ordering::Relaxed;
@@ -94,6 +95,11 @@ impl<'a> SocketExchange<'a> {
         self
     }
 
+    /// The calling thread has given the GIL up.
+    pub(super) fn forget_gil(&mut self) {
+        self.released = |f| f();
+    }
+
     /// Sends what is held and `parts`, in order.
     fn transmit(&mut self, parts: &[&[u8]], file: Option<BorrowedFd<'_>>) -> Result<(), SendError> {
         if let Some(error) = &self.broken {
@@ -112,7 +118,7 @@ impl<'a> SocketExchange<'a> {
     /// The stream, if it holds anything. A forked child leaves it alone: the lock may have been taken when it was forked.
     fn dirty_stream(&self) -> Option<&'static Stream> {
         let (_, stream) = self.stream?;
-        (stream.is_dirty() && !super::signals::is_forked()).then_some(stream)
+        (stream.is_dirty() && !is_forked()).then_some(stream)
     }
 
     /// What has been collected, which goes before everything else.
@@ -129,7 +135,7 @@ impl<'a> SocketExchange<'a> {
         let Some((flusher, stream)) = self.stream else { return Ok(false) };
         let now = os::now_ns();
         let is_quick = now.saturating_sub(self.sent_at) < QUICK;
-        if !is_quick || block.len() > COALESCE || !self.out.is_empty() || super::signals::is_forked() {
+        if !is_quick || block.len() > COALESCE || !self.out.is_empty() || is_forked() {
             self.sent_at = now;
             return Ok(false);
         }
@@ -185,7 +191,7 @@ pub(super) fn send_all(
     mut file: Option<BorrowedFd<'_>>,
     released: Released,
 ) -> Result<(), SendError> {
-    if super::signals::is_forked() {
+    if is_forked() {
         return Err(SendError::ClientGone);
     }
     IoSlice::advance_slices(&mut parts, 0);
@@ -249,7 +255,7 @@ pub(super) fn error_text(error: &io::Error) -> String {
 impl Exchange for SocketExchange<'_> {
     fn read_body(&mut self, buffer: &mut [u8]) -> Result<usize, BodyError> {
         self.touch();
-        if super::signals::is_forked() {
+        if is_forked() {
             return Err(BodyError::Terminated);
         }
         if self.dirty_stream().is_some() {
@@ -315,7 +321,7 @@ impl Exchange for SocketExchange<'_> {
     }
 
     fn is_gone(&mut self) -> bool {
-        if self.broken.is_some() || self.body.is_gone() || super::signals::is_forked() {
+        if self.broken.is_some() || self.body.is_gone() || is_forked() {
             return true;
         }
         if self.sent_at != 0 {

@@ -62,6 +62,10 @@ impl Runner for FakeRunner {
         detach();
     }
 
+    fn is_attached(&self) -> bool {
+        true
+    }
+
     /// The request's script says what to do.
     fn run(&mut self, payload: &[u8], exchange: &mut dyn Exchange) -> Outcome {
         let request = wsgi_protocol::request::Request::decode(payload).unwrap();

@@ -1,15 +1,16 @@
 //! A worker thread: takes one ready connection at a time, reads its request and runs it.
 //!
-//! The GIL is taken before the request is read and kept from one request to the next while more are ready;
-//! a request still in its socket when this process dies was certainly not started.
+//! The GIL, if there is one for all, is taken before the request is read and kept from one request to the next while
+//! more are ready; a request still in its socket when this process dies was certainly not started.
 
 use super::application::{Application, Runner};
 use super::connection::{Broken, Connection, Incoming, READ_ROOM};
+use super::os;
 use super::pool::{CONNECTION_EVENTS, Phase, Pool, TOKEN_LISTENER, TOKEN_WAKE};
 use super::slot::State;
 use super::socket_exchange::{SocketExchange, send_frame};
-use super::{os, signals};
 use crate::exchange::Outcome;
+use crate::fork;
 use crate::messages;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -247,9 +248,9 @@ impl<A: Application> Worker<A> {
         }
         let runner = &mut self.runner;
         let result = catch_unwind(AssertUnwindSafe(|| runner.run(payload, &mut exchange)));
-        if signals::is_forked() {
-            // The application forked and came back from the child: there is no serving two masters.
-            os::exit_now(255);
+        fork::end_if_forked();
+        if !self.runner.is_attached() {
+            exchange.forget_gil();
         }
         let outcome = result.unwrap_or_else(|panic| {
             pool.log(2, &messages::panicked(panic_text(&*panic)));

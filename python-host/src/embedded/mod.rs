@@ -6,6 +6,7 @@ mod slow;
 
 use crate::boundary;
 use crate::exchange::Outcome;
+use crate::fork;
 use crate::host::{Host, Worker};
 use crate::interpreter::gates::Gates;
 use crate::interpreter::{self, start as python, threads};
@@ -65,6 +66,7 @@ pub fn start(message: &[u8]) -> bool {
         // A failure has been logged; the first request tries again (spec/behaviour.md §6.6).
         let _ = host.load(script);
     }
+    fork::watch();
     // Started once per child.
     let _ = GATES.set(Gates::new(host, true));
     let _ = HOST.set(host);
@@ -73,7 +75,8 @@ pub fn start(message: &[u8]) -> bool {
 }
 
 thread_local! {
-    static WORKER: RefCell<Option<Worker>> = const { RefCell::new(None) };
+    /// The thread's workers that run nothing.
+    static WORKERS: RefCell<Vec<Worker>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The number of the calling thread: request threads count from 1, the main thread is 0.
@@ -98,13 +101,17 @@ impl Drop for Busy {
     }
 }
 
-/// Runs `f` with the calling thread's worker, detached. The worker is taken out while it runs: a request that httpd
-/// starts inside of another one gets its own.
+/// Runs `f` with a worker of the calling thread, detached. A request that httpd starts inside of another one gets one of
+/// its own.
 fn with_worker<T>(host: &'static Host, f: impl FnOnce(&mut Worker) -> T) -> T {
-    let mut worker = WORKER.with(|worker| worker.take()).unwrap_or_else(|| host.worker(thread_number()));
-    let result = f(&mut worker);
-    worker.detach();
-    WORKER.with(|place| place.replace(Some(worker)));
+    let idle = WORKERS.with(|workers| workers.borrow_mut().pop());
+    let mut worker = idle.unwrap_or_else(|| host.worker(thread_number()));
+    let result = threads::aside(|| {
+        let result = f(&mut worker);
+        worker.detach();
+        result
+    });
+    WORKERS.with(|workers| workers.borrow_mut().push(worker));
     result
 }
 
@@ -125,6 +132,7 @@ pub fn request(request: *mut c_void, payload: &[u8]) -> abi::Outcome {
         Some(gates) => gates.of(payload).run(&mut run),
         None => run(),
     }
+    fork::end_if_forked();
     match exchange.finish(outcome) {
         Outcome::Complete => abi::OK,
         Outcome::Fail(status) => status.into(),

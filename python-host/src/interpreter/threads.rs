@@ -110,6 +110,20 @@ pub fn attached_to() -> Option<&'static Interpreter> {
     THREAD.try_with(|thread| thread.current.get()).ok().flatten()
 }
 
+/// Runs `f` as if the calling thread, which may have given the GIL up somewhere inside of a request, were attached
+/// nowhere: httpd has begun another request inside of that one.
+pub fn aside<T>(f: impl FnOnce() -> T) -> T {
+    struct Return(Option<&'static Interpreter>, *mut ffi::PyThreadState);
+    impl Drop for Return {
+        fn drop(&mut self) {
+            THREAD.with(|thread| thread.current.set(self.0));
+            ATTACHED.set(self.1);
+        }
+    }
+    let _return = Return(THREAD.with(|thread| thread.current.take()), ATTACHED.replace(std::ptr::null_mut()));
+    f()
+}
+
 /// Whether the calling thread is Python's main thread.
 pub fn is_main_thread() -> bool {
     THREAD.with(|thread| thread.states.borrow().iter().any(State::is_of_main_thread))

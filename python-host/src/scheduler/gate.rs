@@ -11,17 +11,20 @@
 //! request sleeps meanwhile, as it would at the gate.
 
 use super::bell::Bell;
-use super::block_signals;
 use super::clock::now_ns;
 use super::crowd::{Crowd, MOST, Window};
 use super::meter::Meter;
 use super::pace::{Effort, Sample};
-use super::turnstile::{Place, Turnstile, Waited};
+use super::turnstile::{Place, Task, Turnstile, Waited};
+use super::{block_signals, own_stack};
 use crate::boundary;
+use crate::fork;
 use crate::log;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::Release, Ordering::SeqCst};
+use std::sync::atomic::{
+    AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::Release, Ordering::SeqCst,
+};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -33,9 +36,6 @@ const WIDE_TICK: Duration = Duration::from_millis(10);
 
 /// CPU time of the whole process by elapsed time below which nobody looks at its threads.
 const QUIET: f64 = 0.5;
-/// Of the steward, bytes: as much as threads of httpd have.
-const STACK: usize = 8 * 1024 * 1024;
-
 /// See the module's comment.
 #[derive(Debug)]
 pub struct Gate {
@@ -43,9 +43,11 @@ pub struct Gate {
     turns: Mutex<Vec<Watched>>,
     bell: Bell,
     watched: OnceLock<()>,
-    /// May turns be done by another thread?
+    /// Whether turns may be done by another thread.
     stewardable: bool,
     steward: OnceLock<()>,
+    /// Size of the largest stack of those who came, bytes: what runs on it may run on the steward's.
+    stack: AtomicUsize,
     open: AtomicBool,
 }
 
@@ -116,22 +118,36 @@ impl Gate {
             watched: OnceLock::new(),
             stewardable,
             steward: OnceLock::new(),
+            stack: AtomicUsize::new(0),
             open: AtomicBool::new(false),
         }
     }
 
     /// Runs `task` when a thread may contend for the GIL with it: the calling thread, or another one meanwhile.
-    pub fn run(&'static self, task: &mut dyn FnMut()) {
+    pub fn run(&'static self, task: &mut (dyn FnMut() + Send)) {
+        self.pass(Task::of(task));
+    }
+
+    /// As [`Gate::run`], on the calling thread.
+    pub fn run_here(&'static self, task: &mut dyn FnMut()) {
+        assert!(!self.stewardable, "another thread may run it");
+        // SAFETY: this gate has no steward.
+        self.pass(unsafe { Task::of_this_thread(task) });
+    }
+
+    fn pass(&'static self, task: Task<'_>) {
         MEMBERSHIPS.with(|own| {
             if own.inside.get() {
-                return task();
+                return task.run();
             }
             let member = own.of(self);
-            if let Some(begun) = member.enter(task) {
+            if let Some(begun) = member.enter(&task) {
                 member.turn.begin(begun);
                 own.inside.set(true);
                 let _inside = Inside(own, member);
-                task();
+                task.run();
+                // Before anything that a thread may have locked which a forked process does not have.
+                fork::end_if_forked();
             }
         });
     }
@@ -146,6 +162,7 @@ impl Gate {
     fn join(&'static self) -> Member {
         let turn = Arc::<Turn>::default();
         let (meter, effort) = (Meter::of_this_thread(), Effort::default());
+        self.stack.fetch_max(own_stack(), Relaxed);
         self.turns().push(Watched { turn: turn.clone(), meter, inside: 0, finished: 0, effort });
         Member { gate: self, turn }
     }
@@ -158,7 +175,8 @@ impl Gate {
     /// Makes sure that there is a steward.
     fn hire(&'static self) {
         self.steward.get_or_init(|| {
-            let builder = thread::Builder::new().name("wsgi-steward".to_owned()).stack_size(STACK);
+            let builder =
+                thread::Builder::new().name("wsgi-steward".to_owned()).stack_size(self.stack.load(Relaxed));
             if let Err(error) = builder.spawn(|| self.attend()) {
                 log::write(log::ERROR, &format!("No thread could be made to run requests: {error}."));
             }
@@ -176,7 +194,8 @@ impl Gate {
         self.turnstile.attend(|task| {
             turn.begin(now_ns());
             // A panic has been logged; what the request has become so far says how it ends.
-            let _ = boundary::caught(task);
+            let _ = boundary::caught(|| task.run());
+            fork::end_if_forked();
             turn.end();
         });
     }
@@ -221,10 +240,15 @@ impl Gate {
                     }
                     self.turnstile.appoint(stewarded);
                     self.turnstile.allow(order.allowed);
+                    if self.open.load(SeqCst) {
+                        // It was opened just now.
+                        self.turnstile.allow(MOST);
+                    }
                 }
             }
             is_baseline = is_quiet;
             if !self.is_contended() {
+                self.turns().iter_mut().for_each(|watched| watched.meter.rest());
                 self.bell.sleep_unless(|| self.is_contended());
                 last = now_ns();
                 is_baseline = true;
@@ -309,7 +333,7 @@ impl Memberships {
 
 impl Member {
     /// Since when the calling thread is inside, monotonic ns. `None`: its task has been done.
-    fn enter(&self, task: &mut dyn FnMut()) -> Option<u64> {
+    fn enter(&self, task: &Task<'_>) -> Option<u64> {
         let gate = self.gate;
         match gate.turnstile.try_enter() {
             Some(1) => Some(now_ns()),

@@ -35,6 +35,11 @@ impl Meter {
         Self { tid: clock::own_tid(), clock: clock::own_cpu_clock(), ..Self::default() }
     }
 
+    /// Nobody looks for a while: the descriptor is given back.
+    pub fn rest(&mut self) {
+        self.waits = Waits::default();
+    }
+
     /// Looks again after a window of `elapsed` ns, of which the thread spent `at_work` ns at what is measured, and
     /// whether `now` too. What it did besides is not told apart, but cannot count for more than that.
     pub fn read(&mut self, elapsed: u64, at_work: u64, now: bool) -> Reading {

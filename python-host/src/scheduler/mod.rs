@@ -11,12 +11,45 @@ pub mod pace;
 pub mod turnstile;
 pub mod waits;
 
-/// Keeps signals away from the calling thread: httpd's handlers belong to its own threads.
+/// Signals that tell the thread that causes them: handlers of libraries count on them, and programs that the thread
+/// starts inherit what it blocks.
+const OWN: [libc::c_int; 8] = [
+    libc::SIGSEGV,
+    libc::SIGBUS,
+    libc::SIGFPE,
+    libc::SIGILL,
+    libc::SIGTRAP,
+    libc::SIGABRT,
+    libc::SIGSYS,
+    libc::SIGPIPE,
+];
+
+/// Keeps signals away from the calling thread, as from httpd's request threads: httpd's handlers belong to others.
 pub fn block_signals() {
     // SAFETY: a signal set may be all zero, is filled before it is used, and only this thread's mask changes.
     unsafe {
         let mut all: libc::sigset_t = std::mem::zeroed();
         libc::sigfillset(&raw mut all);
+        for signal in OWN {
+            libc::sigdelset(&raw mut all, signal);
+        }
         libc::pthread_sigmask(libc::SIG_BLOCK, &raw const all, std::ptr::null_mut());
+    }
+}
+
+/// Size of the calling thread's stack, bytes; the usual one where the C library does not tell.
+pub fn own_stack() -> usize {
+    const USUAL: usize = 8 * 1024 * 1024;
+    // SAFETY: attributes may be all zero until they are filled, and are given back when they have been.
+    unsafe {
+        let mut attributes: libc::pthread_attr_t = std::mem::zeroed();
+        if libc::pthread_getattr_np(libc::pthread_self(), &raw mut attributes) != 0 {
+            return USUAL;
+        }
+        let mut size = 0;
+        let result = libc::pthread_attr_getstacksize(&raw const attributes, &raw mut size);
+        libc::pthread_attr_destroy(&raw mut attributes);
+        // The main thread's may be unlimited.
+        if result == 0 && size < 64 * USUAL { size } else { USUAL }
     }
 }

@@ -27,14 +27,44 @@ const TAKEN: u8 = 3;
 const DONE: u8 = 4;
 
 /// What a thread wants to do inside.
-struct Task(*mut (dyn FnMut() + 'static));
+pub struct Task<'t>(*mut (dyn FnMut() + 't));
 
-// SAFETY: whoever brought it sleeps while another thread runs it, and is there until it has been run.
-unsafe impl Send for Task {}
+// SAFETY: whoever brought it sleeps while another thread runs it, and it may be run by another (see `Task::of`).
+unsafe impl Send for Task<'_> {}
 
-impl std::fmt::Debug for Task {
+impl std::fmt::Debug for Task<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Task")
+    }
+}
+
+impl<'t> Task<'t> {
+    /// A task that any thread may run.
+    pub fn of(task: &'t mut (dyn FnMut() + Send + 't)) -> Self {
+        Self(task)
+    }
+
+    /// A task for the calling thread.
+    ///
+    /// # Safety
+    /// It does not come before a turnstile that has a steward.
+    pub unsafe fn of_this_thread(task: &'t mut (dyn FnMut() + 't)) -> Self {
+        Self(task)
+    }
+
+    /// Does it.
+    pub fn run(&self) {
+        // SAFETY: made from an exclusive reference that outlives this; one thread at a time has the task.
+        unsafe { (*self.0)() }
+    }
+
+    /// The same for whoever does not know how long it lives.
+    ///
+    /// # Safety
+    /// It is not run any more when its owner is gone.
+    unsafe fn kept(&self) -> Task<'static> {
+        // SAFETY: only the lifetime changes.
+        Task(unsafe { std::mem::transmute::<*mut (dyn FnMut() + 't), *mut (dyn FnMut() + 'static)>(self.0) })
     }
 }
 
@@ -71,7 +101,7 @@ pub struct Place {
     /// Since when it is in the queue, or was led in, monotonic ns.
     since: AtomicU64,
     thread: Thread,
-    task: Mutex<Option<Task>>,
+    task: Mutex<Option<Task<'static>>>,
 }
 
 impl Default for Place {
@@ -88,7 +118,7 @@ impl Place {
         self.thread.unpark();
     }
 
-    fn task(&self) -> MutexGuard<'_, Option<Task>> {
+    fn task(&self) -> MutexGuard<'_, Option<Task<'static>>> {
         // Nothing panics under this lock.
         self.task.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -125,17 +155,10 @@ impl Turnstile {
     /// Waits until the calling thread, whose place this is, may go in, or its `task` has been done by the steward.
     /// `queued` is called when others can see that it waits.
     #[cold]
-    pub fn wait<'t>(
-        &self,
-        place: &Arc<Place>,
-        task: &mut (dyn FnMut() + 't),
-        queued: impl FnOnce(),
-    ) -> Waited {
-        // SAFETY: only the lifetime changes. The task is run by the steward while this thread is in here, or never: it
-        // is taken back before this thread returns, unless it is done.
-        let task =
-            unsafe { std::mem::transmute::<*mut (dyn FnMut() + 't), *mut (dyn FnMut() + 'static)>(task) };
-        *place.task() = Some(Task(task));
+    pub fn wait(&self, place: &Arc<Place>, task: &Task<'_>, queued: impl FnOnce()) -> Waited {
+        // SAFETY: the steward runs it while this thread is in here, or never: it is taken back before this thread
+        // returns, unless it is done.
+        *place.task() = Some(unsafe { task.kept() });
         place.since.store(clock::now_ns(), Relaxed);
         let mut queue = self.queue();
         place.state.store(WAITING, SeqCst);
@@ -194,7 +217,7 @@ impl Turnstile {
 
     /// Makes the calling thread the steward, for good: it does the tasks of the queue, each with `turn`, whenever it is
     /// on duty and may go in.
-    pub fn attend(&self, turn: impl Fn(&mut dyn FnMut())) {
+    pub fn attend(&self, turn: impl Fn(&Task<'_>)) {
         // There is one steward.
         let _ = self.steward.set(thread::current());
         loop {
@@ -203,9 +226,9 @@ impl Turnstile {
             }
             while let Some(next) = self.next() {
                 let task = next.task().take();
-                if let Some(Task(task)) = task {
-                    // SAFETY: whoever brought it waits for `DONE`.
-                    turn(unsafe { &mut *task });
+                // Whoever brought it waits for `DONE`.
+                if let Some(task) = task {
+                    turn(&task);
                 }
                 next.tell(DONE);
             }
@@ -338,7 +361,7 @@ mod tests {
 
     fn enter(turnstile: &Turnstile) {
         if turnstile.try_enter().is_none() {
-            turnstile.wait(&Arc::default(), &mut || (), || ());
+            turnstile.wait(&Arc::default(), &Task::of(&mut || ()), || ());
         }
     }
 
@@ -391,7 +414,7 @@ mod tests {
     /// A turnstile with a steward on duty, which never ends.
     fn stewarded(allowed: usize) -> &'static Turnstile {
         let turnstile: &'static Turnstile = Box::leak(Box::new(Turnstile::new(allowed)));
-        std::thread::spawn(|| turnstile.attend(|task| task()));
+        std::thread::spawn(|| turnstile.attend(|task| task.run()));
         while turnstile.steward.get().is_none() {
             std::thread::yield_now();
         }
@@ -400,11 +423,12 @@ mod tests {
     }
 
     /// Does `task` inside, or has it done.
-    fn act(turnstile: &Turnstile, place: &Arc<Place>, task: &mut dyn FnMut()) {
-        if turnstile.try_enter().is_none() && turnstile.wait(place, task, || ()) == Waited::Done {
+    fn act(turnstile: &Turnstile, place: &Arc<Place>, task: &mut (dyn FnMut() + Send)) {
+        let task = Task::of(task);
+        if turnstile.try_enter().is_none() && turnstile.wait(place, &task, || ()) == Waited::Done {
             return;
         }
-        task();
+        task.run();
         turnstile.leave();
     }
 
