@@ -20,6 +20,7 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Instant;
 use wsgi_protocol::ProtocolError;
+use wsgi_protocol::courtesy::Courtesy;
 use wsgi_protocol::frame::{HEADER_LEN, Header, Kind, Refusal};
 use wsgi_protocol::response::Head;
 use wsgi_protocol::status::SlotState;
@@ -31,6 +32,11 @@ const LOOK_MS: u64 = 200;
 /// A client without a socket of its own (HTTP/2) is asked for more body at first after 1 ms, then ever less often,
 /// down to once in this many milliseconds.
 const STREAM_MS: u64 = 16;
+
+/// How often a thread looks for the daemon's answer after others had the CPU, before it sleeps.
+const LOOKS: u32 = 1;
+
+static COURTESY: Courtesy = Courtesy::new();
 
 /// How an attempt ended.
 pub enum Verdict {
@@ -118,8 +124,7 @@ impl<'a, 'r> Relay<'a, 'r> {
     /// Relays until the response has ended.
     pub fn run(mut self, timeout_ms: u64) -> Verdict {
         let timeout = self.set_client_timeout();
-        // Nothing can be there yet: waiting comes before the first read.
-        let mut step = if self.request_body.is_wanted() { Ok(()) } else { self.idle(timeout_ms) };
+        let mut step = if self.request_body.is_wanted() { Ok(()) } else { self.await_more(timeout_ms) };
         let verdict = loop {
             match step {
                 Ok(()) => step = self.step(timeout_ms),
@@ -140,6 +145,20 @@ impl<'a, 'r> Relay<'a, 'r> {
             Ok(Fill::Eof) => Err(self.closed(None)),
             Ok(Fill::Again) => self.idle(timeout_ms),
             Err(error) => Err(self.closed(Some(error))),
+        }
+    }
+
+    /// Nothing is there yet: others may run, and then perhaps something is.
+    fn await_more(&mut self, timeout_ms: u64) -> Step {
+        let filled = COURTESY.let_pass(LOOKS, || match self.fill() {
+            Ok(Fill::Again) => None,
+            filled => Some(filled),
+        });
+        match filled {
+            None | Some(Ok(Fill::Again)) => self.idle(timeout_ms),
+            Some(Ok(Fill::Some)) => Ok(()),
+            Some(Ok(Fill::Eof)) => Err(self.closed(None)),
+            Some(Err(error)) => Err(self.closed(Some(error))),
         }
     }
 

@@ -8,6 +8,7 @@ pub mod birth;
 pub mod call;
 pub mod codec;
 pub mod control;
+pub mod courtesy;
 pub mod death;
 pub mod error;
 pub mod events;

@@ -17,6 +17,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use wsgi_protocol::ProtocolError;
+use wsgi_protocol::courtesy::Courtesy;
 use wsgi_protocol::frame::{Kind, Refusal};
 use wsgi_protocol::request::{Flags, Request, RequestHead};
 
@@ -28,6 +29,11 @@ const SPENT_LOOK: Duration = Duration::from_millis(5);
 
 /// Connections taken in a row before requests get their turn.
 const ACCEPT_BURST: usize = 16;
+
+/// How often a worker looks for the next request after others had the CPU, before it sleeps.
+const LOOKS: u32 = 2;
+
+static COURTESY: Courtesy = Courtesy::new();
 
 pub(super) struct Worker<A: Application> {
     pool: &'static Pool<A>,
@@ -108,6 +114,9 @@ impl<A: Application> Worker<A> {
                 return Some(event);
             }
             self.detach();
+            if let Some(event) = COURTESY.let_pass(LOOKS, || pool.wait(Some(Duration::ZERO))) {
+                return Some(event);
+            }
         }
         let naps = &pool.slots[self.index].naps;
         naps.store(naps.load(Relaxed) + 1, Relaxed);
