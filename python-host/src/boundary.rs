@@ -1,5 +1,6 @@
 //! The wall between C and Rust: no panic crosses it, and each one leaves one line in the log.
 
+use crate::fork;
 use crate::log;
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::sync::Once;
@@ -7,6 +8,11 @@ use std::sync::Once;
 /// Runs the body of a function that C called; a panic ends here with `on_panic`.
 pub fn guard<T>(on_panic: T, body: impl FnOnce() -> T) -> T {
     panic::catch_unwind(AssertUnwindSafe(body)).unwrap_or(on_panic)
+}
+
+/// Runs in the child of every fork(2) of an httpd child (see `fork::watch`).
+pub extern "C" fn in_forked_child() {
+    fork::note_forked();
 }
 
 /// As [`guard`], for callers that have to know.

@@ -1,5 +1,6 @@
 //! Forking a process with Python in it (`preload=on`), by the functions that `os.fork` uses itself.
 
+use crate::boundary;
 use crate::host::texts;
 use crate::interpreter::{self, threads};
 use crate::wsgi::{failures, metrics};
@@ -14,7 +15,7 @@ pub const FORKED_STATUS: i32 = 255;
 static FORKED: AtomicBool = AtomicBool::new(false);
 
 /// This is a process that the application forked off.
-pub extern "C" fn note_forked() {
+pub fn note_forked() {
     FORKED.store(true, Relaxed);
 }
 
@@ -26,7 +27,7 @@ pub fn is_forked() -> bool {
 /// Takes notice of forks in an httpd child. (A daemon does more then.)
 pub fn watch() {
     // SAFETY: the handler only stores to an atomic, and this library is never unloaded.
-    unsafe { libc::pthread_atfork(None, None, Some(note_forked)) };
+    unsafe { libc::pthread_atfork(None, None, Some(boundary::in_forked_child)) };
 }
 
 /// The application forked and has come back in the child: requests and their connections are the parent's.

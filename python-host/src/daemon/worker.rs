@@ -31,7 +31,7 @@ const SPENT_LOOK: Duration = Duration::from_millis(5);
 const ACCEPT_BURST: usize = 16;
 
 /// How often a worker looks for the next request after others had the CPU, before it sleeps.
-const LOOKS: u32 = 2;
+const LOOKS: u32 = 3;
 
 static COURTESY: Courtesy = Courtesy::new();
 
