@@ -4,6 +4,7 @@ use super::outlet::Outlet;
 use crate::exchange::{BodyError, Exchange, Hold, Outcome, SendError};
 use crate::python;
 use crate::scheduler::clock::now_ns;
+use crate::scheduler::gate;
 use std::ffi::c_void;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::Arc;
@@ -109,13 +110,15 @@ impl TableExchange {
         let (way, outlet) = (self.way, self.outlet.as_deref());
         let mut result = Ok(());
         python::released(&mut || {
-            result = outlet.map_or(Ok(()), |outlet| outlet.send(false));
-            if result.is_ok() && !held.is_empty() {
-                result = way.write(&held, false);
-            }
-            if result.is_ok() {
-                result = f(way);
-            }
+            gate::away(&mut || {
+                result = outlet.map_or(Ok(()), |outlet| outlet.send(false));
+                if result.is_ok() && !held.is_empty() {
+                    result = way.write(&held, false);
+                }
+                if result.is_ok() {
+                    result = f(way);
+                }
+            })
         });
         self.sent_at = now_ns();
         result.inspect_err(|error| self.broken = Some(error.clone()))
@@ -159,16 +162,18 @@ impl Exchange for TableExchange {
         let way = self.way;
         let (mut read, mut error, mut result) = (0, 0, abi::FAILED);
         python::released(&mut || {
-            // SAFETY: room for as many bytes as said, and the request is under way.
-            result = unsafe {
-                (way.httpd.read_body)(
-                    way.request,
-                    buffer.as_mut_ptr(),
-                    buffer.len(),
-                    &raw mut read,
-                    &raw mut error,
-                )
-            };
+            gate::away(&mut || {
+                // SAFETY: room for as many bytes as said, and the request is under way.
+                result = unsafe {
+                    (way.httpd.read_body)(
+                        way.request,
+                        buffer.as_mut_ptr(),
+                        buffer.len(),
+                        &raw mut read,
+                        &raw mut error,
+                    )
+                };
+            })
         });
         match result {
             abi::OK => Ok(read.min(buffer.len())),

@@ -60,6 +60,18 @@ struct Turn {
     /// Time inside, ns, and number of turns, of those that ended.
     spent: AtomicU64,
     finished: AtomicU64,
+    /// Since when it sends or receives without the GIL, monotonic ns, or 0; and for how long it has done so before.
+    away_since: AtomicU64,
+    away: AtomicU64,
+}
+
+impl Turn {
+    /// Time at work inside until `now`, ns.
+    fn inside(&self, begun: u64, now: u64) -> u64 {
+        let since = |time: u64| if time == 0 { 0 } else { now.saturating_sub(time) };
+        let away = self.away.load(Relaxed) + since(self.away_since.load(Relaxed));
+        (self.spent.load(Relaxed) + since(begun)).saturating_sub(away)
+    }
 }
 
 /// A turn, and what was last seen of it.
@@ -91,6 +103,30 @@ struct Memberships {
     list: RefCell<Vec<Rc<Member>>>,
     /// It is inside of one: requests that it runs inside of its request pass all.
     inside: Cell<bool>,
+    /// The turn that it does, its own or as a steward.
+    turn: RefCell<Option<Arc<Turn>>>,
+}
+
+/// Runs `f`, which sends or receives without the GIL, in the midst of a turn: it keeps nobody from that GIL, however
+/// long it takes.
+pub fn away(f: &mut dyn FnMut()) {
+    struct Back(Option<Arc<Turn>>);
+    impl Drop for Back {
+        fn drop(&mut self) {
+            if let Some(turn) = &self.0 {
+                let since = turn.away_since.swap(0, Relaxed);
+                turn.away.fetch_add(now_ns().saturating_sub(since), Relaxed);
+                MEMBERSHIPS.with(|own| own.turn.replace(self.0.take()));
+            }
+        }
+    }
+    // Taken: what is sent may begin another request in the midst of this one.
+    let turn = MEMBERSHIPS.with(|own| own.turn.take());
+    if let Some(turn) = &turn {
+        turn.away_since.store(now_ns(), Relaxed);
+    }
+    let _back = Back(turn);
+    f();
 }
 
 thread_local! {
@@ -103,6 +139,7 @@ struct Inside<'m>(&'m Memberships, Rc<Member>);
 impl Drop for Inside<'_> {
     fn drop(&mut self) {
         self.0.inside.set(false);
+        self.0.turn.take();
         self.1.turn.end();
         self.1.gate.turnstile.leave();
     }
@@ -144,6 +181,7 @@ impl Gate {
             if let Some(begun) = member.enter(&task) {
                 member.turn.begin(begun);
                 own.inside.set(true);
+                own.turn.replace(Some(member.turn.clone()));
                 let _inside = Inside(own, member);
                 task.run();
                 // Before anything that a thread may have locked which a forked process does not have.
@@ -188,7 +226,9 @@ impl Gate {
         block_signals();
         let member = MEMBERSHIPS.with(|own| {
             own.inside.set(true);
-            own.of(self)
+            let member = own.of(self);
+            own.turn.replace(Some(member.turn.clone()));
+            member
         });
         let turn = &member.turn;
         self.turnstile.attend(|task| {
@@ -270,8 +310,7 @@ impl Gate {
         for watched in turns.iter_mut() {
             let turn = &watched.turn;
             let (begun, finished) = (turn.begun.load(Relaxed), turn.finished.load(Relaxed));
-            let runs = if begun == 0 { 0 } else { now.saturating_sub(begun) };
-            let inside = turn.spent.load(Relaxed) + runs;
+            let inside = turn.inside(begun, now);
             let at_work = inside.saturating_sub(std::mem::replace(&mut watched.inside, inside)).min(elapsed);
             let ended = finished - std::mem::replace(&mut watched.finished, finished);
             all_ended += ended;
