@@ -2,6 +2,7 @@
 
 use crate::boundary;
 use crate::exchange::{Exchange, Outcome};
+use crate::fork;
 use crate::host::Host;
 use crate::host_scripts::{self, Answered};
 use crate::interpreter::{self, Interpreter, threads};
@@ -50,6 +51,8 @@ impl Worker {
     /// called, this is the only one that it takes. Never panics. [`Outcome::Refused`] comes only from the [`ReloadPolicy`].
     pub fn run(&mut self, payload: &[u8], exchange: &mut dyn Exchange) -> Outcome {
         let run = boundary::caught(|| self.run_inner(payload, exchange));
+        // Before anything that another thread may have locked, which a forked process does not have.
+        fork::end_if_forked();
         // A panic in between may have left the thread without the lock that the caller expects.
         self.attach();
         run.unwrap_or(Outcome::Fail(500))

@@ -140,12 +140,8 @@ impl<'a, 'r> Relay<'a, 'r> {
         if self.request_body.is_wanted() && self.pump()? {
             return Ok(());
         }
-        match self.fill() {
-            Ok(Fill::Some) => Ok(()),
-            Ok(Fill::Eof) => Err(self.closed(None)),
-            Ok(Fill::Again) => self.idle(timeout_ms),
-            Err(error) => Err(self.closed(Some(error))),
-        }
+        let filled = self.fill();
+        self.filled(filled, timeout_ms)
     }
 
     /// Nothing is there yet: others may run, and then perhaps something is.
@@ -154,11 +150,15 @@ impl<'a, 'r> Relay<'a, 'r> {
             Ok(Fill::Again) => None,
             filled => Some(filled),
         });
+        self.filled(filled.unwrap_or(Ok(Fill::Again)), timeout_ms)
+    }
+
+    fn filled(&mut self, filled: io::Result<Fill>, timeout_ms: u64) -> Step {
         match filled {
-            None | Some(Ok(Fill::Again)) => self.idle(timeout_ms),
-            Some(Ok(Fill::Some)) => Ok(()),
-            Some(Ok(Fill::Eof)) => Err(self.closed(None)),
-            Some(Err(error)) => Err(self.closed(Some(error))),
+            Ok(Fill::Some) => Ok(()),
+            Ok(Fill::Eof) => Err(self.closed(None)),
+            Ok(Fill::Again) => self.idle(timeout_ms),
+            Err(error) => Err(self.closed(Some(error))),
         }
     }
 

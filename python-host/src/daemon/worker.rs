@@ -10,7 +10,6 @@ use super::pool::{CONNECTION_EVENTS, Phase, Pool, TOKEN_LISTENER, TOKEN_WAKE};
 use super::slot::State;
 use super::socket_exchange::{SocketExchange, send_frame};
 use crate::exchange::Outcome;
-use crate::fork;
 use crate::messages;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -257,7 +256,6 @@ impl<A: Application> Worker<A> {
         }
         let runner = &mut self.runner;
         let result = catch_unwind(AssertUnwindSafe(|| runner.run(payload, &mut exchange)));
-        fork::end_if_forked();
         if !self.runner.is_attached() {
             exchange.forget_gil();
         }

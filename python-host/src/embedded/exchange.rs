@@ -51,6 +51,11 @@ impl Drop for TableExchange {
     }
 }
 
+/// Sends or receives: others may have the GIL, and no crowd before it is seen in this.
+fn without_gil(f: &mut dyn FnMut()) {
+    python::released(&mut || gate::away(f));
+}
+
 impl Way {
     fn write(self, data: &[u8], flush: bool) -> Result<(), SendError> {
         let mut error = 0;
@@ -109,16 +114,14 @@ impl TableExchange {
         let held = std::mem::take(&mut self.held);
         let (way, outlet) = (self.way, self.outlet.as_deref());
         let mut result = Ok(());
-        python::released(&mut || {
-            gate::away(&mut || {
-                result = outlet.map_or(Ok(()), |outlet| outlet.send(false));
-                if result.is_ok() && !held.is_empty() {
-                    result = way.write(&held, false);
-                }
-                if result.is_ok() {
-                    result = f(way);
-                }
-            })
+        without_gil(&mut || {
+            result = outlet.map_or(Ok(()), |outlet| outlet.send(false));
+            if result.is_ok() && !held.is_empty() {
+                result = way.write(&held, false);
+            }
+            if result.is_ok() {
+                result = f(way);
+            }
         });
         self.sent_at = now_ns();
         result.inspect_err(|error| self.broken = Some(error.clone()))
@@ -137,7 +140,7 @@ impl TableExchange {
         let has_room = outlet.hold(block, now).inspect_err(|error| self.broken = Some(error.clone()))?;
         if !has_room {
             let mut result = Ok(());
-            python::released(&mut || result = outlet.send(true));
+            without_gil(&mut || result = outlet.send(true));
             self.sent_at = now_ns();
             result.inspect_err(|error| self.broken = Some(error.clone()))?;
         }
@@ -157,23 +160,21 @@ impl Exchange for TableExchange {
     fn read_body(&mut self, buffer: &mut [u8]) -> Result<usize, BodyError> {
         if let Some(outlet) = self.outlet.clone() {
             // The client may wait for it before it sends more. The next block reports a failure.
-            python::released(&mut || drop(outlet.send(true)));
+            without_gil(&mut || drop(outlet.send(true)));
         }
         let way = self.way;
         let (mut read, mut error, mut result) = (0, 0, abi::FAILED);
-        python::released(&mut || {
-            gate::away(&mut || {
-                // SAFETY: room for as many bytes as said, and the request is under way.
-                result = unsafe {
-                    (way.httpd.read_body)(
-                        way.request,
-                        buffer.as_mut_ptr(),
-                        buffer.len(),
-                        &raw mut read,
-                        &raw mut error,
-                    )
-                };
-            })
+        without_gil(&mut || {
+            // SAFETY: room for as many bytes as said, and the request is under way.
+            result = unsafe {
+                (way.httpd.read_body)(
+                    way.request,
+                    buffer.as_mut_ptr(),
+                    buffer.len(),
+                    &raw mut read,
+                    &raw mut error,
+                )
+            };
         });
         match result {
             abi::OK => Ok(read.min(buffer.len())),

@@ -132,7 +132,6 @@ pub fn request(request: *mut c_void, payload: &[u8]) -> abi::Outcome {
         Some(gates) => gates.of(payload).run(&mut run),
         None => run(),
     }
-    fork::end_if_forked();
     match exchange.finish(outcome) {
         Outcome::Complete => abi::OK,
         Outcome::Fail(status) => status.into(),

@@ -18,7 +18,6 @@ use super::pace::{Effort, Sample};
 use super::turnstile::{Place, Task, Turnstile, Waited};
 use super::{block_signals, own_stack};
 use crate::boundary;
-use crate::fork;
 use crate::log;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -36,6 +35,7 @@ const WIDE_TICK: Duration = Duration::from_millis(10);
 
 /// CPU time of the whole process by elapsed time below which nobody looks at its threads.
 const QUIET: f64 = 0.5;
+
 /// See the module's comment.
 #[derive(Debug)]
 pub struct Gate {
@@ -66,6 +66,17 @@ struct Turn {
 }
 
 impl Turn {
+    fn begin(&self, now: u64) {
+        self.begun.store(now, Release);
+    }
+
+    fn end(&self) {
+        let spent = now_ns().saturating_sub(self.begun.load(Relaxed));
+        self.spent.store(self.spent.load(Relaxed) + spent, Relaxed);
+        self.finished.store(self.finished.load(Relaxed) + 1, Relaxed);
+        self.begun.store(0, Release);
+    }
+
     /// Time at work inside until `now`, ns.
     fn inside(&self, begun: u64, now: u64) -> u64 {
         let since = |time: u64| if time == 0 { 0 } else { now.saturating_sub(time) };
@@ -184,8 +195,6 @@ impl Gate {
                 own.turn.replace(Some(member.turn.clone()));
                 let _inside = Inside(own, member);
                 task.run();
-                // Before anything that a thread may have locked which a forked process does not have.
-                fork::end_if_forked();
             }
         });
     }
@@ -235,7 +244,6 @@ impl Gate {
             turn.begin(now_ns());
             // A panic has been logged; what the request has become so far says how it ends.
             let _ = boundary::caught(|| task.run());
-            fork::end_if_forked();
             turn.end();
         });
     }
@@ -342,19 +350,6 @@ impl Gate {
         sample.demand = wanted as f64 / elapsed.max(1) as f64;
         let young = young as f64 / elapsed.max(1) as f64;
         Window { sample, young, used, ended: all_ended }
-    }
-}
-
-impl Turn {
-    fn begin(&self, now: u64) {
-        self.begun.store(now, Release);
-    }
-
-    fn end(&self) {
-        let spent = now_ns().saturating_sub(self.begun.load(Relaxed));
-        self.spent.store(self.spent.load(Relaxed) + spent, Relaxed);
-        self.finished.store(self.finished.load(Relaxed) + 1, Relaxed);
-        self.begun.store(0, Release);
     }
 }
 
