@@ -26,12 +26,19 @@ const LONG: Duration = Duration::from_millis(12);
 /// that race for the GIL each has its turn every few milliseconds.
 const STILL: Duration = Duration::from_millis(20);
 
-/// How long a worker admitted because of a long request stays when that has ended: where there was one there will
-/// be others, and each would hold up the short ones for [`LONG`] again.
+/// How long, at most, a worker admitted because of a long request stays when that has ended: where there were some there
+/// will be others, and each would hold up the short ones for [`LONG`] again.
 const HANGOVER: Duration = Duration::from_millis(250);
+
+/// How long it stays for the time in which the long ones were seen. A single one (the garbage collector's, say)
+/// must not cost many short ones a race for the GIL.
+const STAY: u32 = 4;
 
 /// Windows over which missing or full demand must be seen before one worker more or less is allowed.
 const STEADY: u32 = 4;
+
+/// Windows that the averages remember: so many that a single one, in which the host took the CPU away, decides nothing.
+const MEMORY: u32 = 8;
 
 /// Windows in a row that must look idle: on a busy machine a runnable worker may wait for a CPU through a whole
 /// one, and the kernel counts that wait only when it is over.
@@ -115,8 +122,8 @@ pub struct Pace {
     average_cpu: f64,
     /// Windows since the limit changed or no request ran.
     steady: u32,
-    /// Time since `extra` workers were in long requests.
-    calm: Duration,
+    /// How long the last of the `extra` workers stays although fewer are in long requests.
+    stay: Duration,
     /// Time of full demand with one worker since the last trial, and how long it must become for the next.
     full: Duration,
     pause: Duration,
@@ -134,7 +141,7 @@ impl Pace {
             average: 0.0,
             average_cpu: 0.0,
             steady: 0,
-            calm: Duration::ZERO,
+            stay: Duration::ZERO,
             full: Duration::ZERO,
             pause: TRIAL.0,
             trial: false,
@@ -147,7 +154,8 @@ impl Pace {
         if sample.running == 0 {
             self.steady = 0;
         } else {
-            let weight = if self.steady == 0 { 1.0 } else { 0.25 };
+            // The plain mean at first: the window in which a worker came or went tells little by itself.
+            let weight = 1.0 / f64::from(self.steady.min(MEMORY - 1) + 1);
             self.average += (sample.demand - self.average) * weight;
             self.average_cpu += (sample.cpu - self.average_cpu) * weight;
             self.steady += 1;
@@ -166,9 +174,12 @@ impl Pace {
             self.idle = 0;
             self.set(self.limit * 2);
         } else if self.steady < STEADY {
-        } else if self.average < SLACK || self.average_cpu > PARALLEL.max(SPREAD * sample.running as f64) {
+        } else if self.average_cpu > PARALLEL.max(SPREAD * sample.running as f64) {
             self.trial = false;
             self.pause = TRIAL.0;
+            self.set(self.limit + 1);
+        } else if self.average < SLACK {
+            self.trial = false;
             self.set(self.limit + 1);
         } else if self.average > FULL && self.limit == 1 {
             self.full += sample.elapsed;
@@ -207,14 +218,12 @@ impl Pace {
         if sample.waiting && !sample.slept && sample.running > 0 && sample.long >= sample.running {
             self.extra = self.extra.max(sample.long);
         }
-        if sample.long >= self.extra {
-            self.calm = Duration::ZERO;
+        if self.extra == 0 {
+        } else if sample.long >= self.extra {
+            self.stay = (self.stay + sample.elapsed * STAY).min(HANGOVER);
         } else {
-            self.calm += sample.elapsed;
-            if self.calm > HANGOVER {
-                self.calm = Duration::ZERO;
-                self.extra -= 1;
-            }
+            self.stay = self.stay.saturating_sub(sample.elapsed);
+            self.extra -= usize::from(self.stay.is_zero());
         }
     }
 }
@@ -281,10 +290,27 @@ mod tests {
         let mut pace = Pace::new(8);
         let mut tick = |running, long| pace.tick(&Sample { long, ..busy(1.0, running) });
         assert_eq!([tick(1, 0), tick(1, 1), tick(2, 1), tick(2, 2), tick(3, 2)], [1, 2, 2, 3, 3]);
-        // They end: the additional ones go, but not at once.
-        let mut ended = || pace.tick(&Sample { long: 0, elapsed: 100 * MS, ..busy(1.0, 1) });
-        assert_eq!(ended(), 3);
-        assert_eq!((0..20).map(|_| ended()).last(), Some(1));
+    }
+
+    #[test]
+    fn those_admitted_beside_long_ones_stay_for_as_long_as_it_was_worth() {
+        let stays = |long_windows| {
+            let mut pace = Pace::new(8);
+            for _ in 0..long_windows {
+                assert_eq!(pace.tick(&Sample { long: 1, ..busy(0.9, 1) }), 2);
+            }
+            (0..1000).take_while(|_| pace.tick(&busy(0.9, 1)) > 1).count() as u32
+        };
+        assert_eq!((stays(1), stays(5)), (STAY - 1, 5 * STAY - 1));
+        assert_eq!(stays(100), HANGOVER.div_duration_f64(3 * MS) as u32);
+    }
+
+    #[test]
+    fn a_single_window_decides_nothing() {
+        for demands in [[0.46, 1.05, 0.99, 1.01, 1.0, 1.0], [1.0, 1.0, 1.0, 1.0, 0.45, 1.0]] {
+            let mut pace = Pace::new(8);
+            assert_eq!(demands.map(|demand| pace.tick(&busy(demand, 1))), [1; 6]);
+        }
     }
 
     #[test]
