@@ -1,5 +1,6 @@
 //! One kept-open connection to a daemon: framed reads with descriptors, complete writes, nothing of HTTP.
 
+use super::buffer::Buffer;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -7,8 +8,6 @@ use std::time::Instant;
 use wsgi_protocol::ProtocolError;
 use wsgi_protocol::frame::{HEADER_LEN, Header};
 
-/// Size of the read buffer; larger payloads of DATA are read past it.
-const BUFFER: usize = 64 * 1024;
 /// Most descriptors a daemon may have under way to us.
 const MAX_FDS: usize = 8;
 
@@ -27,8 +26,7 @@ pub enum Fill {
 #[derive(Debug)]
 pub struct Connection {
     fd: OwnedFd,
-    buffer: Vec<u8>,
-    start: usize,
+    buffer: Buffer,
     fds: VecDeque<OwnedFd>,
     seq: u16,
     fresh: bool,
@@ -47,8 +45,7 @@ impl Connection {
     pub fn new(fd: OwnedFd) -> Self {
         Self {
             fd,
-            buffer: Vec::new(),
-            start: 0,
+            buffer: Buffer::default(),
             fds: VecDeque::new(),
             seq: 0,
             fresh: true,
@@ -92,26 +89,26 @@ impl Connection {
         unsafe { libc::ioctl(self.raw(), libc::TIOCOUTQ, &raw mut unread) == 0 && unread > 0 }
     }
 
-    /// Drops a large buffer before the connection is pooled.
+    /// Nobody reads for a while: memory with nothing in it is given back.
     pub fn rest(&mut self) {
-        self.buffer = Vec::new();
-        self.start = 0;
+        self.buffer.rest();
+    }
+
+    /// Becomes idle, before it is pooled.
+    pub fn retire(&mut self) {
+        self.buffer = Buffer::default();
         self.fds.clear();
         self.idle_since = Instant::now();
     }
 
     /// Bytes read and not consumed.
     pub fn pending(&self) -> &[u8] {
-        &self.buffer[self.start..]
+        self.buffer.pending()
     }
 
     /// Takes `len` pending bytes off.
     pub fn consume(&mut self, len: usize) {
-        self.start += len;
-        if self.start == self.buffer.len() {
-            self.buffer.clear();
-            self.start = 0;
-        }
+        self.buffer.consume(len);
     }
 
     /// The next frame's header, if it is complete.
@@ -131,33 +128,22 @@ impl Connection {
 
     /// Reads what is there, without waiting. The buffer grows to hold at least `need` bytes in all.
     pub fn fill(&mut self, need: usize) -> io::Result<Fill> {
-        if self.start > 0 {
-            self.buffer.drain(..self.start);
-            self.start = 0;
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let got = buffer.room(need).and_then(|room| self.receive(room));
+        if let Ok(Some(len)) = got {
+            buffer.received(len);
         }
-        let have = self.buffer.len();
-        let room = BUFFER.max(need).saturating_sub(have);
-        self.buffer.reserve(room);
-        let at = self.buffer.spare_capacity_mut().as_mut_ptr().cast();
-        // SAFETY: `room` spare bytes were reserved.
-        let got = unsafe { self.receive(at, room) }?;
-        match got {
-            None => Ok(Fill::Again),
-            Some(0) => Ok(Fill::Eof),
-            Some(n) => {
-                // SAFETY: the kernel has written `n` bytes behind the old length.
-                unsafe { self.buffer.set_len(have + n) };
-                Ok(Fill::Some)
-            }
-        }
+        self.buffer = buffer;
+        got.map(|got| match got {
+            None => Fill::Again,
+            Some(0) => Fill::Eof,
+            Some(_) => Fill::Some,
+        })
     }
 
-    /// Reads up to `room` bytes to `to`; `None` if nothing is there.
-    ///
-    /// # Safety
-    /// `to` has room for `room` bytes.
-    pub unsafe fn receive(&mut self, to: *mut u8, room: usize) -> io::Result<Option<usize>> {
-        let mut data = libc::iovec { iov_base: to.cast(), iov_len: room };
+    /// Reads what is there and fits into `room`; `None` if nothing is there.
+    pub fn receive(&mut self, room: &mut [u8]) -> io::Result<Option<usize>> {
+        let mut data = libc::iovec { iov_base: room.as_mut_ptr().cast(), iov_len: room.len() };
         // Aligned room for the control messages of MAX_FDS descriptors.
         let mut control = [0u64; 16];
         // SAFETY: all buffers are as long as announced.

@@ -1,6 +1,7 @@
 //! Daemon mode, httpd's side: choose a process, hand the request over, and start again elsewhere as long as no
 //! application code has seen it (design.md §3).
 
+mod buffer;
 mod connect;
 mod connection;
 mod ownership;

@@ -164,7 +164,7 @@ pub fn check_in(mut connection: Connection, to: &InFlight) {
     {
         return;
     }
-    connection.rest();
+    connection.retire();
     let Some(pool) = pool(to.index) else { return };
     let mut idle = pool.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     idle.push(connection);

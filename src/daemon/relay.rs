@@ -175,11 +175,10 @@ impl<'a, 'r> Relay<'a, 'r> {
             return self.connection.fill(need);
         }
         let room = self.data_left.min(block::SIZE);
-        let Some(block) = Block::take() else { return Err(io::ErrorKind::OutOfMemory.into()) };
+        let Some(mut block) = Block::take() else { return Err(io::ErrorKind::OutOfMemory.into()) };
         let mut have = 0;
         let ended = loop {
-            // SAFETY: the block is at least `room` bytes long.
-            match unsafe { self.connection.receive(block.start().add(have), room - have) } {
+            match self.connection.receive(&mut block[have..room]) {
                 Ok(Some(0)) => break Ok(Fill::Eof),
                 Ok(Some(n)) => have += n,
                 Ok(None) => break Ok(Fill::Again),
@@ -195,8 +194,7 @@ impl<'a, 'r> Relay<'a, 'r> {
         self.data_left -= have;
         let part = self.clip(have as u64) as usize;
         if matches!(self.body, Body::Pass) && !self.client_gone && part > 0 {
-            // SAFETY: `have` bytes were received, and `part` is not more.
-            unsafe { self.out.add_block(block, part) };
+            self.out.add_block(block, part);
             self.unflushed += part;
             self.pass(false);
         }
@@ -403,6 +401,7 @@ impl<'a, 'r> Relay<'a, 'r> {
         if self.client_gone {
             return Err(Verdict::Finished(HANDLED));
         }
+        self.connection.rest();
         if self.unflushed > 0 {
             let delay = self.group.flush_delay.as_millis() as u64;
             if self.wait_connection(delay)? {

@@ -1,14 +1,16 @@
-//! Memory for large pieces of a response. httpd takes it over without a copy; a few blocks are kept for the next pieces,
-//! the others go back to the system: the C library would keep them all, in a heap for each thread.
+//! Memory for what daemons send. httpd takes large pieces over without a copy; a few blocks are kept for the next ones, the
+//! others go back to the system: the C library would keep them all, in a heap for each thread.
 
 use std::ffi::c_void;
+use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Size of a block, in bytes.
 pub const SIZE: usize = 64 * 1024;
-/// Most unused blocks that a child keeps.
+/// Most unused blocks that a child keeps while others are in use, and when none is.
 const KEPT: usize = 8;
+const RESTING: usize = 3;
 
 /// A block that nobody uses.
 struct Unused(NonNull<c_void>);
@@ -16,16 +18,39 @@ struct Unused(NonNull<c_void>);
 // SAFETY: plain memory that nobody else points to.
 unsafe impl Send for Unused {}
 
-static UNUSED: Mutex<Vec<Unused>> = Mutex::new(Vec::new());
+impl Unused {
+    fn unmap(self) {
+        // SAFETY: mapped with this size in `Block::take`, and nobody uses it any more.
+        unsafe { libc::munmap(self.0.as_ptr(), SIZE) };
+    }
+}
+
+/// The books of a child.
+struct Store {
+    unused: Vec<Unused>,
+    used: usize,
+}
+
+fn store() -> MutexGuard<'static, Store> {
+    static STORE: Mutex<Store> = Mutex::new(Store { unused: Vec::new(), used: 0 });
+    // Nothing panics between two writes to the books.
+    STORE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A block of [`SIZE`] bytes.
 #[derive(Debug)]
 pub struct Block(NonNull<c_void>);
 
+// SAFETY: plain memory with one owner.
+unsafe impl Send for Block {}
+
 impl Block {
     /// A block with whatever bytes it had before; `None` if there is no memory.
     pub fn take() -> Option<Self> {
-        let unused = UNUSED.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut store = store();
+        let unused = store.unused.pop();
+        store.used += usize::from(unused.is_some());
+        drop(store);
         if let Some(Unused(start)) = unused {
             return Some(Self(start));
         }
@@ -33,12 +58,9 @@ impl Block {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
         // SAFETY: a new mapping, which touches no other.
         let start = unsafe { libc::mmap(std::ptr::null_mut(), SIZE, access, flags, -1, 0) };
-        NonNull::new(start).filter(|_| start != libc::MAP_FAILED).map(Self)
-    }
-
-    /// Its first byte.
-    pub fn start(&self) -> *mut u8 {
-        self.0.as_ptr().cast()
+        let block = NonNull::new(start).filter(|_| start != libc::MAP_FAILED).map(Self)?;
+        self::store().used += 1;
+        Some(block)
     }
 
     /// Hands the block over to somebody who brings it back by [`Block::from_raw`].
@@ -55,16 +77,33 @@ impl Block {
     }
 }
 
+impl Deref for Block {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        // SAFETY: mapped with this size, and the kernel's zeros are there from the beginning.
+        unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), SIZE) }
+    }
+}
+
+impl DerefMut for Block {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as above; the block has one owner.
+        unsafe { std::slice::from_raw_parts_mut(self.0.as_ptr().cast(), SIZE) }
+    }
+}
+
 impl Drop for Block {
     fn drop(&mut self) {
-        let mut unused = UNUSED.lock().unwrap_or_else(PoisonError::into_inner);
-        if unused.len() < KEPT {
-            unused.push(Unused(self.0));
-            return;
-        }
-        drop(unused);
-        // SAFETY: mapped with this size in `take`, and nobody uses it any more.
-        unsafe { libc::munmap(self.0.as_ptr(), SIZE) };
+        let mut store = store();
+        store.used -= 1;
+        store.unused.push(Unused(self.0));
+        let limit = if store.used == 0 { RESTING } else { KEPT };
+        // The last ones are those whose memory is in the caches.
+        let surplus = store.unused.len().saturating_sub(limit);
+        let surplus: Vec<Unused> = store.unused.drain(..surplus).collect();
+        drop(store);
+        surplus.into_iter().for_each(Unused::unmap);
     }
 }
 
@@ -73,15 +112,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn few_unused_blocks_are_kept() {
-        let blocks: Vec<_> = (0..3 * KEPT).map(|_| Block::take().unwrap()).collect();
-        for block in blocks {
-            // SAFETY: a block is as long, and `from_raw` gets what `into_raw` gave.
-            unsafe {
-                block.start().write_bytes(1, SIZE);
-                drop(Block::from_raw(block.into_raw()));
-            }
+    fn few_unused_blocks_are_kept_and_fewer_at_rest() {
+        let mut blocks: Vec<_> = (0..3 * KEPT).map(|_| Block::take().unwrap()).collect();
+        let last = blocks.pop();
+        for mut block in blocks {
+            block.fill(1);
+            // SAFETY: `from_raw` gets what `into_raw` gave.
+            unsafe { drop(Block::from_raw(block.into_raw())) };
         }
-        assert_eq!(UNUSED.lock().unwrap().len(), KEPT);
+        assert_eq!((store().unused.len(), store().used), (KEPT, 1));
+        drop(last);
+        assert_eq!((store().unused.len(), store().used), (RESTING, 0));
     }
 }

@@ -76,12 +76,10 @@ impl<'r> Brigade<'r> {
         }
     }
 
-    /// Appends the first `len` bytes of a block without copying; the bucket gives it back.
-    ///
-    /// # Safety
-    /// So many bytes of it are initialised.
-    pub unsafe fn add_block(&mut self, block: Block, len: usize) {
-        // SAFETY: the function takes what `into_raw` gave.
+    /// Appends the first `len` bytes of a block (at most all) without copying; the bucket gives it back.
+    pub fn add_block(&mut self, block: Block, len: usize) {
+        let len = len.min(block.len());
+        // SAFETY: the function takes what `into_raw` gave, of which so many bytes are there.
         unsafe {
             let alloc = self.request.bucket_alloc();
             let start = block.into_raw().cast::<c_char>();
