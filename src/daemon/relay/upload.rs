@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use wsgi_protocol::frame::{AbortReason, HEADER_LEN, Header, Kind};
 
 /// Most body bytes in one frame: so much fits into the daemon's socket at once.
-const BODY_FRAME: usize = 128 * 1024;
+const BODY_FRAME: usize = 96 * 1024;
 
 /// How long an application whose request body broke off may take to say what it has to say.
 const HEARING: Duration = Duration::from_secs(2);
