@@ -16,7 +16,7 @@ use std::time::Duration;
 const DELAY: u64 = 1_000_000;
 
 /// How much is held.
-const ENOUGH: usize = 64 * 1024;
+const ENOUGH: usize = 32 * 1024;
 
 /// Sends bytes to the client; with `true` so that they leave at once.
 pub type Sink = Box<dyn FnMut(&[u8], bool) -> Result<(), SendError> + Send>;
