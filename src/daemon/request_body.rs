@@ -164,7 +164,8 @@ impl<'r> RequestBody<'r> {
             if bytes >= limit || count == PARTS || is_bounded {
                 return bytes;
             }
-            let filled = self.brigade.set_aside().and_then(|()| self.read.fill(READ.min(limit - bytes), false));
+            let filled =
+                self.brigade.set_aside().and_then(|()| self.read.fill(READ.min(limit - bytes), false));
             match filled {
                 Ok(()) if self.read.is_empty() => return bytes,
                 Ok(()) => self.brigade.append(&mut self.read),

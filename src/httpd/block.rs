@@ -13,6 +13,7 @@ const KEPT: usize = 8;
 const RESTING: usize = 3;
 
 /// A block that nobody uses.
+#[derive(Debug)]
 struct Unused(NonNull<c_void>);
 
 // SAFETY: plain memory that nobody else points to.
@@ -31,8 +32,23 @@ struct Store {
     used: usize,
 }
 
+impl Store {
+    const fn new() -> Self {
+        Self { unused: Vec::new(), used: 0 }
+    }
+
+    /// A block that is not used any more; which ones are too many now.
+    fn give_back(&mut self, block: Unused) -> Vec<Unused> {
+        self.used -= 1;
+        self.unused.push(block);
+        let limit = if self.used == 0 { RESTING } else { KEPT };
+        // The last ones are those whose memory is in the caches.
+        self.unused.drain(..self.unused.len().saturating_sub(limit)).collect()
+    }
+}
+
 fn store() -> MutexGuard<'static, Store> {
-    static STORE: Mutex<Store> = Mutex::new(Store { unused: Vec::new(), used: 0 });
+    static STORE: Mutex<Store> = Mutex::new(Store::new());
     // Nothing panics between two writes to the books.
     STORE.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -95,14 +111,7 @@ impl DerefMut for Block {
 
 impl Drop for Block {
     fn drop(&mut self) {
-        let mut store = store();
-        store.used -= 1;
-        store.unused.push(Unused(self.0));
-        let limit = if store.used == 0 { RESTING } else { KEPT };
-        // The last ones are those whose memory is in the caches.
-        let surplus = store.unused.len().saturating_sub(limit);
-        let surplus: Vec<Unused> = store.unused.drain(..surplus).collect();
-        drop(store);
+        let surplus = store().give_back(Unused(self.0));
         surplus.into_iter().for_each(Unused::unmap);
     }
 }
@@ -113,15 +122,23 @@ mod tests {
 
     #[test]
     fn few_unused_blocks_are_kept_and_fewer_at_rest() {
-        let mut blocks: Vec<_> = (0..3 * KEPT).map(|_| Block::take().unwrap()).collect();
-        let last = blocks.pop();
-        for mut block in blocks {
-            block.fill(1);
-            // SAFETY: `from_raw` gets what `into_raw` gave.
-            unsafe { drop(Block::from_raw(block.into_raw())) };
+        let mut store = Store { used: 3 * KEPT, ..Store::new() };
+        for block in 1..3 * KEPT {
+            let surplus = store.give_back(Unused(NonNull::dangling()));
+            assert_eq!(surplus.len(), usize::from(block > KEPT));
         }
-        assert_eq!((store().unused.len(), store().used), (KEPT, 1));
-        drop(last);
-        assert_eq!((store().unused.len(), store().used), (RESTING, 0));
+        assert_eq!(store.unused.len(), KEPT);
+        let surplus = store.give_back(Unused(NonNull::dangling()));
+        assert_eq!((surplus.len(), store.unused.len(), store.used), (KEPT + 1 - RESTING, RESTING, 0));
+    }
+
+    #[test]
+    fn a_block_is_memory_from_hand_to_hand() {
+        let mut block = Block::take().unwrap();
+        assert_eq!(block.len(), SIZE);
+        block.fill(1);
+        // SAFETY: `from_raw` gets what `into_raw` gave.
+        let block = unsafe { Block::from_raw(block.into_raw()) }.unwrap();
+        assert!(block.iter().all(|byte| *byte == 1));
     }
 }
