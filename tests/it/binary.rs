@@ -76,6 +76,17 @@ fn committed_list_is_that_of_libpython_3_9() {
     assert_eq!(listed, exported);
 }
 
+/// Reads its input, says how much that was, and answers with as many bytes as asked for.
+const ECHO_LENGTHS: &str = r#"
+import os
+
+def application(environ, start_response):
+    read = len(environ["wsgi.input"].read())
+    wanted = int(environ["QUERY_STRING"])
+    start_response("200 OK", [("Content-Length", str(wanted)), ("X-Read", str(read)), ("X-Pid", str(os.getpid()))])
+    return [b"x" * wanted]
+"#;
+
 #[test]
 fn children_of_a_daemon_only_server_are_as_small_as_plain_ones() {
     if Subject::skips("each child maps libpython") {
@@ -97,6 +108,43 @@ fn children_of_a_daemon_only_server_are_as_small_as_plain_ones() {
     }
     let parent = Process::of(ours.pid()).expect("the parent lives");
     assert!(!parent.maps().contains("libpython"), "the parent maps libpython");
+}
+
+/// 1 MiB each way in sixteen threads: of what daemons send little stays, of request bodies what httpd itself keeps of its
+/// own buffers (docs/performance.md).
+#[test]
+fn what_passes_through_a_child_does_not_stay_in_it() {
+    const BODY: usize = 1 << 20;
+    let one_child = "ServerLimit 1\nThreadsPerChild 16\nMaxRequestWorkers 16\n";
+    let server = Httpd::builder().mode(Mode::Daemon).app(ECHO_LENGTHS).directives(one_child).start();
+    let daemon = server.request("POST", "/?0").send().header("X-Pid").map(str::to_owned);
+    let is_daemon = |process: &&Process| daemon == Some(process.pid.to_string());
+    let exchange = |sent: usize, wanted: usize| {
+        std::thread::scope(|scope| {
+            for _ in 0..16 {
+                scope.spawn(|| {
+                    for _ in 0..4 {
+                        let request = server.request("POST", &format!("/?{wanted}")).body(vec![b'x'; sent]);
+                        // With all threads busy httpd closes connections that are kept for later.
+                        let answer = request.header("Connection", "close").send();
+                        let read = answer.header("X-Read").map(str::to_owned);
+                        assert_eq!((read, answer.body.len()), (Some(sent.to_string()), wanted));
+                    }
+                });
+            }
+        });
+        let children = children_proper(&server);
+        children
+            .iter()
+            .filter(|child| !is_daemon(child))
+            .map(|child| child.memory("Private_Dirty"))
+            .sum::<u64>()
+    };
+    let small = exchange(1, 1);
+    let after_responses = exchange(1, BODY);
+    assert!(after_responses < small + 1024, "{small} KiB, after large responses {after_responses}");
+    let after_uploads = exchange(BODY, 1);
+    assert!(after_uploads < small + 2560, "{small} KiB, after uploads {after_uploads}");
 }
 
 #[test]
