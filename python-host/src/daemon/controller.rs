@@ -15,6 +15,9 @@ use std::time::Duration;
 
 /// Length of a window.
 const TICK: Duration = Duration::from_micros(2500);
+/// The same after [`CALM`] windows in a row in which the one worker found the time to sleep: nobody has to be admitted.
+const CALM_TICK: Duration = Duration::from_millis(10);
+const CALM: u32 = 16;
 
 /// Most windows that a wait for a CPU, counted when it was over, may make up for.
 const CARRY: u64 = 4;
@@ -55,14 +58,16 @@ impl Controller<'_> {
         let mut pace = Pace::new(self.slots.len());
         let mut tracks: Vec<Track> = self.slots.iter().map(|_| Track::default()).collect();
         let mut last = os::now_ns();
+        let mut calm = 0;
         while !self.stop.load(Relaxed) {
-            thread::sleep(TICK);
+            thread::sleep(if calm < CALM { TICK } else { CALM_TICK });
             let now = os::now_ns();
             let (mut sample, worked) = self.sample(&mut tracks, now - last);
             last = now;
             sample.waiting = self.epoll.has_event();
             let allowed = pace.tick(&sample);
             self.gate.allow(allowed);
+            calm = if sample.slept && allowed == 1 { CALM.min(calm + 1) } else { 0 };
             if sample.waiting && self.gate.idle() == 0 {
                 while admit() {}
             }
@@ -70,7 +75,7 @@ impl Controller<'_> {
                 self.bell.sleep_unless(|| {
                     self.slots.iter().any(|s| s.running().is_some()) || self.stop.load(SeqCst)
                 });
-                last = os::now_ns();
+                (last, calm) = (os::now_ns(), 0);
                 // A fresh baseline, so that the first window after the pause is judged by itself.
                 self.sample(&mut tracks, TICK.as_nanos() as u64);
             }

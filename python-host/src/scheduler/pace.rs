@@ -37,7 +37,8 @@ const STAY: u32 = 4;
 /// Windows over which missing or full demand must be seen before one worker more or less is allowed.
 const STEADY: u32 = 4;
 
-/// Windows that the averages remember: so many that a single one, in which the host took the CPU away, decides nothing.
+/// Windows that the averages remember by which one is admitted: so many that a single one, in which the host took the
+/// CPU away, decides nothing. One is withdrawn by those of [`STEADY`].
 const MEMORY: u32 = 8;
 
 /// Windows in a row that must look idle: on a busy machine a runnable worker may wait for a CPU through a whole
@@ -108,6 +109,23 @@ impl Effort {
     }
 }
 
+/// Demand and CPU time, averaged over windows.
+#[derive(Debug, Clone, Copy, Default)]
+struct Mean {
+    demand: f64,
+    cpu: f64,
+}
+
+impl Mean {
+    /// Of so many windows with this one; the plain mean at first, since the window in which a worker came or went tells
+    /// little by itself.
+    fn add(&mut self, sample: &Sample, windows: u32) {
+        let weight = 1.0 / f64::from(windows);
+        self.demand += (sample.demand - self.demand) * weight;
+        self.cpu += (sample.cpu - self.cpu) * weight;
+    }
+}
+
 /// See the module's comment.
 #[derive(Debug)]
 pub struct Pace {
@@ -118,8 +136,8 @@ pub struct Pace {
     extra: usize,
     /// Windows in a row with little demand.
     idle: u32,
-    average: f64,
-    average_cpu: f64,
+    brief: Mean,
+    lasting: Mean,
     /// Windows since the limit changed or no request ran.
     steady: u32,
     /// How long the last of the `extra` workers stays although fewer are in long requests.
@@ -138,8 +156,8 @@ impl Pace {
             limit: 1,
             extra: 0,
             idle: 0,
-            average: 0.0,
-            average_cpu: 0.0,
+            brief: Mean::default(),
+            lasting: Mean::default(),
             steady: 0,
             stay: Duration::ZERO,
             full: Duration::ZERO,
@@ -154,11 +172,9 @@ impl Pace {
         if sample.running == 0 {
             self.steady = 0;
         } else {
-            // The plain mean at first: the window in which a worker came or went tells little by itself.
-            let weight = 1.0 / f64::from(self.steady.min(MEMORY - 1) + 1);
-            self.average += (sample.demand - self.average) * weight;
-            self.average_cpu += (sample.cpu - self.average_cpu) * weight;
             self.steady += 1;
+            self.brief.add(sample, self.steady.min(STEADY));
+            self.lasting.add(sample, self.steady.min(MEMORY));
             if sample.waiting && !sample.slept {
                 self.judge_lack(sample);
             }
@@ -174,14 +190,14 @@ impl Pace {
             self.idle = 0;
             self.set(self.limit * 2);
         } else if self.steady < STEADY {
-        } else if self.average_cpu > PARALLEL.max(SPREAD * sample.running as f64) {
+        } else if self.lasting.cpu > PARALLEL.max(SPREAD * sample.running as f64) {
             self.trial = false;
             self.pause = TRIAL.0;
             self.set(self.limit + 1);
-        } else if self.average < SLACK {
+        } else if self.lasting.demand < SLACK {
             self.trial = false;
             self.set(self.limit + 1);
-        } else if self.average > FULL && self.limit == 1 {
+        } else if self.lasting.demand > FULL && self.limit == 1 {
             self.full += sample.elapsed;
             if self.full > self.pause && self.threads > 1 {
                 self.trial = true;
@@ -193,7 +209,7 @@ impl Pace {
     /// The GIL is in full demand: do too many workers race for it?
     fn judge_excess(&mut self, sample: &Sample) {
         let fresh = sample.running - sample.long.min(sample.running);
-        if self.steady < STEADY || self.average <= FULL || self.average_cpu > PARALLEL {
+        if self.steady < STEADY || self.brief.demand <= FULL || self.brief.cpu > PARALLEL {
             return;
         }
         if self.limit > 1 && (fresh > 1 || self.trial) {
