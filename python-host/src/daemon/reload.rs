@@ -117,10 +117,11 @@ impl Reload {
         None
     }
 
-    /// Whether a connection is being held.
+    /// Whether a connection is being held, and the main thread knows why.
     #[cfg(test)]
     pub(super) fn is_holding(&self) -> bool {
-        !self.lock().held.is_empty()
+        let state = self.lock();
+        !state.held.is_empty() && state.ask.is_none()
     }
 
     /// The supervisor has decided: returns the connections to be released.

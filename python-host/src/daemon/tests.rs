@@ -271,10 +271,13 @@ fn one_thread_serves_many_connections() {
     for _ in 0..50 {
         for c in &mut clients {
             assert_eq!(c.get("hello"), "1");
+            // A thread that is kept from the CPU before it has ended its request would look as if the next one waited for it.
+            while d.pool.slots.iter().any(|slot| slot.running().is_some()) {
+                std::thread::yield_now();
+            }
         }
     }
-    // On a machine that is busy with other things a second one may be tried.
-    assert!(d.fake.runners.load(SeqCst) <= 2, "computing requests need one thread");
+    assert_eq!(d.fake.runners.load(SeqCst), 1, "computing requests need one thread");
     let log = d.stop();
     assert_eq!(log[log.len() - 2..], ["end true", "Exiting process."]);
 }
@@ -369,12 +372,6 @@ fn the_request_that_noticed_waits_for_the_decision() {
             first.frame();
             first.frame();
             assert_eq!(first.get("changed"), "1", "this change is not asked about again");
-        }
-        // Told to stop before it has begun to, it would give that for the reason.
-        while order == Order::Drain
-            && !d.fake.log.lock().unwrap().iter().any(|line| line.starts_with("stopping"))
-        {
-            std::thread::yield_now();
         }
         let log = d.stop();
         let reason = if order == Order::Drain { "script_reload" } else { "shutdown_signal" };
