@@ -1,33 +1,12 @@
-//! The rows of the error map, in the order of their numbers. A new event gets the number of the original if that has one
-//! for it, and the next free number from 300 on otherwise; numbers are never used again for anything else.
+//! Events that the original has as well, under its numbers.
 
-use super::Answer::{BodyFault, BrokenOff, Later, Modes, Status, StatusOrBroken, Unaffected as Served};
-use super::Event;
-use super::Fate::{NotStarted, Replaced, Retried, Unaffected as LivesOn, WithoutPython};
-use super::Level::{Alert, Crit, Error, Info, Warn};
-use super::Writer::{Child, Daemon, Parent, Python, Supervisor};
-
-/// NAME = number, writer, level, what the client sees, what becomes of the process => what happened, what to do.
-macro_rules! events {
-    ($($name:ident = $number:literal, $writer:expr, $level:expr, $answer:expr, $fate:expr =>
-       $cause:literal, $advice:literal;)+) => {
-        $(
-            #[doc = $cause]
-            pub const $name: Event = Event {
-                number: $number,
-                writer: $writer,
-                level: $level,
-                answer: $answer,
-                fate: $fate,
-                cause: $cause,
-                advice: $advice,
-            };
-        )+
-
-        /// All rows, with their names.
-        pub const EVENTS: &[(&str, &Event)] = &[$((stringify!($name), &$name)),+];
-    };
-}
+use crate::events::Answer::{
+    BodyFault, BrokenOff, Later, Modes, Status, StatusOrBroken, Unaffected as Served,
+};
+use crate::events::Event;
+use crate::events::Fate::{NotStarted, Retried, Unaffected as LivesOn, WithoutPython};
+use crate::events::Level::{Alert, Crit, Error, Warn};
+use crate::events::Writer::{Child, Daemon, Parent, Python, Supervisor};
 
 events! {
     EMBEDDED_UNUSABLE = 1, Parent, Crit, Later(500), WithoutPython =>
@@ -396,85 +375,4 @@ events! {
     NO_PYTHON = 210, Child, Error, Status(500), LivesOn =>
         "Python is not there in this httpd child.",
         "Read the reason in the line, and WSGI0001 above it.";
-    INTERNAL_ERROR = 300, Child, Crit, StatusOrBroken(500), LivesOn =>
-        "A fault of mod_wsgi itself; the request fails and nothing else.",
-        "Please report the line.";
-    OWN_FILE_UNKNOWN = 301, Parent, Crit, Later(500), NotStarted =>
-        "The directory of mod_wsgi.so cannot be found out, and with it supervisor and host library.",
-        "Set WSGISupportDirectory.";
-    NO_STATUS_MEMORY = 302, Parent, Crit, Later(500), NotStarted =>
-        "The memory for the state of daemons cannot be made.",
-        "Free memory, or raise the limit of open files.";
-    GROUP_LEFT_OUT = 303, Parent, Error, Later(503), NotStarted =>
-        "A daemon group cannot be started; the others are.",
-        "Correct what the line names, and restart httpd gracefully.";
-    NO_SUPERVISOR = 304, Parent, Crit, Later(503), NotStarted =>
-        "The supervisor of daemons cannot be started, or told what to start.",
-        "Look whether the file exists and can be executed, or set WSGISupportDirectory.";
-    SUPERVISOR_DIED = 305, Parent, Error, Served, Replaced =>
-        "The supervisor of daemons ended while httpd runs.",
-        "Find out who killed it; another one takes over.";
-    NO_PYTHON_PROGRAM = 306, Supervisor, Alert, Later(503), Retried =>
-        "The interpreter of a daemon could not be executed.",
-        "Correct python-home=, or its permissions.";
-    OTHER_VERSION = 307, Python, Crit, Later(503), Retried =>
-        "Module and host library do not understand each other: they come from different versions.",
-        "Install both from one package, and restart httpd.";
-    PROTOCOL_BROKEN = 308, Child, Error, StatusOrBroken(502), LivesOn =>
-        "What a daemon sent breaks the protocol: something else writes to its socket, or versions differ.",
-        "Restart httpd after an upgrade; otherwise, distrust the application.";
-    HOST_FAULT = 309, Python, Crit, Status(500), LivesOn =>
-        "A fault of the host library itself; the request fails and nothing else.",
-        "Please report the line.";
-    NO_ACCEPT = 310, Daemon, Error, Served, LivesOn =>
-        "A daemon cannot accept a connection from httpd, or wait for one.",
-        "Raise its limit of open files.";
-    CANNOT_WAIT = 311, Daemon, Crit, Served, LivesOn =>
-        "A daemon cannot wait for requests; it tries again.",
-        "Report it with the error it names.";
-    SLOW_REQUEST = 312, Python, Warn, Served, LivesOn =>
-        "A request has been running for longer than WSGISlowRequests; the line says where it is.",
-        "Make faster what stands on top of the stack.";
-    REQUEST_OVERDUE = 313, Daemon, Warn, StatusOrBroken(504), LivesOn =>
-        "A request has been running for longer than request-timeout=; the line says where it is. It is interrupted, or its process is replaced.",
-        "Make faster what stands on top of the stack, or raise request-timeout=.";
-    NO_HOST_LIBRARY = 314, Supervisor, Alert, Later(503), Retried =>
-        "The host library (python-host.abi3.so) is not there as the daemon sees it, or its user may not read it.",
-        "Provide it below chroot= under the same path, correct its permissions, or set WSGISupportDirectory.";
-    NO_ZYGOTE = 315, Supervisor, Error, Served, Retried =>
-        "The zygote of a group with preload=on could not be started.",
-        "Raise the limits of processes and open files, or free memory.";
-    BARREN_ZYGOTE = 316, Supervisor, Warn, Served, Replaced =>
-        "A zygote (preload=on) was asked for a process, and none came of it; the next zygote is asked.",
-        "If it happens again, look for what the application does at its import or in os.register_at_fork, or write preload=off.";
-    PRELOAD_GIVEN_UP = 317, Supervisor, Error, Served, LivesOn =>
-        "preload=on does not work for a group: its zygote keeps failing. Processes are started one by one, and each imports the application.",
-        "Correct what the lines about the zygote say; then change the script, or use `mod_wsgi-ctl restart` or a graceful restart. Or write preload=off.";
-    THREADS_LOST = 318, Python, Warn, Served, LivesOn =>
-        "The import of a script in a zygote (preload=on) has started threads, which the processes forked from it do not have.",
-        "Start them at the first request or by os.register_at_fork(after_in_child=...), or write preload=off.";
-    NOTHING_TO_SHARE = 319, Python, Warn, Served, LivesOn =>
-        "preload=on has nothing to import early: no script is known to run in the main interpreter of the group.",
-        "Name the process group by a fixed text and write WSGIApplicationGroup %{GLOBAL}, or add a WSGIImportScript.";
-    CLIENT_GONE = 0, Child, Info, BrokenOff, LivesOn =>
-        "The client went away while the response was sent. The application stops at its next block; the access log keeps its status (no line).",
-        "Nothing.";
-    BODY_TOO_LARGE = 0, Child, Error, Status(413), LivesOn =>
-        "Content-Length is larger than LimitRequestBody (httpd's own line). The application is not called.",
-        "Raise LimitRequestBody, or nothing.";
-    TIMEOUT_RECOVERED = 0, Daemon, Info, Status(504), LivesOn =>
-        "request-timeout= interrupted the application before its response began; the body of the 504 is empty.",
-        "Make the application faster, or raise request-timeout=.";
-    TIMEOUT_TRUNCATED = 0, Daemon, Info, BrokenOff, LivesOn =>
-        "request-timeout= interrupted the application in the middle of its response.",
-        "Make the application faster, or raise request-timeout=.";
-    REQUEST_TOO_LONG = 0, Daemon, Info, StatusOrBroken(502), Replaced =>
-        "request-timeout= passed, and the application was not or could not be interrupted. Requests under way may finish within graceful-timeout= or shutdown-timeout=.",
-        "Make the application faster, or raise request-timeout=.";
-    DEADLOCK = 0, Daemon, Info, StatusOrBroken(502), Replaced =>
-        "deadlock-timeout= passed without anything getting at Python.",
-        "Find the C extension that keeps the GIL.";
-    DAEMON_DIED = 0, Supervisor, Error, StatusOrBroken(502), Replaced =>
-        "A daemon died: a crash, os._exit(), or a signal. In embedded mode the httpd child dies, and all its connections are reset.",
-        "Read the line about its end, and look for a core file.";
 }
