@@ -17,7 +17,7 @@ KILL ?= 100
 FLAT ?= 1200
 IT = $(CARGO) test -p integration --test it -- --test-threads=2
 
-.PHONY: help setup build serve test test-unit test-tidy test-it test-control fuzz soak bench profile install clean
+.PHONY: help setup build serve test lint test-unit test-tidy test-it test-control fuzz soak bench profile install clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -35,7 +35,10 @@ build: ## the module, its supervisor and its Python host, in build/lib
 serve: setup build ## examples/hello on http://localhost:8000; or APP=path/to/wsgi.py PORT= PYTHON_HOME=
 	@APP='$(APP)' PORT='$(PORT)' PYTHON_HOME='$(PYTHON_HOME)' scripts/serve.sh
 
-test: setup build test-unit test-tidy test-it ## everything that must pass
+test: setup lint build test-unit test-tidy test-it ## everything that must pass
+
+lint: ## rustfmt, clippy, ruff and shellcheck; changes nothing
+	@scripts/lint.sh
 
 test-unit: ## each crate by itself
 	$(CARGO) test --workspace --exclude integration
@@ -61,6 +64,7 @@ bench: setup build ## servers side by side, on a quiet machine; SCENARIOS="hello
 profile: setup build ## where the time of a request goes; SCENARIO=hello SERVER=ours-daemon (as root)
 	@scripts/setup.sh profile
 	bench/profile.py $(PROFILE) $(SCENARIO) $(SERVER)
+
 soak: setup build ## restarts, touches, broken deploys and kills under load; GRACEFUL= TOUCH= BROKEN= KILL= FLAT= MPM=
 	@command -v h2load >/dev/null || echo "soak: without h2load (apt-get install nghttp2-client) there is no HTTP/2 load"
 	tests/soak/soak.py --mpm '$(MPM)' --graceful $(GRACEFUL) --touch $(TOUCH) --broken $(BROKEN) --kill $(KILL) --flat $(FLAT)

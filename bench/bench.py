@@ -21,9 +21,9 @@ import time
 import measure
 import report
 import scenarios
-from measure import wrk  # noqa: F401: for scripts that import this file
+from measure import wrk  # noqa: F401 (for scripts that import this file)
 from scenarios import SCENARIOS
-from servers import APACHE, MPM, NAMES, ROOT, WORK, Server, apache, prepare, servers  # noqa: F401: likewise
+from servers import APACHE, MPM, NAMES, ROOT, WORK, Server, apache, prepare, servers  # noqa: F401 (likewise)
 
 #: a noisy round is measured so many times more with --wait-quiet
 REPEATS = 2

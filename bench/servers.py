@@ -122,7 +122,7 @@ class Server:
         return self.memory()["pss"]
 
     def stop(self):
-        for process, command in zip(self.processes, self.commands):
+        for process in self.processes:
             process.send_signal(signal.SIGTERM)
             try:
                 process.wait(15)

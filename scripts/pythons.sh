@@ -62,7 +62,9 @@ for base in "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.*; do
     version=$(basename "$base")
     minor=${version#3.}
     minor=${minor%%.*}
-    [ "$minor" -ge 9 ] 2>/dev/null && [ -x "$base/bin/python3" ] && [ ! -d "$cache/$version" ] || continue
+    if ! [ "$minor" -ge 9 ] 2>/dev/null || ! [ -x "$base/bin/python3" ] || [ -d "$cache/$version" ]; then
+        continue
+    fi
     say "copying $base to $cache/$version (once)"
     rm -rf "$cache/$version.part"
     mkdir "$cache/$version.part"

@@ -11,6 +11,11 @@ if ! command -v cargo >/dev/null; then
     exit 1
 fi
 
+# Commits say why, in a form that git checks; in a work tree that has hooks of its own these stay.
+if [ -d .git ] && command -v git >/dev/null && [ -z "$(git config core.hooksPath)" ]; then
+    git config core.hooksPath .githooks || say "git's hooks could not be set"
+fi
+
 # package, and the file or command that shows it is there
 wanted=(
     apache2:/usr/sbin/apache2       # the server
@@ -21,6 +26,7 @@ wanted=(
     python3:/usr/bin/python3        # the default interpreter
     python3-dev:                    # libpython for embedded mode; headers to build the control
     python3-venv:                   # examples and tests
+    shellcheck:/usr/bin/shellcheck  # `make lint`
 )
 case ${1:-} in
 bench) wanted+=(wrk:/usr/bin/wrk) ;;

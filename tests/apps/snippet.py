@@ -30,7 +30,7 @@ def application(environ, start_response):
     }
     if "HTTP_X_EVAL" in environ:
         expressions = json.loads(base64.b64decode(environ["HTTP_X_EVAL"]))
-        results = [outcome(lambda: eval(expression, scope)) for expression in expressions]
+        results = [outcome(lambda text=text: eval(text, scope)) for text in expressions]
         return answer(start_response, json.dumps(results))
     exec(compile(base64.b64decode(environ["HTTP_X_CODE"]), "<snippet>", "exec"), scope)
     return scope["app"](environ, start_response)

@@ -426,7 +426,10 @@ class Sizes:
 
     def __init__(self, pid):
         rollup = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
-        field = lambda name: int(re.search(rf"^{name}:\s+(\d+)", rollup, re.M)[1])
+
+        def field(name):
+            return int(re.search(rf"^{name}:\s+(\d+)", rollup, re.M)[1])
+
         self.rss, self.private = field("Rss"), field("Private_Dirty")
         self.descriptors = len(os.listdir(f"/proc/{pid}/fd"))
         self.mappings = len(pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines())

@@ -1,6 +1,10 @@
 #!/usr/bin/python3 -S
 """A stand-in for an interpreter with a host: does what the file `behaviour` in its directory says."""
-import os, select, signal, sys, time
+import os
+import select
+import signal
+import sys
+import time
 
 home = sys.argv[1]
 pid = os.getpid()
