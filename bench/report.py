@@ -1,4 +1,4 @@
-"""What is printed: tables of medians, ratios, and the targets of issue 6, met or missed; all of it markdown."""
+"""What is printed: tables of medians, ratios, and the targets of docs/performance.md, met or missed; all of it markdown."""
 
 import statistics
 
@@ -30,7 +30,7 @@ ALL = ("rate", "cpu", "p50", "p99", "busy", "pss", "pss_child", "pss_daemon", "e
 PAIRS = (("ours-daemon", ("6.1.1-daemon", "4.9-daemon", "uwsgi", "gunicorn", "granian", "floor", "ours-daemon-1")),
          ("ours-embedded", ("6.1.1-embedded", "4.9-embedded", "floor")))
 
-#: issue 6, "Seen when": scenario, what, ours, "≥" or "≤", factor, theirs
+#: scenario, what, ours, "≥" or "≤", factor, theirs
 TARGETS = (
     ("hello", "rate", "ours-daemon", "≥", 3.5, "6.1.1-daemon"),
     ("hello", "cpu", "ours-daemon", "≤", 0.30, "6.1.1-daemon"),
@@ -114,7 +114,7 @@ def ratio(table, key, ours, theirs):
 
 
 def targets(results, threads):
-    """The table of issue 6, as far as it was measured."""
+    """The table of targets, as far as it was measured."""
     lines = ["### Targets", "", "| scenario | what | of | to | target | measured | |", "|---|---|---|---|---|---|---|"]
     for name, key, ours, sign, factor, theirs in TARGETS:
         table = results.get(name, {})

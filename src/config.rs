@@ -94,7 +94,8 @@ pub unsafe fn state_mut() -> Option<&'static mut State> {
     unsafe { STATE.load(Ordering::Acquire).as_mut() }
 }
 
-/// pre_config: forgets the last pass. Statics may or may not have survived a reload (spike.md §0.4).
+/// pre_config: forgets the last pass. Statics may or may not have survived a reload (decisions.md, "Statics may
+/// survive a reload").
 ///
 /// # Safety
 /// `pconf` is the live configuration pool.

@@ -1,6 +1,6 @@
 //! Asks apxs and apr-config where the headers are, runs bindgen over them, and compiles the C shim.
 //!
-//! Struct layouts depend on the installed httpd, so nothing is vendored (style.md §2.2).
+//! Struct layouts depend on the installed httpd, so nothing is vendored (decisions.md, "Bindings to httpd").
 
 mod allowlist;
 
@@ -71,7 +71,7 @@ fn generate_bindings(flags: &[String]) {
     }
 }
 
-/// libclang without its own headers cannot find stddef.h; gcc must not see them (spike.md §A).
+/// libclang without its own headers cannot find stddef.h; gcc must not see them (decisions.md, "Bindings to httpd").
 fn builtin_headers() -> Vec<String> {
     let roots = ["/usr/lib/llvm-14/lib/clang", "/usr/lib/clang"];
     let found = roots.iter().filter_map(|root| std::fs::read_dir(root).ok()).flatten().flatten();

@@ -1,5 +1,5 @@
 //! WSGI inside CPython: one library for every version from 3.9, loaded by a daemon's own interpreter or into an
-//! httpd child that runs Python itself (design.md §1, §5).
+//! httpd child that runs Python itself (decisions.md, "No libpython in the module").
 
 mod boundary;
 mod daemon;

@@ -81,7 +81,8 @@ fn connect_once(fd: &OwnedFd, address: &libc::sockaddr_un) -> io::Result<()> {
     }
 }
 
-/// Only root's or our own supervisor may be listening there (design.md §3).
+/// Only root's or our own supervisor may be listening there (decisions.md, "The parent and the supervisor are
+/// privileged").
 fn trusted(fd: OwnedFd) -> io::Result<Connection> {
     // SAFETY: the kernel fills a ucred of the announced size.
     let uid = unsafe {

@@ -1,5 +1,5 @@
 //! Daemon mode, httpd's side: choose a process, hand the request over, and start again elsewhere as long as no
-//! application code has seen it (design.md §3).
+//! application code has seen it (decisions.md, "A request that no application has seen may be sent again").
 
 mod buffer;
 mod connect;

@@ -89,7 +89,8 @@ fn host_of(runtime: &'static Runtime) -> Result<Host, String> {
 
 fn start(embedded: &Embedded, host_library: &Path) -> Result<Host, String> {
     let library = embedded.library.as_ref().map_err(Clone::clone)?;
-    // Extension modules resolve libpython's symbols through the global scope (spike.md §B2).
+    // Extension modules resolve libpython's symbols through the global scope (decisions.md, "Embedded Python in an
+    // httpd child").
     open(library, libc::RTLD_NOW | libc::RTLD_GLOBAL)?;
     let host = open(host_library, libc::RTLD_NOW)?;
     // SAFETY: the symbol has the documented type; the tables live as long as the process.

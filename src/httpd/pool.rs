@@ -64,7 +64,8 @@ impl<'p> Pool<'p> {
     }
 }
 
-/// A POD record in the process pool that survives the unloading of this module (spike.md §D).
+/// A POD record in the process pool that survives the unloading of this module (decisions.md, "State across restarts
+/// is plain numbers").
 ///
 /// # Safety
 /// `pool` is httpd's process pool; `T` holds no pointer into this module or the configuration pool.

@@ -379,7 +379,8 @@ pub fn target_text(target: &Target) -> String {
 }
 
 /// Whether any part of the configuration can send requests for the main interpreter to this group: then the
-/// first application group must not take it (design.md §5). Unknown (`%{ENV:…}`) counts as yes.
+/// first application group must not take it (decisions.md, "The first application group may have the main
+/// interpreter"). Unknown (`%{ENV:…}`) counts as yes.
 fn names_global(state: &State, group: &str) -> bool {
     let global = &state.global;
     let preloaded = global.imports_of(group).any(|import| import.application_group.is_empty());

@@ -17,7 +17,8 @@ const KEY: &std::ffi::CStr = c"mod_wsgi:supervisor:2";
 /// How long the parent waits for the supervisor's answer, milliseconds.
 const ANSWER_MS: i32 = 20_000;
 
-/// What survives the unloading of the module: plain numbers only (spike.md §D).
+/// What survives the unloading of the module: plain numbers only (decisions.md, "State across restarts is plain
+/// numbers").
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
 pub struct Persistent {
@@ -76,7 +77,7 @@ impl Persistent {
             return false;
         }
         let mut status = 0;
-        // SAFETY: plain system call; kill(pid, 0) would take a zombie for alive (spike.md §E).
+        // SAFETY: plain system call; kill(pid, 0) would take a zombie for alive (decisions.md, "Dead or alive").
         let reaped = unsafe { libc::waitpid(self.pid, &mut status, libc::WNOHANG) };
         if reaped == 0 {
             return true;

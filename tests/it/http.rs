@@ -1,4 +1,4 @@
-//! HTTP/1.x clients of every kind, and httpd's own modules between them and the application.
+//! HTTP/1.x clients of every kind, and httpd's own modules between them and the application (spec/behaviour.md).
 
 use crate::semantics::{ENVIRON, Seen, environ_server, get_with, head, rest};
 use crate::snippets::{Snippets, server};

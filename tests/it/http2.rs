@@ -1,4 +1,5 @@
-//! HTTP/2 and TLS: mod_http2 and mod_ssl in front of applications, asked by curl, nghttp and h2load.
+//! HTTP/2 and TLS: mod_http2 and mod_ssl in front of applications, asked by curl, nghttp and h2load
+//! (spec/behaviour.md).
 
 use crate::semantics::{ENVIRON, Seen, load};
 use crate::snippets::{base64, server};

@@ -160,7 +160,8 @@ fn long_request_survives_a_graceful_restart() {
     });
 }
 
-/// Releases before 6 leaked at each reload, because each loaded libpython into the parent again (design.md §1).
+/// Releases before 6 leaked at each reload, because each loaded libpython into the parent again (decisions.md, "No
+/// libpython in the module").
 #[test]
 fn fifty_graceful_restarts_leave_the_parent_flat() {
     if Subject::is_too_old("each reload leaks in the parent") {

@@ -1,4 +1,5 @@
-//! Requests that no honest client sends: the right 4xx or an aborted connection, and neighbours that notice nothing.
+//! Requests that no honest client sends: the right 4xx or an aborted connection, and neighbours that notice nothing
+//! (spec/behaviour.md).
 
 use crate::semantics::{environ_server, rest};
 use integration::{Builder, Httpd, Mode, wait_until};

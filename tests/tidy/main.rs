@@ -2,6 +2,7 @@
 
 mod dependencies;
 mod messages;
+mod references;
 mod source;
 
 use serde_json::Value;

@@ -78,7 +78,7 @@ pub fn apply(
 }
 
 impl<'a, 's> Application<'a, 's> {
-    /// Refuses places httpd's override bits cannot tell apart (spec §2.6).
+    /// Refuses places httpd's override bits cannot tell apart (spec/directives.md §2.6).
     fn check_place(&self) -> Result<(), ConfigError> {
         let contexts = self.row.contexts;
         let wrong = |found| Err(ConfigError::PlaceDirective { directive: self.row.name, found });
@@ -100,7 +100,7 @@ impl<'a, 's> Application<'a, 's> {
         Ok(())
     }
 
-    /// httpd's own argument count (spec §2.5): an empty word counts as missing.
+    /// httpd's own argument count (spec/directives.md §2.5): an empty word counts as missing.
     fn count_arguments(&self) -> Result<(), ConfigError> {
         let words: Vec<_> = Words::new(self.args).take(3).collect();
         let empty = words.first().is_none_or(|word| word.is_empty());
@@ -171,7 +171,7 @@ impl<'a, 's> Application<'a, 's> {
         self.words().next().unwrap_or_default().into_owned()
     }
 
-    /// The single word as On or Off (spec §2.3).
+    /// The single word as On or Off (spec/directives.md §2.3).
     pub fn on_off(&self) -> Result<bool, ConfigError> {
         let given = self.word();
         parse_on_off(&given).ok_or(ConfigError::ChooseWord {
@@ -181,7 +181,7 @@ impl<'a, 's> Application<'a, 's> {
         })
     }
 
-    /// The record a `V D` directive writes to (spec §3.1).
+    /// The record a `V D` directive writes to (spec/directives.md §3.1).
     pub fn layer(&mut self) -> Result<&mut Layer, ConfigError> {
         if self.place.directory.is_some() || self.place.htaccess {
             return self.dir().map(|dir| &mut dir.layer);
@@ -242,7 +242,7 @@ impl<'a, 's> Application<'a, 's> {
     }
 }
 
-/// `On` or `Off`, in any case; nothing else (spec §2.3).
+/// `On` or `Off`, in any case; nothing else (spec/directives.md §2.3).
 pub(crate) fn parse_on_off(word: &str) -> Option<bool> {
     if word.eq_ignore_ascii_case("on") {
         Some(true)

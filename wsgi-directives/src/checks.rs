@@ -170,7 +170,7 @@ fn shadows(earlier: &str, later: &str) -> bool {
     match_prefix(earlier.as_bytes(), later.as_bytes()).is_some()
 }
 
-/// Targets that lead to 404 (spec §20 items 18).
+/// Targets that lead to 404 (spec/directives.md §20 items 18).
 fn check_target(alias: &Alias, notices: &mut Vec<Notice>) {
     let Target::File(path) = &alias.target else { return };
     let mut warn =

@@ -147,7 +147,7 @@ pub struct Directive {
 }
 
 impl Directive {
-    /// The httpd override classes of this row (spec §2.6; `H` rows need no `ACCESS_CONF`, httpd grants
+    /// The httpd override classes of this row (spec/directives.md §2.6; `H` rows need no `ACCESS_CONF`, httpd grants
     /// `OR_*` in directory sections and `OR_FILEINFO` at server level too).
     pub const fn override_classes(&self) -> OverrideClasses {
         let file_info = self.contexts.has(Contexts::H_FILEINFO);

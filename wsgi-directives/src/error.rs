@@ -9,7 +9,7 @@ use std::fmt;
 /// "Syntax error on line N of FILE:"; it begins with the text of spec/directives.md §16.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConfigError {
-    /// The number of arguments does not fit (httpd's own wording, spec §2.5).
+    /// The number of arguments does not fit (httpd's own wording, spec/directives.md §2.5).
     CountArguments {
         /// Name of the directive.
         directive: &'static str,
@@ -18,7 +18,7 @@ pub enum ConfigError {
         /// Its one-line description.
         doc: &'static str,
     },
-    /// The directive stands where it may not stand (spec §2.6).
+    /// The directive stands where it may not stand (spec/directives.md §2.6).
     PlaceDirective {
         /// Name of the directive.
         directive: &'static str,
@@ -34,7 +34,7 @@ pub enum ConfigError {
         /// What was written.
         given: String,
     },
-    /// A `name=value` option is unknown or has a bad shape (spec §2.2).
+    /// A `name=value` option is unknown or has a bad shape (spec/directives.md §2.2).
     ReadOption {
         /// What is being defined, for example "WSGI daemon process".
         definition: &'static str,
@@ -59,7 +59,7 @@ pub enum ConfigError {
         /// The first option that differs.
         differs: Option<&'static str>,
     },
-    /// A preloaded script refers to a daemon group that cannot be used from here (spec §9.1).
+    /// A preloaded script refers to a daemon group that cannot be used from here (spec/directives.md §9.1).
     ReferToGroup {
         /// Name of the group.
         name: String,
@@ -75,7 +75,7 @@ pub enum ConfigError {
         /// What was written.
         name: String,
     },
-    /// A word of WSGITrustedProxies is no address or subnet (spec §11).
+    /// A word of WSGITrustedProxies is no address or subnet (spec/directives.md §11).
     ParseSubnet {
         /// The word.
         word: String,
@@ -89,7 +89,7 @@ pub enum ConfigError {
         /// The pattern.
         pattern: String,
     },
-    /// The opening tag of `<WSGIInterpreterOptions>` is wrong (spec §13).
+    /// The opening tag of `<WSGIInterpreterOptions>` is wrong (spec/directives.md §13).
     OpenSection {
         /// Everything after the directive's name.
         problem: String,
@@ -101,7 +101,7 @@ pub enum ConfigError {
     },
 }
 
-/// Where a directive stands although it may not (spec §2.6).
+/// Where a directive stands although it may not (spec/directives.md §2.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Misplaced {
     /// A main-server directive inside `<VirtualHost>`.
@@ -112,7 +112,7 @@ pub enum Misplaced {
     Elsewhere,
 }
 
-/// Why a preload may not name a daemon group (spec §9.1).
+/// Why a preload may not name a daemon group (spec/directives.md §9.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GroupReference {
     /// No such group so far in the configuration.
@@ -193,7 +193,7 @@ fn place_text(f: &mut fmt::Formatter<'_>, directive: &str, found: Misplaced) -> 
     }
 }
 
-/// The three texts of spec §9.1, each with its way out.
+/// The three texts of spec/directives.md §9.1, each with its way out.
 fn group_text(f: &mut fmt::Formatter<'_>, name: &str, problem: GroupReference) -> fmt::Result {
     match problem {
         GroupReference::NotYetConfigured => write!(

@@ -8,7 +8,7 @@ pub struct Words<'a> {
     rest: &'a str,
 }
 
-/// Why a `name=value` pair could not be read (spec §2.2).
+/// Why a `name=value` pair could not be read (spec/directives.md §2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadPair<'a> {
     /// The word has no `=`, or blanks before it.

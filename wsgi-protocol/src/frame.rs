@@ -1,4 +1,5 @@
-//! Frame header: kind, request sequence, payload length. Eight bytes, little-endian (design.md §3).
+//! Frame header: kind, request sequence, payload length. Eight bytes, little-endian (decisions.md, "Frames over
+//! connections that stay open").
 //!
 //! One request at a time per connection. `seq` lets a daemon drop body frames that were still under way
 //! when it had already ended the request they belong to.

@@ -4,7 +4,7 @@
 use crate::{PROTOCOL_VERSION, ProtocolError};
 use serde::{Deserialize, Serialize};
 
-/// Descriptor of the listening socket in a daemon (design.md §3: passed by inheritance).
+/// Descriptor of the listening socket in a daemon (decisions.md, "Listening sockets are inherited").
 pub const LISTEN_FD: i32 = 3;
 /// Descriptor of the one-way pipe on which a daemon writes one [`Ready`] byte.
 pub const READY_FD: i32 = 4;
@@ -111,7 +111,8 @@ pub enum Mode {
     Embedded,
 }
 
-/// A script to load before requests are served (WSGIImportScript, or a fully static alias; spec §9.1, §5.1).
+/// A script to load before requests are served (WSGIImportScript, or a fully static alias; spec/directives.md §9.1,
+/// §5.1).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 pub struct Preload {
     /// Path of the script, or `module:…`.
@@ -242,7 +243,8 @@ pub struct Launch {
     pub script_reloading: bool,
     /// `reload=immediate`: no readiness gate, the original's behaviour.
     pub reload_immediate: bool,
-    /// The configuration names `%{GLOBAL}` for this process, so the main interpreter is taken (design.md §5).
+    /// The configuration names `%{GLOBAL}` for this process, so the main interpreter is taken (decisions.md, "The
+    /// first application group may have the main interpreter").
     pub names_global: bool,
     /// WSGICaseSensitivity Off: module keys from lower-cased paths.
     pub case_insensitive: bool,

@@ -1,5 +1,5 @@
 //! The bytes between httpd and a daemon, and the C table between httpd and the embedded host.
-//! Pure: slices in, values or errors out; no socket, no httpd, no Python (design.md §2, §3).
+//! Pure: slices in, values or errors out; no socket, no httpd, no Python (decisions.md, "Crates by what they know").
 
 #![forbid(unsafe_code)]
 

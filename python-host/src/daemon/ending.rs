@@ -1,4 +1,5 @@
-//! The end of a daemon, on its main thread (spec/daemon.md §2.7; spike.md §0 traps 1 and 2).
+//! The end of a daemon, on its main thread (spec/daemon.md §2.7; decisions.md, "Py_FinalizeEx needs all threads
+//! gone").
 //!
 //! Python is only finalized when no thread of ours can be inside it; otherwise its exit handlers run and the
 //! process ends without unwinding anything. A watchdog bounds all of it.

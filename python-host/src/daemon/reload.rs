@@ -1,4 +1,4 @@
-//! What happens when a request notices that its script has changed (spec/daemon.md §3, issue 5 item 3).
+//! What happens when a request notices that its script has changed (spec/daemon.md §3).
 //!
 //! The process asks the supervisor for a successor, once per change. The request that noticed is held back,
 //! without holding a thread: its connection waits with the request in its buffer. All others are served by the old

@@ -159,7 +159,8 @@ impl<A: Application> Worker<A> {
             &mut *pointer
         };
         let next = if flags & (libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR) != 0 {
-            // Whoever asked does not wait for the answer any more: nothing is run for it (spec/daemon.md trap 89).
+            // Whoever asked does not wait for the answer any more: nothing is run for it (spec/daemon.md §8, trap
+            // 89).
             Next::Close
         } else {
             self.read(connection)

@@ -43,7 +43,7 @@ pub fn is_for_main(host: &Host, name: &[u8]) -> bool {
 }
 
 /// The empty group is the main interpreter; and in a daemon whose configuration never names it, the first group is
-/// (design.md §5).
+/// (decisions.md, "The first application group may have the main interpreter").
 fn claims_main(host: &Host, name: &[u8]) -> bool {
     let launch = host.launch();
     let is_free = main().furnished().is_none();

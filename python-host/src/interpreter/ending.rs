@@ -1,4 +1,5 @@
-//! Ending interpreters. Rules (spike.md §0): never end one while a thread state of somebody else is left in it, and
+//! Ending interpreters. Rules (decisions.md, "Py_EndInterpreter needs the last thread state"): never end one while a
+//! thread state of somebody else is left in it, and
 //! never finalise Python while a thread of ours may come back.
 
 use super::{Interpreter, all, threads};

@@ -1,4 +1,5 @@
-//! One gate for each GIL that several request threads want (design.md §4): that of the main interpreter, which
+//! One gate for each GIL that several request threads want (decisions.md, "As few threads contend for the GIL as
+//! keep it busy"): that of the main interpreter, which
 //! sub-interpreters share unless they have their own.
 
 use super::create::{has_own_gil, may_have_own_gils};

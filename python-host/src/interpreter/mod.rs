@@ -116,7 +116,8 @@ impl Interpreter {
         self.name.get().map_or(&[], |name| name)
     }
 
-    /// The empty name is always the main interpreter's, which may have another one too (design.md §5).
+    /// The empty name is always the main interpreter's, which may have another one too (decisions.md, "The first
+    /// application group may have the main interpreter").
     fn answers_to(&self, name: &[u8]) -> bool {
         self.name() == name || (self.is_main && name.is_empty())
     }

@@ -1,4 +1,5 @@
-//! Starting and ending Python inside an httpd child (spec/daemon.md §5.6, spike.md §B2). A daemon's Python has
+//! Starting and ending Python inside an httpd child (spec/daemon.md §5.6, decisions.md, "Embedded Python in an httpd
+//! child"). A daemon's Python has
 //! started itself.
 
 use super::threads;

@@ -236,7 +236,8 @@ impl State {
         self.first && self.interpreter.is_main
     }
 
-    /// Clears and deletes the state of the calling thread (the order is that of spike.md §C).
+    /// Clears and deletes the state of the calling thread (decisions.md, "Thread states and interpreters through the
+    /// stable ABI").
     fn end(self) {
         let mut known = self.interpreter.states.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(place) = known.iter().position(|state| *state == self.pointer) else {

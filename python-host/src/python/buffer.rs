@@ -1,5 +1,5 @@
 //! The bytes behind any bytes-like object. The buffer protocol joined the stable ABI late (3.11), but its functions and
-//! its structure are the same in every version (spike.md §C).
+//! its structure are the same in every version (decisions.md, "Symbols outside the stable ABI").
 
 use super::{Attached, Object, Raised, Result, symbols};
 use pyo3::ffi;

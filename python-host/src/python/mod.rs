@@ -1,5 +1,6 @@
 //! The small safe layer over `pyo3::ffi`: a proof of being attached, handles, exceptions, classes. It keeps no Python
-//! object of its own, so that everything belongs to exactly one interpreter (design.md §5).
+//! object of its own, so that everything belongs to exactly one interpreter (decisions.md, "All Python state is per
+//! interpreter").
 
 mod buffer;
 mod bytes_repr;

@@ -1,4 +1,5 @@
-//! Functions of CPython outside the stable ABI of 3.9, looked up by name at run time (the table in spike.md §C).
+//! Functions of CPython outside the stable ABI of 3.9, looked up by name at run time (decisions.md, "Symbols outside
+//! the stable ABI").
 
 use super::buffer::RawBuffer;
 use pyo3::ffi;

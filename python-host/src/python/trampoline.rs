@@ -147,7 +147,8 @@ pub unsafe extern "C" fn refuse_new(
 
 /// `tp_dealloc`.
 pub unsafe extern "C" fn dealloc<T: Value>(this: *mut ffi::PyObject) {
-    // SAFETY: the last reference is gone. Heap types are kept alive by their instances (spike.md §C).
+    // SAFETY: the last reference is gone. Heap types are kept alive by their instances (decisions.md, "Heap types
+    // and module state").
     unsafe {
         if T::COLLECTED {
             ffi::PyObject_GC_UnTrack(this.cast());

@@ -1,5 +1,6 @@
 //! The gate before a GIL: when requests crowd before it, only as many threads contend for it as keep it busy
-//! (design.md §4), by the rules of `super::pace`. It serves threads that come with their requests: those of an httpd
+//! (decisions.md, "As few threads contend for the GIL as keep it busy"), by the rules of `super::pace`. It serves
+//! threads that come with their requests: those of an httpd
 //! child, and those of a daemon in which interpreters have GILs of their own.
 //!
 //! The gate stands open until there is a crowd: threads that sleep, compute long or compute without the GIL gain nothing

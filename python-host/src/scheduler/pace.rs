@@ -1,4 +1,5 @@
-//! The controller's decisions, without threads or clocks: how many workers may be active (design.md §4).
+//! The controller's decisions, without threads or clocks: how many workers may be active (decisions.md, "As few
+//! threads contend for the GIL as keep it busy").
 //!
 //! The measure is *demand*: the share of a window in which workers were runnable, i.e. on a CPU or waiting
 //! for one. One busy Python thread demands 1.0; threads that wait for the GIL, a lock or a socket demand nothing.

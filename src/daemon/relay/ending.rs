@@ -57,7 +57,8 @@ impl Relay<'_, '_> {
     pub(super) fn closed(&mut self, error: Option<io::Error>) -> Verdict {
         let name = &self.group.name;
         if error.as_ref().is_some_and(is_gone) && !self.seen {
-            // Closed with our request unread: no application has seen it (design.md §3).
+            // Closed with our request unread: no application has seen it (decisions.md, "A request that no
+            // application has seen may be sent again").
             return Verdict::NotStarted;
         }
         let begun = matches!(self.body, Body::Pass);

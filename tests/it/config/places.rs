@@ -135,7 +135,7 @@ fn wrong_htaccess_is_500_and_logged() {
     assert_eq!(server.get("/x/file.txt").status, 500);
 }
 
-/// A directive that is none of the block's stands in it as if it stood outside (spec §13).
+/// A directive that is none of the block's stands in it as if it stood outside (spec/directives.md §13).
 #[test]
 fn foreign_directives_in_a_block_act_globally() {
     if Subject::is_too_old("blocks came with 6.0") {

@@ -113,7 +113,7 @@ pub struct DaemonOptions {
     pub startup_timeout: Option<Duration>,
     /// `deadlock-timeout=`
     pub deadlock_timeout: Option<Duration>,
-    /// `graceful-timeout=`; zero is a value of its own (spec §7.2).
+    /// `graceful-timeout=`; zero is a value of its own (spec/directives.md §7.2).
     pub graceful_timeout: Duration,
     /// `eviction-timeout=`; `None` means graceful-timeout.
     pub eviction_timeout: Option<Duration>,
@@ -153,7 +153,7 @@ pub(crate) const HEADER_BUFFER: NonZeroU64 = NonZeroU64::new(32_768).expect("not
 pub(crate) const RESPONSE_BUFFER: NonZeroU64 = NonZeroU64::new(8_388_608).expect("not zero");
 
 impl Default for DaemonOptions {
-    /// The defaults of spec §7, the same the option table prints (a test compares them).
+    /// The defaults of spec/directives.md §7, the same the option table prints (a test compares them).
     fn default() -> Self {
         DaemonOptions {
             processes: None,
@@ -216,7 +216,7 @@ impl DaemonOptions {
         self.processes.map_or(1, NonZeroU32::get)
     }
 
-    /// `wsgi.multiprocess`: True iff `processes=` was written, even as 1 (spec §7.1).
+    /// `wsgi.multiprocess`: True iff `processes=` was written, even as 1 (spec/directives.md §7.1).
     pub fn multiprocess(&self) -> bool {
         self.processes.is_some()
     }
@@ -231,7 +231,7 @@ impl DaemonOptions {
         self.threads == 1 && self.maximum_requests == NonZeroU32::new(1)
     }
 
-    /// `threads=0`: no requests, only preloads (spec §7.7).
+    /// `threads=0`: no requests, only preloads (spec/directives.md §7.7).
     pub fn is_service(&self) -> bool {
         self.threads == 0
     }

@@ -114,7 +114,7 @@ impl GlobalConfig {
         self.case_sensitivity.unwrap_or(!cfg!(any(target_os = "macos", target_os = "windows")))
     }
 
-    /// Whether httpd children have to set Python up (spec §6, sticky flag).
+    /// Whether httpd children have to set Python up (spec/directives.md §6, sticky flag).
     pub fn needs_embedded_python(&self) -> bool {
         self.embedded_python != EmbeddedPython::NotNeeded
     }
@@ -125,7 +125,7 @@ impl GlobalConfig {
     }
 }
 
-/// The sticky "httpd children need Python" flag (spec §6 WSGIRestrictEmbedded).
+/// The sticky "httpd children need Python" flag (spec/directives.md §6 WSGIRestrictEmbedded).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum EmbeddedPython {
     /// Nothing said: counts as needed.

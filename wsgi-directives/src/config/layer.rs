@@ -71,7 +71,7 @@ pub struct Layer {
 }
 
 impl Layer {
-    /// Child over base (spec §3.2).
+    /// Child over base (spec/directives.md §3.2).
     pub fn merge(base: &Layer, child: &Layer) -> Layer {
         Layer {
             settings: Settings::merge(&base.settings, &child.settings),
@@ -127,7 +127,7 @@ impl ProcessSet {
         ProcessSet(names.collect())
     }
 
-    /// Whether a group is a member; case-insensitive like the httpd table the original used (spec §6).
+    /// Whether a group is a member; case-insensitive like the httpd table the original used (spec/directives.md §6).
     pub fn contains(&self, group: &[u8]) -> bool {
         self.0.iter().any(|name| name.as_bytes().eq_ignore_ascii_case(group))
     }

@@ -53,7 +53,7 @@ impl AliasForm {
     }
 }
 
-/// Options of an alias or a handler script; each overrides the request's setting (spec §3.3 step 4).
+/// Options of an alias or a handler script; each overrides the request's setting (spec/directives.md §3.3 step 4).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AliasOptions {
     /// `process-group=`; "" is embedded mode.
@@ -104,6 +104,6 @@ pub enum ScriptReader {
 pub struct ScriptRef {
     /// Script path as written.
     pub path: String,
-    /// `application-group=`, unexpanded (spec §4 column 4).
+    /// `application-group=`, unexpanded (spec/directives.md §4 column 4).
     pub application_group: Option<String>,
 }

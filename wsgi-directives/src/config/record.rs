@@ -14,7 +14,7 @@ pub struct ServerConfig {
 }
 
 impl ServerConfig {
-    /// Virtual host over main server: the host's aliases are searched first (spec §3.2).
+    /// Virtual host over main server: the host's aliases are searched first (spec/directives.md §3.2).
     pub fn merge(base: &ServerConfig, child: &ServerConfig) -> ServerConfig {
         ServerConfig {
             layer: Layer::merge(&base.layer, &child.layer),
@@ -47,7 +47,7 @@ pub struct DirConfig {
 }
 
 impl DirConfig {
-    /// More specific directory over less specific (spec §3.2).
+    /// More specific directory over less specific (spec/directives.md §3.2).
     pub fn merge(base: &DirConfig, child: &DirConfig) -> DirConfig {
         DirConfig {
             layer: Layer::merge(&base.layer, &child.layer),

@@ -63,7 +63,7 @@ const BAD_APPLICATION_GROUP: &str = "Invalid name for WSGI application group.";
 const BAD_CALLABLE: &str = "Invalid name for WSGI callable object.";
 const BAD_AUTHORIZATION: &str = "Invalid value for authorization flag.";
 
-/// Options of WSGIScriptAlias and WSGIScriptAliasMatch (spec §5.1).
+/// Options of WSGIScriptAlias and WSGIScriptAliasMatch (spec/directives.md §5.1).
 pub static ALIAS_OPTIONS: &[OptionRow<AliasOptions>] = &[
     OptionRow { info: APPLICATION_GROUP, thing: BAD_APPLICATION_GROUP, set: Set::Custom(fixed_application) },
     OptionRow { info: CALLABLE_OBJECT, thing: BAD_CALLABLE, set: Set::NonEmpty(|o| &mut o.callable_object) },
@@ -71,7 +71,7 @@ pub static ALIAS_OPTIONS: &[OptionRow<AliasOptions>] = &[
     OptionRow { info: PROCESS_GROUP, thing: BAD_PROCESS_GROUP, set: Set::Custom(fixed_process) },
 ];
 
-/// Options of WSGIHandlerScript (spec §9.3).
+/// Options of WSGIHandlerScript (spec/directives.md §9.3).
 pub static HANDLER_OPTIONS: &[OptionRow<AliasOptions>] = &[
     OptionRow {
         info: APPLICATION_GROUP,
@@ -82,7 +82,7 @@ pub static HANDLER_OPTIONS: &[OptionRow<AliasOptions>] = &[
     OptionRow { info: PROCESS_GROUP, thing: BAD_PROCESS_GROUP, set: Set::NonEmpty(|o| &mut o.process_group) },
 ];
 
-/// Options of WSGIImportScript, both mandatory (spec §9.1).
+/// Options of WSGIImportScript, both mandatory (spec/directives.md §9.1).
 pub static IMPORT_OPTIONS: &[OptionRow<AliasOptions>] = &[
     OptionRow {
         info: OptionInfo {
@@ -104,7 +104,8 @@ pub static IMPORT_OPTIONS: &[OptionRow<AliasOptions>] = &[
     },
 ];
 
-/// Options of WSGIDispatchScript, WSGIAccessScript, WSGIAuthUserScript, WSGIAuthGroupScript (spec §9.2–9.6).
+/// Options of WSGIDispatchScript, WSGIAccessScript, WSGIAuthUserScript, WSGIAuthGroupScript (spec/directives.md
+/// §9.2–9.6).
 pub static SCRIPT_OPTIONS: &[OptionRow<AliasOptions>] = &[OptionRow {
     info: OptionInfo {
         default: "%{GLOBAL}",
@@ -115,7 +116,7 @@ pub static SCRIPT_OPTIONS: &[OptionRow<AliasOptions>] = &[OptionRow {
     set: Set::NonEmpty(|o| &mut o.application_group),
 }];
 
-/// Selectors of `<WSGIInterpreterOptions>` (spec §13); read by [`crate::table`], listed for the manual.
+/// Selectors of `<WSGIInterpreterOptions>` (spec/directives.md §13); read by [`crate::table`], listed for the manual.
 pub static SELECTORS: &[OptionInfo] = &[
     OptionInfo {
         default: "(any)",

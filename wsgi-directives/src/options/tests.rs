@@ -79,7 +79,7 @@ fn options_of_other_directives() {
     }
 }
 
-/// Option texts and how their error begins (spec §7).
+/// Option texts and how their error begins (spec/directives.md §7).
 const ERRORS: &[(&str, &str)] = &[
     ("nonsense=1", "Invalid option to WSGI daemon process definition. "),
     (

@@ -51,7 +51,7 @@ const fn row(key: &'static str, category: Category) -> Row {
     Row { key, category }
 }
 
-/// The registry of spec §11, in its order.
+/// The registry of spec/directives.md §11, in its order.
 static HEADERS: &[Row] = &[
     row("HTTP_X_FORWARDED_FOR", Category::Client),
     row("HTTP_X_CLIENT_IP", Category::Client),
@@ -154,7 +154,7 @@ impl TrustedProxies<'_> {
         }
     }
 
-    /// The list algorithm: see spec §11 "X-Forwarded-For".
+    /// The list algorithm: see spec/directives.md §11 "X-Forwarded-For".
     fn apply_forwarded_for(&self, value: &[u8], env: &mut dyn EnvTable) {
         let items = || value.split(|c| *c == b',').map(<[u8]>::trim_ascii).filter(|item| !item.is_empty());
         let Some(peers) = self.peers else {

@@ -60,7 +60,7 @@ impl<'a> Callable<'a> {
 }
 
 /// Resolves one request. `mount` are the options of the alias that mapped it, or of the handler script that
-/// serves it. A directory's value beats every server's value (spec §3.3).
+/// serves it. A directory's value beats every server's value (spec/directives.md §3.3).
 pub fn effective<'a>(
     server: &'a ServerConfig,
     dir: &'a DirConfig,

@@ -64,7 +64,8 @@ impl fmt::Display for GroupRefusal {
     }
 }
 
-/// Steps 1 to 4 of spec §6. `group` is the expanded name; `host` and `server_name` are those of the virtual
+/// Steps 1 to 4 of spec/directives.md §6. `group` is the expanded name; `host` and `server_name` are those of the
+/// virtual
 /// host that was selected for the request. Needs [`GlobalConfig::finish`] to have run.
 pub fn select_group<'a>(
     global: &'a GlobalConfig,

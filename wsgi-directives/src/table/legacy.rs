@@ -1,4 +1,5 @@
-//! Directives of old releases: accepted so that a 4.9 configuration starts, with one warning (spec §15).
+//! Directives of old releases: accepted so that a 4.9 configuration starts, with one warning (spec/directives.md
+//! §15).
 
 use crate::apply::{Action, Application};
 use crate::directive::{Arity, Contexts, Directive, Effect};

@@ -141,7 +141,7 @@ fn script_alias_match(line: &mut Application<'_, '_>) -> Result<(), ConfigError>
     add_alias(line, true)
 }
 
-/// Both forms. Option errors come before a regex error (spec §16).
+/// Both forms. Option errors come before a regex error (spec/directives.md §16).
 fn add_alias(line: &mut Application<'_, '_>, regex: bool) -> Result<(), ConfigError> {
     let mut words = line.words();
     let (Some(url), Some(target)) = (words.next(), words.next()) else { return Err(too_few(line)) };
@@ -204,7 +204,7 @@ pub(super) fn parse_target(text: &str) -> Result<Target, ConfigError> {
     Ok(Target::Module { module: module.to_owned(), callable: callable.map(str::to_owned) })
 }
 
-/// An alias whose groups and target are fixed texts is loaded at process start (spec §5.1).
+/// An alias whose groups and target are fixed texts is loaded at process start (spec/directives.md §5.1).
 fn imply_preload(
     line: &mut Application<'_, '_>,
     form: &AliasForm,

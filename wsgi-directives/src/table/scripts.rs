@@ -1,4 +1,4 @@
-//! Scripts that are no mounted application: preloads, dispatch, handler, access and auth (spec §9).
+//! Scripts that are no mounted application: preloads, dispatch, handler, access and auth (spec/directives.md §9).
 
 use super::routing::parse_target;
 use crate::apply::{Action, Application};
@@ -210,7 +210,7 @@ fn missing(line: &Application<'_, '_>, text: impl Into<std::borrow::Cow<'static,
 }
 
 /// A preload may name embedded mode, or a group that was defined before and is usable from this server
-/// (spec §9.1).
+/// (spec/directives.md §9.1).
 pub(super) fn check_group(line: &mut Application<'_, '_>, name: &str) -> Result<(), ConfigError> {
     if name.is_empty() {
         return Ok(());

@@ -135,7 +135,7 @@ fn map_head_to_get(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// Appends within a scope (spec §3.2).
+/// Appends within a scope (spec/directives.md §3.2).
 fn trusted_proxies(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
     let parsed: Vec<Subnet> = line.words().map(|word| Subnet::parse(&word)).collect::<Result<_, _>>()?;
     let slot = &mut line.layer()?.settings.trusted_proxies;
@@ -144,7 +144,7 @@ fn trusted_proxies(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
 }
 
 /// Appends within a scope. An underscore is refused: the original takes such a name and then crashes on
-/// every request (spec §11).
+/// every request (spec/directives.md §11).
 fn trusted_proxy_headers(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
     let mut headers = Vec::new();
     for word in line.words() {

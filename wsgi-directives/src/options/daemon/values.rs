@@ -149,7 +149,7 @@ pub(super) fn env_file(o: &mut DaemonOptions, text: &str, cx: Context<'_, '_, '_
     Ok(())
 }
 
-/// Root only, because anyone else's daemon could not start (spec §7.1).
+/// Root only, because anyone else's daemon could not start (spec/directives.md §7.1).
 pub(super) fn chroot(o: &mut DaemonOptions, text: &str, cx: Context<'_, '_, '_, '_>) -> Done {
     if !cx.line.system.is_root() {
         return Err(ConfigError::value(
@@ -181,7 +181,7 @@ pub(super) fn group(o: &mut DaemonOptions, text: &str, cx: Context<'_, '_, '_, '
     Ok(())
 }
 
-/// A leading comma ends the list at once; later runs of commas count as one (spec §7.1).
+/// A leading comma ends the list at once; later runs of commas count as one (spec/directives.md §7.1).
 pub(super) fn supplementary_groups(o: &mut DaemonOptions, text: &str, cx: Context<'_, '_, '_, '_>) -> Done {
     if text.starts_with(',') {
         let advice = format!("supplementary-groups='{text}' begins with a comma: no group is taken from it.");
