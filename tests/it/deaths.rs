@@ -68,7 +68,7 @@ fn death_before_the_answer_is_explained() {
         let server = expecting(server("threads=2"), cause).start();
         let begun = Instant::now();
         assert_eq!(server.get(path).status, 502, "{path}");
-        assert!(begun.elapsed() < Duration::from_secs(10), "at once, {:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(20), "at once, {:?}", begun.elapsed());
         check(&server, &["WSGI0146", "before it had answered", cause, stack]);
         server.wait_for_log("of group 'app' has died");
         let log = server.log_of("error.log");
@@ -180,15 +180,15 @@ fn stop_is_bounded() {
     for path in ["/", "/linger"] {
         let server = server("threads=2 shutdown-timeout=2").start();
         server.get(path).ok();
-        stop_within_15_s(server, path);
+        stop_within_40_s(server, path);
     }
 }
 
 /// A minute is what the stuck ones would take.
-fn stop_within_15_s(server: Httpd, path: &str) {
+fn stop_within_40_s(server: Httpd, path: &str) {
     let begun = Instant::now();
     server.stop();
-    assert!(begun.elapsed() < Duration::from_secs(15), "{path}: {:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(40), "{path}: {:?}", begun.elapsed());
 }
 
 /// A connection that breaks while its process lives on: nobody can explain it, so nobody is waited for.
@@ -196,10 +196,13 @@ fn stop_within_15_s(server: Httpd, path: &str) {
 fn broken_connection_of_a_living_process_is_told_at_once() {
     let server = server("threads=2").expect_log("WSGI014").start();
     let before = server.get("/pid").ok().text();
-    for _ in 0..3 {
+    // A wait for an explanation would take a second each time; the quickest of ten is one that the machine let pass.
+    let quickest = (0..10).map(|_| {
         let begun = Instant::now();
         assert_eq!(server.get("/cut").status, 502);
-        assert!(begun.elapsed() < Duration::from_millis(700), "{:?}", begun.elapsed());
-    }
+        begun.elapsed()
+    });
+    let quickest = quickest.min().expect("ten");
+    assert!(quickest < Duration::from_millis(900), "{quickest:?}");
     assert_eq!(server.get("/pid").ok().text(), before, "it serves on");
 }

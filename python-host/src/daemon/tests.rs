@@ -283,19 +283,18 @@ fn one_thread_serves_many_connections() {
 }
 
 #[test]
-fn blocked_workers_are_joined_by_all_others_soon() {
+fn blocked_workers_are_joined_by_all_others() {
     let d = daemon(launch(8));
+    let mut clients: Vec<_> = (0..8).map(|_| d.connect()).collect();
+    clients.iter_mut().for_each(|client| client.send("gate"));
+    // None of them ends before the gate opens, so that all eight must have been admitted.
     let begun = Instant::now();
-    let threads: Vec<_> = (0..16)
-        .map(|_| {
-            let mut c = d.connect();
-            std::thread::spawn(move || (0..10).for_each(|_| drop(c.get("sleep 20"))))
-        })
-        .collect();
-    threads.into_iter().for_each(|t| t.join().unwrap());
-    // 160 requests of 20 ms by 8 threads are 400 ms; one thread would need 3.2 s.
-    assert!(begun.elapsed() < Duration::from_millis(1200), "{:?}", begun.elapsed());
-    assert_eq!(d.fake.runners.load(SeqCst), 8);
+    while d.fake.entered.load(SeqCst) < 8 {
+        assert!(begun.elapsed() < Duration::from_secs(30), "{} of 8", d.fake.entered.load(SeqCst));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    d.open();
+    clients.iter_mut().for_each(|client| drop(client.response()));
     d.stop();
 }
 
@@ -304,11 +303,10 @@ fn a_long_request_does_not_hold_up_short_ones() {
     let d = daemon(launch(4));
     let (mut long, mut short) = (d.connect(), d.connect());
     long.send("gate");
-    let begun = Instant::now();
+    // Each is answered while the long one runs: the gate opens only afterwards.
     for _ in 0..10 {
         short.get("hello");
     }
-    assert!(begun.elapsed() < Duration::from_millis(500), "{:?}", begun.elapsed());
     d.open();
     long.response();
     d.stop();
