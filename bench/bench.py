@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Side-by-side benchmark: starts each server in turn, drives it with wrk in interleaved rounds, and prints medians of
-rate, server CPU per request over the whole process tree, latencies and memory, ratios, and the targets of docs/performance.md.
+rate, server CPU per request over the whole process tree, latencies and memory, ratios, and the targets of report.py.
 
 This file is the program; servers.py, scenarios.py, measure.py and report.py beside it are its parts. See docs/benchmarks.md.
 """
@@ -44,7 +44,7 @@ def arguments():
     parser.add_argument("--wait-quiet", action="store_true",
                         help="wait before each round until nothing else runs, and repeat rounds that were disturbed")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write every row of every round")
-    parser.add_argument("--check", action="store_true", help="print the targets of docs/performance.md: met, or missed by how much")
+    parser.add_argument("--check", action="store_true", help="print the targets: met, or missed by how much")
     parser.add_argument("--markdown", type=pathlib.Path, metavar="FILE",
                         help="also replace the results between the marker lines of this file")
     options = parser.parse_args()

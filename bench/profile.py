@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Where the time of a request goes: CPU by process and by component (perf), system calls per request (strace -c), context
-switches per request (/proc). Prints markdown; see docs/performance.md. Runs as root, for one scenario and one server.
+switches per request (/proc). Prints markdown; see docs/dev/performance.md. Runs as root, for one scenario and one server.
 """
 
 import argparse

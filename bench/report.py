@@ -1,4 +1,4 @@
-"""What is printed: tables of medians, ratios, and the targets of docs/performance.md, met or missed; all of it markdown."""
+"""What is printed: tables of medians, ratios, and the targets of report.py, met or missed; all of it markdown."""
 
 import statistics
 

@@ -111,7 +111,7 @@ fn children_of_a_daemon_only_server_are_as_small_as_plain_ones() {
 }
 
 /// 1 MiB each way in sixteen threads: of what daemons send little stays, of request bodies what httpd itself keeps of its
-/// own buffers (docs/performance.md).
+/// own buffers (docs/dev/performance.md).
 #[test]
 fn what_passes_through_a_child_does_not_stay_in_it() {
     const BODY: usize = 1 << 20;
