@@ -140,6 +140,7 @@ pub unsafe extern "C" fn register_hooks(p: *mut sys::apr_pool_t) {
         sys::ap_hook_post_config(Some(post_config), ptr::null(), ptr::null(), middle);
         sys::ap_hook_child_init(Some(child_init), ptr::null(), ptr::null(), middle);
         sys::ap_hook_child_status(Some(child_status), ptr::null(), ptr::null(), middle);
+        sys::ap_hook_monitor(Some(monitor), ptr::null(), ptr::null(), middle);
         sys::ap_hook_translate_name(
             Some(translate_name),
             (&raw const RUN_BEFORE_US).cast(),
@@ -233,6 +234,21 @@ unsafe extern "C" fn child_status(
 /// Registered with apr's other-child list; `data` is null.
 pub unsafe extern "C" fn supervisor_changed(reason: c_int, _data: *mut c_void, status: c_int) {
     guard((), || lifecycle::supervisor_changed(reason, status));
+}
+
+/// httpd's parent ends: called before any of its pools is cleared.
+///
+/// # Safety
+/// Registered on the process pool by `post_config`; `data` is unused.
+pub unsafe extern "C" fn httpd_ends(_data: *mut c_void) -> sys::apr_status_t {
+    guard((), lifecycle::httpd_ends);
+    0
+}
+
+/// In the parent, every ten seconds.
+unsafe extern "C" fn monitor(_p: *mut sys::apr_pool_t, _main: *mut sys::server_rec) -> c_int {
+    guard((), lifecycle::watch);
+    DECLINED
 }
 
 /// # Safety

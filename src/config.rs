@@ -110,9 +110,14 @@ pub unsafe fn reset(pconf: *mut sys::apr_pool_t) -> c_int {
     sys::OK as c_int
 }
 
+/// Whether this is the process that made the state: httpd's parent, also where it serves itself (`httpd -X`).
+pub fn is_owner() -> bool {
+    OWNER.load(Ordering::Acquire) == std::process::id()
+}
+
 /// Drops the state, and lets the supervisor know that no further child of this generation will come.
 pub fn forget() {
-    if OWNER.load(Ordering::Acquire) != std::process::id() {
+    if !is_owner() {
         return;
     }
     crate::lifecycle::generation_ends();

@@ -45,11 +45,19 @@ pub fn own_file_unknown() -> String {
 /// The supervisor could not be started or informed.
 pub fn supervisor_failed(program: &Path, error: &std::io::Error) -> String {
     events::NO_SUPERVISOR.line(format!(
-            "Daemon processes cannot be started: '{}': {error}. Check that the file exists and can be executed, or \
-             set WSGISupportDirectory.",
+            "Daemon processes cannot be started: '{}': {error}. It is tried again. Check that the file exists and can be \
+             executed, or set WSGISupportDirectory; and the limits of processes and memory.",
             program.display()
         ),
     )
+}
+
+/// A supervisor that does not take the new configuration.
+pub fn supervisor_given_up(pid: i32, error: &std::io::Error) -> String {
+    events::SUPERVISOR_GIVEN_UP.line(format!(
+        "The supervisor of the daemon processes (process {pid}) does not take the new configuration: {error}. It is \
+         killed, and another one takes over."
+    ))
 }
 
 /// The supervisor ended while httpd runs.
@@ -72,6 +80,17 @@ pub fn group_failing(group: &str) -> Line {
         format!(
             "Unable to connect to WSGI daemon process '{group}': its processes end while they start; the lines \
              above this one in the log of the group say why."
+        ),
+    )
+}
+
+/// There is no supervisor.
+pub fn group_unsupervised(group: &str) -> Line {
+    (
+        &events::GROUP_UNAVAILABLE,
+        format!(
+            "Unable to connect to WSGI daemon process '{group}': the supervisor of the daemon processes could not be \
+             started; httpd's main error log says why, and it is tried again."
         ),
     )
 }
@@ -109,6 +128,17 @@ pub fn connect_timeout(group: &str, seconds: u64) -> Line {
         format!(
             "Unable to connect to WSGI daemon process '{group}' within connect-timeout ({seconds} s): its listen \
              queue is full. Raise processes=, threads= or listen-backlog=."
+        ),
+    )
+}
+
+/// Nobody listened at the socket for connect-timeout.
+pub fn nobody_listens(group: &str) -> Line {
+    (
+        &events::GROUP_UNAVAILABLE,
+        format!(
+            "Unable to connect to WSGI daemon process '{group}' within connect-timeout: nobody listens at its socket. The \
+             lines of the supervisor in the error logs say why."
         ),
     )
 }

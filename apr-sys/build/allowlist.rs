@@ -4,8 +4,10 @@
 pub const FUNCTIONS: &[&str] = &[
     // apr_pools.h, apr_strings.h, apr_tables.h
     "apr_palloc",
+    "apr_pool_cleanup_kill",
     "apr_pool_cleanup_null",
     "apr_pool_cleanup_register",
+    "apr_pool_pre_cleanup_register",
     "apr_pool_userdata_get",
     "apr_pool_userdata_set",
     "apr_pstrmemdup",
@@ -73,6 +75,7 @@ pub const FUNCTIONS: &[&str] = &[
     "ap_hook_child_init",
     "ap_hook_child_status",
     "ap_hook_handler",
+    "ap_hook_monitor",
     "ap_hook_post_config",
     "ap_hook_pre_config",
     "ap_hook_pre_mpm",

@@ -11,8 +11,10 @@ pub enum ConnectError {
     Socket(io::Error),
     /// The listen queue stayed full until connect-timeout.
     QueueFull,
-    /// The process has been taken out of its group.
-    Retired,
+    /// Until connect-timeout nobody listened.
+    NobodyListens,
+    /// The process has been taken out of its group, or cannot be started.
+    Out,
     /// Any other refusal.
     Refused(io::Error),
 }
@@ -22,13 +24,13 @@ fn pause(slept: Duration) -> Duration {
     if slept < Duration::from_secs(2) { Duration::from_millis(125) } else { Duration::from_secs(1) }
 }
 
-/// Connects, retrying while the queue is full or the socket is just being replaced, unless `is_retired` says that it
-/// is there no more.
+/// Connects, retrying while the queue is full or the socket is just being replaced, unless `is_out` says that
+/// nobody comes to serve it.
 pub fn connect(
     address: &libc::sockaddr_un,
     timeout: Duration,
     started: Instant,
-    is_retired: impl Fn() -> bool,
+    is_out: impl Fn() -> bool,
 ) -> Result<Connection, ConnectError> {
     let mut slept = Duration::ZERO;
     loop {
@@ -37,8 +39,8 @@ pub fn connect(
             Ok(()) => return trusted(fd).map_err(ConnectError::Refused),
             Err(error) => error,
         };
-        if is_retired() {
-            return Err(ConnectError::Retired);
+        if is_out() {
+            return Err(ConnectError::Out);
         }
         let full = matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ECONNREFUSED));
         // The path may be missing for a moment while a socket is renamed for a new generation.
@@ -48,7 +50,11 @@ pub fn connect(
         }
         let pause = pause(slept);
         if started.elapsed() + pause >= timeout.max(Duration::from_millis(1)) {
-            return Err(if full { ConnectError::QueueFull } else { ConnectError::Refused(error) });
+            return Err(match error.raw_os_error() {
+                Some(libc::EAGAIN) => ConnectError::QueueFull,
+                Some(libc::ECONNREFUSED) => ConnectError::NobodyListens,
+                _ => ConnectError::Refused(error),
+            });
         }
         std::thread::sleep(pause);
         slept += pause;

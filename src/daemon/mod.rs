@@ -19,11 +19,14 @@ use pool::InFlight;
 use relay::{Relay, Verdict};
 use request_body::RequestBody;
 use std::ffi::c_int;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use wsgi_directives::DaemonGroup;
 use wsgi_protocol::PROTOCOL_VERSION;
 use wsgi_protocol::frame::{self, Kind, Refusal};
 use wsgi_protocol::request::Flags;
+
+/// Pause between attempts, once there have been more than can have an orderly reason.
+const BREATHER: Duration = Duration::from_millis(5);
 
 /// A status for httpd and the line that explains it.
 struct Failure {
@@ -156,11 +159,12 @@ impl<'a, 'r> Attempt<'a, 'r> {
                 return Ok((connection, in_flight));
             }
             let address = &self.group.sockets[in_flight.process()];
-            let gone = || in_flight.is_retired();
+            let gone = || in_flight.is_out();
             return match connect::connect(address, self.group.connect_timeout, self.started, gone) {
                 Ok(connection) => Ok((connection, in_flight)),
-                Err(ConnectError::Retired) => continue,
+                Err(ConnectError::Out) => continue,
                 Err(ConnectError::Socket(error)) => Err(messages::no_socket(&error).into()),
+                Err(ConnectError::NobodyListens) => Err(messages::nobody_listens(name).into()),
                 Err(ConnectError::QueueFull) => {
                     Err(messages::connect_timeout(name, self.group.connect_timeout.as_secs()).into())
                 }
@@ -171,6 +175,9 @@ impl<'a, 'r> Attempt<'a, 'r> {
 
     /// Why there is no process to choose.
     fn nobody_serves(&self) -> messages::Line {
+        if pool::is_unsupervised(self.runtime, self.group) {
+            return messages::group_unsupervised(&self.group.name);
+        }
         match self.processes() {
             0 => messages::group_stopped(&self.group.name),
             _ => messages::group_failing(&self.group.name),
@@ -192,18 +199,24 @@ impl<'a, 'r> Attempt<'a, 'r> {
             return Err(messages::other_version(name).into());
         }
         self.restarts += 1;
-        let limit = 2 * self.processes() + 1;
-        if self.restarts > limit {
+        if self.restarts > 2 * self.processes() + 1 && !self.may_wait() {
             return Err(messages::restarts_exhausted(name).into());
         }
         Ok(())
+    }
+
+    /// Whether the request goes on waiting for a process that is on its way, after more attempts than there are processes:
+    /// as long as it would wait in a full queue.
+    fn may_wait(&self) -> bool {
+        std::thread::sleep(BREATHER);
+        self.started.elapsed() < self.group.connect_timeout
     }
 
     /// The process died or closed before it had read the request: nobody has seen it.
     fn not_started(&mut self, in_flight: &InFlight) -> Result<(), Failure> {
         pool::discard(in_flight);
         self.broken += 1;
-        if self.broken > 2 * self.processes() + 3 {
+        if self.broken > 2 * self.processes() + 3 && !self.may_wait() {
             return Err(messages::response_truncated(&self.group.name).into());
         }
         Ok(())

@@ -49,6 +49,12 @@ pub fn count(runtime: &Runtime, group: &Group) -> usize {
     count.min(group.sockets.len())
 }
 
+/// Whether no supervisor looks after the group.
+pub fn is_unsupervised(runtime: &Runtime, group: &Group) -> bool {
+    let first = runtime.status.slot(group.first_slot);
+    first.is_some_and(|slot| slot.state.load(Ordering::Relaxed) == SlotState::Unsupervised as u32)
+}
+
 /// A request counted at one daemon process.
 pub struct InFlight {
     status: StatusMemory,
@@ -66,7 +72,7 @@ impl InFlight {
         let start = |slot: &Slot| match SlotState::from_u32(slot.state.load(Ordering::Relaxed)) {
             SlotState::Serving => Some(0),
             SlotState::Starting | SlotState::Empty => Some(group.threads),
-            SlotState::Failed | SlotState::Service | SlotState::Retired => None,
+            SlotState::Failed | SlotState::Service | SlotState::Retired | SlotState::Unsupervised => None,
         };
         let count = count(runtime, group);
         let candidates = (0..count).filter_map(|process| {
@@ -82,9 +88,10 @@ impl InFlight {
         Some(Self { status: runtime.status, slot, index, process, pid })
     }
 
-    /// Whether the process has been taken out of the group since it was chosen.
-    pub fn is_retired(&self) -> bool {
-        SlotState::from_u32(self.slot.state.load(Ordering::Relaxed)) == SlotState::Retired
+    /// Whether the process has been taken out of the group since it was chosen, or cannot be started.
+    pub fn is_out(&self) -> bool {
+        let state = SlotState::from_u32(self.slot.state.load(Ordering::Relaxed));
+        matches!(state, SlotState::Retired | SlotState::Failed | SlotState::Unsupervised)
     }
 
     /// Position of the process in its group.

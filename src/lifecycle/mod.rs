@@ -2,9 +2,11 @@
 
 pub mod accounts;
 mod checks;
+mod end;
 mod env_file;
 pub mod ledger;
 pub mod python;
+mod revival;
 pub mod runtime;
 pub mod spec;
 pub mod status;
@@ -316,13 +318,14 @@ unsafe fn start_daemons(state: &mut State, main: *mut sys::server_rec, pconf: *m
     if runtime.configuration.groups.is_empty() && !alive {
         return;
     }
-    let failed = match persistent.bring_up(runtime, false) {
+    // SAFETY: the process pool; the module is still loaded when its cleanups run, or `generation_ends` has taken this back.
+    unsafe {
+        let pool = (*(*main).process).pool;
+        sys::apr_pool_pre_cleanup_register(pool, std::ptr::null(), Some(crate::boundary::httpd_ends));
+    }
+    let failed = match persistent.bring_up(main, runtime) {
         Ok(failed) => failed,
-        Err(error) => {
-            log_main(main, Level::Crit, &messages::supervisor_failed(&runtime.supervisor, &error));
-            let reason = "the supervisor could not be started".to_owned();
-            runtime.groups.iter().map(|g| (g.name.clone().into_bytes(), reason.clone())).collect()
-        }
+        Err(error) => return persistent.note_failure(main, runtime, &error),
     };
     for (name, reason) in failed {
         if let Some(group) = runtime.groups.iter_mut().find(|g| g.name.as_bytes() == name) {
@@ -341,18 +344,35 @@ pub fn supervisor_changed(reason: c_int, status: c_int) {
     // SAFETY: runs on the parent's only thread while the configuration is alive.
     let Some(state) = (unsafe { config::state_mut() }) else { return };
     let Some(runtime) = state.runtime.as_ref().filter(|_| !main.is_null()) else { return };
-    log_main(main, Level::Error, &messages::supervisor_died(status));
     // SAFETY: parent process.
     let persistent = unsafe { Persistent::of(main) };
     persistent.unregister();
-    persistent.forget();
-    persistent.delay_restart();
-    if let Err(error) = persistent.bring_up(runtime, true) {
-        log_main(main, Level::Crit, &messages::supervisor_failed(&runtime.supervisor, &error));
-        return;
+    if persistent.pid <= 0 {
+        persistent.pause_is_over();
+        return persistent.try_again(main, runtime);
     }
-    // SAFETY: the configuration pool of the running generation.
-    persistent.register(unsafe { (*(*main).process).pconf });
+    log_main(main, Level::Error, &messages::supervisor_died(status));
+    persistent.replace(main, runtime);
+}
+
+/// httpd's own watch, every ten seconds.
+pub fn watch() {
+    let main = MAIN.load(Ordering::Acquire);
+    let runtime = config::state().and_then(|state| state.runtime.as_ref());
+    if let Some(runtime) = runtime.filter(|_| !main.is_null()) {
+        // SAFETY: parent process.
+        unsafe { Persistent::of(main) }.watch(main, runtime);
+    }
+}
+
+/// httpd's parent is about to end.
+pub fn httpd_ends() {
+    let main = MAIN.load(Ordering::Acquire);
+    if !main.is_null() && config::is_owner() {
+        let runtime = config::state().and_then(|state| state.runtime.as_ref());
+        // SAFETY: parent process; its pools have not been touched yet.
+        unsafe { Persistent::of(main) }.end(runtime);
+    }
 }
 
 /// In the parent: a child has ended, perhaps with requests under way.
@@ -368,8 +388,10 @@ pub fn child_ended(pid: i32) {
 /// Called by httpd in each child with the child's pool and the main server.
 pub unsafe fn child_init(pchild: *mut sys::apr_pool_t, main: *mut sys::server_rec) {
     CHILD_PID.store(std::process::id(), Ordering::Relaxed);
-    // SAFETY: the record was inherited by fork; the child closes its copies.
-    unsafe { Persistent::of(main) }.give_up_in_child();
+    if !config::is_owner() {
+        // SAFETY: the record was inherited by fork; the child closes its copies.
+        unsafe { Persistent::of(main) }.give_up_in_child();
+    }
     let Some(runtime) = config::state().and_then(|state| state.runtime.as_ref()) else { return };
     runtime.status.ledger().join(std::process::id());
     crate::daemon::pool::prepare(runtime);
@@ -403,28 +425,6 @@ impl Persistent {
         self.keep_status_fd(fd);
         Ok(memory)
     }
-
-    /// Makes sure that a supervisor of this version runs and has the configuration, which is a new one or, with
-    /// `is_kept`, that of the running children.
-    fn bring_up(&mut self, runtime: &Runtime, is_kept: bool) -> std::io::Result<Vec<(Vec<u8>, String)>> {
-        let status = self.status_fd;
-        if self.is_alive() {
-            match self.configure(runtime, status, &runtime.logs, is_kept) {
-                Ok(failed) => return Ok(failed),
-                // Another version after an upgrade, or a broken channel: it retires, a new one takes over.
-                Err(_) => self.forget(),
-            }
-        }
-        self.start(&runtime.supervisor, &tag())?;
-        self.configure(runtime, status, &runtime.logs, is_kept)
-    }
-}
-
-/// What `ps` shows of the supervisor: the ServerRoot it belongs to.
-fn tag() -> String {
-    // SAFETY: httpd's static string.
-    let root = unsafe { bytes(sys::ap_server_root) }.unwrap_or_default();
-    format!("httpd={}", String::from_utf8_lossy(root))
 }
 
 /// httpd clears its configuration: the parent's end of the lifeline goes. If no module of ours comes back with the
@@ -433,7 +433,11 @@ pub fn generation_ends() {
     let main = MAIN.swap(ptr::null_mut(), Ordering::AcqRel);
     if !main.is_null() {
         // SAFETY: parent process; the main server is freed after the cleanups of its pool have run.
-        unsafe { Persistent::of(main) }.close_lifeline();
+        unsafe {
+            Persistent::of(main).close_lifeline();
+            let pool = (*(*main).process).pool;
+            sys::apr_pool_cleanup_kill(pool, ptr::null(), Some(crate::boundary::httpd_ends));
+        }
     }
 }
 

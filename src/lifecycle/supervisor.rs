@@ -9,13 +9,19 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
+use std::time::{Duration, Instant};
 use wsgi_protocol::control::{Answer, CONFIGURE_FIXED_FDS, CONTROL_FD, Command, MAX_LOG_FDS};
 use wsgi_protocol::launch::{decode, encode};
 
 /// Key of the record in the process pool; the number is the layout's version.
 const KEY: &std::ffi::CStr = c"mod_wsgi:supervisor:2";
-/// How long the parent waits for the supervisor's answer, milliseconds.
-const ANSWER_MS: i32 = 20_000;
+/// How long the parent waits for the supervisor's answer.
+const ANSWER: Duration = Duration::from_secs(20);
+/// From when on it looks whether the supervisor can answer at all, and how often: nobody serves new connections while
+/// httpd reads its configuration.
+const LOOK: Duration = Duration::from_millis(500);
+/// Looks at which the supervisor was stopped or stuck in the kernel, before it is given up.
+const LOOKS: u32 = 3;
 
 /// What survives the unloading of the module: plain numbers only (decisions.md, "State across restarts is plain
 /// numbers").
@@ -34,11 +40,12 @@ pub struct Persistent {
     pub status_fd: i32,
     /// Address and length of the status memory of the generation.
     pub status: (usize, usize),
-    /// When the supervisor was started last, seconds (monotonic), and how often in quick succession.
+    /// When the supervisor was started last, or that was tried, seconds (monotonic).
     pub started: i64,
-    /// See `started`.
+    /// Failures in quick succession.
     pub failures: u32,
-    /// apr's record of the process, for the other-child list; lives in the process pool.
+    /// apr's record of the process, for the other-child list; lives in the process pool. Without a supervisor its process
+    /// id is that of the pause before the next attempt (`revival`), -1 for none.
     pub process: *mut sys::apr_proc_t,
 }
 
@@ -96,6 +103,28 @@ impl Persistent {
         self.pid = 0;
     }
 
+    /// Sends it SIGKILL and reaps it. What is not reaped in a moment, because it hangs in the kernel, dies when it comes
+    /// back from there.
+    pub fn give_up(&mut self) {
+        if self.is_alive() {
+            // SAFETY: a child that has not been waited for, so the number cannot belong to another process.
+            unsafe { libc::kill(self.pid, libc::SIGKILL) };
+            let begun = Instant::now();
+            while self.is_alive() && begun.elapsed() < LOOK {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        }
+        self.forget();
+    }
+
+    /// The state letter of the supervisor in /proc.
+    pub fn state(&self) -> Option<u8> {
+        let stat = std::fs::read(format!("/proc/{}/stat", self.pid)).ok()?;
+        // The name before it may hold anything, brackets too.
+        let end = stat.iter().rposition(|byte| *byte == b')')?;
+        stat.get(end + 2).copied()
+    }
+
     /// Starts a supervisor process.
     pub fn start(&mut self, program: &Path, tag: &str) -> io::Result<()> {
         // exec fails in the child, where nobody could tell why.
@@ -124,21 +153,20 @@ impl Persistent {
         Ok(())
     }
 
-    /// Sends the generation and waits until its sockets listen. `logs` are the descriptors in index order. Children that
-    /// run already hold the lifeline `is_kept`.
-    pub fn configure(
-        &mut self,
-        runtime: &Runtime,
-        status: RawFd,
-        logs: &[RawFd],
-        is_kept: bool,
-    ) -> io::Result<Vec<(Vec<u8>, String)>> {
+    /// Sends the generation and waits until its sockets listen.
+    pub fn configure(&mut self, runtime: &Runtime) -> io::Result<Vec<(Vec<u8>, String)>> {
+        self.send(runtime, false)?;
+        self.await_answer(runtime.configuration.generation)
+    }
+
+    /// Sends the generation. Children that run already hold the lifeline `is_kept`.
+    pub fn send(&mut self, runtime: &Runtime, is_kept: bool) -> io::Result<()> {
         let message = memory_file(&encode(&runtime.configuration).map_err(io::Error::other)?)?;
         let fresh = if is_kept && self.lifeline_reader >= 0 { None } else { Some(pipe()?) };
         let reader = fresh.as_ref().map_or(self.lifeline_reader, |(reader, _)| reader.as_raw_fd());
-        let mut fds = vec![message.as_raw_fd(), status, reader];
+        let mut fds = vec![message.as_raw_fd(), self.status_fd, reader];
         debug_assert_eq!(fds.len(), CONFIGURE_FIXED_FDS);
-        fds.extend(logs.iter().take(MAX_LOG_FDS));
+        fds.extend(runtime.logs.iter().take(MAX_LOG_FDS));
         let command = encode(&Command::Configure).map_err(io::Error::other)?;
         send_with_fds(self.control, &command, &fds)?;
         if let Some((reader, writer)) = fresh {
@@ -146,7 +174,15 @@ impl Persistent {
             self.lifeline = std::os::fd::IntoRawFd::into_raw_fd(writer);
             self.lifeline_reader = std::os::fd::IntoRawFd::into_raw_fd(reader);
         }
-        self.await_answer(runtime.configuration.generation)
+        Ok(())
+    }
+
+    /// Tells it that httpd stops; a second time that nobody waits any longer.
+    pub fn tell_stop(&self) {
+        // One that is not there any more need not be told.
+        let _ = encode(&Command::Stop)
+            .map_err(io::Error::other)
+            .and_then(|command| send_with_fds(self.control, &command, &[]));
     }
 
     /// Gives up the parent's end of the lifeline; children of its generation hold their own.
@@ -163,9 +199,7 @@ impl Persistent {
     fn await_answer(&mut self, generation: u32) -> io::Result<Vec<(Vec<u8>, String)>> {
         let mut buffer = vec![0u8; 256 * 1024];
         loop {
-            if !wait_readable(self.control, ANSWER_MS)? {
-                return Err(io::Error::new(io::ErrorKind::TimedOut, "the supervisor does not answer"));
-            }
+            self.await_readable()?;
             // SAFETY: the buffer is as long as announced.
             let got = unsafe { libc::recv(self.control, buffer.as_mut_ptr().cast(), buffer.len(), 0) };
             let got = usize::try_from(got).map_err(|_| io::Error::last_os_error())?;
@@ -177,9 +211,29 @@ impl Persistent {
                     return Ok(failed);
                 }
                 Answer::Listening { .. } => {}
-                Answer::Refused => return Err(io::Error::other("the supervisor is of another version")),
+                Answer::Refused => {
+                    return Err(io::Error::new(io::ErrorKind::Unsupported, "it is of another version"));
+                }
             }
         }
+    }
+
+    /// Waits for something on the control socket. A supervisor that is stopped (SIGSTOP, a debugger, a frozen cgroup) or
+    /// stuck in the kernel is not waited for as long as one that is only slow.
+    fn await_readable(&self) -> io::Result<()> {
+        let (begun, mut stuck) = (Instant::now(), 0);
+        while !wait_readable(self.control, LOOK.as_millis() as i32)? {
+            let state = self.state().unwrap_or(b'?');
+            stuck = if b"TtD".contains(&state) { stuck + 1 } else { 0 };
+            if stuck >= LOOKS {
+                let text = format!("it is stopped or hangs in the kernel (state {})", char::from(state));
+                return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+            }
+            if begun.elapsed() >= ANSWER {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "it does not answer"));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -209,6 +263,8 @@ unsafe fn exec_supervisor(
         for signal in 1..32 {
             libc::signal(signal, libc::SIG_DFL);
         }
+        // A log that has reached `ulimit -f` is no reason to die.
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
         let mut none: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&mut none);
         libc::sigprocmask(libc::SIG_SETMASK, &none, ptr::null_mut());
@@ -226,7 +282,7 @@ pub fn monotonic_ns() -> u64 {
 }
 
 /// Seconds of the monotonic clock.
-fn monotonic_seconds() -> i64 {
+pub fn monotonic_seconds() -> i64 {
     (monotonic_ns() / 1_000_000_000) as i64
 }
 
@@ -269,7 +325,7 @@ fn memory_file(content: &[u8]) -> io::Result<OwnedFd> {
     Ok(file.into())
 }
 
-fn wait_readable(fd: RawFd, timeout_ms: i32) -> io::Result<bool> {
+pub fn wait_readable(fd: RawFd, timeout_ms: i32) -> io::Result<bool> {
     let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
     loop {
         // SAFETY: one valid entry.
@@ -293,14 +349,17 @@ fn send_with_fds(socket: RawFd, payload: &[u8], fds: &[RawFd]) -> io::Result<()>
         let mut message: libc::msghdr = std::mem::zeroed();
         message.msg_iov = &mut data;
         message.msg_iovlen = 1;
-        message.msg_control = control.as_mut_ptr().cast();
-        message.msg_controllen = libc::CMSG_SPACE(fds_len) as usize;
-        let header = libc::CMSG_FIRSTHDR(&message);
-        (*header).cmsg_level = libc::SOL_SOCKET;
-        (*header).cmsg_type = libc::SCM_RIGHTS;
-        (*header).cmsg_len = libc::CMSG_LEN(fds_len) as usize;
-        ptr::copy_nonoverlapping(fds.as_ptr().cast::<u8>(), libc::CMSG_DATA(header), fds_len as usize);
-        if libc::sendmsg(socket, &message, libc::MSG_NOSIGNAL) < 0 {
+        if !fds.is_empty() {
+            message.msg_control = control.as_mut_ptr().cast();
+            message.msg_controllen = libc::CMSG_SPACE(fds_len) as usize;
+            let header = libc::CMSG_FIRSTHDR(&message);
+            (*header).cmsg_level = libc::SOL_SOCKET;
+            (*header).cmsg_type = libc::SCM_RIGHTS;
+            (*header).cmsg_len = libc::CMSG_LEN(fds_len) as usize;
+            ptr::copy_nonoverlapping(fds.as_ptr().cast::<u8>(), libc::CMSG_DATA(header), fds_len as usize);
+        }
+        // Never waits: a supervisor that reads nothing has room for a hundred records.
+        if libc::sendmsg(socket, &message, libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT) < 0 {
             return Err(io::Error::last_os_error());
         }
     }
@@ -336,14 +395,6 @@ impl Persistent {
     pub fn unregister(&mut self) {
         // SAFETY: `process` is the data pointer given at registration.
         unsafe { sys::apr_proc_other_child_unregister(self.process.cast()) };
-    }
-
-    /// A supervisor that dies again and again must not keep the parent busy: at most one second of pause.
-    pub fn delay_restart(&mut self) {
-        let quick = monotonic_seconds() - self.started < 5;
-        self.failures = if quick { self.failures.saturating_add(1) } else { 0 };
-        let pause = u64::from(self.failures.min(10)) * 100;
-        std::thread::sleep(std::time::Duration::from_millis(pause));
     }
 
     /// In a child: the control socket would let it command a root process.

@@ -25,6 +25,7 @@ mod file_wrapper;
 mod frameworks;
 mod fuzz;
 mod harness;
+mod healing;
 mod hello;
 mod hostile;
 mod http;

@@ -41,13 +41,15 @@ const BOUND: Duration = Duration::from_secs(20);
 /// Prefork's children end at once with their requests. Those of event and worker wait for them, and httpd kills them
 /// after ten seconds; only then does it come to the daemons.
 fn server(options: &str) -> Builder {
-    Httpd::builder()
-        .mode(Mode::Daemon)
+    with_app(APP)
         .mpm(Mpm::Prefork)
-        .app(APP)
         .daemon_options(&format!("threads=2 shutdown-timeout=1 graceful-timeout=1 {options}"))
         .allow_log("has ended as told, but not in order: ")
         .allow_log("did not end in time and was killed")
+}
+
+fn with_app(source: &str) -> Builder {
+    Httpd::builder().mode(Mode::Daemon).app(source)
 }
 
 /// The process that answers.
@@ -165,4 +167,86 @@ fn idle_application_ends_at_once_after_sigterm() {
     let took = time_of_end(begun, [before.clone()]);
     assert!(took < Duration::from_secs(1), "{took:?}");
     assert_ne!(daemon(&server).pid, before.pid);
+}
+
+/// Who waits for httpd's parent finds nothing left, and every daemon has ended in order: as process 1 of a container and
+/// under systemd's KillMode=mixed whatever is left is killed then.
+#[test]
+fn parent_ends_last() {
+    const LAST_WORDS: &str = r#"
+import atexit, os, sys, time
+def last_words():
+    time.sleep(0.3)
+    open(os.path.join(os.path.dirname(__file__), "last", str(os.getpid())), "w").close()
+atexit.register(last_words)
+def application(environ, start_response):
+    start_response("200 OK", [("X-Pid", str(os.getpid())), ("Content-Length", "2")])
+    return [b"ok"]
+"#;
+    for (mpm, sent) in [
+        (Mpm::Event, Signal::SIGTERM),
+        (Mpm::Event, Signal::SIGWINCH),
+        (Mpm::Worker, Signal::SIGTERM),
+        (Mpm::Prefork, Signal::SIGTERM),
+    ] {
+        let server = with_app(LAST_WORDS).writable("last").mpm(mpm).start();
+        let daemon = daemon(&server);
+        let all = server.processes();
+        signal(server.pid(), sent);
+        let parent = all.iter().find(|process| process.pid == server.pid()).expect("it runs");
+        eventually("the parent ends", || (!parent.is_alive()).then_some(()));
+        let left: Vec<_> = all.iter().filter(|process| process.is_alive()).collect();
+        assert!(left.is_empty(), "{sent}: {left:?}");
+        assert!(server.root().join(format!("app/last/{}", daemon.pid)).exists(), "{sent}: exit handlers ran");
+    }
+}
+
+/// Who asks a second time does not want to wait.
+#[test]
+fn second_sigterm_ends_at_once() {
+    if Subject::skips("it waits for its three seconds") {
+        return;
+    }
+    let server = Httpd::builder()
+        .mode(Mode::Daemon)
+        .mpm(Mpm::Prefork)
+        .app(APP)
+        .daemon_options("threads=2 shutdown-timeout=60")
+        .allow_log("did not end in time and was killed")
+        .start();
+    get_stuck(&server, "/handler", true);
+    let all = server.processes();
+    let parent = all.iter().find(|process| process.pid == server.pid()).expect("it runs");
+    signal(parent.pid, Signal::SIGTERM);
+    server.wait_for_log("caught SIGTERM, shutting down");
+    // It waits from here on; a signal that comes before it does is the first one.
+    let stuck = wait_until(Duration::from_millis(500), || (!parent.is_alive()).then_some(()));
+    assert!(stuck.is_none(), "it waits for the exit handler");
+    let begun = Instant::now();
+    signal(parent.pid, Signal::SIGTERM);
+    let took = time_of_end(begun, all);
+    assert!(took < Duration::from_millis(2000), "{took:?}");
+}
+
+/// httpd as process 1 of a container: with its end the kernel kills whatever is left.
+#[test]
+fn process_one_of_a_container_ends_last() {
+    const LAST_WORDS: &str = "import atexit, os, time\n\
+        def last_words():\n    time.sleep(0.3)\n    open(os.path.dirname(__file__) + '/last/words', 'w').close()\n\
+        atexit.register(last_words)\n\
+        def application(environ, start_response):\n    start_response('200 OK', [])\n    return [b'x']\n";
+    let server = with_app(LAST_WORDS).mpm(Mpm::Event).writable("last").start();
+    server.get("/").ok();
+    let words = server.root().join("app/last/words");
+    let all = server.processes();
+    signal(server.pid(), Signal::SIGTERM);
+    time_of_end(Instant::now(), all);
+    std::fs::remove_file(&words).expect("exit handlers ran");
+    let Some(mut container) = server.start_in_container() else {
+        println!("not run: no namespaces of processes can be made here");
+        return;
+    };
+    server.get("/").ok();
+    assert!(container.end().success(), "it ends in order");
+    assert!(words.exists(), "exit handlers ran");
 }

@@ -20,7 +20,7 @@ pub use builder::{Builder, Mode};
 pub use client::{Request, Response};
 pub use processes::{Process, kill};
 pub use pythons::{Python, pythons, test_user};
-pub use server::{Httpd, Verdict};
+pub use server::{Container, Httpd, Verdict};
 pub use subject::Subject;
 pub use waiting::{eventually, wait_until};
 pub use wire::Wire;

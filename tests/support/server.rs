@@ -184,6 +184,32 @@ impl Httpd {
         self.control("restart");
     }
 
+    /// After its end, starts it once more as process 1 of a namespace of its own; `None` where none can be made.
+    pub fn start_in_container(&self) -> Option<Container> {
+        let program = &Apache::installed().program;
+        let child = Command::new("unshare")
+            // A session of its own: httpd may signal its whole process group, which would be ours.
+            .args(["--pid", "--fork", "--mount-proc", "setsid"])
+            .arg(program)
+            .arg("-d")
+            .arg(self.root())
+            .arg("-f")
+            .arg(self.root().join("httpd.conf"))
+            .arg("-DFOREGROUND")
+            .env_clear()
+            .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("MOD_WSGI_TEST_ROOT", self.root())
+            .stdin(Stdio::null())
+            .spawn()
+            .ok()?;
+        let mut container = Container { child };
+        eventually("httpd listens, or there is no container", || {
+            let ended = container.child.try_wait().ok().flatten().map(|_| false);
+            ended.or_else(|| TcpStream::connect(("127.0.0.1", self.port)).ok().map(|_| true))
+        })
+        .then_some(container)
+    }
+
     /// `apachectl configtest`.
     pub fn configtest(&self) -> Verdict {
         Verdict::of(self.root(), &self.environment, &["-t"])
@@ -243,6 +269,37 @@ impl Httpd {
         });
         let memory = memory.unwrap_or_else(|| SharedMemory::now().left_since(&self.shared_memory, &pids));
         files.chain(memory.into_iter().map(|name| format!("shared memory left behind: {name}"))).collect()
+    }
+}
+
+/// httpd as process 1 of a container.
+#[derive(Debug)]
+pub struct Container {
+    child: std::process::Child,
+}
+
+impl Container {
+    /// Sends SIGTERM to its process 1 and waits for its end.
+    pub fn end(&mut self) -> std::process::ExitStatus {
+        let unshare = self.child.id() as i32;
+        let first = Process::all().into_iter().find(|process| process.parent == unshare).expect("it runs");
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(first.pid), nix::sys::signal::SIGTERM)
+            .expect("it runs");
+        self.child.wait().expect("own child")
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        // With process 1 the kernel ends all others.
+        let unshare = self.child.id() as i32;
+        if self.child.try_wait().is_ok_and(|status| status.is_none()) {
+            Process::all()
+                .iter()
+                .filter(|process| process.parent == unshare)
+                .for_each(|p| processes::kill(p.pid));
+            let _ = self.child.wait();
+        }
     }
 }
 

@@ -21,6 +21,8 @@ pub enum SlotState {
     Service = 4,
     /// The group has been given fewer processes: this place is not used.
     Retired = 5,
+    /// Written by httpd's parent: no supervisor can be started, so nobody looks after the processes. Answer 503 at once.
+    Unsupervised = 6,
 }
 
 impl SlotState {
@@ -33,6 +35,7 @@ impl SlotState {
             3 => Self::Failed,
             4 => Self::Service,
             5 => Self::Retired,
+            6 => Self::Unsupervised,
             _ => Self::Empty,
         }
     }

@@ -3,10 +3,15 @@
 use std::time::{Duration, Instant};
 
 /// Pause before the next start after so many failures in a row, milliseconds; the last one stays.
-const PAUSES: [u64; 10] = [0, 0, 250, 500, 1000, 2000, 4000, 8000, 16_000, 20_000];
+const PAUSES: [u64; 8] = [0, 0, 250, 500, 1000, 2000, 4000, 8000];
+/// The same after so many short lives in a row of processes that have served: requests wait in the queue meanwhile.
+const BREATHERS: [u64; 6] = [0, 0, 50, 100, 200, 400];
+/// An attempt that fails before the interpreter runs costs little: it is repeated at least as often as this.
+const SET_UP_PAUSE: Duration = Duration::from_secs(5);
 /// From so many failures on, requests are answered 503 at once instead of being queued.
 const TELLS_CLIENTS: usize = 4;
-/// A process that served less than this before it died by itself has failed.
+/// A process that served less than this before it died by itself has had a short life. It came up, so that the next one
+/// will, too: a request that kills its process shall not cost those that wait for another one.
 const SHORT_LIFE: Duration = Duration::from_secs(1);
 /// A service daemon may end at any time; it is started again at this pace (spec/daemon.md §2.2).
 pub const SERVICE_PACE: Duration = Duration::from_secs(1);
@@ -15,6 +20,7 @@ pub const SERVICE_PACE: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub struct Backoff {
     failures: usize,
+    short_lives: usize,
 }
 
 /// How a process ended, as far as it matters here.
@@ -31,20 +37,41 @@ pub enum Outcome {
     NotSetUp,
 }
 
+impl Outcome {
+    /// For processes that take no requests: one that dies as soon as it has come up is of no use.
+    #[must_use]
+    pub fn without_requests(self) -> Self {
+        match self {
+            Self::Served { after } if after < SHORT_LIFE => Self::NeverServed,
+            other => other,
+        }
+    }
+}
+
 impl Backoff {
     /// Notes an end; returns the pause before the next start.
     pub fn note(&mut self, outcome: Outcome) -> Duration {
-        self.failures = match outcome {
-            Outcome::Served { after } if after >= SHORT_LIFE => 0,
-            Outcome::Served { .. } | Outcome::NeverServed => self.failures + 1,
-            Outcome::NotSetUp => (self.failures + 1).max(TELLS_CLIENTS),
-        };
-        Duration::from_millis(PAUSES[self.failures.min(PAUSES.len() - 1)])
+        let at = |pauses: &[u64], count: usize| Duration::from_millis(pauses[count.min(pauses.len() - 1)]);
+        match outcome {
+            Outcome::Served { after } => {
+                self.failures = 0;
+                self.short_lives = if after < SHORT_LIFE { self.short_lives + 1 } else { 0 };
+                at(&BREATHERS, self.short_lives)
+            }
+            Outcome::NeverServed => {
+                self.failures += 1;
+                at(&PAUSES, self.failures)
+            }
+            Outcome::NotSetUp => {
+                self.failures = (self.failures + 1).max(TELLS_CLIENTS);
+                at(&PAUSES, self.failures).min(SET_UP_PAUSE)
+            }
+        }
     }
 
     /// All is well again.
     pub fn reset(&mut self) {
-        self.failures = 0;
+        *self = Self::default();
     }
 
     /// Whether requests should be refused at once.
@@ -97,20 +124,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_grow_to_twenty_seconds() {
+    fn pauses_grow_to_eight_seconds() {
         let mut backoff = Backoff::default();
-        let pauses: Vec<_> = (0..11).map(|_| backoff.note(Outcome::NeverServed).as_millis()).collect();
-        assert_eq!(pauses, [0, 250, 500, 1000, 2000, 4000, 8000, 16_000, 20_000, 20_000, 20_000]);
+        let pauses: Vec<_> = (0..9).map(|_| backoff.note(Outcome::NeverServed).as_millis()).collect();
+        assert_eq!(pauses, [0, 250, 500, 1000, 2000, 4000, 8000, 8000, 8000]);
     }
 
     #[test]
-    fn long_service_is_no_failure() {
+    fn who_has_served_has_not_failed() {
+        let short = Outcome::Served { after: Duration::from_millis(10) };
         let mut backoff = Backoff::default();
-        for _ in 0..6 {
-            backoff.note(Outcome::Served { after: Duration::from_millis(10) });
-        }
-        assert!(backoff.is_failing());
+        let pauses: Vec<_> = (0..8).map(|_| backoff.note(short).as_millis()).collect();
+        assert_eq!(pauses, [0, 50, 100, 200, 400, 400, 400, 400]);
+        assert!(!backoff.is_failing());
         assert_eq!(backoff.note(Outcome::Served { after: Duration::from_secs(9) }), Duration::ZERO);
+        assert_eq!(backoff.note(short), Duration::ZERO);
+        assert_eq!(short.without_requests(), Outcome::NeverServed);
+    }
+
+    #[test]
+    fn service_ends_a_row_of_failures() {
+        let mut backoff = Backoff::default();
+        (0..6).for_each(|_| _ = backoff.note(Outcome::NeverServed));
+        assert!(backoff.is_failing());
+        backoff.note(Outcome::Served { after: Duration::from_millis(10) });
         assert!(!backoff.is_failing());
     }
 
@@ -119,7 +156,8 @@ mod tests {
         let mut backoff = Backoff::default();
         assert_eq!(backoff.note(Outcome::NotSetUp), Duration::from_secs(1));
         assert!(backoff.is_failing());
-        assert_eq!(backoff.note(Outcome::NotSetUp), Duration::from_secs(2));
+        let pauses: Vec<_> = (0..4).map(|_| backoff.note(Outcome::NotSetUp).as_secs()).collect();
+        assert_eq!(pauses, [2, 4, 5, 5]);
     }
 
     #[test]

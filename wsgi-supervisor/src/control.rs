@@ -2,6 +2,7 @@
 
 use crate::error::SupervisorError;
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, send};
 use std::fs::File;
 use std::io::IoSliceMut;
@@ -54,6 +55,14 @@ impl Control {
     #[must_use]
     pub fn new(fd: OwnedFd) -> Self {
         Self { fd }
+    }
+
+    /// Whether the other end is closed, whatever may still be read.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        let mut polled = [PollFd::new(self.fd.as_fd(), PollFlags::empty())];
+        let _ = poll(&mut polled, PollTimeout::ZERO);
+        polled[0].revents().is_some_and(|events| events.contains(PollFlags::POLLHUP))
     }
 
     /// Reads one record.
@@ -177,7 +186,11 @@ mod tests {
         send_with(&ours, &encode(&Command::Configure).unwrap(), &[message.as_raw_fd(), 0, 0, 1, 2]);
         let Ok(Received::Configure(delivery)) = control.receive() else { panic!("no configuration") };
         assert_eq!((delivery.configuration, delivery.logs.len()), (configuration, 2));
+        assert!(!control.is_closed());
+        send_with(&ours, &encode(&Command::Stop).unwrap(), &[]);
         drop(ours);
+        assert!(control.is_closed());
+        assert!(matches!(control.receive(), Ok(Received::Stop)));
         assert!(matches!(control.receive(), Ok(Received::Closed)));
     }
 

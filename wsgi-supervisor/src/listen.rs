@@ -21,6 +21,8 @@ pub enum ListenError {
     TooLong(PathBuf),
     /// Something that is no socket has that name.
     Occupied(PathBuf),
+    /// Another supervisor that is alive listens there.
+    InUse(PathBuf),
     /// A system call failed.
     Call(Message, PathBuf, Errno),
 }
@@ -37,6 +39,10 @@ impl std::fmt::Display for ListenError {
             ),
             Self::Occupied(path) => {
                 write!(f, "{}'{}' exists and is not a socket", Message::Bind.prefix(), path.display())
+            }
+            Self::InUse(path) => {
+                let (prefix, path) = (Message::Bind.prefix(), path.display());
+                write!(f, "{prefix}another supervisor listens at '{path}'")
             }
             Self::Call(message, path, errno) => {
                 let attempt = match message {
@@ -262,6 +268,9 @@ fn remove_stale(path: &Path, warn: &mut dyn FnMut(String)) -> Result<(), ListenE
     let kind = lstat(path).map(|facts| facts.st_mode & libc::S_IFMT);
     if !matches!(kind, Ok(libc::S_IFSOCK | libc::S_IFLNK) | Err(Errno::ENOENT)) {
         return Err(ListenError::Occupied(path.to_owned()));
+    }
+    if crate::leftovers::is_listened_at(path) {
+        return Err(ListenError::InUse(path.to_owned()));
     }
     warn(format!("{}removing the stale socket '{}'", Message::StaleSocket.prefix(), path.display()));
     match nix::unistd::unlink(path) {

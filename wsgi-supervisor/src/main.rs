@@ -11,6 +11,7 @@ mod error;
 mod escalation;
 mod generation;
 mod group;
+mod leftovers;
 mod listen;
 mod log;
 mod messages;
@@ -51,9 +52,16 @@ fn supervise() -> Result<(), SupervisorError> {
         return Err(SupervisorError::ControlSocket(Errno::ENOTSOCK));
     }
     let _ = nix::sys::prctl::set_name(c"wsgi-supervisor");
-    for signal in
-        [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGPIPE]
-    {
+    // SIGXFSZ: a log that has reached `ulimit -f` gives an error, which costs a line and not all daemons.
+    for signal in [
+        Signal::SIGHUP,
+        Signal::SIGINT,
+        Signal::SIGQUIT,
+        Signal::SIGUSR1,
+        Signal::SIGUSR2,
+        Signal::SIGPIPE,
+        Signal::SIGXFSZ,
+    ] {
         os::process::ignore_signal(signal);
     }
     // Sockets are made under 0077; daemons get back what httpd had.

@@ -65,7 +65,7 @@ impl Nursery {
 
     /// A zygote has ended by itself.
     pub fn note_death(&mut self, outcome: Outcome, now: Instant) {
-        self.retry_at = Some(now + self.backoff.note(outcome));
+        self.retry_at = Some(now + self.backoff.note(outcome.without_requests()));
     }
 
     /// A worker that was asked for has not come to serve, or has (`served`).

@@ -78,8 +78,18 @@ impl Supervisor {
         }
         self.release(now);
         self.publish_all();
+        if self.serial == 1 {
+            self.remove_leftovers(&configuration.operator_socket);
+        }
         trim_heap();
         Answer::Listening { generation: configuration.generation, failed }
+    }
+
+    /// What a supervisor before this one has left behind. Its generations have none to serve them any more.
+    fn remove_leftovers(&self, operator_socket: &[u8]) {
+        let places = self.live.iter().flat_map(|generation| generation.places.values());
+        let claimed = places.flat_map(|place| place.paths.iter().cloned()).collect();
+        crate::leftovers::remove(operator_socket, &claimed);
     }
 
     /// How many processes a group shall have.

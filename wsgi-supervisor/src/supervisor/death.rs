@@ -99,7 +99,9 @@ impl Supervisor {
         let Some(slot) = group.slots.get_mut(index) else { return };
         slot.current = None;
         let is_service = process.plan.is_service();
-        let pause = if process.ending.is_some() || (process.asked.is_some() && cause.is_orderly()) {
+        // It may have asked for its successor before, or just have said why it ends (`reload=immediate`).
+        let has_said_why = process.asked.is_some() || process.served.is_some() && process.reason.is_some();
+        let pause = if process.ending.is_some() || (has_said_why && cause.is_orderly()) {
             Duration::ZERO
         } else if process.set_up_failed {
             slot.backoff.note(Outcome::NotSetUp)
@@ -108,7 +110,8 @@ impl Supervisor {
         } else {
             let since = if is_service { Some(process.started) } else { process.served };
             let lived = since.map(|since| Outcome::Served { after: now.duration_since(since) });
-            slot.backoff.note(lived.unwrap_or(Outcome::NeverServed))
+            let outcome = lived.unwrap_or(Outcome::NeverServed);
+            slot.backoff.note(if is_service { outcome.without_requests() } else { outcome })
         };
         slot.retry_at = Some(now + pause);
         if slot.backoff.failures() == 0 {
@@ -117,7 +120,7 @@ impl Supervisor {
             slot.told_failing = true;
             let line = format!(
                 "daemon process group '{}', process {} of {}, has failed {} times in a row: its requests get 503, \
-                 it is tried again in {:.1} s and later at most every 20 s",
+                 it is tried again in {:.1} s and later every 8 s",
                 process.plan.name(),
                 index + 1,
                 count,

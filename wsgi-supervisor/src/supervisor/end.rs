@@ -46,6 +46,12 @@ impl Supervisor {
         }
     }
 
+    /// httpd stops, and does not wait for daemons any longer.
+    pub(super) fn kill_all(&mut self) {
+        let pids: Vec<_> = self.processes.keys().copied().collect();
+        pids.into_iter().for_each(|pid| self.act(pid, Action::Kill));
+    }
+
     /// Decides what the loss of the control socket means.
     pub(super) fn advance_end(&mut self, now: Instant) {
         let Some(lost) = self.control_lost else { return };

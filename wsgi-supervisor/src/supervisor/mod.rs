@@ -246,6 +246,8 @@ impl Supervisor {
         let Some(control) = &self.control else { return };
         match control.receive() {
             Ok(Received::Nothing) => {}
+            // The parent has given this supervisor up while it could not read: another one has the order.
+            Ok(Received::Configure(_)) if control.is_closed() => {}
             Ok(Received::Configure(_)) if self.ending.is_some() => control.answer(&Answer::Refused),
             Ok(Received::Configure(delivery)) => {
                 let answer = self.configure(*delivery, now);
@@ -253,6 +255,7 @@ impl Supervisor {
                     control.answer(&answer);
                 }
             }
+            Ok(Received::Stop) if self.ending == Some(end::End::Stop) => self.kill_all(),
             Ok(Received::Stop) => self.begin_end(end::End::Stop, now),
             Ok(Received::Closed) => {
                 self.control = None;

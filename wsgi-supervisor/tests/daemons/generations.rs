@@ -3,7 +3,7 @@
 use crate::rig::{Rig, eventually, is_alive, signal};
 use nix::sys::signal::Signal;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::Duration;
 use wsgi_protocol::control::Answer;
 use wsgi_protocol::status::SlotState;
@@ -81,6 +81,39 @@ fn unusable_socket_keeps_the_old_group() {
     std::thread::sleep(Duration::from_millis(200));
     assert!(is_alive(old));
     assert_eq!(first.view(0).pid, old);
+}
+
+/// The parent gave this supervisor up while it was stopped: the order is another one's now, and so may be the paths.
+#[test]
+fn stale_order_is_dropped() {
+    let mut rig = Rig::new();
+    let first = rig.configure(vec![rig.group("app", "a", 0, 1)]);
+    let old = first.serving(0, 0);
+    let supervisor = rig.child.id().cast_signed();
+    signal(supervisor, Signal::SIGSTOP);
+    let successor = UnixListener::bind(rig.path("b0.sock")).unwrap();
+    rig.order(vec![rig.group("app", "b", 0, 1)]);
+    rig.control = None;
+    signal(supervisor, Signal::SIGCONT);
+    rig.ordered(old, "D");
+    eventually("the supervisor ends", || rig.child.try_wait().unwrap());
+    UnixStream::connect(rig.path("b0.sock")).unwrap();
+    successor.accept().unwrap();
+    assert_eq!(rig.started(), [old]);
+    std::fs::remove_file(rig.path("b0.sock")).unwrap();
+}
+
+/// Another supervisor that is alive listens there.
+#[test]
+fn socket_that_is_listened_at_is_not_removed() {
+    let mut rig = Rig::new();
+    let other = UnixListener::bind(rig.path("a0.sock")).unwrap();
+    let generation = rig.configure(vec![rig.group("app", "a", 0, 1)]);
+    let Answer::Listening { failed, .. } = &generation.answer else { panic!("refused") };
+    assert!(failed[0].1.contains("another supervisor listens at"), "{failed:?}");
+    UnixStream::connect(rig.path("a0.sock")).unwrap();
+    drop(other);
+    std::fs::remove_file(rig.path("a0.sock")).unwrap();
 }
 
 #[test]

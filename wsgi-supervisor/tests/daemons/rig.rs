@@ -195,6 +195,17 @@ impl Rig {
 
     /// Sends a generation and takes the answer.
     pub fn configure(&mut self, groups: Vec<GroupSpec>) -> Generation {
+        let message = self.message(groups);
+        self.send(&message)
+    }
+
+    /// Sends a generation and does not wait.
+    pub fn order(&mut self, groups: Vec<GroupSpec>) {
+        let message = self.message(groups);
+        drop(self.post(&message));
+    }
+
+    fn message(&mut self, groups: Vec<GroupSpec>) -> Vec<u8> {
         self.count += 1;
         let configuration = Configuration {
             generation: self.count,
@@ -203,11 +214,19 @@ impl Rig {
             log: LogTarget { index: 0, level: 7 },
             operator_socket: self.path("control").as_os_str().as_bytes().to_vec(),
         };
-        self.send(&encode(&configuration).unwrap())
+        encode(&configuration).unwrap()
     }
 
     /// Sends the bytes of a configuration.
     pub fn send(&mut self, message: &[u8]) -> Generation {
+        let (memory, lifeline) = self.post(message);
+        let mut bytes = [0; 4096];
+        let length = recv(self.control.as_ref().unwrap().as_raw_fd(), &mut bytes, MsgFlags::empty()).unwrap();
+        let answer = decode(&bytes[..length]).unwrap();
+        Generation { answer, memory, lifeline: Some(lifeline) }
+    }
+
+    fn post(&mut self, message: &[u8]) -> (File, OwnedFd) {
         let memory = memory_file(&vec![0; memory_len(SLOTS)]);
         let message = memory_file(message);
         let (read_end, lifeline) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap();
@@ -216,10 +235,7 @@ impl Rig {
             .map(|fd| fd.as_raw_fd())
             .to_vec();
         self.command(&Command::Configure, &fds);
-        let mut bytes = [0; 4096];
-        let length = recv(self.control.as_ref().unwrap().as_raw_fd(), &mut bytes, MsgFlags::empty()).unwrap();
-        let answer = decode(&bytes[..length]).unwrap();
-        Generation { answer, memory, lifeline: Some(lifeline) }
+        (memory, lifeline)
     }
 
     pub fn command(&self, command: &Command, fds: &[RawFd]) {

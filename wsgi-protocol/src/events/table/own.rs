@@ -67,6 +67,9 @@ events! {
     NOTHING_TO_SHARE = 319, Python, Warn, Served, LivesOn =>
         "preload=on has nothing to import early: no script is known to run in the main interpreter of the group.",
         "Name the process group by a fixed text and write WSGIApplicationGroup %{GLOBAL}, or add a WSGIImportScript.";
+    SUPERVISOR_GIVEN_UP = 380, Parent, Error, Served, Replaced =>
+        "The supervisor does not take the configuration of a restart: it is stopped (SIGSTOP, a debugger, a frozen cgroup), hangs in the kernel, or has lost its socket. It is killed, and another one takes over.",
+        "Find out who stopped it; look at the disk its logs are on.";
     CLIENT_GONE = 0, Child, Info, BrokenOff, LivesOn =>
         "The client went away while the response was sent. The application stops at its next block; the access log keeps its status (no line).",
         "Nothing.";

@@ -1,0 +1,198 @@
+//! A supervisor that could not be started, or has died, is started again: at once, then with growing pauses, for as
+//! long as httpd runs. The parent never sleeps for it: a pause is a child process that does nothing but end, and where
+//! not even that can be made, httpd's own watch (the monitor hook, every ten seconds) tries again.
+
+use super::log_main;
+use super::runtime::Runtime;
+use super::supervisor::{Persistent, monotonic_seconds};
+use crate::httpd::log::Level;
+use crate::messages;
+use apr_sys as sys;
+use std::io;
+use std::sync::atomic::Ordering::Release;
+use std::time::Duration;
+use wsgi_protocol::status::SlotState;
+
+/// Pause before the next attempt after so many failures in quick succession, milliseconds; the last one stays.
+const PAUSES: [u64; 7] = [0, 100, 250, 500, 1000, 2000, 5000];
+/// From this pause on requests are answered at once instead of waiting for the next supervisor.
+const TELLS_CLIENTS: u64 = 1000;
+/// A supervisor that lived less than this, in seconds, has failed.
+const SHORT_LIFE: i64 = 5;
+/// A failure is told as often as this, once the pauses do not grow any more.
+const TOLD_EVERY: u32 = 12;
+
+fn pause_after(failures: u32) -> u64 {
+    PAUSES[(failures as usize).min(PAUSES.len() - 1)]
+}
+
+fn is_told(failures: u32) -> bool {
+    (failures as usize) < PAUSES.len() || failures.is_multiple_of(TOLD_EVERY)
+}
+
+impl Persistent {
+    /// Makes sure that a supervisor of this version runs and has the new configuration; the failed groups with their
+    /// reasons.
+    pub fn bring_up(
+        &mut self,
+        main: *mut sys::server_rec,
+        runtime: &Runtime,
+    ) -> io::Result<Vec<(Vec<u8>, String)>> {
+        self.end_pause();
+        if self.is_alive() {
+            match self.configure(runtime) {
+                Ok(failed) => return Ok(failed),
+                // After an upgrade: it lets its daemons end in order, a new one takes over.
+                Err(error) if error.kind() == io::ErrorKind::Unsupported => self.forget(),
+                Err(error) => {
+                    log_main(main, Level::Error, &messages::supervisor_given_up(self.pid, &error));
+                    self.give_up();
+                }
+            }
+        }
+        self.start(&runtime.supervisor, &tag())?;
+        self.configure(runtime)
+    }
+
+    /// The supervisor has ended: starts another one, now or after a pause.
+    pub fn replace(&mut self, main: *mut sys::server_rec, runtime: &Runtime) {
+        self.forget();
+        let was_short = monotonic_seconds() - self.started < SHORT_LIFE;
+        self.failures = if was_short { self.failures.saturating_add(1) } else { 0 };
+        match pause_after(self.failures) {
+            0 => self.try_again(main, runtime),
+            pause => self.pause(main, runtime, pause),
+        }
+    }
+
+    /// Starts a supervisor for the configuration that httpd's children run with. It is not waited for.
+    pub fn try_again(&mut self, main: *mut sys::server_rec, runtime: &Runtime) {
+        self.end_pause();
+        let started = self.start(&runtime.supervisor, &tag()).and_then(|()| self.send(runtime, true));
+        match started {
+            // SAFETY: the configuration pool of the running generation.
+            Ok(()) => self.register(unsafe { (*(*main).process).pconf }),
+            Err(error) => self.note_failure(main, runtime, &error),
+        }
+    }
+
+    /// An attempt has failed: says why, and sees to the next one.
+    pub fn note_failure(&mut self, main: *mut sys::server_rec, runtime: &Runtime, error: &io::Error) {
+        self.give_up();
+        self.started = monotonic_seconds();
+        self.failures = self.failures.saturating_add(1);
+        if is_told(self.failures) {
+            log_main(main, Level::Crit, &messages::supervisor_failed(&runtime.supervisor, error));
+        }
+        // Nobody serves: requests learn it at once.
+        mark_unsupervised(runtime);
+        self.pause(main, runtime, pause_after(self.failures));
+    }
+
+    /// The next attempt follows in `millis`.
+    fn pause(&mut self, main: *mut sys::server_rec, runtime: &Runtime, millis: u64) {
+        if millis >= TELLS_CLIENTS {
+            mark_unsupervised(runtime);
+        }
+        // SAFETY: parent's only thread; the child makes system calls only.
+        let pid = unsafe {
+            match libc::fork() {
+                0 => sleep_and_end(millis),
+                pid => pid,
+            }
+        };
+        // SAFETY: allocated in `of`, lives in the process pool.
+        unsafe { (*self.process).pid = pid };
+        if pid > 0 {
+            // SAFETY: the configuration pool of the running generation.
+            self.register(unsafe { (*(*main).process).pconf });
+        }
+    }
+
+    /// Whether a pause is under way.
+    fn is_pausing(&self) -> bool {
+        // SAFETY: allocated in `of`, lives in the process pool.
+        self.pid <= 0 && unsafe { (*self.process).pid } > 0
+    }
+
+    /// The pause is over: its process has been reaped.
+    pub fn pause_is_over(&mut self) {
+        // SAFETY: as above.
+        unsafe { (*self.process).pid = -1 };
+    }
+
+    /// Ends a pause that is under way. Its registration ends with the configuration, or has been overwritten by then.
+    pub fn end_pause(&mut self) {
+        if self.is_pausing() {
+            // SAFETY: as above; a child that has not been waited for, so that the number is no other process's.
+            unsafe {
+                let pid = (*self.process).pid;
+                libc::kill(pid, libc::SIGKILL);
+                libc::waitpid(pid, std::ptr::null_mut(), 0);
+            }
+        }
+        if self.pid <= 0 {
+            self.pause_is_over();
+        }
+    }
+
+    /// httpd's watch: tries again where no pause could be made.
+    pub fn watch(&mut self, main: *mut sys::server_rec, runtime: &Runtime) {
+        let is_wanted = !runtime.configuration.groups.is_empty();
+        if is_wanted && self.pid <= 0 && !self.is_pausing() {
+            self.try_again(main, runtime);
+        }
+    }
+}
+
+/// The child that is a pause: it holds nothing open and ends with httpd.
+///
+/// # Safety
+/// Only right after fork.
+unsafe fn sleep_and_end(millis: u64) -> ! {
+    let pause = Duration::from_millis(millis);
+    let mut left =
+        libc::timespec { tv_sec: pause.as_secs() as i64, tv_nsec: i64::from(pause.subsec_nanos()) };
+    // SAFETY: async-signal-safe calls only.
+    unsafe {
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+        libc::syscall(libc::SYS_close_range, 0, u32::MAX, 0);
+        while libc::nanosleep(&left, &mut left) != 0 {}
+        libc::_exit(0)
+    }
+}
+
+/// Tells httpd's children that nobody looks after the daemons; the next supervisor overwrites it.
+fn mark_unsupervised(runtime: &Runtime) {
+    for group in &runtime.groups {
+        for index in 0..group.sockets.len() {
+            if let Some(slot) = runtime.status.slot(group.first_slot + index) {
+                slot.state.store(SlotState::Unsupervised as u32, Release);
+            }
+        }
+    }
+}
+
+/// What `ps` shows of the supervisor: the ServerRoot it belongs to.
+fn tag() -> String {
+    // SAFETY: httpd's static string.
+    let root = unsafe { crate::httpd::bytes(sys::ap_server_root) }.unwrap_or_default();
+    format!("httpd={}", String::from_utf8_lossy(root))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_five_seconds() {
+        let pauses: Vec<_> = (0..9).map(pause_after).collect();
+        assert_eq!(pauses, [0, 100, 250, 500, 1000, 2000, 5000, 5000, 5000]);
+    }
+
+    #[test]
+    fn failures_are_told_until_the_pause_stays_and_then_once_a_minute() {
+        let told: Vec<_> = (1..40).filter(|failures| is_told(*failures)).collect();
+        assert_eq!(told, [1, 2, 3, 4, 5, 6, 12, 24, 36]);
+    }
+}

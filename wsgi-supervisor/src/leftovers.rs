@@ -1,0 +1,88 @@
+//! Socket files that an earlier supervisor of this httpd has left because it was killed, and the question whether
+//! somebody still listens at a path.
+
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, getsockopt, socket, sockopt};
+use nix::sys::stat::lstat;
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use wsgi_protocol::operator::SOCKET_SUFFIX;
+
+/// Whether another supervisor that is alive listens at the path. (A daemon that has lost its supervisor holds the socket
+/// open, too, and must not keep the name from the next one.) Never waits: a full queue is an answer.
+#[must_use]
+pub fn is_listened_at(path: &Path) -> bool {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let listener = || -> Result<i32, Errno> {
+        let fd = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+        connect(fd.as_raw_fd(), &UnixAddr::new(path)?)?;
+        // Who called listen(), whoever may hold the socket now.
+        getsockopt(&fd, sockopt::PeerCredentials).map(|who| who.pid())
+    };
+    match listener() {
+        Ok(pid) => pid != std::process::id().cast_signed() && is_running(pid),
+        Err(Errno::EAGAIN) => true,
+        Err(_) => false,
+    }
+}
+
+/// Whether there is such a process, and it has not ended.
+fn is_running(pid: i32) -> bool {
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name before the state may hold anything, brackets too.
+    let state = stat.iter().rposition(|byte| *byte == b')').and_then(|end| stat.get(end + 2));
+    state.is_some_and(|state| !b"ZX".contains(state))
+}
+
+/// Removes the sockets of this httpd that are not among `claimed` and that nobody listens at. They have the name of the
+/// operator's socket up to its suffix, which holds the process id of httpd's parent.
+pub fn remove(operator_socket: &[u8], claimed: &BTreeSet<PathBuf>) {
+    let Some(base) = operator_socket.strip_suffix(SOCKET_SUFFIX.as_bytes()) else { return };
+    let base = Path::new(OsStr::from_bytes(base));
+    let (Some(folder), Some(name)) = (base.parent(), base.file_name()) else { return };
+    let start = [name.as_bytes(), b"."].concat();
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let (path, name) = (entry.path(), entry.file_name());
+        let is_ours = name.as_bytes().starts_with(&start) && name.as_bytes().ends_with(b".sock");
+        let is_socket =
+            || lstat(path.as_path()).is_ok_and(|facts| facts.st_mode & libc::S_IFMT == libc::S_IFSOCK);
+        if is_ours && !claimed.contains(&path) && is_socket() && !is_listened_at(&path) {
+            let _ = nix::unistd::unlink(path.as_path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixListener;
+
+    #[test]
+    fn what_nobody_listens_at_goes() {
+        let folder = std::env::temp_dir().join(format!("wsgi-leftovers-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let bind = |name: &str| UnixListener::bind(folder.join(name)).unwrap();
+        let (dead, claimed, other) = (bind("w.7.0.1.sock"), bind("w.7.1.1.sock"), bind("w.70.0.1.sock"));
+        drop((dead, claimed, other));
+        std::fs::write(folder.join("w.7.text.sock"), "").unwrap();
+        remove(folder.join("w.7.control").as_os_str().as_bytes(), &[folder.join("w.7.1.1.sock")].into());
+        let mut left: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|e| e.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["w.7.1.1.sock", "w.7.text.sock", "w.70.0.1.sock"]);
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn own_sockets_are_not_those_of_another_supervisor() {
+        let path = std::env::temp_dir().join(format!("wsgi-listened-{}", std::process::id()));
+        let listener = UnixListener::bind(&path).unwrap();
+        assert!(!is_listened_at(&path));
+        drop(listener);
+        assert!(!is_listened_at(&path));
+        std::fs::remove_file(&path).unwrap();
+        assert!(!is_listened_at(&path));
+    }
+}
