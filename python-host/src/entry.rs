@@ -1,8 +1,9 @@
 //! The two doors into this library: an extension module for a daemon's interpreter, and a C table for an httpd child
 //! that runs Python itself.
 
-use crate::boundary::{self, guard};
+use crate::boundary::{self, door, guard};
 use crate::embedded;
+use crate::fork;
 use crate::host::Host;
 use crate::interpreter::{self, Interpreter, threads};
 use crate::log;
@@ -80,6 +81,7 @@ unsafe extern "C" fn serve(
 const EXIT_PANIC: i32 = 70;
 
 fn run_daemon(py: Attached<'_>) -> i32 {
+    fork::watch();
     let launch = match read_launch() {
         Ok(launch) => launch,
         Err(reason) => {
@@ -152,6 +154,7 @@ fn read_launch() -> Result<Launch, String> {
 static HOST_TABLE: HostTable = HostTable {
     version: wsgi_protocol::PROTOCOL_VERSION,
     start: embedded_start,
+    start_apart: embedded_start_apart,
     request: embedded_request,
     call: embedded_call,
     stop: embedded_stop,
@@ -178,15 +181,23 @@ pub unsafe extern "C" fn wsgi_host_tables(httpd: *const HttpdTable) -> *const Ho
 }
 
 unsafe extern "C" fn embedded_start(message: *const u8, length: usize) -> c_int {
-    guard(-1, || {
+    door(-1, || {
         // SAFETY: by the contract of the table.
         let message = unsafe { std::slice::from_raw_parts(message, length) };
         if embedded::start(message) { 0 } else { -1 }
     })
 }
 
+unsafe extern "C" fn embedded_start_apart(message: *const u8, length: usize) -> c_int {
+    door(-1, || {
+        // SAFETY: by the contract of the table.
+        let message = unsafe { std::slice::from_raw_parts(message, length) };
+        if embedded::start_apart(message) { 0 } else { -1 }
+    })
+}
+
 unsafe extern "C" fn embedded_request(request: *mut c_void, payload: *const u8, length: usize) -> Outcome {
-    guard(500, || {
+    door(500, || {
         // SAFETY: by the contract of the table.
         let payload = unsafe { std::slice::from_raw_parts(payload, length) };
         embedded::request(request, payload)
@@ -194,7 +205,7 @@ unsafe extern "C" fn embedded_request(request: *mut c_void, payload: *const u8, 
 }
 
 unsafe extern "C" fn embedded_call(request: *mut c_void, payload: *const u8, length: usize) -> c_int {
-    let verdict = guard(Verdict::Failed, || {
+    let verdict = door(Verdict::Failed, || {
         // SAFETY: by the contract of the table.
         let payload = unsafe { std::slice::from_raw_parts(payload, length) };
         embedded::call(request, payload)
@@ -203,5 +214,5 @@ unsafe extern "C" fn embedded_call(request: *mut c_void, payload: *const u8, len
 }
 
 unsafe extern "C" fn embedded_stop() {
-    guard((), embedded::stop);
+    door((), embedded::stop);
 }

@@ -5,6 +5,7 @@ use crate::host::texts;
 use crate::interpreter::{self, threads};
 use crate::wsgi::{failures, metrics};
 use pyo3::ffi;
+use std::cell::Cell;
 use std::fs;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -14,9 +15,14 @@ pub const FORKED_STATUS: i32 = 255;
 
 static FORKED: AtomicBool = AtomicBool::new(false);
 
-/// This is a process that the application forked off.
+thread_local! {
+    /// The thread is in [`fork_away`]: the process that comes of it is no copy that the application made.
+    static IS_OURS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// This is the child of a fork, and unless it was ours, one that the application forked off.
 pub fn note_forked() {
-    FORKED.store(true, Relaxed);
+    FORKED.store(!IS_OURS.get(), Relaxed);
 }
 
 /// Whether this process is one that the application forked off.
@@ -24,13 +30,15 @@ pub fn is_forked() -> bool {
     FORKED.load(Relaxed)
 }
 
-/// Takes notice of forks in an httpd child. (A daemon does more then.)
+/// Takes notice of forks from now on; before any code of the application runs. (A daemon that serves does more then.)
 pub fn watch() {
     // SAFETY: the handler only stores to an atomic, and this library is never unloaded.
     unsafe { libc::pthread_atfork(None, None, Some(boundary::in_forked_child)) };
 }
 
-/// The application forked and has come back in the child: requests and their connections are the parent's.
+/// The application forked and has come back in the child: requests and their connections, scripts to load, orders and the
+/// end of the process are the parent's. Asked wherever a thread leaves Python (`threads::detach`, `Worker`), and at the
+/// doors through which httpd comes in.
 pub fn end_if_forked() {
     if is_forked() {
         // SAFETY: `_exit` may be called at any time.
@@ -107,6 +115,14 @@ fn run(name: &str) {
 /// # Errors
 /// The system cannot create a process.
 pub fn fork_away(arrive: impl FnOnce()) -> io::Result<Side> {
+    struct Ours;
+    impl Drop for Ours {
+        fn drop(&mut self) {
+            IS_OURS.set(false);
+        }
+    }
+    IS_OURS.set(true);
+    let _ours = Ours;
     let between = threads::within(interpreter::main(), |_| {
         // SAFETY: attached; each way out below calls the function that belongs to it.
         unsafe { ffi::PyOS_BeforeFork() };

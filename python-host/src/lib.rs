@@ -14,5 +14,6 @@ mod log;
 mod messages;
 mod python;
 mod scheduler;
+mod thread_end;
 mod worker;
 mod wsgi;

@@ -86,6 +86,7 @@ impl Worker {
     /// Asks a host script (`wsgi_protocol::call`). Terms as [`Worker::run`].
     pub(crate) fn call(&mut self, payload: &[u8], exchange: &mut dyn Exchange) -> Answered {
         let answered = boundary::caught(|| self.call_inner(payload, exchange));
+        fork::end_if_forked();
         self.attach();
         answered.unwrap_or_default()
     }

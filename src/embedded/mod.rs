@@ -51,7 +51,7 @@ static HTTPD: HttpdTable = HttpdTable {
 /// Sets Python up on the calling thread, the child's main thread.
 pub fn start_in_child(main: *mut sys::server_rec) {
     let Some(runtime) = config::state().and_then(|state| state.runtime.as_ref()) else { return };
-    if let Err(reason) = HOST.get_or_init(|| start_configured(runtime)) {
+    if let Err(reason) = HOST.get_or_init(|| start_configured(runtime, Thread::This)) {
         // SAFETY: httpd's main server.
         unsafe {
             error_log::server(main, Level::Crit as u8, 0, messages::embedded_cannot_start(reason).as_bytes())
@@ -59,35 +59,29 @@ pub fn start_in_child(main: *mut sys::server_rec) {
     }
 }
 
-fn start_configured(runtime: &Runtime) -> Result<Host, String> {
+/// The thread on which Python starts, which will be its main thread.
+#[derive(Clone, Copy)]
+enum Thread {
+    /// The calling one.
+    This,
+    /// One that the host makes.
+    Apart,
+}
+
+fn start_configured(runtime: &Runtime, thread: Thread) -> Result<Host, String> {
     match &runtime.embedded {
-        Some(embedded) => start(embedded, &runtime.host_library),
+        Some(embedded) => start(embedded, &runtime.host_library, thread),
         None => Err("WSGIRestrictEmbedded rules it out and nothing asks for it".to_owned()),
     }
 }
 
-/// The host, started now if this is the first request that needs it. Python's main thread must not be a request
-/// thread, so a thread of its own starts Python and then sleeps as long as the child lives.
+/// The host of this child, started now if this is the first request that needs it. Python's main thread must not be a
+/// request thread.
 fn host_of(runtime: &'static Runtime) -> Result<Host, String> {
-    let started = HOST.get_or_init(|| {
-        let (tell, told) = std::sync::mpsc::channel();
-        let body = move || {
-            // The receiver waits below.
-            let _ = tell.send(start_configured(runtime));
-            loop {
-                std::thread::park();
-            }
-        };
-        let thread = std::thread::Builder::new().name("wsgi-python".to_owned()).spawn(body);
-        match thread {
-            Ok(_) => told.recv().unwrap_or_else(|_| Err("the start of Python panicked".to_owned())),
-            Err(error) => Err(format!("no thread could be made for Python: {error}")),
-        }
-    });
-    started.clone()
+    HOST.get_or_init(|| start_configured(runtime, Thread::Apart)).clone()
 }
 
-fn start(embedded: &Embedded, host_library: &Path) -> Result<Host, String> {
+fn start(embedded: &Embedded, host_library: &Path, thread: Thread) -> Result<Host, String> {
     let library = embedded.library.as_ref().map_err(Clone::clone)?;
     // Extension modules resolve libpython's symbols through the global scope (decisions.md, "Embedded Python in an
     // httpd child").
@@ -107,7 +101,12 @@ fn start(embedded: &Embedded, host_library: &Path) -> Result<Host, String> {
         table.ok_or("the host library is of another version than mod_wsgi.so; install both together")?;
     let message = launch::encode(&embedded.launch).map_err(|e| e.to_string())?;
     // SAFETY: the host copies what it needs of the message.
-    let status = unsafe { (table.start)(message.as_ptr(), message.len()) };
+    let status = unsafe {
+        match thread {
+            Thread::This => (table.start)(message.as_ptr(), message.len()),
+            Thread::Apart => (table.start_apart)(message.as_ptr(), message.len()),
+        }
+    };
     if status == 0 {
         Ok(Host(table))
     } else {

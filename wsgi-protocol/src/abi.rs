@@ -86,11 +86,15 @@ pub struct HostTable {
     /// Starts Python on the calling thread (the child's main thread) from an encoded [`crate::launch::Launch`].
     /// 0 on success; otherwise a record has been logged and requests must be answered 500.
     pub start: unsafe extern "C" fn(launch: *const u8, len: usize) -> i32,
+    /// As `start`, when the calling thread is a request thread: Python starts, and later ends, on a thread that the host
+    /// makes for it.
+    pub start_apart: unsafe extern "C" fn(launch: *const u8, len: usize) -> i32,
     /// Runs one request on the calling thread; `payload` is a [`crate::request`] payload without body.
     pub request: unsafe extern "C" fn(request: *mut c_void, payload: *const u8, len: usize) -> Outcome,
     /// Asks a host script on the calling thread; `payload` is a [`crate::call`] payload. Gives the number of a
     /// [`crate::call::Verdict`]; answers come by [`HttpdTable::answer`] before it returns.
     pub call: unsafe extern "C" fn(request: *mut c_void, payload: *const u8, len: usize) -> i32,
-    /// Publishes `process_stopping` and, if no request is running, ends the interpreters.
+    /// Publishes `process_stopping` and, if no request is running, ends the interpreters. Does nothing when the process ends
+    /// in the midst of Python (C's `exit()`), or is a copy that the application forked off.
     pub stop: unsafe extern "C" fn(),
 }

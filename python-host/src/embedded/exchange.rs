@@ -2,6 +2,7 @@
 
 use super::outlet::Outlet;
 use crate::exchange::{BodyError, Exchange, Hold, Outcome, SendError};
+use crate::fork::is_forked;
 use crate::python;
 use crate::scheduler::clock::now_ns;
 use crate::scheduler::gate;
@@ -45,7 +46,7 @@ pub struct TableExchange {
 
 impl Drop for TableExchange {
     fn drop(&mut self) {
-        if let Some(outlet) = &self.outlet {
+        if let Some(outlet) = self.outlet.as_ref().filter(|_| !is_forked()) {
             outlet.close();
         }
     }
@@ -104,7 +105,11 @@ impl TableExchange {
         }
     }
 
+    /// The client is the parent's, in a process that the application forked off.
     fn check(&self) -> Result<(), SendError> {
+        if is_forked() {
+            return Err(SendError::ClientGone);
+        }
         self.broken.clone().map_or(Ok(()), Err)
     }
 
@@ -150,14 +155,18 @@ impl TableExchange {
     /// Runs `f` while no flusher uses the request.
     fn alone<T>(&self, f: impl FnOnce(Way) -> T) -> T {
         match &self.outlet {
-            Some(outlet) => outlet.alone(|| f(self.way)),
-            None => f(self.way),
+            // In a forked child there is no flusher, and its copy of the lock may never be given back.
+            Some(outlet) if !is_forked() => outlet.alone(|| f(self.way)),
+            _ => f(self.way),
         }
     }
 }
 
 impl Exchange for TableExchange {
     fn read_body(&mut self, buffer: &mut [u8]) -> Result<usize, BodyError> {
+        if is_forked() {
+            return Err(BodyError::Terminated);
+        }
         if let Some(outlet) = self.outlet.clone() {
             // The client may wait for it before it sends more. The next block reports a failure.
             without_gil(&mut || drop(outlet.send(true)));
@@ -222,6 +231,9 @@ impl Exchange for TableExchange {
     }
 
     fn is_gone(&mut self) -> bool {
+        if is_forked() {
+            return true;
+        }
         // While a flusher sends nobody can know; the next block finds out.
         let broken = self.outlet.as_ref().map_or(Some(false), |outlet| outlet.is_broken());
         match broken {

@@ -1,5 +1,7 @@
 //! Python inside an httpd child, behind the C table of `wsgi_protocol::abi`.
 
+mod apart;
+mod children;
 mod exchange;
 mod outlet;
 mod slow;
@@ -12,10 +14,14 @@ use crate::interpreter::gates::Gates;
 use crate::interpreter::{self, start as python, threads};
 use crate::log;
 use crate::messages;
-use crate::python::symbols;
+use crate::python::{is_attached, symbols};
+use crate::thread_end;
+pub use apart::start_apart;
+pub use children::announced;
 use exchange::TableExchange;
 use std::cell::RefCell;
 use std::ffi::c_void;
+use std::mem::ManuallyDrop;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst};
 use wsgi_protocol::abi::{self, HttpdTable};
@@ -37,6 +43,7 @@ pub fn set_httpd(httpd: &'static HttpdTable) {
     // A second call brings the same table.
     let _ = HTTPD.set(httpd);
     log::use_httpd(httpd);
+    thread_end::prepare();
     boundary::install_panic_hook();
 }
 
@@ -53,12 +60,15 @@ pub fn start(message: &[u8]) -> bool {
         log::write(log::CRIT, &messages::cannot_start(format_args!("it has no {name}")));
         return false;
     }
+    // What Python's own start runs (`.pth` files, sitecustomize) may fork already.
+    fork::watch();
     let host = Host::new(launch);
     let Some(py) = python::initialize(host) else { return false };
     let main = interpreter::Interpreter::adopt_main(host, py);
     let ready = interpreter::furnish_main_basics(main, py);
     python::forget_settings(py, main);
     threads::detach();
+    children::listen();
     if !ready || interpreter::obtain(host, b"").is_none() {
         return false;
     }
@@ -66,7 +76,6 @@ pub fn start(message: &[u8]) -> bool {
         // A failure has been logged; the first request tries again (spec/behaviour.md §6.6).
         let _ = host.load(script);
     }
-    fork::watch();
     // Started once per child.
     let _ = GATES.set(Gates::new(host, true));
     let _ = HOST.set(host);
@@ -75,8 +84,8 @@ pub fn start(message: &[u8]) -> bool {
 }
 
 thread_local! {
-    /// The thread's workers that run nothing.
-    static WORKERS: RefCell<Vec<Worker>> = const { RefCell::new(Vec::new()) };
+    /// The thread's workers that run nothing. Never dropped: see `thread_end`.
+    static WORKERS: ManuallyDrop<RefCell<Vec<Worker>>> = const { ManuallyDrop::new(RefCell::new(Vec::new())) };
 }
 
 /// The number of the calling thread: request threads count from 1, the main thread is 0.
@@ -105,12 +114,16 @@ impl Drop for Busy {
 /// its own.
 fn with_worker<T>(host: &'static Host, f: impl FnOnce(&mut Worker) -> T) -> T {
     let idle = WORKERS.with(|workers| workers.borrow_mut().pop());
-    let mut worker = idle.unwrap_or_else(|| host.worker(thread_number()));
+    let mut worker = idle.unwrap_or_else(|| {
+        thread_end::arrange(|| WORKERS.with(|workers| drop(workers.take())));
+        host.worker(thread_number())
+    });
     let result = threads::aside(|| {
         let result = f(&mut worker);
         worker.detach();
         result
     });
+    children::over();
     WORKERS.with(|workers| workers.borrow_mut().push(worker));
     result
 }
@@ -175,8 +188,16 @@ pub fn scoreboard() -> Option<Scoreboard> {
     }
 }
 
-/// The child ends: publishes `process_stopping`, and ends Python if no request is running.
+/// The child ends: publishes `process_stopping`, and ends Python if no request is running. Nothing of that if the process
+/// ends in the midst of Python (C's `exit()`), or is a copy that the application forked off.
 pub fn stop() {
+    if !fork::is_forked() && !is_attached() {
+        apart::on_its_thread(end);
+    }
+}
+
+/// Ends Python, on the thread that started it.
+fn end() {
     let Some(host) = HOST.get() else { return };
     if threads::is_closed() {
         return;

@@ -226,6 +226,9 @@ def join_threads():
     threading = sys.modules.get("threading")
     if threading is not None:
         threading._shutdown()
+        if sys.version_info[:2] == (3, 12):
+            # Py_EndInterpreter calls it once more, and it would find that its work is done.
+            threading._shutdown = lambda: None
 
 
 def run_exit_handlers():

@@ -19,9 +19,11 @@ pub fn initialize(host: &Host) -> Option<Attached<'static>> {
         log::write(log::CRIT, &messages::foreign_python());
         return None;
     }
+    let utf8_mode = wants_utf8_mode();
+    coerce_locale();
     let result = match (symbols::get().init_config, symbols::get().set_program_name) {
-        (Some(functions), _) => by_config(host.launch(), &functions),
-        (None, Some(set_program_name)) => by_environment(host.launch(), set_program_name),
+        (Some(functions), _) => by_config(host.launch(), &functions, utf8_mode),
+        (None, Some(set_program_name)) => by_environment(host.launch(), set_program_name, utf8_mode),
         (None, None) => Err("this version cannot be told its program name".to_owned()),
     };
     if let Err(reason) = result {
@@ -48,7 +50,7 @@ pub fn finalize() {
 }
 
 /// 3.14 and later: everything is said in a configuration.
-fn by_config(launch: &Launch, functions: &symbols::InitConfig) -> Result<(), String> {
+fn by_config(launch: &Launch, functions: &symbols::InitConfig, utf8_mode: bool) -> Result<(), String> {
     // SAFETY: the functions are used as documented: the configuration lives until it is freed, texts are NUL-ended.
     unsafe {
         let config = (functions.create)();
@@ -60,7 +62,7 @@ fn by_config(launch: &Launch, functions: &symbols::InitConfig) -> Result<(), Str
         let mut failed = 0;
         // As for `python3` itself: variables of httpd's environment count, and so do user site-packages.
         failed |= number(c"isolated", 0) | number(c"use_environment", 1) | number(c"user_site_directory", 1);
-        failed |= number(c"utf8_mode", wants_utf8_mode().into()) | number(c"configure_locale", 1);
+        failed |= number(c"utf8_mode", utf8_mode.into()) | number(c"configure_locale", 1);
         failed |= number(c"install_signal_handlers", 0) | number(c"parse_argv", 0);
         failed |= number(c"optimization_level", settings.optimize.into());
         failed |= number(c"write_bytecode", i64::from(!settings.dont_write_bytecode));
@@ -99,6 +101,7 @@ fn by_config(launch: &Launch, functions: &symbols::InitConfig) -> Result<(), Str
 fn by_environment(
     launch: &Launch,
     set_program_name: unsafe extern "C" fn(*const libc::wchar_t),
+    utf8_mode: bool,
 ) -> Result<(), String> {
     if let Some(name) = &launch.program_name {
         let name = CString::new(name.clone()).map_err(|error| error.to_string())?;
@@ -111,7 +114,7 @@ fn by_environment(
             set_program_name(wide.cast());
         }
     }
-    let utf8_mode = symbols::get().utf8_mode.filter(|_| wants_utf8_mode());
+    let utf8_mode = symbols::get().utf8_mode.filter(|_| utf8_mode);
     if let Some(mode) = utf8_mode {
         // SAFETY: CPython's own variable, read by the initialisation below and by nobody else now.
         unsafe { *mode = 1 };
@@ -147,6 +150,29 @@ fn wants_utf8_mode() -> bool {
     let locale = unsafe { libc::setlocale(libc::LC_CTYPE, c"".as_ptr()) };
     // SAFETY: null if the locale does not exist, in which case the C locale stays, or a NUL-ended text.
     locale.is_null() || matches!(unsafe { CStr::from_ptr(locale) }.to_bytes(), b"C" | b"POSIX")
+}
+
+/// Asks for UTF-8 where the locale of characters is C, as `python3` does (PEP 538): in the environment too, so that programs
+/// which the application starts do so.
+fn coerce_locale() {
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    if is_set("LC_ALL") || std::env::var_os("PYTHONCOERCECLOCALE").is_some_and(|value| value == "0") {
+        return;
+    }
+    // SAFETY: asks only; the text is NUL-ended and looked at at once.
+    let current = unsafe { libc::setlocale(libc::LC_CTYPE, std::ptr::null()) };
+    // SAFETY: as above.
+    if current.is_null() || unsafe { CStr::from_ptr(current) } != c"C" {
+        return;
+    }
+    for name in [c"C.UTF-8", c"C.utf8", c"UTF-8"] {
+        // SAFETY: a NUL-ended name.
+        if !unsafe { libc::setlocale(libc::LC_CTYPE, name.as_ptr()) }.is_null() {
+            // SAFETY: as Python's own start, which is next: nobody else in this child uses the environment now.
+            unsafe { std::env::set_var("LC_CTYPE", OsStr::from_bytes(name.to_bytes())) };
+            return;
+        }
+    }
 }
 
 /// The settings as Python's environment variables.

@@ -5,9 +5,12 @@
 //! GIL API find the first one (spec/daemon.md §8.4, 56).
 
 use super::Interpreter;
+use crate::fork;
 use crate::python::{self, Attached, symbols};
+use crate::thread_end;
 use pyo3::ffi;
 use std::cell::{Cell, RefCell};
+use std::mem::ManuallyDrop;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
@@ -34,7 +37,9 @@ struct Thread {
 }
 
 thread_local! {
-    static THREAD: Thread = const { Thread { states: RefCell::new(Vec::new()), current: Cell::new(None) } };
+    /// Never dropped: see `thread_end`, which ends the states.
+    static THREAD: ManuallyDrop<Thread> =
+        const { ManuallyDrop::new(Thread { states: RefCell::new(Vec::new()), current: Cell::new(None) }) };
 }
 
 thread_local! {
@@ -49,12 +54,6 @@ pub fn attached_state() -> *mut ffi::PyThreadState {
 
 /// Python is ending or has ended: threads leave their states alone.
 static CLOSED: AtomicBool = AtomicBool::new(false);
-
-impl Drop for Thread {
-    fn drop(&mut self) {
-        self.end_states();
-    }
-}
 
 /// Threads that are just ending their states.
 static ENDING: AtomicUsize = AtomicUsize::new(0);
@@ -93,8 +92,9 @@ pub fn attach(interpreter: &'static Interpreter) {
     });
 }
 
-/// Detaches the calling thread, which is attached.
+/// Detaches the calling thread, which is attached. Does not return in a process that the application forked off.
 pub fn detach() {
+    fork::end_if_forked();
     ATTACHED.set(std::ptr::null_mut());
     let _ = python::save();
     THREAD.with(|thread| thread.current.set(None));
@@ -107,7 +107,7 @@ pub fn forget_current() {
 
 /// Where the calling thread was attached by this module.
 pub fn attached_to() -> Option<&'static Interpreter> {
-    THREAD.try_with(|thread| thread.current.get()).ok().flatten()
+    THREAD.with(|thread| thread.current.get())
 }
 
 /// Runs `f` as if the calling thread, which may have given the GIL up somewhere inside of a request, were attached
@@ -177,10 +177,13 @@ pub(super) fn return_from_ended() {
     detach();
 }
 
-/// Ends all states of the calling thread, which is detached.
+/// Ends all states of the calling thread, unless it is attached: it ends in the midst of Python then.
 pub fn end_states() {
-    // A thread whose local data is gone has ended them before.
-    let _ = THREAD.try_with(Thread::end_states);
+    THREAD.with(|thread| {
+        if thread.current.get().is_none() && !python::is_attached() {
+            thread.end_states();
+        }
+    });
 }
 
 impl Thread {
@@ -188,6 +191,9 @@ impl Thread {
         let mut states = self.states.borrow_mut();
         if let Some(state) = states.iter().find(|state| std::ptr::eq(state.interpreter, interpreter)) {
             return state.pointer;
+        }
+        if states.is_empty() {
+            thread_end::arrange(end_states);
         }
         if states.is_empty() && !interpreter.is_main {
             states.push(State::new(super::main()));

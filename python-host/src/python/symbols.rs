@@ -84,6 +84,12 @@ pub struct InitConfig {
     pub initialize: unsafe extern "C" fn(*mut c_void) -> c_int,
 }
 
+/// What is told of audit events.
+pub type AuditHook = unsafe extern "C" fn(*const c_char, *mut ffi::PyObject, *mut c_void) -> c_int;
+
+/// `PySys_AddAuditHook`.
+pub type AddAuditHook = unsafe extern "C" fn(AuditHook, *mut c_void) -> c_int;
+
 /// What was found.
 pub struct Symbols {
     /// Version of the running Python: 3 and the minor number.
@@ -102,6 +108,8 @@ pub struct Symbols {
     pub dump_traceback: Option<DumpTraceback>,
     /// `PyInterpreterState_ThreadHead` and `PyThreadState_Next`.
     pub thread_list: Option<(ThreadHead, ThreadNext)>,
+    /// `PySys_AddAuditHook`.
+    pub add_audit_hook: Option<AddAuditHook>,
     /// `PyInitConfig_*` (3.14).
     pub init_config: Option<InitConfig>,
 }
@@ -164,6 +172,7 @@ impl Symbols {
             dump_traceback: lookup!(c"_Py_DumpTraceback"),
             thread_list: lookup!(c"PyInterpreterState_ThreadHead")
                 .and_then(|head| Some((head, lookup!(c"PyThreadState_Next")?))),
+            add_audit_hook: lookup!(c"PySys_AddAuditHook"),
             init_config: InitConfig::find(),
         })
     }

@@ -20,7 +20,9 @@ use super::turnstile::{Place, Task, Turnstile, Waited};
 use super::{block_signals, own_stack};
 use crate::boundary;
 use crate::log;
+use crate::thread_end;
 use std::cell::{Cell, RefCell};
+use std::mem::ManuallyDrop;
 use std::rc::Rc;
 use std::sync::atomic::{
     AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::Release, Ordering::SeqCst,
@@ -142,7 +144,8 @@ pub fn away(f: &mut dyn FnMut()) {
 }
 
 thread_local! {
-    static MEMBERSHIPS: Memberships = Memberships::default();
+    /// Never dropped: see `thread_end`.
+    static MEMBERSHIPS: ManuallyDrop<Memberships> = ManuallyDrop::default();
 }
 
 /// The thread is inside until this is dropped.
@@ -359,6 +362,9 @@ impl Memberships {
         let mut list = self.list.borrow_mut();
         if let Some(member) = list.iter().find(|member| std::ptr::eq(member.gate, gate)) {
             return member.clone();
+        }
+        if list.is_empty() {
+            thread_end::arrange(|| MEMBERSHIPS.with(|own| drop(own.list.take())));
         }
         let member = Rc::new(gate.join());
         list.push(member.clone());

@@ -1,0 +1,48 @@
+//! Programs that an application in an httpd child starts. httpd blocks signals on its request threads, and a program that is
+//! started there would inherit that: SIGTERM would do nothing to it. So a thread that is about to start one, which
+//! Python's audit events tell, receives signals until its request is over. (httpd's main thread stays the one that the kernel
+//! prefers for those that are sent to the process.)
+
+use crate::boundary;
+use crate::python::symbols;
+use std::cell::Cell;
+
+/// The audit events of CPython that come before a fork.
+const EVENTS: [&[u8]; 6] =
+    [b"subprocess.Popen", b"os.fork", b"os.forkpty", b"os.posix_spawn", b"os.system", b"os.exec"];
+
+thread_local! {
+    /// What the thread blocked, if that has been changed.
+    static BLOCKED: Cell<Option<libc::sigset_t>> = const { Cell::new(None) };
+}
+
+/// Begins to listen; once, before any code of the application runs.
+pub fn listen() {
+    if let Some(add) = symbols::get().add_audit_hook {
+        // SAFETY: Python is initialised, and the hook is part of this library, which is never unloaded. A failure leaves
+        // signals blocked, as they were.
+        unsafe { add(boundary::on_audit_event, std::ptr::null_mut()) };
+    }
+}
+
+/// Python tells of an event.
+pub fn announced(event: &[u8]) {
+    if EVENTS.contains(&event) && BLOCKED.get().is_none() {
+        // SAFETY: a signal set may be all zero, which is the empty one; only this thread's mask changes.
+        unsafe {
+            let (none, mut before): (libc::sigset_t, libc::sigset_t) =
+                (std::mem::zeroed(), std::mem::zeroed());
+            if libc::pthread_sigmask(libc::SIG_SETMASK, &raw const none, &raw mut before) == 0 {
+                BLOCKED.set(Some(before));
+            }
+        }
+    }
+}
+
+/// The thread's request is over.
+pub fn over() {
+    if let Some(before) = BLOCKED.take() {
+        // SAFETY: the mask that this thread had.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut()) };
+    }
+}
