@@ -15,6 +15,7 @@ TOUCH ?= 50
 BROKEN ?= 20
 KILL ?= 100
 FLAT ?= 1200
+HOSTILE ?= 600
 IT = $(CARGO) test -p integration --test it -- --test-threads=2
 
 .PHONY: help setup build serve test lint test-unit test-tidy test-it test-control fuzz soak bench profile install clean
@@ -65,9 +66,10 @@ profile: setup build ## where the time of a request goes; SCENARIO=hello SERVER=
 	@scripts/setup.sh profile
 	bench/profile.py $(PROFILE) $(SCENARIO) $(SERVER)
 
-soak: setup build ## restarts, touches, broken deploys and kills under load; GRACEFUL= TOUCH= BROKEN= KILL= FLAT= MPM=
+soak: setup build ## restarts, touches, broken deploys and kills under load; GRACEFUL= TOUCH= BROKEN= KILL= FLAT= HOSTILE= MPM=
 	@command -v h2load >/dev/null || echo "soak: without h2load (apt-get install nghttp2-client) there is no HTTP/2 load"
 	tests/soak/soak.py --mpm '$(MPM)' --graceful $(GRACEFUL) --touch $(TOUCH) --broken $(BROKEN) --kill $(KILL) --flat $(FLAT)
+	[ '$(HOSTILE)' = 0 ] || tests/soak/hostile.py --seconds '$(HOSTILE)'
 
 install: build ## into httpd's own folders, below DESTDIR
 	@DESTDIR='$(DESTDIR)' scripts/install.sh

@@ -38,6 +38,9 @@ pub struct Connection {
     pub mid_frame: bool,
     /// When it was put into the pool.
     pub idle_since: Instant,
+    /// How often its place had got another process when it was opened. Whoever holds the other end of one from before may be
+    /// a process that was left behind.
+    pub epoch: u32,
 }
 
 impl Connection {
@@ -53,6 +56,7 @@ impl Connection {
             reusable: false,
             mid_frame: false,
             idle_since: Instant::now(),
+            epoch: 0,
         }
     }
 

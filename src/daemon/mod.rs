@@ -160,8 +160,12 @@ impl<'a, 'r> Attempt<'a, 'r> {
             }
             let address = &self.group.sockets[in_flight.process()];
             let gone = || in_flight.is_out();
+            let epoch = in_flight.epoch();
             return match connect::connect(address, self.group.connect_timeout, self.started, gone) {
-                Ok(connection) => Ok((connection, in_flight)),
+                Ok(mut connection) => {
+                    connection.epoch = epoch;
+                    Ok((connection, in_flight))
+                }
                 Err(ConnectError::Out) => continue,
                 Err(ConnectError::Socket(error)) => Err(messages::no_socket(&error).into()),
                 Err(ConnectError::NobodyListens) => Err(messages::nobody_listens(name).into()),

@@ -94,6 +94,11 @@ impl InFlight {
         matches!(state, SlotState::Retired | SlotState::Failed | SlotState::Unsupervised)
     }
 
+    /// How often its place has got another process.
+    pub fn epoch(&self) -> u32 {
+        self.slot.epoch.load(Ordering::Acquire)
+    }
+
     /// Position of the process in its group.
     pub fn process(&self) -> usize {
         self.process
@@ -155,7 +160,7 @@ pub fn check_out(to: &InFlight) -> Option<Connection> {
         let mut idle = pool.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let connection = idle.pop()?;
         drop(idle);
-        if connection.is_quiet() {
+        if connection.epoch == to.epoch() && connection.is_quiet() {
             return Some(connection);
         }
     }

@@ -59,7 +59,7 @@ fn serving(server: &Httpd) -> Vec<i64> {
 }
 
 /// Keeps requests coming on kept-open and fresh connections while `work` runs; every one must be answered 200.
-fn under_load(server: &Httpd, work: impl FnOnce()) {
+pub fn under_load(server: &Httpd, work: impl FnOnce()) {
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let client = |path: &'static str| {

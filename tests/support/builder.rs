@@ -41,6 +41,7 @@ pub struct Builder {
     log_level: String,
     directives: String,
     environment: Vec<(String, String)>,
+    launcher: Option<String>,
     files: Vec<File>,
     writable: Vec<String>,
     expectations: Expectations,
@@ -62,6 +63,7 @@ impl Builder {
             log_level: "warn wsgi:info".to_owned(),
             directives: String::new(),
             environment: Vec::new(),
+            launcher: None,
             files: Vec::new(),
             writable: Vec::new(),
             expectations: Expectations::default(),
@@ -113,6 +115,12 @@ impl Builder {
     /// An environment variable of httpd.
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Has httpd started by a Python program: it sets things up that are inherited, and executes `sys.argv[1:]`.
+    pub fn launched_by(mut self, program: &str) -> Self {
+        self.launcher = Some(program.to_owned());
         self
     }
 
@@ -176,7 +184,7 @@ impl Builder {
     /// When httpd does not start.
     pub fn start(self) -> Httpd {
         let (root, port) = self.lay_out();
-        Httpd::start(root, port, self.environment, self.expectations)
+        Httpd::start(root, port, self.environment, self.launcher, self.expectations)
     }
 
     /// Writes everything and asks httpd whether the configuration is right.

@@ -33,9 +33,20 @@ impl Verdict {
     /// Runs `httpd -d root -f root/httpd.conf <arguments>`. Output goes to a file: a daemon that kept a pipe open would
     /// keep us waiting, and would deserve a test of its own.
     pub(crate) fn of(root: &Path, environment: &[(String, String)], arguments: &[&str]) -> Verdict {
+        let program = Apache::installed().program.to_string_lossy().into_owned();
+        Self::launched(&[program], root, environment, arguments)
+    }
+
+    fn launched(
+        program: &[String],
+        root: &Path,
+        environment: &[(String, String)],
+        arguments: &[&str],
+    ) -> Verdict {
         let path = root.join("run/command.out");
         let output = File::create(&path).expect("own folder");
-        let status = Command::new(&Apache::installed().program)
+        let status = Command::new(&program[0])
+            .args(&program[1..])
             .arg("-d")
             .arg(root)
             .arg("-f")
@@ -78,10 +89,14 @@ impl Httpd {
         root: ServerRoot,
         port: u16,
         environment: Vec<(String, String)>,
+        launcher: Option<String>,
         expectations: Expectations,
     ) -> Httpd {
         let shared_memory = SharedMemory::now();
-        let verdict = Verdict::of(root.path(), &environment, &["-k", "start"]);
+        let mut program: Vec<String> = Vec::new();
+        program.extend(launcher.into_iter().flat_map(|code| ["/usr/bin/python3".into(), "-c".into(), code]));
+        program.push(Apache::installed().program.to_string_lossy().into_owned());
+        let verdict = Verdict::launched(&program, root.path(), &environment, &["-k", "start"]);
         let log = || root.error_logs();
         assert!(verdict.is_ok, "httpd did not start: {}\n{}", verdict.text, log());
         let pid_file = root.path().join("run/httpd.pid");

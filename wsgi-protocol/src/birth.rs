@@ -1,11 +1,14 @@
-//! How a supervisor asks a zygote for a worker (`preload=on`): fixed numbers with descriptors one way, one byte with
+//! How a supervisor asks a zygote for a worker (`preload=on`): fixed numbers with descriptors one way, one byte and
 //! the kernel's word for who sent it the other way.
 //!
-//! 1. The supervisor sends a record of [`ORDER_BYTES`] with [`BIRTH_FDS`] descriptors over [`NURSERY_FD`].
-//! 2. The zygote forks. The worker waits until it is the supervisor's child and sends [`HERE`] over the last descriptor;
-//!    the kernel says which process did.
-//! 3. The supervisor answers [`WELCOME`], or closes the socket and the worker ends. End of file on the supervisor's side
-//!    without a byte means that no worker came to be.
+//! 1. The supervisor sends a record of [`ORDER_BYTES`] with [`BIRTH_FDS`] descriptors over [`NURSERY_FD`]. It has shut
+//!    down its own end for reading: nothing can be sent back.
+//! 2. The zygote forks. The worker waits until it is the supervisor's child, takes a write lock on the file for its last
+//!    stack (`fcntl(F_SETLK)`) and writes [`HERE`] to its ready pipe. The kernel says which process has the lock. It could
+//!    say so of a message, too (SCM_CREDENTIALS), but over a socket come descriptors as well, and one that takes hours to
+//!    close would stop the supervisor; a pipe and a lock carry none.
+//! 3. The supervisor writes [`WELCOME`] to the order pipe, or closes it and the worker ends. End of file on the ready
+//!    pipe without a byte means that no worker came to be.
 
 use crate::launch::LISTEN_FD;
 
@@ -13,16 +16,16 @@ use crate::launch::LISTEN_FD;
 pub const NURSERY_FD: i32 = LISTEN_FD;
 
 /// Descriptors of a record, in this order: output, listening socket, ready pipe, order pipe, heirloom, file for the
-/// last stack, claim socket.
-pub const BIRTH_FDS: usize = 7;
+/// last stack.
+pub const BIRTH_FDS: usize = 6;
 
 /// Bytes of a record.
 pub const ORDER_BYTES: usize = 8;
 
-/// What a worker sends.
+/// What a worker writes to its ready pipe first.
 pub const HERE: u8 = b'H';
 
-/// What the supervisor answers.
+/// What the supervisor writes to its order pipe first.
 pub const WELCOME: u8 = b'W';
 
 /// What a worker is told beyond what its zygote knows.

@@ -63,6 +63,8 @@ pub struct Limits {
     pub data: u64,
     /// RLIMIT_AS, bytes.
     pub address_space: u64,
+    /// RLIMIT_NPROC: processes and threads of the user.
+    pub tasks: u64,
     /// `CoreDumpDirectory` is set: allow core dumps.
     pub core_dumps: bool,
 }
@@ -105,6 +107,10 @@ pub struct GroupSpec {
     pub sockets: Sockets,
     /// Log of the server that declared the group.
     pub log: LogTarget,
+    /// `end-session=`: what a process leaves in its session is ended with it.
+    pub ends_session: bool,
+    /// `log-rate=`: lines of output per second, 0 = unlimited.
+    pub log_rate: u32,
     /// `preload=on`: processes are forked from a zygote.
     pub preload: bool,
     /// What the host is told; `slot` is filled in per process.

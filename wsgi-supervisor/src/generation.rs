@@ -1,5 +1,6 @@
 //! One configuration generation: what it wants, where it logs, which slots of its status memory are whose.
 
+use crate::budget::Budget;
 use crate::log::{Log, LogFile};
 use crate::os::memory::StatusMemory;
 use std::cell::{Cell, RefCell};
@@ -84,9 +85,18 @@ pub struct Plan {
     pub log: Log,
     /// The generation it belongs to.
     pub generation: Rc<Generation>,
+    /// What its processes may have logged.
+    pub budget: RefCell<Budget>,
 }
 
 impl Plan {
+    /// A plan of nothing spent.
+    #[must_use]
+    pub fn new(spec: GroupSpec, log: Log, generation: Rc<Generation>) -> Self {
+        let budget = RefCell::new(Budget::new(spec.log_rate));
+        Self { spec, log, generation, budget }
+    }
+
     /// `threads=0`: takes no requests.
     #[must_use]
     pub fn is_service(&self) -> bool {

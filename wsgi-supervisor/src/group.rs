@@ -11,8 +11,10 @@ use crate::spawn::Started;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
+use wsgi_protocol::control::Identity;
 use wsgi_protocol::death::Reason;
 use wsgi_protocol::launch::{Ready, Timers};
+use wsgi_protocol::status::SlotState;
 
 /// Most time a successor gets to come up when `startup-timeout` does not say.
 const SUCCESSOR_LIMIT: Duration = Duration::from_secs(120);
@@ -52,6 +54,7 @@ impl Group {
     pub fn roll(&mut self, since: Instant, by_operator: bool) {
         (self.roll_since, self.roll_by_operator) = (Some(since), by_operator);
         self.is_held_back = false;
+        self.slots.iter_mut().for_each(|slot| slot.wants_socket |= by_operator);
         if let Some(nursery) = &mut self.nursery {
             nursery.try_again();
         }
@@ -73,6 +76,12 @@ impl Group {
 /// scripts that another one's loads.
 pub type Owner = (u32, u32, Option<Vec<u8>>);
 
+/// Whose processes of this kind are.
+#[must_use]
+pub fn owner(identity: &Identity) -> Owner {
+    (identity.uid, identity.gid, identity.chroot.clone())
+}
+
 /// The socket of a place that is given up, and the processes that still serve it.
 #[derive(Debug)]
 pub struct Retiring {
@@ -93,6 +102,12 @@ pub struct Slot {
     pub plan: Rc<Plan>,
     /// The socket; its queue outlives the processes.
     pub listener: Listener,
+    /// The socket that takes its place, with all its names, when the next process serves.
+    pub next: Option<Listener>,
+    /// The next process shall have another socket: copies of this one may be anywhere.
+    pub wants_socket: bool,
+    /// The process of another user serves until the next one does: requests of the new generation wait for that.
+    pub is_cut_off: bool,
     /// Handed from process to process, and whose it is.
     pub heirloom: Option<(Owner, OwnedFd)>,
     /// The process that serves, or is the first to come up.
@@ -124,6 +139,9 @@ impl Slot {
         Self {
             plan,
             listener,
+            next: None,
+            wants_socket: false,
+            is_cut_off: false,
             heirloom: None,
             current: None,
             successor: None,
@@ -138,12 +156,25 @@ impl Slot {
         }
     }
 
+    /// The socket that its next process listens on.
+    #[must_use]
+    pub fn socket(&self) -> &Listener {
+        self.next.as_ref().unwrap_or(&self.listener)
+    }
+
     /// A new generation: what failed before may work now.
     pub fn renew(&mut self, plan: Rc<Plan>) {
         self.plan = plan;
         self.backoff.reset();
         (self.retry_at, self.successor_at) = (None, None);
         (self.lost_successors, self.told_failing) = (0, false);
+    }
+
+    /// What those are told who may not have the process that serves now.
+    #[must_use]
+    pub fn state_without_process(&self) -> SlotState {
+        let is_failing = self.lost_successors > 2;
+        if is_failing { SlotState::Failed } else { SlotState::Starting }
     }
 
     /// Pause before the next successor is tried, after one more did not come up.
@@ -202,9 +233,25 @@ pub struct Process {
     pub stack: OwnedFd,
     /// Cuts `output` into lines.
     pub lines: Lines,
+    /// How many signs it has given lately, and since when.
+    signs: (usize, Instant),
 }
 
+/// Most signs that a process gives in [`SIGN_TIME`]: it has about a handful in its life.
+const SIGNS: usize = 200;
+/// See [`SIGNS`].
+const SIGN_TIME: Duration = Duration::from_secs(10);
+
 impl Process {
+    /// Counts signs; whether it still is to be listened to.
+    pub fn may_say(&mut self, count: usize, now: Instant) -> bool {
+        if now.saturating_duration_since(self.signs.1) > SIGN_TIME {
+            self.signs = (0, now);
+        }
+        self.signs.0 += count;
+        self.signs.0 <= SIGNS
+    }
+
     /// A process that was just started.
     #[must_use]
     pub fn new(started: Started, plan: Rc<Plan>, slot: usize, has_predecessor: bool, now: Instant) -> Self {
@@ -233,6 +280,7 @@ impl Process {
             report: started.report,
             stack: started.stack,
             lines: Lines::default(),
+            signs: (0, now),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Socket files that an earlier supervisor of this httpd has left because it was killed, and the question whether
 //! somebody still listens at a path.
 
+use crate::listen::{PROVISIONAL, SUFFIX};
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, getsockopt, socket, sockopt};
 use nix::sys::stat::lstat;
@@ -46,7 +47,9 @@ pub fn remove(operator_socket: &[u8], claimed: &BTreeSet<PathBuf>) {
     let start = [name.as_bytes(), b"."].concat();
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let (path, name) = (entry.path(), entry.file_name());
-        let is_ours = name.as_bytes().starts_with(&start) && name.as_bytes().ends_with(b".sock");
+        let suffixes = [SUFFIX, PROVISIONAL].map(|suffix| [b".", suffix.as_bytes()].concat());
+        let has_suffix = suffixes.iter().any(|suffix| name.as_bytes().ends_with(suffix));
+        let is_ours = name.as_bytes().starts_with(&start) && has_suffix;
         let is_socket =
             || lstat(path.as_path()).is_ok_and(|facts| facts.st_mode & libc::S_IFMT == libc::S_IFSOCK);
         if is_ours && !claimed.contains(&path) && is_socket() && !is_listened_at(&path) {
@@ -66,7 +69,7 @@ mod tests {
         std::fs::create_dir_all(&folder).unwrap();
         let bind = |name: &str| UnixListener::bind(folder.join(name)).unwrap();
         let (dead, claimed, other) = (bind("w.7.0.1.sock"), bind("w.7.1.1.sock"), bind("w.70.0.1.sock"));
-        drop((dead, claimed, other));
+        drop((dead, claimed, other, bind("w.7.0.1.next")));
         std::fs::write(folder.join("w.7.text.sock"), "").unwrap();
         remove(folder.join("w.7.control").as_os_str().as_bytes(), &[folder.join("w.7.1.1.sock")].into());
         let mut left: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|e| e.unwrap().file_name()).collect();

@@ -1,5 +1,6 @@
 //! Listening sockets: created once per slot, kept over generations under every path that is still in use.
 
+use crate::disposal::Exposed;
 use crate::messages::Message;
 use nix::errno::Errno;
 use nix::sys::socket::{
@@ -7,12 +8,17 @@ use nix::sys::socket::{
 };
 use nix::sys::stat::{lstat, stat};
 use nix::unistd::{AccessFlags, Uid};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use wsgi_protocol::control::Sockets;
 
 /// Longest path that fits into `sun_path` with its NUL.
 pub const MAX_PATH: usize = 107;
+
+/// What paths end in.
+pub const SUFFIX: &str = "sock";
+/// What a path ends in instead as long as its socket is not in its place.
+pub const PROVISIONAL: &str = "next";
 
 /// Why a socket cannot be had.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,7 +98,7 @@ struct Name {
 /// A listening socket and its names.
 #[derive(Debug)]
 pub struct Listener {
-    fd: OwnedFd,
+    fd: Exposed,
     names: Vec<Name>,
 }
 
@@ -111,6 +117,7 @@ impl Listener {
         check_path(path)?;
         let address = UnixAddr::new(path).map_err(failed(Message::Bind))?;
         let fd = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)
+            .map(Exposed::new)
             .map_err(failed(Message::Socket))?;
         set_buffers(&fd, options);
         match bind(fd.as_raw_fd(), &address) {
@@ -156,6 +163,80 @@ impl Listener {
             .map_err(|errno| ListenError::Call(Message::Listen, path.to_owned(), errno))
     }
 
+    /// Another socket that shall take this name: bound under a provisional one, then moved there at once (`is_at_once`),
+    /// or left to [`Listener::take_over`]. Nobody who connects in between finds nothing.
+    ///
+    /// # Errors
+    /// See [`ListenError`]. Nothing is left behind.
+    pub fn bind_over(
+        path: &Path,
+        options: &Sockets,
+        as_root: bool,
+        is_at_once: bool,
+        warn: &mut dyn FnMut(String),
+    ) -> Result<Self, ListenError> {
+        check_path(path)?;
+        let mut listener = Self::bind(&path.with_extension(PROVISIONAL), options, as_root, warn)?;
+        if is_at_once && let Err(error) = listener.move_to(path) {
+            listener.withdraw();
+            return Err(error);
+        }
+        Ok(listener)
+    }
+
+    /// Moves its only name.
+    fn move_to(&mut self, path: &Path) -> Result<(), ListenError> {
+        let failed = |errno| ListenError::Call(Message::Bind, path.to_owned(), errno);
+        let name = self.names.first().ok_or(Errno::ENOENT).map_err(failed)?;
+        std::fs::rename(&name.path, path).map_err(|error| failed(errno(&error)))?;
+        self.names.clear();
+        self.remember(path, false);
+        Ok(())
+    }
+
+    /// Gets all names of `old` and `path`, one by one, each in one step. Returns what could not be done.
+    pub fn take_over(&mut self, old: &mut Self, path: &Path) -> Vec<String> {
+        let mut problems = Vec::new();
+        if !old.is_at(path) && !self.is_at(path) && crate::leftovers::is_listened_at(path) {
+            problems.push(ListenError::InUse(path.to_owned()).to_string());
+        } else if !self.is_at(path) {
+            problems.extend(self.move_to(path).err().map(|error| error.to_string()));
+        }
+        for name in std::mem::take(&mut old.names) {
+            if name.path != path && name.is_ours() {
+                problems.extend(self.replace(&name.path).err().map(|error| error.to_string()));
+            }
+        }
+        problems
+    }
+
+    /// Takes the names of one that is not needed any more. Returns what could not be done.
+    pub fn absorb(&mut self, other: &mut Self) -> Vec<String> {
+        let names = std::mem::take(&mut other.names).into_iter().filter(Name::is_ours);
+        let taken: Vec<_> = names.collect();
+        taken.iter().filter_map(|name| Some(self.replace(&name.path).err()?.to_string())).collect()
+    }
+
+    /// Puts itself where another socket is.
+    fn replace(&mut self, path: &Path) -> Result<(), ListenError> {
+        let provisional = path.with_extension(PROVISIONAL);
+        self.link(&provisional, &mut |_| ())?;
+        self.names.pop();
+        std::fs::rename(&provisional, path).map_err(|error| {
+            let _ = nix::unistd::unlink(&provisional);
+            ListenError::Call(Message::Bind, path.to_owned(), errno(&error))
+        })?;
+        self.remember(path, false);
+        Ok(())
+    }
+
+    /// Whether it takes connections; what an application has made of its queue by another listen() is mended.
+    #[must_use]
+    pub fn is_listening(&self, options: &Sockets) -> bool {
+        let is_shut = crate::os::descriptors::is_shut_down(self.fd.as_fd());
+        !is_shut && listen(&self.fd, backlog(options)).is_ok()
+    }
+
     /// Whether it can be reached at this path.
     #[must_use]
     pub fn is_at(&self, path: &Path) -> bool {
@@ -188,13 +269,9 @@ impl Listener {
         }
         let source = self.names.iter_mut().find(|name| name.is_ours() && !name.is_link());
         let source = source.ok_or_else(|| failed(Errno::ENOENT))?;
-        match std::fs::hard_link(&source.path, path) {
-            Ok(()) => {}
-            Err(_) => {
-                std::os::unix::fs::symlink(&source.path, path)
-                    .map_err(|error| failed(Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))))?;
-                source.pinned = true;
-            }
+        if std::fs::hard_link(&source.path, path).is_err() {
+            std::os::unix::fs::symlink(&source.path, path).map_err(|error| failed(errno(&error)))?;
+            source.pinned = true;
         }
         self.remember(path, false);
         Ok(())
@@ -240,7 +317,7 @@ fn backlog(options: &Sockets) -> Backlog {
     Backlog::new(wanted).unwrap_or(Backlog::MAXCONN)
 }
 
-fn set_buffers(fd: &OwnedFd, options: &Sockets) {
+fn set_buffers(fd: &Exposed, options: &Sockets) {
     for (size, send) in [(options.send_buffer, true), (options.receive_buffer, false)] {
         let size = size as usize;
         // The kernel bounds the size itself; there is nothing to report.
@@ -258,10 +335,12 @@ fn own(path: &Path, options: &Sockets, as_root: bool) -> Result<(), ListenError>
         return Ok(());
     }
     let owner = Some(Uid::from_raw(options.owner).as_raw());
-    std::os::unix::fs::lchown(path, owner, None).map_err(|error| {
-        let errno = Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO));
-        ListenError::Call(Message::SocketOwner, path.to_owned(), errno)
-    })
+    std::os::unix::fs::lchown(path, owner, None)
+        .map_err(|error| ListenError::Call(Message::SocketOwner, path.to_owned(), errno(&error)))
+}
+
+fn errno(error: &std::io::Error) -> Errno {
+    Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))
 }
 
 fn remove_stale(path: &Path, warn: &mut dyn FnMut(String)) -> Result<(), ListenError> {

@@ -5,10 +5,13 @@
 #![deny(unsafe_code)]
 
 mod backoff;
+mod budget;
 mod check;
 mod control;
+mod disposal;
 mod error;
 mod escalation;
+mod facts;
 mod generation;
 mod group;
 mod leftovers;

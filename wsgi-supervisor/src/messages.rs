@@ -60,6 +60,16 @@ pub enum Message {
     BarrenZygote,
     /// Zygotes keep failing.
     PreloadGivenUp,
+    /// oom_score_adj could not be set.
+    OomScore,
+    /// RLIMIT_NPROC was refused.
+    LimitTasks,
+    /// A group writes more than log-rate=.
+    LogRate,
+    /// A process says more than it has to say.
+    Chatter,
+    /// An application has shut its listening socket down.
+    Shut,
 }
 
 impl Message {
@@ -103,6 +113,11 @@ impl Message {
             Self::NoZygote => &events::NO_ZYGOTE,
             Self::BarrenZygote => &events::BARREN_ZYGOTE,
             Self::PreloadGivenUp => &events::PRELOAD_GIVEN_UP,
+            Self::OomScore => &events::OOM_SCORE,
+            Self::LimitTasks => &events::LIMIT_TASKS,
+            Self::LogRate => &events::LOG_RATE,
+            Self::Chatter => &events::CHATTER,
+            Self::Shut => &events::SOCKET_SHUT,
             Self::Interpreter => &events::NO_PYTHON_PROGRAM,
         }
     }

@@ -145,7 +145,7 @@ mod tests {
             memory: RefCell::new(None),
         };
         let log = log_for(LogTarget::default(), &[]);
-        Nursery::new(Rc::new(Plan { spec: GroupSpec::default(), log, generation: Rc::new(generation) }))
+        Nursery::new(Rc::new(Plan::new(GroupSpec::default(), log, Rc::new(generation))))
     }
 
     #[test]

@@ -1,16 +1,17 @@
 //! The operator's socket: questions from `mod_wsgi-ctl`, one record each, asked by root or by the user httpd
 //! was started as. Nothing here waits: a question comes in one piece, an answer leaves in a memory file.
 
+use crate::disposal::Exposed;
 use nix::errno::Errno;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::socket::{
     AddressFamily, Backlog, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, accept4, bind,
-    getsockopt, listen, recv, sendmsg, socket, sockopt,
+    getsockopt, listen, recv, recvmsg, sendmsg, socket, sockopt,
 };
 use nix::sys::stat::{Mode, lstat, umask};
 use std::fs::File;
-use std::io::{IoSlice, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::io::{IoSlice, IoSliceMut, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use wsgi_protocol::launch::{decode, encode};
@@ -24,11 +25,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The socket and who is connected to it.
 #[derive(Debug)]
 pub struct Operator {
-    fd: OwnedFd,
+    fd: Exposed,
     path: PathBuf,
     /// Device and inode of what we made at `path`: only that is removed.
     identity: (u64, u64),
-    peers: Vec<(OwnedFd, Instant)>,
+    peers: Vec<(Exposed, Instant)>,
 }
 
 impl Operator {
@@ -40,7 +41,7 @@ impl Operator {
     pub fn bind(path: &Path) -> Result<Self, Errno> {
         let address = UnixAddr::new(path)?;
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-        let fd = socket(AddressFamily::Unix, SockType::SeqPacket, flags, None)?;
+        let fd = Exposed::new(socket(AddressFamily::Unix, SockType::SeqPacket, flags, None)?);
         match lstat(path).map(|facts| facts.st_mode & libc::S_IFMT) {
             Ok(libc::S_IFSOCK) => nix::unistd::unlink(path)?,
             Ok(_) => return Err(Errno::ENOTSOCK),
@@ -65,7 +66,7 @@ impl Operator {
     pub fn accept(&mut self, now: Instant) {
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let Ok(number) = accept4(self.fd.as_raw_fd(), flags) else { return };
-        let Ok(peer) = crate::os::descriptors::adopt(number) else { return };
+        let Ok(peer) = crate::os::descriptors::adopt(number).map(Exposed::new) else { return };
         let own = nix::unistd::geteuid().as_raw();
         let is_allowed =
             getsockopt(&peer, sockopt::PeerCredentials).is_ok_and(|who| who.uid() == 0 || who.uid() == own);
@@ -85,12 +86,18 @@ impl Operator {
 
     /// Reads the question of the peer at `index` and hands the peer out for its answer; a bad question ends the
     /// conversation, as does the end of the connection.
-    pub fn question(&mut self, index: usize) -> Option<(OwnedFd, Question)> {
+    pub fn question(&mut self, index: usize) -> Option<(Exposed, Question)> {
         let (peer, _) = self.peers.get(index)?;
         let mut bytes = [0; QUESTION_BYTES];
-        let length = match recv(peer.as_raw_fd(), &mut bytes, MsgFlags::MSG_DONTWAIT) {
+        // Looked at first: reading it would close descriptors that came along.
+        let look = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_PEEK;
+        let mut byte = [0];
+        let mut parts = [IoSliceMut::new(&mut byte)];
+        let seen = recvmsg::<()>(peer.as_raw_fd(), &mut parts, None, look);
+        let length = match seen.map(|seen| seen.flags.contains(MsgFlags::MSG_CTRUNC)) {
             Err(Errno::EAGAIN | Errno::EINTR) => return None,
-            result => result.unwrap_or(0),
+            Ok(false) => recv(peer.as_raw_fd(), &mut bytes, MsgFlags::MSG_DONTWAIT).unwrap_or(0),
+            Ok(true) | Err(_) => 0,
         };
         let (peer, _) = self.peers.remove(index);
         match decode(&bytes[..length]) {
@@ -128,7 +135,7 @@ impl Drop for Operator {
 }
 
 /// Sends an answer. An operator who has gone is not missed.
-pub fn answer(peer: &OwnedFd, reply: &Reply) {
+pub fn answer(peer: &Exposed, reply: &Reply) {
     let send = || -> Result<(), Errno> {
         let bytes = encode(reply).map_err(|_| Errno::EINVAL)?;
         let mut file = File::from(memfd_create("wsgi answer", MFdFlags::MFD_CLOEXEC)?);

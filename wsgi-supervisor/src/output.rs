@@ -1,5 +1,6 @@
 //! What a daemon writes to its standard output and error: opaque bytes, cut into lines of bounded length.
 
+use crate::budget::{Budget, Dropped};
 use crate::log::Level;
 use std::collections::VecDeque;
 
@@ -9,6 +10,10 @@ pub const LINE_BYTES: usize = 8192;
 const TAIL_LINES: usize = 3;
 /// Bytes kept of each of them.
 const TAIL_BYTES: usize = 300;
+/// Bytes kept of what was dropped last: should the process die, they are logged after all.
+const HELD_BYTES: usize = 16 * 1024;
+/// Lines of them.
+const HELD_LINES: usize = 60;
 
 /// Cuts bytes into lines and remembers the last ones.
 #[derive(Debug, Default)]
@@ -16,11 +21,59 @@ pub struct Lines {
     partial: Vec<u8>,
     tail: VecDeque<Vec<u8>>,
     fatal: bool,
+    /// The end of what was dropped, if nothing was logged since; it begins anywhere in a line.
+    held: Vec<u8>,
+    /// The line that is coming has lost its beginning.
+    is_cut: bool,
 }
 
 impl Lines {
-    /// Takes bytes as they were read; calls `emit` for each line that is complete or too long.
-    pub fn push(&mut self, bytes: &[u8], mut emit: impl FnMut(Level, &[u8])) {
+    /// Takes bytes as they were read; calls `emit` for each line that is complete or too long, as far as `budget` goes.
+    /// What is dropped is not looked at. Tells whether something was.
+    pub fn push(&mut self, bytes: &[u8], budget: &mut Budget, mut emit: impl FnMut(Level, &[u8])) -> bool {
+        let mut bytes = bytes;
+        if self.is_cut && !budget.is_spent() {
+            let end = bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| at + 1);
+            self.drop(&bytes[..end], budget);
+            bytes = &bytes[end..];
+        }
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let end = rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |at| at + 1);
+            if !budget.pay(self.partial.len() + end) {
+                self.drop(rest, budget);
+                return true;
+            }
+            self.held.clear();
+            self.accept(&rest[..end], &mut emit);
+            rest = &rest[end..];
+        }
+        false
+    }
+
+    /// Drops bytes, and the beginning of their first line.
+    fn drop(&mut self, bytes: &[u8], budget: &mut Budget) {
+        let partial = std::mem::take(&mut self.partial);
+        let lines = bytes.iter().filter(|byte| **byte == b'\n').count();
+        budget.drop(Dropped { lines: lines as u64, bytes: (partial.len() + bytes.len()) as u64 });
+        for piece in [partial.as_slice(), bytes] {
+            self.held.extend_from_slice(&piece[piece.len().saturating_sub(HELD_BYTES)..]);
+        }
+        let excess = self.held.len().saturating_sub(HELD_BYTES);
+        self.held.drain(..excess);
+        self.is_cut = bytes.last() != Some(&b'\n');
+    }
+
+    /// The process is dead: what was dropped last may explain it.
+    pub fn recover(&mut self, mut emit: impl FnMut(Level, &[u8])) {
+        let held = std::mem::take(&mut self.held);
+        self.is_cut = false;
+        let mut ends = held.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n');
+        let begin = ends.nth(HELD_LINES).map_or(0, |(at, _)| at + 1);
+        self.accept(&held[begin..], &mut emit);
+    }
+
+    fn accept(&mut self, bytes: &[u8], mut emit: impl FnMut(Level, &[u8])) {
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             let mut rest = piece;
             while self.partial.len() + rest.len() > LINE_BYTES {
@@ -96,8 +149,9 @@ mod tests {
         let mut lines = Lines::default();
         let mut emit =
             |level: Level, text: &[u8]| got.push((level.0, String::from_utf8_lossy(text).into_owned()));
+        let mut unlimited = Budget::new(0);
         for piece in pieces {
-            lines.push(piece, &mut emit);
+            lines.push(piece, &mut unlimited, &mut emit);
         }
         lines.finish(&mut emit);
         (got, lines.hint())
@@ -117,6 +171,41 @@ mod tests {
         let lengths: Vec<_> = got.iter().map(|(_, text)| text.len()).collect();
         assert_eq!(lengths, [LINE_BYTES, LINE_BYTES, LINE_BYTES, 5, 3]);
         assert!(hint.unwrap().len() < 3 * TAIL_BYTES);
+    }
+
+    #[test]
+    fn flood_is_dropped_but_its_end_is_logged_after_a_death() {
+        let mut lines = Lines::default();
+        let mut budget = Budget::new(1); // ten lines
+        let mut got = Vec::new();
+        let flood = b"x\n".repeat(50_000);
+        lines.push(b"cut", &mut budget, |_, text| got.push(text.to_vec()));
+        lines.push(&flood, &mut budget, |_, text| got.push(text.to_vec()));
+        lines.push(b"x\nFatal Python error: Abor", &mut budget, |_, text| got.push(text.to_vec()));
+        lines.push(b"ted\n  File 1\n", &mut budget, |_, text| got.push(text.to_vec()));
+        assert_eq!(got.len(), 9, "one was paid for the beginning of a line");
+        let (told, _) = budget.due(std::time::Instant::now());
+        assert_eq!(told.unwrap().lines + 9, 50_000 + 3);
+        assert!(lines.held.len() <= HELD_BYTES && lines.hint().is_some_and(|hint| !hint.contains("Fatal")));
+        got.clear();
+        assert!(lines.held.len() > 2 * HELD_LINES);
+        lines.recover(|_, text| got.push(text.to_vec()));
+        assert_eq!(got.len(), HELD_LINES);
+        assert_eq!(got[got.len() - 2..], [b"Fatal Python error: Aborted".to_vec(), b"  File 1".to_vec()]);
+        assert!(lines.hint().unwrap().starts_with("Fatal Python error: Aborted"));
+    }
+
+    #[test]
+    fn lines_after_a_flood_are_whole() {
+        let (mut lines, mut got) = (Lines::default(), Vec::new());
+        let (mut budget, start) = (Budget::new(1), std::time::Instant::now());
+        budget.advance(start);
+        lines.push(&b"x\n".repeat(20), &mut budget, |_, _| ());
+        lines.push(b"the beginning", &mut budget, |_, _| ());
+        budget.advance(start + std::time::Duration::from_secs(5));
+        lines.push(b" and the end\nwhole\n", &mut budget, |_, text| got.push(text.to_vec()));
+        assert_eq!(got, [b"whole".to_vec()]);
+        assert!(lines.held.is_empty());
     }
 
     #[test]

@@ -264,7 +264,15 @@ impl<A: Application> Pool<A> {
         if self.phase() != Phase::Serving {
             return Ok(false);
         }
-        let Some(socket) = os::accept(self.listener)? else { return Ok(false) };
+        let socket = match os::accept(self.listener) {
+            // The supervisor has shut the socket down, because another one has its place.
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+                let _ = self.epoll.delete(self.listener);
+                return Ok(false);
+            }
+            result => result?,
+        };
+        let Some(socket) = socket else { return Ok(false) };
         let connection = Connection::new(socket);
         let uid = os::peer_uid(connection.socket())?;
         if uid != 0 && !self.limits.peer_uids.contains(&uid) {

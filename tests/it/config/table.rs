@@ -135,14 +135,18 @@ const DIFFERENT: [(&str, &[&str]); 6] = [
     ),
     ("other sizes with `K`, `M`, `G`, `T`", &["WSGIDaemonProcess response-buffer-size="]),
     (
-        "`env=`, `env-file=`, `maximum-rss=`, `no-new-privileges=`, `preload=`, `reload=`; `WSGISupportDirectory`",
+        "`end-session=`, `env=`, `env-file=`, `log-rate=`, `maximum-rss=`, `no-new-privileges=`, `preload=`, `reload=`, \
+         `tasks-max=`; `WSGISupportDirectory`",
         &[
+            "WSGIDaemonProcess end-session=",
             "WSGIDaemonProcess env-file=",
             "WSGIDaemonProcess env=",
+            "WSGIDaemonProcess log-rate=",
             "WSGIDaemonProcess maximum-rss=",
             "WSGIDaemonProcess no-new-privileges=",
             "WSGIDaemonProcess preload=",
             "WSGIDaemonProcess reload=",
+            "WSGIDaemonProcess tasks-max=",
             "WSGISupportDirectory",
         ],
     ),

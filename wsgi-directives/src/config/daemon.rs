@@ -93,6 +93,12 @@ pub struct DaemonOptions {
     pub env: Vec<(String, String)>,
     /// `env-file=`, in order.
     pub env_files: Vec<String>,
+    /// `end-session=`
+    pub end_session: bool,
+    /// `log-rate=`, lines per second; 0 is unlimited.
+    pub log_rate: u32,
+    /// `tasks-max=`
+    pub tasks_max: Option<NonZeroU32>,
     /// `no-new-privileges=`
     pub no_new_privileges: bool,
     /// `preload=`
@@ -152,6 +158,9 @@ pub(crate) const HEADER_BUFFER: NonZeroU64 = NonZeroU64::new(32_768).expect("not
 /// Default of `response-buffer-size=`, bytes.
 pub(crate) const RESPONSE_BUFFER: NonZeroU64 = NonZeroU64::new(8_388_608).expect("not zero");
 
+/// Default of `log-rate=`, lines per second.
+pub(crate) const LOG_RATE: u32 = 1000;
+
 impl Default for DaemonOptions {
     /// The defaults of spec/directives.md §7, the same the option table prints (a test compares them).
     fn default() -> Self {
@@ -180,6 +189,9 @@ impl Default for DaemonOptions {
             server_metrics: false,
             env: Vec::new(),
             env_files: Vec::new(),
+            end_session: true,
+            log_rate: LOG_RATE,
+            tasks_max: None,
             no_new_privileges: true,
             preload: false,
             reload: Reload::Rolling,

@@ -61,6 +61,10 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
         since "2.0", good "%{GROUP}", bad None, effect Effect::Acts,
         error "display name", set Set::Text(|o| &mut o.display_name),
         "Name shown by ps; %{GROUP} is replaced by (wsgi:NAME).";
+    "end-session" "On|Off", default "On", unit "", takes "On or Off",
+        since "new", good "Off", bad Some("always"), effect Effect::Acts,
+        error "end session flag", set Set::Flag(|o| &mut o.end_session),
+        "What a process has started and not taken into a session of its own (setsid) is ended with it.";
     "env" "KEY=VALUE", default "", unit "", takes "KEY=VALUE with a non-empty KEY",
         since "new", good "DJANGO_SETTINGS_MODULE=site.settings", bad Some("NOVALUE"), effect Effect::Acts,
         error "environment variable", set Set::Custom(values::env),
@@ -109,6 +113,10 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
         since "3.4", good "C.UTF-8", bad None, effect Effect::Acts,
         error "locale", set Set::Text(|o| &mut o.locale),
         "LC_ALL in the environment of the processes.";
+    "log-rate" "N", default "1000", unit "lines/s", takes "a number from 0, 0 is unlimited",
+        since "new", good "200", bad Some("-1"), effect Effect::Acts,
+        error "log rate", set Set::Custom(values::log_rate),
+        "Lines per second of what the processes of the group write to standard output and error; each KiB counts as one, and ten seconds' worth may come at once. What exceeds it is dropped and counted.";
     "maximum-requests" "N", default "0", unit "requests", takes "a number from 0, 0 is unlimited",
         since "1.0", good "10000", bad Some("many"), effect Effect::Acts,
         error "request count", set Set::Custom(values::maximum_requests),
@@ -233,6 +241,10 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
         since "6.0.0", good "0.01", bad Some("0"), effect Effect::Acts,
         error "switch interval", set Set::Custom(values::switch_interval),
         "sys.setswitchinterval() of the processes.";
+    "tasks-max" "N", default "0", unit "tasks", takes "a number from 0, 0 is unlimited",
+        since "new", good "500", bad Some("-1"), effect Effect::Acts,
+        error "task count", set Set::Custom(values::tasks_max),
+        "Most processes and threads (RLIMIT_NPROC). The kernel counts all of the user, so give the group a user of its own.";
     "threads" "N", default "15", unit "threads", takes "a number from 0 to 65533",
         since "1.0", good "5", bad Some("65534"), effect Effect::Acts,
         error "thread count", set Set::Custom(values::threads),

@@ -80,6 +80,41 @@ fn queue_is_reached_under_old_and_new_path() {
 }
 
 #[test]
+fn another_socket_takes_all_names_over() {
+    let directory = Directory::new("over");
+    let (old, new) = (directory.0.join("1.sock"), directory.0.join("2.sock"));
+    let mut first = open(&old, &mut Vec::new()).unwrap();
+    first.adapt(&new, &options(), true, &mut |text| panic!("{text}")).unwrap();
+    let warn = &mut |text| panic!("{text}");
+    let mut second = Listener::bind_over(&new, &options(), true, false, warn).unwrap();
+    assert!(first.is_at(&new) && !second.is_at(&new));
+    assert!(second.take_over(&mut first, &new).is_empty());
+    let waiting = [UnixStream::connect(&old).unwrap(), UnixStream::connect(&new).unwrap()];
+    for _ in &waiting {
+        nix::unistd::close(nix::sys::socket::accept(second.fd.as_raw_fd()).unwrap()).unwrap();
+    }
+    let mut third = Listener::bind_over(&new, &options(), true, true, warn).unwrap();
+    assert!(third.is_at(&new) && !second.is_at(&new) && second.is_at(&old));
+    assert!([&mut first, &mut second, &mut third].into_iter().all(|listener| listener.withdraw().is_empty()));
+    assert_eq!(std::fs::read_dir(&directory.0).unwrap().count(), 0);
+}
+
+#[test]
+fn what_an_application_does_to_its_socket_is_seen() {
+    let directory = Directory::new("shut");
+    let path = directory.0.join("a.sock");
+    let mut listener = open(&path, &mut Vec::new()).unwrap();
+    assert!(listener.is_listening(&options()));
+    listen(&listener.fd, Backlog::new(0).unwrap()).unwrap();
+    assert!(listener.is_listening(&options()));
+    let waiting: Vec<_> = (0..3).map(|_| UnixStream::connect(&path).unwrap()).collect();
+    nix::sys::socket::shutdown(listener.fd.as_raw_fd(), nix::sys::socket::Shutdown::Read).unwrap();
+    assert!(!listener.is_listening(&options()));
+    drop(waiting);
+    listener.withdraw();
+}
+
+#[test]
 fn socket_of_somebody_else_is_left_alone() {
     let directory = Directory::new("foreign");
     let path = directory.0.join("a.sock");

@@ -2,5 +2,6 @@
 
 pub mod clock;
 pub mod descriptors;
+pub mod inheritance;
 pub mod memory;
 pub mod process;

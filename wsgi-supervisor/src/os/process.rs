@@ -1,8 +1,10 @@
 //! fork, process descriptors and what a child does with its signals.
 
 use nix::errno::Errno;
+use nix::sys::signal::Signal;
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::{ForkResult, Pid};
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 /// Runs `child` in a forked process, which ends when `child` comes back instead of exec'ing.
 ///
@@ -64,11 +66,31 @@ pub fn set_nice(value: i32) -> Result<(), Errno> {
     Errno::result(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, value) }).map(drop)
 }
 
-/// A child that has ended: its process id and raw wait status. `None` when there is none at the moment.
+/// A child that has ended and has not been waited for. `None` when there is none at the moment.
 #[must_use]
-pub fn reap_one() -> Option<(i32, i32)> {
+pub fn ended_child() -> Option<i32> {
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    waitid(Id::All, flags).ok()?.pid().map(Pid::as_raw)
+}
+
+/// Waits for a child that has ended: its raw wait status.
+#[must_use]
+pub fn reap(pid: i32) -> Option<i32> {
     let mut status = 0;
     // SAFETY: `status` is ours; WNOHANG never blocks. (nix has no way to get the raw status.)
-    let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
-    (pid > 0).then_some((pid, status))
+    let reaped = unsafe { libc::waitpid(pid, &raw mut status, libc::WNOHANG) };
+    (reaped == pid).then_some(status)
+}
+
+/// Sends a signal to the process behind a descriptor of [`open_process`].
+///
+/// # Errors
+/// ESRCH when it has ended, EPERM.
+pub fn signal_process(process: &OwnedFd, signal: Signal) -> Result<(), Errno> {
+    let none = std::ptr::null::<libc::siginfo_t>();
+    // SAFETY: a null record means that of kill(2); the rest are plain numbers.
+    Errno::result(unsafe {
+        libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), signal as libc::c_int, none, 0)
+    })
+    .map(drop)
 }

@@ -1,15 +1,15 @@
 //! Asks a zygote for a worker (`wsgi_protocol::birth`), and finds out from the kernel which process came of it.
 
 use super::{Started, shared_file};
+use crate::facts;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixCredentials,
-    recvmsg, send, sendmsg, setsockopt, socketpair, sockopt,
+    AddressFamily, ControlMessage, MsgFlags, Shutdown, SockFlag, SockType, sendmsg, shutdown, socketpair,
 };
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::{Pid, pipe2};
-use std::io::{IoSlice, IoSliceMut};
+use std::io::IoSlice;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use wsgi_protocol::birth::{BIRTH_FDS, BirthOrder, HERE, WELCOME};
 use wsgi_protocol::death::MAX_STACK;
@@ -17,15 +17,15 @@ use wsgi_protocol::death::MAX_STACK;
 /// The supervisor's side of a worker that has been asked for.
 #[derive(Debug)]
 pub struct Unborn {
-    ready: OwnedFd,
+    /// It shows itself here.
+    pub ready: OwnedFd,
     order: OwnedFd,
     output: OwnedFd,
+    /// Whoever has locked it is the worker.
     stack: OwnedFd,
-    /// It shows itself here.
-    pub claim: OwnedFd,
 }
 
-/// What came over a claim socket.
+/// What a worker has shown of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Claim {
     /// Nothing yet.
@@ -36,12 +36,15 @@ pub enum Claim {
     Lost,
 }
 
-/// A pair of sockets that keep records apart: ours, the other process's.
+/// A pair of sockets for orders: ours, the zygote's. Nothing can be sent to ours, for what is sent may be a descriptor that
+/// takes hours to close, and whoever reads it, or closes the socket that it waits in, closes it.
 ///
 /// # Errors
 /// The errno of the call that failed.
-pub fn socket_pair() -> Result<(OwnedFd, OwnedFd), Errno> {
-    socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
+pub fn order_sockets() -> Result<(OwnedFd, OwnedFd), Errno> {
+    let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
+    shutdown(ours.as_raw_fd(), Shutdown::Read)?;
+    Ok((ours, theirs))
 }
 
 /// Asks the zygote behind `nursery` for a worker. It never waits for it.
@@ -57,12 +60,10 @@ pub fn ask(
     let (ready, ready_child) = pipe2(OFlag::O_CLOEXEC)?;
     let (output, output_child) = pipe2(OFlag::O_CLOEXEC)?;
     let (order_child, orders) = pipe2(OFlag::O_CLOEXEC)?;
-    let (claim, claim_child) = socket_pair()?;
     let stack = shared_file("wsgi stack", MAX_STACK)?;
-    for end in [&ready, &output, &orders, &claim] {
+    for end in [&ready, &output, &orders] {
         fcntl(end, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     }
-    setsockopt(&claim, sockopt::PassCred, &true)?;
     let numbers: [RawFd; BIRTH_FDS] = [
         output_child.as_raw_fd(),
         listener.as_raw_fd(),
@@ -70,13 +71,12 @@ pub fn ask(
         order_child.as_raw_fd(),
         heirloom.as_raw_fd(),
         stack.as_raw_fd(),
-        claim_child.as_raw_fd(),
     ];
     let bytes = order.to_bytes();
     let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
     let rights = [ControlMessage::ScmRights(&numbers)];
     sendmsg::<()>(nursery.as_raw_fd(), &[IoSlice::new(&bytes)], &rights, flags, None)?;
-    Ok(Unborn { ready, order: orders, output, stack, claim })
+    Ok(Unborn { ready, order: orders, output, stack })
 }
 
 impl Unborn {
@@ -84,24 +84,23 @@ impl Unborn {
     #[must_use]
     pub fn claim(&self) -> Claim {
         let mut byte = [0];
-        match self.receive(&mut byte) {
-            Ok((1, Some(sender))) if byte == [HERE] => Claim::Here(Pid::from_raw(sender.pid()), sender.uid()),
+        match nix::unistd::read(&self.ready, &mut byte) {
+            Ok(1) if byte == [HERE] => {
+                let who = self.holder().and_then(|pid| Some((pid, facts::user(pid.as_raw())?)));
+                who.map_or(Claim::Lost, |(pid, user)| Claim::Here(pid, user))
+            }
             Err(Errno::EAGAIN | Errno::EINTR) => Claim::Nothing,
             Ok(_) | Err(_) => Claim::Lost,
         }
     }
 
-    fn receive(&self, byte: &mut [u8; 1]) -> Result<(usize, Option<UnixCredentials>), Errno> {
-        // No room for descriptors: the kernel closes what a worker should not have sent, and the claim counts as lost.
-        let mut space = nix::cmsg_space!(UnixCredentials);
-        let mut parts = [IoSliceMut::new(byte)];
-        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
-        let message = recvmsg::<()>(self.claim.as_raw_fd(), &mut parts, Some(&mut space), flags)?;
-        let sender = message.cmsgs()?.find_map(|part| match part {
-            ControlMessageOwned::ScmCredentials(credentials) => Some(credentials),
-            _ => None,
-        });
-        Ok((message.bytes, sender))
+    /// The process that has locked the file for the last stack.
+    fn holder(&self) -> Option<Pid> {
+        let kind = libc::c_short::try_from(libc::F_WRLCK).ok()?;
+        let mut lock = libc::flock { l_type: kind, l_whence: 0, l_start: 0, l_len: 0, l_pid: 0 };
+        fcntl(&self.stack, FcntlArg::F_GETLK(&mut lock)).ok()?;
+        // Negative for a lock that belongs to no process, 0 for one of another PID namespace.
+        (libc::c_int::from(lock.l_type) != libc::F_UNLCK && lock.l_pid > 0).then(|| Pid::from_raw(lock.l_pid))
     }
 
     /// Takes the worker `pid` in; `None`: it has ended meanwhile, or is not a child of this process.
@@ -110,9 +109,8 @@ impl Unborn {
         if !is_own_child(pid) {
             return None;
         }
-        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
-        send(self.claim.as_raw_fd(), &[WELCOME], flags).ok()?;
-        let Self { ready, order, output, stack, .. } = self;
+        nix::unistd::write(&self.order, &[WELCOME]).ok()?;
+        let Self { ready, order, output, stack } = self;
         Some(Started { pid, ready, order, output, report: None, stack })
     }
 }
@@ -127,10 +125,13 @@ fn is_own_child(pid: Pid) -> bool {
 mod tests {
     use super::*;
     use crate::os::descriptors::adopt;
+    use nix::sys::socket::{ControlMessageOwned, recvmsg};
+    use std::io::IoSliceMut;
     use std::os::fd::AsFd;
 
-    fn ask_for_one() -> (Unborn, OwnedFd) {
-        let (ours, zygote) = socket_pair().unwrap();
+    /// What was asked for, and the worker's ready pipe, stack, and other descriptors.
+    fn ask_for_one() -> (Unborn, OwnedFd, OwnedFd, Vec<OwnedFd>) {
+        let (ours, zygote) = order_sockets().unwrap();
         let file = std::fs::File::open("/dev/null").unwrap();
         let order = BirthOrder { slot: 2, has_predecessor: true };
         let unborn = ask(ours.as_fd(), order, file.as_fd(), file.as_fd()).unwrap();
@@ -141,27 +142,51 @@ mod tests {
         let message =
             recvmsg::<()>(zygote.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::empty()).unwrap();
         let Some(ControlMessageOwned::ScmRights(fds)) = message.cmsgs().unwrap().next() else { panic!() };
-        let claim = adopt(fds[BIRTH_FDS - 1]).unwrap();
-        fds[..BIRTH_FDS - 1].iter().for_each(|fd| drop(adopt(*fd)));
-        (unborn, claim)
+        let mut fds: Vec<_> = fds.into_iter().map(|fd| adopt(fd).unwrap()).collect();
+        let rights = [ControlMessage::ScmRights(&[file.as_raw_fd()])];
+        let sent =
+            sendmsg::<()>(zygote.as_raw_fd(), &[IoSlice::new(b"H")], &rights, MsgFlags::MSG_NOSIGNAL, None);
+        assert_eq!(sent, Err(Errno::EPIPE), "nothing comes back this way");
+        let stack = fds.remove(5);
+        (unborn, fds.remove(2), stack, fds)
+    }
+
+    /// A process that locks the file and says so.
+    fn worker(ready: OwnedFd, stack: OwnedFd) -> std::process::Child {
+        let code = "import fcntl, os; fcntl.lockf(0, fcntl.LOCK_EX); os.write(1, b'H'); os.read(2, 1)";
+        let mut command = std::process::Command::new("python3");
+        command.args(["-c", code]).stdin(stack).stdout(ready).stderr(std::process::Stdio::piped());
+        command.spawn().unwrap()
     }
 
     #[test]
     fn worker_is_who_the_kernel_says_it_is() {
-        let (unborn, claim) = ask_for_one();
-        send(claim.as_raw_fd(), &[HERE], MsgFlags::empty()).unwrap();
-        let Claim::Here(pid, uid) = unborn.claim() else { panic!("not seen") };
-        assert_eq!((pid, uid), (nix::unistd::getpid(), nix::unistd::getuid().as_raw()));
-        assert!(unborn.welcome(pid).is_none(), "a process is not its own child");
+        let (unborn, ready, stack, _others) = ask_for_one();
+        let mut child = worker(ready, stack);
+        let claim = std::iter::repeat_with(|| {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+            unborn.claim()
+        });
+        let Some(Claim::Here(pid, uid)) = claim.take(2000).find(|claim| *claim != Claim::Nothing) else {
+            panic!("not seen")
+        };
+        assert_eq!((pid.as_raw(), uid), (child.id().cast_signed(), nix::unistd::getuid().as_raw()));
+        assert!(unborn.welcome(pid).is_some());
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     #[test]
     fn silence_and_nonsense_are_no_worker() {
-        let (unborn, claim) = ask_for_one();
-        drop(claim);
+        let (unborn, ready, ..) = ask_for_one();
+        drop(ready);
         assert_eq!(unborn.claim(), Claim::Lost);
-        let (unborn, claim) = ask_for_one();
-        send(claim.as_raw_fd(), b"?", MsgFlags::empty()).unwrap();
-        assert_eq!(unborn.claim(), Claim::Lost);
+        for said in [b"?", &[HERE]] {
+            let (unborn, ready, ..) = ask_for_one();
+            nix::unistd::write(&ready, said).unwrap();
+            assert_eq!(unborn.claim(), Claim::Lost, "nobody has the lock");
+        }
+        let (unborn, ..) = ask_for_one();
+        assert!(unborn.welcome(nix::unistd::getpid()).is_none(), "a process is not its own child");
     }
 }

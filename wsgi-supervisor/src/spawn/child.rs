@@ -1,8 +1,8 @@
 //! What a forked child does until it is the interpreter (spec/daemon.md §1.4, in that order).
 
 use super::step::{Failure, Step};
-use super::{Descriptors, Program};
-use crate::os::{descriptors, process};
+use super::{DAEMON_FDS, Descriptors, Program};
+use crate::os::{descriptors, inheritance, process};
 use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -41,6 +41,9 @@ fn prepare_and_exec(
     fds: &Descriptors<'_>,
     supervisor: Pid,
 ) -> Result<Infallible, Failure> {
+    // Until the exec this is a copy of the supervisor, with its memory and descriptors: nobody may look into it, least of
+    // all the user that it becomes. The exec makes it dumpable again, as a program of its own.
+    prctl::set_dumpable(false).at(Step::Session)?;
     // Own session: a terminal's Ctrl-C does not reach it, and it has its own process group.
     unistd::setsid().at(Step::Session)?;
     // The report has to survive the layout, whatever its number.
@@ -48,11 +51,14 @@ fn prepare_and_exec(
     let report = nix::fcntl::fcntl(&report, nix::fcntl::FcntlArg::F_DUPFD_CLOEXEC(64))
         .and_then(descriptors::adopt)
         .at(Step::Descriptors)?;
-    descriptors::lay_out(&fds.layout()).at(Step::Descriptors)?;
-    let result = change_identity(spec, program.circumstances.as_root, report.as_fd())
+    descriptors::lay_out(&fds.layout(), report.as_fd()).at(Step::Descriptors)?;
+    let result = shed(program.circumstances.as_root, report.as_fd())
+        .and_then(|()| change_identity(spec, program.circumstances.as_root, report.as_fd()))
         .and_then(|()| restrict(spec, program, report.as_fd(), supervisor))
         .and_then(|()| {
             process::reset_signals();
+            // What a library has opened for a lookup.
+            descriptors::close_at_exec(DAEMON_FDS);
             // The interpreter would say so with a traceback, once per attempt.
             unistd::access(program.host_library.as_c_str(), AccessFlags::R_OK).at(Step::HostLibrary)?;
             unistd::execve(&program.interpreter, &program.arguments, &program.environment).at(Step::Exec)
@@ -60,6 +66,19 @@ fn prepare_and_exec(
     let Err(failure) = result;
     tell(report.as_fd(), failure);
     process::exit_now(1)
+}
+
+/// What was started from which shell must not be of any meaning for a daemon: what it would inherit and could use
+/// (docs/security.md has the whole list).
+fn shed(as_root: bool, report: BorrowedFd<'_>) -> Result<(), Failure> {
+    inheritance::leave_keyring().at(Step::Keyring)?;
+    inheritance::restore_address_layout();
+    inheritance::leave_real_time();
+    if as_root {
+        // Where there is no /proc there are no daemons of ours, but that is for others to say.
+        soft(inheritance::give_up_oom_protection().at(Step::OomScore), report);
+    }
+    Ok(())
 }
 
 /// Steps 5 to 10: nice, chroot, group, groups, user, working directory.
@@ -106,7 +125,11 @@ fn groups_of(identity: &Identity) -> Result<Vec<Gid>, Failure> {
 fn become_user(identity: &Identity, groups: &[Gid]) -> Result<(), Failure> {
     unistd::setgid(Gid::from_raw(identity.gid)).at(Step::SetGroup)?;
     unistd::setgroups(groups).at(Step::SetGroups)?;
-    unistd::setuid(Uid::from_raw(identity.uid)).at(Step::SetUser)
+    // Capabilities that its user does not have keep that user from looking into the process until the exec, which takes
+    // them; also where fs.suid_dumpable makes the process dumpable in the moment of the change.
+    prctl::set_keepcaps(true).at(Step::SetUser)?;
+    unistd::setuid(Uid::from_raw(identity.uid)).at(Step::SetUser)?;
+    prctl::set_dumpable(false).at(Step::SetUser)
 }
 
 /// Steps 11 to 20 and what the original lacks: no way back to privileges, death with the supervisor.
@@ -116,6 +139,7 @@ fn restrict(
     report: BorrowedFd<'_>,
     supervisor: Pid,
 ) -> Result<(), Failure> {
+    inheritance::leave_capabilities().at(Step::NoNewPrivileges)?;
     umask(spec.identity.umask.map_or(program.circumstances.umask, Mode::from_bits_truncate));
     if let Some((now, most)) = program.circumstances.files {
         let _ = setrlimit(Resource::RLIMIT_NOFILE, now, most); // only lowers what the supervisor raised
@@ -135,10 +159,9 @@ fn restrict(
     Ok(())
 }
 
-/// The original's daemons dump core only when `CoreDumpDirectory` is set. The dumpable flag alone does not
-/// carry over an exec, the limit does.
+/// The original's daemons dump core only when `CoreDumpDirectory` is set: a limit says so, because an exec makes the
+/// process dumpable in any case.
 fn core_dumps(allowed: bool) -> Result<(), Errno> {
-    prctl::set_dumpable(allowed)?;
     if allowed {
         return Ok(());
     }
@@ -151,6 +174,10 @@ fn limit(limits: &Limits, shutdown_ms: u64) -> Vec<(Step, Result<(), Errno>)> {
     if limits.cpu_seconds > 0 {
         let hard = limits.cpu_seconds.saturating_add(1 + shutdown_ms.div_ceil(1000));
         results.push((Step::LimitCpu, setrlimit(Resource::RLIMIT_CPU, limits.cpu_seconds, hard)));
+    }
+    if limits.tasks > 0 {
+        // After the change of the user, which would fail an exec if there were more already.
+        results.push((Step::LimitTasks, setrlimit(Resource::RLIMIT_NPROC, limits.tasks, limits.tasks)));
     }
     if limits.data > 0 {
         results.push((Step::LimitData, setrlimit(Resource::RLIMIT_DATA, limits.data, limits.data)));

@@ -38,6 +38,9 @@ struct Program {
     circumstances: Circumstances,
 }
 
+/// Descriptors of a daemon, from 0.
+const DAEMON_FDS: libc::c_uint = 9;
+
 /// The child's ends of its pipes, and what it inherits.
 #[derive(Debug)]
 struct Descriptors<'a> {
@@ -54,7 +57,7 @@ struct Descriptors<'a> {
 
 impl<'a> Descriptors<'a> {
     /// By number: 0, 1, 2, then as `wsgi_protocol::launch` says.
-    fn layout(&self) -> [BorrowedFd<'a>; 9] {
+    fn layout(&self) -> [BorrowedFd<'a>; DAEMON_FDS as usize] {
         [
             self.null,
             self.output,

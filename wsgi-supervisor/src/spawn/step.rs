@@ -46,9 +46,15 @@ pub enum Step {
     HostLibrary = 18,
     /// execve.
     Exec = 19,
+    /// A session keyring of its own.
+    Keyring = 20,
+    /// The protection from the kernel's choice when memory runs out.
+    OomScore = 21,
+    /// RLIMIT_NPROC.
+    LimitTasks = 22,
 }
 
-const ALL: [Step; 19] = [
+const ALL: [Step; 22] = [
     Step::Session,
     Step::Descriptors,
     Step::Priority,
@@ -68,6 +74,9 @@ const ALL: [Step; 19] = [
     Step::ParentDeath,
     Step::HostLibrary,
     Step::Exec,
+    Step::Keyring,
+    Step::OomScore,
+    Step::LimitTasks,
 ];
 
 /// A step that failed.
@@ -101,8 +110,9 @@ impl Failure {
     /// Whether the child goes on without the step.
     #[must_use]
     pub fn is_soft(self) -> bool {
-        use Step::{CoreDumps, LimitAddressSpace, LimitCpu, LimitData, Priority};
-        matches!(self.step, CoreDumps | LimitAddressSpace | LimitCpu | LimitData | Priority)
+        use Step::{CoreDumps, LimitAddressSpace, LimitCpu, LimitData, LimitTasks, OomScore, Priority};
+        let limits = matches!(self.step, LimitAddressSpace | LimitCpu | LimitData | LimitTasks);
+        limits || matches!(self.step, CoreDumps | OomScore | Priority)
     }
 
     /// The message it becomes.
@@ -124,7 +134,11 @@ impl Failure {
             Step::LimitAddressSpace => Message::LimitAddressSpace,
             Step::HostLibrary => Message::HostLibrary,
             Step::Exec => Message::Interpreter,
-            Step::Session | Step::Descriptors | Step::NoNewPrivileges | Step::ParentDeath => Message::SetUp,
+            Step::Session | Step::Descriptors | Step::NoNewPrivileges | Step::ParentDeath | Step::Keyring => {
+                Message::SetUp
+            }
+            Step::OomScore => Message::OomScore,
+            Step::LimitTasks => Message::LimitTasks,
         }
     }
 
@@ -199,8 +213,11 @@ impl Failure {
             Step::LimitCpu => format!("set cpu-time-limit={}", limits.cpu_seconds),
             Step::LimitData => format!("set memory-limit={}", limits.data),
             Step::LimitAddressSpace => format!("set virtual-memory-limit={}", limits.address_space),
+            Step::LimitTasks => format!("set tasks-max={}", limits.tasks),
             Step::NoNewPrivileges => "give up the right to gain privileges".to_owned(),
             Step::ParentDeath => "tie the process to the supervisor".to_owned(),
+            Step::Keyring => "get a session keyring of its own".to_owned(),
+            Step::OomScore => "give up httpd's protection from the OOM killer (oom_score_adj)".to_owned(),
             Step::HostLibrary => {
                 format!("read the host library '{}'", String::from_utf8_lossy(host_library))
             }

@@ -111,7 +111,7 @@ impl Supervisor {
         let plan = Rc::clone(&nursery.plan);
         let started = heirloom(slot).and_then(|()| {
             let Some((_, heirloom)) = &slot.heirloom else { return Err(Errno::EBADF) };
-            let (ours, theirs) = birth::socket_pair()?;
+            let (ours, theirs) = birth::order_sockets()?;
             let request = Request {
                 spec: &plan.spec,
                 host_library: &plan.generation.host_library,
@@ -266,6 +266,7 @@ impl Supervisor {
         has_predecessor: bool,
         now: Instant,
     ) {
+        self.prepare_socket(name, index, has_predecessor);
         let Some(slot) = self.groups.get_mut(name).and_then(|group| group.slots.get_mut(index)) else {
             return;
         };
@@ -277,7 +278,7 @@ impl Supervisor {
                 return Err(Errno::EBADF);
             };
             let order = BirthOrder { slot: u32::try_from(index).unwrap_or(u32::MAX), has_predecessor };
-            birth::ask(nursery.as_fd(), order, slot.listener.as_fd(), heirloom.as_fd())
+            birth::ask(nursery.as_fd(), order, slot.socket().as_fd(), heirloom.as_fd())
         });
         match asked {
             Ok(unborn) => {
@@ -290,7 +291,7 @@ impl Supervisor {
         }
     }
 
-    /// Something came over a claim socket.
+    /// A process says that it is the worker that a zygote was asked for, or there will be none.
     pub(super) fn read_claim(&mut self, index: usize, now: Instant) {
         let Some(birth) = self.births.get(index) else { return };
         let claim = birth.unborn.claim();

@@ -1,6 +1,7 @@
 //! Taking over a generation: sockets first, so that httpd can go on; processes follow in the loop.
 
 use super::Supervisor;
+use super::sockets::Socket;
 use crate::check::check;
 use crate::control::Delivery;
 use crate::escalation::Ending;
@@ -11,7 +12,6 @@ use crate::log::{Level, Log, LogFile};
 use crate::nursery::Nursery;
 use crate::os::descriptors::redirect_standard_error;
 use crate::os::memory::{StatusMemory, trim_heap};
-use nix::errno::Errno;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -73,7 +73,7 @@ impl Supervisor {
         self.lifelines.push((self.serial, delivery.lifeline));
         self.abandoned = None;
         for (spec, log, listeners) in accepted {
-            let plan = Rc::new(Plan { spec, log, generation: Rc::clone(&generation) });
+            let plan = Rc::new(Plan::new(spec, log, Rc::clone(&generation)));
             self.install(&plan, listeners, now);
         }
         self.release(now);
@@ -107,38 +107,17 @@ impl Supervisor {
         specs.map(|spec| (spec.name.clone(), place(spec))).collect()
     }
 
-    /// Sockets for all slots of a group: `None` where the slot keeps the one it has. If one fails, those made
-    /// for the group go again.
-    fn listeners_for(&mut self, spec: &GroupSpec, log: &Log) -> Result<Vec<Option<Listener>>, ListenError> {
-        let as_root = self.circumstances.as_root;
-        let count = self.count_of(spec);
-        let mut warn = |text: String| log.write(Level::WARN, &text);
-        let mut slots =
-            self.groups.get_mut(&spec.name).map(|group| group.slots.iter_mut()).into_iter().flatten();
-        let mut made: Vec<Option<Listener>> = Vec::new();
-        for path in spec.sockets.paths.iter().take(count) {
-            let path = Path::new(OsStr::from_bytes(path));
-            let kept = match slots.next() {
-                None => Ok(false),
-                Some(slot) => match slot.listener.adapt(path, &spec.sockets, as_root, &mut warn) {
-                    Ok(()) => Ok(true),
-                    // Somebody removed its files: nobody can reach it any more.
-                    Err(ListenError::Call(_, _, Errno::ENOENT)) => Ok(false),
-                    Err(error) => Err(error),
-                },
-            };
-            let listener = kept.and_then(|kept| {
-                if kept {
-                    Ok(None)
-                } else {
-                    Listener::bind(path, &spec.sockets, as_root, &mut warn).map(Some)
-                }
-            });
-            match listener {
-                Ok(listener) => made.push(listener),
+    /// Sockets for all slots of a group. If one fails, those made for the group go again.
+    fn listeners_for(&mut self, spec: &GroupSpec, log: &Log) -> Result<Vec<Socket>, ListenError> {
+        let mut made: Vec<Socket> = Vec::new();
+        for (index, path) in spec.sockets.paths.iter().take(self.count_of(spec)).enumerate() {
+            match self.socket_for(spec, index, Path::new(OsStr::from_bytes(path)), log) {
+                Ok(socket) => made.push(socket),
                 Err(error) => {
-                    for listener in made.iter_mut().flatten() {
-                        listener.withdraw();
+                    for socket in &mut made {
+                        if let Socket::Made(listener) | Socket::Next(listener) = socket {
+                            listener.withdraw();
+                        }
                     }
                     return Err(error);
                 }
@@ -171,7 +150,7 @@ impl Supervisor {
     }
 
     /// Puts a group's plan into its slots. Successors of an older plan are of no use any more.
-    fn install(&mut self, plan: &Rc<Plan>, listeners: Vec<Option<Listener>>, now: Instant) {
+    fn install(&mut self, plan: &Rc<Plan>, sockets: Vec<Socket>, now: Instant) {
         let group = self.groups.entry(plan.spec.name.clone()).or_default();
         (group.roll_since, group.told_set_up, group.is_held_back) = (None, None, false);
         group.plan = Some(Rc::clone(plan));
@@ -186,20 +165,20 @@ impl Supervisor {
             adopt_orphans(&plan.log);
         }
         self.births.retain(|birth| birth.plan.spec.name != plan.spec.name);
-        for (index, listener) in listeners.into_iter().enumerate() {
-            match (group.slots.get_mut(index), listener) {
-                (Some(slot), listener) => {
-                    if let Some(listener) = listener {
-                        slot.listener = listener;
-                    }
+        for (index, socket) in sockets.into_iter().enumerate() {
+            match (group.slots.get_mut(index), socket) {
+                (Some(slot), socket) => {
+                    slot.give(socket);
                     slot.renew(Rc::clone(plan));
                     let stale = slot.successor.take().and_then(|pid| self.processes.get_mut(&pid));
                     if let Some(process) = stale {
                         process.end(Ending::Drain, now);
                     }
                 }
-                (None, Some(listener)) => group.slots.push(Slot::new(Rc::clone(plan), listener, now)),
-                (None, None) => {} // cannot be: a socket is only kept by an existing slot
+                (None, Socket::Made(listener)) => {
+                    group.slots.push(Slot::new(Rc::clone(plan), listener, now));
+                }
+                (None, Socket::Kept | Socket::Next(_) | Socket::Waiting) => {} // cannot be: there is a slot then
             }
         }
     }
@@ -235,7 +214,10 @@ impl Supervisor {
                 index += 1;
                 let problems = match paths {
                     Some(paths) => slot.listener.retain(|path| paths.contains(path)),
-                    None => slot.listener.withdraw(),
+                    None => {
+                        let next = slot.next.as_mut().map(Listener::withdraw).unwrap_or_default();
+                        [slot.listener.withdraw(), next].concat()
+                    }
                 };
                 for problem in problems {
                     slot.plan.log.write(Level::WARN, &problem);

@@ -7,6 +7,8 @@ use crate::escalation::Ending;
 use crate::group::Process;
 use crate::log::Level;
 use crate::os::clock::monotonic_ns;
+use crate::os::process::{ended_child, reap};
+use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use wsgi_protocol::death::{Cause, Death, MAX_STACK, Reason};
@@ -17,7 +19,9 @@ const LAST_PIECES: usize = 64;
 impl Supervisor {
     /// Takes notice of all processes that have ended.
     pub(super) fn reap(&mut self, now: Instant) {
-        while let Some((pid, status)) = crate::os::process::reap_one() {
+        while let Some(pid) = ended_child() {
+            self.end_session(pid, now);
+            let Some(status) = reap(pid) else { return };
             if self.processes.contains_key(&pid) {
                 self.on_death(pid, status, now);
             }
@@ -29,12 +33,13 @@ impl Supervisor {
         self.read_report(pid);
         self.read_ready(pid, now);
         for _ in 0..LAST_PIECES {
-            if !self.read_output(pid) {
+            if !self.read_output(pid, now) {
                 break;
             }
         }
         let Some(mut process) = self.processes.remove(&pid) else { return };
         let log = process.plan.log.clone();
+        process.lines.recover(|level, text| log.write_as(level, pid, text));
         process.lines.finish(|level, text| log.write_as(level, pid, text));
         let death = Death {
             pid: pid.cast_unsigned(),
@@ -142,7 +147,7 @@ impl Supervisor {
         }
         self.orphans.push(Orphan {
             pid: process.pid,
-            log: process.plan.log.clone(),
+            plan: Rc::clone(&process.plan),
             output,
             lines: process.lines,
         });

@@ -2,6 +2,7 @@
 
 use super::Supervisor;
 use crate::escalation::{Action, Ending};
+use crate::listen::Listener;
 use crate::log::Level;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getppid};
@@ -112,7 +113,7 @@ impl Supervisor {
     }
 
     pub(super) fn is_finished(&self) -> bool {
-        self.ending.is_some() && self.processes.is_empty()
+        self.ending.is_some() && self.processes.is_empty() && self.remains.is_empty()
     }
 
     /// The last thing: no socket file stays behind.
@@ -121,7 +122,8 @@ impl Supervisor {
         for group in self.groups.values_mut() {
             group.retiring.iter_mut().for_each(|place| _ = place.listener.withdraw());
             for slot in &mut group.slots {
-                for problem in slot.listener.withdraw() {
+                let next = slot.next.as_mut().map(Listener::withdraw).unwrap_or_default();
+                for problem in slot.listener.withdraw().into_iter().chain(next) {
                     slot.plan.log.write(Level::WARN, &problem);
                 }
             }

@@ -1,7 +1,10 @@
 //! Reading what daemons say: ready bytes, failures of the set-up, output.
 
 use super::{Orphan, Supervisor};
-use crate::log::{Level, Log};
+use crate::budget::Dropped;
+use crate::generation::Plan;
+use crate::log::Level;
+use crate::messages::Message;
 use crate::output::Lines;
 use crate::spawn::advice;
 use crate::spawn::step::{Failure, REPORT_BYTES, Step};
@@ -27,10 +30,14 @@ fn read_once(fd: &OwnedFd, buffer: &mut [u8]) -> Result<usize, bool> {
 }
 
 /// Passes a piece of output on as lines; whether the pipe has ended.
-fn pass_on(fd: &OwnedFd, lines: &mut Lines, log: &Log, pid: i32) -> Result<(), bool> {
+fn pass_on(fd: &OwnedFd, lines: &mut Lines, plan: &Plan, pid: i32, now: Instant) -> Result<(), bool> {
     let mut buffer = vec![0; PIECE];
     let length = read_once(fd, &mut buffer)?;
-    lines.push(&buffer[..length], |level, text| log.write_as(level, pid, text));
+    let mut budget = plan.budget.borrow_mut();
+    budget.advance(now);
+    if lines.push(&buffer[..length], &mut budget, |level, text| plan.log.write_as(level, pid, text)) {
+        budget.pause(now);
+    }
     Ok(())
 }
 
@@ -41,7 +48,15 @@ impl Supervisor {
         let Some(process) = self.processes.get_mut(&pid) else { return };
         let Some(fd) = &process.ready else { return };
         let length = match read_once(fd, &mut bytes) {
-            Ok(length) => length,
+            Ok(length) if process.may_say(length, now) => length,
+            Ok(_) => {
+                process.ready = None;
+                let (prefix, group) = (Message::Chatter.prefix(), process.plan.name());
+                let line = format!(
+                    "{prefix}process {pid} of group '{group}' sends sign after sign; it is not listened to any more"
+                );
+                return process.plan.log.write(Message::Chatter.level(), &line);
+            }
             Err(ended) => {
                 if ended {
                     process.ready = None;
@@ -114,11 +129,30 @@ impl Supervisor {
         process.plan.log.write(level, &line);
     }
 
+    /// Leaves the output of groups alone for a while that have nothing left to spend: their pipes fill, and who writes
+    /// there waits, but never for long. Tells what was dropped.
+    pub(super) fn advance_output(&mut self, now: Instant) {
+        let of_processes =
+            self.processes.values().filter(|process| process.output.is_some()).map(|process| &process.plan);
+        let plans = of_processes.chain(self.orphans.iter().map(|orphan| &orphan.plan));
+        let mut moments = Vec::new();
+        for plan in plans {
+            let mut budget = plan.budget.borrow_mut();
+            moments.extend(budget.paused(now));
+            let (told, next) = budget.due(now);
+            moments.extend(next);
+            if let Some(dropped) = told {
+                tell_dropped(plan, dropped);
+            }
+        }
+        moments.into_iter().for_each(|at| self.wake_at(at));
+    }
+
     /// Takes a piece of a daemon's output; tells whether there was one.
-    pub(super) fn read_output(&mut self, pid: i32) -> bool {
+    pub(super) fn read_output(&mut self, pid: i32, now: Instant) -> bool {
         let Some(process) = self.processes.get_mut(&pid) else { return false };
         let Some(fd) = &process.output else { return false };
-        let result = pass_on(fd, &mut process.lines, &process.plan.log, pid);
+        let result = pass_on(fd, &mut process.lines, &process.plan, pid, now);
         if result == Err(true) {
             process.output = None;
         }
@@ -126,11 +160,21 @@ impl Supervisor {
     }
 
     /// Output of processes whose daemon is dead.
-    pub(super) fn read_orphan(&mut self, index: usize) {
+    pub(super) fn read_orphan(&mut self, index: usize, now: Instant) {
         let Some(orphan) = self.orphans.get_mut(index) else { return };
-        if pass_on(&orphan.output, &mut orphan.lines, &orphan.log, orphan.pid) == Err(true) {
-            let Orphan { pid, log, mut lines, .. } = self.orphans.remove(index);
-            lines.finish(|level, text| log.write_as(level, pid, text));
+        if pass_on(&orphan.output, &mut orphan.lines, &orphan.plan, orphan.pid, now) == Err(true) {
+            let Orphan { pid, plan, mut lines, .. } = self.orphans.remove(index);
+            lines.finish(|level, text| plan.log.write_as(level, pid, text));
         }
     }
+}
+
+fn tell_dropped(plan: &Plan, dropped: Dropped) {
+    let (prefix, group, Dropped { lines, bytes }) = (Message::LogRate.prefix(), plan.name(), dropped);
+    let line = format!(
+        "{prefix}{lines} lines ({bytes} bytes) of output of group '{group}' were dropped: there were more than \
+         log-rate={} a second",
+        plan.spec.log_rate
+    );
+    plan.log.write(Message::LogRate.level(), &line);
 }

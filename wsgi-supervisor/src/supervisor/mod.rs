@@ -6,12 +6,15 @@ mod death;
 mod end;
 mod messages;
 mod operate;
+mod remains;
 mod replace;
 mod scale;
+mod sockets;
 
 use crate::control::{Control, Received};
+use crate::disposal::close_dropped;
 use crate::error::SupervisorError;
-use crate::generation::Generation;
+use crate::generation::{Generation, Plan};
 use crate::group::{Group, Process};
 use crate::log::{Level, Log};
 use crate::nursery::Birth;
@@ -55,12 +58,16 @@ pub struct Supervisor {
     births: Vec<Birth>,
     /// Output pipes of dead daemons that their own children still hold.
     orphans: Vec<Orphan>,
+    /// Sessions of dead processes that are not empty yet.
+    remains: Vec<remains::Remains>,
     log: Log,
     oom: OomWatch,
     ending: Option<end::End>,
     /// The control socket was closed at this moment.
     control_lost: Option<Instant>,
     serial: u64,
+    /// When the listening sockets are looked at next.
+    sockets_at: Instant,
     /// The next moment at which something is due.
     wake: Option<Instant>,
 }
@@ -69,7 +76,7 @@ pub struct Supervisor {
 #[derive(Debug)]
 struct Orphan {
     pid: i32,
-    log: Log,
+    plan: Rc<Plan>,
     output: OwnedFd,
     lines: Lines,
 }
@@ -119,11 +126,13 @@ impl Supervisor {
             processes: BTreeMap::new(),
             births: Vec::new(),
             orphans: Vec::new(),
+            remains: Vec::new(),
             log: Log::new(None, Level::WARN.0),
             oom: OomWatch::new(),
             ending: None,
             control_lost: None,
             serial: 0,
+            sockets_at: Instant::now(),
             wake: None,
         })
     }
@@ -140,6 +149,9 @@ impl Supervisor {
                 self.unlink_all();
                 return Ok(());
             }
+            if let Some(at) = close_dropped(Instant::now()) {
+                self.wake_at(at);
+            }
             for source in self.wait().map_err(SupervisorError::Wait)? {
                 self.handle(source);
             }
@@ -151,11 +163,14 @@ impl Supervisor {
         self.advance_end(now);
         self.advance_abandonment(now);
         self.advance_processes(now);
+        self.advance_remains(now);
+        self.advance_output(now);
         if let Some(at) = self.operator.as_mut().and_then(|operator| operator.expire(now)) {
             self.wake_at(at);
         }
         if self.ending.is_none() {
             self.advance_groups(now);
+            self.advance_sockets(now);
         }
     }
 
@@ -194,6 +209,7 @@ impl Supervisor {
     }
 
     fn sources(&self) -> Vec<(Source, BorrowedFd<'_>)> {
+        let now = Instant::now();
         let mut list = vec![(Source::Signals, self.signals.as_fd())];
         list.extend(self.control.as_ref().map(|control| (Source::Control, control.as_fd())));
         list.extend(self.parent.as_ref().map(|parent| (Source::Parent, parent.as_fd())));
@@ -201,19 +217,22 @@ impl Supervisor {
             let pid = process.pid;
             list.extend(process.report.as_ref().map(|fd| (Source::Report(pid), fd.as_fd())));
             list.extend(process.ready.as_ref().map(|fd| (Source::Ready(pid), fd.as_fd())));
-            list.extend(process.output.as_ref().map(|fd| (Source::Output(pid), fd.as_fd())));
+            let output =
+                process.output.as_ref().filter(|_| process.plan.budget.borrow().paused(now).is_none());
+            list.extend(output.map(|fd| (Source::Output(pid), fd.as_fd())));
         }
         list.extend(
             self.orphans
                 .iter()
                 .enumerate()
+                .filter(|(_, orphan)| orphan.plan.budget.borrow().paused(now).is_none())
                 .map(|(index, orphan)| (Source::Orphan(index), orphan.output.as_fd())),
         );
         list.extend(
             self.births
                 .iter()
                 .enumerate()
-                .map(|(index, birth)| (Source::Claim(index), birth.unborn.claim.as_fd())),
+                .map(|(index, birth)| (Source::Claim(index), birth.unborn.ready.as_fd())),
         );
         if let Some(operator) = &self.operator {
             list.push((Source::Operator, operator.as_fd()));
@@ -233,9 +252,9 @@ impl Supervisor {
             Source::Parent => self.parent_ended(now),
             Source::Lifeline(serial) => self.lifeline_ended(serial, now),
             Source::Ready(pid) => self.read_ready(pid, now),
-            Source::Output(pid) => _ = self.read_output(pid),
+            Source::Output(pid) => _ = self.read_output(pid, now),
             Source::Report(pid) => self.read_report(pid),
-            Source::Orphan(index) => self.read_orphan(index),
+            Source::Orphan(index) => self.read_orphan(index, now),
             Source::Claim(index) => self.read_claim(index, now),
             Source::Operator => _ = self.operator.as_mut().map(|operator| operator.accept(now)),
             Source::Peer(index) => self.read_operator(index, now),

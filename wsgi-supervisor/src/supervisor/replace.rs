@@ -4,7 +4,7 @@ use super::Supervisor;
 use super::births::Origin;
 use crate::backoff::Outcome;
 use crate::escalation::Ending;
-use crate::group::{Process, Slot};
+use crate::group::{Process, Slot, owner};
 use crate::log::Level;
 use crate::messages::Message;
 use crate::spawn::{self, Request};
@@ -53,6 +53,7 @@ impl Supervisor {
                 if let Some(slot) = self.slot_mut(name, index) {
                     (slot.current, slot.successor) = (Some(successor), None);
                 }
+                self.switch_socket(name, index);
                 if let Some(process) = self.processes.get_mut(&successor) {
                     process.deadline = None;
                 }
@@ -89,7 +90,7 @@ impl Supervisor {
         }
         let is_ours = is_stale || process.told_renew.is_some();
         let (asked, is_service) = (process.asked, process.plan.is_service());
-        if is_stale && process.served.is_some() {
+        if is_stale && process.served.is_some() && !slot.is_cut_off {
             // With its scripts loaded, a successor serves its first request as fast as the last one was.
             if let Some(at) = tell_renew(process, now) {
                 self.wake_at(at);
@@ -177,6 +178,7 @@ impl Supervisor {
     /// Starts a process for a slot, beside its predecessor if it has one.
     fn start(&mut self, name: &[u8], index: usize, has_predecessor: bool, now: Instant) {
         self.oom.forget();
+        self.prepare_socket(name, index, has_predecessor);
         let circumstances = self.circumstances;
         let serial = self.slot(name, index).map(|slot| slot.plan.generation.serial);
         let current = self.slot(name, index).and_then(|slot| self.processes.get(&slot.current?));
@@ -192,7 +194,7 @@ impl Supervisor {
                 slot: u32::try_from(index).unwrap_or(u32::MAX),
                 has_predecessor,
                 lenient: is_new_generation,
-                listener: slot.listener.as_fd(),
+                listener: slot.socket().as_fd(),
                 heirloom: heirloom.as_fd(),
             };
             spawn::start(&request, circumstances)
@@ -305,6 +307,7 @@ impl Supervisor {
         let old = slot.current.replace(pid);
         slot.successor = None;
         (slot.lost_successors, slot.successor_at) = (0, None);
+        self.switch_socket(name, index);
         let started = self.processes.get(&pid).map(|process| process.started);
         if let Some(old) = old.and_then(|old| self.processes.get_mut(&old)) {
             old.end(Ending::Drain, now);
@@ -393,6 +396,7 @@ impl Supervisor {
         if asked == Some(Ready::Replace) {
             self.keep_others(name);
         }
+        self.publish(name, index);
         self.wake_at(now);
     }
 
@@ -420,7 +424,7 @@ impl Supervisor {
     pub(super) fn occupant_left(&self, name: &[u8], index: usize) {
         for generation in &self.live {
             generation.with_slot(name, index, |slot| {
-                slot.epoch.fetch_add(1, Ordering::Relaxed);
+                slot.epoch.fetch_add(1, Ordering::Release);
             });
         }
         self.publish(name, index);
@@ -438,6 +442,10 @@ impl Supervisor {
         };
         let pid = slot.current.map_or(0, i32::cast_unsigned);
         for generation in &self.live {
+            let (state, pid) = match slot.is_cut_off && generation.serial == slot.plan.generation.serial {
+                true => (slot.state_without_process(), 0),
+                false => (state, pid),
+            };
             generation.with_slot(name, index, |memory| {
                 memory.pid.store(pid, Ordering::Relaxed);
                 memory.state.store(state as u32, Ordering::Release);
@@ -472,8 +480,7 @@ fn tell_renew(process: &mut Process, now: Instant) -> Option<Instant> {
 
 /// Makes sure that a slot has an heirloom of the user its processes run as.
 pub(super) fn heirloom(slot: &mut Slot) -> Result<(), Errno> {
-    let identity = &slot.plan.spec.identity;
-    let owner = (identity.uid, identity.gid, identity.chroot.clone());
+    let owner = owner(&slot.plan.spec.identity);
     if slot.heirloom.as_ref().is_none_or(|(known, _)| *known != owner) {
         slot.heirloom = Some((owner, spawn::heirloom()?));
     }

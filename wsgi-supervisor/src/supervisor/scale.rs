@@ -33,7 +33,10 @@ impl Supervisor {
             generation.set_count(name, if index == 0 { count } else { generation.count(name).min(count) });
         }
         let first = count.min(group.slots.len());
-        for (index, slot) in group.slots.drain(first..).enumerate() {
+        for (index, mut slot) in group.slots.drain(first..).enumerate() {
+            if let Some(next) = &mut slot.next {
+                next.withdraw();
+            }
             let pids = [slot.current, slot.successor].into_iter().flatten().collect();
             for generation in &self.live {
                 generation.with_slot(name, first + index, |memory| {

@@ -37,7 +37,7 @@ fn new_generation_starts_beside_the_old_one() {
 }
 
 #[test]
-fn queue_survives_with_the_same_path() {
+fn queue_of_an_older_generation_is_sent_away_when_the_newer_one_serves() {
     let mut rig = Rig::new();
     let mut first = rig.configure(vec![rig.group("app", "a", 0, 1)]);
     let old = first.serving(0, 0);
@@ -46,11 +46,54 @@ fn queue_survives_with_the_same_path() {
     second.serving(0, old);
     first.children_end();
     eventually("old one ends", || (!is_alive(old)).then_some(()));
+    // Nobody has read what it sent: it may ask again, and comes to another socket under the same name.
+    assert_eq!(std::io::Read::read(&mut &waiting, &mut [0]).unwrap(), 0);
+    UnixStream::connect(rig.path("a0.sock")).unwrap();
+    assert_eq!(rig.sockets(), ["a0.sock"]);
+}
+
+#[test]
+fn queue_survives_within_a_generation() {
+    let mut rig = Rig::new();
+    let first = rig.configure(vec![rig.group("app", "a", 0, 1)]);
+    let old = first.serving(0, 0);
+    let waiting = UnixStream::connect(rig.path("a0.sock")).unwrap();
+    signal(old, nix::sys::signal::Signal::SIGKILL);
+    first.serving(0, old);
     // Nobody accepted it, so it is still queued: a closed queue would reset it.
     waiting.set_nonblocking(true).unwrap();
     let error = std::io::Read::read(&mut &waiting, &mut [0]).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
     assert_eq!(rig.sockets(), ["a0.sock"]);
+}
+
+/// The old user's process serves those who know it; who was configured for the other user waits for that one's.
+#[test]
+fn requests_of_another_user_wait_for_its_process() {
+    let mut rig = Rig::new();
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    for prefix in ["b", "a"] {
+        let first = rig.configure(vec![rig.group("app", "a", 0, 1)]);
+        let old = first.serving(0, 0);
+        rig.behave("hang");
+        let mut group = rig.group("app", prefix, 0, 1);
+        group.identity.gid = 1;
+        let second = rig.configure(vec![group.clone()]);
+        let waiting = UnixStream::connect(rig.path(&format!("{prefix}0.sock"))).unwrap();
+        let view = second.state(0, SlotState::Starting);
+        assert_eq!((view.pid, first.view(0).state, first.view(0).pid), (0, SlotState::Serving, old));
+        // Once more, while it is not there yet.
+        rig.behave("serve");
+        let third = rig.configure(vec![group]);
+        third.serving(0, old);
+        rig.ordered(old, "D");
+        waiting.set_nonblocking(true).unwrap();
+        let error = std::io::Read::read(&mut &waiting, &mut [0]).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock, "it is in the queue of the new process");
+        UnixStream::connect(rig.path("a0.sock")).unwrap();
+    }
 }
 
 #[test]

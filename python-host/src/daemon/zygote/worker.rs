@@ -19,7 +19,7 @@ const FAILED: i32 = 70;
 pub(super) fn arrive(descriptors: [OwnedFd; BIRTH_FDS], supervisor: i32) {
     // SAFETY: no arguments; own session, as each daemon has.
     unsafe { libc::setsid() };
-    let claim = lay_out(&descriptors);
+    lay_out(&descriptors);
     // The copies behind the layout go; nothing of the zygote's is left, its socket and pipes were replaced.
     drop(descriptors);
     let begun = Instant::now();
@@ -32,15 +32,13 @@ pub(super) fn arrive(descriptors: [OwnedFd; BIRTH_FDS], supervisor: i32) {
     // A fork clears it. If the supervisor died meanwhile, nobody would ever tell.
     // SAFETY: plain numbers.
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
-    if os::parent() != supervisor || !is_welcome(claim) {
+    if os::parent() != supervisor || !is_welcome() {
         os::exit_now(0);
     }
-    // SAFETY: opened by `lay_out` and owned by nobody else.
-    unsafe { libc::close(claim) };
 }
 
-/// Puts the descriptors where a daemon has them; returns the claim socket.
-fn lay_out(descriptors: &[OwnedFd; BIRTH_FDS]) -> RawFd {
+/// Puts the descriptors where a daemon has them.
+fn lay_out(descriptors: &[OwnedFd; BIRTH_FDS]) {
     let parked = descriptors.each_ref().map(|fd| {
         // SAFETY: an open descriptor is copied.
         let copy = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, PARKING) };
@@ -49,7 +47,7 @@ fn lay_out(descriptors: &[OwnedFd; BIRTH_FDS]) -> RawFd {
         }
         copy
     });
-    let [output, listener, ready, order, heirloom, stack, claim] = parked;
+    let [output, listener, ready, order, heirloom, stack] = parked;
     let targets = [
         (output, libc::STDOUT_FILENO),
         (output, libc::STDERR_FILENO),
@@ -71,21 +69,31 @@ fn lay_out(descriptors: &[OwnedFd; BIRTH_FDS]) -> RawFd {
         // SAFETY: opened above and owned by nobody else.
         unsafe { libc::close(copy) };
     }
-    claim
 }
 
-/// Shows itself to the supervisor, which learns from the kernel who it is.
-fn is_welcome(claim: RawFd) -> bool {
+/// Shows itself to the supervisor, which learns from the kernel who has the lock. The copies of that file are closed by
+/// now: closing any of them would give it up.
+fn is_welcome() -> bool {
     let mut byte = HERE;
-    // SAFETY: one byte is sent from a live local.
-    let sent = unsafe { libc::send(claim, (&raw const byte).cast(), 1, libc::MSG_NOSIGNAL) };
+    // SAFETY: one byte is written from a live local; SIGPIPE is ignored by Python.
+    let write = |byte: &u8| unsafe { libc::write(READY_FD, std::ptr::from_ref(byte).cast(), 1) == 1 };
+    let sent = lock_stack(libc::F_WRLCK) && write(&byte);
     loop {
         // SAFETY: room for one byte is passed.
-        let got = unsafe { libc::recv(claim, (&raw mut byte).cast(), 1, 0) };
+        let got = unsafe { libc::read(ORDER_FD, (&raw mut byte).cast(), 1) };
         let interrupted = std::io::Error::last_os_error().kind() == std::io::ErrorKind::Interrupted;
         if got < 0 && interrupted {
             continue;
         }
-        return sent == 1 && got == 1 && byte == WELCOME;
+        return sent && got == 1 && byte == WELCOME && lock_stack(libc::F_UNLCK);
     }
+}
+
+/// Locks or unlocks the file for the last stack.
+fn lock_stack(kind: libc::c_int) -> bool {
+    // SAFETY: all-zero is a valid record: all of the file.
+    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+    lock.l_type = kind as libc::c_short;
+    // SAFETY: the record lives through the call, which only reads it.
+    unsafe { libc::fcntl(STACK_FD, libc::F_SETLK, &raw const lock) == 0 }
 }

@@ -55,6 +55,16 @@ pub(super) fn maximum_requests(o: &mut DaemonOptions, text: &str, cx: Context<'_
     Ok(())
 }
 
+pub(super) fn log_rate(o: &mut DaemonOptions, text: &str, cx: Context<'_, '_, '_, '_>) -> Done {
+    o.log_rate = number(text, cx)?;
+    Ok(())
+}
+
+pub(super) fn tasks_max(o: &mut DaemonOptions, text: &str, cx: Context<'_, '_, '_, '_>) -> Done {
+    o.tasks_max = NonZeroU32::new(number(text, cx)?);
+    Ok(())
+}
+
 pub(super) fn listen_backlog(o: &mut DaemonOptions, text: &str, cx: Context<'_, '_, '_, '_>) -> Done {
     o.listen_backlog = number(text, cx)?;
     Ok(())

@@ -67,6 +67,21 @@ events! {
     NOTHING_TO_SHARE = 319, Python, Warn, Served, LivesOn =>
         "preload=on has nothing to import early: no script is known to run in the main interpreter of the group.",
         "Name the process group by a fixed text and write WSGIApplicationGroup %{GLOBAL}, or add a WSGIImportScript.";
+    OOM_SCORE = 330, Supervisor, Warn, Served, LivesOn =>
+        "A daemon keeps httpd's protection from the OOM killer (a negative oom_score_adj): it could not be given up.",
+        "Mount /proc writable where httpd runs, or start httpd without that protection.";
+    SOCKET_SHUT = 331, Supervisor, Warn, Served, Replaced =>
+        "An application has shut down the socket on which its process gets requests. Another socket takes its place, and another process.",
+        "Find out what in the application calls shutdown() on a descriptor that is not its own.";
+    LIMIT_TASKS = 332, Supervisor, Warn, Served, LivesOn =>
+        "RLIMIT_NPROC could not be set for a daemon.",
+        "Correct tasks-max=, or raise the limit that httpd is started with.";
+    LOG_RATE = 333, Supervisor, Warn, Served, LivesOn =>
+        "The processes of a group write more to standard output and error than log-rate= allows; the rest is dropped, and counted in the line.",
+        "Have the application log less, or raise log-rate=.";
+    CHATTER = 334, Supervisor, Warn, Served, LivesOn =>
+        "A daemon sends its supervisor many more signs than it has to say anything; it is not listened to any more until it ends.",
+        "Distrust the application: something in it writes to a descriptor that is not its own.";
     SUPERVISOR_GIVEN_UP = 380, Parent, Error, Served, Replaced =>
         "The supervisor does not take the configuration of a restart: it is stopped (SIGSTOP, a debugger, a frozen cgroup), hangs in the kernel, or has lost its socket. It is killed, and another one takes over.",
         "Find out who stopped it; look at the disk its logs are on.";

@@ -1,0 +1,48 @@
+//! What the kernel says of a process in `/proc`: only files that no process can make slow to read or false.
+
+use std::fs;
+
+/// Its real user id.
+#[must_use]
+pub fn user(pid: i32) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    // The name stands before it, with line breaks escaped.
+    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// The session it belongs to; `None` for one that has ended, too.
+#[must_use]
+pub fn session(pid: i32) -> Option<i32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name before it may hold anything, brackets too.
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut fields = fields.split_whitespace();
+    match fields.next()? {
+        "Z" | "X" => None,
+        _ => fields.nth(2)?.parse().ok(),
+    }
+}
+
+/// All processes of a session but its leader.
+#[must_use]
+pub fn members(leader: i32) -> Vec<i32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten();
+    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    pids.filter(|pid| *pid != leader && session(*pid) == Some(leader)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_facts() {
+        let own = std::process::id().cast_signed();
+        assert_eq!(user(own), Some(nix::unistd::getuid().as_raw()));
+        let leader = nix::unistd::getsid(None).unwrap().as_raw();
+        assert_eq!(session(own), Some(leader));
+        assert!(members(leader).contains(&own) != (own == leader));
+        assert_eq!((user(i32::MAX), session(i32::MAX)), (None, None));
+    }
+}

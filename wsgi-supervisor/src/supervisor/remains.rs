@@ -1,0 +1,97 @@
+//! What a dead process has left behind in its session is ended with it (`end-session=`): programs that it had started hold
+//! copies of its descriptors, its memory and its user's privileges, and nobody else would look after them. Who starts a
+//! session of its own (`setsid`, as daemons of their own do) has taken leave on purpose, and stays.
+
+use super::Supervisor;
+use crate::facts;
+use crate::log::{Level, Log};
+use crate::os::process::{open_process, signal_process};
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use std::time::{Duration, Instant};
+
+/// How long they may take to end by themselves after SIGTERM.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// Pause between two attempts to kill.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Attempts to kill. One that does not end by SIGKILL waits in the kernel, and ends when that does.
+const ATTEMPTS: u32 = 5;
+
+/// Members of the session of a dead process.
+#[derive(Debug)]
+pub(super) struct Remains {
+    /// Process id of the dead, which is that of the session.
+    leader: i32,
+    /// Real user id of the group's processes.
+    user: Option<u32>,
+    kill_at: Instant,
+    attempts: u32,
+    log: Log,
+}
+
+impl Supervisor {
+    /// A process has ended and has not been waited for, so that its number is still its own.
+    pub(super) fn end_session(&mut self, pid: i32, now: Instant) {
+        let Some(process) = self.processes.get(&pid).filter(|process| process.plan.spec.ends_session) else {
+            return;
+        };
+        let left = facts::members(pid);
+        if left.is_empty() {
+            return;
+        }
+        let (count, group) = (left.len(), process.plan.name());
+        let line = format!(
+            "process {pid} of group '{group}' has left {count} processes in its session, which are ended"
+        );
+        process.plan.log.write(Level::INFO, &line);
+        let is_stopping = self.ending.is_some();
+        send(pid, &left, if is_stopping { Signal::SIGKILL } else { Signal::SIGTERM });
+        let kill_at = if is_stopping { now } else { now + PATIENCE };
+        let user = self.circumstances.as_root.then_some(process.plan.spec.identity.uid);
+        let log = process.plan.log.clone();
+        self.remains.push(Remains { leader: pid, user, kill_at, attempts: 0, log });
+        self.wake_at(kill_at);
+    }
+
+    /// Kills those that have not ended.
+    pub(super) fn advance_remains(&mut self, now: Instant) {
+        let mut remains = std::mem::take(&mut self.remains);
+        remains.retain_mut(|session| {
+            if self.ending.is_none() && session.kill_at > now {
+                self.wake_at(session.kill_at);
+                return true;
+            }
+            // The number belongs to the session as long as it has members; after that to anybody, or to one of ours.
+            let mut left = facts::members(session.leader);
+            left.retain(|pid| session.user.is_none_or(|user| facts::user(*pid) == Some(user)));
+            if left.is_empty() || self.processes.contains_key(&session.leader) {
+                return false;
+            }
+            send(session.leader, &left, Signal::SIGKILL);
+            session.attempts += 1;
+            session.kill_at = now + if self.ending.is_some() { PAUSE / 20 } else { PAUSE };
+            self.wake_at(session.kill_at);
+            if session.attempts == ATTEMPTS {
+                let line = format!("processes of session {} do not end by SIGKILL: {left:?}", session.leader);
+                session.log.write(Level::INFO, &line);
+            }
+            session.attempts < ATTEMPTS
+        });
+        self.remains = remains;
+    }
+}
+
+/// Sends a signal to processes that still are of the session.
+fn send(leader: i32, members: &[i32], signal: Signal) {
+    for pid in members {
+        // By its descriptor it is the same process that is looked at and that gets the signal.
+        let process = open_process(Pid::from_raw(*pid)).ok();
+        if facts::session(*pid) != Some(leader) {
+            continue;
+        }
+        let _ = match &process {
+            Some(process) => signal_process(process, signal),
+            None => nix::sys::signal::kill(Pid::from_raw(*pid), signal),
+        };
+    }
+}
