@@ -9,6 +9,7 @@ use std::ffi::{CString, c_char, c_int, c_void};
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use wsgi_directives::config::main_interpreter::Routing;
 use wsgi_directives::{
     DIRECTIVES, DirConfig, GlobalConfig, NoticeLevel, Place, RegexMatch, Scope, ServerConfig, System,
     UriRegex, VhostId,
@@ -28,16 +29,16 @@ pub struct State {
     pub runtime: Option<Runtime>,
     /// Some server has an alias.
     pub has_mounts: bool,
-    /// Some directive names `%{GLOBAL}`, or a variable that could.
-    names_global: bool,
+    /// Lines that decide where requests run.
+    routing: Routing,
     /// WSGIScriptReloading of the main server, as last written there.
     main_reloading: Option<bool>,
 }
 
 impl State {
-    /// Whether a request may ask for the main interpreter by name.
-    pub fn application_group_may_be_global(&self) -> bool {
-        self.names_global
+    /// Whether a request may ask for the main interpreter of a daemon group by name.
+    pub fn may_name_main_of(&self, group: &str) -> bool {
+        self.routing.may_name_main_of(group)
     }
 
     /// WSGIScriptReloading of the main server.
@@ -57,16 +58,8 @@ impl State {
     }
 
     /// Notes what later decisions need to know of a line.
-    fn note(&mut self, name: &str, args: &str, main: bool, value: Option<bool>) {
-        const ROUTING: [&str; 5] = [
-            "WSGIApplicationGroup",
-            "WSGIScriptAlias",
-            "WSGIScriptAliasMatch",
-            "WSGIHandlerScript",
-            "WSGIImportScript",
-        ];
-        let may_be_global = args.contains("%{GLOBAL}") || args.contains("%{ENV:");
-        self.names_global |= name == "WSGIDispatchScript" || (ROUTING.contains(&name) && may_be_global);
+    fn note(&mut self, name: &str, args: &str, (vhost, main): (Option<VhostId>, bool), value: Option<bool>) {
+        self.routing.note(vhost.map(|id| id.0), name, args);
         if name == "WSGIScriptReloading" && main {
             self.main_reloading = value;
         }
@@ -267,7 +260,8 @@ unsafe fn apply(
     // SAFETY: as above.
     let place = unsafe { place(parms, vhost, state.global.newest_block(), false) };
     let reloading = args.trim().eq_ignore_ascii_case("on");
-    state.note(row.name, args, vhost.is_none() && place.directory.is_none(), Some(reloading));
+    let main = vhost.is_none() && place.directory.is_none();
+    state.note(row.name, args, (vhost, main), Some(reloading));
     let scope = Scope { global: Some(&mut state.global), server, dir };
     for notice in wsgi_directives::apply(id, args, &place, scope, &Httpd).map_err(|e| e.to_string())? {
         // SAFETY: valid parms.

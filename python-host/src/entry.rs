@@ -113,11 +113,15 @@ fn run_daemon(py: Attached<'_>) -> i32 {
     if host.launch().threads == 0 {
         crate::daemon::attend_service(Duration::from_millis(host.launch().timers.shutdown));
     }
-    for script in &host.launch().preloads {
-        // A failure has been logged; the first request tries again (spec/behaviour.md §6.6).
-        let _ = host.load(script);
+    // First: why these cannot be loaded concerns the predecessor.
+    let inherited = crate::daemon::inherit(host, &|_| host.launch().threads > 0);
+    if !inherited.is_refused() {
+        for script in &host.launch().preloads {
+            // A failure has been logged; the first request tries again (spec/behaviour.md §6.6).
+            let _ = host.load(script);
+        }
     }
-    let status = crate::daemon::serve(host);
+    let status = crate::daemon::serve(host, &inherited);
     if !host.has_ended() {
         // It has not served.
         host.end(true);

@@ -1,24 +1,30 @@
 //! What the serve loop of a daemon and the embedded door ask of Python: a [`Host`] per process, a [`Worker`] per
 //! request thread. Unless said otherwise methods are called without the GIL.
 
+mod loaded;
+
 use crate::interpreter::{self, Interpreter, threads};
 use crate::log;
 use crate::messages;
 use crate::python::{Attached, Numbers, Object, Owned, Text};
 pub use crate::worker::Worker;
 use crate::wsgi::request::Window;
-use crate::wsgi::{clock, events, script};
+use crate::wsgi::{clock, events};
+use loaded::Loaded;
 use pyo3::ffi;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 use wsgi_protocol::birth::BirthOrder;
 use wsgi_protocol::launch::{Launch, Mode, Preload};
 
 /// What a request that found its script changed shall do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReloadDecision {
     /// Run with the code that is loaded.
     ServeOld,
+    /// The same, after these lines have been logged.
+    Tell(Vec<String>),
     /// End with [`Outcome::Refused`] without running anything.
     Refuse,
 }
@@ -41,7 +47,9 @@ pub struct Host {
     watches: bool,
     policy: OnceLock<&'static dyn ReloadPolicy>,
     /// Scripts in the order in which they were loaded.
-    loaded: Mutex<Vec<Preload>>,
+    loaded: Mutex<Vec<Loaded>>,
+    /// How long that took, ms.
+    load_time: AtomicU64,
     /// Those that could not be loaded before the first request.
     failed: Mutex<Vec<Preload>>,
     /// The request threads by number.
@@ -102,6 +110,7 @@ impl Host {
             watches,
             policy: OnceLock::new(),
             loaded: Mutex::default(),
+            load_time: AtomicU64::new(0),
             failed: Mutex::default(),
             threads: Mutex::default(),
             unfinished: OnceLock::new(),
@@ -130,11 +139,6 @@ impl Host {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner).clear();
         // A worker forks no workers.
         let _ = self.born.set((launch, clock::now()));
-    }
-
-    /// Whether a script has been loaded.
-    pub(crate) fn is_loaded(&self, script: &Preload) -> bool {
-        self.loaded.lock().unwrap_or_else(PoisonError::into_inner).contains(script)
     }
 
     /// `of daemon process 'x'` or `in embedded mode`.
@@ -176,14 +180,6 @@ impl Host {
 
     pub(crate) fn on_changed(&self, script: &[u8], group: &[u8], mtime: u64) -> Option<ReloadDecision> {
         self.policy.get().map(|policy| policy.on_changed(script, group, mtime))
-    }
-
-    pub(crate) fn note_loaded(&self, script: &[u8], group: &[u8]) {
-        let preload = Preload { script: script.to_vec(), application_group: group.to_vec() };
-        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        if !loaded.contains(&preload) {
-            loaded.push(preload);
-        }
     }
 
     /// Whether all request threads share one lock, so that admitting more of them than can run is waste: false with
@@ -343,38 +339,6 @@ impl Host {
         threads::visit(interpreter::main(), |_| ());
     }
 
-    /// Whether any script has been loaded by a request or a preload.
-    #[must_use]
-    pub fn has_loaded(&self) -> bool {
-        !self.loaded.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
-    }
-
-    /// The scripts that are loaded, in the order in which they were: what a successor shall load first.
-    #[must_use]
-    pub fn heirloom(&self) -> Vec<Preload> {
-        self.loaded.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Loads a script unless it is loaded; on the main thread. One that is named twice, by the configuration and by the
-    /// predecessor, is tried once.
-    ///
-    /// # Errors
-    /// [`NotLoaded`]; the reason has been logged and the first request will try again.
-    pub fn load(&'static self, script: &Preload) -> Result<(), NotLoaded> {
-        // httpd names its aliases' scripts as it sees them; an import script is named as the process sees it.
-        let path = self.inside_chroot(&script.script).unwrap_or(&script.script);
-        let seen = Preload { script: path.to_vec(), application_group: script.application_group.clone() };
-        let failed = || self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        if failed().contains(&seen) {
-            return Err(NotLoaded);
-        }
-        if script::preload(self, path, &script.application_group) {
-            return Ok(());
-        }
-        failed().push(seen);
-        Err(NotLoaded)
-    }
-
     /// Delivers `process_signal` in every interpreter (spec/behaviour.md §8.3). May run for ever.
     pub fn publish_signal(&self, signal: i32) {
         for interpreter in furnished() {
@@ -458,6 +422,15 @@ pub(crate) fn texts(py: Attached<'_>, interpreter: &Interpreter, name: &str) -> 
     strings(py, interpreter, name, &[])
 }
 
+/// The texts of a list.
+pub(crate) fn texts_of(py: Attached<'_>, list: &Object) -> Vec<String> {
+    let entry = |place| {
+        // SAFETY: the place exists, and nobody else has this list.
+        unsafe { Object::borrow(ffi::PyList_GetItem(list.as_ptr(), place as isize)) }.lossy(py)
+    };
+    (0..list.list_len()).map(entry).collect()
+}
+
 /// Calls a function of `fixtures.py` that returns a list of texts; their lines.
 fn strings(py: Attached<'_>, interpreter: &Interpreter, name: &str, numbers: &[u64]) -> Vec<String> {
     let call = || {
@@ -467,14 +440,7 @@ fn strings(py: Attached<'_>, interpreter: &Interpreter, name: &str, numbers: &[u
         interpreter.fixture(py, name, &arguments)
     };
     match call() {
-        Ok(list) => {
-            let entry = |place| {
-                // SAFETY: the place exists, and nobody else has this list.
-                unsafe { Object::borrow(ffi::PyList_GetItem(list.as_ptr(), place as isize)) }.lossy(py)
-            };
-            let entries: Vec<String> = (0..list.list_len()).map(entry).collect();
-            entries.iter().flat_map(|entry| entry.lines()).map(str::to_owned).collect()
-        }
+        Ok(list) => texts_of(py, &list).iter().flat_map(|entry| entry.lines()).map(str::to_owned).collect(),
         Err(raised) => {
             raised.clear(py);
             Vec::new()

@@ -152,6 +152,47 @@ pub fn no_callable(script: &[u8], name: &[u8]) -> String {
     ))
 }
 
+/// What stands behind the reasons why a changed script could not be loaded.
+pub fn kept(script: &[u8], group: &[u8]) -> String {
+    let (script, group, pid) = (text(script), text(group), std::process::id());
+    events::CHANGE_FAILED.line(format!(
+        "The changed code of '{script}' cannot be loaded; process {pid} of group '{group}' serves on with the old code. It is \
+         tried again when the script or a file of the traceback changes, every few minutes, and at 'mod_wsgi-ctl restart \
+         {group}'."
+    ))
+}
+
+/// A script does not come back from its import; its stack follows.
+pub fn import_hangs(script: &[u8], seconds: f64, place: &str) -> String {
+    events::IMPORT_HANGS.line(format!(
+        "WSGI script '{}' has been loading into {place} for {seconds:.0} s. A script must come back: a server that it starts \
+         itself, such as app.run(), belongs below `if __name__ == '__main__':`; modules that cannot do sub-interpreters \
+         need application-group=%{{GLOBAL}}. It is here:",
+        text(script)
+    ))
+}
+
+/// A module refuses sub-interpreters.
+pub fn refuses(module: &str, interpreter: &Interpreter) -> String {
+    events::NO_SUB_INTERPRETERS.line(format!(
+        "The module '{module}' does not work in a sub-interpreter, and {} is one. Write application-group=%{{GLOBAL}} at the \
+         script's WSGIScriptAlias (or WSGIApplicationGroup %{{GLOBAL}}), or give the application a daemon process group of \
+         its own (WSGIDaemonProcess, process-group=), where the first application has the main interpreter.",
+        interpreter.place()
+    ))
+}
+
+/// A request has waited long enough for a successor.
+pub fn no_successor_yet() -> String {
+    events::NO_SUCCESSOR_YET
+        .line("The changed code takes longer to load than the old; requests run with the old code meanwhile.")
+}
+
+/// The heirloom cannot be written.
+pub fn cannot_leave(error: impl Display) -> String {
+    events::NO_HEIRLOOM.line(format!("The successor will load its scripts later: {error}."))
+}
+
 /// A script was looked for and its file is gone.
 pub fn script_vanished(script: &[u8]) -> String {
     events::SCRIPT_VANISHED

@@ -8,10 +8,11 @@ use crate::host_scripts::{self, Answered};
 use crate::interpreter::{self, Interpreter, threads};
 use crate::log;
 use crate::messages;
-use crate::python::Attached;
+use crate::python::{self, Attached};
 use crate::wsgi;
 use pyo3::ffi;
 use std::marker::PhantomData;
+use std::time::Instant;
 use wsgi_protocol::call::Call;
 use wsgi_protocol::request::Request;
 
@@ -66,7 +67,10 @@ impl Worker {
                 return Outcome::Fail(500);
             }
         };
-        let Some(interpreter) = self.enter(request.head.application_group) else {
+        let since = Instant::now();
+        let entered = self.enter(request.head.application_group);
+        python::note_entry(since);
+        let Some(interpreter) = entered else {
             let text = messages::no_interpreter(request.head.application_group);
             exchange.log(log::ERROR, text.as_bytes());
             return Outcome::Fail(500);

@@ -26,6 +26,10 @@ pub enum HomeError {
     TooOld(PathBuf, u32),
     /// There is no shared libpython for embedded mode; holds the interpreter.
     NoSharedLibrary(PathBuf),
+    /// A build of CPython without the GIL.
+    FreeThreaded(PathBuf),
+    /// Another implementation of Python; holds what it is.
+    NotCPython(PathBuf, &'static str),
 }
 
 impl fmt::Display for HomeError {
@@ -51,6 +55,18 @@ impl fmt::Display for HomeError {
                 f,
                 "'{}' is Python 3.{minor}; CPython 3.{OLDEST_MINOR} or newer is needed, make the virtual environment \
                  with a newer one",
+                path.display()
+            ),
+            Self::FreeThreaded(path) => write!(
+                f,
+                "'{}' is a free-threaded build of Python, which is not supported yet; make the virtual environment with \
+                 the ordinary build of the same version",
+                path.display()
+            ),
+            Self::NotCPython(path, name) => write!(
+                f,
+                "'{}' is {name}, which is not supported; make the virtual environment with CPython 3.{OLDEST_MINOR} or \
+                 newer",
                 path.display()
             ),
             Self::NoSharedLibrary(path) => write!(
@@ -84,6 +100,11 @@ impl Interpreter {
         };
         let (base, minor) = installation(home, &path);
         match minor {
+            _ if is_free_threaded(&path, &base) => Err(HomeError::FreeThreaded(path)),
+            _ if other_implementation(&path).is_some() => {
+                let name = other_implementation(&path).unwrap_or_default();
+                Err(HomeError::NotCPython(path, name))
+            }
             Some(minor) if minor < OLDEST_MINOR => Err(HomeError::TooOld(path, minor)),
             _ => Ok(Self { path, base, minor }),
         }
@@ -144,6 +165,29 @@ fn installation(home: Option<&Path>, path: &Path) -> (PathBuf, Option<u32>) {
     let minor = minor.or_else(|| resolved.file_name().and_then(minor_of_name));
     let minor = minor.or_else(|| minor_of_library(&base));
     (base, minor)
+}
+
+/// What the links of an interpreter end at.
+fn executable_name(path: &Path) -> String {
+    let resolved = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    resolved.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// `python3.13t`, or a standard library in `lib/python3.13t` and none beside it.
+fn is_free_threaded(path: &Path, base: &Path) -> bool {
+    let name = executable_name(path);
+    let Some(minor) = minor_of_name(OsStr::new(&name)) else { return false };
+    let library = |suffix: &str| base.join(format!("lib/python3.{minor}{suffix}/os.py")).exists();
+    name.ends_with('t') || (library("t") && !library(""))
+}
+
+/// The name of an implementation that is not CPython.
+fn other_implementation(path: &Path) -> Option<&'static str> {
+    let name = executable_name(path);
+    [("pypy", "PyPy"), ("graalpy", "GraalPy")]
+        .into_iter()
+        .find(|(start, _)| name.starts_with(start))
+        .map(|(_, n)| n)
 }
 
 fn config_entry<'t>(text: &'t str, key: &str) -> Option<&'t str> {

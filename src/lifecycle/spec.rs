@@ -388,7 +388,7 @@ fn names_global(state: &State, group: &str) -> bool {
     let global = &state.global;
     let preloaded = global.imports_of(group).any(|import| import.application_group.is_empty());
     let rule = global.blocks.iter().any(|block| block.application_group.as_deref() == Some(""));
-    preloaded || rule || state.application_group_may_be_global()
+    preloaded || rule || state.may_name_main_of(group)
 }
 
 /// What children need to know of a group.

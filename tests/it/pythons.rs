@@ -126,6 +126,26 @@ fn is_refused(server: Httpd, texts: &[&str]) {
 }
 
 #[test]
+fn pythons_that_are_not_supported_are_refused_by_name() {
+    if Subject::skips("it does not look at interpreters") {
+        return;
+    }
+    let cases = [
+        ("pypy3.10", "is PyPy, which is not supported"),
+        ("python3.13t", "is a free-threaded build of Python"),
+    ];
+    for (name, text) in cases {
+        let folder = Scratch::new(name);
+        let bin = folder.0.join("bin");
+        std::fs::create_dir(&bin).expect("own folder");
+        std::fs::copy("/bin/true", bin.join(name)).expect("own folder");
+        std::os::unix::fs::symlink(name, bin.join("python3")).expect("own folder");
+        let verdict = groups(&[&folder.0], "").configtest();
+        assert!(verdict.text.contains(text), "{text}: {}", verdict.text);
+    }
+}
+
+#[test]
 fn home_without_an_interpreter_is_one_clear_line() {
     if Subject::skips("the daemon crashes and is started again every second") {
         return;

@@ -15,9 +15,9 @@ pub const LAUNCH_FD: i32 = 5;
 /// supervisor is gone and the daemon must end at once.
 pub const ORDER_FD: i32 = 6;
 /// Descriptor of the slot's heirloom: a memory file (at most [`HEIRLOOM_MAX`] bytes) that every process of a slot
-/// inherits. A process that wants a successor leaves the encoded list of scripts it has loaded there
-/// (`Vec<Preload>`, by [`encode`]); the successor loads them before it says [`Ready::Serving`]. The
-/// supervisor hands it on and never reads it.
+/// inherits. A process that wants a successor leaves an encoded [`crate::heirloom::Heirloom`] there; the successor
+/// loads its scripts before it says [`Ready::Serving`], or adds why it cannot. The supervisor hands it on and never
+/// reads it.
 pub const HEIRLOOM_FD: i32 = 7;
 /// Most bytes of an heirloom; the file is sealed against growing beyond it.
 pub const HEIRLOOM_MAX: usize = 64 * 1024;
@@ -78,7 +78,8 @@ pub enum Ready {
     /// Python runs, preloads and heirloom are loaded, requests are being served.
     Serving = b'R',
     /// The script changed: the process asks for a successor, holds the request that noticed, and serves all
-    /// others with the old code until it gets [`Order::Drain`] or [`Order::Keep`].
+    /// others with the old code until it gets [`Order::Drain`] or [`Order::Keep`]. Said again before either: it
+    /// has changed once more, and a successor that is loading what is out of date is given up for another one.
     Replace = b'T',
     /// The process wants to end (recycling timers, maximum-requests): start a successor, then order `Drain`.
     Recycle = b'D',
@@ -119,6 +120,14 @@ pub struct Preload {
     pub script: Vec<u8>,
     /// Application group; empty is the main interpreter.
     pub application_group: Vec<u8>,
+}
+
+impl Preload {
+    /// Whether it is this script in this application group.
+    #[must_use]
+    pub fn is(&self, script: &[u8], application_group: &[u8]) -> bool {
+        self.script == script && self.application_group == application_group
+    }
 }
 
 /// One `<WSGIInterpreterOptions>` block that matches this process (spec/directives.md §13), already filtered

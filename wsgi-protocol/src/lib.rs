@@ -13,6 +13,7 @@ pub mod death;
 pub mod error;
 pub mod events;
 pub mod frame;
+pub mod heirloom;
 pub mod keys;
 pub mod launch;
 pub mod operator;

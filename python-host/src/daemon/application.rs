@@ -3,6 +3,8 @@
 use super::socket_exchange::{Released, Unsent};
 use crate::exchange::{Exchange, Outcome};
 use crate::host::Long;
+use std::time::Duration;
+use wsgi_protocol::heirloom::{Heir, Tried};
 use wsgi_protocol::launch::Preload;
 
 /// The process-wide side of the application. Unless said otherwise methods are called without the GIL.
@@ -35,8 +37,14 @@ pub(super) trait Application: Sync + 'static {
     /// Whether any script has been loaded since the process started.
     fn has_loaded(&self) -> bool;
 
-    /// The scripts that are loaded now.
-    fn scripts(&self) -> Vec<Preload>;
+    /// The scripts that are loaded now, for a successor; `failed` tells of changes that have failed.
+    fn heirs(&self, failed: &dyn Fn(&Preload) -> Option<Tried>) -> Vec<Heir>;
+
+    /// How long loading them has taken.
+    fn load_time(&self) -> Duration;
+
+    /// What stands behind the reasons why a changed script could not be loaded.
+    fn about_kept(&self, script: &Preload) -> String;
 
     /// Delivers `process_signal` to the subscribers. May run for ever.
     fn publish_signal(&self, signal: i32);

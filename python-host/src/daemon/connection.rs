@@ -49,6 +49,8 @@ pub(super) struct Connection {
     pub(super) skip: usize,
     /// Place in the registry.
     pub(super) place: usize,
+    /// The request that comes next has been held once.
+    pub(super) was_held: bool,
 }
 
 impl Connection {
@@ -62,6 +64,7 @@ impl Connection {
             partial: Vec::new(),
             skip: 0,
             place: 0,
+            was_held: false,
         }
     }
 

@@ -8,8 +8,11 @@ use crate::exchange::{Exchange, Outcome};
 use crate::host::{Host, Long, ReloadDecision, ReloadPolicy, Worker};
 use crate::interpreter::gates::Gates;
 use crate::interpreter::threads;
+use crate::messages;
 use crate::python;
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+use wsgi_protocol::heirloom::{Heir, Tried};
 use wsgi_protocol::launch::Preload;
 
 /// httpd's log level "error".
@@ -47,8 +50,16 @@ impl Application for Host {
         Host::has_loaded(self)
     }
 
-    fn scripts(&self) -> Vec<Preload> {
-        self.heirloom()
+    fn heirs(&self, failed: &dyn Fn(&Preload) -> Option<Tried>) -> Vec<Heir> {
+        Host::heirs(self, failed)
+    }
+
+    fn load_time(&self) -> Duration {
+        Host::load_time(self)
+    }
+
+    fn about_kept(&self, script: &Preload) -> String {
+        messages::kept(&script.script, &self.launch().group)
     }
 
     fn publish_signal(&self, signal: i32) {
@@ -91,7 +102,10 @@ impl Runner for Worker {
     /// With several GILs the right one is taken by [`Runner::run`].
     fn attach(&mut self) {
         if gates().is_none() {
+            let since = Instant::now();
             Worker::attach(self);
+            // A request waits in its socket meanwhile.
+            python::note_entry(since);
         }
     }
 
@@ -106,7 +120,9 @@ impl Runner for Worker {
     fn run(&mut self, payload: &[u8], exchange: &mut dyn Exchange) -> Outcome {
         let Some(gates) = gates() else { return Worker::run(self, payload, exchange) };
         let mut outcome = Outcome::Fail(500);
+        let arrived = Instant::now();
         gates.of(payload).run_here(&mut || {
+            python::note_entry(arrived);
             outcome = Worker::run(self, payload, exchange);
             Worker::detach(self);
         });
@@ -115,13 +131,14 @@ impl Runner for Worker {
 }
 
 impl ReloadPolicy for Pool<Host> {
-    fn on_changed(&self, script: &[u8], _group: &[u8], mtime_us: u64) -> ReloadDecision {
-        let (decision, wake) = self.reload.noticed(script, mtime_us);
+    fn on_changed(&self, script: &[u8], group: &[u8], mtime_us: u64) -> ReloadDecision {
+        let (decision, wake) = self.reload.noticed(script, group, mtime_us);
         if wake {
             self.main_wake.signal();
         }
         match decision {
             Decision::ServeOld => ReloadDecision::ServeOld,
+            Decision::Tell(lines) => ReloadDecision::Tell(lines),
             Decision::Refuse => ReloadDecision::Refuse,
         }
     }

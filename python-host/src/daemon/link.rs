@@ -8,12 +8,14 @@ use std::os::fd::FromRawFd;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use wsgi_protocol::death::Reason;
-use wsgi_protocol::launch::{
-    self, HEIRLOOM_FD, HEIRLOOM_MAX, LISTEN_FD, ORDER_FD, Order, Preload, READY_FD, Ready,
-};
+use wsgi_protocol::heirloom::Heirloom;
+use wsgi_protocol::launch::{self, HEIRLOOM_FD, HEIRLOOM_MAX, LISTEN_FD, ORDER_FD, Order, READY_FD, Ready};
 
-/// Bytes in front of the encoded list: its length, because the file's own size is sealed.
+/// Bytes in front of the encoded text: its length, because the file's own size is sealed.
 const LENGTH: usize = 4;
+
+/// Lines and files of a failure, where all of them are too many.
+const SHORT: usize = 20;
 
 /// The inherited file, which must not be closed by dropping it.
 fn heirloom() -> Option<ManuallyDrop<File>> {
@@ -21,13 +23,13 @@ fn heirloom() -> Option<ManuallyDrop<File>> {
     os::is_open(HEIRLOOM_FD).then(|| ManuallyDrop::new(unsafe { File::from_raw_fd(HEIRLOOM_FD) }))
 }
 
-/// The scripts that the predecessor of this process left; empty if there was none.
+/// What the predecessor of this process left; nothing if there was none.
 #[must_use]
-pub fn inherited_scripts() -> Vec<Preload> {
-    heirloom().and_then(|file| read_scripts(&file)).unwrap_or_default()
+pub fn inherited() -> Heirloom {
+    heirloom().and_then(|file| read(&file)).unwrap_or_default()
 }
 
-fn read_scripts(file: &File) -> Option<Vec<Preload>> {
+fn read(file: &File) -> Option<Heirloom> {
     let mut length = [0; LENGTH];
     file.read_exact_at(&mut length, 0).ok()?;
     let length = u32::from_le_bytes(length) as usize;
@@ -36,8 +38,11 @@ fn read_scripts(file: &File) -> Option<Vec<Preload>> {
     launch::decode(&bytes).ok()
 }
 
-fn write_scripts(file: &File, scripts: &[Preload]) -> io::Result<()> {
-    let encoded = launch::encode(&scripts.to_vec()).map_err(io::Error::other)?;
+fn write(file: &File, left: &Heirloom) -> io::Result<()> {
+    let mut encoded = launch::encode(left).map_err(io::Error::other)?;
+    if encoded.len() + LENGTH > HEIRLOOM_MAX {
+        encoded = launch::encode(&shortened(left)).map_err(io::Error::other)?;
+    }
     if encoded.len() + LENGTH > HEIRLOOM_MAX {
         return Err(io::Error::other("too many scripts"));
     }
@@ -47,12 +52,26 @@ fn write_scripts(file: &File, scripts: &[Preload]) -> io::Result<()> {
     file.write_all_at(&(encoded.len() as u32).to_le_bytes(), 0)
 }
 
-/// Leaves `scripts` to the successor.
+/// Without what can be done without.
+fn shortened(left: &Heirloom) -> Heirloom {
+    let mut short = left.clone();
+    for broken in short.scripts.iter_mut().filter_map(|heir| heir.broken.as_mut()) {
+        broken.source = None;
+        broken.tried.files.clear();
+    }
+    for failure in &mut short.failures {
+        failure.lines.truncate(SHORT);
+        failure.tried.files.truncate(SHORT);
+    }
+    short
+}
+
+/// Leaves something to the successor, or to the predecessor.
 ///
 /// # Errors
-/// The file cannot be written, or the list is too long; the successor then starts cold.
-pub(super) fn leave_scripts(scripts: &[Preload]) -> io::Result<()> {
-    heirloom().map_or(Ok(()), |file| write_scripts(&file, scripts))
+/// The file cannot be written, or it is too much; the successor then starts cold.
+pub(super) fn leave(left: &Heirloom) -> io::Result<()> {
+    heirloom().map_or(Ok(()), |file| write(&file, left))
 }
 
 /// Says one thing to the supervisor. False: nobody listens.
@@ -132,21 +151,30 @@ pub fn prepare_descriptors() {
 mod tests {
     use super::*;
     use std::os::fd::AsRawFd;
+    use wsgi_protocol::heirloom::{Broken, Heir};
+    use wsgi_protocol::launch::Preload;
 
     #[test]
     fn scripts_survive_in_a_file_of_any_size() {
         let file = tempfile();
-        assert_eq!(read_scripts(&file), None);
+        assert_eq!(read(&file), None);
         file.set_len(HEIRLOOM_MAX as u64).unwrap();
-        assert_eq!(read_scripts(&file), None);
-        let script = |n: u8| Preload { script: vec![n; 40], application_group: b"g".to_vec() };
-        write_scripts(&file, &[script(1), script(2)]).unwrap();
-        write_scripts(&file, &[script(3)]).unwrap();
-        assert_eq!(read_scripts(&file), Some(vec![script(3)]));
-        let many: Vec<_> = (0..2000).map(|n| script(n as u8)).collect();
-        assert!(write_scripts(&file, &many).is_err());
-        write_scripts(&file, &[]).unwrap();
-        assert_eq!(read_scripts(&file), Some(vec![]));
+        assert_eq!(read(&file), None);
+        let script = |n: usize| Heir {
+            script: Preload { script: vec![n as u8; 40], application_group: b"g".to_vec() },
+            ..Heir::default()
+        };
+        let of = |count| Heirloom { scripts: (0..count).map(script).collect(), ..Heirloom::default() };
+        write(&file, &of(2)).unwrap();
+        write(&file, &of(1)).unwrap();
+        assert_eq!(read(&file), Some(of(1)));
+        assert!(write(&file, &of(2000)).is_err());
+        let mut large = of(1);
+        large.scripts[0].broken = Some(Broken { source: Some(vec![0; HEIRLOOM_MAX]), ..Broken::default() });
+        write(&file, &large).unwrap();
+        assert_eq!(read(&file).unwrap().scripts[0].broken, Some(Broken::default()), "without its code");
+        write(&file, &of(0)).unwrap();
+        assert_eq!(read(&file), Some(of(0)));
     }
 
     fn tempfile() -> File {

@@ -16,15 +16,13 @@ use crate::host::Long;
 use crate::messages;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use wsgi_protocol::frame::{Header, Kind};
-use wsgi_protocol::launch::{Launch, Order, Ready};
+use wsgi_protocol::heirloom::Heirloom;
+use wsgi_protocol::launch::{Launch, Order, Preload, Ready};
 
 /// How long a drained process stays for requests that were sent before its GOAWAY was read, ns.
 const LINGER: u64 = 50_000_000;
-
-/// How long a request that noticed a changed script waits for the supervisor at most, ns.
-const HOLD: u64 = 45_000_000_000;
 
 /// Pause between two looks while workers are being told to end.
 const SETTLE: Duration = Duration::from_millis(1);
@@ -45,8 +43,9 @@ pub(super) struct MainThread<A: Application> {
     maximum_rss: u64,
     run_once: bool,
     served_at_rss: u64,
-    /// Until when the held request is held.
-    hold_until: Option<u64>,
+    /// Number of the last heirloom, and whether a change was the reason for it.
+    heirlooms: u32,
+    has_change: bool,
     linger_until: u64,
     silenced: bool,
     buffer: Vec<u8>,
@@ -70,7 +69,8 @@ impl<A: Application> MainThread<A> {
             maximum_rss: launch.maximum_rss,
             run_once: launch.run_once,
             served_at_rss: 0,
-            hold_until: None,
+            heirlooms: 0,
+            has_change: false,
             linger_until: 0,
             silenced: false,
             buffer: Vec::new(),
@@ -93,7 +93,8 @@ impl<A: Application> MainThread<A> {
             if self.life.stage() == Stage::Stopping {
                 return;
             }
-            let next = [timers, self.life.next(), self.hold_until].into_iter().flatten().min();
+            let next = [timers, self.life.next(), self.tell_untold(), self.release_overdue()];
+            let next = next.into_iter().flatten().min();
             self.wait(next);
         }
     }
@@ -139,17 +140,54 @@ impl<A: Application> MainThread<A> {
         }
     }
 
-    fn ask_successor(&self, ready: Ready, warm: bool) {
-        let scripts = if warm { self.pool.application.scripts() } else { Vec::new() };
-        if let Err(error) = link::leave_scripts(&scripts) {
-            self.pool.log(4, &format!("The successor will load its scripts later: {error}."));
+    fn ask_successor(&mut self, ready: Ready, warm: bool) {
+        let pool = self.pool;
+        let failed = |script: &Preload| pool.reload.failed(script);
+        let scripts = if warm { pool.application.heirs(&failed) } else { Vec::new() };
+        self.heirlooms += 1;
+        // Whoever notices a change has a log in which a failure belongs.
+        let quiet = ready == Ready::Replace;
+        self.has_change = quiet;
+        let left = Heirloom { number: self.heirlooms, scripts, quiet, ..Heirloom::default() };
+        if let Err(error) = link::leave(&left) {
+            pool.log(4, &messages::cannot_leave(error));
         }
         link::say(ready);
     }
 
+    /// The supervisor has given the successor up. Whether another one is worth a try is known by what it has left.
+    fn keep(&mut self) {
+        let left = link::inherited();
+        let failures = if left.number == self.heirlooms { left.failures } else { Vec::new() };
+        let application = self.pool.application;
+        let about = |script: &Preload| application.about_kept(script);
+        if !self.pool.reload.failed_with(failures, !self.has_change, about) {
+            self.decided();
+        }
+    }
+
+    /// Requests that have waited for a successor long enough run with the old code; returns when to look again.
+    fn release_overdue(&mut self) -> Option<u64> {
+        let over = self.pool.reload.overdue();
+        if !over.is_empty() {
+            self.pool.log(4, &messages::no_successor_yet());
+        }
+        for connection in over {
+            self.pool.release(connection);
+        }
+        self.pool.reload.next_overdue().map(at_ns)
+    }
+
+    /// Why a changed script could not be loaded goes to the group's log if no request comes in whose log it belongs.
+    fn tell_untold(&mut self) -> Option<u64> {
+        for line in self.pool.reload.untold() {
+            self.pool.log(3, &line);
+        }
+        self.pool.reload.next_untold().map(at_ns)
+    }
+
     /// The held request goes on: refused if the process has left the serving phase, else run.
     fn decided(&mut self) {
-        self.hold_until = None;
         for connection in self.pool.reload.decided() {
             self.pool.release(connection);
         }
@@ -194,7 +232,7 @@ impl<A: Application> MainThread<A> {
             let action = self.life.order(order, self.now());
             self.act(action);
             if order == Order::Keep {
-                self.decided();
+                self.keep();
             }
             if self.order_fd < 0 {
                 return;
@@ -217,8 +255,8 @@ impl<A: Application> MainThread<A> {
             Some(Ask::Successor) if self.life.stage() != Stage::Serving => return,
             Some(Ask::Successor) => {
                 self.life.reloading();
+                self.pool.reload.set_patience(self.pool.application.load_time());
                 self.ask_successor(Ready::Replace, true);
-                self.hold_until = Some(self.now() + HOLD);
                 Action::None
             }
         };
@@ -252,10 +290,6 @@ impl<A: Application> MainThread<A> {
         let next = self.timetable.check(&pool.slots, &view, &mut due);
         for due in due {
             self.timer(due, view.now);
-        }
-        if self.hold_until.is_some_and(|at| at <= view.now) {
-            pool.log(4, "No successor came for the changed script; the old code goes on serving.");
-            self.decided();
         }
         next
     }
@@ -397,4 +431,10 @@ impl<A: Application> MainThread<A> {
             std::thread::sleep(Duration::from_millis(100));
         }
     }
+}
+
+/// A moment as the monotonic clock of the serve loop has it, ns.
+fn at_ns(at: Instant) -> u64 {
+    os::now_ns()
+        + u64::try_from(at.saturating_duration_since(Instant::now()).as_nanos()).unwrap_or(u64::MAX / 2)
 }

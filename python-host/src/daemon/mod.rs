@@ -10,11 +10,13 @@
 mod application;
 mod attendant;
 mod body;
+mod changes;
 mod connection;
 mod controller;
 mod ending;
 mod gate;
 mod host_application;
+mod inheriting;
 mod last_stack;
 mod lifecycle;
 mod link;
@@ -33,8 +35,9 @@ mod title;
 mod worker;
 mod zygote;
 
+pub use inheriting::{Inherited, inherit};
 pub use last_stack::prepare as watch_faults;
-pub use link::{inherited_scripts, prepare_descriptors};
+pub use link::prepare_descriptors;
 pub use service::attend_service;
 pub use zygote::raise_workers;
 
@@ -54,10 +57,10 @@ pub fn announce(ready: Ready) -> bool {
 }
 
 /// Serves requests with the inherited descriptors until the process has to end; returns its exit status if Python
-/// may be finalized. Called on Python's main thread without the GIL, after the preloads; `threads=0` returns at
-/// once (see [`attend_service`]).
+/// may be finalized. Called on Python's main thread without the GIL, after the preloads and what was inherited;
+/// `threads=0` returns at once (see [`attend_service`]).
 #[must_use]
-pub fn serve(host: &'static Host) -> i32 {
+pub fn serve(host: &'static Host, inherited: &Inherited) -> i32 {
     let launch = host.launch();
     if let Some(title) = &launch.title {
         title::set(title);
@@ -65,14 +68,13 @@ pub fn serve(host: &'static Host) -> i32 {
     if launch.threads == 0 {
         return 0;
     }
-    // All of them, so that every traceback is in the log once.
-    let failed = inherited_scripts().iter().filter(|script| host.load(script).is_err()).count();
-    if failed > 0 && launch.has_predecessor && !launch.lenient {
+    if inherited.is_refused() {
         announce(Ready::ImportFailed);
         return 0;
     }
     match prepare(host, &spread(launch)) {
         Ok(mut main) => {
+            main.pool.reload.inherit(inherited.scripts());
             host.set_reload_policy(main.pool);
             if let Err(error) = main.pool.start() {
                 host.log(2, &messages::cannot_serve(error));

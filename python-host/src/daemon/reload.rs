@@ -1,25 +1,31 @@
-//! What happens when a request notices that its script has changed (spec/daemon.md §3).
+//! What happens when a request notices that its script has changed.
 //!
 //! The process asks the supervisor for a successor, once per change. The request that noticed is held back,
-//! without holding a thread: its connection waits with the request in its buffer. All others are served by the old
-//! code until the supervisor orders to drain (the held ones are refused here and run by the successor) or to
-//! keep (the successor could not import the new code: they are run here, and this change is not asked about again).
+//! without holding a thread: its connection waits with the request in its buffer, once, and not for longer than the old
+//! code took to load (with some allowance). All others are served by the old code until the supervisor orders to drain
+//! (the held ones are refused here and run by the successor) or to keep (the successor could not load the new code:
+//! they are run here).
+//!
+//! A change on top of one that has been asked about is asked about at once. One that failed is tried again when a file that
+//! stood in its traceback changes, and now and then while requests come. A successor tells which scripts failed: those keep
+//! their old code, and hold no other script's change up.
 
+use super::changes::{Changes, Look};
 use super::connection::Connection;
-use std::collections::HashMap;
+use std::cell::Cell;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
-
-/// Without a modification time (the script's own hook wants the reload) one change cannot be told from the next: the
-/// supervisor is asked again after this long.
-const ASK_AGAIN: Duration = Duration::from_secs(30);
+use wsgi_protocol::heirloom::{Failure, Heir, Tried};
+use wsgi_protocol::launch::Preload;
 
 /// What a request that noticed a change shall do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Decision {
     /// Run with the code that is loaded.
     ServeOld,
+    /// The same, and these lines belong into its log.
+    Tell(Vec<String>),
     /// End with `Outcome::Refused` without running anything.
     Refuse,
 }
@@ -35,34 +41,48 @@ pub(super) enum Ask {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Changes that have been asked about: script, its new modification time, and when.
-    known: HashMap<Vec<u8>, (u64, Instant)>,
+    changes: Changes,
     /// A successor has been asked for and the supervisor has not decided yet.
     pending: bool,
     /// Set for the main thread.
     ask: Option<Ask>,
-    /// The thread whose request noticed and is on its way out of the application.
-    holder: Option<ThreadId>,
+    /// The threads whose requests noticed and are on their way out of the application.
+    holders: Vec<ThreadId>,
     held: Vec<Held>,
 }
 
 #[derive(Debug)]
-struct Held(*mut Connection);
+struct Held {
+    connection: *mut Connection,
+    until: Instant,
+}
 
 // SAFETY: a held connection is claimed and disarmed: whoever takes it out of the list is its only user.
 unsafe impl Send for Held {}
 
 /// See the module's comment.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Reload {
     immediate: bool,
+    /// How long a request is held at most.
+    patience: Mutex<Duration>,
     state: Mutex<State>,
+}
+
+thread_local! {
+    /// The request that the thread runs has been held before.
+    static WAS_HELD: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Notes whether the request that the calling thread is going to run has been held before.
+pub(super) fn begin_request(was_held: bool) {
+    WAS_HELD.set(was_held);
 }
 
 impl Reload {
     /// With `immediate` there is no readiness gate.
     pub(super) fn new(immediate: bool) -> Self {
-        Self { immediate, ..Self::default() }
+        Self { immediate, patience: Mutex::new(Duration::from_secs(10)), state: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -70,25 +90,49 @@ impl Reload {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The calling request noticed that `script` now has the modification time `mtime` (0: unknown). The second value says
-    /// that the main thread has to be woken.
-    pub(super) fn noticed(&self, script: &[u8], mtime: u64) -> (Decision, bool) {
+    /// How long this process took to load its scripts: its successor may take as long, and more, while a request waits.
+    pub(super) fn set_patience(&self, took: Duration) {
+        const ALLOWANCE: Duration = Duration::from_secs(10);
+        const MOST: Duration = Duration::from_secs(45);
+        *self.patience.lock().unwrap_or_else(PoisonError::into_inner) = (ALLOWANCE + 3 * took).min(MOST);
+    }
+
+    /// What the predecessor knew of changes that failed.
+    pub(super) fn inherit(&self, heirs: &[Heir]) {
+        let mut state = self.lock();
+        for heir in heirs {
+            if let Some(broken) = &heir.broken {
+                state.changes.note_failure(&heir.script, &broken.tried, Vec::new(), Instant::now());
+            }
+        }
+    }
+
+    /// The calling request noticed that `script` of `group` now has the modification time `mtime` (0: unknown). The second
+    /// value says that the main thread has to be woken.
+    pub(super) fn noticed(&self, script: &[u8], group: &[u8], mtime: u64) -> (Decision, bool) {
         let mut state = self.lock();
         if self.immediate {
             let first = state.ask.replace(Ask::Drain).is_none();
             return (Decision::Refuse, first);
         }
-        let known = state
-            .known
-            .get(script)
-            .is_some_and(|(time, asked)| *time == mtime && (mtime != 0 || asked.elapsed() < ASK_AGAIN));
-        if state.pending || known {
-            return (Decision::ServeOld, false);
+        let now = Instant::now();
+        let pending = state.pending;
+        match state.changes.look(script, group, mtime, now) {
+            Look::Tell(lines) => return (Decision::Tell(lines), false),
+            Look::Known => return (Decision::ServeOld, false),
+            // What is being tried may be what has been mended.
+            Look::Mended | Look::Again if pending => return (Decision::ServeOld, false),
+            Look::Again => {
+                state.begin(now);
+                return (Decision::ServeOld, true);
+            }
+            Look::New | Look::Mended => {}
         }
-        state.known.insert(script.to_vec(), (mtime, Instant::now()));
-        state.pending = true;
-        state.ask = Some(Ask::Successor);
-        state.holder = Some(thread::current().id());
+        state.begin(now);
+        if WAS_HELD.get() {
+            return (Decision::ServeOld, true);
+        }
+        state.holders.push(thread::current().id());
         (Decision::Refuse, true)
     }
 
@@ -97,23 +141,27 @@ impl Reload {
         self.lock().ask.take()
     }
 
+    /// Changes that have failed, for the heirloom.
+    pub(super) fn failed(&self, script: &Preload) -> Option<Tried> {
+        self.lock().changes.failed(script)
+    }
+
     /// Whether the request that the calling thread just left refused is to be held.
     pub(super) fn take_hold(&self) -> bool {
         let mut state = self.lock();
-        let mine = state.holder == Some(thread::current().id());
-        if mine {
-            state.holder = None;
-        }
-        mine
+        let own = thread::current().id();
+        let place = state.holders.iter().position(|holder| *holder == own);
+        place.map(|place| state.holders.swap_remove(place)).is_some()
     }
 
     /// Holds a claimed connection. Gives it back if the decision has come in the meantime.
     pub(super) fn hold(&self, connection: *mut Connection) -> Option<*mut Connection> {
+        let patience = *self.patience.lock().unwrap_or_else(PoisonError::into_inner);
         let mut state = self.lock();
         if !state.pending {
             return Some(connection);
         }
-        state.held.push(Held(connection));
+        state.held.push(Held { connection, until: Instant::now() + patience });
         None
     }
 
@@ -124,11 +172,68 @@ impl Reload {
         !state.held.is_empty() && state.ask.is_none()
     }
 
+    /// When the next held request has waited long enough, if one is held.
+    pub(super) fn next_overdue(&self) -> Option<Instant> {
+        self.lock().held.iter().map(|held| held.until).min()
+    }
+
+    /// Requests that have waited long enough: they run with the old code.
+    pub(super) fn overdue(&self) -> Vec<*mut Connection> {
+        let now = Instant::now();
+        let mut state = self.lock();
+        let (over, held) = std::mem::take(&mut state.held).into_iter().partition(|held| held.until <= now);
+        state.held = held;
+        over.into_iter().map(|held: Held| held.connection).collect()
+    }
+
     /// The supervisor has decided: returns the connections to be released.
     pub(super) fn decided(&self) -> Vec<*mut Connection> {
         let mut state = self.lock();
         state.pending = false;
-        std::mem::take(&mut state.held).into_iter().map(|c| c.0).collect()
+        std::mem::take(&mut state.held).into_iter().map(|held| held.connection).collect()
+    }
+
+    /// The successor could not load everything; `failures` is what it said of that. True: without what failed, another one is
+    /// worth a try and is asked for, because of another change, or because a successor was `wanted` in any case; who is
+    /// held, stays so.
+    pub(super) fn failed_with(
+        &self,
+        failures: Vec<Failure>,
+        wanted: bool,
+        about: impl Fn(&Preload) -> String,
+    ) -> bool {
+        let now = Instant::now();
+        let mut state = self.lock();
+        let mut is_news = false;
+        for mut failure in failures {
+            if !failure.lines.is_empty() {
+                failure.lines.push(about(&failure.script));
+            }
+            is_news |= state.changes.note_failure(&failure.script, &failure.tried, failure.lines, now);
+        }
+        let again = is_news && (wanted || state.changes.are_untried(now));
+        if again {
+            state.begin(now);
+        }
+        again
+    }
+
+    /// When [`Reload::untold`] has something to say.
+    pub(super) fn next_untold(&self) -> Option<Instant> {
+        self.lock().changes.next_untold()
+    }
+
+    /// Lines about failures that no request has come for.
+    pub(super) fn untold(&self) -> Vec<String> {
+        self.lock().changes.untold(Instant::now())
+    }
+}
+
+impl State {
+    fn begin(&mut self, now: Instant) {
+        self.pending = true;
+        self.ask = Some(Ask::Successor);
+        self.changes.begin(now);
     }
 }
 
@@ -136,12 +241,24 @@ impl Reload {
 mod tests {
     use super::*;
 
+    const A: &[u8] = b"a";
+    const B: &[u8] = b"b";
+
+    fn failure(script: &[u8], mtime: i64) -> Failure {
+        let script = Preload { script: script.to_vec(), application_group: Vec::new() };
+        Failure { script, tried: Tried { mtime, files: Vec::new() }, lines: vec!["why".to_owned()] }
+    }
+
+    fn reload() -> Reload {
+        begin_request(false);
+        Reload::new(false)
+    }
+
     #[test]
     fn a_change_is_asked_about_once() {
-        let reload = Reload::default();
-        assert_eq!(reload.noticed(b"a", 1), (Decision::Refuse, true));
-        assert_eq!(reload.noticed(b"a", 1), (Decision::ServeOld, false));
-        assert_eq!(reload.noticed(b"b", 1), (Decision::ServeOld, false), "one at a time");
+        let reload = reload();
+        assert_eq!(reload.noticed(A, b"", 1), (Decision::Refuse, true));
+        assert_eq!(reload.noticed(A, b"", 1), (Decision::ServeOld, false));
         assert_eq!(reload.take_ask(), Some(Ask::Successor));
         assert_eq!(reload.take_ask(), None);
         assert!(reload.take_hold());
@@ -150,15 +267,58 @@ mod tests {
         assert_eq!(reload.hold(fake), None);
         assert_eq!(reload.decided(), [fake]);
         assert_eq!(reload.hold(fake), Some(fake), "the decision was faster");
-        assert_eq!(reload.noticed(b"a", 1), (Decision::ServeOld, false), "asked before");
-        assert_eq!(reload.noticed(b"a", 2), (Decision::Refuse, true), "changed again");
+        assert_eq!(reload.noticed(A, b"", 1), (Decision::ServeOld, false), "asked before");
+        assert_eq!(reload.noticed(A, b"", 2), (Decision::Refuse, true), "changed again");
+    }
+
+    #[test]
+    fn a_newer_change_is_asked_about_at_once_and_nobody_is_held_twice() {
+        let reload = reload();
+        assert_eq!(reload.noticed(A, b"", 1), (Decision::Refuse, true));
+        reload.take_ask();
+        begin_request(true);
+        assert_eq!(reload.noticed(A, b"", 2), (Decision::ServeOld, true));
+        assert_eq!(reload.take_ask(), Some(Ask::Successor));
+        begin_request(false);
+    }
+
+    #[test]
+    fn a_broken_script_holds_no_other_up() {
+        let reload = reload();
+        assert_eq!(reload.noticed(A, b"", 1), (Decision::Refuse, true));
+        reload.take_ask();
+        assert!(
+            reload.failed_with(vec![failure(B, 5)], false, |_| "about".to_owned()),
+            "a is worth a try of its own"
+        );
+        assert_eq!(reload.take_ask(), Some(Ask::Successor));
+        assert!(!reload.failed_with(vec![failure(B, 5)], false, |_| "about".to_owned()), "nothing new");
+        reload.decided();
+        let told = Decision::Tell(vec!["why".to_owned(), "about".to_owned()]);
+        assert_eq!(reload.noticed(B, b"", 5), (told, false));
+        assert_eq!(reload.noticed(B, b"", 5), (Decision::ServeOld, false), "told once");
+        assert_eq!(reload.noticed(B, b"", 6), (Decision::Refuse, true));
+    }
+
+    #[test]
+    fn who_is_recycled_goes_without_what_is_broken() {
+        let reload = reload();
+        assert!(reload.failed_with(vec![failure(B, 5)], true, |_| String::new()));
+        assert!(!reload.failed_with(vec![failure(B, 5)], true, |_| String::new()), "nothing new");
+    }
+
+    #[test]
+    fn what_fails_itself_is_not_tried_again() {
+        let reload = reload();
+        reload.noticed(A, b"", 1);
+        assert!(!reload.failed_with(vec![failure(A, 1)], false, |_| String::new()));
     }
 
     #[test]
     fn immediate_refuses_everybody() {
         let reload = Reload::new(true);
-        assert_eq!(reload.noticed(b"a", 1), (Decision::Refuse, true));
-        assert_eq!(reload.noticed(b"a", 1), (Decision::Refuse, false));
+        assert_eq!(reload.noticed(A, b"", 1), (Decision::Refuse, true));
+        assert_eq!(reload.noticed(A, b"", 1), (Decision::Refuse, false));
         assert!(!reload.take_hold());
         assert_eq!(reload.take_ask(), Some(Ask::Drain));
     }

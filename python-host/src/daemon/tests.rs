@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 use wsgi_protocol::frame::{self, HEADER_LEN, Header, Kind, Refusal};
+use wsgi_protocol::heirloom::{Heir, Tried};
 use wsgi_protocol::launch::{Launch, Order, Preload, Timers};
 use wsgi_protocol::request::{RequestHead, RequestWriter};
 
@@ -84,7 +85,7 @@ impl Runner for FakeRunner {
             }),
             "panic" => panic!("as asked"),
             "changed" => {
-                let (decision, wake) = self.0.pool.get().unwrap().reload.noticed(b"changed", 1);
+                let (decision, wake) = self.0.pool.get().unwrap().reload.noticed(b"changed", b"", 1);
                 if wake {
                     self.0.pool.get().unwrap().main_wake.signal();
                 }
@@ -134,8 +135,14 @@ impl Application for Fake {
     fn has_loaded(&self) -> bool {
         true
     }
-    fn scripts(&self) -> Vec<Preload> {
+    fn heirs(&self, _: &dyn Fn(&Preload) -> Option<Tried>) -> Vec<Heir> {
         Vec::new()
+    }
+    fn load_time(&self) -> Duration {
+        Duration::ZERO
+    }
+    fn about_kept(&self, _: &Preload) -> String {
+        String::new()
     }
     fn publish_signal(&self, signal: i32) {
         self.log(6, &format!("signal {signal}"));

@@ -7,6 +7,7 @@ use super::application::{Application, Runner};
 use super::connection::{Broken, Connection, Incoming, READ_ROOM};
 use super::os;
 use super::pool::{CONNECTION_EVENTS, Phase, Pool, TOKEN_LISTENER, TOKEN_WAKE};
+use super::reload;
 use super::slot::State;
 use super::socket_exchange::{SocketExchange, send_frame};
 use crate::exchange::Outcome;
@@ -244,6 +245,7 @@ impl<A: Application> Worker<A> {
         head: &RequestHead<'_>,
     ) -> Next {
         let pool = self.pool;
+        reload::begin_request(std::mem::take(&mut connection.was_held));
         let counts = pool.limits.inactivity && !head.flags.has(Flags::IGNORE_ACTIVITY);
         let activity = counts.then(|| &pool.slots[self.index]);
         let mut exchange =
@@ -279,6 +281,7 @@ impl<A: Application> Worker<A> {
         wsgi_protocol::frame::put_frame(&mut frame, Kind::Request, seq, payload);
         frame.append(&mut connection.partial);
         connection.partial = frame;
+        connection.was_held = true;
         self.pool.hold(connection);
         Next::Gone
     }

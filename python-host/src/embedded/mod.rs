@@ -14,7 +14,7 @@ use crate::interpreter::gates::Gates;
 use crate::interpreter::{self, start as python, threads};
 use crate::log;
 use crate::messages;
-use crate::python::{is_attached, symbols};
+use crate::python::{is_attached, note_entry, symbols};
 use crate::thread_end;
 pub use apart::start_apart;
 pub use children::announced;
@@ -24,6 +24,7 @@ use std::ffi::c_void;
 use std::mem::ManuallyDrop;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst};
+use std::time::Instant;
 use wsgi_protocol::abi::{self, HttpdTable};
 use wsgi_protocol::call::Verdict;
 use wsgi_protocol::launch::{self, Launch};
@@ -134,7 +135,9 @@ pub fn request(request: *mut c_void, payload: &[u8]) -> abi::Outcome {
     let _busy = Busy::begin();
     let mut exchange = TableExchange::new(httpd, request);
     let mut outcome = Outcome::Fail(500);
+    let arrived = Instant::now();
     let mut run = || {
+        note_entry(arrived);
         outcome = if threads::is_closed() {
             Outcome::Refused
         } else {

@@ -15,7 +15,7 @@ pub fn of(asking: &Asking<'_, '_, '_>, namespace: &Object, environ: &Object) -> 
         let texts = arguments.iter().map(|text| py.latin1(text)).collect::<Result<Vec<_>>>()?;
         let arguments: Vec<&Object> =
             std::iter::once(environ).chain(texts.iter().map(|text| &**text)).collect();
-        function.call(py, &arguments).map(Some)
+        function.call_out(py, &arguments).map(Some)
     };
     let (name, result, meaning): (_, _, fn(&Asking<'_, '_, '_>, &Object) -> Result<Answered>) =
         match asking.call.question {
@@ -44,7 +44,7 @@ fn dispatch(asking: &Asking<'_, '_, '_>, namespace: &Object, environ: &Object) -
     let mut answered = Answered::from(Verdict::Granted);
     for (name, route) in FUNCTIONS {
         let Some(function) = asking.function(namespace, name)? else { continue };
-        let result = function.call(asking.py, &[environ])?;
+        let result = function.call_out(asking.py, &[environ])?;
         if !result.is_none() {
             answered.answers.push((route as u32, routed(asking, name, &result)?));
         }

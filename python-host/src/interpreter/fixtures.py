@@ -171,6 +171,55 @@ def describe(kind, value, trace):
     return "".join(traceback.format_exception(kind, value, trace))
 
 
+def files_of(value, trace, most=60):
+    # Absolute paths of all frames, innermost first, and of what the exception says itself, causes included.
+    files, seen, values = [], set(), [(value, trace)]
+    while values:
+        value, trace = values.pop()
+        if value is None or id(value) in seen:
+            continue
+        seen.add(id(value))
+        frames = []
+        while trace is not None:
+            frames.append(trace.tb_frame.f_code.co_filename)
+            trace = trace.tb_next
+        files += frames[::-1]
+        if isinstance(value, SyntaxError):
+            files.insert(0, value.filename)
+        elif isinstance(value, ImportError):
+            files.insert(0, value.path)
+        values += [(other, other.__traceback__) for other in (value.__cause__, value.__context__) if other]
+    files = [name for name in files if isinstance(name, str) and os.path.isabs(name)]
+    return list(dict.fromkeys(files))[:most]
+
+
+REFUSALS = (
+    "does not support loading in subinterpreters",  # CPython
+    "do not yet support subinterpreters",  # PyO3
+    "may only be initialized once per interpreter process",  # PyO3
+    "can only be loaded into one interpreter per process",  # Cython
+    "cannot load module more than once per process",  # NumPy 2
+    "CPU dispatcher tracer already initlized",  # NumPy 1
+)
+
+
+def refusing_module(value, trace):
+    seen = set()
+    while value is not None and id(value) not in seen:
+        seen.add(id(value))
+        if any(text in str(value) for text in REFUSALS):
+            name, found = getattr(value, "name", None), "?"
+            while trace is not None:
+                # Without a name: whose code was importing it.
+                if not name and "importlib" not in trace.tb_frame.f_code.co_filename:
+                    found = trace.tb_frame.f_globals.get("__name__")
+                trace = trace.tb_next
+            return name or found
+        value = value.__cause__ or value.__context__
+        trace = value.__traceback__ if value is not None else None
+    return None
+
+
 def import_module(name):
     import importlib
 

@@ -11,7 +11,7 @@ pub mod threads;
 
 pub use create::{is_for_main, obtain, runs_in_parallel};
 pub use ending::{end, finish_main, run_exit_handlers};
-pub use furnish::furnish_main_basics;
+pub use furnish::{furnish_main_basics, import};
 
 use crate::host::Host;
 use crate::python::{Attached, Object, Owned, Result, Stored, Text};

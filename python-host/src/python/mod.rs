@@ -21,7 +21,7 @@ use pyo3::ffi;
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Proof that the thread has the GIL of an interpreter for as long as `'py`.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +49,7 @@ pub struct GilWaits {
 
 thread_local! {
     static ATTACHED: Cell<bool> = const { Cell::new(false) };
+    static ENTRY: Cell<Duration> = const { Cell::new(Duration::ZERO) };
     static WAITS: Cell<GilWaits> = const { Cell::new(GilWaits { measured: false, seconds: 0.0, count: 0 }) };
 }
 
@@ -60,6 +61,26 @@ pub fn measure_waits(measured: bool) -> GilWaits {
 /// Whether waits are measured on this thread, which is when somebody wants to know what things cost.
 pub fn measures_waits() -> bool {
     WAITS.get().measured
+}
+
+/// Notes that the request which the calling thread is about to run waited since then for the GIL, or at the gate before it.
+pub fn note_entry(since: Instant) {
+    ENTRY.set(ENTRY.get() + since.elapsed());
+}
+
+/// How long the request that has just got the GIL waited for it.
+pub fn take_entry_wait() -> Duration {
+    ENTRY.take()
+}
+
+/// Counts a wait that took place before [`measure_waits`].
+pub fn add_wait(wait: Duration) {
+    /// Getting what is free takes some time as well.
+    const LEAST: Duration = Duration::from_micros(20);
+    if wait >= LEAST {
+        let waits = WAITS.get();
+        WAITS.set(GilWaits { seconds: waits.seconds + wait.as_secs_f64(), count: waits.count + 1, ..waits });
+    }
 }
 
 /// # Safety

@@ -2,6 +2,7 @@
 //! holds one across attachments.
 
 use super::{Attached, Raised, Result, Text, symbols};
+use crate::fork;
 use pyo3::ffi;
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -184,7 +185,16 @@ impl Object {
         }
     }
 
-    /// Calls it with a tuple and a dict of keyword arguments.
+    /// Calls application code. Does not come back in a process that the application forked off meanwhile, before anything
+    /// that another thread may have locked at that moment.
+    #[inline]
+    pub fn call_out<'py>(&self, py: Attached<'py>, arguments: &[&Object]) -> Result<Owned<'py>> {
+        let result = self.call(py, arguments);
+        fork::end_if_forked();
+        result
+    }
+
+    /// Calls it with a tuple and a dict of keyword arguments; application code, as in [`Object::call_out`].
     pub fn call_with<'py>(
         &self,
         py: Attached<'py>,
@@ -192,9 +202,11 @@ impl Object {
         keywords: &Object,
     ) -> Result<Owned<'py>> {
         // SAFETY: all are alive; the types are the caller's promise, and Python checks them.
-        unsafe {
+        let result = unsafe {
             Owned::from_raw(py, ffi::PyObject_Call(self.as_ptr(), arguments.as_ptr(), keywords.as_ptr()))
-        }
+        };
+        fork::end_if_forked();
+        result
     }
 
     /// Calls the method `name`; not for the request path.

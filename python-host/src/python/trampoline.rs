@@ -11,6 +11,15 @@ use std::ptr::{self, NonNull};
 /// Positional arguments.
 pub type Args<'py> = &'py [&'py Object];
 
+/// Refuses any argument.
+pub fn none<'py>(py: Attached<'py>, function: &str, arguments: Args<'py>) -> Result<()> {
+    if arguments.is_empty() {
+        return Ok(());
+    }
+    let text = format!("{function}() takes no arguments ({} given)", arguments.len());
+    Err(Raised::new(py, Kind::Type, &text))
+}
+
 /// The flag of methods that take an array of positional arguments; in the stable ABI since 3.10, in CPython since 3.7.
 pub const METH_FASTCALL: c_int = 0x0080;
 

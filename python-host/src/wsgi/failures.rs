@@ -1,11 +1,13 @@
 //! Exceptions that nobody caught: which record says so, and the traceback, one record per line (spec/behaviour.md §3.6).
 
 use super::request::RequestState;
+use crate::host::texts_of;
 use crate::interpreter::Interpreter;
 use crate::log;
 use crate::messages;
 use crate::python::{Attached, Exception, Kind, Object, Text};
 use pyo3::ffi;
+use std::cell::RefCell;
 
 /// Where records go.
 #[derive(Clone, Copy)]
@@ -14,6 +16,27 @@ pub enum Journal<'a> {
     Request(&'a RequestState),
     /// In the log of the server.
     Server,
+    /// Errors are kept for whoever can say more about them.
+    Kept(&'a Kept),
+}
+
+/// What was said about a script that cannot be loaded.
+#[derive(Default)]
+pub struct Kept {
+    /// Records of level error.
+    pub lines: RefCell<Vec<String>>,
+    /// Files that stood in the traceback.
+    pub files: RefCell<Vec<Vec<u8>>>,
+}
+
+impl Kept {
+    fn note(&self, level: u8, text: &str) {
+        if level <= log::ERROR {
+            self.lines.borrow_mut().push(text.to_owned());
+        } else {
+            log::write(level, text);
+        }
+    }
 }
 
 impl Journal<'_> {
@@ -22,6 +45,7 @@ impl Journal<'_> {
         match self {
             Self::Request(state) => state.log_with_script(py, level, text.as_bytes()),
             Self::Server => log::write(level, text),
+            Self::Kept(kept) => kept.note(level, text),
         }
     }
 
@@ -30,6 +54,7 @@ impl Journal<'_> {
         match self {
             Self::Request(state) => state.log_parts(py, level, cause.as_bytes(), text.as_bytes()),
             Self::Server => log::write(level, &format!("{cause}{text}")),
+            Self::Kept(kept) => kept.note(level, &format!("{cause}{text}")),
         }
     }
 
@@ -38,6 +63,7 @@ impl Journal<'_> {
         match self {
             Self::Request(state) => state.log(py, level, text.as_bytes()),
             Self::Server => log::write(level, text),
+            Self::Kept(kept) => kept.note(level, text),
         }
     }
 
@@ -45,6 +71,7 @@ impl Journal<'_> {
         match self {
             Self::Request(state) => state.wants(level),
             Self::Server => log::wants(level),
+            Self::Kept(_) => true,
         }
     }
 }
@@ -68,8 +95,43 @@ pub fn report(
             state.log_parts(py, log::ERROR, number.as_bytes(), text.as_bytes());
         }
         Journal::Server => log::write(log::ERROR, &event.line(text)),
+        Journal::Kept(kept) => {
+            kept.note(log::ERROR, &event.line(text));
+            *kept.files.borrow_mut() = files_of(py, interpreter, &exception);
+        }
     }
     trace(py, journal, interpreter, exception);
+}
+
+/// The module that refuses sub-interpreters, if that is what an exception says.
+pub fn refusing_module(
+    py: Attached<'_>,
+    interpreter: &Interpreter,
+    exception: &Exception<'_>,
+) -> Option<String> {
+    if interpreter.is_main {
+        return None;
+    }
+    let trace = exception.trace.as_deref().unwrap_or(py.none());
+    match interpreter.fixture(py, "refusing_module", &[&exception.value, trace]) {
+        Ok(name) => name.is_str().then(|| name.lossy(py)),
+        Err(raised) => {
+            raised.clear(py);
+            None
+        }
+    }
+}
+
+/// The files through which an exception came, or that it is about.
+fn files_of(py: Attached<'_>, interpreter: &Interpreter, exception: &Exception<'_>) -> Vec<Vec<u8>> {
+    let trace = exception.trace.as_deref().unwrap_or(py.none());
+    match interpreter.fixture(py, "files_of", &[&exception.value, trace]) {
+        Ok(files) => texts_of(py, &files).into_iter().map(String::into_bytes).collect(),
+        Err(raised) => {
+            raised.clear(py);
+            Vec::new()
+        }
+    }
 }
 
 /// An exception while an interpreter was being furnished or ended.

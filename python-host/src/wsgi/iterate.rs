@@ -3,6 +3,7 @@
 use super::request::RequestState;
 use super::transfer;
 use crate::exchange::{Hold, SendError};
+use crate::fork;
 use crate::python::{Attached, Kind, Object, Owned, Raised, lock};
 use pyo3::ffi;
 
@@ -70,7 +71,9 @@ fn iterate(py: Attached<'_>, state: &RequestState, result: &Object) -> std::resu
     let mut any = false;
     loop {
         // SAFETY: an iterator; null without an exception is the end.
-        let item = match unsafe { Owned::from_raw(py, ffi::PyIter_Next(iterator.as_ptr())) } {
+        let item = unsafe { Owned::from_raw(py, ffi::PyIter_Next(iterator.as_ptr())) };
+        fork::end_if_forked();
+        let item = match item {
             Ok(item) => item,
             // SAFETY: attached.
             Err(Raised) if unsafe { ffi::PyErr_Occurred().is_null() } => return Ok(()),
@@ -122,7 +125,7 @@ pub fn close(
         }
         Err(raised) => return Err((raised, true)),
     };
-    close.call(py, &[]).map(drop).map_err(|raised| (raised, false))
+    close.call_out(py, &[]).map(drop).map_err(|raised| (raised, false))
 }
 
 /// Whether the client has been shown anything.

@@ -3,10 +3,10 @@
 use super::kit::Kit;
 use super::lines::Lines;
 use super::request::{self, RequestState};
-use crate::interpreter::Interpreter;
+use crate::interpreter::{Interpreter, import};
 use crate::log;
 use crate::python::class::{ClassBuilder, This, Value, instance};
-use crate::python::trampoline::Args;
+use crate::python::trampoline::{Args, none};
 use crate::python::{Attached, Buffer, Kind, Numbers, Object, Owned, Raised, Result, Text, lock};
 use pyo3::ffi;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -192,14 +192,6 @@ fn one<'py>(py: Attached<'py>, method: &str, arguments: Args<'py>) -> Result<&'p
     }
 }
 
-fn none<'py>(py: Attached<'py>, method: &str, arguments: Args<'py>) -> Result<()> {
-    if arguments.is_empty() {
-        return Ok(());
-    }
-    let text = format!("{method}() takes no arguments ({} given)", arguments.len());
-    Err(Raised::new(py, Kind::Type, &text))
-}
-
 fn write<'py>(py: Attached<'py>, this: This<'py, Log>, arguments: Args<'py>) -> Result<Owned<'py>> {
     let data = one(py, "write", arguments)?;
     with_data(py, data, |data| this.write(py, data))?;
@@ -247,9 +239,19 @@ fn close<'py>(py: Attached<'py>, this: This<'py, Log>, arguments: Args<'py>) -> 
     Ok(py.none().own(py))
 }
 
-fn fileno<'py>(py: Attached<'py>, _: This<'py, Log>, arguments: Args<'py>) -> Result<Owned<'py>> {
+const NO_DESCRIPTOR: &str = "wsgi.errors log object has no file descriptor";
+
+fn fileno<'py>(py: Attached<'py>, this: This<'py, Log>, arguments: Args<'py>) -> Result<Owned<'py>> {
     none(py, "fileno", arguments)?;
-    Err(Raised::new(py, Kind::Os, "wsgi.errors log object has no file descriptor"))
+    if !this.is_stream {
+        return Err(Raised::new(py, Kind::Os, NO_DESCRIPTOR));
+    }
+    // An OSError that says what Python's own streams without a descriptor do: subprocess and others look for it.
+    let class = import(py, "io")?.attr_named(py, "UnsupportedOperation")?;
+    let text = py.text(NO_DESCRIPTOR)?;
+    // SAFETY: both are alive.
+    unsafe { ffi::PyErr_SetObject(class.as_ptr(), text.as_ptr()) };
+    Err(Raised)
 }
 
 fn no<'py>(py: Attached<'py>, _: This<'py, Log>, _: Args<'py>) -> Result<Owned<'py>> {

@@ -3,6 +3,7 @@
 mod adapter;
 mod body;
 pub mod clock;
+pub mod early;
 pub mod environ;
 pub mod events;
 pub mod failures;
@@ -12,6 +13,8 @@ mod input;
 mod iterate;
 mod kit;
 mod lines;
+mod load_fault;
+mod loading;
 pub mod log_object;
 pub mod metrics;
 mod module;

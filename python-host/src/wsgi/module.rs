@@ -58,12 +58,14 @@ pub fn create(py: Attached<'_>) -> Result<Owned<'_>> {
 pub fn fill(py: Attached<'_>, interpreter: &Interpreter, kit: &Kit) -> Result<()> {
     let launch = interpreter.host.launch();
     let module = kit.module.get(py);
+    // A service has no request threads.
+    let least = if interpreter.host.is_service() { 0 } else { 1 };
     for (name, value) in [
         ("version", &*py.version(launch.version)?),
         ("process_group", &*py.latin1(&launch.group)?),
         ("application_group", &*py.latin1(interpreter.name())?),
         ("maximum_processes", &*py.int(launch.processes.max(1).into())?),
-        ("threads_per_process", &*py.int(launch.threads.max(1).into())?),
+        ("threads_per_process", &*py.int(launch.threads.max(least).into())?),
         ("FileWrapper", kit.file_wrapper.get(py)),
         ("RequestTimeout", kit.request_timeout.get(py)),
         ("event_callbacks", kit.event_callbacks.get(py)),
@@ -72,6 +74,11 @@ pub fn fill(py: Attached<'_>, interpreter: &Interpreter, kit: &Kit) -> Result<()
         ("active_requests", kit.active_requests.get(py)),
     ] {
         module.set_attr(py, name, value)?;
+    }
+    match interpreter.fixture(py, "log_handler", &[]) {
+        Ok(handler) => module.set_attr(py, "LogHandler", &handler)?,
+        // `logging` is not to be had now; `__getattr__` tries again, and says why.
+        Err(raised) => raised.clear(py),
     }
     // SAFETY: attached; the container is alive.
     let modules = unsafe { Object::borrow(ffi::PyImport_GetModuleDict()) };
@@ -84,7 +91,7 @@ fn kit(py: Attached<'_>) -> Result<(&'static Interpreter, &'static Kit)> {
     kit.ok_or_else(|| Raised::new(py, Kind::Runtime, "the interpreter is not ready"))
 }
 
-/// `__getattr__` of the module: `LogHandler` is made when it is first asked for, because it needs `logging`.
+/// `__getattr__` of the module: `LogHandler`, which needs `logging`, if it could not be made at first.
 fn late_attribute<'py>(py: Attached<'py>, arguments: Args<'py>) -> Result<Owned<'py>> {
     let (interpreter, kit) = kit(py)?;
     let name = one(py, "__getattr__", arguments)?.lossy(py);
@@ -144,7 +151,8 @@ fn subscribe_signals<'py>(py: Attached<'py>, arguments: Args<'py>) -> Result<Own
     Ok(callback.own(py))
 }
 
-fn request_data<'py>(py: Attached<'py>, _: Args<'py>) -> Result<Owned<'py>> {
+fn request_data<'py>(py: Attached<'py>, arguments: Args<'py>) -> Result<Owned<'py>> {
+    trampoline::none(py, "request_data", arguments)?;
     let data = request::current(py).and_then(|state| {
         lock(py, &state.registered).as_ref().map(|registered| registered.data.get(py).own(py))
     });

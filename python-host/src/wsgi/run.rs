@@ -16,7 +16,10 @@ use crate::exchange::{Exchange, Outcome};
 use crate::interpreter::Interpreter;
 use crate::log;
 use crate::messages;
-use crate::python::{Attached, Exception, GilWaits, Object, Owned, Raised, Result, Text, measure_waits};
+use crate::python::{
+    Attached, Exception, GilWaits, Object, Owned, Raised, Result, Text, add_wait, measure_waits,
+    take_entry_wait,
+};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use wsgi_protocol::launch::Mode;
@@ -95,7 +98,11 @@ impl<'py> Job<'py, '_, '_> {
             Err(outcome) => return outcome,
         };
         let watched = events::has_subscribers(self.py, self.kit) || metrics::is_recording();
+        let entry = take_entry_wait();
         measure_waits(watched);
+        if watched {
+            add_wait(entry);
+        }
         let times = Times {
             daemon_start,
             application_start: clock::now(),
@@ -107,7 +114,11 @@ impl<'py> Job<'py, '_, '_> {
         }
         let (outcome, waits) = self.serve(application, &times);
         if recorded {
-            metrics::end(self.py, self.state, self.head(), &times, waits);
+            let failed = match outcome {
+                Outcome::Fail(status) => Some(status),
+                _ => None,
+            };
+            metrics::end(self.py, self.state, self.head(), (&times, waits), failed);
         }
         outcome
     }
@@ -135,7 +146,10 @@ impl<'py> Job<'py, '_, '_> {
         };
         let name = script.callable(head.callable);
         match self.look_up(&namespace, name) {
-            Ok(Some(application)) => Ok(application),
+            Ok(Some(application)) => {
+                script.note_use(self.interpreter, name);
+                Ok(application)
+            }
             Ok(None) => {
                 journal.record(py, log::ERROR, &messages::no_callable(head.script, name));
                 let embedded = self.interpreter.host.launch().mode == Mode::Embedded;
@@ -196,7 +210,7 @@ impl<'py> Job<'py, '_, '_> {
                 events::request_started(py, self.state, self.head(), times, &environ, &application);
             application = replaced.unwrap_or(application);
         }
-        let result = match application.call(py, &[&environ, &start_response]) {
+        let result = match application.call_out(py, &[&environ, &start_response]) {
             Ok(result) => result,
             Err(raised) => return self.failed(raised.take(py)),
         };
@@ -219,6 +233,7 @@ impl<'py> Job<'py, '_, '_> {
             } else if exception.is_a(self.kit.request_timeout.get(py)) {
                 return;
             }
+            events::request_exception(py, self.state, &exception);
             self.report(exception);
         }
     }

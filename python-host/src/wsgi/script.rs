@@ -1,7 +1,10 @@
 //! Scripts: which module one is, loading it, and noticing that it has changed (spec/behaviour.md §6).
 
 use super::failures::{self, Journal};
-use crate::host::{Host, ReloadDecision};
+use super::load_fault::{LoadFault, raise_io, system_text};
+use super::loading::Watch;
+use crate::fork;
+use crate::host::ReloadDecision;
 use crate::interpreter::Interpreter;
 use crate::log;
 use crate::messages;
@@ -15,8 +18,9 @@ use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Instant;
 use wsgi_protocol::request::{Flags, RequestHead};
 
 /// What is loaded.
@@ -48,6 +52,8 @@ pub struct Script {
     failures: AtomicU32,
     /// Modification time of the file when its code was last run, µs; 0 before that.
     tried_mtime: AtomicI64,
+    /// The first callable that a request used. Others are rare.
+    used: OnceLock<Box<[u8]>>,
 }
 
 /// The scripts of one interpreter. There are as many as the configuration has targets.
@@ -73,6 +79,8 @@ pub enum Reason<'a, 'r> {
     Question(&'a RequestHead<'r>),
     /// The configuration or a predecessor said so.
     Preload,
+    /// As [`Reason::Preload`], with this code instead of what the file holds.
+    OldCode(&'a [u8]),
 }
 
 impl Scripts {
@@ -103,7 +111,7 @@ fn micros(metadata: &Metadata) -> i64 {
     metadata.mtime() * 1_000_000 + metadata.mtime_nsec() / 1000
 }
 
-fn mtime_of(path: &[u8]) -> Option<i64> {
+pub(super) fn mtime_of(path: &[u8]) -> Option<i64> {
     fs::metadata(OsStr::from_bytes(path)).ok().map(|metadata| micros(&metadata))
 }
 
@@ -126,6 +134,7 @@ impl Script {
             loading: Mutex::default(),
             failures: AtomicU32::new(0),
             tried_mtime: AtomicI64::new(0),
+            used: OnceLock::new(),
         })
     }
 
@@ -152,6 +161,12 @@ impl Script {
             };
             match interpreter.host.on_changed(&self.path, interpreter.name(), mtime) {
                 Some(ReloadDecision::ServeOld) => return Found::Namespace(namespace),
+                Some(ReloadDecision::Tell(lines)) => {
+                    for line in lines {
+                        journal.record(py, log::ERROR, &line);
+                    }
+                    return Found::Namespace(namespace);
+                }
                 Some(ReloadDecision::Refuse) => return Found::Refused,
                 None => verb = "Reloading",
             }
@@ -197,7 +212,7 @@ impl Script {
         let (head, is_application) = match reason {
             Reason::Request(head) => (head, true),
             Reason::Question(head) => (head, false),
-            Reason::Preload => return None,
+            Reason::Preload | Reason::OldCode(_) => return None,
         };
         if !head.flags.has(Flags::SCRIPT_RELOADING) {
             return None;
@@ -236,7 +251,7 @@ impl Script {
         let hook = interpreter.kit().names.reload_required.get(py);
         let Some(Some(hook)) = entry(py, namespace, hook) else { return false };
         let path = if head.resource.is_empty() { &self.path } else { head.resource };
-        let answer = py.path(path).and_then(|path| hook.call(py, &[&path])?.is_true());
+        let answer = py.path(path).and_then(|path| hook.call_out(py, &[&path])?.is_true());
         answer.unwrap_or_else(|raised| {
             failures::report(py, journal, interpreter, &self.path, raised.take(py));
             false
@@ -252,7 +267,7 @@ impl Script {
         reason: Reason<'_, '_>,
         verb: &str,
     ) -> Option<Owned<'py>> {
-        let preload = matches!(reason, Reason::Preload);
+        let preload = matches!(reason, Reason::Preload | Reason::OldCode(_));
         let failures = self.failures.load(Relaxed);
         let _loading = lock(py, &self.loading);
         if let Some(namespace) = self.loaded(py) {
@@ -268,37 +283,75 @@ impl Script {
             return None;
         }
         journal.record(py, log::INFO, &messages::loading(verb, &self.path, &interpreter.place()));
-        let loaded = match &self.target {
-            Target::File => self.execute_file(py, interpreter),
-            Target::Module { mtime, .. } => self.import(py, interpreter, mtime),
-        };
-        match loaded {
-            Ok(()) => {
+        match self.run_watched(py, interpreter, reason) {
+            Ok((source, mtime)) => {
                 self.ready.store(true, Relaxed);
-                interpreter.host.note_loaded(&self.path, interpreter.name());
+                interpreter.host.note_loaded(&self.path, interpreter.name(), source, mtime);
                 self.loaded(py)
             }
             Err(fault) => {
-                let cause = fault.cause();
-                let exception = fault.raised().take(py);
-                if !exception.is_a(interpreter.kit().request_timeout.get(py)) {
-                    // That one would be about the request, and those who wait may have time left.
-                    self.failures.fetch_add(1, Relaxed);
-                }
-                if interpreter.host.is_service() && exception.is(py, Kind::SystemExit) {
-                    // That is how a service ends.
-                    return None;
-                }
-                let message = match &cause {
-                    Some(_) => messages::unreadable(&self.path, preload),
-                    None if exception.is(py, Kind::SystemExit) => messages::exited(&self.path, preload),
-                    None => messages::not_executed(&self.path, preload),
-                };
-                journal.record_after(py, log::ERROR, cause.as_deref().unwrap_or_default(), &message);
-                failures::report(py, journal, interpreter, &self.path, exception);
+                self.report(py, interpreter, journal, preload, fault);
                 None
             }
         }
+    }
+
+    /// Runs its code; if it does not come back, somebody says so.
+    fn run_watched(
+        &self,
+        py: Attached<'_>,
+        interpreter: &'static Interpreter,
+        reason: Reason<'_, '_>,
+    ) -> std::result::Result<Code, LoadFault> {
+        let begun = Instant::now();
+        // A service script is not expected to come back.
+        let is_service = interpreter.host.is_service();
+        let watch = (!is_service).then(|| Watch::begin(interpreter, &self.path)).flatten();
+        let result = match &self.target {
+            Target::File => match reason {
+                Reason::OldCode(source) => self.execute_source(py, interpreter, source.to_vec(), 1),
+                _ => self.execute_file(py, interpreter),
+            },
+            Target::Module { mtime, .. } => self.import(py, interpreter, mtime),
+        };
+        // The thread that watches, and whoever waits for this script, are the parent's.
+        fork::end_if_forked();
+        interpreter.host.note_load_time(begun.elapsed());
+        if let Some(watch) = watch {
+            watch.end(py);
+        }
+        result
+    }
+
+    /// Says why it cannot be loaded.
+    fn report(
+        &self,
+        py: Attached<'_>,
+        interpreter: &Interpreter,
+        journal: Journal<'_>,
+        preload: bool,
+        fault: LoadFault,
+    ) {
+        let cause = fault.cause();
+        let exception = fault.raised().take(py);
+        if !exception.is_a(interpreter.kit().request_timeout.get(py)) {
+            // That one would be about the request, and those who wait may have time left.
+            self.failures.fetch_add(1, Relaxed);
+        }
+        if interpreter.host.is_service() && exception.is(py, Kind::SystemExit) {
+            // That is how a service ends.
+            return;
+        }
+        let message = match &cause {
+            Some(_) => messages::unreadable(&self.path, preload),
+            None if exception.is(py, Kind::SystemExit) => messages::exited(&self.path, preload),
+            None => messages::not_executed(&self.path, preload),
+        };
+        journal.record_after(py, log::ERROR, cause.as_deref().unwrap_or_default(), &message);
+        if let Some(module) = failures::refusing_module(py, interpreter, &exception) {
+            journal.record(py, log::ERROR, &messages::refuses(&module, interpreter));
+        }
+        failures::report(py, journal, interpreter, &self.path, exception);
     }
 
     /// Whether the file is the one whose code was last run, as far as it can be seen.
@@ -313,12 +366,32 @@ impl Script {
         &self,
         py: Attached<'_>,
         interpreter: &Interpreter,
-    ) -> std::result::Result<(), LoadFault> {
+    ) -> std::result::Result<Code, LoadFault> {
         let (source, mtime) = detached(|| read(&self.path))
             .map_err(|error| LoadFault::Read(raise_io(py, &error, &self.path), system_text(&error)))?;
+        self.execute_source(py, interpreter, source, mtime)
+    }
+
+    fn execute_source(
+        &self,
+        py: Attached<'_>,
+        interpreter: &Interpreter,
+        source: Vec<u8>,
+        mtime: i64,
+    ) -> std::result::Result<Code, LoadFault> {
         self.tried_mtime.store(mtime, Relaxed);
         let code = self.compile(py, interpreter, &source).map_err(LoadFault::Compile)?;
-        self.execute(py, interpreter, &code, mtime).map_err(LoadFault::Execute)
+        self.execute(py, interpreter, &code, mtime).map_err(LoadFault::Execute)?;
+        Ok((Some(source.into()), mtime))
+    }
+
+    /// A request uses a callable of this script.
+    pub fn note_use(&self, interpreter: &Interpreter, name: &[u8]) {
+        if self.used.get().is_none_or(|used| **used != *name) {
+            // Of several names the first one is kept here.
+            let _ = self.used.set(name.into());
+            interpreter.host.note_callable(&self.path, interpreter.name(), name);
+        }
     }
 
     fn compile<'py>(
@@ -357,23 +430,26 @@ impl Script {
         py: Attached<'_>,
         interpreter: &Interpreter,
         mtime: &AtomicI64,
-    ) -> std::result::Result<(), LoadFault> {
+    ) -> std::result::Result<Code, LoadFault> {
         let module = interpreter.fixture(py, "import_module", &[self.key.get(py)]);
         let namespace = module.and_then(|module| module.attr_named(py, "__dict__"));
         let namespace = namespace.map_err(LoadFault::Execute)?;
         let time = module_file(py, &namespace).and_then(|file| mtime_of(&file));
         mtime.store(time.unwrap_or(0), Relaxed);
-        Ok(())
+        Ok((None, time.unwrap_or(0)))
     }
 }
 
+/// The text of a script, and its modification time, µs.
+type Code = (Option<Arc<[u8]>>, i64);
+
 /// An entry of a namespace; the outer `None` if it cannot even be looked for.
-fn entry<'py>(py: Attached<'py>, namespace: &Object, name: &Object) -> Option<Option<Owned<'py>>> {
+pub(super) fn entry<'py>(py: Attached<'py>, namespace: &Object, name: &Object) -> Option<Option<Owned<'py>>> {
     namespace.dict_get(py, name).map_err(|raised| raised.clear(py)).ok()
 }
 
 /// `__file__` of a module.
-fn module_file(py: Attached<'_>, namespace: &Object) -> Option<Vec<u8>> {
+pub(super) fn module_file(py: Attached<'_>, namespace: &Object) -> Option<Vec<u8>> {
     let name = py.text("__file__").map_err(|raised| raised.clear(py)).ok()?;
     let file = entry(py, namespace, &name)??;
     if !file.is_str() {
@@ -390,82 +466,6 @@ fn read(path: &[u8]) -> io::Result<(Vec<u8>, i64)> {
     let mut source = Vec::new();
     file.read_to_end(&mut source)?;
     Ok((source, micros(&metadata)))
-}
-
-/// Where loading failed.
-enum LoadFault {
-    /// The file cannot be read; holds what the system said.
-    Read(Raised, String),
-    /// The source is not Python.
-    Compile(Raised),
-    /// The code raised.
-    Execute(Raised),
-}
-
-impl LoadFault {
-    /// What the system said, if the code was not even reached; empty if it said nothing.
-    fn cause(&self) -> Option<String> {
-        match self {
-            Self::Read(_, text) => Some(text.clone()),
-            Self::Compile(_) => Some(String::new()),
-            Self::Execute(_) => None,
-        }
-    }
-
-    fn raised(self) -> Raised {
-        match self {
-            Self::Read(raised, _) | Self::Compile(raised) | Self::Execute(raised) => raised,
-        }
-    }
-}
-
-/// The system's words as httpd writes them: `(13)Permission denied: `.
-fn system_text(error: &io::Error) -> String {
-    let (number, text) = parts(error);
-    format!("({number}){text}: ")
-}
-
-fn parts(error: &io::Error) -> (i32, String) {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or_default().to_owned();
-    (error.raw_os_error().unwrap_or(libc::EIO), text)
-}
-
-/// Raises the OSError for a file that cannot be read.
-fn raise_io(py: Attached<'_>, error: &io::Error, path: &[u8]) -> Raised {
-    let (number, text) = parts(error);
-    let instance = || {
-        let (number, text, path) = (py.int(number.into())?, py.text(&text)?, py.path(path)?);
-        Kind::Os.class(py).call(py, &[&number, &text, &path])
-    };
-    match instance() {
-        Ok(instance) => {
-            // SAFETY: alive, and an exception instance raised as itself.
-            unsafe { ffi::PyErr_SetObject(instance.kind().as_ptr(), instance.as_ptr()) };
-            Raised
-        }
-        Err(raised) => raised,
-    }
-}
-
-/// Loads a script outside of any request; on the main thread, detached.
-pub fn preload(host: &'static Host, path: &[u8], application_group: &[u8]) -> bool {
-    let Some(interpreter) = crate::interpreter::obtain(host, application_group) else {
-        return false;
-    };
-    crate::interpreter::threads::within(interpreter, |py| {
-        let case_insensitive = host.launch().case_insensitive;
-        let found = interpreter.scripts.get(py, path, case_insensitive);
-        match found {
-            Ok(found) => {
-                matches!(found.obtain(py, interpreter, Journal::Server, Reason::Preload), Found::Namespace(_))
-            }
-            Err(raised) => {
-                raised.clear(py);
-                false
-            }
-        }
-    })
 }
 
 #[cfg(test)]

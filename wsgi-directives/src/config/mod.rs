@@ -3,6 +3,7 @@
 pub mod daemon;
 pub mod global;
 pub mod layer;
+pub mod main_interpreter;
 pub mod mount;
 pub mod record;
 pub mod routes;

@@ -7,7 +7,8 @@ use crate::error::ConfigError;
 use crate::options::value;
 use crate::place::{Notice, NoticeLevel};
 
-const GIL_STAYS: Effect = Effect::Later("free-threaded builds of Python run with their GIL");
+const GIL_STAYS: Effect =
+    Effect::Later("free-threaded builds of Python are refused until they are supported");
 
 pub(super) const INTERPRETER_OPTIONS: Directive = Directive {
     name: "<WSGIInterpreterOptions",

@@ -6,6 +6,7 @@ mod death;
 mod end;
 mod messages;
 mod operate;
+mod outdated;
 mod remains;
 mod replace;
 mod scale;

@@ -91,6 +91,9 @@ impl Supervisor {
             }
             Question::Status => return Ok(Reply::Begun),
         };
+        if matches!(question, Question::Restart { .. }) {
+            self.give_up_all(name, now);
+        }
         self.log.write(Level::NOTICE, &line);
         self.wake_at(now);
         Ok(Reply::Begun)

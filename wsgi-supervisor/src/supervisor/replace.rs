@@ -276,7 +276,9 @@ impl Supervisor {
                 self.publish(&name, index);
             }
             Ready::Replace | Ready::Recycle => {
-                if process.asked != Some(Ready::Replace) {
+                if process.asked == Some(Ready::Replace) && ready == Ready::Replace {
+                    self.give_up_outdated(&name, now);
+                } else if process.asked != Some(Ready::Replace) {
                     process.asked = Some(ready);
                     process.asked_at = Some(now);
                     if let Some(group) = self.groups.get_mut(&name).filter(|_| ready == Ready::Replace) {

@@ -11,7 +11,7 @@ use super::events::Times;
 use super::request::RequestState;
 use crate::host::Host;
 use crate::interpreter;
-use crate::python::trampoline::Args;
+use crate::python::trampoline::{Args, none};
 use crate::python::{Attached, GilWaits, Numbers, Object, Owned, Result, Text, lock};
 use recorder::{PHASES, Phase, Recorder, Sample, Window};
 use std::sync::Mutex;
@@ -40,8 +40,17 @@ pub fn begin(py: Attached<'_>, state: &RequestState, times: &Times) {
 }
 
 /// It has ended.
-pub fn end(py: Attached<'_>, state: &RequestState, head: &RequestHead<'_>, times: &Times, waits: GilWaits) {
-    let sample = sample(py, state, head, times, waits);
+///
+/// `failed` is the status that httpd answers with instead of the application.
+pub fn end(
+    py: Attached<'_>,
+    state: &RequestState,
+    head: &RequestHead<'_>,
+    (times, waits): (&Times, GilWaits),
+    failed: Option<u16>,
+) {
+    let mut sample = sample(py, state, head, times, waits);
+    sample.status = failed.unwrap_or(sample.status);
     if let Some(recorder) = lock(py, &RECORDER).as_mut() {
         recorder.end(place(state), &sample);
     }
@@ -87,7 +96,8 @@ fn sample(
 }
 
 /// `start_recording_metrics()`
-pub fn start_recording<'py>(py: Attached<'py>, _: Args<'py>) -> Result<Owned<'py>> {
+pub fn start_recording<'py>(py: Attached<'py>, arguments: Args<'py>) -> Result<Owned<'py>> {
+    none(py, "start_recording_metrics", arguments)?;
     let threads = host(py).map_or(0, |host| host.launch().threads as usize);
     let mut recorder = lock(py, &RECORDER);
     if recorder.is_none() {
@@ -144,7 +154,8 @@ impl Table<'_> {
 }
 
 /// `request_metrics()`: what happened since the last call.
-pub fn request_metrics<'py>(py: Attached<'py>, _: Args<'py>) -> Result<Owned<'py>> {
+pub fn request_metrics<'py>(py: Attached<'py>, arguments: Args<'py>) -> Result<Owned<'py>> {
+    none(py, "request_metrics", arguments)?;
     let (now, cpu) = (clock::now(), clock::process_cpu());
     let cut = lock(py, &RECORDER).as_mut().map(|recorder| {
         let window = recorder.cut(now, cpu);
@@ -227,7 +238,8 @@ fn phase_metrics(table: &Table<'_>, name: &str, phase: &Phase, exists: bool) -> 
 }
 
 /// `process_metrics()`: totals since recording began, and the process itself.
-pub fn process_metrics<'py>(py: Attached<'py>, _: Args<'py>) -> Result<Owned<'py>> {
+pub fn process_metrics<'py>(py: Attached<'py>, arguments: Args<'py>) -> Result<Owned<'py>> {
+    none(py, "process_metrics", arguments)?;
     let now = clock::now();
     let totals = lock(py, &RECORDER).as_ref().map(|recorder| {
         let running = recorder.running.iter().flatten();

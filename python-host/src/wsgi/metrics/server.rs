@@ -2,13 +2,14 @@
 
 use super::Table;
 use crate::embedded;
-use crate::python::trampoline::Args;
+use crate::python::trampoline::{Args, none};
 use crate::python::{Attached, Numbers, Owned, Result, Text, detached};
 use crate::wsgi::clock;
 use wsgi_protocol::scoreboard::{Process, Scoreboard, Worker};
 
 /// The function of the module: a dict, or None where the scoreboard must not or cannot be seen.
-pub fn server_metrics<'py>(py: Attached<'py>, _: Args<'py>) -> Result<Owned<'py>> {
+pub fn server_metrics<'py>(py: Attached<'py>, arguments: Args<'py>) -> Result<Owned<'py>> {
+    none(py, "server_metrics", arguments)?;
     match detached(embedded::scoreboard) {
         Some(board) => whole(py, &board),
         None => Ok(py.none().own(py)),

@@ -82,6 +82,21 @@ events! {
     CHATTER = 334, Supervisor, Warn, Served, LivesOn =>
         "A daemon sends its supervisor many more signs than it has to say anything; it is not listened to any more until it ends.",
         "Distrust the application: something in it writes to a descriptor that is not its own.";
+    CHANGE_FAILED = 365, Python, Error, Served, LivesOn =>
+        "A changed script, or what it imports, cannot be loaded, or its callable is gone: the lines before this one say why. The old code goes on serving.",
+        "Correct it: it is tried again when the script or a file of the traceback changes, every few minutes, and at mod_wsgi-ctl restart GROUP.";
+    NO_SUCCESSOR_YET = 366, Daemon, Warn, Served, LivesOn =>
+        "Changed code takes much longer to load than the old did; requests that waited for it run with the old code.",
+        "Look what hangs at the import of the new code; a corrected script is tried at once.";
+    NO_HEIRLOOM = 367, Daemon, Warn, Served, LivesOn =>
+        "A process cannot tell its successor which scripts to load; they are loaded by the first requests.",
+        "Report it with the error it names.";
+    IMPORT_HANGS = 368, Python, Warn, Served, LivesOn =>
+        "A script has been loading for 30 seconds; the line says where it is.",
+        "Take what does not come back out of the script: app.run() and other servers, waits for the network or for locks.";
+    NO_SUB_INTERPRETERS = 369, Python, Error, Status(500), LivesOn =>
+        "A module that a script imports refuses sub-interpreters.",
+        "Write application-group=%{GLOBAL} for the script (one application of a group may have it), or give it a daemon group of its own.";
     SUPERVISOR_GIVEN_UP = 380, Parent, Error, Served, Replaced =>
         "The supervisor does not take the configuration of a restart: it is stopped (SIGSTOP, a debugger, a frozen cgroup), hangs in the kernel, or has lost its socket. It is killed, and another one takes over.",
         "Find out who stopped it; look at the disk its logs are on.";

@@ -1,0 +1,245 @@
+//! What a process knows of changes of its scripts: which it has asked about, and which have failed.
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, Instant};
+use wsgi_protocol::heirloom::Tried;
+use wsgi_protocol::launch::Preload;
+
+/// Without a modification time (the script's own hook wants the reload) one change cannot be told from the next: the
+/// supervisor is asked again after this long.
+const ASK_AGAIN: Duration = Duration::from_secs(30);
+
+/// How often the files of a failed change are looked at, at most.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Pauses between tries of a change that failed though nothing that is known of it has changed.
+const FIRST_PAUSE: Duration = Duration::from_secs(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(160);
+
+/// How long lines wait for a request in whose log they belong.
+const UNTOLD: Duration = Duration::from_secs(5);
+
+/// A change of a script.
+#[derive(Debug)]
+struct Change {
+    /// The file's modification time; 0 if it is not known.
+    mtime: u64,
+    asked: Instant,
+    failed: Option<Failed>,
+}
+
+#[derive(Debug)]
+struct Failed {
+    tried: Tried,
+    lines: Vec<String>,
+    since: Instant,
+    looked: Instant,
+    retry_at: Instant,
+    pause: Duration,
+    /// The next successor tries it.
+    is_due: bool,
+}
+
+/// What a change is that a request noticed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    /// It has not been asked about.
+    New,
+    /// It has.
+    Known,
+    /// It has failed, which has not been told yet.
+    Tell(Vec<String>),
+    /// It has failed, and a file that stood in the traceback has changed since.
+    Mended,
+    /// It has failed a while ago.
+    Again,
+}
+
+/// See the module's comment. By application group and script.
+#[derive(Debug, Default)]
+pub(super) struct Changes(HashMap<(Vec<u8>, Vec<u8>), Change>);
+
+fn mtime_of(path: &[u8]) -> i64 {
+    let metadata = fs::metadata(OsStr::from_bytes(path));
+    metadata.map_or(0, |metadata| metadata.mtime() * 1_000_000 + metadata.mtime_nsec() / 1000)
+}
+
+impl Changes {
+    /// A request of `group` sees that `script` has changed to `mtime`.
+    pub(super) fn look(&mut self, script: &[u8], group: &[u8], mtime: u64, now: Instant) -> Look {
+        let key = (group.to_vec(), script.to_vec());
+        let known = self.0.get_mut(&key).filter(|change| {
+            change.mtime == mtime && (mtime != 0 || now.duration_since(change.asked) < ASK_AGAIN)
+        });
+        let Some(change) = known else {
+            self.0.insert(key, Change { mtime, asked: now, failed: None });
+            return Look::New;
+        };
+        match &mut change.failed {
+            None => Look::Known,
+            Some(failed) if !failed.lines.is_empty() => Look::Tell(std::mem::take(&mut failed.lines)),
+            Some(failed) => failed.look(now),
+        }
+    }
+
+    /// A script could not be loaded. Whether that is news.
+    pub(super) fn note_failure(
+        &mut self,
+        script: &Preload,
+        tried: &Tried,
+        lines: Vec<String>,
+        now: Instant,
+    ) -> bool {
+        let key = (script.application_group.clone(), script.script.clone());
+        let before = self.0.remove(&key);
+        // A change without a time stays one, and of a module the successor does not know it.
+        let mtime = match (before.as_ref().map(|change| change.mtime), tried.mtime) {
+            (Some(0), _) => 0,
+            (Some(noticed), 0) => noticed,
+            (_, tried) => u64::try_from(tried).unwrap_or(0),
+        };
+        let is_same = before.as_ref().is_some_and(|change| change.mtime == mtime);
+        let failed_before = before.and_then(|change| change.failed).filter(|_| is_same);
+        let pause =
+            failed_before.as_ref().map_or(FIRST_PAUSE, |failed| (failed.pause * 2).min(LONGEST_PAUSE));
+        // The same failure is told once.
+        let is_known = failed_before.as_ref().is_some_and(|failed| failed.tried == *tried);
+        let lines =
+            if is_known { failed_before.map(|failed| failed.lines).unwrap_or_default() } else { lines };
+        let (tried, retry_at) = (tried.clone(), now + pause);
+        let failed = Failed { tried, lines, since: now, looked: now, retry_at, pause, is_due: false };
+        self.0.insert(key, Change { mtime, asked: now, failed: Some(failed) });
+        !is_known
+    }
+
+    /// What failed of a script, if its last change did.
+    pub(super) fn failed(&self, script: &Preload) -> Option<Tried> {
+        let key = (script.application_group.clone(), script.script.clone());
+        let failed = self.0.get(&key)?.failed.as_ref()?;
+        // Once a file has changed, the script is worth a try.
+        (!failed.is_due && !failed.has_changed()).then(|| failed.tried.clone())
+    }
+
+    /// A successor is asked for: pauses begin again.
+    pub(super) fn begin(&mut self, now: Instant) {
+        for failed in self.0.values_mut().filter_map(|change| change.failed.as_mut()) {
+            if failed.retry_at <= now {
+                failed.retry_at = now + failed.pause;
+            }
+        }
+    }
+
+    /// Whether there is a change that has been asked about and has not failed.
+    pub(super) fn are_untried(&self, now: Instant) -> bool {
+        let is_recent = |change: &Change| change.mtime != 0 || now.duration_since(change.asked) < ASK_AGAIN;
+        self.0.values().any(|change| change.failed.is_none() && is_recent(change))
+    }
+
+    /// Lines that have waited long enough for a request.
+    pub(super) fn untold(&mut self, now: Instant) -> Vec<String> {
+        let failed = self.0.values_mut().filter_map(|change| change.failed.as_mut());
+        let old = failed.filter(|failed| now.duration_since(failed.since) >= UNTOLD);
+        old.flat_map(|failed| std::mem::take(&mut failed.lines)).collect()
+    }
+
+    /// When [`Changes::untold`] has something to say.
+    pub(super) fn next_untold(&self) -> Option<Instant> {
+        let failed = self.0.values().filter_map(|change| change.failed.as_ref());
+        failed.filter(|failed| !failed.lines.is_empty()).map(|failed| failed.since + UNTOLD).min()
+    }
+}
+
+impl Failed {
+    fn has_changed(&self) -> bool {
+        self.tried.files.iter().any(|(file, mtime)| mtime_of(file) != *mtime)
+    }
+
+    fn look(&mut self, now: Instant) -> Look {
+        if now.duration_since(self.looked) >= LOOK {
+            self.looked = now;
+            if self.has_changed() {
+                // Once: what comes of it will be noted.
+                self.is_due = true;
+                self.tried.files.iter_mut().for_each(|(file, mtime)| *mtime = mtime_of(file));
+                return Look::Mended;
+            }
+        }
+        if self.retry_at > now {
+            return Look::Known;
+        }
+        self.is_due = true;
+        Look::Again
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn script() -> Preload {
+        Preload { script: b"a".to_vec(), application_group: b"g".to_vec() }
+    }
+
+    fn look(changes: &mut Changes, mtime: u64, now: Instant) -> Look {
+        changes.look(b"a", b"g", mtime, now)
+    }
+
+    #[test]
+    fn a_failed_change_is_tried_again_with_growing_pauses() {
+        let (mut changes, mut now) = (Changes::default(), Instant::now());
+        assert_eq!(look(&mut changes, 1, now), Look::New);
+        let tried = Tried { mtime: 1, files: Vec::new() };
+        for pause in [10, 20, 40] {
+            let is_news = changes.note_failure(&script(), &tried, vec!["why".to_owned()], now);
+            assert_eq!(is_news, pause == 10);
+            if is_news {
+                assert_eq!(look(&mut changes, 1, now), Look::Tell(vec!["why".to_owned()]));
+            }
+            assert_eq!(look(&mut changes, 1, now + Duration::from_secs(pause - 1)), Look::Known);
+            now += Duration::from_secs(pause);
+            assert_eq!(look(&mut changes, 1, now), Look::Again);
+            changes.begin(now);
+            assert_eq!(look(&mut changes, 1, now), Look::Known);
+        }
+    }
+
+    #[test]
+    fn a_change_without_a_time_is_not_asked_about_all_the_time() {
+        let (mut changes, now) = (Changes::default(), Instant::now());
+        for (noticed, tried) in [(0, 7), (7, 0)] {
+            look(&mut changes, noticed, now);
+            changes.note_failure(&script(), &Tried { mtime: tried, files: Vec::new() }, Vec::new(), now);
+            assert_eq!(look(&mut changes, noticed, now), Look::Known);
+        }
+    }
+
+    #[test]
+    fn a_repair_elsewhere_is_noticed_once() {
+        let path = std::env::temp_dir().join(format!("wsgi-changes-{}", std::process::id()));
+        let name = path.as_os_str().as_bytes().to_vec();
+        let (mut changes, now) = (Changes::default(), Instant::now());
+        look(&mut changes, 1, now);
+        changes.note_failure(&script(), &Tried { mtime: 1, files: vec![(name, 0)] }, Vec::new(), now);
+        assert_eq!(look(&mut changes, 1, now + LOOK), Look::Known, "it is missing as before");
+        assert!(changes.failed(&script()).is_some());
+        fs::write(&path, "").unwrap();
+        assert!(changes.failed(&script()).is_none(), "worth a try");
+        assert_eq!(look(&mut changes, 1, now + 2 * LOOK), Look::Mended);
+        assert_eq!(look(&mut changes, 1, now + 3 * LOOK), Look::Known);
+        fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn lines_wait_for_a_request_but_not_for_ever() {
+        let (mut changes, now) = (Changes::default(), Instant::now());
+        changes.note_failure(&script(), &Tried::default(), vec!["why".to_owned()], now);
+        assert_eq!(changes.untold(now), Vec::<String>::new());
+        assert_eq!(changes.next_untold(), Some(now + UNTOLD));
+        assert_eq!(changes.untold(now + UNTOLD), ["why"]);
+        assert_eq!(changes.next_untold(), None);
+    }
+}

@@ -1,0 +1,66 @@
+//! A process takes over the scripts of its predecessor, or says why it cannot.
+
+use super::link;
+use crate::host::Host;
+use crate::messages;
+use wsgi_protocol::heirloom::{Failure, Heir, Heirloom};
+
+/// httpd's log level "error".
+const ERROR: u8 = 3;
+/// httpd's log level "warn".
+const WARN: u8 = 4;
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Inherited {
+    left: Heirloom,
+    refused: bool,
+}
+
+impl Inherited {
+    /// Whether the predecessor shall go on.
+    pub fn is_refused(&self) -> bool {
+        self.refused
+    }
+
+    /// What the predecessor left.
+    pub fn scripts(&self) -> &[Heir] {
+        &self.left.scripts
+    }
+}
+
+/// Loads all of them, or those that `wants` takes, so that everything that fails is known at once. On the main thread.
+pub fn inherit(host: &'static Host, wants: &dyn Fn(&Heir) -> bool) -> Inherited {
+    let left = link::inherited();
+    let launch = host.launch();
+    let (mut failures, mut refused) = (Vec::new(), false);
+    for heir in left.scripts.iter().filter(|heir| wants(heir)) {
+        if let Err(failure) = host.inherit(heir) {
+            // What was known to be broken before holds nobody up.
+            refused |= heir.broken.is_none();
+            failures.push(failure);
+        }
+    }
+    refused &= launch.has_predecessor && !launch.lenient;
+    if !(refused && left.quiet) {
+        // Each has been said then.
+        for line in failures.iter_mut().flat_map(|failure| std::mem::take(&mut failure.lines)) {
+            host.log(ERROR, &line);
+        }
+    }
+    if refused {
+        tell_predecessor(host, &left, failures);
+    }
+    Inherited { left, refused }
+}
+
+/// Leaves what the predecessor has to know; what cannot be left is at least logged.
+fn tell_predecessor(host: &Host, left: &Heirloom, failures: Vec<Failure>) {
+    let said = Heirloom { failures, ..left.clone() };
+    if let Err(error) = link::leave(&said) {
+        host.log(WARN, &messages::cannot_leave(error));
+        for line in said.failures.iter().flat_map(|failure| &failure.lines) {
+            host.log(ERROR, line);
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Which scripts are loaded in this process, and what a successor has to know of them.
+
+use super::{Host, NotLoaded};
+use crate::wsgi::early;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::Duration;
+use wsgi_protocol::heirloom::{Broken, Failure, Heir, Tried};
+use wsgi_protocol::launch::Preload;
+
+/// A script that has been loaded.
+pub(super) struct Loaded {
+    script: Preload,
+    /// The code that runs, if it came from a file that is a script.
+    source: Option<Arc<[u8]>>,
+    /// Modification time of that file, or of the module's, µs; 0 if unknown.
+    mtime: i64,
+    /// Those that requests have used.
+    callables: Vec<Vec<u8>>,
+}
+
+impl Host {
+    /// Whether a script has been loaded.
+    pub(crate) fn is_loaded(&self, script: &Preload) -> bool {
+        self.loaded().iter().any(|known| known.script == *script)
+    }
+
+    fn loaded(&self) -> MutexGuard<'_, Vec<Loaded>> {
+        // Held for moments; every change is complete before anything that may panic.
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn note_loaded(&self, script: &[u8], group: &[u8], source: Option<Arc<[u8]>>, mtime: i64) {
+        let mut loaded = self.loaded();
+        match loaded.iter_mut().find(|known| known.script.is(script, group)) {
+            Some(known) => (known.source, known.mtime) = (source, mtime),
+            None => {
+                let script = Preload { script: script.to_vec(), application_group: group.to_vec() };
+                loaded.push(Loaded { script, source, mtime, callables: Vec::new() });
+            }
+        }
+    }
+
+    /// A script took so long to load.
+    pub(crate) fn note_load_time(&self, took: Duration) {
+        self.load_time.fetch_add(took.as_millis() as u64, Relaxed);
+    }
+
+    /// How long loading scripts has taken.
+    #[must_use]
+    pub fn load_time(&self) -> Duration {
+        Duration::from_millis(self.load_time.load(Relaxed))
+    }
+
+    /// A request uses a callable of a script for the first time.
+    pub(crate) fn note_callable(&self, script: &[u8], group: &[u8], name: &[u8]) {
+        let mut loaded = self.loaded();
+        if let Some(known) = loaded.iter_mut().find(|known| known.script.is(script, group))
+            && !known.callables.iter().any(|callable| callable == name)
+        {
+            known.callables.push(name.to_vec());
+        }
+    }
+
+    /// Whether any script has been loaded by a request or a preload.
+    #[must_use]
+    pub fn has_loaded(&self) -> bool {
+        !self.loaded().is_empty()
+    }
+
+    /// The scripts that are loaded, in the order in which they were: what a successor shall load first. `tried` tells of
+    /// changes that have failed, by script and application group.
+    #[must_use]
+    pub fn heirs(&self, tried: &dyn Fn(&Preload) -> Option<Tried>) -> Vec<Heir> {
+        let heir = |known: &Loaded| Heir {
+            script: known.script.clone(),
+            callables: known.callables.clone(),
+            broken: tried(&known.script).map(|tried| {
+                let source = known.source.as_ref().filter(|_| tried.mtime != known.mtime);
+                Broken { source: source.map(|source| source.to_vec()), tried }
+            }),
+        };
+        self.loaded().iter().map(heir).collect()
+    }
+
+    /// Loads what the predecessor of this process had loaded, on the main thread; tells what cannot be, and what was said of
+    /// that. With the code of before, where it is told, such a script is no failure.
+    pub(crate) fn inherit(&'static self, heir: &Heir) -> Result<(), Failure> {
+        let path = self.inside_chroot(&heir.script.script).unwrap_or(&heir.script.script).to_vec();
+        let seen = Preload { script: path, application_group: heir.script.application_group.clone() };
+        let failed = || self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        if failed().contains(&seen) {
+            return Err(Failure { script: seen, ..Failure::default() });
+        }
+        let result = early::inherit(self, &Heir { script: seen.clone(), ..heir.clone() });
+        if result.is_err() {
+            failed().push(seen);
+        }
+        result
+    }
+
+    /// Loads a script unless it is loaded; on the main thread. One that is named twice, by the configuration and by the
+    /// predecessor, is tried once.
+    ///
+    /// # Errors
+    /// [`NotLoaded`]; the reason has been logged and the first request will try again.
+    pub fn load(&'static self, script: &Preload) -> Result<(), NotLoaded> {
+        // httpd names its aliases' scripts as it sees them; an import script is named as the process sees it.
+        let path = self.inside_chroot(&script.script).unwrap_or(&script.script);
+        let seen = Preload { script: path.to_vec(), application_group: script.application_group.clone() };
+        let failed = || self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        if failed().contains(&seen) {
+            return Err(NotLoaded);
+        }
+        if early::preload(self, path, &script.application_group) {
+            return Ok(());
+        }
+        failed().push(seen);
+        Err(NotLoaded)
+    }
+}

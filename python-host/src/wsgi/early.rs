@@ -1,0 +1,91 @@
+//! Scripts that are loaded before the first request: those that the configuration names, and those that the predecessor of
+//! this process had loaded.
+
+use super::failures::{Journal, Kept};
+use super::script::{Found, Reason, entry, module_file, mtime_of};
+use crate::host::Host;
+use crate::interpreter::{self, Interpreter, threads};
+use crate::messages;
+use crate::python::{Attached, Text};
+use wsgi_protocol::heirloom::{Failure, Heir, Tried};
+use wsgi_protocol::launch::Preload;
+
+/// Loads a script outside of any request; on the main thread, detached.
+pub fn preload(host: &'static Host, path: &[u8], application_group: &[u8]) -> bool {
+    let Some(interpreter) = interpreter::obtain(host, application_group) else {
+        return false;
+    };
+    threads::within(interpreter, |py| {
+        let case_insensitive = host.launch().case_insensitive;
+        let found = interpreter.scripts.get(py, path, case_insensitive);
+        match found {
+            Ok(found) => {
+                matches!(found.obtain(py, interpreter, Journal::Server, Reason::Preload), Found::Namespace(_))
+            }
+            Err(raised) => {
+                raised.clear(py);
+                false
+            }
+        }
+    })
+}
+
+/// Loads a script that the predecessor of this process had loaded, and looks whether its callables are there; on the main
+/// thread, detached. A change that is known to be broken is not tried again: the code of before serves on, if it can.
+pub fn inherit(host: &'static Host, heir: &Heir) -> std::result::Result<(), Failure> {
+    let Preload { script: path, application_group: group } = &heir.script;
+    let kept = Kept::default();
+    let old_code = heir.broken.as_ref().and_then(|broken| broken.source.as_deref());
+    let tried_at = mtime_of(path);
+    let loaded = match interpreter::obtain(host, group) {
+        // That has been logged.
+        None => false,
+        Some(interpreter) => threads::within(interpreter, |py| {
+            let reason = old_code.map_or(Reason::Preload, Reason::OldCode);
+            inherit_attached(py, interpreter, heir, &kept, reason)
+        }),
+    };
+    if loaded {
+        return Ok(());
+    }
+    let (lines, mut files) = (kept.lines.take(), kept.files.take());
+    files.retain(|file| file != path);
+    let files = files.into_iter().map(|file| (mtime_of(&file).unwrap_or(0), file));
+    let files = files.map(|(mtime, file)| (file, mtime)).collect();
+    let tried = Tried { mtime: tried_at.unwrap_or(0), files };
+    Err(Failure { script: heir.script.clone(), tried, lines })
+}
+
+fn inherit_attached(
+    py: Attached<'_>,
+    interpreter: &'static Interpreter,
+    heir: &Heir,
+    kept: &Kept,
+    reason: Reason<'_, '_>,
+) -> bool {
+    let path = &heir.script.script;
+    let script = match interpreter.scripts.get(py, path, interpreter.host.launch().case_insensitive) {
+        Ok(script) => script,
+        Err(raised) => {
+            raised.clear(py);
+            return false;
+        }
+    };
+    let Found::Namespace(namespace) = script.obtain(py, interpreter, Journal::Kept(kept), reason) else {
+        return false;
+    };
+    let is_there = |name: &[u8]| {
+        let key = py.latin1(name).map_err(|raised| raised.clear(py)).ok()?;
+        entry(py, &namespace, &key)?
+    };
+    let missing = heir.callables.iter().find(|name| is_there(name).is_none());
+    if let Some(name) = missing {
+        kept.lines.borrow_mut().push(messages::no_callable(path, name));
+        kept.files.borrow_mut().extend(module_file(py, &namespace));
+        return false;
+    }
+    for name in &heir.callables {
+        script.note_use(interpreter, name);
+    }
+    true
+}

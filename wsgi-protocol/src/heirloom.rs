@@ -1,0 +1,58 @@
+//! What a process leaves to its successor, and what the successor says of it: the contents of the file behind
+//! [`crate::launch::HEIRLOOM_FD`], which only processes of one user's group read and write.
+
+use crate::launch::Preload;
+use serde::{Deserialize, Serialize};
+
+/// See the module's comment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Heirloom {
+    /// Which one of its process this is; [`Heirloom::failures`] of another one are none of its business.
+    pub number: u32,
+    /// What to load before serving, in this order.
+    pub scripts: Vec<Heir>,
+    /// The process that leaves it tells in the right log why a script cannot be loaded: its successor does not.
+    pub quiet: bool,
+    /// Left by a successor that could not load them all.
+    pub failures: Vec<Failure>,
+}
+
+/// A script of an heirloom.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Heir {
+    /// The script and its application group.
+    pub script: Preload,
+    /// The callables that requests have used.
+    pub callables: Vec<Vec<u8>>,
+    /// What its file or what it imports holds now has failed before.
+    pub broken: Option<Broken>,
+}
+
+/// A change that failed: only another one is worth another try. The script holds nobody up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Broken {
+    /// The code from before the change, if it is known: it goes on serving.
+    pub source: Option<Vec<u8>>,
+    /// What failed.
+    pub tried: Tried,
+}
+
+/// The versions of files that failed together; modification times in µs since the epoch, 0 for one that is missing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Tried {
+    /// Of the script.
+    pub mtime: i64,
+    /// Files that stood in the traceback.
+    pub files: Vec<(Vec<u8>, i64)>,
+}
+
+/// A script that a successor could not load.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Failure {
+    /// The script and its application group.
+    pub script: Preload,
+    /// What was tried.
+    pub tried: Tried,
+    /// Why, as lines for a log; empty if they have been logged.
+    pub lines: Vec<String>,
+}

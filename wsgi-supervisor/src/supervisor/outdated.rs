@@ -1,0 +1,41 @@
+//! Successors that load what is out of date: code that has changed once more, or that an operator wants loaded anew.
+
+use super::Supervisor;
+use crate::escalation::Ending;
+use crate::group::Process;
+use std::time::Instant;
+use wsgi_protocol::launch::Ready;
+
+impl Supervisor {
+    /// Code has changed once more: a successor that loads what is out of date gives way to one that does not.
+    pub(super) fn give_up_outdated(&mut self, name: &[u8], now: Instant) {
+        // A roll under way means that the new code has come up in one process.
+        if self.groups.get(name).is_some_and(|group| group.roll_since.is_none()) {
+            self.give_up_loading(name, now, |asker| asker.asked == Some(Ready::Replace));
+        }
+    }
+
+    /// An operator wants everything loaded anew, and does not wait for what hangs.
+    pub(super) fn give_up_all(&mut self, name: &[u8], now: Instant) {
+        self.give_up_loading(name, now, |_| true);
+    }
+
+    fn give_up_loading(&mut self, name: &[u8], now: Instant, concerns: fn(&Process) -> bool) {
+        let Some(group) = self.groups.get_mut(name) else { return };
+        for slot in &mut group.slots {
+            let asker = slot.current.and_then(|pid| self.processes.get(&pid));
+            if !asker.is_some_and(concerns) {
+                continue;
+            }
+            if let Some(outdated) = slot.successor.take().and_then(|pid| self.processes.get_mut(&pid)) {
+                outdated.end(Ending::Discard, now);
+            }
+        }
+        let nursery = group.nursery.as_mut();
+        let candidate = nursery.and_then(|nursery| nursery.candidate.take_if(|known| known.asker.is_some()));
+        if let Some(outdated) = candidate.and_then(|candidate| self.processes.get_mut(&candidate.pid)) {
+            outdated.end(Ending::Discard, now);
+        }
+        self.wake_at(now);
+    }
+}
