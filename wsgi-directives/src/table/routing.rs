@@ -16,7 +16,7 @@ pub(super) const APPLICATION_GROUP: Directive = Directive {
     default: "%{RESOURCE}",
     since: "1.0",
     doc: "Interpreter that runs the application; %{GLOBAL} is the main interpreter.",
-    details: "Many extension modules work only in the main interpreter.",
+    details: "Many extension modules work only in the main interpreter. The first application of a daemon group has it, under its own name, unless something in the configuration can ask that group for %{GLOBAL}.",
     effect: Effect::Acts,
     good: "%{GLOBAL}",
     bad: Some(""),
