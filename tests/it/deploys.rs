@@ -81,6 +81,28 @@ fn broken_script_holds_no_process_of_its_group_up() {
     all("/b", "b2");
 }
 
+/// Without its modules the old code of a script is worth nothing: all keep what they have until those are mended.
+#[test]
+fn broken_module_of_another_script_takes_nobody_down() {
+    if Subject::skips(REASON) {
+        return;
+    }
+    let b = "import sys\nsys.path.insert(0, __file__.rpartition('/')[0])\nimport part\n".to_owned()
+        + &saying("X").replace("b'X'", "part.TEXT");
+    let server = two("a", "b").file("b.wsgi", &b).file("part.py", "TEXT = b'b1'\n").start();
+    for (path, text) in [("/a", "a1"), ("/b", "b1")] {
+        assert_eq!(server.get(path).ok().text(), text);
+    }
+    change(&server, "part.py", "raise RuntimeError('not yet')\n", 5);
+    change(&server, "a.wsgi", &saying("a2"), 5);
+    for (path, text) in [("/a", "a1"), ("/b", "b1"), ("/a", "a1")] {
+        assert_eq!(server.get(path).ok().text(), text);
+    }
+    change(&server, "part.py", "TEXT = b'b2'\n", 10);
+    becomes(&server, "/a", "a2");
+    assert_eq!(server.get("/b").ok().text(), "b2");
+}
+
 /// The successor that finds out which of them is broken is tried again without it.
 #[test]
 fn two_changes_at_once_and_one_is_broken() {

@@ -22,13 +22,16 @@ pub struct Heirloom {
 pub struct Heir {
     /// The script and its application group.
     pub script: Preload,
+    /// When it was loaded, µs since the epoch.
+    pub loaded: i64,
     /// The callables that requests have used.
     pub callables: Vec<Vec<u8>>,
     /// What its file or what it imports holds now has failed before.
     pub broken: Option<Broken>,
 }
 
-/// A change that failed: only another one is worth another try. The script holds nobody up.
+/// A change that failed: only another one is worth another try. The script holds nobody up, unless what it imports has
+/// changed as well, so that the code from before does not work any more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 pub struct Broken {
     /// The code from before the change, if it is known: it goes on serving.

@@ -80,10 +80,16 @@ impl Changes {
             return Look::New;
         };
         match &mut change.failed {
-            None => Look::Known,
             Some(failed) if !failed.lines.is_empty() => Look::Tell(std::mem::take(&mut failed.lines)),
             Some(failed) => failed.look(now),
+            None => self.look_at_others(now),
         }
+    }
+
+    /// A change that has not failed itself waits for those that have, unless it is just being tried.
+    fn look_at_others(&mut self, now: Instant) -> Look {
+        let failed = self.0.values_mut().filter_map(|change| change.failed.as_mut());
+        failed.map(|failed| failed.look(now)).find(|look| *look != Look::Known).unwrap_or(Look::Known)
     }
 
     /// A script could not be loaded. Whether that is news.
@@ -205,6 +211,19 @@ mod tests {
             changes.begin(now);
             assert_eq!(look(&mut changes, 1, now), Look::Known);
         }
+    }
+
+    #[test]
+    fn who_waits_for_another_script_sees_its_repair() {
+        let path = std::env::temp_dir().join(format!("wsgi-others-{}", std::process::id()));
+        let name = path.as_os_str().as_bytes().to_vec();
+        let (mut changes, now) = (Changes::default(), Instant::now());
+        assert_eq!(changes.look(b"other", b"", 1, now), Look::New);
+        changes.note_failure(&script(), &Tried { mtime: 1, files: vec![(name, 0)] }, Vec::new(), now);
+        assert_eq!(changes.look(b"other", b"", 1, now + LOOK), Look::Known);
+        fs::write(&path, "").unwrap();
+        assert_eq!(changes.look(b"other", b"", 1, now + 2 * LOOK), Look::Mended);
+        fs::remove_file(path).unwrap();
     }
 
     #[test]

@@ -36,8 +36,8 @@ pub fn inherit(host: &'static Host, wants: &dyn Fn(&Heir) -> bool) -> Inherited 
     let (mut failures, mut refused) = (Vec::new(), false);
     for heir in left.scripts.iter().filter(|heir| wants(heir)) {
         if let Err(failure) = host.inherit(heir) {
-            // What was known to be broken before holds nobody up.
-            refused |= heir.broken.is_none();
+            // What was known to be broken before holds nobody up. But then the code from before has to work.
+            refused |= heir.broken.is_none() || has_changed(heir, &failure);
             failures.push(failure);
         }
     }
@@ -52,6 +52,11 @@ pub fn inherit(host: &'static Host, wants: &dyn Fn(&Heir) -> bool) -> Inherited 
         tell_predecessor(host, &left, failures);
     }
     Inherited { left, refused }
+}
+
+/// Whether anything that stands in the way of a script has changed since the predecessor loaded it.
+fn has_changed(heir: &Heir, failure: &Failure) -> bool {
+    failure.tried.files.iter().any(|(_, mtime)| *mtime > heir.loaded)
 }
 
 /// Leaves what the predecessor has to know; what cannot be left is at least logged.

@@ -1,7 +1,7 @@
 //! Which scripts are loaded in this process, and what a successor has to know of them.
 
 use super::{Host, NotLoaded};
-use crate::wsgi::early;
+use crate::wsgi::{clock, early};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,6 +15,8 @@ pub(super) struct Loaded {
     source: Option<Arc<[u8]>>,
     /// Modification time of that file, or of the module's, µs; 0 if unknown.
     mtime: i64,
+    /// When it was loaded, µs since the epoch.
+    loaded: i64,
     /// Those that requests have used.
     callables: Vec<Vec<u8>>,
 }
@@ -31,12 +33,13 @@ impl Host {
     }
 
     pub(crate) fn note_loaded(&self, script: &[u8], group: &[u8], source: Option<Arc<[u8]>>, mtime: i64) {
+        let now = (clock::now() * 1e6) as i64;
         let mut loaded = self.loaded();
         match loaded.iter_mut().find(|known| known.script.is(script, group)) {
-            Some(known) => (known.source, known.mtime) = (source, mtime),
+            Some(known) => (known.source, known.mtime, known.loaded) = (source, mtime, now),
             None => {
                 let script = Preload { script: script.to_vec(), application_group: group.to_vec() };
-                loaded.push(Loaded { script, source, mtime, callables: Vec::new() });
+                loaded.push(Loaded { script, source, mtime, loaded: now, callables: Vec::new() });
             }
         }
     }
@@ -74,6 +77,7 @@ impl Host {
     pub fn heirs(&self, tried: &dyn Fn(&Preload) -> Option<Tried>) -> Vec<Heir> {
         let heir = |known: &Loaded| Heir {
             script: known.script.clone(),
+            loaded: known.loaded,
             callables: known.callables.clone(),
             broken: tried(&known.script).map(|tried| {
                 let source = known.source.as_ref().filter(|_| tried.mtime != known.mtime);
