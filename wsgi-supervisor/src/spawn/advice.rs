@@ -1,10 +1,13 @@
-//! Finds out which part of an interpreter's path a user may not pass, so that the log can name it.
+//! Finds out which part of an interpreter's path a user may not pass, so that the log can name it. It is asked in the child
+//! that could not execute it, as that user: the path may lie in a file system that the user can make slow.
 
+use super::step::{Failure, Step};
+use nix::errno::Errno;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use wsgi_protocol::control::Identity;
+use wsgi_protocol::control::{GroupSpec, Identity};
 
 /// Owner and permissions of a file or directory.
 #[derive(Debug, Clone, Copy)]
@@ -27,11 +30,24 @@ fn may_execute(facts: Facts, identity: &Identity) -> bool {
     facts.mode & bit != 0
 }
 
+/// What to do about an interpreter that could not be executed.
+#[must_use]
+pub fn for_failure(failure: Failure, spec: &GroupSpec) -> Option<String> {
+    let is_outside = spec.identity.chroot.is_none();
+    match (failure.step, failure.errno) {
+        (Step::Exec, Errno::EACCES) if is_outside => for_denied(&spec.interpreter, &spec.identity),
+        (Step::Exec, Errno::ENOENT) if is_outside => for_missing(&spec.interpreter),
+        _ => None,
+    }
+}
+
 /// The sentence that names the first obstacle on the way to `program`, if one is seen.
 #[must_use]
-pub fn for_denied(program: &[u8], identity: &Identity) -> Option<String> {
+fn for_denied(program: &[u8], identity: &Identity) -> Option<String> {
     let literal = PathBuf::from(std::ffi::OsStr::from_bytes(program));
-    let real = fs::canonicalize(&literal).unwrap_or_else(|_| literal.clone());
+    // The user may not be able to follow a link, and always to read it in the user's own folder.
+    let real = fs::canonicalize(&literal).or_else(|_| fs::read_link(&literal));
+    let real = real.unwrap_or_else(|_| literal.clone());
     let obstacle = obstacle(&literal, identity).or_else(|| obstacle(&real, identity))?;
     let directory = if obstacle.is_dir() { "search" } else { "execute" };
     let link =
@@ -41,7 +57,7 @@ pub fn for_denied(program: &[u8], identity: &Identity) -> Option<String> {
 
 /// The sentence for a program that is not there: a dangling link names its target.
 #[must_use]
-pub fn for_missing(program: &[u8]) -> Option<String> {
+fn for_missing(program: &[u8]) -> Option<String> {
     let path = Path::new(std::ffi::OsStr::from_bytes(program));
     let target = fs::read_link(path).ok()?;
     let fix = "install that Python again or make the virtual environment anew";

@@ -1,7 +1,7 @@
 //! What a forked child does until it is the interpreter (spec/daemon.md §1.4, in that order).
 
-use super::step::{Failure, Step};
-use super::{DAEMON_FDS, Descriptors, Program};
+use super::step::{ADVICE_BYTES, Failure, Step};
+use super::{DAEMON_FDS, Descriptors, Program, advice};
 use crate::os::{descriptors, inheritance, process};
 use nix::errno::Errno;
 use nix::sys::prctl;
@@ -64,7 +64,9 @@ fn prepare_and_exec(
             unistd::execve(&program.interpreter, &program.arguments, &program.environment).at(Step::Exec)
         });
     let Err(failure) = result;
-    tell(report.as_fd(), failure);
+    let advice = advice::for_failure(failure, spec).unwrap_or_default();
+    let advice = &advice.as_bytes()[..advice.len().min(ADVICE_BYTES)];
+    let _ = unistd::write(report, &[failure.to_bytes().as_slice(), advice].concat());
     process::exit_now(1)
 }
 

@@ -1,6 +1,6 @@
 //! Starts one daemon: fork, the steps of `child`, exec of the group's interpreter.
 
-pub mod advice;
+mod advice;
 pub mod birth;
 mod child;
 pub mod step;

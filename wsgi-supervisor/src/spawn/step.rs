@@ -90,6 +90,8 @@ pub struct Failure {
 
 /// Bytes of one report on the pipe from a starting child.
 pub const REPORT_BYTES: usize = 5;
+/// Most bytes of the advice that follows the last report, if there is some.
+pub const ADVICE_BYTES: usize = 1024;
 
 impl Failure {
     /// The report's bytes.

@@ -6,8 +6,7 @@ use crate::generation::Plan;
 use crate::log::Level;
 use crate::messages::Message;
 use crate::output::Lines;
-use crate::spawn::advice;
-use crate::spawn::step::{Failure, REPORT_BYTES, Step};
+use crate::spawn::step::{ADVICE_BYTES, Failure, REPORT_BYTES, Step};
 use nix::errno::Errno;
 use std::os::fd::OwnedFd;
 use std::time::Instant;
@@ -108,15 +107,11 @@ impl Supervisor {
     fn on_failure(&mut self, pid: i32, failure: Failure) {
         let Some(process) = self.processes.get_mut(&pid) else { return };
         let spec = &process.plan.spec;
-        let fix = match (failure.step, failure.errno) {
-            (Step::Exec, Errno::EACCES) if spec.identity.chroot.is_none() => {
-                advice::for_denied(&spec.interpreter, &spec.identity)
-            }
-            (Step::Exec, Errno::ENOENT) if spec.identity.chroot.is_none() => {
-                advice::for_missing(&spec.interpreter)
-            }
-            _ => None,
-        };
+        let mut advice = [0; ADVICE_BYTES];
+        // Written in one piece with the report.
+        let length = process.report.as_ref().filter(|_| failure.step == Step::Exec);
+        let length = length.and_then(|fd| read_once(fd, &mut advice).ok()).unwrap_or(0);
+        let fix = (length > 0).then(|| String::from_utf8_lossy(&advice[..length]).into_owned());
         let line = failure.describe(spec, &process.plan.generation.host_library, fix);
         process.set_up_failed |= !failure.is_soft();
         let mut level = failure.message().level();

@@ -3,6 +3,7 @@
 //! session of its own (`setsid`, as daemons of their own do) has taken leave on purpose, and stays.
 
 use super::Supervisor;
+use super::end::End;
 use crate::facts;
 use crate::log::{Level, Log};
 use crate::os::process::{open_process, signal_process};
@@ -44,7 +45,7 @@ impl Supervisor {
             "process {pid} of group '{group}' has left {count} processes in its session, which are ended"
         );
         process.plan.log.write(Level::INFO, &line);
-        let is_stopping = self.ending.is_some();
+        let is_stopping = self.ending == Some(End::Stop);
         send(pid, &left, if is_stopping { Signal::SIGKILL } else { Signal::SIGTERM });
         let kill_at = if is_stopping { now } else { now + PATIENCE };
         let user = self.circumstances.as_root.then_some(process.plan.spec.identity.uid);
