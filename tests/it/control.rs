@@ -76,8 +76,16 @@ pub fn under_load(server: &Httpd, work: impl FnOnce()) {
             })
         };
         let clients = [client("/"), client("/"), client("/?sleep=0.05"), client("/?sleep=0.3")];
+        // Also when it panics, or the requests would go on for ever.
+        struct Over<'a>(&'a AtomicBool);
+        impl Drop for Over<'_> {
+            fn drop(&mut self) {
+                self.0.store(true, Ordering::Relaxed);
+            }
+        }
+        let done = Over(&over);
         work();
-        over.store(true, Ordering::Relaxed);
+        drop(done);
         let served: u32 = clients.map(|client| client.join().expect("every request was served")).iter().sum();
         assert!(served > 10, "{served} requests");
     });

@@ -64,6 +64,58 @@ fn what_a_process_leaves_in_its_session_is_ended_with_it() {
     }
 }
 
+/// Starts httpd in a control group of its own that is marked as systemd marks those that it delegates.
+const DELEGATED: &str = "import os, sys
+mounts = [line.split() for line in open('/proc/self/mountinfo')]
+points = [words[4] for words in mounts if words[words.index('-') + 1] == 'cgroup2']
+try:
+    folder = points[0] + '/mod-wsgi-test-%d' % os.getpid()
+    os.mkdir(folder)
+    os.setxattr(folder, 'user.delegate', b'1')
+    open(folder + '/cgroup.procs', 'w').write('0')
+except (IndexError, OSError) as error:
+    print('no control group:', error)
+os.execv(sys.argv[1], sys.argv[1:])
+";
+
+/// Then a session of its own is no way out.
+#[test]
+fn all_that_a_process_has_started_ends_with_it_in_a_delegated_control_group() {
+    if Subject::skips(SURVIVE) {
+        return;
+    }
+    for options in ["", "preload=on"] {
+        let server = server(options).launched_by(DELEGATED).allow_log("SIGKILL").start();
+        let line = std::fs::read_to_string(format!("/proc/{}/cgroup", server.pid())).expect("it runs");
+        let line = line.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default().to_owned();
+        if !line.starts_with("mod-wsgi-test-") {
+            println!("skipped: no control groups of version 2 can be made here");
+            return;
+        }
+        let mounts = std::fs::read_to_string("/proc/self/mountinfo").expect("readable");
+        let mount = mounts.lines().find(|line| line.contains(" - cgroup2 ")).expect("it was found before");
+        let folder = std::path::Path::new(mount.split(' ').nth(4).expect("a path")).join(&line);
+        let folders = || {
+            let entries = std::fs::read_dir(&folder).expect("it is there").flatten();
+            entries.filter(|entry| entry.path().is_dir()).count()
+        };
+        for way in ["kill", "restart"] {
+            let [process, inside, outside] = numbers(&server.run(TWO_PROGRAMS).ok().text())[..] else {
+                panic!()
+            };
+            match way {
+                "restart" => drop(done(&server, &["restart", "app"])),
+                _ => kill(process),
+            }
+            eventually("all end", || (![process, inside, outside].into_iter().any(is_alive)).then_some(()));
+            let expected = if options.is_empty() { 1 } else { 2 };
+            eventually("their groups are removed", || (folders() == expected).then_some(()));
+        }
+        server.stop();
+        eventually("nothing is left", || std::fs::remove_dir(&folder).ok());
+    }
+}
+
 /// The harness looks for processes that are left.
 #[test]
 fn what_is_in_its_session_does_not_outlive_httpd() {

@@ -1,6 +1,7 @@
 //! Daemon groups as they run: slots, and the processes in them.
 
 use crate::backoff::{Backoff, Pace};
+use crate::cgroup::Cgroup;
 use crate::escalation::{Ending, Escalation};
 use crate::generation::Plan;
 use crate::listen::Listener;
@@ -233,6 +234,8 @@ pub struct Process {
     pub stack: OwnedFd,
     /// Cuts `output` into lines.
     pub lines: Lines,
+    /// Its control group, if it has one of its own.
+    pub cgroup: Option<Cgroup>,
     /// How many signs it has given lately, and since when.
     signs: (usize, Instant),
 }
@@ -280,6 +283,7 @@ impl Process {
             report: started.report,
             stack: started.stack,
             lines: Lines::default(),
+            cgroup: None,
             signs: (0, now),
         }
     }

@@ -6,6 +6,7 @@
 
 mod backoff;
 mod budget;
+mod cgroup;
 mod check;
 mod control;
 mod disposal;

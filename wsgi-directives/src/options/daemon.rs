@@ -64,7 +64,7 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
     "end-session" "On|Off", default "On", unit "", takes "On or Off",
         since "new", good "Off", bad Some("always"), effect Effect::Acts,
         error "end session flag", set Set::Flag(|o| &mut o.end_session),
-        "What a process has started and not taken into a session of its own (setsid) is ended with it.";
+        "What a process has started and not taken into a session of its own (setsid) is ended with it; with a delegated control group (Delegate=yes), all that it has started.";
     "env" "KEY=VALUE", default "", unit "", takes "KEY=VALUE with a non-empty KEY",
         since "new", good "DJANGO_SETTINGS_MODULE=site.settings", bad Some("NOVALUE"), effect Effect::Acts,
         error "environment variable", set Set::Custom(values::env),

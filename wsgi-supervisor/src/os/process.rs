@@ -82,6 +82,20 @@ pub fn reap(pid: i32) -> Option<i32> {
     (reaped == pid).then_some(status)
 }
 
+/// Whether a file has this extended attribute, with the value `1`.
+#[must_use]
+pub fn has_attribute(path: &std::path::Path, name: &str) -> bool {
+    use std::os::unix::ffi::OsStrExt;
+    let text = |bytes: &[u8]| std::ffi::CString::new(bytes).ok();
+    let (Some(path), Some(name)) = (text(path.as_os_str().as_bytes()), text(name.as_bytes())) else {
+        return false;
+    };
+    let mut value = [0u8; 1];
+    // SAFETY: both texts end in NUL; room for one byte is passed.
+    let length = unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), value.as_mut_ptr().cast(), 1) };
+    length == 1 && value == *b"1"
+}
+
 /// Sends a signal to the process behind a descriptor of [`open_process`].
 ///
 /// # Errors

@@ -52,6 +52,10 @@ fn prepare_and_exec(
         .and_then(descriptors::adopt)
         .at(Step::Descriptors)?;
     descriptors::lay_out(&fds.layout(), report.as_fd()).at(Step::Descriptors)?;
+    if let Some(entrance) = &program.cgroup {
+        // Without it, what it leaves is known by its session only.
+        let _ = std::fs::write(entrance, "0");
+    }
     let result = shed(program.circumstances.as_root, report.as_fd())
         .and_then(|()| change_identity(spec, program.circumstances.as_root, report.as_fd()))
         .and_then(|()| restrict(spec, program, report.as_fd(), supervisor))

@@ -5,6 +5,7 @@ pub mod birth;
 mod child;
 pub mod step;
 
+use crate::cgroup::Cgroup;
 use crate::os::process::fork_into;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, SealFlag, fcntl};
@@ -13,6 +14,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::{Pid, ftruncate, getpid, pipe2};
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 use wsgi_protocol::control::GroupSpec;
 use wsgi_protocol::death::MAX_STACK;
 use wsgi_protocol::launch::{BOOTSTRAP, HEIRLOOM_MAX, encode};
@@ -36,6 +38,8 @@ struct Program {
     arguments: Vec<CString>,
     environment: Vec<CString>,
     circumstances: Circumstances,
+    /// Where to enter its control group.
+    cgroup: Option<PathBuf>,
 }
 
 /// Descriptors of a daemon, from 0.
@@ -91,6 +95,8 @@ pub struct Request<'a> {
     pub listener: BorrowedFd<'a>,
     /// The slot's heirloom.
     pub heirloom: BorrowedFd<'a>,
+    /// The control group it shall be in.
+    pub cgroup: Option<&'a Cgroup>,
 }
 
 /// The supervisor's side of a started daemon; all reading ends do not block.
@@ -151,7 +157,8 @@ fn program(request: &Request<'_>, circumstances: Circumstances) -> Result<Progra
     let host_library = text(request.host_library)?;
     arguments.extend([c"-c".to_owned(), text(BOOTSTRAP.as_bytes())?, host_library.clone()]);
     let environment = texts(&request.spec.environment)?;
-    Ok(Program { interpreter, host_library, arguments, environment, circumstances })
+    let cgroup = request.cgroup.map(Cgroup::entrance);
+    Ok(Program { interpreter, host_library, arguments, environment, circumstances, cgroup })
 }
 
 /// The memory file with the encoded `Launch`; nobody can change it any more.

@@ -3,6 +3,7 @@
 use super::Supervisor;
 use super::replace::heirloom;
 use crate::backoff::Outcome;
+use crate::cgroup::Cgroup;
 use crate::escalation::Ending;
 use crate::group::{NO_SLOT, Process};
 use crate::messages::Message;
@@ -105,6 +106,7 @@ impl Supervisor {
     /// Starts a zygote: for changed code that the process of slot `asker` has noticed, or because there is none.
     fn start_zygote(&mut self, name: &[u8], asker: Option<usize>, now: Instant) {
         let circumstances = self.circumstances;
+        let cgroup = self.make_cgroup(name);
         let Some(group) = self.groups.get_mut(name) else { return };
         let Some(nursery) = &mut group.nursery else { return };
         let Some(slot) = group.slots.get_mut(asker.unwrap_or(0)) else { return };
@@ -121,6 +123,7 @@ impl Supervisor {
                 lenient: asker.is_none(),
                 listener: theirs.as_fd(),
                 heirloom: heirloom.as_fd(),
+                cgroup: cgroup.as_ref(),
             };
             spawn::start(&request, circumstances).map(|started| (started, ours))
         });
@@ -129,7 +132,7 @@ impl Supervisor {
                 // Others wait for it then: it has to come up within a bounded time.
                 let is_bounded = asker.is_some() || nursery.is_retried;
                 let mut process = Process::new(started, plan, NO_SLOT, is_bounded, now);
-                process.nursery = Some(ours);
+                (process.nursery, process.cgroup) = (Some(ours), cgroup);
                 nursery.candidate = Some(Candidate { pid: process.pid, asker, started: now });
                 nursery.retry_at = None;
                 self.tell_start(&process);
@@ -299,12 +302,16 @@ impl Supervisor {
             return;
         }
         let Birth { plan, slot, zygote, has_predecessor, unborn, .. } = self.births.remove(index);
+        let cgroup = self.make_cgroup(&plan.spec.name);
         let started = match claim {
             // The user is its zygote's; and a process has one place.
             Claim::Here(pid, uid)
                 if !self.processes.contains_key(&pid.as_raw())
                     && (!self.circumstances.as_root || uid == plan.spec.identity.uid) =>
             {
+                // Before it runs anything of the application's.
+                let entrance = cgroup.as_ref().map(Cgroup::entrance);
+                let _ = entrance.map(|entrance| std::fs::write(entrance, pid.to_string()));
                 unborn.welcome(pid)
             }
             _ => None,
@@ -313,7 +320,7 @@ impl Supervisor {
         match started {
             Some(started) => {
                 let mut process = Process::new(started, plan, slot, has_predecessor, now);
-                process.zygote = Some(zygote);
+                (process.zygote, process.cgroup) = (Some(zygote), cgroup);
                 self.settle(process);
                 self.wake_at(now);
             }

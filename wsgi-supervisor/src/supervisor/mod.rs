@@ -12,6 +12,7 @@ mod replace;
 mod scale;
 mod sockets;
 
+use crate::cgroup::Cgroups;
 use crate::control::{Control, Received};
 use crate::disposal::close_dropped;
 use crate::error::SupervisorError;
@@ -61,6 +62,8 @@ pub struct Supervisor {
     orphans: Vec<Orphan>,
     /// Sessions of dead processes that are not empty yet.
     remains: Vec<remains::Remains>,
+    /// Where control groups for processes can be made.
+    cgroups: Option<Cgroups>,
     log: Log,
     oom: OomWatch,
     ending: Option<end::End>,
@@ -128,6 +131,7 @@ impl Supervisor {
             births: Vec::new(),
             orphans: Vec::new(),
             remains: Vec::new(),
+            cgroups: Cgroups::find(),
             log: Log::new(None, Level::WARN.0),
             oom: OomWatch::new(),
             ending: None,

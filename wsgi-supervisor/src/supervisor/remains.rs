@@ -1,9 +1,11 @@
 //! What a dead process has left behind in its session is ended with it (`end-session=`): programs that it had started hold
 //! copies of its descriptors, its memory and its user's privileges, and nobody else would look after them. Who starts a
-//! session of its own (`setsid`, as daemons of their own do) has taken leave on purpose, and stays.
+//! session of its own (`setsid`, as daemons of their own do) has taken leave on purpose, and stays; unless httpd's control
+//! group is delegated, because then all that a process has started is known.
 
 use super::Supervisor;
 use super::end::End;
+use crate::cgroup::Cgroup;
 use crate::facts;
 use crate::log::{Level, Log};
 use crate::os::process::{open_process, signal_process};
@@ -13,6 +15,8 @@ use std::time::{Duration, Instant};
 
 /// How long they may take to end by themselves after SIGTERM.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How often it is seen whether they have.
+const LOOK: Duration = Duration::from_millis(250);
 /// Pause between two attempts to kill.
 const PAUSE: Duration = Duration::from_secs(1);
 /// Attempts to kill. One that does not end by SIGKILL waits in the kernel, and ends when that does.
@@ -23,6 +27,8 @@ const ATTEMPTS: u32 = 5;
 pub(super) struct Remains {
     /// Process id of the dead, which is that of the session.
     leader: i32,
+    /// Their control group, if they have one.
+    cgroup: Option<Cgroup>,
     /// Real user id of the group's processes.
     user: Option<u32>,
     kill_at: Instant,
@@ -31,26 +37,35 @@ pub(super) struct Remains {
 }
 
 impl Supervisor {
+    /// A control group for the next process of a group.
+    pub(super) fn make_cgroup(&mut self, name: &[u8]) -> Option<Cgroup> {
+        let plan = self.groups.get(name)?.plan.as_ref()?;
+        if plan.spec.ends_session { self.cgroups.as_mut()?.make() } else { None }
+    }
+
     /// A process has ended and has not been waited for, so that its number is still its own.
     pub(super) fn end_session(&mut self, pid: i32, now: Instant) {
-        let Some(process) = self.processes.get(&pid).filter(|process| process.plan.spec.ends_session) else {
+        let Some(process) = self.processes.get_mut(&pid).filter(|process| process.plan.spec.ends_session)
+        else {
             return;
         };
-        let left = facts::members(pid);
-        if left.is_empty() {
+        let cgroup = process.cgroup.take();
+        let left = cgroup.as_ref().map_or_else(|| facts::members(pid), Cgroup::members);
+        let is_empty = left.iter().all(|member| *member == pid);
+        if is_empty && cgroup.as_ref().is_none_or(Cgroup::remove) {
             return;
         }
         let (count, group) = (left.len(), process.plan.name());
-        let line = format!(
-            "process {pid} of group '{group}' has left {count} processes in its session, which are ended"
-        );
-        process.plan.log.write(Level::INFO, &line);
+        let line =
+            format!("process {pid} of group '{group}' has left {count} processes behind, which are ended");
+        process.plan.log.write(if is_empty { Level(7) } else { Level::INFO }, &line);
         let is_stopping = self.ending == Some(End::Stop);
-        send(pid, &left, if is_stopping { Signal::SIGKILL } else { Signal::SIGTERM });
-        let kill_at = if is_stopping { now } else { now + PATIENCE };
+        let signal = if is_stopping { Signal::SIGKILL } else { Signal::SIGTERM };
+        send(&left, signal, |member| cgroup.is_some() || facts::session(member) == Some(pid));
+        let kill_at = if is_stopping || is_empty { now } else { now + PATIENCE };
         let user = self.circumstances.as_root.then_some(process.plan.spec.identity.uid);
         let log = process.plan.log.clone();
-        self.remains.push(Remains { leader: pid, user, kill_at, attempts: 0, log });
+        self.remains.push(Remains { leader: pid, cgroup, user, kill_at, attempts: 0, log });
         self.wake_at(kill_at);
     }
 
@@ -59,16 +74,29 @@ impl Supervisor {
         let mut remains = std::mem::take(&mut self.remains);
         remains.retain_mut(|session| {
             if self.ending.is_none() && session.kill_at > now {
-                self.wake_at(session.kill_at);
-                return true;
+                let is_over = session.cgroup.as_ref().is_some_and(Cgroup::remove);
+                self.wake_at(session.kill_at.min(now + LOOK));
+                return !is_over;
             }
-            // The number belongs to the session as long as it has members; after that to anybody, or to one of ours.
-            let mut left = facts::members(session.leader);
-            left.retain(|pid| session.user.is_none_or(|user| facts::user(*pid) == Some(user)));
-            if left.is_empty() || self.processes.contains_key(&session.leader) {
-                return false;
-            }
-            send(session.leader, &left, Signal::SIGKILL);
+            let left = match &session.cgroup {
+                Some(cgroup) => {
+                    cgroup.kill();
+                    if cgroup.remove() {
+                        return false;
+                    }
+                    cgroup.members()
+                }
+                None => {
+                    // The number belongs to the session as long as it has members; after that to anybody, or to ours.
+                    let mut left = facts::members(session.leader);
+                    left.retain(|pid| session.user.is_none_or(|user| facts::user(*pid) == Some(user)));
+                    if left.is_empty() || self.processes.contains_key(&session.leader) {
+                        return false;
+                    }
+                    send(&left, Signal::SIGKILL, |member| facts::session(member) == Some(session.leader));
+                    left
+                }
+            };
             session.attempts += 1;
             session.kill_at = now + if self.ending.is_some() { PAUSE / 20 } else { PAUSE };
             self.wake_at(session.kill_at);
@@ -82,12 +110,12 @@ impl Supervisor {
     }
 }
 
-/// Sends a signal to processes that still are of the session.
-fn send(leader: i32, members: &[i32], signal: Signal) {
-    for pid in members {
+/// Sends a signal to processes that still are members.
+fn send(pids: &[i32], signal: Signal, is_member: impl Fn(i32) -> bool) {
+    for pid in pids {
         // By its descriptor it is the same process that is looked at and that gets the signal.
         let process = open_process(Pid::from_raw(*pid)).ok();
-        if facts::session(*pid) != Some(leader) {
+        if !is_member(*pid) {
             continue;
         }
         let _ = match &process {

@@ -181,6 +181,7 @@ impl Supervisor {
         self.prepare_socket(name, index, has_predecessor);
         let circumstances = self.circumstances;
         let serial = self.slot(name, index).map(|slot| slot.plan.generation.serial);
+        let cgroup = self.make_cgroup(name);
         let current = self.slot(name, index).and_then(|slot| self.processes.get(&slot.current?));
         let is_new_generation = current.is_some_and(|old| Some(old.plan.generation.serial) != serial);
         let Some(slot) = self.slot_mut(name, index) else { return };
@@ -196,12 +197,14 @@ impl Supervisor {
                 lenient: is_new_generation,
                 listener: slot.socket().as_fd(),
                 heirloom: heirloom.as_fd(),
+                cgroup: cgroup.as_ref(),
             };
             spawn::start(&request, circumstances)
         });
         match started {
             Ok(started) => {
-                let process = Process::new(started, Rc::clone(&plan), index, has_predecessor, now);
+                let mut process = Process::new(started, Rc::clone(&plan), index, has_predecessor, now);
+                process.cgroup = cgroup;
                 self.settle(process);
             }
             Err(errno) => {
