@@ -63,7 +63,11 @@ pub fn leave_real_time() {
 pub fn give_up_oom_protection() -> Result<(), Errno> {
     let path = "/proc/self/oom_score_adj";
     let errno = |error: io::Error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO));
-    let now = std::fs::read_to_string(path).map_err(errno)?;
+    let now = match std::fs::read_to_string(path) {
+        // Without /proc nothing can be done about it, and nobody need be told with each process.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        result => result.map_err(errno)?,
+    };
     if now.trim_start().starts_with('-') { std::fs::write(path, "0").map_err(errno) } else { Ok(()) }
 }
 
