@@ -12,7 +12,7 @@ use crate::wsgi::request::Window;
 use crate::wsgi::{clock, events};
 use loaded::Loaded;
 use pyo3::ffi;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 use wsgi_protocol::birth::BirthOrder;
@@ -52,6 +52,8 @@ pub struct Host {
     load_time: AtomicU64,
     /// Those that could not be loaded before the first request.
     failed: Mutex<Vec<Preload>>,
+    /// One of them found something taken.
+    conflict: AtomicBool,
     /// The request threads by number.
     threads: Mutex<Vec<ThreadRecord>>,
     /// A sub-interpreter could not be ended, or not all request threads have gone.
@@ -112,6 +114,7 @@ impl Host {
             loaded: Mutex::default(),
             load_time: AtomicU64::new(0),
             failed: Mutex::default(),
+            conflict: AtomicBool::new(false),
             threads: Mutex::default(),
             unfinished: OnceLock::new(),
             ended: OnceLock::new(),
@@ -139,6 +142,16 @@ impl Host {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner).clear();
         // A worker forks no workers.
         let _ = self.born.set((launch, clock::now()));
+    }
+
+    /// The import of a script has failed because of something that only one process can have.
+    pub(crate) fn note_conflict(&self) {
+        self.conflict.store(true, Relaxed);
+    }
+
+    /// Whether one has.
+    pub(crate) fn has_conflict(&self) -> bool {
+        self.conflict.load(Relaxed)
     }
 
     /// `of daemon process 'x'` or `in embedded mode`.

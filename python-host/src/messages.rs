@@ -134,6 +134,15 @@ pub fn threads_are_lost(script: &[u8], place: &str, threads: &str) -> String {
     ))
 }
 
+/// A script that its predecessor had loaded, in a process without one.
+pub fn broken_alone(script: &[u8], place: &str) -> String {
+    events::BROKEN_ALONE.line(format!(
+        "WSGI script '{}' was loaded before and cannot be loaded now {place}, and no older process is left to serve: its \
+         requests get 500 until it can. The traceback above says why.",
+        text(script)
+    ))
+}
+
 /// A zygote with nothing to import.
 pub fn nothing_to_share(group: &[u8]) -> String {
     events::NOTHING_TO_SHARE.line(format!(

@@ -87,6 +87,7 @@ pub fn group_spec(
     fill_daemon_launch(&mut launch, group, common, &identity, log);
     launch.preloads = preloads(global, &group.name);
     launch.names_global = names_global(common.state, &group.name);
+    launch.names = names(global, &group.name);
     if group.options.preload {
         launch.candidates = candidates(global, &group.name);
     }
@@ -110,6 +111,7 @@ pub fn group_spec(
         ends_session: group.options.end_session,
         log_rate: group.options.log_rate,
         preload: group.options.preload,
+        exclusive: group.options.reload != wsgi_directives::Reload::Overlap,
         launch,
     })
 }
@@ -355,7 +357,7 @@ fn rules(global: &GlobalConfig, group: &str) -> Vec<InterpreterRule> {
 
 fn preloads(global: &GlobalConfig, group: &str) -> Vec<Preload> {
     let preload = |import: &ImportScript| Preload {
-        script: target_text(&import.target).into_bytes(),
+        script: import.target.text().into_bytes(),
         application_group: import.application_group.clone().into_bytes(),
     };
     global.imports_of(group).map(preload).collect()
@@ -368,17 +370,17 @@ fn candidates(global: &GlobalConfig, group: &str) -> Vec<Preload> {
         Target::Module { .. } => true,
     };
     let preload =
-        |target: &Target| Preload { script: target_text(target).into_bytes(), application_group: Vec::new() };
+        |target: &Target| Preload { script: target.text().into_bytes(), application_group: Vec::new() };
     global.routes.targets_of(group).into_iter().filter(exists).map(preload).collect()
 }
 
-/// A target as it travels: the path, or `module:name[:callable]`.
-pub fn target_text(target: &Target) -> String {
-    match target {
-        Target::File(path) => path.clone(),
-        Target::Module { module, callable: None } => format!("module:{module}"),
-        Target::Module { module, callable: Some(callable) } => format!("module:{module}:{callable}"),
+/// What the configuration names as scripts ([`Launch::names`]).
+fn names(global: &GlobalConfig, group: &str) -> Vec<Vec<u8>> {
+    let mut names = global.routes.patterns();
+    if !names.is_empty() {
+        names.extend(global.imports_of(group).map(|import| import.target.text()));
     }
+    names.into_iter().map(String::into_bytes).collect()
 }
 
 /// Whether any part of the configuration can send requests for the main interpreter to this group: then the

@@ -20,6 +20,7 @@ mod deploys;
 mod dispatch_scripts;
 mod environ;
 mod examples;
+mod exclusive;
 mod fault_table;
 mod faults;
 mod file_wrapper;

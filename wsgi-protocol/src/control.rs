@@ -113,6 +113,8 @@ pub struct GroupSpec {
     pub log_rate: u32,
     /// `preload=on`: processes are forked from a zygote.
     pub preload: bool,
+    /// `reload=exclusive` or `immediate`: a process ends before its successor starts.
+    pub exclusive: bool,
     /// What the host is told; `slot` is filled in per process.
     pub launch: Launch,
 }

@@ -86,6 +86,9 @@ pub enum Ready {
     /// A script of the heirloom could not be imported: the predecessor shall be kept. If the process has no
     /// predecessor it says `Serving` instead and answers 500 until the script is mended.
     ImportFailed = b'F',
+    /// The same, and the error says that something is taken (a port, a lock) that the predecessor may hold. Also said by a
+    /// process without a predecessor, which then ends: whoever still holds it may be gone when the next one starts.
+    ImportConflict = b'C',
 }
 
 impl Ready {
@@ -97,6 +100,7 @@ impl Ready {
             b'T' => Some(Self::Replace),
             b'D' => Some(Self::Recycle),
             b'F' => Some(Self::ImportFailed),
+            b'C' => Some(Self::ImportConflict),
             _ => None,
         }
     }
@@ -211,8 +215,12 @@ pub struct Launch {
     pub zygote: bool,
     /// A predecessor serves this slot: a failed import of the heirloom ends in [`Ready::ImportFailed`].
     pub has_predecessor: bool,
-    /// The predecessor is of an older configuration, of which a script may be gone: a failed import is no obstacle.
+    /// The predecessor is of an older configuration, of which a script may be gone: the failed import of one that the
+    /// configuration does not name any more (`names`), or whose file is gone, is no obstacle.
     pub lenient: bool,
+    /// What the configuration names as scripts: paths and `module:…`, or the beginning of paths followed by `*`. Empty: it
+    /// names none, and httpd's handlers run whatever there is.
+    pub names: Vec<Vec<u8>>,
     /// `processes=` of the group, or the MPM's limit.
     pub processes: u32,
     /// `threads=` of the group (0 = service daemon), or the MPM's threads per child.

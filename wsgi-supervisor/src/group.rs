@@ -38,6 +38,8 @@ pub struct Group {
     pub retiring: Vec<Retiring>,
     /// The last successor did not come up: older code or an older configuration serves.
     pub is_held_back: bool,
+    /// Its application holds something that two processes cannot have, as has been found out.
+    pub is_exclusive: bool,
     /// The roll was asked for by an operator, not by a changed script.
     pub roll_by_operator: bool,
     /// New code is rolled out: processes started before this moment are replaced one by one.
@@ -59,6 +61,12 @@ impl Group {
         if let Some(nursery) = &mut self.nursery {
             nursery.try_again();
         }
+    }
+
+    /// Whether its processes come from a zygote now.
+    #[must_use]
+    pub fn has_zygotes(&self) -> bool {
+        self.nursery.as_ref().is_some_and(|nursery| !nursery.given_up)
     }
 
     /// The process of a slot says that there is other code, with which `preload=on` may work.

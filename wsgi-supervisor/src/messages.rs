@@ -70,6 +70,8 @@ pub enum Message {
     Chatter,
     /// An application has shut its listening socket down.
     Shut,
+    /// Two processes of a group cannot live beside each other.
+    Conflict,
 }
 
 impl Message {
@@ -118,6 +120,7 @@ impl Message {
             Self::LogRate => &events::LOG_RATE,
             Self::Chatter => &events::CHATTER,
             Self::Shut => &events::SOCKET_SHUT,
+            Self::Conflict => &events::CONFLICT,
             Self::Interpreter => &events::NO_PYTHON_PROGRAM,
         }
     }

@@ -1,6 +1,6 @@
 //! A process takes over the scripts of its predecessor, or says why it cannot.
 
-use super::link;
+use super::{link, names};
 use crate::host::Host;
 use crate::messages;
 use wsgi_protocol::heirloom::{Failure, Heir, Heirloom};
@@ -33,23 +33,29 @@ impl Inherited {
 pub fn inherit(host: &'static Host, wants: &dyn Fn(&Heir) -> bool) -> Inherited {
     let left = link::inherited();
     let launch = host.launch();
-    let (mut failures, mut refused) = (Vec::new(), false);
+    let (mut failures, mut obstacle) = (Vec::new(), None);
     for heir in left.scripts.iter().filter(|heir| wants(heir)) {
         if let Err(failure) = host.inherit(heir) {
             // What was known to be broken before holds nobody up. But then the code from before has to work.
-            refused |= heir.broken.is_none() || has_changed(heir, &failure);
+            let is_new = heir.broken.is_none() || has_changed(heir, &failure);
+            let is_wanted = !launch.lenient || names::is_wanted(host, &heir.script.script);
+            obstacle = obstacle.or((is_new && is_wanted).then_some(&heir.script.script));
             failures.push(failure);
         }
     }
-    refused &= launch.has_predecessor && !launch.lenient;
-    if !(refused && left.quiet) {
+    // Whoever still holds what was found taken may be gone when the next process tries.
+    let refused = obstacle.is_some() && (launch.has_predecessor || host.has_conflict());
+    if !(refused && left.quiet && launch.has_predecessor) {
         // Each has been said then.
         for line in failures.iter_mut().flat_map(|failure| std::mem::take(&mut failure.lines)) {
             host.log(ERROR, &line);
         }
     }
-    if refused {
-        tell_predecessor(host, &left, failures);
+    match obstacle {
+        Some(_) if refused && launch.has_predecessor => tell_predecessor(host, &left, failures),
+        // There is nothing older that could serve: requests try the import again.
+        Some(script) if !refused => host.log(ERROR, &messages::broken_alone(script, &host.place())),
+        _ => {}
     }
     Inherited { left, refused }
 }

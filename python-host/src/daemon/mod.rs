@@ -21,6 +21,7 @@ mod last_stack;
 mod lifecycle;
 mod link;
 mod main_thread;
+mod names;
 mod os;
 mod pool;
 mod registry;
@@ -69,7 +70,7 @@ pub fn serve(host: &'static Host, inherited: &Inherited) -> i32 {
         return 0;
     }
     if inherited.is_refused() {
-        announce(Ready::ImportFailed);
+        announce(if host.has_conflict() { Ready::ImportConflict } else { Ready::ImportFailed });
         return 0;
     }
     match prepare(host, &spread(launch)) {

@@ -6,6 +6,7 @@ pub mod clock;
 pub mod early;
 pub mod environ;
 pub mod events;
+mod exclusive;
 pub mod failures;
 mod file_wrapper;
 mod head_rules;

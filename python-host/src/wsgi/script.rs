@@ -1,5 +1,6 @@
 //! Scripts: which module one is, loading it, and noticing that it has changed (spec/behaviour.md §6).
 
+use super::exclusive;
 use super::failures::{self, Journal};
 use super::load_fault::{LoadFault, raise_io, system_text};
 use super::loading::Watch;
@@ -350,6 +351,9 @@ impl Script {
         journal.record_after(py, log::ERROR, cause.as_deref().unwrap_or_default(), &message);
         if let Some(module) = failures::refusing_module(py, interpreter, &exception) {
             journal.record(py, log::ERROR, &messages::refuses(&module, interpreter));
+        }
+        if preload && exclusive::is_evidence(py, interpreter, &exception) {
+            interpreter.host.note_conflict();
         }
         failures::report(py, journal, interpreter, &self.path, exception);
     }

@@ -194,7 +194,7 @@ impl Default for DaemonOptions {
             tasks_max: None,
             no_new_privileges: true,
             preload: false,
-            reload: Reload::Rolling,
+            reload: Reload::Overlap,
             maximum_requests: None,
             restart_interval: None,
             inactivity_timeout: None,
@@ -274,12 +274,15 @@ impl Umask {
     }
 }
 
-/// `reload=`: what happens when a script changes.
+/// `reload=`: how a process is replaced, because its script has changed, at a graceful restart, or to be recycled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reload {
     /// A successor is tried first; the old process serves until it is ready.
-    Rolling,
-    /// The original's behaviour: the process ends at once, a broken script is a 500 at once.
+    Overlap,
+    /// The old process ends its requests and itself before its successor starts: for applications that hold something that
+    /// two processes cannot have.
+    Exclusive,
+    /// The original's behaviour: the same, and a process ends without asking when its script has changed.
     Immediate,
 }
 

@@ -17,6 +17,18 @@ pub enum Target {
     },
 }
 
+impl Target {
+    /// As it travels: the path, or `module:name[:callable]`.
+    #[must_use]
+    pub fn text(&self) -> String {
+        match self {
+            Self::File(path) => path.clone(),
+            Self::Module { module, callable: None } => format!("module:{module}"),
+            Self::Module { module, callable: Some(callable) } => format!("module:{module}:{callable}"),
+        }
+    }
+}
+
 /// One WSGIScriptAlias or WSGIScriptAliasMatch.
 #[derive(Debug)]
 pub struct Alias {

@@ -58,6 +58,18 @@ impl Routes {
         targets
     }
 
+    /// All scripts that aliases name, as patterns: `*` at the end stands for the rest of a path.
+    pub fn patterns(&self) -> Vec<String> {
+        let pattern = |alias: &Arc<Alias>| match (&alias.form, &alias.target) {
+            (AliasForm::Regex { .. }, Target::File(path)) if path.contains('$') => {
+                format!("{}*", path.split('$').next().unwrap_or_default())
+            }
+            (AliasForm::Prefix(_), Target::File(path)) if path.ends_with('/') => format!("{path}*"),
+            (_, target) => target.text(),
+        };
+        self.aliases.iter().map(pattern).collect()
+    }
+
     /// The fixed name in force for an alias: its own option, or that of the most specific line.
     fn value<'a>(&'a self, kind: Kind, alias: &Alias, own: Option<&'a str>) -> Option<&'a str> {
         let ranked = self.lines.iter().filter(|line| line.kind == kind);
@@ -152,6 +164,20 @@ mod tests {
         );
         let own = (None, "WSGIScriptAlias /app /srv/app/wsgi.py process-group=g application-group=%{GLOBAL}");
         assert_eq!(targets(&[own, (None, "WSGIProcessGroup h")]), found);
+    }
+
+    #[test]
+    fn patterns_stand_for_what_an_alias_can_reach() {
+        let conf = Conf::of(&[
+            "WSGIScriptAlias /a /srv/a.wsgi",
+            "WSGIScriptAlias /b /srv/b/",
+            "WSGIScriptAliasMatch ^/(x) /srv/m/$1.wsgi",
+            "WSGIScriptAlias /c module:site.wsgi:app",
+        ]);
+        assert_eq!(
+            conf.global.routes.patterns(),
+            ["/srv/a.wsgi", "/srv/b/*", "/srv/m/*", "module:site.wsgi:app"]
+        );
     }
 
     #[test]

@@ -173,10 +173,11 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
         since "2.0", good "65536", bad Some("511"), effect Effect::Acts,
         error "receive buffer size", set Set::Custom(values::receive_buffer),
         "SO_RCVBUF of the daemon socket.";
-    "reload" "rolling|immediate", default "rolling", unit "", takes "rolling or immediate",
-        since "new", good "immediate", bad Some("never"), effect Effect::Acts,
+    "reload" "overlap|exclusive|immediate", default "overlap", unit "", takes "overlap, exclusive or immediate",
+        since "new", good "exclusive", bad Some("never"), effect Effect::Acts,
         error "reload method", set Set::Custom(values::reload),
-        "What a changed script does: a successor is tried first, or the process ends at once as in mod_wsgi.";
+        "How a process is replaced (changed script, graceful restart, recycling): a successor is tried first; the old one ends \
+         first, for applications that hold a port or lock file; the same at once, as in mod_wsgi. Also rolling, for overlap.";
     "request-timeout" "N", default "0", unit "s", takes "a number of seconds, 0 is off",
         since "4.1.0", good "60", bad Some("soon"), effect Effect::Acts,
         error "request timeout", set Set::SecondsOrOff(|o| &mut o.request_timeout),

@@ -176,7 +176,7 @@ impl Supervisor {
                     self.wake_at(now);
                 }
             }
-            Ready::ImportFailed => {
+            Ready::ImportFailed | Ready::ImportConflict => {
                 process.end(Ending::Discard, now);
                 self.candidate_lost(&name, pid, false, now);
             }

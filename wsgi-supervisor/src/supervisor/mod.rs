@@ -4,6 +4,7 @@ mod births;
 mod configure;
 mod death;
 mod end;
+mod exclusive;
 mod messages;
 mod operate;
 mod outdated;

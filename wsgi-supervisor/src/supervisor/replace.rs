@@ -106,6 +106,12 @@ impl Supervisor {
             self.wake_at(at);
             return;
         }
+        if !is_service && self.is_exclusive(name) {
+            if asked.is_none() || is_ours || self.may_replace(name, index, now) {
+                self.end_for_successor(name, index, now);
+            }
+            return;
+        }
         let origin = if is_service { Origin::Exec } else { self.origin(name, index, now) };
         if origin == Origin::Wait {
             return;
@@ -289,10 +295,12 @@ impl Supervisor {
                     }
                 }
             }
-            Ready::ImportFailed => {
+            Ready::ImportFailed | Ready::ImportConflict => {
                 process.end(Ending::Discard, now);
                 let Some(slot) = self.slot_mut(&name, index) else { return };
-                if slot.successor == Some(pid) {
+                if slot.successor == Some(pid) && ready == Ready::ImportConflict {
+                    self.successor_conflicts(&name, index, now);
+                } else if slot.successor == Some(pid) {
                     self.successor_lost(&name, index, false, now);
                 } else if slot.current == Some(pid) {
                     // Its predecessor died meanwhile: the next one starts without one, and serves in any case.

@@ -137,7 +137,8 @@ pub(super) fn python_path(o: &mut DaemonOptions, text: &str, _: Context<'_, '_, 
 
 pub(super) fn reload(o: &mut DaemonOptions, text: &str, cx: Context<'_, '_, '_, '_>) -> Done {
     o.reload = match text.to_ascii_lowercase().as_str() {
-        "rolling" => Reload::Rolling,
+        "overlap" | "rolling" => Reload::Overlap,
+        "exclusive" => Reload::Exclusive,
         "immediate" => Reload::Immediate,
         _ => return Err(cx.invalid(text)),
     };

@@ -100,6 +100,12 @@ events! {
     SUPERVISOR_GIVEN_UP = 380, Parent, Error, Served, Replaced =>
         "The supervisor does not take the configuration of a restart: it is stopped (SIGSTOP, a debugger, a frozen cgroup), hangs in the kernel, or has lost its socket. It is killed, and another one takes over.",
         "Find out who stopped it; look at the disk its logs are on.";
+    CONFLICT = 381, Supervisor, Warn, Served, Retried =>
+        "A process that was started beside the one that serves has found something taken that two processes cannot have: a port, a lock, a lock file. The only process of a group from now on ends before its successor starts, and requests wait meanwhile.",
+        "Write reload=exclusive, or have the application open it at its first request.";
+    BROKEN_ALONE = 382, Daemon, Error, Later(500), LivesOn =>
+        "A script that an earlier process had loaded cannot be loaded now, and no older process is left to serve instead.",
+        "Correct what the traceback says.";
     CLIENT_GONE = 0, Child, Info, BrokenOff, LivesOn =>
         "The client went away while the response was sent. The application stops at its next block; the access log keeps its status (no line).",
         "Nothing.";

@@ -1,0 +1,60 @@
+//! Groups whose application holds something that two processes cannot have: a process ends before its successor starts,
+//! and requests wait in the queue meanwhile. The configuration says so, or it is found out: the group then remembers it.
+
+use super::Supervisor;
+use crate::escalation::Ending;
+use crate::messages::Message;
+use std::time::Instant;
+
+impl Supervisor {
+    /// Whether processes of the group must not live beside each other. A zygote imports beside its workers in any case.
+    pub(super) fn is_exclusive(&self, name: &[u8]) -> bool {
+        self.groups.get(name).is_some_and(|group| {
+            let is_configured = group.plan.as_ref().is_some_and(|plan| plan.spec.exclusive);
+            !group.has_zygotes() && (group.is_exclusive || is_configured)
+        })
+    }
+
+    /// Replaces a process by ending it; what follows is an ordinary start. Of several processes one at a time, so that the
+    /// others serve.
+    pub(super) fn end_for_successor(&mut self, name: &[u8], index: usize, now: Instant) {
+        let Some(group) = self.groups.get(name) else { return };
+        let ends = |pid: i32| self.processes.get(&pid).is_some_and(|process| process.ending.is_some());
+        let mut others = group.slots.iter().enumerate().filter(|(other, _)| *other != index);
+        if others.any(|(_, slot)| slot.current.is_some_and(ends)) {
+            return; // its end wakes us
+        }
+        let current = group.slots.get(index).and_then(|slot| slot.current);
+        if let Some(process) = current.and_then(|pid| self.processes.get_mut(&pid)) {
+            process.end(Ending::Drain, now);
+            self.wake_at(now);
+        }
+    }
+
+    /// The successor of a slot has found something taken that its predecessor may hold. The only process of a group makes
+    /// room for the next one; where there are several, it is not the predecessor alone that is in the way.
+    pub(super) fn successor_conflicts(&mut self, name: &[u8], index: usize, now: Instant) {
+        let Some(group) = self.groups.get_mut(name) else { return };
+        let are_many = group.slots.len() > 1 || group.has_zygotes();
+        let Some(slot) = group.slots.get_mut(index) else { return };
+        let (prefix, text, log) = (Message::Conflict.prefix(), slot.plan.name(), slot.plan.log.clone());
+        if are_many {
+            let line = format!(
+                "{prefix}the application of daemon process group '{text}' holds something that two processes cannot have (see \
+                 the traceback above): write reload=exclusive, which ends each process before its successor starts, or give \
+                 the group one process"
+            );
+            log.write(Message::Conflict.level(), &line);
+            return self.successor_lost(name, index, false, now);
+        }
+        slot.successor = None;
+        group.is_exclusive = true;
+        let line = format!(
+            "{prefix}the application of daemon process group '{text}' holds something that two processes cannot have (see the \
+             traceback above): from now on its process ends before its successor starts, and requests wait meanwhile; \
+             reload=exclusive does so without trying"
+        );
+        log.write(Message::Conflict.level(), &line);
+        self.end_for_successor(name, index, now);
+    }
+}
