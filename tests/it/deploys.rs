@@ -174,6 +174,32 @@ fn mended_script_does_not_wait_for_a_hanging_import() {
     }
 }
 
+/// A successor hangs in one script; another one has the change of the other without it.
+#[test]
+fn hanging_script_holds_no_other_up() {
+    if Subject::skips(REASON) {
+        return;
+    }
+    for options in ["threads=2", "threads=2 preload=on"] {
+        let server = two("%{GLOBAL}", "b")
+            .daemon_options(options)
+            .allow_log("did not end in time and was killed")
+            .allow_log("WSGI0366")
+            .start();
+        for (path, text) in [("/a", "a1"), ("/b", "b1")] {
+            assert_eq!(server.get(path).ok().text(), text);
+        }
+        change(&server, "a.wsgi", &format!("import time\ntime.sleep(600)\n{}", saying("never")), 5);
+        change(&server, "b.wsgi", &saying("b2"), 5);
+        // The request that notices is held until it is clear that nothing comes.
+        assert_eq!(server.get("/a").ok().text(), "a1");
+        becomes(&server, "/b", "b2");
+        assert_eq!(server.get("/a").ok().text(), "a1");
+        change(&server, "a.wsgi", &saying("a2"), 10);
+        becomes(&server, "/a", "a2");
+    }
+}
+
 /// What was broken was not the script.
 #[test]
 fn repair_of_a_module_is_noticed() {
