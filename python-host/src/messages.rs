@@ -191,6 +191,13 @@ pub fn refuses(module: &str, interpreter: &Interpreter) -> String {
     ))
 }
 
+/// A changed script, or what it imports, does not come back.
+pub fn does_not_come_back(script: &[u8]) -> String {
+    let script = text(script);
+    events::CHANGE_FAILED
+        .line(format!("The changed WSGI script '{script}' has not come back from its import yet."))
+}
+
 /// A request has waited long enough for a successor.
 pub fn no_successor_yet() -> String {
     events::NO_SUCCESSOR_YET

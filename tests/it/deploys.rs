@@ -1,5 +1,6 @@
 //! Deploys that go wrong, in daemon mode: what is broken keeps its old code, and holds nothing else up.
 
+use crate::control::done;
 use integration::{Builder, Httpd, Mode, Subject, eventually};
 use std::time::{Duration, SystemTime};
 
@@ -145,6 +146,24 @@ fn broken_is_more_than_a_syntax_error() {
     }
 }
 
+/// Says so, and does not come back.
+const HANGING: &str = "import sys, time\nprint('hanging', file=sys.stderr, flush=True)\ntime.sleep(600)\n";
+
+fn hanging(options: &str) -> Httpd {
+    let server = Httpd::builder()
+        .mode(Mode::Daemon)
+        .daemon_options(options)
+        .app(&saying("good"))
+        .allow_log("hanging")
+        .allow_log("did not end in time and was killed")
+        .allow_log("WSGI0366")
+        .allow_python_errors()
+        .start();
+    assert_eq!(server.get("/").ok().text(), "good");
+    change(&server, "app.wsgi", HANGING, 5);
+    server
+}
+
 /// Whoever mends a script that hangs does not wait for what hangs, and nobody is held for long.
 #[test]
 fn mended_script_does_not_wait_for_a_hanging_import() {
@@ -152,25 +171,62 @@ fn mended_script_does_not_wait_for_a_hanging_import() {
         return;
     }
     for options in ["threads=2", "threads=2 preload=on"] {
-        let server = Httpd::builder()
-            .mode(Mode::Daemon)
-            .daemon_options(options)
-            .app(&saying("good"))
-            .allow_log("did not end in time and was killed")
-            .start();
-        assert_eq!(server.get("/").ok().text(), "good");
-        let starts = |server: &Httpd| server.error_log().matches("starting ").count();
-        let before = starts(&server);
-        change(&server, "app.wsgi", &format!("import time\ntime.sleep(600)\n{}", saying("never")), 5);
+        let server = hanging(options);
         std::thread::scope(|scope| {
             let held = scope.spawn(|| server.get("/").ok().text());
-            eventually("the successor imports", || (starts(&server) > before).then_some(()));
+            server.wait_for_log("hanging");
             assert_eq!(server.get("/").ok().text(), "good", "others are not held");
             change(&server, "app.wsgi", &saying("mended"), 10);
             becomes(&server, "/", "mended");
             let text = held.join().expect("no panic");
             assert!(["good", "mended"].contains(&&*text), "{text}");
         });
+    }
+}
+
+/// Nor does an operator.
+#[test]
+fn operator_restart_does_not_wait_for_a_hanging_import() {
+    if Subject::skips("there is no mod_wsgi-ctl") {
+        return;
+    }
+    let server = hanging("threads=2");
+    std::thread::scope(|scope| {
+        scope.spawn(|| server.get("/").ok());
+        server.wait_for_log("hanging");
+        // With the time of what hangs: nothing but the operator tells that it is another file.
+        let time = std::fs::metadata(server.root().join("app/app.wsgi")).and_then(|facts| facts.modified());
+        let path = server.write("app.wsgi", &saying("mended"));
+        let file = std::fs::File::options().write(true).open(path).expect("own file");
+        file.set_modified(time.expect("it is there")).expect("own file");
+        done(&server, &["restart", "app"]);
+        becomes(&server, "/", "mended");
+    });
+}
+
+/// A successor hangs in one script; another one has the change of the other without it.
+#[test]
+fn hanging_script_holds_no_other_up() {
+    if Subject::skips(REASON) {
+        return;
+    }
+    for options in ["threads=2", "threads=2 preload=on"] {
+        let server = two("%{GLOBAL}", "b")
+            .daemon_options(options)
+            .allow_log("did not end in time and was killed")
+            .allow_log("WSGI0366")
+            .start();
+        for (path, text) in [("/a", "a1"), ("/b", "b1")] {
+            assert_eq!(server.get(path).ok().text(), text);
+        }
+        change(&server, "a.wsgi", HANGING, 5);
+        change(&server, "b.wsgi", &saying("b2"), 5);
+        // The request that notices is held until it is clear that nothing comes.
+        assert_eq!(server.get("/a").ok().text(), "a1");
+        becomes(&server, "/b", "b2");
+        assert_eq!(server.get("/a").ok().text(), "a1");
+        change(&server, "a.wsgi", &saying("a2"), 10);
+        becomes(&server, "/a", "a2");
     }
 }
 

@@ -13,7 +13,8 @@ pub struct Heirloom {
     pub scripts: Vec<Heir>,
     /// The process that leaves it tells in the right log why a script cannot be loaded: its successor does not.
     pub quiet: bool,
-    /// Left by a successor that could not load them all.
+    /// Left by a successor that could not load them all. The last one may be what it is just loading: so it reads to
+    /// whoever finds that the successor does not come back from there.
     pub failures: Vec<Failure>,
 }
 

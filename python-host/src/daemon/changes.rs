@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use wsgi_protocol::heirloom::Tried;
 use wsgi_protocol::launch::Preload;
 
-/// Without a modification time (the script's own hook wants the reload) one change cannot be told from the next: the
-/// supervisor is asked again after this long.
+/// Without a modification time (the script's own hook wants the reload) one change cannot be told from the next, and of some
+/// failures nobody tells: the supervisor is asked again after this long.
 const ASK_AGAIN: Duration = Duration::from_secs(30);
 
 /// How often the files of a failed change are looked at, at most.
@@ -82,6 +82,11 @@ impl Changes {
         match &mut change.failed {
             Some(failed) if !failed.lines.is_empty() => Look::Tell(std::mem::take(&mut failed.lines)),
             Some(failed) => failed.look(now),
+            // Whatever came of it was not told: a crash, for example.
+            None if now.duration_since(change.asked) >= ASK_AGAIN => {
+                change.asked = now;
+                Look::Again
+            }
             None => self.look_at_others(now),
         }
     }

@@ -3,7 +3,9 @@
 use super::{link, names};
 use crate::host::Host;
 use crate::messages;
-use wsgi_protocol::heirloom::{Failure, Heir, Heirloom};
+use crate::wsgi::early;
+use std::io;
+use wsgi_protocol::heirloom::{Failure, Heir, Heirloom, Tried};
 
 /// httpd's log level "error".
 const ERROR: u8 = 3;
@@ -34,7 +36,11 @@ pub fn inherit(host: &'static Host, wants: &dyn Fn(&Heir) -> bool) -> Inherited 
     let left = link::inherited();
     let launch = host.launch();
     let (mut failures, mut obstacle) = (Vec::new(), None);
+    let is_bound = launch.has_predecessor && !launch.lenient;
     for heir in left.scripts.iter().filter(|heir| wants(heir)) {
+        if is_bound && !host.is_loaded(&heir.script) {
+            tell_progress(&left, &failures, heir);
+        }
         if let Err(failure) = host.inherit(heir) {
             // What was known to be broken before holds nobody up. But then the code from before has to work.
             let is_new = heir.broken.is_none() || has_changed(heir, &failure);
@@ -55,6 +61,8 @@ pub fn inherit(host: &'static Host, wants: &dyn Fn(&Heir) -> bool) -> Inherited 
         Some(_) if refused && launch.has_predecessor => tell_predecessor(host, &left, failures),
         // There is nothing older that could serve: requests try the import again.
         Some(script) if !refused => host.log(ERROR, &messages::broken_alone(script, &host.place())),
+        // Nothing stands in the way any more. Nobody but the predecessor would miss it.
+        None if is_bound => drop(leave_to(&left, Vec::new())),
         _ => {}
     }
     Inherited { left, refused }
@@ -67,11 +75,27 @@ fn has_changed(heir: &Heir, failure: &Failure) -> bool {
 
 /// Leaves what the predecessor has to know; what cannot be left is at least logged.
 fn tell_predecessor(host: &Host, left: &Heirloom, failures: Vec<Failure>) {
-    let said = Heirloom { failures, ..left.clone() };
-    if let Err(error) = link::leave(&said) {
+    if let Err(error) = leave_to(left, failures.clone()) {
         host.log(WARN, &messages::cannot_leave(error));
-        for line in said.failures.iter().flat_map(|failure| &failure.lines) {
+        for line in failures.iter().flat_map(|failure| &failure.lines) {
             host.log(ERROR, line);
         }
     }
+}
+
+/// What it is just loading, in case that it does not come back.
+fn tell_progress(left: &Heirloom, failures: &[Failure], heir: &Heir) {
+    let lines = vec![messages::does_not_come_back(&heir.script.script)];
+    let tried = Tried { mtime: early::mtime_of(&heir.script.script), files: Vec::new() };
+    let stuck = Failure { script: heir.script.clone(), tried, lines };
+    // Without it nobody knows which script hangs, which is all.
+    let _ = leave_to(left, failures.iter().cloned().chain([stuck]).collect());
+}
+
+/// Adds to what the predecessor left, unless it has left something else since.
+fn leave_to(left: &Heirloom, failures: Vec<Failure>) -> io::Result<()> {
+    if link::inherited().number != left.number {
+        return Ok(());
+    }
+    link::leave(&Heirloom { failures, ..left.clone() })
 }

@@ -157,13 +157,17 @@ impl<A: Application> MainThread<A> {
 
     /// The supervisor has given the successor up. Whether another one is worth a try is known by what it has left.
     fn keep(&mut self) {
+        if !self.learn(!self.has_change) {
+            self.decided();
+        }
+    }
+
+    /// Takes note of what the successor says that it cannot load; whether another one has been asked for.
+    fn learn(&mut self, wanted: bool) -> bool {
         let left = link::inherited();
         let failures = if left.number == self.heirlooms { left.failures } else { Vec::new() };
         let application = self.pool.application;
-        let about = |script: &Preload| application.about_kept(script);
-        if !self.pool.reload.failed_with(failures, !self.has_change, about) {
-            self.decided();
-        }
+        self.pool.reload.failed_with(failures, wanted, |script| application.about_kept(script))
     }
 
     /// Requests that have waited for a successor long enough run with the old code; returns when to look again.
@@ -171,6 +175,10 @@ impl<A: Application> MainThread<A> {
         let over = self.pool.reload.overdue();
         if !over.is_empty() {
             self.pool.log(4, &messages::no_successor_yet());
+            // What is in its way shall not be in the way of other changes.
+            if self.has_change && self.learn(false) {
+                self.pool.main_wake.signal();
+            }
         }
         for connection in over {
             self.pool.release(connection);

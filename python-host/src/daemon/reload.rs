@@ -92,7 +92,7 @@ impl Reload {
 
     /// How long this process took to load its scripts: its successor may take as long, and more, while a request waits.
     pub(super) fn set_patience(&self, took: Duration) {
-        const ALLOWANCE: Duration = Duration::from_secs(10);
+        const ALLOWANCE: Duration = Duration::from_secs(5);
         const MOST: Duration = Duration::from_secs(45);
         *self.patience.lock().unwrap_or_else(PoisonError::into_inner) = (ALLOWANCE + 3 * took).min(MOST);
     }

@@ -2,7 +2,7 @@
 //! this process had loaded.
 
 use super::failures::{Journal, Kept};
-use super::script::{Found, Reason, entry, module_file, mtime_of};
+use super::script::{self, Found, Reason, entry, module_file};
 use crate::host::Host;
 use crate::interpreter::{self, Interpreter, threads};
 use crate::messages;
@@ -50,10 +50,15 @@ pub fn inherit(host: &'static Host, heir: &Heir) -> std::result::Result<(), Fail
     }
     let (lines, mut files) = (kept.lines.take(), kept.files.take());
     files.retain(|file| file != path);
-    let files = files.into_iter().map(|file| (mtime_of(&file).unwrap_or(0), file));
+    let files = files.into_iter().map(|file| (mtime_of(&file), file));
     let files = files.map(|(mtime, file)| (file, mtime)).collect();
-    let tried = Tried { mtime: tried_at.unwrap_or(0), files };
+    let tried = Tried { mtime: tried_at, files };
     Err(Failure { script: heir.script.clone(), tried, lines })
+}
+
+/// Modification time of a script, µs since the epoch; 0 if it is no file, or missing.
+pub fn mtime_of(script: &[u8]) -> i64 {
+    script::mtime_of(script).unwrap_or(0)
 }
 
 fn inherit_attached(

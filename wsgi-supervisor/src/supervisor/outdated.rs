@@ -9,10 +9,7 @@ use wsgi_protocol::launch::Ready;
 impl Supervisor {
     /// Code has changed once more: a successor that loads what is out of date gives way to one that does not.
     pub(super) fn give_up_outdated(&mut self, name: &[u8], now: Instant) {
-        // A roll under way means that the new code has come up in one process.
-        if self.groups.get(name).is_some_and(|group| group.roll_since.is_none()) {
-            self.give_up_loading(name, now, |asker| asker.asked == Some(Ready::Replace));
-        }
+        self.give_up_loading(name, now, |asker| asker.asked == Some(Ready::Replace));
     }
 
     /// An operator wants everything loaded anew, and does not wait for what hangs.
