@@ -77,7 +77,9 @@ fn examine(path: &Path, facts: &Metadata, need: Need) -> Option<Problem> {
 
 /// The file that a path leads through.
 fn script_of(path: &Path) -> Option<&Path> {
-    path.ancestors().skip(1).find(|part| part.metadata().is_ok()).filter(|part| part.is_file())
+    // Without the slash at the end, which asks for a directory.
+    let path = path.components().as_path();
+    path.ancestors().find(|part| part.metadata().is_ok()).filter(|part| part.is_file())
 }
 
 fn first_missing(path: &Path) -> PathBuf {

@@ -266,6 +266,7 @@ fn serve(
     answer: &dyn Fn(usize) -> Option<Vec<u8>>,
 ) -> ! {
     let pipe = seclude(writer.as_raw_fd());
+    std::panic::set_hook(Box::new(|_| ())); // a panic is no answer, and its text would go to httpd's log
     let caught = |at| std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| answer(at))).ok().flatten();
     let is_done =
         runner.is_none_or(become_runner) && (from..to).all(|at| put(pipe, &caught(at).unwrap_or_default()));
