@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+mod harmless;
 mod report;
 mod socket;
 mod stacks;
@@ -69,15 +70,23 @@ enum Command {
     },
 }
 
+/// More than waiting for what was begun, for a server that answers slowly, seconds.
+const SLACK: u64 = 60;
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match run(&arguments) {
+    let limit = Duration::from_secs(arguments.timeout.saturating_add(SLACK));
+    let (sender, receiver) = std::sync::mpsc::channel();
+    // Whatever it waits for, the main thread ends the program in time.
+    std::thread::spawn(move || sender.send(run(&arguments)));
+    let result = receiver.recv_timeout(limit);
+    match result.unwrap_or_else(|_| Err(format!("nothing is known after {} s; given up", limit.as_secs()))) {
         Ok(text) => {
-            print!("{text}");
+            print!("{}", harmless::text(&text));
             ExitCode::SUCCESS
         }
         Err(reason) => {
-            eprintln!("mod_wsgi-ctl: {reason}");
+            eprintln!("mod_wsgi-ctl: {}", harmless::text(&reason));
             ExitCode::FAILURE
         }
     }
@@ -85,7 +94,7 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<String, String> {
     let path = match &arguments.socket {
-        Some(path) => path.clone(),
+        Some(path) => socket::Address::named(path.clone()),
         None => socket::find()?,
     };
     let question = question(&arguments.command);

@@ -1,5 +1,6 @@
 //! The status as a table for people and as JSON for programs.
 
+use crate::harmless;
 use serde_json::{Value, json};
 use std::fmt::Write;
 use wsgi_protocol::operator::{GroupStatus, ProcessStatus, State, Status};
@@ -17,9 +18,9 @@ fn word(state: State) -> &'static str {
     }
 }
 
-/// Text of a name; control characters never reach a terminal.
+/// Text of a name, on one line.
 fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+    harmless::text(&String::from_utf8_lossy(bytes)).replace('\n', "\\n")
 }
 
 /// All facts, one object.
@@ -172,7 +173,7 @@ mod tests {
     fn table_is_aligned_and_harmless() {
         let text = table(&status());
         assert!(text.contains("shop   1      77   serving  1m01s"), "{text}");
-        assert!(text.contains("70: signal 9?[2J") && text.contains("did not come up"), "{text}");
+        assert!(text.contains("70: signal 9\\u001b[2J") && text.contains("did not come up"), "{text}");
     }
 
     #[test]

@@ -1,9 +1,12 @@
 //! The stacks that the processes of a group have written to their log: shown from there, as they come.
 
+use nix::fcntl::OFlag;
 use serde_json::json;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
-use std::path::PathBuf;
+use std::fs::{File, OpenOptions};
+use std::io::{Error, Read, Seek, SeekFrom};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Waits for the first line so long, and then until nothing comes for [`QUIET`].
@@ -24,9 +27,9 @@ pub fn show(log: Option<(Vec<u8>, u64)>, pids: &[i32], as_json: bool) -> Result<
     let Some((path, offset)) = log else {
         return Ok("the stacks are where the error log of the group goes (it is no file)\n".to_owned());
     };
-    let path = PathBuf::from(String::from_utf8_lossy(&path).into_owned());
-    let failed = |error: std::io::Error| format!("the stacks are in '{}': {error}", path.display());
-    let mut file = File::open(&path).map_err(failed)?;
+    let path = PathBuf::from(std::ffi::OsString::from_vec(path));
+    let failed = |error: Error| format!("the stacks are in '{}': {error}", path.display());
+    let mut file = open(&path).map_err(failed)?;
     let lines = gather(&mut file, offset, pids).map_err(failed)?;
     if as_json {
         return Ok(format!(
@@ -38,6 +41,17 @@ pub fn show(log: Option<(Vec<u8>, u64)>, pids: &[i32], as_json: bool) -> Result<
         return Ok(format!("nothing yet; the stacks will be in '{}'\n", path.display()));
     }
     Ok(lines.iter().map(|line| format!("{line}\n")).collect())
+}
+
+/// Opens a log. Its directory may be another user's, who can have put a pipe or a device there.
+fn open(path: &Path) -> std::io::Result<File> {
+    let flags = (OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_NOFOLLOW).bits();
+    let is_plain = |facts: std::fs::Metadata| facts.is_file();
+    if !std::fs::symlink_metadata(path).is_ok_and(is_plain) {
+        return Err(Error::other("it is no plain file any more"));
+    }
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if is_plain(file.metadata()?) { Ok(file) } else { Err(Error::other("it is no plain file any more")) }
 }
 
 fn gather(file: &mut File, offset: u64, pids: &[i32]) -> std::io::Result<Vec<String>> {
@@ -73,6 +87,14 @@ fn lines_of(log: &str, pids: &[i32]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_plain_files_are_opened() {
+        for path in ["/dev/zero", "/dev", "/proc/self/exe", "/no/such/file"] {
+            assert!(open(Path::new(path)).is_err(), "{path}");
+        }
+        assert!(open(Path::new("/etc/passwd")).is_ok());
+    }
 
     #[test]
     fn lines_of_others_are_left_out() {

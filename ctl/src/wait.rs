@@ -1,7 +1,6 @@
 //! Waiting until what was begun is done, by looking at the status.
 
-use crate::socket;
-use std::path::Path;
+use crate::socket::{self, Address};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 use wsgi_protocol::operator::{GroupStatus, ProcessStatus, Question, State, Status};
@@ -13,10 +12,15 @@ const PAUSE: Duration = Duration::from_millis(50);
 ///
 /// # Errors
 /// A sentence: it takes too long, or the new processes do not come up.
-pub fn until_done(path: &Path, question: &Question, before: &Status, limit: Duration) -> Result<(), String> {
+pub fn until_done(
+    address: &Address,
+    question: &Question,
+    before: &Status,
+    limit: Duration,
+) -> Result<(), String> {
     let start = Instant::now();
     loop {
-        let status = socket::status(path)?;
+        let status = socket::status(address)?;
         if is_done(question, before, &status)? {
             return Ok(());
         }

@@ -51,6 +51,28 @@ pub fn group_name(gid: u32) -> Option<String> {
         .map(|(name, _)| name)
 }
 
+/// Whether a group lists members besides root.
+pub fn has_members(gid: u32) -> bool {
+    let mut entry = MaybeUninit::<libc::group>::uninit();
+    let mut buffer = vec![0 as c_char; SCRATCH];
+    let mut found = ptr::null_mut();
+    // SAFETY: the buffers are as long as announced; the list of members ends with a null pointer.
+    unsafe {
+        let status = libc::getgrgid_r(gid, entry.as_mut_ptr(), buffer.as_mut_ptr(), buffer.len(), &mut found);
+        if status != 0 || found.is_null() {
+            return false;
+        }
+        let mut member = (*found).gr_mem;
+        while !member.is_null() && !(*member).is_null() {
+            if CStr::from_ptr(*member).to_bytes() != b"root" {
+                return true;
+            }
+            member = member.add(1);
+        }
+    }
+    false
+}
+
 /// All groups of a user: the given primary one and its memberships.
 pub fn memberships(name: &str, primary: u32) -> Vec<u32> {
     let Ok(name) = CString::new(name) else { return vec![primary] };

@@ -1,25 +1,31 @@
-//! Config test: what cannot work is refused there with a line that names the fix; at a real start the same
-//! finding is logged and only the group it concerns stays down, because a running server must not end over it.
+//! What the configuration names on this machine is looked at, at each test and each start: what will not work is said
+//! in one line that names the fix. A start goes on over it, and only the group it concerns stays down; so does a test,
+//! unless it is told to be strict.
 
-mod access;
+mod exposure;
 mod groups;
 mod inquiry;
 mod scripts;
 
-use super::httpd_user;
+use super::runner::Runner;
 use super::spec::HttpdUser;
+use super::survey::Survey;
+use super::{httpd_user, support_directory};
 use crate::config::{self, State};
 use crate::httpd::log::{self, Level};
 use crate::httpd::server;
-use access::Runner;
 use apr_sys as sys;
 use inquiry::Findings;
 use std::collections::HashMap;
 use std::ffi::c_int;
+use std::path::PathBuf;
 use std::rc::Rc;
 use wsgi_directives::{DaemonGroup, ServerConfig, ServerView, VhostId};
 
 const REFUSED: c_int = sys::HTTP_INTERNAL_SERVER_ERROR as c_int;
+
+/// `-D WSGI_STRICT`, or `Define WSGI_STRICT`: a test fails over what keeps a group from starting.
+const STRICT: &std::ffi::CStr = c"WSGI_STRICT";
 
 /// Whether this run only tests the configuration (`httpd -t`).
 fn is_config_test() -> bool {
@@ -42,44 +48,83 @@ pub unsafe fn check_config(_pconf: *mut sys::apr_pool_t, main: *mut sys::server_
         finish(state, main);
         servers(state, main)
     };
-    let findings = examine(&Subjects::new(state, servers, httpd_user()));
-    let warnings = findings.warnings.iter().map(|line| (Level::Warning, line));
-    for (level, line) in warnings.chain(findings.errors.iter().map(|line| (Level::Error, line))) {
+    let subjects = Subjects::new(state, servers, httpd_user());
+    let mut survey = subjects.survey(false);
+    let findings = examine(&subjects, &mut survey);
+    // SAFETY: httpd's own query with a constant name.
+    let is_strict = unsafe { sys::ap_exists_config_define(STRICT.as_ptr()) } != 0;
+    let level = if is_strict { Level::Error } else { Level::Warning };
+    tell(main, &findings);
+    for line in &findings.errors {
         // SAFETY: live main server.
         unsafe { log::server(main, level as u8, 0, line.as_bytes()) };
     }
-    if findings.errors.is_empty() { sys::OK as c_int } else { REFUSED }
+    if is_strict && !findings.errors.is_empty() { REFUSED } else { sys::OK as c_int }
+}
+
+/// Logs what does not keep anything from starting. The rest is said at a start by those whom it stops.
+pub fn tell(main: *mut sys::server_rec, findings: &Findings) {
+    let notices = findings.notices.iter().map(|line| (Level::Notice, line));
+    for (level, line) in notices.chain(findings.warnings.iter().map(|line| (Level::Warning, line))) {
+        // SAFETY: the main server of the current configuration.
+        unsafe { log::server(main, level as u8, 0, line.as_bytes()) };
+    }
 }
 
 /// Looks at everything that the configuration names on this machine.
-fn examine(subjects: &Subjects<'_>) -> Findings {
+pub fn examine(subjects: &Subjects<'_>, survey: &mut Survey) -> Findings {
     let (mut findings, mut inquiries) = (Findings::default(), Vec::new());
-    groups::inquire(subjects, &mut inquiries, &mut findings);
-    scripts::inquire(subjects, &mut inquiries, &mut findings);
-    inquiry::judge(&inquiries, subjects.httpd.is_root, &mut findings);
+    groups::inquire(subjects, survey, &mut inquiries, &mut findings);
+    scripts::inquire(subjects, survey, &mut inquiries, &mut findings);
+    let exposed = exposure::collect(subjects, survey);
+    inquiry::judge(&inquiries, subjects.httpd.is_root, survey, &mut findings);
+    exposure::judge(&exposed, survey, &mut findings);
     findings
 }
 
 /// What is examined.
-struct Subjects<'s> {
+pub struct Subjects<'s> {
     state: &'s State,
     servers: Vec<Server>,
     /// Positions in `servers`.
     by_host: HashMap<Option<VhostId>, usize>,
     httpd: HttpdUser,
+    /// Where supervisor and host library are, if that is known.
+    support: Option<PathBuf>,
     /// httpd's children.
-    embedded: Rc<Runner>,
+    pub embedded: Rc<Runner>,
     /// The processes of each group.
     runners: HashMap<&'s str, Rc<Runner>>,
 }
 
 impl<'s> Subjects<'s> {
-    fn new(state: &'s State, servers: Vec<Server>, httpd: HttpdUser) -> Self {
+    /// Everything, with its identities.
+    pub fn new(state: &'s State, servers: Vec<Server>, httpd: HttpdUser) -> Self {
         let by_host = servers.iter().enumerate().map(|(index, server)| (server.host, index)).collect();
         let embedded = Rc::new(Runner::httpd(&httpd));
         let runner = |group: &'s DaemonGroup| (group.name.as_str(), Rc::new(Runner::of_group(group, &httpd)));
         let runners = state.global.groups.iter().map(runner).collect();
-        Self { state, servers, by_host, httpd, embedded, runners }
+        let support = support_directory(state).ok();
+        Self { state, servers, by_host, httpd, support, embedded, runners }
+    }
+
+    /// Asks what a start depends on.
+    pub fn survey(&self, is_restart: bool) -> Survey {
+        let mut survey = Survey::new(is_restart);
+        groups::collect(self, &mut survey);
+        scripts::collect(self, &mut survey);
+        survey.run(self.httpd.is_root);
+        survey
+    }
+
+    /// The home of a group's Python; `None` for the system's.
+    pub fn home_of(&self, group: &'s DaemonGroup) -> Option<&'s str> {
+        group.options.python_home.as_deref().or(self.state.global.python_home.as_deref())
+    }
+
+    /// Who looks at the files of a group before it runs: its user, but for a chroot, which is prepared from outside.
+    pub fn looker(&self, group: &DaemonGroup) -> Rc<Runner> {
+        if group.options.chroot.is_some() { Rc::new(Runner::reader()) } else { self.runner_of(group) }
     }
 
     fn runner_of(&self, group: &DaemonGroup) -> Rc<Runner> {
@@ -89,7 +134,7 @@ impl<'s> Subjects<'s> {
 }
 
 /// A server and its merged record.
-struct Server {
+pub struct Server {
     host: Option<VhostId>,
     name: Option<String>,
     config: &'static ServerConfig,
@@ -103,7 +148,7 @@ impl Server {
 
 /// # Safety
 /// Parent process, live main server; the records live as long as the configuration.
-unsafe fn servers(state: &mut State, main: *mut sys::server_rec) -> Vec<Server> {
+pub unsafe fn servers(state: &mut State, main: *mut sys::server_rec) -> Vec<Server> {
     // SAFETY: live main server; list members and their records live as long as it.
     unsafe {
         server::all(main)

@@ -1,8 +1,8 @@
-//! `env-file=`: `KEY=VALUE` lines for a daemon's environment, read by the root parent with care.
+//! `env-file=`: `KEY=VALUE` lines for a daemon's environment, read with the rights of root and with care.
 
-use std::fs::{File, OpenOptions};
-use std::io::Read;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use super::access;
+use super::delegate::{self, Refusal};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// Longest file in bytes.
@@ -15,17 +15,17 @@ const LIMIT: u64 = 256 * 1024;
 /// One sentence naming the file and the fix.
 pub fn read(path: &Path, uid: u32) -> Result<Vec<(String, String)>, String> {
     let name = path.display();
-    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC;
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path);
-    let file =
-        file.map_err(|e| format!("env-file '{name}' cannot be opened ({e}); give a readable plain file"))?;
+    let refused = |refusal| match refusal {
+        Refusal::Failed(e) => format!("env-file '{name}' cannot be opened ({e}); give a readable plain file"),
+        Refusal::NotPlain => {
+            format!("env-file '{name}' must be a plain file of at most {LIMIT} bytes, and no link")
+        }
+    };
+    let file = delegate::open_plain(path, LIMIT, false).map_err(refused)?;
     let facts = file.metadata().map_err(|e| format!("env-file '{name}' cannot be examined ({e})"))?;
     // SAFETY: cannot fail.
     let own = unsafe { libc::geteuid() };
-    if !facts.is_file() || facts.len() > LIMIT {
-        return Err(format!("env-file '{name}' must be a plain file of at most {LIMIT} bytes"));
-    }
-    if facts.uid() != uid && (facts.nlink() > 1 || !is_guarded(path)) {
+    if facts.uid() != uid && (facts.nlink() > 1 || !is_guarded(path, own)) {
         return Err(format!(
             "env-file '{name}' belongs to another user than the group's, so every directory above it must belong to \
              root and be writable by root only, and it must have no second name"
@@ -34,31 +34,21 @@ pub fn read(path: &Path, uid: u32) -> Result<Vec<(String, String)>, String> {
     if ![0, uid, own].contains(&facts.uid()) {
         return Err(format!("env-file '{name}' must be owned by root or by the user of the group"));
     }
-    let text = content(file).map_err(|e| format!("env-file '{name}' cannot be read as UTF-8 ({e})"))?;
+    let text = delegate::read_plain(file, LIMIT).map_err(|refusal| match refusal {
+        Refusal::Failed(e) => format!("env-file '{name}' cannot be read as UTF-8 ({e})"),
+        Refusal::NotPlain => refused(refusal),
+    })?;
     parse(&text)
         .map_err(|line| format!("env-file '{name}' line {line}: write KEY=VALUE, or # before a comment"))
 }
 
 /// Whether nobody but root (or the user httpd runs as) can make the path lead elsewhere.
-fn is_guarded(path: &Path) -> bool {
-    // SAFETY: cannot fail.
-    let own = unsafe { libc::geteuid() };
-    let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let directories = path.ancestors().skip(1).chain(real.ancestors().skip(1));
-    directories.filter(|d| !d.as_os_str().is_empty()).all(|directory| {
-        directory.symlink_metadata().is_ok_and(|facts| {
-            let is_ours = facts.uid() == 0 || facts.uid() == own;
-            // In a sticky directory nobody can put something else in the place of root's entries.
-            let is_closed = facts.mode() & 0o022 == 0 || facts.mode() & 0o1000 != 0;
-            is_ours && (facts.is_symlink() || is_closed)
-        })
-    })
-}
-
-fn content(file: File) -> std::io::Result<String> {
-    let mut text = String::new();
-    file.take(LIMIT).read_to_string(&mut text)?;
-    Ok(text)
+fn is_guarded(path: &Path, own: u32) -> bool {
+    let real = path.canonicalize().ok();
+    let folders = [path.parent(), real.as_deref().and_then(Path::parent)];
+    folders
+        .into_iter()
+        .all(|folder| folder.is_some_and(|folder| access::exposed(folder, own, &|_| true).is_none()))
 }
 
 /// Lines of `KEY=VALUE`; a value may stand in quotes; `export ` is allowed. `Err` is the line number.
@@ -107,6 +97,6 @@ mod tests {
     #[test]
     fn links_and_directories_are_refused() {
         assert!(read(Path::new("/etc"), 0).unwrap_err().contains("plain file"));
-        assert!(read(Path::new("/proc/self/exe"), 0).unwrap_err().contains("cannot be opened"));
+        assert!(read(Path::new("/proc/self/exe"), 0).unwrap_err().contains("plain file"));
     }
 }

@@ -1,16 +1,20 @@
 //! From reading the configuration to serving: config test, generations, the supervisor, and each child's start.
 
+mod access;
 pub mod accounts;
 mod checks;
+mod delegate;
 mod end;
 mod env_file;
 pub mod ledger;
 pub mod python;
 mod revival;
+mod runner;
 pub mod runtime;
 pub mod spec;
 pub mod status;
 pub mod supervisor;
+mod survey;
 
 use crate::config::{self, State};
 use crate::httpd::log::{self, Level};
@@ -53,9 +57,13 @@ pub unsafe fn post_config(pconf: *mut sys::apr_pool_t, main: *mut sys::server_re
     unsafe {
         add_version(pconf);
         checks::finish(state, main);
-        let generation = httpd_generation();
-        let runtime = make_runtime(state, main, generation);
+        let servers = checks::servers(state, main);
+        let subjects = checks::Subjects::new(state, servers, httpd_user());
+        let mut survey = subjects.survey(Persistent::of(main).is_alive() || httpd_generation() > 0);
+        let runtime = make_runtime(state, main, &subjects, &survey);
+        let findings = checks::examine(&subjects, &mut survey);
         state.runtime = runtime.map_err(|e| log_main(main, Level::Crit, &e)).ok();
+        checks::tell(main, &findings);
         start_daemons(state, main, pconf);
     }
     DONE_WELL
@@ -150,12 +158,16 @@ fn default_runtime_dir() -> String {
 unsafe fn make_runtime(
     state: &State,
     main: *mut sys::server_rec,
-    generation: u32,
+    subjects: &checks::Subjects<'_>,
+    survey: &survey::Survey,
 ) -> Result<Runtime, String> {
     let facts = facts();
+    let generation = httpd_generation();
     let mpm = Mpm { threads: facts.threads_per_process, processes: facts.maximum_processes };
     let common = Common {
         state,
+        subjects,
+        survey,
         httpd_user: httpd_user(),
         facts,
         mpm,
@@ -244,9 +256,9 @@ fn embedded(common: &Common<'_>) -> Option<Embedded> {
     if !global.needs_embedded_python() {
         return None;
     }
-    let found = Interpreter::find(global.python_home.as_deref().map(Path::new));
-    let library = found.as_ref().map_err(ToString::to_string);
-    let library = library.and_then(|python| python.shared_library().map_err(|e| e.to_string()));
+    let (home, runner) = (global.python_home.as_deref(), &common.subjects.embedded);
+    let found = common.survey.interpreter(runner, home);
+    let library = common.survey.library(runner, home).map_err(|error| error.to_string());
     let program = found.map(|python| python.path).unwrap_or_default();
     Some(Embedded {
         library,
@@ -260,15 +272,19 @@ fn support_directory(state: &State) -> Result<PathBuf, String> {
     if let Some(written) = &state.global.support_directory {
         return Ok(PathBuf::from(written));
     }
+    let file = module_file().ok_or_else(messages::own_file_unknown)?;
+    let file = file.canonicalize().unwrap_or(file);
+    Ok(file.parent().unwrap_or(Path::new("/")).join("mod_wsgi"))
+}
+
+/// The file of this module.
+fn module_file() -> Option<PathBuf> {
     // SAFETY: the address is one of this module; dladdr fills the record with static strings.
-    let file = unsafe {
+    unsafe {
         let mut info: libc::Dl_info = std::mem::zeroed();
         let known = libc::dladdr(crate::module_record().cast(), &mut info) != 0 && !info.dli_fname.is_null();
-        known.then(|| CStr::from_ptr(info.dli_fname).to_string_lossy().into_owned())
-    };
-    let file = file.ok_or_else(messages::own_file_unknown)?;
-    let file = Path::new(&file).canonicalize().unwrap_or_else(|_| PathBuf::from(&file));
-    Ok(file.parent().unwrap_or(Path::new("/")).join("mod_wsgi"))
+        known.then(|| PathBuf::from(CStr::from_ptr(info.dli_fname).to_string_lossy().into_owned()))
+    }
 }
 
 /// The distinct error logs of a generation, by descriptor.

@@ -1,7 +1,11 @@
-//! Finds interpreters and shared libpythons by looking at files only: the root parent never runs Python.
+//! Finds interpreters and shared libpythons by looking at files only: the root parent never runs Python. A home that
+//! somebody has named is looked at by a process of the user who will use it (`delegate`).
 
+use super::delegate::{self, Refusal};
+use serde::{Deserialize, Serialize};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -13,8 +17,13 @@ const DEFAULT_INTERPRETERS: &[Option<&str>] =
 /// Oldest supported minor version of CPython 3.
 pub const OLDEST_MINOR: u32 = 9;
 
+/// Longest `pyvenv.cfg` in bytes.
+const CONFIG_LIMIT: u64 = 64 * 1024;
+/// Most entries of a `lib` folder that are looked at.
+const MOST_ENTRIES: usize = 4096;
+
 /// Why a home cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HomeError {
     /// The directory does not exist or cannot be looked into.
     NoDirectory(PathBuf),
@@ -24,12 +33,16 @@ pub enum HomeError {
     NoDefault,
     /// The interpreter is older than supported; holds its minor version.
     TooOld(PathBuf, u32),
+    /// `pyvenv.cfg` is no plain file.
+    BadConfig(PathBuf),
+    /// Its file system does not answer within so many seconds.
+    Silent(PathBuf, u64),
     /// There is no shared libpython for embedded mode; holds the interpreter.
     NoSharedLibrary(PathBuf),
     /// A build of CPython without the GIL.
     FreeThreaded(PathBuf),
     /// Another implementation of Python; holds what it is.
-    NotCPython(PathBuf, &'static str),
+    NotCPython(PathBuf, String),
 }
 
 impl fmt::Display for HomeError {
@@ -69,6 +82,17 @@ impl fmt::Display for HomeError {
                  newer",
                 path.display()
             ),
+            Self::BadConfig(path) => write!(
+                f,
+                "'{}' must be a plain file of at most {CONFIG_LIMIT} bytes; make the virtual environment anew",
+                path.display()
+            ),
+            Self::Silent(home, seconds) => write!(
+                f,
+                "the file system of Python home '{}' did not answer within {seconds} s; look after it, or name another \
+                 home",
+                home.display()
+            ),
             Self::NoSharedLibrary(path) => write!(
                 f,
                 "no shared libpython belongs to '{}', so it cannot run embedded in httpd; use daemon mode \
@@ -81,10 +105,12 @@ impl fmt::Display for HomeError {
 }
 
 /// A usable interpreter.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interpreter {
-    /// What is executed, e.g. `/srv/venv/bin/python3`; never resolved, so that pyvenv.cfg is found.
+    /// What it is called, e.g. `/srv/venv/bin/python3`; never resolved, so that pyvenv.cfg is found.
     pub path: PathBuf,
+    /// What is executed, if there is nothing at `path`: the program that `home =` in pyvenv.cfg names.
+    pub stand_in: Option<PathBuf>,
     /// Prefix of the Python installation behind it.
     pub base: PathBuf,
     /// Minor version, if files tell.
@@ -94,20 +120,37 @@ pub struct Interpreter {
 impl Interpreter {
     /// Finds the interpreter of a home, or the default one.
     pub fn find(home: Option<&Path>) -> Result<Self, HomeError> {
-        let path = match home {
-            Some(home) => in_home(home)?,
-            None => default_interpreter().ok_or(HomeError::NoDefault)?,
+        let config = home.map(read_config).transpose()?.flatten().unwrap_or_default();
+        let (path, stand_in) = match home {
+            Some(home) => match in_home(home, &config) {
+                Ok(found) => found,
+                // Whoever executes it will be told why he may not.
+                Err(Unusable::Closed) => return Ok(Self::unseen(home)),
+                Err(Unusable::Error(error)) => return Err(error),
+            },
+            None => (default_interpreter().ok_or(HomeError::NoDefault)?, None),
         };
-        let (base, minor) = installation(home, &path);
+        let program = stand_in.as_ref().unwrap_or(&path);
+        let (base, minor) = installation(&config, program);
         match minor {
-            _ if is_free_threaded(&path, &base) => Err(HomeError::FreeThreaded(path)),
-            _ if other_implementation(&path).is_some() => {
-                let name = other_implementation(&path).unwrap_or_default();
+            _ if is_free_threaded(program, &base) => Err(HomeError::FreeThreaded(path)),
+            _ if other_implementation(program).is_some() => {
+                let name = other_implementation(program).unwrap_or_default().to_owned();
                 Err(HomeError::NotCPython(path, name))
             }
             Some(minor) if minor < OLDEST_MINOR => Err(HomeError::TooOld(path, minor)),
-            _ => Ok(Self { path, base, minor }),
+            _ => Ok(Self { path, stand_in, base, minor }),
         }
+    }
+
+    /// What is in a home that cannot be looked into, as far as anybody can guess.
+    pub fn unseen(home: &Path) -> Self {
+        Self { path: home.join("bin/python3"), stand_in: None, base: PathBuf::from("/usr"), minor: None }
+    }
+
+    /// What is executed.
+    pub fn program(&self) -> &Path {
+        self.stand_in.as_ref().unwrap_or(&self.path)
     }
 
     /// The shared libpython for embedded mode.
@@ -133,13 +176,60 @@ const MULTIARCH: &str = "aarch64-linux-gnu";
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 const MULTIARCH: &str = "";
 
-fn in_home(home: &Path) -> Result<PathBuf, HomeError> {
-    if !home.is_dir() {
-        return Err(HomeError::NoDirectory(home.to_owned()));
+/// Why there is no interpreter in a home.
+enum Unusable {
+    /// This user may not look.
+    Closed,
+    Error(HomeError),
+}
+
+/// The interpreter of a home, and what is executed instead of it when it is not there or leads nowhere: copied layers
+/// of images often have only `pyvenv.cfg` and `lib`.
+fn in_home(home: &Path, config: &str) -> Result<(PathBuf, Option<PathBuf>), Unusable> {
+    match home.metadata() {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => return Err(Unusable::Closed),
+        Ok(facts) if facts.is_dir() => {}
+        _ => return Err(Unusable::Error(HomeError::NoDirectory(home.to_owned()))),
     }
     let candidates = ["bin/python3", "bin/python"].map(|name| home.join(name));
-    let found = candidates.into_iter().find(|path| is_executable(path));
-    found.ok_or_else(|| HomeError::NoInterpreter(home.to_owned()))
+    let mut is_closed = false;
+    for candidate in candidates {
+        match candidate.metadata() {
+            Ok(_) if is_executable(&candidate) => return Ok((candidate, None)),
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => is_closed = true,
+            _ => {}
+        }
+    }
+    if is_closed {
+        return Err(Unusable::Closed);
+    }
+    let base = config_entry(config, "home").map(Path::new).filter(|base| base.is_absolute());
+    let version = config_entry(config, "version").or_else(|| config_entry(config, "version_info"));
+    let exact = version.and_then(minor_of_version).map(|minor| format!("python3.{minor}"));
+    let names = exact.into_iter().chain(["python3".to_owned(), "python".to_owned()]);
+    let programs = base.into_iter().flat_map(|base| names.clone().map(|name| base.join(name)));
+    let found = programs.into_iter().find(|program| is_executable(program));
+    let missing = || Unusable::Error(HomeError::NoInterpreter(home.to_owned()));
+    found.map(|program| (vacant_name(home), Some(program))).ok_or_else(missing)
+}
+
+/// A name for an interpreter that is not there. Python would follow a link that dangles, and lose the home.
+fn vacant_name(home: &Path) -> PathBuf {
+    let names = ["bin/python3", "bin/python", "bin/python-of-home"].map(|name| home.join(name));
+    let [usual, ..] = &names;
+    names.iter().find(|name| name.symlink_metadata().is_err()).unwrap_or(usual).clone()
+}
+
+/// What `pyvenv.cfg` says, if there is one.
+fn read_config(home: &Path) -> Result<Option<String>, HomeError> {
+    let path = home.join("pyvenv.cfg");
+    let text = delegate::open_plain(&path, CONFIG_LIMIT, true)
+        .and_then(|file| delegate::read_plain(file, CONFIG_LIMIT));
+    match text {
+        Ok(text) => Ok(Some(text)),
+        Err(Refusal::Failed(_)) => Ok(None),
+        Err(Refusal::NotPlain) => Err(HomeError::BadConfig(path)),
+    }
 }
 
 fn default_interpreter() -> Option<PathBuf> {
@@ -151,9 +241,8 @@ fn is_executable(path: &Path) -> bool {
 }
 
 /// Prefix and minor version of the installation an interpreter belongs to.
-fn installation(home: Option<&Path>, path: &Path) -> (PathBuf, Option<u32>) {
-    let config = home.and_then(|home| std::fs::read_to_string(home.join("pyvenv.cfg")).ok());
-    let entry = |key: &str| config.as_deref().and_then(|text| config_entry(text, key));
+fn installation(config: &str, path: &Path) -> (PathBuf, Option<u32>) {
+    let entry = |key: &str| config_entry(config, key);
     let resolved = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let from_config = entry("home").map(PathBuf::from);
     let bin = from_config.as_deref().or_else(|| resolved.parent()).unwrap_or(Path::new("/usr/bin"));
@@ -207,7 +296,7 @@ fn minor_of_name(name: &OsStr) -> Option<u32> {
 
 /// The only `lib/python3.N` that holds a standard library.
 fn minor_of_library(base: &Path) -> Option<u32> {
-    let entries = base.join("lib").read_dir().ok()?.flatten();
+    let entries = base.join("lib").read_dir().ok()?.take(MOST_ENTRIES).flatten();
     let mut found = entries.filter(|e| e.path().join("os.py").exists());
     let minor = found.next().and_then(|e| minor_of_name(&e.file_name()))?;
     found.next().is_none().then_some(minor)

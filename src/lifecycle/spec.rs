@@ -1,9 +1,12 @@
 //! From what the operator wrote to what supervisor, daemons and children are told: defaults filled in, users
 //! resolved, paths made.
 
+use super::access::Need;
 use super::accounts;
-use super::python::{Interpreter, path_bytes};
+use super::checks::Subjects;
+use super::python::{HomeError, Interpreter, path_bytes};
 use super::runtime::{Group, Mpm};
+use super::survey::Survey;
 use crate::config::State;
 use std::path::Path;
 use std::time::Duration;
@@ -32,6 +35,10 @@ pub struct HttpdUser {
 pub struct Common<'a> {
     /// The configuration.
     pub state: &'a State,
+    /// Who looks at what.
+    pub subjects: &'a Subjects<'a>,
+    /// What was seen.
+    pub survey: &'a Survey,
     /// httpd's identity.
     pub httpd_user: HttpdUser,
     /// Facts for the `apache` module.
@@ -79,8 +86,7 @@ pub fn group_spec(
     log: LogTarget,
 ) -> Result<GroupSpec, String> {
     let global = &common.state.global;
-    let home = group.options.python_home.as_deref().or(global.python_home.as_deref());
-    let interpreter = Interpreter::find(home.map(Path::new)).map_err(|e| e.to_string())?;
+    let interpreter = interpreter(common, group)?;
     let identity = identity(common, group)?;
     let python = python_settings(global);
     let mut launch = launch(common, global, &group.name);
@@ -89,13 +95,18 @@ pub fn group_spec(
     launch.names_global = names_global(common.state, &group.name);
     launch.names = names(global, &group.name);
     if group.options.preload {
-        launch.candidates = candidates(global, &group.name);
+        launch.candidates = candidates(common, group);
     }
     Ok(GroupSpec {
         name: group.name.clone().into_bytes(),
         first_slot: first_slot as u32,
         processes: group.options.process_count(),
-        interpreter: path_bytes(&interpreter.path),
+        interpreter: path_bytes(interpreter.program()),
+        argument_zero: interpreter
+            .stand_in
+            .as_ref()
+            .map(|_| path_bytes(&interpreter.path))
+            .unwrap_or_default(),
         flags: flags(&python),
         environment: environment(common, group, &identity, &python)?,
         limits: Limits {
@@ -114,6 +125,15 @@ pub fn group_spec(
         exclusive: group.options.reload != wsgi_directives::Reload::Overlap,
         launch,
     })
+}
+
+/// Who runs the group. One whose file system does not answer now may do so when it is executed.
+fn interpreter(common: &Common<'_>, group: &DaemonGroup) -> Result<Interpreter, String> {
+    let home = group.options.python_home.as_deref().or(common.state.global.python_home.as_deref());
+    match common.survey.interpreter(&common.subjects.looker(group), home) {
+        Err(HomeError::Silent(home, _)) => Ok(Interpreter::unseen(&home)),
+        found => found.map_err(|error| error.to_string()),
+    }
 }
 
 fn identity(common: &Common<'_>, group: &DaemonGroup) -> Result<Identity, String> {
@@ -206,7 +226,7 @@ fn environment(
         set("PYTHONHASHSEED", seed.to_string().as_bytes());
     }
     for path in &group.options.env_files {
-        for (name, value) in super::env_file::read(Path::new(path), identity.uid)? {
+        for (name, value) in common.survey.environment(path, identity.uid)? {
             set(&name, value.as_bytes());
         }
     }
@@ -364,14 +384,15 @@ fn preloads(global: &GlobalConfig, group: &str) -> Vec<Preload> {
 }
 
 /// Scripts that are no preloads but will run in the main interpreter of the group as far as the configuration shows.
-fn candidates(global: &GlobalConfig, group: &str) -> Vec<Preload> {
+fn candidates(common: &Common<'_>, group: &DaemonGroup) -> Vec<Preload> {
+    let runner = common.subjects.looker(group);
     let exists = |target: &&Target| match target {
-        Target::File(path) => Path::new(path).is_file(),
+        Target::File(path) => common.survey.problem(&runner, Path::new(path), Need::File).is_none(),
         Target::Module { .. } => true,
     };
     let preload =
         |target: &Target| Preload { script: target.text().into_bytes(), application_group: Vec::new() };
-    global.routes.targets_of(group).into_iter().filter(exists).map(preload).collect()
+    common.state.global.routes.targets_of(&group.name).into_iter().filter(exists).map(preload).collect()
 }
 
 /// What the configuration names as scripts ([`Launch::names`]).

@@ -11,6 +11,7 @@ mod routing;
 mod scale;
 mod scopes;
 mod table;
+mod users_files;
 
 use integration::{Builder, Httpd, Response, Subject, Verdict};
 use serde_json::Value;

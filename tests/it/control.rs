@@ -3,6 +3,7 @@
 use integration::{Httpd, Mode, Subject, Wire, eventually, kill};
 use serde_json::Value;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -256,4 +257,88 @@ fn counts_of_a_killed_child_are_taken_back() {
         }
     }
     eventually("nobody has it any more", || (in_flight() == 0).then_some(()));
+}
+
+/// Binds sockets as its user, under names that look like those of a supervisor, and answers with a pipe.
+const IMPOSTOR: &str = r#"
+import os, socket, sys
+folder = sys.argv[1]
+os.mkfifo(folder + "/pipe")
+pipe = os.open(folder + "/pipe", os.O_RDWR)
+listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+listener.bind(folder + "/evil\x1b[31m.1.control")
+listener.listen(8)
+forger = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+os.chdir(folder)
+line = "line\n0: 00000002 00000000 00010000 0005 01 " + sys.argv[2] + " "
+os.mkdir(line)
+forger.bind(line + "/forged.1.control")
+forger.listen(8)
+print("ready", flush=True)
+while True:
+    peer, _ = listener.accept()
+    if peer.recv(4096):
+        socket.send_fds(peer, [b"."], [pipe])
+"#;
+
+/// A process of another user that a test has started; it ends with it.
+struct Impostor(std::process::Child);
+
+impl Drop for Impostor {
+    fn drop(&mut self) {
+        let _ = self.0.kill(); // it may have ended
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn sockets_of_others_are_not_believed() {
+    if Subject::skips("there is no mod_wsgi-ctl") {
+        return;
+    }
+    let Some(user) = integration::test_user('a') else {
+        println!("skipped: only root can have other users");
+        return;
+    };
+    let server = Httpd::builder().mode(Mode::Daemon).app(APP).writable("evil").start();
+    let folder = server.root().join("app/evil");
+    let real = control_socket(&server);
+    let list = std::fs::read_to_string("/proc/net/unix").expect("it can be read");
+    let line = list.lines().find(|line| line.ends_with(real.to_str().expect("text"))).expect("a socket");
+    let inode = line.split_whitespace().nth(6).expect("a number");
+    let account =
+        nix::unistd::User::from_name(&user).expect("the user database").expect("made by the set-up");
+    let mut child = Command::new("/usr/bin/python3")
+        .args(["-c", IMPOSTOR, folder.to_str().expect("text"), inode])
+        .uid(account.uid.as_raw())
+        .gid(account.gid.as_raw())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("python3 runs");
+    let mut ready = [0; 6];
+    std::io::Read::read_exact(child.stdout.as_mut().expect("a pipe"), &mut ready).expect("it says so");
+    let impostor = Impostor(child);
+    let program = Subject::module_path().with_file_name("mod_wsgi").join("mod_wsgi-ctl");
+    let run = |arguments: &[&std::ffi::OsStr]| {
+        let output = Command::new(&program).args(arguments).output().expect("mod_wsgi-ctl runs");
+        let text = [output.stdout, output.stderr].concat();
+        assert!(!text.contains(&0x1b), "raw: {}", String::from_utf8_lossy(&text).escape_debug());
+        (output.status.success(), String::from_utf8(text).expect("UTF-8"))
+    };
+    // Other tests may have servers of root's, so that it may ask which one.
+    let (_, said) = run(&["status".as_ref()]);
+    assert!(!said.contains("evil") && !said.contains("forged"), "{said}");
+    assert!(
+        said.contains(&real.display().to_string()) || said.contains(&format!("httpd {}", server.pid())),
+        "{said}"
+    );
+    // Who names it gets an error: a pipe is no answer.
+    let evil = folder.join("evil\u{1b}[31m.1.control");
+    let (is_done, said) = run(&["status".as_ref(), "--socket".as_ref(), evil.as_os_str()]);
+    assert!(
+        !is_done && said.contains("no answer of the supervisor") && said.contains("\\u001b[31m"),
+        "{said}"
+    );
+    drop(impostor);
+    std::fs::remove_dir_all(&folder).expect("root may");
 }

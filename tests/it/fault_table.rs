@@ -147,6 +147,7 @@ fn unwritable_socket_directory_costs_its_group_only() {
         .document("page.txt", "static")
         .directives("WSGISocketPrefix @ROOT@/nowhere/wsgi\nAlias /page.txt @ROOT@/htdocs/page.txt")
         .expect_log("set WSGISocketPrefix")
+        .allow_log("the directory of the sockets")
         .allow_log("WSGI0117")
         .allow_log("WSGI0013")
         .allow_log("mod_wsgi-ctl will not work")

@@ -152,12 +152,9 @@ fn home_without_an_interpreter_is_one_clear_line() {
     }
     let text = Path::new("/usr/share/no-such-python");
     let verdict = groups(&[text], "").configtest();
-    if !verdict.is_ok {
-        assert!(verdict.text.contains("/usr/share/no-such-python"), "{}", verdict.text);
-        return;
-    }
+    assert!(verdict.is_ok && verdict.text.contains("/usr/share/no-such-python"), "{}", verdict.text);
     let server = groups(&[text], "").allow_log("/usr/share/no-such-python").allow_log("g0").start();
-    is_refused(server, &["/usr/share/no-such-python", "python-home"]);
+    is_refused(server, &["/usr/share/no-such-python", "Python home"]);
 }
 
 #[test]
@@ -185,9 +182,38 @@ fn home_that_the_user_may_not_execute_names_path_user_and_fix() {
     is_refused(server, &[&home.display().to_string(), &user]);
 }
 
+/// Layers of images are copied without links, or the Python behind a link has moved: the rest of the home is enough.
+#[test]
+fn home_without_its_program_is_run_by_the_one_it_was_made_from() {
+    if Subject::skips("it never executes an interpreter") {
+        return;
+    }
+    let scratch = Scratch::new("bare");
+    for (number, python) in several().iter().enumerate() {
+        let home = scratch.0.join(format!("venv{number}"));
+        std::fs::create_dir_all(home.join(format!("lib/{}/site-packages", python.library_name())))
+            .expect("a folder");
+        let config = format!("home = {}/bin\nversion = {}\n", python.base.display(), python.version);
+        std::fs::write(home.join("pyvenv.cfg"), config).expect("a file");
+        if number % 2 == 1 {
+            std::fs::create_dir(home.join("bin")).expect("a folder");
+            std::os::unix::fs::symlink("/gone/python3", home.join("bin/python3")).expect("a link");
+        }
+        let server = groups(&[&home], "").start();
+        let about = server.get("/0").json();
+        assert_eq!(about["prefix"], home.display().to_string());
+        assert_eq!(about["version"], python.version);
+        let path = about["path"].to_string();
+        assert!(path.contains(&format!("{}/lib", home.display())), "{path}");
+        let log = server.error_log();
+        let told = log.lines().filter(|line| line.contains("which pyvenv.cfg names, is executed for it"));
+        assert_eq!(told.count(), 1, "{log}");
+    }
+}
+
 /// Debian's interpreter is static; a home whose libpython does not exist as a shared library cannot be embedded.
 #[test]
-fn embedded_home_without_shared_libpython_fails_the_config_test() {
+fn embedded_home_without_shared_libpython_fails_the_strict_config_test() {
     if Subject::skips("it brings its own libpython") {
         return;
     }
@@ -200,10 +226,13 @@ fn embedded_home_without_shared_libpython_fails_the_config_test() {
     std::fs::create_dir_all(folder.join("lib").join(&library)).expect("a folder");
     std::fs::write(folder.join("lib").join(&library).join("os.py"), "").expect("a file");
     std::fs::copy("/bin/true", folder.join("bin/python3")).expect("a program");
-    let verdict = Httpd::builder().mode(Mode::Embedded).python_home(Some(folder)).app(APP).configtest();
-    assert!(!verdict.is_ok, "{}", verdict.text);
+    let server = || Httpd::builder().mode(Mode::Embedded).python_home(Some(folder)).app(APP);
+    let (usual, strict) = (server().configtest(), server().directives("Define WSGI_STRICT").configtest());
+    assert!(usual.is_ok && !strict.is_ok, "{}", usual.text);
     for text in [folder.to_str().expect("text"), "libpython", "WSGIDaemonProcess"] {
-        assert!(verdict.text.contains(text), "{text}: {}", verdict.text);
+        for verdict in [&usual, &strict] {
+            assert!(verdict.text.contains(text), "{text}: {}", verdict.text);
+        }
     }
 }
 

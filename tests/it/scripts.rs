@@ -208,6 +208,7 @@ fn missing_script(mode: Mode) {
     let server = Httpd::builder()
         .mode(mode)
         .directives("WSGIScriptAlias / @ROOT@/app/nowhere.wsgi")
+        .allow_log("nowhere.wsgi' does not exist")
         .expect_log("WSGI0135")
         .start();
     assert_eq!(server.get("/").status, 404);

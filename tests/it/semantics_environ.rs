@@ -13,6 +13,7 @@ fn directory_as_target(mode: Mode) {
     let server = builder(mode)
         .file("folder/x", "")
         .directives("WSGIScriptAlias /dir @ROOT@/app/folder")
+        .allow_log("is a directory, and each file in it a script")
         .expect_log("WSGI0136")
         .start();
     assert_eq!(server.get("/dir").status, 301);

@@ -95,6 +95,8 @@ pub struct GroupSpec {
     pub processes: u32,
     /// Path of the interpreter to exec, e.g. `/srv/venv/bin/python3`.
     pub interpreter: Vec<u8>,
+    /// What the interpreter is told to be (its `argv[0]`), where that is not its path; else empty.
+    pub argument_zero: Vec<u8>,
     /// Interpreter flags before `-c` (`-B`, `-O`, `-W …`, `-X …`).
     pub flags: Vec<Vec<u8>>,
     /// Environment built from scratch: `KEY=VALUE` entries.

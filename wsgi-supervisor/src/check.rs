@@ -49,7 +49,7 @@ fn is_assignment(entry: &[u8]) -> bool {
 fn texts(spec: &GroupSpec) -> impl Iterator<Item = &Vec<u8>> {
     let identity = &spec.identity;
     let optional = [&identity.passwd_home, &identity.chroot, &identity.home].into_iter().flatten();
-    let single = [&spec.interpreter, &identity.user].into_iter();
+    let single = [&spec.interpreter, &spec.argument_zero, &identity.user].into_iter();
     single.chain(optional).chain(&spec.flags).chain(&spec.environment).chain(&spec.sockets.paths)
 }
 

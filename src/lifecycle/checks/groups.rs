@@ -1,15 +1,15 @@
 //! What the config test looks at for daemon groups: interpreter, directories, environment files, sockets.
 
+use super::super::access::Need;
 use super::super::python::{HomeError, Interpreter};
-use super::super::{accounts, env_file, socket_prefix};
+use super::super::runner::Runner;
+use super::super::survey::{Question, Survey};
+use super::super::{accounts, socket_prefix};
 use super::Subjects;
-use super::access::{Need, Runner};
 use super::inquiry::{Findings, Inquiry, Weight};
 use crate::messages;
-use std::collections::HashMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use wsgi_directives::{DaemonGroup, Origin};
@@ -21,24 +21,55 @@ const LONGEST_SOCKET_PATH: usize = 107;
 const SHORTEST_SUFFIX: &str = ".1.0.1.sock";
 
 /// Asks about all groups and the directory of their sockets.
-pub fn inquire(subjects: &Subjects<'_>, inquiries: &mut Vec<Inquiry>, findings: &mut Findings) {
+pub fn inquire(
+    subjects: &Subjects<'_>,
+    survey: &Survey,
+    inquiries: &mut Vec<Inquiry>,
+    findings: &mut Findings,
+) {
     let global = &subjects.state.global;
-    let mut interpreters: HashMap<Option<&str>, Result<Interpreter, HomeError>> = HashMap::new();
     for group in &global.groups {
-        let home = group.options.python_home.as_deref().or(global.python_home.as_deref());
-        let found = interpreters.entry(home).or_insert_with(|| Interpreter::find(home.map(Path::new)));
         let about = About { group, runner: subjects.runner_of(group) };
-        match found {
+        match survey.interpreter(&subjects.looker(group), subjects.home_of(group)) {
             // In a chroot another file is executed, behind other directories.
             Ok(_) if group.options.chroot.is_some() => (),
-            Ok(python) => inquiries.push(about.interpreter(python)),
-            Err(e) => findings.errors.push(about.cannot_start(&e.to_string())),
+            Ok(python) => {
+                inquiries.push(about.interpreter(&python));
+                findings.notices.extend(about.stand_in(&python));
+            }
+            // The group is tried all the same.
+            Err(error @ HomeError::Silent(..)) => findings.warnings.push(about.line(&error.to_string())),
+            Err(error) => findings.errors.push(about.cannot_start(&error.to_string())),
         }
         about.directories(subjects, inquiries);
-        about.environment(subjects, findings);
+        if subjects.httpd.is_root {
+            about.environment(survey, findings); // what only root may read is root's to check
+        }
     }
     if !global.groups.is_empty() {
-        sockets(subjects, inquiries, findings);
+        sockets(subjects, survey, inquiries, findings);
+    }
+}
+
+/// The directory of the sockets.
+pub fn socket_folder(subjects: &Subjects<'_>) -> Option<PathBuf> {
+    Path::new(&socket_prefix(subjects.state)).parent().map(Path::to_owned)
+}
+
+/// Asks what has to be known before anything else can be asked or started.
+pub fn collect(subjects: &Subjects<'_>, survey: &mut Survey) {
+    let global = &subjects.state.global;
+    for group in &global.groups {
+        if let Some(home) = subjects.home_of(group) {
+            survey.add(&subjects.looker(group), Question::Interpreter(home.into()));
+        }
+        let uid = subjects.runner_of(group).uid;
+        for path in &group.options.env_files {
+            survey.add(&Runner::reader(), Question::Environment(path.into(), uid));
+        }
+    }
+    if let Some(folder) = socket_folder(subjects).filter(|_| !global.groups.is_empty()) {
+        survey.add(&Runner::reader(), Question::Common(folder));
     }
 }
 
@@ -51,6 +82,21 @@ struct About<'g> {
 impl About<'_> {
     fn cannot_start(&self, reason: &str) -> String {
         messages::group_cannot_start(&self.group.name, reason, &self.group.place.to_string())
+    }
+
+    fn line(&self, text: &str) -> String {
+        format!("{}: WSGIDaemonProcess {}: {text}.", self.group.place, self.group.name)
+    }
+
+    /// Says once which program runs a home that has none.
+    fn stand_in(&self, python: &Interpreter) -> Option<String> {
+        let program = python.stand_in.as_ref()?;
+        Some(self.line(&format!(
+            "there is no '{}': '{}', which pyvenv.cfg names, is executed for it; make the virtual environment anew when \
+             you can",
+            python.path.display(),
+            program.display()
+        )))
     }
 
     fn inquiry(&self, option: &str, what: &'static str, path: PathBuf, need: Need) -> Inquiry {
@@ -67,7 +113,7 @@ impl About<'_> {
     }
 
     fn interpreter(&self, python: &Interpreter) -> Inquiry {
-        let inquiry = self.inquiry("", "the interpreter", python.path.clone(), Need::Program);
+        let inquiry = self.inquiry("", "the interpreter", python.program().to_owned(), Need::Program);
         Inquiry { weight: Weight::Group(self.group.name.clone()), ..inquiry }
     }
 
@@ -99,10 +145,9 @@ impl About<'_> {
         Some(PathBuf::from(OsString::from_vec(user.home)))
     }
 
-    /// Files that only root may read are root's to check.
-    fn environment(&self, subjects: &Subjects<'_>, findings: &mut Findings) {
-        for path in self.group.options.env_files.iter().filter(|_| subjects.httpd.is_root) {
-            if let Err(reason) = env_file::read(Path::new(path), self.runner.uid) {
+    fn environment(&self, survey: &Survey, findings: &mut Findings) {
+        for path in &self.group.options.env_files {
+            if let Err(reason) = survey.environment(path, self.runner.uid) {
                 findings.errors.push(self.cannot_start(&reason));
             }
         }
@@ -110,7 +155,7 @@ impl About<'_> {
 }
 
 /// The directory of the sockets, and the length of their paths.
-fn sockets(subjects: &Subjects<'_>, inquiries: &mut Vec<Inquiry>, findings: &mut Findings) {
+fn sockets(subjects: &Subjects<'_>, survey: &Survey, inquiries: &mut Vec<Inquiry>, findings: &mut Findings) {
     let prefix = socket_prefix(subjects.state);
     let place = subjects.state.global.places.get("WSGISocketPrefix").cloned();
     if prefix.len() + SHORTEST_SUFFIX.len() > LONGEST_SOCKET_PATH {
@@ -120,8 +165,8 @@ fn sockets(subjects: &Subjects<'_>, inquiries: &mut Vec<Inquiry>, findings: &mut
         );
         findings.errors.push(with_place(place.as_ref(), &text));
     }
-    let Some(folder) = Path::new(&prefix).parent() else { return };
-    if folder.metadata().is_ok_and(|facts| facts.is_dir() && facts.permissions().mode() & 0o002 != 0) {
+    let Some(folder) = socket_folder(subjects) else { return };
+    if survey.is_common(&folder) {
         let text = format!(
             "WSGISocketPrefix {prefix}: every user may write to '{}' and could get in the way of the sockets; choose \
              a directory of root's",
@@ -131,7 +176,7 @@ fn sockets(subjects: &Subjects<'_>, inquiries: &mut Vec<Inquiry>, findings: &mut
     }
     inquiries.push(Inquiry {
         runner: Rc::clone(&subjects.embedded),
-        path: folder.to_owned(),
+        path: folder,
         need: Need::Directory,
         subject: format!("WSGISocketPrefix {prefix}"),
         what: "the directory of the sockets",

@@ -1,7 +1,9 @@
 //! What the config test asks about files, and the lines it says about the answers: each names directive or
 //! option, place, and fix.
 
-use super::access::{Need, Problem, Runner, answer};
+use super::super::access::{Need, Problem};
+use super::super::runner::Runner;
+use super::super::survey::{Question, Survey};
 use crate::messages;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -11,10 +13,12 @@ use wsgi_directives::Origin;
 /// What a config test found out.
 #[derive(Debug, Default)]
 pub struct Findings {
-    /// What cannot work: the test fails.
+    /// What cannot work; at a start others say so, too.
     pub errors: Vec<String>,
     /// What probably will not.
     pub warnings: Vec<String>,
+    /// What is good to know.
+    pub notices: Vec<String>,
 }
 
 /// One path of the configuration.
@@ -51,17 +55,30 @@ pub enum Weight {
     Embedded,
 }
 
+impl Weight {
+    fn is_light(&self) -> bool {
+        matches!(self, Self::Warning | Self::PermissionOnly)
+    }
+}
+
 /// Asks all, and appends what is to be said.
-pub fn judge(inquiries: &[Inquiry], is_root: bool, findings: &mut Findings) {
-    let questions: Vec<_> = inquiries.iter().map(|i| (&*i.runner, i.path.as_path(), i.need)).collect();
-    let answers = answer(&questions, is_root);
+pub fn judge(inquiries: &[Inquiry], is_root: bool, survey: &mut Survey, findings: &mut Findings) {
+    for inquiry in inquiries {
+        survey.add(&inquiry.runner, Question::Access(inquiry.path.clone(), inquiry.need));
+    }
+    survey.run(is_root);
     let mut said: HashMap<(&Runner, &Path, &str), usize> = HashMap::new();
     let mut lines: Vec<(String, usize)> = Vec::new();
-    for (inquiry, problem) in inquiries.iter().zip(answers) {
+    for inquiry in inquiries {
+        let problem = survey.problem(&inquiry.runner, &inquiry.path, inquiry.need);
+        // Another user than root cannot know what httpd's user will be allowed.
+        let problem = problem.filter(|problem| is_root || !matches!(problem, Problem::Denied(..)));
         let Some(problem) = problem else { continue };
         match &inquiry.weight {
             Weight::PermissionOnly if !matches!(problem, Problem::Denied(..)) => (),
-            Weight::Warning | Weight::PermissionOnly => {
+            Weight::Warning | Weight::PermissionOnly | Weight::Group(_) | Weight::Embedded
+                if matches!(problem, Problem::Silent(_)) || inquiry.weight.is_light() =>
+            {
                 let key = (&*inquiry.runner, inquiry.path.as_path(), inquiry.what);
                 match said.get(&key) {
                     Some(&index) => lines[index].1 += 1,
@@ -75,9 +92,7 @@ pub fn judge(inquiries: &[Inquiry], is_root: bool, findings: &mut Findings) {
                 let place = inquiry.place.as_ref().map(ToString::to_string).unwrap_or_default();
                 findings.errors.push(messages::group_cannot_start(name, &inquiry.reason(&problem), &place));
             }
-            Weight::Embedded => {
-                findings.errors.push(messages::embedded_cannot_start(&inquiry.reason(&problem)))
-            }
+            _ => findings.errors.push(messages::embedded_cannot_start(&inquiry.reason(&problem))),
         }
     }
     // Thousands of virtual hosts that share a script need one line.
@@ -102,7 +117,7 @@ impl Inquiry {
             Need::Reach => "be reached",
             Need::File => "be read",
             Need::Directory => "be entered",
-            Need::Either => "be used",
+            Need::Either | Need::Script => "be used",
             Need::Program => "be executed",
         };
         match problem {
@@ -114,7 +129,15 @@ impl Inquiry {
                 part.display()
             ),
             Problem::NotDirectory => format!("{what} '{path}' is no directory; name one"),
+            Problem::IsDirectory if self.need == Need::Script => format!(
+                "{what} '{path}' is a directory, and each file in it a script with its name in the URL; if one \
+                 application is meant, name its file (wsgi.py, for example), else end URL and path with '/'"
+            ),
             Problem::IsDirectory => format!("{what} '{path}' is a directory; name a file"),
+            Problem::Silent(seconds) => format!(
+                "{what} '{path}' could not be looked at within {seconds} s by user '{user}': its file system does not \
+                 answer"
+            ),
             Problem::Denied(part, true) => format!(
                 "{what} '{path}' cannot {verb} by user '{user}', who may not search '{0}'; allow it (chmod o+x \
                  '{0}') or move it to a place that user can reach",
@@ -150,7 +173,8 @@ mod tests {
     #[test]
     fn lines_name_directive_place_and_fix_and_come_once() {
         let mut findings = Findings::default();
-        judge(&vec![inquiry("/no/app.wsgi", Need::Either); 3], false, &mut findings);
+        let mut survey = Survey::new(false);
+        judge(&vec![inquiry("/no/app.wsgi", Need::Either); 3], false, &mut survey, &mut findings);
         assert_eq!(
             findings.warnings,
             [

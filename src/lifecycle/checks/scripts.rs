@@ -1,17 +1,23 @@
 //! What the config test looks at for applications: targets of aliases, preloads, handler and hook scripts, and the
 //! files of embedded mode.
 
-use super::super::python::Interpreter;
-use super::access::{Need, Runner};
+use super::super::access::Need;
+use super::super::runner::Runner;
+use super::super::survey::{Question, Survey};
 use super::inquiry::{Findings, Inquiry, Weight};
 use super::{Server, Subjects};
 use crate::messages;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 use wsgi_directives::{Alias, AliasForm, Origin, ScriptReader, Target, VhostId};
 
 /// Asks about everything that is loaded.
-pub fn inquire(subjects: &Subjects<'_>, inquiries: &mut Vec<Inquiry>, findings: &mut Findings) {
+pub fn inquire(
+    subjects: &Subjects<'_>,
+    survey: &Survey,
+    inquiries: &mut Vec<Inquiry>,
+    findings: &mut Findings,
+) {
     for server in &subjects.servers {
         let own = |alias: &&std::sync::Arc<Alias>| alias.place.virtual_host == server.host;
         for alias in server.config.aliases.iter().filter(own) {
@@ -34,7 +40,23 @@ pub fn inquire(subjects: &Subjects<'_>, inquiries: &mut Vec<Inquiry>, findings: 
         let reader = reader.unwrap_or_else(|| subjects.nobody());
         inquiries.extend(script(used.directive, &used.path, &used.place, Need::File, reader));
     }
-    embedded(subjects, inquiries, findings);
+    embedded(subjects, survey, inquiries, findings);
+}
+
+/// Asks what embedded mode and `preload=on` depend on.
+pub fn collect(subjects: &Subjects<'_>, survey: &mut Survey) {
+    let global = &subjects.state.global;
+    if let Some(home) = global.python_home.as_deref().filter(|_| global.needs_embedded_python()) {
+        survey.add(&subjects.embedded, Question::Interpreter(home.into()));
+        survey.add(&subjects.embedded, Question::Library(home.into()));
+    }
+    for group in global.groups.iter().filter(|group| group.options.preload) {
+        for target in global.routes.targets_of(&group.name) {
+            if let Target::File(path) = target {
+                survey.add(&subjects.looker(group), Question::Access(path.into(), Need::File));
+            }
+        }
+    }
 }
 
 impl Subjects<'_> {
@@ -42,15 +64,17 @@ impl Subjects<'_> {
     fn alias(&self, alias: &Alias, server: &Server, inquiries: &mut Vec<Inquiry>) {
         let (AliasForm::Prefix(prefix), Target::File(path)) = (&alias.form, &alias.target) else { return };
         let subject = format!("WSGIScriptAlias {prefix}");
+        // A directory is meant where the target ends like one.
+        let need = if path.ends_with('/') { Need::Either } else { Need::Script };
         let httpd = || Rc::clone(&self.embedded);
         let reader = self.reader_or_default(alias.options.process_group.as_deref(), server.host);
         let reached = script(&subject, path, &alias.place, Need::Reach, httpd());
         match reader {
             Some(reader) if reader == self.embedded => {
-                inquiries.extend(script(&subject, path, &alias.place, Need::Either, reader));
+                inquiries.extend(script(&subject, path, &alias.place, need, reader));
             }
             Some(reader) => {
-                inquiries.extend(script(&subject, path, &alias.place, Need::Either, reader));
+                inquiries.extend(script(&subject, path, &alias.place, need, reader));
                 inquiries.extend(reached.map(|i| Inquiry { weight: Weight::PermissionOnly, ..i }));
             }
             None => inquiries.extend(reached),
@@ -83,7 +107,7 @@ impl Subjects<'_> {
 
     /// Stands for processes unknown: nothing is forbidden to root, so only existence counts.
     fn nobody(&self) -> Rc<Runner> {
-        Rc::new(Runner { uid: 0, gid: 0, groups: Vec::new(), name: String::new() })
+        Rc::new(Runner::reader())
     }
 }
 
@@ -102,7 +126,7 @@ fn script(subject: &str, path: &str, place: &Origin, need: Need, runner: Rc<Runn
 }
 
 /// The library of embedded mode, if it is certainly used, and the directories of WSGIPythonPath.
-fn embedded(subjects: &Subjects<'_>, inquiries: &mut Vec<Inquiry>, findings: &mut Findings) {
+fn embedded(subjects: &Subjects<'_>, survey: &Survey, inquiries: &mut Vec<Inquiry>, findings: &mut Findings) {
     let global = &subjects.state.global;
     let inquiry = |path: PathBuf, need, what, weight| Inquiry {
         runner: Rc::clone(&subjects.embedded),
@@ -115,8 +139,7 @@ fn embedded(subjects: &Subjects<'_>, inquiries: &mut Vec<Inquiry>, findings: &mu
         weight,
     };
     if subjects.state.embedded_is_eager() {
-        let home = global.python_home.as_deref().map(Path::new);
-        match Interpreter::find(home).and_then(|python| python.shared_library()) {
+        match survey.library(&subjects.embedded, global.python_home.as_deref()) {
             Ok(path) => inquiries.push(inquiry(path, Need::File, "the library", Weight::Embedded)),
             Err(error) => findings.errors.push(messages::embedded_cannot_start(&error.to_string())),
         }

@@ -73,6 +73,7 @@ fn directories_are_no_applications() {
     let server = mounted("WSGIScriptAlias /w @ROOT@/app/w")
         .expect_log("Attempt to invoke directory as WSGI application")
         .allow_log("Attempt to invoke directory")
+        .allow_log("is a directory, and each file in it a script")
         .start();
     let redirect = server.get("/w");
     assert_eq!(redirect.status, 301, "mod_dir adds the slash");

@@ -1,6 +1,6 @@
 //! What a forked child does until it is the interpreter (spec/daemon.md §1.4, in that order).
 
-use super::step::{ADVICE_BYTES, Failure, Step};
+use super::step::{Failure, Step};
 use super::{DAEMON_FDS, Descriptors, Program, advice};
 use crate::os::{descriptors, inheritance, process};
 use nix::errno::Errno;
@@ -17,11 +17,11 @@ use wsgi_protocol::control::{GroupSpec, Identity, Limits};
 pub fn become_daemon(spec: &GroupSpec, program: &Program, fds: &Descriptors<'_>, supervisor: Pid) {
     let report = fds.report;
     let Err(failure) = prepare_and_exec(spec, program, fds, supervisor);
-    tell(report, failure);
+    tell(report, failure, "");
 }
 
-fn tell(report: BorrowedFd<'_>, failure: Failure) {
-    let _ = unistd::write(report, &failure.to_bytes());
+fn tell(report: BorrowedFd<'_>, failure: Failure, advice: &str) {
+    let _ = unistd::write(report, &failure.to_bytes(advice));
 }
 
 /// Names the step that an error belongs to.
@@ -68,9 +68,9 @@ fn prepare_and_exec(
             unistd::execve(&program.interpreter, &program.arguments, &program.environment).at(Step::Exec)
         });
     let Err(failure) = result;
-    let advice = advice::for_failure(failure, spec).unwrap_or_default();
-    let advice = &advice.as_bytes()[..advice.len().min(ADVICE_BYTES)];
-    let _ = unistd::write(report, &[failure.to_bytes().as_slice(), advice].concat());
+    let is_seen = failure.step == Step::Exec && spec.identity.chroot.is_none();
+    let advice = is_seen.then(|| advice::about(&spec.interpreter, failure.errno)).flatten();
+    tell(report.as_fd(), failure, &advice.unwrap_or_default());
     process::exit_now(1)
 }
 
@@ -198,6 +198,6 @@ fn limit(limits: &Limits, shutdown_ms: u64) -> Vec<(Step, Result<(), Errno>)> {
 /// A failure that is only worth a warning.
 fn soft(result: Result<(), Failure>, report: BorrowedFd<'_>) {
     if let Err(failure) = result {
-        tell(report, failure);
+        tell(report, failure, "");
     }
 }

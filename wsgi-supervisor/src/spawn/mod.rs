@@ -152,7 +152,9 @@ fn program(request: &Request<'_>, circumstances: Circumstances) -> Result<Progra
     let text = |bytes: &[u8]| CString::new(bytes).map_err(|_| Errno::EINVAL);
     let texts = |list: &[Vec<u8>]| list.iter().map(|bytes| text(bytes)).collect::<Result<Vec<_>, _>>();
     let interpreter = text(&request.spec.interpreter)?;
-    let mut arguments = vec![interpreter.clone()];
+    // By this name Python finds the pyvenv.cfg of an environment that has no interpreter of its own.
+    let is_named = !request.spec.argument_zero.is_empty();
+    let mut arguments = vec![if is_named { text(&request.spec.argument_zero)? } else { interpreter.clone() }];
     arguments.extend(texts(&request.spec.flags)?);
     let host_library = text(request.host_library)?;
     arguments.extend([c"-c".to_owned(), text(BOOTSTRAP.as_bytes())?, host_library.clone()]);

@@ -88,25 +88,27 @@ pub struct Failure {
     pub errno: Errno,
 }
 
-/// Bytes of one report on the pipe from a starting child.
-pub const REPORT_BYTES: usize = 5;
-/// Most bytes of the advice that follows the last report, if there is some.
+/// Bytes of a report on the pipe from a starting child, before the advice.
+pub const REPORT_BYTES: usize = 7;
+/// Most bytes of advice, so that a report is written in one piece.
 pub const ADVICE_BYTES: usize = 1024;
 
 impl Failure {
-    /// The report's bytes.
+    /// The report's bytes, with what the child has found out about the cause.
     #[must_use]
-    pub fn to_bytes(self) -> [u8; REPORT_BYTES] {
-        let [a, b, c, d] = (self.errno as i32).to_le_bytes();
-        [self.step as u8, a, b, c, d]
+    pub fn to_bytes(self, advice: &str) -> Vec<u8> {
+        let advice = &advice.as_bytes()[..advice.len().min(ADVICE_BYTES)];
+        let length = u16::try_from(advice.len()).unwrap_or(0).to_le_bytes();
+        [&[self.step as u8], &(self.errno as i32).to_le_bytes()[..], &length, advice].concat()
     }
 
-    /// Reads a report.
+    /// Reads a report, and how many bytes of advice follow.
     #[must_use]
-    pub fn from_bytes(bytes: [u8; REPORT_BYTES]) -> Option<Self> {
-        let [step, errno @ ..] = bytes;
+    pub fn from_bytes(bytes: [u8; REPORT_BYTES]) -> Option<(Self, usize)> {
+        let [step, a, b, c, d, low, high] = bytes;
         let step = ALL.into_iter().find(|known| *known as u8 == step)?;
-        Some(Self { step, errno: Errno::from_raw(i32::from_le_bytes(errno)) })
+        let failure = Self { step, errno: Errno::from_raw(i32::from_le_bytes([a, b, c, d])) };
+        Some((failure, usize::from(u16::from_le_bytes([low, high])).min(ADVICE_BYTES)))
     }
 
     /// Whether the child goes on without the step.
@@ -265,9 +267,13 @@ mod tests {
         for (index, step) in ALL.into_iter().enumerate() {
             assert_eq!(step as usize, index + 1);
             let failure = Failure { step, errno: Errno::EACCES };
-            assert_eq!(Failure::from_bytes(failure.to_bytes()), Some(failure));
+            let bytes = failure.to_bytes("ab");
+            assert_eq!(Failure::from_bytes(*bytes.first_chunk().unwrap()), Some((failure, 2)));
+            assert_eq!(bytes.len(), REPORT_BYTES + 2);
         }
-        assert_eq!(Failure::from_bytes([0, 0, 0, 0, 0]), None);
+        assert_eq!(Failure::from_bytes([0; REPORT_BYTES]), None);
+        let long = Failure { step: Step::Exec, errno: Errno::EACCES }.to_bytes(&"x".repeat(5000));
+        assert_eq!(long.len(), REPORT_BYTES + ADVICE_BYTES);
     }
 
     #[test]

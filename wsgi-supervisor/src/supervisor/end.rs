@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 const PARENT_GRACE: Duration = Duration::from_millis(100);
 
 /// How long httpd may take to read its configuration again after the children of the last one are gone.
-const ABANDON_GRACE: Duration = Duration::from_secs(3);
+const ABANDON_GRACE: Duration = Duration::from_secs(8);
 
 /// Why the supervisor ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

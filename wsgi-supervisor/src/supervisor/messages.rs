@@ -6,7 +6,7 @@ use crate::generation::Plan;
 use crate::log::Level;
 use crate::messages::Message;
 use crate::output::Lines;
-use crate::spawn::step::{ADVICE_BYTES, Failure, REPORT_BYTES, Step};
+use crate::spawn::step::{ADVICE_BYTES, Failure, REPORT_BYTES};
 use nix::errno::Errno;
 use std::os::fd::OwnedFd;
 use std::time::Instant;
@@ -90,9 +90,11 @@ impl Supervisor {
             match read_once(fd, &mut bytes) {
                 // A report is written in one piece, far below PIPE_BUF.
                 Ok(REPORT_BYTES) => {
-                    if let Some(failure) = Failure::from_bytes(bytes) {
-                        self.on_failure(pid, failure);
-                    }
+                    let Some((failure, length)) = Failure::from_bytes(bytes) else { continue };
+                    let mut advice = [0; ADVICE_BYTES];
+                    let got = if length > 0 { read_once(fd, &mut advice[..length]).unwrap_or(0) } else { 0 };
+                    let text = String::from_utf8_lossy(&advice[..got]).into_owned();
+                    self.on_failure(pid, failure, Some(text).filter(|text| !text.is_empty()));
                 }
                 Ok(_) | Err(true) => {
                     process.report = None;
@@ -104,14 +106,9 @@ impl Supervisor {
     }
 
     /// One line for a step that failed; the same one again only at level info.
-    fn on_failure(&mut self, pid: i32, failure: Failure) {
+    fn on_failure(&mut self, pid: i32, failure: Failure, fix: Option<String>) {
         let Some(process) = self.processes.get_mut(&pid) else { return };
         let spec = &process.plan.spec;
-        let mut advice = [0; ADVICE_BYTES];
-        // Written in one piece with the report.
-        let length = process.report.as_ref().filter(|_| failure.step == Step::Exec);
-        let length = length.and_then(|fd| read_once(fd, &mut advice).ok()).unwrap_or(0);
-        let fix = (length > 0).then(|| String::from_utf8_lossy(&advice[..length]).into_owned());
         let line = failure.describe(spec, &process.plan.generation.host_library, fix);
         process.set_up_failed |= !failure.is_soft();
         let mut level = failure.message().level();

@@ -1,0 +1,183 @@
+//! What can be done with a file, as the kernel tells the process that asks: so that ACLs and mounts count.
+
+use libc::c_int;
+use serde::{Deserialize, Serialize};
+use std::ffi::CString;
+use std::fs::Metadata;
+use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// Links that are followed in search of an obstacle.
+const MOST_LINKS: usize = 8;
+
+/// What has to be possible with a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Need {
+    /// It exists and its parents can be searched; a path behind a file belongs to the URL.
+    Reach,
+    /// A file that can be read.
+    File,
+    /// A directory that can be searched.
+    Directory,
+    /// A file that can be read, perhaps with a path behind it, or a directory that can be searched.
+    Either,
+    /// A script: a file that can be read, perhaps with a path behind it that belongs to the URL.
+    Script,
+    /// A program that can be executed.
+    Program,
+}
+
+/// Why it is not possible.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Problem {
+    /// The first part of the path that does not exist.
+    Missing(PathBuf),
+    /// It is no directory.
+    NotDirectory,
+    /// It is a directory.
+    IsDirectory,
+    /// Permission is lacking at this part of the path; the flag says whether it is a directory to be searched.
+    Denied(PathBuf, bool),
+    /// The file system does not answer within so many seconds.
+    Silent(u64),
+}
+
+/// What stands in the way; `None` is "possible, or unknown".
+pub fn look(path: &Path, need: Need) -> Option<Problem> {
+    match path.metadata() {
+        Ok(facts) => examine(path, &facts, need),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            let file = script_of(path).filter(|_| matches!(need, Need::Reach | Need::Either | Need::Script));
+            match file.map(|file| (file, file.metadata())) {
+                Some((file, Ok(facts))) => examine(file, &facts, need),
+                _ => Some(Problem::Missing(first_missing(path))),
+            }
+        }
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Some(culprit(path, libc::R_OK, 0)),
+        Err(_) => None,
+    }
+}
+
+fn examine(path: &Path, facts: &Metadata, need: Need) -> Option<Problem> {
+    match need {
+        Need::Directory if !facts.is_dir() => return Some(Problem::NotDirectory),
+        Need::File | Need::Script | Need::Program if facts.is_dir() => return Some(Problem::IsDirectory),
+        _ => {}
+    }
+    let mode = match need {
+        Need::Reach => libc::F_OK,
+        Need::Program => libc::X_OK,
+        _ if facts.is_dir() => libc::X_OK,
+        _ => libc::R_OK,
+    };
+    (access(path, mode) == libc::EACCES).then(|| culprit(path, mode, 0))
+}
+
+/// The file that a path leads through.
+fn script_of(path: &Path) -> Option<&Path> {
+    // Without the slash at the end, which asks for a directory.
+    let path = path.components().as_path();
+    path.ancestors().find(|part| part.metadata().is_ok()).filter(|part| part.is_file())
+}
+
+fn first_missing(path: &Path) -> PathBuf {
+    let mut parts: Vec<&Path> = path.ancestors().collect();
+    parts.reverse();
+    parts.into_iter().find(|part| part.metadata().is_err()).unwrap_or(path).to_owned()
+}
+
+/// The error number of access(2), 0 for success.
+fn access(path: &Path, mode: c_int) -> c_int {
+    let Ok(name) = CString::new(path.as_os_str().as_bytes()) else { return libc::EINVAL };
+    // SAFETY: the name is NUL-terminated.
+    if unsafe { libc::access(name.as_ptr(), mode) } == 0 {
+        return 0;
+    }
+    std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO)
+}
+
+/// The part of a path at which permission is lacking: a directory above it, as written or behind its links, or
+/// the path itself.
+fn culprit(path: &Path, mode: c_int, links: usize) -> Problem {
+    let mut parts: Vec<&Path> =
+        path.ancestors().skip(1).filter(|part| !part.as_os_str().is_empty()).collect();
+    parts.reverse();
+    let closed = parts.into_iter().find(|part| access(part, libc::X_OK) == libc::EACCES);
+    let (part, is_directory) = closed.map_or((path, mode == libc::X_OK), |part| (part, true));
+    match part.read_link() {
+        Ok(target) if links < MOST_LINKS => {
+            let target = part.parent().unwrap_or(Path::new("/")).join(target);
+            culprit(&target, if closed.is_some() { libc::X_OK } else { mode }, links + 1)
+        }
+        _ => Problem::Denied(part.to_owned(), is_directory),
+    }
+}
+
+/// The first part of a path, as written or behind its links, that somebody besides root and `own` may change; for a
+/// directory that means that something else can be put into its place or into it. `is_shared` says of which groups others
+/// may be members.
+pub fn exposed(path: &Path, own: u32, is_shared: &dyn Fn(u32) -> bool) -> Option<PathBuf> {
+    let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let parts = path.ancestors().chain(real.ancestors()).filter(|part| !part.as_os_str().is_empty());
+    let found =
+        parts.filter(|part| part.symlink_metadata().is_ok_and(|facts| is_open(&facts, own, is_shared)));
+    found.last().map(Path::to_owned)
+}
+
+/// Whether another user can change it. In a sticky directory nobody can put something else in the place of entries that
+/// are not his.
+fn is_open(facts: &Metadata, own: u32, is_shared: &dyn Fn(u32) -> bool) -> bool {
+    if facts.uid() != 0 && facts.uid() != own {
+        return true;
+    }
+    let mode = facts.permissions().mode();
+    let is_writable = mode & 0o002 != 0 || (mode & 0o020 != 0 && is_shared(facts.gid()));
+    !facts.is_symlink() && is_writable && !(facts.is_dir() && mode & 0o1000 != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_or_of_another_kind_is_told() {
+        let missing = |path: &str| Some(Problem::Missing(path.into()));
+        for (path, need, expected) in [
+            ("/etc/no/such/file", Need::File, missing("/etc/no")),
+            ("/etc", Need::File, Some(Problem::IsDirectory)),
+            ("/etc/passwd", Need::Directory, Some(Problem::NotDirectory)),
+            ("/etc/passwd/x", Need::File, missing("/etc/passwd/x")),
+            ("/etc", Need::Either, None),
+            ("/etc/passwd/x/y", Need::Script, None),
+            ("/etc/passwd/", Need::Script, None),
+            ("/etc/passwd/", Need::Reach, None),
+            ("/etc/no/x", Need::Script, missing("/etc/no")),
+            ("/etc", Need::Script, Some(Problem::IsDirectory)),
+        ] {
+            assert_eq!(look(Path::new(path), need), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn open_directories_are_found_behind_links_too() {
+        // SAFETY: cannot fail.
+        let own = unsafe { libc::geteuid() };
+        let folder = std::env::temp_dir().join(format!("wsgi-open-{}", std::process::id()));
+        let inner = folder.join("inner");
+        std::fs::create_dir_all(&inner).unwrap();
+        std::fs::write(inner.join("file"), "").unwrap();
+        std::os::unix::fs::symlink("inner/file", folder.join("link")).unwrap();
+        let exposed = |mode, is_shared| {
+            std::fs::set_permissions(&inner, PermissionsExt::from_mode(mode)).unwrap();
+            exposed(&folder.join("link"), own, &|_| is_shared)
+        };
+        assert_eq!(exposed(0o755, true), None);
+        assert_eq!(exposed(0o777, false), Some(inner.canonicalize().unwrap()));
+        assert_eq!(exposed(0o1777, true), None);
+        assert_eq!(exposed(0o775, true), Some(inner.canonicalize().unwrap()));
+        assert_eq!(exposed(0o775, false), None);
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}

@@ -1,0 +1,64 @@
+//! What root or httpd itself executes or opens as code: whoever else can change that has their rights.
+
+use super::super::survey::{Question, Survey};
+use super::Subjects;
+use super::inquiry::Findings;
+use std::path::PathBuf;
+
+/// A file or folder that nobody else should be able to change.
+pub struct Code {
+    /// What it is.
+    what: &'static str,
+    path: PathBuf,
+    own: u32,
+}
+
+/// Asks about module, supervisor, host library and embedded Python.
+pub fn collect(subjects: &Subjects<'_>, survey: &mut Survey) -> Vec<Code> {
+    let mut list: Vec<Code> = Vec::new();
+    // SAFETY: cannot fail.
+    let own = unsafe { libc::geteuid() };
+    let mut add = |what, path| list.push(Code { what, path, own });
+    if let Some(module) = super::super::module_file() {
+        add("the module", module);
+    }
+    if let Some(folder) = &subjects.support {
+        let files = [
+            ("the supervisor", "wsgi-supervisor"),
+            ("the host library", "python-host.abi3.so"),
+            ("mod_wsgi-ctl", "mod_wsgi-ctl"),
+        ];
+        files.into_iter().for_each(|(what, name)| add(what, folder.join(name)));
+    }
+    let global = &subjects.state.global;
+    let home = global.python_home.as_deref().filter(|_| subjects.state.embedded_is_eager());
+    if let Ok(library) = survey.library(&subjects.embedded, home)
+        && global.needs_embedded_python()
+    {
+        add("the library of embedded Python", library);
+        add("the home of embedded Python", home.map(PathBuf::from).unwrap_or_else(|| "/usr".into()));
+    }
+    for code in &list {
+        survey.add(&super::Runner::reader(), Question::Exposure(code.path.clone(), own));
+    }
+    list
+}
+
+/// Says what is in reach of others.
+pub fn judge(list: &[Code], survey: &Survey, findings: &mut Findings) {
+    let mut told: Vec<PathBuf> = Vec::new();
+    for code in list {
+        let Some(part) = survey.exposure(&code.path, code.own) else { continue };
+        if told.contains(&part) {
+            continue;
+        }
+        findings.warnings.push(format!(
+            "other users may change '{0}', and so replace {1} '{2}', which httpd runs with its own rights; let it belong \
+             to root and be writable by nobody else (chown root '{0}'; chmod go-w '{0}').",
+            part.display(),
+            code.what,
+            code.path.display()
+        ));
+        told.push(part);
+    }
+}

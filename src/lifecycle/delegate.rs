@@ -1,0 +1,440 @@
+//! Looks at files that another user may have made. Whatever such a path leads to, neither does it hold the root parent
+//! up nor has it an effect: a child process looks, as the user whose processes will use the file, and is given up
+//! when its file system does not answer; and a file is opened only once it is known to be a plain one.
+
+use super::runner::Runner;
+use libc::c_int;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use wsgi_protocol::launch::{decode, encode};
+
+/// How long answers are waited for. While httpd reads its configuration anew, all clients wait as well.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// For one question.
+    pub one: Duration,
+    /// For all that are asked together.
+    pub all: Duration,
+}
+
+/// Processes at the same time.
+const WINDOW: usize = 32;
+/// Most bytes of one answer.
+const ANSWER: usize = 1 << 20;
+/// How long to wait for the end of processes that were killed. One that sleeps in the kernel is left behind.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// What one identity is asked, in this order.
+#[derive(Debug)]
+pub struct Task<'t, Q> {
+    /// Who looks.
+    pub runner: &'t Runner,
+    /// About what.
+    pub questions: Vec<&'t Q>,
+}
+
+/// What became of a question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome<A> {
+    /// It was answered.
+    Seen(A),
+    /// Nothing came in time.
+    Silent,
+    /// It was left out.
+    Unasked,
+}
+
+/// Has all questions answered by `look`, in processes of the runners if `is_root`. Questions that are `related` to one
+/// without an answer are not asked any more.
+///
+/// Only for the parent while it is single-threaded: it forks.
+pub fn ask<Q, A: Serialize + DeserializeOwned>(
+    tasks: &[Task<'_, Q>],
+    is_root: bool,
+    patience: Patience,
+    look: &dyn Fn(&Q) -> A,
+    related: &dyn Fn(&Q, &Q) -> bool,
+) -> Vec<Vec<Outcome<A>>> {
+    let mut desk = Desk::new(patience.one, tasks.iter().map(|task| task.questions.len()));
+    let end = Instant::now() + patience.all;
+    loop {
+        while desk.running.len() < WINDOW
+            && let Some((index, from)) = desk.waiting.pop_front()
+        {
+            let task = &tasks[index];
+            let runner = Some(task.runner).filter(|runner| is_root && !runner.is_reader());
+            let skip = &desk.skipped[index];
+            let answer =
+                |at: usize| (!skip[at]).then(|| encode(&look(task.questions[at])).unwrap_or_default());
+            match spawn(runner, from, task.questions.len(), &answer) {
+                Ok((pid, pipe)) => desk.running.push(Running::new(index, from, pid, pipe)),
+                Err(_) => break, // no process, no answer
+            }
+        }
+        if desk.running.is_empty() || Instant::now() >= end {
+            break;
+        }
+        desk.listen(end);
+        for (index, at) in std::mem::take(&mut desk.unanswered) {
+            let questions = &tasks[index].questions;
+            for later in at + 1..questions.len() {
+                desk.skipped[index][later] |= related(questions[at], questions[later]);
+            }
+        }
+    }
+    desk.close();
+    let typed = |bytes: Outcome<Vec<u8>>| match bytes {
+        Outcome::Seen(bytes) => decode(&bytes).map_or(Outcome::Unasked, Outcome::Seen),
+        Outcome::Silent => Outcome::Silent,
+        Outcome::Unasked => Outcome::Unasked,
+    };
+    desk.answers.into_iter().map(|row| row.into_iter().map(typed).collect()).collect()
+}
+
+/// The processes that look, and what they have answered.
+struct Desk {
+    patience: Duration,
+    answers: Vec<Vec<Outcome<Vec<u8>>>>,
+    skipped: Vec<Vec<bool>>,
+    /// Tasks, and the question each goes on with.
+    waiting: VecDeque<(usize, usize)>,
+    running: Vec<Running>,
+    unanswered: Vec<(usize, usize)>,
+    ended: Vec<c_int>,
+}
+
+/// A process that looks.
+struct Running {
+    task: usize,
+    first: usize,
+    next: usize,
+    pid: c_int,
+    pipe: OwnedFd,
+    bytes: Vec<u8>,
+    since: Instant,
+}
+
+impl Running {
+    fn new(task: usize, next: usize, pid: c_int, pipe: OwnedFd) -> Self {
+        Self { task, first: next, next, pid, pipe, bytes: Vec::new(), since: Instant::now() }
+    }
+}
+
+impl Desk {
+    fn new(patience: Duration, counts: impl Iterator<Item = usize> + Clone) -> Self {
+        let waiting = counts.clone().enumerate().filter(|(_, count)| *count > 0);
+        Self {
+            patience,
+            answers: counts.clone().map(|count| (0..count).map(|_| Outcome::Unasked).collect()).collect(),
+            skipped: counts.clone().map(|count| vec![false; count]).collect(),
+            waiting: waiting.map(|(index, _)| (index, 0)).collect(),
+            running: Vec::new(),
+            unanswered: Vec::new(),
+            ended: Vec::new(),
+        }
+    }
+
+    /// Waits for answers, takes them, and gives up who does not answer.
+    fn listen(&mut self, end: Instant) {
+        let entry = |r: &Running| libc::pollfd { fd: r.pipe.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        let mut polls: Vec<libc::pollfd> = self.running.iter().map(entry).collect();
+        let overdue =
+            self.running.iter().map(|running| running.since + self.patience).min().unwrap_or(end).min(end);
+        let pause = overdue.saturating_duration_since(Instant::now()).as_millis() as c_int + 1;
+        // SAFETY: as many valid entries as announced.
+        unsafe { libc::poll(polls.as_mut_ptr(), polls.len() as libc::nfds_t, pause) };
+        for (at, poll) in polls.iter().enumerate().rev() {
+            if poll.revents != 0 {
+                if !self.take(at) {
+                    // One that has answered nothing could not become its runner, or was killed.
+                    let goes_on = self.running[at].next > self.running[at].first;
+                    self.end(at, goes_on);
+                }
+            } else if self.running[at].since.elapsed() >= self.patience {
+                self.end(at, true);
+            }
+        }
+    }
+
+    /// Takes what a process has written; whether more is to come.
+    fn take(&mut self, at: usize) -> bool {
+        let running = &mut self.running[at];
+        let mut piece = [0; 16 * 1024];
+        // SAFETY: the buffer is as long as announced. The pipe does not block.
+        let got = unsafe { libc::read(running.pipe.as_raw_fd(), piece.as_mut_ptr().cast(), piece.len()) };
+        match usize::try_from(got) {
+            Ok(0) => return false,
+            Ok(got) => running.bytes.extend_from_slice(&piece[..got]),
+            Err(_) => return io::Error::last_os_error().kind() == io::ErrorKind::WouldBlock,
+        }
+        let row = &mut self.answers[running.task];
+        while let Some((length, rest)) = running.bytes.split_first_chunk::<4>() {
+            let length = u32::from_le_bytes(*length) as usize;
+            if length > ANSWER || running.next >= row.len() {
+                return false;
+            }
+            let Some(answer) = rest.get(..length) else { break };
+            if length > 0 {
+                row[running.next] = Outcome::Seen(answer.to_vec());
+            }
+            running.bytes.drain(..4 + length);
+            running.next += 1;
+            running.since = Instant::now();
+        }
+        true
+    }
+
+    /// A process has ended or is given up: what it has not answered is left out, and another one goes on behind that, if
+    /// there is a point.
+    fn end(&mut self, at: usize, goes_on: bool) {
+        let running = self.running.swap_remove(at);
+        // SAFETY: a child that has not been waited for.
+        unsafe { libc::kill(running.pid, libc::SIGKILL) };
+        self.ended.push(running.pid);
+        if running.next < self.answers[running.task].len() {
+            self.answers[running.task][running.next] = Outcome::Silent;
+            self.unanswered.push((running.task, running.next));
+            if goes_on && running.next + 1 < self.answers[running.task].len() {
+                self.waiting.push_back((running.task, running.next + 1));
+            }
+        }
+        self.reap();
+    }
+
+    fn reap(&mut self) {
+        // SAFETY: children of this process; nothing is waited for.
+        self.ended.retain(|pid| unsafe { libc::waitpid(*pid, std::ptr::null_mut(), libc::WNOHANG) } == 0);
+    }
+
+    /// Ends all, and waits for them a moment.
+    fn close(&mut self) {
+        while !self.running.is_empty() {
+            self.end(0, false);
+        }
+        let until = Instant::now() + FAREWELL;
+        self.reap();
+        while !self.ended.is_empty() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(1));
+            self.reap();
+        }
+    }
+}
+
+/// Starts the process that answers the questions `from..to`.
+fn spawn(
+    runner: Option<&Runner>,
+    from: usize,
+    to: usize,
+    answer: &dyn Fn(usize) -> Option<Vec<u8>>,
+) -> io::Result<(c_int, OwnedFd)> {
+    let (reader, writer) = pipe()?;
+    // SAFETY: the parent is single-threaded while it reads its configuration; the child never comes back from `serve`.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => serve(runner, from, to, &writer, answer),
+        pid => Ok((pid, reader)),
+    }
+}
+
+fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let mut fds = [0; 2];
+    // SAFETY: two fresh descriptors are wrapped at once.
+    let (reader, writer) = unsafe {
+        if libc::pipe2(fds.as_mut_ptr(), libc::O_CLOEXEC) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        (OwnedFd::from_raw_fd(fds[0]), OwnedFd::from_raw_fd(fds[1]))
+    };
+    // SAFETY: plain system call on an own descriptor.
+    unsafe { libc::fcntl(reader.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) };
+    Ok((reader, writer))
+}
+
+/// The child: takes the identity, answers, ends. A panic must not unwind into httpd's parent, of which this is a copy.
+fn serve(
+    runner: Option<&Runner>,
+    from: usize,
+    to: usize,
+    writer: &OwnedFd,
+    answer: &dyn Fn(usize) -> Option<Vec<u8>>,
+) -> ! {
+    let pipe = seclude(writer.as_raw_fd());
+    std::panic::set_hook(Box::new(|_| ())); // a panic is no answer, and its text would go to httpd's log
+    let caught = |at| std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| answer(at))).ok().flatten();
+    let is_done =
+        runner.is_none_or(become_runner) && (from..to).all(|at| put(pipe, &caught(at).unwrap_or_default()));
+    // SAFETY: ends the child without running anything of httpd's.
+    unsafe { libc::_exit(c_int::from(!is_done)) }
+}
+
+/// Gives up httpd's signal handlers and its descriptors; returns the one number of the pipe that is left.
+fn seclude(pipe: RawFd) -> RawFd {
+    const PIPE: RawFd = 3;
+    // SAFETY: plain system calls; nothing of this process uses the descriptors that go.
+    unsafe {
+        for signal in 1..32 {
+            libc::signal(signal, libc::SIG_DFL);
+        }
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &none, std::ptr::null_mut());
+        if pipe != PIPE {
+            libc::dup2(pipe, PIPE);
+        }
+        libc::syscall(libc::SYS_close_range, (PIPE + 1) as u32, u32::MAX, 0);
+    }
+    PIPE
+}
+
+/// Takes the identity. The memory is a copy of root's: the user must not be able to trace the process.
+fn become_runner(runner: &Runner) -> bool {
+    // SAFETY: plain system calls; the list is as long as announced.
+    unsafe {
+        libc::prctl(libc::PR_SET_DUMPABLE, 0);
+        let is_changed = libc::setgroups(runner.groups.len(), runner.groups.as_ptr()) == 0
+            && libc::setgid(runner.gid) == 0
+            && libc::setuid(runner.uid) == 0;
+        libc::prctl(libc::PR_SET_DUMPABLE, 0);
+        is_changed
+    }
+}
+
+fn put(pipe: RawFd, answer: &[u8]) -> bool {
+    let length = u32::try_from(answer.len()).unwrap_or(u32::MAX);
+    let record = [&length.to_le_bytes(), answer].concat();
+    let mut rest = record.as_slice();
+    while !rest.is_empty() {
+        // SAFETY: the bytes are valid. The pipe blocks until the parent reads or ends.
+        match usize::try_from(unsafe { libc::write(pipe, rest.as_ptr().cast(), rest.len()) }) {
+            Ok(written) => rest = &rest[written..],
+            Err(_) => return false,
+        }
+    }
+    true
+}
+
+/// Why a file was not opened.
+#[derive(Debug)]
+pub enum Refusal {
+    /// The system says so.
+    Failed(io::Error),
+    /// It is a pipe, a device, a socket, a directory or a link that must not be followed, or larger than allowed.
+    NotPlain,
+}
+
+/// Opens a plain file of at most `limit` bytes. Nothing else is opened, so that no device feels it and no pipe waits.
+///
+/// # Errors
+/// It cannot be opened, or is something else.
+pub fn open_plain(path: &Path, limit: u64, follow: bool) -> Result<File, Refusal> {
+    let options = |flags: c_int| {
+        let flags = flags | if follow { 0 } else { libc::O_NOFOLLOW };
+        std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(Refusal::Failed)
+    };
+    let is_plain = |file: &File| {
+        let facts = file.metadata().map_err(Refusal::Failed)?;
+        if facts.is_file() && facts.len() <= limit { Ok(()) } else { Err(Refusal::NotPlain) }
+    };
+    let place = options(libc::O_PATH)?;
+    is_plain(&place)?;
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    let again = format!("/proc/self/fd/{}", place.as_raw_fd());
+    let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(again);
+    let file = match file {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => options(flags)?, // without /proc
+        other => other.map_err(Refusal::Failed)?,
+    };
+    is_plain(&file)?;
+    Ok(file)
+}
+
+/// Reads a plain file of at most `limit` bytes.
+///
+/// # Errors
+/// As [`open_plain`]; it is longer than it said, or no UTF-8.
+pub fn read_plain(file: File, limit: u64) -> Result<String, Refusal> {
+    let mut text = String::new();
+    // A file of procfs says that it is empty.
+    file.take(limit + 1).read_to_string(&mut text).map_err(Refusal::Failed)?;
+    if text.len() as u64 > limit { Err(Refusal::NotPlain) } else { Ok(text) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 0 sleeps for longer than anybody waits, 1 ends the process.
+    fn look(question: &u32) -> u32 {
+        match question {
+            0 => std::thread::sleep(Duration::from_secs(600)),
+            // SAFETY: ends the child.
+            1 => unsafe { libc::_exit(7) },
+            _ => {}
+        }
+        question * 2
+    }
+
+    #[test]
+    fn who_does_not_answer_is_given_up_and_the_others_are_asked() {
+        let runner = Runner::reader();
+        let ask_all = |lists: &[&[u32]]| {
+            let tasks: Vec<Task<'_, u32>> =
+                lists.iter().map(|list| Task { runner: &runner, questions: list.iter().collect() }).collect();
+            let patience = Patience { one: Duration::from_secs(2), all: Duration::from_secs(60) };
+            ask(&tasks, false, patience, &look, &|lost, later| *lost == 0 && *later == 9)
+        };
+        let answers = ask_all(&[&[2, 0, 9, 3], &[4, 1, 5], &[], &[6]]);
+        use Outcome::{Seen, Silent, Unasked};
+        assert_eq!(answers[0], [Seen(4), Silent, Unasked, Seen(6)], "9 is related to 0");
+        assert_eq!(answers[1], [Seen(8), Silent, Seen(10)]);
+        assert_eq!(answers[3], [Seen(12)]);
+        let many: Vec<u32> = (2..3000).collect();
+        assert!(ask_all(&[&many])[0].iter().all(|answer| matches!(answer, Seen(_))));
+    }
+
+    #[test]
+    fn a_panic_is_no_answer() {
+        let runner = Runner::reader();
+        let task = Task { runner: &runner, questions: vec![&1u32, &2] };
+        let look = |question: &u32| if *question == 1 { panic!("as ordered") } else { *question };
+        let patience = Patience { one: Duration::from_secs(30), all: Duration::from_secs(30) };
+        assert_eq!(
+            ask(&[task], false, patience, &look, &|_, _| false),
+            [[Outcome::Unasked, Outcome::Seen(2)]]
+        );
+    }
+
+    #[test]
+    fn only_plain_files_are_opened() {
+        let folder = std::env::temp_dir().join(format!("wsgi-plain-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let fifo = folder.join("fifo");
+        let name = std::ffi::CString::new(fifo.to_str().unwrap()).unwrap();
+        // SAFETY: a valid path.
+        unsafe { libc::mkfifo(name.as_ptr(), 0o600) };
+        let _socket = std::os::unix::net::UnixListener::bind(folder.join("socket")).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", folder.join("zero")).unwrap();
+        std::fs::write(folder.join("long"), [b'x'; 11]).unwrap();
+        std::fs::write(folder.join("good"), "0123456789").unwrap();
+        std::os::unix::fs::symlink("good", folder.join("link")).unwrap();
+        for name in ["fifo", "socket", "zero", "long", "."] {
+            let result = open_plain(&folder.join(name), 10, true);
+            assert!(matches!(result, Err(Refusal::NotPlain)), "{name}: {result:?}");
+        }
+        assert!(matches!(open_plain(&folder.join("none"), 10, true), Err(Refusal::Failed(_))));
+        let read =
+            |follow| open_plain(&folder.join("link"), 10, follow).and_then(|file| read_plain(file, 10));
+        assert_eq!(read(true).unwrap(), "0123456789");
+        assert!(matches!(read(false), Err(Refusal::NotPlain)), "the link itself is no plain file");
+        let endless = File::open("/dev/zero").unwrap();
+        assert!(matches!(read_plain(endless, 10), Err(Refusal::NotPlain)));
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}

@@ -1,0 +1,240 @@
+//! What the configuration names on this machine, looked at once for a start or a test: the questions are collected, then
+//! asked together by `delegate`.
+
+use super::access::{self, Need, Problem};
+use super::accounts;
+use super::delegate::{self, Outcome, Patience, Task};
+use super::env_file;
+use super::python::{HomeError, Interpreter};
+use super::runner::Runner;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// From here on group numbers are given to people.
+const FIRST_PERSONAL_GROUP: u32 = 1000;
+
+/// Something to look at.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Question {
+    /// The interpreter of a home.
+    Interpreter(PathBuf),
+    /// The shared library of the interpreter of a home.
+    Library(PathBuf),
+    /// An `env-file=` for a user.
+    Environment(PathBuf, u32),
+    /// What stands in the way of using a path.
+    Access(PathBuf, Need),
+    /// Who else may change a file that httpd runs; for the user httpd was started as.
+    Exposure(PathBuf, u32),
+    /// Whether every user may write to a directory.
+    Common(PathBuf),
+}
+
+/// What was seen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+enum Answer {
+    Interpreter(Result<Interpreter, HomeError>),
+    Library(Result<PathBuf, HomeError>),
+    Environment(Result<Vec<(String, String)>, String>),
+    Access(Option<Problem>),
+    Exposure(Option<PathBuf>),
+    Common(bool),
+}
+
+impl Question {
+    fn look(&self) -> Answer {
+        match self {
+            Self::Interpreter(home) => Answer::Interpreter(Interpreter::find(Some(home))),
+            Self::Library(home) => {
+                Answer::Library(Interpreter::find(Some(home)).and_then(|python| python.shared_library()))
+            }
+            Self::Environment(path, uid) => Answer::Environment(env_file::read(path, *uid)),
+            Self::Access(path, need) => Answer::Access(access::look(path, *need)),
+            Self::Exposure(path, own) => {
+                let is_shared = |gid| gid >= FIRST_PERSONAL_GROUP || accounts::has_members(gid);
+                Answer::Exposure(access::exposed(path, *own, &is_shared))
+            }
+            Self::Common(path) => Answer::Common(
+                path.metadata().is_ok_and(|facts| facts.is_dir() && facts.permissions().mode() & 0o002 != 0),
+            ),
+        }
+    }
+
+    /// Whether only a warning depends on the answer.
+    fn is_advisory(&self) -> bool {
+        matches!(self, Self::Access(..) | Self::Exposure(..) | Self::Common(_))
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Interpreter(path)
+            | Self::Library(path)
+            | Self::Environment(path, _)
+            | Self::Access(path, _)
+            | Self::Exposure(path, _)
+            | Self::Common(path) => path,
+        }
+    }
+
+    /// Whether a path lies where another one did not answer: beside it or below it.
+    fn is_near(silent: &Self, later: &Self) -> bool {
+        let folder = silent.path().parent().filter(|folder| folder.components().count() > 2);
+        later.path().starts_with(folder.unwrap_or(silent.path()))
+    }
+}
+
+/// Questions, and what is known.
+#[derive(Debug)]
+pub struct Survey {
+    answers: HashMap<Runner, HashMap<Question, Outcome<Answer>>>,
+    open: Vec<(Runner, Question)>,
+    silent: Vec<Question>,
+    patience: Patience,
+}
+
+impl Survey {
+    /// Nothing is known yet. At a restart clients wait for the end of it, so that it must be short.
+    pub fn new(is_restart: bool) -> Self {
+        let seconds = |one, all| Patience { one: Duration::from_secs(one), all: Duration::from_secs(all) };
+        let patience = if is_restart { seconds(2, 3) } else { seconds(5, 10) };
+        Self { answers: HashMap::new(), open: Vec::new(), silent: Vec::new(), patience }
+    }
+
+    /// How long an answer is waited for.
+    pub fn seconds(&self) -> u64 {
+        self.patience.one.as_secs()
+    }
+
+    /// Adds a question to what `run` asks, if it is new.
+    pub fn add(&mut self, runner: &Runner, question: Question) {
+        let known = self.answers.entry(runner.clone()).or_default();
+        if !known.contains_key(&question) {
+            known.insert(question.clone(), Outcome::Unasked);
+            self.open.push((runner.clone(), question));
+        }
+    }
+
+    /// Asks what has been added. What a group needs for its start is asked for each home by itself, so that one that does
+    /// not answer costs its own groups only; the rest is asked for each identity.
+    pub fn run(&mut self, is_root: bool) {
+        let open = std::mem::take(&mut self.open);
+        let mut tasks: Vec<Task<'_, Question>> = Vec::new();
+        let mut shared: HashMap<&Runner, usize> = HashMap::new();
+        let is_hopeless = |later: &Question| {
+            later.is_advisory() && self.silent.iter().any(|silent| Question::is_near(silent, later))
+        };
+        for (runner, question) in open.iter().filter(|(_, question)| !is_hopeless(question)) {
+            if question.is_advisory() {
+                let at = *shared.entry(runner).or_insert_with(|| {
+                    tasks.push(Task { runner, questions: Vec::new() });
+                    tasks.len() - 1
+                });
+                tasks[at].questions.push(question);
+            } else {
+                tasks.push(Task { runner, questions: vec![question] });
+            }
+        }
+        tasks.sort_by_key(|task| task.questions.first().is_some_and(|question| question.is_advisory()));
+        let answers = delegate::ask(&tasks, is_root, self.patience, &Question::look, &Question::is_near);
+        for (task, row) in tasks.iter().zip(answers) {
+            let known = self.answers.entry(task.runner.clone()).or_default();
+            let silent = task.questions.iter().zip(&row).filter(|(_, outcome)| **outcome == Outcome::Silent);
+            self.silent.extend(silent.map(|(question, _)| (*question).clone()));
+            known.extend(task.questions.iter().map(|question| (*question).clone()).zip(row));
+        }
+    }
+
+    fn outcome(&self, runner: &Runner, question: &Question) -> &Outcome<Answer> {
+        self.answers.get(runner).and_then(|known| known.get(question)).unwrap_or(&Outcome::Unasked)
+    }
+
+    /// The interpreter of a home, or the default one.
+    pub fn interpreter(&self, runner: &Runner, home: Option<&str>) -> Result<Interpreter, HomeError> {
+        let Some(home) = home.map(PathBuf::from) else { return Interpreter::find(None) };
+        match self.outcome(runner, &Question::Interpreter(home.clone())) {
+            Outcome::Seen(Answer::Interpreter(found)) => found.clone(),
+            _ => Err(HomeError::Silent(home, self.seconds())),
+        }
+    }
+
+    /// The library of embedded mode.
+    pub fn library(&self, runner: &Runner, home: Option<&str>) -> Result<PathBuf, HomeError> {
+        let Some(home) = home.map(PathBuf::from) else {
+            return Interpreter::find(None).and_then(|python| python.shared_library());
+        };
+        match self.outcome(runner, &Question::Library(home.clone())) {
+            Outcome::Seen(Answer::Library(found)) => found.clone(),
+            _ => Err(HomeError::Silent(home, self.seconds())),
+        }
+    }
+
+    /// The values of an `env-file=`.
+    ///
+    /// # Errors
+    /// One sentence naming the file and the fix.
+    pub fn environment(&self, path: &str, uid: u32) -> Result<Vec<(String, String)>, String> {
+        match self.outcome(&Runner::reader(), &Question::Environment(path.into(), uid)) {
+            Outcome::Seen(Answer::Environment(read)) => read.clone(),
+            _ => Err(format!(
+                "the file system of env-file '{path}' did not answer within {} s; look after it, or name another file",
+                self.seconds()
+            )),
+        }
+    }
+
+    /// What stands in the way of using a path.
+    pub fn problem(&self, runner: &Runner, path: &Path, need: Need) -> Option<Problem> {
+        match self.outcome(runner, &Question::Access(path.to_owned(), need)) {
+            Outcome::Seen(Answer::Access(problem)) => problem.clone(),
+            Outcome::Silent => Some(Problem::Silent(self.seconds())),
+            _ => None,
+        }
+    }
+
+    /// The part of a path that somebody else may change.
+    pub fn exposure(&self, path: &Path, own: u32) -> Option<PathBuf> {
+        match self.outcome(&Runner::reader(), &Question::Exposure(path.to_owned(), own)) {
+            Outcome::Seen(Answer::Exposure(part)) => part.clone(),
+            _ => None,
+        }
+    }
+
+    /// Whether every user may write to a directory.
+    pub fn is_common(&self, path: &Path) -> bool {
+        let question = Question::Common(path.to_owned());
+        matches!(self.outcome(&Runner::reader(), &question), Outcome::Seen(Answer::Common(true)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn questions_are_asked_once_and_answered() {
+        let reader = Runner::reader();
+        let mut survey = Survey::new(false);
+        survey.add(&reader, Question::Access("/etc/passwd".into(), Need::File));
+        survey.add(&reader, Question::Access("/etc/passwd".into(), Need::File));
+        survey.add(&reader, Question::Interpreter("/no/such/home".into()));
+        assert_eq!(survey.open.len(), 2);
+        survey.run(false);
+        assert_eq!(survey.problem(&reader, Path::new("/etc/passwd"), Need::File), None);
+        let missing = HomeError::NoDirectory("/no/such/home".into());
+        assert_eq!(survey.interpreter(&reader, Some("/no/such/home")), Err(missing));
+        assert_eq!(survey.interpreter(&reader, Some("/x")), Err(HomeError::Silent("/x".into(), 5)));
+        assert!(survey.interpreter(&reader, None).is_ok());
+    }
+
+    #[test]
+    fn what_lies_beside_the_silent_is_near() {
+        let access = |path: &str| Question::Access(path.into(), Need::Either);
+        let is_near = |silent, later| Question::is_near(&access(silent), &access(later));
+        assert!(is_near("/home/a/venv", "/home/a/site/app.wsgi"));
+        assert!(!is_near("/home/a/venv", "/home/b/site/app.wsgi"));
+        assert!(!is_near("/srv/venv", "/srv/site") && is_near("/srv/venv", "/srv/venv/bin"));
+    }
+}
