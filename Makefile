@@ -54,9 +54,11 @@ test-it: ## a real httpd with the module of build/lib
 test-control: ## the same suite against mod_wsgi 6.1.1 from PyPI: is the suite right?
 	MODULE_UNDER_TEST=original $(IT)
 
-fuzz: setup build ## random requests in both modes for FUZZ_SECONDS (an hour); prints FUZZ_SEED, which repeats a run
+fuzz: setup build ## random requests and daemons for FUZZ_SECONDS (an hour) each; prints FUZZ_SEED, which repeats a run
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-3600} MODULE_UNDER_TEST=ours $(CARGO) test -p integration --test it -- --nocapture fuzz::
 	cd fuzz && for target in line words; do $(CARGO) run --release --bin $$target -- -max_total_time=60 -max_len=200 || exit 1; done
+	cd fuzz && for target in header response_head request call; do mkdir -p target/found/$$target && \
+	  $(CARGO) run --release --bin $$target -- -max_total_time=60 -max_len=4096 target/found/$$target corpus/$$target || exit 1; done
 
 bench: setup build ## servers side by side, on a quiet machine; SCENARIOS="hello django" BENCH="--check --wait-quiet"
 	@scripts/setup.sh bench

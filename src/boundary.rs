@@ -77,6 +77,25 @@ pub unsafe extern "C" fn give_back_block(data: *mut c_void) {
 }
 
 /// # Safety
+/// Called by apr for buckets of `httpd::file_bucket`.
+pub unsafe extern "C" fn destroy_file_bucket(data: *mut c_void) {
+    // SAFETY: by the contract.
+    guard((), || unsafe { httpd::file_bucket::destroy(data) });
+}
+
+/// # Safety
+/// As [`destroy_file_bucket`], with places for the answer.
+pub unsafe extern "C" fn read_file_bucket(
+    bucket: *mut sys::apr_bucket,
+    data: *mut *const c_char,
+    len: *mut usize,
+    _block: sys::apr_read_type_e,
+) -> sys::apr_status_t {
+    // SAFETY: by the contract.
+    guard(libc::EIO, || unsafe { httpd::file_bucket::read(bucket, data, len) })
+}
+
+/// # Safety
 /// Called by httpd with valid pointers.
 pub unsafe extern "C" fn create_server_config(
     p: *mut sys::apr_pool_t,

@@ -95,6 +95,17 @@ pub fn group_unsupervised(group: &str) -> Line {
     )
 }
 
+/// Its processes have sent descriptors that cannot be closed.
+pub fn group_banned(group: &str) -> Line {
+    (
+        &events::GROUP_UNAVAILABLE,
+        format!(
+            "Daemon process group '{group}' is not asked any more: it has sent descriptors which nobody wants, and which \
+             cannot be closed. Distrust the application; 'mod_wsgi-ctl restart {group}' gives it another try."
+        ),
+    )
+}
+
 /// An operator has stopped the group.
 pub fn group_stopped(group: &str) -> Line {
     (
@@ -197,6 +208,17 @@ pub fn process_died(group: &str, begun: bool, death: &Death, request_id: &[u8]) 
         text.push_str(&format!("; Python stack: {stack}"));
     }
     (if begun { &events::RESPONSE_BROKEN } else { &events::RESPONSE_MISSING }, text)
+}
+
+/// A head is larger than a child takes in.
+pub fn head_too_large(group: &str, length: usize, limit: usize) -> Line {
+    (
+        &events::HEADER_TOO_LONG,
+        format!(
+            "The response head from daemon process '{group}' has {length} bytes; {limit} are allowed (twice \
+             header-buffer-size, and at least 1 MiB)."
+        ),
+    )
 }
 
 /// A header is longer than header-buffer-size.

@@ -3,7 +3,10 @@
 use crate::httpd::brigade::{Brigade, Piece};
 use crate::httpd::request::Request;
 use apr_sys as sys;
-use wsgi_protocol::response::Head;
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use wsgi_protocol::response::{Head, content_length};
 
 /// Where a head comes from; the modes differ in how repeated headers are shown (spec/behaviour.md §4.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,11 +20,19 @@ pub enum Source {
 /// Names of which a daemon's last value counts.
 const LAST_WINS: [&str; 3] = ["location", "content-range", "last-modified"];
 
+/// What an application may say in a Connection header. Any other word is the name of a header that the next proxy is to take
+/// away, and one that took Content-Length away would not know any more where the response ends.
+const CONNECTION_WORDS: [&str; 3] = ["close", "keep-alive", "upgrade"];
+
+/// Up to so many headers are compared with each other; more are looked up.
+const FEW: usize = 32;
+
 /// Applies status and headers to the request.
 pub fn apply_head(r: Request<'_>, head: &Head<'_>, source: Source) {
     let line = (head.line.len() > 3).then_some(head.line);
     r.set_status(head.status, line);
     let (out, pool) = (r.headers_out(), r.pool());
+    let mut ordinary = Vec::new();
     for (name, value) in head.headers() {
         let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
         if is("content-type") {
@@ -31,16 +42,58 @@ pub fn apply_head(r: Request<'_>, head: &Head<'_>, source: Source) {
         } else if is("transfer-encoding") {
             // Framing is httpd's business: an application's own coding would corrupt it.
         } else if is("content-length") {
-            out.set_copy(pool, name, value);
             set_content_length(r, value);
+        } else if is("connection") {
+            let words = connection_words(value);
+            if !words.is_empty() {
+                out.merge(pool, name, &words);
+            }
         } else if is("set-cookie") || source == Source::Embedded {
             out.add(pool, name, value);
         } else if LAST_WINS.iter().any(|known| is(known)) {
             out.set_copy(pool, name, value);
         } else {
-            out.merge(pool, name, value.trim_ascii_start());
+            ordinary.push((name, value.trim_ascii_start()));
         }
     }
+    for (name, value) in join(ordinary) {
+        out.merge(pool, name, &value);
+    }
+}
+
+type Header<'h, V> = (&'h [u8], V);
+
+/// Repeated headers as one, where the first of them stands. All values are joined at once: httpd's own function copies what
+/// it has for each value that it adds.
+fn join<'h>(headers: Vec<Header<'h, &'h [u8]>>) -> Vec<Header<'h, Cow<'h, [u8]>>> {
+    let is_again = |at: usize| headers[..at].iter().any(|(name, _)| name.eq_ignore_ascii_case(headers[at].0));
+    if headers.len() <= FEW && !(0..headers.len()).any(is_again) {
+        return headers.into_iter().map(|(name, value)| (name, Cow::Borrowed(value))).collect();
+    }
+    let mut places = HashMap::with_capacity(headers.len());
+    let mut joined: Vec<Header<'h, Cow<'h, [u8]>>> = Vec::new();
+    for (name, value) in headers {
+        match places.entry(name.to_ascii_lowercase()) {
+            Entry::Vacant(place) => {
+                place.insert(joined.len());
+                joined.push((name, Cow::Borrowed(value)));
+            }
+            Entry::Occupied(place) => {
+                let all = joined[*place.get()].1.to_mut();
+                all.extend_from_slice(b", ");
+                all.extend_from_slice(value);
+            }
+        }
+    }
+    joined
+}
+
+/// The words of a Connection header that may stand there.
+fn connection_words(value: &[u8]) -> Vec<u8> {
+    let words = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+    let is_known =
+        |word: &&[u8]| CONNECTION_WORDS.iter().any(|known| word.eq_ignore_ascii_case(known.as_bytes()));
+    words.filter(is_known).collect::<Vec<_>>().join(&b", "[..])
 }
 
 fn set_content_type(r: Request<'_>, value: &[u8], source: Source) {
@@ -54,18 +107,9 @@ fn set_content_type(r: Request<'_>, value: &[u8], source: Source) {
     r.set_content_type(lowered.trim_ascii_end());
 }
 
-/// Whether a Content-Length can be sent: a number, or the empty text that counts as one (spec/behaviour.md §4.4).
-pub fn is_length(value: &[u8]) -> bool {
-    value.is_empty() || length(value).is_some()
-}
-
-fn length(value: &[u8]) -> Option<i64> {
-    let number = std::str::from_utf8(value).ok()?.trim().parse().ok();
-    number.filter(|length| *length >= 0)
-}
-
+/// Decoding has refused what is no number; the last of several counts.
 fn set_content_length(r: Request<'_>, value: &[u8]) {
-    if let Some(length) = length(value) {
+    if let Some(length) = content_length(value).and_then(|length| i64::try_from(length).ok()) {
         // SAFETY: a live request.
         unsafe { sys::ap_set_content_length(r.raw(), length) };
     }
@@ -85,6 +129,9 @@ pub fn finish(r: Request<'_>, brigade: &mut Brigade<'_>, body_was_read: bool) {
         brigade.add_eos();
         // The client may have gone meanwhile; the access log keeps the application's status then.
         let _ = brigade.pass();
+    }
+    if brigade.is_cut() {
+        r.close_connection();
     }
 }
 
@@ -119,7 +166,7 @@ pub fn body_length(r: Request<'_>, head: &Head<'_>) -> Option<u64> {
     if r.is_header_only() || matches!(head.status, 204 | 304) {
         return None;
     }
-    std::str::from_utf8(head.last("content-length")?).ok()?.trim().parse().ok()
+    content_length(head.last("content-length")?)
 }
 
 /// 200 with a local Location: httpd answers with what is there (daemon mode only, spec/behaviour.md §4.11).
@@ -138,5 +185,36 @@ pub fn redirect(r: Request<'_>, target: &[u8]) {
         r.headers_in().unset(c"Content-Length");
         r.headers_in().unset(c"Transfer-Encoding");
         sys::ap_internal_redirect(pool.dup(target), raw);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repeated_headers_are_joined_where_the_first_stands() {
+        let texts = |headers: &[(&'static str, &'static str)]| {
+            let headers = headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            join(headers).iter().map(|(name, value)| (text(name), text(value))).collect::<Vec<_>>()
+        };
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(texts(&[("A", "1"), ("B", "2")]), [pair("A", "1"), pair("B", "2")]);
+        assert_eq!(
+            texts(&[("A", "1"), ("B", ""), ("a", "3"), ("A", "")]),
+            [pair("A", "1, 3, "), pair("B", "")]
+        );
+        let many: Vec<_> =
+            (0..100).map(|number| (if number % 2 == 0 { "Even" } else { "oDD" }, "x")).collect();
+        assert_eq!(texts(&many), [pair("Even", &["x"; 50].join(", ")), pair("oDD", &["x"; 50].join(", "))]);
+    }
+
+    #[test]
+    fn words_of_a_connection_header() {
+        assert_eq!(connection_words(b"Close"), b"Close");
+        assert_eq!(connection_words(b"Content-Length, keep-alive,transfer-encoding"), b"keep-alive");
+        assert_eq!(connection_words(b"upgrade , x, CLOSE"), b"upgrade, CLOSE");
+        assert!(connection_words(b"Content-Length").is_empty() && connection_words(b"").is_empty());
     }
 }

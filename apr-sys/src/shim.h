@@ -50,7 +50,6 @@ const char *mw_client_name(request_rec *r);
 /* The client's address of a scoreboard entry; the field depends on the version of httpd. */
 void mw_worker_client(const worker_score *w, char *text, apr_size_t size);
 int mw_qualify_redirect_url(const request_rec *r);
-int mw_enable_mmap(const request_rec *r);
 int mw_enable_sendfile(const request_rec *r);
 int mw_cgi_pass_auth(const request_rec *r);
 /* 1 when CGIVar REQUEST_URI is current-uri. */

@@ -1,7 +1,7 @@
 //! What a connection has received and nobody has taken yet. It holds memory only while there is something in it, or while
 //! something is being read.
 
-use crate::httpd::block::{self, Block};
+use crate::httpd::block::{self, Block, Mapping};
 use std::io;
 
 /// See the module's comment.
@@ -18,7 +18,7 @@ enum Memory {
     None,
     Block(Block),
     /// One frame that must be there as a whole (a huge head) is larger than a block.
-    Large(Vec<u8>),
+    Large(Mapping),
 }
 
 impl Memory {
@@ -50,6 +50,9 @@ impl Buffer {
         self.start += len;
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
+            if matches!(self.memory, Memory::Large(_)) {
+                self.memory = Memory::None;
+            }
         }
     }
 
@@ -68,7 +71,7 @@ impl Buffer {
         let pending = self.start..self.end;
         if need > self.memory.bytes().len() || pending.is_empty() && matches!(self.memory, Memory::None) {
             let mut memory = if need > block::SIZE {
-                Memory::Large(vec![0; need])
+                Memory::Large(Mapping::of(need).ok_or(io::ErrorKind::OutOfMemory)?)
             } else {
                 Memory::Block(Block::take().ok_or(io::ErrorKind::OutOfMemory)?)
             };
@@ -111,7 +114,6 @@ mod tests {
         assert_eq!(buffer.pending(), b"cde");
         assert_eq!(buffer.room(0).unwrap().len(), block::SIZE - 2);
         buffer.consume(3);
-        buffer.rest();
         assert!(matches!(buffer.memory, Memory::None));
     }
 }

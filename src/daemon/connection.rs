@@ -1,9 +1,9 @@
 //! One kept-open connection to a daemon: framed reads with descriptors, complete writes, nothing of HTTP.
 
 use super::buffer::Buffer;
-use std::collections::VecDeque;
+use super::{descriptors, pool};
 use std::io::{self, IoSlice};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Instant;
 use wsgi_protocol::ProtocolError;
 use wsgi_protocol::frame::{HEADER_LEN, Header};
@@ -27,7 +27,14 @@ pub enum Fill {
 pub struct Connection {
     fd: OwnedFd,
     buffer: Buffer,
-    fds: VecDeque<OwnedFd>,
+    /// Descriptors that belong to frames not yet read.
+    fds: Vec<OwnedFd>,
+    /// More of them came than may be under way.
+    is_flooded: bool,
+    /// Descriptors came that nobody wants.
+    sent_unwanted: bool,
+    /// The process at the other end, as the pool knows it.
+    process: Option<pool::Peer>,
     seq: u16,
     fresh: bool,
     /// The daemon takes no further request on it.
@@ -49,7 +56,10 @@ impl Connection {
         Self {
             fd,
             buffer: Buffer::default(),
-            fds: VecDeque::new(),
+            fds: Vec::new(),
+            is_flooded: false,
+            sent_unwanted: false,
+            process: None,
             seq: 0,
             fresh: true,
             going_away: false,
@@ -58,6 +68,12 @@ impl Connection {
             idle_since: Instant::now(),
             epoch: 0,
         }
+    }
+
+    /// The process that has accepted it.
+    pub fn with_peer(mut self, process: pool::Peer) -> Self {
+        self.process = Some(process);
+        self
     }
 
     /// Begins a request: next sequence number; whether HELLO has to be sent first.
@@ -101,7 +117,6 @@ impl Connection {
     /// Becomes idle, before it is pooled.
     pub fn retire(&mut self) {
         self.buffer = Buffer::default();
-        self.fds.clear();
         self.idle_since = Instant::now();
     }
 
@@ -127,7 +142,33 @@ impl Connection {
 
     /// The next descriptor that came along.
     pub fn take_fd(&mut self) -> Option<OwnedFd> {
-        self.fds.pop_front()
+        if self.fds.is_empty() { None } else { Some(self.fds.remove(0)) }
+    }
+
+    /// Gives a descriptor back that is not what it should be.
+    pub fn refuse(&mut self, descriptor: OwnedFd) {
+        descriptors::hand_over([descriptor]);
+        self.sent_unwanted = true;
+    }
+
+    /// Whether descriptors have come that no frame has asked for yet.
+    pub fn has_fds(&self) -> bool {
+        !self.fds.is_empty()
+    }
+
+    /// Whether more descriptors came than may be under way.
+    pub fn is_flooded(&self) -> bool {
+        self.is_flooded
+    }
+
+    /// Lends the buffer, to read a frame while the connection is used; [`Connection::put_back`] ends that.
+    pub fn take_buffer(&mut self) -> Buffer {
+        std::mem::take(&mut self.buffer)
+    }
+
+    /// See [`Connection::take_buffer`].
+    pub fn put_back(&mut self, buffer: Buffer) {
+        self.buffer = buffer;
     }
 
     /// Reads what is there, without waiting. The buffer grows to hold at least `need` bytes in all.
@@ -147,51 +188,21 @@ impl Connection {
 
     /// Reads what is there and fits into `room`; `None` if nothing is there.
     pub fn receive(&mut self, room: &mut [u8]) -> io::Result<Option<usize>> {
-        let mut data = libc::iovec { iov_base: room.as_mut_ptr().cast(), iov_len: room.len() };
-        // Aligned room for the control messages of MAX_FDS descriptors.
-        let mut control = [0u64; 16];
-        // SAFETY: all buffers are as long as announced.
-        let (got, message) = unsafe {
-            let mut message: libc::msghdr = std::mem::zeroed();
-            message.msg_iov = &mut data;
-            message.msg_iovlen = 1;
-            message.msg_control = control.as_mut_ptr().cast();
-            message.msg_controllen = size_of_val(&control);
-            let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
-            (libc::recvmsg(self.raw(), &mut message, flags), message)
-        };
-        if got < 0 {
-            let error = io::Error::last_os_error();
-            return match error.kind() {
-                io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(None),
-                _ => Err(error),
-            };
+        let got = descriptors::receive(self.raw(), room, &mut self.fds);
+        if self.fds.len() > MAX_FDS
+            || got.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::EMFILE))
+        {
+            self.is_flooded = true;
+            self.refuse_descriptors();
         }
-        // SAFETY: the kernel filled the control buffer of this message.
-        unsafe { self.keep_fds(&message) };
-        Ok(Some(got as usize))
+        got
     }
 
-    /// # Safety
-    /// `message` was filled by recvmsg and its control buffer is alive.
-    unsafe fn keep_fds(&mut self, message: &libc::msghdr) {
-        // SAFETY: by the contract; descriptors in SCM_RIGHTS are ours from here on.
-        unsafe {
-            let mut header = libc::CMSG_FIRSTHDR(message);
-            while !header.is_null() {
-                if (*header).cmsg_level == libc::SOL_SOCKET && (*header).cmsg_type == libc::SCM_RIGHTS {
-                    let bytes = (*header).cmsg_len - libc::CMSG_LEN(0) as usize;
-                    let first = libc::CMSG_DATA(header).cast::<RawFd>();
-                    for i in 0..bytes / size_of::<RawFd>() {
-                        let fd = OwnedFd::from_raw_fd(first.add(i).read_unaligned());
-                        // A daemon that floods us with descriptors loses the surplus.
-                        if self.fds.len() < MAX_FDS {
-                            self.fds.push_back(fd);
-                        }
-                    }
-                }
-                header = libc::CMSG_NXTHDR(message, header);
-            }
+    /// Nobody wants the descriptors that have come.
+    fn refuse_descriptors(&mut self) {
+        if !self.fds.is_empty() {
+            descriptors::hand_over(self.fds.drain(..));
+            self.sent_unwanted = true;
         }
     }
 
@@ -222,6 +233,17 @@ impl Connection {
             }
         }
         Ok(())
+    }
+}
+
+impl Drop for Connection {
+    /// What is still queued in a socket is closed along with it: by this thread, if it is not taken out first.
+    fn drop(&mut self) {
+        self.refuse_descriptors();
+        self.sent_unwanted |= descriptors::drain(self.raw());
+        if self.sent_unwanted && descriptors::is_stuck() {
+            self.process.iter().for_each(pool::Peer::ban);
+        }
     }
 }
 

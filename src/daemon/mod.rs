@@ -4,6 +4,8 @@
 mod buffer;
 mod connect;
 mod connection;
+pub mod descriptors;
+mod files;
 mod ownership;
 pub mod pool;
 mod relay;
@@ -162,7 +164,8 @@ impl<'a, 'r> Attempt<'a, 'r> {
             let gone = || in_flight.is_out();
             let epoch = in_flight.epoch();
             return match connect::connect(address, self.group.connect_timeout, self.started, gone) {
-                Ok(mut connection) => {
+                Ok(connection) => {
+                    let mut connection = connection.with_peer(in_flight.peer());
                     connection.epoch = epoch;
                     Ok((connection, in_flight))
                 }
@@ -184,6 +187,7 @@ impl<'a, 'r> Attempt<'a, 'r> {
         }
         match self.processes() {
             0 => messages::group_stopped(&self.group.name),
+            _ if pool::is_any_banned(self.runtime, self.group) => messages::group_banned(&self.group.name),
             _ => messages::group_failing(&self.group.name),
         }
     }

@@ -6,8 +6,8 @@ use crate::lifecycle::runtime::{Group, Runtime};
 use crate::lifecycle::status::StatusMemory;
 use crate::lifecycle::supervisor::monotonic_ns;
 use std::ptr;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use wsgi_protocol::death::Death;
 use wsgi_protocol::status::{Slot, SlotState};
@@ -24,22 +24,64 @@ const SECOND_THOUGHT: Duration = Duration::from_millis(50);
 /// Pause between two looks.
 const LOOK: Duration = Duration::from_millis(1);
 
-/// Connections by slot, newest last.
-type Pools = Vec<Mutex<Vec<Connection>>>;
+/// What a child knows of the process of a slot.
+#[derive(Default)]
+struct Pool {
+    /// Connections, newest last.
+    idle: Mutex<Vec<Connection>>,
+    /// Process id of one that is not asked any more; 0 for none.
+    banned: AtomicU32,
+}
+
+/// By slot.
+type Pools = Vec<Pool>;
 
 static POOLS: AtomicPtr<Pools> = AtomicPtr::new(ptr::null_mut());
 
 /// Makes the pools of this child.
 pub fn prepare(runtime: &Runtime) {
     let highest = runtime.groups.iter().map(|group| group.first_slot + group.sockets.len()).max();
-    let pools: Pools = (0..highest.unwrap_or(0)).map(|_| Mutex::default()).collect();
+    let pools: Pools = (0..highest.unwrap_or(0)).map(|_| Pool::default()).collect();
     // Lives as long as the child: request threads may use it until the very end.
     POOLS.store(Box::into_raw(Box::new(pools)), Ordering::Release);
 }
 
-fn pool(slot: usize) -> Option<&'static Mutex<Vec<Connection>>> {
+fn pool(slot: usize) -> Option<&'static Pool> {
     // SAFETY: set once in this child and never freed.
     unsafe { POOLS.load(Ordering::Acquire).as_ref() }?.get(slot)
+}
+
+impl Pool {
+    fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
+        // A poisoned pool only means that another request's thread panicked between two requests.
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A process that has accepted a connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer {
+    index: usize,
+    pid: u32,
+}
+
+impl Peer {
+    /// This child asks the process nothing any more: it sends descriptors that cannot be closed.
+    pub fn ban(&self) {
+        if let Some(pool) = pool(self.index) {
+            pool.banned.store(self.pid, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Whether a process of the group is not asked any more.
+pub fn is_any_banned(runtime: &Runtime, group: &Group) -> bool {
+    (0..count(runtime, group)).any(|process| is_banned(runtime, group.first_slot + process))
+}
+
+fn is_banned(runtime: &Runtime, index: usize) -> bool {
+    let banned = pool(index).map_or(0, |pool| pool.banned.load(Ordering::Relaxed));
+    banned != 0 && runtime.status.slot(index).is_some_and(|slot| slot.pid.load(Ordering::Relaxed) == banned)
 }
 
 /// How many processes the group has now; 0: an operator has stopped it.
@@ -78,7 +120,7 @@ impl InFlight {
         let candidates = (0..count).filter_map(|process| {
             let index = group.first_slot + process;
             let slot = runtime.status.slot(index)?;
-            let start = start(slot)?;
+            let start = start(slot).filter(|_| !is_banned(runtime, index))?;
             Some((slot.in_flight.load(Ordering::Relaxed).saturating_add(start), start, process, index, slot))
         });
         let (_, _, process, index, slot) = candidates.min_by_key(|c| (c.0, c.1, c.2))?;
@@ -97,6 +139,11 @@ impl InFlight {
     /// How often its place has got another process.
     pub fn epoch(&self) -> u32 {
         self.slot.epoch.load(Ordering::Acquire)
+    }
+
+    /// The process as its connections know it.
+    pub fn peer(&self) -> Peer {
+        Peer { index: self.index, pid: self.pid }
     }
 
     /// Position of the process in its group.
@@ -156,10 +203,7 @@ fn is_running(pid: u32) -> bool {
 pub fn check_out(to: &InFlight) -> Option<Connection> {
     let pool = pool(to.index)?;
     loop {
-        // A poisoned pool only means that another request's thread panicked between two requests.
-        let mut idle = pool.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let connection = idle.pop()?;
-        drop(idle);
+        let connection = pool.idle().pop()?;
         if connection.epoch == to.epoch() && connection.is_quiet() {
             return Some(connection);
         }
@@ -172,23 +216,26 @@ pub fn check_in(mut connection: Connection, to: &InFlight) {
     if !connection.reusable
         || connection.mid_frame
         || connection.going_away
+        || connection.has_fds()
         || !connection.pending().is_empty()
     {
         return;
     }
     connection.retire();
     let Some(pool) = pool(to.index) else { return };
-    let mut idle = pool.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut idle = pool.idle();
     idle.push(connection);
     // The oldest is at the bottom; one look per request is enough to let a crowd go after a peak.
-    if idle.first().is_some_and(|oldest| oldest.idle_since.elapsed() > IDLE_LIMIT) {
-        idle.remove(0);
-    }
+    let is_old = idle.first().is_some_and(|oldest| oldest.idle_since.elapsed() > IDLE_LIMIT);
+    let old = is_old.then(|| idle.remove(0));
+    drop(idle);
+    drop(old);
 }
 
 /// The process behind these connections is gone: so are they.
 pub fn discard(to: &InFlight) {
     if let Some(pool) = pool(to.index) {
-        pool.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clear();
+        let all = std::mem::take(&mut *pool.idle());
+        drop(all);
     }
 }

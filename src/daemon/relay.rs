@@ -2,6 +2,7 @@
 //! Every byte from the daemon is checked before it means anything.
 
 mod ending;
+mod response;
 mod upload;
 
 use super::Failure;
@@ -10,19 +11,13 @@ use super::pool::InFlight;
 use super::request_body::RequestBody;
 use crate::handler::{HANDLED, Job};
 use crate::httpd::block::{self, Block};
-use crate::httpd::brigade::{Brigade, FileMeans};
-use crate::httpd::log;
+use crate::httpd::brigade::Brigade;
 use crate::lifecycle::runtime::Group;
-use crate::messages;
-use crate::respond::{self, Source};
 use std::ffi::c_int;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Instant;
-use wsgi_protocol::ProtocolError;
 use wsgi_protocol::courtesy::Courtesy;
 use wsgi_protocol::frame::{HEADER_LEN, Header, Kind, Refusal};
-use wsgi_protocol::response::Head;
 use wsgi_protocol::status::SlotState;
 
 /// Payload pieces of at least this size are read into memory of their own, which httpd then owns.
@@ -204,6 +199,9 @@ impl<'a, 'r> Relay<'a, 'r> {
     /// Handles all complete frames, and the part of a DATA frame that is there.
     fn frames(&mut self) -> Step {
         loop {
+            if self.connection.is_flooded() {
+                return Err(self.malformed(&"more descriptors than may be under way"));
+            }
             if self.data_left > 0 {
                 let have = self.connection.pending().len().min(self.data_left);
                 if have == 0 {
@@ -231,13 +229,19 @@ impl<'a, 'r> Relay<'a, 'r> {
                 self.data_left = header.len as usize;
                 continue;
             }
-            let Some(payload) = self.connection.payload(header) else { return self.pass_step() };
-            let payload = payload.to_vec();
+            self.check_length(header)?;
+            let len = HEADER_LEN + header.len as usize;
+            if self.connection.pending().len() < len {
+                return self.pass_step();
+            }
             // Data leaves before what follows it: httpd must not take a body for whole, and give it a length,
             // only because its end happened to arrive in the same read (spec/behaviour.md §4.5).
             self.pass_step()?;
-            self.connection.consume(HEADER_LEN + payload.len());
-            self.frame(header, &payload)?;
+            let mut buffer = self.connection.take_buffer();
+            let step = self.frame(header, &buffer.pending()[HEADER_LEN..len]);
+            buffer.consume(len);
+            self.connection.put_back(buffer);
+            step?;
         }
     }
 
@@ -282,6 +286,10 @@ impl<'a, 'r> Relay<'a, 'r> {
         if !matches!(header.kind, Kind::Refused | Kind::GoAway | Kind::Log) {
             self.seen = true;
         }
+        let is_last = matches!(header.kind, Kind::End | Kind::Aborted | Kind::Fail | Kind::Refused);
+        if is_last && self.connection.has_fds() {
+            return Err(self.malformed(&"a descriptor without FILE"));
+        }
         match (header.kind, payload) {
             (Kind::WantBody, bytes) => match number(bytes) {
                 Some(credit) => {
@@ -314,68 +322,6 @@ impl<'a, 'r> Relay<'a, 'r> {
             }
             _ => Err(self.malformed(&format!("frame {:?} of {} bytes", header.kind, payload.len()))),
         }
-    }
-
-    /// Logs what the daemon says in the request's context.
-    fn log(&self, level: u8, text: &[u8]) {
-        // SAFETY: a live request of this thread; httpd escapes control characters itself.
-        unsafe { log::request(self.job.r.raw(), level.min(15), 0, text) };
-    }
-
-    fn head(&mut self, payload: &[u8]) -> Step {
-        if !matches!(self.body, Body::Awaited) {
-            return Err(self.malformed(&"a second head"));
-        }
-        let malformed = |error| Verdict::Failed(messages::malformed_head(&self.group.name, &error).into());
-        let head = Head::decode(payload).map_err(malformed)?;
-        if head.last("content-length").is_some_and(|value| !respond::is_length(value)) {
-            return Err(malformed(ProtocolError::Field("Content-Length")));
-        }
-        if head.headers().any(|(name, value)| name.len() + value.len() + 2 > self.group.header_limit) {
-            return Err(Verdict::Failed(messages::header_too_long(&self.group.name).into()));
-        }
-        let r = self.job.r;
-        #[cfg(feature = "fault-injection")]
-        crate::handler::inject_fault(r, "relay");
-        let is_error = (400..600).contains(&head.status);
-        if self.job.config.error_override && is_error {
-            for (name, value) in head.headers().filter(|(n, _)| n.eq_ignore_ascii_case(b"WWW-Authenticate")) {
-                r.err_headers_out().add(r.pool(), name, value);
-            }
-            self.body = Body::Discard(Replacement::ErrorPage(c_int::from(head.status)));
-        } else if respond::is_local_redirect(&head) {
-            self.body = Body::Discard(Replacement::Redirect(head.last("location").unwrap_or(b"/").to_vec()));
-        } else {
-            respond::apply_head(r, &head, Source::Daemon);
-            self.announced = respond::body_length(r, &head);
-            self.body = Body::Pass;
-        }
-        Ok(())
-    }
-
-    /// A file the daemon opened for us: httpd sends it itself.
-    fn file(&mut self, payload: &[u8]) -> Step {
-        let fd = self.connection.take_fd();
-        let numbers = payload.first_chunk::<8>().zip(payload.last_chunk::<8>());
-        let (Some(fd), Some((offset, length)), 16) = (fd, numbers, payload.len()) else {
-            return Err(self.malformed(&"FILE without descriptor or range"));
-        };
-        let (offset, length) = (u64::from_le_bytes(*offset), u64::from_le_bytes(*length));
-        let Some(size) = regular_size(&fd) else {
-            return Err(self.malformed(&"FILE is not a regular file"));
-        };
-        if matches!(self.body, Body::Awaited) {
-            return Err(self.malformed(&"a file before the head"));
-        }
-        let length = self.clip(length.min(size.saturating_sub(offset)));
-        if matches!(self.body, Body::Pass) && !self.client_gone && length > 0 {
-            // A daemon's user may truncate the file meanwhile, and must not be able to kill this child.
-            let means = FileMeans { mmap: false, sendfile: true };
-            self.out.add_file(fd, offset, length, means);
-            self.unflushed += 1;
-            self.pass(false);
-        }
-        Ok(())
     }
 
     /// Gives httpd what has been collected.
@@ -468,16 +414,5 @@ impl<'a, 'r> Relay<'a, 'r> {
         if let Some(before) = before {
             self.job.r.swap_client_timeout(before);
         }
-    }
-}
-
-/// Size of a regular file; `None` for anything else.
-fn regular_size(fd: &OwnedFd) -> Option<u64> {
-    // SAFETY: the kernel fills the structure for an open descriptor.
-    unsafe {
-        let mut facts: libc::stat = std::mem::zeroed();
-        let is_regular =
-            libc::fstat(fd.as_raw_fd(), &mut facts) == 0 && facts.st_mode & libc::S_IFMT == libc::S_IFREG;
-        is_regular.then(|| facts.st_size.max(0) as u64)
     }
 }

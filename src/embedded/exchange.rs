@@ -2,7 +2,7 @@
 
 use crate::config;
 use crate::environ;
-use crate::httpd::brigade::{Brigade, FileMeans, Piece, Status};
+use crate::httpd::brigade::{Brigade, Piece, SMALL, Status};
 use crate::httpd::log::{self as error_log, Level};
 use crate::httpd::request::Request;
 use crate::messages;
@@ -24,8 +24,8 @@ pub struct Handle<'r> {
     pub committed: bool,
     /// A filter of httpd's has sent its own error page: nothing may follow it (spec/behaviour.md §2.3).
     pub answered: bool,
-    /// The application is this process, so files are sent as httpd sends its own.
-    means: FileMeans,
+    /// The system may copy files to the client's socket.
+    sendfile: bool,
     /// Why the input ended after bytes that went to the host first.
     input_failure: Option<Status>,
     /// What a host script said.
@@ -79,7 +79,7 @@ impl<'r> Handle<'r> {
             has_body,
             committed: false,
             answered: false,
-            means: FileMeans { mmap: r.enables_mmap(), sendfile: enable_sendfile || r.enables_sendfile() },
+            sendfile: enable_sendfile || r.enables_sendfile(),
             input_failure: None,
             answers: Vec::new(),
         }
@@ -212,9 +212,14 @@ pub unsafe fn send_file(request: *mut c_void, fd: i32, offset: u64, len: u64, er
     // Both descriptors share one position, and a filter that reads moves it (spec/behaviour.md §5.2).
     // SAFETY: plain calls on an open descriptor.
     let position = unsafe { libc::lseek(fd.as_raw_fd(), 0, libc::SEEK_CUR) };
-    handle.out.add_file(copy, offset, len, handle.means);
-    // Body and end in one brigade let httpd's own range filter work (spec/behaviour.md §5.2).
-    handle.out.add_eos();
+    handle.out.add_file(copy, offset, len, handle.sendfile);
+    // Body and end in one brigade let httpd's own range filter work (spec/behaviour.md §5.2). Otherwise the end waits
+    // until all of the file has been read: a filter may take one that is cut for one that has ended.
+    if handle.r.headers_in().get(c"Range").is_some() || len <= SMALL {
+        if !handle.out.is_cut() {
+            handle.out.add_eos();
+        }
+    }
     let status = handle.pass(error);
     if position >= 0 {
         // SAFETY: as above.

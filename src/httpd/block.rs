@@ -53,6 +53,50 @@ fn store() -> MutexGuard<'static, Store> {
     STORE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Memory of any size, of a mapping of its own: it is with the system again as soon as it is dropped.
+#[derive(Debug)]
+pub struct Mapping {
+    start: NonNull<c_void>,
+    len: usize,
+}
+
+// SAFETY: plain memory with one owner.
+unsafe impl Send for Mapping {}
+
+impl Mapping {
+    /// `len` bytes of zeros; `None` if there is no memory.
+    pub fn of(len: usize) -> Option<Self> {
+        let access = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        // SAFETY: a new mapping, which touches no other.
+        let start = unsafe { libc::mmap(std::ptr::null_mut(), len, access, flags, -1, 0) };
+        NonNull::new(start).filter(|_| start != libc::MAP_FAILED).map(|start| Self { start, len })
+    }
+}
+
+impl Deref for Mapping {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        // SAFETY: mapped with this size, and the kernel's zeros are there from the beginning.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr().cast(), self.len) }
+    }
+}
+
+impl DerefMut for Mapping {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as above; the mapping has one owner.
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr().cast(), self.len) }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: mapped with this size, and nobody uses it any more.
+        unsafe { libc::munmap(self.start.as_ptr(), self.len) };
+    }
+}
+
 /// A block of [`SIZE`] bytes.
 #[derive(Debug)]
 pub struct Block(NonNull<c_void>);
@@ -70,11 +114,8 @@ impl Block {
         if let Some(Unused(start)) = unused {
             return Some(Self(start));
         }
-        let access = libc::PROT_READ | libc::PROT_WRITE;
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-        // SAFETY: a new mapping, which touches no other.
-        let start = unsafe { libc::mmap(std::ptr::null_mut(), SIZE, access, flags, -1, 0) };
-        let block = NonNull::new(start).filter(|_| start != libc::MAP_FAILED).map(Self)?;
+        let mapping = std::mem::ManuallyDrop::new(Mapping::of(SIZE)?);
+        let block = Self(mapping.start);
         self::store().used += 1;
         Some(block)
     }

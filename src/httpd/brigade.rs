@@ -1,15 +1,23 @@
 //! Bucket brigades on their way to the client, and request bodies on their way in.
 
 use super::block::Block;
+use super::file_bucket::{self, Source};
 use super::request::Request;
 use apr_sys as sys;
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{c_char, c_void};
+use std::fs::File;
 use std::io::IoSlice;
+use std::os::fd::{IntoRawFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 /// A brigade of one request.
 pub struct Brigade<'r> {
     raw: *mut sys::apr_bucket_brigade,
     request: Request<'r>,
+    /// The last file that was appended to be read later.
+    source: Option<Arc<Source>>,
+    is_cut: bool,
 }
 
 /// Why the output chain or the input chain refused: an APR status.
@@ -46,12 +54,15 @@ impl Status {
 /// httpd.h's AP_FILTER_ERROR: a filter has sent an error page itself.
 pub const AP_FILTER_ERROR: i32 = -102;
 
+/// Files up to this length are read at once; httpd's own bound for sendfile is 256 bytes.
+pub const SMALL: u64 = 8 * 1024;
+
 impl<'r> Brigade<'r> {
     /// An empty brigade in the request's pool.
     pub fn new(request: Request<'r>) -> Self {
         // SAFETY: pool and bucket allocator belong to the live request.
         let raw = unsafe { sys::apr_brigade_create(request.pool().raw(), request.bucket_alloc()) };
-        Self { raw, request }
+        Self { raw, request, source: None, is_cut: false }
     }
 
     /// Whether it holds no bucket.
@@ -89,46 +100,62 @@ impl<'r> Brigade<'r> {
         }
     }
 
-    /// Appends `length` bytes of a regular file from `offset`; the pool closes the descriptor. What is too small for
-    /// sendfile is read at once: httpd would move the position that the descriptor shares with the application's.
-    pub fn add_file(&mut self, fd: std::os::fd::OwnedFd, offset: u64, length: u64, means: FileMeans) {
-        use std::os::fd::IntoRawFd;
-        use std::os::unix::fs::FileExt;
-        /// A few pages; httpd's own bound for sendfile is 256 bytes.
-        const SMALL: u64 = 8 * 1024;
-        let file = std::fs::File::from(fd);
-        let mut block = vec![0; length.min(SMALL) as usize];
-        if length <= SMALL && file.read_exact_at(&mut block, offset).is_ok() {
+    /// Appends `length` bytes of a regular file from `offset`. What is too small for sendfile is read at once: httpd would move
+    /// the position that the descriptor shares with the application's. With `sendfile` the system may copy the file to
+    /// the client's socket, if nothing of httpd's reads it on its way; httpd breaks a connection off on which that
+    /// comes short. See [`Brigade::is_cut`] for all other ways.
+    pub fn add_file(&mut self, fd: OwnedFd, offset: u64, length: u64, sendfile: bool) {
+        let file = File::from(fd);
+        if length <= SMALL {
+            let mut block = vec![0; length as usize];
+            if file.read_exact_at(&mut block, offset).is_err() {
+                self.is_cut = true;
+                return;
+            }
             // SAFETY: without a function to free them the bytes are copied; the bucket goes to a valid brigade.
             unsafe {
                 let alloc = self.request.bucket_alloc();
                 let bucket = sys::apr_bucket_heap_create(block.as_ptr().cast(), block.len(), None, alloc);
                 sys::mw_brigade_append(self.raw, bucket);
             }
-            return;
+        } else if sendfile && self.request.sends_plainly() {
+            self.add_sent_file(OwnedFd::from(file), offset, length);
+        } else {
+            let source = Source::new(file);
+            self.source = Some(source.clone());
+            // SAFETY: the allocator of the request's connection; the bucket goes to a valid brigade.
+            unsafe {
+                let bucket = file_bucket::create(source, offset, length, self.request.bucket_alloc());
+                sys::mw_brigade_append(self.raw, bucket);
+            }
         }
-        let fd = std::os::fd::OwnedFd::from(file);
+    }
+
+    /// Appends httpd's own kind of bucket; the pool closes the descriptor.
+    fn add_sent_file(&mut self, fd: OwnedFd, offset: u64, length: u64) {
         let pool = self.request.pool();
         let mut raw_fd = fd.into_raw_fd();
         // SAFETY: the descriptor is owned; apr_os_file_put wraps it for the request's pool and the cleanup below
         // closes it.
         unsafe {
             let mut file: *mut sys::apr_file_t = std::ptr::null_mut();
-            let sendfile = if means.sendfile { sys::APR_FOPEN_SENDFILE_ENABLED } else { 0 };
-            let flags = (sys::APR_FOPEN_READ | sendfile) as i32;
+            let flags = (sys::APR_FOPEN_READ | sys::APR_FOPEN_SENDFILE_ENABLED) as i32;
             sys::apr_os_file_put(&mut file, &mut raw_fd, flags, pool.raw());
             pool.on_clear(raw_fd as usize as *mut c_void, crate::boundary::close_descriptor);
             // Splits at apr's bound with buckets that share one file, so that setting one aside keeps the others good.
-            let last = sys::apr_brigade_insert_file(
+            sys::apr_brigade_insert_file(
                 self.raw,
                 file,
                 offset as sys::apr_off_t,
                 length as sys::apr_off_t,
                 pool.raw(),
             );
-            // Pieces before the last one share its settings.
-            sys::apr_bucket_file_enable_mmap(last, c_int::from(means.mmap));
         }
+    }
+
+    /// Whether a file that was passed on, or was to be appended, has ended too early or could not be read.
+    pub fn is_cut(&self) -> bool {
+        self.is_cut || self.source.as_ref().is_some_and(|source| source.is_cut())
     }
 
     /// Appends "send what you hold".
@@ -169,6 +196,9 @@ impl<'r> Brigade<'r> {
             sys::apr_brigade_cleanup(self.raw.cast());
             status
         };
+        if status == 0 && self.is_cut() {
+            return Err(Status(libc::EIO));
+        }
         if status != 0 || self.request.is_aborted() { Err(Status(status)) } else { Ok(()) }
     }
 
@@ -303,15 +333,6 @@ pub struct Span {
     pub count: usize,
     /// Something that is no data, as the end of the body, or not in memory stands behind them.
     pub is_bounded: bool,
-}
-
-/// How httpd may get at the bytes of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FileMeans {
-    /// Map it into memory: whoever can truncate it meanwhile can kill this child.
-    pub mmap: bool,
-    /// Let the system copy it to the client's socket.
-    pub sendfile: bool,
 }
 
 /// What stands at the front of a brigade.

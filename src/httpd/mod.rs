@@ -2,6 +2,7 @@
 
 pub mod block;
 pub mod brigade;
+pub mod file_bucket;
 pub mod log;
 pub mod pool;
 pub mod request;

@@ -266,15 +266,41 @@ impl<'r> Request<'r> {
         unsafe { log::request(self.raw, level as u8, 0, message.as_bytes()) }
     }
 
-    /// EnableMMAP of the request's directory.
-    pub fn enables_mmap(self) -> bool {
-        // SAFETY: a live request has the core module's configuration.
-        unsafe { sys::mw_enable_mmap(self.raw) != 0 }
+    /// Whether nothing reads a response but httpd's core, which sends it over the client's own socket. Filters that only
+    /// look at headers do not count.
+    pub fn sends_plainly(self) -> bool {
+        const PLAIN: [&[u8]; 9] = [
+            b"byterange",
+            b"content_length",
+            b"core",
+            b"fixup_errors_out",
+            b"fixup_headers_err",
+            b"fixup_headers_out",
+            b"http_header",
+            b"http_outerror",
+            b"mod_expires",
+        ];
+        // Ranges may be too short for sendfile.
+        if self.is_stream() || self.headers_in().get(c"Range").is_some() {
+            return false;
+        }
+        // SAFETY: the chain of a live request ends with null; names are NUL-terminated.
+        unsafe {
+            let mut filter = (*self.raw).output_filters;
+            while !filter.is_null() {
+                let name = bytes((*(*filter).frec).name).unwrap_or_default();
+                if !PLAIN.iter().any(|plain| name.eq_ignore_ascii_case(plain)) {
+                    return false;
+                }
+                filter = (*filter).next;
+            }
+        }
+        true
     }
 
     /// EnableSendfile of the request's directory.
     pub fn enables_sendfile(self) -> bool {
-        // SAFETY: as above.
+        // SAFETY: a live request has the core module's configuration.
         unsafe { sys::mw_enable_sendfile(self.raw) != 0 }
     }
 

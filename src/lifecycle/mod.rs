@@ -411,6 +411,9 @@ pub unsafe fn child_init(pchild: *mut sys::apr_pool_t, main: *mut sys::server_re
     let Some(runtime) = config::state().and_then(|state| state.runtime.as_ref()) else { return };
     runtime.status.ledger().join(std::process::id());
     crate::daemon::pool::prepare(runtime);
+    if !runtime.groups.is_empty() {
+        crate::daemon::descriptors::make_room(query_mpm(sys::AP_MPMQ_MAX_THREADS).unwrap_or(1) as usize);
+    }
     if runtime.embedded.as_ref().is_some_and(|embedded| embedded.eager) {
         crate::embedded::start_in_child(main);
     }

@@ -147,6 +147,39 @@ fn what_passes_through_a_child_does_not_stay_in_it() {
     assert!(after_uploads < small + 2560, "{small} KiB, after uploads {after_uploads}");
 }
 
+/// Headers of one name are joined: once, and not anew for each of them.
+#[test]
+fn many_headers_of_one_name_need_little_memory() {
+    let source = "def application(environ, start_response):
+    count, length = map(int, environ['QUERY_STRING'].split(','))
+    start_response('200 OK', [('X-Same', 'v' * length)] * count)
+    return [b'x']\n";
+    let one_child = "ServerLimit 1\nThreadsPerChild 16\nMaxRequestWorkers 16\n";
+    let server =
+        Httpd::builder().mode(Mode::Daemon).app(source).directives(one_child).allow_log("WSGI0144").start();
+    let peak = || children_proper(&server).iter().map(peak_memory).max().unwrap_or(0);
+    let ask = |query: &str| {
+        let mut wire = server.connect();
+        wire.send(format!("GET /?{query} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
+        wire.read_to_end().len()
+    };
+    assert!(ask("1,1") > 0);
+    let before = peak();
+    assert!((800_000..1_000_000).contains(&ask("4000,200")));
+    // More than a child of ours takes in at all.
+    let large = ask("4000,500");
+    assert!(if Subject::is_ours() { large < 2000 } else { large > 2_000_000 }, "{large}");
+    let grown = peak() - before;
+    assert!(grown < 64 * 1024, "{before} KiB, and {grown} more");
+}
+
+/// The most memory a process ever had, KiB.
+fn peak_memory(process: &Process) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.pid)).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
+
 #[test]
 fn embedded_mode_opens_python_in_children_only() {
     if Subject::skips("the parent maps libpython as well") {

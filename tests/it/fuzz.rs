@@ -2,6 +2,7 @@
 //! in between get the right bytes. `make test` sends the same requests each time, from [`SEEDS`]; with `FUZZ_SECONDS` (as
 //! `make fuzz` sets it) they come from `FUZZ_SEED` (the clock) and `FUZZ_CLIENTS` (4) for so long.
 
+mod conversation;
 mod random;
 mod requests;
 

@@ -9,7 +9,7 @@ const HOST: &str = include_str!("../apps/hostile.py");
 
 /// What the client sees.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Answer {
+pub enum Answer {
     /// A complete response with this status.
     Status(u16),
     /// A complete 200 with this body.
@@ -20,7 +20,7 @@ enum Answer {
 
 use Answer::{Body, Broken, Status};
 
-fn server(options: &str) -> Builder {
+pub fn server(options: &str) -> Builder {
     Httpd::builder().python_home(None).script("/", "app.wsgi", "").allow_log("[wsgi:error]").directives(
         &format!(
             "WSGIRestrictEmbedded On\nWSGIDaemonProcess hostile python-home=@ROOT@/app/home {options}\n\
@@ -30,7 +30,7 @@ fn server(options: &str) -> Builder {
 }
 
 /// Starts it with the stand-in as the interpreter.
-fn start(builder: Builder) -> Httpd {
+pub fn start(builder: Builder) -> Httpd {
     let server = builder.file("home/bin/python3", HOST).start();
     let program = server.root().join("app/home/bin/python3");
     std::fs::set_permissions(program, std::fs::Permissions::from_mode(0o755)).expect("own file");
@@ -39,11 +39,11 @@ fn start(builder: Builder) -> Httpd {
     server
 }
 
-fn request(method: &str, headers: &str, code: &str) -> String {
+pub fn request(method: &str, headers: &str, code: &str) -> String {
     format!("{method} / HTTP/1.1\r\nHost: x\r\nX-Code: @{}@\r\n{headers}\r\n", base64(code.as_bytes()))
 }
 
-fn read(wire: &mut Wire) -> Answer {
+pub fn read(wire: &mut Wire) -> Answer {
     match wire.try_response(false) {
         Err(_) => Broken,
         Ok(response) if response.status != 200 => Status(response.status),
@@ -52,7 +52,7 @@ fn read(wire: &mut Wire) -> Answer {
 }
 
 /// Each code gives this answer and this number in exactly one line ("" for none), and harms nobody.
-fn check(server: &Httpd, rows: &[(&str, Answer, &str)]) {
+pub fn check(server: &Httpd, rows: &[(&str, Answer, &str)]) {
     let lines = || server.error_log().lines().filter(|line| line.contains("[wsgi:error]")).count();
     let children = || server.children().iter().map(|child| child.pid).collect::<Vec<_>>();
     let before = children();
@@ -99,6 +99,10 @@ fn frames_before_the_head() {
         ("send(REFUSED, bytes([3]))", Status(502), "WSGI0308"),
         ("send(WANT_BODY, bytes(4)); send(REFUSED, bytes([1]))", Status(502), "WSGI0308"),
         ("send(FILE, bytes(16))", Status(502), "WSGI0308"),
+        ("send(FLUSH, bytes(2**20))", Status(502), "WSGI0308"),
+        ("send(LOG, bytes(2**16 + 1))", Status(502), "WSGI0308"),
+        ("raw(struct.pack('<BBHI', WANT_BODY, 0, seq, 2**24))", Status(502), "WSGI0308"),
+        ("raw(struct.pack('<BBHI', REFUSED, 0, seq, 2**24))", Status(502), "WSGI0308"),
         ("file('/etc/hostname', 0, 1)", Status(502), "WSGI0308"),
         ("raw(b'HTTP/1.1 200 OK\\r\\n\\r\\n')", Status(502), "WSGI0308"),
         ("raw(b'\\x11\\0'); close()", Status(502), "WSGI014"),
@@ -126,6 +130,15 @@ fn heads() {
         "send(HEAD, head(headers=[(b'Content-Length', b'abc')]))",
         "send(HEAD, head(headers=[(b'Content-Length', b'5, 6')]))",
         "send(HEAD, head(headers=[(b'Content-Length', b'-1')]))",
+        "send(HEAD, head(headers=[(b'Content-Length', b'')]))",
+        "send(HEAD, head(headers=[(b'Content-Length', b'+5')]))",
+        "send(HEAD, head(headers=[(b'Content-Length', b' 5')]))",
+        "send(HEAD, head(headers=[(b'Content-Length', b'5 ')]))",
+        "send(HEAD, head(headers=[(b'Content-Length', b'9' * 20)]))",
+        "send(HEAD, head(headers=[(b'Content-Length', b'x'), (b'Content-Length', b'5')]))",
+        "send(HEAD, head(b'100 Continue'))",
+        "send(HEAD, head(b'101 Switching Protocols', [(b'Upgrade', b'x')]))",
+        "send(HEAD, head(b'199'))",
         "send(HEAD, head(b'200 OK\\r\\nX: forged'))",
         "send(HEAD, head(b'42', status=42))",
         "send(HEAD, head(b'200 OK', status=404))",
@@ -137,7 +150,10 @@ fn heads() {
         "send(HEAD, struct.pack('<HBI', 200, 0, 2**32 - 1))",
         "send(HEAD, bytes(1000000))",
     ];
+    let too_large = ("send(HEAD, bytes(2**20 + 1))", Status(500), "WSGI0144");
     let mut rows: Vec<_> = refused.iter().map(|code| (*code, Status(500), "WSGI0148")).collect();
+    rows.push(too_large);
+    rows.push(("raw(struct.pack('<BBHI', HEAD, 0, seq, 2**24)); send(END)", Status(500), "WSGI0144"));
     rows.push(("say(b'x', [(b'X', b'a' * 40000)])", Status(500), "WSGI0144"));
     rows.push(("say(b'abc', [(b'Transfer-Encoding', b'chunked')])", Body("abc"), ""));
     rows.push((
@@ -171,6 +187,13 @@ fn after_the_head() {
         ("send(HEAD, head()); close()", Broken, "WSGI0119"),
         (
             "send(HEAD, head(headers=[(b'Content-Length', b'9')])); send(DATA, b'short'); send(END)",
+            Broken,
+            "WSGI0119",
+        ),
+        ("send(HEAD, head()); file('/etc/passwd', 0, 2**40); send(END)", Broken, "WSGI0119"),
+        ("send(HEAD, head()); file('/sys/kernel/uevent_seqnum', 0, 4096); send(END)", Broken, "WSGI0119"),
+        (
+            "send(HEAD, head(headers=[(b'Content-Length', b'4096')])); file('/sys/kernel/uevent_seqnum', 0, 4096); send(END)",
             Broken,
             "WSGI0119",
         ),

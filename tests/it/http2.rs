@@ -15,15 +15,15 @@ fn h2c(mode: Mode) -> Builder {
 }
 
 /// What curl saw.
-struct Answer {
+pub struct Answer {
     /// Its exit status: 92 is a reset stream, 18 a short body.
-    exit: i32,
+    pub exit: i32,
     /// The version of HTTP.
-    version: String,
-    response: Response,
+    pub version: String,
+    pub response: Response,
 }
 
-fn curl(server: &Httpd, url: &str, arguments: &[&str]) -> Answer {
+pub fn curl(server: &Httpd, url: &str, arguments: &[&str]) -> Answer {
     let output = Command::new("curl")
         .args(["--silent", "--max-time", "30", "--noproxy", "*"])
         .args(["--write-out", "\n%{stderr}%{http_version} %{http_code}", "--output"])
@@ -195,10 +195,16 @@ fn nghttp(mode: Mode) {
 
 /// A server with a TLS host on a second port of its own.
 fn tls(mode: Mode, app: &str, more: &str) -> (Httpd, u16) {
+    let (builder, port) = tls_builder(mode, app, more);
+    (builder.start(), port)
+}
+
+/// See [`tls`].
+pub fn tls_builder(mode: Mode, app: &str, more: &str) -> (Builder, u16) {
     let port =
         std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("loopback").port();
     let (certificate, key) = certificate();
-    let server = Httpd::builder()
+    let builder = Httpd::builder()
         .mode(mode)
         .file("cert.pem", certificate)
         .file("key.pem", key)
@@ -212,9 +218,8 @@ fn tls(mode: Mode, app: &str, more: &str) -> (Httpd, u16) {
             "{H2}\nListen 127.0.0.1:{port}\nWSGIScriptAlias / @ROOT@/app/app.wsgi\n<VirtualHost *:{port}>\n\
              ServerName localhost\nSSLEngine On\nSSLCertificateFile @ROOT@/app/cert.pem\n\
              SSLCertificateKeyFile @ROOT@/app/key.pem\n{more}\n</VirtualHost>"
-        ))
-        .start();
-    (server, port)
+        ));
+    (builder, port)
 }
 
 /// Lets those in whom mod_ssl knows.

@@ -13,6 +13,9 @@ pub const HEADER_LEN: usize = 8;
 /// (spec/daemon.md §1.9.2). Larger bodies are cut into several frames.
 pub const MAX_PAYLOAD: u32 = 16 * 1024 * 1024;
 
+/// Largest payload of a LOG frame; httpd itself cuts a record at 8 KiB.
+pub const MAX_LOG: usize = 64 * 1024;
+
 /// Largest payload of one DATA or BODY frame that our own ends write.
 pub const BODY_CHUNK: usize = 1024 * 1024;
 
@@ -77,6 +80,22 @@ impl Kind {
             26 => Self::GoAway,
             _ => return None,
         })
+    }
+
+    /// Largest payload of a frame of this kind that a daemon sends, where `head` is the largest one of HEAD. What is read as a
+    /// whole is bounded before any of it is; DATA is passed on as it comes.
+    #[must_use]
+    pub fn max_len(self, head: usize) -> usize {
+        match self {
+            Self::Head => head.min(MAX_PAYLOAD as usize),
+            Self::Log => MAX_LOG,
+            Self::File => 16,
+            Self::WantBody => 4,
+            Self::Fail => 2,
+            Self::Refused => 1,
+            Self::Flush | Self::End | Self::Aborted | Self::GoAway => 0,
+            _ => MAX_PAYLOAD as usize,
+        }
     }
 
     /// Whether httpd is the one that sends this kind.

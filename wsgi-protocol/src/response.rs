@@ -8,6 +8,9 @@ use crate::codec::{Reader, put_bytes, put_u16};
 
 /// Most headers of one response.
 pub const MAX_HEADERS: u16 = 4096;
+/// Final statuses. One below 200 is interim by its number: a client or a proxy takes what follows for the final response, so
+/// the body of this one would be read as a message of its own.
+pub const STATUSES: core::ops::RangeInclusive<u16> = 200..=999;
 /// Longest status line in bytes.
 pub const MAX_STATUS_LINE: usize = 8192;
 /// Longest header name or value in bytes; the operator's header-buffer-size is checked by the caller.
@@ -40,16 +43,32 @@ impl<'o> HeadWriter<'o> {
         self.count = self.count.saturating_add(1);
     }
 
+    fn with(mut self, name: &[u8], value: &[u8]) -> Self {
+        self.header(name, value);
+        self
+    }
+
     /// Ends the payload.
     pub fn finish(self) {
         self.out[self.count_at..self.count_at + 2].copy_from_slice(&self.count.to_le_bytes());
     }
 }
 
+/// Appends one more header to a payload that [`HeadWriter`] has written.
+pub fn append_header(head: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    let mut r = Reader::new(head);
+    let has_line = r.take(3, "status").is_ok() && r.bytes(usize::MAX, "status line").is_ok();
+    let count_at = head.len() - r.rest().len();
+    let count = r.u16("header count");
+    if let (true, Ok(count)) = (has_line, count) {
+        HeadWriter { out: head, count_at, count }.with(name, value).finish();
+    }
+}
+
 /// A decoded HEAD payload.
 #[derive(Debug, Clone)]
 pub struct Head<'a> {
-    /// Three digits, 100 to 999.
+    /// Three digits, 200 to 999.
     pub status: u16,
     /// The whole status line, starting with the digits.
     pub line: &'a [u8],
@@ -61,8 +80,8 @@ impl<'a> Head<'a> {
     /// Reads and validates a whole payload, headers included.
     ///
     /// # Errors
-    /// A missing field, a status outside 100…999, a status line that does not start with the status or
-    /// holds control characters, too many headers, or a header with CR, LF or NUL.
+    /// A missing field, a status outside 200…999, a status line that does not start with the status or
+    /// holds control characters, too many headers, a header with CR, LF or NUL, or a Content-Length that is no number.
     pub fn decode(payload: &'a [u8]) -> Result<Self, ProtocolError> {
         let mut r = Reader::new(payload);
         let status = r.u16("status")?;
@@ -70,10 +89,10 @@ impl<'a> Head<'a> {
             return Err(ProtocolError::Field("flags"));
         }
         let line = r.bytes(MAX_STATUS_LINE, "status line")?;
-        // Any three digits pass (`099` too, spec/behaviour.md §4.1 #8); the number must be the line's own.
+        // The number must be the line's own.
         let digits = line.get(..3).filter(|d| d.iter().all(u8::is_ascii_digit));
         let number = digits.map(|d| d.iter().fold(0u16, |n, b| n * 10 + u16::from(b - b'0')));
-        if number != Some(status) {
+        if number != Some(status) || !STATUSES.contains(&status) {
             return Err(ProtocolError::Field("status"));
         }
         if line.iter().any(u8::is_ascii_control) {
@@ -92,6 +111,9 @@ impl<'a> Head<'a> {
             }
             if value.iter().any(|b| matches!(b, b'\r' | b'\n' | 0)) {
                 return Err(ProtocolError::Field("header value"));
+            }
+            if name.eq_ignore_ascii_case(b"content-length") && content_length(value).is_none() {
+                return Err(ProtocolError::Field("Content-Length"));
             }
         }
         r.finish("head")?;
@@ -112,6 +134,16 @@ impl<'a> Head<'a> {
     pub fn last(&self, name: &str) -> Option<&'a [u8]> {
         self.headers().filter(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes())).map(|(_, v)| v).last()
     }
+}
+
+/// The number in a Content-Length header: digits and nothing else, so that all who read it read the same.
+#[must_use]
+pub fn content_length(value: &[u8]) -> Option<u64> {
+    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let number: i64 = core::str::from_utf8(value).ok()?.parse().ok()?;
+    u64::try_from(number).ok()
 }
 
 #[cfg(test)]
@@ -139,6 +171,19 @@ mod tests {
     }
 
     #[test]
+    fn one_more_header() {
+        let mut bytes = head(200, b"200 OK", &[(b"X-A", b"1")]);
+        append_header(&mut bytes, b"Content-Length", b"5");
+        assert_eq!(
+            bytes,
+            head(200, b"200 OK", &[(&b"X-A"[..], &b"1"[..]), (&b"Content-Length"[..], &b"5"[..])])
+        );
+        let mut none = Vec::new();
+        append_header(&mut none, b"X", b"");
+        assert!(none.is_empty());
+    }
+
+    #[test]
     fn refusals() {
         for (bytes, field) in [
             (head(200, b"404 Nope", &[]), "status"),
@@ -147,6 +192,15 @@ mod tests {
             (head(200, b"200", &[(b"", b"")]), "header name"),
             (head(200, b"200", &[(b"A", b"x\r\nB: y")]), "header value"),
             (head(200, b"200", &[(b"A", b"\0")]), "header value"),
+            (head(199, b"199 Early", &[]), "status"),
+            (head(101, b"101 Switching Protocols", &[]), "status"),
+            (head(99, b"099", &[]), "status"),
+            (head(1000, b"1000", &[]), "status"),
+            (head(200, b"200", &[(b"Content-Length", b"")]), "Content-Length"),
+            (head(200, b"200", &[(b"content-length", b"+5")]), "Content-Length"),
+            (head(200, b"200", &[(b"Content-Length", b"5 ")]), "Content-Length"),
+            (head(200, b"200", &[(b"Content-Length", b"x"), (b"Content-Length", b"5")]), "Content-Length"),
+            (head(200, b"200", &[(b"Content-Length", b"9223372036854775808")]), "Content-Length"),
         ] {
             assert_eq!(Head::decode(&bytes).unwrap_err(), ProtocolError::Field(field));
         }

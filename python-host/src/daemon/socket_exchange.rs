@@ -12,7 +12,7 @@ use crate::fork::is_forked;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::atomic::Ordering::Relaxed;
-use wsgi_protocol::frame::{self, BODY_CHUNK, Header, Kind, Refusal};
+use wsgi_protocol::frame::{self, BODY_CHUNK, Header, Kind, MAX_LOG, Refusal};
 
 /// Blocks up to this size are copied so that they leave together with what follows; copying this much costs
 /// less than another send and another wake-up of the reader.
@@ -20,9 +20,6 @@ const COALESCE: usize = 32 * 1024;
 
 /// A block that comes within this time of the last send, ns, is collected with what follows; a slower one leaves at once.
 const QUICK: u64 = 500_000;
-
-/// Longest log record that is passed on; the rest is cut.
-const MAX_LOG: usize = 1024 * 1024;
 
 /// Gives the GIL up around a call that may block.
 pub(super) type Released = fn(&mut dyn FnMut());
@@ -304,7 +301,8 @@ impl Exchange for SocketExchange<'_> {
     }
 
     fn log(&mut self, level: u8, text: &[u8]) {
-        let text = &text[..text.len().min(MAX_LOG)];
+        // The rest is cut; one byte is the level.
+        let text = &text[..text.len().min(MAX_LOG - 1)];
         let mut head = [level; frame::HEADER_LEN + 1];
         head[..frame::HEADER_LEN].copy_from_slice(&Header::new(Kind::Log, self.seq, text.len() + 1).encode());
         // Not through `transmit`: the head of the response may go on waiting for its first block. A record that

@@ -150,7 +150,9 @@ fn encode(
         let (name, value) = pair(py, &header)?;
         let (name, value) = (native_part(py, name, check_name)?, native_part(py, value, check_value)?);
         if is_length(&name) {
+            // The last one counts. It goes out as a number, when it is known for good.
             length = Some(value.to_vec());
+            continue;
         }
         writer.header(&name, &value);
     }

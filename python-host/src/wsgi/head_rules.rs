@@ -2,6 +2,7 @@
 //! checks 8 to 18; §4.4 for Content-Length). Pure.
 
 use crate::python::bytes_repr;
+use wsgi_protocol::response::STATUSES;
 
 /// What is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,6 +11,8 @@ pub enum HeadFault {
     StatusCode,
     /// Something else than a space behind the digits.
     StatusSpace,
+    /// Below 200: an interim response, or none at all.
+    StatusInterim,
     /// A control character in the reason.
     StatusControl,
     /// An empty header name.
@@ -30,6 +33,7 @@ impl HeadFault {
         let text = match self {
             Self::StatusCode => "status code must be a 3 digit integer",
             Self::StatusSpace => "no space following status code",
+            Self::StatusInterim => "status code of a final response must be 200 or above",
             Self::StatusControl => "control character in status reason phrase",
             Self::NameEmpty => return "header name is empty".to_owned(),
             Self::NameControl => "control character in header name",
@@ -53,7 +57,8 @@ pub fn check_status(line: &[u8]) -> Result<u16, HeadFault> {
     if line.iter().any(u8::is_ascii_control) {
         return Err(HeadFault::StatusControl);
     }
-    Ok(line[..3].iter().fold(0, |code, digit| code * 10 + u16::from(digit - b'0')))
+    let code = line[..3].iter().fold(0, |code, digit| code * 10 + u16::from(digit - b'0'));
+    if STATUSES.contains(&code) { Ok(code) } else { Err(HeadFault::StatusInterim) }
 }
 
 /// A header name.
@@ -101,7 +106,12 @@ mod tests {
             (&b"200 OK"[..], Ok(200)),
             (b"200", Ok(200)),
             (b"200 ", Ok(200)),
-            (b"099  x", Ok(99)),
+            (b"200  x", Ok(200)),
+            (b"999", Ok(999)),
+            (b"099  x", Err(HeadFault::StatusInterim)),
+            (b"100 Continue", Err(HeadFault::StatusInterim)),
+            (b"101", Err(HeadFault::StatusInterim)),
+            (b"199 x", Err(HeadFault::StatusInterim)),
             (b"200 \xe9", Ok(200)),
             (b"", Err(HeadFault::StatusCode)),
             (b"20 OK", Err(HeadFault::StatusCode)),

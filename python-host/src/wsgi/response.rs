@@ -5,14 +5,14 @@ use super::request::RequestState;
 use crate::exchange::{Hold, SendError};
 use crate::python::{Attached, Kind, Raised, Result, lock};
 use std::time::Instant;
-use wsgi_protocol::response::{Head, HeadWriter};
+use wsgi_protocol::response::{HeadWriter, append_header};
 
 /// What `start_response` accepted last, and what of it has been sent.
 #[derive(Debug, Default)]
 pub struct Response {
     /// The status code; 0 before `start_response`.
     pub status: u16,
-    /// The encoded head.
+    /// The encoded head, without Content-Length.
     pub head: Vec<u8>,
     /// The last Content-Length header as the application gave it.
     pub length_text: Option<Vec<u8>>,
@@ -94,7 +94,6 @@ impl RequestState {
         let mut response = lock(py, &self.response);
         if response.announced.is_none() && !response.head_sent {
             response.announced = Some(part.length);
-            response.head = with_length(&response.head, part.length);
         }
         response.produced += part.length;
         response.writes += 1;
@@ -116,7 +115,6 @@ impl RequestState {
         if !response.head_sent && !is_bodyless && response.announced.is_some_and(|length| length > 0) {
             // Nothing at all came: say so instead of letting the client wait (spec/behaviour.md §4.5).
             response.announced = Some(0);
-            response.head = with_length(&response.head, 0);
         }
         let head = take_head(&mut response);
         let whole = is_bodyless || response.announced.is_none_or(|length| response.sent >= length);
@@ -154,26 +152,16 @@ impl RequestState {
     }
 }
 
-/// The head, if it has not been sent; from now on it has.
+/// The head with its Content-Length, if it has not been sent; from now on it has.
 fn take_head(response: &mut Response) -> Option<Vec<u8>> {
-    let first = !std::mem::replace(&mut response.head_sent, true);
-    first.then(|| std::mem::take(&mut response.head))
-}
-
-/// The head with its Content-Length replaced or added.
-fn with_length(head: &[u8], length: u64) -> Vec<u8> {
-    let mut out = Vec::with_capacity(head.len() + 32);
-    let Ok(head) = Head::decode(head) else {
-        // httpd will refuse it.
-        return head.to_vec();
-    };
-    let mut writer = HeadWriter::begin(&mut out, head.status, head.line);
-    for (name, value) in head.headers().filter(|(name, _)| !is_length(name)) {
-        writer.header(name, value);
+    if std::mem::replace(&mut response.head_sent, true) {
+        return None;
     }
-    writer.header(b"Content-Length", length.to_string().as_bytes());
-    writer.finish();
-    out
+    let mut head = std::mem::take(&mut response.head);
+    if let Some(length) = response.announced {
+        append_header(&mut head, b"Content-Length", length.to_string().as_bytes());
+    }
+    Some(head)
 }
 
 /// Whether a header name is Content-Length.
@@ -184,18 +172,20 @@ pub fn is_length(name: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wsgi_protocol::response::Head;
 
     #[test]
-    fn length_is_replaced_or_added() {
+    fn the_head_leaves_once_with_its_length() {
         let mut head = Vec::new();
         let mut writer = HeadWriter::begin(&mut head, 200, b"200 OK");
         writer.header(b"X-A", b"1");
-        writer.header(b"content-LENGTH", b"7");
         writer.finish();
-        let changed = with_length(&head, 0);
-        let decoded = Head::decode(&changed).unwrap();
+        let mut response = Response { head, announced: Some(7), ..Response::default() };
+        let sent = take_head(&mut response).unwrap();
+        let decoded = Head::decode(&sent).unwrap();
         let headers: Vec<_> = decoded.headers().collect();
-        assert_eq!(headers, [(&b"X-A"[..], &b"1"[..]), (b"Content-Length", b"0")]);
+        assert_eq!(headers, [(&b"X-A"[..], &b"1"[..]), (b"Content-Length", b"7")]);
         assert_eq!(decoded.line, b"200 OK");
+        assert_eq!(take_head(&mut response), None);
     }
 }

@@ -8,6 +8,7 @@ use crate::exchange::SendError;
 use crate::python::{Attached, Object, Owned, lock};
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Sends the wrapped file. `None`: it has to be iterated.
 pub fn send<'py>(
@@ -44,13 +45,36 @@ fn probe(py: Attached<'_>, state: &RequestState, filelike: &Owned<'_>) -> Option
     Some((fd, FilePart { offset, length: size.saturating_sub(offset) }))
 }
 
-/// The size of a regular, seekable file.
+/// The size of a regular, seekable file that httpd would send. Not one of FUSE: httpd waits for no process of users.
 fn regular_size(fd: i32) -> Option<u64> {
     // SAFETY: all zero is a valid value of this plain structure.
     let mut stat: libc::stat = unsafe { std::mem::zeroed() };
     // SAFETY: room for one structure; a bad descriptor is refused.
     let known = unsafe { libc::fstat(fd, &raw mut stat) == 0 && libc::lseek(fd, 0, libc::SEEK_CUR) >= 0 };
-    (known && stat.st_mode & libc::S_IFMT == libc::S_IFREG).then(|| u64::try_from(stat.st_size).ok())?
+    if !known || stat.st_mode & libc::S_IFMT != libc::S_IFREG {
+        return None;
+    }
+    if is_fuse(fd, stat.st_dev) { None } else { u64::try_from(stat.st_size).ok() }
+}
+
+/// Whether a file is of a FUSE file system. Most files are of the same device, and NFS would ask its server each time.
+fn is_fuse(fd: i32, device: u64) -> bool {
+    /// linux/magic.h's FUSE_SUPER_MAGIC.
+    const FUSE: u64 = 0x6573_5546;
+    /// The last device that was none; no file is of device 0.
+    static OTHER: AtomicU64 = AtomicU64::new(0);
+    if OTHER.load(Ordering::Relaxed) == device {
+        return false;
+    }
+    // SAFETY: all zero is a valid value of this plain structure, for which there is room.
+    let is_fuse = unsafe {
+        let mut system: libc::statfs = std::mem::zeroed();
+        libc::fstatfs(fd, &raw mut system) == 0 && system.f_type as u64 == FUSE
+    };
+    if !is_fuse {
+        OTHER.store(device, Ordering::Relaxed);
+    }
+    is_fuse
 }
 
 fn transfer(

@@ -11,6 +11,11 @@ impl Relay<'_, '_> {
     /// The response is complete.
     pub(super) fn end(&mut self) -> Verdict {
         self.connection.reusable = true;
+        if matches!(self.body, Body::Pass)
+            && let Err(verdict) = self.check_file()
+        {
+            return verdict;
+        }
         let is_short = self.announced.is_some_and(|left| left > 0) && !self.client_gone;
         if is_short && matches!(self.body, Body::Pass) {
             return self.broken(&"it is shorter than its Content-Length");

@@ -136,6 +136,9 @@ impl Relay<'_, '_> {
         let deadline = Instant::now() + HEARING;
         loop {
             while let Ok(Some(header)) = self.connection.header() {
+                if header.len as usize > self.longest(header.kind) {
+                    return;
+                }
                 let Some(payload) = self.connection.payload(header) else { break };
                 if let (Kind::Log, [level, text @ ..]) = (header.kind, payload) {
                     self.log(*level, text);

@@ -247,7 +247,7 @@ events! {
         "The request would run in embedded mode, and WSGIRestrictEmbedded is On.",
         "Set WSGIProcessGroup or process-group= for it.";
     HEADER_TOO_LONG = 144, Child, Error, Status(500), LivesOn =>
-        "A response header is longer than header-buffer-size=.",
+        "A response header is longer than header-buffer-size=, or all of them are longer than twice that and 1 MiB.",
         "Send less, or raise header-buffer-size=.";
     RESPONSE_TIMEOUT = 145, Child, Error, Status(504), LivesOn =>
         "No response began within socket-timeout=; the application goes on running.",

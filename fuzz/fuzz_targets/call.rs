@@ -1,0 +1,11 @@
+//! A question to a host script: it ends, and shows no more than there is.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use wsgi_protocol::call::Call;
+
+fuzz_target!(|bytes: &[u8]| {
+    let Ok(call) = Call::decode(bytes) else { return };
+    let shown: usize = call.arguments.iter().map(|argument| argument.len()).sum();
+    assert!(shown + call.request.head.script.len() <= bytes.len());
+});
