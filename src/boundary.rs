@@ -2,7 +2,7 @@
 //! signature what it answers then. That value always fails closed.
 
 use crate::httpd::block::Block;
-use crate::{config, embedded, handler, host_scripts, httpd, lifecycle, translate};
+use crate::{config, embedded, handler, host_scripts, httpd, lifecycle, status, translate};
 use apr_sys as sys;
 use std::ffi::{c_char, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -350,7 +350,8 @@ unsafe extern "C" fn handle(r: *mut sys::request_rec) -> c_int {
     // SAFETY: httpd passes a live request of this thread.
     let request = unsafe { httpd::request::Request::from_raw(r) };
     if !handler::is_ours(request) {
-        return DECLINED;
+        let page = status::asked(request);
+        return page.map_or(DECLINED, |page| guard(INTERNAL_ERROR, || status::answer(request, page)));
     }
     match catch_unwind(AssertUnwindSafe(|| handler::handle(request))) {
         Ok(status) => status,

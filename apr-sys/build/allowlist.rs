@@ -199,6 +199,7 @@ pub const VARIABLES: &[&str] = &[
     "SUSPENDED",
     "ap_listeners",
     "ap_max_mem_free",
+    "ap_conftree",
     "ap_coredumpdir_configured",
     "DEFAULT_REL_RUNTIMEDIR",
     "ap_runtime_dir",

@@ -99,6 +99,11 @@ impl InFlight {
         self.slot.epoch.load(Ordering::Acquire)
     }
 
+    /// Its slot in the status memory.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
     /// Position of the process in its group.
     pub fn process(&self) -> usize {
         self.process

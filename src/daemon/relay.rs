@@ -13,8 +13,8 @@ use crate::httpd::block::{self, Block};
 use crate::httpd::brigade::{Brigade, FileMeans};
 use crate::httpd::log;
 use crate::lifecycle::runtime::Group;
-use crate::messages;
 use crate::respond::{self, Source};
+use crate::{messages, metrics};
 use std::ffi::c_int;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -22,6 +22,7 @@ use std::time::Instant;
 use wsgi_protocol::ProtocolError;
 use wsgi_protocol::courtesy::Courtesy;
 use wsgi_protocol::frame::{HEADER_LEN, Header, Kind, Refusal};
+use wsgi_protocol::metrics::Stage;
 use wsgi_protocol::response::Head;
 use wsgi_protocol::status::SlotState;
 
@@ -281,7 +282,9 @@ impl<'a, 'r> Relay<'a, 'r> {
         let number = |bytes: &[u8]| bytes.try_into().ok().map(u32::from_le_bytes);
         if !matches!(header.kind, Kind::Refused | Kind::GoAway | Kind::Log) {
             self.seen = true;
+            metrics::note_stage(if header.kind == Kind::Head { Stage::Response } else { Stage::Running });
         }
+        let payload = metrics::take_account(header.kind, payload);
         match (header.kind, payload) {
             (Kind::WantBody, bytes) => match number(bytes) {
                 Some(credit) => {
@@ -416,11 +419,15 @@ impl<'a, 'r> Relay<'a, 'r> {
                 return Ok(());
             }
             waited += slice;
+            if self.seen {
+                continue;
+            }
             // A predecessor that drains may be running it: only an unread request can be given up here.
-            if !self.seen
-                && self.connection.is_unread()
-                && SlotState::from_u32(self.process.slot().state.load(std::sync::atomic::Ordering::Relaxed))
-                    == SlotState::Failed
+            if !self.connection.is_unread() {
+                metrics::note_stage(Stage::Running);
+            } else if SlotState::from_u32(
+                self.process.slot().state.load(std::sync::atomic::Ordering::Relaxed),
+            ) == SlotState::Failed
             {
                 return Err(Verdict::NotStarted);
             }

@@ -110,6 +110,7 @@ pub fn group_spec(
         ends_session: group.options.end_session,
         log_rate: group.options.log_rate,
         preload: group.options.preload,
+        metrics: None,
         launch,
     })
 }
@@ -407,6 +408,9 @@ pub fn child_group(group: &DaemonGroup, spec: Result<&GroupSpec, String>, first_
         header_limit: options.header_buffer_size.get().try_into().unwrap_or(usize::MAX),
         response_timeout: options.response_socket_timeout.or(options.socket_timeout),
         threads: u32::from(options.threads),
+        metrics: None,
+        backlog: options.listen_backlog,
+        python: None,
     }
 }
 

@@ -64,5 +64,6 @@ mod snippets;
 mod soak;
 mod start_response;
 mod supervisor_trust;
+mod status;
 mod timers;
 mod trust;

@@ -3,6 +3,7 @@
 use crate::budget::Budget;
 use crate::log::{Log, LogFile};
 use crate::os::memory::StatusMemory;
+use crate::os::metrics::MetricsMemory;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use wsgi_protocol::control::{GroupSpec, LogTarget};
 use wsgi_protocol::death::Death;
+use wsgi_protocol::metrics::GroupRecord;
 use wsgi_protocol::status::Slot;
 
 /// Where a group's processes are found: its first slot in the status memory, and a socket path for each.
@@ -39,6 +41,8 @@ pub struct Generation {
     pub places: Places,
     /// Status memory; gone when a newer generation took the same memory over.
     pub memory: RefCell<Option<StatusMemory>>,
+    /// Metrics memory, if httpd has one.
+    pub metrics: Option<MetricsMemory>,
 }
 
 impl Generation {
@@ -107,6 +111,12 @@ impl Plan {
     #[must_use]
     pub fn wants_zygote(&self) -> bool {
         self.spec.preload && !self.is_service()
+    }
+
+    /// The group's counters.
+    #[must_use]
+    pub fn counters(&self) -> Option<&GroupRecord> {
+        self.generation.metrics.as_ref()?.group(self.spec.metrics? as usize)
     }
 
     /// The group's name for messages.

@@ -12,6 +12,7 @@ use crate::log::{Level, Log, LogFile};
 use crate::nursery::Nursery;
 use crate::os::descriptors::redirect_standard_error;
 use crate::os::memory::{StatusMemory, trim_heap};
+use crate::os::metrics::MetricsMemory;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -68,6 +69,7 @@ impl Supervisor {
             host_library: configuration.host_library,
             places: self.places(accepted.iter().map(|(spec, ..)| spec)),
             memory: RefCell::new(None),
+            metrics: MetricsMemory::map(&delivery.metrics),
         });
         self.take_over(&generation, memory);
         self.lifelines.push((self.serial, delivery.lifeline));

@@ -7,6 +7,7 @@ use crate::escalation::Ending;
 use crate::group::{Process, Slot, owner};
 use crate::log::Level;
 use crate::messages::Message;
+use crate::os::clock::epoch_us;
 use crate::spawn::{self, Request};
 use nix::errno::Errno;
 use std::os::fd::AsFd;
@@ -230,6 +231,9 @@ impl Supervisor {
         let occupant = if is_successor { &mut slot.successor } else { &mut slot.current };
         *occupant = Some(process.pid);
         slot.starts = slot.starts.saturating_add(1);
+        if let Some(counters) = process.plan.counters() {
+            counters.note_start();
+        }
         slot.retry_at = None;
         self.tell_start(&process);
         if let Some(deadline) = process.deadline {
@@ -314,6 +318,9 @@ impl Supervisor {
         if let Some(old) = old.and_then(|old| self.processes.get_mut(&old)) {
             old.end(Ending::Drain, now);
             let changed_code = old.asked == Some(Ready::Replace);
+            if let Some(counters) = old.plan.counters().filter(|_| changed_code) {
+                counters.note_reload(true, epoch_us());
+            }
             if let Some(group) = self.groups.get_mut(name).filter(|_| changed_code) {
                 group.roll_since = started;
                 group.roll_by_operator = false;
@@ -370,6 +377,9 @@ impl Supervisor {
         group.is_held_back = true;
         let asked = current.asked.take();
         current.asked_at = None;
+        if let Some(counters) = current.plan.counters().filter(|_| asked == Some(Ready::Replace)) {
+            counters.note_reload(false, epoch_us());
+        }
         if asked.is_some() {
             let _ = nix::unistd::write(&current.order, &[Order::Keep as u8]);
         }

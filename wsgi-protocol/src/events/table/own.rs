@@ -100,6 +100,9 @@ events! {
     SUPERVISOR_GIVEN_UP = 380, Parent, Error, Served, Replaced =>
         "The supervisor does not take the configuration of a restart: it is stopped (SIGSTOP, a debugger, a frozen cgroup), hangs in the kernel, or has lost its socket. It is killed, and another one takes over.",
         "Find out who stopped it; look at the disk its logs are on.";
+    NO_METRICS_MEMORY = 430, Parent, Error, Served, LivesOn =>
+        "The memory for counters cannot be made: wsgi-status shows none.",
+        "Free memory, or raise the limit of open files.";
     CLIENT_GONE = 0, Child, Info, BrokenOff, LivesOn =>
         "The client went away while the response was sent. The application stops at its next block; the access log keeps its status (no line).",
         "Nothing.";
