@@ -155,6 +155,8 @@ pub unsafe extern "C" fn register_hooks(p: *mut sys::apr_pool_t) {
         );
         sys::ap_hook_map_to_storage(Some(map_to_storage), ptr::null(), ptr::null(), middle);
         sys::ap_hook_handler(Some(handle), ptr::null(), ptr::null(), middle);
+        let section = std::mem::transmute::<StatusHook, unsafe extern "C" fn()>(status_section);
+        sys::apr_optional_hook_add(c"status_hook".as_ptr(), Some(section), ptr::null(), ptr::null(), middle);
         register_providers(p);
     }
 }
@@ -361,6 +363,14 @@ unsafe extern "C" fn handle(r: *mut sys::request_rec) -> c_int {
             INTERNAL_ERROR
         }
     }
+}
+
+/// A hook of mod_status, if that is loaded.
+type StatusHook = unsafe extern "C" fn(*mut sys::request_rec, c_int) -> c_int;
+
+unsafe extern "C" fn status_section(r: *mut sys::request_rec, flags: c_int) -> c_int {
+    // SAFETY: mod_status passes a live request of this thread.
+    guard(DECLINED, || status::section(unsafe { httpd::request::Request::from_raw(r) }, flags))
 }
 
 /// Calls of the embedded host library into this child (`wsgi_protocol::abi::HttpdTable`).

@@ -5,17 +5,20 @@ use crate::handler::HANDLED;
 use crate::httpd::request::Request;
 use crate::lifecycle::metrics::{block, now};
 use std::cell::Cell;
-use std::ffi::c_int;
+use std::ffi::{CStr, c_int};
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
 use wsgi_protocol::events;
 use wsgi_protocol::frame::Kind;
-use wsgi_protocol::metrics::{Account, Block, Outcome, Sample, Stage};
+use wsgi_protocol::metrics::{Account, Block, OUTCOMES, Outcome, Phase, Sample, Stage};
 
 /// What is known of the request that the thread has.
 #[derive(Clone, Copy)]
 struct Notes {
     block: Option<&'static Block>,
-    /// When it was last sent to a process.
+    /// When it was last sent to a process, and to which.
     sent: u64,
+    pid: u32,
     account: Option<Account>,
     outcome: Option<Outcome>,
     /// The client can see that something is missing.
@@ -25,7 +28,7 @@ struct Notes {
 }
 
 const NOTHING: Notes =
-    Notes { block: None, sent: 0, account: None, outcome: None, is_broken: false, input: 0 };
+    Notes { block: None, sent: 0, pid: 0, account: None, outcome: None, is_broken: false, input: 0 };
 
 thread_local! {
     static NOTES: Cell<Notes> = const { Cell::new(NOTHING) };
@@ -91,17 +94,66 @@ impl Drop for Recording<'_> {
     fn drop(&mut self) {
         let notes = NOTES.replace(self.outer);
         if let Some(block) = notes.block {
-            block.count(&self.sample(&notes));
+            let sample = self.sample(&notes);
+            block.count(&sample);
+            tell(self.r, &notes, &sample);
             block.rest();
             // A block has room for one request: the outer one is shown again when its own thread says something.
         }
     }
 }
 
+/// What access logs can show, as `%{NAME}n` and `%{NAME}e`.
+const SHOWN: [&CStr; 6] =
+    [c"WSGI_QUEUE_US", c"WSGI_APP_US", c"WSGI_GIL_US", c"WSGI_CPU_US", c"WSGI_PID", c"WSGI_OUTCOME"];
+/// Position of the CPU time there.
+const CPU: usize = 3;
+
+/// Which of [`SHOWN`] the configuration names, a bit each.
+static WANTED: AtomicU32 = AtomicU32::new(0);
+
+/// In post_config: looks for what access logs want to show, so that nothing is done for what they do not.
+pub fn find_wanted() {
+    let is_wanted = |name: &CStr| name.to_str().is_ok_and(crate::status::asks_for);
+    let wanted = SHOWN.iter().enumerate().filter(|(_, name)| is_wanted(name));
+    WANTED.store(wanted.fold(0, |bits, (at, _)| bits | 1 << at), Relaxed);
+}
+
+/// Whether the CPU time of requests is to be measured.
+pub fn wants_cpu() -> bool {
+    WANTED.load(Relaxed) & 1 << CPU != 0
+}
+
+fn tell(r: Request<'_>, notes: &Notes, sample: &Sample) {
+    let wanted = WANTED.load(Relaxed);
+    if wanted == 0 {
+        return;
+    }
+    let us = |phase: Phase| sample.phases[phase as usize].map(|ns| (ns / 1000).to_string());
+    let cpu = || notes.account.map(|_| (sample.cpu_ns / 1000).to_string());
+    let pid = || Some(notes.pid).filter(|pid| *pid != 0).map(|pid| pid.to_string());
+    let outcome = || OUTCOMES.iter().find(|row| row.0 == sample.outcome).map(|row| row.1.to_owned());
+    for (at, name) in SHOWN.into_iter().enumerate().filter(|(at, _)| wanted & 1 << at != 0) {
+        let value = match at {
+            0 => us(Phase::Queue),
+            1 => us(Phase::Application),
+            2 => us(Phase::Gil),
+            CPU => cpu(),
+            4 => pid(),
+            _ => outcome(),
+        };
+        if let Some(value) = value {
+            r.notes().set(r.pool(), name, value.as_bytes());
+            r.subprocess_env().set(r.pool(), name, value.as_bytes());
+        }
+    }
+}
+
 /// The request was sent to a process.
-pub fn note_sent(slot: usize) {
+pub fn note_sent(slot: usize, pid: u32) {
     note(|notes| {
         notes.sent = now();
+        notes.pid = pid;
         if let Some(block) = notes.block {
             block.sent_to(slot);
         }
@@ -173,6 +225,7 @@ pub fn note_embedded(began: u64) {
     let account = Account { began, ended: now(), gil: 0, cpu: 0 };
     note(|notes| {
         notes.sent = began;
+        notes.pid = crate::lifecycle::child_pid();
         notes.account = Some(account);
     });
 }

@@ -35,6 +35,8 @@ pub const FUNCTIONS: &[&str] = &[
     "apr_proc_other_child_unregister",
     // apr_optional.h
     "apr_dynamic_fn_retrieve",
+    // apr_optional_hooks.h
+    "apr_optional_hook_add",
     // apr_buckets.h
     "apr_brigade_cleanup",
     "apr_brigade_create",
@@ -122,6 +124,7 @@ pub const FUNCTIONS: &[&str] = &[
     "ap_exists_config_define",
     "ap_show_mpm",
     "ap_register_auth_provider",
+    "ap_rwrite",
     // ap_regex.h
     "ap_construct_url",
     "ap_escape_html2",

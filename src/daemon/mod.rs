@@ -122,7 +122,7 @@ impl<'a, 'r> Attempt<'a, 'r> {
             let (mut connection, in_flight) = self.connection()?;
             self.connects += 1;
             let bytes = message.stamped(&mut connection, self.connects, self.restarts);
-            metrics::note_sent(in_flight.index());
+            metrics::note_sent(in_flight.index(), in_flight.pid());
             let sent = connection.send_all(bytes, self.timeout_ms());
             let verdict = match sent {
                 Ok(()) => {

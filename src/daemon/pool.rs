@@ -99,6 +99,11 @@ impl InFlight {
         self.slot.epoch.load(Ordering::Acquire)
     }
 
+    /// Process id at the time of the choice.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
     /// Its slot in the status memory.
     pub fn index(&self) -> usize {
         self.index

@@ -49,6 +49,7 @@ pub unsafe fn post_config(pconf: *mut sys::apr_pool_t, main: *mut sys::server_re
         return DONE_WELL;
     }
     MAIN.store(main, Ordering::Release);
+    crate::metrics::find_wanted();
     // SAFETY: httpd's parent is single-threaded here.
     let Some(state) = (unsafe { config::state_mut() }) else { return DONE_WELL };
     // SAFETY: main server and pool are live.

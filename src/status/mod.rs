@@ -4,7 +4,7 @@
 mod collect;
 mod sections;
 
-pub use sections::find as find_sections;
+pub use sections::{asks_for, find as find_sections};
 
 use crate::config;
 use crate::handler::{HANDLED, INTERNAL_ERROR};
@@ -13,7 +13,7 @@ use crate::httpd::request::Request;
 use apr_sys as sys;
 use std::ffi::c_int;
 use wsgi_status::access::{is_controlled, is_loopback};
-use wsgi_status::{Exposition, Format, Query, expose, health, json, page};
+use wsgi_status::{Exposition, Format, Query, brief, expose, health, json, page};
 
 /// The pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +63,21 @@ pub fn answer(r: Request<'_>, page: Page) -> c_int {
             send(r, query.format, &text)
         }
     }
+}
+
+/// Flag of mod_status for `?auto`.
+const SHORT: c_int = 1;
+
+/// Writes our section of mod_status' page.
+pub fn section(r: Request<'_>, flags: c_int) -> c_int {
+    let found = config::state().and_then(|state| Some((state, state.runtime.as_ref()?)));
+    if let Some((state, runtime)) = found {
+        let report = collect::report(state, runtime);
+        let text = if flags & SHORT != 0 { brief::lines(&report) } else { brief::table(&report) };
+        // SAFETY: a live request of this thread; the text is as long as announced.
+        unsafe { sys::ap_rwrite(text.as_ptr().cast(), text.len() as c_int, r.raw()) };
+    }
+    HANDLED
 }
 
 /// Access control that was written for the page decides; without any, only this machine may look, and not through a

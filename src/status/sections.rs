@@ -12,6 +12,28 @@ pub fn find() -> Vec<Section> {
     found
 }
 
+/// Whether some directive, a LogFormat say, names this note or variable: `%{NAME}n`.
+pub fn asks_for(name: &str) -> bool {
+    let wanted = format!("{{{name}}}");
+    // SAFETY: as in `find`.
+    unsafe { holds(sys::ap_conftree, &wanted) }
+}
+
+/// # Safety
+/// As [`walk`].
+unsafe fn holds(mut directive: *const sys::ap_directive_t, wanted: &str) -> bool {
+    // SAFETY: by the contract.
+    unsafe {
+        while let Some(one) = directive.as_ref() {
+            if text(one.args).contains(wanted) || holds(one.first_child, wanted) {
+                return true;
+            }
+            directive = one.next;
+        }
+    }
+    false
+}
+
 /// # Safety
 /// `directive` is null or the first of a list in httpd's configuration tree.
 unsafe fn walk(mut directive: *const sys::ap_directive_t, found: &mut Vec<Section>) {

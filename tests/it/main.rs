@@ -41,6 +41,7 @@ mod leftovers;
 mod lifecycle;
 mod logging;
 mod malformed;
+mod observability;
 mod parallel;
 mod preload;
 mod preload_failing;

@@ -2,7 +2,7 @@
 //! deaths, and are told while everything is stuck.
 
 use crate::control::done;
-use integration::{Builder, Httpd, Mode, Subject, eventually, kill, workspace};
+use integration::{Apache, Builder, Httpd, Mode, Subject, eventually, kill, workspace};
 use serde_json::Value;
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -180,7 +180,7 @@ fn only_this_machine_may_look_without_a_require() {
 }
 
 /// Samples as Prometheus' own parser reads them: type, labels and value by name.
-fn parsed(text: &str, format: &str) -> Vec<Value> {
+pub fn parsed(text: &str, format: &str) -> Vec<Value> {
     let folder = workspace().join("tests/apps/prometheus");
     let output = Command::new(workspace().join("scripts/venv.sh")).arg(&folder).output().expect("venv.sh");
     let venv = String::from_utf8_lossy(&output.stdout).trim().to_owned();
@@ -258,4 +258,45 @@ fn health_follows_the_operator() {
     );
     done(&server, &["start", "app"]);
     eventually("it is ready again", || (health().status == 200).then_some(()));
+}
+
+#[test]
+fn access_logs_show_where_the_time_went() {
+    if Subject::skips(NO_PAGE) {
+        return;
+    }
+    let format =
+        "queue=%{WSGI_QUEUE_US}n app=%{WSGI_APP_US}e cpu=%{WSGI_CPU_US}n pid=%{WSGI_PID}n %{WSGI_OUTCOME}n";
+    let log = format!("LogFormat \"{format}\" times\nCustomLog @ROOT@/logs/times times");
+    let server = server(Mode::Daemon).directives(&log).start();
+    server.get("/?hold=30000").ok();
+    let pid = daemon(&server);
+    let line = eventually("it is logged", || server.log_of("times").lines().next().map(str::to_owned));
+    let fields: Vec<&str> = line.split([' ', '=']).collect();
+    let number = |at: usize| fields[at].parse::<u64>().unwrap_or_else(|_| panic!("{line}"));
+    assert!(number(1) < 10_000_000 && number(3) >= 30_000, "{line}");
+    assert!(number(5) > 0 && number(5) < number(3), "a sleep takes no CPU: {line}");
+    assert_eq!((number(7), fields[8]), (pid as u64, "ok"), "{line}");
+    server.get("/wsgi-health").ok();
+    eventually("other requests have none", || {
+        server.log_of("times").contains("queue=- app=- cpu=- pid=- -").then_some(())
+    });
+}
+
+#[test]
+fn mod_status_has_a_section() {
+    if Subject::skips(NO_PAGE) {
+        return;
+    }
+    let module = Apache::installed().modules.join("mod_status.so");
+    let load =
+        format!("<IfModule !status_module>\nLoadModule status_module {}\n</IfModule>", module.display());
+    let page = "<Location /server-status>\nSetHandler server-status\n</Location>";
+    let server = server(Mode::Daemon).directives(&load).directives(page).start();
+    server.get("/").ok();
+    settled(&server, 1);
+    let auto = server.get("/server-status?auto").ok().text();
+    assert!(auto.contains("\nWSGI-app-Requests: 1\n") && auto.contains("\nWSGI-Groups: 1\n"), "{auto}");
+    let page = server.get("/server-status").ok().text();
+    assert!(page.contains("<h2>mod_wsgi</h2>") && page.contains("<td>app</td>"), "{page}");
 }

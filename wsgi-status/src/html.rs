@@ -11,7 +11,7 @@ const STYLE: &str = include_str!("page.css");
 const MOST_REQUESTS: usize = 100;
 
 /// Text that means nothing to a browser.
-fn text(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -55,13 +55,13 @@ pub fn page(report: &Report, query: &Query) -> String {
     put!(
         out,
         "<style>{STYLE}</style></head><body>\n<header><h1>mod_wsgi {}</h1>\n<p>",
-        text(&server.version)
+        escape(&server.version)
     );
     put!(
         out,
         "{} ({}), process {}, up {}",
-        text(&server.httpd),
-        text(&server.mpm),
+        escape(&server.httpd),
+        escape(&server.mpm),
         server.pid,
         since(server.now_us, server.started_us)
     );
@@ -147,8 +147,8 @@ fn condition(group: &Group) -> (&'static str, String) {
 fn section(out: &mut String, group: &Group, (rate, is_recent): (f64, bool)) {
     let (class, said) = condition(group);
     let python =
-        group.python.as_ref().map(|version| format!(" · Python {}", text(version))).unwrap_or_default();
-    put!(out, "<section><h2>{} <span class=\"{class}\">{}</span>", text(group.title()), text(&said));
+        group.python.as_ref().map(|version| format!(" · Python {}", escape(version))).unwrap_or_default();
+    put!(out, "<section><h2>{} <span class=\"{class}\">{}</span>", escape(group.title()), escape(&said));
     put!(
         out,
         "<small>{} × {} threads{python}</small></h2>\n<div class=\"facts\">",
@@ -297,7 +297,7 @@ fn row(out: &mut String, request: &Request) {
         age(request.age),
         request.stage.text(),
         request.pid.map_or("–".to_owned(), |pid| pid.to_string()),
-        text(&String::from_utf8_lossy(&request.text)),
+        escape(&String::from_utf8_lossy(&request.text)),
         request.child,
     );
 }

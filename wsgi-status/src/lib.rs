@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod access;
+pub mod brief;
 pub mod health;
 mod html;
 mod json;
