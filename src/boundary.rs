@@ -2,7 +2,7 @@
 //! signature what it answers then. That value always fails closed.
 
 use crate::httpd::block::Block;
-use crate::{config, embedded, handler, host_scripts, httpd, lifecycle, translate};
+use crate::{config, embedded, handler, host_scripts, httpd, lifecycle, status, translate};
 use apr_sys as sys;
 use std::ffi::{c_char, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -174,6 +174,9 @@ pub unsafe extern "C" fn register_hooks(p: *mut sys::apr_pool_t) {
         );
         sys::ap_hook_map_to_storage(Some(map_to_storage), ptr::null(), ptr::null(), middle);
         sys::ap_hook_handler(Some(handle), ptr::null(), ptr::null(), middle);
+        sys::ap_hook_log_transaction(Some(request_ended), ptr::null(), ptr::null(), middle);
+        let section = std::mem::transmute::<StatusHook, unsafe extern "C" fn()>(status_section);
+        sys::apr_optional_hook_add(c"status_hook".as_ptr(), Some(section), ptr::null(), ptr::null(), middle);
         register_providers(p);
     }
 }
@@ -369,7 +372,8 @@ unsafe extern "C" fn handle(r: *mut sys::request_rec) -> c_int {
     // SAFETY: httpd passes a live request of this thread.
     let request = unsafe { httpd::request::Request::from_raw(r) };
     if !handler::is_ours(request) {
-        return DECLINED;
+        let page = status::asked(request);
+        return page.map_or(DECLINED, |page| guard(INTERNAL_ERROR, || status::answer(request, page)));
     }
     match catch_unwind(AssertUnwindSafe(|| handler::handle(request))) {
         Ok(status) => status,
@@ -379,6 +383,25 @@ unsafe extern "C" fn handle(r: *mut sys::request_rec) -> c_int {
             INTERNAL_ERROR
         }
     }
+}
+
+/// A request, of whatever handler, has ended.
+unsafe extern "C" fn request_ended(_: *mut sys::request_rec) -> c_int {
+    guard((), || {
+        let runtime = config::state().and_then(|state| state.runtime.as_ref());
+        if let Some(board) = runtime.and_then(|runtime| runtime.board.as_ref()) {
+            board.renew();
+        }
+    });
+    DECLINED
+}
+
+/// A hook of mod_status, if that is loaded.
+type StatusHook = unsafe extern "C" fn(*mut sys::request_rec, c_int) -> c_int;
+
+unsafe extern "C" fn status_section(r: *mut sys::request_rec, flags: c_int) -> c_int {
+    // SAFETY: mod_status passes a live request of this thread.
+    guard(DECLINED, || status::section(unsafe { httpd::request::Request::from_raw(r) }, flags))
 }
 
 /// Calls of the embedded host library into this child (`wsgi_protocol::abi::HttpdTable`).

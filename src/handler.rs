@@ -237,6 +237,7 @@ impl<'r> Job<'r> {
             (Flags::HTTPS, self.https),
             (Flags::HANDLER_SCRIPT, self.handler_script.is_some()),
             (Flags::HEAD_ONLY, self.r.is_header_only()),
+            (Flags::MEASURE_CPU, crate::metrics::wants_cpu()),
         ];
         Flags(bits.iter().filter(|(_, on)| *on).fold(0, |all, (bit, _)| all | bit))
     }

@@ -14,8 +14,10 @@ mod host_scripts;
 mod httpd;
 mod lifecycle;
 mod messages;
+mod metrics;
 mod respond;
 mod scoreboard;
+mod status;
 mod translate;
 
 use apr_sys as sys;

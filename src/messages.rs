@@ -36,6 +36,11 @@ pub fn status_memory(error: &std::io::Error) -> String {
         .line(format!("Shared memory for the state of daemon processes cannot be made: {error}."))
 }
 
+/// No shared memory for counters.
+pub fn metrics_memory(error: &std::io::Error) -> String {
+    events::NO_METRICS_MEMORY.line(format!("Shared memory for counters cannot be made: {error}."))
+}
+
 /// The module's own file is unknown.
 pub fn own_file_unknown() -> String {
     events::OWN_FILE_UNKNOWN

@@ -151,6 +151,7 @@ fn drain(r: Request<'_>) {
 
 /// Breaks the response off so that the client sees it: no final chunk, HTTP/2 reset, connection closed.
 pub fn break_off(r: Request<'_>, brigade: &mut Brigade<'_>) {
+    crate::metrics::note_broken();
     r.close_connection();
     // SAFETY: plain field of a live request.
     if unsafe { (*r.raw()).eos_sent } == 0 {

@@ -35,6 +35,8 @@ pub const FUNCTIONS: &[&str] = &[
     "apr_proc_other_child_unregister",
     // apr_optional.h
     "apr_dynamic_fn_retrieve",
+    // apr_optional_hooks.h
+    "apr_optional_hook_add",
     // apr_buckets.h
     "apr_brigade_cleanup",
     "apr_brigade_create",
@@ -82,6 +84,7 @@ pub const FUNCTIONS: &[&str] = &[
     "ap_hook_child_init",
     "ap_hook_child_status",
     "ap_hook_handler",
+    "ap_hook_log_transaction",
     "ap_hook_monitor",
     "ap_hook_post_config",
     "ap_hook_pre_config",
@@ -129,6 +132,7 @@ pub const FUNCTIONS: &[&str] = &[
     "ap_exists_config_define",
     "ap_show_mpm",
     "ap_register_auth_provider",
+    "ap_rwrite",
     // ap_regex.h
     "ap_construct_url",
     "ap_escape_html2",
@@ -207,6 +211,7 @@ pub const VARIABLES: &[&str] = &[
     "SUSPENDED",
     "ap_listeners",
     "ap_max_mem_free",
+    "ap_conftree",
     "ap_coredumpdir_configured",
     "DEFAULT_REL_RUNTIMEDIR",
     "ap_runtime_dir",

@@ -14,7 +14,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use wsgi_protocol::launch::{decode, encode};
-use wsgi_protocol::operator::{ANSWER_BYTES, Question, Reply, SOCKET_SUFFIX, Status};
+use wsgi_protocol::operator::{ANSWER_BYTES, GroupMetrics, Question, Reply, SOCKET_SUFFIX, Status};
 
 /// Seconds to wait for an answer.
 const PATIENCE: i64 = 20;
@@ -116,6 +116,18 @@ fn is_believable(address: &Address) -> bool {
 pub fn status(address: &Address) -> Result<Status, String> {
     match ask(address, &Question::Status)? {
         Reply::Status(status) => Ok(status),
+        Reply::Refused(reason) => Err(reason),
+        _ => Err("the supervisor gave another answer than asked for".to_owned()),
+    }
+}
+
+/// Asks for what is counted.
+///
+/// # Errors
+/// As [`ask`].
+pub fn metrics(address: &Address) -> Result<Vec<GroupMetrics>, String> {
+    match ask(address, &Question::Metrics)? {
+        Reply::Metrics(groups) => Ok(groups),
         Reply::Refused(reason) => Err(reason),
         _ => Err("the supervisor gave another answer than asked for".to_owned()),
     }

@@ -15,5 +15,6 @@ mod messages;
 mod python;
 mod scheduler;
 mod thread_end;
+mod waits;
 mod worker;
 mod wsgi;

@@ -14,7 +14,7 @@ mod request_body;
 use crate::config::State;
 use crate::handler::{INTERNAL_ERROR, Job, now_us};
 use crate::lifecycle::runtime::{Group, Runtime};
-use crate::messages;
+use crate::{messages, metrics};
 use connect::ConnectError;
 use connection::Connection;
 use pool::InFlight;
@@ -48,13 +48,22 @@ impl From<messages::Line> for Failure {
 pub fn run(job: &Job<'_>, state: &State, chosen: &DaemonGroup, application: &[u8], callable: &[u8]) -> c_int {
     let Some(runtime) = state.runtime.as_ref() else { return INTERNAL_ERROR };
     let Some(group) = runtime.group(&chosen.name) else { return INTERNAL_ERROR };
+    let recording = metrics::Recording::begin(job.r, group.metrics);
+    if let Some(board) = &runtime.board {
+        board.renew();
+    }
     let outcome = ownership::check(job, chosen)
         .and_then(|()| Message::new(job, application, callable))
         .and_then(|mut message| Attempt::new(job, runtime, group).run(&mut message));
-    outcome.unwrap_or_else(|failure| {
+    let status = outcome.unwrap_or_else(|failure| {
+        metrics::note_event(failure.number);
         job.fail(failure.number, &failure.text);
         failure.status
-    })
+    });
+    if let Some(recording) = recording {
+        recording.end(status);
+    }
+    status
 }
 
 /// The encoded request with the first bytes of its body; kept until the daemon has started, to be sent again.
@@ -118,6 +127,7 @@ impl<'a, 'r> Attempt<'a, 'r> {
             let (mut connection, in_flight) = self.connection()?;
             self.connects += 1;
             let bytes = message.stamped(&mut connection, self.connects, self.restarts);
+            metrics::note_sent(in_flight.index(), in_flight.pid());
             let sent = connection.send_all(bytes, self.timeout_ms());
             let verdict = match sent {
                 Ok(()) => {

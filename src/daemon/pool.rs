@@ -146,6 +146,16 @@ impl InFlight {
         Peer { index: self.index, pid: self.pid }
     }
 
+    /// Process id at the time of the choice.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Its slot in the status memory.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
     /// Position of the process in its group.
     pub fn process(&self) -> usize {
         self.process

@@ -13,11 +13,13 @@ use crate::handler::{HANDLED, Job};
 use crate::httpd::block::{self, Block};
 use crate::httpd::brigade::Brigade;
 use crate::lifecycle::runtime::Group;
+use crate::metrics;
 use std::ffi::c_int;
 use std::io;
 use std::time::Instant;
 use wsgi_protocol::courtesy::Courtesy;
 use wsgi_protocol::frame::{HEADER_LEN, Header, Kind, Refusal};
+use wsgi_protocol::metrics::Stage;
 use wsgi_protocol::status::SlotState;
 
 /// Payload pieces of at least this size are read into memory of their own, which httpd then owns.
@@ -285,7 +287,9 @@ impl<'a, 'r> Relay<'a, 'r> {
         let number = |bytes: &[u8]| bytes.try_into().ok().map(u32::from_le_bytes);
         if !matches!(header.kind, Kind::Refused | Kind::GoAway | Kind::Log) {
             self.seen = true;
+            metrics::note_stage(if header.kind == Kind::Head { Stage::Response } else { Stage::Running });
         }
+        let payload = metrics::take_account(header.kind, payload);
         let is_last = matches!(header.kind, Kind::End | Kind::Aborted | Kind::Fail | Kind::Refused);
         if is_last && self.connection.has_fds() {
             return Err(self.malformed(&"a descriptor without FILE"));
@@ -362,11 +366,15 @@ impl<'a, 'r> Relay<'a, 'r> {
                 return Ok(());
             }
             waited += slice;
+            if self.seen {
+                continue;
+            }
             // A predecessor that drains may be running it: only an unread request can be given up here.
-            if !self.seen
-                && self.connection.is_unread()
-                && SlotState::from_u32(self.process.slot().state.load(std::sync::atomic::Ordering::Relaxed))
-                    == SlotState::Failed
+            if !self.connection.is_unread() {
+                metrics::note_stage(Stage::Running);
+            } else if SlotState::from_u32(
+                self.process.slot().state.load(std::sync::atomic::Ordering::Relaxed),
+            ) == SlotState::Failed
             {
                 return Err(Verdict::NotStarted);
             }

@@ -3,6 +3,7 @@
 use crate::handler::Job;
 use crate::httpd::brigade::{Brigade, Piece, Span, Status};
 use crate::httpd::request::Request;
+use crate::metrics;
 use std::io::IoSlice;
 use wsgi_directives::BodyLength;
 
@@ -90,6 +91,7 @@ impl<'r> RequestBody<'r> {
                         }
                         _ => 0,
                     };
+                    metrics::note_input(taken);
                     self.brigade.consume(taken);
                 }
                 Next::End => {
@@ -186,6 +188,7 @@ impl<'r> RequestBody<'r> {
 
     /// Takes `len` bytes off the front.
     pub fn consume(&mut self, len: usize) {
+        metrics::note_input(len);
         self.brigade.consume_all(len);
     }
 }

@@ -55,6 +55,7 @@ pub unsafe fn read_body(
     unsafe {
         match result {
             Ok(got) => {
+                crate::metrics::note_input(got);
                 *read = got;
                 abi::OK
             }

@@ -14,8 +14,7 @@ use crate::handler::{HANDLED, INTERNAL_ERROR, Job};
 use crate::httpd::log::{self as error_log, Level};
 use crate::httpd::request::Request;
 use crate::lifecycle::runtime::{Embedded, Runtime};
-use crate::messages;
-use crate::respond;
+use crate::{messages, metrics, respond};
 use apr_sys as sys;
 use exchange::Handle;
 use std::ffi::{CStr, CString, c_int, c_void};
@@ -24,6 +23,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 use wsgi_protocol::abi::{self, HostTable, HttpdTable};
 use wsgi_protocol::call::Verdict;
+use wsgi_protocol::metrics::{Outcome, Stage};
 use wsgi_protocol::{PROTOCOL_VERSION, launch};
 
 /// The host of this child, or why there is none.
@@ -139,7 +139,18 @@ pub fn stop() {
 
 /// Runs a request in this child.
 pub fn run(job: &Job<'_>, state: &'static State, application: &[u8], callable: &[u8]) -> c_int {
+    let group = state.runtime.as_ref().and_then(|runtime| runtime.embedded_metrics);
+    let recording = metrics::Recording::begin(job.r, group);
+    let status = serve(job, state, application, callable);
+    if let Some(recording) = recording {
+        recording.end(status);
+    }
+    status
+}
+
+fn serve(job: &Job<'_>, state: &'static State, application: &[u8], callable: &[u8]) -> c_int {
     if state.global.restrict_embedded == Some(true) {
+        metrics::note_outcome(Outcome::Rejected);
         job.fail(messages::EMBEDDED_OFF.0.number, messages::EMBEDDED_OFF.1);
         return INTERNAL_ERROR;
     }
@@ -147,6 +158,7 @@ pub fn run(job: &Job<'_>, state: &'static State, application: &[u8], callable: &
         Ok(host) => host,
         Err(reason) => {
             let message = messages::no_python(&reason);
+            metrics::note_outcome(Outcome::Unavailable);
             job.fail(message.0.number, &message.1);
             return INTERNAL_ERROR;
         }
@@ -155,8 +167,11 @@ pub fn run(job: &Job<'_>, state: &'static State, application: &[u8], callable: &
     let address = crate::environ::decimal(job.r.raw().addr() as u64);
     job.encode(&mut payload, application, callable, address.as_bytes());
     let mut handle = Handle::new(job.r, job.has_body(), job.config.enable_sendfile);
+    let began = metrics::clock();
+    metrics::note_stage(Stage::Running);
     // SAFETY: handle and payload outlive the call; the host makes one call at a time for a request (abi::HttpdTable).
     let outcome = unsafe { (host.0.request)((&raw mut handle).cast(), payload.as_ptr(), payload.len()) };
+    metrics::note_embedded(began);
     if handle.answered {
         return HANDLED;
     }

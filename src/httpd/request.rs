@@ -119,6 +119,12 @@ impl<'r> Request<'r> {
         unsafe { bytes((*self.raw).useragent_ip) }.unwrap_or_default()
     }
 
+    /// The address of the other end of the connection: a proxy's, if there is one.
+    pub fn peer_address(self) -> &'r [u8] {
+        // SAFETY: a live request has a connection; its address is null or NUL-terminated.
+        unsafe { bytes((*(*self.raw).connection).client_ip) }.unwrap_or_default()
+    }
+
     /// The client's host name, if HostnameLookups gives one.
     pub fn client_name(self) -> Option<&'r [u8]> {
         // SAFETY: a live request of this thread; the name lives in its pool.
@@ -156,6 +162,18 @@ impl<'r> Request<'r> {
     pub fn start_us(self) -> u64 {
         // SAFETY: plain field.
         unsafe { (*self.raw).request_time }.max(0) as u64
+    }
+
+    /// Status as it stands.
+    pub fn status(self) -> u16 {
+        // SAFETY: plain field.
+        unsafe { (*self.raw).status }.clamp(0, 999) as u16
+    }
+
+    /// Body bytes that were sent, behind httpd's content filters.
+    pub fn bytes_sent(self) -> u64 {
+        // SAFETY: plain field.
+        unsafe { (*self.raw).bytes_sent }.max(0) as u64
     }
 
     /// HEAD, by whatever name.

@@ -2,11 +2,13 @@
 
 mod access;
 pub mod accounts;
+pub mod board;
 mod checks;
 mod delegate;
 mod end;
 mod env_file;
 pub mod ledger;
+pub mod metrics;
 pub mod python;
 mod revival;
 mod runner;
@@ -22,6 +24,7 @@ use crate::httpd::pool::Pool;
 use crate::httpd::{bytes, server};
 use crate::messages;
 use apr_sys as sys;
+use metrics::MetricsMemory;
 use python::Interpreter;
 use runtime::{Embedded, Mpm, Runtime};
 use spec::{Common, HttpdUser};
@@ -51,6 +54,7 @@ pub unsafe fn post_config(pconf: *mut sys::apr_pool_t, main: *mut sys::server_re
         return DONE_WELL;
     }
     MAIN.store(main, Ordering::Release);
+    crate::metrics::find_wanted();
     // SAFETY: httpd's parent is single-threaded here.
     let Some(state) = (unsafe { config::state_mut() }) else { return DONE_WELL };
     // SAFETY: main server and pool are live.
@@ -187,9 +191,18 @@ unsafe fn make_runtime(
     // SAFETY: parent process.
     let persistent = unsafe { Persistent::of(main) };
     let status = persistent.make_status(slots, children).map_err(|e| messages::status_memory(&e))?;
+    // SAFETY: as above.
+    let metrics = unsafe { MetricsMemory::of(main) };
+    let metrics = metrics.map_err(|e| log_main(main, Level::Error, &messages::metrics_memory(&e))).ok();
     let mut runtime = Runtime {
         groups: Vec::new(),
         status,
+        metrics,
+        embedded_metrics: metrics.and_then(|memory| memory.view().register(b"")),
+        // SAFETY: as above.
+        board: unsafe { make_board(state, main, mpm) },
+        status_sections: crate::status::find_sections(),
+        embedded_python: python_version(state.global.python_home.as_deref()),
         embedded: embedded(&common),
         host_library: support.join("python-host.abi3.so"),
         supervisor: support.join("wsgi-supervisor"),
@@ -236,18 +249,48 @@ fn add_groups(runtime: &mut Runtime, common: &Common<'_>, main: *mut sys::server
             group.place.virtual_host.and_then(|id| config::server_of(common.state, id)).unwrap_or(main);
         // SAFETY: server records are live.
         let target = unsafe { logs.target(host) };
-        let spec = spec::group_spec(common, group, ordinal, first_slot, target);
+        let mut spec = spec::group_spec(common, group, ordinal, first_slot, target);
+        let metrics = runtime.metrics.and_then(|memory| memory.view().register(group.name.as_bytes()));
+        if let Ok(spec) = &mut spec {
+            spec.metrics = metrics.map(|number| number as u32);
+            spec.launch.server_metrics &= runtime.board.is_some();
+        }
         if let Err(reason) = &spec {
             let text = messages::group_cannot_start(&group.name, reason, &group.place.to_string());
             // SAFETY: as above.
             unsafe { log::server(host, Level::Error as u8, 0, text.as_bytes()) };
         }
-        let child = spec::child_group(group, spec.as_ref().map_err(Clone::clone), first_slot);
+        let mut child = spec::child_group(group, spec.as_ref().map_err(Clone::clone), first_slot);
+        child.metrics = metrics;
+        let home = group.options.python_home.as_deref().or(common.state.global.python_home.as_deref());
+        child.python = python_version(home);
         first_slot += spec::places(group) as usize;
         runtime.groups.push(child);
         runtime.configuration.groups.extend(spec.ok());
     }
     runtime.logs = logs.fds;
+}
+
+/// The scoreboard for daemons, if some group wants it.
+///
+/// # Safety
+/// Parent process, live main server.
+unsafe fn make_board(state: &State, main: *mut sys::server_rec, mpm: Mpm) -> Option<board::Board> {
+    if !state.global.groups.iter().any(|group| group.options.server_metrics) {
+        return None;
+    }
+    let limit = |what: u32, least: u32| query_mpm(what).unwrap_or(1).max(least) as usize;
+    let processes = limit(sys::AP_MPMQ_HARD_LIMIT_DAEMONS, mpm.processes);
+    let workers = processes * limit(sys::AP_MPMQ_HARD_LIMIT_THREADS, mpm.threads);
+    // SAFETY: by the contract.
+    let board = unsafe { board::Board::of(main, workers) };
+    board.map_err(|e| log_main(main, Level::Error, &messages::metrics_memory(&e))).ok()
+}
+
+/// The version of the Python in a home, as far as it shows.
+fn python_version(home: Option<&str>) -> Option<String> {
+    let minor = Interpreter::find(home.map(Path::new)).ok().and_then(|python| python.minor);
+    minor.map(|minor| format!("3.{minor}"))
 }
 
 /// Embedded mode of this generation: `None` when children never need Python (spec/directives.md §6).
@@ -395,6 +438,9 @@ pub fn httpd_ends() {
 pub fn child_ended(pid: i32) {
     if let Some(runtime) = config::state().and_then(|state| state.runtime.as_ref()) {
         runtime.status.ledger().settle(pid.cast_unsigned(), |index| runtime.status.slot(index));
+        if let Some(memory) = runtime.metrics {
+            memory.view().fold(pid.cast_unsigned());
+        }
     }
 }
 
@@ -413,6 +459,11 @@ pub unsafe fn child_init(pchild: *mut sys::apr_pool_t, main: *mut sys::server_re
     crate::daemon::pool::prepare(runtime);
     if !runtime.groups.is_empty() {
         crate::daemon::descriptors::make_room(query_mpm(sys::AP_MPMQ_MAX_THREADS).unwrap_or(1) as usize);
+    }
+    if let Some(memory) = runtime.metrics {
+        let groups = runtime.groups.iter().filter_map(|group| group.metrics).chain(runtime.embedded_metrics);
+        let threads = query_mpm(sys::AP_MPMQ_MAX_THREADS).unwrap_or(1).max(1) as usize;
+        metrics::prepare(memory, groups.max().map_or(0, |highest| highest + 1), threads);
     }
     if runtime.embedded.as_ref().is_some_and(|embedded| embedded.eager) {
         crate::embedded::start_in_child(main);

@@ -1,5 +1,7 @@
 //! What httpd's children need of the current generation, made in post_config and inherited by fork.
 
+use super::board::Board;
+use super::metrics::MetricsMemory;
 use super::status::StatusMemory;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -31,6 +33,12 @@ pub struct Group {
     pub response_timeout: Option<Duration>,
     /// `threads=`; 0 is a service daemon.
     pub threads: u32,
+    /// Its number in the metrics memory.
+    pub metrics: Option<usize>,
+    /// `listen-backlog=`
+    pub backlog: u32,
+    /// Version of its Python, as far as it shows before it runs: `3.13`.
+    pub python: Option<String>,
 }
 
 /// Embedded Python as configured.
@@ -51,6 +59,16 @@ pub struct Runtime {
     pub groups: Vec<Group>,
     /// Load and state of every daemon process.
     pub status: StatusMemory,
+    /// Counters; `None` when there is no memory for them.
+    pub metrics: Option<MetricsMemory>,
+    /// The scoreboard for daemons, if some group has `server-metrics=On`.
+    pub board: Option<Board>,
+    /// Sections that hold `SetHandler wsgi-status` or `wsgi-health`.
+    pub status_sections: Vec<wsgi_status::access::Section>,
+    /// Version of embedded Python.
+    pub embedded_python: Option<String>,
+    /// Number of embedded mode there.
+    pub embedded_metrics: Option<usize>,
     /// Embedded mode; `None` when WSGIRestrictEmbedded rules it out.
     pub embedded: Option<Embedded>,
     /// Path of the host library.

@@ -123,6 +123,7 @@ pub fn group_spec(
         log_rate: group.options.log_rate,
         preload: group.options.preload,
         exclusive: group.options.reload != wsgi_directives::Reload::Overlap,
+        metrics: None,
         launch,
     })
 }
@@ -300,6 +301,7 @@ fn fill_daemon_launch(
     launch.maximum_rss = options.maximum_rss.map_or(0, |n| n.get());
     launch.peer_uids = vec![common.httpd_user.uid];
     launch.title = group.display_name().map(String::into_bytes);
+    launch.server_metrics = options.server_metrics;
     launch.locale = options.locale.clone().map(String::into_bytes);
     launch.home = options.home.clone().map(String::into_bytes);
     launch.chroot = options.chroot.clone().map(String::into_bytes);
@@ -430,6 +432,9 @@ pub fn child_group(group: &DaemonGroup, spec: Result<&GroupSpec, String>, first_
         header_limit: options.header_buffer_size.get().try_into().unwrap_or(usize::MAX),
         response_timeout: options.response_socket_timeout.or(options.socket_timeout),
         threads: u32::from(options.threads),
+        metrics: None,
+        backlog: options.listen_backlog,
+        python: None,
     }
 }
 

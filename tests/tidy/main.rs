@@ -19,14 +19,15 @@ const C_ENTRY_FILES: [&str; 6] =
     ["boundary.rs", "entry.rs", "exchange.rs", "guard.rs", "signals.rs", "trampoline.rs"];
 
 /// Who may depend on whom (ARCHITECTURE.md).
-const EDGES: [(&str, &[&str]); 8] = [
+const EDGES: [(&str, &[&str]); 9] = [
     ("apr-sys", &[]),
     ("integration", &["wsgi-directives", "wsgi-protocol"]),
     ("mod_wsgi-ctl", &["wsgi-protocol"]),
-    ("mod_wsgi", &["apr-sys", "wsgi-directives", "wsgi-protocol"]),
+    ("mod_wsgi", &["apr-sys", "wsgi-directives", "wsgi-protocol", "wsgi-status"]),
     ("python-host", &["wsgi-protocol"]),
     ("wsgi-directives", &[]),
     ("wsgi-protocol", &[]),
+    ("wsgi-status", &["wsgi-protocol"]),
     ("wsgi-supervisor", &["wsgi-protocol"]),
 ];
 

@@ -40,8 +40,11 @@ pub enum Reason {
     OutOfMemory = b'A',
 }
 
+/// Number of reasons.
+pub const REASON_COUNT: usize = 13;
+
 /// Reason, its name for subscribers (spec/daemon.md §2.5), and what an operator reads.
-const REASONS: [(Reason, &str, &str); 13] = [
+const REASONS: [(Reason, &str, &str); REASON_COUNT] = [
     (Reason::ShutdownSignal, "shutdown_signal", "it was told to stop"),
     (Reason::GracefulSignal, "graceful_signal", "SIGUSR1 told it to end"),
     (Reason::EvictionSignal, "eviction_signal", "SIGUSR1 told it to end"),
@@ -87,6 +90,24 @@ impl Reason {
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         REASONS.iter().find(|row| row.1 == name).map(|row| row.0)
+    }
+
+    /// The name that subscribers know.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.row().1
+    }
+
+    /// Its place among all reasons.
+    #[must_use]
+    pub fn index(self) -> usize {
+        REASONS.iter().position(|row| row.0 == self).unwrap_or(0)
+    }
+
+    /// The reason at a place.
+    #[must_use]
+    pub fn by_index(index: usize) -> Option<Self> {
+        REASONS.get(index).map(|row| row.0)
     }
 
     /// What an operator reads.
@@ -263,6 +284,7 @@ mod tests {
         for (reason, name, text) in REASONS {
             assert_eq!(Reason::from_byte(reason as u8), Some(reason));
             assert_eq!(Reason::from_name(name), Some(reason));
+            assert_eq!((Reason::by_index(reason.index()), reason.name()), (Some(reason), name));
             assert_eq!(reason.text(), text);
             assert!(crate::launch::Ready::from_byte(reason as u8).is_none(), "{name}");
         }

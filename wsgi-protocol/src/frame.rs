@@ -45,11 +45,12 @@ pub enum Kind {
     Flush = 20,
     /// daemon → httpd: `u8` level, then text; logged in the request's context.
     Log = 21,
-    /// daemon → httpd: the response is complete; empty payload.
+    /// daemon → httpd: the response is complete; the payload is a [`crate::metrics::Account`], or empty.
     End = 22,
-    /// daemon → httpd: the response broke off; httpd breaks the client's connection. Empty payload.
+    /// daemon → httpd: the response broke off; httpd breaks the client's connection. Payload as of END.
     Aborted = 23,
-    /// daemon → httpd: no head was sent; httpd answers with this `u16` status by its own error handling.
+    /// daemon → httpd: no head was sent; httpd answers with this `u16` status by its own error handling; the
+    /// payload of END follows.
     Fail = 24,
     /// daemon → httpd: not started; httpd may send the same request elsewhere. `u8`, [`Refusal`].
     Refused = 25,

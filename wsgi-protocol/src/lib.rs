@@ -16,6 +16,7 @@ pub mod frame;
 pub mod heirloom;
 pub mod keys;
 pub mod launch;
+pub mod metrics;
 pub mod operator;
 pub mod request;
 pub mod response;

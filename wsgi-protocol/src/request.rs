@@ -32,6 +32,9 @@ impl Flags {
     /// httpd sends no response body (HEAD): the host may skip sending data but must run the application.
     pub const HEAD_ONLY: u32 = 1 << 6;
 
+    /// httpd wants to know the CPU time of the request, which costs the daemon two system calls.
+    pub const MEASURE_CPU: u32 = 1 << 7;
+
     /// Clears a bit in an encoded payload, which begins with the flags.
     pub fn clear_encoded(payload: &mut [u8], bit: u32) {
         if let Some(field) = payload.first_chunk_mut::<4>() {

@@ -3,13 +3,16 @@
 use crate::budget::Budget;
 use crate::log::{Log, LogFile};
 use crate::os::memory::StatusMemory;
+use crate::os::metrics::MetricsMemory;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use wsgi_protocol::control::{GroupSpec, LogTarget};
 use wsgi_protocol::death::Death;
+use wsgi_protocol::metrics::GroupRecord;
 use wsgi_protocol::status::Slot;
 
 /// Where a group's processes are found: its first slot in the status memory, and a socket path for each.
@@ -39,6 +42,10 @@ pub struct Generation {
     pub places: Places,
     /// Status memory; gone when a newer generation took the same memory over.
     pub memory: RefCell<Option<StatusMemory>>,
+    /// Metrics memory, if httpd has one.
+    pub metrics: Option<MetricsMemory>,
+    /// The scoreboard for daemons that may see it.
+    pub board: Option<OwnedFd>,
 }
 
 impl Generation {
@@ -107,6 +114,21 @@ impl Plan {
     #[must_use]
     pub fn wants_zygote(&self) -> bool {
         self.spec.preload && !self.is_service()
+    }
+
+    /// The scoreboard, if processes of the group may see it.
+    #[must_use]
+    pub fn board(&self) -> Option<BorrowedFd<'_>> {
+        self.generation.board.as_ref().filter(|_| self.spec.launch.server_metrics).map(AsFd::as_fd)
+    }
+
+    /// Counts something, if the group has counters.
+    pub fn count(&self, note: impl FnOnce(&GroupRecord)) {
+        let (memory, number) = (self.generation.metrics.as_ref(), self.spec.metrics);
+        let record = memory.zip(number).and_then(|(memory, number)| memory.group(number as usize));
+        if let Some(record) = record {
+            note(record);
+        }
     }
 
     /// The group's name for messages.

@@ -143,6 +143,8 @@ mod tests {
             host_library: Vec::new(),
             places: BTreeMap::new(),
             memory: RefCell::new(None),
+            metrics: None,
+            board: None,
         };
         let log = log_for(LogTarget::default(), &[]);
         Nursery::new(Rc::new(Plan::new(GroupSpec::default(), log, Rc::new(generation))))

@@ -13,6 +13,7 @@ use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::atomic::Ordering::Relaxed;
 use wsgi_protocol::frame::{self, BODY_CHUNK, Header, Kind, MAX_LOG, Refusal};
+use wsgi_protocol::metrics::Account;
 
 /// Blocks up to this size are copied so that they leave together with what follows; copying this much costs
 /// less than another send and another wake-up of the reader.
@@ -38,6 +39,8 @@ pub(super) struct SocketExchange<'a> {
     /// Where activity is noted, if the request counts for the inactivity timer.
     pub(super) activity: Option<&'a Slot>,
     pub(super) body: super::body::Body<'a>,
+    /// What the end of the response tells of its times.
+    pub(super) account: Option<Account>,
     /// Something of HEAD, DATA or FILE has left.
     committed: bool,
     /// The first failure to send; every later attempt fails the same way.
@@ -78,6 +81,7 @@ impl<'a> SocketExchange<'a> {
             unsent,
             activity,
             body,
+            account: None,
             committed: false,
             broken: None,
             stream: None,
@@ -158,13 +162,19 @@ impl<'a> SocketExchange<'a> {
     /// Says how the request ended. False: the connection is of no further use.
     pub(super) fn finish(&mut self, outcome: Outcome, go_away: bool) -> bool {
         let seq = self.seq;
+        let account = self.account.map(Account::encode);
+        let account: &[u8] = account.as_ref().map_or(&[], |account| account);
         match outcome {
-            Outcome::Complete => frame::put_frame(self.out, Kind::End, seq, &[]),
-            Outcome::Aborted => frame::put_frame(self.out, Kind::Aborted, seq, &[]),
-            _ if self.committed => frame::put_frame(self.out, Kind::Aborted, seq, &[]),
+            Outcome::Complete => frame::put_frame(self.out, Kind::End, seq, account),
+            Outcome::Aborted => frame::put_frame(self.out, Kind::Aborted, seq, account),
+            _ if self.committed => frame::put_frame(self.out, Kind::Aborted, seq, account),
             Outcome::Fail(status) => {
                 self.out.clear();
-                frame::put_frame(self.out, Kind::Fail, seq, &status.to_le_bytes());
+                let mark = frame::begin_frame(self.out, Kind::Fail, seq);
+                self.out.extend_from_slice(&status.to_le_bytes());
+                self.out.extend_from_slice(account);
+                // A few bytes: never too long.
+                let _ = frame::end_frame(self.out, mark, 0);
             }
             Outcome::Refused => {
                 self.out.clear();

@@ -8,10 +8,10 @@ use super::connection::{Broken, Connection, Incoming, READ_ROOM};
 use super::os;
 use super::pool::{CONNECTION_EVENTS, Phase, Pool, TOKEN_LISTENER, TOKEN_WAKE};
 use super::reload;
-use super::slot::State;
+use super::slot::{Slot, State};
 use super::socket_exchange::{SocketExchange, send_frame};
 use crate::exchange::Outcome;
-use crate::messages;
+use crate::{messages, waits};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::Relaxed;
@@ -19,6 +19,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use wsgi_protocol::ProtocolError;
 use wsgi_protocol::courtesy::Courtesy;
 use wsgi_protocol::frame::{Kind, Refusal};
+use wsgi_protocol::metrics::Account;
 use wsgi_protocol::request::{Flags, Request, RequestHead};
 
 /// A worker's buffers are given back to the system after a request that made them larger than this.
@@ -70,7 +71,7 @@ impl<A: Application> Worker<A> {
 
     fn attach(&mut self) {
         if !std::mem::replace(&mut self.attached, true) {
-            self.runner.attach();
+            waits::during(|| self.runner.attach());
         }
     }
 
@@ -231,7 +232,7 @@ impl<A: Application> Worker<A> {
         let now = os::now_ns();
         self.pool.slots[self.index].begin(now);
         self.pool.started();
-        let next = self.run_request(connection, seq, payload, &head);
+        let next = self.run_request(connection, seq, payload, &head, now);
         self.pool.slots[self.index].end();
         self.pool.finished();
         next
@@ -243,6 +244,7 @@ impl<A: Application> Worker<A> {
         seq: u16,
         payload: &[u8],
         head: &RequestHead<'_>,
+        began: u64,
     ) -> Next {
         let pool = self.pool;
         reload::begin_request(std::mem::take(&mut connection.was_held));
@@ -257,6 +259,8 @@ impl<A: Application> Worker<A> {
             let sent = send_frame(connection, Kind::Refused, seq, &[Refusal::QueueTimeout as u8]);
             return if sent { Next::Arm } else { Next::Close };
         }
+        let clock = head.flags.has(Flags::MEASURE_CPU).then(|| &pool.slots[self.index]);
+        let cpu = clock.map_or(0, Slot::cpu_ns);
         let runner = &mut self.runner;
         let result = catch_unwind(AssertUnwindSafe(|| runner.run(payload, &mut exchange)));
         if !self.runner.is_attached() {
@@ -270,6 +274,8 @@ impl<A: Application> Worker<A> {
             drop(exchange);
             return self.hold(connection, seq, payload);
         }
+        let used = clock.map_or(0, Slot::cpu_ns).saturating_sub(cpu);
+        exchange.account = Some(Account { began, ended: os::now_ns(), gil: waits::take(), cpu: used });
         let draining = pool.phase() != Phase::Serving;
         if exchange.finish(outcome, draining) { Next::Arm } else { Next::Close }
     }

@@ -87,12 +87,14 @@ pub fn add_wait(wait: Duration) {
 /// The thread is detached, and `state` is its own state of a living interpreter.
 pub unsafe fn restore(state: *mut ffi::PyThreadState) {
     let waits = WAITS.get();
-    let start = waits.measured.then(Instant::now);
+    let start = Instant::now();
     // SAFETY: by the contract.
     unsafe { ffi::PyEval_RestoreThread(state) };
     note_attached(true);
-    if let Some(start) = start {
-        let seconds = waits.seconds + start.elapsed().as_secs_f64();
+    let waited = start.elapsed();
+    crate::waits::add(waited);
+    if waits.measured {
+        let seconds = waits.seconds + waited.as_secs_f64();
         WAITS.set(GilWaits { seconds, count: waits.count + 1, ..waits });
     }
 }

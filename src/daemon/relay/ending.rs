@@ -3,9 +3,10 @@
 use super::{Body, Relay, Replacement, Verdict};
 use crate::daemon::is_gone;
 use crate::handler::HANDLED;
-use crate::{messages, respond};
+use crate::{messages, metrics, respond};
 use std::ffi::c_int;
 use std::io;
+use wsgi_protocol::metrics::Outcome;
 
 impl Relay<'_, '_> {
     /// The response is complete.
@@ -18,6 +19,7 @@ impl Relay<'_, '_> {
         }
         let is_short = self.announced.is_some_and(|left| left > 0) && !self.client_gone;
         if is_short && matches!(self.body, Body::Pass) {
+            metrics::note_outcome(Outcome::BadResponse);
             return self.broken(&"it is shorter than its Content-Length");
         }
         let body = std::mem::replace(&mut self.body, Body::Awaited);
@@ -81,12 +83,14 @@ impl Relay<'_, '_> {
         if !begun {
             return Verdict::Failed(line.into());
         }
+        metrics::note_event(line.0.number);
         self.job.fail(line.0.number, &line.1);
         Verdict::Finished(HANDLED)
     }
 
     pub(super) fn timed_out(&mut self) -> Verdict {
         if matches!(self.body, Body::Pass) {
+            metrics::note_outcome(Outcome::ResponseTimeout);
             return self.broken(&"nothing came within socket-timeout");
         }
         Verdict::Failed(messages::response_timeout(&self.group.name).into())
@@ -102,6 +106,7 @@ impl Relay<'_, '_> {
         if !matches!(self.body, Body::Pass) {
             return Verdict::Failed(line.into());
         }
+        metrics::note_event(line.0.number);
         self.job.fail(line.0.number, &line.1);
         respond::break_off(self.job.r, &mut self.out);
         Verdict::Finished(HANDLED)

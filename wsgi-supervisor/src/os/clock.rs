@@ -32,6 +32,13 @@ pub fn monotonic_ns() -> u64 {
     now.tv_sec.cast_unsigned() * 1_000_000_000 + now.tv_nsec.cast_unsigned()
 }
 
+/// The wall clock, µs since the epoch.
+#[must_use]
+pub fn epoch_us() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+}
+
 /// Now, in the time zone of the process.
 #[must_use]
 pub fn local_now() -> LocalTime {

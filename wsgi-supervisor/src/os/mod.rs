@@ -4,4 +4,5 @@ pub mod clock;
 pub mod descriptors;
 pub mod inheritance;
 pub mod memory;
+pub mod metrics;
 pub mod process;

@@ -73,13 +73,16 @@ pub fn ended_child() -> Option<i32> {
     waitid(Id::All, flags).ok()?.pid().map(Pid::as_raw)
 }
 
-/// Waits for a child that has ended: its raw wait status.
+/// Waits for a child that has ended: its raw wait status, and the CPU it has used, µs (user, system).
 #[must_use]
-pub fn reap(pid: i32) -> Option<i32> {
+pub fn reap(pid: i32) -> Option<(i32, (u64, u64))> {
     let mut status = 0;
-    // SAFETY: `status` is ours; WNOHANG never blocks. (nix has no way to get the raw status.)
-    let reaped = unsafe { libc::waitpid(pid, &raw mut status, libc::WNOHANG) };
-    (reaped == pid).then_some(status)
+    // SAFETY: all zero is a valid value of this plain structure.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: both places are ours; WNOHANG never blocks. (nix has no way to get the raw status.)
+    let reaped = unsafe { libc::wait4(pid, &raw mut status, libc::WNOHANG, &raw mut usage) };
+    let us = |time: libc::timeval| (time.tv_sec * 1_000_000 + time.tv_usec).unsigned_abs();
+    (reaped == pid).then_some((status, (us(usage.ru_utime), us(usage.ru_stime))))
 }
 
 /// Whether a file has this extended attribute, with the value `1`.

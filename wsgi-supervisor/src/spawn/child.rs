@@ -1,7 +1,7 @@
 //! What a forked child does until it is the interpreter (spec/daemon.md §1.4, in that order).
 
 use super::step::{Failure, Step};
-use super::{DAEMON_FDS, Descriptors, Program, advice};
+use super::{Descriptors, Program, advice};
 use crate::os::{descriptors, inheritance, process};
 use nix::errno::Errno;
 use nix::sys::prctl;
@@ -51,7 +51,9 @@ fn prepare_and_exec(
     let report = nix::fcntl::fcntl(&report, nix::fcntl::FcntlArg::F_DUPFD_CLOEXEC(64))
         .and_then(descriptors::adopt)
         .at(Step::Descriptors)?;
-    descriptors::lay_out(&fds.layout(), report.as_fd()).at(Step::Descriptors)?;
+    let layout = fds.layout();
+    let inherited = libc::c_uint::try_from(layout.len()).map_err(|_| Errno::EMFILE).at(Step::Descriptors)?;
+    descriptors::lay_out(&layout, report.as_fd()).at(Step::Descriptors)?;
     if let Some(entrance) = &program.cgroup {
         // Without it, what it leaves is known by its session only.
         let _ = std::fs::write(entrance, "0");
@@ -62,7 +64,7 @@ fn prepare_and_exec(
         .and_then(|()| {
             process::reset_signals();
             // What a library has opened for a lookup.
-            descriptors::close_at_exec(DAEMON_FDS);
+            descriptors::close_at_exec(inherited);
             // The interpreter would say so with a traceback, once per attempt.
             unistd::access(program.host_library.as_c_str(), AccessFlags::R_OK).at(Step::HostLibrary)?;
             unistd::execve(&program.interpreter, &program.arguments, &program.environment).at(Step::Exec)

@@ -124,6 +124,7 @@ impl Supervisor {
                 listener: theirs.as_fd(),
                 heirloom: heirloom.as_fd(),
                 cgroup: cgroup.as_ref(),
+                board: plan.board(),
             };
             spawn::start(&request, circumstances).map(|started| (started, ours))
         });

@@ -12,6 +12,7 @@ use crate::log::{Level, Log, LogFile};
 use crate::nursery::Nursery;
 use crate::os::descriptors::redirect_standard_error;
 use crate::os::memory::{StatusMemory, trim_heap};
+use crate::os::metrics::MetricsMemory;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -53,10 +54,8 @@ impl Supervisor {
                 Ok(listeners) => accepted.push((spec, log, listeners)),
                 Err(reason) => {
                     let text = String::from_utf8_lossy(&name);
-                    log.write(
-                        Level::ALERT,
-                        &format!("daemon process group '{text}' is not started: {reason}"),
-                    );
+                    let line = format!("daemon process group '{text}' is not started: {reason}");
+                    log.write(Level::ALERT, &line);
                     failed.push((name, reason));
                 }
             }
@@ -68,6 +67,8 @@ impl Supervisor {
             host_library: configuration.host_library,
             places: self.places(accepted.iter().map(|(spec, ..)| spec)),
             memory: RefCell::new(None),
+            metrics: MetricsMemory::map(&delivery.metrics),
+            board: Some(delivery.board),
         });
         self.take_over(&generation, memory);
         self.lifelines.push((self.serial, delivery.lifeline));

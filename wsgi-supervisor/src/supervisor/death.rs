@@ -21,14 +21,14 @@ impl Supervisor {
     pub(super) fn reap(&mut self, now: Instant) {
         while let Some(pid) = ended_child() {
             self.end_session(pid, now);
-            let Some(status) = reap(pid) else { return };
+            let Some((status, cpu_us)) = reap(pid) else { return };
             if self.processes.contains_key(&pid) {
-                self.on_death(pid, status, now);
+                self.on_death(pid, status, cpu_us, now);
             }
         }
     }
 
-    fn on_death(&mut self, pid: i32, status: i32, now: Instant) {
+    fn on_death(&mut self, pid: i32, status: i32, cpu_us: (u64, u64), now: Instant) {
         // What it said before its end counts, and explains it.
         self.read_report(pid);
         self.read_ready(pid, now);
@@ -50,6 +50,9 @@ impl Supervisor {
         };
         let cause = death.cause();
         self.note_death(&process, &death);
+        if process.nursery.is_none() {
+            process.plan.count(|counters| counters.note_stop(&death, cpu_us));
+        }
         if process.ending.is_none() && !(process.asked.is_some() && cause.is_orderly()) || process.killed {
             let group = self.groups.get_mut(&process.plan.spec.name);
             if let Some(slot) = group.and_then(|group| group.slots.get_mut(process.slot)) {

@@ -7,6 +7,7 @@ use crate::escalation::Ending;
 use crate::group::{Process, Slot, owner};
 use crate::log::Level;
 use crate::messages::Message;
+use crate::os::clock::epoch_us;
 use crate::spawn::{self, Request};
 use nix::errno::Errno;
 use std::os::fd::AsFd;
@@ -14,6 +15,7 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use wsgi_protocol::launch::{Order, Ready};
+use wsgi_protocol::metrics::GroupRecord;
 use wsgi_protocol::status::SlotState;
 
 impl Supervisor {
@@ -204,6 +206,7 @@ impl Supervisor {
                 listener: slot.socket().as_fd(),
                 heirloom: heirloom.as_fd(),
                 cgroup: cgroup.as_ref(),
+                board: plan.board(),
             };
             spawn::start(&request, circumstances)
         });
@@ -239,6 +242,7 @@ impl Supervisor {
         let occupant = if is_successor { &mut slot.successor } else { &mut slot.current };
         *occupant = Some(process.pid);
         slot.starts = slot.starts.saturating_add(1);
+        process.plan.count(GroupRecord::note_start);
         slot.retry_at = None;
         self.tell_start(&process);
         if let Some(deadline) = process.deadline {
@@ -325,6 +329,7 @@ impl Supervisor {
         if let Some(old) = old.and_then(|old| self.processes.get_mut(&old)) {
             old.end(Ending::Drain, now);
             let changed_code = old.asked == Some(Ready::Replace);
+            old.plan.count(|counters| counters.note_reload(true, epoch_us(), changed_code));
             if let Some(group) = self.groups.get_mut(name).filter(|_| changed_code) {
                 group.roll_since = started;
                 group.roll_by_operator = false;
@@ -381,6 +386,8 @@ impl Supervisor {
         group.is_held_back = true;
         let asked = current.asked.take();
         current.asked_at = None;
+        let changed_code = asked == Some(Ready::Replace);
+        current.plan.count(|counters| counters.note_reload(false, epoch_us(), changed_code));
         if asked.is_some() {
             let _ = nix::unistd::write(&current.order, &[Order::Keep as u8]);
         }

@@ -106,6 +106,9 @@ events! {
     BROKEN_ALONE = 382, Daemon, Error, Later(500), LivesOn =>
         "A script that an earlier process had loaded cannot be loaded now, and no older process is left to serve instead.",
         "Correct what the traceback says.";
+    NO_METRICS_MEMORY = 430, Parent, Error, Served, LivesOn =>
+        "The memory for counters cannot be made: wsgi-status shows none.",
+        "Free memory, or raise the limit of open files.";
     CLIENT_GONE = 0, Child, Info, BrokenOff, LivesOn =>
         "The client went away while the response was sent. The application stops at its next block; the access log keeps its status (no line).",
         "Nothing.";

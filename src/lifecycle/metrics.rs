@@ -1,0 +1,170 @@
+//! The metrics memory on httpd's side: made once by the parent, kept over graceful restarts, inherited by children.
+
+use super::supervisor::monotonic_ns;
+use crate::httpd::pool::persistent;
+use apr_sys as sys;
+use std::cell::Cell;
+use std::ffi::CStr;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::ptr;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicPtr, AtomicU32};
+use wsgi_protocol::metrics::{BLOCKS_AT, Block, GROUPS_AT, MAX_BLOCKS, MAX_GROUPS, View, memory_len};
+
+/// Key of the record in the process pool; the number is the layout's version.
+const KEY: &CStr = c"mod_wsgi:metrics:1";
+
+/// What survives the unloading of the module.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Kept {
+    address: usize,
+    fd: RawFd,
+}
+
+/// The mapped memory; stays as long as httpd's parent.
+#[derive(Debug, Clone, Copy)]
+pub struct MetricsMemory {
+    start: ptr::NonNull<u8>,
+    /// For the supervisor.
+    pub fd: RawFd,
+}
+
+// SAFETY: all that is shared are atomics, and the mapping is never removed.
+unsafe impl Send for MetricsMemory {}
+// SAFETY: as above.
+unsafe impl Sync for MetricsMemory {}
+
+impl MetricsMemory {
+    /// The memory of this httpd, made now if it is the first configuration.
+    ///
+    /// # Safety
+    /// Parent process, live main server.
+    pub unsafe fn of(main: *mut sys::server_rec) -> io::Result<Self> {
+        // SAFETY: the process pool lives as long as httpd; the record holds no pointer into this module.
+        let kept = unsafe { &mut *persistent((*(*main).process).pool, KEY, Kept { address: 0, fd: -1 }) };
+        if kept.address == 0 {
+            *kept = create()?;
+        }
+        let start = ptr::NonNull::new(kept.address as *mut u8).ok_or(io::ErrorKind::AddrNotAvailable)?;
+        let memory = Self { start, fd: kept.fd };
+        let header = memory.view().header;
+        // SAFETY: plain query.
+        let now = unsafe { sys::apr_time_now() }.max(0) as u64;
+        if header.started_us.load(Relaxed) == 0 {
+            header.started_us.store(now, Relaxed);
+        } else {
+            header.reloads.fetch_add(1, Relaxed);
+        }
+        header.configured_us.store(now, Relaxed);
+        memory.settle();
+        Ok(memory)
+    }
+
+    /// Takes back what children have left that ended while this module was not loaded.
+    fn settle(&self) {
+        for owner in self.view().owners() {
+            // SAFETY: only asks whether there is such a process.
+            let is_gone = i32::try_from(owner).is_ok_and(|pid| unsafe { libc::kill(pid, 0) } != 0);
+            if is_gone {
+                self.view().fold(owner);
+            }
+        }
+    }
+
+    /// Its records.
+    pub fn view(&self) -> View<'static> {
+        // SAFETY: `create` has mapped `memory_len` zeroed bytes that stay; all records are atomics, for which every bit
+        // pattern is valid; offsets and sizes are multiples of their alignment.
+        unsafe {
+            View {
+                header: self.start.cast().as_ref(),
+                groups: std::slice::from_raw_parts(self.start.add(GROUPS_AT).cast().as_ptr(), MAX_GROUPS),
+                blocks: std::slice::from_raw_parts(self.start.add(BLOCKS_AT).cast().as_ptr(), MAX_BLOCKS),
+            }
+        }
+    }
+}
+
+fn create() -> io::Result<Kept> {
+    // SAFETY: a fresh descriptor is wrapped at once; the mapping covers exactly the file's size. The file is sparse:
+    // only what is used takes memory.
+    unsafe {
+        let fd =
+            libc::memfd_create(c"mod_wsgi metrics".as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING);
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        let fd = OwnedFd::from_raw_fd(fd);
+        if libc::ftruncate(fd.as_raw_fd(), memory_len() as libc::off_t) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        libc::fcntl(
+            fd.as_raw_fd(),
+            libc::F_ADD_SEALS,
+            libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL,
+        );
+        let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_NORESERVE);
+        let address = libc::mmap(ptr::null_mut(), memory_len(), access, kind, fd.as_raw_fd(), 0);
+        if address == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(Kept { address: address as usize, fd: fd.into_raw_fd() })
+    }
+}
+
+/// The blocks of this child by thread and group: index plus 1; 0 is not looked for yet.
+struct Desk {
+    view: View<'static>,
+    pid: u32,
+    groups: usize,
+    blocks: Vec<AtomicU32>,
+}
+
+/// The desk of this child; null in the parent.
+static DESK: AtomicPtr<Desk> = AtomicPtr::new(ptr::null_mut());
+/// Threads of this child that have counted.
+static THREADS: AtomicU32 = AtomicU32::new(0);
+
+thread_local! {
+    /// Number of the thread, from 1.
+    static THREAD: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Threads of a child beyond those of the MPM that get blocks of their own: mod_http2 has its own.
+const MORE_THREADS: usize = 64;
+
+/// In a new child: makes room for the blocks of its threads.
+pub fn prepare(memory: MetricsMemory, groups: usize, threads: usize) {
+    let mut blocks = Vec::new();
+    blocks.resize_with((threads + MORE_THREADS) * groups, AtomicU32::default);
+    let desk = Desk { view: memory.view(), pid: std::process::id(), groups, blocks };
+    // Lives as long as the child: request threads may use it until the very end.
+    DESK.store(Box::into_raw(Box::new(desk)), Release);
+}
+
+/// The block in which the calling thread counts for a group.
+pub fn block(group: usize) -> Option<&'static Block> {
+    // SAFETY: set once in this child and never freed.
+    let desk = unsafe { DESK.load(Acquire).as_ref() }?;
+    let thread = THREAD.get();
+    let thread = if thread == 0 { THREADS.fetch_add(1, Relaxed) + 1 } else { thread };
+    THREAD.set(thread);
+    let place = desk.blocks.get((thread as usize - 1) * desk.groups + group).filter(|_| group < desk.groups);
+    let Some(place) = place else { return desk.view.retired(group) };
+    match place.load(Relaxed) {
+        0 => {
+            let claimed = desk.view.claim(desk.pid, group);
+            place.store(claimed.map_or(u32::MAX, |index| index as u32 + 1), Relaxed);
+            claimed.map_or_else(|| desk.view.retired(group), |index| desk.view.blocks.get(index))
+        }
+        u32::MAX => desk.view.retired(group),
+        index => desk.view.blocks.get(index as usize - 1),
+    }
+}
+
+/// Nanoseconds of the clock that daemons use, too.
+pub fn now() -> u64 {
+    monotonic_ns()
+}

@@ -1,0 +1,189 @@
+//! Collects what there is to see: the metrics memory, the status memory, and what /proc says of the processes.
+
+use crate::config::State;
+use crate::lifecycle::metrics::now;
+use crate::lifecycle::runtime::{self, Runtime};
+use crate::lifecycle::spec::VERSION;
+use apr_sys as sys;
+use std::ffi::{c_char, c_int};
+use std::sync::atomic::Ordering::Relaxed;
+use wsgi_protocol::metrics::{Totals, View};
+use wsgi_protocol::status::SlotState;
+use wsgi_status::{Group, Process, Report, Request, Server};
+
+/// A report of this moment.
+pub fn report(state: &State, runtime: &Runtime) -> Report {
+    let began = now();
+    let view = runtime.metrics.map(|memory| memory.view());
+    let mut groups = Vec::new();
+    if state.global.restrict_embedded != Some(true) {
+        groups.extend(embedded(runtime, view.as_ref(), began));
+    }
+    let numbers: Vec<usize> =
+        runtime.groups.iter().map(|group| group.metrics.unwrap_or(usize::MAX)).collect();
+    let totals = view.as_ref().map_or_else(Vec::new, |view| view.all_totals(&numbers));
+    let mut totals = totals.into_iter();
+    groups.extend(
+        runtime.groups.iter().map(|group| daemon(runtime, group, view.as_ref(), totals.next(), began)),
+    );
+    let mut server = server(runtime, view.as_ref());
+    server.took_us = now().saturating_sub(began) / 1000;
+    Report { server, groups }
+}
+
+fn server(runtime: &Runtime, view: Option<&View<'_>>) -> Server {
+    let text = |pointer: *const c_char| {
+        // SAFETY: httpd's static strings.
+        let bytes = unsafe { crate::httpd::bytes(pointer) }.unwrap_or_default();
+        String::from_utf8_lossy(bytes).into_owned()
+    };
+    let (major, minor, micro) = VERSION;
+    let header = view.map(|view| view.header);
+    // SAFETY: plain queries of httpd.
+    unsafe {
+        let mut mpm_state: c_int = 0;
+        let told = sys::ap_mpm_query(sys::AP_MPMQ_MPM_STATE as c_int, &mut mpm_state) == 0;
+        Server {
+            version: format!("{major}.{minor}.{micro}"),
+            httpd: text(sys::ap_get_server_description()).split(' ').next().unwrap_or_default().to_owned(),
+            mpm: text(sys::ap_show_mpm()),
+            pid: libc::getppid().cast_unsigned(),
+            generation: runtime.configuration.generation,
+            reloads: header.map_or(0, |header| header.reloads.load(Relaxed)),
+            started_us: header.map_or(0, |header| header.started_us.load(Relaxed)),
+            configured_us: header.map_or(0, |header| header.configured_us.load(Relaxed)),
+            now_us: sys::apr_time_now().max(0) as u64,
+            took_us: 0,
+            is_stopping: told && mpm_state == sys::AP_MPMQ_STOPPING as c_int,
+        }
+    }
+}
+
+/// Embedded mode, once it has had a request or if nothing else is configured.
+fn embedded(runtime: &Runtime, view: Option<&View<'_>>, now: u64) -> Option<Group> {
+    let embedded = runtime.embedded.as_ref()?;
+    let number = runtime.embedded_metrics;
+    let totals = view.zip(number).map(|(view, number)| view.totals(number)).unwrap_or_default();
+    if totals.requests() == 0 && !embedded.eager && !runtime.groups.is_empty() {
+        return None;
+    }
+    Some(Group {
+        is_embedded: true,
+        failed: embedded.library.as_ref().err().cloned(),
+        python: runtime.embedded_python.clone(),
+        threads: embedded.launch.threads,
+        wanted: embedded.launch.processes,
+        totals,
+        requests: requests(runtime, view, number, now),
+        ..Group::default()
+    })
+}
+
+fn daemon(
+    runtime: &Runtime,
+    group: &runtime::Group,
+    view: Option<&View<'_>>,
+    totals: Option<Totals>,
+    now: u64,
+) -> Group {
+    let count = crate::daemon::pool::count(runtime, group);
+    let processes: Vec<Process> = (0..count).filter_map(|place| process(runtime, group, place)).collect();
+    let living =
+        processes.iter().fold((0, 0), |sum, process| (sum.0 + process.cpu_us.0, sum.1 + process.cpu_us.1));
+    let record = view.zip(group.metrics).and_then(|(view, number)| view.groups.get(number));
+    Group {
+        name: group.name.clone(),
+        python: group.python.clone(),
+        failed: group.failed.clone(),
+        is_service: group.threads == 0,
+        is_stopped: count == 0 && group.failed.is_none(),
+        threads: group.threads,
+        wanted: count as u32,
+        backlog: group.backlog,
+        processes,
+        totals: totals.unwrap_or_default(),
+        lifecycle: view.zip(group.metrics).map(|(view, number)| view.lifecycle(number)).unwrap_or_default(),
+        cpu_us: record.map_or(living, |record| record.cpu_with(living)),
+        requests: requests(runtime, view, group.metrics, now),
+        ..Group::default()
+    }
+}
+
+fn process(runtime: &Runtime, group: &runtime::Group, place: usize) -> Option<Process> {
+    let slot = runtime.status.slot(group.first_slot + place)?;
+    let state = match SlotState::from_u32(slot.state.load(Relaxed)) {
+        SlotState::Serving => "serving",
+        SlotState::Starting => "starting",
+        SlotState::Failed => "failed",
+        SlotState::Service => "service",
+        SlotState::Unsupervised => "unsupervised",
+        SlotState::Empty | SlotState::Retired => "empty",
+    };
+    let pid = slot.pid.load(Relaxed);
+    let facts = Facts::of(pid).unwrap_or_default();
+    Some(Process {
+        place: place as u32 + 1,
+        pid,
+        state,
+        in_flight: slot.in_flight.load(Relaxed),
+        requests: slot.requests.load(Relaxed),
+        age: facts.age,
+        rss: facts.rss,
+        cpu_us: facts.cpu_us,
+    })
+}
+
+fn requests(runtime: &Runtime, view: Option<&View<'_>>, number: Option<usize>, now: u64) -> Vec<Request> {
+    let Some((view, number)) = view.zip(number) else { return Vec::new() };
+    let pid =
+        |slot: usize| runtime.status.slot(slot).map(|slot| slot.pid.load(Relaxed)).filter(|pid| *pid > 0);
+    let request = |running: wsgi_protocol::metrics::Running| Request {
+        child: running.child,
+        pid: running.slot.and_then(pid),
+        age: now.saturating_sub(running.since) as f64 / 1e9,
+        stage: running.stage,
+        text: running.text,
+    };
+    view.running(number).into_iter().map(request).collect()
+}
+
+/// What /proc says of a process; nothing where it is hidden.
+#[derive(Default)]
+struct Facts {
+    rss: u64,
+    cpu_us: (u64, u64),
+    age: Option<f64>,
+}
+
+impl Facts {
+    fn of(pid: u32) -> Option<Self> {
+        if pid == 0 {
+            return None;
+        }
+        let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+        // The name before the state may hold anything, brackets too.
+        let end = stat.iter().rposition(|byte| *byte == b')')?;
+        let text = String::from_utf8_lossy(stat.get(end + 2..)?).into_owned();
+        let fields: Vec<&str> = text.split(' ').collect();
+        // proc_pid_stat(5), counted from the state, which is field 3.
+        let field = |number: usize| fields.get(number - 3).and_then(|text| text.parse::<u64>().ok());
+        // SAFETY: plain questions.
+        let (ticks, page) = unsafe { (libc::sysconf(libc::_SC_CLK_TCK), libc::sysconf(libc::_SC_PAGESIZE)) };
+        let (ticks, page) = (ticks.max(1).unsigned_abs(), page.max(1).unsigned_abs());
+        let us = |n: u64| n * 1_000_000 / ticks;
+        let started = field(22)? as f64 / ticks as f64;
+        Some(Self {
+            rss: field(24)? * page,
+            cpu_us: (us(field(14)?), us(field(15)?)),
+            age: since_boot().map(|now| (now - started).max(0.0)),
+        })
+    }
+}
+
+/// Seconds since the system started.
+fn since_boot() -> Option<f64> {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the kernel fills `now`.
+    let told = unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut now) } == 0;
+    told.then(|| now.tv_sec as f64 + now.tv_nsec as f64 / 1e9)
+}

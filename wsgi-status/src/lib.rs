@@ -1,0 +1,237 @@
+//! What an operator sees of a running httpd: a [`Report`] as HTML page, JSON, or metrics for Prometheus, and whether the
+//! server is fit to get requests. Pure: the report is collected elsewhere; knows no httpd and no Python.
+
+#![forbid(unsafe_code)]
+
+pub mod access;
+pub mod brief;
+pub mod health;
+mod html;
+mod json;
+mod metrics;
+mod query;
+
+pub use html::page;
+pub use json::json;
+pub use metrics::{Exposition, expose};
+pub use query::{Earlier, Format, Query};
+
+use wsgi_protocol::metrics::{Lifecycle, Stage, Totals};
+
+/// Everything there is to see.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    /// About httpd and this module.
+    pub server: Server,
+    /// Embedded mode first, if it is used, then daemon groups in the order of the configuration.
+    pub groups: Vec<Group>,
+}
+
+/// httpd and this module.
+#[derive(Debug, Clone, Default)]
+pub struct Server {
+    /// Version of mod_wsgi.
+    pub version: String,
+    /// `Apache/2.4.66 …` as httpd tells clients.
+    pub httpd: String,
+    /// `event`, `worker`, `prefork`.
+    pub mpm: String,
+    /// Process id of httpd's parent.
+    pub pid: u32,
+    /// Number of the configuration, counted from the start.
+    pub generation: u32,
+    /// Graceful restarts since the start.
+    pub reloads: u32,
+    /// When the parent started, and when it last read its configuration, µs since the epoch.
+    pub started_us: u64,
+    /// See `started_us`.
+    pub configured_us: u64,
+    /// When the report was made, µs since the epoch.
+    pub now_us: u64,
+    /// How long that took, µs.
+    pub took_us: u64,
+    /// httpd is stopping.
+    pub is_stopping: bool,
+}
+
+/// One group, or embedded mode.
+#[derive(Debug, Clone, Default)]
+pub struct Group {
+    /// Name; empty for embedded mode.
+    pub name: String,
+    /// Version of its Python: `3.13`.
+    pub python: Option<String>,
+    /// Why it cannot serve at all.
+    pub failed: Option<String>,
+    /// Runs in httpd's children.
+    pub is_embedded: bool,
+    /// `threads=0`: takes no requests.
+    pub is_service: bool,
+    /// An operator has stopped it.
+    pub is_stopped: bool,
+    /// Threads per process.
+    pub threads: u32,
+    /// Processes it shall have.
+    pub wanted: u32,
+    /// Requests that may wait for one process.
+    pub backlog: u32,
+    /// Its processes.
+    pub processes: Vec<Process>,
+    /// Counters.
+    pub totals: Totals,
+    /// Starts and ends.
+    pub lifecycle: Lifecycle,
+    /// CPU of all its processes, also of those that have ended, µs: user, system.
+    pub cpu_us: (u64, u64),
+    /// Requests under way, oldest first.
+    pub requests: Vec<Request>,
+}
+
+/// One process.
+#[derive(Debug, Clone, Default)]
+pub struct Process {
+    /// Place in the group, from 1.
+    pub place: u32,
+    /// Process id, 0 for none.
+    pub pid: u32,
+    /// `serving`, `starting`, `failed`, `service`, `empty`.
+    pub state: &'static str,
+    /// Requests under way there.
+    pub in_flight: u32,
+    /// Requests it has completed in this generation of httpd's children.
+    pub requests: u32,
+    /// Seconds since its start, if the system says.
+    pub age: Option<f64>,
+    /// Resident memory, bytes.
+    pub rss: u64,
+    /// CPU, µs: user, system.
+    pub cpu_us: (u64, u64),
+}
+
+/// A request under way.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Process id of httpd's child.
+    pub child: u32,
+    /// Process id of the daemon that has it, if any.
+    pub pid: Option<u32>,
+    /// Seconds since it began.
+    pub age: f64,
+    /// What is done with it.
+    pub stage: Stage,
+    /// Method and path without the query; bytes of the client, perhaps cut.
+    pub text: Vec<u8>,
+}
+
+impl Group {
+    /// What people call it.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        if self.is_embedded { "embedded" } else { &self.name }
+    }
+
+    /// Threads that run a request, and requests that wait, at the process: more requests than threads cannot run.
+    fn load(&self, process: &Process) -> (u32, u32) {
+        let busy = process.in_flight.min(self.threads);
+        (busy, process.in_flight - busy)
+    }
+
+    /// Threads that run a request.
+    #[must_use]
+    pub fn busy(&self) -> u32 {
+        if self.is_embedded {
+            return u32::try_from(self.requests.len()).unwrap_or(u32::MAX);
+        }
+        self.processes.iter().map(|process| self.load(process).0).sum()
+    }
+
+    /// Requests that wait for a thread.
+    #[must_use]
+    pub fn queue(&self) -> u32 {
+        if self.is_embedded { 0 } else { self.processes.iter().map(|process| self.load(process).1).sum() }
+    }
+
+    /// Threads there are.
+    #[must_use]
+    pub fn limit(&self) -> u32 {
+        self.threads.saturating_mul(self.wanted)
+    }
+
+    /// Processes that serve.
+    #[must_use]
+    pub fn serving(&self) -> usize {
+        self.processes.iter().filter(|process| process.state == "serving").count()
+    }
+
+    /// Requests answered 5xx.
+    #[must_use]
+    pub fn errors(&self) -> u64 {
+        self.totals.classes[4]
+    }
+
+    /// Memory of all its processes.
+    #[must_use]
+    pub fn rss(&self) -> u64 {
+        self.processes.iter().map(|process| process.rss).sum()
+    }
+
+    /// Age of the oldest request, seconds.
+    #[must_use]
+    pub fn oldest(&self) -> f64 {
+        self.requests.first().map_or(0.0, |request| request.age)
+    }
+}
+
+/// A report for the tests of all renderers.
+#[cfg(test)]
+fn sample() -> Report {
+    use wsgi_protocol::metrics::Phase;
+    let mut totals = Totals { classes: [0, 90, 0, 7, 3], bytes: (10, 4096), ..Totals::default() };
+    totals.outcomes[0] = 97;
+    totals.outcomes[5] = 3;
+    totals.phases[Phase::Request as usize].buckets[3] = 100;
+    totals.phases[Phase::Request as usize].sum_ns = 62_500_000;
+    let process = Process {
+        place: 1,
+        pid: 77,
+        state: "serving",
+        in_flight: 6,
+        rss: 5 << 20,
+        age: Some(9.5),
+        ..Process::default()
+    };
+    let request = Request {
+        child: 5,
+        pid: Some(77),
+        age: 2.5,
+        stage: Stage::Running,
+        text: b"GET /<b>\"\xff\n".to_vec(),
+    };
+    let mut lifecycle = Lifecycle { starts: 2, last_reload: Some((1, false)), ..Lifecycle::default() };
+    lifecycle.stops[0][13] = 1;
+    let group = Group {
+        name: "a\\\"<g>\n".to_owned(),
+        python: Some("3.13".to_owned()),
+        threads: 4,
+        wanted: 1,
+        backlog: 100,
+        processes: vec![process],
+        totals,
+        lifecycle,
+        cpu_us: (1_500_000, 250_000),
+        requests: vec![request],
+        ..Group::default()
+    };
+    let embedded = Group { is_embedded: true, threads: 25, wanted: 1, ..Group::default() };
+    let server = Server {
+        version: "6.1.1".into(),
+        httpd: "Apache/2.4".into(),
+        mpm: "event".into(),
+        pid: 1,
+        now_us: 50_000_000,
+        started_us: 10_000_000,
+        configured_us: 20_000_000,
+        ..Server::default()
+    };
+    Report { server, groups: vec![embedded, group] }
+}
