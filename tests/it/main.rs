@@ -19,6 +19,8 @@ mod deaths;
 mod dispatch_scripts;
 mod environ;
 mod examples;
+mod express;
+mod express_options;
 mod fault_table;
 mod faults;
 mod file_wrapper;
