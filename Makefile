@@ -26,12 +26,13 @@ help: ## this list
 setup: ## install what is missing of the system (as root), or say what to install
 	@scripts/setup.sh
 
-build: ## the module, its supervisor and its Python host, in build/lib
+build: ## the module and the programs that belong to it, in build/lib
 	$(CARGO) build --release --workspace --exclude integration
 	install -D -m 755 target/release/libmod_wsgi.so $(LIB)/mod_wsgi.so
 	install -D -m 755 target/release/wsgi-supervisor $(LIB)/mod_wsgi/wsgi-supervisor
 	install -D -m 755 target/release/libwsgi_python_host.so $(LIB)/mod_wsgi/python-host.abi3.so
 	install -D -m 755 target/release/mod_wsgi-ctl $(LIB)/mod_wsgi/mod_wsgi-ctl
+	install -D -m 755 target/release/mod_wsgi-express $(LIB)/mod_wsgi/mod_wsgi-express
 
 serve: setup build ## examples/hello on http://localhost:8000; or APP=path/to/wsgi.py PORT= PYTHON_HOME=
 	@APP='$(APP)' PORT='$(PORT)' PYTHON_HOME='$(PYTHON_HOME)' scripts/serve.sh

@@ -12,6 +12,10 @@ install -D -m 644 build/lib/mod_wsgi.so "$root$modules/mod_wsgi.so"
 install -D -m 755 build/lib/mod_wsgi/wsgi-supervisor "$root$modules/mod_wsgi/wsgi-supervisor"
 sbin=$(apxs -q SBINDIR)
 install -D -m 755 build/lib/mod_wsgi/mod_wsgi-ctl "$root$sbin/mod_wsgi-ctl"
+bin=$(apxs -q bindir)
+install -D -m 755 build/lib/mod_wsgi/mod_wsgi-express "$root$modules/mod_wsgi/mod_wsgi-express"
+mkdir -p "$root$bin"
+ln -sf "$modules/mod_wsgi/mod_wsgi-express" "$root$bin/mod_wsgi-express"
 install -D -m 644 build/lib/mod_wsgi/python-host.abi3.so "$root$modules/mod_wsgi/python-host.abi3.so"
 
 if [ -d "$settings/mods-available" ]; then
@@ -30,5 +34,5 @@ if [ -e "$conf" ]; then
 else
     install -m 644 conf/wsgi.conf "$conf"
 fi
-echo "installed: $root$modules/mod_wsgi.so, $root$modules/mod_wsgi/, $root$sbin/mod_wsgi-ctl, $load, $conf"
+echo "installed: $root$modules/mod_wsgi.so, $root$modules/mod_wsgi/, $root$sbin/mod_wsgi-ctl, $root$bin/mod_wsgi-express, $load, $conf"
 [ -n "$root" ] || [ ! -d "$settings/mods-available" ] || echo "enable it with: a2enmod wsgi && systemctl restart apache2"

@@ -22,6 +22,8 @@ mod dispatch_scripts;
 mod environ;
 mod examples;
 mod exclusive;
+mod express;
+mod express_options;
 mod fault_table;
 mod faults;
 mod file_wrapper;

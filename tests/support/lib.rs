@@ -6,6 +6,7 @@ mod apache;
 mod builder;
 mod client;
 mod error_log;
+mod express;
 mod processes;
 mod pythons;
 mod residue;
@@ -16,8 +17,9 @@ mod waiting;
 mod wire;
 
 pub use apache::{Apache, Mpm};
-pub use builder::{Builder, Mode};
+pub use builder::{Builder, Mode, free_port as unused_port};
 pub use client::{Request, Response};
+pub use express::Express;
 pub use processes::{Process, kill};
 pub use pythons::{Python, pythons, test_user};
 pub use server::{Container, Httpd, Verdict};

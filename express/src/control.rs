@@ -1,0 +1,88 @@
+//! `ctl`: what mod_wsgi-ctl does, for the server of a server root.
+
+use crate::machine::module::Module;
+use crate::paths;
+use crate::problem::Problem;
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use wsgi_directives::words::Words;
+
+/// The command.
+pub fn command() -> Command {
+    Command::new("ctl")
+        .about(
+            "Look at the processes of a running server, restart, scale, stop and start them (mod_wsgi-ctl)",
+        )
+        .arg(server_root())
+        .arg(
+            Arg::new("arguments")
+                .action(ArgAction::Append)
+                .num_args(0..)
+                .trailing_var_arg(true)
+                .allow_hyphen_values(true)
+                .value_name("ARGUMENTS")
+                .help("status, restart GROUP, scale GROUP N, stop GROUP, start GROUP, stacks GROUP"),
+        )
+}
+
+/// The option that names a server.
+pub fn server_root() -> Arg {
+    Arg::new("server-root")
+        .long("server-root")
+        .value_name("DIRECTORY")
+        .help("The server root; only needed when several servers run")
+}
+
+/// Becomes mod_wsgi-ctl.
+///
+/// # Errors
+/// When it cannot be run.
+pub fn run(matches: &ArgMatches) -> Result<u8, Problem> {
+    let program = Module::find(None)?.program("mod_wsgi-ctl");
+    let mut command = std::process::Command::new(&program);
+    if let Some(root) = matches.get_one::<String>("server-root") {
+        let server = Running::of(&paths::absolute(root))?;
+        command.arg("--socket").arg(server.control_socket());
+    }
+    let words: Vec<&String> = matches.get_many::<String>("arguments").into_iter().flatten().collect();
+    command.args(if words.is_empty() { vec![] } else { words });
+    Err(Problem::file(&program, &command.exec()))
+}
+
+/// A running server.
+#[derive(Clone, Debug)]
+pub struct Running {
+    /// The process id of httpd.
+    pub pid: i32,
+    prefix: String,
+}
+
+impl Running {
+    /// The server of a server root.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn of(root: &Path) -> Result<Running, Problem> {
+        let path = root.join("httpd.conf");
+        let text = std::fs::read_to_string(&path).map_err(|error| Problem::file(&path, &error))?;
+        let value = |directive: &str| value(&text, directive);
+        let pid_file = value("PidFile").map_or_else(|| root.join("httpd.pid"), PathBuf::from);
+        let pid = crate::server_root::live_server(root, &pid_file);
+        let pid = pid.ok_or_else(|| Problem::Machine(format!("no server runs in {}", root.display())))?;
+        Ok(Running { pid, prefix: value("WSGISocketPrefix").unwrap_or_default() })
+    }
+
+    /// The socket of its supervisor.
+    pub fn control_socket(&self) -> String {
+        format!("{}.{}.control", self.prefix, self.pid)
+    }
+}
+
+/// The value of a directive with one value in a generated configuration.
+pub fn value(configuration: &str, directive: &str) -> Option<String> {
+    let rest =
+        configuration.lines().find_map(|line| line.trim().strip_prefix(directive)?.strip_prefix(' '))?;
+    let word = Words::new(rest).next()?;
+    Some(word.replace(&format!("${{{}}}", crate::quoting::DOLLAR), "$"))
+}

@@ -1,0 +1,182 @@
+//! What the entry point of the command line is.
+
+use crate::paths;
+use crate::problem::Problem;
+use crate::values::Values;
+use std::path::Path;
+
+/// How the application is loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A Python file.
+    Script,
+    /// A dotted name.
+    Module,
+    /// A configuration of PasteDeploy.
+    Paste,
+    /// A folder of files, and no application.
+    Static,
+    /// None was given: a page that says so.
+    Welcome,
+}
+
+impl Kind {
+    /// As in `--application-type`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Script => "script",
+            Kind::Module => "module",
+            Kind::Paste => "paste",
+            Kind::Static => "static",
+            Kind::Welcome => "welcome",
+        }
+    }
+}
+
+/// The application.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// How it is loaded.
+    pub kind: Kind,
+    /// An absolute path, or a dotted name.
+    pub target: String,
+    /// The name of the callable.
+    pub callable: String,
+}
+
+impl Entry {
+    /// From the options and the arguments without a name.
+    ///
+    /// # Errors
+    /// A callable that is named twice.
+    pub fn find(values: &Values, notes: &mut Vec<String>) -> Result<Entry, Problem> {
+        let arguments = values.entry_points();
+        let named = values.text("entry-point");
+        let given = named.or_else(|| arguments.first().copied());
+        let ignored = if named.is_some() { 0 } else { 1 };
+        if let Some(extra) = arguments.get(ignored) {
+            notes.push(format!("only one entry point is served; '{extra}' is ignored"));
+        }
+        let said = values.text("application-type");
+        let Some(given) = given else {
+            let kind = if said == Some("static") { Kind::Static } else { Kind::Welcome };
+            let callable = values.text("callable-object").unwrap_or_default().to_owned();
+            return Ok(Entry { kind, target: paths::absolute_text("."), callable });
+        };
+        let (target, callable) = split_callable(given);
+        let kind = said.map_or_else(|| recognise(target), by_name);
+        let (target, callable) = if kind == Kind::Static { (given, None) } else { (target, callable) };
+        let option = values.is_given("callable-object").then(|| values.text("callable-object")).flatten();
+        let callable = match (callable, option) {
+            (Some(a), Some(b)) if a != b => {
+                return Err(Problem::Usage(format!(
+                    "'{given}' names the callable '{a}', --callable-object names '{b}'"
+                )));
+            }
+            (Some(name), _) => name,
+            (None, _) => values.text("callable-object").unwrap_or_default(),
+        };
+        let target = if kind == Kind::Module { target.to_owned() } else { paths::absolute_text(target) };
+        Ok(Entry { kind, target, callable: callable.to_owned() })
+    }
+
+    /// Whether Python runs it.
+    pub fn is_application(&self) -> bool {
+        self.kind != Kind::Static
+    }
+
+    /// What is wrong with it as far as it can be seen without Python.
+    pub fn problem(&self) -> Option<String> {
+        let path = Path::new(&self.target);
+        match self.kind {
+            Kind::Script | Kind::Paste if !path.exists() => {
+                Some(format!("{}: there is no such file", self.target))
+            }
+            Kind::Script | Kind::Paste if path.is_dir() => Some(format!("{} is a folder", self.target)),
+            Kind::Static if !path.is_dir() => Some(format!("{}: there is no such folder", self.target)),
+            Kind::Module if !is_dotted_name(&self.target) => {
+                Some(format!("'{}' is neither a file nor the name of a module", self.target))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// `NAME:CALLABLE`, unless a file is called so.
+fn split_callable(given: &str) -> (&str, Option<&str>) {
+    match given.rsplit_once(':') {
+        Some((target, callable)) if !Path::new(given).exists() && is_dotted_name(callable) => {
+            (target, Some(callable))
+        }
+        _ => (given, None),
+    }
+}
+
+fn recognise(target: &str) -> Kind {
+    let path = Path::new(target);
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    match extension {
+        _ if path.is_dir() => Kind::Static,
+        "ini" => Kind::Paste,
+        "py" | "wsgi" => Kind::Script,
+        _ if path.is_file() || target.contains('/') => Kind::Script,
+        _ => Kind::Module,
+    }
+}
+
+fn by_name(name: &str) -> Kind {
+    let all = [Kind::Module, Kind::Paste, Kind::Static];
+    all.into_iter().find(|kind| kind.name() == name).unwrap_or(Kind::Script)
+}
+
+fn is_dotted_name(text: &str) -> bool {
+    text.split('.').all(|part| {
+        part.chars().all(|c| c.is_alphanumeric() || c == '_')
+            && part.starts_with(|c: char| c.is_alphabetic() || c == '_')
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(words: &[&str], options: &[(&'static str, &str)]) -> Result<Entry, Problem> {
+        let mut values = Values::default();
+        values.put(Values::ENTRY_POINT, words.iter().map(|word| vec![(*word).to_owned()]).collect());
+        for (name, value) in options {
+            values.put(name, vec![vec![(*value).to_owned()]]);
+        }
+        Entry::find(&values, &mut Vec::new())
+    }
+
+    fn found(words: &[&str], options: &[(&'static str, &str)]) -> (Kind, String, String) {
+        let entry = entry(words, options).expect("right");
+        (entry.kind, entry.target, entry.callable)
+    }
+
+    #[test]
+    fn entry_points_are_recognised() {
+        let of = |kind, target: &str, callable: &str| (kind, target.to_owned(), callable.to_owned());
+        assert_eq!(found(&["/x/wsgi.py"], &[]), of(Kind::Script, "/x/wsgi.py", "application"));
+        assert_eq!(found(&["/x/wsgi.py:app"], &[]), of(Kind::Script, "/x/wsgi.py", "app"));
+        assert_eq!(
+            found(&["site.wsgi"], &[("application-type", "module")]),
+            of(Kind::Module, "site.wsgi", "application")
+        );
+        assert_eq!(found(&["a.b:app"], &[]), of(Kind::Module, "a.b", "app"));
+        assert_eq!(found(&["/x/y.ini"], &[]), of(Kind::Paste, "/x/y.ini", "application"));
+        assert_eq!(found(&["/usr"], &[]), of(Kind::Static, "/usr", "application"));
+        assert_eq!(found(&["ignored"], &[("entry-point", "a.b")]), of(Kind::Module, "a.b", "application"));
+        assert_eq!(found(&["a"], &[("callable-object", "app")]), of(Kind::Module, "a", "app"));
+        assert_eq!(found(&[], &[]).0, Kind::Welcome);
+        assert!(entry(&["a:b"], &[("callable-object", "c")]).is_err());
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let problem = |word: &str| entry(&[word], &[]).expect("right").problem();
+        assert!(problem("/x/nowhere.py").expect("missing").contains("/x/nowhere.py"));
+        assert_eq!(problem("a.b:app"), None);
+        assert!(problem("not-a-name").is_some());
+    }
+}

@@ -1,0 +1,100 @@
+//! The environment of the application: that of whoever starts the server. Daemon processes inherit none of httpd's, so
+//! apachectl writes it into a file that they are started with.
+
+use crate::machine::identity::Identity;
+use crate::problem::Problem;
+use crate::values::Values;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// The file, below the server root.
+pub const FILE: &str = "environment";
+
+/// A variable that holds those which do not fit on a line; `handler.wsgi` unpacks it.
+const PACKED: &str = "MOD_WSGI_EXPRESS_PACKED";
+
+/// What is the shell's, or is said otherwise.
+const LEFT_OUT: [&str; 10] = [
+    "_",
+    "LANG",
+    "LC_ALL",
+    "OLDPWD",
+    "PWD",
+    "SHLVL",
+    "PYTHONHOME",
+    "MOD_WSGI_ERROR_LOG",
+    "MOD_WSGI_ACCESS_LOG",
+    crate::machine::python::LAUNCHER,
+];
+
+/// Of root, and not of the application's user.
+const OF_ROOT: [&str; 4] = ["HOME", "USER", "LOGNAME", "USERNAME"];
+
+/// Writes the environment of this process.
+///
+/// # Errors
+/// A file that cannot be written.
+pub fn write(root: &Path) -> Result<(), Problem> {
+    let is_root = nix::unistd::geteuid().is_root();
+    let is_left_out = |name: &str| LEFT_OUT.contains(&name) || (is_root && OF_ROOT.contains(&name));
+    let variables =
+        std::env::vars_os().map(|(name, value)| (name.to_string_lossy().into_owned(), value.into_vec()));
+    let text = render(variables.filter(|(name, _)| !is_left_out(name)));
+    put(root, &text, &Identity::find(&Values::default())?)
+}
+
+/// Writes the file for the application's user alone.
+pub fn put(root: &Path, text: &str, identity: &Identity) -> Result<(), Problem> {
+    let path = root.join(FILE);
+    let part = root.join(format!(".{FILE}.{}", std::process::id()));
+    let failed = |error: std::io::Error| Problem::file(&path, &error);
+    let _ = fs::remove_file(&part); // of a process that had our number
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part).map_err(failed)?;
+    file.write_all(text.as_bytes()).map_err(failed)?;
+    if identity.is_other() {
+        std::os::unix::fs::lchown(&part, Some(identity.uid.as_raw()), Some(identity.gid.as_raw()))
+            .map_err(failed)?;
+    }
+    fs::rename(&part, &path).map_err(failed)
+}
+
+fn render(variables: impl Iterator<Item = (String, Vec<u8>)>) -> String {
+    let mut lines = Vec::new();
+    let mut packed = Vec::new();
+    for (name, value) in variables.filter(|(name, _)| is_name(name)) {
+        match std::str::from_utf8(&value) {
+            Ok(text) if !text.contains(char::is_control) => lines.push(format!("{name}=\"{text}\"\n")),
+            _ => packed.push(format!("{name}={}", percent(&value))),
+        }
+    }
+    lines.sort();
+    if !packed.is_empty() {
+        lines.push(format!("{PACKED}=\"{}\"\n", packed.join("&")));
+    }
+    lines.concat()
+}
+
+fn is_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+fn percent(value: &[u8]) -> String {
+    value.iter().map(|byte| format!("%{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_that_do_not_fit_on_a_line_are_packed() {
+        let variables = [("A", "it's \"x\" $y"), ("K", "a\nb"), ("BASH_FUNC_f%%", "() { :; }")];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
+        let text = render(variables.into_iter());
+        assert_eq!(text, "A=\"it's \"x\" $y\"\nMOD_WSGI_EXPRESS_PACKED=\"K=%61%0a%62\"\n");
+    }
+}

@@ -1,0 +1,78 @@
+//! Where the module and the programs that belong to it are.
+
+use super::httpd::Httpd;
+use crate::problem::Problem;
+use std::path::{Path, PathBuf};
+
+/// The module, with its folder of programs beside it.
+#[derive(Clone, Debug)]
+pub struct Module {
+    /// `mod_wsgi.so`.
+    pub file: PathBuf,
+}
+
+impl Module {
+    /// Beside this program, or in httpd's folder.
+    ///
+    /// # Errors
+    /// When it is in neither.
+    pub fn find(httpd: Option<&Httpd>) -> Result<Module, Problem> {
+        let program = std::env::current_exe().and_then(std::fs::canonicalize).unwrap_or_default();
+        let folder = program.parent().unwrap_or(Path::new("/"));
+        let prefix = folder.parent().unwrap_or(Path::new("/"));
+        let mut folders = vec![
+            prefix.to_owned(),
+            folder.to_owned(),
+            prefix.join("lib"),
+            prefix.join("lib/apache2/modules"),
+        ];
+        folders.extend(["lib64/httpd/modules", "lib/httpd/modules"].iter().map(|below| prefix.join(below)));
+        folders.extend(httpd.map(|httpd| httpd.modules.clone()));
+        let found = folders
+            .iter()
+            .map(|folder| Module { file: folder.join("mod_wsgi.so") })
+            .find(Module::is_complete);
+        found.ok_or_else(|| {
+            let list: Vec<_> = folders.iter().map(|folder| folder.display().to_string()).collect();
+            Problem::Machine(format!(
+                "mod_wsgi.so with its folder mod_wsgi is in none of {}",
+                list.join(", ")
+            ))
+        })
+    }
+
+    /// One of the programs that belong to it.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.file.with_file_name("mod_wsgi").join(name)
+    }
+
+    fn is_complete(&self) -> bool {
+        self.file.exists() && self.program("wsgi-supervisor").exists()
+    }
+
+    /// The files that make it: relative to the folder of the module.
+    pub const FILES: [&str; 5] = [
+        "mod_wsgi.so",
+        "mod_wsgi/wsgi-supervisor",
+        "mod_wsgi/python-host.abi3.so",
+        "mod_wsgi/mod_wsgi-ctl",
+        "mod_wsgi/mod_wsgi-express",
+    ];
+
+    /// Copies the module and what belongs to it, replacing each file as a whole.
+    ///
+    /// # Errors
+    /// A file that cannot be read or written.
+    pub fn copy_to(&self, folder: &Path) -> Result<Module, Problem> {
+        let from = self.file.parent().unwrap_or(Path::new("/"));
+        let programs = folder.join("mod_wsgi");
+        std::fs::create_dir_all(&programs).map_err(|error| Problem::file(&programs, &error))?;
+        for name in Module::FILES.iter().filter(|name| from.join(name).exists()) {
+            let (source, target) = (from.join(name), folder.join(name));
+            let part = target.with_extension("part");
+            let copied = std::fs::copy(&source, &part).and_then(|_| std::fs::rename(&part, &target));
+            copied.map_err(|error| Problem::file(&target, &error))?;
+        }
+        Ok(Module { file: folder.join("mod_wsgi.so") })
+    }
+}

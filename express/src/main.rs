@@ -1,0 +1,141 @@
+//! `mod_wsgi-express`: serves a WSGI application with Apache httpd from one command line.
+
+#![forbid(unsafe_code)]
+
+mod command_line;
+mod configuration;
+mod control;
+mod entry;
+mod environment;
+mod files;
+mod foreground;
+mod generate;
+mod machine;
+#[cfg(test)]
+mod manual;
+mod paths;
+mod plan;
+mod problem;
+mod quoting;
+mod readiness;
+mod server_root;
+mod sizing;
+mod summary;
+mod table;
+mod values;
+mod watch;
+
+use clap::ArgMatches;
+use machine::httpd::Httpd;
+use machine::identity::Identity;
+use machine::module::Module;
+use machine::python::Python;
+use plan::Plan;
+use problem::Problem;
+use std::process::ExitCode;
+use values::Values;
+
+fn main() -> ExitCode {
+    let variable = |name: &str| std::env::var(name).ok();
+    let words: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    // The command itself is not expanded, only what follows it.
+    let expand =
+        |(at, word): (usize, String)| if at < 2 { word } else { command_line::expand(&word, variable) };
+    let words: Vec<String> = words.into_iter().enumerate().map(expand).collect();
+    let matches = command_line::command().get_matches_from(&words);
+    let said =
+        matches.subcommand().map(|(name, matches)| run(name, matches, words.get(1..).unwrap_or_default()));
+    match said {
+        Some(Ok(status)) => ExitCode::from(status),
+        Some(Err(problem)) => {
+            eprintln!("{}: {problem}", command_line::NAME);
+            ExitCode::from(problem.exit_status())
+        }
+        None => ExitCode::from(2),
+    }
+}
+
+fn run(name: &str, matches: &ArgMatches, words: &[String]) -> Result<u8, Problem> {
+    match name {
+        "start-server" | "setup-server" => {
+            serve(command_line::values(matches), words, name == "start-server")
+        }
+        "module-location" => {
+            println!("{}", Module::find(Httpd::find(&Values::default()).ok().as_ref())?.file.display());
+            Ok(0)
+        }
+        "module-config" => {
+            print_config(&Module::find(Httpd::find(&Values::default()).ok().as_ref())?)?;
+            Ok(0)
+        }
+        "install-module" => {
+            install(matches.get_one::<String>("modules-directory"))?;
+            Ok(0)
+        }
+        "ctl" => control::run(matches),
+        "x-options" => {
+            for row in table::rows() {
+                println!("{}\t{}\t{}", row.name, row.becomes, row.values.join("\t"));
+            }
+            Ok(0)
+        }
+        "x-environment" => {
+            let root = matches
+                .get_one::<String>("server-root")
+                .map_or_else(|| ".".into(), |root| paths::absolute(root));
+            environment::write(&root)?;
+            Ok(0)
+        }
+        _ => watch::run(matches),
+    }
+}
+
+fn serve(values: Values, words: &[String], starts: bool) -> Result<u8, Problem> {
+    let starts = starts && !values.flag("setup-only");
+    let mut plan = Plan::make(values)?;
+    if starts {
+        let pid_file = plan.path_or("pid-file", "httpd.pid");
+        if let Some(pid) = server_root::live_server(&plan.root, pid_file.as_ref()) {
+            let root = plan.root.display();
+            return Err(Problem::Usage(format!("the server root {root} is in use by httpd, process {pid}")));
+        }
+        if plan.identity.uid.is_root() {
+            return Err(Problem::Usage(
+                "an application is not run as root: name a user with --user (and --group)".to_owned(),
+            ));
+        }
+    }
+    match plan.entry.problem() {
+        Some(problem) if starts => return Err(Problem::Usage(problem)),
+        problem => plan.notes.extend(problem),
+    }
+    server_root::write(&mut plan, words)?;
+    for note in &plan.notes {
+        eprintln!("{}: {note}", command_line::NAME);
+    }
+    summary::print(&plan, starts);
+    if starts { foreground::run(&plan) } else { Ok(0) }
+}
+
+/// The lines that load the module with the Python of this command.
+fn print_config(module: &Module) -> Result<(), Problem> {
+    println!("LoadModule wsgi_module {}", quoted(&paths::text(&module.file)));
+    let values = Values::default();
+    let python = Python::find(&values, &Identity::find(&values)?, &mut Vec::new())?;
+    println!("WSGIPythonHome {}", quoted(&python.home));
+    Ok(())
+}
+
+fn quoted(path: &str) -> String {
+    format!("\"{}\"", path.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+fn install(folder: Option<&String>) -> Result<(), Problem> {
+    let httpd = Httpd::find(&Values::default());
+    let module = Module::find(httpd.as_ref().ok())?;
+    let folder = match folder {
+        Some(folder) => paths::absolute(folder),
+        None => httpd?.modules,
+    };
+    print_config(&module.copy_to(&folder)?)
+}

@@ -1,0 +1,152 @@
+//! The options of the command line: one row each. Parser, help, manual and tests derive from these rows.
+
+mod application;
+mod diagnosis;
+mod environment;
+mod limits;
+mod listening;
+mod logging;
+mod mapping;
+
+/// What a value must be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    /// No value: the option is there or not.
+    Flag,
+    /// A whole number from the first to the second.
+    Int(i64, i64),
+    /// A number from the first to the second.
+    Number(f64, f64),
+    /// One of these words; case matters.
+    Word(&'static [&'static str]),
+    /// Any text.
+    Text,
+}
+
+/// What an option does here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// As in mod_wsgi.
+    Works,
+    /// An option of this implementation only.
+    New,
+    /// Another name for something that has a better one: not in the help.
+    Hidden,
+    /// Accepted; has no effect, for this reason, which is told once.
+    NoEffect(&'static str),
+}
+
+/// One option.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// Without the two dashes.
+    pub name: &'static str,
+    /// Of each of its values.
+    pub kind: Kind,
+    /// What its values are called in the help; as many as it takes.
+    pub values: &'static [&'static str],
+    /// Each use adds to the earlier ones.
+    pub is_list: bool,
+    /// The default, or a description of it in parentheses; empty when there is none.
+    pub default: &'static str,
+    /// The directive or mechanism that it becomes.
+    pub becomes: &'static str,
+    /// One or two sentences.
+    pub help: &'static str,
+    /// Whether it works.
+    pub state: State,
+}
+
+impl Row {
+    /// The default as a value; none when it is computed.
+    pub fn literal_default(&self) -> Option<&'static str> {
+        (!self.default.is_empty() && !self.default.starts_with('(')).then_some(self.default)
+    }
+
+    const fn list(mut self) -> Row {
+        self.is_list = true;
+        self
+    }
+
+    const fn state(mut self, state: State) -> Row {
+        self.state = state;
+        self
+    }
+}
+
+/// A group of rows under one heading.
+#[derive(Clone, Copy, Debug)]
+pub struct Group {
+    /// Of the help and of the manual.
+    pub heading: &'static str,
+    /// In the order of the help.
+    pub rows: &'static [Row],
+}
+
+/// All options of `start-server` and `setup-server`.
+pub static GROUPS: &[Group] = &[
+    application::APPLICATION,
+    listening::LISTENING,
+    listening::CAPACITY,
+    limits::LIFECYCLE,
+    limits::TRANSFER,
+    mapping::MAPPING,
+    mapping::PROXYING,
+    mapping::ACCESS,
+    listening::TLS,
+    environment::ENVIRONMENT,
+    logging::LOGGING,
+    diagnosis::METRICS,
+    diagnosis::SERVICES,
+    environment::PATHS,
+    diagnosis::DEBUGGING,
+];
+
+/// All rows.
+pub fn rows() -> impl Iterator<Item = &'static Row> {
+    GROUPS.iter().flat_map(|group| group.rows)
+}
+
+/// The row of a name.
+pub fn find(name: &str) -> Option<&'static Row> {
+    rows().find(|row| row.name == name)
+}
+
+const fn flag(name: &'static str, becomes: &'static str, help: &'static str) -> Row {
+    row(name, Kind::Flag, &[], "", becomes, help)
+}
+
+const fn text(
+    name: &'static str,
+    value: &'static [&'static str],
+    default: &'static str,
+    becomes: &'static str,
+    help: &'static str,
+) -> Row {
+    row(name, Kind::Text, value, default, becomes, help)
+}
+
+/// A whole number that is not negative.
+const fn count(
+    name: &'static str,
+    value: &'static [&'static str],
+    default: &'static str,
+    becomes: &'static str,
+    help: &'static str,
+) -> Row {
+    row(name, Kind::Int(0, i32::MAX as i64), value, default, becomes, help)
+}
+
+const fn row(
+    name: &'static str,
+    kind: Kind,
+    values: &'static [&'static str],
+    default: &'static str,
+    becomes: &'static str,
+    help: &'static str,
+) -> Row {
+    Row { name, kind, values, is_list: false, default, becomes, help, state: State::Works }
+}
+
+#[cfg(test)]
+mod tests;
