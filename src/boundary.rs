@@ -1,6 +1,8 @@
 //! The one door from C: every callback httpd can call stands here, catches panics, and names beside its
 //! signature what it answers then. That value always fails closed.
 
+pub mod from_host;
+
 use crate::httpd::block::Block;
 use crate::{config, embedded, handler, host_scripts, httpd, lifecycle, status, translate};
 use apr_sys as sys;
@@ -402,112 +404,4 @@ type StatusHook = unsafe extern "C" fn(*mut sys::request_rec, c_int) -> c_int;
 unsafe extern "C" fn status_section(r: *mut sys::request_rec, flags: c_int) -> c_int {
     // SAFETY: mod_status passes a live request of this thread.
     guard(DECLINED, || status::section(unsafe { httpd::request::Request::from_raw(r) }, flags))
-}
-
-/// Calls of the embedded host library into this child (`wsgi_protocol::abi::HttpdTable`).
-pub mod from_host {
-    use super::{embedded, guard};
-    use std::ffi::c_void;
-    use wsgi_protocol::abi;
-
-    /// # Safety
-    /// `request` is the handle given to the host for the request under way; pointers are valid.
-    pub unsafe extern "C" fn read_body(
-        request: *mut c_void,
-        buffer: *mut u8,
-        len: usize,
-        read: *mut usize,
-        error: *mut i32,
-    ) -> i32 {
-        // SAFETY: by the contract.
-        guard(abi::FAILED, || unsafe { embedded::read_body(request, buffer, len, read, error) })
-    }
-
-    /// # Safety
-    /// As [`read_body`].
-    pub unsafe extern "C" fn send_head(request: *mut c_void, head: *const u8, len: usize) -> i32 {
-        // SAFETY: by the contract.
-        guard(abi::FAILED, || unsafe { embedded::send_head(request, head, len) })
-    }
-
-    /// # Safety
-    /// As [`read_body`].
-    pub unsafe extern "C" fn write(
-        request: *mut c_void,
-        data: *const u8,
-        len: usize,
-        flush: i32,
-        error: *mut i32,
-    ) -> i32 {
-        // SAFETY: by the contract.
-        guard(abi::FAILED, || unsafe { embedded::write(request, data, len, flush, error) })
-    }
-
-    /// # Safety
-    /// As [`read_body`].
-    pub unsafe extern "C" fn send_file(
-        request: *mut c_void,
-        fd: i32,
-        offset: u64,
-        len: u64,
-        error: *mut i32,
-    ) -> i32 {
-        // SAFETY: by the contract.
-        guard(abi::FAILED, || unsafe { embedded::send_file(request, fd, offset, len, error) })
-    }
-
-    /// # Safety
-    /// `request` is null or as in [`read_body`]; `text` holds `len` bytes.
-    pub unsafe extern "C" fn log(request: *mut c_void, level: u32, text: *const u8, len: usize) {
-        // SAFETY: by the contract.
-        guard((), || unsafe { embedded::log(request, level, text, len) });
-    }
-
-    /// # Safety
-    /// As [`read_body`].
-    pub unsafe extern "C" fn is_aborted(request: *mut c_void) -> i32 {
-        // SAFETY: by the contract.
-        guard(1, || unsafe { embedded::is_aborted(request) })
-    }
-
-    /// # Safety
-    /// `buffer` holds `len` bytes.
-    pub unsafe extern "C" fn error_text(error: i32, buffer: *mut u8, len: usize) -> usize {
-        // SAFETY: by the contract.
-        guard(0, || unsafe { embedded::error_text(error, buffer, len) })
-    }
-
-    /// # Safety
-    /// `buffer` holds `len` bytes.
-    pub unsafe extern "C" fn scoreboard(buffer: *mut u8, len: usize) -> usize {
-        // SAFETY: by the contract.
-        guard(0, || unsafe { embedded::scoreboard(buffer, len) })
-    }
-
-    /// # Safety
-    /// As [`read_body`]; `text` holds `len` bytes.
-    pub unsafe extern "C" fn answer(request: *mut c_void, number: u32, text: *const u8, len: usize) -> i32 {
-        // SAFETY: by the contract.
-        guard(abi::FAILED, || unsafe { embedded::answer(request, number, text, len) })
-    }
-
-    /// # Safety
-    /// As [`read_body`].
-    pub unsafe extern "C" fn ssl_is_https(request: *mut c_void) -> i32 {
-        // SAFETY: by the contract.
-        guard(0, || unsafe { embedded::ssl_is_https(request) })
-    }
-
-    /// # Safety
-    /// As [`read_body`].
-    pub unsafe extern "C" fn ssl_variable(
-        request: *mut c_void,
-        name: *const u8,
-        len: usize,
-        text: *mut *const u8,
-        text_len: *mut usize,
-    ) -> i32 {
-        // SAFETY: by the contract.
-        guard(abi::FAILED, || unsafe { embedded::ssl_variable(request, name, len, text, text_len) })
-    }
 }

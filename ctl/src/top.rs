@@ -251,7 +251,7 @@ mod tests {
         let text = screen(&look(12.0, 150), &look(10.0, 50), Sort::Load, false).join("\n");
         assert!(text.contains("busy   3/3   2      50.0"), "{text}");
         assert!(text.contains("busy   1      77   serving  0.0s  5          0         5.0M"), "{text}");
-        assert!(text.contains("1m01s    running  busy   77   GET /?[2J"), "{text}");
+        assert!(text.contains("1m01s    running  busy   77   GET /\\u001b[2J"), "{text}");
         assert!(!text.contains('\x1b'));
     }
 

@@ -8,6 +8,7 @@ mod delegate;
 mod end;
 mod env_file;
 pub mod ledger;
+mod logs;
 pub mod metrics;
 pub mod python;
 mod revival;
@@ -24,13 +25,13 @@ use crate::httpd::pool::Pool;
 use crate::httpd::{bytes, server};
 use crate::messages;
 use apr_sys as sys;
+use logs::LogFds;
 use metrics::MetricsMemory;
 use python::Interpreter;
 use runtime::{Embedded, Mpm, Runtime};
 use spec::{Common, HttpdUser};
 use status::StatusMemory;
 use std::ffi::{CStr, c_int};
-use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
@@ -206,20 +207,24 @@ unsafe fn make_runtime(
         embedded: embedded(&common),
         host_library: support.join("python-host.abi3.so"),
         supervisor: support.join("wsgi-supervisor"),
-        configuration: Configuration {
-            generation,
-            host_library: python::path_bytes(&support.join("python-host.abi3.so")),
-            groups: Vec::new(),
-            // SAFETY: live main server.
-            log: LogTarget { index: 0, level: unsafe { server::log_level(main) } },
-            operator_socket: spec::operator_socket(&common),
-        },
+        configuration: configuration(&common, &support),
         logs: Vec::new(),
         // SAFETY: live main server, constant listener list.
         ports: unsafe { known_ports(main) },
     };
     add_groups(&mut runtime, &common, main, logs);
     Ok(runtime)
+}
+
+/// What the supervisor is told, without the groups.
+fn configuration(common: &Common<'_>, support: &Path) -> Configuration {
+    Configuration {
+        generation: common.generation,
+        host_library: python::path_bytes(&support.join("python-host.abi3.so")),
+        groups: Vec::new(),
+        log: LogTarget { index: 0, level: common.log_level },
+        operator_socket: spec::operator_socket(common),
+    }
 }
 
 /// Ports of the configuration: others in a `Host` header never become part of a group name.
@@ -327,40 +332,6 @@ fn module_file() -> Option<PathBuf> {
         let mut info: libc::Dl_info = std::mem::zeroed();
         let known = libc::dladdr(crate::module_record().cast(), &mut info) != 0 && !info.dli_fname.is_null();
         known.then(|| PathBuf::from(CStr::from_ptr(info.dli_fname).to_string_lossy().into_owned()))
-    }
-}
-
-/// The distinct error logs of a generation, by descriptor.
-struct LogFds {
-    fds: Vec<RawFd>,
-    main: RawFd,
-}
-
-impl LogFds {
-    /// # Safety
-    /// `main` is live.
-    unsafe fn new(main: *mut sys::server_rec) -> Self {
-        // Without a file (syslog) the supervisor's lines go to httpd's stderr.
-        // SAFETY: by the contract.
-        let main = unsafe { server::error_log_fd(main) }.unwrap_or(libc::STDERR_FILENO);
-        Self { fds: vec![main], main }
-    }
-
-    /// # Safety
-    /// `s` is live.
-    unsafe fn target(&mut self, s: *mut sys::server_rec) -> LogTarget {
-        // SAFETY: by the contract.
-        let (fd, level) = unsafe { (server::error_log_fd(s).unwrap_or(self.main), server::log_level(s)) };
-        let known = self.fds.iter().position(|f| *f == fd);
-        let full = self.fds.len() >= wsgi_protocol::control::MAX_LOG_FDS;
-        let index = known.unwrap_or_else(|| {
-            if full {
-                return 0;
-            }
-            self.fds.push(fd);
-            self.fds.len() - 1
-        });
-        LogTarget { index: index as u32, level }
     }
 }
 

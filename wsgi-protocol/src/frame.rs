@@ -4,7 +4,7 @@
 //! One request at a time per connection. `seq` lets a daemon drop body frames that were still under way
 //! when it had already ended the request they belong to.
 
-use crate::ProtocolError;
+use crate::{ProtocolError, metrics};
 
 /// Length of a frame header in bytes.
 pub const HEADER_LEN: usize = 8;
@@ -92,9 +92,11 @@ impl Kind {
             Self::Log => MAX_LOG,
             Self::File => 16,
             Self::WantBody => 4,
-            Self::Fail => 2,
+            // Behind it what the process tells of the request's times.
+            Self::Fail => 2 + metrics::ACCOUNT_LEN,
+            Self::End | Self::Aborted => metrics::ACCOUNT_LEN,
             Self::Refused => 1,
-            Self::Flush | Self::End | Self::Aborted | Self::GoAway => 0,
+            Self::Flush | Self::GoAway => 0,
             _ => MAX_PAYLOAD as usize,
         }
     }

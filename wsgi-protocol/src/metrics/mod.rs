@@ -9,7 +9,7 @@ mod account;
 mod blocks;
 mod totals;
 
-pub use account::Account;
+pub use account::{Account, LEN as ACCOUNT_LEN};
 pub use blocks::View;
 pub use totals::{Distribution, Lifecycle, Running, Totals};
 

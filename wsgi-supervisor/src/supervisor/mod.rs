@@ -8,6 +8,7 @@ mod exclusive;
 mod messages;
 mod operate;
 mod outdated;
+mod publishing;
 mod remains;
 mod replace;
 mod scale;

@@ -16,7 +16,6 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use wsgi_protocol::launch::{Order, Ready};
 use wsgi_protocol::metrics::GroupRecord;
-use wsgi_protocol::status::SlotState;
 
 impl Supervisor {
     /// Starts what is missing or shall be replaced.
@@ -37,7 +36,7 @@ impl Supervisor {
         self.slot(&process.plan.spec.name, process.slot)
     }
 
-    fn slot(&self, name: &[u8], index: usize) -> Option<&Slot> {
+    pub(super) fn slot(&self, name: &[u8], index: usize) -> Option<&Slot> {
         self.groups.get(name)?.slots.get(index)
     }
 
@@ -448,38 +447,6 @@ impl Supervisor {
             });
         }
         self.publish(name, index);
-    }
-
-    /// Writes state and process id of a slot into the status memories.
-    pub(super) fn publish(&self, name: &[u8], index: usize) {
-        let Some(slot) = self.slot(name, index) else { return };
-        let current = slot.current.and_then(|pid| self.processes.get(&pid));
-        let state = match current {
-            _ if slot.plan.is_service() => SlotState::Service,
-            Some(process) if process.served.is_some() => SlotState::Serving,
-            _ if slot.backoff.is_failing() => SlotState::Failed,
-            _ => SlotState::Starting,
-        };
-        let pid = slot.current.map_or(0, i32::cast_unsigned);
-        for generation in &self.live {
-            let (state, pid) = match slot.is_cut_off && generation.serial == slot.plan.generation.serial {
-                true => (slot.state_without_process(), 0),
-                false => (state, pid),
-            };
-            generation.with_slot(name, index, |memory| {
-                memory.pid.store(pid, Ordering::Relaxed);
-                memory.state.store(state as u32, Ordering::Release);
-            });
-        }
-    }
-
-    /// The same for all slots.
-    pub(super) fn publish_all(&self) {
-        for (name, group) in &self.groups {
-            for index in 0..group.slots.len() {
-                self.publish(name, index);
-            }
-        }
     }
 }
 

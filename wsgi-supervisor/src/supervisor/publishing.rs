@@ -1,0 +1,39 @@
+//! What httpd's children see of each slot, in the status memory.
+
+use super::Supervisor;
+use std::sync::atomic::Ordering;
+use wsgi_protocol::status::SlotState;
+
+impl Supervisor {
+    /// Writes state and process id of a slot into the status memories.
+    pub(super) fn publish(&self, name: &[u8], index: usize) {
+        let Some(slot) = self.slot(name, index) else { return };
+        let current = slot.current.and_then(|pid| self.processes.get(&pid));
+        let state = match current {
+            _ if slot.plan.is_service() => SlotState::Service,
+            Some(process) if process.served.is_some() => SlotState::Serving,
+            _ if slot.backoff.is_failing() => SlotState::Failed,
+            _ => SlotState::Starting,
+        };
+        let pid = slot.current.map_or(0, i32::cast_unsigned);
+        for generation in &self.live {
+            let (state, pid) = match slot.is_cut_off && generation.serial == slot.plan.generation.serial {
+                true => (slot.state_without_process(), 0),
+                false => (state, pid),
+            };
+            generation.with_slot(name, index, |memory| {
+                memory.pid.store(pid, Ordering::Relaxed);
+                memory.state.store(state as u32, Ordering::Release);
+            });
+        }
+    }
+
+    /// The same for all slots.
+    pub(super) fn publish_all(&self) {
+        for (name, group) in &self.groups {
+            for index in 0..group.slots.len() {
+                self.publish(name, index);
+            }
+        }
+    }
+}
