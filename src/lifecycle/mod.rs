@@ -203,7 +203,7 @@ unsafe fn make_runtime(
         // SAFETY: as above.
         board: unsafe { make_board(state, main, mpm) },
         status_sections: crate::status::find_sections(),
-        embedded_python: python_version(state.global.python_home.as_deref()),
+        embedded_python: embedded_version(&common),
         embedded: embedded(&common),
         host_library: support.join("python-host.abi3.so"),
         supervisor: support.join("wsgi-supervisor"),
@@ -267,8 +267,7 @@ fn add_groups(runtime: &mut Runtime, common: &Common<'_>, main: *mut sys::server
         }
         let mut child = spec::child_group(group, spec.as_ref().map_err(Clone::clone), first_slot);
         child.metrics = metrics;
-        let home = group.options.python_home.as_deref().or(common.state.global.python_home.as_deref());
-        child.python = python_version(home);
+        child.python = spec::interpreter(common, group).ok().as_ref().and_then(version_of);
         first_slot += spec::places(group) as usize;
         runtime.groups.push(child);
         runtime.configuration.groups.extend(spec.ok());
@@ -292,10 +291,16 @@ unsafe fn make_board(state: &State, main: *mut sys::server_rec, mpm: Mpm) -> Opt
     board.map_err(|e| log_main(main, Level::Error, &messages::metrics_memory(&e))).ok()
 }
 
-/// The version of the Python in a home, as far as it shows.
-fn python_version(home: Option<&str>) -> Option<String> {
-    let minor = Interpreter::find(home.map(Path::new)).ok().and_then(|python| python.minor);
-    minor.map(|minor| format!("3.{minor}"))
+/// The version of a Python, as far as it shows.
+fn version_of(python: &Interpreter) -> Option<String> {
+    python.minor.map(|minor| format!("3.{minor}"))
+}
+
+/// The version that httpd's children run, where they run one.
+fn embedded_version(common: &Common<'_>) -> Option<String> {
+    let global = &common.state.global;
+    let home = global.python_home.as_deref().filter(|_| global.needs_embedded_python());
+    version_of(&common.survey.interpreter(&common.subjects.embedded, home).ok()?)
 }
 
 /// Embedded mode of this generation: `None` when children never need Python (spec/directives.md §6).

@@ -129,7 +129,7 @@ pub fn group_spec(
 }
 
 /// Who runs the group. One whose file system does not answer now may do so when it is executed.
-fn interpreter(common: &Common<'_>, group: &DaemonGroup) -> Result<Interpreter, String> {
+pub fn interpreter(common: &Common<'_>, group: &DaemonGroup) -> Result<Interpreter, String> {
     let home = group.options.python_home.as_deref().or(common.state.global.python_home.as_deref());
     match common.survey.interpreter(&common.subjects.looker(group), home) {
         Err(HomeError::Silent(home, _)) => Ok(Interpreter::unseen(&home)),
