@@ -155,6 +155,7 @@ pub unsafe extern "C" fn register_hooks(p: *mut sys::apr_pool_t) {
         );
         sys::ap_hook_map_to_storage(Some(map_to_storage), ptr::null(), ptr::null(), middle);
         sys::ap_hook_handler(Some(handle), ptr::null(), ptr::null(), middle);
+        sys::ap_hook_log_transaction(Some(request_ended), ptr::null(), ptr::null(), middle);
         let section = std::mem::transmute::<StatusHook, unsafe extern "C" fn()>(status_section);
         sys::apr_optional_hook_add(c"status_hook".as_ptr(), Some(section), ptr::null(), ptr::null(), middle);
         register_providers(p);
@@ -363,6 +364,17 @@ unsafe extern "C" fn handle(r: *mut sys::request_rec) -> c_int {
             INTERNAL_ERROR
         }
     }
+}
+
+/// A request, of whatever handler, has ended.
+unsafe extern "C" fn request_ended(_: *mut sys::request_rec) -> c_int {
+    guard((), || {
+        let runtime = config::state().and_then(|state| state.runtime.as_ref());
+        if let Some(board) = runtime.and_then(|runtime| runtime.board.as_ref()) {
+            board.renew();
+        }
+    });
+    DECLINED
 }
 
 /// A hook of mod_status, if that is loaded.

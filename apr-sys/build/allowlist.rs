@@ -77,6 +77,7 @@ pub const FUNCTIONS: &[&str] = &[
     "ap_hook_child_init",
     "ap_hook_child_status",
     "ap_hook_handler",
+    "ap_hook_log_transaction",
     "ap_hook_monitor",
     "ap_hook_post_config",
     "ap_hook_pre_config",

@@ -6,6 +6,8 @@
 mod report;
 mod socket;
 mod stacks;
+mod terminal;
+mod top;
 mod wait;
 
 use clap::{Parser, Subcommand};
@@ -39,7 +41,20 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Show all groups and their processes
-    Status,
+    Status {
+        /// Show them again and again, until Ctrl-C
+        #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2", value_parser = clap::value_parser!(u64).range(1..))]
+        watch: Option<u64>,
+    },
+    /// Watch groups, processes and requests: rates, latencies, load. Keys: s sorts, p pauses, q quits
+    Top {
+        /// Seconds between two looks
+        #[arg(long, value_name = "SECONDS", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+        interval: u64,
+        /// Print one screen and end
+        #[arg(long)]
+        once: bool,
+    },
     /// Replace the processes of a group one by one; no request is lost
     Restart {
         /// Name of the daemon process group
@@ -88,6 +103,13 @@ fn run(arguments: &Arguments) -> Result<String, String> {
         Some(path) => path.clone(),
         None => socket::find()?,
     };
+    match arguments.command {
+        Command::Top { interval, once } => return terminal::top(&path, Duration::from_secs(interval), once),
+        Command::Status { watch: Some(seconds) } => {
+            return terminal::watch(&path, Duration::from_secs(seconds));
+        }
+        _ => {}
+    }
     let question = question(&arguments.command);
     let before = match &question {
         Question::Status | Question::Stacks { .. } => None,
@@ -97,6 +119,7 @@ fn run(arguments: &Arguments) -> Result<String, String> {
         (Reply::Refused(reason), _) => Err(reason),
         (Reply::Status(status), _) if arguments.json => Ok(report::json(&status)),
         (Reply::Status(status), _) => Ok(report::table(&status)),
+        (Reply::Metrics(_), _) => Err("the supervisor gave another answer than asked for".to_owned()),
         (Reply::Stacks { log, pids }, _) => stacks::show(log, &pids, arguments.json),
         (Reply::Begun, Some(before)) if !arguments.no_wait => {
             let limit = Duration::from_secs(arguments.timeout);
@@ -111,7 +134,7 @@ fn run(arguments: &Arguments) -> Result<String, String> {
 fn question(command: &Command) -> Question {
     let bytes = |group: &String| group.clone().into_bytes();
     match command {
-        Command::Status => Question::Status,
+        Command::Status { .. } | Command::Top { .. } => Question::Status,
         Command::Restart { group } => Question::Restart { group: bytes(group) },
         Command::Scale { group, processes } => Question::Scale { group: bytes(group), processes: *processes },
         Command::Stop { group } => Question::Stop { group: bytes(group) },

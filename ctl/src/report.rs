@@ -5,7 +5,7 @@ use std::fmt::Write;
 use wsgi_protocol::operator::{GroupStatus, ProcessStatus, State, Status};
 
 /// Words for a state.
-fn word(state: State) -> &'static str {
+pub(crate) fn word(state: State) -> &'static str {
     match state {
         State::Waiting => "waiting",
         State::Starting => "starting",
@@ -18,7 +18,7 @@ fn word(state: State) -> &'static str {
 }
 
 /// Text of a name; control characters never reach a terminal.
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
@@ -117,7 +117,7 @@ fn row(group: &GroupStatus, process: &ProcessStatus) -> [String; 10] {
     ]
 }
 
-fn age(millis: u64) -> String {
+pub(crate) fn age(millis: u64) -> String {
     let seconds = millis / 1000;
     match seconds {
         0..60 => format!("{}.{}s", seconds, millis % 1000 / 100),

@@ -11,7 +11,7 @@ use std::io::{IoSliceMut, Read};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use wsgi_protocol::launch::{decode, encode};
-use wsgi_protocol::operator::{ANSWER_BYTES, Question, Reply, SOCKET_SUFFIX, Status};
+use wsgi_protocol::operator::{ANSWER_BYTES, GroupMetrics, Question, Reply, SOCKET_SUFFIX, Status};
 
 /// Seconds to wait for an answer.
 const PATIENCE: i64 = 20;
@@ -57,6 +57,18 @@ fn control_sockets(list: &str) -> Vec<PathBuf> {
 pub fn status(path: &Path) -> Result<Status, String> {
     match ask(path, &Question::Status)? {
         Reply::Status(status) => Ok(status),
+        Reply::Refused(reason) => Err(reason),
+        _ => Err("the supervisor gave another answer than asked for".to_owned()),
+    }
+}
+
+/// Asks for what is counted.
+///
+/// # Errors
+/// As [`ask`].
+pub fn metrics(path: &Path) -> Result<Vec<GroupMetrics>, String> {
+    match ask(path, &Question::Metrics)? {
+        Reply::Metrics(groups) => Ok(groups),
         Reply::Refused(reason) => Err(reason),
         _ => Err("the supervisor gave another answer than asked for".to_owned()),
     }

@@ -47,6 +47,9 @@ pub fn run(job: &Job<'_>, state: &State, chosen: &DaemonGroup, application: &[u8
     let Some(runtime) = state.runtime.as_ref() else { return INTERNAL_ERROR };
     let Some(group) = runtime.group(&chosen.name) else { return INTERNAL_ERROR };
     let recording = metrics::Recording::begin(job.r, group.metrics);
+    if let Some(board) = &runtime.board {
+        board.renew();
+    }
     let outcome = ownership::check(job, chosen)
         .and_then(|()| Message::new(job, application, callable))
         .and_then(|mut message| Attempt::new(job, runtime, group).run(&mut message));

@@ -58,7 +58,19 @@ impl MetricsMemory {
             header.reloads.fetch_add(1, Relaxed);
         }
         header.configured_us.store(now, Relaxed);
+        memory.settle();
         Ok(memory)
+    }
+
+    /// Takes back what children have left that ended while this module was not loaded.
+    fn settle(&self) {
+        for owner in self.view().owners() {
+            // SAFETY: only asks whether there is such a process.
+            let is_gone = i32::try_from(owner).is_ok_and(|pid| unsafe { libc::kill(pid, 0) } != 0);
+            if is_gone {
+                self.view().fold(owner);
+            }
+        }
     }
 
     /// Its records.

@@ -1,6 +1,7 @@
 //! From reading the configuration to serving: config test, generations, the supervisor, and each child's start.
 
 pub mod accounts;
+pub mod board;
 mod checks;
 mod end;
 mod env_file;
@@ -186,6 +187,8 @@ unsafe fn make_runtime(
         status,
         metrics,
         embedded_metrics: metrics.and_then(|memory| memory.view().register(b"")),
+        // SAFETY: as above.
+        board: unsafe { make_board(state, main, mpm) },
         status_sections: crate::status::find_sections(),
         embedded_python: python_version(state.global.python_home.as_deref()),
         embedded: embedded(&common),
@@ -238,6 +241,7 @@ fn add_groups(runtime: &mut Runtime, common: &Common<'_>, main: *mut sys::server
         let metrics = runtime.metrics.and_then(|memory| memory.view().register(group.name.as_bytes()));
         if let Ok(spec) = &mut spec {
             spec.metrics = metrics.map(|number| number as u32);
+            spec.launch.server_metrics &= runtime.board.is_some();
         }
         if let Err(reason) = &spec {
             let text = messages::group_cannot_start(&group.name, reason, &group.place.to_string());
@@ -253,6 +257,22 @@ fn add_groups(runtime: &mut Runtime, common: &Common<'_>, main: *mut sys::server
         runtime.configuration.groups.extend(spec.ok());
     }
     runtime.logs = logs.fds;
+}
+
+/// The scoreboard for daemons, if some group wants it.
+///
+/// # Safety
+/// Parent process, live main server.
+unsafe fn make_board(state: &State, main: *mut sys::server_rec, mpm: Mpm) -> Option<board::Board> {
+    if !state.global.groups.iter().any(|group| group.options.server_metrics) {
+        return None;
+    }
+    let limit = |what: u32, least: u32| query_mpm(what).unwrap_or(1).max(least) as usize;
+    let processes = limit(sys::AP_MPMQ_HARD_LIMIT_DAEMONS, mpm.processes);
+    let workers = processes * limit(sys::AP_MPMQ_HARD_LIMIT_THREADS, mpm.threads);
+    // SAFETY: by the contract.
+    let board = unsafe { board::Board::of(main, workers) };
+    board.map_err(|e| log_main(main, Level::Error, &messages::metrics_memory(&e))).ok()
 }
 
 /// The version of the Python in a home, as far as it shows.

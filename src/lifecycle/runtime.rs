@@ -1,5 +1,6 @@
 //! What httpd's children need of the current generation, made in post_config and inherited by fork.
 
+use super::board::Board;
 use super::metrics::MetricsMemory;
 use super::status::StatusMemory;
 use std::path::PathBuf;
@@ -60,6 +61,8 @@ pub struct Runtime {
     pub status: StatusMemory,
     /// Counters; `None` when there is no memory for them.
     pub metrics: Option<MetricsMemory>,
+    /// The scoreboard for daemons, if some group has `server-metrics=On`.
+    pub board: Option<Board>,
     /// Sections that hold `SetHandler wsgi-status` or `wsgi-health`.
     pub status_sections: Vec<wsgi_status::access::Section>,
     /// Version of embedded Python.

@@ -279,6 +279,7 @@ fn fill_daemon_launch(
     launch.maximum_rss = options.maximum_rss.map_or(0, |n| n.get());
     launch.peer_uids = vec![common.httpd_user.uid];
     launch.title = group.display_name().map(String::into_bytes);
+    launch.server_metrics = options.server_metrics;
     launch.locale = options.locale.clone().map(String::into_bytes);
     launch.home = options.home.clone().map(String::into_bytes);
     launch.chroot = options.chroot.clone().map(String::into_bytes);

@@ -165,7 +165,8 @@ impl Persistent {
         let fresh = if is_kept && self.lifeline_reader >= 0 { None } else { Some(pipe()?) };
         let reader = fresh.as_ref().map_or(self.lifeline_reader, |(reader, _)| reader.as_raw_fd());
         let metrics = runtime.metrics.map_or(self.status_fd, |memory| memory.fd);
-        let mut fds = vec![message.as_raw_fd(), self.status_fd, reader, metrics];
+        let board = runtime.board.map_or(self.status_fd, |board| board.fd);
+        let mut fds = vec![message.as_raw_fd(), self.status_fd, reader, metrics, board];
         debug_assert_eq!(fds.len(), CONFIGURE_FIXED_FDS);
         fds.extend(runtime.logs.iter().take(MAX_LOG_FDS));
         let command = encode(&Command::Configure).map_err(io::Error::other)?;

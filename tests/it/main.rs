@@ -64,7 +64,7 @@ mod slow;
 mod snippets;
 mod soak;
 mod start_response;
-mod supervisor_trust;
 mod status;
+mod supervisor_trust;
 mod timers;
 mod trust;

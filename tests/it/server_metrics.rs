@@ -43,6 +43,11 @@ fn event() {
 }
 
 #[test]
+fn daemon() {
+    shows_requests(Httpd::builder().mode(Mode::Daemon).daemon_options("threads=4 server-metrics=On"));
+}
+
+#[test]
 fn prefork() {
     shows_requests(Httpd::builder().mode(Mode::Embedded).mpm(Mpm::Prefork));
 }

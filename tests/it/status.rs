@@ -300,3 +300,17 @@ fn mod_status_has_a_section() {
     let page = server.get("/server-status").ok().text();
     assert!(page.contains("<h2>mod_wsgi</h2>") && page.contains("<td>app</td>"), "{page}");
 }
+
+#[test]
+fn top_shows_the_same() {
+    if Subject::skips("there is no mod_wsgi-ctl") {
+        return;
+    }
+    let server = server(Mode::Daemon).daemon_options("threads=2").start();
+    std::thread::scope(|scope| {
+        scope.spawn(|| server.get("/top?hold=2500000").ok());
+        eventually("it runs", || (group(&server)["requests"][0]["stage"] == "running").then_some(()));
+        let text = done(&server, &["top", "--once"]);
+        assert!(text.contains("app    1/2") && text.contains("GET /top"), "{text}");
+    });
+}

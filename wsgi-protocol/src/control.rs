@@ -12,8 +12,8 @@ pub const CONTROL_FD: i32 = 3;
 /// Order of the descriptors that accompany a `Configure` record: the memory file with the message, the status
 /// memory ([`crate::status`]), the lifeline (read end of a pipe whose write ends only httpd's parent and the
 /// children of this generation hold: end of file means they are all gone), the metrics memory
-/// ([`crate::metrics`]; any other file when there is none), then the log files in the order of their indices.
-pub const CONFIGURE_FIXED_FDS: usize = 4;
+/// ([`crate::metrics`]; any other file when there is none), the copy of the scoreboard for daemons (likewise), then the log files in the order of their indices.
+pub const CONFIGURE_FIXED_FDS: usize = 5;
 
 /// Most log descriptors in one record (the kernel allows 253 in all).
 pub const MAX_LOG_FDS: usize = 240;

@@ -25,6 +25,10 @@ pub const HEIRLOOM_MAX: usize = 64 * 1024;
 /// `faulthandler` writes to it, and the supervisor reads it once the process is dead, as text for logs.
 pub const STACK_FD: i32 = 8;
 
+/// Descriptor of the memory file with httpd's scoreboard ([`crate::scoreboard::FILE_HEADER`]), if
+/// [`Launch::server_metrics`] is set; it can only be read.
+pub const BOARD_FD: i32 = 9;
+
 /// What a daemon's interpreter runs: `<python> <flags> -c BOOTSTRAP <host library>`. The working directory leaves
 /// `sys.path` before anything is imported; `-I` would do that too, but also forget `env=` settings for Python and
 /// the user's site-packages. SIGURG, which does nothing by default, dumps the stacks of all threads without the GIL.
@@ -273,6 +277,8 @@ pub struct Launch {
     pub user: Option<(Vec<u8>, Vec<u8>)>,
     /// LogLevel of the wsgi module of the group's server, for records outside requests.
     pub log_level: u32,
+    /// `server-metrics=On`: httpd's scoreboard may be read from [`BOARD_FD`].
+    pub server_metrics: bool,
     /// `locale=` of a daemon.
     pub locale: Option<Vec<u8>>,
     /// Embedded only: the interpreter whose environment is used (`<home>/bin/python3`).

@@ -3,6 +3,7 @@
 //! One SOCK_SEQPACKET record each way, `launch::encode`d. The answer travels in a memory file whose descriptor
 //! comes with the record, so that the supervisor never waits for somebody who does not read.
 
+use crate::metrics::{Running, Totals};
 use serde::{Deserialize, Serialize};
 
 /// Most bytes of a question.
@@ -19,6 +20,8 @@ pub const SCALE_LIMIT: u32 = 32;
 pub enum Question {
     /// Everything about all groups.
     Status,
+    /// What httpd's children count.
+    Metrics,
     /// Replace the processes of a group one by one, each by a successor that serves first.
     Restart {
         /// Its name.
@@ -53,6 +56,8 @@ pub enum Question {
 pub enum Reply {
     /// To [`Question::Status`].
     Status(Status),
+    /// To [`Question::Metrics`].
+    Metrics(Vec<GroupMetrics>),
     /// It has been begun.
     Begun,
     /// It is not done; one sentence says why and what to do.
@@ -77,6 +82,17 @@ pub struct Status {
     pub generation: u32,
     /// Groups by name.
     pub groups: Vec<GroupStatus>,
+}
+
+/// What is counted for a group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct GroupMetrics {
+    /// Its name.
+    pub name: Vec<u8>,
+    /// Counters.
+    pub totals: Totals,
+    /// Requests under way, oldest first; age in ms, process id or 0.
+    pub running: Vec<(u64, i32, Running)>,
 }
 
 /// A group.

@@ -3,6 +3,10 @@
 use crate::ProtocolError;
 use serde::{Deserialize, Serialize};
 
+/// Bytes before the encoded scoreboard in the file that daemons read: `u64` version, odd while it is written; `u64` length; 16
+/// bytes for writers.
+pub const FILE_HEADER: usize = 32;
+
 /// All slots, used or not. Times are µs since the epoch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 pub struct Scoreboard {

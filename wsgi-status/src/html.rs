@@ -67,7 +67,7 @@ pub fn page(report: &Report, query: &Query) -> String {
     );
     put!(
         out,
-        "; configuration read {} ago, {} graceful restarts",
+        "; configuration read {} ago; graceful restarts: {}",
         since(server.now_us, server.configured_us),
         server.reloads
     );

@@ -29,6 +29,8 @@ pub struct Delivery {
     pub lifeline: OwnedFd,
     /// The metrics memory.
     pub metrics: OwnedFd,
+    /// The scoreboard for daemons.
+    pub board: OwnedFd,
     /// Error logs by index.
     pub logs: Vec<OwnedFd>,
 }
@@ -136,14 +138,14 @@ fn shortened(answer: &Answer) -> Answer {
 fn deliver(fds: Vec<OwnedFd>) -> Result<Delivery, SupervisorError> {
     let count = fds.len();
     let mut fds = fds.into_iter();
-    let (Some(message), Some(status), Some(lifeline), Some(metrics)) =
-        (fds.next(), fds.next(), fds.next(), fds.next())
+    let (Some(message), Some(status), Some(lifeline), Some(metrics), Some(board)) =
+        (fds.next(), fds.next(), fds.next(), fds.next(), fds.next())
     else {
         return Err(SupervisorError::Descriptors(count));
     };
     let bytes = read_all(&File::from(message)).map_err(SupervisorError::MessageFile)?;
     let configuration = decode(&bytes).map_err(SupervisorError::Message)?;
-    Ok(Delivery { configuration, status, lifeline, metrics, logs: fds.collect() })
+    Ok(Delivery { configuration, status, lifeline, metrics, board, logs: fds.collect() })
 }
 
 fn read_all(file: &File) -> std::io::Result<Vec<u8>> {
@@ -187,7 +189,7 @@ mod tests {
         assert!(matches!(control.receive(), Ok(Received::Nothing)));
         let configuration = Configuration { generation: 5, ..Configuration::default() };
         let message = file(&encode(&configuration).unwrap());
-        send_with(&ours, &encode(&Command::Configure).unwrap(), &[message.as_raw_fd(), 0, 0, 0, 1, 2]);
+        send_with(&ours, &encode(&Command::Configure).unwrap(), &[message.as_raw_fd(), 0, 0, 0, 0, 1, 2]);
         let Ok(Received::Configure(delivery)) = control.receive() else { panic!("no configuration") };
         assert_eq!((delivery.configuration, delivery.logs.len()), (configuration, 2));
         assert!(!control.is_closed());
@@ -205,7 +207,7 @@ mod tests {
         send_with(&ours, &command, &[0]);
         assert!(matches!(control.receive(), Err(SupervisorError::Descriptors(1))));
         let damaged = file(b"\x01\0\0\0\xff\xff\xff\xff\xff\xff\xff");
-        send_with(&ours, &command, &[damaged.as_raw_fd(), 0, 0, 0]);
+        send_with(&ours, &command, &[damaged.as_raw_fd(), 0, 0, 0, 0]);
         assert!(matches!(control.receive(), Err(SupervisorError::Message(_))));
         command[0] ^= 0x40;
         send_with(&ours, &command, &[0, 0, 0]);

@@ -6,6 +6,7 @@ use crate::os::memory::StatusMemory;
 use crate::os::metrics::MetricsMemory;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
@@ -43,6 +44,8 @@ pub struct Generation {
     pub memory: RefCell<Option<StatusMemory>>,
     /// Metrics memory, if httpd has one.
     pub metrics: Option<MetricsMemory>,
+    /// The scoreboard for daemons that may see it.
+    pub board: Option<OwnedFd>,
 }
 
 impl Generation {
@@ -113,10 +116,19 @@ impl Plan {
         self.spec.preload && !self.is_service()
     }
 
-    /// The group's counters.
+    /// The scoreboard, if processes of the group may see it.
     #[must_use]
-    pub fn counters(&self) -> Option<&GroupRecord> {
-        self.generation.metrics.as_ref()?.group(self.spec.metrics? as usize)
+    pub fn board(&self) -> Option<BorrowedFd<'_>> {
+        self.generation.board.as_ref().filter(|_| self.spec.launch.server_metrics).map(AsFd::as_fd)
+    }
+
+    /// Counts something, if the group has counters.
+    pub fn count(&self, note: impl FnOnce(&GroupRecord)) {
+        let (memory, number) = (self.generation.metrics.as_ref(), self.spec.metrics);
+        let record = memory.zip(number).and_then(|(memory, number)| memory.group(number as usize));
+        if let Some(record) = record {
+            note(record);
+        }
     }
 
     /// The group's name for messages.

@@ -144,6 +144,7 @@ mod tests {
             places: BTreeMap::new(),
             memory: RefCell::new(None),
             metrics: None,
+            board: None,
         };
         let log = log_for(LogTarget::default(), &[]);
         Nursery::new(Rc::new(Plan::new(GroupSpec::default(), log, Rc::new(generation))))

@@ -9,7 +9,9 @@ use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use wsgi_protocol::death::Reason;
 use wsgi_protocol::heirloom::Heirloom;
-use wsgi_protocol::launch::{self, HEIRLOOM_FD, HEIRLOOM_MAX, LISTEN_FD, ORDER_FD, Order, READY_FD, Ready};
+use wsgi_protocol::launch::{
+    self, BOARD_FD, HEIRLOOM_FD, HEIRLOOM_MAX, LISTEN_FD, ORDER_FD, Order, READY_FD, Ready,
+};
 
 /// Bytes in front of the encoded text: its length, because the file's own size is sealed.
 const LENGTH: usize = 4;
@@ -137,7 +139,8 @@ pub(super) fn dump_stacks() {
 /// non-blocking.
 pub fn prepare_descriptors() {
     SUPERVISED.store(true, Relaxed);
-    for fd in [LISTEN_FD, READY_FD, ORDER_FD, HEIRLOOM_FD] {
+    // The last one may be none of ours: then it is a file of Python's, which closes at exec anyway.
+    for fd in [LISTEN_FD, READY_FD, ORDER_FD, HEIRLOOM_FD, BOARD_FD] {
         if os::is_open(fd) {
             // SAFETY: sets a flag on an open descriptor.
             unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };

@@ -9,6 +9,7 @@
 
 mod application;
 mod attendant;
+pub mod board;
 mod body;
 mod changes;
 mod connection;

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use wsgi_protocol::frame::{self, HEADER_LEN, Header, Kind, Refusal};
 use wsgi_protocol::heirloom::{Heir, Tried};
 use wsgi_protocol::launch::{Launch, Order, Preload, Timers};
+use wsgi_protocol::metrics::Account;
 use wsgi_protocol::request::{RequestHead, RequestWriter};
 
 /// A GIL, as far as the loop can tell.
@@ -324,7 +325,10 @@ fn a_panic_is_a_500_and_the_thread_goes_on() {
     let d = daemon(launch(1));
     let mut c = d.connect();
     c.send("panic");
-    assert_eq!(c.frame(), (Kind::Fail, 500u16.to_le_bytes().to_vec()));
+    let (kind, payload) = c.frame();
+    assert_eq!((kind, &payload[..2]), (Kind::Fail, &500u16.to_le_bytes()[..]));
+    let account = Account::decode(&payload[2..]).expect("the times of the request");
+    assert!(account.began > 0 && account.ended >= account.began);
     assert_eq!(c.get("hello"), "1");
     assert!(d.stop().iter().any(|l| l.contains("as asked")));
 }

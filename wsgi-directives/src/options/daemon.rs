@@ -6,7 +6,6 @@ use super::{OptionInfo, OptionRow, Set};
 use crate::config::DaemonOptions;
 use crate::directive::Effect;
 
-const METRICS: Effect = Effect::Later("the scoreboard of httpd cannot be seen from a daemon");
 const NEWRELIC: Effect =
     Effect::Legacy("the New Relic agent is started by the application now, remove the option");
 const RENAMED: Effect = Effect::Legacy("write response-buffer-size= instead, it is taken as that");
@@ -210,7 +209,7 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
         error "send buffer size", set Set::Custom(values::send_buffer),
         "SO_SNDBUF of the daemon socket.";
     "server-metrics" "On|Off", default "Off", unit "", takes "On or Off",
-        since "4.2.0", good "On", bad Some("yes"), effect METRICS,
+        since "4.2.0", good "On", bad Some("yes"), effect Effect::Acts,
         error "server metrics flag", set Set::Flag(|o| &mut o.server_metrics),
         "Allow mod_wsgi.server_metrics() in these processes.";
     "shutdown-timeout" "N", default "5", unit "s", takes "a number of seconds, 0 never forces",

@@ -105,6 +105,16 @@ impl<'a> View<'a> {
         self.header.folding.store(version.wrapping_add(1), Release);
     }
 
+    /// Processes that have blocks.
+    #[must_use]
+    pub fn owners(&self) -> Vec<u32> {
+        let owners = self.used().iter().map(|block| block.owner.load(Acquire));
+        let mut owners: Vec<u32> = owners.filter(|owner| *owner != 0 && *owner != RETIRED).collect();
+        owners.sort_unstable();
+        owners.dedup();
+        owners
+    }
+
     /// Blocks that may be in use.
     pub(super) fn used(&self) -> &'a [Block] {
         let used = (self.header.used.load(Acquire) as usize).min(self.blocks.len());

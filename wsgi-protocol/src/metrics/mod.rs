@@ -15,6 +15,7 @@ pub use totals::{Distribution, Lifecycle, Running, Totals};
 
 use crate::death::{Death, REASON_COUNT, Reason};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use serde::{Deserialize, Serialize};
 
 /// Most groups that are counted by themselves, embedded mode included; later ones are not counted.
 pub const MAX_GROUPS: usize = 1024;
@@ -23,9 +24,9 @@ pub const MAX_BLOCKS: usize = 16384;
 
 /// Upper bounds of the histograms' buckets, µs; inclusive. A last bucket has no bound. All bounds of OpenTelemetry's
 /// `http.server.request.duration` are among them.
-pub const BOUNDS_US: [u64; 21] = [
-    100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 75_000, 100_000, 250_000, 500_000, 750_000,
-    1_000_000, 2_500_000, 5_000_000, 7_500_000, 10_000_000, 30_000_000, 60_000_000,
+pub const BOUNDS_US: [u64; 23] = [
+    50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 75_000, 100_000, 250_000, 500_000,
+    750_000, 1_000_000, 2_500_000, 5_000_000, 7_500_000, 10_000_000, 20_000_000, 30_000_000, 60_000_000,
 ];
 /// Number of buckets.
 pub const BUCKETS: usize = BOUNDS_US.len() + 1;
@@ -88,7 +89,7 @@ pub enum Phase {
 pub const PHASES: usize = 4;
 
 /// What a thread of httpd does with its request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[repr(u32)]
 pub enum Stage {
     /// It looks for a process.
@@ -208,8 +209,12 @@ impl GroupRecord {
         (all(0, living.0), all(1, living.1))
     }
 
-    /// Changed code serves now, or could not be imported; `at` is in µs since the epoch.
-    pub fn note_reload(&self, succeeded: bool, at: u64) {
+    /// Changed code serves now, or could not be imported; `at` is in µs since the epoch. A process that was replaced for
+    /// another reason than changed code is not counted.
+    pub fn note_reload(&self, succeeded: bool, at: u64, changed_code: bool) {
+        if !changed_code {
+            return;
+        }
         self.reloads[usize::from(!succeeded)].fetch_add(1, Relaxed);
         self.reload_result.store(if succeeded { 1 } else { 2 }, Relaxed);
         self.reload_at.store(at, Relaxed);

@@ -82,7 +82,9 @@ fn counts_survive_the_end_of_a_child() {
     assert_eq!((before[0].requests(), before[0].bytes, before[0].cpu_ns), (2, (6, 14), 10));
     assert_eq!(before[0].phase(Phase::Request).sum_ns, 4_000_000);
     assert_eq!(before[0].phase(Phase::Gil).count(), 0);
+    assert_eq!(view.owners(), [7, 8]);
     view.fold(7);
+    assert_eq!(view.owners(), [8]);
     assert_eq!(view.all_totals(&[a, b]), before);
     let used = view.header.used.load(Relaxed);
     blocks_again(view, a, used);
@@ -185,7 +187,8 @@ fn stops_are_counted_by_reason() {
     record.note_stop(&death(9, Some(Reason::DeadlockTimeout), true), (0, 0));
     assert_eq!(record.cpu_with((1, 1)), (9, 5));
     assert_eq!(record.cpu_with((0, 2)), (9, 6), "never less");
-    record.note_reload(false, 77);
+    record.note_reload(false, 77, true);
+    record.note_reload(true, 78, false);
     let lifecycle = view.lifecycle(group);
     let told: Vec<_> = (0..2)
         .flat_map(|kind| (0..STOPS).map(move |at| (kind, at)))

@@ -4,9 +4,10 @@ use super::blocks::read_words;
 use super::{BOUNDS_US, BUCKETS, Block, OUTCOMES, PHASES, Phase, RETIRED, STOPS, Stage, TEXT, View};
 use core::sync::atomic::Ordering::{Acquire, Relaxed};
 use core::sync::atomic::fence;
+use serde::{Deserialize, Serialize};
 
 /// One histogram.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Distribution {
     /// Sum, ns.
     pub sum_ns: u64,
@@ -19,6 +20,15 @@ impl Distribution {
     #[must_use]
     pub fn count(&self) -> u64 {
         self.buckets.iter().fold(0, |sum, count| sum.wrapping_add(*count))
+    }
+
+    /// What has been added since an earlier look.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        Self {
+            sum_ns: self.sum_ns.wrapping_sub(earlier.sum_ns),
+            buckets: std::array::from_fn(|at| self.buckets[at].saturating_sub(earlier.buckets[at])),
+        }
     }
 
     /// The duration in seconds below which this share of all lies, by linear interpolation in its bucket; `None` without
@@ -44,7 +54,7 @@ impl Distribution {
 }
 
 /// All that was counted for a group.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     /// Requests by first digit of the status.
     pub classes: [u64; 5],
@@ -85,7 +95,7 @@ impl Totals {
 }
 
 /// A request under way.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Running {
     /// Process id of httpd's child.
     pub child: u32,
@@ -100,7 +110,7 @@ pub struct Running {
 }
 
 /// What became of a group's processes.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lifecycle {
     /// Processes started.
     pub starts: u64,
@@ -115,7 +125,7 @@ pub struct Lifecycle {
 }
 
 /// How often a reader starts again while counters are being moved.
-const TRIES: usize = 1000;
+const TRIES: usize = 100;
 
 impl View<'_> {
     /// Adds up a group's counters.

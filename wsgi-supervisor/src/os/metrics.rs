@@ -1,4 +1,5 @@
-//! The metrics memory as the supervisor sees it: it counts starts and ends of processes there, and reads nothing.
+//! The metrics memory as the supervisor sees it: it counts starts and ends of processes there, and reads it for
+//! `mod_wsgi-ctl`.
 
 use nix::errno::Errno;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
@@ -7,16 +8,16 @@ use std::ffi::c_void;
 use std::num::NonZeroUsize;
 use std::os::fd::OwnedFd;
 use std::ptr::NonNull;
-use wsgi_protocol::metrics::{BLOCKS_AT, GROUPS_AT, GroupRecord, MAX_GROUPS, memory_len};
+use wsgi_protocol::metrics::{BLOCKS_AT, GROUPS_AT, GroupRecord, MAX_BLOCKS, MAX_GROUPS, View, memory_len};
 
-/// The mapped records of the groups; unmapped when dropped.
+/// The mapped memory; unmapped when dropped.
 #[derive(Debug)]
 pub struct MetricsMemory {
     address: NonNull<c_void>,
 }
 
-/// Only the front is needed.
-const LENGTH: NonZeroUsize = NonZeroUsize::new(BLOCKS_AT).unwrap();
+// Invariant: the memory has a front. Checked by the compiler.
+const LENGTH: NonZeroUsize = NonZeroUsize::new(memory_len()).unwrap();
 
 impl MetricsMemory {
     /// Maps the file of a `Configure` record; `None` for any other file, which is what httpd passes when it has none.
@@ -36,12 +37,28 @@ impl MetricsMemory {
     /// The record with this number.
     #[must_use]
     pub fn group(&self, index: usize) -> Option<&GroupRecord> {
-        if index >= MAX_GROUPS {
-            return None;
+        self.view().groups.get(index)
+    }
+
+    /// All of it.
+    #[must_use]
+    pub fn view(&self) -> View<'_> {
+        // SAFETY: `map` has mapped `memory_len` bytes; a mapping is page aligned, and the offsets are multiples of the
+        // records' alignment; all records are atomics, for which every bit pattern is valid; the references cannot outlive
+        // the mapping.
+        unsafe {
+            View {
+                header: self.address.cast().as_ref(),
+                groups: std::slice::from_raw_parts(
+                    self.address.byte_add(GROUPS_AT).cast().as_ptr(),
+                    MAX_GROUPS,
+                ),
+                blocks: std::slice::from_raw_parts(
+                    self.address.byte_add(BLOCKS_AT).cast().as_ptr(),
+                    MAX_BLOCKS,
+                ),
+            }
         }
-        // SAFETY: within the mapping; it is page aligned and the records' offset a multiple of their alignment; a record
-        // is atomics only; the reference cannot outlive the mapping.
-        Some(unsafe { self.address.byte_add(GROUPS_AT).cast::<GroupRecord>().add(index).as_ref() })
     }
 }
 

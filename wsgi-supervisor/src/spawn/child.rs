@@ -1,7 +1,7 @@
 //! What a forked child does until it is the interpreter (spec/daemon.md §1.4, in that order).
 
 use super::step::{Failure, Step};
-use super::{DAEMON_FDS, Descriptors, Program};
+use super::{Descriptors, Program};
 use crate::os::{descriptors, inheritance, process};
 use nix::errno::Errno;
 use nix::sys::prctl;
@@ -51,14 +51,16 @@ fn prepare_and_exec(
     let report = nix::fcntl::fcntl(&report, nix::fcntl::FcntlArg::F_DUPFD_CLOEXEC(64))
         .and_then(descriptors::adopt)
         .at(Step::Descriptors)?;
-    descriptors::lay_out(&fds.layout(), report.as_fd()).at(Step::Descriptors)?;
+    let layout = fds.layout();
+    let inherited = libc::c_uint::try_from(layout.len()).map_err(|_| Errno::EMFILE).at(Step::Descriptors)?;
+    descriptors::lay_out(&layout, report.as_fd()).at(Step::Descriptors)?;
     let result = shed(program.circumstances.as_root, report.as_fd())
         .and_then(|()| change_identity(spec, program.circumstances.as_root, report.as_fd()))
         .and_then(|()| restrict(spec, program, report.as_fd(), supervisor))
         .and_then(|()| {
             process::reset_signals();
             // What a library has opened for a lookup.
-            descriptors::close_at_exec(DAEMON_FDS);
+            descriptors::close_at_exec(inherited);
             // The interpreter would say so with a traceback, once per attempt.
             unistd::access(program.host_library.as_c_str(), AccessFlags::R_OK).at(Step::HostLibrary)?;
             unistd::execve(&program.interpreter, &program.arguments, &program.environment).at(Step::Exec)

@@ -38,9 +38,6 @@ struct Program {
     circumstances: Circumstances,
 }
 
-/// Descriptors of a daemon, from 0.
-const DAEMON_FDS: libc::c_uint = 9;
-
 /// The child's ends of its pipes, and what it inherits.
 #[derive(Debug)]
 struct Descriptors<'a> {
@@ -52,13 +49,14 @@ struct Descriptors<'a> {
     order: BorrowedFd<'a>,
     heirloom: BorrowedFd<'a>,
     stack: BorrowedFd<'a>,
+    board: Option<BorrowedFd<'a>>,
     report: BorrowedFd<'a>,
 }
 
 impl<'a> Descriptors<'a> {
     /// By number: 0, 1, 2, then as `wsgi_protocol::launch` says.
-    fn layout(&self) -> [BorrowedFd<'a>; DAEMON_FDS as usize] {
-        [
+    fn layout(&self) -> Vec<BorrowedFd<'a>> {
+        let fixed = [
             self.null,
             self.output,
             self.output,
@@ -68,7 +66,8 @@ impl<'a> Descriptors<'a> {
             self.order,
             self.heirloom,
             self.stack,
-        ]
+        ];
+        fixed.into_iter().chain(self.board).collect()
     }
 }
 
@@ -91,6 +90,8 @@ pub struct Request<'a> {
     pub listener: BorrowedFd<'a>,
     /// The slot's heirloom.
     pub heirloom: BorrowedFd<'a>,
+    /// The scoreboard, if it may see that.
+    pub board: Option<BorrowedFd<'a>>,
 }
 
 /// The supervisor's side of a started daemon; all reading ends do not block.
@@ -135,6 +136,7 @@ pub fn start(request: &Request<'_>, circumstances: Circumstances) -> Result<Star
         order: order_child.as_fd(),
         heirloom: request.heirloom,
         stack: stack.as_fd(),
+        board: request.board,
         report: report_child.as_fd(),
     };
     let supervisor = getpid();

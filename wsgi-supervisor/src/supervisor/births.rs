@@ -121,6 +121,7 @@ impl Supervisor {
                 lenient: asker.is_none(),
                 listener: theirs.as_fd(),
                 heirloom: heirloom.as_fd(),
+                board: plan.board(),
             };
             spawn::start(&request, circumstances).map(|started| (started, ours))
         });

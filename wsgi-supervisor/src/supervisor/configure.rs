@@ -54,10 +54,8 @@ impl Supervisor {
                 Ok(listeners) => accepted.push((spec, log, listeners)),
                 Err(reason) => {
                     let text = String::from_utf8_lossy(&name);
-                    log.write(
-                        Level::ALERT,
-                        &format!("daemon process group '{text}' is not started: {reason}"),
-                    );
+                    let line = format!("daemon process group '{text}' is not started: {reason}");
+                    log.write(Level::ALERT, &line);
                     failed.push((name, reason));
                 }
             }
@@ -70,6 +68,7 @@ impl Supervisor {
             places: self.places(accepted.iter().map(|(spec, ..)| spec)),
             memory: RefCell::new(None),
             metrics: MetricsMemory::map(&delivery.metrics),
+            board: Some(delivery.board),
         });
         self.take_over(&generation, memory);
         self.lifelines.push((self.serial, delivery.lifeline));

@@ -50,8 +50,8 @@ impl Supervisor {
         };
         let cause = death.cause();
         self.note_death(&process, &death);
-        if let Some(counters) = process.plan.counters().filter(|_| process.nursery.is_none()) {
-            counters.note_stop(&death, cpu_us);
+        if process.nursery.is_none() {
+            process.plan.count(|counters| counters.note_stop(&death, cpu_us));
         }
         if process.ending.is_none() && !(process.asked.is_some() && cause.is_orderly()) || process.killed {
             let group = self.groups.get_mut(&process.plan.spec.name);

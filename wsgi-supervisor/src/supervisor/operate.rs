@@ -4,13 +4,18 @@ use super::Supervisor;
 use crate::group::{Group, NO_SLOT, Process};
 use crate::log::Level;
 use crate::operator::{self, Operator};
+use crate::os::clock::monotonic_ns;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 use wsgi_protocol::launch::Order;
-use wsgi_protocol::operator::{GroupStatus, ProcessStatus, Question, Reply, State, Status};
+use wsgi_protocol::metrics::Running;
+use wsgi_protocol::operator::{GroupMetrics, GroupStatus, ProcessStatus, Question, Reply, State, Status};
+
+/// Requests of a group that are told, oldest first.
+const MOST_REQUESTS: usize = 1000;
 
 impl Supervisor {
     /// Listens where the configuration says. Without the socket everything else works.
@@ -45,6 +50,7 @@ impl Supervisor {
     fn operate(&mut self, question: &Question, now: Instant) -> Result<Reply, String> {
         let name = match question {
             Question::Status => return Ok(Reply::Status(self.status(now))),
+            Question::Metrics => return Ok(Reply::Metrics(self.metrics())),
             Question::Restart { group }
             | Question::Scale { group, .. }
             | Question::Stop { group }
@@ -89,7 +95,7 @@ impl Supervisor {
                 self.scale(name, count, now)?;
                 format!("daemon process group '{text}' is started by mod_wsgi-ctl")
             }
-            Question::Status => return Ok(Reply::Begun),
+            Question::Status | Question::Metrics => return Ok(Reply::Begun),
         };
         if matches!(question, Question::Restart { .. }) {
             self.give_up_all(name, now);
@@ -130,6 +136,24 @@ impl Supervisor {
             generation: self.live.last().map_or(0, |generation| generation.number),
             groups: self.groups.iter().filter_map(group).collect(),
         }
+    }
+
+    /// What httpd's children count: plain numbers, and the texts of requests, which are only passed on.
+    fn metrics(&self) -> Vec<GroupMetrics> {
+        let now = monotonic_ns();
+        let group = |(name, group): (&Vec<u8>, &Group)| {
+            let plan = group.plan.as_ref()?;
+            let (view, number) = (plan.generation.metrics.as_ref()?.view(), plan.spec.metrics? as usize);
+            let first = plan.generation.places.get(name)?.first_slot;
+            let pid = |running: &Running| group.slots.get(running.slot?.checked_sub(first)?)?.current;
+            let row = |running: Running| {
+                let age = now.saturating_sub(running.since) / 1_000_000;
+                (age, pid(&running).unwrap_or(0), running)
+            };
+            let running = view.running(number).into_iter().take(MOST_REQUESTS).map(row).collect();
+            Some(GroupMetrics { name: name.clone(), totals: view.totals(number), running })
+        };
+        self.groups.iter().filter_map(group).collect()
     }
 
     /// The processes of a group by place, then those that have lost theirs.

@@ -15,6 +15,7 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use wsgi_protocol::launch::{Order, Ready};
+use wsgi_protocol::metrics::GroupRecord;
 use wsgi_protocol::status::SlotState;
 
 impl Supervisor {
@@ -197,6 +198,7 @@ impl Supervisor {
                 lenient: is_new_generation,
                 listener: slot.socket().as_fd(),
                 heirloom: heirloom.as_fd(),
+                board: plan.board(),
             };
             spawn::start(&request, circumstances)
         });
@@ -231,9 +233,7 @@ impl Supervisor {
         let occupant = if is_successor { &mut slot.successor } else { &mut slot.current };
         *occupant = Some(process.pid);
         slot.starts = slot.starts.saturating_add(1);
-        if let Some(counters) = process.plan.counters() {
-            counters.note_start();
-        }
+        process.plan.count(GroupRecord::note_start);
         slot.retry_at = None;
         self.tell_start(&process);
         if let Some(deadline) = process.deadline {
@@ -318,9 +318,7 @@ impl Supervisor {
         if let Some(old) = old.and_then(|old| self.processes.get_mut(&old)) {
             old.end(Ending::Drain, now);
             let changed_code = old.asked == Some(Ready::Replace);
-            if let Some(counters) = old.plan.counters().filter(|_| changed_code) {
-                counters.note_reload(true, epoch_us());
-            }
+            old.plan.count(|counters| counters.note_reload(true, epoch_us(), changed_code));
             if let Some(group) = self.groups.get_mut(name).filter(|_| changed_code) {
                 group.roll_since = started;
                 group.roll_by_operator = false;
@@ -377,9 +375,8 @@ impl Supervisor {
         group.is_held_back = true;
         let asked = current.asked.take();
         current.asked_at = None;
-        if let Some(counters) = current.plan.counters().filter(|_| asked == Some(Ready::Replace)) {
-            counters.note_reload(false, epoch_us());
-        }
+        let changed_code = asked == Some(Ready::Replace);
+        current.plan.count(|counters| counters.note_reload(false, epoch_us(), changed_code));
         if asked.is_some() {
             let _ = nix::unistd::write(&current.order, &[Order::Keep as u8]);
         }

@@ -1,16 +1,27 @@
-//! `server_metrics()`: httpd's scoreboard, in httpd's own children and with WSGIServerMetrics On (spec/observability.md §2.4).
+//! `server_metrics()`: httpd's scoreboard, in httpd's own children with WSGIServerMetrics On, and in daemons with
+//! `server-metrics=On` (spec/observability.md §2.4).
 
 use super::Table;
+use crate::daemon::board;
 use crate::embedded;
 use crate::python::trampoline::{Args, none};
 use crate::python::{Attached, Numbers, Owned, Result, Text, detached};
 use crate::wsgi::clock;
+use wsgi_protocol::launch::Mode;
 use wsgi_protocol::scoreboard::{Process, Scoreboard, Worker};
 
 /// The function of the module: a dict, or None where the scoreboard must not or cannot be seen.
 pub fn server_metrics<'py>(py: Attached<'py>, arguments: Args<'py>) -> Result<Owned<'py>> {
     none(py, "server_metrics", arguments)?;
-    match detached(embedded::scoreboard) {
+    let launch = super::host(py).map(|host| host.launch());
+    let read = match launch {
+        Some(launch) if launch.mode == Mode::Daemon => {
+            launch.server_metrics.then_some(board::scoreboard as fn() -> _)
+        }
+        Some(_) => Some(embedded::scoreboard as fn() -> _),
+        None => None,
+    };
+    match read.and_then(detached) {
         Some(board) => whole(py, &board),
         None => Ok(py.none().own(py)),
     }

@@ -1,0 +1,142 @@
+//! The terminal of `top` and `status --watch`.
+
+use crate::top::{Look, Sort, screen};
+use crate::{report, socket};
+use crossterm::event::{Event, KeyCode, KeyEventKind, KeyModifiers, poll, read};
+use crossterm::terminal::{
+    Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode, size,
+};
+use crossterm::{cursor, execute, queue, style};
+use std::io::{IsTerminal, Write, stdout};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// The terminal while it is ours; as it was afterwards, whatever happens.
+struct Screen;
+
+impl Screen {
+    fn enter() -> std::io::Result<Self> {
+        enable_raw_mode()?;
+        let screen = Self;
+        execute!(stdout(), EnterAlternateScreen, cursor::Hide)?;
+        Ok(screen)
+    }
+
+    fn show(&self, lines: &[String]) -> std::io::Result<()> {
+        let (columns, rows) = size()?;
+        let mut out = stdout();
+        queue!(out, cursor::MoveTo(0, 0))?;
+        for row in 0..rows {
+            let line = lines.get(usize::from(row)).map_or("", String::as_str);
+            let line: String = line.chars().take(usize::from(columns)).collect();
+            queue!(out, cursor::MoveTo(0, row), style::Print(line), Clear(ClearType::UntilNewLine))?;
+        }
+        out.flush()
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        let _ = execute!(stdout(), cursor::Show, LeaveAlternateScreen);
+        let _ = disable_raw_mode();
+    }
+}
+
+/// What a key wants.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    Quit,
+    Sort,
+    Pause,
+    Redraw,
+}
+
+/// Waits for a key until `deadline`.
+fn wish(deadline: Instant) -> std::io::Result<Option<Wish>> {
+    while poll(deadline.saturating_duration_since(Instant::now()))? {
+        match read()? {
+            Event::Resize(..) => return Ok(Some(Wish::Redraw)),
+            Event::Key(key) if key.kind != KeyEventKind::Release => match key.code {
+                KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => {
+                    return Ok(Some(Wish::Quit));
+                }
+                KeyCode::Char('q') | KeyCode::Esc => return Ok(Some(Wish::Quit)),
+                KeyCode::Char('s') => return Ok(Some(Wish::Sort)),
+                KeyCode::Char('p' | ' ') => return Ok(Some(Wish::Pause)),
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+    Ok(None)
+}
+
+fn look(path: &Path, since: Instant) -> Result<Look, String> {
+    let status = socket::status(path)?;
+    let metrics = socket::metrics(path)?;
+    let pids = status.groups.iter().flat_map(|group| group.processes.iter().map(|process| process.pid));
+    let memory = pids.filter_map(|pid| Some((pid, resident(pid)?))).collect();
+    Ok(Look { at: since.elapsed().as_secs_f64(), status, metrics, memory })
+}
+
+/// Resident memory of a process, where the system says.
+fn resident(pid: i32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
+/// Shows what happens, until somebody has seen enough.
+///
+/// # Errors
+/// A sentence: the supervisor does not answer, or this is no terminal.
+pub fn top(path: &Path, interval: Duration, once: bool) -> Result<String, String> {
+    let (since, mut sort, mut is_paused) = (Instant::now(), Sort::default(), false);
+    let mut before = look(path, since)?;
+    if once || !stdout().is_terminal() {
+        std::thread::sleep(interval);
+        let now = look(path, since)?;
+        return Ok(screen(&now, &before, sort, false).join("\n") + "\n");
+    }
+    let mut now = before.clone();
+    let failed = |error: std::io::Error| format!("the terminal: {error}");
+    let terminal = Screen::enter().map_err(failed)?;
+    loop {
+        let deadline = Instant::now() + interval;
+        loop {
+            terminal.show(&screen(&now, &before, sort, is_paused)).map_err(failed)?;
+            match wish(deadline).map_err(failed)? {
+                None => break,
+                Some(Wish::Quit) => return Ok(String::new()),
+                Some(Wish::Sort) => sort = sort.next(),
+                Some(Wish::Pause) => is_paused = !is_paused,
+                Some(Wish::Redraw) => {}
+            }
+        }
+        if !is_paused {
+            before = std::mem::replace(&mut now, look(path, since)?);
+        }
+    }
+}
+
+/// Shows the status again and again.
+///
+/// # Errors
+/// As [`top`].
+pub fn watch(path: &Path, interval: Duration) -> Result<String, String> {
+    let failed = |error: std::io::Error| format!("the terminal: {error}");
+    if !stdout().is_terminal() {
+        return Err("--watch needs a terminal; without it the status is printed once".to_owned());
+    }
+    let mut status = socket::status(path)?;
+    let terminal = Screen::enter().map_err(failed)?;
+    loop {
+        let table = report::table(&status);
+        let lines: Vec<String> = table.lines().map(str::to_owned).collect();
+        terminal.show(&lines).map_err(failed)?;
+        match wish(Instant::now() + interval).map_err(failed)? {
+            Some(Wish::Quit) => return Ok(String::new()),
+            _ => status = socket::status(path)?,
+        }
+    }
+}
