@@ -128,11 +128,14 @@ pub fn group_spec(
     })
 }
 
-/// Who runs the group. One whose file system does not answer now may do so when it is executed.
+/// Who runs the group. One that is not there, or whose file system does not answer, is tried for as long as httpd runs,
+/// while older processes serve; the supervisor says so.
 pub fn interpreter(common: &Common<'_>, group: &DaemonGroup) -> Result<Interpreter, String> {
     let home = group.options.python_home.as_deref().or(common.state.global.python_home.as_deref());
     match common.survey.interpreter(&common.subjects.looker(group), home) {
-        Err(HomeError::Silent(home, _)) => Ok(Interpreter::unseen(&home)),
+        Err(HomeError::Silent(home, _) | HomeError::NoDirectory(home) | HomeError::NoInterpreter(home)) => {
+            Ok(Interpreter::unseen(&home))
+        }
         found => found.map_err(|error| error.to_string()),
     }
 }
@@ -325,6 +328,7 @@ fn timers(group: &DaemonGroup, slow: Option<Duration>) -> Timers {
         request: millis(options.request_timeout),
         interrupt: millis(options.interrupt_timeout),
         graceful: millis(Some(options.graceful_timeout)),
+        drain: millis(Some(options.drain_timeout)),
         eviction: millis(options.eviction_timeout),
         shutdown: millis(options.shutdown_timeout),
         queue: millis(options.queue_timeout),

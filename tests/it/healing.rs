@@ -207,3 +207,160 @@ fn crashing_request_does_not_take_the_group_away() {
     assert_eq!(refused, 0, "{statuses:?}");
     assert!(statuses[&200] > 120, "{statuses:?}");
 }
+
+/// A download that takes longer than graceful-timeout and shutdown-timeout together.
+#[test]
+fn download_outlives_its_process_being_replaced() {
+    if Subject::skips("it is cut off") {
+        return;
+    }
+    let app = "import os, time\ndef application(environ, start_response):\n    \
+               start_response('200 OK', [('X-Pid', str(os.getpid()))])\n    \
+               if environ['QUERY_STRING']:\n        for n in range(24):\n            time.sleep(0.2)\n            yield b'x' * 1000\n";
+    let server = Httpd::builder()
+        .mode(Mode::Daemon)
+        .app(app)
+        .daemon_options("threads=4 graceful-timeout=1 shutdown-timeout=1")
+        .start();
+    let pid = || server.get("/").ok().header("X-Pid").expect("present").to_owned();
+    let first = pid();
+    let download = std::thread::scope(|scope| {
+        let download = scope.spawn(|| server.get("/?long"));
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        server.write("app.wsgi", &format!("{app}# changed\n"));
+        eventually("another process serves", || (pid() != first).then_some(()));
+        download.join().expect("no panic")
+    });
+    assert_eq!(download.ok().text().len(), 24_000);
+}
+
+/// An interpreter that is not there when httpd reads its configuration: the old processes serve on, and it is looked for
+/// again until it is there.
+#[test]
+fn missing_python_home_heals() {
+    if Subject::skips("it has no interpreters of its own") {
+        return;
+    }
+    let server = Httpd::builder()
+        .mode(Mode::Daemon)
+        .app(APP)
+        .python_home(None)
+        .directives("Include @ROOT@/app/home.conf")
+        .file("home.conf", "")
+        .expect_log("cannot execute the interpreter")
+        .allow_log("WSGI0117")
+        .allow_log("with the new configuration")
+        .start();
+    recovers(&server);
+    let home = server.root().join("app/home");
+    let group = format!(
+        "WSGIDaemonProcess other threads=2 python-home={}\n<Location />\nWSGIProcessGroup other\n</Location>\n",
+        home.display()
+    );
+    let make = || {
+        fs::create_dir_all(home.join("bin")).expect("a directory");
+        let real = fs::canonicalize("/usr/bin/python3").expect("a Python");
+        std::os::unix::fs::symlink(real, home.join("bin/python3")).expect("a link");
+    };
+    // A start without it.
+    server.write("home.conf", &group);
+    server.graceful();
+    eventually("its requests fail at once", || (server.get("/").status == 503).then_some(()));
+    make();
+    recovers(&server);
+    let first = server.get("/").json()["pid"].clone();
+    // Removed, as by a virtual environment that is made anew.
+    fs::remove_dir_all(&home).expect("it is removed");
+    server.graceful();
+    server.wait_for_log("cannot be started with the new configuration");
+    assert_eq!(server.get("/").ok().json()["pid"], first, "the old process serves");
+    make();
+    eventually("a new process serves", || (server.get("/").ok().json()["pid"] != first).then_some(()));
+}
+
+/// The action runs in the application, with `os` and `environ`.
+fn doing(action: &str) -> String {
+    format!(
+        "import os\nkept = []\ndef application(environ, start_response):\n    if environ['QUERY_STRING'] == 'act':\n        \
+         {action}\n    body = str(os.getpid()).encode()\n    \
+         start_response('200 OK', [('Content-Length', str(len(body)))])\n    return [body]\n"
+    )
+}
+
+#[test]
+fn closed_descriptors_cost_their_process_only() {
+    let server = Httpd::builder()
+        .mode(Mode::Daemon)
+        .app(&doing("os.closerange(3, 4096)"))
+        .directives("Timeout 5")
+        .allow_log("WSGI0")
+        .allow_log("has ended as told, but not in order")
+        .allow_log("has died");
+    let server = if Subject::is_ours() { server.expect_log("WSGI0383") } else { server }.start();
+    let first = server.get("/").ok().text();
+    let status = server.get("/?act").status;
+    assert!([200, 500, 502, 504].contains(&status), "{status}");
+    eventually("another process serves", || {
+        let response = server.request("GET", "/").header("Connection", "close").send();
+        (response.status == 200 && response.text() != first).then_some(())
+    });
+}
+
+#[test]
+fn process_without_descriptors_is_replaced() {
+    if Subject::skips("it waits for a descriptor for ever") {
+        return;
+    }
+    let take_all =
+        "\n        try:\n            while True: kept.append(os.dup(0))\n        except OSError: pass";
+    let server = Httpd::builder()
+        .mode(Mode::Daemon)
+        .app(&doing(take_all))
+        .daemon_options("threads=4")
+        .allow_log("WSGI01")
+        .expect_log("Unable to accept a connection")
+        .start();
+    let first = server.get("/").ok().text();
+    let first = first.as_str();
+    server.get("/?act").ok();
+    // More connections than httpd keeps open already.
+    let server = &server;
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(move || {
+                eventually("another process serves", || {
+                    let response = server.request("GET", "/").header("Connection", "close").send();
+                    (response.status == 200 && response.text() != first).then_some(())
+                })
+            });
+        }
+    });
+    assert!(server.error_log().matches("Unable to accept").count() <= 2, "told once in a while");
+}
+
+/// A request outlives the supervisor, and the next one's processes take over.
+#[test]
+fn killed_supervisor_takes_no_request_along() {
+    if Subject::skips(NO_SUPERVISOR) {
+        return;
+    }
+    let server = server().allow_log("WSGI0305").allow_log("WSGI0065").start();
+    let first = server.get("/").ok().json()["pid"].clone();
+    let long = std::thread::scope(|scope| {
+        let long = scope.spawn(|| server.get("/?sleep=3"));
+        eventually("it runs", || {
+            let stack = server.get("/").ok();
+            (stack.json()["pid"] == first).then_some(())
+        });
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        send(&supervisor(&server).expect("it runs"), Signal::SIGKILL);
+        // Within the same second: what the dead one has left goes, too.
+        server.graceful();
+        eventually("another process serves", || {
+            (server.request("GET", "/").header("Connection", "close").send().ok().json()["pid"] != first)
+                .then_some(())
+        });
+        long.join().expect("no panic")
+    });
+    assert_eq!(long.ok().json()["pid"], first);
+}

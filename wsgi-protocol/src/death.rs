@@ -36,12 +36,14 @@ pub enum Reason {
     DeadlockTimeout = b'k',
     /// `cpu-time-limit`.
     CpuTimeLimit = b'l',
+    /// It could not accept connections any more.
+    NoDescriptors = b'm',
     /// The kernel killed it for lack of memory: found out by the supervisor, never said by a daemon.
     OutOfMemory = b'A',
 }
 
 /// Number of reasons.
-pub const REASON_COUNT: usize = 13;
+pub const REASON_COUNT: usize = 14;
 
 /// Reason, its name for subscribers (spec/daemon.md §2.5), and what an operator reads.
 const REASONS: [(Reason, &str, &str); REASON_COUNT] = [
@@ -61,6 +63,11 @@ const REASONS: [(Reason, &str, &str); REASON_COUNT] = [
         "deadlock-timeout: nothing could get Python's lock (GIL); C code that keeps it, or a deadlock",
     ),
     (Reason::CpuTimeLimit, "cpu_time_limit", "cpu-time-limit was exceeded"),
+    (
+        Reason::NoDescriptors,
+        "no_descriptors",
+        "it could not accept connections: out of file descriptors; the application leaks them, or raise the limit",
+    ),
     (
         Reason::OutOfMemory,
         "out_of_memory",

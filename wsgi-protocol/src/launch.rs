@@ -47,8 +47,11 @@ sys.exit(module.serve())
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Order {
-    /// A successor serves: stop accepting, end the requests under way, exit (bounded by the graceful timer).
+    /// A successor serves: stop accepting, end the requests under way, exit (bounded by the drain timer as long as somebody
+    /// waits for one of them, else by the graceful timer).
     Drain = b'D',
+    /// A successor cannot start before: the same, bounded by the graceful timer.
+    MakeRoom = b'E',
     /// The successor could not import the new code: go on serving with the old one.
     Keep = b'K',
     /// Shut down now, as SIGTERM would.
@@ -65,6 +68,7 @@ impl Order {
     pub fn from_byte(byte: u8) -> Option<Self> {
         match byte {
             b'D' => Some(Self::Drain),
+            b'E' => Some(Self::MakeRoom),
             b'K' => Some(Self::Keep),
             b'X' => Some(Self::Stop),
             b'R' => Some(Self::Renew),
@@ -175,6 +179,8 @@ pub struct Timers {
     pub interrupt: u64,
     /// Drain window.
     pub graceful: u64,
+    /// The same for a process that has been replaced and whose requests somebody waits for.
+    pub drain: u64,
     /// Drain window for SIGUSR1; 0 = graceful.
     pub eviction: u64,
     /// From the begin of the shutdown to the forced exit; 0 = unlimited.

@@ -8,6 +8,8 @@ use wsgi_protocol::launch::{Order, Timers};
 pub enum Ending {
     /// A successor serves, or its group was removed: it ends the requests under way first.
     Drain,
+    /// The same, and its successor waits for it.
+    MakeRoom,
     /// httpd stops: 3 seconds at most, like httpd gives its own helpers (spec/daemon.md §1.3).
     Stop,
     /// A service daemon makes room for its successor.
@@ -41,12 +43,17 @@ pub fn steps(ending: Ending, timers: &Timers) -> Vec<(Duration, Action)> {
     let unlimited = shutdown.is_zero();
     let mut steps = match ending {
         Ending::Drain => vec![(now, Action::Order(Order::Drain))],
+        Ending::MakeRoom => vec![(now, Action::Order(Order::MakeRoom))],
         Ending::Stop | Ending::StopService => vec![(now, Action::Order(Order::Stop))],
         Ending::Discard => vec![(now, Action::Order(Order::Stop)), (now, Action::Terminate)],
     };
     match ending {
-        Ending::Drain if unlimited => {}
+        Ending::Drain | Ending::MakeRoom if unlimited => {}
         Ending::Drain => {
+            let longest = timers.graceful.max(timers.drain);
+            steps.push((Duration::from_millis(longest) + shutdown + MARGIN, Action::Kill));
+        }
+        Ending::MakeRoom => {
             steps.push((Duration::from_millis(timers.graceful) + shutdown + MARGIN, Action::Kill));
         }
         Ending::Stop => {
@@ -75,6 +82,12 @@ impl Escalation {
         Self { since: now, steps: steps(ending, timers).into() }
     }
 
+    /// SIGKILL, once a process that hears no orders has had the time that httpd grants at a stop.
+    #[must_use]
+    pub fn of_the_deaf(now: Instant) -> Self {
+        Self { since: now, steps: [(STOP_LIMIT, Action::Kill)].into() }
+    }
+
     /// The next action that is due.
     pub fn next_due(&mut self, now: Instant) -> Option<Action> {
         let due = self.deadline()? <= now;
@@ -100,6 +113,16 @@ mod tests {
             (Ending::Drain, timers(15_000, 5000), vec![order(Order::Drain), (25_000, Action::Kill)]),
             (Ending::Drain, timers(0, 5000), vec![order(Order::Drain), (10_000, Action::Kill)]),
             (Ending::Drain, timers(15_000, 0), vec![order(Order::Drain)]),
+            (
+                Ending::Drain,
+                Timers { drain: 600_000, ..timers(15_000, 5000) },
+                vec![order(Order::Drain), (610_000, Action::Kill)],
+            ),
+            (
+                Ending::MakeRoom,
+                Timers { drain: 600_000, ..timers(15_000, 5000) },
+                vec![order(Order::MakeRoom), (25_000, Action::Kill)],
+            ),
             (Ending::Stop, timers(15_000, 5000), vec![order(Order::Stop), (3000, Action::Kill)]),
             (Ending::Stop, timers(0, 1000), vec![order(Order::Stop), (1250, Action::Kill)]),
             (Ending::Stop, timers(0, 0), vec![order(Order::Stop), (3000, Action::Kill)]),

@@ -187,11 +187,13 @@ impl Slot {
     }
 
     /// Pause before the next successor is tried, after one more did not come up.
-    pub fn successor_pause(&mut self) -> Duration {
+    pub fn successor_pause(&mut self, not_set_up: bool) -> Duration {
         const SECONDS: [u64; 7] = [1, 2, 5, 10, 20, 40, 60];
+        // An attempt that does not even come to the interpreter costs little.
+        const CHEAP: u64 = 5;
         let pause = SECONDS[self.lost_successors.min(SECONDS.len() - 1)];
         self.lost_successors += 1;
-        Duration::from_secs(pause)
+        Duration::from_secs(if not_set_up { pause.min(CHEAP) } else { pause })
     }
 }
 
@@ -228,6 +230,8 @@ pub struct Process {
     pub reason: Option<Reason>,
     /// SIGKILL was sent by us.
     pub killed: bool,
+    /// It has closed its ready pipe; if it is still alive at this moment, it has closed more than that.
+    pub closed_at: Option<Instant>,
     /// A step of its set-up failed; that line says it all.
     pub set_up_failed: bool,
     /// Ready bytes.
@@ -284,6 +288,7 @@ impl Process {
             ending: None,
             reason: None,
             killed: false,
+            closed_at: None,
             set_up_failed: false,
             ready: Some(started.ready),
             order: started.order,
@@ -306,14 +311,16 @@ impl Process {
     pub fn end(&mut self, ending: Ending, now: Instant) {
         let is_service = self.plan.is_service();
         let ending = match ending {
-            Ending::Drain if is_service => Ending::StopService,
-            Ending::Drain | Ending::Stop if self.served.is_none() && !is_service => Ending::Discard,
+            Ending::Drain | Ending::MakeRoom if is_service => Ending::StopService,
+            Ending::Drain | Ending::MakeRoom | Ending::Stop if self.served.is_none() && !is_service => {
+                Ending::Discard
+            }
             other => other,
         };
         let overrides = match &self.ending {
             None => true,
-            Some((Ending::Drain | Ending::StopService, _)) => {
-                !matches!(ending, Ending::Drain | Ending::StopService)
+            Some((Ending::Drain | Ending::MakeRoom | Ending::StopService, _)) => {
+                !matches!(ending, Ending::Drain | Ending::MakeRoom | Ending::StopService)
             }
             Some((Ending::Stop | Ending::Discard, _)) => false,
         };

@@ -70,6 +70,8 @@ pub enum Message {
     Chatter,
     /// An application has shut its listening socket down.
     Shut,
+    /// A process has closed descriptors that it needs.
+    DescriptorsLost,
     /// Two processes of a group cannot live beside each other.
     Conflict,
 }
@@ -120,6 +122,7 @@ impl Message {
             Self::LogRate => &events::LOG_RATE,
             Self::Chatter => &events::CHATTER,
             Self::Shut => &events::SOCKET_SHUT,
+            Self::DescriptorsLost => &events::DESCRIPTORS_LOST,
             Self::Conflict => &events::CONFLICT,
             Self::Interpreter => &events::NO_PYTHON_PROGRAM,
         }

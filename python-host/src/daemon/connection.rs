@@ -78,6 +78,11 @@ impl Connection {
         !self.claimed.swap(true, Ordering::Acquire)
     }
 
+    /// Whether a thread works on it.
+    pub(super) fn is_claimed(&self) -> bool {
+        self.claimed.load(Ordering::Relaxed)
+    }
+
     /// Takes the connection, waiting for the moment the draining main thread needs to say GOAWAY.
     pub(super) fn claim_waiting(&self) {
         while !self.claim() {

@@ -9,6 +9,9 @@ use wsgi_protocol::launch::{Order, Timers};
 /// supervisor gives a successor, and then tells us that it did not come up.
 const SUCCESSOR_WAIT: u64 = 130_000_000_000;
 
+/// How long a deadline is put off at a time, ns.
+const NEXT_LOOK: u64 = 1_000_000_000;
+
 /// Where the process is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
@@ -45,6 +48,10 @@ pub(super) struct Lifecycle {
     /// When the requests under way must have ended.
     deadline: Option<u64>,
     graceful: u64,
+    /// How long after an order to drain somebody may still wait for a request.
+    drain: u64,
+    /// Until when the deadline is put off while somebody waits for a request.
+    patience: Option<u64>,
     eviction: u64,
     /// A successor was asked for because a script changed.
     reloading: bool,
@@ -58,7 +65,17 @@ impl Lifecycle {
             0 => graceful,
             ms => ms.saturating_mul(1_000_000),
         };
-        Self { stage: Stage::Serving, reason: None, deadline: None, graceful, eviction, reloading: false }
+        let drain = timers.drain.saturating_mul(1_000_000);
+        Self {
+            stage: Stage::Serving,
+            reason: None,
+            deadline: None,
+            graceful,
+            drain,
+            patience: None,
+            eviction,
+            reloading: false,
+        }
     }
 
     /// Where the process is.
@@ -147,9 +164,15 @@ impl Lifecycle {
     pub(super) fn order(&mut self, order: Order, now: u64) -> Action {
         match order {
             Order::Stop => self.stop("shutdown_signal"),
-            Order::Drain => {
+            Order::Drain | Order::MakeRoom => {
                 let reason = if self.reloading { "script_reload" } else { "shutdown_signal" };
-                self.drain(reason, now)
+                // One that has to be gone by a certain time, for its own sake, is not given more.
+                let may_last = order == Order::Drain && self.deadline.is_none();
+                let action = self.drain(reason, now);
+                if may_last && action == Action::Drain {
+                    self.patience = Some(now.saturating_add(self.drain));
+                }
+                action
             }
             Order::Renew => self.recycle("shutdown_signal", now),
             Order::Stacks => Action::None,
@@ -166,6 +189,17 @@ impl Lifecycle {
                 }
             }
         }
+    }
+
+    /// Whether the deadline has come, and may be put off if somebody waits for a request.
+    pub(super) fn may_last(&self, now: u64) -> bool {
+        let is_over = self.deadline.is_some_and(|deadline| deadline <= now);
+        self.stage == Stage::Draining && is_over && self.patience.is_some_and(|patience| now < patience)
+    }
+
+    /// Puts the deadline off: somebody waits for a request of a process that has been replaced.
+    pub(super) fn last(&mut self, now: u64) {
+        self.deadline = self.patience.map(|patience| patience.min(now + NEXT_LOOK));
     }
 
     /// Time has passed; `active` requests are under way.
@@ -219,6 +253,26 @@ mod tests {
         l.recycle("inactivity_timeout", 0);
         assert_eq!(l.tick(1, SUCCESSOR_WAIT), Action::Drain);
         assert_eq!(l.tick(1, SUCCESSOR_WAIT + 15 * S), Action::Stop);
+    }
+
+    #[test]
+    fn replaced_process_lasts_while_somebody_waits() {
+        let timers = Timers { graceful: 15_000, drain: 60_000, ..Timers::default() };
+        let mut l = Lifecycle::new(&timers);
+        assert_eq!(l.order(Order::Drain, 0), Action::Drain);
+        assert!(!l.may_last(14 * S), "there is time");
+        assert!(l.may_last(15 * S));
+        l.last(15 * S);
+        assert_eq!((l.tick(1, 15 * S), l.next()), (Action::None, Some(16 * S)));
+        assert!(!l.may_last(60 * S));
+        assert_eq!(l.tick(1, 60 * S), Action::Stop);
+        let mut l = Lifecycle::new(&timers);
+        l.order(Order::MakeRoom, 0);
+        assert!(!l.may_last(15 * S), "the successor waits");
+        let mut l = Lifecycle::new(&timers);
+        l.evict(Evict::RequestTimeout, 1, 0);
+        l.order(Order::Drain, S);
+        assert!(!l.may_last(15 * S), "its time was over");
     }
 
     #[test]

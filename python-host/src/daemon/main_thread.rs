@@ -24,6 +24,9 @@ use wsgi_protocol::launch::{Launch, Order, Preload, Ready};
 /// How long a drained process stays for requests that were sent before its GOAWAY was read, ns.
 const LINGER: u64 = 50_000_000;
 
+/// Pause between two looks at requests that take long.
+const SELDOM: Duration = Duration::from_millis(200);
+
 /// Pause between two looks while workers are being told to end.
 const SETTLE: Duration = Duration::from_millis(1);
 
@@ -48,6 +51,8 @@ pub(super) struct MainThread<A: Application> {
     has_change: bool,
     linger_until: u64,
     silenced: bool,
+    /// The deadline has been put off.
+    lasts: bool,
     buffer: Vec<u8>,
 }
 
@@ -73,6 +78,7 @@ impl<A: Application> MainThread<A> {
             has_change: false,
             linger_until: 0,
             silenced: false,
+            lasts: false,
             buffer: Vec::new(),
         }
     }
@@ -88,6 +94,7 @@ impl<A: Application> MainThread<A> {
             self.take_orders();
             self.take_ask();
             self.check_count();
+            self.check_descriptors();
             let timers = self.check_timers();
             self.tick();
             if self.life.stage() == Stage::Stopping {
@@ -229,9 +236,10 @@ impl<A: Application> MainThread<A> {
             let order = match link::next_order(self.order_fd) {
                 Word::Nothing => return,
                 Word::Order(order) => order,
+                // The supervisor is dead, and the next one starts others: the requests under way end here.
                 Word::End => {
                     self.order_fd = -1;
-                    Order::Stop
+                    Order::Drain
                 }
             };
             if order == Order::Stacks {
@@ -243,6 +251,9 @@ impl<A: Application> MainThread<A> {
                 self.keep();
             }
             if self.order_fd < 0 {
+                // Workers that were about to accept have seen by then that it is over.
+                std::thread::sleep(SETTLE);
+                self.pool.give_up_listener();
                 return;
             }
         }
@@ -284,6 +295,13 @@ impl<A: Application> MainThread<A> {
             self.life.recycle("maximum_requests", now)
         };
         self.act(action);
+    }
+
+    fn check_descriptors(&mut self) {
+        if self.pool.take_exhausted() && self.life.stage() == Stage::Serving {
+            let action = self.life.recycle("no_descriptors", self.now());
+            self.act(action);
+        }
     }
 
     fn check_timers(&mut self) -> Option<u64> {
@@ -366,6 +384,10 @@ impl<A: Application> MainThread<A> {
                 active = 1;
             }
         }
+        if self.life.may_last(now) && self.pool.is_awaited() {
+            self.life.last(now);
+            self.lasts = true;
+        }
         let action = self.life.tick(active, now);
         self.act(action);
     }
@@ -427,7 +449,11 @@ impl<A: Application> MainThread<A> {
         let mut timeout = next.map(|at| Duration::from_nanos(at.saturating_sub(self.now())));
         let mut epoll = -1;
         if self.life.stage() == Stage::Draining {
-            let most = if self.silenced { Duration::from_nanos(LINGER) / 5 } else { SETTLE };
+            let most = match self.silenced {
+                true if self.lasts => SELDOM,
+                true => Duration::from_nanos(LINGER) / 5,
+                false => SETTLE,
+            };
             timeout = Some(timeout.map_or(most, |t| t.min(most)));
             epoll = if self.silenced { self.pool.epoll_fd() } else { -1 };
         }

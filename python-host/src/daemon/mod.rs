@@ -12,6 +12,7 @@ mod attendant;
 pub mod board;
 mod body;
 mod changes;
+mod complaints;
 mod connection;
 mod controller;
 mod ending;
@@ -82,6 +83,7 @@ pub fn serve(host: &'static Host, inherited: &Inherited) -> i32 {
                 host.log(2, &messages::cannot_serve(error));
                 return FORCED_STATUS;
             }
+            outlive_supervisor(launch);
             announce(Ready::Serving);
             main.run(launch.timers.deadlock > 0);
             ending::end(main, Duration::from_millis(launch.timers.shutdown))
@@ -90,6 +92,15 @@ pub fn serve(host: &'static Host, inherited: &Inherited) -> i32 {
             host.log(2, &messages::cannot_serve(error));
             FORCED_STATUS
         }
+    }
+}
+
+/// A process that serves ends its requests when the supervisor dies, which the end of the pipe for orders tells it; the
+/// kernel need not kill it any more. Without a bound for its end it does.
+fn outlive_supervisor(launch: &Launch) {
+    if launch.timers.shutdown > 0 {
+        // SAFETY: plain numbers.
+        unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, 0) };
     }
 }
 

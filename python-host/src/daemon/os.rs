@@ -127,6 +127,13 @@ pub(super) fn poll<const N: usize>(
     Ok(n)
 }
 
+/// Whether the other end of a socket is closed.
+pub(super) fn is_hung_up(socket: BorrowedFd<'_>) -> bool {
+    let mut fds = [(socket.as_raw_fd(), libc::POLLRDHUP)];
+    let gone = libc::POLLRDHUP | libc::POLLHUP | libc::POLLERR | libc::POLLNVAL;
+    poll(&mut fds, Some(Duration::ZERO)).is_ok() && fds[0].1 & gone != 0
+}
+
 /// A counter that wakes pollers; also written by signal handlers.
 #[derive(Debug)]
 pub(super) struct EventFd(OwnedFd);

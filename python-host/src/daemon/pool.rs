@@ -2,6 +2,7 @@
 
 use super::application::Application;
 
+use super::complaints::Complaints;
 use super::connection::Connection;
 use super::controller::Controller;
 use super::gate::{Admitted, Gate};
@@ -15,7 +16,7 @@ use super::worker::Worker;
 use crate::messages;
 use crate::scheduler::bell::Bell;
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -87,6 +88,9 @@ pub(super) struct Pool<A: Application> {
     phase: AtomicU8,
     /// Requests ended since the last [`Pool::restart_count`].
     count: AtomicU64,
+    /// A connection could not be accepted.
+    is_exhausted: AtomicBool,
+    complaints: Complaints,
     /// Worker threads that have not ended.
     live: AtomicUsize,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -136,6 +140,8 @@ impl<A: Application> Pool<A> {
             registry: Registry::default(),
             phase: AtomicU8::new(Phase::Serving as u8),
             count: AtomicU64::new(0),
+            is_exhausted: AtomicBool::new(false),
+            complaints: Complaints::default(),
             live: AtomicUsize::new(0),
             threads: Mutex::default(),
         })
@@ -187,7 +193,9 @@ impl<A: Application> Pool<A> {
             Err(error) => {
                 self.live.fetch_sub(1, SeqCst);
                 self.gate.start_failed();
-                self.log(3, &messages::no_thread(index, error));
+                if self.complaints.may_be_told(os::now_ns()) {
+                    self.log(3, &messages::no_thread(index, error));
+                }
                 false
             }
         }
@@ -249,6 +257,26 @@ impl<A: Application> Pool<A> {
         })
     }
 
+    /// A connection could not be accepted: out of descriptors or memory. Another process may have what this one lacks, so
+    /// a successor is asked for; that is said once in a while, however often it happens.
+    pub(super) fn cannot_accept(&self, error: &io::Error) {
+        if self.complaints.may_be_told(os::now_ns()) {
+            self.log(3, &messages::cannot_accept(error));
+        }
+        self.is_exhausted.store(true, SeqCst);
+        self.main_wake.signal();
+    }
+
+    /// Whether that has happened since the last time this was asked.
+    pub(super) fn take_exhausted(&self) -> bool {
+        self.is_exhausted.swap(false, SeqCst)
+    }
+
+    /// Whether somebody waits for a request under way: httpd closes the connection when the client is gone.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.registry.is_awaited()
+    }
+
     /// Descriptor of the epoll set, to poll it together with others.
     pub(super) fn epoll_fd(&self) -> std::os::fd::RawFd {
         self.epoll.as_raw()
@@ -257,6 +285,13 @@ impl<A: Application> Pool<A> {
     /// After the workers have been woken to see that they shall end: keeps the event from waking the main thread.
     pub(super) fn silence_wake(&self) {
         self.wake.clear();
+    }
+
+    /// Lets the listening socket go once the phase has been left: with its last holder the connections that wait in its
+    /// queue are reset, and httpd takes them elsewhere.
+    pub(super) fn give_up_listener(&self) {
+        // SAFETY: two open descriptors; the number stays open, so that whoever knows it never meets another file.
+        unsafe { libc::dup3(self.wake.as_raw(), self.listener.as_raw_fd(), libc::O_CLOEXEC) };
     }
 
     /// Takes one connection from the queue. False: the queue is empty.

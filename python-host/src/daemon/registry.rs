@@ -1,6 +1,7 @@
 //! All open connections of the process. The serve loop only comes here to add and remove one.
 
 use super::connection::Connection;
+use super::os;
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -97,6 +98,16 @@ impl Registry {
                 }
             }
         }
+    }
+
+    /// Whether a connection that a thread works on is still open at httpd's end.
+    pub(super) fn is_awaited(&self) -> bool {
+        let places = self.lock();
+        places.connections.iter().filter(|pointer| !pointer.is_null()).any(|&pointer| {
+            // SAFETY: pointers in the list are alive while the lock is held, and only shared state is read.
+            let connection = unsafe { &*pointer };
+            connection.is_claimed() && !os::is_hung_up(connection.socket())
+        })
     }
 
     /// Number of open connections.

@@ -20,7 +20,7 @@ pub fn attend_service(shutdown: Duration) {
                 return;
             }
             match link::next_order(ORDER_FD) {
-                Word::Order(Order::Drain | Order::Stop) | Word::End => break,
+                Word::Order(Order::Drain | Order::MakeRoom | Order::Stop) | Word::End => break,
                 Word::Order(Order::Stacks) => link::dump_stacks(),
                 Word::Order(Order::Keep | Order::Renew) | Word::Nothing => {}
             }

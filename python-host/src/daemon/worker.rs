@@ -142,7 +142,7 @@ impl<A: Application> Worker<A> {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(error) => {
-                    self.pool.log(3, &messages::cannot_accept(error));
+                    self.pool.cannot_accept(&error);
                     self.detach();
                     // Out of descriptors or memory: the listener stays ready, and asking again at once is useless.
                     std::thread::sleep(Duration::from_millis(50));

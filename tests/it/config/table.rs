@@ -135,9 +135,10 @@ const DIFFERENT: [(&str, &[&str]); 6] = [
     ),
     ("other sizes with `K`, `M`, `G`, `T`", &["WSGIDaemonProcess response-buffer-size="]),
     (
-        "`end-session=`, `env=`, `env-file=`, `log-rate=`, `maximum-rss=`, `no-new-privileges=`, `preload=`, `reload=`, \
+        "`drain-timeout=`, `end-session=`, `env=`, `env-file=`, `log-rate=`, `maximum-rss=`, `no-new-privileges=`, `preload=`, `reload=`, \
          `tasks-max=`; `WSGISupportDirectory`",
         &[
+            "WSGIDaemonProcess drain-timeout=",
             "WSGIDaemonProcess end-session=",
             "WSGIDaemonProcess env-file=",
             "WSGIDaemonProcess env=",

@@ -121,6 +121,8 @@ pub struct DaemonOptions {
     pub deadlock_timeout: Option<Duration>,
     /// `graceful-timeout=`; zero is a value of its own (spec/directives.md §7.2).
     pub graceful_timeout: Duration,
+    /// `drain-timeout=`
+    pub drain_timeout: Duration,
     /// `eviction-timeout=`; `None` means graceful-timeout.
     pub eviction_timeout: Option<Duration>,
     /// `shutdown-timeout=`; `None` never forces.
@@ -203,6 +205,7 @@ impl Default for DaemonOptions {
             startup_timeout: None,
             deadlock_timeout: Some(Duration::from_secs(300)),
             graceful_timeout: Duration::from_secs(15),
+            drain_timeout: Duration::from_secs(600),
             eviction_timeout: None,
             shutdown_timeout: Some(Duration::from_secs(5)),
             connect_timeout: Duration::from_secs(15),

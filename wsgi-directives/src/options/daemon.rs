@@ -60,6 +60,10 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
         since "2.0", good "%{GROUP}", bad None, effect Effect::Acts,
         error "display name", set Set::Text(|o| &mut o.display_name),
         "Name shown by ps; %{GROUP} is replaced by (wsgi:NAME).";
+    "drain-timeout" "N", default "600", unit "s", takes "a number of seconds",
+        since "new", good "3600", bad Some("-1"), effect Effect::Acts,
+        error "drain timeout", set Set::Seconds(|o| &mut o.drain_timeout),
+        "Time the requests of a process may take after a successor has replaced it (changed script, graceful restart, recycling), while their clients wait.";
     "end-session" "On|Off", default "On", unit "", takes "On or Off",
         since "new", good "Off", bad Some("always"), effect Effect::Acts,
         error "end session flag", set Set::Flag(|o| &mut o.end_session),
@@ -79,7 +83,7 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
     "graceful-timeout" "N", default "15", unit "s", takes "a number of seconds",
         since "4.1.0", good "30", bad Some("-1"), effect Effect::Acts,
         error "graceful timeout", set Set::Seconds(|o| &mut o.graceful_timeout),
-        "Time a process may drain before it is replaced.";
+        "Time a process may drain before it is ended; longer (drain-timeout) once a successor serves.";
     "group" "GROUP", default "(httpd's Group)", unit "", takes "a group name or #gid",
         since "1.0", good "#33", bad Some(""), effect Effect::Acts,
         error "group", set Set::Custom(values::group),

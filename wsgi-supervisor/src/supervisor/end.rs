@@ -1,9 +1,10 @@
 //! How the supervisor itself ends: with httpd, or because httpd has started another one.
 
 use super::Supervisor;
-use crate::escalation::{Action, Ending};
+use crate::escalation::{Action, Ending, Escalation};
 use crate::listen::Listener;
 use crate::log::Level;
+use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getppid};
 use std::time::{Duration, Instant};
@@ -82,6 +83,7 @@ impl Supervisor {
         let pids: Vec<_> = self.processes.keys().copied().collect();
         for pid in pids {
             self.check_deadline(pid, now);
+            self.check_descriptors(pid, now);
             while let Some(action) = self.next_action(pid, now) {
                 self.act(pid, action);
             }
@@ -103,7 +105,16 @@ impl Supervisor {
         // It has not been waited for, so the number cannot belong to another process.
         let id = Pid::from_raw(pid);
         let _ = match action {
-            Action::Order(order) => nix::unistd::write(&process.order, &[order as u8]).map(drop),
+            Action::Order(order) => match nix::unistd::write(&process.order, &[order as u8]) {
+                // It has closed the other end, and knows only signals.
+                Err(Errno::EPIPE) => {
+                    if let Some((_, escalation)) = &mut process.ending {
+                        *escalation = Escalation::of_the_deaf(Instant::now());
+                    }
+                    kill(id, Signal::SIGTERM)
+                }
+                result => result.map(drop),
+            },
             Action::Terminate => kill(id, Signal::SIGTERM),
             Action::Kill => {
                 process.killed = true;

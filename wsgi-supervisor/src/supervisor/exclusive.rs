@@ -26,7 +26,7 @@ impl Supervisor {
         }
         let current = group.slots.get(index).and_then(|slot| slot.current);
         if let Some(process) = current.and_then(|pid| self.processes.get_mut(&pid)) {
-            process.end(Ending::Drain, now);
+            process.end(Ending::MakeRoom, now);
             self.wake_at(now);
         }
     }

@@ -9,12 +9,14 @@ use crate::output::Lines;
 use crate::spawn::step::{ADVICE_BYTES, Failure, REPORT_BYTES};
 use nix::errno::Errno;
 use std::os::fd::OwnedFd;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use wsgi_protocol::death::Reason;
 use wsgi_protocol::launch::Ready;
 
 /// Bytes of output taken at a time, so that one chatty process does not keep the others waiting.
 const PIECE: usize = 64 * 1024;
+/// Between the end of a process's pipes and the moment when it can be waited for.
+const LAST_MOMENT: Duration = Duration::from_millis(300);
 /// Output pipes of dead processes kept open for what they have left behind.
 pub(super) const MAX_ORPHANS: usize = 64;
 
@@ -41,6 +43,28 @@ fn pass_on(fd: &OwnedFd, lines: &mut Lines, plan: &Plan, pid: i32, now: Instant)
 }
 
 impl Supervisor {
+    /// A process that serves and whose ready pipe has ended has lost its descriptors (`os.closerange`): it hears and
+    /// accepts nothing any more, and is replaced.
+    pub(super) fn check_descriptors(&mut self, pid: i32, now: Instant) {
+        let Some(process) = self.processes.get_mut(&pid) else { return };
+        match process.closed_at {
+            Some(at) if at > now => return self.wake_at(at),
+            Some(_) => process.closed_at = None,
+            None => return,
+        }
+        if process.served.is_none() || process.ending.is_some() || process.nursery.is_some() {
+            return;
+        }
+        let (prefix, group) = (Message::DescriptorsLost.prefix(), process.plan.name());
+        let line = format!(
+            "{prefix}process {pid} of group '{group}' has closed descriptors of ours; it is replaced"
+        );
+        process.plan.log.write(Message::DescriptorsLost.level(), &line);
+        process.asked.get_or_insert(Ready::Recycle);
+        process.asked_at.get_or_insert(now);
+        self.wake_at(now);
+    }
+
     /// Takes the ready bytes that are there. A byte that means nothing ends the conversation.
     pub(super) fn read_ready(&mut self, pid: i32, now: Instant) {
         let mut bytes = [0; 64];
@@ -59,6 +83,9 @@ impl Supervisor {
             Err(ended) => {
                 if ended {
                     process.ready = None;
+                    let at = now + LAST_MOMENT;
+                    process.closed_at = Some(at);
+                    self.wake_at(at);
                 }
                 return;
             }

@@ -373,7 +373,7 @@ impl Supervisor {
         let Some(group) = self.groups.get_mut(name) else { return };
         let Some(slot) = group.slots.get_mut(index) else { return };
         slot.successor = None;
-        let pause = slot.successor_pause();
+        let pause = slot.successor_pause(not_set_up);
         slot.successor_at = Some(now + pause);
         if self.ending.is_some() {
             return; // it was we who ended it
@@ -401,7 +401,7 @@ impl Supervisor {
         };
         let why = if not_set_up { "cannot be started" } else { "does not come up" };
         let again = match is_stale {
-            true => format!(", it is tried again in {} s and later every minute", pause.as_secs()),
+            true => format!(", it is tried again in {} s and later at least every minute", pause.as_secs()),
             false => String::new(),
         };
         let is_repeated = is_stale && group.told_kept == Some(slot.plan.generation.serial);

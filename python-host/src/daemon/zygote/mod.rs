@@ -60,7 +60,8 @@ fn next_order(host: &Host) -> Order {
         }
         if fds[1].1 != 0 {
             match link::next_order(ORDER_FD) {
-                Word::Order(launch::Order::Drain | launch::Order::Stop) | Word::End => os::exit_now(0),
+                Word::Order(launch::Order::Drain | launch::Order::MakeRoom | launch::Order::Stop)
+                | Word::End => os::exit_now(0),
                 Word::Order(_) | Word::Nothing => {}
             }
         }

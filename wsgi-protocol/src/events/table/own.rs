@@ -106,6 +106,9 @@ events! {
     BROKEN_ALONE = 382, Daemon, Error, Later(500), LivesOn =>
         "A script that an earlier process had loaded cannot be loaded now, and no older process is left to serve instead.",
         "Correct what the traceback says.";
+    DESCRIPTORS_LOST = 383, Supervisor, Error, Served, Replaced =>
+        "An application has closed descriptors that are not its own (os.closerange): its process cannot accept requests any more. A successor takes over.",
+        "Close only what the application has opened.";
     NO_METRICS_MEMORY = 430, Parent, Error, Served, LivesOn =>
         "The memory for counters cannot be made: wsgi-status shows none.",
         "Free memory, or raise the limit of open files.";
