@@ -18,6 +18,12 @@ pub fn command() -> Command {
         .arg_required_else_help(true)
         .subcommand(server("start-server", "Start a server for an application, in the foreground"))
         .subcommand(server("setup-server", "Write the files of such a server and start nothing"))
+        .subcommand(server(
+            "check",
+            "Check what can be known before a start, as the user who will run the application",
+        ))
+        .subcommand(server("config", "Print the configuration, each line below the option that made it"))
+        .subcommand(server("systemd", "Print a unit for systemd"))
         .subcommand(plain("module-config", "Print the lines of httpd's configuration that load the module"))
         .subcommand(
             plain("install-module", "Copy the module into httpd's folder and print the lines that load it")

@@ -46,7 +46,7 @@ pub fn handler(plan: &Plan) -> String {
     let is_debug = plan.mode == Mode::Debug;
     let is_reloaded = plan.mode == Mode::Daemon && !plan.values.flag("disable-reloading");
     fill(
-        include_str!("templates/handler.py"),
+        include_str!("templates/handler.py.in"),
         &[
             ("KIND", python(plan.entry.kind.name())),
             ("TARGET", python(&target)),
@@ -66,7 +66,7 @@ fn debugging(plan: &Plan) -> String {
         if plan.values.flag(flag) { python(&plan.path_or(option, below)) } else { "None".to_owned() }
     };
     fill(
-        include_str!("templates/debugging.py"),
+        include_str!("templates/debugging.py.in"),
         &[
             ("IS_DEBUGGED", boolean(plan.values.flag("enable-debugger"))),
             ("DEBUGS_STARTUP", boolean(plan.values.flag("debugger-startup"))),
@@ -82,6 +82,7 @@ fn marks(plan: &Plan) -> String {
     let values = &plan.values;
     let mut pairs = vec![
         ("MOD_WSGI_EXPRESS", "true".to_owned()),
+        ("MOD_WSGI_EXPRESS_STATE", plan.file("state")),
         ("MOD_WSGI_SERVER_NAME", values.text("server-name").unwrap_or_default().to_owned()),
         ("MOD_WSGI_SERVER_ALIASES", values.list("server-alias").join(" ")),
     ];
@@ -109,7 +110,7 @@ pub fn resource(plan: &Plan) -> String {
         format!("{}: {}", python(&dotted), python(&paths::absolute_text(script)))
     };
     let scripts: Vec<String> = plan.values.pairs("add-handler").into_iter().map(script).collect();
-    fill(include_str!("templates/resource.py"), &[("SCRIPTS", format!("{{{}}}", scripts.join(", ")))])
+    fill(include_str!("templates/resource.py.in"), &[("SCRIPTS", format!("{{{}}}", scripts.join(", ")))])
 }
 
 /// `default.wsgi`.
@@ -130,7 +131,7 @@ pub fn apachectl(plan: &Plan, arguments: &[String]) -> String {
         format!("exec {} --args \"$httpd\" \"$@\"", shell(values.text("gdb-executable").unwrap_or("gdb")));
     let number = |name: &str| shell(values.text(name).unwrap_or_default());
     let body = fill(
-        include_str!("templates/apachectl.sh"),
+        include_str!("templates/apachectl.sh.in"),
         &[
             ("COMMAND", command(arguments)),
             ("ROOT", shell(&paths::text(&plan.root))),

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod check;
 mod command_line;
 mod configuration;
 mod control;
@@ -22,6 +23,7 @@ mod server_root;
 mod sizing;
 mod summary;
 mod table;
+mod unit;
 mod values;
 mod watch;
 
@@ -60,6 +62,9 @@ fn run(name: &str, matches: &ArgMatches, words: &[String]) -> Result<u8, Problem
         "start-server" | "setup-server" => {
             serve(command_line::values(matches), words, name == "start-server")
         }
+        "check" => check::run(command_line::values(matches), words),
+        "config" => check::show(command_line::values(matches)),
+        "systemd" => unit::print(command_line::values(matches)),
         "module-location" => {
             println!("{}", Module::find(Httpd::find(&Values::default()).ok().as_ref())?.file.display());
             Ok(0)
@@ -75,7 +80,8 @@ fn run(name: &str, matches: &ArgMatches, words: &[String]) -> Result<u8, Problem
         "ctl" => control::run(matches),
         "x-options" => {
             for row in table::rows() {
-                println!("{}\t{}\t{}", row.name, row.becomes, row.values.join("\t"));
+                let repeats = if row.is_list { "list" } else { "once" };
+                println!("{}\t{repeats}\t{}\t{}", row.name, row.help, row.values.join("\t"));
             }
             Ok(0)
         }

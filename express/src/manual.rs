@@ -21,10 +21,15 @@ folder of files. Every option of mod_wsgi 6.1's command is accepted, with the sa
 |---|---|
 | `start-server [ENTRY-POINT] [OPTIONS]` | write everything and run httpd in the foreground |
 | `setup-server [ENTRY-POINT] [OPTIONS]` | write everything; then `SERVER-ROOT/apachectl start` runs it |
+| `check` | say what is wrong before anything is started: options, files, ports, `httpd -t`, and whether the application can be imported, as its user |
+| `config` | print the configuration, each line below the option that made it |
+| `systemd` | print a unit for systemd |
 | `module-config` | print the lines that load the module, for httpd's own configuration |
 | `install-module [--modules-directory DIRECTORY]` | copy the module into httpd's folder, and print these lines |
 | `module-location` | print where the module is |
 | `ctl [--server-root DIRECTORY] ...` | what [mod_wsgi-ctl](control.md) does, for the server of a server root |
+
+The first five take the same options.
 
 **Signals.** SIGTERM ends the server when its requests have ended, after `--stop-timeout` at the latest; a second one at
 once. SIGINT (Ctrl-C) ends it now; a second one kills it. SIGHUP and SIGUSR1 are httpd's restart and graceful restart. This holds for

@@ -60,7 +60,7 @@ pub fn run(matches: &ArgMatches) -> Result<u8, Problem> {
     let root = paths::absolute(root);
     let failed = |errno: Errno| Problem::Machine(format!("inotify: {}", errno.desc()));
     let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).map_err(failed)?;
-    let mut watcher = Watcher { inotify, root, folders: BTreeMap::new() };
+    let mut watcher = Watcher { inotify, root, folders: BTreeMap::new(), files: BTreeSet::new() };
     watcher.add_all();
     let deadline = Instant::now() + Duration::from_secs(20);
     while Running::of(&watcher.root).is_err() {
@@ -75,6 +75,7 @@ pub fn run(matches: &ArgMatches) -> Result<u8, Problem> {
             watcher.replace(&running, &file);
             watcher.add_all();
         }
+        watcher.add_named();
     }
     Ok(0)
 }
@@ -83,6 +84,8 @@ struct Watcher {
     inotify: Inotify,
     root: PathBuf,
     folders: BTreeMap<WatchDescriptor, PathBuf>,
+    /// Files that modules were imported from, or that `track_changes()` has named.
+    files: BTreeSet<PathBuf>,
 }
 
 impl Watcher {
@@ -92,11 +95,17 @@ impl Watcher {
         for folder in listed.lines().map(PathBuf::from) {
             self.add_tree(&folder);
         }
+        self.add_named();
+    }
+
+    /// What processes have named.
+    fn add_named(&mut self) {
         let states = fs::read_dir(self.root.join("state")).into_iter().flatten().flatten();
         for state in states.filter(|entry| entry.file_name().to_string_lossy().starts_with("loaded-")) {
             let text = readiness::read(&state.path());
             let folders: BTreeSet<&Path> = text.lines().filter_map(|file| Path::new(file).parent()).collect();
             folders.into_iter().for_each(|folder| self.add(folder));
+            self.files.extend(text.lines().map(PathBuf::from));
         }
     }
 
@@ -146,7 +155,9 @@ impl Watcher {
                 if event.mask.intersects(AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO) {
                     self.add_tree(&path);
                 }
-            } else if !event.mask.contains(AddWatchFlags::IN_CREATE) && matters(&name.to_string_lossy()) {
+            } else if !event.mask.contains(AddWatchFlags::IN_CREATE)
+                && (matters(&name.to_string_lossy()) || self.files.contains(&path))
+            {
                 found = Some(path);
             }
         }

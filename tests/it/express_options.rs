@@ -118,7 +118,7 @@ fn every_option_alone_passes_the_configuration_test() {
     for line in listed.lines() {
         let mut words = line.split('\t');
         let name = words.next().unwrap_or_default();
-        let values = words.skip(1).filter(|word| !word.is_empty());
+        let values = words.skip(2).filter(|word| !word.is_empty());
         if ["free-threading", "telemetry-options", "port", "server-root", "user", "group"].contains(&name) {
             continue; // a build of Python that is not here; a text for a service; in every command
         }
@@ -184,4 +184,37 @@ fn https_without_a_server_name() {
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
     });
     assert!(fetched.is_some_and(|text| text.contains("\"wsgi.url_scheme\": \"https\"")));
+}
+
+#[test]
+fn check_and_config_name_the_option() {
+    if Subject::skips("there is no such command") {
+        return;
+    }
+    let express = site().file("bad.py", "import nowhere_at_all\n").file("broken.conf", "Nonsense On\n");
+    let say = |words: &str| {
+        let words = express.fill(words);
+        let identity = if integration::is_root() { " --user www-data" } else { "" };
+        express.run(express.command(&format!("{words} --port {}{identity}", express.port())))
+    };
+    let right = say("check wsgi.py --url-alias /static static");
+    assert!(right.status == 0 && right.text.contains("everything is right"), "{right:?}");
+    let wrong = say("check bad.py");
+    assert!(wrong.status == 5 && wrong.text.contains("No module named 'nowhere_at_all'"), "{wrong:?}");
+    let wrong = say("check wsgi.py --include-file broken.conf --log-level loud --url-alias /x nowhere");
+    assert!(wrong.status == 2 && wrong.text.contains("--log-level: AH00526"), "{wrong:?}");
+    assert!(
+        wrong.text.contains("--url-alias") && wrong.text.contains("nowhere: there is no such file"),
+        "{wrong:?}"
+    );
+    let shown = say("config wsgi.py --limit-request-body 5");
+    assert!(shown.text.contains("# --limit-request-body\nLimitRequestBody 5\n"), "{shown:?}");
+    let unit = say("systemd wsgi.py --setenv A 100%");
+    for line in ["\nUser=", "\nKillMode=mixed\n", "\nRuntimeDirectory=mod_wsgi-", "--setenv A 100%%"] {
+        assert!(
+            unit.text.contains(line) || (!integration::is_root() && line.contains("User")),
+            "{line}: {unit:?}"
+        );
+    }
+    assert!(!express.root().join("server").exists(), "nothing is written");
 }

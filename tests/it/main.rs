@@ -24,6 +24,7 @@ mod examples;
 mod exclusive;
 mod express;
 mod express_options;
+mod express_python;
 mod fault_table;
 mod faults;
 mod file_wrapper;

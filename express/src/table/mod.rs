@@ -49,7 +49,8 @@ pub struct Row {
     pub is_list: bool,
     /// The default, or a description of it in parentheses; empty when there is none.
     pub default: &'static str,
-    /// The directive or mechanism that it becomes.
+    /// The directive or mechanism that it becomes, for the manual.
+    #[cfg_attr(not(test), allow(dead_code))]
     pub becomes: &'static str,
     /// One or two sentences.
     pub help: &'static str,

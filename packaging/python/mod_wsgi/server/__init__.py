@@ -1,0 +1,1 @@
+"""The old name of `mod_wsgi.express`."""
