@@ -70,6 +70,13 @@ pub struct Plan {
     pub notes: Vec<String>,
 }
 
+/// Tools that write files: their option, the option of the folder, its place below the server root.
+pub const OUTPUTS: [(&str, &str, &str); 3] = [
+    ("enable-coverage", "coverage-directory", "htmlcov"),
+    ("enable-profiler", "profiler-directory", "pstats"),
+    ("enable-recorder", "recorder-directory", "archive"),
+];
+
 const DEBUG_OPTIONS: [&str; 5] =
     ["enable-debugger", "enable-coverage", "enable-profiler", "enable-recorder", "enable-gdb"];
 

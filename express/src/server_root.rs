@@ -62,6 +62,9 @@ fn prepare(plan: &mut Plan) -> Result<(), Problem> {
     let own = |name: &str, is_used: bool| if is_used { folder(plan, name) } else { Ok(()) };
     own("state", true)?;
     own("python-eggs", !plan.values.is_given("python-eggs"))?;
+    for (flag, option, below) in crate::plan::OUTPUTS {
+        own(below, plan.values.flag(flag) && !plan.values.is_given(option))?;
+    }
     if plan.document_root() == plan.file("htdocs") {
         let htdocs = root.join("htdocs");
         fs::create_dir_all(&htdocs).map_err(|error| Problem::file(&htdocs, &error))?;

@@ -1,7 +1,7 @@
 //! What is shown before the server starts.
 
 use crate::machine::httpd::Mpm;
-use crate::plan::{Mode, Plan};
+use crate::plan::{Mode, OUTPUTS, Plan};
 
 /// One aligned line for each fact.
 pub fn print(plan: &Plan, starts: bool) {
@@ -33,11 +33,9 @@ fn lines(plan: &Plan, starts: bool) -> Vec<(&'static str, String)> {
     if values.flag("startup-log") {
         lines.push(("Startup log", log("startup-log-name")));
     }
-    for (flag, label, option, below) in [
-        ("enable-coverage", "Coverage reports", "coverage-directory", "htmlcov"),
-        ("enable-profiler", "Profiles", "profiler-directory", "pstats"),
-        ("enable-recorder", "Recorded requests", "recorder-directory", "archive"),
-    ] {
+    for ((flag, option, below), label) in
+        OUTPUTS.into_iter().zip(["Coverage reports", "Profiles", "Recorded requests"])
+    {
         if values.flag(flag) {
             lines.push((label, plan.path_or(option, below)));
         }

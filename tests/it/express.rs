@@ -359,3 +359,22 @@ fn changed_files_replace_the_processes() {
     eventually("a template counts", || (told() > before).then_some(()));
     express.stop();
 }
+
+#[test]
+fn one_process_with_a_profile_and_a_recording() {
+    if Subject::skips("as root its folders cannot be written") {
+        return;
+    }
+    let mut express = site().allow_log("signal");
+    let command = express.command("start-server wsgi.py --debug-mode --enable-profiler --enable-recorder");
+    express.start_untold(command);
+    assert_eq!(express.get("/x").json()["wsgi.multithread"], false);
+    express.signal(Signal::SIGINT);
+    express.wait();
+    let names = |folder: &str| {
+        let entries = std::fs::read_dir(express.root().join("server").join(folder)).expect("it was made");
+        entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect::<Vec<_>>()
+    };
+    assert!(names("archive").iter().any(|name| name.ends_with(".oheaders")), "{:?}", names("archive"));
+    assert!(names("pstats").iter().any(|name| name.ends_with(".pstats")), "{:?}", names("pstats"));
+}

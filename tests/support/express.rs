@@ -161,6 +161,15 @@ impl Express {
     /// Starts a command that runs a server, and waits until it listens; ours also until it says that it is ready.
     pub fn start(&mut self, command: Command) -> &mut Express {
         let tells = Subject::is_ours() && command.get_program().to_string_lossy().contains("express");
+        self.start_when(command, tells)
+    }
+
+    /// As [`Express::start`], for a server without a ready line.
+    pub fn start_untold(&mut self, command: Command) -> &mut Express {
+        self.start_when(command, false)
+    }
+
+    fn start_when(&mut self, command: Command, tells: bool) -> &mut Express {
         let mut child = self.spawn(command);
         let up = wait_until(PATIENCE, || {
             let ended = child.try_wait().expect("our child").is_some();
@@ -219,8 +228,9 @@ impl Express {
         self.seen.clear();
         let left = residue::sockets_and_locks(self.root());
         assert!(left.is_empty() || !Subject::is_ours(), "left behind: {left:?}");
+        // The control writes lines of its own: a locale that is not installed, how it was ended.
         let complaints = self.expectations.judge(&self.read("error_log"));
-        assert!(complaints.is_empty(), "{complaints:?}");
+        assert!(complaints.is_empty() || !Subject::is_ours(), "{complaints:?}");
     }
 }
 
