@@ -150,13 +150,11 @@ fn add_target(r: Request<'_>, env: Table<'_>, config: &RequestConfig<'_>) {
 /// The method as the application sees it (§1.7).
 fn method<'r>(r: Request<'r>, map: MapHead) -> &'r [u8] {
     // SAFETY: a live request.
-    let (is_get, filtered) = unsafe {
-        ((*r.raw()).method_number == sys::mw_method_get(), sys::mw_has_content_filter(r.raw()) != 0)
-    };
+    let is_get = unsafe { (*r.raw()).method_number == sys::mw_method_get() };
     let mapped = match map {
         MapHead::Off => false,
         MapHead::On => is_get,
-        MapHead::Auto => r.is_header_only() && filtered,
+        MapHead::Auto => r.is_header_only() && r.is_filtered(),
     };
     if mapped { b"GET" } else { r.method() }
 }

@@ -5,7 +5,7 @@ use crate::environ::{self, Names};
 use crate::httpd::log::Level;
 use crate::httpd::request::Request;
 use crate::translate::Mount;
-use crate::{daemon, embedded, host_scripts, messages};
+use crate::{daemon, embedded, host_scripts, messages, respond};
 use apr_sys as sys;
 use std::ffi::c_int;
 use std::sync::Arc;
@@ -63,10 +63,14 @@ pub fn handle(r: Request<'_>) -> c_int {
     let Some(state) = config::state() else { return INTERNAL_ERROR };
     #[cfg(feature = "fault-injection")]
     inject_fault(r, "handler");
-    match prepare(r) {
+    let status = match prepare(r) {
         Ok(job) => job.run(state),
         Err(status) => status,
+    };
+    if status >= sys::HTTP_BAD_REQUEST as c_int {
+        respond::prepare_error(r);
     }
+    status
 }
 
 /// Panics if the request's `X-Fault` header names this place.
@@ -238,6 +242,7 @@ impl<'r> Job<'r> {
             (Flags::HANDLER_SCRIPT, self.handler_script.is_some()),
             (Flags::HEAD_ONLY, self.r.is_header_only()),
             (Flags::MEASURE_CPU, crate::metrics::wants_cpu()),
+            (Flags::HEAD_IS_FILTERED, self.r.is_header_only() && self.r.is_filtered()),
         ];
         Flags(bits.iter().filter(|(_, on)| *on).fold(0, |all, (bit, _)| all | bit))
     }

@@ -123,7 +123,7 @@ pub fn finish(r: Request<'_>, brigade: &mut Brigade<'_>, body_was_read: bool) {
         if !body_was_read {
             brigade.add_flush();
             if r.is_stream() && brigade.pass().is_ok() {
-                drain(r);
+                drain(r, u64::MAX);
             }
         }
         brigade.add_eos();
@@ -135,13 +135,28 @@ pub fn finish(r: Request<'_>, brigade: &mut Brigade<'_>, body_was_read: bool) {
     }
 }
 
-/// Reads the rest of a request body to the end. mod_http2 resets a stream that ends before, and its response is lost.
-fn drain(r: Request<'_>) {
+/// Most bytes of a body that are read for an answer that needs none of them.
+const UNWANTED: u64 = 64 * 1024 * 1024;
+
+/// Lets an error page of httpd's arrive: over HTTP/2 the rest of the request body is read before it is sent.
+pub fn prepare_error(r: Request<'_>) {
+    if r.is_stream() && !r.expects_continue() {
+        drain(r, UNWANTED);
+    }
+}
+
+/// Reads the rest of a request body to the end, or until more than `limit` bytes have come. mod_http2 resets a stream
+/// that ends before, and its response is lost.
+fn drain(r: Request<'_>, limit: u64) {
     let mut rest = Brigade::new(r);
-    while rest.fill(64 * 1024, true).is_ok() {
+    let mut read = 0;
+    while read <= limit && rest.fill(64 * 1024, true).is_ok() {
         loop {
             match rest.front() {
-                Ok(Some(Piece::Data(_))) => rest.consume(0),
+                Ok(Some(Piece::Data(data))) => {
+                    read += data.len() as u64;
+                    rest.consume(0);
+                }
                 Ok(None) => break,
                 Ok(Some(Piece::End)) | Err(_) => return,
             }

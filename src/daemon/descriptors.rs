@@ -14,7 +14,10 @@
 //! descriptors, and in close(2) of a socket what is still queued in it. So all of it is received, and what nobody wants goes to
 //! [`hand_over`]; a connection is closed when nothing can be in it any more ([`drain`]).
 //!
-//! A process that ends does not linger (the kernel looks at PF_EXITING), so a thread that sleeps here holds up no end of a child.
+//! A process that ends does not linger (the kernel looks at PF_EXITING), so a thread that sleeps here over a socket holds up no
+//! end of a child. One that waits for a FUSE file system does, and nothing helps against that once the descriptor is there: every
+//! way to be rid of it asks that file system, the end of the process too. Whoever owns it answers, is ended, or root
+//! aborts the connection (/sys/fs/fuse/connections).
 
 use std::collections::VecDeque;
 use std::io;

@@ -9,14 +9,14 @@ use super::Failure;
 use super::connection::{Connection, Fill, wait, wait_all};
 use super::pool::InFlight;
 use super::request_body::RequestBody;
-use crate::handler::{HANDLED, Job};
+use crate::handler::{HANDLED, Job, now_us};
 use crate::httpd::block::{self, Block};
 use crate::httpd::brigade::Brigade;
 use crate::lifecycle::runtime::Group;
 use crate::metrics;
 use std::ffi::c_int;
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use wsgi_protocol::courtesy::Courtesy;
 use wsgi_protocol::frame::{HEADER_LEN, Header, Kind, Refusal};
 use wsgi_protocol::metrics::Stage;
@@ -26,9 +26,15 @@ use wsgi_protocol::status::SlotState;
 const LARGE: usize = 16 * 1024;
 /// How often a request that nobody has answered looks whether its process can still be started.
 const LOOK_MS: u64 = 200;
+/// So much longer than queue-timeout a request waits here, so that a daemon which reads it now finds it overdue as well.
+const QUEUE_MARGIN: Duration = Duration::from_millis(20);
 /// A client without a socket of its own (HTTP/2) is asked for more body at first after 1 ms, then ever less often,
 /// down to once in this many milliseconds.
 const STREAM_MS: u64 = 16;
+
+/// How often a silent client's input filters are asked: one that limits the time of a body (mod_reqtimeout) only looks at it
+/// when it is asked.
+const ASK_MS: u64 = 250;
 
 /// How often a thread looks for the daemon's answer after others had the CPU, before it sleeps.
 const LOOKS: u32 = 1;
@@ -370,16 +376,27 @@ impl<'a, 'r> Relay<'a, 'r> {
                 continue;
             }
             // A predecessor that drains may be running it: only an unread request can be given up here.
-            if !self.connection.is_unread() {
+            if self.connection.is_unread() {
+                self.check_queue()?;
+            } else {
                 metrics::note_stage(Stage::Running);
-            } else if SlotState::from_u32(
-                self.process.slot().state.load(std::sync::atomic::Ordering::Relaxed),
-            ) == SlotState::Failed
-            {
-                return Err(Verdict::NotStarted);
             }
         }
         Err(self.timed_out())
+    }
+
+    /// A request that nobody has read is given up when its process cannot be started, or when it has waited for
+    /// queue-timeout: if it is read in this moment, the daemon itself refuses it for that.
+    fn check_queue(&self) -> Step {
+        let state = self.process.slot().state.load(std::sync::atomic::Ordering::Relaxed);
+        if SlotState::from_u32(state) == SlotState::Failed {
+            return Err(Verdict::NotStarted);
+        }
+        let waited = Duration::from_micros(now_us().saturating_sub(self.job.r.start_us()));
+        if self.group.queue_timeout.is_some_and(|limit| waited > limit + QUEUE_MARGIN) {
+            return Err(Verdict::Refused(Refusal::QueueTimeout));
+        }
+        Ok(())
     }
 
     /// Waits for the daemon, and for the client if the daemon wants more of the body.
@@ -397,12 +414,19 @@ impl<'a, 'r> Relay<'a, 'r> {
             libc::pollfd { fd: self.connection.raw(), events: libc::POLLIN, revents: 0 },
             libc::pollfd { fd: client, events: libc::POLLIN, revents: 0 },
         ];
-        let left = self.job.r.server_timeout_ms().min(timeout_ms);
-        let ready = wait_all(&mut polled, left).map_err(|e| self.closed(Some(e)))?;
-        if !ready {
+        let mut left = self.job.r.server_timeout_ms().min(timeout_ms);
+        while left > 0 {
+            let slice = left.min(ASK_MS);
+            if wait_all(&mut polled, slice).map_err(|e| self.closed(Some(e)))? {
+                return Ok(true);
+            }
+            left -= slice;
             self.check_client_pace()?;
+            if self.pump()? {
+                return Ok(true);
+            }
         }
-        Ok(ready)
+        Ok(false)
     }
 
     fn wait_connection(&mut self, timeout_ms: u64) -> Result<bool, Verdict> {

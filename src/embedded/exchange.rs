@@ -156,7 +156,9 @@ impl<'r> Handle<'r> {
             Err(status) => {
                 // SAFETY: the host gives a valid place.
                 unsafe { *error = status.0 };
-                if status.0 == 0 { abi::CLIENT_GONE } else { abi::FAILED }
+                // The range filter, as an example, has sent 416: nobody wants the rest, and nothing has failed.
+                self.answered |= status.is_answered();
+                if status.0 == 0 || self.answered { abi::CLIENT_GONE } else { abi::FAILED }
             }
         }
     }
@@ -216,10 +218,9 @@ pub unsafe fn send_file(request: *mut c_void, fd: i32, offset: u64, len: u64, er
     handle.out.add_file(copy, offset, len, handle.sendfile);
     // Body and end in one brigade let httpd's own range filter work (spec/behaviour.md §5.2). Otherwise the end waits
     // until all of the file has been read: a filter may take one that is cut for one that has ended.
-    if handle.r.headers_in().get(c"Range").is_some() || len <= SMALL {
-        if !handle.out.is_cut() {
-            handle.out.add_eos();
-        }
+    let is_at_once = handle.r.headers_in().get(c"Range").is_some() || len <= SMALL;
+    if is_at_once && !handle.out.is_cut() {
+        handle.out.add_eos();
     }
     let status = handle.pass(error);
     if position >= 0 {

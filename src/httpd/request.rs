@@ -182,6 +182,12 @@ impl<'r> Request<'r> {
         unsafe { (*self.raw).header_only != 0 }
     }
 
+    /// Whether a filter may change the body of the response.
+    pub fn is_filtered(self) -> bool {
+        // SAFETY: a live request.
+        unsafe { sys::mw_has_content_filter(self.raw) != 0 }
+    }
+
     /// Whether the client's connection is known to be broken.
     pub fn is_aborted(self) -> bool {
         // SAFETY: a live request has a connection.

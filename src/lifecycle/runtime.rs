@@ -21,6 +21,8 @@ pub struct Group {
     pub failed: Option<String>,
     /// How long to retry a refused connection.
     pub connect_timeout: Duration,
+    /// How long a request may wait for a thread of the group; `None` is for ever.
+    pub queue_timeout: Option<Duration>,
     /// One read or write on the connection; `None` is the virtual host's Timeout.
     pub socket_timeout: Option<Duration>,
     /// Wait for more output before flushing to the client.

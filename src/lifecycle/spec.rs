@@ -430,6 +430,7 @@ pub fn child_group(group: &DaemonGroup, spec: Result<&GroupSpec, String>, first_
         sockets: sockets.unwrap_or_default(),
         failed: spec.err(),
         connect_timeout: options.connect_timeout,
+        queue_timeout: options.queue_timeout.filter(|limit| !limit.is_zero()),
         socket_timeout: options.socket_timeout,
         flush_delay: options.response_flush_delay,
         flush_bytes: options.response_buffer_size.get().try_into().unwrap_or(usize::MAX),

@@ -4,7 +4,10 @@
 use crate::hostile::Answer::{self, Body, Broken, Status};
 use crate::hostile::{check, read, request, server, start};
 use integration::{Httpd, Subject, eventually};
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 
 /// All that `DESCRIPTORS` of apps/hostile.py can make, but for files; those that sleep in close(2) first.
 const KINDS: [&str; 12] = [
@@ -138,6 +141,54 @@ fn on_idle_connections() {
         }
     }
     eventually("all of them are closed", || (descriptors(&server) <= before + 8).then_some(()));
+}
+
+/// A file system of the daemon's user, which never answers when a file is read or closed.
+struct SilentFiles {
+    process: Child,
+    folder: PathBuf,
+}
+
+impl SilentFiles {
+    /// Mounted below the ServerRoot; `None` where this may not be done.
+    fn mount(server: &Httpd) -> Option<Self> {
+        let folder = server.root().join("run/silent");
+        std::fs::create_dir(&folder).expect("own folder");
+        let program = concat!(env!("CARGO_MANIFEST_DIR"), "/apps/silent_fs.py");
+        let command =
+            Command::new("/usr/bin/python3").arg(program).arg(&folder).stdout(Stdio::piped()).spawn();
+        let mut process = command.expect("a Python is there");
+        let mut said = String::new();
+        let _ = BufReader::new(process.stdout.as_mut().expect("piped")).read_line(&mut said); // nothing is as good
+        (said == "mounted\n").then_some(Self { process, folder })
+    }
+}
+
+impl Drop for SilentFiles {
+    /// Whoever waits for it gets an error.
+    fn drop(&mut self) {
+        let _ = self.process.kill(); // it may have ended
+        let _ = self.process.wait();
+        let _ = Command::new("umount").arg("-l").arg(&self.folder).status();
+    }
+}
+
+/// A file of such a file system is refused, and no thread waits for it.
+#[test]
+fn files_of_a_file_system_that_never_answers() {
+    if Subject::skips("its daemons are forks of httpd, which nothing can stand in for") {
+        return;
+    }
+    let server = start(server(""));
+    let Some(files) = SilentFiles::mount(&server) else {
+        println!("skipped: no file system can be mounted here");
+        return;
+    };
+    let path = files.folder.join("file").display().to_string();
+    let rows: Vec<_> = (0..12)
+        .map(|_| (format!("send(HEAD, head()); file({path:?}, 0, 50000); send(END)"), Broken, "WSGI0308"))
+        .collect();
+    run(&server, &rows);
 }
 
 /// All threads of the child at once, again and again; then each of them serves, and a graceful restart and a stop end the child.

@@ -138,6 +138,27 @@ fn early_answer(mode: Mode) {
     }
 }
 
+/// Errors that come before the upload has ended: a refusal, and a failure of the application.
+fn early_errors(mode: Mode) {
+    if Subject::skips("mod_http2 resets the stream; a daemon's failures arrive, as its upload is read first")
+    {
+        return;
+    }
+    let server = h2c(mode).allow_python_errors().start();
+    let file = server.root().join("run/upload");
+    std::fs::write(&file, vec![b'u'; 2_000_000]).expect("own folder");
+    let upload = format!("@{}", file.display());
+    for _ in 0..5 {
+        let length = ["-H", "Transfer-Encoding: chunked", "-T", &upload[1..]];
+        let answer = snippet(&server, "def app(e, s): return answer(s, 'fine')", &length);
+        assert_eq!((answer.exit, answer.response.status), (0, 411));
+    }
+    for _ in 0..5 {
+        let answer = snippet(&server, "def app(e, s): raise ValueError()", &["--data-binary", &upload]);
+        assert_eq!((answer.exit, answer.response.status), (0, 500));
+    }
+}
+
 /// A response that breaks off resets its stream. The control ends it as if it were whole.
 fn truncation_resets_the_stream(mode: Mode) {
     if Subject::skips("truncated responses look complete") {
@@ -351,6 +372,7 @@ def application(environ, start_response):
 in_both_modes!(
     bodies,
     early_answer,
+    early_errors,
     environ_over_http2,
     many_streams,
     mod_ssl_is_asked,

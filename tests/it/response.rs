@@ -1,5 +1,6 @@
 //! The response iterable, headers, lengths, HEAD/204/304, exceptions (spec/behaviour.md §4.3 to §4.8).
 
+use crate::semantics::load;
 use crate::snippets::{Snippets, base64, server};
 use integration::{Builder, Httpd, Mode, Response, Subject, eventually};
 
@@ -296,6 +297,34 @@ def app(environ, start_response):
     assert!(blocks < 2000, "{blocks} blocks were made for nobody");
 }
 
+/// HEAD through filters that change the body: what they say in headers is what they say for GET.
+fn head_through_filters(mode: Mode) {
+    for filter in ["DEFLATE", "BROTLI_COMPRESS", "SUBSTITUTE", "INCLUDES"] {
+        let server = server(mode)
+            .directives(&load(&["filter", "deflate", "brotli", "substitute", "include"]))
+            .directives(&format!("SetOutputFilter {filter}\nSubstitute s/x/yz/n\nOptions +Includes"))
+            .start();
+        for size in [10, 5000] {
+            let code = format!(
+                "def app(environ, start_response):
+    start_response('200 OK', [('Content-Type', 'text/html'), ('ETag', '\"e\"'), ('Content-Length', '{size}')])
+    return [b'x' * {size}]"
+            );
+            let ask = |method: &str| {
+                let mut wire = server.connect();
+                let code = base64(code.as_bytes());
+                wire.send(format!(
+                    "{method} / HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip, br\r\nX-Code: {code}\r\n\r\n"
+                ));
+                let response = wire.response(method == "HEAD");
+                ["Vary", "Content-Encoding", "ETag", "Content-Length", "Content-Type"]
+                    .map(|name| response.header(name).map(str::to_owned))
+            };
+            assert_eq!(ask("HEAD"), ask("GET"), "{filter}, {size} bytes");
+        }
+    }
+}
+
 in_both_modes!(
     blocks_are_flushed_one_by_one,
     quick_blocks_leave_before_the_application_waits,
@@ -308,6 +337,7 @@ in_both_modes!(
     exceptions_are_500_and_logged,
     failure_after_output_is_visible,
     generator_may_start_late_and_empty_items_do_nothing,
+    head_through_filters,
     headers_arrive,
     items_must_be_bytes,
     output_needs_start_response,

@@ -2,7 +2,7 @@
 
 use crate::semantics::{ENVIRON, Seen, head, load};
 use crate::snippets::{Snippets, server};
-use integration::{Httpd, Mode, Response, eventually};
+use integration::{Httpd, Mode, Response, Subject, eventually};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
@@ -25,6 +25,32 @@ fn queue_timeout_is_504() {
         let first = scope.spawn(|| server.run(&sleeping(2.5)));
         sleep(Duration::from_millis(300));
         assert_eq!(server.run(HELLO).status, 504);
+        assert_eq!(first.join().expect("no panic").ok().text(), "woke");
+    });
+    assert_eq!(server.run(HELLO).ok().text(), "hello");
+    assert_eq!(server.error_log().matches("WSGI0084").count(), 1, "{}", server.error_log());
+}
+
+/// It acts while a request waits, too, and not only when a thread is free at last.
+#[test]
+fn queue_timeout_acts_in_the_queue() {
+    if Subject::skips("judged only when a thread is free") {
+        return;
+    }
+    let server = server(Mode::Daemon)
+        .daemon_options("threads=1 queue-timeout=1")
+        .expect_log("WSGI0084")
+        .allow_log("IT RUNS")
+        .start();
+    server.run(HELLO).ok();
+    let waiting = "def app(environ, start_response):
+    print('IT RUNS')
+    return answer(start_response, released(environ, b'woke').decode())";
+    scope(|scope| {
+        let first = scope.spawn(|| server.run(waiting));
+        server.wait_for_log("IT RUNS");
+        assert_eq!(server.run(HELLO).status, 504);
+        server.release();
         assert_eq!(first.join().expect("no panic").ok().text(), "woke");
     });
     assert_eq!(server.run(HELLO).ok().text(), "hello");

@@ -1,6 +1,6 @@
 //! `wsgi.input`: what spec/behaviour.md §2 says beyond the tests of `input.rs`.
 
-use crate::semantics::{Seen, environ_server, head, raw, rest};
+use crate::semantics::{Seen, environ_server, head, load, raw, rest};
 use crate::snippets::{Snippets, server};
 use integration::{Builder, Mode, Subject};
 use std::thread::sleep;
@@ -282,6 +282,26 @@ fn partly_read_bodies_leave_nothing_behind(mode: Mode) {
     }
 }
 
+/// RequestReadTimeout's time for the body, long before Timeout: mod_reqtimeout only looks at it when it is asked for more.
+fn silent_upload_ends_by_request_read_timeout(mode: Mode) {
+    let server = server(mode)
+        .directives(&load(&["reqtimeout"]))
+        .directives("Timeout 300\nRequestReadTimeout body=1")
+        .expect_log("OUTCOME")
+        .allow_python_errors()
+        .start();
+    let code = "def app(environ, start_response):
+    text = outcome(input.read)
+    print('OUTCOME', text)
+    return answer(start_response, text)";
+    let mut wire = server.connect();
+    wire.send(head("POST", "Content-Length: 1000\r\n", code)).send("abc");
+    // This client gives up after 20 s.
+    let response = wire.response(false);
+    assert_eq!(response.status, if mode == Mode::Daemon { 408 } else { 200 });
+    server.wait_for_log("OUTCOME OSError: mod_wsgi request data read error: ");
+}
+
 in_both_modes!(
     chunked_and_a_length,
     chunked_bodies,
@@ -297,6 +317,7 @@ in_both_modes!(
     other_threads_read,
     partly_read_bodies_leave_nothing_behind,
     reads_wait_for_what_was_asked,
+    silent_upload_ends_by_request_read_timeout,
     sizes,
     stalled_client,
     type_of_input,

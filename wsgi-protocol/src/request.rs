@@ -31,6 +31,8 @@ impl Flags {
     pub const HANDLER_SCRIPT: u32 = 1 << 5;
     /// httpd sends no response body (HEAD): the host may skip sending data but must run the application.
     pub const HEAD_ONLY: u32 = 1 << 6;
+    /// Filters of httpd want the body all the same: what they make of the headers depends on it.
+    pub const HEAD_IS_FILTERED: u32 = 1 << 7;
 
     /// httpd wants to know the CPU time of the request, which costs the daemon two system calls.
     pub const MEASURE_CPU: u32 = 1 << 7;

@@ -18,6 +18,7 @@ use crate::wsgi::request::{RequestState, Running};
 use crate::wsgi::script::{Found, Reason};
 use std::sync::Arc;
 use wsgi_protocol::call::{Call, Question, Verdict};
+use wsgi_protocol::request::Flags;
 
 /// What a script said.
 #[derive(Debug)]
@@ -59,7 +60,13 @@ pub fn ask(
     exchange: &mut dyn Exchange,
 ) -> Answered {
     let head = &call.request.head;
-    let state = RequestState::new(interpreter, thread_id, (head.log_level, false), head.resource, exchange);
+    let state = RequestState::new(
+        interpreter,
+        thread_id,
+        (head.log_level, Flags::default()),
+        head.resource,
+        exchange,
+    );
     let state = Arc::new(state);
     // What these functions print belongs to no request (spec/behaviour.md §7.2).
     let _nothing = Running::nothing();

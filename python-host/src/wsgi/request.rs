@@ -11,6 +11,7 @@ use crate::python::{Attached, lock};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError, TryLockError};
+use wsgi_protocol::request::Flags;
 
 /// See the module's comment. The locks are held for moments, but `live` and `body`, which may be held while the GIL
 /// is given up: hence `crate::python::lock` everywhere, and no Python code while one is held.
@@ -21,6 +22,8 @@ pub struct RequestState {
     pub thread_id: u32,
     /// httpd sends no body.
     pub head_only: bool,
+    /// Nobody wants to see the body.
+    pub discards_body: bool,
     /// What was read of the body.
     pub body: Mutex<Body>,
     /// The log line that has not ended yet.
@@ -142,7 +145,7 @@ impl RequestState {
     pub fn new(
         interpreter: &'static Interpreter,
         thread_id: u32,
-        (log_level, head_only): (u32, bool),
+        (log_level, flags): (u32, Flags),
         script: &[u8],
         exchange: &mut dyn Exchange,
     ) -> Self {
@@ -158,7 +161,8 @@ impl RequestState {
         Self {
             interpreter,
             thread_id,
-            head_only,
+            head_only: flags.has(Flags::HEAD_ONLY),
+            discards_body: flags.has(Flags::HEAD_ONLY) && !flags.has(Flags::HEAD_IS_FILTERED),
             body: Mutex::default(),
             lines: Mutex::default(),
             response: Mutex::default(),

@@ -80,7 +80,7 @@ impl RequestState {
         let head = take_head(&mut response);
         drop(response);
         self.transmit(py, head, |exchange| {
-            if block.is_empty() || self.head_only { Ok(()) } else { exchange.data(block, hold) }
+            if block.is_empty() || self.discards_body { Ok(()) } else { exchange.data(block, hold) }
         })
     }
 
@@ -101,7 +101,7 @@ impl RequestState {
         let head = take_head(&mut response);
         drop(response);
         self.transmit(py, head, |exchange| {
-            if part.length == 0 || self.head_only {
+            if part.length == 0 || self.discards_body {
                 return Ok(());
             }
             exchange.file(file, part.offset, part.length)

@@ -23,7 +23,7 @@ use crate::python::{
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use wsgi_protocol::launch::Mode;
-use wsgi_protocol::request::{Flags, Request, RequestHead};
+use wsgi_protocol::request::{Request, RequestHead};
 
 /// Ends the request for its Python objects, whatever happens.
 struct Over<'py, 's>(Attached<'py>, &'s RequestState);
@@ -47,7 +47,7 @@ pub fn run(
         return Outcome::Fail(502);
     }
     let head = &request.head;
-    let switches = (head.log_level, head.flags.has(Flags::HEAD_ONLY));
+    let switches = (head.log_level, head.flags);
     let named = if head.resource.is_empty() { head.script } else { head.resource };
     let state = Arc::new(RequestState::new(interpreter, thread_id, switches, named, exchange));
     let _running = Running::begin(&state);
