@@ -32,7 +32,7 @@ impl Flags {
     /// httpd sends no response body (HEAD): the host may skip sending data but must run the application.
     pub const HEAD_ONLY: u32 = 1 << 6;
     /// Filters of httpd want the body all the same: what they make of the headers depends on it.
-    pub const HEAD_IS_FILTERED: u32 = 1 << 7;
+    pub const HEAD_IS_FILTERED: u32 = 1 << 8;
 
     /// httpd wants to know the CPU time of the request, which costs the daemon two system calls.
     pub const MEASURE_CPU: u32 = 1 << 7;
