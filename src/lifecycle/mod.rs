@@ -260,7 +260,9 @@ fn add_groups(runtime: &mut Runtime, common: &Common<'_>, main: *mut sys::server
             spec.metrics = metrics.map(|number| number as u32);
             spec.launch.server_metrics &= runtime.board.is_some();
         }
-        if let Err(reason) = &spec {
+        // One whose interpreter is not there yet is tried nevertheless.
+        let reason = spec.as_ref().err().cloned().or_else(|| spec::missing_home(common, group));
+        if let Some(reason) = &reason {
             let text = messages::group_cannot_start(&group.name, reason, &group.place.to_string());
             // SAFETY: as above.
             unsafe { log::server(host, Level::Error as u8, 0, text.as_bytes()) };

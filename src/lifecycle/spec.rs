@@ -128,8 +128,16 @@ pub fn group_spec(
     })
 }
 
-/// Who runs the group. One that is not there, or whose file system does not answer, is tried for as long as httpd runs,
-/// while older processes serve; the supervisor says so.
+/// Why the interpreter of a group cannot be started as things are, if it may be there later.
+pub fn missing_home(common: &Common<'_>, group: &DaemonGroup) -> Option<String> {
+    let home = group.options.python_home.as_deref().or(common.state.global.python_home.as_deref());
+    let found = common.survey.interpreter(&common.subjects.looker(group), home);
+    let error = found.err()?;
+    matches!(error, HomeError::NoDirectory(_) | HomeError::NoInterpreter(_)).then(|| error.to_string())
+}
+
+/// Who runs the group. One whose file system does not answer now may do so when it is executed, and one that is not there
+/// is tried for as long as httpd runs, while older processes serve; the supervisor says so.
 pub fn interpreter(common: &Common<'_>, group: &DaemonGroup) -> Result<Interpreter, String> {
     let home = group.options.python_home.as_deref().or(common.state.global.python_home.as_deref());
     match common.survey.interpreter(&common.subjects.looker(group), home) {

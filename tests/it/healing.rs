@@ -249,6 +249,7 @@ fn missing_python_home_heals() {
         .file("home.conf", "")
         .expect_log("cannot execute the interpreter")
         .allow_log("WSGI0117")
+        .allow_log("cannot be started")
         .allow_log("with the new configuration")
         .start();
     recovers(&server);
