@@ -156,6 +156,7 @@ pub unsafe extern "C" fn register_hooks(p: *mut sys::apr_pool_t) {
     // SAFETY: httpd sorts the hooks later, so the neighbour lists are statics of this module.
     unsafe {
         sys::mw_set_module(crate::module_record());
+        register_log_handlers(p);
         sys::ap_hook_pre_config(Some(pre_config), ptr::null(), ptr::null(), middle);
         sys::ap_hook_check_config(Some(check_config), ptr::null(), ptr::null(), middle);
         sys::ap_hook_post_config(Some(post_config), ptr::null(), ptr::null(), middle);
@@ -181,6 +182,38 @@ pub unsafe extern "C" fn register_hooks(p: *mut sys::apr_pool_t) {
         sys::apr_optional_hook_add(c"status_hook".as_ptr(), Some(section), ptr::null(), ptr::null(), middle);
         register_providers(p);
     }
+}
+
+/// `%P` and `%T` of ErrorLogFormat name the process and the thread whose line it is, daemons included.
+///
+/// # Safety
+/// `p` is the live configuration pool: httpd's table of handlers goes with it, before this module does.
+unsafe fn register_log_handlers(p: *mut sys::apr_pool_t) {
+    // SAFETY: httpd reads the tags only, and knows both already.
+    unsafe {
+        sys::ap_register_errorlog_handler(p, c"P".as_ptr().cast_mut(), Some(log_process_id), 0);
+        sys::ap_register_errorlog_handler(p, c"T".as_ptr().cast_mut(), Some(log_thread_id), 0);
+    }
+}
+
+unsafe extern "C" fn log_process_id(
+    _info: *const sys::ap_errorlog_info,
+    _argument: *const c_char,
+    buffer: *mut c_char,
+    len: c_int,
+) -> c_int {
+    // SAFETY: httpd passes a buffer of this length.
+    guard(0, || unsafe { httpd::origin::process_id(buffer, len) })
+}
+
+unsafe extern "C" fn log_thread_id(
+    _info: *const sys::ap_errorlog_info,
+    argument: *const c_char,
+    buffer: *mut c_char,
+    len: c_int,
+) -> c_int {
+    // SAFETY: as above; the argument is null or a C string.
+    guard(0, || unsafe { httpd::origin::thread_id(argument, buffer, len) })
 }
 
 /// `AuthBasicProvider wsgi`, `AuthDigestProvider wsgi` and `Require wsgi-group`.
@@ -273,6 +306,15 @@ pub unsafe extern "C" fn httpd_ends(_data: *mut c_void) -> sys::apr_status_t {
 unsafe extern "C" fn monitor(_p: *mut sys::apr_pool_t, _main: *mut sys::server_rec) -> c_int {
     guard((), lifecycle::watch);
     DECLINED
+}
+
+/// A log writer ended or httpd's configuration pool is being cleared.
+///
+/// # Safety
+/// Registered with apr's other-child list; `data` is the process record.
+pub unsafe extern "C" fn log_writer_changed(reason: c_int, data: *mut c_void, status: c_int) {
+    // SAFETY: by the contract.
+    guard((), || unsafe { lifecycle::log_writer::changed(reason, data.cast(), status) });
 }
 
 /// # Safety

@@ -1,6 +1,7 @@
 //! Configuration glue: httpd's records around the records of `wsgi-directives`, and one directive handler.
 
 use crate::httpd::log;
+use crate::httpd::origin::LogServers;
 use crate::httpd::pool::Pool;
 use crate::httpd::{bytes, server};
 use crate::lifecycle::runtime::Runtime;
@@ -25,6 +26,8 @@ pub struct State {
     hosts: Vec<*mut sys::server_rec>,
     /// What is to be said about single lines, to which server's log.
     notices: Vec<(*mut sys::server_rec, log::Level, String)>,
+    /// By which lines of other processes are logged; made in post_config.
+    pub log_servers: LogServers,
     /// What post_config made of it.
     pub runtime: Option<Runtime>,
     /// Some server has an alias.

@@ -73,6 +73,21 @@ pub fn supervisor_died(status: i32) -> String {
     ))
 }
 
+/// The log writer ended while httpd runs.
+pub fn log_writer_died(status: i32) -> String {
+    events::LOG_WRITER_DIED.line(format!(
+        "The process that writes the log of daemons ended (status or signal {status}); another one goes on."
+    ))
+}
+
+/// There is no log writer.
+pub fn no_log_writer(error: &std::io::Error) -> String {
+    events::NO_LOG_WRITER.line(format!(
+        "The process that writes the log of daemons cannot be started: {error}. Their lines are written without \
+         ErrorLogFormat, and none to syslog, until httpd is restarted."
+    ))
+}
+
 /// A group that cannot serve at all.
 pub fn group_unavailable(group: &str, reason: &str) -> Line {
     (&events::GROUP_UNAVAILABLE, format!("Unable to connect to WSGI daemon process '{group}': {reason}."))

@@ -33,6 +33,8 @@ pub const FUNCTIONS: &[&str] = &[
     // apr_thread_proc.h
     "apr_proc_other_child_register",
     "apr_proc_other_child_unregister",
+    "apr_os_thread_current",
+    "apr_snprintf",
     // apr_optional.h
     "apr_dynamic_fn_retrieve",
     // apr_optional_hooks.h
@@ -75,6 +77,7 @@ pub const FUNCTIONS: &[&str] = &[
     // http_config.h
     "ap_add_version_component",
     "ap_check_cmd_context",
+    "ap_find_command",
     "ap_find_linked_module",
     "ap_get_server_banner",
     "ap_get_server_built",
@@ -96,6 +99,8 @@ pub const FUNCTIONS: &[&str] = &[
     "ap_walk_config",
     // http_core.h
     "ap_allow_options",
+    "ap_hook_get_error_log",
+    "ap_register_errorlog_handler",
     "ap_auth_type",
     "ap_context_document_root",
     "ap_context_prefix",
@@ -131,6 +136,7 @@ pub const FUNCTIONS: &[&str] = &[
     "ap_mpm_query",
     "ap_exists_config_define",
     "ap_show_mpm",
+    "ap_run_drop_privileges",
     "ap_register_auth_provider",
     "ap_rwrite",
     // ap_regex.h
@@ -161,7 +167,9 @@ pub const TYPES: &[&str] = &[
     "authz_status",
     "command_rec",
     "module",
+    "ap_errorlog_info",
     "core_dir_config",
+    "core_server_config",
     "unixd_config_rec",
     "process_rec",
     "apr_finfo_t",
@@ -210,6 +218,7 @@ pub const VARIABLES: &[&str] = &[
     "SATISFY_ANY",
     "SUSPENDED",
     "ap_listeners",
+    "ap_top_module",
     "ap_max_mem_free",
     "ap_conftree",
     "ap_coredumpdir_configured",

@@ -42,7 +42,7 @@ pub fn write(level: u8, text: &str) {
     write_bytes(level, text.as_bytes());
 }
 
-/// Writes one record that need not be UTF-8.
+/// Writes one record that need not be UTF-8. Line feeds separate its lines, between which no other record comes.
 pub fn write_bytes(level: u8, text: &[u8]) {
     if !wants(level) {
         return;
@@ -52,8 +52,8 @@ pub fn write_bytes(level: u8, text: &[u8]) {
         unsafe { (httpd.log)(ptr::null_mut::<c_void>(), u32::from(level), text.as_ptr(), text.len()) };
         return;
     }
-    let line = line(level, text);
-    // A pipe takes a line of up to PIPE_BUF bytes whole, so lines of several threads do not mix.
+    let line = lines(level, text);
+    // A pipe takes up to PIPE_BUF bytes whole, so records of several threads do not mix.
     if is_writable() || !crate::python::is_attached() {
         write_all(&line);
     } else {
@@ -61,13 +61,15 @@ pub fn write_bytes(level: u8, text: &[u8]) {
     }
 }
 
-/// `<level>text`, one line: what would break it is replaced.
-fn line(level: u8, text: &[u8]) -> Vec<u8> {
-    let mut line = Vec::with_capacity(text.len() + 5);
-    line.extend_from_slice(&[b'<', b'0' + level.min(7), b'>']);
-    line.extend(text.iter().map(|byte| if matches!(byte, b'\n' | 0) { b' ' } else { *byte }));
-    line.push(b'\n');
-    line
+/// `<level>text` for each line.
+fn lines(level: u8, text: &[u8]) -> Vec<u8> {
+    let mut lines = Vec::with_capacity(text.len() + 64);
+    for line in text.split(|byte| *byte == b'\n') {
+        lines.extend_from_slice(&[b'<', b'0' + level.min(7), b'>']);
+        lines.extend_from_slice(line);
+        lines.push(b'\n');
+    }
+    lines
 }
 
 /// Whether fd 2 takes some bytes without waiting.
@@ -93,8 +95,8 @@ fn write_all(mut bytes: &[u8]) {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn a_record_is_one_line() {
-        assert_eq!(super::line(9, b"a\nb\0c\xff"), b"<7>a b c\xff\n");
-        assert_eq!(super::line(3, b""), b"<3>\n");
+    fn each_line_has_its_level() {
+        assert_eq!(super::lines(9, b"a\nb\0c\xff"), b"<7>a\n<7>b\0c\xff\n");
+        assert_eq!(super::lines(3, b""), b"<3>\n");
     }
 }

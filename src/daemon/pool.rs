@@ -148,7 +148,7 @@ impl InFlight {
 
     /// Process id at the time of the choice.
     pub fn pid(&self) -> u32 {
-        self.pid
+        if self.pid != 0 { self.pid } else { self.slot.pid.load(Ordering::Relaxed) }
     }
 
     /// Its slot in the status memory.

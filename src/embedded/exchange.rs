@@ -241,9 +241,15 @@ pub unsafe fn log(request: *mut c_void, level: u32, text: *const u8, len: usize)
         let text = std::slice::from_raw_parts(text, len);
         let level = level.min(15) as u8;
         if request.is_null() {
-            error_log::server(crate::lifecycle::main_server(), level, 0, text);
+            for line in text.split(|byte| *byte == b'\n') {
+                error_log::server(crate::lifecycle::main_server(), level, 0, line);
+            }
         } else {
-            error_log::request(handle(request).r.raw(), level, 0, text);
+            let r = handle(request).r.raw();
+            match config::state() {
+                Some(state) => state.log_servers.log_request(r, None, level, text),
+                None => error_log::request(r, level, 0, text),
+            }
         }
     }
 }

@@ -20,11 +20,19 @@ pub enum Level {
     Info = 6,
 }
 
-/// A C string without inner NULs: a record ends at the first one otherwise.
+/// A C string: NULs, at which a record would end, are written out. (httpd escapes all other control characters.)
 fn text(message: &[u8]) -> CString {
-    let end = message.iter().position(|b| *b == 0).unwrap_or(message.len());
-    // The slice holds no NUL, so the conversion cannot fail; an empty record stands in if it did.
-    CString::new(&message[..end]).unwrap_or_default()
+    CString::new(message).unwrap_or_else(|_| {
+        let mut escaped = Vec::with_capacity(message.len() + 16);
+        for byte in message {
+            match byte {
+                0 => escaped.extend_from_slice(b"\\x00"),
+                other => escaped.push(*other),
+            }
+        }
+        // No NUL is left, so the conversion cannot fail; an empty record stands in if it did.
+        CString::new(escaped).unwrap_or_default()
+    })
 }
 
 /// Logs in a request's context.

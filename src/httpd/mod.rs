@@ -4,6 +4,7 @@ pub mod block;
 pub mod brigade;
 pub mod file_bucket;
 pub mod log;
+pub mod origin;
 pub mod pool;
 pub mod request;
 pub mod server;

@@ -32,6 +32,19 @@ impl<'p> Pool<'p> {
         unsafe { sys::apr_pstrmemdup(self.raw, bytes.as_ptr().cast(), bytes.len()) }
     }
 
+    /// Copies `count` plain C records into the pool.
+    ///
+    /// # Safety
+    /// There are so many at `from`, and a bitwise copy of them is good.
+    pub unsafe fn copy_of<T: Copy>(self, from: *const T, count: usize) -> *mut T {
+        // SAFETY: apr gives aligned memory of the size asked for, or ends the process; `from` by the contract.
+        unsafe {
+            let copy = sys::apr_palloc(self.raw, size_of::<T>() * count).cast::<T>();
+            ptr::copy_nonoverlapping(from, copy, count);
+            copy
+        }
+    }
+
     /// Moves a value to the heap and drops it when the pool is cleared.
     pub fn own<T>(self, value: T) -> *mut T {
         let raw = Box::into_raw(Box::new(value));

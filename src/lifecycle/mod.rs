@@ -8,6 +8,7 @@ mod delegate;
 mod end;
 mod env_file;
 pub mod ledger;
+pub mod log_writer;
 mod logs;
 pub mod metrics;
 pub mod python;
@@ -21,11 +22,13 @@ mod survey;
 
 use crate::config::{self, State};
 use crate::httpd::log::{self, Level};
+use crate::httpd::origin::LogServers;
 use crate::httpd::pool::Pool;
 use crate::httpd::{bytes, server};
 use crate::messages;
 use apr_sys as sys;
-use logs::LogFds;
+use log_writer::LogWriters;
+use logs::Logs;
 use metrics::MetricsMemory;
 use python::Interpreter;
 use runtime::{Embedded, Mpm, Runtime};
@@ -62,6 +65,7 @@ pub unsafe fn post_config(pconf: *mut sys::apr_pool_t, main: *mut sys::server_re
     unsafe {
         add_version(pconf);
         checks::finish(state, main);
+        state.log_servers = LogServers::new(unsafe_pool(pconf), main);
         let servers = checks::servers(state, main);
         let subjects = checks::Subjects::new(state, servers, httpd_user());
         let mut survey = subjects.survey(Persistent::of(main).is_alive() || httpd_generation() > 0);
@@ -186,7 +190,7 @@ unsafe fn make_runtime(
     };
     let support = support_directory(state)?;
     // SAFETY: live main server.
-    let logs = unsafe { LogFds::new(main) };
+    let mut logs = unsafe { Logs::new(main) };
     let slots = state.global.groups.iter().map(|g| spec::places(g) as usize).sum();
     let children = query_mpm(sys::AP_MPMQ_HARD_LIMIT_DAEMONS).unwrap_or(1).max(1) as usize;
     // SAFETY: parent process.
@@ -207,8 +211,10 @@ unsafe fn make_runtime(
         embedded: embedded(&common),
         host_library: support.join("python-host.abi3.so"),
         supervisor: support.join("wsgi-supervisor"),
-        configuration: configuration(&common, &support),
+        // SAFETY: live main server.
+        configuration: configuration(&common, &support, unsafe { logs.target(main, &state.log_servers) }),
         logs: Vec::new(),
+        log_writer: None,
         // SAFETY: live main server, constant listener list.
         ports: unsafe { known_ports(main) },
     };
@@ -217,13 +223,14 @@ unsafe fn make_runtime(
 }
 
 /// What the supervisor is told, without the groups.
-fn configuration(common: &Common<'_>, support: &Path) -> Configuration {
+fn configuration(common: &Common<'_>, support: &Path, log: LogTarget) -> Configuration {
     Configuration {
         generation: common.generation,
         host_library: python::path_bytes(&support.join("python-host.abi3.so")),
         groups: Vec::new(),
-        log: LogTarget { index: 0, level: common.log_level },
+        log,
         operator_socket: spec::operator_socket(common),
+        log_writer: false,
     }
 }
 
@@ -247,13 +254,13 @@ unsafe fn known_ports(main: *mut sys::server_rec) -> Vec<u16> {
     }
 }
 
-fn add_groups(runtime: &mut Runtime, common: &Common<'_>, main: *mut sys::server_rec, mut logs: LogFds) {
+fn add_groups(runtime: &mut Runtime, common: &Common<'_>, main: *mut sys::server_rec, mut logs: Logs) {
     let mut first_slot = 0;
     for (ordinal, group) in common.state.global.groups.iter().enumerate() {
         let host =
             group.place.virtual_host.and_then(|id| config::server_of(common.state, id)).unwrap_or(main);
         // SAFETY: server records are live.
-        let target = unsafe { logs.target(host) };
+        let target = unsafe { logs.target(host, &common.state.log_servers) };
         let mut spec = spec::group_spec(common, group, ordinal, first_slot, target);
         let metrics = runtime.metrics.and_then(|memory| memory.view().register(group.name.as_bytes()));
         if let Ok(spec) = &mut spec {
@@ -274,6 +281,7 @@ fn add_groups(runtime: &mut Runtime, common: &Common<'_>, main: *mut sys::server
         runtime.groups.push(child);
         runtime.configuration.groups.extend(spec.ok());
     }
+    runtime.configuration.log_writer = logs.need_writer;
     runtime.logs = logs.fds;
 }
 
@@ -360,6 +368,8 @@ unsafe fn start_daemons(state: &mut State, main: *mut sys::server_rec, pconf: *m
         let pool = (*(*main).process).pool;
         sys::apr_pool_pre_cleanup_register(pool, std::ptr::null(), Some(crate::boundary::httpd_ends));
     }
+    // SAFETY: parent process in post_config.
+    unsafe { log_writer::begin(runtime, main, pconf, &state.log_servers) };
     let failed = match persistent.bring_up(main, runtime) {
         Ok(failed) => failed,
         Err(error) => return persistent.note_failure(main, runtime, &error),
@@ -408,7 +418,10 @@ pub fn httpd_ends() {
     if !main.is_null() && config::is_owner() {
         let runtime = config::state().and_then(|state| state.runtime.as_ref());
         // SAFETY: parent process; its pools have not been touched yet.
-        unsafe { Persistent::of(main) }.end(runtime);
+        unsafe {
+            Persistent::of(main).end(runtime);
+            LogWriters::of(main).end();
+        }
     }
 }
 
@@ -430,7 +443,10 @@ pub unsafe fn child_init(pchild: *mut sys::apr_pool_t, main: *mut sys::server_re
     CHILD_PID.store(std::process::id(), Ordering::Relaxed);
     if !config::is_owner() {
         // SAFETY: the record was inherited by fork; the child closes its copies.
-        unsafe { Persistent::of(main) }.give_up_in_child();
+        unsafe {
+            Persistent::of(main).give_up_in_child();
+            LogWriters::of(main).close();
+        }
     }
     let Some(runtime) = config::state().and_then(|state| state.runtime.as_ref()) else { return };
     runtime.status.ledger().join(std::process::id());
@@ -485,6 +501,7 @@ pub fn generation_ends() {
             Persistent::of(main).close_lifeline();
             let pool = (*(*main).process).pool;
             sys::apr_pool_cleanup_kill(pool, ptr::null(), Some(crate::boundary::httpd_ends));
+            LogWriters::of(main).close();
         }
     }
 }

@@ -81,6 +81,8 @@ pub struct Runtime {
     pub configuration: Configuration,
     /// Descriptors of the error logs in the order of [`wsgi_protocol::control::LogTarget::index`].
     pub logs: Vec<i32>,
+    /// Socket of httpd's log writer, if some log needs one.
+    pub log_writer: Option<i32>,
     /// Ports that `Listen` or a ServerName names.
     pub ports: Vec<u16>,
 }

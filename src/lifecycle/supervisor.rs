@@ -168,7 +168,8 @@ impl Persistent {
         let board = runtime.board.map_or(self.status_fd, |board| board.fd);
         let mut fds = vec![message.as_raw_fd(), self.status_fd, reader, metrics, board];
         debug_assert_eq!(fds.len(), CONFIGURE_FIXED_FDS);
-        fds.extend(runtime.logs.iter().take(MAX_LOG_FDS));
+        let writer = runtime.log_writer.iter();
+        fds.extend(writer.chain(&runtime.logs).take(1 + MAX_LOG_FDS));
         let command = encode(&Command::Configure).map_err(io::Error::other)?;
         send_with_fds(self.control, &command, &fds)?;
         if let Some((reader, writer)) = fresh {

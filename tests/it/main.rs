@@ -45,6 +45,7 @@ mod jail;
 mod leaving;
 mod leftovers;
 mod lifecycle;
+mod log_records;
 mod logging;
 mod malformed;
 mod observability;

@@ -107,7 +107,7 @@ fn records(mode: Mode) {
         "a long line is one record: {}",
         found[4].len()
     );
-    assert_eq!(ends[5..7], ["R: after", "R: nul"].map(|s: &str| s.to_owned()), "{ends:?}");
+    assert!(ends[5] == "R: after" && ends[6].starts_with("R: nul"), "{ends:?}");
     assert!(found.iter().all(|line| line.contains("[wsgi:error]") && line.contains("[script ")), "{found:?}");
 }
 
@@ -211,15 +211,60 @@ def app(environ, start_response):
     assert_eq!(lines(&server, "H: lines").len(), 1);
 }
 
+/// A null character does not end a record.
+fn null_characters_are_escaped(mode: Mode) {
+    if Subject::skips("it cuts the record there") {
+        return;
+    }
+    let server = server(mode).expect_log("N: ").start();
+    server
+        .run(
+            "def app(environ, start_response):
+    import sys, threading
+    environ['wsgi.errors'].write('N: request \\0 \\x1b end\\n')
+    thread = threading.Thread(target=print, args=('N: thread \\0 \\x1b end',))
+    thread.start(); thread.join()
+    return answer(start_response, '')",
+        )
+        .ok();
+    server.wait_for_log("N: thread");
+    for name in ["request", "thread"] {
+        let line = lines(&server, &format!("N: {name}")).remove(0);
+        assert!(line.contains("x00 \\x1b end"), "{line}");
+    }
+}
+
+/// With an ErrorLogFormat a traceback is one record, line feeds escaped.
+fn traceback_is_one_record_with_a_format(mode: Mode) {
+    if Subject::skips("each line is a record") {
+        return;
+    }
+    let server = server(mode)
+        .directives("ErrorLogFormat \"{%l|%P|%M}\"")
+        .expect_log("WSGI0174")
+        .allow_log("{")
+        .start();
+    server.run("def app(environ, start_response):\n    raise ValueError('the effect')");
+    server.wait_for_log("WSGI0174");
+    let found = lines(&server, "ValueError: the effect");
+    assert_eq!(found.len(), 1, "{found:?}");
+    for text in ["{error|", "WSGI0174: ", "\\nTraceback (most recent call last):\\n", "in app\\n", "effect}"]
+    {
+        assert!(found[0].contains(text), "{text}: {}", found[0]);
+    }
+}
+
 in_both_modes!(
     binary_layer,
     closed_by_the_application,
     log_handler,
     log_level_hides_streams,
+    null_characters_are_escaped,
     records,
     records_without_a_request,
     restricted_streams,
     text_layer,
+    traceback_is_one_record_with_a_format,
     tracebacks,
 );
 
@@ -258,4 +303,64 @@ fn records_name_the_client() {
             if mode == Mode::Daemon && !Subject::is_ours() { "[remote 127.0.0.1:" } else { "127.0.0.1:" };
         assert!(line.contains(word), "{line}");
     }
+}
+
+/// Lines of a request name the process and the thread that wrote them, not the child of httpd that has the request.
+#[test]
+fn records_name_the_daemon() {
+    if Subject::skips("its threads are numbered by the thread library") {
+        return;
+    }
+    let server = server(Mode::Daemon).expect_log("W: ").start();
+    let said = server
+        .run(
+            "def app(environ, start_response):
+    import os, threading
+    environ['wsgi.errors'].write('W: here\\n')
+    return answer(start_response, f'[pid {os.getpid()}:tid {threading.get_native_id()}]')",
+        )
+        .ok()
+        .text();
+    server.wait_for_log("W: here");
+    let line = lines(&server, "W: here").remove(0);
+    assert!(line.contains(&said) && line.contains("] [client 127.0.0.1:"), "{said}: {line}");
+    // The form is httpd's own, as that of a line about the child itself.
+    let own = lines(&server, "AH00489").remove(0);
+    assert_eq!(
+        own.find("] [pid "),
+        line.replace("wsgi:error", "mpm_event:notice").find("] [pid "),
+        "{own}\n{line}"
+    );
+}
+
+/// Nothing comes between the lines of a traceback, however many are written at once.
+#[test]
+fn tracebacks_stay_together() {
+    if Subject::skips("others come between") {
+        return;
+    }
+    let app = "def deep(n): return deep(n - 1) if n else 1 / 0
+def application(environ, start_response):
+    for i in range(20): print('Z: noise')
+    deep(3)\n";
+    let server =
+        Httpd::builder().mode(Mode::Daemon).app(app).expect_log("WSGI0174").allow_python_errors().start();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..20 {
+                    assert_eq!(server.get("/").status, 500);
+                }
+            });
+        }
+    });
+    let log = server.error_log();
+    let mut inside = false;
+    for line in log.lines() {
+        assert!(!inside || !line.contains("Z: noise"), "{line}");
+        let begins = line.contains("WSGI0174");
+        assert!(!inside || !begins, "a traceback in another one: {line}");
+        inside = begins || inside && !line.ends_with("ZeroDivisionError: division by zero");
+    }
+    assert_eq!(log.matches("ZeroDivisionError: division by zero").count(), 80);
 }

@@ -12,19 +12,24 @@ pub const CONTROL_FD: i32 = 3;
 /// Order of the descriptors that accompany a `Configure` record: the memory file with the message, the status
 /// memory ([`crate::status`]), the lifeline (read end of a pipe whose write ends only httpd's parent and the
 /// children of this generation hold: end of file means they are all gone), the metrics memory
-/// ([`crate::metrics`]; any other file when there is none), the copy of the scoreboard for daemons (likewise), then the log files in the order of their indices.
+/// ([`crate::metrics`]; any other file when there is none), the copy of the scoreboard for daemons (likewise), then the log
+/// files in the order of their indices. With [`Configuration::log_writer`] the socket of httpd's log writer stands before the
+/// log files.
 pub const CONFIGURE_FIXED_FDS: usize = 5;
 
 /// Most log descriptors in one record (the kernel allows 253 in all).
 pub const MAX_LOG_FDS: usize = 240;
 
-/// How one error log is written (the supervisor formats lines like httpd does by default).
+/// How one error log is written: by httpd's log writer ([`crate::record`]), or by the supervisor itself, which formats
+/// lines like httpd does by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
 pub struct LogTarget {
     /// Index into the log descriptors of the record.
     pub index: u32,
     /// LogLevel of the wsgi module there: httpd's numbers, 0 emerg … 7 debug, 8 trace1.
     pub level: u32,
+    /// Number of the server in httpd's list by which the log writer writes; `None`: the supervisor writes.
+    pub server: Option<u32>,
 }
 
 /// The identity a daemon takes (spec/daemon.md §1.4 steps 5 to 11). Only applied when running as root.
@@ -136,6 +141,8 @@ pub struct Configuration {
     pub log: LogTarget,
     /// Path of the operator's socket ([`crate::operator`]); empty for none.
     pub operator_socket: Vec<u8>,
+    /// The socket of the log writer accompanies the record.
+    pub log_writer: bool,
 }
 
 /// parent → supervisor.

@@ -43,7 +43,8 @@ pub enum Kind {
     File = 19,
     /// daemon → httpd: send what you hold to the client now; empty payload.
     Flush = 20,
-    /// daemon → httpd: `u8` level, then text; logged in the request's context.
+    /// daemon → httpd: `u8` level, `u32` thread id, then text; logged in the request's context. Line feeds separate the lines
+    /// of one record.
     Log = 21,
     /// daemon → httpd: the response is complete; the payload is a [`crate::metrics::Account`], or empty.
     End = 22,

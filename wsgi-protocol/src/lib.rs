@@ -18,6 +18,7 @@ pub mod keys;
 pub mod launch;
 pub mod metrics;
 pub mod operator;
+pub mod record;
 pub mod request;
 pub mod response;
 pub mod scoreboard;

@@ -31,6 +31,8 @@ pub struct Delivery {
     pub metrics: OwnedFd,
     /// The scoreboard for daemons.
     pub board: OwnedFd,
+    /// Socket of httpd's log writer, if some log needs one.
+    pub log_writer: Option<OwnedFd>,
     /// Error logs by index.
     pub logs: Vec<OwnedFd>,
 }
@@ -94,7 +96,7 @@ impl Control {
     }
 
     fn record(&self, bytes: &mut [u8]) -> Result<(usize, Vec<OwnedFd>, MsgFlags), Errno> {
-        let mut space = nix::cmsg_space!([RawFd; CONFIGURE_FIXED_FDS + MAX_LOG_FDS]);
+        let mut space = nix::cmsg_space!([RawFd; CONFIGURE_FIXED_FDS + 1 + MAX_LOG_FDS]);
         let mut parts = [IoSliceMut::new(bytes)];
         let flags = MsgFlags::MSG_CMSG_CLOEXEC | MsgFlags::MSG_DONTWAIT;
         let message = recvmsg::<()>(self.fd.as_raw_fd(), &mut parts, Some(&mut space), flags)?;
@@ -144,8 +146,13 @@ fn deliver(fds: Vec<OwnedFd>) -> Result<Delivery, SupervisorError> {
         return Err(SupervisorError::Descriptors(count));
     };
     let bytes = read_all(&File::from(message)).map_err(SupervisorError::MessageFile)?;
-    let configuration = decode(&bytes).map_err(SupervisorError::Message)?;
-    Ok(Delivery { configuration, status, lifeline, metrics, board, logs: fds.collect() })
+    let configuration: Configuration = decode(&bytes).map_err(SupervisorError::Message)?;
+    let log_writer = if configuration.log_writer {
+        Some(fds.next().ok_or(SupervisorError::Descriptors(count))?)
+    } else {
+        None
+    };
+    Ok(Delivery { configuration, status, lifeline, metrics, board, log_writer, logs: fds.collect() })
 }
 
 fn read_all(file: &File) -> std::io::Result<Vec<u8>> {

@@ -2,6 +2,7 @@
 
 use crate::budget::Budget;
 use crate::log::{Log, LogFile};
+use crate::log_writer::LogWriter;
 use crate::os::memory::StatusMemory;
 use crate::os::metrics::MetricsMemory;
 use std::cell::{Cell, RefCell};
@@ -10,6 +11,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 use wsgi_protocol::control::{GroupSpec, LogTarget};
 use wsgi_protocol::death::Death;
 use wsgi_protocol::metrics::GroupRecord;
@@ -110,6 +112,12 @@ impl Plan {
         self.spec.launch.threads == 0
     }
 
+    /// Whether output of its processes is read now: they are within `log-rate=`, and the log keeps up.
+    #[must_use]
+    pub fn is_heard(&self, now: Instant) -> bool {
+        self.budget.borrow().paused(now).is_none() && !self.log.is_congested()
+    }
+
     /// `preload=on`: processes are forked from a zygote.
     #[must_use]
     pub fn wants_zygote(&self) -> bool {
@@ -138,10 +146,25 @@ impl Plan {
     }
 }
 
-/// The log a target names; one that is not there is replaced by standard error.
-#[must_use]
-pub fn log_for(target: LogTarget, files: &[Rc<LogFile>]) -> Log {
-    Log::new(files.get(target.index as usize).cloned(), target.level)
+/// The logs of a generation.
+#[derive(Debug, Default)]
+pub struct Logs {
+    /// Open files by index.
+    pub files: Vec<Rc<LogFile>>,
+    /// httpd's log writer, if some log needs it.
+    pub writer: Option<Rc<LogWriter>>,
+}
+
+impl Logs {
+    /// The log a target names; one that is not there is replaced by standard error.
+    #[must_use]
+    pub fn of(&self, target: LogTarget) -> Log {
+        let log = Log::new(self.files.get(target.index as usize).cloned(), target.level);
+        match (&self.writer, target.server) {
+            (Some(writer), Some(server)) => log.by_httpd(Rc::clone(writer), server),
+            _ => log,
+        }
+    }
 }
 
 /// Which paths are wanted for which process, over all generations that still have httpd children.

@@ -1,5 +1,7 @@
-//! Log lines in httpd's default ErrorLogFormat, written without ever blocking the supervisor.
+//! Log lines: given to httpd's log writer where the log needs it, else written in httpd's default ErrorLogFormat. Neither
+//! ever blocks the supervisor.
 
+use crate::log_writer::{Line, LogWriter};
 use crate::os::clock::{LocalTime, local_now};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -101,13 +103,27 @@ impl LogFile {
 pub struct Log {
     file: Option<Rc<LogFile>>,
     level: Level,
+    /// httpd's log writer, and the number of the server there.
+    writer: Option<(Rc<LogWriter>, u32)>,
 }
 
 impl Log {
     /// A log that takes levels up to `level`; without a file, lines go to standard error.
     #[must_use]
     pub fn new(file: Option<Rc<LogFile>>, level: u32) -> Self {
-        Self { file, level: Level(level) }
+        Self { file, level: Level(level), writer: None }
+    }
+
+    /// The same log, written by httpd's log writer for the server of this number.
+    #[must_use]
+    pub fn by_httpd(self, writer: Rc<LogWriter>, server: u32) -> Self {
+        Self { writer: Some((writer, server)), ..self }
+    }
+
+    /// Whether no more output should be read for this log, because its writer is behind.
+    #[must_use]
+    pub fn is_congested(&self) -> bool {
+        self.writer.as_ref().is_some_and(|(writer, _)| writer.is_congested())
     }
 
     /// Path and present length of the log, if it is a file.
@@ -130,12 +146,23 @@ impl Log {
         if level > self.level {
             return;
         }
-        match &self.file {
-            Some(file) => file.write(level, pid, text),
-            None => {
-                let line = format_line(&local_now(), level, pid, text);
-                let _ = nix::unistd::write(std::io::stderr(), &line);
+        match &self.writer {
+            Some((writer, server)) => {
+                let (file, text) = (self.file.clone(), text.to_vec());
+                writer.write(Line { file, server: *server, level, pid, text });
             }
+            None => write_to(self.file.as_deref(), level, pid, text),
+        }
+    }
+}
+
+/// Writes a line to a log file, or to standard error.
+pub fn write_to(file: Option<&LogFile>, level: Level, pid: i32, text: &[u8]) {
+    match file {
+        Some(file) => file.write(level, pid, text),
+        None => {
+            let line = format_line(&local_now(), level, pid, text);
+            let _ = nix::unistd::write(std::io::stderr(), &line);
         }
     }
 }

@@ -18,6 +18,7 @@ mod group;
 mod leftovers;
 mod listen;
 mod log;
+mod log_writer;
 mod messages;
 mod nursery;
 mod oom;

@@ -131,7 +131,7 @@ impl Birth {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::generation::{Generation, log_for};
+    use crate::generation::{Generation, Logs};
     use std::cell::RefCell;
     use std::collections::BTreeMap;
     use wsgi_protocol::control::{GroupSpec, LogTarget};
@@ -146,7 +146,7 @@ mod tests {
             metrics: None,
             board: None,
         };
-        let log = log_for(LogTarget::default(), &[]);
+        let log = Logs::default().of(LogTarget::default());
         Nursery::new(Rc::new(Plan::new(GroupSpec::default(), log, Rc::new(generation))))
     }
 

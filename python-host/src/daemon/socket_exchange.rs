@@ -9,6 +9,7 @@ use super::slot::Slot;
 use super::stream::{Flusher, Stream};
 use crate::exchange::{BodyError, Exchange, Hold, Outcome, SendError};
 use crate::fork::is_forked;
+use crate::scheduler::clock::own_tid;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::atomic::Ordering::Relaxed;
@@ -311,10 +312,11 @@ impl Exchange for SocketExchange<'_> {
     }
 
     fn log(&mut self, level: u8, text: &[u8]) {
-        // The rest is cut; one byte is the level.
-        let text = &text[..text.len().min(MAX_LOG - 1)];
-        let mut head = [level; frame::HEADER_LEN + 1];
-        head[..frame::HEADER_LEN].copy_from_slice(&Header::new(Kind::Log, self.seq, text.len() + 1).encode());
+        let text = &text[..text.len().min(MAX_LOG - 5)];
+        const HEAD: usize = frame::HEADER_LEN + 5;
+        let mut head = [level; HEAD];
+        head[..frame::HEADER_LEN].copy_from_slice(&Header::new(Kind::Log, self.seq, text.len() + 5).encode());
+        head[HEAD - 4..].copy_from_slice(&own_tid().to_le_bytes());
         // Not through `transmit`: the head of the response may go on waiting for its first block. A record that
         // httpd does not take any more goes to the group's log; the next block of the response reports the failure.
         let held = if self.broken.is_none() { self.held().unwrap_or_default() } else { Vec::new() };

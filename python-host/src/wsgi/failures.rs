@@ -58,15 +58,6 @@ impl Journal<'_> {
         }
     }
 
-    /// A record as it is.
-    fn plain(self, py: Attached<'_>, level: u8, text: &str) {
-        match self {
-            Self::Request(state) => state.log(py, level, text.as_bytes()),
-            Self::Server => log::write(level, text),
-            Self::Kept(kept) => kept.note(level, text),
-        }
-    }
-
     fn wants(self, level: u8) -> bool {
         match self {
             Self::Request(state) => state.wants(level),
@@ -89,18 +80,18 @@ pub fn report(
     }
     let is_exit = exception.is(py, Kind::SystemExit);
     let (event, text) = messages::raised(&exception.name(py), script, &interpreter.place(), is_exit);
+    if let Journal::Kept(kept) = journal {
+        *kept.files.borrow_mut() = files_of(py, interpreter, &exception);
+    }
+    let text = with_trace(py, text, interpreter, exception);
     match journal {
         Journal::Request(state) => {
             let number = event.line("");
             state.log_parts(py, log::ERROR, number.as_bytes(), text.as_bytes());
         }
         Journal::Server => log::write(log::ERROR, &event.line(text)),
-        Journal::Kept(kept) => {
-            kept.note(log::ERROR, &event.line(text));
-            *kept.files.borrow_mut() = files_of(py, interpreter, &exception);
-        }
+        Journal::Kept(kept) => kept.note(log::ERROR, &event.line(text)),
     }
-    trace(py, journal, interpreter, exception);
 }
 
 /// The module that refuses sub-interpreters, if that is what an exception says.
@@ -138,8 +129,7 @@ fn files_of(py: Attached<'_>, interpreter: &Interpreter, exception: &Exception<'
 pub fn report_startup(py: Attached<'_>, interpreter: &Interpreter, exception: Exception<'_>) {
     let is_exit = exception.is(py, Kind::SystemExit);
     let text = messages::raised_at_startup(&exception.name(py), &interpreter.place(), is_exit);
-    log::write(log::ERROR, &text);
-    trace(py, Journal::Server, interpreter, exception);
+    log::write(log::ERROR, &with_trace(py, text, interpreter, exception));
 }
 
 /// An exception in a callback of an application.
@@ -147,18 +137,23 @@ pub fn report_callback(py: Attached<'_>, interpreter: &Interpreter, event: &str,
     let is_exit = exception.is(py, Kind::SystemExit);
     let place = interpreter.place();
     let text = messages::raised_in_callback(&exception.name(py), event, &place, is_exit);
-    log::write(log::ERROR, &text);
-    trace(py, Journal::Server, interpreter, exception);
+    log::write(log::ERROR, &with_trace(py, text, interpreter, exception));
 }
 
-/// The traceback, chained exceptions included.
-fn trace(py: Attached<'_>, journal: Journal<'_>, interpreter: &Interpreter, exception: Exception<'_>) {
+/// `text` and behind it the traceback, chained exceptions included: one record of several lines.
+fn with_trace(
+    py: Attached<'_>,
+    mut text: String,
+    interpreter: &Interpreter,
+    exception: Exception<'_>,
+) -> String {
     let none = py.none();
     let parts: [&Object; 3] = [&exception.kind, &exception.value, exception.trace.as_deref().unwrap_or(none)];
     match interpreter.fixture(py, "describe", &parts) {
-        Ok(text) => {
-            for line in text.lossy(py).lines().filter(|line| !line.is_empty()) {
-                journal.plain(py, log::ERROR, line);
+        Ok(trace) => {
+            for line in trace.lossy(py).lines().filter(|line| !line.is_empty()) {
+                text.push('\n');
+                text.push_str(line);
             }
         }
         Err(raised) => {
@@ -170,4 +165,5 @@ fn trace(py: Attached<'_>, journal: Journal<'_>, interpreter: &Interpreter, exce
             }
         }
     }
+    text
 }

@@ -219,14 +219,6 @@ impl RequestState {
         u32::from(level) <= self.log_level
     }
 
-    /// Logs a record as it is.
-    pub fn log(&self, py: Attached<'_>, level: u8, text: &[u8]) {
-        if self.wants(level) {
-            // A request that is over has nobody to tell.
-            self.exchange(py, |exchange| exchange.log(level, text));
-        }
-    }
-
     /// Logs a record behind the name of the script.
     pub fn log_with_script(&self, py: Attached<'_>, level: u8, text: &[u8]) {
         self.log_parts(py, level, b"", text);

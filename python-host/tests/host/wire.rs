@@ -178,7 +178,8 @@ impl Connection {
                     answer.files.push((number(0), number(8)));
                 }
                 Kind::Log => {
-                    answer.logs.push((payload[0], String::from_utf8_lossy(&payload[1..]).into_owned()));
+                    let text = String::from_utf8_lossy(&payload[5..]).into_owned();
+                    answer.logs.extend(text.split('\n').map(|line| (payload[0], line.to_owned())));
                 }
                 Kind::End => answer.end = End::Complete,
                 Kind::Aborted => answer.end = End::Aborted,

@@ -2,8 +2,8 @@
 
 use super::{Body, Relay, Replacement, Step, Verdict};
 use crate::daemon::files;
-use crate::httpd::log;
-use crate::messages;
+use crate::httpd::origin::Origin;
+use crate::{config, messages};
 use crate::respond::{self, Source};
 use std::ffi::c_int;
 use wsgi_protocol::frame::{Header, Kind};
@@ -32,8 +32,12 @@ impl Relay<'_, '_> {
 
     /// Logs what the daemon says in the request's context.
     pub(super) fn log(&self, level: u8, text: &[u8]) {
+        let (Some((tid, text)), Some(state)) = (text.split_first_chunk::<4>(), config::state()) else {
+            return;
+        };
+        let origin = Origin { pid: self.process.pid(), tid: u32::from_le_bytes(*tid) };
         // SAFETY: a live request of this thread; httpd escapes control characters itself.
-        unsafe { log::request(self.job.r.raw(), level.min(15), 0, text) };
+        unsafe { state.log_servers.log_request(self.job.r.raw(), Some(origin), level.min(15), text) };
     }
 
     pub(super) fn head(&mut self, payload: &[u8]) -> Step {

@@ -5,10 +5,11 @@ use super::sockets::Socket;
 use crate::check::check;
 use crate::control::Delivery;
 use crate::escalation::Ending;
-use crate::generation::{Claims, Generation, Place, Places, Plan, log_for};
+use crate::generation::{Claims, Generation, Logs, Place, Places, Plan};
 use crate::group::Slot;
 use crate::listen::{ListenError, Listener};
 use crate::log::{Level, Log, LogFile};
+use crate::log_writer::LogWriter;
 use crate::nursery::Nursery;
 use crate::os::descriptors::redirect_standard_error;
 use crate::os::memory::{StatusMemory, trim_heap};
@@ -36,17 +37,21 @@ impl Supervisor {
                 return Answer::Refused;
             }
         };
-        let logs: Vec<_> = delivery.logs.into_iter().map(|fd| Rc::new(LogFile::new(fd))).collect();
-        if let Some(main) = logs.get(configuration.log.index as usize) {
+        let logs = Logs {
+            files: delivery.logs.into_iter().map(|fd| Rc::new(LogFile::new(fd))).collect(),
+            writer: delivery.log_writer.map(|fd| Rc::new(LogWriter::new(fd))),
+        };
+        if let Some(main) = logs.files.get(configuration.log.index as usize) {
             redirect_standard_error(main.fd().as_fd());
         }
-        self.log = log_for(configuration.log, &logs);
+        self.log_writers.extend(logs.writer.as_ref().map(Rc::downgrade));
+        self.log = logs.of(configuration.log);
         self.open_operator(&configuration.operator_socket);
         let mut accepted = Vec::new();
         let mut failed = Vec::new();
         let mut taken = BTreeSet::new();
         for spec in configuration.groups {
-            let log = log_for(spec.log, &logs);
+            let log = logs.of(spec.log);
             let name = spec.name.clone();
             let listeners = check(&spec, self.circumstances.as_root, memory.len(), &mut taken)
                 .and_then(|()| self.listeners_for(&spec, &log).map_err(|error| error.to_string()));

@@ -146,7 +146,7 @@ impl Supervisor {
     fn keep_output(&mut self, process: Process) {
         let Some(output) = process.output else { return };
         if self.orphans.len() == MAX_ORPHANS {
-            self.orphans.remove(0);
+            self.orphans.remove(0).finish(Instant::now());
         }
         self.orphans.push(Orphan {
             pid: process.pid,

@@ -42,6 +42,14 @@ fn pass_on(fd: &OwnedFd, lines: &mut Lines, plan: &Plan, pid: i32, now: Instant)
     Ok(())
 }
 
+impl Orphan {
+    /// Nobody looks at it any more: what is there is logged, and what is left is a line.
+    pub(super) fn finish(mut self, now: Instant) {
+        let _ = pass_on(&self.output, &mut self.lines, &self.plan, self.pid, now);
+        self.lines.finish(|level, text| self.plan.log.write_as(level, self.pid, text));
+    }
+}
+
 impl Supervisor {
     /// A process that serves and whose ready pipe has ended has lost its descriptors (`os.closerange`): it hears and
     /// accepts nothing any more, and is replaced.
@@ -182,9 +190,13 @@ impl Supervisor {
     pub(super) fn read_orphan(&mut self, index: usize, now: Instant) {
         let Some(orphan) = self.orphans.get_mut(index) else { return };
         if pass_on(&orphan.output, &mut orphan.lines, &orphan.plan, orphan.pid, now) == Err(true) {
-            let Orphan { pid, plan, mut lines, .. } = self.orphans.remove(index);
-            lines.finish(|level, text| plan.log.write_as(level, pid, text));
+            self.orphans.remove(index).finish(now);
         }
+    }
+
+    /// The last look at the output of processes whose daemon is dead.
+    pub(super) fn finish_orphans(&mut self, now: Instant) {
+        self.orphans.drain(..).for_each(|orphan| orphan.finish(now));
     }
 }
 

@@ -21,6 +21,7 @@ use crate::error::SupervisorError;
 use crate::generation::{Generation, Plan};
 use crate::group::{Group, Process};
 use crate::log::{Level, Log};
+use crate::log_writer::LogWriter;
 use crate::nursery::Birth;
 use crate::oom::OomWatch;
 use crate::operator::Operator;
@@ -34,7 +35,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::{Pid, getppid};
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 use wsgi_protocol::control::Answer;
 
@@ -67,6 +68,8 @@ pub struct Supervisor {
     /// Where control groups for processes can be made.
     cgroups: Option<Cgroups>,
     log: Log,
+    /// httpd's log writers, of all generations that still log.
+    log_writers: Vec<Weak<LogWriter>>,
     oom: OomWatch,
     ending: Option<end::End>,
     /// The control socket was closed at this moment.
@@ -101,6 +104,7 @@ enum Source {
     Claim(usize),
     Operator,
     Peer(usize),
+    LogWriter,
 }
 
 impl Supervisor {
@@ -135,6 +139,7 @@ impl Supervisor {
             remains: Vec::new(),
             cgroups: Cgroups::find(),
             log: Log::new(None, Level::WARN.0),
+            log_writers: Vec::new(),
             oom: OomWatch::new(),
             ending: None,
             control_lost: None,
@@ -154,6 +159,8 @@ impl Supervisor {
             self.advance(Instant::now());
             if self.is_finished() {
                 self.unlink_all();
+                self.finish_orphans(Instant::now());
+                self.living_log_writers().iter().for_each(|writer| writer.finish());
                 return Ok(());
             }
             if let Some(at) = close_dropped(Instant::now()) {
@@ -179,6 +186,16 @@ impl Supervisor {
             self.advance_groups(now);
             self.advance_sockets(now);
         }
+        self.log_writers.retain(|writer| writer.strong_count() > 0);
+        for writer in self.living_log_writers() {
+            if let Some(limit) = writer.advance(now) {
+                self.wake_at(limit);
+            }
+        }
+    }
+
+    fn living_log_writers(&self) -> Vec<Rc<LogWriter>> {
+        self.log_writers.iter().filter_map(Weak::upgrade).collect()
     }
 
     /// Remembers that something is due at `moment`.
@@ -187,11 +204,16 @@ impl Supervisor {
     }
 
     fn wait(&self) -> Result<Vec<Source>, Errno> {
-        let (sources, mut polled): (Vec<_>, Vec<_>) = self
+        let (mut sources, mut polled): (Vec<_>, Vec<_>) = self
             .sources()
             .into_iter()
             .map(|(source, fd)| (source, PollFd::new(fd, PollFlags::POLLIN)))
             .unzip();
+        let writers = self.living_log_writers();
+        for writer in writers.iter().filter(|writer| writer.is_waiting()) {
+            sources.push(Source::LogWriter);
+            polled.push(PollFd::new(writer.as_fd(), PollFlags::POLLOUT));
+        }
         match poll(&mut polled, self.timeout()) {
             Ok(0) | Err(Errno::EINTR) => return Ok(Vec::new()),
             Ok(_) => {}
@@ -224,15 +246,14 @@ impl Supervisor {
             let pid = process.pid;
             list.extend(process.report.as_ref().map(|fd| (Source::Report(pid), fd.as_fd())));
             list.extend(process.ready.as_ref().map(|fd| (Source::Ready(pid), fd.as_fd())));
-            let output =
-                process.output.as_ref().filter(|_| process.plan.budget.borrow().paused(now).is_none());
+            let output = process.output.as_ref().filter(|_| process.plan.is_heard(now));
             list.extend(output.map(|fd| (Source::Output(pid), fd.as_fd())));
         }
         list.extend(
             self.orphans
                 .iter()
                 .enumerate()
-                .filter(|(_, orphan)| orphan.plan.budget.borrow().paused(now).is_none())
+                .filter(|(_, orphan)| orphan.plan.is_heard(now))
                 .map(|(index, orphan)| (Source::Orphan(index), orphan.output.as_fd())),
         );
         list.extend(
@@ -265,6 +286,7 @@ impl Supervisor {
             Source::Claim(index) => self.read_claim(index, now),
             Source::Operator => _ = self.operator.as_mut().map(|operator| operator.accept(now)),
             Source::Peer(index) => self.read_operator(index, now),
+            Source::LogWriter => {} // `advance` gives it what waits
         }
     }
 

@@ -181,7 +181,7 @@ impl Rig {
                 backlog: 10,
                 ..Sockets::default()
             },
-            log: LogTarget { index: 0, level: 7 },
+            log: LogTarget { index: 0, level: 7, server: None },
             launch: Launch {
                 group: name.as_bytes().to_vec(),
                 threads: 1,
@@ -211,7 +211,8 @@ impl Rig {
             generation: self.count,
             host_library: self.path("library.so").as_os_str().as_bytes().to_vec(),
             groups,
-            log: LogTarget { index: 0, level: 7 },
+            log: LogTarget { index: 0, level: 7, server: None },
+            log_writer: false,
             operator_socket: self.path("control").as_os_str().as_bytes().to_vec(),
         };
         encode(&configuration).unwrap()

@@ -279,7 +279,11 @@ fn quick_blocks_leave_together_and_in_order() {
     loop {
         match frame(&mut peer) {
             (Kind::Data, data) => got.extend_from_slice(&data),
-            (Kind::Log, text) => assert_eq!((&text[..], &got), (&b"\x06text"[..], &expected)),
+            (Kind::Log, text) => {
+                let expected_text =
+                    [&b"\x06"[..], &crate::scheduler::clock::own_tid().to_le_bytes(), b"text"].concat();
+                assert_eq!((&text, &got), (&expected_text, &expected));
+            }
             (kind, _) => {
                 assert_eq!(kind, Kind::End);
                 break;

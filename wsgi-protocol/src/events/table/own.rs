@@ -109,6 +109,12 @@ events! {
     DESCRIPTORS_LOST = 383, Supervisor, Error, Served, Replaced =>
         "An application has closed descriptors that are not its own (os.closerange): its process cannot accept requests any more. A successor takes over.",
         "Close only what the application has opened.";
+    LOG_WRITER_DIED = 395, Parent, Warn, Served, Replaced =>
+        "The process that writes the log of daemons (ErrorLog syslog, a piped logger, an ErrorLogFormat) ended while httpd runs. No line is lost.",
+        "Find out who killed it; another one goes on.";
+    NO_LOG_WRITER = 396, Parent, Error, Served, NotStarted =>
+        "The process that writes the log of daemons cannot be started. Their lines are written to the log's descriptor without ErrorLogFormat, and none to syslog.",
+        "Raise the limits of processes and open files, or free memory; then restart httpd.";
     NO_METRICS_MEMORY = 430, Parent, Error, Served, LivesOn =>
         "The memory for counters cannot be made: wsgi-status shows none.",
         "Free memory, or raise the limit of open files.";

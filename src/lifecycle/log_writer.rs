@@ -1,0 +1,322 @@
+//! httpd's log writer: a process that the parent forks when some error log must be written by httpd itself (syslog, a piped
+//! logger, an ErrorLogFormat). It has the server records in its memory and an httpd child's rights, takes one record per line
+//! from the supervisor's socket and logs it. A line stays in the socket until it is written, so that none is lost when a
+//! writer dies: the parent holds the socket and forks another.
+
+use super::runtime::Runtime;
+use super::supervisor::{Persistent, monotonic_seconds};
+use super::{MAIN, log_main};
+use crate::config;
+use crate::httpd::log::Level;
+use crate::httpd::origin::{LogServers, Origin};
+use crate::httpd::pool::persistent;
+use crate::messages;
+use apr_sys as sys;
+use std::ffi::{c_int, c_void};
+use std::io;
+use std::os::fd::RawFd;
+use std::ptr;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use wsgi_protocol::record::{MAX_RECORD, Record};
+
+/// Key of the record in the process pool; the number is the layout's version.
+const KEY: &std::ffi::CStr = c"mod_wsgi:log-writer:1";
+/// Writers of older generations that may still be busy with the last lines of their daemons.
+const WRITERS: usize = 16;
+/// Writers that end in quick succession, after which the supervisor writes itself.
+const MAX_FAILURES: u32 = 5;
+/// How often, and how far apart, the end of httpd looks for the end of its writer.
+const LAST_LOOKS: u32 = 200;
+const LOOK: Duration = Duration::from_millis(5);
+
+/// What survives the unloading of the module: plain numbers only.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct LogWriters {
+    /// Where the current generation's writer reads, -1 for none.
+    reader: RawFd,
+    /// Where the supervisor writes, -1 for none.
+    writer: RawFd,
+    /// Index of the current writer.
+    current: usize,
+    /// When it was started, seconds (monotonic), and how many have ended in quick succession.
+    started: i64,
+    failures: u32,
+    /// apr's records of the processes, for the other-child list; process id 0 for none.
+    processes: [sys::apr_proc_t; WRITERS],
+}
+
+/// Starts httpd's log writer if some log needs it. Without one, the supervisor writes as it can.
+///
+/// # Safety
+/// Parent process in post_config; `pconf` is the live configuration pool.
+pub unsafe fn begin(
+    runtime: &mut Runtime,
+    main: *mut sys::server_rec,
+    pconf: *mut sys::apr_pool_t,
+    servers: &LogServers,
+) {
+    // SAFETY: parent process; the registrations of the last configuration pool went with it.
+    let writers = unsafe { LogWriters::of(main) };
+    if !runtime.configuration.log_writer {
+        writers.close();
+    // SAFETY: by the contract.
+    } else if let Err(error) = unsafe { writers.begin(main, servers) } {
+        log_main(main, Level::Error, &messages::no_log_writer(&error));
+    }
+    runtime.log_writer = writers.socket();
+    runtime.configuration.log_writer = runtime.log_writer.is_some();
+    // SAFETY: by the contract.
+    unsafe { writers.register(pconf) };
+}
+
+/// The other-child callback of log writers.
+///
+/// # Safety
+/// `process` is the record that was registered.
+pub unsafe fn changed(reason: c_int, process: *mut sys::apr_proc_t, status: c_int) {
+    if ![sys::APR_OC_REASON_DEATH, sys::APR_OC_REASON_LOST].contains(&(reason as u32)) {
+        return;
+    }
+    let main = MAIN.load(Ordering::Acquire);
+    // SAFETY: runs on the parent's only thread while the configuration is alive.
+    let Some(state) = (unsafe { config::state_mut() }).filter(|_| !main.is_null()) else { return };
+    // SAFETY: as above.
+    let writers = unsafe { LogWriters::of(main) };
+    // SAFETY: as above.
+    match unsafe { writers.ended(process, main, &state.log_servers) } {
+        None => {}
+        Some(Ok(())) => log_main(main, Level::Warning, &messages::log_writer_died(status)),
+        Some(Err(error)) => log_main(main, Level::Error, &messages::no_log_writer(&error)),
+    }
+    if let Some(runtime) = &mut state.runtime {
+        runtime.log_writer = writers.socket();
+        runtime.configuration.log_writer = runtime.log_writer.is_some();
+    }
+}
+
+impl LogWriters {
+    /// Where the supervisor shall write; `None` without a writer.
+    fn socket(&self) -> Option<RawFd> {
+        (self.writer >= 0).then_some(self.writer)
+    }
+
+    /// The record of this httpd.
+    ///
+    /// # Safety
+    /// `main` is a valid server record; one borrow at a time.
+    pub unsafe fn of<'a>(main: *mut sys::server_rec) -> &'a mut Self {
+        // SAFETY: the process pool lives as long as httpd; zero is a valid apr_proc_t.
+        unsafe {
+            let none = [std::mem::zeroed(); WRITERS];
+            let initial =
+                Self { reader: -1, writer: -1, current: 0, started: 0, failures: 0, processes: none };
+            &mut *persistent((*(*main).process).pool, KEY, initial)
+        }
+    }
+
+    /// Starts the writer of a new generation. The last one goes on until the supervisor has closed its socket.
+    ///
+    /// # Safety
+    /// Parent process in post_config, the configuration is complete.
+    unsafe fn begin(&mut self, main: *mut sys::server_rec, servers: &LogServers) -> io::Result<()> {
+        self.close();
+        let mut fds = [0; 2];
+        let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC;
+        // SAFETY: two fresh descriptors, which this record owns from now on.
+        if unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, fds.as_mut_ptr()) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        [self.reader, self.writer] = fds;
+        self.failures = 0;
+        // SAFETY: by the contract.
+        unsafe { self.start(main, servers) }.inspect_err(|_| self.close())
+    }
+
+    /// # Safety
+    /// Parent process, the configuration is complete.
+    unsafe fn start(&mut self, main: *mut sys::server_rec, servers: &LogServers) -> io::Result<()> {
+        // With all places taken the oldest writers have a fault; their end would only be told as a stranger's.
+        let place = self.processes.iter().position(|process| process.pid == 0).unwrap_or(0);
+        // SAFETY: the parent has one thread; the child never returns.
+        let pid = unsafe {
+            match libc::fork() {
+                -1 => return Err(io::Error::last_os_error()),
+                0 => self.run(main, servers),
+                pid => pid,
+            }
+        };
+        self.processes[place].pid = pid;
+        (self.current, self.started) = (place, monotonic_seconds());
+        Ok(())
+    }
+
+    /// Puts all writers on apr's other-child list.
+    ///
+    /// # Safety
+    /// Parent process; `pconf` is the live configuration pool, and no writer is on the list.
+    unsafe fn register(&mut self, pconf: *mut sys::apr_pool_t) {
+        for process in self.processes.iter_mut().filter(|process| process.pid != 0) {
+            // SAFETY: the record lives in the process pool; the registration ends with `pconf`.
+            unsafe { register(process, pconf) };
+        }
+    }
+
+    /// A writer has ended: that of the running generation is replaced. The result is what to say of it.
+    ///
+    /// # Safety
+    /// Parent process; `process` is one of this record's, and the configuration is alive.
+    unsafe fn ended(
+        &mut self,
+        process: *mut sys::apr_proc_t,
+        main: *mut sys::server_rec,
+        servers: &LogServers,
+    ) -> Option<io::Result<()>> {
+        // SAFETY: `process` is the data pointer given at registration.
+        unsafe { sys::apr_proc_other_child_unregister(process.cast()) };
+        let place = self.processes.iter_mut().position(|own| ptr::eq(own, process))?;
+        self.processes[place].pid = 0;
+        if place != self.current || self.reader < 0 || is_stopping() {
+            return None;
+        }
+        let quick = monotonic_seconds() - self.started < 2;
+        self.failures = if quick { self.failures + 1 } else { 0 };
+        if self.failures > MAX_FAILURES {
+            // With nobody left to read, the supervisor's next line fails, and it writes itself.
+            self.close();
+            return Some(Err(io::Error::other("it ends again and again")));
+        }
+        // SAFETY: by the contract.
+        let restarted = unsafe { self.start(main, servers) };
+        match &restarted {
+            // SAFETY: by the contract.
+            Ok(()) => unsafe { register(&mut self.processes[self.current], (*(*main).process).pconf) },
+            Err(_) => self.close(),
+        }
+        Some(restarted)
+    }
+
+    /// Closes both ends: in the parent for the next generation, in a child because they are not its own.
+    pub fn close(&mut self) {
+        for fd in [&mut self.reader, &mut self.writer] {
+            if *fd >= 0 {
+                // SAFETY: the descriptor is ours.
+                unsafe { libc::close(*fd) };
+            }
+            *fd = -1;
+        }
+    }
+
+    /// httpd ends, and its supervisor has: the writer writes what is left before the logs are closed.
+    pub fn end(&mut self) {
+        let had_one = self.reader >= 0;
+        self.close();
+        let process = &mut self.processes[self.current];
+        for _ in 0..LAST_LOOKS {
+            let mut status = 0;
+            // SAFETY: plain system call on a child of this process.
+            let lives = had_one
+                && process.pid != 0
+                && unsafe { libc::waitpid(process.pid, &mut status, libc::WNOHANG) } == 0;
+            if !lives {
+                break;
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    /// The writer's life.
+    ///
+    /// # Safety
+    /// In the forked process.
+    unsafe fn run(&mut self, main: *mut sys::server_rec, servers: &LogServers) -> ! {
+        // SAFETY: the process has one thread, and everything it uses was inherited.
+        unsafe {
+            for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGUSR1] {
+                libc::signal(signal, libc::SIG_IGN);
+            }
+            libc::signal(libc::SIGUSR2, libc::SIG_IGN);
+            libc::signal(libc::SIGWINCH, libc::SIG_IGN);
+            libc::signal(libc::SIGPIPE, libc::SIG_IGN);
+            libc::signal(libc::SIGCHLD, libc::SIG_DFL);
+            libc::prctl(libc::PR_SET_NAME, c"wsgi-logs".as_ptr());
+            let socket = std::mem::replace(&mut self.reader, -1);
+            self.close();
+            let supervisor = Persistent::of(main);
+            supervisor.close_lifeline();
+            supervisor.give_up_in_child();
+            close_listeners();
+            if sys::ap_run_drop_privileges((*(*main).process).pconf, main) == 0 {
+                write_all(socket, servers);
+            }
+            libc::_exit(1)
+        }
+    }
+}
+
+/// Logs each record, and takes it off the socket when that is done; returns when nobody can write any more.
+///
+/// # Safety
+/// The configuration behind `servers` is alive.
+unsafe fn write_all(socket: RawFd, servers: &LogServers) {
+    let mut bytes = vec![0u8; MAX_RECORD + 1];
+    let mut receive = |flags| {
+        // SAFETY: the buffer is as long as announced.
+        let got = unsafe { libc::recv(socket, bytes.as_mut_ptr().cast(), bytes.len(), flags) };
+        usize::try_from(got).map(|got| bytes[..got].to_vec())
+    };
+    loop {
+        match receive(libc::MSG_PEEK) {
+            Ok(record) if record.is_empty() => {
+                // SAFETY: the end of this process, which shares its exit handlers with the parent.
+                unsafe { libc::_exit(0) }
+            }
+            Ok(record) => {
+                if let Some(record) = Record::decode(&record) {
+                    let origin = Origin { pid: record.pid, tid: record.tid };
+                    // SAFETY: by the contract.
+                    unsafe { servers.log(record.server, origin, record.level.min(15), record.text) };
+                }
+                let _ = receive(0);
+            }
+            Err(_) if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return,
+        }
+    }
+}
+
+/// The ports must be free when the parent ends, however long the last lines take.
+fn close_listeners() {
+    let Ok(entries) = std::fs::read_dir("/proc/self/fd") else { return };
+    let numbers: Vec<RawFd> =
+        entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    for fd in numbers {
+        let (mut listens, mut len): (c_int, _) = (0, size_of::<c_int>() as libc::socklen_t);
+        // SAFETY: plain calls with a valid place for the answer; a listening socket is nothing this process uses.
+        unsafe {
+            let answer = (&raw mut listens).cast::<c_void>();
+            let known = libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_ACCEPTCONN, answer, &mut len);
+            if known == 0 && listens != 0 {
+                libc::close(fd);
+            }
+        }
+    }
+}
+
+/// # Safety
+/// `process` lives in the process pool and is not on the list; `pconf` is live.
+unsafe fn register(process: *mut sys::apr_proc_t, pconf: *mut sys::apr_pool_t) {
+    let callback = Some(crate::boundary::log_writer_changed as unsafe extern "C" fn(_, _, _));
+    // SAFETY: by the contract.
+    unsafe {
+        sys::apr_proc_other_child_register(process, callback, process.cast(), ptr::null_mut(), pconf);
+    }
+}
+
+fn is_stopping() -> bool {
+    let mut state = 0;
+    // SAFETY: plain query with a valid place for the answer.
+    let status = unsafe { sys::ap_mpm_query(sys::AP_MPMQ_MPM_STATE as c_int, &mut state) };
+    status == 0 && state == sys::AP_MPMQ_STOPPING as c_int
+}
