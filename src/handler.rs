@@ -135,6 +135,11 @@ fn refuse(r: Request<'_>, refusal: PrecheckRefusal) -> c_int {
     if let Some(number) = refusal.number() {
         let text = format!("{}: {}", refusal.message(), String::from_utf8_lossy(r.filename()));
         r.log(Level::Error, &messages::about(r.filename(), number, text));
+    } else if refusal == PrecheckRefusal::BodyTooLarge {
+        // SAFETY: a live request.
+        let limit = unsafe { sys::ap_get_limit_req_body(r.raw()) };
+        let (event, text) = messages::body_too_large(r.filename(), limit);
+        r.log_event(event, &text);
     }
     c_int::from(refusal.status())
 }

@@ -18,6 +18,7 @@ mod metrics;
 mod respond;
 mod scoreboard;
 mod status;
+mod told;
 mod translate;
 
 use apr_sys as sys;

@@ -148,8 +148,50 @@ pub fn group_is_service(group: &str) -> Line {
 }
 
 /// connect() failed for another reason than a full queue.
-pub fn connect_failed(group: &str, error: &std::io::Error) -> Line {
-    (&events::GROUP_UNAVAILABLE, format!("Unable to connect to WSGI daemon process '{group}': {error}."))
+pub fn connect_failed(group: &str, socket: &[u8], uid: u32, error: &std::io::Error) -> Line {
+    let socket = String::from_utf8_lossy(socket);
+    let advice = match error.kind() {
+        std::io::ErrorKind::PermissionDenied => {
+            "Write WSGISocketPrefix with a path whose directories this user may enter (chmod o+x)"
+        }
+        std::io::ErrorKind::NotFound => "Something has removed it: restart httpd gracefully",
+        _ => "Restart httpd gracefully, and look at the lines of the group above this one",
+    };
+    (
+        &events::GROUP_UNAVAILABLE,
+        format!(
+            "Unable to connect to WSGI daemon process '{group}' at its socket '{socket}' as user id {uid}: {error}. {advice}."
+        ),
+    )
+}
+
+/// The client went away before its body was read.
+pub fn client_left(script: &[u8], reason: &str) -> Line {
+    let script = String::from_utf8_lossy(script);
+    (
+        &events::CLIENT_GONE,
+        format!("[script {script}] The client went away while its request body was read ({reason})."),
+    )
+}
+
+/// Content-Length is beyond LimitRequestBody.
+pub fn body_too_large(script: &[u8], limit: i64) -> Line {
+    let text = format!(
+        "[script {}] The request body is larger than LimitRequestBody ({limit} bytes); raise it at this place if such \
+         uploads are meant.",
+        String::from_utf8_lossy(script)
+    );
+    (&events::BODY_TOO_LARGE, text)
+}
+
+/// An application refused a request whose Authorization header it was not shown.
+pub fn authorization_withheld(script: &[u8], status: u16) -> Line {
+    let text = format!(
+        "[script {}] The application answered {status}, and was not shown the Authorization header of the request: \
+         write WSGIPassAuthorization On if it checks users itself.",
+        String::from_utf8_lossy(script)
+    );
+    (&events::AUTHORIZATION_WITHHELD, text)
 }
 
 /// The queue stayed full for connect-timeout.

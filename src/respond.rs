@@ -2,6 +2,7 @@
 
 use crate::httpd::brigade::{Brigade, Piece};
 use crate::httpd::request::Request;
+use crate::{messages, told};
 use apr_sys as sys;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -26,6 +27,19 @@ const CONNECTION_WORDS: [&str; 3] = ["close", "keep-alive", "upgrade"];
 
 /// Up to so many headers are compared with each other; more are looked up.
 const FEW: usize = 32;
+
+/// Says so when an application refuses a request whose Authorization header it was not shown.
+pub fn note_refusal(r: Request<'_>, status: u16) {
+    let is_refusal = matches!(status, 401 | 403);
+    if !is_refusal || r.headers_in().get(c"Authorization").is_none() {
+        return;
+    }
+    let was_shown = r.subprocess_env().get(c"HTTP_AUTHORIZATION").is_some();
+    if !was_shown && told::may_tell(r.filename(), std::time::Instant::now()) {
+        let (event, text) = messages::authorization_withheld(r.filename(), status);
+        r.log_event(event, &text);
+    }
+}
 
 /// Applies status and headers to the request.
 pub fn apply_head(r: Request<'_>, head: &Head<'_>, source: Source) {

@@ -143,7 +143,7 @@ fn set_locale(launch: &Launch) {
     let text = CString::new(name.clone()).unwrap_or_default();
     // SAFETY: a NUL-ended text; no other thread exists yet.
     if unsafe { libc::setlocale(libc::LC_ALL, text.as_ptr()) }.is_null() {
-        log::write(log::WARN, &messages::unknown_locale(name));
+        log::write(log::WARN, &messages::unknown_locale(name, &launch.group));
     }
 }
 

@@ -152,13 +152,29 @@ pub fn nothing_to_share(group: &[u8]) -> String {
     ))
 }
 
-/// The callable is not there.
-pub fn no_callable(script: &[u8], name: &[u8]) -> String {
+/// The callable is not there; `other` is one that is.
+pub fn no_callable(script: &[u8], name: &[u8], other: Option<&str>) -> String {
+    let name = text(name);
+    let advice = match other {
+        Some(other) => {
+            format!("It has '{other}': write WSGICallableObject {other}, or {name} = {other} in the script.")
+        }
+        None => format!("Define {name} there, or write WSGICallableObject with the name that it has."),
+    };
     events::NO_CALLABLE.line(format!(
-        "Target WSGI script '{}' does not contain WSGI application '{}'.",
+        "Target WSGI script '{}' does not contain WSGI application '{name}'. {advice}",
         text(script),
-        text(name)
     ))
+}
+
+/// The client is gone, and the application has not caught what it was told.
+pub fn client_left(text: &str) -> String {
+    format!("The client went away before its request was answered ({text}).")
+}
+
+/// What to write, as the last line of a traceback.
+pub fn advice(text: &str) -> String {
+    format!("mod_wsgi: {text}")
 }
 
 /// What stands behind the reasons why a changed script could not be loaded.
@@ -367,6 +383,10 @@ pub fn no_deadlock_watch() -> String {
 }
 
 /// The system lacks the locale of `locale=`.
-pub fn unknown_locale(name: &[u8]) -> String {
-    events::UNKNOWN_LOCALE.line(format!("locale='{}' is not installed; the C locale is used.", text(name)))
+pub fn unknown_locale(name: &[u8], group: &[u8]) -> String {
+    let (name, group) = (text(name), text(group));
+    events::UNKNOWN_LOCALE.line(format!(
+        "locale='{name}' of daemon process group '{group}' is not installed; the C locale is used. Install it (Debian: \
+         add it to /etc/locale.gen and run locale-gen), or write locale=C.UTF-8 at WSGIDaemonProcess {group}."
+    ))
 }

@@ -185,7 +185,13 @@ impl<'a, 'r> Attempt<'a, 'r> {
                 Err(ConnectError::QueueFull) => {
                     Err(messages::connect_timeout(name, self.group.connect_timeout.as_secs()).into())
                 }
-                Err(ConnectError::Refused(error)) => Err(messages::connect_failed(name, &error).into()),
+                Err(ConnectError::Refused(error)) => {
+                    let path: Vec<u8> = address.sun_path.iter().map(|c| c.cast_unsigned()).collect();
+                    let path = path.split(|byte| *byte == 0).next().unwrap_or_default();
+                    // SAFETY: has no arguments and cannot fail.
+                    let uid = unsafe { libc::geteuid() };
+                    Err(messages::connect_failed(name, path, uid, &error).into())
+                }
             };
         }
     }

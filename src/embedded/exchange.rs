@@ -174,6 +174,7 @@ pub unsafe fn send_head(request: *mut c_void, head: *const u8, len: usize) -> i3
     }
     match Head::decode(payload) {
         Ok(head) => {
+            respond::note_refusal(handle.r, head.status);
             respond::apply_head(handle.r, &head, Source::Embedded);
             handle.committed = true;
             abi::OK

@@ -7,6 +7,7 @@ use super::table::Table;
 use apr_sys as sys;
 use std::ffi::{CStr, c_int};
 use std::marker::PhantomData;
+use wsgi_protocol::events::Event;
 
 /// A borrowed request record; everything it gives lives as long as the request's pool.
 #[derive(Clone, Copy)]
@@ -288,6 +289,12 @@ impl<'r> Request<'r> {
     pub fn log(self, level: Level, message: &str) {
         // SAFETY: a live request of this thread.
         unsafe { log::request(self.raw, level as u8, 0, message.as_bytes()) }
+    }
+
+    /// Logs an event about the request that has no number.
+    pub fn log_event(self, event: &Event, message: &str) {
+        // SAFETY: a live request of this thread.
+        unsafe { log::request(self.raw, event.level as u8, 0, message.as_bytes()) }
     }
 
     /// Whether nothing reads a response but httpd's core, which sends it over the client's own socket. Filters that only

@@ -303,6 +303,7 @@ fn fill_daemon_launch(
 ) {
     let options = &group.options;
     launch.mode = Mode::Daemon;
+    launch.place = group.place.to_string();
     launch.processes = options.process_count();
     launch.threads = u32::from(options.threads);
     launch.multiprocess = options.multiprocess();

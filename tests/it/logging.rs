@@ -130,8 +130,27 @@ fn background_threads_log_too(mode: Mode) {
     server.wait_for_log("from the background");
 }
 
+/// A client that goes away in the middle of its upload is one line of level info, whatever becomes of the application.
+fn client_that_leaves_is_one_line(mode: Mode) {
+    if Subject::skips("a traceback at level error") {
+        return;
+    }
+    let server = server(mode).start();
+    let code =
+        crate::snippets::base64(b"def app(environ, start_response):\n    input.read()\n    return []\n");
+    let mut wire = server.connect();
+    wire.send(format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\nX-Code: {code}\r\n\r\nabc"));
+    wire.finish();
+    wire.read_to_end();
+    server.wait_for_log("The client went away");
+    let log = server.error_log();
+    assert!(log.matches("The client went away").count() == 1 && !log.contains("Traceback"), "{log}");
+    assert!(log.lines().all(|line| !line.contains("[wsgi:error]")), "{log}");
+}
+
 in_both_modes!(
     background_threads_log_too,
+    client_that_leaves_is_one_line,
     each_virtual_host_has_its_own_log,
     import_time_output_is_logged,
     lines_become_records,

@@ -48,6 +48,7 @@ mod lifecycle;
 mod log_records;
 mod logging;
 mod malformed;
+mod mistakes;
 mod observability;
 mod parallel;
 mod preload;

@@ -41,7 +41,7 @@ fn unknown_transfer_codings(mode: Mode) {
 
 /// §1.1 #9: the application is not called.
 fn announced_length_over_the_limit(mode: Mode) {
-    let server = environ_server(mode).directives("LimitRequestBody 10").allow_log("AH01587").start();
+    let server = environ_server(mode).directives("LimitRequestBody 10").allow_log("LimitRequestBody").start();
     let mut wire = server.connect();
     wire.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\n\r\nhello world");
     let response = wire.response(false);

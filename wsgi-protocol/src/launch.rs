@@ -217,6 +217,8 @@ pub struct Launch {
     pub mode: Mode,
     /// Daemon group name; empty in embedded mode.
     pub group: Vec<u8>,
+    /// `file:line` of the group's WSGIDaemonProcess, for advice.
+    pub place: String,
     /// Position of this process in its group, from 0.
     pub slot: u32,
     /// httpd's configuration generation.

@@ -85,7 +85,7 @@ fn inherit_attached(
     };
     let missing = heir.callables.iter().find(|name| is_there(name).is_none());
     if let Some(name) = missing {
-        kept.lines.borrow_mut().push(messages::no_callable(path, name));
+        kept.lines.borrow_mut().push(messages::no_callable(path, name, None));
         kept.files.borrow_mut().extend(module_file(py, &namespace));
         return false;
     }

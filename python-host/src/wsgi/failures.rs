@@ -5,7 +5,7 @@ use crate::host::texts_of;
 use crate::interpreter::Interpreter;
 use crate::log;
 use crate::messages;
-use crate::python::{Attached, Exception, Kind, Object, Text};
+use crate::python::{Attached, Exception, Kind, Object, Owned, Text};
 use pyo3::ffi;
 use std::cell::RefCell;
 
@@ -83,7 +83,12 @@ pub fn report(
     if let Journal::Kept(kept) = journal {
         *kept.files.borrow_mut() = files_of(py, interpreter, &exception);
     }
-    let text = with_trace(py, text, interpreter, exception);
+    let advice = advice(py, interpreter, &exception);
+    let mut text = with_trace(py, text, interpreter, exception);
+    if let Some(advice) = advice {
+        text.push('\n');
+        text.push_str(&messages::advice(&advice));
+    }
     match journal {
         Journal::Request(state) => {
             let number = event.line("");
@@ -106,6 +111,43 @@ pub fn refusing_module(
     let trace = exception.trace.as_deref().unwrap_or(py.none());
     match interpreter.fixture(py, "refusing_module", &[&exception.value, trace]) {
         Ok(name) => name.is_str().then(|| name.lossy(py)),
+        Err(raised) => {
+            raised.clear(py);
+            None
+        }
+    }
+}
+
+/// The text of an exception by which `wsgi.input` or `write()` has told an application that its client is gone.
+pub fn client_left<'py>(py: Attached<'py>, exception: &Exception<'py>) -> Option<String> {
+    const TEXTS: [&str; 3] = [
+        "mod_wsgi request data read error: Partial results are valid but processing is incomplete",
+        "mod_wsgi request data read error: Connection was terminated",
+        "mod_wsgi client connection closed",
+    ];
+    if !exception.is(py, Kind::Os) {
+        return None;
+    }
+    // SAFETY: alive; a new reference comes back, or an exception is set.
+    let text = unsafe { Owned::from_raw(py, ffi::PyObject_Str(exception.value.as_ptr())) };
+    match text {
+        Ok(text) => Some(text.lossy(py)).filter(|text| TEXTS.contains(&text.as_str())),
+        Err(raised) => {
+            raised.clear(py);
+            None
+        }
+    }
+}
+
+/// What to write against a mistake that is made often.
+fn advice(py: Attached<'_>, interpreter: &Interpreter, exception: &Exception<'_>) -> Option<String> {
+    let launch = interpreter.host.launch();
+    let asked = || {
+        let (group, place) = (py.text(&messages::text(&launch.group))?, py.text(&launch.place)?);
+        interpreter.fixture(py, "advice", &[&exception.value, &group, &place])
+    };
+    match asked() {
+        Ok(advice) => advice.is_str().then(|| advice.lossy(py).replace('\n', " ")),
         Err(raised) => {
             raised.clear(py);
             None

@@ -20,6 +20,7 @@ use crate::python::{
     Attached, Exception, GilWaits, Object, Owned, Raised, Result, Text, add_wait, measure_waits,
     take_entry_wait,
 };
+use pyo3::ffi;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use wsgi_protocol::launch::Mode;
@@ -151,12 +152,26 @@ impl<'py> Job<'py, '_, '_> {
                 Ok(application)
             }
             Ok(None) => {
-                journal.record(py, log::ERROR, &messages::no_callable(head.script, name));
+                let other = self.other_callable(&namespace);
+                journal.record(py, log::ERROR, &messages::no_callable(head.script, name, other));
                 let embedded = self.interpreter.host.launch().mode == Mode::Embedded;
                 Err(Outcome::Fail(if embedded { 404 } else { 500 }))
             }
             Err(raised) => Err(self.failed(raised.take(py))),
         }
+    }
+
+    /// A name that applications usually have, if the script has one.
+    fn other_callable(&self, namespace: &Object) -> Option<&'static str> {
+        let usual = ["application", "app", "wsgi_app", "wsgi", "api", "server", "main"];
+        usual.into_iter().find(|name| match self.look_up(namespace, name.as_bytes()) {
+            // SAFETY: alive.
+            Ok(found) => found.is_some_and(|found| unsafe { ffi::PyCallable_Check(found.as_ptr()) != 0 }),
+            Err(raised) => {
+                raised.clear(self.py);
+                false
+            }
+        })
     }
 
     fn look_up(&self, namespace: &Object, name: &[u8]) -> Result<Option<Owned<'py>>> {
@@ -269,7 +284,11 @@ impl<'py> Job<'py, '_, '_> {
             return self.finish();
         }
         events::request_exception(py, self.state, &exception);
-        self.report(exception);
+        match failures::client_left(py, &exception) {
+            // Nothing is wrong with the application.
+            Some(text) => Journal::Request(self.state).record(py, log::INFO, &messages::client_left(&text)),
+            None => self.report(exception),
+        }
         if begun { Outcome::Aborted } else { Outcome::Fail(500) }
     }
 

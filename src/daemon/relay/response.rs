@@ -3,8 +3,8 @@
 use super::{Body, Relay, Replacement, Step, Verdict};
 use crate::daemon::files;
 use crate::httpd::origin::Origin;
-use crate::{config, messages};
 use crate::respond::{self, Source};
+use crate::{config, messages};
 use std::ffi::c_int;
 use wsgi_protocol::frame::{Header, Kind};
 use wsgi_protocol::response::Head;
@@ -52,6 +52,7 @@ impl Relay<'_, '_> {
         let r = self.job.r;
         #[cfg(feature = "fault-injection")]
         crate::handler::inject_fault(r, "relay");
+        respond::note_refusal(r, head.status);
         let is_error = (400..600).contains(&head.status);
         if self.job.config.error_override && is_error {
             for (name, value) in head.headers().filter(|(n, _)| n.eq_ignore_ascii_case(b"WWW-Authenticate")) {

@@ -116,12 +116,19 @@ impl Relay<'_, '_> {
         // The connection is given up either way.
         let _ = self.connection.send_some(&[IoSlice::new(&abort)]);
         self.job.r.close_connection();
-        self.hear_out();
+        let heard = self.hear_out();
         if status.is_answered() {
             return Verdict::Finished(AP_FILTER_ERROR);
         }
         if matches!(self.body, Body::Pass) {
             return self.broken(&status.text());
+        }
+        if matches!(reason, AbortReason::ClientGone) {
+            if !heard {
+                let (event, text) = messages::client_left(&self.job.script, &status.text());
+                self.job.r.log_event(event, &text);
+            }
+            return Verdict::Finished(INTERNAL_ERROR);
         }
         let http = if status.is_timeout() { apr_sys::HTTP_REQUEST_TIME_OUT as c_int } else { INTERNAL_ERROR };
         Verdict::Failed(Failure { status: http, ..messages::body_failed(&status.text()).into() })
@@ -129,22 +136,25 @@ impl Relay<'_, '_> {
 
     /// After an abort the application ends with an exception: what it logs belongs to this request. Its response
     /// does not count any more.
-    fn hear_out(&mut self) {
+    /// Returns whether it logged anything.
+    fn hear_out(&mut self) -> bool {
+        let mut heard = false;
         if self.data_left > 0 {
-            return;
+            return heard;
         }
         let deadline = Instant::now() + HEARING;
         loop {
             while let Ok(Some(header)) = self.connection.header() {
                 if header.len as usize > self.longest(header.kind) {
-                    return;
+                    return heard;
                 }
                 let Some(payload) = self.connection.payload(header) else { break };
                 if let (Kind::Log, [level, text @ ..]) = (header.kind, payload) {
                     self.log(*level, text);
+                    heard = true;
                 }
                 if matches!(header.kind, Kind::End | Kind::Aborted | Kind::Fail | Kind::Refused) {
-                    return;
+                    return heard;
                 }
                 self.connection.consume(HEADER_LEN + header.len as usize);
             }
@@ -153,7 +163,7 @@ impl Relay<'_, '_> {
                 left > 0 && wait(self.connection.raw(), libc::POLLIN, left).is_ok_and(|(ready, _)| ready);
             let need = self.connection.header().ok().flatten().map_or(0, |h| HEADER_LEN + h.len as usize);
             if !ready || !matches!(self.connection.fill(need), Ok(Fill::Some | Fill::Again)) {
-                return;
+                return heard;
             }
         }
     }

@@ -100,7 +100,9 @@ impl PrecheckRefusal {
         match self {
             Self::ExecCgiOff => "Options ExecCGI is off in this directory",
             Self::FileMissing => "Target WSGI script not found or unable to stat",
-            Self::IsDirectory => "Attempt to invoke directory as WSGI application",
+            Self::IsDirectory => {
+                "Attempt to invoke directory as WSGI application; write the script behind it in WSGIScriptAlias"
+            }
             Self::PathInfoRefused => "AcceptPathInfo off disallows user's path",
             Self::UnknownCoding => "Unexpected value for Transfer-Encoding, Only 'chunked' supported",
             Self::ChunkedOff => {

@@ -17,13 +17,13 @@ use crate::os::metrics::MetricsMemory;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
-use wsgi_protocol::control::{Answer, GroupSpec};
+use wsgi_protocol::control::{Answer, GroupSpec, LogTarget};
 
 impl Supervisor {
     /// Takes over a configuration and says what came of it.
@@ -37,15 +37,7 @@ impl Supervisor {
                 return Answer::Refused;
             }
         };
-        let logs = Logs {
-            files: delivery.logs.into_iter().map(|fd| Rc::new(LogFile::new(fd))).collect(),
-            writer: delivery.log_writer.map(|fd| Rc::new(LogWriter::new(fd))),
-        };
-        if let Some(main) = logs.files.get(configuration.log.index as usize) {
-            redirect_standard_error(main.fd().as_fd());
-        }
-        self.log_writers.extend(logs.writer.as_ref().map(Rc::downgrade));
-        self.log = logs.of(configuration.log);
+        let logs = self.open_logs(configuration.log, delivery.logs, delivery.log_writer);
         self.open_operator(&configuration.operator_socket);
         let mut accepted = Vec::new();
         let mut failed = Vec::new();
@@ -96,6 +88,20 @@ impl Supervisor {
         let places = self.live.iter().flat_map(|generation| generation.places.values());
         let claimed = places.flat_map(|place| place.paths.iter().cloned()).collect();
         crate::leftovers::remove(operator_socket, &claimed);
+    }
+
+    /// Takes over the logs of a generation; `main` is the supervisor's own.
+    fn open_logs(&mut self, main: LogTarget, files: Vec<OwnedFd>, writer: Option<OwnedFd>) -> Logs {
+        let logs = Logs {
+            files: files.into_iter().map(|fd| Rc::new(LogFile::new(fd))).collect(),
+            writer: writer.map(|fd| Rc::new(LogWriter::new(fd))),
+        };
+        if let Some(main) = logs.files.get(main.index as usize) {
+            redirect_standard_error(main.fd().as_fd());
+        }
+        self.log_writers.extend(logs.writer.as_ref().map(Rc::downgrade));
+        self.log = logs.of(main);
+        logs
     }
 
     /// How many processes a group shall have.

@@ -118,11 +118,14 @@ events! {
     NO_METRICS_MEMORY = 430, Parent, Error, Served, LivesOn =>
         "The memory for counters cannot be made: wsgi-status shows none.",
         "Free memory, or raise the limit of open files.";
+    AUTHORIZATION_WITHHELD = 0, Child, Info, Served, LivesOn =>
+        "An application answered 401 or 403 to a request whose Authorization header it was not shown (at most once a minute and script).",
+        "WSGIPassAuthorization On, if the application checks users itself.";
     CLIENT_GONE = 0, Child, Info, BrokenOff, LivesOn =>
-        "The client went away while the response was sent. The application stops at its next block; the access log keeps its status (no line).",
+        "The client went away: while its body was read (one line), or while the response was sent (no line). The application is told by an OSError from wsgi.input, or stops at its next block; the access log keeps its status.",
         "Nothing.";
     BODY_TOO_LARGE = 0, Child, Error, Status(413), LivesOn =>
-        "Content-Length is larger than LimitRequestBody (httpd's own line). The application is not called.",
+        "Content-Length is larger than LimitRequestBody. The application is not called.",
         "Raise LimitRequestBody, or nothing.";
     TIMEOUT_RECOVERED = 0, Daemon, Info, Status(504), LivesOn =>
         "request-timeout= interrupted the application before its response began; the body of the 504 is empty.",
