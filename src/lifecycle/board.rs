@@ -1,9 +1,13 @@
 //! A copy of httpd's scoreboard that daemons with `server-metrics=On` can read: a memory file that httpd's children renew
 //! while requests come, and that nobody else can write to. Made only if some group wants it.
 
+use super::runtime::Mpm;
 use super::supervisor::monotonic_ns;
+use super::{log_main, query_mpm};
+use crate::config::State;
+use crate::httpd::log::Level;
 use crate::httpd::pool::persistent;
-use crate::scoreboard;
+use crate::{messages, scoreboard};
 use apr_sys as sys;
 use std::ffi::CStr;
 use std::io;
@@ -133,4 +137,20 @@ fn create(len: usize) -> io::Result<Kept> {
         }
         Ok(Kept { address: address as usize, len, fd: fd.into_raw_fd() })
     }
+}
+
+/// The scoreboard for daemons, if some group wants it.
+///
+/// # Safety
+/// Parent process, live main server.
+pub unsafe fn for_daemons(state: &State, main: *mut sys::server_rec, mpm: Mpm) -> Option<Board> {
+    if !state.global.groups.iter().any(|group| group.options.server_metrics) {
+        return None;
+    }
+    let limit = |what: u32, least: u32| query_mpm(what).unwrap_or(1).max(least) as usize;
+    let processes = limit(sys::AP_MPMQ_HARD_LIMIT_DAEMONS, mpm.processes);
+    let workers = processes * limit(sys::AP_MPMQ_HARD_LIMIT_THREADS, mpm.threads);
+    // SAFETY: by the contract.
+    let board = unsafe { Board::of(main, workers) };
+    board.map_err(|e| log_main(main, Level::Error, &messages::metrics_memory(&e))).ok()
 }

@@ -205,7 +205,7 @@ unsafe fn make_runtime(
         metrics,
         embedded_metrics: metrics.and_then(|memory| memory.view().register(b"")),
         // SAFETY: as above.
-        board: unsafe { make_board(state, main, mpm) },
+        board: unsafe { board::for_daemons(state, main, mpm) },
         status_sections: crate::status::find_sections(),
         embedded_python: embedded_version(&common),
         embedded: embedded(&common),
@@ -283,22 +283,6 @@ fn add_groups(runtime: &mut Runtime, common: &Common<'_>, main: *mut sys::server
     }
     runtime.configuration.log_writer = logs.need_writer;
     runtime.logs = logs.fds;
-}
-
-/// The scoreboard for daemons, if some group wants it.
-///
-/// # Safety
-/// Parent process, live main server.
-unsafe fn make_board(state: &State, main: *mut sys::server_rec, mpm: Mpm) -> Option<board::Board> {
-    if !state.global.groups.iter().any(|group| group.options.server_metrics) {
-        return None;
-    }
-    let limit = |what: u32, least: u32| query_mpm(what).unwrap_or(1).max(least) as usize;
-    let processes = limit(sys::AP_MPMQ_HARD_LIMIT_DAEMONS, mpm.processes);
-    let workers = processes * limit(sys::AP_MPMQ_HARD_LIMIT_THREADS, mpm.threads);
-    // SAFETY: by the contract.
-    let board = unsafe { board::Board::of(main, workers) };
-    board.map_err(|e| log_main(main, Level::Error, &messages::metrics_memory(&e))).ok()
 }
 
 /// The version of a Python, as far as it shows.
