@@ -91,11 +91,17 @@ const SLACK: u64 = 60;
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let limit = Duration::from_secs(arguments.timeout.saturating_add(SLACK));
+    let is_endless = match arguments.command {
+        Command::Top { once, .. } => !once,
+        Command::Status { watch } => watch.is_some(),
+        _ => false,
+    };
     let (sender, receiver) = std::sync::mpsc::channel();
     // Whatever it waits for, the main thread ends the program in time.
     std::thread::spawn(move || sender.send(run(&arguments)));
-    let result = receiver.recv_timeout(limit);
-    match result.unwrap_or_else(|_| Err(format!("nothing is known after {} s; given up", limit.as_secs()))) {
+    let result =
+        if is_endless { receiver.recv().map_err(|_| ()) } else { receiver.recv_timeout(limit).map_err(drop) };
+    match result.unwrap_or_else(|()| Err(format!("nothing is known after {} s; given up", limit.as_secs()))) {
         Ok(text) => {
             print!("{}", harmless::text(&text));
             ExitCode::SUCCESS

@@ -2,7 +2,7 @@
 
 use crate::socket::Address;
 use crate::top::{Look, Sort, screen};
-use crate::{report, socket};
+use crate::{harmless, report, socket};
 use crossterm::event::{Event, KeyCode, KeyEventKind, KeyModifiers, poll, read};
 use crossterm::terminal::{
     Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode, size,
@@ -28,7 +28,7 @@ impl Screen {
         queue!(out, cursor::MoveTo(0, 0))?;
         for row in 0..rows {
             let line = lines.get(usize::from(row)).map_or("", String::as_str);
-            let line: String = line.chars().take(usize::from(columns)).collect();
+            let line: String = harmless::text(line).chars().take(usize::from(columns)).collect();
             queue!(out, cursor::MoveTo(0, row), style::Print(line), Clear(ClearType::UntilNewLine))?;
         }
         out.flush()
