@@ -4,16 +4,21 @@
 use crate::control::done;
 use integration::{Apache, Builder, Httpd, Mode, Subject, eventually, kill, workspace};
 use serde_json::Value;
+use std::fs::File;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
 const APP: &str = r#"
-import ctypes, os, time
+import ctypes, fcntl, os
 def application(environ, start_response):
     body = environ['wsgi.input'].read()
     action, _, argument = environ['QUERY_STRING'].partition('=')
     if action == 'hold':
         ctypes.PyDLL(None).usleep(int(argument))
+    elif action == 'stick':
+        # Not fcntl.flock(), which would let go of the GIL.
+        with open(os.path.join(os.path.dirname(__file__), 'gate')) as gate:
+            ctypes.PyDLL(None).flock(gate.fileno(), fcntl.LOCK_EX)
     elif action == 'die':
         os._exit(3)
     elif action == 'half':
@@ -32,7 +37,14 @@ const PAGES: &str = "<Location /wsgi-status>\nSetHandler wsgi-status\n</Location
 const NO_PAGE: &str = "there is no status page";
 
 fn server(mode: Mode) -> Builder {
-    Httpd::builder().mode(mode).app(APP).directives(PAGES)
+    Httpd::builder().mode(mode).app(APP).file("gate", "").directives(PAGES)
+}
+
+/// Requests with `?stick` hold the GIL until this is dropped.
+fn closed_gate(server: &Httpd) -> File {
+    let gate = File::open(server.root().join("app/gate")).expect("it is there");
+    gate.lock().expect("nobody else has it");
+    gate
 }
 
 /// What is told of the last group: the daemon group if there is one.
@@ -146,7 +158,8 @@ fn answers_while_every_process_is_stuck() {
     let server = server(Mode::Daemon).daemon_options("processes=1 threads=1").start();
     let pid = daemon(&server);
     std::thread::scope(|scope| {
-        let stuck = scope.spawn(|| server.get("/some/where?hold=1500000").status);
+        let gate = closed_gate(&server);
+        let stuck = scope.spawn(|| server.get("/some/where?stick").status);
         let request = eventually("it is seen to run", || {
             let request = group(&server)["requests"][0].clone();
             (request["stage"] == "running").then_some(request)
@@ -155,8 +168,9 @@ fn answers_while_every_process_is_stuck() {
         let group = group(&server);
         assert_eq!((&group["capacity"]["busy"], &group["capacity"]["threads"]), (&1.into(), &1.into()));
         let page = server.get("/wsgi-status").ok();
-        assert!(page.text().contains("GET /some/where") && !page.text().contains("hold="), "{}", page.text());
+        assert!(page.text().contains("GET /some/where") && !page.text().contains("stick"), "{}", page.text());
         assert_eq!(server.get("/wsgi-health").json()["ready"], true);
+        drop(gate);
         assert_eq!(stuck.join().expect("it ends"), 200);
     });
 }
@@ -308,9 +322,11 @@ fn top_shows_the_same() {
     }
     let server = server(Mode::Daemon).daemon_options("threads=2").start();
     std::thread::scope(|scope| {
-        scope.spawn(|| server.get("/top?hold=2500000").ok());
+        let gate = closed_gate(&server);
+        scope.spawn(|| server.get("/top?stick").ok());
         eventually("it runs", || (group(&server)["requests"][0]["stage"] == "running").then_some(()));
         let text = done(&server, &["top", "--once"]);
+        drop(gate);
         assert!(text.contains("app    1/2") && text.contains("GET /top"), "{text}");
     });
 }

@@ -251,7 +251,7 @@ fn processes(out: &mut String, group: &Group) {
 
 fn lifecycle(out: &mut String, group: &Group) {
     let told = &group.lifecycle;
-    put!(out, "<p>{} processes started", told.starts);
+    put!(out, "<p>processes started: {}", told.starts);
     let stops = (0..STOPS).map(|reason| (stop_name(reason), told.stops[0][reason] + told.stops[1][reason]));
     let stops: Vec<String> = stops
         .filter(|(_, count)| *count > 0)
