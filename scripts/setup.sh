@@ -7,7 +7,7 @@ set -euo pipefail
 say() { printf 'setup: %s\n' "$*" >&2; }
 
 if ! command -v cargo >/dev/null; then
-    say "no Rust toolchain: install one from https://rustup.rs (1.85 or newer)"
+    say "no Rust toolchain: install one from https://rustup.rs (1.88 or newer)"
     exit 1
 fi
 

@@ -1,5 +1,6 @@
 //! The lines of a configuration, each with the option that made it.
 
+use crate::problem::Problem;
 use crate::quoting;
 use std::fmt::Write;
 
@@ -82,8 +83,19 @@ impl Configuration {
         self.push(format!("</{name}>"))
     }
 
+    /// Every value stays in its line: names of folders and files can hold anything, also what would be a directive.
+    ///
+    /// # Errors
+    /// A value with a line break or another control character, and the option it came from.
+    pub fn check(&self) -> Result<(), Problem> {
+        let is_bad = |line: &&Line| line.text.contains(|c: char| c.is_control() && c != '\t');
+        let Some(line) = self.lines.iter().find(is_bad) else { return Ok(()) };
+        let origin = if line.origin.is_empty() { "a path".to_owned() } else { dashed(line.origin) };
+        let text = line.text.escape_default();
+        Err(Problem::Usage(format!("{origin}: control characters cannot stand in a configuration: {text}")))
+    }
+
     fn push(&mut self, text: String) -> &mut Self {
-        debug_assert!(!text.contains(['\n', '\r']), "values are one line: {text}");
         self.lines.push(Line { text, depth: self.depth, origin: self.origin });
         self
     }
@@ -121,6 +133,15 @@ fn dashed(origin: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_value_that_is_more_than_a_line_is_refused() {
+        let mut conf = Configuration::default();
+        conf.from("server-root").line("ServerRoot", &["/srv/a b"]);
+        assert!(conf.check().is_ok());
+        conf.line("ServerRoot", &["/srv/x\nLoadModule m /srv/x.so\n#"]);
+        assert!(matches!(conf.check(), Err(Problem::Usage(text)) if text.contains("--server-root")));
+    }
 
     #[test]
     fn lines_know_the_option_that_made_them() {

@@ -162,7 +162,8 @@ impl Server<'_> {
             (Signal::SIGTERM | Signal::SIGWINCH, 0) => {
                 self.asked = 1;
                 // httpd's SIGTERM breaks off requests; this one lets them end, as long as --stop-timeout says.
-                self.send(Signal::SIGWINCH);
+                // Before httpd has its handlers it does not hear the graceful one.
+                self.send(if self.is_ready { Signal::SIGWINCH } else { Signal::SIGTERM });
             }
             (Signal::SIGTERM, 1) => {
                 self.asked = 2;

@@ -58,7 +58,7 @@ pub fn read(path: &Path) -> String {
 }
 
 /// Control characters could do things to a terminal.
-fn harmless(text: &str) -> String {
+pub fn harmless(text: &str) -> String {
     let show = |c: char| match c {
         '\n' | '\t' => c.to_string(),
         c if c.is_control() => c.escape_default().to_string(),

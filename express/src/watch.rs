@@ -181,8 +181,13 @@ impl Watcher {
         let output = Command::new(module.program("mod_wsgi-ctl"))
             .args(["--socket", &socket, "restart", &group])
             .output();
-        let say =
-            |text: &str| eprintln!("{}: {} has changed; {text}", crate::command_line::NAME, file.display());
+        let say = |text: &str| {
+            eprintln!(
+                "{}: {} has changed; {text}",
+                crate::command_line::NAME,
+                readiness::harmless(&file.display().to_string())
+            )
+        };
         match output {
             Ok(output) if output.status.success() => say("the application was loaded again"),
             Ok(output) => {

@@ -122,7 +122,9 @@ pub fn group_spec(
         ends_session: group.options.end_session,
         log_rate: group.options.log_rate,
         preload: group.options.preload,
-        exclusive: group.options.reload != wsgi_directives::Reload::Overlap,
+        // Nobody makes room for a process that cannot be started.
+        exclusive: group.options.reload != wsgi_directives::Reload::Overlap
+            && missing_home(common, group).is_none(),
         metrics: None,
         launch,
     })

@@ -101,6 +101,9 @@ impl Persistent {
         }
         self.control = -1;
         self.pid = 0;
+        // Otherwise the number, which may be another process's soon, would be taken for that of a pause.
+        // SAFETY: allocated in `of`, lives in the process pool.
+        unsafe { (*self.process).pid = -1 };
     }
 
     /// Sends it SIGKILL and reaps it. What is not reaped in a moment, because it hangs in the kernel, dies when it comes

@@ -142,7 +142,8 @@ def answer(connection, seq, payload):
             return dice.choice([b"", b"5", b"+5", b"0", b"99999999999999999999", b"a\r\nb", dice.randbytes(size(5000))])
 
         def some_head():
-            names = [b"Content-Length", b"content-type", b"Location", b"Connection", b"Transfer-Encoding", b"X", dice.randbytes(4)]
+            names = [b"Content-Length", b"content-type", b"Location", b"Connection", b"Transfer-Encoding", b"X"]
+            names.append(dice.randbytes(4))
             line = dice.choice([b"200 OK"] * 6 + [b"204 x", b"304 x", b"101 x", b"404 Not Found", b"200", dice.randbytes(5)])
             headers = [(dice.choice(names), value()) for _ in range(size(300) // 40)]
             number = int(line[:3]) if line[:3].isdigit() else dice.randrange(65536)
@@ -153,7 +154,9 @@ def answer(connection, seq, payload):
 
         def any_frame():
             kind, data = dice.randrange(30), dice.randbytes(size(20000))
-            raw(struct.pack("<BBHI", kind, dice.random() < 0.05, seq, dice.choice([len(data)] * 4 + [2**24, 2**32 - 1, 3])) + data)
+            flags = dice.random() < 0.05
+            length = dice.choice([len(data)] * 4 + [2**24, 2**32 - 1, 3])
+            raw(struct.pack("<BBHI", kind, flags, seq, length) + data)
 
         moves = [
             lambda: send(HEAD, some_head()),
@@ -163,7 +166,13 @@ def answer(connection, seq, payload):
             lambda: send(dice.choice([FLUSH, GO_AWAY])),
             lambda: send(WANT_BODY, struct.pack("<I", dice.randrange(2**32))),
             lambda: file(dice.choice(["/etc/passwd", "/etc/hostname", "/dev/null"]), size(3000), size(3000)),
-            lambda: give(dice.choice(list(DESCRIPTORS)), dice.choice([1, 1, 1, 8, 9, 253]), port, dice.randrange(16, 27), dice.randbytes(16)),
+            lambda: give(
+                dice.choice(list(DESCRIPTORS)),
+                dice.choice([1, 1, 1, 8, 9, 253]),
+                port,
+                dice.randrange(16, 27),
+                dice.randbytes(16),
+            ),
             lambda: send(DATA, dice.randbytes(100), seq + dice.choice([1, 65535]) & 65535),
             any_frame,
             lambda: raw(dice.randbytes(size(20000))),

@@ -59,6 +59,7 @@ fn module_below_a_path_with_an_access_log() {
     }
     let mut express =
         Express::new().file("shop/__init__.py", "").file("shop/web.py", APP).file("lib/extra.py", "X = 1");
+    express = express.allow_log("larger than LimitRequestBody");
     let command = express.command(
         "start-server --application-type module shop.web --callable-object app --host 127.0.0.1 --mount-point /sub \
          --access-log --access-log-format combined --python-path lib --setenv COLOUR red --server-status \

@@ -21,12 +21,12 @@ pub enum Answer {
 use Answer::{Body, Broken, Status};
 
 pub fn server(options: &str) -> Builder {
-    Httpd::builder().python_home(None).script("/", "app.wsgi", "").allow_log("[wsgi:error]").directives(
-        &format!(
-            "WSGIRestrictEmbedded On\nWSGIDaemonProcess hostile python-home=@ROOT@/app/home {options}\n\
-             WSGIProcessGroup hostile\nStartServers 1\nServerLimit 1\nMaxRequestWorkers 8\nTimeout 5"
-        ),
-    )
+    // Until it is executable the stand-in cannot be started (WSGI0306).
+    let builder = Httpd::builder().python_home(None).script("/", "app.wsgi", "");
+    builder.allow_log("[wsgi:error]").allow_log("WSGI0306").directives(&format!(
+        "WSGIRestrictEmbedded On\nWSGIDaemonProcess hostile python-home=@ROOT@/app/home {options}\n\
+         WSGIProcessGroup hostile\nStartServers 1\nServerLimit 1\nMaxRequestWorkers 8\nTimeout 5"
+    ))
 }
 
 /// Starts it with the stand-in as the interpreter.
@@ -212,21 +212,20 @@ fn after_the_head() {
     check(&start(server("")), &rows);
 }
 
-/// A text to log forges no line.
+/// A text to log forges no line: each line of it begins as httpd's lines do.
 #[test]
 fn forged_log_lines() {
     if Subject::skips("its daemons are forks of httpd, which nothing can stand in for") {
         return;
     }
     let server = start(server("").allow_log("[wsgi:emerg]"));
-    let code = "send(LOG, b'\\x03one\\n[Sat Jan 01 00:00:00 2026] [core:error] forged'); send(LOG, b'\\xff' + b'x' * 100000)
+    let code = "send(LOG, b'\\x03' + bytes(4) + b'one\\n[Sat Jan 01 00:00:00 2026] [core:error] forged'); send(LOG, b'\\xff' + b'x' * 100000)
 send(LOG, b''); say(b'not reached')";
     let mut wire = server.connect();
     assert_eq!(read(wire.send(request("GET", "", code))), Status(502));
     let log = server.error_log();
     assert!(
-        log.contains("forged")
-            && !log.lines().any(|line| line.contains("[core:error] forged") && !line.contains("one")),
+        log.contains("[core:error] forged") && !log.lines().any(|line| line.starts_with("[Sat Jan 01")),
         "{log}"
     );
 }

@@ -208,7 +208,7 @@ fn sample() -> Report {
         text: b"GET /<b>\"\xff\n".to_vec(),
     };
     let mut lifecycle = Lifecycle { starts: 2, last_reload: Some((1, false)), ..Lifecycle::default() };
-    lifecycle.stops[0][13] = 1;
+    lifecycle.stops[0][wsgi_protocol::metrics::STOPS - 2] = 1;
     let group = Group {
         name: "a\\\"<g>\n".to_owned(),
         python: Some("3.13".to_owned()),

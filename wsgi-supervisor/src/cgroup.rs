@@ -39,15 +39,14 @@ impl Cgroups {
         fs::create_dir(&path).ok().map(|()| Cgroup(path))
     }
 
-    /// What a supervisor that was killed has left.
+    /// What a supervisor that was killed has left, as far as nobody is in it: its daemons end what they run.
     fn clean_up(&mut self) {
         for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            let owner = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next());
-            if owner.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
-                let left = Cgroup(entry.path());
-                left.kill();
-                left.remove();
+            let owner =
+                name.strip_prefix(PREFIX).and_then(|rest| rest.split_once('-')?.0.parse::<u32>().ok());
+            if owner.is_some_and(|pid| !Path::new("/proc").join(pid.to_string()).exists()) {
+                Cgroup(entry.path()).remove();
             }
         }
     }

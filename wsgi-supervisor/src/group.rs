@@ -232,6 +232,8 @@ pub struct Process {
     pub killed: bool,
     /// It has closed its ready pipe; if it is still alive at this moment, it has closed more than that.
     pub closed_at: Option<Instant>,
+    /// That has been found, and said.
+    pub is_deaf: bool,
     /// A step of its set-up failed; that line says it all.
     pub set_up_failed: bool,
     /// Ready bytes.
@@ -289,6 +291,7 @@ impl Process {
             reason: None,
             killed: false,
             closed_at: None,
+            is_deaf: false,
             set_up_failed: false,
             ready: Some(started.ready),
             order: started.order,

@@ -104,7 +104,7 @@ fn to_https(conf: &mut Configuration, plan: &Plan, name: Option<&str>) {
     conf.fixed("RewriteCond %{REQUEST_URI} !^/\\.well-known/acme-challenge/");
     conf.line("RewriteRule", &["^", &target]);
     // The flags are a word of their own: permanent, also for methods other than GET.
-    conf.amend(" [R=308,L,NE]");
+    conf.amend(" [R=308,L]");
     conf.from("server-name");
 }
 

@@ -39,6 +39,7 @@ pub fn configuration(plan: &Plan) -> Result<Configuration, Problem> {
     for file in plan.values.list("include-file") {
         conf.from("include-file").line("Include", &[&crate::paths::absolute_text(file)]);
     }
+    conf.check()?;
     Ok(conf)
 }
 
@@ -154,7 +155,9 @@ fn modules(conf: &mut Configuration, plan: &Plan) -> Result<(), Problem> {
 fn server(conf: &mut Configuration, plan: &Plan) {
     let values = &plan.values;
     let root = crate::paths::text(&plan.root);
-    conf.from("host").line("ServerName", &[&plan.host]);
+    // httpd would take what follows the first colon of an IPv6 address for a port.
+    let name = if plan.host.contains(':') { "localhost" } else { &plan.host };
+    conf.from("host").line("ServerName", &[name]);
     conf.from("server-root").line("ServerRoot", &[&root]).line("DefaultRuntimeDir", &[&root]);
     conf.from("pid-file").line("PidFile", &[&plan.path_or("pid-file", "httpd.pid")]);
     conf.always().fixed("ServerTokens ProductOnly").fixed("ServerSignature Off");

@@ -185,12 +185,21 @@ def advice(value, group, place):
         else:
             where = "WSGIPythonHome (the virtual environment) or WSGIPythonPath (the project)"
         path = ":".join(str(entry) for entry in sys.path)
-        return f"there is no module {value.name!r} for the Python of {sys.prefix} with sys.path {path}: install it there, or write {where}."
+        return (
+            f"there is no module {value.name!r} for the Python of {sys.prefix} with sys.path {path}: "
+            f"install it there, or write {where}."
+        )
     if isinstance(value, TypeError):
         if "missing 1 required positional argument: 'send'" in text:
-            return "this is an ASGI application, and WSGI calls it otherwise: write application = a2wsgi.ASGIMiddleware(application) (package a2wsgi), or use the framework's WSGI interface."
+            return (
+                "this is an ASGI application, and WSGI calls it otherwise: write application = "
+                "a2wsgi.ASGIMiddleware(application) (package a2wsgi), or use the framework's WSGI interface."
+            )
         if value.__traceback__ is None and "'coroutine' object is not iterable" in text:
-            return "the application is an async function: write def instead of async def, or wrap an ASGI application by a2wsgi.ASGIMiddleware."
+            return (
+                "the application is an async function: write def instead of async def, "
+                "or wrap an ASGI application by a2wsgi.ASGIMiddleware."
+            )
         if value.__traceback__ is None and text == "'NoneType' object is not iterable":
             return "the application returned None: it must return an iterable of bytes, such as return [body]."
         if text == "response iterable must yield bytes, not str":
@@ -198,12 +207,18 @@ def advice(value, group, place):
         if text == "response iterable must yield bytes, not int":
             return "the application returned bytes instead of a list of them: write return [body]."
     if isinstance(value, PermissionError) and isinstance(value.filename, str):
-        return f"user id {os.geteuid()} may not use {value.filename!r}: look with namei -l {value.filename}, then chmod o+x the directories and chmod o+r the file, or write user= of its owner at WSGIDaemonProcess."
+        return (
+            f"user id {os.geteuid()} may not use {value.filename!r}: look with namei -l {value.filename}, "
+            "then chmod o+x the directories and chmod o+r the file, or write user= of its owner at WSGIDaemonProcess."
+        )
     if isinstance(value, MemoryError):
         limits = f"raise memory-limit= or virtual-memory-limit= of {options}, if it has them, or " if group else ""
         return f"there is no memory left: {limits}lower the number of threads and processes."
     if kind == "OperationalError" and ("readonly database" in text or "unable to open database file" in text):
-        return f"SQLite writes beside the database: its file and its directory must belong to user id {os.geteuid()} (chown), or write user= of their owner at WSGIDaemonProcess."
+        return (
+            "SQLite writes beside the database: its file and its directory must belong to user id "
+            f"{os.geteuid()} (chown), or write user= of their owner at WSGIDaemonProcess."
+        )
     return None
 
 

@@ -10,6 +10,18 @@ const NUMBERS: [i32; 5] = [libc::EAGAIN, libc::EBUSY, libc::EEXIST, libc::ETXTBS
 const WORDS: [&str; 4] = ["lock", "already running", "already in use", "in use by"];
 /// Words that have `lock` in them and do not mean it.
 const OTHERS: [&str; 2] = ["block", "clock"];
+/// Exceptions that tell of the code, whatever words are in it: a module `filelock` that is not installed is not taken.
+const OF_THE_CODE: [&str; 9] = [
+    "attributeerror",
+    "importerror",
+    "indentationerror",
+    "indexerror",
+    "keyerror",
+    "modulenotfounderror",
+    "nameerror",
+    "syntaxerror",
+    "typeerror",
+];
 
 /// Whether the exception, or one that it was raised from, says so.
 pub fn is_evidence(py: Attached<'_>, interpreter: &Interpreter, exception: &Exception<'_>) -> bool {
@@ -29,6 +41,9 @@ fn names_what_is_taken(traceback: &str) -> bool {
     let is_summary = |line: &&str| !line.starts_with(char::is_whitespace) && !line.starts_with("Traceback");
     traceback.lines().filter(is_summary).any(|line| {
         let mut line = line.to_ascii_lowercase();
+        if OF_THE_CODE.iter().any(|kind| line.split(':').next() == Some(kind)) {
+            return false;
+        }
         for other in OTHERS {
             line = line.replace(other, "");
         }
@@ -60,5 +75,8 @@ mod tests {
         assert!(!of("NameError: name 'block' is not defined"));
         assert!(!of("FileNotFoundError: [Errno 2] No such file or directory: 'x'"));
         assert!(!of("KeyError: 'CLOCK'"));
+        assert!(!of("ModuleNotFoundError: No module named 'filelock'"));
+        assert!(!of("ImportError: cannot import name 'Lock' from 'app.locks'"));
+        assert!(!of("NameError: name 'lock' is not defined"));
     }
 }

@@ -137,9 +137,10 @@ impl View<'_> {
     /// Adds up the counters of several groups, all at the same moment as far as the end of a child is concerned.
     #[must_use]
     pub fn all_totals(&self, groups: &[usize]) -> Vec<Totals> {
+        let mut seen = Vec::new();
         for _ in 0..TRIES {
             let version = self.header.folding.load(Acquire);
-            if version.is_multiple_of(2) {
+            if version.is_multiple_of(2) || seen.is_empty() {
                 let mut all = vec![Totals::default(); groups.len()];
                 for block in self.used().iter().filter(|block| block.owner.load(Acquire) != 0) {
                     let group = block.group.load(Relaxed) as usize;
@@ -150,13 +151,15 @@ impl View<'_> {
                     }
                 }
                 fence(Acquire);
-                if self.header.folding.load(Relaxed) == version {
+                if version.is_multiple_of(2) && self.header.folding.load(Relaxed) == version {
                     return all;
                 }
+                seen = all;
             }
             std::thread::yield_now();
         }
-        vec![Totals::default(); groups.len()]
+        // A child's counts are just being moved: off by those, and not a reset to zero.
+        seen
     }
 
     /// The requests of a group under way, oldest first.

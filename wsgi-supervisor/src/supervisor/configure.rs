@@ -14,6 +14,7 @@ use crate::nursery::Nursery;
 use crate::os::descriptors::redirect_standard_error;
 use crate::os::memory::{StatusMemory, trim_heap};
 use crate::os::metrics::MetricsMemory;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -56,6 +57,9 @@ impl Supervisor {
                     failed.push((name, reason));
                 }
             }
+        }
+        if self.has_no_child_left() {
+            self.deserted = self.serial;
         }
         self.serial += 1;
         let generation = Rc::new(Generation {
@@ -193,6 +197,15 @@ impl Supervisor {
                 (None, Socket::Kept | Socket::Next(_) | Socket::Waiting) => {} // cannot be: there is a slot then
             }
         }
+    }
+
+    /// Whether no httpd child of any generation is left, also when that has not been taken notice of yet.
+    fn has_no_child_left(&self) -> bool {
+        self.lifelines.iter().all(|(_, lifeline)| {
+            let mut polled = [PollFd::new(lifeline.as_fd(), PollFlags::POLLIN)];
+            let is_ready = poll(&mut polled, PollTimeout::ZERO).is_ok_and(|ready| ready > 0);
+            is_ready && polled[0].revents().is_some_and(|events| events.contains(PollFlags::POLLHUP))
+        })
     }
 
     /// A generation's lifeline has ended: all its httpd children are gone.

@@ -19,10 +19,14 @@ impl Supervisor {
     /// others serve.
     pub(super) fn end_for_successor(&mut self, name: &[u8], index: usize, now: Instant) {
         let Some(group) = self.groups.get(name) else { return };
-        let ends = |pid: i32| self.processes.get(&pid).is_some_and(|process| process.ending.is_some());
+        let serves = |pid: i32| {
+            self.processes
+                .get(&pid)
+                .is_some_and(|process| process.ending.is_none() && process.served.is_some())
+        };
         let mut others = group.slots.iter().enumerate().filter(|(other, _)| *other != index);
-        if others.any(|(_, slot)| slot.current.is_some_and(ends)) {
-            return; // its end wakes us
+        if others.any(|(_, slot)| !slot.current.is_some_and(serves)) {
+            return; // its start, or its end, wakes us
         }
         let current = group.slots.get(index).and_then(|slot| slot.current);
         if let Some(process) = current.and_then(|pid| self.processes.get_mut(&pid)) {

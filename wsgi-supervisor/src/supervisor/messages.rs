@@ -17,6 +17,8 @@ use wsgi_protocol::launch::Ready;
 const PIECE: usize = 64 * 1024;
 /// Between the end of a process's pipes and the moment when it can be waited for.
 const LAST_MOMENT: Duration = Duration::from_millis(300);
+/// A process that hears nothing any more is replaced again after so long, if its successor has failed.
+const ASKS_AGAIN: Duration = Duration::from_secs(10);
 /// Output pipes of dead processes kept open for what they have left behind.
 pub(super) const MAX_ORPHANS: usize = 64;
 
@@ -57,17 +59,22 @@ impl Supervisor {
         let Some(process) = self.processes.get_mut(&pid) else { return };
         match process.closed_at {
             Some(at) if at > now => return self.wake_at(at),
-            Some(_) => process.closed_at = None,
+            // Again later: its successor may fail, and it cannot ask any more.
+            Some(_) => process.closed_at = Some(now + ASKS_AGAIN),
             None => return,
         }
+        self.wake_at(now + ASKS_AGAIN);
+        let Some(process) = self.processes.get_mut(&pid) else { return };
         if process.served.is_none() || process.ending.is_some() || process.nursery.is_some() {
             return;
         }
-        let (prefix, group) = (Message::DescriptorsLost.prefix(), process.plan.name());
-        let line = format!(
-            "{prefix}process {pid} of group '{group}' has closed descriptors of ours; it is replaced"
-        );
-        process.plan.log.write(Message::DescriptorsLost.level(), &line);
+        if !std::mem::replace(&mut process.is_deaf, true) {
+            let (prefix, group) = (Message::DescriptorsLost.prefix(), process.plan.name());
+            let line = format!(
+                "{prefix}process {pid} of group '{group}' has closed descriptors of ours; it is replaced"
+            );
+            process.plan.log.write(Message::DescriptorsLost.level(), &line);
+        }
         process.asked.get_or_insert(Ready::Recycle);
         process.asked_at.get_or_insert(now);
         self.wake_at(now);
@@ -146,14 +153,13 @@ impl Supervisor {
         let spec = &process.plan.spec;
         let line = failure.describe(spec, &process.plan.generation.host_library, fix);
         process.set_up_failed |= !failure.is_soft();
-        let mut level = failure.message().level();
-        if let Some(group) = self.groups.get_mut(&spec.name) {
-            if group.told_set_up.as_deref() == Some(line.as_str()) {
-                level = Level::INFO;
-            }
-            group.told_set_up = Some(line.clone());
+        let group = self.groups.get_mut(&spec.name);
+        let told = group.and_then(|group| group.told_set_up.replace(line.clone()));
+        // A number stands for a level (the error map), so that what is only repeated has none.
+        match told.as_ref() == Some(&line) {
+            false => process.plan.log.write(failure.message().level(), &line),
+            true => process.plan.log.write(Level::INFO, line.trim_start_matches(&failure.message().prefix())),
         }
-        process.plan.log.write(level, &line);
     }
 
     /// Leaves the output of groups alone for a while that have nothing left to spend: their pipes fill, and who writes

@@ -57,6 +57,9 @@ pub struct Supervisor {
     /// Since when no httpd process can reach the newest generation: between two configurations of a restart, or
     /// for good when the next one does not load the module.
     abandoned: Option<Instant>,
+    /// Up to this serial all httpd children had ended when the next configuration came (a restart that is not
+    /// graceful): nobody waits for what the processes of those generations run.
+    deserted: u64,
     groups: BTreeMap<Vec<u8>, Group>,
     processes: BTreeMap<i32, Process>,
     /// Workers that zygotes were asked for.
@@ -132,6 +135,7 @@ impl Supervisor {
             live: Vec::new(),
             lifelines: Vec::new(),
             abandoned: None,
+            deserted: 0,
             groups: BTreeMap::new(),
             processes: BTreeMap::new(),
             births: Vec::new(),

@@ -325,8 +325,10 @@ impl Supervisor {
         (slot.lost_successors, slot.successor_at) = (0, None);
         self.switch_socket(name, index);
         let started = self.processes.get(&pid).map(|process| process.started);
+        let deserted = self.deserted;
         if let Some(old) = old.and_then(|old| self.processes.get_mut(&old)) {
-            old.end(Ending::Drain, now);
+            let is_deserted = old.plan.generation.serial <= deserted;
+            old.end(if is_deserted { Ending::MakeRoom } else { Ending::Drain }, now);
             let changed_code = old.asked == Some(Ready::Replace);
             old.plan.count(|counters| counters.note_reload(true, epoch_us(), changed_code));
             if let Some(group) = self.groups.get_mut(name).filter(|_| changed_code) {

@@ -100,7 +100,7 @@ impl Supervisor {
                     }
                     for pid in &place.pids {
                         if let Some(process) = self.processes.get_mut(pid) {
-                            process.end(Ending::Drain, now);
+                            process.end(Ending::MakeRoom, now);
                         }
                     }
                     self.wake_at(now);

@@ -26,7 +26,7 @@ fn further_processes_are_started_and_taken_back() {
     assert_eq!((generation.count(0), generation.view(2).state), (1, SlotState::Retired));
     assert!(others.into_iter().all(is_alive));
     for pid in others {
-        rig.ordered(pid, "D");
+        rig.ordered(pid, "E");
         eventually("it ends", || (!is_alive(pid)).then_some(()));
     }
     eventually("their sockets are gone", || (rig.sockets() == ["a0.sock"]).then_some(()));
