@@ -22,7 +22,8 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, Once, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Most descriptors of one message (the kernel's SCM_MAX_FD); recvmsg never joins two such messages.
 pub const MOST: usize = 253;
@@ -34,6 +35,8 @@ const CONTROL: usize = 16 + (MOST * size_of::<RawFd>()).div_ceil(8) * 8;
 const THREADS: usize = 4;
 /// With so many descriptors waiting for them, no more are to be taken from whoever sent these.
 const WAITING: usize = 512;
+/// A thread that has not come back for so long sleeps over what it closes.
+const ASLEEP: Duration = Duration::from_secs(5);
 
 /// Reads what is there and fits into `room`, and the descriptors that came with it; `None` if nothing is there.
 ///
@@ -113,9 +116,12 @@ struct Closing {
     threads: usize,
     /// Threads that wait for something to close.
     idle: usize,
+    /// When one of them last came back from closing something.
+    came_back: Option<Instant>,
 }
 
-static CLOSING: Mutex<Closing> = Mutex::new(Closing { waiting: VecDeque::new(), threads: 0, idle: 0 });
+static CLOSING: Mutex<Closing> =
+    Mutex::new(Closing { waiting: VecDeque::new(), threads: 0, idle: 0, came_back: None });
 static MORE: Condvar = Condvar::new();
 
 fn closing() -> MutexGuard<'static, Closing> {
@@ -142,11 +148,28 @@ pub fn hand_over(descriptors: impl IntoIterator<Item = OwnedFd>) {
 /// from whoever sent it.
 pub fn is_stuck() -> bool {
     let closing = closing();
-    closing.threads == THREADS && closing.idle == 0 && closing.waiting.len() > WAITING
+    let is_full = closing.threads == THREADS && closing.idle == 0 && closing.waiting.len() > WAITING;
+    // On a busy machine they may be slow, and come back all the same.
+    is_full && closing.came_back.is_none_or(|at| at.elapsed() > ASLEEP)
+}
+
+/// Keeps the code of this module mapped until the process ends: httpd unloads modules when a child exits, and a thread may
+/// still be here.
+fn stay_mapped() {
+    // SAFETY: the address is one of this module; dladdr fills the record with strings of the loader, and dlopen finds what is
+    // loaded already.
+    unsafe {
+        let mut info: libc::Dl_info = std::mem::zeroed();
+        if libc::dladdr(stay_mapped as *const libc::c_void, &mut info) != 0 && !info.dli_fname.is_null() {
+            libc::dlopen(info.dli_fname, libc::RTLD_NOW | libc::RTLD_NOLOAD | libc::RTLD_NODELETE);
+        }
+    }
 }
 
 /// A thread that no signal of httpd's reaches; false if there can be none now (the next call tries again).
 fn start_thread() -> bool {
+    static MAPPED: Once = Once::new();
+    MAPPED.call_once(stay_mapped);
     // SAFETY: plain calls with valid sets; the new thread inherits the mask, and ours is put back.
     unsafe {
         let (mut all, mut before) = (std::mem::zeroed(), std::mem::zeroed());
@@ -178,6 +201,7 @@ fn close_all() {
         defuse(&descriptor);
         drop(descriptor);
         closing = self::closing();
+        closing.came_back = Some(Instant::now());
     }
 }
 

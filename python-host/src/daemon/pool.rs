@@ -422,8 +422,10 @@ impl<A: Application> Pool<A> {
 
     /// Keeps a connection whose request noticed a changed script; the caller gives it away.
     pub(super) fn hold(&self, connection: &mut Connection) {
-        if let Some(released) = self.reload.hold(std::ptr::from_mut(connection)) {
-            self.release(released);
+        match self.reload.hold(std::ptr::from_mut(connection)) {
+            Some(released) => self.release(released),
+            // The main thread may have worked out already how long it may sleep.
+            None => self.main_wake.signal(),
         }
     }
 
