@@ -39,6 +39,10 @@ impl Expectations {
     }
 
     fn permits(&self, line: &str) -> bool {
+        // httpd's event MPM says so when a child ends in the moment in which a connection would be kept open.
+        if line.contains("AH03093") && line.contains("Bad file descriptor") {
+            return true;
+        }
         self.required.iter().chain(&self.allowed).any(|text| line.contains(text))
     }
 
