@@ -2,6 +2,7 @@
 
 use super::connection::Connection;
 use crate::lifecycle::ledger;
+use crate::lifecycle::process::Stat;
 use crate::lifecycle::runtime::{Group, Runtime};
 use crate::lifecycle::status::StatusMemory;
 use crate::lifecycle::supervisor::monotonic_ns;
@@ -185,7 +186,7 @@ impl InFlight {
     fn still_serves(&self) -> bool {
         let state = SlotState::from_u32(self.slot.state.load(Ordering::Relaxed));
         let is_same = self.pid != 0 && self.slot.pid.load(Ordering::Relaxed) == self.pid;
-        state == SlotState::Serving && is_same && is_running(self.pid)
+        state == SlotState::Serving && is_same && Stat::of(self.pid).is_some_and(|stat| stat.is_running())
     }
 
     /// Its record in the status memory.
@@ -199,14 +200,6 @@ impl Drop for InFlight {
         self.slot.in_flight.fetch_sub(1, Ordering::Relaxed);
         ledger::end(self.index);
     }
-}
-
-/// Whether there is such a process, and it has not ended: one that nobody has waited for is dead all the same.
-fn is_running(pid: u32) -> bool {
-    let stat = std::fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The name before the state may hold anything, brackets too.
-    let state = stat.iter().rposition(|byte| *byte == b')').and_then(|end| stat.get(end + 2));
-    state.is_some_and(|state| !b"ZX".contains(state))
 }
 
 /// An open connection to the process, if there is a good one.

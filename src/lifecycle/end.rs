@@ -2,6 +2,7 @@
 //! parent (a container whose process 1 it is, systemd, an init script) then finds nothing left, and the daemons have had
 //! their time to end in order.
 
+use super::process::Stat;
 use super::runtime::Runtime;
 use super::supervisor::Persistent;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -105,9 +106,8 @@ impl TerminationSignals {
 /// Process descriptors of the children of a process.
 fn children_of(parent: i32) -> Vec<OwnedFd> {
     let is_child = |pid: i32| {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        let fields = stat.rsplit_once(')').map(|(_, fields)| fields.to_owned());
-        fields.is_some_and(|fields| fields.split_whitespace().nth(1) == Some(&parent.to_string()))
+        let above = Stat::of(pid.cast_unsigned()).and_then(|stat| stat.field(4));
+        above == u64::try_from(parent).ok()
     };
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());

@@ -11,6 +11,7 @@ pub mod ledger;
 pub mod log_writer;
 mod logs;
 pub mod metrics;
+pub mod process;
 pub mod python;
 mod revival;
 mod runner;

@@ -1,6 +1,7 @@
 //! The parent's side of the supervisor: started once, kept over restarts, told each new configuration.
 
 use crate::httpd::pool::persistent;
+use crate::lifecycle::process::Stat;
 use crate::lifecycle::runtime::Runtime;
 use apr_sys as sys;
 use std::ffi::CString;
@@ -122,10 +123,7 @@ impl Persistent {
 
     /// The state letter of the supervisor in /proc.
     pub fn state(&self) -> Option<u8> {
-        let stat = std::fs::read(format!("/proc/{}/stat", self.pid)).ok()?;
-        // The name before it may hold anything, brackets too.
-        let end = stat.iter().rposition(|byte| *byte == b')')?;
-        stat.get(end + 2).copied()
+        Stat::of(self.pid.try_into().ok()?).map(|stat| stat.state())
     }
 
     /// Starts a supervisor process.

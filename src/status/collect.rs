@@ -2,6 +2,7 @@
 
 use crate::config::State;
 use crate::lifecycle::metrics::now;
+use crate::lifecycle::process::Stat;
 use crate::lifecycle::runtime::{self, Runtime};
 use crate::lifecycle::spec::VERSION;
 use apr_sys as sys;
@@ -160,13 +161,8 @@ impl Facts {
         if pid == 0 {
             return None;
         }
-        let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
-        // The name before the state may hold anything, brackets too.
-        let end = stat.iter().rposition(|byte| *byte == b')')?;
-        let text = String::from_utf8_lossy(stat.get(end + 2..)?).into_owned();
-        let fields: Vec<&str> = text.split(' ').collect();
-        // proc_pid_stat(5), counted from the state, which is field 3.
-        let field = |number: usize| fields.get(number - 3).and_then(|text| text.parse::<u64>().ok());
+        let stat = Stat::of(pid)?;
+        let field = |number| stat.field(number);
         // SAFETY: plain questions.
         let (ticks, page) = unsafe { (libc::sysconf(libc::_SC_CLK_TCK), libc::sysconf(libc::_SC_PAGESIZE)) };
         let (ticks, page) = (ticks.max(1).unsigned_abs(), page.max(1).unsigned_abs());

@@ -11,17 +11,26 @@ pub fn user(pid: i32) -> Option<u32> {
     line.split_whitespace().next()?.parse().ok()
 }
 
+/// What follows its state in `/proc/PID/stat`; `None` for one that has ended.
+fn running(pid: i32) -> Option<String> {
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    // The name before it may hold anything, brackets too.
+    let end = stat.iter().rposition(|byte| *byte == b')')?;
+    let fields = String::from_utf8_lossy(stat.get(end + 2..)?);
+    let (state, rest) = fields.split_once(' ')?;
+    (!["Z", "X"].contains(&state)).then(|| rest.to_owned())
+}
+
+/// Whether there is such a process, and it has not ended.
+#[must_use]
+pub fn is_running(pid: i32) -> bool {
+    running(pid).is_some()
+}
+
 /// The session it belongs to; `None` for one that has ended, too.
 #[must_use]
 pub fn session(pid: i32) -> Option<i32> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name before it may hold anything, brackets too.
-    let (_, fields) = stat.rsplit_once(')')?;
-    let mut fields = fields.split_whitespace();
-    match fields.next()? {
-        "Z" | "X" => None,
-        _ => fields.nth(2)?.parse().ok(),
-    }
+    running(pid)?.split_whitespace().nth(2)?.parse().ok()
 }
 
 /// All processes of a session but its leader.

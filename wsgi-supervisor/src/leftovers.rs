@@ -1,6 +1,7 @@
 //! Socket files that an earlier supervisor of this httpd has left because it was killed, and the question whether
 //! somebody still listens at a path.
 
+use crate::facts;
 use crate::listen::{PROVISIONAL, SUFFIX};
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, getsockopt, socket, sockopt};
@@ -24,18 +25,10 @@ pub fn is_listened_at(path: &Path) -> bool {
         getsockopt(&fd, sockopt::PeerCredentials).map(|who| who.pid())
     };
     match listener() {
-        Ok(pid) => pid != std::process::id().cast_signed() && is_running(pid),
+        Ok(pid) => pid != std::process::id().cast_signed() && facts::is_running(pid),
         Err(Errno::EAGAIN) => true,
         Err(_) => false,
     }
-}
-
-/// Whether there is such a process, and it has not ended.
-fn is_running(pid: i32) -> bool {
-    let stat = std::fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The name before the state may hold anything, brackets too.
-    let state = stat.iter().rposition(|byte| *byte == b')').and_then(|end| stat.get(end + 2));
-    state.is_some_and(|state| !b"ZX".contains(state))
 }
 
 /// Removes the sockets of this httpd that are not among `claimed` and that nobody listens at. They have the name of the
