@@ -38,11 +38,16 @@ fn is_config_test() -> bool {
 /// # Safety
 /// Called by httpd's parent with the live configuration pool and the main server.
 pub unsafe fn check_config(_pconf: *mut sys::apr_pool_t, main: *mut sys::server_rec) -> c_int {
+    // SAFETY: httpd's parent is single-threaded here.
+    let Some(state) = (unsafe { config::state_mut() }) else { return sys::OK as c_int };
+    if let Some(error) = state.global.shared_group(&config::Httpd) {
+        // SAFETY: live main server.
+        unsafe { log::server(main, Level::Error as u8, 0, error.to_string().as_bytes()) };
+        return REFUSED;
+    }
     if !is_config_test() {
         return sys::OK as c_int;
     }
-    // SAFETY: httpd's parent is single-threaded here.
-    let Some(state) = (unsafe { config::state_mut() }) else { return sys::OK as c_int };
     // SAFETY: live main server.
     let servers = unsafe {
         finish(state, main);

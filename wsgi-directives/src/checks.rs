@@ -1,6 +1,7 @@
 //! Checks over the whole configuration once it has been read: warnings for what probably will not work.
 
-use crate::config::{Alias, AliasForm, GlobalConfig, ServerConfig, Target};
+use crate::config::{Alias, AliasForm, DaemonGroup, GlobalConfig, ServerConfig, Target};
+use crate::error::ConfigError;
 use crate::place::{Notice, System, VhostId};
 use crate::request::alias::match_prefix;
 use crate::request::effective;
@@ -23,6 +24,13 @@ pub struct ServerView<'a> {
 const LONGEST_PREFIX: usize = 75;
 
 impl GlobalConfig {
+    /// A group that was defined again in a server that is another site, as its ServerName tells now; while lines are
+    /// read it may follow.
+    pub fn shared_group(&self, system: &dyn System) -> Option<ConfigError> {
+        let again = |group: &DaemonGroup| group.also.iter().find_map(|also| group.stranger(also, system));
+        self.groups.iter().find_map(again)
+    }
+
     /// Completes the record after the last line has been read (httpd's post_config): notes the ServerNames of
     /// daemon groups for [`select_group`] and returns warnings about the configuration as a whole.
     /// Call it again after a restart has read the configuration anew; it is idempotent.

@@ -59,6 +59,15 @@ pub enum ConfigError {
         /// The first option that differs.
         differs: Option<&'static str>,
     },
+    /// A daemon group of that name exists already, in a server that is another site.
+    ShareGroup {
+        /// Name of the group.
+        name: String,
+        /// Where it was defined first, and in whose server.
+        first: String,
+        /// Where it was defined again, and in whose server.
+        again: String,
+    },
     /// A preloaded script refers to a daemon group that cannot be used from here (spec/directives.md §9.1).
     ReferToGroup {
         /// Name of the group.
@@ -156,6 +165,12 @@ impl fmt::Display for ConfigError {
                 }
                 write!(f, ", at {again}: make both lines equal or rename one group.")
             }
+            Self::ShareGroup { name, first, again } => write!(
+                f,
+                "Name duplicates previous WSGI daemon definition. '{name}' was defined at {first} and again at \
+                 {again}: rename one of them, there and where WSGIProcessGroup or process-group= names it. \
+                 For one group that serves both, define it once, outside of <VirtualHost>."
+            ),
             Self::ReferToGroup { name, problem } => group_text(f, name, *problem),
             Self::LookUpIdentity { option, kind, name } => {
                 write!(

@@ -110,6 +110,7 @@ impl Conf {
     /// One line in a virtual host.
     pub fn vhost(&mut self, line: &str, host: u32, name: Option<&str>) -> Result<Vec<Notice>, ConfigError> {
         let place = Place { virtual_host: Some(VhostId(host)), server_name: name, ..Place::default() };
+        self.machine.server_names.extend(name.map(|name| (VhostId(host), name.to_owned())));
         self.at(line, place)
     }
 

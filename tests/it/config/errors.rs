@@ -240,14 +240,30 @@ fn equal_groups_of_cloned_virtual_hosts_are_one() {
         )
     };
     Judge::new().accepted(&format!("LogLevel notice\n{}\n{}", host("1"), host("2")));
-    // Both hosts reach it, under the first's name and under another.
-    let second = host("@PORT@").replace("ServerName a.example", "ServerName b.example");
-    let server = site(&format!("{}\n{second}", host("@PORT@"))).start();
-    let seen = |name: &str| {
-        let response = server.request("GET", "/").header("Host", name).send();
-        groups(&response)
+    let server = site(&host("@PORT@")).start();
+    assert_eq!(groups(&server.get("/")), "a|");
+}
+
+/// Two sites with one copied line: the second must not answer as the first.
+#[test]
+fn equal_groups_of_two_sites_are_an_error() {
+    let host = |name: &str, late: bool| {
+        let name = format!("ServerName {name}\n");
+        let (before, behind) = if late { ("", name.as_str()) } else { (name.as_str(), "") };
+        format!("<VirtualHost 127.0.0.1:1>\n{before}WSGIDaemonProcess a threads=2\n{behind}</VirtualHost>\n")
     };
-    assert_eq!([seen("a.example"), seen("b.example")], ["a|", "a|"]);
+    let judge = Judge::new();
+    let group = "WSGIDaemonProcess a threads=2\n";
+    for (lines, first, again) in [
+        (host("a.example", false) + &host("b.example", false), "3 (ServerName a", "7 (ServerName b"),
+        (host("a.example", true) + &host("b.example", true), "2 (ServerName a", "6 (ServerName b"),
+        (group.to_owned() + &host("b.example", false), "1 (main server)", "4 (ServerName b"),
+    ] {
+        let text = judge.refused(&lines);
+        let places = [format!("more.conf:{first}"), format!("more.conf:{again}"), "rename one".to_owned()];
+        assert!(text.contains("Name duplicates previous WSGI daemon definition."), "{text}");
+        assert!(!Subject::is_ours() || places.iter().all(|place| text.contains(place)), "{text}");
+    }
 }
 
 /// A configuration of 4.9 that uses what was removed since: it starts, and says once what to do about each.

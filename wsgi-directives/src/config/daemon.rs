@@ -1,6 +1,7 @@
 //! One WSGIDaemonProcess: a typed field per option, and the list of all groups.
 
-use crate::place::{Origin, VhostId};
+use crate::error::ConfigError;
+use crate::place::{Origin, System, VhostId};
 use std::collections::HashMap;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
@@ -31,6 +32,28 @@ impl DaemonGroup {
     /// Whether one of the virtual hosts it is defined in has exactly this ServerName.
     pub fn has_server_name(&self, name: Option<&str>) -> bool {
         name.is_some_and(|name| self.server_names.iter().any(|own| own == name))
+    }
+
+    /// Why another definition of the same name is refused: its server is certainly another site, as far as ServerNames
+    /// are known. Clones of a virtual host (certbot's for port 443) share the name.
+    pub(crate) fn stranger(&self, again: &Origin, system: &dyn System) -> Option<ConfigError> {
+        let (one, other) = (self.place.virtual_host, again.virtual_host);
+        let name = |host: Option<VhostId>| host.and_then(|host| system.server_name_of(host));
+        let are_strangers = match (name(one), name(other)) {
+            (Some(one), Some(other)) => !one.eq_ignore_ascii_case(&other),
+            // Of virtual hosts the names may follow; the main server shares its groups anyway.
+            _ => one != other && (one.is_none() || other.is_none()),
+        };
+        let server = |host: Option<VhostId>| match (host, name(host)) {
+            (_, Some(name)) => format!("ServerName {name}"),
+            (Some(_), None) => "a virtual host without ServerName".to_owned(),
+            (None, None) => "main server".to_owned(),
+        };
+        are_strangers.then(|| ConfigError::ShareGroup {
+            name: self.name.clone(),
+            first: format!("{} ({})", self.place, server(one)),
+            again: format!("{again} ({})", server(other)),
+        })
     }
 
     /// `display-name=` with `%{GROUP}` replaced.

@@ -4,7 +4,7 @@ use super::*;
 use crate::config::{DaemonOptions, Reload, Who};
 use crate::docs::options_of;
 use crate::fake::Conf;
-use crate::place::NoticeLevel;
+use crate::place::{NoticeLevel, VhostId};
 
 /// The options of `WSGIDaemonProcess x <text>`, or the error text.
 fn daemon(text: &str) -> Result<DaemonOptions, String> {
@@ -221,6 +221,32 @@ fn equal_definitions_are_one_group() {
     assert!(text.contains("(option threads)") && text.contains("test.conf:3"), "{text}");
     conf.main("WSGIDaemonProcess X threads=9").unwrap();
     assert_eq!(conf.global.groups.len(), 2);
+}
+
+/// Clones of a virtual host share a group; two sites with one copied line do not.
+#[test]
+fn groups_are_shared_by_servers_of_one_name() {
+    let line = "WSGIDaemonProcess x threads=2";
+    let mut conf = Conf::default();
+    conf.vhost(line, 1, Some("a.example")).unwrap();
+    conf.vhost(line, 2, Some("A.example")).unwrap();
+    let text = conf.vhost(line, 3, Some("b.example")).unwrap_err().to_string();
+    for part in ["Name duplicates previous WSGI daemon definition.", "test.conf:1 (ServerName a.example)"] {
+        assert!(text.contains(part), "{text}");
+    }
+    assert!(text.contains("test.conf:3 (ServerName b.example): rename one of them"), "{text}");
+    let text = conf.error("WSGIDaemonProcess x");
+    assert!(text.contains("(main server)"), "{text}");
+    // The names may stand behind the groups.
+    let mut conf = Conf::default();
+    conf.vhost(line, 1, None).unwrap();
+    conf.vhost(line, 2, None).unwrap();
+    assert_eq!(conf.global.shared_group(&conf.machine), None);
+    for (host, name) in [(1, "a.example"), (2, "b.example")] {
+        conf.machine.server_names.insert(VhostId(host), name.to_owned());
+    }
+    let text = conf.global.shared_group(&conf.machine).map(|error| error.to_string()).unwrap_or_default();
+    assert!(text.contains("test.conf:2 (ServerName b.example)"), "{text}");
 }
 
 #[test]

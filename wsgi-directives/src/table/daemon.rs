@@ -5,7 +5,7 @@ use crate::config::{AcceptMutex, DaemonGroup, DaemonOptions};
 use crate::directive::{Arity, Contexts, Directive, Effect};
 use crate::error::ConfigError;
 use crate::options::{DAEMON_OPTIONS, read_options};
-use crate::place::{Notice, NoticeLevel};
+use crate::place::{Notice, NoticeLevel, System};
 
 pub(super) const ACCEPT_MUTEX: Directive = Directive {
     name: "WSGIAcceptMutex",
@@ -31,8 +31,8 @@ pub(super) const DAEMON_PROCESS: Directive = Directive {
     since: "1.0",
     doc: "Define a named group of daemon processes.",
     details: "Inside a virtual host only hosts of the same ServerName may use the group, and it logs to that \
-              host's ErrorLog. The same definition may be repeated, for example in a cloned virtual host, if \
-              all options are equal.",
+              host's ErrorLog. The same definition may be repeated in virtual hosts of the same ServerName (certbot \
+              clones them), if all options are equal.",
     effect: Effect::Acts,
     good: "site processes=2 threads=5 display-name=%{GROUP}",
     bad: Some("site threads=many"),
@@ -146,18 +146,22 @@ fn daemon_process(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
     }
     let place = line.place.origin();
     let group = DaemonGroup { name, options, written, place, also: Vec::new(), server_names: Vec::new() };
+    let system = line.system;
     match line.global()?.groups.get_mut(&group.name) {
         None => line.global()?.groups.push(group),
         Some(first) => {
-            let notice = repeat(first, group)?;
+            let notice = repeat(first, group, system)?;
             line.notices.push(notice);
         }
     }
     Ok(())
 }
 
-/// Accepts a second definition that is equal to the first.
-fn repeat(first: &mut DaemonGroup, again: DaemonGroup) -> Result<Notice, ConfigError> {
+/// Accepts a second definition that is equal to the first, and of the same site.
+fn repeat(first: &mut DaemonGroup, again: DaemonGroup, system: &dyn System) -> Result<Notice, ConfigError> {
+    if let Some(error) = first.stranger(&again.place, system) {
+        return Err(error);
+    }
     if first.options != again.options {
         return Err(ConfigError::DefineGroup {
             differs: difference(first, &again),
