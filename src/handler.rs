@@ -11,7 +11,7 @@ use std::ffi::c_int;
 use std::sync::Arc;
 use wsgi_directives::request::effective::handler_script;
 use wsgi_directives::{
-    BodyLength, DirConfig, FileKind, GroupChoice, HandlerScript, PrecheckFacts, PrecheckRefusal,
+    BodyLength, DirConfig, FileKind, GroupChoice, HandlerScript, Interface, PrecheckFacts, PrecheckRefusal,
     RequestConfig, ServerConfig, application_group, callable_object, effective, precheck, process_group,
     select_group,
 };
@@ -155,8 +155,13 @@ impl<'r> Job<'r> {
         let configured = |text: Option<&'r str>| text.map(str::as_bytes);
         let group = routes.process_group.as_deref().or(configured(self.config.process_group));
         let group = process_group(group, &names);
+        let host = config::known_vhost(state, r.server());
+        // SAFETY: a live request's server.
+        let server_name = unsafe { crate::httpd::server::hostname(r.server()) };
+        let server_name = server_name.and_then(|name| std::str::from_utf8(name).ok());
+        let choice = select_group(&state.global, &self.config, &group, host, server_name);
         let application = routes.application_group.as_deref().or(configured(self.config.application_group));
-        let application = application_group(application, &names);
+        let application = application_group(application.or(self.usual_interpreter(&choice)), &names);
         let callable = match &routes.callable_object {
             Some(name) => callable_object(Some(name), &names).into_owned(),
             None => self.callable(&names),
@@ -167,11 +172,7 @@ impl<'r> Job<'r> {
         env.set(pool, c"mod_wsgi.callable_object", &callable);
         let handler = self.handler_script.map(|script| script.path.as_bytes()).unwrap_or_default();
         env.set(pool, c"mod_wsgi.handler_script", handler);
-        let host = config::known_vhost(state, r.server());
-        // SAFETY: a live request's server.
-        let server_name = unsafe { crate::httpd::server::hostname(r.server()) };
-        let server_name = server_name.and_then(|name| std::str::from_utf8(name).ok());
-        match select_group(&state.global, &self.config, &group, host, server_name) {
+        match choice {
             GroupChoice::Embedded => embedded::run(&self, state, &application, &callable),
             GroupChoice::Daemon(chosen) => daemon::run(&self, state, chosen, &application, &callable),
             GroupChoice::Refused(refusal) => {
@@ -179,6 +180,13 @@ impl<'r> Job<'r> {
                 INTERNAL_ERROR
             }
         }
+    }
+
+    /// The application group of an ASGI application where none is named: there is one event loop, in the main interpreter.
+    fn usual_interpreter(&self, choice: &GroupChoice<'_>) -> Option<&'static [u8]> {
+        let GroupChoice::Daemon(group) = choice else { return None };
+        let interface = self.config.interface.unwrap_or(group.options.asgi.interface);
+        (interface == Interface::Asgi).then_some(b"%{GLOBAL}")
     }
 
     fn callable(&self, names: &Names<'_>) -> Vec<u8> {
@@ -247,6 +255,8 @@ impl<'r> Job<'r> {
             (Flags::HANDLER_SCRIPT, self.handler_script.is_some()),
             (Flags::HEAD_ONLY, self.r.is_header_only()),
             (Flags::MEASURE_CPU, crate::metrics::wants_cpu()),
+            (Flags::ASGI, config.interface == Some(Interface::Asgi)),
+            (Flags::WSGI, config.interface == Some(Interface::Wsgi)),
             (Flags::HEAD_IS_FILTERED, self.r.is_header_only() && self.r.is_filtered()),
         ];
         Flags(bits.iter().filter(|(_, on)| *on).fold(0, |all, (bit, _)| all | bit))

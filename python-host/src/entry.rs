@@ -120,6 +120,7 @@ fn run_daemon(py: Attached<'_>) -> i32 {
             // A failure has been logged; the first request tries again (spec/behaviour.md §6.6).
             let _ = host.load(script);
         }
+        crate::asgi::start_mounted(host);
     }
     let status = crate::daemon::serve(host, &inherited);
     if !host.has_ended() {

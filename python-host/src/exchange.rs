@@ -41,6 +41,8 @@ pub enum Outcome {
     Fail(u16),
     /// Broke off after the head was committed: the client must see a broken connection.
     Aborted,
+    /// Not started: it is for an ASGI application, and the event loop of the process shall run it.
+    ForLoop,
     /// Not started: the script changed or the process ends; another process shall run it.
     Refused,
 }

@@ -3,6 +3,7 @@
 
 mod loaded;
 
+use crate::asgi::Asgi;
 use crate::interpreter::{self, Interpreter, threads};
 use crate::log;
 use crate::messages;
@@ -46,6 +47,8 @@ pub struct Host {
     /// The times of requests are kept here.
     watches: bool,
     policy: OnceLock<&'static dyn ReloadPolicy>,
+    /// ASGI applications, and their event loop.
+    pub(crate) asgi: Asgi,
     /// Scripts in the order in which they were loaded.
     loaded: Mutex<Vec<Loaded>>,
     /// How long that took, ms.
@@ -111,6 +114,7 @@ impl Host {
             born: OnceLock::new(),
             watches,
             policy: OnceLock::new(),
+            asgi: Asgi::default(),
             loaded: Mutex::default(),
             load_time: AtomicU64::new(0),
             failed: Mutex::default(),

@@ -1,7 +1,9 @@
 //! WSGI inside CPython: one library for every version from 3.9, loaded by a daemon's own interpreter or into an
 //! httpd child that runs Python itself (decisions.md, "No libpython in the module").
 
+mod asgi;
 mod boundary;
+mod conversation;
 mod daemon;
 mod embedded;
 mod entry;

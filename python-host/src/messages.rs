@@ -377,6 +377,88 @@ pub fn long_request(why: Long, seconds: f64, stack: &str) -> String {
     event.line(format!("The request has been running for {seconds:.1} s, {what}; Python stack: {stack}"))
 }
 
+/// An application is called by the event loop from now on.
+pub fn is_asgi(script: &[u8], callable: &[u8], place: &str) -> String {
+    format!("'{}' ({}) is an ASGI application; it runs in the {place}.", text(script), text(callable))
+}
+
+/// The event loop runs.
+pub fn loop_runs(name: &str) -> String {
+    format!("The event loop of {name} runs.")
+}
+
+/// An ASGI application in an httpd child.
+pub fn asgi_embedded(script: &[u8]) -> String {
+    events::ASGI_EMBEDDED.line(format!(
+        "'{}' is an ASGI application, and those run in daemon processes only: write WSGIDaemonProcess NAME, and \
+         process-group=NAME behind its WSGIScriptAlias.",
+        text(script)
+    ))
+}
+
+/// An ASGI application in a sub-interpreter.
+pub fn asgi_sub_interpreter(script: &[u8], interpreter: &Interpreter) -> String {
+    events::ASGI_SUB_INTERPRETER.line(format!(
+        "'{}' is an ASGI application, and the event loop runs in the main interpreter only, not in application group \
+         '{}': write application-group=%{{GLOBAL}} or interface=asgi behind its WSGIScriptAlias, or give it a daemon \
+         group of its own.",
+        text(script),
+        text(interpreter.name())
+    ))
+}
+
+/// `loop=uvloop` without uvloop.
+pub fn no_uvloop() -> String {
+    events::NO_UVLOOP.line(
+        "loop=uvloop: there is no module uvloop in this Python; asyncio's loop is used. Install it there.",
+    )
+}
+
+/// No event loop can be had, or it has broken down.
+pub fn no_event_loop(reason: impl Display) -> String {
+    events::NO_EVENT_LOOP.line(format!("The event loop for ASGI applications does not run: {reason}."))
+}
+
+/// `lifespan.startup.failed`.
+pub fn startup_failed(script: &[u8], reason: &str) -> String {
+    events::STARTUP_FAILED.line(format!(
+        "ASGI application '{}' cannot be started: {}",
+        text(script),
+        reason.trim_end()
+    ))
+}
+
+/// The application does not know the lifespan protocol.
+pub fn without_lifespan(script: &str, reason: &str) -> String {
+    format!("ASGI application '{script}' does without the lifespan protocol ({reason}).")
+}
+
+/// `lifespan.shutdown.failed`.
+pub fn lifespan_ends_badly(script: &str, reason: &str) -> String {
+    events::ASGI_SHUTDOWN_FAILED
+        .line(format!("ASGI application '{script}' ended badly: {}", reason.trim_end()))
+}
+
+/// SystemExit or KeyboardInterrupt in the loop.
+pub fn left_the_loop(exception: &str) -> String {
+    events::LOOP_LEFT.line(format!("A task or callback has left the event loop by {exception}; it runs on."))
+}
+
+/// The application has returned too early.
+pub fn no_response(begun: bool) -> String {
+    if begun {
+        return events::ASGI_INCOMPLETE.line(
+            "The ASGI application returned before the end of its response (a body without more_body).",
+        );
+    }
+    events::NO_ASGI_RESPONSE.line("The ASGI application returned without a response.")
+}
+
+/// The client, or the process, did not wait for the end of an application.
+pub fn asgi_cut_off(exception: &str) -> String {
+    format!("The request was cut off; its application ended by {exception}.")
+}
+
 /// Nobody watches for deadlocks.
 pub fn no_deadlock_watch() -> String {
     events::NO_DEADLOCK_WATCH.line("Couldn't create the thread for deadlock-timeout.")

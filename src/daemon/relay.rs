@@ -4,6 +4,7 @@
 mod ending;
 mod response;
 mod upload;
+mod watch;
 
 use super::Failure;
 use super::connection::{Connection, Fill, wait, wait_all};
@@ -94,6 +95,8 @@ pub struct Relay<'a, 'r> {
     unflushed: usize,
     /// The client does not take any more.
     client_gone: bool,
+    /// The daemon wants to know when the client goes.
+    watched: bool,
     body_idle_since: Instant,
 }
 
@@ -120,6 +123,7 @@ impl<'a, 'r> Relay<'a, 'r> {
             announced: None,
             unflushed: 0,
             client_gone: false,
+            watched: false,
             body_idle_since: Instant::now(),
         }
     }
@@ -312,7 +316,10 @@ impl<'a, 'r> Relay<'a, 'r> {
             (Kind::Head, bytes) => self.head(bytes),
             (Kind::File, bytes) => self.file(bytes),
             (Kind::Flush, []) => {
-                self.flush();
+                // The head alone may be what a client waits for.
+                if matches!(self.body, Body::Pass) && !self.client_gone {
+                    self.pass(true);
+                }
                 Ok(())
             }
             (Kind::Log, [level, text @ ..]) => {
@@ -326,6 +333,10 @@ impl<'a, 'r> Relay<'a, 'r> {
                 Some(refusal) if !self.seen => Err(Verdict::Refused(refusal)),
                 _ => Err(self.malformed(&"refusal out of turn")),
             },
+            (Kind::Watch, []) => {
+                self.watched = self.request_body.told;
+                Ok(())
+            }
             (Kind::GoAway, []) => {
                 self.connection.going_away = true;
                 Ok(())
@@ -402,7 +413,11 @@ impl<'a, 'r> Relay<'a, 'r> {
     /// Waits for the daemon, and for the client if the daemon wants more of the body.
     fn wait_some(&mut self, timeout_ms: u64) -> Result<bool, Verdict> {
         if !self.request_body.is_wanted() {
-            return self.wait_connection(timeout_ms);
+            return if self.watched {
+                self.wait_watching(timeout_ms)
+            } else {
+                self.wait_connection(timeout_ms)
+            };
         }
         let Some(client) = self.job.r.client_fd() else {
             self.check_client_pace()?;

@@ -12,7 +12,9 @@ use std::path::Path;
 use std::time::Duration;
 use wsgi_directives::{DaemonGroup, GlobalConfig, HashSeed, ImportScript, Target, Who, blocks_of};
 use wsgi_protocol::control::{GroupSpec, Identity, Limits, LogTarget, Sockets};
-use wsgi_protocol::launch::{HttpdFacts, InterpreterRule, Launch, Mode, Preload, PythonSettings, Timers};
+use wsgi_protocol::launch::{
+    EventLoop, HttpdFacts, Interface, InterpreterRule, Launch, Mode, Mounted, Preload, PythonSettings, Timers,
+};
 use wsgi_protocol::operator::{SCALE_LIMIT, SOCKET_SUFFIX};
 
 /// mod_wsgi release whose behaviour is offered; the package version.
@@ -92,6 +94,7 @@ pub fn group_spec(
     let mut launch = launch(common, global, &group.name);
     fill_daemon_launch(&mut launch, group, common, &identity, log);
     launch.preloads = preloads(global, &group.name);
+    launch.mounted = mounted(global, group);
     launch.names_global = names_global(common.state, &group.name);
     launch.names = names(global, &group.name);
     if group.options.preload {
@@ -323,6 +326,13 @@ fn fill_daemon_launch(
     launch.python_eggs = options.python_eggs.clone().map(String::into_bytes);
     launch.switch_interval = options.switch_interval.map(|d| d.as_secs_f64());
     launch.reload_immediate = options.reload == wsgi_directives::Reload::Immediate;
+    launch.interface = interface(options.asgi.interface);
+    launch.event_loop = match options.asgi.event_loop {
+        wsgi_directives::EventLoop::Auto => EventLoop::Auto,
+        wsgi_directives::EventLoop::Asyncio => EventLoop::Asyncio,
+        wsgi_directives::EventLoop::Uvloop => EventLoop::Uvloop,
+    };
+    launch.requests_in_flight = options.asgi.requests_in_flight.get();
     launch.stack_size = options.stack_size.map_or(0, |n| n.get());
     launch.user = identity.passwd_home.clone().map(|home| (identity.user.clone(), home));
     launch.log_level = log.level;
@@ -410,6 +420,25 @@ fn candidates(common: &Common<'_>, group: &DaemonGroup) -> Vec<Preload> {
     let preload =
         |target: &Target| Preload { script: target.text().into_bytes(), application_group: Vec::new() };
     common.state.global.routes.targets_of(&group.name).into_iter().filter(exists).map(preload).collect()
+}
+
+/// What may have to be started before requests are served ([`Launch::mounted`]).
+fn mounted(global: &GlobalConfig, group: &DaemonGroup) -> Vec<Mounted> {
+    let rows = global.routes.mounted_in(&group.name, group.options.asgi.interface).into_iter();
+    rows.map(|(target, callable, how)| Mounted {
+        script: target.text().into_bytes(),
+        callable: callable.as_bytes().to_vec(),
+        interface: interface(how),
+    })
+    .collect()
+}
+
+fn interface(written: wsgi_directives::Interface) -> Interface {
+    match written {
+        wsgi_directives::Interface::Auto => Interface::Auto,
+        wsgi_directives::Interface::Wsgi => Interface::Wsgi,
+        wsgi_directives::Interface::Asgi => Interface::Asgi,
+    }
 }
 
 /// What the configuration names as scripts ([`Launch::names`]).

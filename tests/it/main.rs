@@ -9,6 +9,8 @@ macro_rules! in_both_modes {
 }
 
 mod access_scripts;
+mod asgi;
+mod asgi_lifecycle;
 mod auth_scripts;
 mod binary;
 mod borders;

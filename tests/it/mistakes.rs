@@ -30,10 +30,11 @@ fn told(server: &Httpd, marker: &str) {
 }
 
 /// Script, status, what the line in the log says.
-const APPLICATIONS: [(&str, &str, u16, &str); 15] = [
+const APPLICATIONS: [(&str, &str, u16, &str); 16] = [
     ("module", "import flask_of_another_home", 500, "there is no module"),
     ("callable", "def app(environ, start_response): pass", 500, "It has 'app'"),
-    ("asgi", "async def application(scope, receive, send): pass", 500, "this is an ASGI application"),
+    ("asgi", "def application(scope, receive, send): return None", 500, "this is an ASGI application"),
+    ("empty", "async def application(scope, receive, send): pass", 500, "returned without a response"),
     (
         "async",
         "async def application(environ, start_response): pass",

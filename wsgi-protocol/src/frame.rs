@@ -31,7 +31,8 @@ pub enum Kind {
     Body = 3,
     /// httpd → daemon: the request body ended; empty payload.
     BodyEnd = 4,
-    /// httpd → daemon: the request body will not come; payload is one `u8`, [`AbortReason`].
+    /// httpd → daemon: the request body will not come, or the client that WATCH is about has gone; payload is one
+    /// `u8`, [`AbortReason`].
     Abort = 5,
     /// daemon → httpd: `u32`, grants that many more body bytes. The first one also means "send 100 Continue".
     WantBody = 16,
@@ -57,6 +58,8 @@ pub enum Kind {
     Refused = 25,
     /// daemon → httpd: this connection takes no further request; empty payload.
     GoAway = 26,
+    /// daemon → httpd: say by ABORT when the client goes, while the body is complete; empty payload.
+    Watch = 27,
 }
 
 impl Kind {
@@ -80,6 +83,7 @@ impl Kind {
             24 => Self::Fail,
             25 => Self::Refused,
             26 => Self::GoAway,
+            27 => Self::Watch,
             _ => return None,
         })
     }
@@ -97,7 +101,7 @@ impl Kind {
             Self::Fail => 2 + metrics::ACCOUNT_LEN,
             Self::End | Self::Aborted => metrics::ACCOUNT_LEN,
             Self::Refused => 1,
-            Self::Flush | Self::GoAway => 0,
+            Self::Flush | Self::GoAway | Self::Watch => 0,
             _ => MAX_PAYLOAD as usize,
         }
     }

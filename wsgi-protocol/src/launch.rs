@@ -114,6 +114,41 @@ impl Ready {
     }
 }
 
+/// How applications are called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub enum Interface {
+    /// As they look.
+    #[default]
+    Auto,
+    /// By PEP 3333.
+    Wsgi,
+    /// By ASGI 3.
+    Asgi,
+}
+
+/// Which event loop runs ASGI applications.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub enum EventLoop {
+    /// uvloop where it is installed.
+    #[default]
+    Auto,
+    /// The standard library's.
+    Asyncio,
+    /// uvloop.
+    Uvloop,
+}
+
+/// An application that requests will ask for in the main interpreter, as far as the configuration shows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Mounted {
+    /// Path of the script, or `module:…`.
+    pub script: Vec<u8>,
+    /// Name of the callable.
+    pub callable: Vec<u8>,
+    /// How it is called.
+    pub interface: Interface,
+}
+
 /// Where the host runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
 pub enum Mode {
@@ -268,6 +303,15 @@ pub struct Launch {
     /// Scripts of the main interpreter that requests will need as far as the configuration shows: a zygote loads
     /// them too.
     pub candidates: Vec<Preload>,
+    /// `interface=` of the group.
+    pub interface: Interface,
+    /// `loop=` of the group.
+    pub event_loop: EventLoop,
+    /// `max-requests-in-flight=` of the group: requests of ASGI applications that a process runs at once.
+    pub requests_in_flight: u32,
+    /// What is started before requests are served, if it is an ASGI application. Those of [`Interface::Asgi`] are loaded
+    /// for that.
+    pub mounted: Vec<Mounted>,
     /// WSGIScriptReloading of the main server, for preloads.
     pub script_reloading: bool,
     /// `reload=immediate`: no readiness gate, the original's behaviour.

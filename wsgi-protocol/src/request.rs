@@ -37,6 +37,11 @@ impl Flags {
     /// httpd wants to know the CPU time of the request, which costs the daemon two system calls.
     pub const MEASURE_CPU: u32 = 1 << 7;
 
+    /// `interface=asgi` is in force.
+    pub const ASGI: u32 = 1 << 9;
+    /// `interface=wsgi` is in force.
+    pub const WSGI: u32 = 1 << 10;
+
     /// Clears a bit in an encoded payload, which begins with the flags.
     pub fn clear_encoded(payload: &mut [u8], bit: u32) {
         if let Some(field) = payload.first_chunk_mut::<4>() {

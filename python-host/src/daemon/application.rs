@@ -1,11 +1,13 @@
 //! What the serve loop asks of whatever runs requests; Python in production, a fake in unit tests.
 
 use super::socket_exchange::{Released, Unsent};
+use crate::conversation::Conversation;
 use crate::exchange::{Exchange, Outcome};
 use crate::host::Long;
 use std::time::Duration;
 use wsgi_protocol::heirloom::{Heir, Tried};
 use wsgi_protocol::launch::Preload;
+use wsgi_protocol::request::RequestHead;
 
 /// The process-wide side of the application. Unless said otherwise methods are called without the GIL.
 pub(super) trait Application: Sync + 'static {
@@ -61,6 +63,24 @@ pub(super) trait Application: Sync + 'static {
     /// Ends Python: with `finalize` all request threads have gone and the interpreters may be ended; otherwise
     /// only exit handlers may run. On the main thread. May run for ever.
     fn end(&self, finalize: bool);
+
+    /// Whether a request is known to be for the event loop.
+    fn is_for_loop(&self, _: &RequestHead<'_>) -> bool {
+        false
+    }
+
+    /// Has the event loop run a request, which it starts if need be.
+    fn converse(&'static self, conversation: Box<dyn Conversation>) {
+        drop(conversation);
+    }
+
+    /// Ends the event loop, after its requests and what they may take in all; `None` is unbounded.
+    fn stop_loop(&self, _: Option<Duration>) {}
+
+    /// Whether there is no event loop (any more).
+    fn has_no_loop(&self) -> bool {
+        true
+    }
 
     /// Logs outside of any request. `level` is httpd's number.
     fn log(&self, level: u8, text: &str);

@@ -31,6 +31,7 @@ pub(super) fn end<A: Application>(mut main: MainThread<A>, shutdown: Duration) -
     main.dismiss_attendants();
     main.refuse_ready();
     pool.application.publish_stopping(reason);
+    pool.application.stop_loop((!shutdown.is_zero()).then_some(shutdown / 2));
     if let Some(thread) = main.culprit {
         pool.application.dump_stacks(thread);
     }
@@ -38,7 +39,7 @@ pub(super) fn end<A: Application>(mut main: MainThread<A>, shutdown: Duration) -
     let patience = (!shutdown.is_zero()).then_some(shutdown / 4 * 3);
     let idle = wait_until(patience, begun, || {
         main.refuse_ready();
-        pool.live() == 0
+        pool.live() == 0 && pool.application.has_no_loop()
     });
     if !idle {
         last_stack::leave(&pool.slots, main.culprit);

@@ -4,6 +4,7 @@ use super::application::{Application, Runner};
 use super::pool::Pool;
 use super::reload::Decision;
 use super::socket_exchange::{Released, Unsent};
+use crate::conversation::Conversation;
 use crate::exchange::{Exchange, Outcome};
 use crate::host::{Host, Long, ReloadDecision, ReloadPolicy, Worker};
 use crate::interpreter::gates::Gates;
@@ -14,6 +15,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use wsgi_protocol::heirloom::{Heir, Tried};
 use wsgi_protocol::launch::Preload;
+use wsgi_protocol::request::RequestHead;
 
 /// httpd's log level "error".
 const ERROR: u8 = 3;
@@ -84,6 +86,22 @@ impl Application for Host {
 
     fn end(&self, finalize: bool) {
         Host::end(self, finalize);
+    }
+
+    fn is_for_loop(&self, head: &RequestHead<'_>) -> bool {
+        self.asgi.knows(head)
+    }
+
+    fn converse(&'static self, conversation: Box<dyn Conversation>) {
+        self.asgi.converse(self, conversation);
+    }
+
+    fn stop_loop(&self, patience: Option<Duration>) {
+        self.asgi.stop(patience);
+    }
+
+    fn has_no_loop(&self) -> bool {
+        self.asgi.is_over()
     }
 
     fn log(&self, level: u8, text: &str) {

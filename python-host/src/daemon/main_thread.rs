@@ -118,7 +118,7 @@ impl<A: Application> MainThread<A> {
     }
 
     fn active(&self) -> usize {
-        self.timetable.active(&self.pool.slots, self.now())
+        self.timetable.active(&self.pool.slots, self.now()) + self.pool.in_loop.count()
     }
 
     fn act(&mut self, action: Action) {
@@ -310,6 +310,7 @@ impl<A: Application> MainThread<A> {
             now: self.now(),
             first_request: pool.first_request.load(SeqCst),
             loaded: pool.limits.startup && pool.application.has_loaded(),
+            in_loop: pool.in_loop.count(),
             probed: self.prober.last(),
         };
         let mut due = Vec::new();

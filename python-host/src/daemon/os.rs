@@ -317,7 +317,7 @@ pub(super) fn parent() -> i32 {
 
 /// Stack size the system gives new threads (RLIMIT_STACK, as glibc takes it); Rust's own default of 2 MiB is too
 /// little for deep recursion in Python.
-pub(super) fn default_stack() -> usize {
+pub fn default_stack() -> usize {
     const USUAL: u64 = 8 * 1024 * 1024;
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: writes a live local.

@@ -6,6 +6,7 @@ use super::complaints::Complaints;
 use super::connection::Connection;
 use super::controller::Controller;
 use super::gate::{Admitted, Gate};
+use super::in_loop::InLoop;
 use super::os::{self, Epoll, EventFd};
 use super::registry::Registry;
 use super::reload::Reload;
@@ -91,6 +92,8 @@ pub(super) struct Pool<A: Application> {
     /// A connection could not be accepted.
     is_exhausted: AtomicBool,
     complaints: Complaints,
+    /// What the event loop runs.
+    pub(super) in_loop: InLoop,
     /// Worker threads that have not ended.
     live: AtomicUsize,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -142,6 +145,7 @@ impl<A: Application> Pool<A> {
             count: AtomicU64::new(0),
             is_exhausted: AtomicBool::new(false),
             complaints: Complaints::default(),
+            in_loop: InLoop::new(launch.requests_in_flight),
             live: AtomicUsize::new(0),
             threads: Mutex::default(),
         })
@@ -374,16 +378,30 @@ impl<A: Application> Pool<A> {
         self.registry.len()
     }
 
+    /// The event loop is done with a request.
+    pub(super) fn left_loop(&self) {
+        self.in_loop.leave();
+        if self.phase() != Phase::Serving {
+            self.main_wake.signal();
+        }
+    }
+
+    /// For startup-timeout.
+    pub(super) fn note_first_request(&self) {
+        if self.limits.startup && self.first_request.load(Relaxed) == 0 {
+            self.first_request.store(os::now_ns(), Relaxed);
+            self.main_wake.signal();
+        }
+    }
+
     /// A worker has begun a request.
     #[inline]
     pub(super) fn started(&'static self) {
         if self.gated {
             self.bell.ring();
         }
-        if self.limits.startup && self.first_request.load(Relaxed) == 0 {
-            self.first_request.store(os::now_ns(), Relaxed);
-            self.main_wake.signal();
-        }
+        self.in_loop.pass();
+        self.note_first_request();
         if self.gate.lacks_poller() {
             self.admit();
         }
@@ -417,7 +435,7 @@ impl<A: Application> Pool<A> {
 
     /// Requests ended by all workers.
     pub(super) fn served(&self) -> u64 {
-        self.slots.iter().map(Slot::finished).sum()
+        self.slots.iter().map(Slot::finished).sum::<u64>() + self.in_loop.begun()
     }
 
     /// Keeps a connection whose request noticed a changed script; the caller gives it away.

@@ -168,6 +168,7 @@ impl<'a> SocketExchange<'a> {
         match outcome {
             Outcome::Complete => frame::put_frame(self.out, Kind::End, seq, account),
             Outcome::Aborted => frame::put_frame(self.out, Kind::Aborted, seq, account),
+            Outcome::ForLoop => {}
             _ if self.committed => frame::put_frame(self.out, Kind::Aborted, seq, account),
             Outcome::Fail(status) => {
                 self.out.clear();

@@ -40,6 +40,8 @@ pub(super) struct View {
     pub(super) first_request: u64,
     /// A script has been loaded.
     pub(super) loaded: bool,
+    /// Requests that the event loop runs.
+    pub(super) in_loop: usize,
     /// The GIL was last obtained by the prober.
     pub(super) probed: u64,
 }
@@ -124,14 +126,15 @@ impl Timetable {
             next.or_after(RSS_PERIOD);
             due.push(Due::Rss);
         }
-        self.check_inactivity(slots, now, &mut next, due);
+        self.check_inactivity(slots, view, &mut next, due);
         for (worker, slot) in slots.iter().enumerate() {
             self.check_request(worker, slot, &mut next, due);
         }
         next.at
     }
 
-    fn check_inactivity(&mut self, slots: &[Slot], now: u64, next: &mut Deadline, due: &mut Vec<Due>) {
+    fn check_inactivity(&mut self, slots: &[Slot], view: &View, next: &mut Deadline, due: &mut Vec<Due>) {
+        let now = view.now;
         if self.inactivity == 0 {
             return;
         }
@@ -139,7 +142,7 @@ impl Timetable {
         if touched == 0 {
             next.or_after(self.inactivity);
         } else if next.is_over(touched.max(self.inactivity_from) + self.inactivity) {
-            if self.active(slots, now) == 0 {
+            if self.active(slots, now) + view.in_loop == 0 {
                 due.push(Due::Inactive);
             }
             self.inactivity_from = now;

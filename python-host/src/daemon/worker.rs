@@ -5,6 +5,7 @@
 
 use super::application::{Application, Runner};
 use super::connection::{Broken, Connection, Incoming, READ_ROOM};
+use super::conversation::SocketConversation;
 use super::os;
 use super::pool::{CONNECTION_EVENTS, Phase, Pool, TOKEN_LISTENER, TOKEN_WAKE};
 use super::reload;
@@ -27,6 +28,9 @@ const KEEP_CAPACITY: usize = 4 * READ_ROOM;
 
 /// How often a worker that must not take another request looks whether it may after all, or shall end.
 const SPENT_LOOK: Duration = Duration::from_millis(5);
+
+/// The same while the event loop has as many requests as it may.
+const FULL_LOOK: Duration = Duration::from_millis(1);
 
 /// Connections taken in a row before requests get their turn.
 const ACCEPT_BURST: usize = 16;
@@ -88,6 +92,11 @@ impl<A: Application> Worker<A> {
                 // What comes now waits, unread, for the successor.
                 self.detach();
                 std::thread::sleep(SPENT_LOOK);
+                continue;
+            }
+            if pool.in_loop.is_full() {
+                self.detach();
+                std::thread::sleep(FULL_LOOK);
                 continue;
             }
             if pool.gate.is_over() {
@@ -184,7 +193,7 @@ impl<A: Application> Worker<A> {
     }
 
     fn read(&mut self, connection: &mut Connection) -> Next {
-        if connection.partial.is_empty() {
+        if connection.partial.is_empty() && !self.pool.in_loop.is_all() {
             self.attach();
         }
         let mut buffer = std::mem::take(&mut self.buffer);
@@ -228,17 +237,22 @@ impl<A: Application> Worker<A> {
             self.pool.refuse(connection, seq);
             return Next::Arm;
         }
-        self.attach();
         let now = os::now_ns();
+        if self.pool.application.is_for_loop(&head) {
+            return self.hand_over(connection, seq, payload, &head, now);
+        }
+        self.attach();
         self.pool.slots[self.index].begin(now);
         self.pool.started();
         let next = self.run_request(connection, seq, payload, &head, now);
         self.pool.slots[self.index].end();
+        let Some(next) = next else { return self.hand_over(connection, seq, payload, &head, now) };
         self.pool.finished();
         next
     }
 
-    fn run_request(
+    /// The event loop runs the request.
+    fn hand_over(
         &mut self,
         connection: &mut Connection,
         seq: u16,
@@ -246,6 +260,30 @@ impl<A: Application> Worker<A> {
         head: &RequestHead<'_>,
         began: u64,
     ) -> Next {
+        let pool = self.pool;
+        if is_overdue(pool.limits.queue, head) {
+            let sent = send_frame(connection, Kind::Refused, seq, &[Refusal::QueueTimeout as u8]);
+            return if sent { Next::Arm } else { Next::Close };
+        }
+        if pool.limits.inactivity && !head.flags.has(Flags::IGNORE_ACTIVITY) {
+            pool.slots[self.index].touched_ns.store(began, Relaxed);
+        }
+        self.detach();
+        pool.in_loop.enter();
+        pool.note_first_request();
+        pool.application.converse(Box::new(SocketConversation::new(pool, connection, seq, payload, began)));
+        Next::Gone
+    }
+
+    /// `None`: it is for the event loop, and nothing was run.
+    fn run_request(
+        &mut self,
+        connection: &mut Connection,
+        seq: u16,
+        payload: &[u8],
+        head: &RequestHead<'_>,
+        began: u64,
+    ) -> Option<Next> {
         let pool = self.pool;
         reload::begin_request(std::mem::take(&mut connection.was_held));
         let counts = pool.limits.inactivity && !head.flags.has(Flags::IGNORE_ACTIVITY);
@@ -257,7 +295,7 @@ impl<A: Application> Worker<A> {
             // httpd writes the line.
             drop(exchange);
             let sent = send_frame(connection, Kind::Refused, seq, &[Refusal::QueueTimeout as u8]);
-            return if sent { Next::Arm } else { Next::Close };
+            return Some(if sent { Next::Arm } else { Next::Close });
         }
         let clock = head.flags.has(Flags::MEASURE_CPU).then(|| &pool.slots[self.index]);
         let cpu = clock.map_or(0, Slot::cpu_ns);
@@ -270,14 +308,17 @@ impl<A: Application> Worker<A> {
             pool.log(2, &messages::panicked(panic_text(&*panic)));
             Outcome::Fail(500)
         });
+        if outcome == Outcome::ForLoop {
+            return None;
+        }
         if outcome == Outcome::Refused && pool.reload.take_hold() {
             drop(exchange);
-            return self.hold(connection, seq, payload);
+            return Some(self.hold(connection, seq, payload));
         }
         let used = clock.map_or(0, Slot::cpu_ns).saturating_sub(cpu);
         exchange.account = Some(Account { began, ended: os::now_ns(), gil: waits::take(), cpu: used });
         let draining = pool.phase() != Phase::Serving;
-        if exchange.finish(outcome, draining) { Next::Arm } else { Next::Close }
+        Some(if exchange.finish(outcome, draining) { Next::Arm } else { Next::Close })
     }
 
     /// Keeps the request that noticed a changed script until the supervisor has decided; the connection gets

@@ -153,7 +153,7 @@ pub fn request(request: *mut c_void, payload: &[u8]) -> abi::Outcome {
         Outcome::Fail(status) => status.into(),
         Outcome::Aborted => abi::FAILED,
         // Embedded scripts are loaded again in place; nobody refuses.
-        Outcome::Refused => 503,
+        Outcome::Refused | Outcome::ForLoop => 503,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Which scripts are loaded in this process, and what a successor has to know of them.
 
 use super::{Host, NotLoaded};
+use crate::asgi;
 use crate::wsgi::{clock, early};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, MutexGuard, PoisonError};
@@ -96,7 +97,8 @@ impl Host {
         if failed().contains(&seen) {
             return Err(Failure { script: seen, ..Failure::default() });
         }
-        let result = early::inherit(self, &Heir { script: seen.clone(), ..heir.clone() });
+        let heir = Heir { script: seen.clone(), ..heir.clone() };
+        let result = early::inherit(self, &heir).and_then(|()| asgi::start_heir(self, &heir));
         if result.is_err() {
             failed().push(seen);
         }

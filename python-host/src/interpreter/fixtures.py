@@ -192,13 +192,13 @@ def advice(value, group, place):
     if isinstance(value, TypeError):
         if "missing 1 required positional argument: 'send'" in text:
             return (
-                "this is an ASGI application, and WSGI calls it otherwise: write application = "
-                "a2wsgi.ASGIMiddleware(application) (package a2wsgi), or use the framework's WSGI interface."
+                "this is an ASGI application, and it is called as a WSGI one: write interface=asgi behind its "
+                "WSGIScriptAlias, which needs a daemon group (process-group=)."
             )
         if value.__traceback__ is None and "'coroutine' object is not iterable" in text:
             return (
-                "the application is an async function: write def instead of async def, "
-                "or wrap an ASGI application by a2wsgi.ASGIMiddleware."
+                "the application is an async function of other arguments than (scope, receive, send): "
+                "write def instead of async def, or the arguments of an ASGI application."
             )
         if value.__traceback__ is None and text == "'NoneType' object is not iterable":
             return "the application returned None: it must return an iterable of bytes, such as return [body]."
@@ -220,6 +220,26 @@ def advice(value, group, place):
             f"{os.geteuid()} (chown), or write user= of their owner at WSGIDaemonProcess."
         )
     return None
+
+
+def is_asgi(application):
+    import functools
+    import inspect
+
+    target = application
+    while isinstance(target, functools.partial):
+        target = target.func
+    if not inspect.iscoroutinefunction(target):
+        if inspect.isclass(target) or not callable(target) or not inspect.iscoroutinefunction(target.__call__):
+            return False
+    try:
+        inspect.signature(application).bind(None, None, None)
+    except TypeError:
+        # It takes other arguments: a WSGI application by mistake.
+        return False
+    except ValueError:
+        pass
+    return True
 
 
 def files_of(value, trace, most=60):

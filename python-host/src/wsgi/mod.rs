@@ -9,7 +9,7 @@ pub mod events;
 mod exclusive;
 pub mod failures;
 mod file_wrapper;
-mod head_rules;
+pub mod head_rules;
 mod input;
 mod iterate;
 mod kit;
@@ -26,4 +26,4 @@ pub mod script;
 mod transfer;
 
 pub use kit::Kit;
-pub use run::run;
+pub use run::{find_application, run};

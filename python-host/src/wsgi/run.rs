@@ -10,7 +10,8 @@ use super::kit::Kit;
 use super::log_object::{TextLayer, close_request};
 use super::metrics;
 use super::request::{RequestState, Running};
-use super::script::{Found, Reason};
+use super::script::{Found, Reason, Script};
+use crate::asgi;
 use crate::boundary;
 use crate::exchange::{Exchange, Outcome};
 use crate::interpreter::Interpreter;
@@ -62,6 +63,18 @@ pub fn run(
     outcome
 }
 
+/// The callable that a request of the event loop asks for, loading its script if need be; or how the request ends without.
+pub fn find_application<'py>(
+    py: Attached<'py>,
+    interpreter: &'static Interpreter,
+    state: &Arc<RequestState>,
+    request: &Request<'_>,
+) -> std::result::Result<Owned<'py>, Outcome> {
+    Job { py, interpreter, kit: interpreter.kit(), state, request }
+        .application()
+        .map(|(_, application)| application)
+}
+
 /// Strips the chroot directory from the paths; false if the script is outside of it.
 fn enter_chroot(interpreter: &Interpreter, head: &mut RequestHead<'_>, exchange: &mut dyn Exchange) -> bool {
     let host = interpreter.host;
@@ -95,7 +108,11 @@ impl<'py> Job<'py, '_, '_> {
             Mode::Embedded => 0.0,
         };
         let application = match self.application() {
-            Ok(application) => application,
+            Ok((script, application)) if script.is_wsgi(&application, self.head().flags) => application,
+            Ok((script, application)) => match self.check_interface(script, application) {
+                Ok(application) => application,
+                Err(outcome) => return outcome,
+            },
             Err(outcome) => return outcome,
         };
         let watched = events::has_subscribers(self.py, self.kit) || metrics::is_recording();
@@ -131,7 +148,7 @@ impl<'py> Job<'py, '_, '_> {
     }
 
     /// The callable, or how the request ends without it.
-    fn application(&self) -> std::result::Result<Owned<'py>, Outcome> {
+    fn application(&self) -> std::result::Result<(&'static Script, Owned<'py>), Outcome> {
         let (py, head) = (self.py, self.head());
         let case_insensitive = self.interpreter.host.launch().case_insensitive;
         let script = self
@@ -149,9 +166,12 @@ impl<'py> Job<'py, '_, '_> {
         match self.look_up(&namespace, name) {
             Ok(Some(application)) => {
                 script.note_use(self.interpreter, name);
-                Ok(application)
+                Ok((script, application))
             }
             Ok(None) => {
+                if let Some(application) = self.usual_asgi(&namespace, name) {
+                    return Ok((script, application));
+                }
                 let other = self.other_callable(&namespace);
                 journal.record(py, log::ERROR, &messages::no_callable(head.script, name, other));
                 let embedded = self.interpreter.host.launch().mode == Mode::Embedded;
@@ -159,6 +179,42 @@ impl<'py> Job<'py, '_, '_> {
             }
             Err(raised) => Err(self.failed(raised.take(py))),
         }
+    }
+
+    /// An application that has not been seen before: an ASGI one is for the event loop, if there can be one here.
+    fn check_interface(
+        &self,
+        script: &Script,
+        application: Owned<'py>,
+    ) -> std::result::Result<Owned<'py>, Outcome> {
+        let (head, host) = (self.head(), self.interpreter.host);
+        if !asgi::is_asgi(self.py, self.interpreter, head.flags, &application) {
+            script.note_wsgi(&application, head.flags);
+            return Ok(application);
+        }
+        let journal = Journal::Request(self.state);
+        if host.launch().mode == Mode::Embedded {
+            journal.record(self.py, log::ERROR, &messages::asgi_embedded(head.script));
+        } else if !self.interpreter.is_main {
+            journal.record(
+                self.py,
+                log::ERROR,
+                &messages::asgi_sub_interpreter(head.script, self.interpreter),
+            );
+        } else {
+            asgi::note(self.interpreter, head);
+            return Err(Outcome::ForLoop);
+        }
+        Err(Outcome::Fail(500))
+    }
+
+    /// `app`, where there is no `application`: the usual name of an ASGI application.
+    fn usual_asgi(&self, namespace: &Object, name: &[u8]) -> Option<Owned<'py>> {
+        if name != b"application" {
+            return None;
+        }
+        let found = self.look_up(namespace, b"app").map_err(|raised| raised.clear(self.py)).ok()??;
+        asgi::is_asgi(self.py, self.interpreter, self.head().flags, &found).then_some(found)
     }
 
     /// A name that applications usually have, if the script has one.

@@ -19,7 +19,7 @@ use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 use wsgi_protocol::request::{Flags, RequestHead};
@@ -53,6 +53,9 @@ pub struct Script {
     failures: AtomicU32,
     /// Modification time of the file when its code was last run, µs; 0 before that.
     tried_mtime: AtomicI64,
+    /// The callable that was last found to be a WSGI application, where nobody says what it is: its address, which is only
+    /// compared.
+    wsgi: AtomicPtr<ffi::PyObject>,
     /// The first callable that a request used. Others are rare.
     used: OnceLock<Box<[u8]>>,
 }
@@ -135,6 +138,7 @@ impl Script {
             loading: Mutex::default(),
             failures: AtomicU32::new(0),
             tried_mtime: AtomicI64::new(0),
+            wsgi: AtomicPtr::default(),
             used: OnceLock::new(),
         })
     }
@@ -384,9 +388,23 @@ impl Script {
         mtime: i64,
     ) -> std::result::Result<Code, LoadFault> {
         self.tried_mtime.store(mtime, Relaxed);
+        self.wsgi.store(std::ptr::null_mut(), Relaxed);
         let code = self.compile(py, interpreter, &source).map_err(LoadFault::Compile)?;
         self.execute(py, interpreter, &code, mtime).map_err(LoadFault::Execute)?;
         Ok((Some(source.into()), mtime))
+    }
+
+    /// Whether a callable is known to be a WSGI application.
+    #[inline]
+    pub fn is_wsgi(&self, application: &Object, flags: Flags) -> bool {
+        self.wsgi.load(Relaxed) == application.as_ptr() && !flags.has(Flags::ASGI)
+    }
+
+    /// It is one, without its alias saying so.
+    pub fn note_wsgi(&self, application: &Object, flags: Flags) {
+        if !flags.has(Flags::WSGI) {
+            self.wsgi.store(application.as_ptr(), Relaxed);
+        }
     }
 
     /// A request uses a callable of this script.
@@ -448,7 +466,7 @@ impl Script {
 type Code = (Option<Arc<[u8]>>, i64);
 
 /// An entry of a namespace; the outer `None` if it cannot even be looked for.
-pub(super) fn entry<'py>(py: Attached<'py>, namespace: &Object, name: &Object) -> Option<Option<Owned<'py>>> {
+pub fn entry<'py>(py: Attached<'py>, namespace: &Object, name: &Object) -> Option<Option<Owned<'py>>> {
     namespace.dict_get(py, name).map_err(|raised| raised.clear(py)).ok()
 }
 

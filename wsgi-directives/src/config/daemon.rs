@@ -128,6 +128,8 @@ pub struct DaemonOptions {
     pub preload: bool,
     /// `reload=`
     pub reload: Reload,
+    /// What concerns ASGI applications.
+    pub asgi: AsgiOptions,
     /// `maximum-requests=`; `None` is unlimited.
     pub maximum_requests: Option<NonZeroU32>,
     /// `restart-interval=`
@@ -220,6 +222,7 @@ impl Default for DaemonOptions {
             no_new_privileges: true,
             preload: false,
             reload: Reload::Overlap,
+            asgi: AsgiOptions::default(),
             maximum_requests: None,
             restart_interval: None,
             inactivity_timeout: None,
@@ -310,6 +313,49 @@ pub enum Reload {
     Exclusive,
     /// The original's behaviour: the same, and a process ends without asking when its script has changed.
     Immediate,
+}
+
+/// The options of ASGI applications.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AsgiOptions {
+    /// `interface=`
+    pub interface: Interface,
+    /// `loop=`
+    pub event_loop: EventLoop,
+    /// `max-requests-in-flight=`
+    pub requests_in_flight: NonZeroU32,
+}
+
+impl Default for AsgiOptions {
+    fn default() -> Self {
+        /// A number that is not zero.
+        const REQUESTS: NonZeroU32 = NonZeroU32::new(1000).expect("not zero");
+        Self { interface: Interface::Auto, event_loop: EventLoop::Auto, requests_in_flight: REQUESTS }
+    }
+}
+
+/// `interface=`: how applications are called.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Interface {
+    /// As they look: a coroutine function, or an object whose `__call__` is one, is an ASGI application.
+    #[default]
+    Auto,
+    /// By PEP 3333.
+    Wsgi,
+    /// By ASGI 3.
+    Asgi,
+}
+
+/// `loop=`: which event loop runs ASGI applications.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EventLoop {
+    /// uvloop where it is installed.
+    #[default]
+    Auto,
+    /// The standard library's.
+    Asyncio,
+    /// uvloop.
+    Uvloop,
 }
 
 /// All groups of the server, by definition order and by name.

@@ -8,7 +8,7 @@ pub mod mount;
 pub mod record;
 pub mod routes;
 
-pub use daemon::{DaemonGroup, DaemonOptions, Groups, Reload, Umask, Who};
+pub use daemon::{AsgiOptions, DaemonGroup, DaemonOptions, EventLoop, Groups, Interface, Reload, Umask, Who};
 pub use global::{
     AcceptMutex, EmbeddedPython, GlobalConfig, HashSeed, ImportScript, InterpreterBlock, InterpreterSettings,
     TelemetryFlags, TelemetryService,

@@ -1,5 +1,6 @@
 //! What WSGI scripts are bound to: aliases, handler names, hook scripts; and what they point at.
 
+use super::daemon::Interface;
 use crate::place::{Origin, UriRegex};
 use std::sync::Arc;
 
@@ -76,6 +77,8 @@ pub struct AliasOptions {
     pub callable_object: Option<String>,
     /// `pass-authorization=`
     pub pass_authorization: Option<bool>,
+    /// `interface=`; `None` is that of the daemon group.
+    pub interface: Option<Interface>,
 }
 
 /// One WSGIHandlerScript.

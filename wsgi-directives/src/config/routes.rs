@@ -1,6 +1,7 @@
 //! What can be told about routing before any request: which scripts will run in a group's main interpreter. For
 //! `preload=on`, which imports them early; a wrong guess costs an import, never a wrong answer.
 
+use super::daemon::Interface;
 use super::mount::{Alias, AliasForm, Target};
 use crate::place::{Place, VhostId};
 use std::sync::Arc;
@@ -58,6 +59,31 @@ impl Routes {
         targets
     }
 
+    /// What aliases mount in the main interpreter of this group, whose `interface=` is given, as far as fixed texts tell:
+    /// target, callable, and how it is called. An ASGI application runs there unless an application group is named.
+    pub fn mounted_in(&self, group: &str, default: Interface) -> Vec<(&Target, &str, Interface)> {
+        let mut found = Vec::new();
+        for alias in self.aliases.iter().filter(|alias| alias.has_fixed_target()) {
+            let options = &alias.options;
+            let interface = options.interface.unwrap_or(default);
+            let is_main = match self.text(Kind::Application, alias, options.application_group.as_deref()) {
+                None => interface == Interface::Asgi,
+                Some(text) => text.is_empty() || text == "%{GLOBAL}",
+            };
+            let own = match &alias.target {
+                Target::Module { callable: Some(callable), .. } => Some(callable),
+                _ => options.callable_object.as_ref(),
+            };
+            let row = (&alias.target, own.map_or("application", String::as_str), interface);
+            let runs_here =
+                is_main && self.value(Kind::Process, alias, options.process_group.as_deref()) == Some(group);
+            if runs_here && interface != Interface::Wsgi && !found.contains(&row) {
+                found.push(row);
+            }
+        }
+        found
+    }
+
     /// All scripts that aliases name, as patterns: `*` at the end stands for the rest of a path.
     pub fn patterns(&self) -> Vec<String> {
         let pattern = |alias: &Arc<Alias>| match (&alias.form, &alias.target) {
@@ -72,14 +98,18 @@ impl Routes {
 
     /// The fixed name in force for an alias: its own option, or that of the most specific line.
     fn value<'a>(&'a self, kind: Kind, alias: &Alias, own: Option<&'a str>) -> Option<&'a str> {
-        let ranked = self.lines.iter().filter(|line| line.kind == kind);
-        let best = ranked.filter_map(|line| Some((line.rank(alias)?, line))).max_by_key(|(rank, _)| *rank);
-        let value = own.or_else(|| best.map(|(_, line)| line.value.as_str()))?;
-        match value {
+        match self.text(kind, alias, own)? {
             "%{GLOBAL}" => Some(""),
             value if value.contains("%{") => None,
             value => Some(value),
         }
+    }
+
+    /// The same as it is written.
+    fn text<'a>(&'a self, kind: Kind, alias: &Alias, own: Option<&'a str>) -> Option<&'a str> {
+        let ranked = self.lines.iter().filter(|line| line.kind == kind);
+        let best = ranked.filter_map(|line| Some((line.rank(alias)?, line))).max_by_key(|(rank, _)| *rank);
+        own.or_else(|| best.map(|(_, line)| line.value.as_str()))
     }
 }
 
@@ -129,6 +159,7 @@ fn is_within(path: &str, section: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::Interface;
     use crate::fake::Conf;
     use crate::place::Place;
 
@@ -164,6 +195,26 @@ mod tests {
         );
         let own = (None, "WSGIScriptAlias /app /srv/app/wsgi.py process-group=g application-group=%{GLOBAL}");
         assert_eq!(targets(&[own, (None, "WSGIProcessGroup h")]), found);
+    }
+
+    #[test]
+    fn asgi_applications_run_in_the_main_interpreter() {
+        let conf = Conf::of(&[
+            "WSGIDaemonProcess g",
+            "WSGIProcessGroup g",
+            "WSGIScriptAlias /a /srv/a.py interface=asgi callable-object=app",
+            "WSGIScriptAlias /b module:site.main:api interface=asgi application-group=%{GLOBAL}",
+            "WSGIScriptAlias /c /srv/c.py interface=asgi application-group=%{RESOURCE}",
+            "WSGIScriptAlias /d /srv/d.py",
+            "WSGIScriptAlias /e /srv/e.py interface=wsgi application-group=%{GLOBAL}",
+        ]);
+        let mounted = |default| {
+            let rows = conf.global.routes.mounted_in("g", default).into_iter();
+            rows.map(|(target, callable, _)| format!("{} {callable}", target.text())).collect::<Vec<_>>()
+        };
+        let always = ["/srv/a.py app", "module:site.main:api api"];
+        assert_eq!(mounted(Interface::Auto), always);
+        assert_eq!(mounted(Interface::Asgi), [&always[..], &["/srv/d.py application"]].concat());
     }
 
     #[test]

@@ -100,6 +100,11 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
         since "2.0", good "300", bad Some("idle"), effect Effect::Acts,
         error "inactivity timeout", set Set::SecondsOrOff(|o| &mut o.inactivity_timeout),
         "Replace a process that has been idle for this long.";
+    "interface" "auto|wsgi|asgi", default "auto", unit "", takes "auto, wsgi or asgi",
+        since "new", good "asgi", bad Some("fastcgi"), effect Effect::Acts,
+        error "interface", set Set::Custom(values::interface),
+        "How the applications of the group are called: auto takes a coroutine function, or an object whose __call__ is one, for an \
+         ASGI application. With asgi they run in the main interpreter, and are started before the process takes requests.";
     "interrupt-timeout" "N", default "0", unit "s", takes "a number of seconds, 0 is off",
         since "6.0.0", good "5", bad Some("-1"), effect Effect::Acts,
         error "interrupt timeout", set Set::SecondsOrOff(|o| &mut o.interrupt_timeout),
@@ -120,6 +125,14 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
         since "new", good "200", bad Some("-1"), effect Effect::Acts,
         error "log rate", set Set::Custom(values::log_rate),
         "Lines per second of what the processes of the group write to standard output and error; each KiB counts as one, and ten seconds' worth may come at once. What exceeds it is dropped and counted.";
+    "loop" "auto|asyncio|uvloop", default "auto", unit "", takes "auto, asyncio or uvloop",
+        since "new", good "asyncio", bad Some("trio"), effect Effect::Acts,
+        error "event loop", set Set::Custom(values::event_loop),
+        "Event loop that runs ASGI applications; auto is uvloop where it is installed.";
+    "max-requests-in-flight" "N", default "1000", unit "requests", takes "a number from 1",
+        since "new", good "200", bad Some("0"), effect Effect::Acts,
+        error "number of requests in flight", set Set::Custom(values::requests_in_flight),
+        "Requests of ASGI applications that a process runs at once; further ones wait in its queue.";
     "maximum-requests" "N", default "0", unit "requests", takes "a number from 0, 0 is unlimited",
         since "1.0", good "10000", bad Some("many"), effect Effect::Acts,
         error "request count", set Set::Custom(values::maximum_requests),
@@ -252,7 +265,7 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
     "threads" "N", default "15", unit "threads", takes "a number from 0 to 65533",
         since "1.0", good "5", bad Some("65534"), effect Effect::Acts,
         error "thread count", set Set::Custom(values::threads),
-        "Most requests a process runs at once; 0 is a service without requests.";
+        "Most requests a process runs at once; 0 is a service without requests. For ASGI applications, the threads of the default executor.";
     "umask" "OCTAL", default "(inherited)", unit "", takes "an octal number up to 7777",
         since "1.0", good "0027", bad Some("9"), effect Effect::Acts,
         error "umask", set Set::Custom(values::umask),

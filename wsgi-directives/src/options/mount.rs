@@ -1,6 +1,6 @@
 //! Options of aliases, handler scripts, preloads, hook scripts, and the selectors of interpreter options.
 
-use super::{OptionContext, OptionInfo, OptionRow, Set};
+use super::{OptionContext, OptionInfo, OptionRow, Set, value};
 use crate::apply::parse_on_off;
 use crate::config::AliasOptions;
 use crate::directive::Effect;
@@ -58,15 +58,31 @@ const CALLABLE_OBJECT: OptionInfo = OptionInfo {
     bad: Some(""),
 };
 
+const INTERFACE: OptionInfo = OptionInfo {
+    name: "interface",
+    value: "auto|wsgi|asgi",
+    default: "(that of the daemon group)",
+    unit: "",
+    range: "auto, wsgi or asgi",
+    since: "new",
+    doc: "How the application is called: auto takes a coroutine function, or an object whose __call__ is one, for an ASGI \
+          application. With asgi it runs in the main interpreter unless an application group is named.",
+    effect: Effect::Acts,
+    good: "asgi",
+    bad: Some("fastcgi"),
+};
+
 const BAD_PROCESS_GROUP: &str = "Invalid name for WSGI process group.";
 const BAD_APPLICATION_GROUP: &str = "Invalid name for WSGI application group.";
 const BAD_CALLABLE: &str = "Invalid name for WSGI callable object.";
 const BAD_AUTHORIZATION: &str = "Invalid value for authorization flag.";
+const BAD_INTERFACE: &str = "Invalid value for interface.";
 
 /// Options of WSGIScriptAlias and WSGIScriptAliasMatch (spec/directives.md §5.1).
 pub static ALIAS_OPTIONS: &[OptionRow<AliasOptions>] = &[
     OptionRow { info: APPLICATION_GROUP, thing: BAD_APPLICATION_GROUP, set: Set::Custom(fixed_application) },
     OptionRow { info: CALLABLE_OBJECT, thing: BAD_CALLABLE, set: Set::NonEmpty(|o| &mut o.callable_object) },
+    OptionRow { info: INTERFACE, thing: BAD_INTERFACE, set: Set::Custom(interface) },
     OptionRow { info: PASS_AUTHORIZATION, thing: BAD_AUTHORIZATION, set: Set::Custom(authorization) },
     OptionRow { info: PROCESS_GROUP, thing: BAD_PROCESS_GROUP, set: Set::Custom(fixed_process) },
 ];
@@ -158,6 +174,15 @@ fn fixed_application(
     context: &mut OptionContext<'_, '_, '_>,
 ) -> Result<(), ConfigError> {
     options.application_group = fixed_group(text, context)?;
+    Ok(())
+}
+
+fn interface(
+    options: &mut AliasOptions,
+    text: &str,
+    context: &mut OptionContext<'_, '_, '_>,
+) -> Result<(), ConfigError> {
+    options.interface = Some(value::interface(text).ok_or_else(|| context.invalid(text))?);
     Ok(())
 }
 

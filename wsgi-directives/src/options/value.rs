@@ -1,5 +1,6 @@
 //! Numbers, times and sizes as operators write them; trailing text is an error, unlike C's `atoi`.
 
+use crate::config::Interface;
 use std::time::Duration;
 
 /// One millisecond.
@@ -31,6 +32,16 @@ pub fn duration(text: &str, unit: Duration) -> Option<Duration> {
         _ => return None,
     };
     unit.checked_mul(count(digits)?)
+}
+
+/// How applications are called.
+pub fn interface(text: &str) -> Option<Interface> {
+    match text.to_ascii_lowercase().as_str() {
+        "auto" => Some(Interface::Auto),
+        "wsgi" => Some(Interface::Wsgi),
+        "asgi" => Some(Interface::Asgi),
+        _ => None,
+    }
 }
 
 /// A size in bytes: a plain number, or one with `K`, `M`, `G` or `T` (powers of 1024, any case).

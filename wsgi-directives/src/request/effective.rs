@@ -1,7 +1,7 @@
 //! The settings in effect for a request: defaults, server, directory, alias (spec/directives.md §3.3).
 
 use crate::config::{
-    AliasOptions, DirConfig, HandlerScript, Layer, MapHead, ProcessSet, ScriptRef, ServerConfig,
+    AliasOptions, DirConfig, HandlerScript, Interface, Layer, MapHead, ProcessSet, ScriptRef, ServerConfig,
 };
 use crate::proxies::TrustedProxies;
 use std::borrow::Cow;
@@ -36,6 +36,8 @@ pub struct RequestConfig<'a> {
     pub ignore_activity: bool,
     /// WSGIEnableSendfile.
     pub enable_sendfile: bool,
+    /// `interface=` of the alias; `None` is that of the daemon group.
+    pub interface: Option<Interface>,
     /// WSGITrustedProxyHeaders and WSGITrustedProxies.
     pub trusted_proxies: TrustedProxies<'a>,
 }
@@ -102,6 +104,7 @@ pub fn effective<'a>(
         map_head_to_get: switch!(map_head_to_get).unwrap_or_default(),
         ignore_activity: switch!(ignore_activity).unwrap_or(false),
         enable_sendfile: switch!(enable_sendfile).unwrap_or(false),
+        interface: mount.and_then(|options| options.interface),
         trusted_proxies: TrustedProxies {
             headers: reference!(trusted_proxy_headers).map_or(&[], |list| &**list),
             peers: reference!(trusted_proxies).map(|list| &**list),

@@ -1,7 +1,7 @@
 //! Readers of those WSGIDaemonProcess values that are more than a text, a switch or a time.
 
 use crate::config::daemon::{HEADER_BUFFER, RESPONSE_BUFFER};
-use crate::config::{DaemonOptions, Reload, Umask, Who};
+use crate::config::{DaemonOptions, EventLoop, Reload, Umask, Who};
 use crate::error::ConfigError;
 use crate::options::{OptionContext, identity, value};
 use crate::place::Notice;
@@ -142,6 +142,26 @@ pub(super) fn reload(o: &mut DaemonOptions, text: &str, cx: Context<'_, '_, '_, 
         "immediate" => Reload::Immediate,
         _ => return Err(cx.invalid(text)),
     };
+    Ok(())
+}
+
+pub(super) fn interface(o: &mut DaemonOptions, text: &str, cx: Context<'_, '_, '_, '_>) -> Done {
+    o.asgi.interface = value::interface(text).ok_or_else(|| cx.invalid(text))?;
+    Ok(())
+}
+
+pub(super) fn event_loop(o: &mut DaemonOptions, text: &str, cx: Context<'_, '_, '_, '_>) -> Done {
+    o.asgi.event_loop = match text.to_ascii_lowercase().as_str() {
+        "auto" => EventLoop::Auto,
+        "asyncio" => EventLoop::Asyncio,
+        "uvloop" => EventLoop::Uvloop,
+        _ => return Err(cx.invalid(text)),
+    };
+    Ok(())
+}
+
+pub(super) fn requests_in_flight(o: &mut DaemonOptions, text: &str, cx: Context<'_, '_, '_, '_>) -> Done {
+    o.asgi.requests_in_flight = NonZeroU32::new(number(text, cx)?).ok_or_else(|| cx.invalid(text))?;
     Ok(())
 }
 

@@ -46,6 +46,7 @@ fn directory_over_server_and_alias_over_both() {
         process_group: Some(String::new()),
         callable_object: Some("%{ENV:X}".into()),
         pass_authorization: Some(true),
+        interface: Some(Interface::Asgi),
         ..AliasOptions::default()
     };
     let config = effective(&conf.server, &conf.dir, Some(&options));
@@ -53,6 +54,7 @@ fn directory_over_server_and_alias_over_both() {
     assert_eq!(config.application_group, Some("d"));
     assert_eq!(config.callable, Callable::Verbatim("%{ENV:X}"));
     assert!(config.pass_authorization);
+    assert_eq!(config.interface, Some(Interface::Asgi));
 }
 
 #[test]

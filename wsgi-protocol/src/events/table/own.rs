@@ -118,6 +118,33 @@ events! {
     NO_METRICS_MEMORY = 430, Parent, Error, Served, LivesOn =>
         "The memory for counters cannot be made: wsgi-status shows none.",
         "Free memory, or raise the limit of open files.";
+    ASGI_EMBEDDED = 500, Python, Error, Status(500), LivesOn =>
+        "An ASGI application was asked for in embedded mode, where there is no event loop.",
+        "Define a group (WSGIDaemonProcess NAME) and write process-group=NAME behind its WSGIScriptAlias.";
+    ASGI_SUB_INTERPRETER = 501, Python, Error, Status(500), LivesOn =>
+        "An ASGI application was asked for in a sub-interpreter; the event loop of a process runs in its main one.",
+        "Write application-group=%{GLOBAL} or interface=asgi behind its WSGIScriptAlias, or give it a daemon group of its own.";
+    NO_UVLOOP = 502, Python, Warn, Served, LivesOn =>
+        "loop=uvloop is written, and the Python of the group has no uvloop: asyncio's own loop is used.",
+        "Install uvloop in the virtual environment, or write loop=auto.";
+    NO_EVENT_LOOP = 503, Python, Error, Status(500), LivesOn =>
+        "The event loop for ASGI applications could not be started, or has broken down.",
+        "Do what the line says; `mod_wsgi-ctl restart GROUP` starts another process.";
+    STARTUP_FAILED = 504, Python, Error, Later(500), LivesOn =>
+        "An ASGI application has failed its startup (lifespan). A process that serves goes on with the old code; without one, each request tries again.",
+        "Correct what the line says: a database that is not there, a setting that is missing.";
+    ASGI_SHUTDOWN_FAILED = 505, Python, Warn, Served, LivesOn =>
+        "An ASGI application has failed its shutdown (lifespan); its process ends all the same.",
+        "Correct what the line says.";
+    NO_ASGI_RESPONSE = 506, Python, Error, Status(500), LivesOn =>
+        "An ASGI application has returned without sending a response.",
+        "Send http.response.start and http.response.body on each way through it.";
+    ASGI_INCOMPLETE = 507, Python, Error, BrokenOff, LivesOn =>
+        "An ASGI application has returned in the middle of its response.",
+        "Send the last http.response.body with more_body False.";
+    LOOP_LEFT = 508, Python, Error, Served, LivesOn =>
+        "A task or callback of an ASGI application has raised SystemExit or KeyboardInterrupt, which would end the event loop; it goes on.",
+        "Take sys.exit() out of what runs in the loop.";
     AUTHORIZATION_WITHHELD = 0, Child, Info, Served, LivesOn =>
         "An application answered 401 or 403 to a request whose Authorization header it was not shown (at most once a minute and script).",
         "WSGIPassAuthorization On, if the application checks users itself.";

@@ -1,0 +1,460 @@
+//! `mod_wsgi.Channel`: what the coroutines of one request call (`glue.py`). No method waits.
+
+use super::names::Names;
+use super::{head, scope};
+use crate::conversation::{Arrived, Conversation, Place, Sent};
+use crate::exchange::{BodyError, Exchange, Hold, Outcome, SendError};
+use crate::interpreter::{self, Interpreter};
+use crate::log;
+use crate::messages;
+use crate::python::class::{ClassBuilder, This, Value};
+use crate::python::trampoline::Args;
+use crate::python::{Attached, Buffer, Exception, Kind, Numbers, Object, Owned, Raised, Result, Text, lock};
+use crate::wsgi::failures::{self, Journal};
+use crate::wsgi::request::{RequestState, Running};
+use crate::wsgi::{self};
+use pyo3::ffi;
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::{Arc, Mutex};
+use wsgi_protocol::request::{Flags, Request, RequestHead};
+
+/// What `send`, `flush` and `finish` answer (`glue.py`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Status {
+    /// Wait until the socket is writable, then flush.
+    Full = 0,
+    /// All has left.
+    Sent = 1,
+    /// And the response with it.
+    Over = 2,
+    /// Nobody takes it any more.
+    Gone = 3,
+}
+
+/// How far the response is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// No `http.response.start` yet.
+    Open,
+    /// It has come, and waits for the first part of the body.
+    Started,
+    /// Its head is on the way.
+    Streaming,
+    /// Its end is on the way.
+    Ended,
+}
+
+/// A part of a file that waits for what is before it.
+pub(super) struct FilePart {
+    pub(super) file: File,
+    pub(super) offset: u64,
+    pub(super) length: u64,
+    pub(super) more: bool,
+}
+
+struct State {
+    /// Until the connection is given back.
+    conversation: Option<Box<dyn Conversation>>,
+    /// From then on, until the application has ended.
+    place: Option<Place>,
+    stage: Stage,
+    head: Vec<u8>,
+    file: Option<FilePart>,
+    /// The application has been told that the client is gone.
+    gone: bool,
+}
+
+/// See the module's comment.
+pub struct Channel {
+    names: &'static Names,
+    payload: Arc<Vec<u8>>,
+    socket: i32,
+    discards_body: bool,
+    state: Mutex<State>,
+}
+
+impl Value for Channel {}
+
+/// The class.
+pub fn class(py: Attached<'_>) -> Result<Owned<'_>> {
+    ClassBuilder::<Channel>::new(c"mod_wsgi.Channel")
+        .method(c"fileno", |py, this: This<'_, Channel>, _| py.int(this.socket.into()))
+        .method(c"application", |py, this: This<'_, Channel>, _| this.application(py))
+        .method(c"script", |py, this: This<'_, Channel>, _| this.with_request(py, |r| py.path(r.head.script)))
+        .method(c"scope", |py, this: This<'_, Channel>, arguments| this.scope(py, arguments))
+        .method(c"receive", |py, this: This<'_, Channel>, _| this.receive(py))
+        .method(c"send", |py, this: This<'_, Channel>, arguments| this.send(py, arguments))
+        .method(c"flush", |py, this: This<'_, Channel>, _| answer(py, lock(py, &this.state).advance()))
+        .method(c"finish", |py, this: This<'_, Channel>, arguments| this.finish(py, arguments))
+        .method(c"fail_startup", |py, this: This<'_, Channel>, arguments| this.fail_startup(py, arguments))
+        .method(c"release", |py, this: This<'_, Channel>, _| this.release(py))
+        .method(c"leave", |py, this: This<'_, Channel>, _| this.leave(py))
+        .build(py)
+}
+
+fn answer<'py>(py: Attached<'py>, status: Status) -> Result<Owned<'py>> {
+    py.int(status as i64)
+}
+
+/// The log of a request, for code that wants a whole [`Exchange`].
+struct LogOnly<'c>(&'c mut dyn Conversation);
+
+impl Exchange for LogOnly<'_> {
+    fn read_body(&mut self, _: &mut [u8]) -> std::result::Result<usize, BodyError> {
+        Err(BodyError::Terminated)
+    }
+
+    fn head(&mut self, _: &[u8]) -> std::result::Result<(), SendError> {
+        Err(SendError::ClientGone)
+    }
+
+    fn data(&mut self, _: &[u8], _: Hold) -> std::result::Result<(), SendError> {
+        Err(SendError::ClientGone)
+    }
+
+    fn file(&mut self, _: BorrowedFd<'_>, _: u64, _: u64) -> std::result::Result<(), SendError> {
+        Err(SendError::ClientGone)
+    }
+
+    fn log(&mut self, level: u8, text: &[u8]) {
+        self.0.log(level, text);
+    }
+
+    fn is_gone(&mut self) -> bool {
+        false
+    }
+}
+
+/// Runs `f` with the log of a request.
+fn with_journal<T>(
+    py: Attached<'_>,
+    head: &RequestHead<'_>,
+    conversation: &mut dyn Conversation,
+    f: impl FnOnce(&'static Interpreter, &Arc<RequestState>) -> T,
+) -> T {
+    let main = interpreter::main();
+    let named = if head.resource.is_empty() { head.script } else { head.resource };
+    let mut exchange = LogOnly(conversation);
+    let state = Arc::new(RequestState::new(main, 0, (head.log_level, head.flags), named, &mut exchange));
+    let result = f(main, &state);
+    state.end(py);
+    result
+}
+
+impl State {
+    /// Sends what there is to send, in order.
+    fn advance(&mut self) -> Status {
+        let Some(conversation) = &mut self.conversation else { return Status::Sent };
+        loop {
+            match conversation.flush() {
+                Sent::Full => return Status::Full,
+                Sent::Gone => return Status::Gone,
+                Sent::All => {}
+            }
+            let Some(part) = self.file.take() else { break };
+            match conversation.file(part.file.as_fd(), part.offset, part.length) {
+                Sent::Full => {
+                    self.file = Some(part);
+                    return Status::Full;
+                }
+                Sent::Gone => return Status::Gone,
+                Sent::All if part.more => conversation.push(),
+                Sent::All => {
+                    conversation.finish(Outcome::Complete);
+                    self.stage = Stage::Ended;
+                }
+            }
+        }
+        if self.stage == Stage::Ended { Status::Over } else { Status::Sent }
+    }
+
+    /// Puts the head on its way, if it is not yet.
+    fn begin_body(&mut self, py: Attached<'_>) -> Result<&mut Box<dyn Conversation>> {
+        let Some(conversation) = self.conversation.as_mut().filter(|_| self.stage != Stage::Ended) else {
+            return Err(Raised::new(py, Kind::Runtime, "a message of a response that has ended"));
+        };
+        match self.stage {
+            Stage::Open => {
+                let text = "http.response.start must be sent before the body of a response";
+                return Err(Raised::new(py, Kind::Runtime, text));
+            }
+            Stage::Started => conversation.head(&std::mem::take(&mut self.head)),
+            Stage::Streaming | Stage::Ended => {}
+        }
+        self.stage = Stage::Streaming;
+        Ok(conversation)
+    }
+
+    /// Ends the response in another way than the application has.
+    fn end(&mut self, outcome: Outcome) {
+        if let Some(conversation) = self.conversation.as_mut().filter(|_| self.stage != Stage::Ended) {
+            self.file = None;
+            conversation.finish(outcome);
+            self.stage = Stage::Ended;
+        }
+    }
+}
+
+impl Channel {
+    /// The channel of a request.
+    pub fn new(names: &'static Names, conversation: Box<dyn Conversation>) -> Self {
+        let (payload, socket) = (conversation.payload(), conversation.socket());
+        let flags = Request::decode(&payload).map_or(Flags::default(), |request| request.head.flags);
+        let state = State {
+            conversation: Some(conversation),
+            place: None,
+            stage: Stage::Open,
+            head: Vec::new(),
+            file: None,
+            gone: false,
+        };
+        let discards_body = flags.has(Flags::HEAD_ONLY) && !flags.has(Flags::HEAD_IS_FILTERED);
+        Self { names, payload, socket, discards_body, state: Mutex::new(state) }
+    }
+
+    fn with_request<T>(&self, py: Attached<'_>, f: impl FnOnce(&mut Request<'_>) -> Result<T>) -> Result<T> {
+        let mut request = Request::decode(&self.payload)
+            .map_err(|error| Raised::new(py, Kind::Value, &format!("request from httpd: {error}")))?;
+        let host = interpreter::main().host;
+        let head = &mut request.head;
+        head.script = host.inside_chroot(head.script).unwrap_or(head.script);
+        head.resource = host.inside_chroot(head.resource).unwrap_or(head.resource);
+        f(&mut request)
+    }
+
+    /// The callable; None if the request has been dealt with without it.
+    fn application<'py>(&self, py: Attached<'py>) -> Result<Owned<'py>> {
+        // Taken out while code of the script may run.
+        let Some(mut conversation) = lock(py, &self.state).conversation.take() else {
+            return Ok(py.none().own(py));
+        };
+        conversation.enter();
+        let found = self.with_request(py, |request| {
+            Ok(with_journal(py, &request.head, &mut *conversation, |main, state| {
+                let _running = Running::begin(state);
+                wsgi::find_application(py, main, state, request)
+            }))
+        })?;
+        match found {
+            Ok(application) => {
+                lock(py, &self.state).conversation = Some(conversation);
+                Ok(application)
+            }
+            Err(Outcome::Refused) => {
+                conversation.refuse();
+                Ok(py.none().own(py))
+            }
+            Err(outcome) => {
+                conversation.finish(outcome);
+                // A status and nothing else: it fits, or nobody is there.
+                let _ = conversation.flush();
+                lock(py, &self.state).place = Some(conversation.release());
+                Ok(py.none().own(py))
+            }
+        }
+    }
+
+    fn scope<'py>(&self, py: Attached<'py>, arguments: Args<'py>) -> Result<Owned<'py>> {
+        let state = arguments.first().copied().filter(|state| !state.is_none());
+        self.with_request(py, |request| scope::build(py, self.names, request, state))
+    }
+
+    /// The next message of `receive`; None: wait until the socket is readable.
+    fn receive<'py>(&self, py: Attached<'py>) -> Result<Owned<'py>> {
+        let mut state = lock(py, &self.state);
+        let is_open = state.stage != Stage::Ended && !state.gone;
+        let arrived = match state.conversation.as_mut().filter(|_| is_open) {
+            Some(conversation) => conversation.receive(),
+            None => Arrived::Gone,
+        };
+        state.gone |= arrived == Arrived::Gone;
+        drop(state);
+        let message = py.dict()?;
+        let kind = |name: &crate::python::Stored| message.dict_set(self.names.kind.get(py), name.get(py));
+        match arrived {
+            Arrived::Nothing => return Ok(py.none().own(py)),
+            Arrived::Gone => kind(&self.names.connection_gone)?,
+            Arrived::Body(body, is_last) => {
+                kind(&self.names.http_request)?;
+                message.dict_set(self.names.body.get(py), &*py.bytes(&body)?)?;
+                message.dict_set(self.names.more_body.get(py), py.truth(!is_last))?;
+            }
+        }
+        Ok(message)
+    }
+
+    fn send<'py>(&self, py: Attached<'py>, arguments: Args<'py>) -> Result<Owned<'py>> {
+        let Some(message) = arguments.first() else {
+            return Err(Raised::new(py, Kind::Type, "send() takes one message"));
+        };
+        let kind = super::entry(py, message, &self.names.kind)?;
+        let kind = match &kind {
+            Some(kind) if kind.is_str() => kind.lossy(py),
+            _ => return Err(Raised::new(py, Kind::Type, "a message is a dict with the key 'type'")),
+        };
+        match kind.as_str() {
+            "http.response.body" => self.send_body(py, message),
+            "http.response.start" => self.send_start(py, message),
+            "http.response.pathsend" | "http.response.zerocopysend" => self.send_file(py, message, &kind),
+            _ => Err(Raised::new(py, Kind::Runtime, &format!("unexpected message '{kind}'"))),
+        }
+    }
+
+    fn send_start<'py>(&self, py: Attached<'py>, message: &Object) -> Result<Owned<'py>> {
+        let Some(status) = super::entry(py, message, &self.names.status)? else {
+            return Err(Raised::new(py, Kind::Value, "http.response.start needs a status"));
+        };
+        let headers = super::entry(py, message, &self.names.headers)?;
+        let head = head::encode(py, &status, headers.as_deref())?;
+        let mut state = lock(py, &self.state);
+        if state.stage != Stage::Open {
+            drop(state);
+            return Err(Raised::new(py, Kind::Runtime, "http.response.start was sent before"));
+        }
+        (state.head, state.stage) = (head, Stage::Started);
+        answer(py, Status::Sent)
+    }
+
+    fn send_body<'py>(&self, py: Attached<'py>, message: &Object) -> Result<Owned<'py>> {
+        let body = super::entry(py, message, &self.names.body)?;
+        let more = match super::entry(py, message, &self.names.more_body)? {
+            Some(more) => more.is_true()?,
+            None => false,
+        };
+        let copy;
+        let block = match &body {
+            None => &[][..],
+            Some(body) => match body.as_bytes() {
+                Some(bytes) => bytes,
+                None => {
+                    copy = Buffer::new(py, body)?.to_vec();
+                    &copy
+                }
+            },
+        };
+        let mut state = lock(py, &self.state);
+        let conversation = state.begin_body(py)?;
+        if !self.discards_body {
+            conversation.data(block);
+        }
+        if more {
+            conversation.push();
+        } else {
+            conversation.finish(Outcome::Complete);
+            state.stage = Stage::Ended;
+        }
+        answer(py, state.advance())
+    }
+
+    fn send_file<'py>(&self, py: Attached<'py>, message: &Object, kind: &str) -> Result<Owned<'py>> {
+        let part = super::files::part(py, self.names, message, kind)?;
+        let mut state = lock(py, &self.state);
+        let conversation = state.begin_body(py)?;
+        match (self.discards_body || part.length == 0, part.more) {
+            (false, _) => state.file = Some(part),
+            (true, true) => conversation.push(),
+            (true, false) => {
+                conversation.finish(Outcome::Complete);
+                state.stage = Stage::Ended;
+            }
+        }
+        answer(py, state.advance())
+    }
+
+    /// The application has ended, with `error` or None; `is_quiet`: which is no fault of its own.
+    fn finish<'py>(&self, py: Attached<'py>, arguments: Args<'py>) -> Result<Owned<'py>> {
+        let [error, is_quiet] = arguments else {
+            return Err(Raised::new(py, Kind::Type, "error and is_quiet"));
+        };
+        let error = (!error.is_none()).then(|| exception(py, error));
+        let is_quiet = is_quiet.is_true()?;
+        let (conversation, stage, gone) = {
+            let mut state = lock(py, &self.state);
+            (state.conversation.take(), state.stage, state.gone)
+        };
+        let Some(mut conversation) = conversation else {
+            // The request is over for httpd: what is left to say belongs to nobody's log.
+            if let Some(error) = error.filter(|_| !is_quiet) {
+                self.with_request(py, |request| {
+                    failures::report(py, Journal::Server, interpreter::main(), request.head.script, error);
+                    Ok(())
+                })?;
+            }
+            return answer(py, Status::Sent);
+        };
+        let is_calm = is_quiet || (gone && error.as_ref().is_none_or(|error| has_left(py, error)));
+        self.with_request(py, |request| {
+            let head = &request.head;
+            with_journal(py, head, &mut *conversation, |main, state| {
+                let journal = Journal::Request(state);
+                match error {
+                    Some(error) if is_calm => {
+                        journal.record(py, log::INFO, &messages::asgi_cut_off(&error.name(py)));
+                    }
+                    Some(error) => failures::report(py, journal, main, head.script, error),
+                    None if is_calm || stage == Stage::Ended => {}
+                    None => journal.record(py, log::ERROR, &messages::no_response(stage == Stage::Streaming)),
+                }
+            });
+            Ok(())
+        })?;
+        let mut state = lock(py, &self.state);
+        state.conversation = Some(conversation);
+        state.end(match stage {
+            Stage::Streaming | Stage::Ended => Outcome::Aborted,
+            Stage::Open | Stage::Started => Outcome::Fail(if is_quiet { 503 } else { 500 }),
+        });
+        answer(py, state.advance())
+    }
+
+    /// The application could not be started.
+    fn fail_startup<'py>(&self, py: Attached<'py>, arguments: Args<'py>) -> Result<Owned<'py>> {
+        let text = arguments.first().map(|text| text.lossy(py)).unwrap_or_default();
+        let Some(mut conversation) = lock(py, &self.state).conversation.take() else {
+            return Ok(py.none().own(py));
+        };
+        self.with_request(py, |request| {
+            let line = messages::startup_failed(request.head.script, &text);
+            with_journal(py, &request.head, &mut *conversation, |_, state| {
+                Journal::Request(state).record(py, log::ERROR, &line);
+            });
+            Ok(())
+        })?;
+        let mut state = lock(py, &self.state);
+        state.conversation = Some(conversation);
+        state.end(Outcome::Fail(500));
+        Ok(py.none().own(py))
+    }
+
+    /// Gives the connection back; what could not be sent breaks it off.
+    fn release<'py>(&self, py: Attached<'py>) -> Result<Owned<'py>> {
+        let mut state = lock(py, &self.state);
+        if let Some(conversation) = state.conversation.take() {
+            state.stage = Stage::Ended;
+            state.place = Some(conversation.release());
+        }
+        Ok(py.none().own(py))
+    }
+
+    /// The application has ended: its place is free.
+    fn leave<'py>(&self, py: Attached<'py>) -> Result<Owned<'py>> {
+        let mut state = lock(py, &self.state);
+        let rest = (state.conversation.take(), state.place.take());
+        drop(state);
+        drop(rest);
+        Ok(py.none().own(py))
+    }
+}
+
+/// An exception object as if it had just been caught.
+fn exception<'py>(py: Attached<'py>, value: &Object) -> Exception<'py> {
+    // SAFETY: alive, and an exception instance raised as itself.
+    unsafe { ffi::PyErr_SetObject(value.kind().as_ptr(), value.as_ptr()) };
+    Raised.take(py)
+}
+
+/// Whether an exception only says that the client has left.
+fn has_left(py: Attached<'_>, error: &Exception<'_>) -> bool {
+    error.is(py, Kind::Os) || matches!(error.name(py).as_str(), "ClientDisconnect" | "CancelledError")
+}

@@ -1,0 +1,301 @@
+//! The thread of the event loop, and how requests get there: an inbox, and an eventfd that wakes the loop.
+
+use super::channel::{self, Channel};
+use super::names::Names;
+use crate::conversation::Conversation;
+use crate::exchange::Outcome;
+use crate::host::Host;
+use crate::interpreter::{self, threads};
+use crate::log;
+use crate::messages;
+use crate::python::class::{definition, instance};
+use crate::python::trampoline::{self, Args};
+use crate::python::{Attached, Numbers, Object, Owned, Raised, Result, Stored, Text};
+use crate::wsgi::failures;
+use pyo3::ffi;
+use std::ffi::CStr;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread;
+use std::time::Duration;
+use wsgi_protocol::launch;
+
+const SOURCE: &str = concat!(include_str!("glue.py"), "\0");
+
+/// See the module's comment.
+#[derive(Default)]
+pub struct EventLoop {
+    inbox: Mutex<Inbox>,
+    /// Signalled when the loop runs, or when it has ended.
+    turns: Condvar,
+    bell: OnceLock<OwnedFd>,
+    names: OnceLock<Names>,
+    class: OnceLock<Stored>,
+    /// The namespace of `glue.py`.
+    glue: OnceLock<Stored>,
+    over: AtomicBool,
+}
+
+#[derive(Default)]
+struct Inbox {
+    requests: Vec<Box<dyn Conversation>>,
+    /// How long its requests may take when it is to end; negative: as long as they do.
+    patience: Option<f64>,
+    is_started: bool,
+    runs: bool,
+}
+
+impl std::fmt::Debug for EventLoop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EventLoop").field("over", &self.over).finish_non_exhaustive()
+    }
+}
+
+impl EventLoop {
+    fn lock(&self) -> MutexGuard<'_, Inbox> {
+        // Every change is complete before anything that may panic.
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it has ended, or never began.
+    pub fn is_over(&self) -> bool {
+        self.over.load(SeqCst) || !self.lock().is_started
+    }
+
+    /// Has it run a request.
+    pub fn take_in(&self, host: &'static Host, mut conversation: Box<dyn Conversation>) {
+        self.start(host);
+        let mut inbox = self.lock();
+        if self.over.load(SeqCst) {
+            drop(inbox);
+            conversation.finish(Outcome::Fail(500));
+            let _ = conversation.flush();
+            drop(conversation.release());
+            return;
+        }
+        let is_first = inbox.requests.is_empty();
+        inbox.requests.push(conversation);
+        drop(inbox);
+        if is_first {
+            self.ring();
+        }
+    }
+
+    /// Tells it to end.
+    pub fn stop(&self, patience: Option<Duration>) {
+        self.lock().patience = Some(patience.map_or(-1.0, |patience| patience.as_secs_f64()));
+        self.ring();
+    }
+
+    fn ring(&self) {
+        if let Some(bell) = self.bell.get() {
+            let one = 1_u64;
+            // SAFETY: eight bytes are read from a live local; a full counter (EAGAIN) has rung already.
+            unsafe { libc::write(bell.as_raw_fd(), (&raw const one).cast(), 8) };
+        }
+    }
+
+    /// Begins, if it has not yet.
+    fn start(&self, host: &'static Host) {
+        let mut inbox = self.lock();
+        if std::mem::replace(&mut inbox.is_started, true) {
+            return;
+        }
+        // SAFETY: no pointers are passed; the result is a new descriptor, or an error.
+        let bell = unsafe {
+            let fd = libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK);
+            (fd >= 0).then(|| OwnedFd::from_raw_fd(fd))
+        };
+        let Some(bell) = bell else { return self.failed(&std::io::Error::last_os_error()) };
+        let _ = self.bell.set(bell);
+        let builder = thread::Builder::new().name("wsgi-loop".to_owned());
+        let spawned = builder.stack_size(stack_size(host)).spawn(move || {
+            crate::scheduler::block_signals();
+            let event_loop = host.asgi.event_loop();
+            threads::within(interpreter::main(), |py| event_loop.run(py, host));
+            threads::end_states();
+            event_loop.end();
+        });
+        if let Err(error) = spawned {
+            self.failed(&error);
+        }
+    }
+
+    fn failed(&self, error: &dyn std::fmt::Display) {
+        log::write(log::ERROR, &messages::no_event_loop(error));
+        self.over.store(true, SeqCst);
+    }
+
+    /// Begins, and waits until it runs; false: it never will. The calling thread is detached.
+    pub fn start_and_wait(&self, host: &'static Host) -> bool {
+        self.start(host);
+        let mut inbox = self.lock();
+        while !inbox.runs && !self.over.load(SeqCst) {
+            inbox = self.turns.wait(inbox).unwrap_or_else(PoisonError::into_inner);
+        }
+        inbox.runs
+    }
+
+    /// Nobody is served any more; whoever came too late is told by the closed connection.
+    fn end(&self) {
+        let mut inbox = self.lock();
+        self.over.store(true, SeqCst);
+        let late = std::mem::take(&mut inbox.requests);
+        self.turns.notify_all();
+        drop(inbox);
+        drop(late);
+    }
+
+    /// The body of the thread.
+    fn run(&self, py: Attached<'_>, host: &'static Host) {
+        let run = || {
+            let names = Names::new(py)?;
+            let _ = self.names.set(names);
+            let _ = self.class.set(channel::class(py)?.store());
+            let _ = self.glue.set(load(py)?.store());
+            let launch = host.launch();
+            let kind = match launch.event_loop {
+                launch::EventLoop::Auto => "auto",
+                launch::EventLoop::Asyncio => "asyncio",
+                launch::EventLoop::Uvloop => "uvloop",
+            };
+            let bell = self.bell.get().map_or(-1, AsRawFd::as_raw_fd);
+            let threads = py.int(launch.threads.max(1).into())?;
+            self.call(py, "run", &[&*py.text(kind)?, &threads, &*py.int(bell.into())?])
+        };
+        if let Err(raised) = run() {
+            failures::report_startup(py, interpreter::main(), raised.take(py));
+            self.failed(&"see the lines before");
+        }
+    }
+
+    /// Calls a function of `glue.py`.
+    pub fn call<'py>(&self, py: Attached<'py>, name: &str, arguments: &[&Object]) -> Result<Owned<'py>> {
+        let function = match self.glue.get() {
+            Some(glue) => glue.get(py).dict_get(py, &*py.text(name)?)?,
+            None => None,
+        };
+        let function = function.ok_or_else(|| Raised::new(py, crate::python::Kind::Runtime, name))?;
+        function.call_out(py, arguments)
+    }
+
+    /// What has come since the last time: channels of new requests, and None or the patience of the end.
+    fn take<'py>(&'static self, py: Attached<'py>) -> Result<Owned<'py>> {
+        if let Some(bell) = self.bell.get() {
+            let mut count = 0_u64;
+            // SAFETY: eight bytes of room, as eventfd(2) wants; nothing there is no error here.
+            unsafe { libc::read(bell.as_raw_fd(), (&raw mut count).cast(), 8) };
+        }
+        let (requests, patience) = {
+            let mut inbox = self.lock();
+            (std::mem::take(&mut inbox.requests), inbox.patience)
+        };
+        let channels = py.list(&[])?;
+        if let (Some(names), Some(class)) = (self.names.get(), self.class.get()) {
+            for conversation in requests {
+                // SAFETY: the class was built for `Channel`.
+                let channel = unsafe { instance(py, class.get(py), Channel::new(names, conversation)) }?;
+                channels.list_append(&channel)?;
+            }
+        }
+        let patience = match patience {
+            Some(patience) => py.float(patience)?,
+            None => py.none().own(py),
+        };
+        py.tuple(&[&channels, &patience])
+    }
+
+    fn runs(&self, name: &str) {
+        log::write(log::INFO, &messages::loop_runs(name));
+        self.lock().runs = true;
+        self.turns.notify_all();
+    }
+}
+
+/// `stack-size=`, or what the system gives to threads.
+fn stack_size(host: &Host) -> usize {
+    match host.launch().stack_size {
+        0 => crate::daemon::default_stack(),
+        size => size as usize,
+    }
+}
+
+/// The loop of this process.
+fn own() -> &'static EventLoop {
+    interpreter::main().host.asgi.event_loop()
+}
+
+/// Runs `glue.py` in a namespace of its own.
+fn load(py: Attached<'_>) -> Result<Owned<'_>> {
+    let space = py.dict()?;
+    // SAFETY: borrowed from the thread; alive while attached.
+    let builtins = unsafe { Owned::from_borrowed(py, ffi::PyEval_GetBuiltins()) };
+    if let Some(builtins) = builtins {
+        space.dict_set_named(py, "__builtins__", &builtins)?;
+    }
+    space.dict_set_named(py, "__name__", &*py.text("mod_wsgi")?)?;
+    for function in &natives().0 {
+        // SAFETY: the table is static.
+        let function = unsafe {
+            let table = std::ptr::from_ref(function).cast_mut();
+            Owned::from_raw(py, ffi::PyCFunction_NewEx(table, std::ptr::null_mut(), std::ptr::null_mut()))
+        }?;
+        space.dict_set(&*function.attr_named(py, "__name__")?, &function)?;
+    }
+    // SAFETY: the source is NUL-ended; new references come back.
+    unsafe {
+        let name = c"<mod_wsgi asgi>".as_ptr();
+        let code =
+            Owned::from_raw(py, ffi::Py_CompileString(SOURCE.as_ptr().cast(), name, ffi::Py_file_input))?;
+        Owned::from_raw(py, ffi::PyEval_EvalCode(code.as_ptr(), space.as_ptr(), space.as_ptr()))?;
+    }
+    Ok(space)
+}
+
+struct Table([ffi::PyMethodDef; 6]);
+
+// SAFETY: never changed.
+unsafe impl Sync for Table {}
+// SAFETY: as above.
+unsafe impl Send for Table {}
+
+/// The functions that `glue.py` expects.
+fn natives() -> &'static Table {
+    fn one<F>(name: &'static CStr, _: F) -> ffi::PyMethodDef
+    where
+        F: for<'py> Fn(Attached<'py>, Args<'py>) -> Result<Owned<'py>> + Copy,
+    {
+        definition(name, trampoline::function::<F>)
+    }
+    static TABLE: OnceLock<Table> = OnceLock::new();
+    TABLE.get_or_init(|| {
+        Table([
+            one(c"take", |py, _| own().take(py)),
+            one(c"running", |py, arguments| say(py, arguments, |texts| own().runs(&texts[0]))),
+            one(c"no_uvloop", |py, arguments| {
+                say(py, arguments, |_| log::write(log::WARN, &messages::no_uvloop()))
+            }),
+            one(c"without_lifespan", |py, arguments| {
+                say(py, arguments, |texts| {
+                    log::write(log::INFO, &messages::without_lifespan(&texts[0], &texts[1]));
+                })
+            }),
+            one(c"shutdown_failed", |py, arguments| {
+                say(py, arguments, |texts| {
+                    log::write(log::WARN, &messages::lifespan_ends_badly(&texts[0], &texts[1]));
+                })
+            }),
+            one(c"escaped", |py, arguments| {
+                say(py, arguments, |texts| log::write(log::ERROR, &messages::left_the_loop(&texts[0])))
+            }),
+        ])
+    })
+}
+
+/// A function that takes texts, up to two, and returns None.
+fn say<'py>(py: Attached<'py>, arguments: Args<'py>, f: impl FnOnce(&[String; 2])) -> Result<Owned<'py>> {
+    let text = |place: usize| arguments.get(place).map(|text| text.lossy(py)).unwrap_or_default();
+    f(&[text(0), text(1)]);
+    Ok(py.none().own(py))
+}

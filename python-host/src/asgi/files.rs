@@ -1,0 +1,88 @@
+//! Files that httpd sends itself: `http.response.pathsend` and `http.response.zerocopysend`.
+
+use super::channel::FilePart;
+use super::names::Names;
+use crate::python::{Attached, Kind, Object, Owned, Raised, Result};
+use pyo3::ffi;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom};
+use std::os::fd::BorrowedFd;
+use std::os::unix::ffi::OsStrExt;
+
+/// What a message asks for.
+///
+/// # Errors
+/// OSError for what cannot be opened, or is no regular file; TypeError and ValueError for what is no such message.
+pub fn part(py: Attached<'_>, names: &Names, message: &Object, kind: &str) -> Result<FilePart> {
+    let number = |name| match super::entry(py, message, name)? {
+        Some(number) if !number.is_none() => Ok(u64::try_from(number.index(py)?).ok()),
+        _ => Ok(None),
+    };
+    let more = match super::entry(py, message, &names.more_body)? {
+        Some(more) => more.is_true()?,
+        None => false,
+    };
+    if kind == "http.response.pathsend" {
+        let path = super::entry(py, message, &names.path)?;
+        let path = path.ok_or_else(|| Raised::new(py, Kind::Value, "http.response.pathsend needs a path"))?;
+        let path = fs_path(py, &path)?;
+        let opened = File::open(OsStr::from_bytes(path.as_bytes().unwrap_or_default()));
+        let file = opened.map_err(|error| failed(py, &error))?;
+        return whole(file, 0, None, more).map_err(|error| failed(py, &error));
+    }
+    let file = super::entry(py, message, &names.file)?;
+    let file = file.ok_or_else(|| Raised::new(py, Kind::Value, "http.response.zerocopysend needs a file"))?;
+    // SAFETY: alive; -1 comes with an exception.
+    let fd = unsafe { ffi::PyObject_AsFileDescriptor(file.as_ptr()) };
+    if fd < 0 {
+        return Err(Raised);
+    }
+    let (offset, count) = (number(&names.offset)?, number(&names.count)?);
+    // SAFETY: the file object keeps it open for the length of this call.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+    from_open(borrowed, offset, count, more).map_err(|error| failed(py, &error))
+}
+
+/// A part of an open file. Without an offset it begins, and moves on, where the file stands.
+fn from_open(
+    fd: BorrowedFd<'_>,
+    offset: Option<u64>,
+    count: Option<u64>,
+    more: bool,
+) -> io::Result<FilePart> {
+    let mut file = File::from(fd.try_clone_to_owned()?);
+    let begin = match offset {
+        Some(offset) => offset,
+        None => file.stream_position()?,
+    };
+    let part = whole(file, begin, count, more)?;
+    if offset.is_none() {
+        (&part.file).seek(SeekFrom::Start(begin + part.length))?;
+    }
+    Ok(part)
+}
+
+fn whole(file: File, offset: u64, count: Option<u64>, more: bool) -> io::Result<FilePart> {
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    let rest = metadata.len().saturating_sub(offset);
+    Ok(FilePart { file, offset, length: count.map_or(rest, |count| count.min(rest)), more })
+}
+
+fn fs_path<'py>(py: Attached<'py>, path: &Object) -> Result<Owned<'py>> {
+    let mut bytes: *mut ffi::PyObject = std::ptr::null_mut();
+    // SAFETY: alive; a bytes object comes back in the place given, or an exception is set.
+    unsafe {
+        if ffi::PyUnicode_FSConverter(path.as_ptr(), (&raw mut bytes).cast()) == 0 {
+            return Err(Raised);
+        }
+        Owned::from_raw(py, bytes)
+    }
+}
+
+fn failed(py: Attached<'_>, error: &io::Error) -> Raised {
+    Raised::new(py, Kind::Os, &error.to_string())
+}

@@ -1,0 +1,268 @@
+# The event loop of a process, and what an ASGI application awaits. Runs in a namespace of its own (`__name__` is
+# 'mod_wsgi') that holds from Rust: take(), running(name), no_uvloop(), without_lifespan(script, text),
+# shutdown_failed(script, text), escaped(text).
+import asyncio
+import concurrent.futures
+
+# What `send` and `flush` of a channel answer.
+FULL, SENT, OVER, GONE = range(4)
+
+loop = None
+is_ending = False
+requests = {}
+lifespans = {}
+
+
+class ClientDisconnected(OSError):
+    """Raised by send() when the client has gone."""
+
+
+class Lifespan:
+    # One application's life, by the lifespan protocol if it knows that.
+
+    def __init__(self, application, script):
+        self.application = application
+        self.script = script
+        self.state = {}
+        self.is_ready = False
+        self.is_known = True
+        self.starting = None
+
+    async def ready(self):
+        # None, or why it cannot be started. All who ask meanwhile wait for the same attempt.
+        if self.starting is None:
+            self.starting = loop.create_task(self.start())
+        starting = self.starting
+        failure = await asyncio.shield(starting)
+        if failure is not None and self.starting is starting:
+            self.starting = None
+        return failure
+
+    async def start(self):
+        self.events, self.started, self.stopped = asyncio.Queue(), loop.create_future(), loop.create_future()
+        self.state = {}
+        self.task = loop.create_task(self.run())
+        self.events.put_nowait({"type": "lifespan.startup"})
+        failure = await self.started
+        self.is_ready = failure is None
+        return failure
+
+    async def run(self):
+        asgi = {"version": "3.0", "spec_version": "2.0"}
+        scope = {"type": "lifespan", "asgi": asgi, "state": self.state}
+        text = "it returned"
+        try:
+            await self.application(scope, self.events.get, self.send)
+        except BaseException as error:
+            text = "%s: %s" % (type(error).__name__, error)
+        if not self.started.done():
+            self.is_known = False
+            without_lifespan(self.script, text)
+            self.started.set_result(None)
+        if not self.stopped.done():
+            self.stopped.set_result(None)
+
+    async def send(self, message):
+        kind = message["type"]
+        if kind == "lifespan.startup.complete":
+            self.answer(self.started, None)
+        elif kind == "lifespan.startup.failed":
+            self.answer(self.started, message.get("message", "") or "it gave no reason")
+        elif kind == "lifespan.shutdown.complete":
+            self.answer(self.stopped, None)
+        elif kind == "lifespan.shutdown.failed":
+            self.answer(self.stopped, message.get("message", "") or "it gave no reason")
+        else:
+            raise RuntimeError("unexpected message %r in the lifespan protocol" % kind)
+
+    @staticmethod
+    def answer(future, value):
+        if not future.done():
+            future.set_result(value)
+
+    async def stop(self):
+        if not self.is_ready or not self.is_known or self.task.done():
+            return
+        self.events.put_nowait({"type": "lifespan.shutdown"})
+        failure = await self.stopped
+        if failure is not None:
+            shutdown_failed(self.script, failure)
+
+
+def lifespan_of(application, script):
+    known = lifespans.get(id(application))
+    if known is None:
+        known = lifespans[id(application)] = Lifespan(application, script)
+    return known
+
+
+class Request:
+    # One HTTP request, and the two callables that its application gets.
+    __slots__ = ("channel", "fd", "readers", "writers")
+
+    def __init__(self, channel):
+        self.channel = channel
+        self.fd = channel.fileno()
+        self.readers = []
+        self.writers = []
+
+    async def run(self):
+        channel, error = self.channel, None
+        try:
+            application = channel.application()
+            if application is None:
+                return
+            lifespan = lifespan_of(application, channel.script())
+            failure = None if lifespan.is_ready else await lifespan.ready()
+            if failure is not None:
+                channel.fail_startup(failure)
+            else:
+                await application(channel.scope(lifespan.state), self.receive, self.send)
+        except BaseException as raised:
+            # Without the frame of this function.
+            error = raised.with_traceback(raised.__traceback__.tb_next)
+        await self.finish(error)
+
+    async def receive(self):
+        while True:
+            message = self.channel.receive()
+            if message is not None:
+                return message
+            await self.wait(self.readers, loop.add_reader, self.on_readable, loop.remove_reader)
+
+    async def send(self, message):
+        await self.sent(self.channel.send(message))
+
+    async def sent(self, status):
+        while status == FULL:
+            await self.wait(self.writers, loop.add_writer, self.on_writable, loop.remove_writer)
+            status = self.channel.flush()
+        if status == OVER:
+            self.close()
+        elif status == GONE:
+            raise ClientDisconnected("the client has disconnected")
+
+    async def finish(self, error):
+        try:
+            await self.sent(self.channel.finish(error, isinstance(error, ClientDisconnected)))
+        except BaseException:
+            # Nobody is there, or the loop ends.
+            pass
+        self.close()
+
+    async def wait(self, waiters, add, callback, remove):
+        waiter = loop.create_future()
+        if not waiters:
+            add(self.fd, callback)
+        waiters.append(waiter)
+        try:
+            await waiter
+        finally:
+            if waiter in waiters:
+                waiters.remove(waiter)
+                if not waiters:
+                    remove(self.fd)
+
+    def on_readable(self):
+        loop.remove_reader(self.fd)
+        wake(self.readers)
+
+    def on_writable(self):
+        loop.remove_writer(self.fd)
+        wake(self.writers)
+
+    def close(self):
+        # The connection is the next request's from here on.
+        if self.readers:
+            self.on_readable()
+        if self.writers:
+            self.on_writable()
+        self.channel.release()
+
+
+def wake(waiters):
+    for waiter in waiters:
+        if not waiter.done():
+            waiter.set_result(None)
+    waiters.clear()
+
+
+def begin(channel):
+    request = Request(channel)
+    task = loop.create_task(request.run())
+    requests[task] = request
+    task.add_done_callback(ended)
+
+
+def ended(task):
+    requests.pop(task).channel.leave()
+
+
+def on_bell():
+    channels, patience = take()
+    for channel in channels:
+        begin(channel)
+    if patience is not None and not is_ending:
+        loop.create_task(end(patience))
+
+
+async def end(patience):
+    # Negative: as long as it takes.
+    global is_ending
+    is_ending = True
+    if requests:
+        await asyncio.wait(list(requests), timeout=None if patience < 0 else patience)
+    for task in list(requests):
+        task.cancel()
+    if requests:
+        await asyncio.wait(list(requests), timeout=1)
+    for lifespan in list(lifespans.values()):
+        await lifespan.stop()
+    rest = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    for task in rest:
+        task.cancel()
+    if rest:
+        await asyncio.wait(rest, timeout=1)
+    await loop.shutdown_asyncgens()
+    await loop.shutdown_default_executor()
+    loop.stop()
+
+
+def make_loop(kind):
+    if kind != "asyncio":
+        try:
+            import uvloop
+        except ImportError:
+            if kind == "uvloop":
+                no_uvloop()
+        else:
+            return uvloop.new_event_loop(), "uvloop"
+    return asyncio.new_event_loop(), "asyncio"
+
+
+def run(kind, threads, fd):
+    global loop
+    made, name = make_loop(kind)
+    asyncio.set_event_loop(made)
+    pool = concurrent.futures.ThreadPoolExecutor(threads, thread_name_prefix="wsgi-executor")
+    made.set_default_executor(pool)
+    made.add_reader(fd, on_bell)
+    loop = made
+    running(name)
+    while True:
+        try:
+            loop.run_forever()
+            break
+        except BaseException as error:
+            # SystemExit and KeyboardInterrupt leave the loop when a task or a callback raises them.
+            escaped("%s: %s" % (type(error).__name__, error))
+    loop.close()
+    asyncio.set_event_loop(None)
+
+
+def start(application, script):
+    # On the main thread, before requests are served: None, or why it cannot be started.
+    async def ready():
+        return await lifespan_of(application, script).ready()
+
+    return asyncio.run_coroutine_threadsafe(ready(), loop).result()

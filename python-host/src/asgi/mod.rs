@@ -1,0 +1,149 @@
+//! ASGI 3.0 in daemon processes: one event loop per process, on a thread of its own in the main interpreter.
+//!
+//! A worker reads a request, without the GIL if it can be known what it is for, and hands it over as a
+//! [`Conversation`]. An eventfd wakes the loop, which takes all that have come (`event_loop`). What the application awaits
+//! is Python (`glue.py`); what it calls is a `Channel`, which reads and writes frames on the connection without waiting
+//! (`channel`). Only where the socket is empty or full does a coroutine wait, by the loop's own readers and writers.
+
+mod channel;
+mod event_loop;
+mod files;
+mod head;
+mod names;
+mod scope;
+mod startup;
+
+pub use startup::{start_heir, start_mounted};
+
+use crate::conversation::Conversation;
+use crate::host::Host;
+use crate::interpreter::Interpreter;
+use crate::log;
+use crate::messages;
+use crate::python::{Attached, Kind, Object, Owned, Raised, Result, Stored};
+use event_loop::EventLoop;
+use pyo3::ffi;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{OnceLock, PoisonError, RwLock};
+use std::time::Duration;
+use wsgi_protocol::launch::Interface;
+use wsgi_protocol::request::{Flags, RequestHead};
+
+/// What is known of ASGI in this process.
+#[derive(Debug, Default)]
+pub struct Asgi {
+    /// Callables that are ASGI applications.
+    known: RwLock<Vec<Known>>,
+    any: AtomicBool,
+    event_loop: OnceLock<EventLoop>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Known {
+    script: Vec<u8>,
+    group: Vec<u8>,
+    callable: Vec<u8>,
+    interface: Interface,
+}
+
+impl Known {
+    fn is(&self, head: &RequestHead<'_>, interface: Interface) -> bool {
+        self.script == head.script
+            && self.callable == head.callable
+            && self.group == head.application_group
+            && self.interface == interface
+    }
+}
+
+/// How the request's application is called by its alias; `Auto` leaves it to the group.
+fn written(flags: Flags) -> Interface {
+    match (flags.has(Flags::ASGI), flags.has(Flags::WSGI)) {
+        (true, _) => Interface::Asgi,
+        (_, true) => Interface::Wsgi,
+        _ => Interface::Auto,
+    }
+}
+
+impl Asgi {
+    /// Whether a request is known to be for an ASGI application.
+    pub fn knows(&self, head: &RequestHead<'_>) -> bool {
+        if !self.any.load(Relaxed) {
+            return false;
+        }
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.iter().any(|known| known.is(head, written(head.flags)))
+    }
+
+    /// The next request for the same is for the loop.
+    fn note(&self, interpreter: &Interpreter, head: &RequestHead<'_>) {
+        let interface = written(head.flags);
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if known.iter().any(|known| known.is(head, interface)) {
+            return;
+        }
+        let place = interpreter.place();
+        log::write(log::INFO, &messages::is_asgi(head.script, head.callable, &place));
+        known.push(Known {
+            script: head.script.to_vec(),
+            group: head.application_group.to_vec(),
+            callable: head.callable.to_vec(),
+            interface,
+        });
+        self.any.store(true, Relaxed);
+    }
+
+    fn event_loop(&self) -> &EventLoop {
+        self.event_loop.get_or_init(EventLoop::default)
+    }
+
+    /// Has the loop run a request.
+    pub fn converse(&self, host: &'static Host, conversation: Box<dyn Conversation>) {
+        self.event_loop().take_in(host, conversation);
+    }
+
+    /// Ends the loop; `patience` is for the requests that it runs.
+    pub fn stop(&self, patience: Option<Duration>) {
+        if let Some(event_loop) = self.event_loop.get() {
+            event_loop.stop(patience);
+        }
+    }
+
+    /// Whether there is no loop (any more).
+    pub fn is_over(&self) -> bool {
+        self.event_loop.get().is_none_or(EventLoop::is_over)
+    }
+}
+
+/// Whether a request's callable is an ASGI application, by what is written or by its looks.
+pub fn is_asgi(py: Attached<'_>, interpreter: &Interpreter, flags: Flags, application: &Object) -> bool {
+    let group = interpreter.host.launch().interface;
+    match (written(flags), group) {
+        (Interface::Asgi, _) | (Interface::Auto, Interface::Asgi) => true,
+        (Interface::Wsgi, _) | (Interface::Auto, Interface::Wsgi) => false,
+        (Interface::Auto, Interface::Auto) => looks_like_it(py, interpreter, application),
+    }
+}
+
+/// Whether a callable looks like an ASGI application.
+fn looks_like_it(py: Attached<'_>, interpreter: &Interpreter, application: &Object) -> bool {
+    let answer = interpreter.fixture(py, "is_asgi", &[application]);
+    answer.and_then(|answer| answer.is_true()).unwrap_or_else(|raised| {
+        raised.clear(py);
+        false
+    })
+}
+
+/// An entry of a message.
+fn entry<'py>(py: Attached<'py>, message: &Object, key: &Stored) -> Result<Option<Owned<'py>>> {
+    // SAFETY: alive.
+    if unsafe { ffi::PyDict_Check(message.as_ptr()) } == 0 {
+        let text = format!("a message must be a dict, not {}", message.type_name(py));
+        return Err(Raised::new(py, Kind::Type, &text));
+    }
+    message.dict_get(py, key.get(py))
+}
+
+/// Notes that requests like this one are for the loop.
+pub fn note(interpreter: &Interpreter, head: &RequestHead<'_>) {
+    interpreter.host.asgi.note(interpreter, head);
+}

@@ -1,0 +1,89 @@
+//! The seam between ASGI and the way a request came in: frames in and out, without ever waiting. Nothing here touches
+//! Python objects.
+
+use crate::exchange::Outcome;
+use std::os::fd::{BorrowedFd, RawFd};
+use std::sync::Arc;
+
+/// What has come from httpd.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Arrived {
+    /// A part of the body; whether it was the last one.
+    Body(Vec<u8>, bool),
+    /// Nothing yet: wait until the socket is readable.
+    Nothing,
+    /// The client has gone, or httpd has.
+    Gone,
+}
+
+/// What has become of that which was to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    /// All has left.
+    All,
+    /// Wait until the socket is writable.
+    Full,
+    /// Nobody takes it any more.
+    Gone,
+}
+
+/// A request's place among those in flight.
+pub struct Place(Option<Box<dyn FnOnce() + Send>>);
+
+impl Place {
+    /// `leave` is called when it is given up.
+    pub fn new(leave: impl FnOnce() + Send + 'static) -> Self {
+        Self(Some(Box::new(leave)))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(leave) = self.0.take() {
+            leave();
+        }
+    }
+}
+
+/// One request of an ASGI application; given back by [`Conversation::release`], or broken off by dropping it.
+pub trait Conversation: Send {
+    /// The encoded request (`wsgi_protocol::request`).
+    fn payload(&self) -> Arc<Vec<u8>>;
+
+    /// The socket, to be waited for.
+    fn socket(&self) -> RawFd;
+
+    /// The script is looked for next, on the calling thread.
+    fn enter(&mut self);
+
+    /// The next part of the body; behind the last one, whether the client is still there.
+    fn receive(&mut self) -> Arrived;
+
+    /// Puts the head of the response behind what is to be sent.
+    fn head(&mut self, payload: &[u8]);
+
+    /// The same with a block of its body; large ones are sent as far as they can be.
+    fn data(&mut self, block: &[u8]);
+
+    /// Has httpd send what it has got at once.
+    fn push(&mut self);
+
+    /// Sends what can be sent.
+    fn flush(&mut self) -> Sent;
+
+    /// Sends `length` bytes of a regular file from `offset`, if nothing waits to be sent.
+    fn file(&mut self, file: BorrowedFd<'_>, offset: u64, length: u64) -> Sent;
+
+    /// Logs one record in the request's context; `level` is httpd's number.
+    fn log(&mut self, level: u8, text: &[u8]);
+
+    /// The response has ended in this way: says so behind what is to be sent.
+    fn finish(&mut self, outcome: Outcome);
+
+    /// The connection is httpd's again for the next request. What has not been sent breaks it off. The application may
+    /// go on, and occupies its place until that is dropped.
+    fn release(self: Box<Self>) -> Place;
+
+    /// Another process shall run the request, or this one later; on the thread that called [`Conversation::enter`].
+    fn refuse(self: Box<Self>);
+}

@@ -1,0 +1,389 @@
+//! [`Conversation`] over a connection that a worker has read a request from: its user is the event loop now.
+
+use super::application::Application;
+use super::connection::Connection;
+use super::os::{self, Wait};
+use super::pool::{CONNECTION_EVENTS, Phase, Pool};
+use super::reload;
+use crate::conversation::{Arrived, Conversation, Place, Sent};
+use crate::exchange::Outcome;
+use crate::fork::is_forked;
+use crate::log;
+use std::io::{self, IoSlice};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::sync::Arc;
+use wsgi_protocol::frame::{self, BODY_CHUNK, HEADER_LEN, Header, Kind, MAX_LOG, Refusal};
+use wsgi_protocol::metrics::Account;
+use wsgi_protocol::request::{Flags, Request};
+
+/// Body bytes that may be on their way at once, as for WSGI.
+const WINDOW: usize = 256 * 1024;
+
+/// Most bytes of the body in one message to the application.
+const PART: usize = 64 * 1024;
+
+/// Blocks from this size on are sent from where they are as far as the socket takes them.
+const LARGE: usize = 16 * 1024;
+
+/// See the module's comment.
+pub(super) struct SocketConversation<A: Application> {
+    pool: &'static Pool<A>,
+    connection: Owned,
+    seq: u16,
+    payload: Arc<Vec<u8>>,
+    /// Where in `payload` the next unread byte of the body is.
+    at: usize,
+    /// All of the body has come, and the application knows it.
+    complete: bool,
+    told: bool,
+    /// Received, and not looked at yet.
+    buffer: Vec<u8>,
+    /// Granted, and not received yet.
+    credit: usize,
+    /// Bytes of the current BODY frame that are still to come.
+    left: usize,
+    /// What is to be sent, and how much of it has been.
+    out: Vec<u8>,
+    sent: usize,
+    /// httpd has been asked to say when the client goes.
+    watching: bool,
+    /// The client has gone.
+    gone: bool,
+    /// The connection is of no further use.
+    broken: bool,
+    began: u64,
+    over: bool,
+}
+
+/// A connection that its holder has claimed and that is in no epoll set.
+struct Owned(*mut Connection);
+
+// SAFETY: the holder is the connection's only user, whichever thread it is on.
+unsafe impl Send for Owned {}
+
+impl<A: Application> SocketConversation<A> {
+    /// Takes a claimed, disarmed connection over, from which the request `payload` with the number `seq` was read at
+    /// `began` (monotonic ns).
+    pub(super) fn new(
+        pool: &'static Pool<A>,
+        connection: &mut Connection,
+        seq: u16,
+        payload: &[u8],
+        began: u64,
+    ) -> Self {
+        let payload = Arc::new(payload.to_vec());
+        let (at, complete) = body_of(&payload);
+        let buffer = std::mem::take(&mut connection.partial);
+        Self {
+            pool,
+            connection: Owned(connection),
+            seq,
+            payload,
+            at,
+            complete,
+            told: false,
+            buffer,
+            credit: 0,
+            left: 0,
+            out: Vec::new(),
+            sent: 0,
+            watching: false,
+            gone: false,
+            broken: false,
+            began,
+            over: false,
+        }
+    }
+
+    fn connection(&mut self) -> &mut Connection {
+        // SAFETY: claimed and disarmed, so that this is its only user until `settle`, which consumes `self`.
+        unsafe { &mut *self.connection.0 }
+    }
+
+    fn fd(&self) -> BorrowedFd<'static> {
+        // SAFETY: the connection keeps its socket open until `settle`.
+        unsafe { BorrowedFd::borrow_raw((*self.connection.0).socket().as_raw_fd()) }
+    }
+
+    fn put(&mut self, kind: Kind, payload: &[u8]) {
+        frame::put_frame(&mut self.out, kind, self.seq, payload);
+    }
+
+    /// Sends what waits, and `block` behind it; what the socket does not take waits.
+    fn send(&mut self, mut block: &[u8]) {
+        while !self.broken && (self.sent < self.out.len() || !block.is_empty()) {
+            if is_forked() {
+                self.broken = true;
+                return;
+            }
+            let waiting = &self.out[self.sent..];
+            let parts = [IoSlice::new(waiting), IoSlice::new(block)];
+            match os::send(self.fd(), &parts, None, Wait::No) {
+                Ok(taken) => {
+                    let old = taken.min(waiting.len());
+                    self.sent += old;
+                    block = &block[taken - old..];
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.out.extend_from_slice(block);
+                    return;
+                }
+                Err(_) => (self.broken, self.gone) = (true, true),
+            }
+        }
+        self.out.clear();
+        self.sent = 0;
+    }
+
+    /// Tops the credit up when half of it is used.
+    fn grant(&mut self) {
+        if self.complete || self.credit >= WINDOW / 2 {
+            return;
+        }
+        let more = (WINDOW - self.credit) as u32;
+        self.credit = WINDOW;
+        self.put(Kind::WantBody, &more.to_le_bytes());
+        self.send(&[]);
+    }
+
+    /// Acts on complete frames in the buffer, up to the first byte of a body.
+    fn frames(&mut self) {
+        while self.left == 0 && !self.gone && !self.broken {
+            let header = match Header::decode(&self.buffer) {
+                Ok(Some(header)) => header,
+                Ok(None) => return,
+                Err(_) => return self.break_off(),
+            };
+            let len = header.len as usize;
+            match header.kind {
+                Kind::Body if len <= self.credit && !self.complete && header.seq == self.seq => {
+                    self.left = len;
+                    self.buffer.drain(..HEADER_LEN);
+                }
+                Kind::BodyEnd if len == 0 && header.seq == self.seq => {
+                    self.complete = true;
+                    self.buffer.drain(..HEADER_LEN);
+                }
+                Kind::Abort if len == 1 => {
+                    if self.buffer.len() <= HEADER_LEN {
+                        return;
+                    }
+                    self.gone = true;
+                    self.buffer.drain(..=HEADER_LEN);
+                }
+                _ => return self.break_off(),
+            }
+        }
+    }
+
+    fn break_off(&mut self) {
+        (self.gone, self.broken) = (true, true);
+    }
+
+    /// A part of the body that has been received.
+    fn part(&mut self) -> Option<Vec<u8>> {
+        let len = self.left.min(self.buffer.len()).min(PART);
+        if len == 0 {
+            return None;
+        }
+        let part = self.buffer.drain(..len).collect();
+        self.left -= len;
+        self.credit -= len;
+        Some(part)
+    }
+
+    /// Gives the connection back to the pool, or closes it.
+    fn settle(&mut self) {
+        if std::mem::replace(&mut self.over, true) {
+            return;
+        }
+        let (buffer, left) = (std::mem::take(&mut self.buffer), self.left);
+        let is_usable = !self.broken && self.sent == self.out.len();
+        let pointer = self.connection.0;
+        let connection = self.connection();
+        connection.partial = buffer;
+        connection.skip = left;
+        if is_usable {
+            connection.unclaim();
+            self.pool.arm(pointer, CONNECTION_EVENTS);
+        } else {
+            self.pool.close(pointer);
+        }
+    }
+}
+
+/// Where the body begins in a payload, and whether all of it is there.
+fn body_of(payload: &[u8]) -> (usize, bool) {
+    let Ok(request) = Request::decode(payload) else { return (payload.len(), true) };
+    let mut pairs = request.pairs();
+    let is_whole = pairs.by_ref().all(|pair| pair.is_ok());
+    let at = if is_whole { payload.len() - pairs.body().len() } else { payload.len() };
+    (at, !request.head.flags.has(Flags::BODY_FOLLOWS))
+}
+
+impl<A: Application> Conversation for SocketConversation<A> {
+    fn payload(&self) -> Arc<Vec<u8>> {
+        self.payload.clone()
+    }
+
+    fn socket(&self) -> RawFd {
+        self.fd().as_raw_fd()
+    }
+
+    fn enter(&mut self) {
+        let was_held = std::mem::take(&mut self.connection().was_held);
+        reload::begin_request(was_held);
+    }
+
+    fn receive(&mut self) -> Arrived {
+        if self.at < self.payload.len() {
+            self.told = self.complete;
+            let part = self.payload[self.at..].to_vec();
+            self.at = self.payload.len();
+            return Arrived::Body(part, self.complete);
+        }
+        loop {
+            self.frames();
+            if let Some(part) = self.part() {
+                self.frames();
+                self.told = self.complete;
+                return Arrived::Body(part, self.complete);
+            }
+            if self.complete && !std::mem::replace(&mut self.told, true) {
+                return Arrived::Body(Vec::new(), true);
+            }
+            if self.gone || self.broken {
+                return Arrived::Gone;
+            }
+            self.grant();
+            if self.complete && !std::mem::replace(&mut self.watching, true) {
+                self.put(Kind::Watch, &[]);
+                self.send(&[]);
+            }
+            let mut buffer = std::mem::take(&mut self.buffer);
+            buffer.reserve(PART + HEADER_LEN);
+            let received = os::recv_append(self.fd(), &mut buffer, Wait::No);
+            self.buffer = buffer;
+            match received {
+                Ok(0) => self.break_off(),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Arrived::Nothing,
+                Err(_) => self.break_off(),
+            }
+        }
+    }
+
+    fn head(&mut self, payload: &[u8]) {
+        self.put(Kind::Head, payload);
+    }
+
+    fn data(&mut self, block: &[u8]) {
+        for chunk in block.chunks(BODY_CHUNK) {
+            self.out.extend_from_slice(&Header::new(Kind::Data, self.seq, chunk.len()).encode());
+            if chunk.len() < LARGE {
+                self.out.extend_from_slice(chunk);
+            } else {
+                self.send(chunk);
+            }
+        }
+    }
+
+    fn push(&mut self) {
+        self.put(Kind::Flush, &[]);
+    }
+
+    fn flush(&mut self) -> Sent {
+        self.send(&[]);
+        match (self.broken, self.sent == self.out.len()) {
+            (true, _) => Sent::Gone,
+            (false, true) => Sent::All,
+            (false, false) => Sent::Full,
+        }
+    }
+
+    fn file(&mut self, file: BorrowedFd<'_>, offset: u64, length: u64) -> Sent {
+        if self.flush() != Sent::All {
+            return self.flush();
+        }
+        let mut frame = Header::new(Kind::File, self.seq, 16).encode().to_vec();
+        frame.extend_from_slice(&offset.to_le_bytes());
+        frame.extend_from_slice(&length.to_le_bytes());
+        match os::send(self.fd(), &[IoSlice::new(&frame)], Some(file), Wait::No) {
+            Ok(taken) => {
+                // The descriptor has gone with the first byte.
+                self.out.extend_from_slice(&frame[taken..]);
+                Sent::All
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Sent::Full,
+            Err(_) => {
+                self.break_off();
+                Sent::Gone
+            }
+        }
+    }
+
+    fn log(&mut self, level: u8, text: &[u8]) {
+        if self.broken || is_forked() {
+            return log::write_bytes(level, text);
+        }
+        let text = &text[..text.len().min(MAX_LOG - 5)];
+        self.out.extend_from_slice(&Header::new(Kind::Log, self.seq, text.len() + 5).encode());
+        self.out.push(level);
+        self.out.extend_from_slice(&os::own_tid().to_le_bytes());
+        self.out.extend_from_slice(text);
+        self.send(&[]);
+    }
+
+    fn finish(&mut self, outcome: Outcome) {
+        let account = Account { began: self.began, ended: os::now_ns(), ..Account::default() }.encode();
+        match outcome {
+            Outcome::Complete => self.put(Kind::End, &account),
+            Outcome::Fail(status) => {
+                let payload = [&status.to_le_bytes()[..], &account].concat();
+                self.put(Kind::Fail, &payload);
+            }
+            Outcome::Refused => self.put(Kind::Refused, &[Refusal::Restarting as u8]),
+            Outcome::Aborted | Outcome::ForLoop => self.put(Kind::Aborted, &account),
+        }
+        let is_leaving = self.pool.phase() != Phase::Serving;
+        if is_leaving && !std::mem::replace(&mut self.connection().dismissed, true) {
+            self.put(Kind::GoAway, &[]);
+        }
+    }
+
+    fn release(mut self: Box<Self>) -> Place {
+        let pool = self.pool;
+        pool.finished();
+        self.settle();
+        Place::new(|| pool.left_loop())
+    }
+
+    fn refuse(mut self: Box<Self>) {
+        if !self.pool.reload.take_hold() {
+            self.finish(Outcome::Refused);
+            self.send(&[]);
+            self.settle();
+            return self.pool.left_loop();
+        }
+        self.over = true;
+        let mut frame = Vec::with_capacity(self.payload.len() + HEADER_LEN);
+        frame::put_frame(&mut frame, Kind::Request, self.seq, &self.payload);
+        frame.append(&mut self.buffer);
+        let pool = self.pool;
+        let connection = self.connection();
+        connection.partial = frame;
+        connection.was_held = true;
+        pool.left_loop();
+        pool.hold(connection);
+    }
+}
+
+impl<A: Application> Drop for SocketConversation<A> {
+    fn drop(&mut self) {
+        if !self.over {
+            self.broken = true;
+            self.settle();
+            self.pool.left_loop();
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! A client that goes while an ASGI application waits for that (`http.disconnect`): the daemon asks by WATCH, and is told
+//! by ABORT.
+
+use super::{ASK_MS, Relay, Verdict};
+use crate::daemon::connection::{wait, wait_all};
+use std::io::IoSlice;
+use wsgi_protocol::frame::{AbortReason, Header, Kind};
+
+/// Events of a client's socket that mean that nobody is there any more.
+const GONE: i16 = libc::POLLRDHUP | libc::POLLHUP | libc::POLLERR;
+
+impl Relay<'_, '_> {
+    /// Waits for the daemon, and for the client to go. True: there is something to do.
+    pub(super) fn wait_watching(&mut self, timeout_ms: u64) -> Result<bool, Verdict> {
+        let Some(client) = self.job.r.client_fd() else { return self.wait_stream(timeout_ms) };
+        let mut polled = [
+            libc::pollfd { fd: self.connection.raw(), events: libc::POLLIN, revents: 0 },
+            libc::pollfd { fd: client, events: libc::POLLRDHUP, revents: 0 },
+        ];
+        let ready = wait_all(&mut polled, timeout_ms).map_err(|error| self.closed(Some(error)))?;
+        if ready && polled[1].revents & GONE != 0 {
+            self.tell_gone();
+        }
+        Ok(ready)
+    }
+
+    /// A client without a socket of its own (HTTP/2) is looked at now and then.
+    fn wait_stream(&mut self, timeout_ms: u64) -> Result<bool, Verdict> {
+        let mut left = timeout_ms;
+        while left > 0 {
+            if self.job.r.is_aborted() {
+                self.tell_gone();
+                return Ok(true);
+            }
+            let slice = left.min(ASK_MS);
+            match wait(self.connection.raw(), libc::POLLIN, slice) {
+                Ok((true, _)) => return Ok(true),
+                Ok((false, _)) => left -= slice,
+                Err(error) => return Err(self.closed(Some(error))),
+            }
+        }
+        Ok(false)
+    }
+
+    /// The application decides what that means for its response.
+    fn tell_gone(&mut self) {
+        self.watched = false;
+        let head = Header::new(Kind::Abort, self.connection.seq(), 1).encode();
+        let abort = [&head[..], &[AbortReason::ClientGone as u8]].concat();
+        // So little goes as a whole or not at all; a daemon that reads nothing learns it from its next write.
+        if !matches!(self.connection.send_some(&[IoSlice::new(&abort)]), Ok(sent) if sent == abort.len()) {
+            self.connection.mid_frame = true;
+        }
+    }
+}
