@@ -34,19 +34,12 @@ pub struct State {
     pub has_mounts: bool,
     /// Lines that decide where requests run.
     routing: Routing,
-    /// WSGIScriptReloading of the main server, as last written there.
-    main_reloading: Option<bool>,
 }
 
 impl State {
     /// Whether a request may ask for the main interpreter of a daemon group by name.
     pub fn may_name_main_of(&self, group: &str) -> bool {
         self.routing.may_name_main_of(group)
-    }
-
-    /// WSGIScriptReloading of the main server.
-    pub fn main_script_reloading(&self) -> bool {
-        self.main_reloading.unwrap_or(true)
     }
 
     /// Whether children set Python up when they start: something needs it there for certain, or the
@@ -57,14 +50,6 @@ impl State {
             EmbeddedPython::Needed => true,
             EmbeddedPython::NotNeeded => false,
             EmbeddedPython::Undecided => self.has_mounts && self.global.groups.is_empty(),
-        }
-    }
-
-    /// Notes what later decisions need to know of a line.
-    fn note(&mut self, name: &str, args: &str, (vhost, main): (Option<VhostId>, bool), value: Option<bool>) {
-        self.routing.note(vhost.map(|id| id.0), name, args);
-        if name == "WSGIScriptReloading" && main {
-            self.main_reloading = value;
         }
     }
 }
@@ -262,9 +247,7 @@ unsafe fn apply(
     };
     // SAFETY: as above.
     let place = unsafe { place(parms, vhost, state.global.newest_block(), false) };
-    let reloading = args.trim().eq_ignore_ascii_case("on");
-    let main = vhost.is_none() && place.directory.is_none();
-    state.note(row.name, args, (vhost, main), Some(reloading));
+    state.routing.note(vhost.map(|id| id.0), row.name, args);
     let scope = Scope { global: Some(&mut state.global), server, dir };
     for notice in wsgi_directives::apply(id, args, &place, scope, &Httpd).map_err(|e| e.to_string())? {
         // SAFETY: valid parms.

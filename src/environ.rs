@@ -14,21 +14,12 @@ use wsgi_directives::{
     EnvTable, HeaderFate, RequestConfig, RequestNames, header_fate, script_and_path_info, url_scheme,
     write_cgi_key,
 };
-
-/// Keys that the host fills in itself; what SetEnv says of them does not count (spec/behaviour.md §1.6).
-const HOST_KEYS: [&[u8]; 6] = [
-    b"mod_wsgi.version",
-    b"mod_wsgi.thread_id",
-    b"mod_wsgi.request_start",
-    b"mod_wsgi.queue_start",
-    b"mod_wsgi.daemon_start",
-    b"mod_wsgi.application_start",
-];
+use wsgi_protocol::keys::HOST_KEYS;
 
 /// Whether an entry of the table is not for the application: internal, or the host's own.
 pub fn is_reserved(key: &[u8]) -> bool {
     match key.first() {
-        Some(b'm') => key.starts_with(b"mod_wsgi.x-") || HOST_KEYS.contains(&key),
+        Some(b'm') => key.starts_with(b"mod_wsgi.x-") || HOST_KEYS.iter().any(|own| own.as_bytes() == key),
         Some(b'w') => key.starts_with(b"wsgi."),
         Some(b'a') => key.starts_with(b"apache."),
         _ => false,

@@ -169,8 +169,9 @@ fn drain(r: Request<'_>, limit: u64) {
             match rest.front() {
                 Ok(Some(Piece::Data(data))) => {
                     read += data.len() as u64;
-                    rest.consume(0);
+                    rest.drop_front();
                 }
+                Ok(Some(Piece::Metadata)) => rest.drop_front(),
                 Ok(None) => break,
                 Ok(Some(Piece::End)) | Err(_) => return,
             }

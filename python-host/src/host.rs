@@ -278,10 +278,6 @@ impl Host {
             return;
         }
         let line = messages::long_request(why, seconds, &stack);
-        if self.launch.free_threading {
-            // Nothing keeps the request from ending now: it is not touched.
-            return log::write(log::WARN, &line);
-        }
         // Held, so that the thread does not end: it takes this lock before.
         let records = self.records();
         let window = records.iter().find(|record| record.number == thread_id).map(|record| record.window);

@@ -89,7 +89,8 @@ impl<'r> RequestBody<'r> {
                             out.extend_from_slice(part);
                             part.len()
                         }
-                        _ => 0,
+                        // `look` has just seen data there.
+                        _ => return,
                     };
                     metrics::note_input(taken);
                     self.brigade.consume(taken);
@@ -136,7 +137,7 @@ impl<'r> RequestBody<'r> {
                 return Next::End;
             }
             match self.brigade.front() {
-                Ok(Some(Piece::Data([]))) => self.brigade.consume(0),
+                Ok(Some(Piece::Metadata)) => self.brigade.drop_front(),
                 Ok(Some(Piece::Data(_))) => return Next::Data,
                 Ok(Some(Piece::End)) => self.stage = Stage::Ended,
                 Ok(None) if self.later.is_some() => self.failed = self.later.take(),

@@ -128,7 +128,7 @@ impl<'r> Handle<'r> {
     fn take(&mut self, buffer: &mut [u8], wait: bool) -> Result<Option<usize>, Status> {
         loop {
             match self.input.front()? {
-                Some(Piece::Data([])) => self.input.consume(0),
+                Some(Piece::Metadata) => self.input.drop_front(),
                 Some(Piece::Data(data)) => {
                     let len = data.len().min(buffer.len());
                     buffer[..len].copy_from_slice(&data[..len]);

@@ -216,7 +216,7 @@ impl<'r> Brigade<'r> {
         if status == 0 { Ok(()) } else { Err(Status(status)) }
     }
 
-    /// Takes the first bucket's data: `Some(data)` may be empty for metadata. `None` at the end of the brigade.
+    /// What the first bucket holds. `None` at the end of the brigade.
     ///
     /// # Errors
     /// The bucket's read status.
@@ -231,7 +231,7 @@ impl<'r> Brigade<'r> {
                 return Ok(Some(Piece::End));
             }
             if sys::mw_bucket_is_metadata(bucket) != 0 {
-                return Ok(Some(Piece::Data(&[])));
+                return Ok(Some(Piece::Metadata));
             }
             let mut data: *const c_char = std::ptr::null();
             let mut len = 0;
@@ -240,7 +240,7 @@ impl<'r> Brigade<'r> {
                 return Err(Status(status));
             }
             if len == 0 {
-                return Ok(Some(Piece::Data(&[])));
+                return Ok(Some(Piece::Metadata));
             }
             Ok(Some(Piece::Data(std::slice::from_raw_parts(data.cast(), len))))
         }
@@ -308,6 +308,17 @@ impl<'r> Brigade<'r> {
         }
     }
 
+    /// Removes the first bucket, whatever it holds.
+    pub fn drop_front(&mut self) {
+        // SAFETY: the brigade is valid; the first bucket is deleted only if there is one.
+        unsafe {
+            let bucket = sys::mw_brigade_first(self.raw);
+            if sys::mw_brigade_is_sentinel(self.raw, bucket) == 0 {
+                sys::mw_bucket_delete(bucket);
+            }
+        }
+    }
+
     /// Removes the first bucket, or only its first `len` bytes when it is longer.
     pub fn consume(&mut self, len: usize) {
         // SAFETY: as in `front`; a split keeps the rest as the next bucket.
@@ -316,7 +327,7 @@ impl<'r> Brigade<'r> {
             if sys::mw_brigade_is_sentinel(self.raw, bucket) != 0 {
                 return;
             }
-            if len > 0 && (*bucket).length > len {
+            if (*bucket).length > len {
                 sys::mw_bucket_split(bucket, len);
             }
             sys::mw_bucket_delete(bucket);
@@ -337,8 +348,10 @@ pub struct Span {
 
 /// What stands at the front of a brigade.
 pub enum Piece<'b> {
-    /// Bytes; empty for metadata other than the end.
+    /// Bytes, one at least.
     Data(&'b [u8]),
+    /// Nothing that the application is given: metadata other than the end, or no bytes.
+    Metadata,
     /// End of the request body.
     End,
 }

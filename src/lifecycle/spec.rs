@@ -289,7 +289,6 @@ fn launch(common: &Common<'_>, global: &GlobalConfig, group: &str) -> Launch {
         group: group.as_bytes().to_vec(),
         generation: common.generation,
         rules: rules(global, group),
-        script_reloading: common.state.main_script_reloading(),
         case_insensitive: !global.case_sensitive(),
         destroy_interpreter: global.destroy_interpreter.unwrap_or(true),
         httpd: common.facts.clone(),

@@ -24,7 +24,7 @@ pub use checks::ServerView;
 pub use config::*;
 pub use directive::{Arity, Contexts, Directive, Effect, OverrideClasses};
 pub use error::{ConfigError, GroupReference, Misplaced};
-pub use interpreter::{blocks_of, resolve_free_threading};
+pub use interpreter::blocks_of;
 pub use options::{
     ALIAS_OPTIONS, DAEMON_OPTIONS, HANDLER_OPTIONS, IMPORT_OPTIONS, OptionInfo, OptionRow, SCRIPT_OPTIONS,
     SELECTORS,

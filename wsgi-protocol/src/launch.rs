@@ -312,8 +312,6 @@ pub struct Launch {
     /// What is started before requests are served, if it is an ASGI application. Those of [`Interface::Asgi`] are loaded
     /// for that.
     pub mounted: Vec<Mounted>,
-    /// WSGIScriptReloading of the main server, for preloads.
-    pub script_reloading: bool,
     /// `reload=immediate`: no readiness gate, the original's behaviour.
     pub reload_immediate: bool,
     /// The configuration names `%{GLOBAL}` for this process, so the main interpreter is taken (decisions.md, "The
@@ -323,8 +321,6 @@ pub struct Launch {
     pub case_insensitive: bool,
     /// WSGIDestroyInterpreter.
     pub destroy_interpreter: bool,
-    /// WSGIFreeThreading resolved for this process.
-    pub free_threading: bool,
     /// `stack-size=` in bytes; 0 = system default.
     pub stack_size: u64,
     /// Timers.

@@ -117,10 +117,10 @@ unsafe fn new_interpreter(own_gil: bool) -> *mut ffi::PyThreadState {
     ptr::null_mut()
 }
 
-/// Whether free threading or own GILs let several threads run Python at once.
+/// Whether own GILs let several threads run Python at once.
 pub fn runs_in_parallel(host: &Host) -> bool {
     static ANSWER: OnceLock<bool> = OnceLock::new();
-    *ANSWER.get_or_init(|| host.launch().free_threading || may_have_own_gils(host))
+    *ANSWER.get_or_init(|| may_have_own_gils(host))
 }
 
 /// Whether any interpreter of this process may get a GIL of its own.

@@ -110,13 +110,6 @@ impl Interpreter {
 
     fn switch_interval(&self, py: Attached<'_>, settings: &Settings<'_>) -> Result<()> {
         let Some((seconds, is_own)) = settings.switch_interval else { return Ok(()) };
-        if self.host.launch().free_threading {
-            log::write(
-                log::WARN,
-                &messages::no_switch_interval(&events::INTERVAL_WITHOUT_GIL, "free threading is on"),
-            );
-            return Ok(());
-        }
         if is_own && !self.is_main && !self.own_gil {
             log::write(
                 log::WARN,

@@ -21,13 +21,12 @@ pub struct Gates {
 }
 
 impl Gates {
-    /// For the request threads of this process; `None` if there is one only, or no GIL. For `stewardable` see
+    /// For the request threads of this process; `None` if there is one only. For `stewardable` see
     /// [`Gate::new`].
     pub fn new(host: &'static Host, stewardable: bool) -> Option<Self> {
-        let launch = host.launch();
         let own = may_have_own_gils(host).then(RwLock::default);
         let shared = Gate::new(stewardable);
-        (launch.threads > 1 && !launch.free_threading).then_some(Self { host, shared, own, stewardable })
+        (host.launch().threads > 1).then_some(Self { host, shared, own, stewardable })
     }
 
     /// The gate before the GIL that a request is going to take.

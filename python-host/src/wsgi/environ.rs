@@ -7,50 +7,8 @@ use crate::host::Host;
 use crate::python::{Attached, Kind, Numbers, Object, Owned, Raised, Result, Text};
 use pyo3::ffi;
 use std::ffi::c_void;
-use wsgi_protocol::keys::{KNOWN_KEYS, index_of};
+use wsgi_protocol::keys::{KNOWN_KEYS, USUAL_KEYS};
 use wsgi_protocol::request::{Flags, Key, Request};
-
-/// Keys that nearly every request has: the template holds a place for them, so that filling them in does not grow the
-/// copy. A place that stays empty is removed again.
-pub const EXPECTED: &[&str] = &[
-    "CONTEXT_DOCUMENT_ROOT",
-    "CONTEXT_PREFIX",
-    "DOCUMENT_ROOT",
-    "HTTP_HOST",
-    "PATH_INFO",
-    "QUERY_STRING",
-    "REMOTE_ADDR",
-    "REMOTE_PORT",
-    "REQUEST_METHOD",
-    "REQUEST_SCHEME",
-    "REQUEST_URI",
-    "SCRIPT_FILENAME",
-    "SCRIPT_NAME",
-    "SERVER_ADDR",
-    "SERVER_NAME",
-    "SERVER_PORT",
-    "SERVER_PROTOCOL",
-    "SERVER_SOFTWARE",
-    "mod_wsgi.application_group",
-    "mod_wsgi.callable_object",
-    "mod_wsgi.handler_script",
-    "mod_wsgi.listener_host",
-    "mod_wsgi.listener_port",
-    "mod_wsgi.path_info",
-    "mod_wsgi.process_group",
-    "mod_wsgi.request_handler",
-    "mod_wsgi.request_id",
-    "mod_wsgi.script_name",
-    "mod_wsgi.server_pid",
-];
-
-/// Known keys as a bit set.
-const _: () = assert!(KNOWN_KEYS.len() <= 128);
-
-/// The bits of [`EXPECTED`].
-pub fn expected_bits() -> u128 {
-    EXPECTED.iter().filter_map(|key| index_of(key.as_bytes())).fold(0, |bits, index| bits | 1 << index)
-}
 
 /// What environ shows besides httpd's pairs.
 pub struct Extras<'a> {
@@ -76,7 +34,7 @@ pub fn build<'py, 'r>(
 ) -> Result<Owned<'py>> {
     // SAFETY: alive and a dict; a new reference comes back.
     let environ = unsafe { Owned::from_raw(py, ffi::PyDict_Copy(kit.template.get(py).as_ptr())) }?;
-    let mut missing = kit.expected;
+    let mut missing = USUAL_KEYS;
     for pair in request.pairs() {
         let (key, value) =
             pair.map_err(|error| Raised::new(py, Kind::Value, &format!("request from httpd: {error}")))?;

@@ -1,6 +1,6 @@
 //! What one interpreter keeps ready for its requests: classes, names, the environ template, the `mod_wsgi` module.
 
-use super::{adapter, environ, file_wrapper, input, module};
+use super::{adapter, file_wrapper, input, module};
 use crate::host_scripts::ssl;
 use crate::interpreter::Interpreter;
 use crate::log;
@@ -8,15 +8,15 @@ use crate::messages;
 use crate::python::{Attached, Numbers, Object, Owned, Result, Stored, Text};
 use pyo3::ffi;
 use std::sync::Mutex;
-use wsgi_protocol::keys::KNOWN_KEYS;
+use wsgi_protocol::keys::{self, KNOWN_KEYS, USUAL_KEYS};
 
 /// Declares a structure of interned strings.
 macro_rules! names {
-    ($($field:ident = $text:literal),* $(,)?) => {
+    ($($field:ident = $text:expr),* $(,)?) => {
         /// Interned strings that the request path uses.
         #[derive(Debug)]
         pub struct Names {
-            $(#[doc = $text] pub $field: Stored,)*
+            $(#[doc = concat!("Field `", stringify!($field), "`.")] pub $field: Stored,)*
         }
 
         impl Names {
@@ -29,22 +29,22 @@ macro_rules! names {
 
 names! {
     application = "application",
-    application_start = "mod_wsgi.application_start",
+    application_start = keys::APPLICATION_START,
     close = "close",
-    daemon_start = "mod_wsgi.daemon_start",
+    daemon_start = keys::DAEMON_START,
     dict = "__dict__",
     fileno = "fileno",
     http = "http",
     https = "https",
     mtime = "__mtime__",
-    queue_start = "mod_wsgi.queue_start",
+    queue_start = keys::QUEUE_START,
     read = "read",
     reload_required = "reload_required",
     replace = "replace",
-    request_start = "mod_wsgi.request_start",
+    request_start = keys::REQUEST_START,
     start_response = "start_response",
     tell = "tell",
-    thread_id = "mod_wsgi.thread_id",
+    thread_id = keys::THREAD_ID,
     utf_8 = "utf-8",
     write = "write",
     wsgi_errors = "wsgi.errors",
@@ -61,8 +61,6 @@ pub struct Kit {
     pub keys: Vec<Stored>,
     /// What every environ holds.
     pub template: Stored,
-    /// The known keys that the template holds a place for.
-    pub expected: u128,
     /// `mod_wsgi.Adapter`.
     pub adapter: Stored,
     /// `mod_wsgi.Auth`.
@@ -104,7 +102,6 @@ impl Kit {
             names,
             keys,
             template: template.store(),
-            expected: environ::expected_bits(),
             adapter: adapter::class(py)?.store(),
             auth: ssl::class(py)?.store(),
             input: input::class(py)?.store(),
@@ -161,8 +158,10 @@ fn template<'py>(
 ) -> Result<Owned<'py>> {
     let launch = interpreter.host.launch();
     let template = py.dict()?;
-    for key in environ::EXPECTED {
-        template.dict_set(&*py.interned(key)?, py.none())?;
+    for (index, key) in KNOWN_KEYS.iter().enumerate() {
+        if USUAL_KEYS & (1 << index) != 0 {
+            template.dict_set(&*py.interned(key)?, py.none())?;
+        }
     }
     let version = py.tuple(&[&*py.int(1)?, &*py.int(0)?])?;
     for (key, value) in [
@@ -172,7 +171,7 @@ fn template<'py>(
         ("wsgi.run_once", py.truth(launch.run_once)),
         ("wsgi.input_terminated", py.truth(true)),
         ("wsgi.file_wrapper", wrapper),
-        ("mod_wsgi.version", &*py.version(launch.version)?),
+        (keys::VERSION, &*py.version(launch.version)?),
         ("apache.version", &*py.version(launch.httpd.version)?),
     ] {
         template.dict_set(&*py.interned(key)?, value)?;

@@ -69,7 +69,6 @@ pub fn launch() -> Launch {
         multithread: true,
         names_global: true,
         destroy_interpreter: true,
-        script_reloading: true,
         version: (6, 1, 1),
         log_level: 7,
         httpd: HttpdFacts { version: (2, 4, 71), mpm_name: b"event".to_vec(), ..HttpdFacts::default() },

@@ -17,8 +17,6 @@ layered! {
         switch_interval: Duration,
         /// WSGIPerInterpreterGIL.
         per_interpreter_gil: bool,
-        /// WSGIFreeThreading.
-        free_threading: bool,
         /// WSGIRestrictStdin.
         restrict_stdin: bool,
         /// WSGIRestrictStdout.

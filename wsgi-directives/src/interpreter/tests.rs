@@ -50,19 +50,15 @@ fn blocks_come_from_low_to_high_specificity() {
 }
 
 #[test]
-fn free_threading_is_chosen_per_process() {
+fn free_threading_concerns_whole_processes() {
     let mut conf = conf(&[
         "WSGIDaemonProcess g",
         "<WSGIInterpreterOptions process-group=g>",
-        "WSGIFreeThreading On",
         "</",
         "<WSGIInterpreterOptions application-group=a>",
     ]);
     let place = Place { in_interpreter_options: conf.global.newest_block(), ..Place::default() };
     let notices = conf.at("WSGIFreeThreading On", place).unwrap();
     assert_eq!(notices[0].number, Some(201));
-    assert!(resolve_free_threading(&conf.global, "g"));
-    assert!(!resolve_free_threading(&conf.global, ""));
-    conf.main("WSGIFreeThreading On").unwrap();
-    assert!(resolve_free_threading(&conf.global, ""));
+    assert!(conf.main("WSGIFreeThreading On").unwrap().is_empty());
 }

@@ -141,7 +141,7 @@ fn switch_interval(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
 
 /// A process has one GIL mode, so a block for one interpreter cannot choose it (WSGI0201).
 fn free_threading(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
-    let value = line.on_off()?;
+    line.on_off()?;
     let block = line.place.in_interpreter_options;
     let blocks = &line.global()?.blocks;
     if block.and_then(|id| blocks.get(id.0)).is_some_and(|block| block.application_group.is_some()) {
@@ -153,9 +153,7 @@ fn free_threading(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
                 .into(),
             origin: None,
         });
-        return Ok(());
     }
-    line.interpreter()?.free_threading = Some(value);
     Ok(())
 }
 

@@ -8,6 +8,22 @@ use crate::place::Notice;
 use crate::proxies::{ProxyHeader, Subnet};
 use std::sync::Arc;
 
+/// What the directives of this file that are switches have in common.
+const SWITCH: Directive = Directive {
+    name: "",
+    arity: Arity::Take1,
+    contexts: Contexts::VDH,
+    syntax: "On|Off",
+    default: "Off",
+    since: "3.0",
+    doc: "",
+    details: "",
+    effect: Effect::Acts,
+    good: "On",
+    bad: Some("yes"),
+    action: Action::LayerFlag(|layer| &mut layer.settings.chunked_request),
+};
+
 pub(super) const CHUNKED_REQUEST: Directive = Directive {
     name: "WSGIChunkedRequest",
     arity: Arity::Take1,
@@ -28,14 +44,14 @@ pub(super) const ENABLE_SENDFILE: Directive = Directive {
     since: "3.4",
     doc: "On: files of wsgi.file_wrapper may be sent by the system's sendfile().",
     action: Action::LayerFlag(|layer| &mut layer.settings.enable_sendfile),
-    ..CHUNKED_REQUEST
+    ..SWITCH
 };
 
 pub(super) const ERROR_OVERRIDE: Directive = Directive {
     name: "WSGIErrorOverride",
     doc: "On: replace 4xx and 5xx responses of daemon processes by httpd's ErrorDocument.",
     action: Action::LayerFlag(|layer| &mut layer.settings.error_override),
-    ..CHUNKED_REQUEST
+    ..SWITCH
 };
 
 pub(super) const IGNORE_ACTIVITY: Directive = Directive {
@@ -44,7 +60,7 @@ pub(super) const IGNORE_ACTIVITY: Directive = Directive {
     doc: "On: these requests do not push back inactivity-timeout.",
     effect: Effect::Acts,
     action: Action::LayerFlag(|layer| &mut layer.settings.ignore_activity),
-    ..CHUNKED_REQUEST
+    ..SWITCH
 };
 
 pub(super) const MAP_HEAD_TO_GET: Directive = Directive {
@@ -56,7 +72,7 @@ pub(super) const MAP_HEAD_TO_GET: Directive = Directive {
     good: "Auto",
     bad: Some("maybe"),
     action: Action::Custom(map_head_to_get),
-    ..CHUNKED_REQUEST
+    ..SWITCH
 };
 
 pub(super) const PASS_APACHE_REQUEST: Directive = Directive {
@@ -64,7 +80,7 @@ pub(super) const PASS_APACHE_REQUEST: Directive = Directive {
     contexts: Contexts::VD,
     doc: "On: environ['apache.request_rec'] is a capsule of httpd's request_rec, in embedded mode.",
     action: Action::LayerFlag(|layer| &mut layer.settings.pass_apache_request),
-    ..CHUNKED_REQUEST
+    ..SWITCH
 };
 
 pub(super) const PASS_AUTHORIZATION: Directive = Directive {
@@ -72,7 +88,7 @@ pub(super) const PASS_AUTHORIZATION: Directive = Directive {
     since: "1.0",
     doc: "On: the application sees the Authorization header.",
     action: Action::LayerFlag(|layer| &mut layer.settings.pass_authorization),
-    ..CHUNKED_REQUEST
+    ..SWITCH
 };
 
 pub(super) const SCRIPT_RELOADING: Directive = Directive {
@@ -83,7 +99,7 @@ pub(super) const SCRIPT_RELOADING: Directive = Directive {
     good: "Off",
     bad: Some("no"),
     action: Action::LayerFlag(|layer| &mut layer.settings.script_reloading),
-    ..CHUNKED_REQUEST
+    ..SWITCH
 };
 
 pub(super) const TRUSTED_PROXIES: Directive = Directive {

@@ -369,9 +369,6 @@ events! {
     FREE_THREADING_OF_GROUP = 201, Parent, Warn, Served, LivesOn =>
         "WSGIFreeThreading is ignored for a single application group.",
         "Select whole processes by process-group.";
-    INTERVAL_WITHOUT_GIL = 203, Python, Warn, Served, LivesOn =>
-        "A switch interval is not set, because free threading is on.",
-        "Remove it.";
     NO_PYTHON = 210, Child, Error, Status(500), LivesOn =>
         "Python is not there in this httpd child.",
         "Read the reason in the line, and WSGI0001 above it.";
