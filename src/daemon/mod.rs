@@ -6,6 +6,7 @@ mod connect;
 mod connection;
 pub mod descriptors;
 mod files;
+pub mod log_rate;
 mod ownership;
 pub mod pool;
 mod relay;

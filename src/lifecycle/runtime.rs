@@ -3,6 +3,7 @@
 use super::board::Board;
 use super::metrics::MetricsMemory;
 use super::status::StatusMemory;
+use crate::daemon::log_rate::LogRate;
 use std::path::PathBuf;
 use std::time::Duration;
 use wsgi_protocol::control::Configuration;
@@ -29,6 +30,8 @@ pub struct Group {
     pub flush_delay: Duration,
     /// Flush at the latest after so many bytes.
     pub flush_bytes: usize,
+    /// `log-rate=`, for what its requests log.
+    pub log_rate: LogRate,
     /// Longest response header (`header-buffer-size`).
     pub header_limit: usize,
     /// Write timeout towards the client while relaying.

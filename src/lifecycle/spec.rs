@@ -8,6 +8,7 @@ use super::python::{HomeError, Interpreter, path_bytes};
 use super::runtime::{Group, Mpm};
 use super::survey::Survey;
 use crate::config::State;
+use crate::daemon::log_rate::LogRate;
 use std::path::Path;
 use std::time::Duration;
 use wsgi_directives::{DaemonGroup, GlobalConfig, HashSeed, ImportScript, Target, Who, blocks_of};
@@ -473,6 +474,7 @@ pub fn child_group(group: &DaemonGroup, spec: Result<&GroupSpec, String>, first_
         socket_timeout: options.socket_timeout,
         flush_delay: options.response_flush_delay,
         flush_bytes: options.response_buffer_size.get().try_into().unwrap_or(usize::MAX),
+        log_rate: LogRate::new(options.log_rate),
         header_limit: options.header_buffer_size.get().try_into().unwrap_or(usize::MAX),
         response_timeout: options.response_socket_timeout.or(options.socket_timeout),
         threads: u32::from(options.threads),

@@ -1,6 +1,6 @@
 //! Groups that flood: with output, with signs to the supervisor, with processes. Others do not notice.
 
-use crate::snippets::Snippets;
+use crate::snippets::{Snippets, base64};
 use integration::{Builder, Httpd, Process, Subject, eventually, test_user, wait_until};
 use std::time::Duration;
 
@@ -128,4 +128,80 @@ def app(environ, start_response):
     let text = wait_until(Duration::from_secs(20), || Some(server.run(code).ok().text())).expect("an answer");
     assert!(text.parse::<u32>().is_ok_and(|count| count < 200), "{text}");
     eventually("it serves", || (server.run(code).status == 200).then_some(()));
+}
+
+/// With `preload=on` what applications leave behind comes to the supervisor: it waits for a bounded number of processes at
+/// once, and for all in the end.
+#[test]
+fn orphans_in_any_number_are_waited_for() {
+    if Subject::skips("there is no supervisor") {
+        return;
+    }
+    let server = two_groups("preload=on").allow_log("SIGKILL").start();
+    let code = "import os
+def app(environ, start_response):
+    if not os.fork():
+        for _ in range(700):
+            if not os.fork(): os._exit(0)
+        os._exit(0)
+    os.wait()
+    return answer(start_response, str(os.getpid()))
+";
+    let is_supervisor = |process: &Process| process.command.contains("wsgi-supervisor");
+    let supervisor = server.processes().into_iter().find(is_supervisor).expect("it runs").pid;
+    let ended = || {
+        let text = std::fs::read_to_string(format!("/proc/{supervisor}/task/{supervisor}/children"))
+            .expect("it runs");
+        let is_zombie = |pid: &&str| {
+            std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|s| s.contains(") Z "))
+        };
+        text.split_whitespace().filter(is_zombie).count()
+    };
+    let signal =
+        |signal| nix::sys::signal::kill(nix::unistd::Pid::from_raw(supervisor), signal).expect("it runs");
+    signal(nix::sys::signal::Signal::SIGSTOP);
+    let pid: i32 = server.run(code).ok().text().parse().expect("a number");
+    let there = eventually("they have ended", || Some(ended()).filter(|count| *count >= 700));
+    assert!(there >= 700);
+    integration::kill(pid);
+    signal(nix::sys::signal::Signal::SIGCONT);
+    eventually("all are waited for", || (ended() == 0).then_some(()));
+    let code =
+        "import os\ndef app(environ, start_response):\n    return answer(start_response, str(os.getpid()))\n";
+    assert_ne!(server.run(code).ok().text(), pid.to_string());
+}
+
+/// What a request logs is not dropped: it waits, and the disk fills no faster than the group may fill it.
+#[test]
+fn requests_that_log_without_end_wait() {
+    if Subject::skips(UNBOUNDED) {
+        return;
+    }
+    let server = two_groups("log-rate=200").allow_log("flood ").start();
+    let code = "import os
+def app(environ, start_response):
+    path, count = os.path.join(os.path.dirname(environ['SCRIPT_FILENAME']), 'released'), 0
+    while not os.path.exists(path):
+        print('flood', count, 'x' * 1030, file=environ['wsgi.errors'])
+        count += 1
+    return answer(start_response, str(count))
+";
+    // Each counts as two lines, because of its length.
+    let logged = || server.error_log().matches("flood ").count();
+    std::thread::scope(|scope| {
+        let start = std::time::Instant::now();
+        let request = scope.spawn(|| server.run(code).ok().text());
+        wait_until(Duration::from_secs(60), || (logged() >= 1300).then_some(()));
+        let (lines, seconds) = (logged(), start.elapsed().as_secs_f64());
+        server.release();
+        assert!(
+            lines >= 1300 && lines as f64 * 2.0 <= 2000.0 + 200.0 * (seconds + 1.0),
+            "{lines} in {seconds} s"
+        );
+        let honest = "def app(environ, start_response):\n    return answer(start_response, 'honest')\n";
+        let request_of_others = server.request("GET", "/honest").header("X-Code", &base64(honest.as_bytes()));
+        assert_eq!(request_of_others.send().ok().text(), "honest");
+        let said: usize = request.join().expect("no panic").parse().expect("a number");
+        assert_eq!(logged(), said);
+    });
 }

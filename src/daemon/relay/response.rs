@@ -6,6 +6,7 @@ use crate::httpd::origin::Origin;
 use crate::respond::{self, Source};
 use crate::{config, messages};
 use std::ffi::c_int;
+use std::time::Instant;
 use wsgi_protocol::frame::{Header, Kind};
 use wsgi_protocol::response::Head;
 
@@ -38,6 +39,10 @@ impl Relay<'_, '_> {
         let origin = Origin { pid: self.process.pid(), tid: u32::from_le_bytes(*tid) };
         // SAFETY: a live request of this thread; httpd escapes control characters itself.
         unsafe { state.log_servers.log_request(self.job.r.raw(), Some(origin), level.min(15), text) };
+        let pause = self.group.log_rate.pay(text, Instant::now());
+        if !pause.is_zero() {
+            std::thread::sleep(pause);
+        }
     }
 
     pub(super) fn head(&mut self, payload: &[u8]) -> Step {

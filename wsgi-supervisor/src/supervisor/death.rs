@@ -16,16 +16,24 @@ use wsgi_protocol::death::{Cause, Death, MAX_STACK, Reason};
 /// Most pieces of output read after a death, before the line about it is written.
 const LAST_PIECES: usize = 64;
 
+/// Most processes that are waited for before everything else has its turn. With `preload=on` what applications leave behind
+/// ends here as well, as fast as they like.
+const AT_ONCE: usize = 256;
+
 impl Supervisor {
-    /// Takes notice of all processes that have ended.
+    /// Takes notice of processes that have ended; the oldest come first, which are daemons.
     pub(super) fn reap(&mut self, now: Instant) {
-        while let Some(pid) = ended_child() {
+        self.is_behind = false;
+        for _ in 0..AT_ONCE {
+            let Some(pid) = ended_child() else { return };
             self.end_session(pid, now);
             let Some((status, cpu_us)) = reap(pid) else { return };
             if self.processes.contains_key(&pid) {
                 self.on_death(pid, status, cpu_us, now);
             }
         }
+        self.is_behind = true;
+        self.wake_at(now);
     }
 
     fn on_death(&mut self, pid: i32, status: i32, cpu_us: (u64, u64), now: Instant) {

@@ -39,6 +39,9 @@ use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 use wsgi_protocol::control::Answer;
 
+/// Most signals that are read at once.
+const SIGNALS: usize = 16;
+
 /// The supervisor.
 #[derive(Debug)]
 pub struct Supervisor {
@@ -78,6 +81,8 @@ pub struct Supervisor {
     /// The control socket was closed at this moment.
     control_lost: Option<Instant>,
     serial: u64,
+    /// More children have ended than were waited for.
+    is_behind: bool,
     /// When the listening sockets are looked at next.
     sockets_at: Instant,
     /// The next moment at which something is due.
@@ -148,6 +153,7 @@ impl Supervisor {
             ending: None,
             control_lost: None,
             serial: 0,
+            is_behind: false,
             sockets_at: Instant::now(),
             wake: None,
         })
@@ -178,6 +184,9 @@ impl Supervisor {
 
     /// Does everything that is due.
     fn advance(&mut self, now: Instant) {
+        if self.is_behind {
+            self.reap(now);
+        }
         self.advance_end(now);
         self.advance_abandonment(now);
         self.advance_processes(now);
@@ -321,7 +330,8 @@ impl Supervisor {
     }
 
     fn read_signals(&mut self, now: Instant) {
-        while let Ok(Some(signal)) = self.signals.read_signal() {
+        for _ in 0..SIGNALS {
+            let Ok(Some(signal)) = self.signals.read_signal() else { break };
             if signal.ssi_signo == Signal::SIGTERM as u32 {
                 self.begin_end(end::End::Stop, now);
             }
