@@ -47,19 +47,44 @@ def lingering():
     return listener, sender
 
 
-def descriptors():
+def everywhere(act):
     """Over every socket that leads to httpd."""
-    listener, sender = lingering()
-    kept.append(listener)
     for name in os.listdir("/proc/self/fd"):
         try:
             with socket.socket(fileno=os.dup(int(name))) as other:
                 if other.family == socket.AF_UNIX and int(name) != LISTEN:
-                    sender.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 30000))
-                    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [sender.fileno()]))]
-                    other.sendmsg([b""], rights, socket.MSG_DONTWAIT)
+                    act(other)
         except (OSError, ValueError):
             pass
+
+
+def garbage():
+    """What is no frame, in the middle of whatever else is said."""
+    everywhere(lambda other: other.send(os.urandom(64), socket.MSG_DONTWAIT))
+
+
+def kinds():
+    """Descriptors of many kinds, and as many as one message takes."""
+    pipes = os.pipe()
+    mine = [*pipes, os.eventfd(0), os.memfd_create("x"), os.open("/", os.O_RDONLY), os.open("/dev/zero", os.O_RDONLY),
+            os.pidfd_open(os.getpid()), *(end.detach() for end in socket.socketpair())]
+    many = array.array("i", (mine * 40)[:253])
+    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, many)]
+    everywhere(lambda other: other.sendmsg([b"\x05\0\0\0\0\0\0\0"], rights, socket.MSG_DONTWAIT))
+    for fd in mine:
+        os.close(fd)
+
+
+def descriptors():
+    listener, sender = lingering()
+    kept.append(listener)
+
+    def act(other):
+        sender.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 30000))
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [sender.fileno()]))]
+        other.sendmsg([b""], rights, socket.MSG_DONTWAIT)
+
+    everywhere(act)
     # Whoever is last shall not be this process.
     time.sleep(0.05)
     sender.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 0, 0))
@@ -116,7 +141,7 @@ def lengths(start_response):
     return [b"short"]
 
 
-ATTACKS = [descriptors, shut, narrow, leave, breed, grow, die]
+ATTACKS = [descriptors, garbage, kinds, shut, narrow, leave, breed, grow, die]
 RESPONSES = [heads, informational, lengths]
 for background in (flood, signs):
     threading.Thread(target=background, daemon=True).start()
