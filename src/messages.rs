@@ -80,6 +80,13 @@ pub fn log_writer_died(status: i32) -> String {
     ))
 }
 
+/// A line has ended two log writers.
+pub fn log_line_discarded(pid: u32, length: usize) -> String {
+    events::LOG_LINE_DISCARDED.line(format!(
+        "A line of process {pid} ({length} bytes) is left out: two processes in a row ended as soon as they were to write it."
+    ))
+}
+
 /// There is no log writer.
 pub fn no_log_writer(error: &std::io::Error) -> String {
     events::NO_LOG_WRITER.line(format!(

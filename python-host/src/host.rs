@@ -13,7 +13,7 @@ use crate::wsgi::request::Window;
 use crate::wsgi::{clock, events};
 use loaded::Loaded;
 use pyo3::ffi;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 use wsgi_protocol::birth::BirthOrder;
@@ -55,8 +55,8 @@ pub struct Host {
     load_time: AtomicU64,
     /// Those that could not be loaded before the first request.
     failed: Mutex<Vec<Preload>>,
-    /// One of them found something taken.
-    conflict: AtomicBool,
+    /// Those of them that found something taken.
+    conflicts: Mutex<Vec<Preload>>,
     /// The request threads by number.
     threads: Mutex<Vec<ThreadRecord>>,
     /// A sub-interpreter could not be ended, or not all request threads have gone.
@@ -118,7 +118,7 @@ impl Host {
             loaded: Mutex::default(),
             load_time: AtomicU64::new(0),
             failed: Mutex::default(),
-            conflict: AtomicBool::new(false),
+            conflicts: Mutex::default(),
             threads: Mutex::default(),
             unfinished: OnceLock::new(),
             ended: OnceLock::new(),
@@ -149,13 +149,14 @@ impl Host {
     }
 
     /// The import of a script has failed because of something that only one process can have.
-    pub(crate) fn note_conflict(&self) {
-        self.conflict.store(true, Relaxed);
+    pub(crate) fn note_conflict(&self, script: &[u8], group: &[u8]) {
+        let script = Preload { script: script.to_vec(), application_group: group.to_vec() };
+        self.conflicts.lock().unwrap_or_else(PoisonError::into_inner).push(script);
     }
 
-    /// Whether one has.
-    pub(crate) fn has_conflict(&self) -> bool {
-        self.conflict.load(Relaxed)
+    /// Whether that of this one has.
+    pub(crate) fn has_conflict(&self, script: &Preload) -> bool {
+        self.conflicts.lock().unwrap_or_else(PoisonError::into_inner).contains(script)
     }
 
     /// `of daemon process 'x'` or `in embedded mode`.

@@ -2,6 +2,7 @@
 //! up nor has it an effect: a child process looks, as the user whose processes will use the file, and is given up
 //! when its file system does not answer; and a file is opened only once it is known to be a plain one.
 
+use super::process::close_from;
 use super::runner::Runner;
 use libc::c_int;
 use serde::Serialize;
@@ -288,7 +289,7 @@ fn seclude(pipe: RawFd) -> RawFd {
         if pipe != PIPE {
             libc::dup2(pipe, PIPE);
         }
-        libc::syscall(libc::SYS_close_range, (PIPE + 1) as u32, u32::MAX, 0);
+        close_from(PIPE + 1);
     }
     PIPE
 }
@@ -298,12 +299,24 @@ fn become_runner(runner: &Runner) -> bool {
     // SAFETY: plain system calls; the list is as long as announced.
     unsafe {
         libc::prctl(libc::PR_SET_DUMPABLE, 0);
-        let is_changed = libc::setgroups(runner.groups.len(), runner.groups.as_ptr()) == 0
+        // The change of the user makes the process dumpable where fs.suid_dumpable says so. Capabilities that its user does
+        // not have keep that user from tracing it until that has been taken back.
+        libc::prctl(libc::PR_SET_KEEPCAPS, 1) == 0
+            && libc::setgroups(runner.groups.len(), runner.groups.as_ptr()) == 0
             && libc::setgid(runner.gid) == 0
-            && libc::setuid(runner.uid) == 0;
-        libc::prctl(libc::PR_SET_DUMPABLE, 0);
-        is_changed
+            && libc::setuid(runner.uid) == 0
+            && libc::prctl(libc::PR_SET_DUMPABLE, 0) == 0
+            && drop_capabilities()
     }
+}
+
+/// Gives up all capabilities, which leaves it as dumpable as it is.
+fn drop_capabilities() -> bool {
+    /// _LINUX_CAPABILITY_VERSION_3: two records of three words each, effective, permitted and inheritable ones.
+    const VERSION: u32 = 0x2008_0522;
+    let (header, none) = ([VERSION, 0], [[0u32; 3]; 2]);
+    // SAFETY: the header names the version whose two records follow; process id 0 is this one.
+    unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), none.as_ptr()) == 0 }
 }
 
 fn put(pipe: RawFd, answer: &[u8]) -> bool {
@@ -409,6 +422,34 @@ mod tests {
             ask(&[task], false, patience, &look, &|_, _| false),
             [[Outcome::Unasked, Outcome::Seen(2)]]
         );
+    }
+
+    /// What the process that looks is to its user: dumpable, and the lines of /proc about its ids and capabilities.
+    fn describe(_: &u32) -> (i32, Vec<String>) {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let wanted = ["Uid:", "Gid:", "Groups:", "CapInh:", "CapPrm:", "CapEff:"];
+        let lines = status.lines().filter(|line| wanted.iter().any(|start| line.starts_with(start)));
+        // SAFETY: a plain question.
+        (unsafe { libc::prctl(libc::PR_GET_DUMPABLE) }, lines.map(str::to_owned).collect())
+    }
+
+    #[test]
+    fn who_looks_has_nothing_of_roots_and_cannot_be_traced() {
+        // SAFETY: a plain question.
+        if unsafe { libc::geteuid() } != 0 {
+            return;
+        }
+        let runner = Runner { uid: 65534, gid: 65533, groups: vec![65533, 65532], name: "nobody".to_owned() };
+        let task = Task { runner: &runner, questions: vec![&2u32] };
+        let patience = Patience { one: Duration::from_secs(30), all: Duration::from_secs(30) };
+        let answers = ask(&[task], true, patience, &describe, &|_, _| false);
+        let Outcome::Seen((dumpable, lines)) = &answers[0][0] else { panic!("{answers:?}") };
+        let words: Vec<Vec<&str>> = lines.iter().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(words[0], ["Uid:", "65534", "65534", "65534", "65534"]);
+        assert_eq!(words[1], ["Gid:", "65533", "65533", "65533", "65533"]);
+        assert_eq!(words[2], ["Groups:", "65532", "65533"]);
+        assert!(words[3..].iter().all(|words| words[1] == "0000000000000000"), "{lines:?}");
+        assert_eq!(*dumpable, 0);
     }
 
     #[test]

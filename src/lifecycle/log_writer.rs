@@ -13,6 +13,7 @@ use crate::httpd::pool::persistent;
 use crate::messages;
 use apr_sys as sys;
 use std::ffi::{c_int, c_void};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::os::fd::RawFd;
 use std::ptr;
@@ -21,7 +22,7 @@ use std::time::Duration;
 use wsgi_protocol::record::{MAX_RECORD, Record};
 
 /// Key of the record in the process pool; the number is the layout's version.
-const KEY: &std::ffi::CStr = c"mod_wsgi:log-writer:1";
+const KEY: &std::ffi::CStr = c"mod_wsgi:log-writer:2";
 /// Writers of older generations that may still be busy with the last lines of their daemons.
 const WRITERS: usize = 16;
 /// Writers that end in quick succession, after which the supervisor writes itself.
@@ -43,6 +44,8 @@ pub struct LogWriters {
     /// When it was started, seconds (monotonic), and how many have ended in quick succession.
     started: i64,
     failures: u32,
+    /// The record that waited first when the last one ended soon after its start; 0 for none.
+    suspect: u64,
     /// apr's records of the processes, for the other-child list; process id 0 for none.
     processes: [sys::apr_proc_t; WRITERS],
 }
@@ -87,7 +90,12 @@ pub unsafe fn changed(reason: c_int, process: *mut sys::apr_proc_t, status: c_in
     // SAFETY: as above.
     match unsafe { writers.ended(process, main, &state.log_servers) } {
         None => {}
-        Some(Ok(())) => log_main(main, Level::Warning, &messages::log_writer_died(status)),
+        Some(Ok(discarded)) => {
+            log_main(main, Level::Warning, &messages::log_writer_died(status));
+            if let Some((pid, length)) = discarded {
+                log_main(main, Level::Error, &messages::log_line_discarded(pid, length));
+            }
+        }
         Some(Err(error)) => log_main(main, Level::Error, &messages::no_log_writer(&error)),
     }
     if let Some(runtime) = &mut state.runtime {
@@ -110,8 +118,15 @@ impl LogWriters {
         // SAFETY: the process pool lives as long as httpd; zero is a valid apr_proc_t.
         unsafe {
             let none = [std::mem::zeroed(); WRITERS];
-            let initial =
-                Self { reader: -1, writer: -1, current: 0, started: 0, failures: 0, processes: none };
+            let initial = Self {
+                reader: -1,
+                writer: -1,
+                current: 0,
+                started: 0,
+                failures: 0,
+                suspect: 0,
+                processes: none,
+            };
             &mut *persistent((*(*main).process).pool, KEY, initial)
         }
     }
@@ -129,7 +144,7 @@ impl LogWriters {
             return Err(io::Error::last_os_error());
         }
         [self.reader, self.writer] = fds;
-        self.failures = 0;
+        (self.failures, self.suspect) = (0, 0);
         // SAFETY: by the contract.
         unsafe { self.start(main, servers) }.inspect_err(|_| self.close())
     }
@@ -163,7 +178,8 @@ impl LogWriters {
         }
     }
 
-    /// A writer has ended: that of the running generation is replaced. The result is what to say of it.
+    /// A writer has ended: that of the running generation is replaced. The result is what to say of it, and of a line that was
+    /// left out: whose it was, and its length.
     ///
     /// # Safety
     /// Parent process; `process` is one of this record's, and the configuration is alive.
@@ -172,7 +188,7 @@ impl LogWriters {
         process: *mut sys::apr_proc_t,
         main: *mut sys::server_rec,
         servers: &LogServers,
-    ) -> Option<io::Result<()>> {
+    ) -> Option<io::Result<Option<(u32, usize)>>> {
         // SAFETY: `process` is the data pointer given at registration.
         unsafe { sys::apr_proc_other_child_unregister(process.cast()) };
         let place = self.processes.iter_mut().position(|own| ptr::eq(own, process))?;
@@ -182,6 +198,7 @@ impl LogWriters {
         }
         let quick = monotonic_seconds() - self.started < 2;
         self.failures = if quick { self.failures + 1 } else { 0 };
+        let discarded = self.discard_poison(quick);
         if self.failures > MAX_FAILURES {
             // With nobody left to read, the supervisor's next line fails, and it writes itself.
             self.close();
@@ -194,7 +211,19 @@ impl LogWriters {
             Ok(()) => unsafe { register(&mut self.processes[self.current], (*(*main).process).pconf) },
             Err(_) => self.close(),
         }
-        Some(restarted)
+        Some(restarted.map(|()| discarded))
+    }
+
+    /// Two writers in a row have ended as soon as they had the same record before them: no other one shall have it. It is not
+    /// looked into but for what the supervisor has written in front of the text.
+    fn discard_poison(&mut self, quick: bool) -> Option<(u32, usize)> {
+        let first = if quick { first_record(self.reader) } else { None };
+        let print = first.as_deref().map_or(0, fingerprint);
+        let last = std::mem::replace(&mut self.suspect, print);
+        let record = first.filter(|_| print == last)?;
+        receive(self.reader, libc::MSG_DONTWAIT);
+        (self.failures, self.suspect) = (0, 0);
+        Record::decode(&record).map(|record| (record.pid, record.text.len()))
     }
 
     /// Closes both ends: in the parent for the next generation, in a child because they are not its own.
@@ -255,33 +284,48 @@ impl LogWriters {
     }
 }
 
+/// One record off the socket, or without taking it off (MSG_PEEK).
+fn receive(socket: RawFd, flags: c_int) -> Option<Vec<u8>> {
+    let mut bytes = vec![0u8; MAX_RECORD + 1];
+    // SAFETY: the buffer is as long as announced.
+    let got = unsafe { libc::recv(socket, bytes.as_mut_ptr().cast(), bytes.len(), flags) };
+    bytes.truncate(usize::try_from(got).ok()?);
+    Some(bytes)
+}
+
+/// The record that waits first, if one does.
+fn first_record(socket: RawFd) -> Option<Vec<u8>> {
+    receive(socket, libc::MSG_PEEK | libc::MSG_DONTWAIT).filter(|record| !record.is_empty())
+}
+
+/// Tells records from each other; never 0.
+fn fingerprint(record: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    record.hash(&mut hasher);
+    hasher.finish().max(1)
+}
+
 /// Logs each record, and takes it off the socket when that is done; returns when nobody can write any more.
 ///
 /// # Safety
 /// The configuration behind `servers` is alive.
 unsafe fn write_all(socket: RawFd, servers: &LogServers) {
-    let mut bytes = vec![0u8; MAX_RECORD + 1];
-    let mut receive = |flags| {
-        // SAFETY: the buffer is as long as announced.
-        let got = unsafe { libc::recv(socket, bytes.as_mut_ptr().cast(), bytes.len(), flags) };
-        usize::try_from(got).map(|got| bytes[..got].to_vec())
-    };
     loop {
-        match receive(libc::MSG_PEEK) {
-            Ok(record) if record.is_empty() => {
+        match receive(socket, libc::MSG_PEEK) {
+            Some(record) if record.is_empty() => {
                 // SAFETY: the end of this process, which shares its exit handlers with the parent.
                 unsafe { libc::_exit(0) }
             }
-            Ok(record) => {
+            Some(record) => {
                 if let Some(record) = Record::decode(&record) {
                     let origin = Origin { pid: record.pid, tid: record.tid };
                     // SAFETY: by the contract.
                     unsafe { servers.log(record.server, origin, record.level.min(15), record.text) };
                 }
-                let _ = receive(0);
+                let _ = receive(socket, 0);
             }
-            Err(_) if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => return,
+            None if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
+            None => return,
         }
     }
 }
@@ -319,4 +363,51 @@ fn is_stopping() -> bool {
     // SAFETY: plain query with a valid place for the answer.
     let status = unsafe { sys::ap_mpm_query(sys::AP_MPMQ_MPM_STATE as c_int, &mut state) };
     status == 0 && state == sys::AP_MPMQ_STOPPING as c_int
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn writers() -> LogWriters {
+        let mut fds = [0; 2];
+        let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC;
+        // SAFETY: two places for two descriptors; zero is a valid apr_proc_t.
+        unsafe {
+            assert_eq!(libc::socketpair(libc::AF_UNIX, kind, 0, fds.as_mut_ptr()), 0);
+            let processes = [std::mem::zeroed(); WRITERS];
+            let [reader, writer] = fds;
+            LogWriters { reader, writer, current: 0, started: 0, failures: 0, suspect: 0, processes }
+        }
+    }
+
+    fn say(writers: &LogWriters, text: &str) {
+        let record = Record { server: 0, level: 3, pid: 9, tid: 9, text: text.as_bytes() }.encode();
+        // SAFETY: the bytes are as many as announced.
+        let sent = unsafe { libc::send(writers.writer, record.as_ptr().cast(), record.len(), 0) };
+        assert_eq!(sent, record.len() as isize);
+    }
+
+    #[test]
+    fn only_a_record_that_ends_two_writers_at_once_is_left_out() {
+        let mut writers = writers();
+        assert_eq!(writers.discard_poison(true), None);
+        assert_eq!(writers.discard_poison(true), None, "there is none");
+        ["bad", "good", "better"].iter().for_each(|text| say(&writers, text));
+        // Somebody kills the writer again and again, but not as soon as it has begun.
+        assert!((0..4).all(|_| writers.discard_poison(false).is_none()));
+        writers.failures = 2;
+        assert_eq!(writers.discard_poison(true), None);
+        assert_eq!(writers.discard_poison(true), Some((9, 3)));
+        assert_eq!(writers.failures, 0);
+        // The next one has had no say yet.
+        assert_eq!(writers.discard_poison(true), None);
+        receive(writers.reader, 0);
+        assert_eq!(writers.discard_poison(true), None, "another one is the first now");
+        assert_eq!(writers.discard_poison(false), None);
+        assert_eq!(writers.discard_poison(true), None, "not in a row");
+        assert_eq!(writers.discard_poison(true), Some((9, 6)));
+        assert_eq!(first_record(writers.reader), None);
+        writers.close();
+    }
 }

@@ -1,4 +1,6 @@
-//! What the kernel says of a process in `/proc/PID/stat`.
+//! What the kernel says of a process in `/proc/PID/stat`, and what a forked child does to its descriptors.
+
+use std::os::fd::RawFd;
 
 /// The fields of one process, from its state on.
 pub struct Stat(Vec<u8>);
@@ -30,9 +32,53 @@ impl Stat {
     }
 }
 
+/// Descriptors beyond this are not looked for where the kernel cannot close a range of them.
+const MOST: RawFd = 65_536;
+
+/// Closes all descriptors from `first` on.
+///
+/// # Safety
+/// In a forked child that uses none of them any more. Async-signal-safe.
+pub unsafe fn close_from(first: RawFd) {
+    // SAFETY: by the contract.
+    unsafe {
+        if libc::syscall(libc::SYS_close_range, first as u32, u32::MAX, 0) != 0 {
+            close_each(first); // before Linux 5.9
+        }
+    }
+}
+
+/// # Safety
+/// As [`close_from`].
+unsafe fn close_each(first: RawFd) {
+    // SAFETY: by the contract; numbers that are not in use are refused.
+    (first..MOST).for_each(|fd| _ = unsafe { libc::close(fd) });
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Stat;
+    use super::{Stat, close_each, close_from};
+
+    #[test]
+    fn both_ways_to_close_leave_what_is_below() {
+        for way in [close_from, close_each] {
+            // SAFETY: the child makes system calls only, and ends.
+            let status = unsafe {
+                let pid = libc::fork();
+                if pid == 0 {
+                    libc::dup2(2, 40);
+                    libc::dup2(2, 41);
+                    way(41);
+                    let [kept, closed] = [40, 41].map(|fd| libc::fcntl(fd, libc::F_GETFD));
+                    libc::_exit(i32::from(kept < 0 || closed >= 0));
+                }
+                let mut status = -1;
+                libc::waitpid(pid, &mut status, 0);
+                status
+            };
+            assert_eq!(status, 0);
+        }
+    }
 
     #[test]
     fn fields_of_this_process() {

@@ -3,6 +3,7 @@
 //! not even that can be made, httpd's own watch (the monitor hook, every ten seconds) tries again.
 
 use super::log_main;
+use super::process::close_from;
 use super::runtime::Runtime;
 use super::supervisor::{Persistent, monotonic_seconds};
 use crate::httpd::log::Level;
@@ -156,7 +157,7 @@ unsafe fn sleep_and_end(millis: u64) -> ! {
     // SAFETY: async-signal-safe calls only.
     unsafe {
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-        libc::syscall(libc::SYS_close_range, 0, u32::MAX, 0);
+        close_from(0);
         while libc::nanosleep(&left, &mut left) != 0 {}
         libc::_exit(0)
     }

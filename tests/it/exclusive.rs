@@ -3,6 +3,8 @@
 
 use integration::{Builder, Httpd, Mode, Subject, eventually};
 use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::process::Command;
 
 /// Holds a lock from its import on, as Zope holds its database.
 const LOCKED: &str = r#"
@@ -52,11 +54,112 @@ fn all_ways_to_replace(server: &Httpd) {
 }
 
 #[test]
-fn lock_held_from_import_on_is_found_out_and_remembered() {
+fn lock_held_from_import_on_is_found_out_once_for_each_configuration() {
     let server = locked("").allow_log("[wsgi:error]");
     let server = if Subject::is_ours() { server.expect_log("WSGI0381") } else { server }.start();
     all_ways_to_replace(&server);
-    assert_eq!(server.error_log().matches("BlockingIOError").count(), usize::from(Subject::is_ours()) * 2);
+    // Two graceful restarts; the changed script in between is not tried beside the old one. Two lines of each traceback.
+    assert_eq!(server.error_log().matches("BlockingIOError").count(), usize::from(Subject::is_ours()) * 4);
+}
+
+/// What was found out of one configuration is nothing that the next one may rely on: a process that cannot even be started
+/// gets no room.
+#[test]
+fn learned_exclusion_makes_no_room_for_what_cannot_be_started() {
+    if Subject::skips("it answers 500") {
+        return;
+    }
+    let home = own_home("learned");
+    let server = Httpd::builder()
+        .mode(Mode::Daemon)
+        .app(LOCKED)
+        .writable("data")
+        .python_home(Some(&home))
+        .allow_log("[wsgi:")
+        .expect_log("WSGI0381")
+        .start();
+    let (_, first) = ask(&server);
+    server.graceful();
+    let (_, second) = other(&server, &first);
+    std::fs::remove_dir_all(&home).expect("own folder");
+    server.graceful();
+    server.wait_for_log("keeps serving");
+    for _ in 0..5 {
+        assert_eq!(ask(&server), ("one".to_owned(), second.clone()));
+    }
+}
+
+/// A Python's home that a test may remove.
+fn own_home(name: &str) -> PathBuf {
+    let home = std::env::temp_dir().join(format!("wsgi-home-{name}-{}", std::process::id()));
+    std::fs::create_dir_all(home.join("bin")).expect("a temporary folder");
+    let real = std::fs::canonicalize("/usr/bin/python3").expect("a Python");
+    std::os::unix::fs::symlink(real, home.join("bin/python3")).expect("a link");
+    home
+}
+
+/// Somebody else takes what the application needs, between two processes of a group, and keeps it.
+#[test]
+fn what_stays_taken_is_not_waited_for_without_end() {
+    if Subject::skips("reload= is not known") {
+        return;
+    }
+    let server = locked("reload=exclusive")
+        .allow_log("[wsgi:error]")
+        .expect_log("WSGI0336")
+        .allow_python_errors()
+        .start();
+    ask(&server);
+    let lock = server.root().join("app/data/lock");
+    // It sleeps as soon as the process that holds the lock ends: long before the next one has started Python.
+    let mut thief = Command::new("flock")
+        .arg("--no-fork")
+        .arg(&lock)
+        .args(["sleep", "1000"])
+        .spawn()
+        .expect("util-linux");
+    eventually("it waits for the lock", || {
+        let locks = std::fs::read_to_string("/proc/locks").expect("readable");
+        locks.contains(&format!("-> FLOCK  ADVISORY  WRITE {} ", thief.id())).then_some(())
+    });
+    server.graceful();
+    let status = eventually("requests are answered by the application again", || {
+        Some(server.get("/").status).filter(|status| *status == 500)
+    });
+    assert_eq!(status, 500);
+    thief.kill().expect("it runs");
+    thief.wait().expect("it was started here");
+    eventually("the import works", || (server.get("/").status == 200).then_some(()));
+}
+
+/// One script finds something taken, as has been known; the other one is broken: room for a successor would not help.
+#[test]
+fn broken_code_beside_a_conflict_gets_no_room() {
+    if Subject::skips("it answers 500") {
+        return;
+    }
+    let server = Httpd::builder()
+        .mode(Mode::Daemon)
+        .script("/other", "other.wsgi", PLAIN)
+        .app(LOCKED)
+        .writable("data")
+        .daemon_options("threads=4")
+        .allow_log("[wsgi:")
+        .allow_python_errors()
+        .start();
+    let (_, first) = ask(&server);
+    server.get("/other").ok();
+    server.write("other.wsgi", "import nothing_of_the_kind\n");
+    let has_tried = || server.error_log().contains("nothing_of_the_kind");
+    eventually("it has been tried", || {
+        assert_eq!(server.get("/other").ok().text().trim(), "one");
+        has_tried().then_some(())
+    });
+    for _ in 0..5 {
+        assert_eq!(ask(&server), ("one".to_owned(), first.clone()));
+        assert_eq!(server.get("/other").ok().text().trim(), "one");
+    }
+    assert!(!server.error_log().contains("WSGI0381"), "{}", server.error_log());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //!
 //! All of it holds for mod_wsgi, too, whose daemons are forks of httpd and write themselves; here they hold no log.
 
-use integration::{Httpd, Subject, eventually, kill};
+use integration::{Httpd, Subject, compile_module, eventually, kill};
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
@@ -271,4 +271,61 @@ fn log_writer_dies() {
         // The one it had under way may be written by both.
         check_but(1, host, &server.log_of(&name));
     }
+}
+
+/// Another module's hook crashes by some lines, in the process that writes for httpd.
+const POISON: &str = r#"
+#include "httpd.h"
+#include "http_config.h"
+#include "http_core.h"
+#include "http_log.h"
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+static void look(const ap_errorlog_info *info, const char *line) {
+    char name[16] = "";
+    prctl(PR_GET_NAME, name);
+    if (strcmp(name, "wsgi-logs") == 0 && strstr(line, "poison")) abort();
+}
+static void hooks(apr_pool_t *pool) { ap_hook_error_log(look, NULL, NULL, APR_HOOK_MIDDLE); }
+module AP_MODULE_DECLARE_DATA poison_module = { STANDARD20_MODULE_STUFF, NULL, NULL, NULL, NULL, NULL, hooks };
+"#;
+
+/// A line that no log writer survives is left out, and the others are written.
+#[test]
+fn line_that_kills_its_writer_is_left_out() {
+    if Subject::skips("it has no log writer") {
+        return;
+    }
+    let module = compile_module("poison", POISON);
+    let server = Httpd::builder()
+        .mode(integration::Mode::Daemon)
+        .app(
+            "import threading
+def application(environ, start_response):
+    def outside():
+        for text in ('first', 'poison 1', 'second', 'poison 2', 'poison 3', 'third'): print('said', text)
+    thread = threading.Thread(target=outside)
+    thread.start()
+    thread.join()
+    start_response('200 OK', [])
+    return [b'done']
+",
+        )
+        .directives(&format!("LoadModule poison_module {}\nErrorLogFormat \"%l %M\"", module.display()))
+        .allow_log("said")
+        .allow_log("WSGI0395")
+        .expect_log("WSGI0335")
+        .start();
+    for _ in 0..2 {
+        assert_eq!(server.get("/").ok().text(), "done");
+    }
+    eventually("the last line", || (server.error_log().matches("said third").count() == 2).then_some(()));
+    let log = server.error_log();
+    for text in ["said first", "said second", "said third"] {
+        assert_eq!(log.matches(text).count(), 2, "{text}: {log}");
+    }
+    eventually("all are told", || (server.error_log().matches("WSGI0335").count() == 6).then_some(()));
+    assert!(!log.contains("said poison") && !log.contains("WSGI0396"), "{log}");
+    std::fs::remove_file(module).expect("it was made above");
 }

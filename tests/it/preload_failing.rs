@@ -2,7 +2,8 @@
 
 use crate::control::done;
 use crate::preload::{APP, UNKNOWN, allowing_death, change, family, imports, server_of, settled, under_load};
-use integration::{Httpd, Subject, eventually};
+use integration::{Httpd, Subject, eventually, wait_until};
+use std::time::Duration;
 
 #[test]
 fn zygote_that_cannot_live_falls_back_to_ordinary_starts() {
@@ -107,4 +108,27 @@ fn workers_that_cannot_live_are_done_without() {
     eventually("it is given up again", || (failed() > before).then_some(()));
     assert!(!server.error_log().contains("keeps serving"), "{}", server.error_log());
     assert_eq!(server.get("/").ok().text(), "text 10");
+}
+
+/// Its fork takes for ever: whoever waits for a worker of it waits for a bounded time.
+#[test]
+fn zygote_that_never_answers_is_done_without() {
+    if Subject::skips(UNKNOWN) {
+        return;
+    }
+    let at_import = "import time\nif b'zygote' in open('/proc/self/cmdline', 'rb').read(): \
+                     os.register_at_fork(before=lambda: time.sleep(1000))";
+    let server = allowing_death(server_of(&APP.replace("# AT IMPORT", at_import), "processes=2 threads=2"))
+        .expect_log("WSGI0316")
+        .allow_log("did not end in time and was killed")
+        .expect_log("WSGI0317")
+        .start();
+    // Ten seconds each.
+    wait_until(Duration::from_secs(120), || server.error_log().contains("WSGI0317").then_some(()));
+    assert_eq!(server.get("/").ok().text(), "first");
+    assert_eq!(server.error_log().matches("WSGI0316").count(), 3);
+    eventually("no zygote, two workers", || {
+        let (_, zygotes, workers) = family(&server);
+        (zygotes.is_empty() && workers.len() == 2).then_some(())
+    });
 }

@@ -1,10 +1,12 @@
 //! What a daemon holds of the server it belongs to: nothing but what it was given (docs/security.md).
 
-use integration::{Builder, Httpd, Mode, Process, Subject, is_root};
+use crate::snippets::{self, Snippets};
+use integration::{Builder, Httpd, Mode, Process, Subject, is_root, test_user};
 use nix::sys::statvfs::{FsFlags, statvfs};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fs::{File, Permissions};
-use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, PermissionsExt, chown};
 
 const APP: &str = r#"
 import json, os
@@ -197,4 +199,112 @@ fn memory_holds(pid: i32, text: &str) -> bool {
 
 fn find(bytes: &[u8], text: &[u8]) -> bool {
     bytes.windows(text.len()).any(|window| window == text)
+}
+
+/// Pipes and sockets of a process, as the kernel names them.
+fn channels(pid: i32) -> BTreeSet<String> {
+    let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).expect("readable").flatten();
+    let targets = entries
+        .filter_map(|entry| std::fs::read_link(entry.path()).ok()?.into_os_string().into_string().ok());
+    targets.filter(|target| target.starts_with("pipe:") || target.starts_with("socket:")).collect()
+}
+
+/// httpd's parent holds no end of anything that a daemon holds; of what the supervisor shares with it, it holds no end either.
+#[test]
+fn nothing_leads_from_a_daemon_to_the_parent() {
+    if Subject::skips("daemons are forks of httpd's parent") {
+        return;
+    }
+    let server = server().start();
+    let daemon = facts(&server)["pid"].as_i64().expect("a number") as i32;
+    let is_supervisor = |process: &Process| process.command.contains("wsgi-supervisor");
+    let supervisor = server.processes().into_iter().find(is_supervisor).expect("it runs").pid;
+    let [parent, supervisor, daemon] = [server.pid(), supervisor, daemon].map(channels);
+    assert!(
+        supervisor.intersection(&daemon).count() >= 3,
+        "orders, signs and output: {supervisor:?} {daemon:?}"
+    );
+    assert_eq!(parent.intersection(&daemon).collect::<Vec<_>>(), [""; 0]);
+    // A lifeline is a pipe; and the pair of the control socket has two names.
+    let shared: Vec<_> =
+        parent.intersection(&supervisor).filter(|name| name.starts_with("socket:")).collect();
+    assert_eq!(shared, [""; 0]);
+}
+
+/// Connects to all listening sockets of the server, as the group's user.
+const CONNECTOR: &str = "import os, socket
+def app(environ, start_response):
+    paths = [line.split()[7] for line in open('/proc/net/unix') if os.environ['RUN'] in line]
+    said = []
+    for path in sorted(set(paths)):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET if path.endswith('.control') else socket.SOCK_STREAM) as own:
+            try:
+                own.connect(path)
+                said.append(path + ' connected')
+            except OSError as error:
+                said.append(path.rsplit('.', 1)[1] + ' ' + type(error).__name__)
+    return answer(start_response, ' '.join(said))
+";
+
+/// Neither the socket of any group, its own included, nor that of `mod_wsgi-ctl` takes a connection from a group's user.
+#[test]
+fn sockets_of_groups_and_of_the_operator_take_no_user() {
+    if Subject::skips("there is no socket for an operator") {
+        return;
+    }
+    let (Some(a), Some(b)) = (test_user('a'), test_user('b')) else {
+        println!("skipped: only root can become another user");
+        return;
+    };
+    let server = snippets::server(Mode::Daemon)
+        .daemon_options(&format!("user={a} group={a} home=/ env=RUN=@ROOT@/run/"))
+        .directives(&format!("WSGIDaemonProcess other user={b} group={b} home=/"))
+        .start();
+    let said = server.run(CONNECTOR).ok().text();
+    let words: Vec<&str> = said.split_whitespace().collect();
+    assert!(words.len() == 6 && words.contains(&"control"), "{said}");
+    assert!(words.iter().skip(1).step_by(2).all(|word| *word == "PermissionError"), "{said}");
+}
+
+/// Root reads nothing for a group that its user could not read, or could have put in the place of something else.
+#[test]
+fn env_files_of_others_are_not_read() {
+    if Subject::skips("env-file= is not known") {
+        return;
+    }
+    let (Some(a), Some(b)) = (test_user('a'), test_user('b')) else {
+        println!("skipped: only root can have other users");
+        return;
+    };
+    let uid =
+        |name: &str| nix::unistd::User::from_name(name).expect("readable").expect("it was made").uid.as_raw();
+    let server = server().directives("Include @ROOT@/app/more.conf").file("more.conf", "").start();
+    let root = server.root().join("app");
+    std::fs::create_dir(root.join("open")).expect("own folder");
+    let place = |name: &str, owner: &str| {
+        let path = root.join(name);
+        std::fs::write(&path, "SECRET=yes\n").expect("own file");
+        std::fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("own file");
+        chown(&path, Some(uid(owner)), None).expect("root may");
+        path
+    };
+    let (roots, others, own) = (place("open/root.env", "root"), place("other.env", &b), place("own.env", &a));
+    std::fs::hard_link(place("link.env", "root"), root.join("second.env")).expect("own folder");
+    chown(root.join("open"), Some(uid(&a)), None).expect("root may");
+    for (path, refusal) in [
+        (&roots, "belongs to another user than the group's"),
+        (&root.join("second.env"), "belongs to another user than the group's"),
+        (&others, "must be owned by root or by the user of the group"),
+        (&own, ""),
+    ] {
+        server.write(
+            "more.conf",
+            &format!("WSGIDaemonProcess x user={a} home=/ env-file={}\n", path.display()),
+        );
+        let said = server.configtest().text;
+        let about: Vec<&str> = said.lines().filter(|line| line.contains("env-file '")).collect();
+        assert_eq!(about.len(), usize::from(!refusal.is_empty()), "{}: {said}", path.display());
+        assert!(about.iter().all(|line| line.contains(refusal)), "{about:?}");
+    }
+    server.write("more.conf", "");
 }

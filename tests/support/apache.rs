@@ -93,6 +93,29 @@ impl Apache {
     }
 }
 
+/// Compiles a module of httpd's from one file of C; `LoadModule` takes the path.
+///
+/// # Panics
+/// When it cannot be compiled.
+pub fn compile_module(name: &str, source: &str) -> PathBuf {
+    let folder = std::env::temp_dir();
+    let stem = format!("wsgi-{name}-{}", std::process::id());
+    let (text, module) = (folder.join(format!("{stem}.c")), folder.join(format!("{stem}.so")));
+    std::fs::write(&text, source).expect("a temporary folder");
+    let words =
+        Command::new(apxs("APR_CONFIG")).args(["--includes", "--cppflags"]).output().expect("it is there");
+    let words = String::from_utf8_lossy(&words.stdout).into_owned();
+    let status = Command::new("cc")
+        .args(["-shared", "-fPIC", "-o"])
+        .args([&module, &text])
+        .arg(format!("-I{}", apxs("INCLUDEDIR")))
+        .args(words.split_whitespace())
+        .status();
+    assert!(status.expect("a C compiler").success());
+    std::fs::remove_file(text).expect("it was written above");
+    module
+}
+
 fn apxs(question: &str) -> String {
     let output = ["apxs", "/usr/bin/apxs", "/usr/bin/apxs2"]
         .iter()

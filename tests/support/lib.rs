@@ -16,7 +16,7 @@ mod subject;
 mod waiting;
 mod wire;
 
-pub use apache::{Apache, Mpm};
+pub use apache::{Apache, Mpm, compile_module};
 pub use builder::{Builder, Mode, free_port as unused_port};
 pub use client::{Request, Response};
 pub use express::Express;

@@ -61,11 +61,25 @@ fn mount_point(line: &str) -> Option<PathBuf> {
     kind.starts_with("cgroup2 ").then(|| place.split(' ').nth(4).map(PathBuf::from))?
 }
 
+/// Whether a line of `/proc/PID/cgroup` names the control group of version 2 that has this name.
+fn names_group(line: &str, name: &str) -> bool {
+    let path = line.strip_prefix("0::").map(|path| path.strip_suffix(" (deleted)").unwrap_or(path));
+    path.and_then(|path| path.rsplit_once('/')).is_some_and(|(_, last)| last == name)
+}
+
 impl Cgroup {
     /// The file to which a process writes its id in order to be in it; 0 stands for the writer.
     #[must_use]
     pub fn entrance(&self) -> PathBuf {
         self.0.join("cgroup.procs")
+    }
+
+    /// Whether the process is in it; one that has ended was, until then.
+    #[must_use]
+    pub fn holds(&self, pid: i32) -> bool {
+        let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+        let name = self.0.file_name().and_then(|name| name.to_str());
+        name.is_some_and(|name| text.lines().any(|line| names_group(line, name)))
     }
 
     /// Its processes.
@@ -95,6 +109,15 @@ impl Drop for Cgroup {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn groups_are_known_by_their_names() {
+        let is = |line| names_group(line, "wsgi-7-1");
+        assert!(is("0::/a.service/wsgi-7-1") && is("0::/wsgi-7-1 (deleted)"));
+        assert!(
+            !is("0::/a.service/wsgi-7-10") && !is("0::/wsgi-7-1/b") && !is("1:pids:/wsgi-7-1") && !is("0::/")
+        );
+    }
 
     #[test]
     fn mounts_are_told_apart() {

@@ -27,18 +27,28 @@ pub fn is_running(pid: i32) -> bool {
     running(pid).is_some()
 }
 
+/// Its parent.
+#[must_use]
+pub fn parent(pid: i32) -> Option<i32> {
+    running(pid)?.split_whitespace().next()?.parse().ok()
+}
+
 /// The session it belongs to; `None` for one that has ended, too.
 #[must_use]
 pub fn session(pid: i32) -> Option<i32> {
     running(pid)?.split_whitespace().nth(2)?.parse().ok()
 }
 
+/// All processes.
+pub fn all() -> impl Iterator<Item = i32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten();
+    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+}
+
 /// All processes of a session but its leader.
 #[must_use]
 pub fn members(leader: i32) -> Vec<i32> {
-    let entries = fs::read_dir("/proc").into_iter().flatten();
-    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    pids.filter(|pid| *pid != leader && session(*pid) == Some(leader)).collect()
+    all().filter(|pid| *pid != leader && session(*pid) == Some(leader)).collect()
 }
 
 #[cfg(test)]
@@ -51,6 +61,7 @@ mod tests {
         assert_eq!(user(own), Some(nix::unistd::getuid().as_raw()));
         let leader = nix::unistd::getsid(None).unwrap().as_raw();
         assert_eq!(session(own), Some(leader));
+        assert_eq!(parent(own), Some(std::os::unix::process::parent_id().cast_signed()));
         assert!(members(leader).contains(&own) != (own == leader));
         assert_eq!((user(i32::MAX), session(i32::MAX)), (None, None));
     }

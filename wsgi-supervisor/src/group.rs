@@ -38,7 +38,7 @@ pub struct Group {
     pub retiring: Vec<Retiring>,
     /// The last successor did not come up: older code or an older configuration serves.
     pub is_held_back: bool,
-    /// Its application holds something that two processes cannot have, as has been found out.
+    /// Its application holds something that two processes cannot have, as has been found out with this configuration.
     pub is_exclusive: bool,
     /// The roll was asked for by an operator, not by a changed script.
     pub roll_by_operator: bool,
@@ -133,6 +133,8 @@ pub struct Slot {
     pub lost_successors: usize,
     /// No successor before this.
     pub successor_at: Option<Instant>,
+    /// Processes in a row that found something taken, although they had no predecessor.
+    pub conflicts: u32,
     /// Bounds how often a process is replaced.
     pub pace: Pace,
     /// Processes started here.
@@ -159,6 +161,7 @@ impl Slot {
             told_failing: false,
             lost_successors: 0,
             successor_at: None,
+            conflicts: 0,
             pace: Pace::new(now),
             starts: 0,
             last_death: None,
@@ -176,7 +179,7 @@ impl Slot {
         self.plan = plan;
         self.backoff.reset();
         (self.retry_at, self.successor_at) = (None, None);
-        (self.lost_successors, self.told_failing) = (0, false);
+        (self.lost_successors, self.told_failing, self.conflicts) = (0, false, 0);
     }
 
     /// What those are told who may not have the process that serves now.
@@ -248,8 +251,8 @@ pub struct Process {
     pub stack: OwnedFd,
     /// Cuts `output` into lines.
     pub lines: Lines,
-    /// Its control group, if it has one of its own.
-    pub cgroup: Option<Cgroup>,
+    /// Its control group, if it has one: its own, or that of its zygote.
+    pub cgroup: Option<Rc<Cgroup>>,
     /// How many signs it has given lately, and since when.
     signs: (usize, Instant),
 }

@@ -7,7 +7,7 @@ use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, setsockopt, socket, sockopt,
 };
 use nix::sys::stat::{lstat, stat};
-use nix::unistd::{AccessFlags, Uid};
+use nix::unistd::Uid;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use wsgi_protocol::control::Sockets;
@@ -217,8 +217,11 @@ impl Listener {
         taken.iter().filter_map(|name| Some(self.replace(&name.path).err()?.to_string())).collect()
     }
 
-    /// Puts itself where another socket is.
-    fn replace(&mut self, path: &Path) -> Result<(), ListenError> {
+    /// Puts itself where another socket is, in one step.
+    ///
+    /// # Errors
+    /// See [`ListenError`]; the other one is still there. ENOENT means that its own files have been removed.
+    pub fn replace(&mut self, path: &Path) -> Result<(), ListenError> {
         let provisional = path.with_extension(PROVISIONAL);
         self.link(&provisional, &mut |_| ())?;
         self.names.pop();
@@ -264,11 +267,11 @@ impl Listener {
     /// A second name for the same socket: a hard link, or a symbolic one where the file system ends.
     fn link(&mut self, path: &Path, warn: &mut dyn FnMut(String)) -> Result<(), ListenError> {
         let failed = |errno| ListenError::Call(Message::Bind, path.to_owned(), errno);
-        if nix::unistd::access(path, AccessFlags::F_OK).is_ok() || lstat(path).is_ok() {
-            remove_stale(path, warn)?;
-        }
         let source = self.names.iter_mut().find(|name| name.is_ours() && !name.is_link());
         let source = source.ok_or_else(|| failed(Errno::ENOENT))?;
+        if lstat(path).is_ok() {
+            remove_stale(path, warn)?;
+        }
         if std::fs::hard_link(&source.path, path).is_err() {
             std::os::unix::fs::symlink(&source.path, path).map_err(|error| failed(errno(&error)))?;
             source.pinned = true;

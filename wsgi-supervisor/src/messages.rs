@@ -74,6 +74,8 @@ pub enum Message {
     DescriptorsLost,
     /// Two processes of a group cannot live beside each other.
     Conflict,
+    /// What only one process can have is somebody else's.
+    StaysTaken,
 }
 
 impl Message {
@@ -124,6 +126,7 @@ impl Message {
             Self::Shut => &events::SOCKET_SHUT,
             Self::DescriptorsLost => &events::DESCRIPTORS_LOST,
             Self::Conflict => &events::CONFLICT,
+            Self::StaysTaken => &events::STAYS_TAKEN,
             Self::Interpreter => &events::NO_PYTHON_PROGRAM,
         }
     }

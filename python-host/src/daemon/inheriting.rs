@@ -17,12 +17,18 @@ const WARN: u8 = 4;
 pub struct Inherited {
     left: Heirloom,
     refused: bool,
+    conflict: bool,
 }
 
 impl Inherited {
     /// Whether the predecessor shall go on.
     pub fn is_refused(&self) -> bool {
         self.refused
+    }
+
+    /// Whether nothing is in the way but what only one process can have.
+    pub fn is_conflict(&self) -> bool {
+        self.conflict
     }
 
     /// What the predecessor left.
@@ -35,7 +41,7 @@ impl Inherited {
 pub fn inherit(host: &'static Host, wants: &dyn Fn(&Heir) -> bool) -> Inherited {
     let left = link::inherited();
     let launch = host.launch();
-    let (mut failures, mut obstacle) = (Vec::new(), None);
+    let (mut failures, mut obstacle, mut conflict) = (Vec::new(), None, true);
     let is_bound = launch.has_predecessor && !launch.lenient;
     for heir in left.scripts.iter().filter(|heir| wants(heir)) {
         if is_bound && !host.is_loaded(&heir.script) {
@@ -45,12 +51,17 @@ pub fn inherit(host: &'static Host, wants: &dyn Fn(&Heir) -> bool) -> Inherited 
             // What was known to be broken before holds nobody up. But then the code from before has to work.
             let is_new = heir.broken.is_none() || has_changed(heir, &failure);
             let is_wanted = !launch.lenient || names::is_wanted(host, &heir.script.script);
-            obstacle = obstacle.or((is_new && is_wanted).then_some(&heir.script.script));
+            if is_new && is_wanted {
+                obstacle = obstacle.or(Some(&heir.script.script));
+                conflict &= host.has_conflict(&failure.script);
+            }
             failures.push(failure);
         }
     }
-    // Whoever still holds what was found taken may be gone when the next process tries.
-    let refused = obstacle.is_some() && (launch.has_predecessor || host.has_conflict());
+    // Whoever still holds what was found taken may be gone when the next process tries. That helps nobody if something
+    // else is in the way as well.
+    let conflict = conflict && obstacle.is_some();
+    let refused = obstacle.is_some() && (launch.has_predecessor || conflict);
     if !(refused && left.quiet && launch.has_predecessor) {
         // Each has been said then.
         for line in failures.iter_mut().flat_map(|failure| std::mem::take(&mut failure.lines)) {
@@ -65,7 +76,7 @@ pub fn inherit(host: &'static Host, wants: &dyn Fn(&Heir) -> bool) -> Inherited 
         None if is_bound => drop(leave_to(&left, Vec::new())),
         _ => {}
     }
-    Inherited { left, refused }
+    Inherited { left, refused, conflict }
 }
 
 /// Whether anything that stands in the way of a script has changed since the predecessor loaded it.

@@ -75,7 +75,7 @@ pub fn serve(host: &'static Host, inherited: &Inherited) -> i32 {
         return 0;
     }
     if inherited.is_refused() {
-        announce(if host.has_conflict() { Ready::ImportConflict } else { Ready::ImportFailed });
+        announce(if inherited.is_conflict() { Ready::ImportConflict } else { Ready::ImportFailed });
         return 0;
     }
     match prepare(host, &spread(launch)) {

@@ -357,7 +357,7 @@ impl Script {
             journal.record(py, log::ERROR, &messages::refuses(&module, interpreter));
         }
         if preload && exclusive::is_evidence(py, interpreter, &exception) {
-            interpreter.host.note_conflict();
+            interpreter.host.note_conflict(&self.path, interpreter.name());
         }
         failures::report(py, journal, interpreter, &self.path, exception);
     }

@@ -133,7 +133,7 @@ impl Supervisor {
                 // Others wait for it then: it has to come up within a bounded time.
                 let is_bounded = asker.is_some() || nursery.is_retried;
                 let mut process = Process::new(started, plan, NO_SLOT, is_bounded, now);
-                (process.nursery, process.cgroup) = (Some(ours), cgroup);
+                (process.nursery, process.cgroup) = (Some(ours), cgroup.map(Rc::new));
                 nursery.candidate = Some(Candidate { pid: process.pid, asker, started: now });
                 nursery.retry_at = None;
                 self.tell_start(&process);
@@ -303,16 +303,19 @@ impl Supervisor {
             return;
         }
         let Birth { plan, slot, zygote, has_predecessor, unborn, .. } = self.births.remove(index);
-        let cgroup = self.make_cgroup(&plan.spec.name);
+        let own = self.make_cgroup(&plan.spec.name).map(Rc::new);
+        let mut cgroup = None;
         let started = match claim {
             // The user is its zygote's; and a process has one place.
             Claim::Here(pid, uid)
                 if !self.processes.contains_key(&pid.as_raw())
                     && (!self.circumstances.as_root || uid == plan.spec.identity.uid) =>
             {
-                // Before it runs anything of the application's.
-                let entrance = cgroup.as_ref().map(Cgroup::entrance);
-                let _ = entrance.map(|entrance| std::fs::write(entrance, pid.to_string()));
+                // Before it runs anything of the application's. If it cannot, it stays in that of its zygote, which must not
+                // end with the zygote then.
+                let enters = |own: &Rc<Cgroup>| std::fs::write(own.entrance(), pid.to_string()).is_ok();
+                let of_zygote = || self.processes.get(&zygote)?.cgroup.clone();
+                cgroup = own.filter(enters).or_else(of_zygote);
                 unborn.welcome(pid)
             }
             _ => None,

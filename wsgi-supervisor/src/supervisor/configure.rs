@@ -6,7 +6,6 @@ use crate::check::check;
 use crate::control::Delivery;
 use crate::escalation::Ending;
 use crate::generation::{Claims, Generation, Logs, Place, Places, Plan};
-use crate::group::Slot;
 use crate::listen::{ListenError, Listener};
 use crate::log::{Level, Log, LogFile};
 use crate::log_writer::LogWriter;
@@ -130,11 +129,7 @@ impl Supervisor {
             match self.socket_for(spec, index, Path::new(OsStr::from_bytes(path)), log) {
                 Ok(socket) => made.push(socket),
                 Err(error) => {
-                    for socket in &mut made {
-                        if let Socket::Made(listener) | Socket::Next(listener) = socket {
-                            listener.withdraw();
-                        }
-                    }
+                    made.iter_mut().for_each(Socket::withdraw);
                     return Err(error);
                 }
             }
@@ -169,6 +164,7 @@ impl Supervisor {
     fn install(&mut self, plan: &Rc<Plan>, sockets: Vec<Socket>, now: Instant) {
         let group = self.groups.entry(plan.spec.name.clone()).or_default();
         (group.roll_since, group.told_set_up, group.is_held_back) = (None, None, false);
+        group.is_exclusive = false;
         group.plan = Some(Rc::clone(plan));
         group.wanted = if group.stopped { 0 } else { plan.spec.processes as usize };
         if group.stopped {
@@ -182,20 +178,7 @@ impl Supervisor {
         }
         self.births.retain(|birth| birth.plan.spec.name != plan.spec.name);
         for (index, socket) in sockets.into_iter().enumerate() {
-            match (group.slots.get_mut(index), socket) {
-                (Some(slot), socket) => {
-                    slot.give(socket);
-                    slot.renew(Rc::clone(plan));
-                    let stale = slot.successor.take().and_then(|pid| self.processes.get_mut(&pid));
-                    if let Some(process) = stale {
-                        process.end(Ending::Drain, now);
-                    }
-                }
-                (None, Socket::Made(listener)) => {
-                    group.slots.push(Slot::new(Rc::clone(plan), listener, now));
-                }
-                (None, Socket::Kept | Socket::Next(_) | Socket::Waiting) => {} // cannot be: there is a slot then
-            }
+            self.seat(plan, index, socket, now);
         }
     }
 

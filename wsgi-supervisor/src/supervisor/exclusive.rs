@@ -1,10 +1,15 @@
 //! Groups whose application holds something that two processes cannot have: a process ends before its successor starts,
-//! and requests wait in the queue meanwhile. The configuration says so, or it is found out: the group then remembers it.
+//! and requests wait in the queue meanwhile. The configuration says so, or it is found out: the group then remembers it until
+//! the next configuration, whose processes may be others, or none that can be started.
 
 use super::Supervisor;
 use crate::escalation::Ending;
+use crate::group::Slot;
 use crate::messages::Message;
 use std::time::Instant;
+
+/// After so many processes in a row that found something taken the next one serves without it.
+const CONFLICTS: u32 = 5;
 
 impl Supervisor {
     /// Whether processes of the group must not live beside each other. A zygote imports beside its workers in any case.
@@ -60,5 +65,26 @@ impl Supervisor {
         );
         log.write(Message::Conflict.level(), &line);
         self.end_for_successor(name, index, now);
+    }
+}
+
+impl Slot {
+    /// Its only process found something taken, and will not serve. Who holds it may be gone soon; or stays, and then requests
+    /// shall be told by the application why it does not work, and try again. A process that inherits no scripts has none
+    /// that could refuse.
+    pub(super) fn note_conflict(&mut self) {
+        self.conflicts += 1;
+        if self.conflicts < CONFLICTS {
+            return;
+        }
+        self.heirloom = None;
+        self.conflicts = 0;
+        let (prefix, group) = (Message::StaysTaken.prefix(), self.plan.name());
+        let line = format!(
+            "{prefix}what the application of daemon process group '{group}' needs for itself alone is still taken after {CONFLICTS} \
+             processes (see the tracebacks above): the next process serves without having loaded it, and each request tries \
+             the import again"
+        );
+        self.plan.log.write(Message::StaysTaken.level(), &line);
     }
 }

@@ -11,6 +11,7 @@ use crate::log::{Level, Log};
 use crate::os::process::{open_process, signal_process};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// How long they may take to end by themselves after SIGTERM.
@@ -49,7 +50,10 @@ impl Supervisor {
         else {
             return;
         };
-        let cgroup = process.cgroup.take();
+        // One that other processes of ours are in ends with the last of them.
+        let own = process.cgroup.take().and_then(Rc::into_inner);
+        // Where it could not be entered, what is left is known by its session.
+        let cgroup = own.filter(|cgroup| cgroup.holds(pid));
         let left = cgroup.as_ref().map_or_else(|| facts::members(pid), Cgroup::members);
         let is_empty = left.iter().all(|member| *member == pid);
         if is_empty && cgroup.as_ref().is_none_or(Cgroup::remove) {
@@ -61,7 +65,10 @@ impl Supervisor {
         process.plan.log.write(if is_empty { Level(7) } else { Level::INFO }, &line);
         let is_stopping = self.ending == Some(End::Stop);
         let signal = if is_stopping { Signal::SIGKILL } else { Signal::SIGTERM };
-        send(&left, signal, |member| cgroup.is_some() || facts::session(member) == Some(pid));
+        send(&left, signal, |member| match &cgroup {
+            Some(cgroup) => cgroup.holds(member),
+            None => facts::session(member) == Some(pid),
+        });
         let kill_at = if is_stopping || is_empty { now } else { now + PATIENCE };
         let user = self.circumstances.as_root.then_some(process.plan.spec.identity.uid);
         let log = process.plan.log.clone();

@@ -212,7 +212,7 @@ impl Supervisor {
         match started {
             Ok(started) => {
                 let mut process = Process::new(started, Rc::clone(&plan), index, has_predecessor, now);
-                process.cgroup = cgroup;
+                process.cgroup = cgroup.map(Rc::new);
                 self.settle(process);
             }
             Err(errno) => {
@@ -283,6 +283,7 @@ impl Supervisor {
                 }
                 if let Some(group) = self.groups.get_mut(&name) {
                     group.told_set_up = None;
+                    group.slots.get_mut(index).into_iter().for_each(|slot| slot.conflicts = 0);
                 }
                 self.hand_over(&name, index, pid, now);
                 self.publish(&name, index);
@@ -309,6 +310,9 @@ impl Supervisor {
                     // Its predecessor died meanwhile: the next one starts without one, and serves in any case.
                     slot.current = None;
                     slot.retry_at = Some(now + slot.backoff.note(Outcome::NeverServed));
+                    if ready == Ready::ImportConflict {
+                        slot.note_conflict();
+                    }
                     self.occupant_left(&name, index);
                 }
             }

@@ -4,13 +4,11 @@
 
 use super::Supervisor;
 use crate::escalation::Ending;
-use crate::group::{Retiring, Slot};
-use crate::listen::Listener;
+use crate::group::Retiring;
 use crate::log::Level;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use wsgi_protocol::status::SlotState;
@@ -50,39 +48,29 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Sockets and slots for further processes.
+    /// Sockets and slots for further processes, and for places that only an older configuration had wanted.
     fn extend(&mut self, name: &[u8], count: usize, now: Instant) -> Result<(), String> {
-        let as_root = self.circumstances.as_root;
         let Some(group) = self.groups.get_mut(name) else { return Ok(()) };
         let Some(plan) = group.plan.clone() else { return Ok(()) };
-        let first = group.slots.len();
-        if first < count {
+        let (wanted, known) = (group.wanted, group.slots.len());
+        if known < count {
             // The new sockets may have the names of those that are going.
             group.retiring.iter_mut().for_each(|retiring| _ = retiring.listener.withdraw());
         }
-        let mut warn = |text: String| plan.log.write(Level::WARN, &text);
-        let mut made = Vec::new();
-        for path in plan.spec.sockets.paths.iter().take(count).skip(first) {
+        let mut sockets = Vec::new();
+        for (index, path) in plan.spec.sockets.paths.iter().enumerate().take(count).skip(wanted.min(known)) {
             let path = Path::new(OsStr::from_bytes(path));
-            match Listener::bind(path, &plan.spec.sockets, as_root, &mut warn) {
-                Ok(listener) => made.push(listener),
+            match self.socket_for(&plan.spec, index, path, &plan.log) {
+                Ok(socket) => sockets.push((index, socket)),
                 Err(error) => {
-                    made.iter_mut().for_each(|listener: &mut Listener| _ = listener.withdraw());
+                    sockets.iter_mut().for_each(|(_, socket)| socket.withdraw());
                     return Err(error.to_string());
                 }
             }
         }
-        // Places that only an older configuration had wanted are wanted again.
-        for index in group.wanted..count.min(first) {
-            let path = Path::new(OsStr::from_bytes(&plan.spec.sockets.paths[index]));
-            let slot = &mut group.slots[index];
-            if let Err(error) = slot.listener.adapt(path, &plan.spec.sockets, as_root, &mut warn) {
-                made.iter_mut().for_each(|listener| _ = listener.withdraw());
-                return Err(error.to_string());
-            }
-            slot.renew(Rc::clone(&plan));
+        for (index, socket) in sockets {
+            self.seat(&plan, index, socket, now);
         }
-        group.slots.extend(made.into_iter().map(|listener| Slot::new(Rc::clone(&plan), listener, now)));
         Ok(())
     }
 

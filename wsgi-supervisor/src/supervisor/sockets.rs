@@ -4,6 +4,8 @@
 //! step each, and who waits in the queue of the old one is sent away unread, and asks again.
 
 use super::Supervisor;
+use crate::escalation::Ending;
+use crate::generation::Plan;
 use crate::group::{Slot, owner};
 use crate::listen::{ListenError, Listener};
 use crate::log::{Level, Log};
@@ -12,6 +14,7 @@ use nix::errno::Errno;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 use wsgi_protocol::control::GroupSpec;
 
@@ -31,23 +34,34 @@ pub(super) enum Socket {
     Waiting,
 }
 
+impl Socket {
+    /// It is not used after all.
+    pub(super) fn withdraw(&mut self) {
+        if let Self::Made(listener) | Self::Next(listener) = self {
+            listener.withdraw();
+        }
+    }
+}
+
 impl Slot {
     /// Takes what a new generation has for it.
     pub(super) fn give(&mut self, socket: Socket) {
-        if !matches!(socket, Socket::Waiting)
-            && let Some(mut unused) = self.next.take()
-        {
-            // Whoever waits there belongs to a generation whose user is the present one's again.
-            let names = if self.is_cut_off { self.listener.absorb(&mut unused) } else { unused.withdraw() };
-            names.iter().for_each(|problem| self.plan.log.write(Level::WARN, problem));
-        }
+        let is_waiting = matches!(socket, Socket::Waiting);
+        let unused = if is_waiting { None } else { self.next.take() };
+        let was_cut_off = self.is_cut_off;
         self.wants_socket = matches!(socket, Socket::Kept);
-        self.is_cut_off = matches!(socket, Socket::Next(_) | Socket::Waiting);
+        self.is_cut_off = is_waiting || matches!(socket, Socket::Next(_));
         match socket {
             Socket::Kept | Socket::Waiting => {}
             Socket::Made(listener) => self.listener = listener,
             Socket::Next(listener) => self.next = Some(listener),
         }
+        let Some(mut unused) = unused else { return };
+        // Who waits there goes where requests of the new generation go, and so never to a process of a user from before;
+        // unless that one is the present user again.
+        let taker = self.next.as_mut().unwrap_or(&mut self.listener);
+        let problems = if was_cut_off { taker.absorb(&mut unused) } else { unused.withdraw() };
+        problems.iter().for_each(|problem| self.plan.log.write(Level::WARN, problem));
     }
 
     fn path(&self, index: usize) -> Option<PathBuf> {
@@ -75,23 +89,48 @@ impl Supervisor {
         let is_foreign = |user: &crate::group::Process| {
             as_root && owner(&user.plan.spec.identity) != owner(&spec.identity) && !user.plan.is_service()
         };
+        // A name that leads to a socket of this slot is moved in one step.
+        let is_next_there = slot.next.as_ref().is_some_and(|next| next.is_at(path));
+        let is_ours = is_next_there || slot.listener.is_at(path);
+        let make = |warn: &mut dyn FnMut(String)| match is_ours {
+            true => Listener::bind_over(path, options, as_root, true, warn),
+            false => Listener::bind(path, options, as_root, warn),
+        };
         if current.is_some_and(is_foreign) {
             let is_same = slot.is_cut_off && owner(&slot.plan.spec.identity) == owner(&spec.identity);
             return match slot.next.as_mut().filter(|_| is_same) {
                 Some(next) => next.adapt(path, options, as_root, &mut warn).map(|()| Socket::Waiting),
-                None if slot.listener.is_at(path) => {
-                    Listener::bind_over(path, options, as_root, true, &mut warn).map(Socket::Next)
-                }
-                None => Listener::bind(path, options, as_root, &mut warn).map(Socket::Next),
+                None => make(&mut warn).map(Socket::Next),
             };
+        }
+        if is_next_there && slot.listener.replace(path).is_err() {
+            // It has lost its only name to a socket of another user's, whose turn never came.
+            return make(&mut warn).map(Socket::Made);
         }
         match slot.listener.adapt(path, options, as_root, &mut warn) {
             Ok(()) => Ok(Socket::Kept),
             // Somebody removed its files: nobody can reach it any more.
-            Err(ListenError::Call(_, _, Errno::ENOENT)) => {
-                Listener::bind(path, options, as_root, &mut warn).map(Socket::Made)
-            }
+            Err(ListenError::Call(_, _, Errno::ENOENT)) => make(&mut warn).map(Socket::Made),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Puts a plan and its socket into a slot, or makes the slot. A successor of an older plan is of no use any more.
+    pub(super) fn seat(&mut self, plan: &Rc<Plan>, index: usize, socket: Socket, now: Instant) {
+        let Some(group) = self.groups.get_mut(&plan.spec.name) else { return };
+        match (group.slots.get_mut(index), socket) {
+            (Some(slot), socket) => {
+                slot.give(socket);
+                slot.renew(Rc::clone(plan));
+                let stale = slot.successor.take().and_then(|pid| self.processes.get_mut(&pid));
+                if let Some(process) = stale {
+                    process.end(Ending::Drain, now);
+                }
+            }
+            (None, Socket::Made(listener)) => {
+                group.slots.push(Slot::new(Rc::clone(plan), listener, now));
+            }
+            (None, Socket::Kept | Socket::Next(_) | Socket::Waiting) => {} // cannot be: there is a slot then
         }
     }
 

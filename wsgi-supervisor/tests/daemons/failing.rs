@@ -1,6 +1,6 @@
 //! Processes that die, or never come up.
 
-use crate::rig::{Rig, signal};
+use crate::rig::{Rig, is_alive, signal};
 use nix::sys::signal::Signal;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -120,4 +120,19 @@ fn exit_codes_stay_here() {
     generation.state(0, SlotState::Failed);
     rig.control = None;
     assert_eq!(rig.ended(), 0);
+}
+
+/// Bytes that mean nothing on the pipe for signs, and all there are on the one for output.
+#[test]
+fn nonsense_of_a_process_confuses_nobody() {
+    let mut rig = Rig::new();
+    rig.behave("serve noise");
+    let generation = rig.configure(vec![rig.group("app", "a", 0, 1), rig.group("other", "b", 1, 1)]);
+    let pids = [generation.serving(0, 0), generation.serving(1, 0)];
+    rig.logged(&["\\x01\\x02"]);
+    signal(pids[1], Signal::SIGKILL);
+    generation.serving(1, pids[1]);
+    assert!(is_alive(pids[0]) && generation.view(0).pid == pids[0]);
+    let is_printable = |byte: u8| matches!(byte, b'\n' | b' '..=b'~');
+    assert!(rig.log().bytes().all(is_printable), "{}", rig.log());
 }

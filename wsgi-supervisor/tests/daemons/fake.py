@@ -71,10 +71,31 @@ else:
     signal.signal(signal.SIGUSR1, lambda *_: os.write(READY, b"T"))
     signal.signal(signal.SIGUSR2, lambda *_: os.write(READY, b"D"))
     os.write(READY, b"R")
+    if "noise" in behaviour:
+        os.write(READY, bytes(byte for byte in range(256) if byte not in b"RTDFC"))
+        os.write(1, bytes(range(256)) * 40 + b"\n")
+
+watched = [ORDER, woken]
+if "accept" in behaviour:
+    import socket
+    listener = socket.socket(fileno=os.dup(LISTEN))
+    watched.append(listener)
+
+def answer_one():
+    try:
+        client = listener.accept()[0]
+    except OSError:  # the socket has been given up
+        return watched.remove(listener)
+    client.send(str(pid).encode())
+    client.close()
 
 while True:
-    if ORDER not in select.select([ORDER, woken], [], [])[0]:
-        os.read(woken, 64)
+    ready = select.select(watched, [], [])[0]
+    if ORDER not in ready:
+        if woken in ready:
+            os.read(woken, 64)
+        else:
+            answer_one()
         continue
     order = os.read(ORDER, 1).decode()
     if "deaf" in behaviour:

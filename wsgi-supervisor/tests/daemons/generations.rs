@@ -96,6 +96,71 @@ fn requests_of_another_user_wait_for_its_process() {
     }
 }
 
+/// Who answers at a path, if somebody does.
+fn answer(mut wire: UnixStream) -> Option<i32> {
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut wire, &mut text).ok().filter(|length| *length > 0)?;
+    text.parse().ok()
+}
+
+/// A user whose process never comes up, between two others: its requests are the next one's, never the last one's.
+#[test]
+fn requests_of_a_user_between_two_never_reach_the_process_of_the_first() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    for [second, third] in [["a", "a"], ["b", "c"], ["b", "b"], ["a", "c"]] {
+        let mut rig = Rig::new();
+        let connect = |rig: &Rig, prefix: &str| UnixStream::connect(rig.path(&format!("{prefix}0.sock")));
+        rig.behave("serve accept");
+        let first = rig.configure(vec![rig.group("app", "a", 0, 1)]);
+        let old = first.serving(0, 0);
+        assert_eq!(answer(connect(&rig, "a").unwrap()), Some(old));
+        rig.behave("hang");
+        let with = |rig: &Rig, prefix: &str, gid: u32| {
+            let mut group = rig.group("app", prefix, 0, 1);
+            group.identity.gid = gid;
+            vec![group]
+        };
+        let _second = rig.configure(with(&rig, second, 1));
+        let waiting = connect(&rig, second).unwrap();
+        let third_one = rig.configure(with(&rig, third, 2));
+        // It is sent away and asks again.
+        assert_eq!(answer(waiting), None);
+        let again = connect(&rig, second).unwrap();
+        rig.behave("serve accept");
+        let new = rig.configure(with(&rig, third, 2)).serving(0, old);
+        assert_eq!(answer(again), Some(new), "{second} {third}");
+        assert_eq!(third_one.view(0).pid, new);
+        assert!(!rig.log().contains("stale"), "{}", rig.log());
+    }
+}
+
+/// The first user is there again: its process serves whoever comes, without a name lost in between.
+#[test]
+fn requests_of_a_user_who_never_came_are_those_of_the_first_again() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    for prefix in ["a", "b"] {
+        let mut rig = Rig::new();
+        rig.behave("serve accept");
+        let first = rig.configure(vec![rig.group("app", "a", 0, 1)]);
+        let old = first.serving(0, 0);
+        rig.behave("hang");
+        let mut group = rig.group("app", prefix, 0, 1);
+        group.identity.gid = 1;
+        let _second = rig.configure(vec![group]);
+        rig.behave("serve accept");
+        let new = rig.configure(vec![rig.group("app", "a", 0, 1)]).serving(0, old);
+        for prefix in ["a", prefix] {
+            let wire = UnixStream::connect(rig.path(&format!("{prefix}0.sock"))).unwrap();
+            assert_eq!(answer(wire), Some(new), "{prefix}");
+        }
+        assert!(!rig.log().contains("stale"), "{}", rig.log());
+    }
+}
+
 #[test]
 fn group_that_does_not_come_up_keeps_its_processes() {
     let mut rig = Rig::new();
@@ -149,14 +214,26 @@ fn stale_order_is_dropped() {
 /// Another supervisor that is alive listens there.
 #[test]
 fn socket_that_is_listened_at_is_not_removed() {
-    let mut rig = Rig::new();
-    let other = UnixListener::bind(rig.path("a0.sock")).unwrap();
-    let generation = rig.configure(vec![rig.group("app", "a", 0, 1)]);
+    let (mut rig, mut other) = (Rig::new(), Rig::new());
+    let first = other.configure(vec![other.group("app", "a", 0, 1)]);
+    first.serving(0, 0);
+    let mut group = rig.group("app", "a", 0, 1);
+    group.sockets = other.group("app", "a", 0, 1).sockets;
+    let generation = rig.configure(vec![group]);
     let Answer::Listening { failed, .. } = &generation.answer else { panic!("refused") };
     assert!(failed[0].1.contains("another supervisor listens at"), "{failed:?}");
-    UnixStream::connect(rig.path("a0.sock")).unwrap();
-    drop(other);
-    std::fs::remove_file(rig.path("a0.sock")).unwrap();
+    UnixStream::connect(other.path("a0.sock")).unwrap();
+}
+
+/// Whoever else does, as an application may that has outlived its supervisor, does not keep the name.
+#[test]
+fn socket_that_anybody_else_listens_at_is_replaced() {
+    let mut rig = Rig::new();
+    let _other = UnixListener::bind(rig.path("a0.sock")).unwrap();
+    rig.behave("serve accept");
+    let pid = rig.configure(vec![rig.group("app", "a", 0, 1)]).serving(0, 0);
+    assert_eq!(answer(UnixStream::connect(rig.path("a0.sock")).unwrap()), Some(pid));
+    rig.logged(&["WSGI0065"]);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! An operator changes the number of a group's processes, or stops it.
 
 use crate::rig::{Rig, eventually, is_alive};
+use std::io::Read;
+use std::os::unix::net::UnixStream;
 use wsgi_protocol::operator::{Question, Reply};
 use wsgi_protocol::status::SlotState;
 
@@ -45,6 +47,34 @@ fn place_that_is_given_up_is_wanted_again() {
     eventually("the old one ends", || (!is_alive(old)).then_some(()));
     assert_eq!(rig.sockets(), ["a0.sock", "a1.sock"], "the old place took no socket of the new one along");
     assert_eq!(generation.view(1).pid, new);
+}
+
+/// A place that an older configuration has left, with the process of another user: what is asked there now waits for the
+/// process of the new one.
+#[test]
+fn place_with_the_process_of_another_user_gets_another_socket() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let mut rig = Rig::new();
+    rig.behave("serve accept");
+    let first = rig.configure(vec![rig.group("app", "a", 0, 2)]);
+    let old = first.serving(1, 0);
+    let mut group = rig.group("app", "b", 4, 1);
+    group.identity.gid = 1;
+    let second = rig.configure(vec![group]);
+    second.serving(4, 0);
+    rig.behave("die");
+    assert_eq!(scale(&rig, 2), Reply::Begun);
+    let mut wire = UnixStream::connect(rig.path("b1.sock")).unwrap();
+    rig.behave("serve accept");
+    let new = eventually("its own process serves", || {
+        let view = second.view(5);
+        (view.state == SlotState::Serving && view.pid != old).then_some(view.pid)
+    });
+    let mut text = String::new();
+    wire.read_to_string(&mut text).unwrap();
+    assert_eq!(text, new.to_string());
 }
 
 #[test]

@@ -82,6 +82,12 @@ events! {
     CHATTER = 334, Supervisor, Warn, Served, LivesOn =>
         "A daemon sends its supervisor many more signs than it has to say anything; it is not listened to any more until it ends.",
         "Distrust the application: something in it writes to a descriptor that is not its own.";
+    LOG_LINE_DISCARDED = 335, Parent, Error, Served, LivesOn =>
+        "A line of a daemon has ended two log writers in a row (ErrorLog syslog, a piped logger, an ErrorLogFormat); it is left out, so that the others are written.",
+        "Find the module whose hook for the error log crashes by it; a core file of wsgi-logs shows it.";
+    STAYS_TAKEN = 336, Supervisor, Error, Later(500), LivesOn =>
+        "What the application needs for itself alone (a lock, an address) stayed taken while its process was started again and again; now it serves all the same, and each request tries the import again.",
+        "Find who holds it: the traceback above names it.";
     CHANGE_FAILED = 365, Python, Error, Served, LivesOn =>
         "A changed script, or what it imports, cannot be loaded, or its callable is gone: the lines before this one say why. The old code goes on serving.",
         "Correct it: it is tried again when the script or a file of the traceback changes, every few minutes, and at mod_wsgi-ctl restart GROUP.";
