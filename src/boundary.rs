@@ -337,8 +337,12 @@ unsafe extern "C" fn translate_name(r: *mut sys::request_rec) -> c_int {
 }
 
 unsafe extern "C" fn access_checker(r: *mut sys::request_rec) -> c_int {
-    // SAFETY: httpd passes a live request of this thread.
-    guard(FORBIDDEN, || host_scripts::check_access(unsafe { httpd::request::Request::from_raw(r) }))
+    guard(FORBIDDEN, || {
+        // SAFETY: httpd passes a live request of this thread.
+        let r = unsafe { httpd::request::Request::from_raw(r) };
+        status::let_go(r);
+        host_scripts::check_access(r)
+    })
 }
 
 unsafe extern "C" fn check_password(

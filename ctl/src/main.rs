@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+mod drain;
 mod harmless;
 mod report;
 mod socket;
@@ -78,6 +79,17 @@ enum Command {
         /// Name of the daemon process group
         group: String,
     },
+    /// Have wsgi-health say "draining", so that balancers send their requests elsewhere; what still comes is served
+    Drain {
+        /// Wait so long for them, and then until no request is under way
+        #[arg(long, value_name = "SECONDS")]
+        time: Option<u64>,
+        /// Then stop httpd gracefully (SIGWINCH), and wait for its end
+        #[arg(long, requires = "time")]
+        stop: bool,
+    },
+    /// End it: wsgi-health answers as before
+    Undrain,
     /// Log the Python stacks of all threads of a group, and show them
     Stacks {
         /// Name of the daemon process group
@@ -90,7 +102,11 @@ const SLACK: u64 = 60;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let limit = Duration::from_secs(arguments.timeout.saturating_add(SLACK));
+    let drain = match arguments.command {
+        Command::Drain { time, .. } => time.unwrap_or(0),
+        _ => 0,
+    };
+    let limit = Duration::from_secs(arguments.timeout.saturating_add(SLACK).saturating_add(drain));
     let is_endless = match arguments.command {
         Command::Top { once, .. } => !once,
         Command::Status { watch } => watch.is_some(),
@@ -123,6 +139,8 @@ fn run(arguments: &Arguments) -> Result<String, String> {
         Command::Status { watch: Some(seconds) } => {
             return terminal::watch(&path, Duration::from_secs(seconds));
         }
+        Command::Drain { time, stop } => return drain::drain(&path, time, stop, arguments),
+        Command::Undrain => return drain::undrain(&path, arguments),
         _ => {}
     }
     let question = question(&arguments.command);
@@ -154,6 +172,8 @@ fn question(command: &Command) -> Question {
         Command::Scale { group, processes } => Question::Scale { group: bytes(group), processes: *processes },
         Command::Stop { group } => Question::Stop { group: bytes(group) },
         Command::Start { group } => Question::Start { group: bytes(group) },
+        Command::Drain { .. } => Question::Drain { on: true },
+        Command::Undrain => Question::Drain { on: false },
         Command::Stacks { group } => Question::Stacks { group: bytes(group) },
     }
 }

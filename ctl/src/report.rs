@@ -54,6 +54,7 @@ pub fn json(status: &Status) -> String {
         "httpd": status.httpd,
         "supervisor": status.supervisor,
         "generation": status.generation,
+        "draining": status.drained_us != 0,
         "groups": status.groups.iter().map(group).collect::<Vec<Value>>(),
     });
     format!("{value:#}\n")
@@ -66,6 +67,9 @@ pub fn table(status: &Status) -> String {
         "httpd {}, supervisor {}, generation {}\n",
         status.httpd, status.supervisor, status.generation
     );
+    if status.drained_us != 0 {
+        out.push_str("the server is drained: 'mod_wsgi-ctl undrain' ends it\n");
+    }
     let mut rows = vec![
         [
             "GROUP",
@@ -166,7 +170,7 @@ mod tests {
             processes: vec![process, ProcessStatus { place: 2, ..ProcessStatus::default() }],
             ..GroupStatus::default()
         };
-        Status { httpd: 5, supervisor: 6, generation: 1, groups: vec![group] }
+        Status { httpd: 5, supervisor: 6, generation: 1, drained_us: 0, groups: vec![group] }
     }
 
     #[test]

@@ -128,10 +128,11 @@ fn latency(seconds: Option<f64>) -> String {
 #[must_use]
 pub fn screen(now: &Look, before: &Look, sort: Sort, is_paused: bool) -> Vec<String> {
     let status = &now.status;
+    let draining = if status.drained_us == 0 { "" } else { ", DRAINING" };
     let paused = if is_paused { "  PAUSED" } else { "" };
     let mut lines = vec![
         format!(
-            "mod_wsgi: httpd {}, generation {}; sorted by {} [s]  [p]ause  [q]uit{paused}",
+            "mod_wsgi: httpd {}, generation {}{draining}; sorted by {} [s]  [p]ause  [q]uit{paused}",
             status.httpd,
             status.generation,
             sort.word()

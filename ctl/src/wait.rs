@@ -41,7 +41,7 @@ fn is_done(question: &Question, before: &Status, now: &Status) -> Result<bool, S
         | Question::Stop { group }
         | Question::Start { group }
         | Question::Stacks { group } => group,
-        Question::Status | Question::Metrics => return Ok(true),
+        Question::Status | Question::Metrics | Question::Drain { .. } => return Ok(true),
     };
     let find = |status: &Status| status.groups.iter().find(|group| group.name == *name).cloned();
     let Some(group) = find(now) else { return Err("the group is gone".to_owned()) };

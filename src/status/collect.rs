@@ -55,6 +55,7 @@ fn server(runtime: &Runtime, view: Option<&View<'_>>) -> Server {
             configured_us: header.map_or(0, |header| header.configured_us.load(Relaxed)),
             now_us: sys::apr_time_now().max(0) as u64,
             took_us: 0,
+            drained_us: header.map_or(0, |header| header.drained_us.load(Relaxed)),
             is_stopping: told && mpm_state == sys::AP_MPMQ_STOPPING as c_int,
         }
     }

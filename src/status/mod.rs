@@ -12,6 +12,7 @@ use crate::httpd::brigade::Brigade;
 use crate::httpd::request::Request;
 use apr_sys as sys;
 use std::ffi::c_int;
+use std::sync::atomic::Ordering::Relaxed;
 use wsgi_status::access::{is_controlled, is_loopback};
 use wsgi_status::{Exposition, Format, Query, brief, expose, health, json, page};
 
@@ -62,6 +63,14 @@ pub fn answer(r: Request<'_>, page: Page) -> c_int {
             };
             send(r, query.format, &text)
         }
+    }
+}
+
+/// While an operator drains the server, each connection ends with its request, so that balancers let go of it.
+pub fn let_go(r: Request<'_>) {
+    let memory = config::state().and_then(|state| state.runtime.as_ref()?.metrics);
+    if memory.is_some_and(|memory| memory.view().header.drained_us.load(Relaxed) != 0) {
+        r.close_connection();
     }
 }
 

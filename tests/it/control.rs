@@ -40,7 +40,7 @@ pub fn done(server: &Httpd, arguments: &[&str]) -> String {
 }
 
 #[track_caller]
-fn refused(server: &Httpd, arguments: &[&str]) -> String {
+pub fn refused(server: &Httpd, arguments: &[&str]) -> String {
     let output = ctl(server, arguments);
     assert!(!output.status.success(), "{arguments:?}");
     String::from_utf8(output.stderr).expect("UTF-8")

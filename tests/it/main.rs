@@ -21,6 +21,7 @@ mod daemon;
 mod deaths;
 mod deploys;
 mod dispatch_scripts;
+mod drain;
 mod environ;
 mod examples;
 mod exclusive;

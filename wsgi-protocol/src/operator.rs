@@ -49,6 +49,11 @@ pub enum Question {
         /// Its name.
         group: Vec<u8>,
     },
+    /// Have `wsgi-health` say *draining*, and connections closed after their request; or undo it.
+    Drain {
+        /// Whether it shall be so.
+        on: bool,
+    },
 }
 
 /// supervisor → operator.
@@ -80,6 +85,8 @@ pub struct Status {
     pub supervisor: i32,
     /// httpd's number of the current configuration.
     pub generation: u32,
+    /// Since when an operator drains the server, µs since the epoch; 0: nobody does.
+    pub drained_us: u64,
     /// Groups by name.
     pub groups: Vec<GroupStatus>,
 }

@@ -7,7 +7,8 @@ use std::fmt::Write;
 /// For `?auto`: `key: value` lines.
 #[must_use]
 pub fn lines(report: &Report) -> String {
-    let mut out = format!("WSGI-Groups: {}\n", report.groups.len());
+    let draining = u8::from(report.server.is_draining());
+    let mut out = format!("WSGI-Groups: {}\nWSGI-Draining: {draining}\n", report.groups.len());
     for group in &report.groups {
         let name: String =
             group.title().chars().map(|c| if c.is_control() || c == ':' { '_' } else { c }).collect();
@@ -62,7 +63,7 @@ mod tests {
             text.contains("WSGI-a\\\"<g>_-BusyThreads: 4\n") && text.contains("WSGI-embedded-Requests: 0\n"),
             "{text}"
         );
-        assert_eq!(text.lines().count(), 1 + 2 * 6);
+        assert_eq!(text.lines().count(), 2 + 2 * 6);
         assert!(table(&sample()).contains("<td>a\\&quot;&lt;g&gt;"));
     }
 }

@@ -12,7 +12,7 @@ pub fn health(report: &Report, group: Option<&str>) -> (bool, Value) {
         .filter(|candidate| !candidate.is_service && group.is_none_or(|name| candidate.name == name))
         .collect();
     let is_known = group.is_none() || !counted.is_empty();
-    let is_draining = report.server.is_stopping || counted.iter().any(|group| group.is_stopped);
+    let is_draining = report.server.is_draining() || counted.iter().any(|group| group.is_stopped);
     let is_ready = is_known && !is_draining && counted.iter().all(|group| obstacle(group).is_none());
     let rows: Vec<Value> = counted.iter().map(|group| row(group)).collect();
     let value = json!({
@@ -81,5 +81,12 @@ mod tests {
         report.groups[1].is_stopped = false;
         report.server.is_stopping = true;
         assert!(!health(&report, None).0);
+        report.server.is_stopping = false;
+        report.server.drained_us = 1;
+        let (fit, value) = health(&report, None);
+        assert_eq!(
+            (fit, &value["draining"], &value["groups"][1]["ready"]),
+            (false, &json!(true), &json!(true))
+        );
     }
 }

@@ -74,6 +74,10 @@ pub fn page(report: &Report, query: &Query) -> String {
     if server.is_stopping {
         out.push_str("; <strong class=\"bad\">stopping</strong>");
     }
+    if server.drained_us != 0 {
+        let since = since(server.now_us, server.drained_us);
+        put!(out, "; <strong class=\"bad\">draining</strong> for {since} (mod_wsgi-ctl undrain ends it)");
+    }
     put!(out, "</p>\n<p class=\"links\"><a href=\"{address}\">refresh</a>");
     out.push_str(" · <a href=\"?refresh=0\">hold</a> · <a href=\"?format=json\">JSON</a> · <a href=\"?format=openmetrics\">OpenMetrics</a></p></header>\n");
     for (index, group) in report.groups.iter().enumerate() {
@@ -332,6 +336,9 @@ mod tests {
         let page = page(&sample(), &Query::read(b"", b""));
         assert!(page.contains("<span class=\"warn\">2 requests wait for a thread</span>"), "{page}");
         assert!(page.contains("failed, the old code serves on") && page.contains("1 crash"), "{page}");
-        assert!(page.contains("daemon lost 3"));
+        assert!(page.contains("daemon lost 3") && !page.contains("draining"));
+        let mut report = sample();
+        report.server.drained_us = 20_000_000;
+        assert!(super::page(&report, &Query::read(b"", b"")).contains("draining</strong> for 30 s"));
     }
 }

@@ -23,6 +23,7 @@ pub fn json(report: &Report, query: &Query) -> Value {
             "config_time": seconds(server.configured_us),
             "now": seconds(server.now_us),
             "stopping": server.is_stopping,
+            "draining": server.is_draining(),
         },
         "groups": shown.map(group).collect::<Vec<_>>(),
     })

@@ -52,6 +52,8 @@ pub struct Server {
     pub took_us: u64,
     /// httpd is stopping.
     pub is_stopping: bool,
+    /// Since when an operator drains the server, µs since the epoch; 0: nobody does.
+    pub drained_us: u64,
 }
 
 /// One group, or embedded mode.
@@ -121,6 +123,14 @@ pub struct Request {
     pub stage: Stage,
     /// Method and path without the query; bytes of the client, perhaps cut.
     pub text: Vec<u8>,
+}
+
+impl Server {
+    /// Balancers shall send their requests elsewhere.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.is_stopping || self.drained_us != 0
+    }
 }
 
 impl Group {

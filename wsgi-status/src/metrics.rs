@@ -307,6 +307,11 @@ fn server(w: &mut Writer, report: &Report, groups: &[&Group]) {
         "Start of the current configuration.",
         server.configured_us as f64 / 1e6,
     );
+    plain(
+        "wsgi_server_draining",
+        "1 while an operator drains the server, or it stops.",
+        f64::from(u8::from(server.is_draining())),
+    );
     plain("wsgi_server_generation", "Number of the configuration.", f64::from(server.generation));
     plain(
         "wsgi_scrape_duration_seconds",

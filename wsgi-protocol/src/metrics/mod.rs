@@ -156,6 +156,8 @@ pub struct Header {
     pub started_us: AtomicU64,
     /// When the last configuration was taken over, µs since the epoch.
     pub configured_us: AtomicU64,
+    /// Since when an operator drains the server, µs since the epoch; 0: nobody does. Written by the supervisor.
+    pub drained_us: AtomicU64,
 }
 
 /// A group; `name` and `retired` are written by httpd's parent, the rest by the supervisor.

@@ -43,6 +43,7 @@ fn memory(blocks: usize) -> View<'static> {
         reloads: AtomicU32::new(0),
         started_us: cell(),
         configured_us: cell(),
+        drained_us: cell(),
     };
     View {
         header: Box::leak(Box::new(header)),

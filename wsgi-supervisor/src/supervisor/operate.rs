@@ -4,14 +4,14 @@ use super::Supervisor;
 use crate::group::{Group, NO_SLOT, Process};
 use crate::log::Level;
 use crate::operator::{self, Operator};
-use crate::os::clock::monotonic_ns;
+use crate::os::clock::{epoch_us, monotonic_ns};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 use wsgi_protocol::launch::Order;
-use wsgi_protocol::metrics::Running;
+use wsgi_protocol::metrics::{Header, Running};
 use wsgi_protocol::operator::{GroupMetrics, GroupStatus, ProcessStatus, Question, Reply, State, Status};
 
 /// Requests of a group that are told, oldest first.
@@ -51,6 +51,7 @@ impl Supervisor {
         let name = match question {
             Question::Status => return Ok(Reply::Status(self.status(now))),
             Question::Metrics => return Ok(Reply::Metrics(self.metrics())),
+            Question::Drain { on } => return self.drain(*on),
             Question::Restart { group }
             | Question::Scale { group, .. }
             | Question::Stop { group }
@@ -95,7 +96,7 @@ impl Supervisor {
                 self.scale(name, count, now)?;
                 format!("daemon process group '{text}' is started by mod_wsgi-ctl")
             }
-            Question::Status | Question::Metrics => return Ok(Reply::Begun),
+            Question::Status | Question::Metrics | Question::Drain { .. } => return Ok(Reply::Begun),
         };
         if matches!(question, Question::Restart { .. }) {
             self.give_up_all(name, now);
@@ -103,6 +104,35 @@ impl Supervisor {
         self.log.write(Level::NOTICE, &line);
         self.wake_at(now);
         Ok(Reply::Begun)
+    }
+
+    /// Notes in the metrics memory, which httpd's children of all generations look at, that balancers shall send no more
+    /// requests here, or that they may.
+    fn drain(&mut self, on: bool) -> Result<Reply, String> {
+        if self.ending.is_some() {
+            return Err("httpd is stopping".to_owned());
+        }
+        let Some(header) = self.header() else {
+            return Err("httpd has no metrics memory; its error log says why".to_owned());
+        };
+        let was = header.drained_us.load(Relaxed) != 0;
+        if was == on {
+            let text = if on { "the server is drained already" } else { "the server is not drained" };
+            return Err(text.to_owned());
+        }
+        header.drained_us.store(if on { epoch_us().max(1) } else { 0 }, Relaxed);
+        let line = if on {
+            "the server is drained by mod_wsgi-ctl: wsgi-health answers 503, connections are closed after their request"
+        } else {
+            "the server is no longer drained: wsgi-health answers as before"
+        };
+        self.log.write(Level::NOTICE, line);
+        Ok(Reply::Begun)
+    }
+
+    /// The front of the metrics memory.
+    fn header(&self) -> Option<&Header> {
+        self.live.last()?.metrics.as_ref().map(|memory| memory.view().header)
     }
 
     /// Asks the processes of a group for their stacks. The text goes to the log: nothing a daemon says is read here.
@@ -134,6 +164,7 @@ impl Supervisor {
             httpd: self.parent_id.as_raw(),
             supervisor: std::process::id().cast_signed(),
             generation: self.live.last().map_or(0, |generation| generation.number),
+            drained_us: self.header().map_or(0, |header| header.drained_us.load(Relaxed)),
             groups: self.groups.iter().filter_map(group).collect(),
         }
     }
