@@ -2,6 +2,7 @@
 //! in one line that names the fix. A start goes on over it, and only the group it concerns stays down; so does a test,
 //! unless it is told to be strict.
 
+mod environment;
 mod exposure;
 mod groups;
 mod inquiry;
@@ -84,6 +85,9 @@ pub fn examine(subjects: &Subjects<'_>, survey: &mut Survey) -> Findings {
     let exposed = exposure::collect(subjects, survey);
     inquiry::judge(&inquiries, subjects.httpd.is_root, survey, &mut findings);
     exposure::judge(&exposed, survey, &mut findings);
+    if !survey.is_restart && !is_config_test() {
+        environment::compare(subjects, survey, &mut findings);
+    }
     findings
 }
 

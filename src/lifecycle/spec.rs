@@ -9,9 +9,12 @@ use super::runtime::{Group, Mpm};
 use super::survey::Survey;
 use crate::config::State;
 use crate::daemon::log_rate::LogRate;
+use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 use std::time::Duration;
-use wsgi_directives::{DaemonGroup, GlobalConfig, HashSeed, ImportScript, Target, Who, blocks_of};
+use wsgi_directives::{
+    DaemonGroup, GlobalConfig, HashSeed, ImportScript, Target, Who, blocks_of, is_inherited,
+};
 use wsgi_protocol::control::{GroupSpec, Identity, Limits, LogTarget, Sockets};
 use wsgi_protocol::launch::{
     EventLoop, HttpdFacts, Interface, InterpreterRule, Launch, Mode, Mounted, Preload, PythonSettings, Timers,
@@ -62,14 +65,19 @@ pub struct Common<'a> {
 
 /// Names of httpd's environment that reach a daemon: where programs and texts are, never secrets.
 pub fn inherited_environment() -> Vec<(String, String)> {
-    const NAMES: &[&str] = &["PATH", "TZ", "LANG", "LANGUAGE", "USER", "USERNAME", "LOGNAME", "TMPDIR"];
-    let keep = |name: &str| NAMES.contains(&name) || name.starts_with("LC_");
     let all = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
-    let mut kept: Vec<_> = all.filter(|(name, _)| keep(name)).collect();
+    let mut kept: Vec<_> = all.filter(|(name, _)| is_inherited(name)).collect();
     if !kept.iter().any(|(name, _)| name == "PATH") {
         kept.push(("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into()));
     }
     kept
+}
+
+/// What a group has of the rest of httpd's environment, because the configuration names it.
+fn passed_environment(global: &GlobalConfig, group: &DaemonGroup) -> Vec<(String, Vec<u8>)> {
+    let all = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_vec())));
+    let is_passed = |name: &str| global.pass_env.passes(name) || group.options.pass_env.passes(name);
+    all.filter(|(name, _)| is_passed(name)).collect()
 }
 
 /// Milliseconds for the wire; "off" is 0.
@@ -233,6 +241,9 @@ fn environment(
     };
     if let Some(home) = &identity.passwd_home {
         set("HOME", home);
+    }
+    for (name, value) in passed_environment(&common.state.global, group) {
+        set(&name, &value);
     }
     if let Some(lang) = &group.options.lang {
         set("LANG", lang.as_bytes());

@@ -93,6 +93,8 @@ pub struct Survey {
     open: Vec<(Runner, Question)>,
     silent: Vec<Question>,
     patience: Patience,
+    /// Whether clients wait for the end of it.
+    pub is_restart: bool,
 }
 
 impl Survey {
@@ -100,7 +102,7 @@ impl Survey {
     pub fn new(is_restart: bool) -> Self {
         let seconds = |one, all| Patience { one: Duration::from_secs(one), all: Duration::from_secs(all) };
         let patience = if is_restart { seconds(2, 3) } else { seconds(5, 10) };
-        Self { answers: HashMap::new(), open: Vec::new(), silent: Vec::new(), patience }
+        Self { answers: HashMap::new(), open: Vec::new(), silent: Vec::new(), patience, is_restart }
     }
 
     /// How long an answer is waited for.

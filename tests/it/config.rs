@@ -3,6 +3,7 @@
 
 mod checks;
 mod coexistence;
+mod environment;
 mod errors;
 mod guides;
 mod ownership;

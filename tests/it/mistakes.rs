@@ -66,6 +66,7 @@ const APPLICATIONS: [(&str, &str, u16, &str); 16] = [
         500,
         "SQLite writes beside the database",
     ),
+    ("variable", "import os\nos.environ['DATABASE_URL']", 500, "KeyError: 'DATABASE_URL'"),
     ("crash", "import os\ndef application(e, s): os._exit(3)", 502, "WSGI0146"),
 ];
 
@@ -79,7 +80,8 @@ fn applications() {
     for (name, source, ..) in APPLICATIONS {
         builder = builder.script(&format!("/{name}"), &format!("{name}.wsgi"), &format!("{source}\n"));
     }
-    let server = builder.start();
+    let server = builder.env("DATABASE_URL", "x").start();
+    told(&server, "which processes of daemon groups do not see");
     for (name, _, status, marker) in APPLICATIONS {
         assert_eq!(server.get(&format!("/{name}")).status, status, "{name}");
         told(&server, marker);

@@ -135,13 +135,15 @@ const DIFFERENT: [(&str, &[&str]); 6] = [
     ),
     ("other sizes with `K`, `M`, `G`, `T`", &["WSGIDaemonProcess response-buffer-size="]),
     (
-        "`drain-timeout=`, `end-session=`, `env=`, `env-file=`, `log-rate=`, `maximum-rss=`, `no-new-privileges=`, `preload=`, `reload=`, \
-         `tasks-max=`; `WSGISupportDirectory`",
+        "`drain-timeout=`, `end-session=`, `env=`, `env-file=`, `log-rate=`, `maximum-rss=`, `no-new-privileges=`, `pass-env=`, `preload=`, `reload=`, \
+         `tasks-max=`; `WSGIPassEnv`, `WSGISupportDirectory`",
         &[
             "WSGIDaemonProcess drain-timeout=",
             "WSGIDaemonProcess end-session=",
             "WSGIDaemonProcess env-file=",
             "WSGIDaemonProcess env=",
+            "WSGIDaemonProcess pass-env=",
+            "WSGIPassEnv",
             "WSGIDaemonProcess log-rate=",
             "WSGIDaemonProcess maximum-rss=",
             "WSGIDaemonProcess no-new-privileges=",

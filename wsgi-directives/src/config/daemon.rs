@@ -1,5 +1,6 @@
 //! One WSGIDaemonProcess: a typed field per option, and the list of all groups.
 
+use super::environment::PassEnv;
 use crate::error::ConfigError;
 use crate::place::{Origin, System, VhostId};
 use std::collections::HashMap;
@@ -114,6 +115,8 @@ pub struct DaemonOptions {
     pub server_metrics: bool,
     /// `env=KEY=VALUE`, in order.
     pub env: Vec<(String, String)>,
+    /// `pass-env=`, and `env=NAME` without a value.
+    pub pass_env: PassEnv,
     /// `env-file=`, in order.
     pub env_files: Vec<String>,
     /// `end-session=`
@@ -215,6 +218,7 @@ impl Default for DaemonOptions {
             maximum_rss: None,
             server_metrics: false,
             env: Vec::new(),
+            pass_env: PassEnv::default(),
             env_files: Vec::new(),
             end_session: true,
             log_rate: LOG_RATE,

@@ -1,6 +1,7 @@
 //! Main-server settings and everything that is collected over the whole configuration.
 
 use super::daemon::Groups;
+use super::environment::PassEnv;
 use super::layer::layered;
 use super::mount::{ScriptUse, Target};
 use super::routes::Routes;
@@ -50,6 +51,8 @@ pub struct GlobalConfig {
     pub blocks: Vec<InterpreterBlock>,
     /// Top-level interpreter settings.
     pub interpreter: InterpreterSettings,
+    /// WSGIPassEnv.
+    pub pass_env: PassEnv,
     /// WSGIPythonHome.
     pub python_home: Option<String>,
     /// WSGIPythonEggs.

@@ -1,6 +1,7 @@
 //! The records configuration is written to: main server, server, directory, daemon group.
 
 pub mod daemon;
+pub mod environment;
 pub mod global;
 pub mod layer;
 pub mod main_interpreter;
@@ -9,6 +10,7 @@ pub mod record;
 pub mod routes;
 
 pub use daemon::{AsgiOptions, DaemonGroup, DaemonOptions, EventLoop, Groups, Interface, Reload, Umask, Who};
+pub use environment::{PassEnv, is_inherited, is_usual};
 pub use global::{
     AcceptMutex, EmbeddedPython, GlobalConfig, HashSeed, ImportScript, InterpreterBlock, InterpreterSettings,
     TelemetryFlags, TelemetryService,

@@ -68,10 +68,10 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
         since "new", good "Off", bad Some("always"), effect Effect::Acts,
         error "end session flag", set Set::Flag(|o| &mut o.end_session),
         "What a process has started and not taken into a session of its own (setsid) is ended with it; with a delegated control group (Delegate=yes), all that it has started.";
-    "env" "KEY=VALUE", default "", unit "", takes "KEY=VALUE with a non-empty KEY",
-        since "new", good "DJANGO_SETTINGS_MODULE=site.settings", bad Some("NOVALUE"), effect Effect::Acts,
+    "env" "KEY[=VALUE]", default "", unit "", takes "KEY=VALUE with a non-empty KEY, or KEY",
+        since "new", good "DJANGO_SETTINGS_MODULE=site.settings", bad Some("=value"), effect Effect::Acts,
         error "environment variable", set Set::Custom(values::env),
-        "Environment variable set before Python starts; may be repeated.";
+        "Environment variable set before Python starts; without a value it is passed on from httpd, as by pass-env=. May be repeated.";
     "env-file" "PATH", default "", unit "", takes "an absolute path",
         since "new", good "/etc/site.env", bad Some("site.env"), effect Effect::Acts,
         error "environment file", set Set::Custom(values::env_file),
@@ -157,6 +157,10 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
         since "new", good "Off", bad Some("maybe"), effect Effect::Acts,
         error "no new privileges flag", set Set::Flag(|o| &mut o.no_new_privileges),
         "Set-user-id programs (sudo, sendmail) run without their privileges; Off lets them have them, as mod_wsgi does.";
+    "pass-env" "NAME[,NAME...]", default "", unit "", takes "names of variables, with * for the rest of a name",
+        since "new", good "DATABASE_URL,PG*", bad Some("A=B"), effect Effect::Acts,
+        error "names of environment variables", set Set::Custom(values::pass_env),
+        "Variables of httpd's own environment that the processes see, besides those of WSGIPassEnv; * alone means all but those of the shell and the service manager. May be repeated; env-file= and env= win.";
     "preload" "On|Off", default "Off", unit "", takes "On or Off",
         since "new", good "On", bad Some("eager"), effect Effect::Acts,
         error "preload flag", set Set::Flag(|o| &mut o.preload),

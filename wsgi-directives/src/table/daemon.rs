@@ -39,6 +39,24 @@ pub(super) const DAEMON_PROCESS: Directive = Directive {
     action: Action::Custom(daemon_process),
 };
 
+pub(super) const PASS_ENV: Directive = Directive {
+    name: "WSGIPassEnv",
+    arity: Arity::List,
+    contexts: Contexts::G,
+    syntax: "NAME... | *",
+    default: "",
+    since: "new",
+    doc: "Variables of httpd's own environment that the processes of all groups see.",
+    details: "None by default, besides PATH, TZ, TMPDIR, LANG, LC_* and the names of the user. A * stands for the \
+              rest of a name; alone it means all but those of the shell and the service manager (HOME, PWD, SUDO_*, \
+              LISTEN_* and so on). May be repeated. One group: pass-env=. Whatever is passed can be read by \
+              every application of the group.",
+    effect: Effect::Acts,
+    good: "DATABASE_URL PG*",
+    bad: Some("A=B"),
+    action: Action::Custom(pass_env),
+};
+
 pub(super) const SOCKET_PREFIX: Directive = Directive {
     name: "WSGISocketPrefix",
     arity: Arity::Take1,
@@ -105,6 +123,18 @@ fn accept_mutex(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
     };
     line.global()?.accept_mutex = Some(method);
     Ok(())
+}
+
+fn pass_env(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
+    let words: Vec<_> = line.words().collect();
+    let set = &mut line.global()?.pass_env;
+    match words.iter().find(|word| !set.add(word)) {
+        None if !words.is_empty() => Ok(()),
+        wrong => Err(ConfigError::value(
+            format!("Invalid name '{}' for WSGIPassEnv.", wrong.map(AsRef::as_ref).unwrap_or_default()),
+            "Write names of environment variables, for example DATABASE_URL, or PG* for all that begin with PG.",
+        )),
+    }
 }
 
 fn socket_prefix(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {

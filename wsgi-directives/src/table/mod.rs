@@ -39,6 +39,7 @@ pub static DIRECTIVES: &[Directive] = &[
     legacy::NEW_RELIC_ENVIRONMENT,
     switches::PASS_APACHE_REQUEST,
     switches::PASS_AUTHORIZATION,
+    daemon::PASS_ENV,
     interpreters::PER_INTERPRETER_GIL,
     routing::PROCESS_GROUP,
     legacy::PY3K_WARNING_FLAG,

@@ -166,10 +166,22 @@ pub(super) fn requests_in_flight(o: &mut DaemonOptions, text: &str, cx: Context<
 }
 
 pub(super) fn env(o: &mut DaemonOptions, text: &str, cx: Context<'_, '_, '_, '_>) -> Done {
-    let pair = text.split_once('=').filter(|(key, _)| !key.is_empty());
-    let (key, value) = pair.ok_or_else(|| cx.invalid(text))?;
+    let Some((key, value)) = text.split_once('=') else {
+        let is_name = !text.ends_with('*') && o.pass_env.add(text);
+        return if is_name { Ok(()) } else { Err(cx.invalid(text)) };
+    };
+    if key.is_empty() {
+        return Err(cx.invalid(text));
+    }
     o.env.push((key.to_owned(), value.to_owned()));
     Ok(())
+}
+
+pub(super) fn pass_env(o: &mut DaemonOptions, text: &str, cx: Context<'_, '_, '_, '_>) -> Done {
+    match text.split(',').all(|word| o.pass_env.add(word)) {
+        true => Ok(()),
+        false => Err(cx.invalid(text)),
+    }
 }
 
 pub(super) fn env_file(o: &mut DaemonOptions, text: &str, cx: Context<'_, '_, '_, '_>) -> Done {
