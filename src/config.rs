@@ -392,6 +392,10 @@ impl System for Httpd {
         }
     }
 
+    fn neighbours(&self) -> wsgi_directives::Neighbours {
+        crate::lifecycle::checks::neighbours::find()
+    }
+
     fn server_name_of(&self, host: VhostId) -> Option<String> {
         let s = server_of(state()?, host)?;
         // SAFETY: server records outlive the configuration pass.

@@ -6,6 +6,7 @@ mod environment;
 mod exposure;
 mod groups;
 mod inquiry;
+pub mod neighbours;
 mod scripts;
 
 use super::runner::Runner;

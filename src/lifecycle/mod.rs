@@ -3,10 +3,11 @@
 mod access;
 pub mod accounts;
 pub mod board;
-mod checks;
+pub mod checks;
 mod delegate;
 mod end;
 mod env_file;
+mod environment;
 pub mod ledger;
 pub mod log_writer;
 mod logs;
@@ -187,7 +188,7 @@ unsafe fn make_runtime(
         log_level: unsafe { server::log_level(main) },
         // SAFETY: httpd's own flag.
         core_dumps: unsafe { sys::ap_coredumpdir_configured } != 0,
-        environment: spec::inherited_environment(),
+        environment: environment::inherited(),
     };
     let support = support_directory(state)?;
     // SAFETY: live main server.

@@ -4,17 +4,15 @@
 use super::access::Need;
 use super::accounts;
 use super::checks::Subjects;
+use super::environment;
 use super::python::{HomeError, Interpreter, path_bytes};
 use super::runtime::{Group, Mpm};
 use super::survey::Survey;
 use crate::config::State;
 use crate::daemon::log_rate::LogRate;
-use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 use std::time::Duration;
-use wsgi_directives::{
-    DaemonGroup, GlobalConfig, HashSeed, ImportScript, Target, Who, blocks_of, is_inherited,
-};
+use wsgi_directives::{DaemonGroup, GlobalConfig, HashSeed, ImportScript, Target, Who, blocks_of};
 use wsgi_protocol::control::{GroupSpec, Identity, Limits, LogTarget, Sockets};
 use wsgi_protocol::launch::{
     EventLoop, HttpdFacts, Interface, InterpreterRule, Launch, Mode, Mounted, Preload, PythonSettings, Timers,
@@ -63,23 +61,6 @@ pub struct Common<'a> {
     pub environment: Vec<(String, String)>,
 }
 
-/// Names of httpd's environment that reach a daemon: where programs and texts are, never secrets.
-pub fn inherited_environment() -> Vec<(String, String)> {
-    let all = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
-    let mut kept: Vec<_> = all.filter(|(name, _)| is_inherited(name)).collect();
-    if !kept.iter().any(|(name, _)| name == "PATH") {
-        kept.push(("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into()));
-    }
-    kept
-}
-
-/// What a group has of the rest of httpd's environment, because the configuration names it.
-fn passed_environment(global: &GlobalConfig, group: &DaemonGroup) -> Vec<(String, Vec<u8>)> {
-    let all = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_vec())));
-    let is_passed = |name: &str| global.pass_env.passes(name) || group.options.pass_env.passes(name);
-    all.filter(|(name, _)| is_passed(name)).collect()
-}
-
 /// Milliseconds for the wire; "off" is 0.
 fn millis(duration: Option<Duration>) -> u64 {
     duration.map_or(0, |d| d.as_millis().try_into().unwrap_or(u64::MAX))
@@ -120,7 +101,7 @@ pub fn group_spec(
             .map(|_| path_bytes(&interpreter.path))
             .unwrap_or_default(),
         flags: flags(&python),
-        environment: environment(common, group, &identity, &python)?,
+        environment: environment::of_group(common, group, &identity, &python)?,
         limits: Limits {
             cpu_seconds: group.options.cpu_time_limit.map_or(0, |d| d.as_secs()),
             data: group.options.memory_limit.map_or(0, |n| n.get()),
@@ -220,49 +201,6 @@ fn sockets(common: &Common<'_>, group: &DaemonGroup, ordinal: usize, uid: u32) -
         send_buffer: size(options.send_buffer_size),
         receive_buffer: size(options.receive_buffer_size),
     }
-}
-
-fn environment(
-    common: &Common<'_>,
-    group: &DaemonGroup,
-    identity: &Identity,
-    python: &PythonSettings,
-) -> Result<Vec<Vec<u8>>, String> {
-    let mut vars: Vec<(String, Vec<u8>)> =
-        common.environment.iter().map(|(k, v)| (k.clone(), v.clone().into_bytes())).collect();
-    for (name, value) in &mut vars {
-        if matches!(name.as_str(), "USER" | "USERNAME" | "LOGNAME") {
-            value.clone_from(&identity.user);
-        }
-    }
-    let mut set = |name: &str, value: &[u8]| {
-        vars.retain(|(known, _)| known != name);
-        vars.push((name.to_owned(), value.to_vec()));
-    };
-    if let Some(home) = &identity.passwd_home {
-        set("HOME", home);
-    }
-    for (name, value) in passed_environment(&common.state.global, group) {
-        set(&name, &value);
-    }
-    if let Some(lang) = &group.options.lang {
-        set("LANG", lang.as_bytes());
-    }
-    if let Some(locale) = &group.options.locale {
-        set("LC_ALL", locale.as_bytes());
-    }
-    if let Some(seed) = python.hash_seed {
-        set("PYTHONHASHSEED", seed.to_string().as_bytes());
-    }
-    for path in &group.options.env_files {
-        for (name, value) in common.survey.environment(path, identity.uid)? {
-            set(&name, value.as_bytes());
-        }
-    }
-    for (name, value) in &group.options.env {
-        set(name, value.as_bytes());
-    }
-    Ok(vars.into_iter().map(|(name, value)| [name.as_bytes(), b"=", &value].concat()).collect())
 }
 
 /// Interpreter flags for the directives of spec/directives.md §12.

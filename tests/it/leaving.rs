@@ -76,6 +76,7 @@ fn ends_in_order(mpm: Mpm, home: Option<&Path>) {
         .app(NOTING)
         .writable("data")
         .directives("WSGIDaemonProcess other\nWSGIApplicationGroup %{GLOBAL}")
+        .allow_log("nothing names this group")
         .start();
     server.get("/").ok();
     server.restart();

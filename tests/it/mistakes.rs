@@ -30,7 +30,7 @@ fn told(server: &Httpd, marker: &str) {
 }
 
 /// Script, status, what the line in the log says.
-const APPLICATIONS: [(&str, &str, u16, &str); 16] = [
+const APPLICATIONS: [(&str, &str, u16, &str); 17] = [
     ("module", "import flask_of_another_home", 500, "there is no module"),
     ("callable", "def app(environ, start_response): pass", 500, "It has 'app'"),
     ("asgi", "def application(scope, receive, send): return None", 500, "this is an ASGI application"),

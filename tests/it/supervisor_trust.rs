@@ -134,6 +134,7 @@ fn nobody_can_look_into_a_process_that_is_being_set_up() {
         ))
         .allow_log("[wsgi:error]")
         .allow_log("[wsgi:alert]")
+        .allow_log("nothing names this group")
         .start();
     let program = install(&server, Some(&a));
     eventually("the stand-in serves", || (server.get("/slow").text() == "honest").then_some(()));

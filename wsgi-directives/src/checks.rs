@@ -9,6 +9,9 @@ use crate::request::select::{GroupChoice, GroupRefusal, select_group};
 use std::collections::HashSet;
 use std::sync::Arc;
 
+mod authentication;
+mod groups;
+
 /// One server as httpd sees it after merging.
 #[derive(Clone, Copy, Debug)]
 pub struct ServerView<'a> {
@@ -41,6 +44,9 @@ impl GlobalConfig {
         }
         let mut notices = Vec::new();
         self.check_process_wide(&mut notices);
+        self.check_names(system, &mut notices);
+        self.check_unused(system, &mut notices);
+        self.check_authentication(system, &mut notices);
         let mut seen = HashSet::new();
         for server in servers {
             let own = |alias: &&Arc<Alias>| alias.place.virtual_host == server.host;
@@ -105,9 +111,9 @@ impl GlobalConfig {
     /// WSGIProcessGroup and trusted proxies of a server record; said once per value, as hosts inherit.
     fn check_server(&self, server: &ServerView<'_>, seen: &mut HashSet<String>, notices: &mut Vec<Notice>) {
         let settings = &server.config.layer.settings;
-        if let Some(problem) =
-            settings.process_group.as_deref().and_then(|name| self.group_problem(name, server))
-        {
+        // A name that no group has is told for each line.
+        let known = settings.process_group.as_deref().filter(|name| self.groups.get(name).is_some());
+        if let Some(problem) = known.and_then(|name| self.group_problem(name, server)) {
             let text = format!("WSGIProcessGroup: {problem}");
             if seen.insert(text.clone()) {
                 notices.push(Notice::warning(text));
@@ -132,13 +138,8 @@ impl GlobalConfig {
         let request = effective::effective(config, &dir, None);
         let unrestricted = crate::RequestConfig { restrict_process: None, ..request };
         match select_group(self, &unrestricted, name.as_bytes(), server.host, server.name) {
-            GroupChoice::Refused(GroupRefusal::NotAccessible) => Some(format!(
-                "the group '{name}' belongs to a virtual host with another ServerName; define it at main server \
-                 level."
-            )),
-            GroupChoice::Refused(_) => {
-                Some(format!("no WSGIDaemonProcess {name} is defined; define it or correct the name."))
-            }
+            GroupChoice::Refused(GroupRefusal::NotAccessible) => Some(groups::elsewhere(name)),
+            GroupChoice::Refused(_) => Some(self.undefined(name)),
             GroupChoice::Embedded | GroupChoice::Daemon(_) => None,
         }
     }

@@ -3,7 +3,7 @@
 use crate::apply::{Scope, apply, find};
 use crate::config::{DirConfig, GlobalConfig, ServerConfig};
 use crate::error::ConfigError;
-use crate::place::{Notice, Place, RegexMatch, System, UriRegex, VhostId};
+use crate::place::{Neighbours, Notice, Place, RegexMatch, System, UriRegex, VhostId};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -12,11 +12,12 @@ use std::sync::Arc;
 pub(crate) struct Machine {
     pub root: bool,
     pub server_names: HashMap<VhostId, String>,
+    pub neighbours: Neighbours,
 }
 
 impl Default for Machine {
     fn default() -> Self {
-        Machine { root: true, server_names: HashMap::new() }
+        Machine { root: true, server_names: HashMap::new(), neighbours: Neighbours::default() }
     }
 }
 
@@ -62,6 +63,9 @@ impl System for Machine {
             path if path.starts_with('/') => Some(path.to_owned()),
             path => Some(format!("/etc/httpd/{path}")),
         }
+    }
+    fn neighbours(&self) -> Neighbours {
+        self.neighbours.clone()
     }
     fn server_name_of(&self, host: VhostId) -> Option<String> {
         self.server_names.get(&host).cloned()

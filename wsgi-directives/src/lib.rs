@@ -29,7 +29,9 @@ pub use options::{
     ALIAS_OPTIONS, DAEMON_OPTIONS, HANDLER_OPTIONS, IMPORT_OPTIONS, OptionInfo, OptionRow, SCRIPT_OPTIONS,
     SELECTORS,
 };
-pub use place::{BlockId, Notice, NoticeLevel, Origin, Place, RegexMatch, System, UriRegex, VhostId};
+pub use place::{
+    BlockId, Neighbours, Notice, NoticeLevel, Origin, Place, RegexMatch, System, UriRegex, VhostId,
+};
 pub use proxies::{EnvTable, ProxyHeader, Subnet, TrustedProxies, url_scheme};
 pub use request::*;
 pub use table::DIRECTIVES;

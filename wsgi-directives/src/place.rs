@@ -72,8 +72,21 @@ pub trait System {
     fn compile_regex(&self, pattern: &str) -> Option<Arc<dyn UriRegex>>;
     /// `ap_server_root_relative`; `None` where httpd cannot make the path absolute.
     fn server_root_relative(&self, path: &str) -> Option<String>;
+    /// Directives of httpd's own modules that ours depend on; once the configuration has been read.
+    fn neighbours(&self) -> Neighbours;
     /// The ServerName of a virtual host as known *now* (it may follow the WSGI directives in the file).
     fn server_name_of(&self, host: VhostId) -> Option<String>;
+}
+
+/// Directives of httpd's own modules that ours depend on.
+#[derive(Clone, Debug, Default)]
+pub struct Neighbours {
+    /// The first `AuthBasicProvider wsgi` or similar line.
+    pub provider: Option<Origin>,
+    /// The first `Require wsgi-group`.
+    pub group_required: Option<Origin>,
+    /// Some AllowOverride lets `.htaccess` files say something.
+    pub overrides: bool,
 }
 
 /// A compiled pattern of WSGIScriptAliasMatch.

@@ -1,7 +1,8 @@
 //! What the config test finds out about the machine: as the identity that will run, each line with directive, place
 //! and fix; what a start would go on over is a warning, unless the test is told to be strict.
 
-use super::Judge;
+use super::guides::modules;
+use super::{ENVIRON, Judge};
 use integration::{Httpd, Subject, is_root, test_user};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -70,7 +71,7 @@ fn missing_files_are_warnings() {
     is_warning(&said, "WSGIDispatchScript:", &["/app/dispatch.py'", create, "more.conf:5"]);
     is_warning(&said, "WSGIImportScript:", &["/app/import.py'", create, "more.conf:6"]);
     is_warning(&said, "WSGIPythonPath:", &["/app/global'", create, "more.conf:7"]);
-    is_warning(&said, "WSGIAuthUserScript:", &["is a directory; name a file", "more.conf:9"]);
+    is_warning(&said, "WSGIAuthUserScript: script", &["is a directory; name a file", "more.conf:9"]);
 }
 
 /// Root could read everything: what counts is who will.
@@ -130,7 +131,7 @@ fn what_only_a_request_tells_is_not_guessed() {
     mode(&path, 0o600);
     let alias = "WSGIScriptAlias /own @ROOT@/app/own.wsgi\n";
     is_warning(&judge.accepted(alias), "WSGIScriptAlias /own", &["www-data"]);
-    let section = "<Location /own>\nWSGIProcessGroup other\n</Location>";
+    let section = "WSGIDaemonProcess other\n<Location /own>\nWSGIProcessGroup other\n</Location>";
     assert!(lines(&judge.accepted(&format!("{alias}{section}")), "wsgi:warn").is_empty());
     let named = "WSGIScriptAlias /own @ROOT@/app/own.wsgi process-group=%{ENV:GROUP}";
     assert!(lines(&judge.accepted(named), "wsgi:warn").is_empty());
@@ -244,7 +245,7 @@ fn home_of_the_user_must_exist() {
     let line = format!("WSGIDaemonProcess site user={}", fields[0]);
     let said = judge.accepted(&line);
     is_warning(&said, "WSGIDaemonProcess site user=", &[fields[5], "set home=", "more.conf:1"]);
-    let said = judge.accepted(&format!("{line} home=@ROOT@"));
+    let said = judge.accepted(&format!("{line} home=@ROOT@\nWSGIProcessGroup site"));
     assert!(lines(&said, "wsgi:warn").is_empty(), "{said}");
 }
 
@@ -261,8 +262,8 @@ fn configuration_as_a_whole_is_looked_at() {
     );
     for text in [
         "WSGIScriptAlias /x is never reached: WSGIScriptAlias / at ",
-        "no WSGIDaemonProcess nowhere is defined; define it or correct the name",
-        "WSGIProcessGroup: no WSGIDaemonProcess elsewhere is defined",
+        "no WSGIDaemonProcess nowhere is defined, there is no group at all; define it or correct the name",
+        "WSGIProcessGroup elsewhere: no WSGIDaemonProcess elsewhere is defined",
         "name the addresses of your proxies with WSGITrustedProxies",
     ] {
         assert_eq!(lines(&said, text).len(), 1, "{text}: {said}");
@@ -284,4 +285,59 @@ fn start_says_what_the_test_says_and_goes_on() {
         let text = "WSGIScriptAlias /x: script '/no/x.wsgi' does not exist, there is no '/no'";
         assert_eq!(lines(&server.error_log(), text).len(), 1, "once, although httpd reads its files twice");
     }
+}
+
+/// What pages on the web get wrong or leave out, and what is said of it.
+const USUAL_MISTAKES: &str = "WSGIDaemonProcess html
+WSGIDaemonProcess used env=KEY=${MW_UNSET}
+WSGIDaemonProcess threads=5
+WSGIScriptAlias / @ROOT@/app/app.wsgi
+WSGIReloadMechanism Process
+<VirtualHost 127.0.0.1:1>
+ServerName a.example
+<Location /x>
+WSGIProcessGroup nowhere
+</Location>
+</VirtualHost>
+<Location /used>
+WSGIProcessGroup used
+WSGIAuthGroupScript @ROOT@/app/app.wsgi
+AuthBasicProvider wsgi
+</Location>";
+
+const SAID: [&str; 7] = [
+    "WSGIDaemonProcess html: nothing names this group: write WSGIProcessGroup html, or process-group=html at WSGIScriptAlias /",
+    "env=KEY: ${MW_UNSET} is set nowhere",
+    "write WSGIDaemonProcess NAME threads=5",
+    "WSGIProcessGroup nowhere (in the section /x): no WSGIDaemonProcess nowhere is defined, there is html, used, threads=5",
+    "WSGIAuthGroupScript: nothing asks this script: write Require wsgi-group",
+    "the provider wsgi has no script to ask",
+    "WSGIReloadMechanism is no longer supported",
+];
+
+#[test]
+fn usual_mistakes_are_told_at_the_test_and_at_each_start() {
+    if Subject::skips("it says nothing of them") {
+        return;
+    }
+    let site = || {
+        Httpd::builder()
+            .directives(&modules(&["authn_core", "auth_basic"]))
+            .file("app.wsgi", ENVIRON)
+            .directives(USUAL_MISTAKES)
+            .allow_log("[wsgi:warn]")
+            .allow_log("MW_UNSET")
+    };
+    let verdict = site().configtest();
+    assert!(verdict.is_ok, "{}", verdict.text);
+    for text in SAID {
+        let found = lines(&verdict.text, text);
+        assert!(found.len() == 1 && found[0].contains("[wsgi:warn]"), "{text}: {}", verdict.text);
+        assert!(found[0].contains("httpd.conf:"), "{}", found[0]);
+    }
+    let server = site().start();
+    let count = |text: &str| server.error_log().matches(text).count();
+    SAID.iter().for_each(|text| assert_eq!(count(text), 1, "{text}"));
+    server.graceful();
+    SAID.iter().for_each(|text| assert_eq!(count(text), 2, "{text}"));
 }

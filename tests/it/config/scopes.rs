@@ -124,6 +124,7 @@ fn unknown_group_is_500_and_says_so() {
     )
     .expect_log("No WSGI daemon process called 'nowhere' has been configured")
     .allow_log("no WSGIDaemonProcess nowhere is defined")
+    .allow_log("nothing names this group")
     .start();
     assert_eq!(server.get("/").status, 500);
 }
@@ -146,6 +147,7 @@ fn tokens_become_names() {
          WSGIScriptAlias /again @ROOT@/app/app.wsgi application-group=%{{ENV:TOKEN}}\n\
          SetEnv NAME of-env\nSetEnv TOKEN %{{GLOBAL}}\n</VirtualHost>"
     ))
+    .allow_log("nothing names this group")
     .start();
     let group = |url: &str| key(&from(&server, "www.example.com", url), "mod_wsgi.application_group");
     for (url, expected) in [

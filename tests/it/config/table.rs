@@ -155,8 +155,12 @@ const DIFFERENT: [(&str, &[&str]); 6] = [
     ),
     (
         "`WSGILazyInitialization`, `WSGINewRelicConfigFile`, `WSGINewRelicEnvironment`, `WSGIPy3kWarningFlag`, \
-         `newrelic-*=`",
+         `newrelic-*=`; `WSGIReloadMechanism`, `WSGIPythonExecutable`, `WSGIOutputBuffering`, `WSGIUserAuthoritative`",
         &[
+            "WSGIOutputBuffering",
+            "WSGIPythonExecutable",
+            "WSGIReloadMechanism",
+            "WSGIUserAuthoritative",
             "WSGIDaemonProcess newrelic-config-file=",
             "WSGIDaemonProcess newrelic-environment=",
             "WSGILazyInitialization",

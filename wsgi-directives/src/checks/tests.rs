@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::fake::Conf;
+use crate::place::{Neighbours, Origin, Place};
 
 /// Warnings for a server that consists of these lines.
 fn warnings(lines: &[&str]) -> Vec<String> {
@@ -41,7 +42,27 @@ fn each_warning_names_place_and_fix() {
             &["WSGIScriptAlias /a /a.wsgi process-group=x"],
             "test.conf:1: WSGIScriptAlias /a: no WSGIDaemonProcess x is defined",
         ),
-        (&["WSGIProcessGroup x"], "WSGIProcessGroup: no WSGIDaemonProcess x is defined"),
+        (
+            &["WSGIProcessGroup x"],
+            "test.conf:1: WSGIProcessGroup x: no WSGIDaemonProcess x is defined, there is no group at all",
+        ),
+        (
+            &["WSGIHandlerScript h /h process-group=x"],
+            "test.conf:1: WSGIHandlerScript process-group=x: no WSGIDaemonProcess x is defined",
+        ),
+        (
+            &["WSGIScriptAlias / /srv/html.wsgi", "WSGIDaemonProcess html"],
+            "test.conf:2: WSGIDaemonProcess html: nothing names this group: write WSGIProcessGroup html, or \
+             process-group=html at WSGIScriptAlias / (test.conf:1), which",
+        ),
+        (
+            &["WSGIDaemonProcess x"],
+            "test.conf:1: WSGIDaemonProcess x: nothing names this group: write WSGIPro",
+        ),
+        (
+            &["WSGIDaemonProcess x threads=0"],
+            "test.conf:1: WSGIDaemonProcess x: nothing names this group: write WSGIImp",
+        ),
         (
             &["WSGITrustedProxyHeaders X-Host"],
             "WSGITrustedProxyHeaders without WSGITrustedProxies (server example.com)",
@@ -52,8 +73,8 @@ fn each_warning_names_place_and_fix() {
             "test.conf:1: <WSGIInterpreterOptions process-group=x> matches nothing",
         ),
         (
-            &["WSGIDaemonProcess x interrupt-timeout=5"],
-            "test.conf:1: WSGIDaemonProcess x: interrupt-timeout has no effect",
+            &["WSGIProcessGroup x", "WSGIDaemonProcess x interrupt-timeout=5"],
+            "test.conf:2: WSGIDaemonProcess x: interrupt-timeout has no effect",
         ),
         (&[&format!("WSGISocketPrefix /{}", "x".repeat(90))], "WSGISocketPrefix /xxx"),
     ] {
@@ -81,4 +102,68 @@ fn groups_of_another_host_are_told() {
     let view = ServerView { host: Some(VhostId(2)), name: Some("b"), config: &conf.server };
     let notices = conf.global.finish(&[view], &conf.machine);
     assert!(notices[0].text.contains("belongs to a virtual host with another ServerName"), "{}", notices[0]);
+}
+
+/// A name that only a request tells may be that of any group.
+#[test]
+fn groups_that_requests_may_name_are_in_use() {
+    for line in
+        ["WSGIProcessGroup %{ENV:GROUP}", "WSGIDispatchScript /d", "WSGIHandlerScript h /h process-group=x"]
+    {
+        assert_eq!(warnings(&["WSGIDaemonProcess x", line]), Vec::<String>::new(), "{line}");
+    }
+}
+
+#[test]
+fn names_in_sections_are_looked_at() {
+    let mut conf = Conf::of(&["WSGIDaemonProcess main"]);
+    conf.vhost("WSGIDaemonProcess other", 1, Some("a")).unwrap();
+    for (name, host) in [("main", 2), ("other", 1), ("other", 2), ("nowhere", 2)] {
+        let virtual_host = Some(VhostId(host));
+        let place = Place { virtual_host, directory: Some("/srv"), ..Place::default() };
+        conf.at(&format!("WSGIProcessGroup {name}"), place).unwrap();
+    }
+    let notices = conf.global.finish(&[], &conf.machine);
+    let notices: Vec<String> = notices.iter().map(ToString::to_string).collect();
+    assert_eq!(notices.len(), 2, "{notices:?}");
+    assert!(
+        notices[0].starts_with(
+            "test.conf:5: WSGIProcessGroup other (in the section /srv): the group 'other' belongs"
+        )
+    );
+    assert!(notices[1].contains("nowhere is defined, there is main, other;"), "{}", notices[1]);
+}
+
+#[test]
+fn authentication_scripts_and_what_asks_them_belong_together() {
+    let origin = || Some(Origin { file: "auth.conf".into(), line: 9, virtual_host: None });
+    let warned = |lines: &[&str], provider: bool, required: bool, overrides: bool| -> Vec<String> {
+        let mut conf = Conf::default();
+        lines.iter().for_each(|line| drop(conf.directory(line).unwrap()));
+        let (provider, group_required) = (origin().filter(|_| provider), origin().filter(|_| required));
+        conf.machine.neighbours = Neighbours { provider, group_required, overrides };
+        conf.global.finish(&[], &conf.machine).iter().map(ToString::to_string).collect()
+    };
+    let (user, group) = ("WSGIAuthUserScript /u", "WSGIAuthGroupScript /g");
+    assert_eq!(warned(&[user, group], true, true, false), Vec::<String>::new());
+    for (lines, provider, required, text) in [
+        (
+            &[user][..],
+            false,
+            false,
+            "test.conf:1: WSGIAuthUserScript: nothing asks this script: write AuthBasic",
+        ),
+        (&[], true, false, "auth.conf:9: the provider wsgi has no script to ask, and lets nobody in"),
+        (
+            &[user, group],
+            true,
+            false,
+            "test.conf:2: WSGIAuthGroupScript: nothing asks this script: write Require",
+        ),
+        (&[], false, true, "auth.conf:9: Require wsgi-group has no script to ask, and lets nobody in"),
+    ] {
+        let found = warned(lines, provider, required, false);
+        assert!(found.len() == 1 && found[0].starts_with(text), "{text}: {found:?}");
+        assert!(warned(lines, provider, required, true)[0].contains("unless a .htaccess does"));
+    }
 }

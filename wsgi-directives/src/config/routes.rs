@@ -3,7 +3,7 @@
 
 use super::daemon::Interface;
 use super::mount::{Alias, AliasForm, Target};
-use crate::place::{Place, VhostId};
+use crate::place::{Origin, Place, VhostId};
 use std::sync::Arc;
 
 /// Which name a line sets.
@@ -22,6 +22,18 @@ struct Line {
     virtual_host: Option<VhostId>,
     section: Option<String>,
     value: String,
+    place: Origin,
+}
+
+/// One WSGIProcessGroup, as it is written.
+#[derive(Clone, Copy, Debug)]
+pub struct ProcessLine<'a> {
+    /// The name.
+    pub value: &'a str,
+    /// Path of the directory-type section around it.
+    pub section: Option<&'a str>,
+    /// Where it stands.
+    pub place: &'a Origin,
 }
 
 /// The lines that choose groups, and the aliases they choose for.
@@ -35,7 +47,13 @@ impl Routes {
     /// Takes a line in.
     pub(crate) fn note(&mut self, kind: Kind, place: &Place<'_>, value: String) {
         let section = place.directory.map(str::to_owned);
-        self.lines.push(Line { kind, virtual_host: place.virtual_host, section, value });
+        self.lines.push(Line {
+            kind,
+            virtual_host: place.virtual_host,
+            section,
+            value,
+            place: place.origin(),
+        });
     }
 
     /// Takes an alias in.
@@ -82,6 +100,28 @@ impl Routes {
             }
         }
         found
+    }
+
+    /// The lines that choose process groups.
+    pub fn process_lines(&self) -> impl Iterator<Item = ProcessLine<'_>> {
+        self.lines.iter().filter(|line| line.kind == Kind::Process).map(|line| ProcessLine {
+            value: &line.value,
+            section: line.section.as_deref(),
+            place: &line.place,
+        })
+    }
+
+    /// Process groups as lines and aliases name them.
+    pub fn named(&self) -> impl Iterator<Item = &str> {
+        let of_aliases = self.aliases.iter().filter_map(|alias| alias.options.process_group.as_deref());
+        self.process_lines().map(|line| line.value).chain(of_aliases)
+    }
+
+    /// Aliases for which nothing chooses a process group.
+    pub fn without_group(&self) -> impl Iterator<Item = &Arc<Alias>> {
+        self.aliases.iter().filter(|alias| {
+            self.value(Kind::Process, alias, alias.options.process_group.as_deref()).is_none()
+        })
     }
 
     /// All scripts that aliases name, as patterns: `*` at the end stands for the rest of a path.

@@ -258,3 +258,19 @@ fn old_options_are_warned_about_once() {
     conf.main("WSGIDaemonProcess c proxy-buffer-size=70000").unwrap();
     assert_eq!(conf.global.groups.get("c").unwrap().options.response_buffer_size.get(), 70000);
 }
+
+/// Lines that say something else than what they look like.
+#[test]
+fn names_and_values_that_look_wrong_are_warned_about() {
+    let mut conf = Conf::default();
+    for (line, text) in [
+        ("WSGIDaemonProcess threads=5", "write WSGIDaemonProcess NAME threads=5."),
+        ("WSGIDaemonProcess a env=KEY=${X}", "env=KEY: ${X} is set nowhere"),
+    ] {
+        let notices = conf.main(line).unwrap();
+        assert!(notices.len() == 1 && notices[0].text.contains(text), "{line}: {notices:?}");
+    }
+    for line in ["WSGIDaemonProcess b=c threads=5", "WSGIDaemonProcess d env=KEY=$X env=K={} env=L=${}"] {
+        assert!(conf.main(line).unwrap().is_empty(), "{line}");
+    }
+}

@@ -166,6 +166,13 @@ fn daemon_process(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
             "Write WSGIDaemonProcess NAME [option=value ...].",
         ));
     }
+    let is_option = |(key, _): (&str, &str)| DAEMON_OPTIONS.iter().any(|row| row.info.name == key);
+    if name.split_once('=').is_some_and(is_option) {
+        line.notices.push(Notice::warning(format!(
+            "WSGIDaemonProcess {name}: the first word is the name of the group, so this one is called '{name}'; write \
+             WSGIDaemonProcess NAME {name}."
+        )));
+    }
     let mut options = DaemonOptions::default();
     let written = read_options(DAEMON_OPTIONS, "WSGI daemon process", &mut words, &mut options, line)?;
     if options.script_user.is_some() && options.script_group.is_some() {

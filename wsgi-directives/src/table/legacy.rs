@@ -59,6 +59,49 @@ pub(super) const PY3K_WARNING_FLAG: Directive = Directive {
     action: Action::Custom(ignored_flag),
 };
 
+pub(super) const OUTPUT_BUFFERING: Directive = Directive {
+    name: "WSGIOutputBuffering",
+    contexts: Contexts::VDH,
+    since: "1.0, removed in 3.0",
+    doc: "Removed: whether a response is collected before it is sent.",
+    effect: Effect::Legacy("a response is sent as the application gives it, remove the line"),
+    ..PY3K_WARNING_FLAG
+};
+
+pub(super) const PYTHON_EXECUTABLE: Directive = Directive {
+    name: "WSGIPythonExecutable",
+    doc: "Removed: the Python program.",
+    since: "1.0, removed in 3.0",
+    effect: Effect::Legacy(
+        "write python-home= at WSGIDaemonProcess, or WSGIPythonHome, with the directory of the virtual environment",
+    ),
+    good: "/usr/bin/python3",
+    ..NEW_RELIC_CONFIG_FILE
+};
+
+pub(super) const RELOAD_MECHANISM: Directive = Directive {
+    name: "WSGIReloadMechanism",
+    contexts: Contexts::VDH,
+    syntax: "Module|Process|Interpreter",
+    since: "2.0, removed in 3.0",
+    doc: "Removed: how changed scripts are loaded.",
+    effect: Effect::Legacy("daemons always load changed code in a new process, remove the line"),
+    good: "Process",
+    ..NEW_RELIC_CONFIG_FILE
+};
+
+pub(super) const USER_AUTHORITATIVE: Directive = Directive {
+    name: "WSGIUserAuthoritative",
+    contexts: Contexts::DH_AUTH,
+    default: "On",
+    since: "2.0, removed in 4.0",
+    doc: "Removed: whether a user unknown to the script may be known to another provider.",
+    effect: Effect::Legacy(
+        "AuthBasicProvider asks providers in the order in which they are written, remove the line",
+    ),
+    ..PY3K_WARNING_FLAG
+};
+
 pub(super) const VERBOSE_DEBUGGING: Directive = Directive {
     name: "WSGIVerboseDebugging",
     arity: Arity::Take1,

@@ -173,8 +173,21 @@ pub(super) fn env(o: &mut DaemonOptions, text: &str, cx: Context<'_, '_, '_, '_>
     if key.is_empty() {
         return Err(cx.invalid(text));
     }
+    if let Some(variable) = unset_variable(value) {
+        cx.line.notices.push(Notice::warning(format!(
+            "env={key}: {variable} is set nowhere, neither by Define nor in httpd's environment, and stays in the value as \
+             it is written; set it, or remove env={key}."
+        )));
+    }
     o.env.push((key.to_owned(), value.to_owned()));
     Ok(())
+}
+
+/// What httpd replaces where it is set: `${NAME}`.
+fn unset_variable(value: &str) -> Option<&str> {
+    let start = value.find("${")?;
+    let end = value[start..].find('}')?;
+    (end > 2).then(|| &value[start..=start + end])
 }
 
 pub(super) fn pass_env(o: &mut DaemonOptions, text: &str, cx: Context<'_, '_, '_, '_>) -> Done {

@@ -1,0 +1,71 @@
+//! The environment of daemons: what the configuration says, and of httpd's own what it names.
+
+use super::spec::Common;
+use std::os::unix::ffi::OsStringExt;
+use wsgi_directives::{DaemonGroup, GlobalConfig, is_inherited};
+use wsgi_protocol::control::Identity;
+use wsgi_protocol::launch::PythonSettings;
+
+/// Names of httpd's environment that reach a daemon: where programs and texts are, never secrets.
+pub fn inherited() -> Vec<(String, String)> {
+    let all = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+    let mut kept: Vec<_> = all.filter(|(name, _)| is_inherited(name)).collect();
+    if !kept.iter().any(|(name, _)| name == "PATH") {
+        kept.push(("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into()));
+    }
+    kept
+}
+
+/// What a group has of the rest of httpd's environment, because the configuration names it.
+fn passed(global: &GlobalConfig, group: &DaemonGroup) -> Vec<(String, Vec<u8>)> {
+    let all = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_vec())));
+    let is_passed = |name: &str| global.pass_env.passes(name) || group.options.pass_env.passes(name);
+    all.filter(|(name, _)| is_passed(name)).collect()
+}
+
+/// The whole environment of the processes of a group, each entry as `NAME=VALUE`.
+///
+/// # Errors
+/// One sentence about an `env-file=` and the fix.
+pub fn of_group(
+    common: &Common<'_>,
+    group: &DaemonGroup,
+    identity: &Identity,
+    python: &PythonSettings,
+) -> Result<Vec<Vec<u8>>, String> {
+    let mut vars: Vec<(String, Vec<u8>)> =
+        common.environment.iter().map(|(k, v)| (k.clone(), v.clone().into_bytes())).collect();
+    for (name, value) in &mut vars {
+        if matches!(name.as_str(), "USER" | "USERNAME" | "LOGNAME") {
+            value.clone_from(&identity.user);
+        }
+    }
+    let mut set = |name: &str, value: &[u8]| {
+        vars.retain(|(known, _)| known != name);
+        vars.push((name.to_owned(), value.to_vec()));
+    };
+    if let Some(home) = &identity.passwd_home {
+        set("HOME", home);
+    }
+    for (name, value) in passed(&common.state.global, group) {
+        set(&name, &value);
+    }
+    if let Some(lang) = &group.options.lang {
+        set("LANG", lang.as_bytes());
+    }
+    if let Some(locale) = &group.options.locale {
+        set("LC_ALL", locale.as_bytes());
+    }
+    if let Some(seed) = python.hash_seed {
+        set("PYTHONHASHSEED", seed.to_string().as_bytes());
+    }
+    for path in &group.options.env_files {
+        for (name, value) in common.survey.environment(path, identity.uid)? {
+            set(&name, value.as_bytes());
+        }
+    }
+    for (name, value) in &group.options.env {
+        set(name, value.as_bytes());
+    }
+    Ok(vars.into_iter().map(|(name, value)| [name.as_bytes(), b"=", &value].concat()).collect())
+}
