@@ -2,8 +2,10 @@
 //! requests of a later generation.
 
 use crate::control::{done, under_load};
+use crate::preload;
 use crate::snippets::Snippets;
 use integration::{Builder, Httpd, Mode, Process, Subject, eventually, kill, test_user};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Snippets, and an empty answer to all other requests.
@@ -78,6 +80,48 @@ except (IndexError, OSError) as error:
 os.execv(sys.argv[1], sys.argv[1:])
 ";
 
+/// The folder of that control group; `None` where there can be none.
+fn delegated(server: &Httpd) -> Option<PathBuf> {
+    let own = control_group(server.pid());
+    if !own.starts_with("mod-wsgi-test-") {
+        println!("skipped: no control groups of version 2 can be made here");
+        return None;
+    }
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").expect("readable");
+    let mount = mounts.lines().find(|line| line.contains(" - cgroup2 ")).expect("it was found before");
+    Some(PathBuf::from(mount.split(' ').nth(4).expect("a path")).join(own))
+}
+
+/// The control group of version 2 that a process is in.
+fn control_group(pid: i32) -> String {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).expect("it runs");
+    text.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default().to_owned()
+}
+
+/// A worker that gets no control group of its own stays in that of its zygote, whose end is not its own.
+#[test]
+fn workers_in_the_control_group_of_their_zygote_outlive_it() {
+    if Subject::skips(SURVIVE) {
+        return;
+    }
+    let enter = "    open(folder + '/cgroup.procs'";
+    let limited = format!("    open(folder + '/cgroup.max.descendants', 'w').write('1')\n{enter}");
+    let server = preload::allowing_death(preload::server_of(preload::APP, "processes=2 threads=2"))
+        .launched_by(&DELEGATED.replace(enter, &limited))
+        .start();
+    let Some(folder) = delegated(&server) else { return };
+    let (zygote, workers) = preload::settled(&server, 2);
+    assert!(workers.iter().all(|worker| control_group(*worker) == control_group(zygote)));
+    kill(zygote);
+    eventually("another zygote", || preload::family(&server).1.first().copied().filter(|pid| *pid != zygote));
+    for _ in 0..20 {
+        server.get("/").ok();
+    }
+    assert_eq!(preload::settled(&server, 2).1, workers);
+    server.stop();
+    eventually("nothing is left", || std::fs::remove_dir(&folder).ok());
+}
+
 /// Then a session of its own is no way out.
 #[test]
 fn all_that_a_process_has_started_ends_with_it_in_a_delegated_control_group() {
@@ -86,15 +130,7 @@ fn all_that_a_process_has_started_ends_with_it_in_a_delegated_control_group() {
     }
     for options in ["", "preload=on"] {
         let server = server(options).launched_by(DELEGATED).allow_log("SIGKILL").start();
-        let line = std::fs::read_to_string(format!("/proc/{}/cgroup", server.pid())).expect("it runs");
-        let line = line.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default().to_owned();
-        if !line.starts_with("mod-wsgi-test-") {
-            println!("skipped: no control groups of version 2 can be made here");
-            return;
-        }
-        let mounts = std::fs::read_to_string("/proc/self/mountinfo").expect("readable");
-        let mount = mounts.lines().find(|line| line.contains(" - cgroup2 ")).expect("it was found before");
-        let folder = std::path::Path::new(mount.split(' ').nth(4).expect("a path")).join(&line);
+        let Some(folder) = delegated(&server) else { return };
         let folders = || {
             let entries = std::fs::read_dir(&folder).expect("it is there").flatten();
             entries.filter(|entry| entry.path().is_dir()).count()

@@ -147,8 +147,16 @@ for background in (flood, signs):
     threading.Thread(target=background, daemon=True).start()
 
 
+def chatter(errors):
+    """Lines to httpd's child, more than it may be given."""
+    for number in range(3000):
+        print(number, "x" * 1000, file=errors)
+
+
 def application(environ, start_response):
     number = int(environ["QUERY_STRING"] or "0")
+    if number % 50 == 49:
+        chatter(environ["wsgi.errors"])
     if number % 4 == 0:
         ATTACKS[number // 4 % len(ATTACKS)]()
         start_response("200 OK", [])

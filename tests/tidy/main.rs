@@ -2,6 +2,7 @@
 
 mod dependencies;
 mod messages;
+mod promises;
 mod references;
 mod source;
 
