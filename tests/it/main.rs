@@ -59,6 +59,7 @@ mod preload_failing;
 mod python_module;
 mod pythons;
 mod response;
+mod scarcity;
 mod scripts;
 mod semantics;
 mod semantics_environ;

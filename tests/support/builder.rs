@@ -190,7 +190,7 @@ impl Builder {
     /// Writes everything and asks httpd whether the configuration is right.
     pub fn configtest(self) -> Verdict {
         let (root, _) = self.lay_out();
-        Verdict::of(root.path(), &self.environment, &["-t"])
+        Verdict::launched(&program(self.launcher), root.path(), &self.environment, &["-t"])
     }
 
     fn lay_out(&self) -> (ServerRoot, u16) {
@@ -247,6 +247,14 @@ impl Builder {
         }
         text
     }
+}
+
+/// What httpd is run by: itself, or a launcher before it.
+pub(crate) fn program(launcher: Option<String>) -> Vec<String> {
+    let mut program: Vec<String> = Vec::new();
+    program.extend(launcher.into_iter().flat_map(|code| ["/usr/bin/python3".into(), "-c".into(), code]));
+    program.push(Apache::installed().program.to_string_lossy().into_owned());
+    program
 }
 
 /// A port that is free now and that no other test of this process was given.

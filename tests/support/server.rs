@@ -1,7 +1,7 @@
 //! A running httpd: talking to it, controlling it, and stopping it without leaving anything.
 
 use crate::apache::Apache;
-use crate::builder::Builder;
+use crate::builder::{Builder, program};
 use crate::client::{Request, Response};
 use crate::error_log::Expectations;
 use crate::processes::{self, Process};
@@ -37,7 +37,7 @@ impl Verdict {
         Self::launched(&[program], root, environment, arguments)
     }
 
-    fn launched(
+    pub(crate) fn launched(
         program: &[String],
         root: &Path,
         environment: &[(String, String)],
@@ -93,10 +93,7 @@ impl Httpd {
         expectations: Expectations,
     ) -> Httpd {
         let shared_memory = SharedMemory::now();
-        let mut program: Vec<String> = Vec::new();
-        program.extend(launcher.into_iter().flat_map(|code| ["/usr/bin/python3".into(), "-c".into(), code]));
-        program.push(Apache::installed().program.to_string_lossy().into_owned());
-        let verdict = Verdict::launched(&program, root.path(), &environment, &["-k", "start"]);
+        let verdict = Verdict::launched(&program(launcher), root.path(), &environment, &["-k", "start"]);
         let log = || root.error_logs();
         assert!(verdict.is_ok, "httpd did not start: {}\n{}", verdict.text, log());
         let pid_file = root.path().join("run/httpd.pid");

@@ -12,7 +12,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use wsgi_directives::{DaemonGroup, Origin};
+use wsgi_directives::{DaemonGroup, Groups, Origin};
 
 /// Bytes a socket path may have (`sun_path` without its NUL).
 const LONGEST_SOCKET_PATH: usize = 107;
@@ -48,7 +48,33 @@ pub fn inquire(
     }
     if !global.groups.is_empty() {
         sockets(subjects, survey, inquiries, findings);
+        files(&global.groups, findings);
     }
+}
+
+/// Descriptors of a supervisor, without those of its processes.
+const OF_SUPERVISOR: u64 = 24;
+/// Descriptors that a process and its successor take there.
+const OF_PLACE: u64 = 10;
+/// Descriptors of a process of an application that opens nothing itself, without its connections.
+const OF_PROCESS: u64 = 24;
+
+/// The limits of open files: what is too low for the supervisor keeps processes from starting.
+fn files(groups: &Groups, findings: &mut Findings) {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the kernel fills `limit`.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } != 0 {
+        return;
+    }
+    let processes: u64 = groups.iter().map(|group| u64::from(group.options.process_count())).sum();
+    // A process takes httpd's limits, the supervisor raises its own to the hard one.
+    let threads = groups.iter().map(|group| u64::from(group.options.threads)).max().unwrap_or(0);
+    let needs = [
+        (limit.rlim_max, OF_SUPERVISOR + OF_PLACE * processes, "the supervisor of all daemon processes"),
+        (limit.rlim_cur, OF_PROCESS + threads, "a daemon process"),
+    ];
+    let lacking = needs.into_iter().filter(|(limit, need, _)| limit < need);
+    findings.warnings.extend(lacking.map(|(limit, need, who)| messages::too_few_files(who, need, limit)));
 }
 
 /// The directory of the sockets.

@@ -4,9 +4,6 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
-/// First number to which descriptors are moved out of the way while a daemon's are laid out.
-const PARKING: RawFd = 64;
-
 /// Takes ownership of a descriptor that is known by its number only: the one the parent left open for us, or one
 /// that a system call has just returned. Call once per descriptor.
 ///
@@ -21,15 +18,24 @@ pub fn adopt(number: RawFd) -> Result<OwnedFd, Errno> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
-/// In a forked child: makes `sources[i]` the descriptor `i` and closes everything else but `kept`, which closes at exec.
+/// A copy that is out of the way of `count` descriptors that will be laid out: no higher than needed, because the limit
+/// of open files may be low.
+///
+/// # Errors
+/// The errno of the call that failed.
+pub fn park(source: BorrowedFd<'_>, count: usize) -> Result<RawFd, Errno> {
+    let first = RawFd::try_from(count).map_err(|_| Errno::EMFILE)?;
+    fcntl(source, FcntlArg::F_DUPFD_CLOEXEC(first))
+}
+
+/// In a forked child: makes `sources[i]` the descriptor `i` and closes everything else but `kept`, which closes at exec
+/// and has been parked.
 ///
 /// # Errors
 /// The errno of the call that failed.
 pub fn lay_out(sources: &[BorrowedFd<'_>], kept: BorrowedFd<'_>) -> Result<(), Errno> {
-    let parked = sources
-        .iter()
-        .map(|source| fcntl(source, FcntlArg::F_DUPFD_CLOEXEC(PARKING)))
-        .collect::<Result<Vec<RawFd>, Errno>>()?;
+    let parked =
+        sources.iter().map(|source| park(*source, sources.len())).collect::<Result<Vec<RawFd>, Errno>>()?;
     for (target, source) in parked.iter().enumerate() {
         let target = RawFd::try_from(target).map_err(|_| Errno::EMFILE)?;
         // SAFETY: this child execs or exits next; no owner of the overwritten numbers is used any more.

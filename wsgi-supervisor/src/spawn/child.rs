@@ -47,11 +47,9 @@ fn prepare_and_exec(
     // Own session: a terminal's Ctrl-C does not reach it, and it has its own process group.
     unistd::setsid().at(Step::Session)?;
     // The report has to survive the layout, whatever its number.
-    let report = fds.report.try_clone_to_owned().map_err(|_| Errno::EMFILE).at(Step::Descriptors)?;
-    let report = nix::fcntl::fcntl(&report, nix::fcntl::FcntlArg::F_DUPFD_CLOEXEC(64))
-        .and_then(descriptors::adopt)
-        .at(Step::Descriptors)?;
     let layout = fds.layout();
+    let report =
+        descriptors::park(fds.report, layout.len()).and_then(descriptors::adopt).at(Step::Descriptors)?;
     let inherited = libc::c_uint::try_from(layout.len()).map_err(|_| Errno::EMFILE).at(Step::Descriptors)?;
     descriptors::lay_out(&layout, report.as_fd()).at(Step::Descriptors)?;
     if let Some(entrance) = &program.cgroup {

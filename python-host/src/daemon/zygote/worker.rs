@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use wsgi_protocol::birth::{BIRTH_FDS, HERE, WELCOME};
 use wsgi_protocol::launch::{HEIRLOOM_FD, LISTEN_FD, ORDER_FD, READY_FD, STACK_FD};
 
-/// First number to which descriptors are moved out of the way.
-const PARKING: RawFd = 64;
+/// First number to which descriptors are moved out of the way: behind those of the layout, and no higher, because the limit
+/// of open files may be low.
+const PARKING: RawFd = wsgi_protocol::launch::BOARD_FD + 1;
 
 /// How long the kernel may take to make the supervisor the parent: the process in between only has to exit.
 const ADOPTION: Duration = Duration::from_secs(5);

@@ -115,6 +115,9 @@ events! {
     DESCRIPTORS_LOST = 383, Supervisor, Error, Served, Replaced =>
         "An application has closed descriptors that are not its own (os.closerange): its process cannot accept requests any more. A successor takes over.",
         "Close only what the application has opened.";
+    TOO_FEW_FILES = 384, Parent, Warn, Later(503), NotStarted =>
+        "The limit of open files (RLIMIT_NOFILE) that httpd was started with is too low for its daemons: some may not start, or take no connections.",
+        "Raise it where httpd is started: LimitNOFILE= of its systemd unit, or ulimit -n.";
     LOG_WRITER_DIED = 395, Parent, Warn, Served, Replaced =>
         "The process that writes the log of daemons (ErrorLog syslog, a piped logger, an ErrorLogFormat) ended while httpd runs. No line is lost.",
         "Find out who killed it; another one goes on.";
