@@ -40,8 +40,29 @@ struct Failed {
     looked: Instant,
     retry_at: Instant,
     pause: Duration,
+    /// A file of it has changed, as somebody has seen who looked.
+    has_changed: bool,
     /// The next successor tries it.
     is_due: bool,
+}
+
+/// Files to be looked at where nothing is held that others need: they may lie on a file system that does not answer.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Sight {
+    key: (Vec<u8>, Vec<u8>),
+    files: Vec<(Vec<u8>, i64)>,
+}
+
+impl Sight {
+    /// Looks; true: a file is another one than before.
+    pub(super) fn look(&mut self) -> bool {
+        let mut has_changed = false;
+        for (file, known) in &mut self.files {
+            let mtime = mtime_of(file);
+            has_changed |= mtime != std::mem::replace(known, mtime);
+        }
+        has_changed
+    }
 }
 
 /// What a change is that a request noticed.
@@ -69,6 +90,32 @@ fn mtime_of(path: &[u8]) -> i64 {
 }
 
 impl Changes {
+    /// What is to be looked at before [`Changes::look`]: the files of failed changes, now and then.
+    pub(super) fn sights(&mut self, now: Instant) -> Vec<Sight> {
+        let mut sights = Vec::new();
+        for (key, change) in &mut self.0 {
+            let Some(failed) = &mut change.failed else { continue };
+            if now.duration_since(failed.looked) >= LOOK && !failed.has_changed {
+                failed.looked = now;
+                sights.push(Sight { key: key.clone(), files: failed.tried.files.clone() });
+            }
+        }
+        sights
+    }
+
+    /// Takes note of one that has changed, unless the change has been tried again meanwhile.
+    pub(super) fn note_sight(&mut self, sight: Sight) {
+        let failed = self.0.get_mut(&sight.key).and_then(|change| change.failed.as_mut());
+        let is_same = |failed: &&mut Failed| {
+            let files = failed.tried.files.iter().zip(&sight.files);
+            failed.tried.files.len() == sight.files.len() && files.into_iter().all(|(a, b)| a.0 == b.0)
+        };
+        if let Some(failed) = failed.filter(is_same) {
+            failed.has_changed = true;
+            failed.tried.files = sight.files;
+        }
+    }
+
     /// A request of `group` sees that `script` has changed to `mtime`.
     pub(super) fn look(&mut self, script: &[u8], group: &[u8], mtime: u64, now: Instant) -> Look {
         let key = (group.to_vec(), script.to_vec());
@@ -122,7 +169,8 @@ impl Changes {
         let lines =
             if is_known { failed_before.map(|failed| failed.lines).unwrap_or_default() } else { lines };
         let (tried, retry_at) = (tried.clone(), now + pause);
-        let failed = Failed { tried, lines, since: now, looked: now, retry_at, pause, is_due: false };
+        let (has_changed, is_due) = (false, false);
+        let failed = Failed { tried, lines, since: now, looked: now, retry_at, pause, has_changed, is_due };
         self.0.insert(key, Change { mtime, asked: now, failed: Some(failed) });
         !is_known
     }
@@ -132,7 +180,7 @@ impl Changes {
         let key = (script.application_group.clone(), script.script.clone());
         let failed = self.0.get(&key)?.failed.as_ref()?;
         // Once a file has changed, the script is worth a try.
-        (!failed.is_due && !failed.has_changed()).then(|| failed.tried.clone())
+        (!failed.is_due && !failed.has_changed).then(|| failed.tried.clone())
     }
 
     /// A successor is asked for: pauses begin again.
@@ -165,19 +213,11 @@ impl Changes {
 }
 
 impl Failed {
-    fn has_changed(&self) -> bool {
-        self.tried.files.iter().any(|(file, mtime)| mtime_of(file) != *mtime)
-    }
-
     fn look(&mut self, now: Instant) -> Look {
-        if now.duration_since(self.looked) >= LOOK {
-            self.looked = now;
-            if self.has_changed() {
-                // Once: what comes of it will be noted.
-                self.is_due = true;
-                self.tried.files.iter_mut().for_each(|(file, mtime)| *mtime = mtime_of(file));
-                return Look::Mended;
-            }
+        // Once: what comes of it will be noted.
+        if std::mem::take(&mut self.has_changed) {
+            self.is_due = true;
+            return Look::Mended;
         }
         if self.retry_at > now {
             return Look::Known;
@@ -196,7 +236,17 @@ mod tests {
     }
 
     fn look(changes: &mut Changes, mtime: u64, now: Instant) -> Look {
+        see(changes, now);
         changes.look(b"a", b"g", mtime, now)
+    }
+
+    /// As a request does before.
+    fn see(changes: &mut Changes, now: Instant) {
+        for mut sight in changes.sights(now) {
+            if sight.look() {
+                changes.note_sight(sight);
+            }
+        }
     }
 
     #[test]
@@ -225,8 +275,10 @@ mod tests {
         let (mut changes, now) = (Changes::default(), Instant::now());
         assert_eq!(changes.look(b"other", b"", 1, now), Look::New);
         changes.note_failure(&script(), &Tried { mtime: 1, files: vec![(name, 0)] }, Vec::new(), now);
+        see(&mut changes, now + LOOK);
         assert_eq!(changes.look(b"other", b"", 1, now + LOOK), Look::Known);
         fs::write(&path, "").unwrap();
+        see(&mut changes, now + 2 * LOOK);
         assert_eq!(changes.look(b"other", b"", 1, now + 2 * LOOK), Look::Mended);
         fs::remove_file(path).unwrap();
     }
@@ -251,6 +303,7 @@ mod tests {
         assert_eq!(look(&mut changes, 1, now + LOOK), Look::Known, "it is missing as before");
         assert!(changes.failed(&script()).is_some());
         fs::write(&path, "").unwrap();
+        see(&mut changes, now + 2 * LOOK);
         assert!(changes.failed(&script()).is_none(), "worth a try");
         assert_eq!(look(&mut changes, 1, now + 2 * LOOK), Look::Mended);
         assert_eq!(look(&mut changes, 1, now + 3 * LOOK), Look::Known);

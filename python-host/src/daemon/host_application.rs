@@ -150,7 +150,7 @@ impl Runner for Worker {
 
 impl ReloadPolicy for Pool<Host> {
     fn on_changed(&self, script: &[u8], group: &[u8], mtime_us: u64) -> ReloadDecision {
-        let (decision, wake) = self.reload.noticed(script, group, mtime_us);
+        let (decision, wake) = self.reload.noticed(script, group, mtime_us, python::released);
         if wake {
             self.main_wake.signal();
         }

@@ -10,7 +10,7 @@
 //! stood in its traceback changes, and now and then while requests come. A successor tells which scripts failed: those keep
 //! their old code, and hold no other script's change up.
 
-use super::changes::{Changes, Look};
+use super::changes::{Changes, Look, Sight};
 use super::connection::Connection;
 use std::cell::Cell;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -108,14 +108,25 @@ impl Reload {
     }
 
     /// The calling request noticed that `script` of `group` now has the modification time `mtime` (0: unknown). The second
-    /// value says that the main thread has to be woken.
-    pub(super) fn noticed(&self, script: &[u8], group: &[u8], mtime: u64) -> (Decision, bool) {
-        let mut state = self.lock();
+    /// value says that the main thread has to be woken. `released` runs what may wait for a file system without the GIL.
+    pub(super) fn noticed(
+        &self,
+        script: &[u8],
+        group: &[u8],
+        mtime: u64,
+        released: fn(&mut dyn FnMut()),
+    ) -> (Decision, bool) {
         if self.immediate {
-            let first = state.ask.replace(Ask::Drain).is_none();
+            let first = self.lock().ask.replace(Ask::Drain).is_none();
             return (Decision::Refuse, first);
         }
         let now = Instant::now();
+        let mut sights = self.lock().changes.sights(now);
+        if !sights.is_empty() {
+            released(&mut || sights.retain_mut(Sight::look));
+        }
+        let mut state = self.lock();
+        sights.into_iter().for_each(|sight| state.changes.note_sight(sight));
         let pending = state.pending;
         match state.changes.look(script, group, mtime, now) {
             Look::Tell(lines) => return (Decision::Tell(lines), false),
@@ -249,6 +260,10 @@ mod tests {
         Failure { script, tried: Tried { mtime, files: Vec::new() }, lines: vec!["why".to_owned()] }
     }
 
+    fn noticed(reload: &Reload, script: &[u8], mtime: u64) -> (Decision, bool) {
+        reload.noticed(script, b"", mtime, |f| f())
+    }
+
     fn reload() -> Reload {
         begin_request(false);
         Reload::new(false)
@@ -257,8 +272,8 @@ mod tests {
     #[test]
     fn a_change_is_asked_about_once() {
         let reload = reload();
-        assert_eq!(reload.noticed(A, b"", 1), (Decision::Refuse, true));
-        assert_eq!(reload.noticed(A, b"", 1), (Decision::ServeOld, false));
+        assert_eq!(noticed(&reload, A, 1), (Decision::Refuse, true));
+        assert_eq!(noticed(&reload, A, 1), (Decision::ServeOld, false));
         assert_eq!(reload.take_ask(), Some(Ask::Successor));
         assert_eq!(reload.take_ask(), None);
         assert!(reload.take_hold());
@@ -267,17 +282,17 @@ mod tests {
         assert_eq!(reload.hold(fake), None);
         assert_eq!(reload.decided(), [fake]);
         assert_eq!(reload.hold(fake), Some(fake), "the decision was faster");
-        assert_eq!(reload.noticed(A, b"", 1), (Decision::ServeOld, false), "asked before");
-        assert_eq!(reload.noticed(A, b"", 2), (Decision::Refuse, true), "changed again");
+        assert_eq!(noticed(&reload, A, 1), (Decision::ServeOld, false), "asked before");
+        assert_eq!(noticed(&reload, A, 2), (Decision::Refuse, true), "changed again");
     }
 
     #[test]
     fn a_newer_change_is_asked_about_at_once_and_nobody_is_held_twice() {
         let reload = reload();
-        assert_eq!(reload.noticed(A, b"", 1), (Decision::Refuse, true));
+        assert_eq!(noticed(&reload, A, 1), (Decision::Refuse, true));
         reload.take_ask();
         begin_request(true);
-        assert_eq!(reload.noticed(A, b"", 2), (Decision::ServeOld, true));
+        assert_eq!(noticed(&reload, A, 2), (Decision::ServeOld, true));
         assert_eq!(reload.take_ask(), Some(Ask::Successor));
         begin_request(false);
     }
@@ -285,7 +300,7 @@ mod tests {
     #[test]
     fn a_broken_script_holds_no_other_up() {
         let reload = reload();
-        assert_eq!(reload.noticed(A, b"", 1), (Decision::Refuse, true));
+        assert_eq!(noticed(&reload, A, 1), (Decision::Refuse, true));
         reload.take_ask();
         assert!(
             reload.failed_with(vec![failure(B, 5)], false, |_| "about".to_owned()),
@@ -295,9 +310,9 @@ mod tests {
         assert!(!reload.failed_with(vec![failure(B, 5)], false, |_| "about".to_owned()), "nothing new");
         reload.decided();
         let told = Decision::Tell(vec!["why".to_owned(), "about".to_owned()]);
-        assert_eq!(reload.noticed(B, b"", 5), (told, false));
-        assert_eq!(reload.noticed(B, b"", 5), (Decision::ServeOld, false), "told once");
-        assert_eq!(reload.noticed(B, b"", 6), (Decision::Refuse, true));
+        assert_eq!(noticed(&reload, B, 5), (told, false));
+        assert_eq!(noticed(&reload, B, 5), (Decision::ServeOld, false), "told once");
+        assert_eq!(noticed(&reload, B, 6), (Decision::Refuse, true));
     }
 
     #[test]
@@ -310,15 +325,15 @@ mod tests {
     #[test]
     fn what_fails_itself_is_not_tried_again() {
         let reload = reload();
-        reload.noticed(A, b"", 1);
+        noticed(&reload, A, 1);
         assert!(!reload.failed_with(vec![failure(A, 1)], false, |_| String::new()));
     }
 
     #[test]
     fn immediate_refuses_everybody() {
         let reload = Reload::new(true);
-        assert_eq!(reload.noticed(A, b"", 1), (Decision::Refuse, true));
-        assert_eq!(reload.noticed(A, b"", 1), (Decision::Refuse, false));
+        assert_eq!(noticed(&reload, A, 1), (Decision::Refuse, true));
+        assert_eq!(noticed(&reload, A, 1), (Decision::Refuse, false));
         assert!(!reload.take_hold());
         assert_eq!(reload.take_ask(), Some(Ask::Drain));
     }

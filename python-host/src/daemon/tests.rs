@@ -86,7 +86,8 @@ impl Runner for FakeRunner {
             }),
             "panic" => panic!("as asked"),
             "changed" => {
-                let (decision, wake) = self.0.pool.get().unwrap().reload.noticed(b"changed", b"", 1);
+                let (decision, wake) =
+                    self.0.pool.get().unwrap().reload.noticed(b"changed", b"", 1, released);
                 if wake {
                     self.0.pool.get().unwrap().main_wake.signal();
                 }
