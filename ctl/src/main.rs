@@ -5,6 +5,7 @@
 
 mod drain;
 mod harmless;
+mod memory;
 mod report;
 mod socket;
 mod stacks;
@@ -150,8 +151,8 @@ fn run(arguments: &Arguments) -> Result<String, String> {
     };
     match (socket::ask(&path, &question)?, before) {
         (Reply::Refused(reason), _) => Err(reason),
-        (Reply::Status(status), _) if arguments.json => Ok(report::json(&status)),
-        (Reply::Status(status), _) => Ok(report::table(&status)),
+        (Reply::Status(status), _) if arguments.json => Ok(report::json(&status, &memory::of(&status))),
+        (Reply::Status(status), _) => Ok(report::table(&status, &memory::of(&status))),
         (Reply::Metrics(_), _) => Err("the supervisor gave another answer than asked for".to_owned()),
         (Reply::Stacks { log, pids }, _) => stacks::show(log, &pids, arguments.json),
         (Reply::Begun, Some(before)) if !arguments.no_wait => {

@@ -1,7 +1,8 @@
 //! The status as a table for people and as JSON for programs.
 
-use crate::harmless;
+use crate::{harmless, memory};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use wsgi_protocol::operator::{GroupStatus, ProcessStatus, State, Status};
 
@@ -23,15 +24,16 @@ pub(crate) fn text(bytes: &[u8]) -> String {
     harmless::text(&String::from_utf8_lossy(bytes)).replace('\n', "\\n")
 }
 
-/// All facts, one object.
+/// All facts, one object; `memory` is resident bytes by process id.
 #[must_use]
-pub fn json(status: &Status) -> String {
+pub fn json(status: &Status, memory: &BTreeMap<i32, u64>) -> String {
     let process = |process: &ProcessStatus| {
         json!({
             "place": process.place,
             "pid": (process.pid != 0).then_some(process.pid),
             "state": word(process.state),
             "age_seconds": process.age as f64 / 1000.0,
+            "memory_bytes": memory.get(&process.pid),
             "in_flight": process.in_flight,
             "requests": process.requests,
             "restarts": process.restarts,
@@ -62,7 +64,7 @@ pub fn json(status: &Status) -> String {
 
 /// A table.
 #[must_use]
-pub fn table(status: &Status) -> String {
+pub fn table(status: &Status, memory: &BTreeMap<i32, u64>) -> String {
     let mut out = format!(
         "httpd {}, supervisor {}, generation {}\n",
         status.httpd, status.supervisor, status.generation
@@ -77,6 +79,7 @@ pub fn table(status: &Status) -> String {
             "PID",
             "STATE",
             "AGE",
+            "MEMORY",
             "IN FLIGHT",
             "REQUESTS",
             "RESTARTS",
@@ -86,7 +89,7 @@ pub fn table(status: &Status) -> String {
         .map(str::to_owned),
     ];
     for group in &status.groups {
-        rows.extend(group.processes.iter().map(|process| row(group, process)));
+        rows.extend(group.processes.iter().map(|process| row(group, process, memory)));
     }
     let widths: Vec<usize> = (0..rows[0].len())
         .map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0))
@@ -105,7 +108,7 @@ pub fn table(status: &Status) -> String {
     out
 }
 
-fn row(group: &GroupStatus, process: &ProcessStatus) -> [String; 10] {
+fn row(group: &GroupStatus, process: &ProcessStatus, memory: &BTreeMap<i32, u64>) -> [String; 11] {
     let pid = if process.pid == 0 { "-".to_owned() } else { process.pid.to_string() };
     let death = process.last_death.as_ref().map(|(pid, cause)| text(format!("{pid}: {cause}").as_bytes()));
     [
@@ -114,6 +117,7 @@ fn row(group: &GroupStatus, process: &ProcessStatus) -> [String; 10] {
         pid,
         word(process.state).to_owned(),
         age(process.age),
+        memory::text(memory.get(&process.pid)),
         process.in_flight.to_string(),
         process.requests.to_string(),
         process.restarts.to_string(),
@@ -175,17 +179,17 @@ mod tests {
 
     #[test]
     fn table_is_aligned_and_harmless() {
-        let text = table(&status());
-        assert!(text.contains("shop   1      77   serving  1m01s"), "{text}");
+        let text = table(&status(), &BTreeMap::from([(77, 5 << 20)]));
+        assert!(text.contains("shop   1      77   serving  1m01s  5.0M"), "{text}");
         assert!(text.contains("70: signal 9\\u001b[2J") && text.contains("did not come up"), "{text}");
     }
 
     #[test]
     fn json_has_the_facts() {
-        let value: Value = serde_json::from_str(&json(&status())).unwrap();
+        let value: Value = serde_json::from_str(&json(&status(), &BTreeMap::from([(77, 5)]))).unwrap();
         let process = &value["groups"][0]["processes"][0];
         assert_eq!((&process["pid"], &process["state"]), (&json!(77), &json!("serving")));
-        assert_eq!(process["last_death"]["pid"], 70);
+        assert_eq!((&process["last_death"]["pid"], &process["memory_bytes"]), (&json!(70), &json!(5)));
         assert_eq!(value["groups"][0]["processes"][1]["pid"], Value::Null);
     }
 }

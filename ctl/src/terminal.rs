@@ -2,7 +2,7 @@
 
 use crate::socket::Address;
 use crate::top::{Look, Sort, screen};
-use crate::{harmless, report, socket};
+use crate::{harmless, memory, report, socket};
 use crossterm::event::{Event, KeyCode, KeyEventKind, KeyModifiers, poll, read};
 use crossterm::terminal::{
     Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode, size,
@@ -74,16 +74,8 @@ fn wish(deadline: Instant) -> std::io::Result<Option<Wish>> {
 fn look(address: &Address, since: Instant) -> Result<Look, String> {
     let status = socket::status(address)?;
     let metrics = socket::metrics(address)?;
-    let pids = status.groups.iter().flat_map(|group| group.processes.iter().map(|process| process.pid));
-    let memory = pids.filter_map(|pid| Some((pid, resident(pid)?))).collect();
+    let memory = memory::of(&status);
     Ok(Look { at: since.elapsed().as_secs_f64(), status, metrics, memory })
-}
-
-/// Resident memory of a process, where the system says.
-fn resident(pid: i32) -> Option<u64> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
 /// Shows what happens, until somebody has seen enough.
@@ -131,7 +123,7 @@ pub fn watch(address: &Address, interval: Duration) -> Result<String, String> {
     let mut status = socket::status(address)?;
     let terminal = Screen::enter().map_err(failed)?;
     loop {
-        let table = report::table(&status);
+        let table = report::table(&status, &memory::of(&status));
         let lines: Vec<String> = table.lines().map(str::to_owned).collect();
         terminal.show(&lines).map_err(failed)?;
         match wish(Instant::now() + interval).map_err(failed)? {

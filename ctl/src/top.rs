@@ -1,5 +1,6 @@
 //! What `top` shows: two looks at the server become lines of text. Pure.
 
+use crate::memory;
 use crate::report::{age, text, word};
 use std::collections::BTreeMap;
 use wsgi_protocol::metrics::{Distribution, Phase, Totals};
@@ -167,8 +168,6 @@ pub fn screen(now: &Look, before: &Look, sort: Sort, is_paused: bool) -> Vec<Str
 
 fn processes<'a>(group: &'a GroupStatus, now: &'a Look) -> impl Iterator<Item = Vec<String>> + 'a {
     group.processes.iter().map(|process| {
-        let memory =
-            now.memory.get(&process.pid).map(|bytes| format!("{:.1}M", *bytes as f64 / f64::from(1 << 20)));
         vec![
             text(&group.name),
             process.place.to_string(),
@@ -177,7 +176,7 @@ fn processes<'a>(group: &'a GroupStatus, now: &'a Look) -> impl Iterator<Item = 
             age(process.age),
             process.in_flight.to_string(),
             process.requests.to_string(),
-            memory.unwrap_or_else(|| "-".to_owned()),
+            memory::text(now.memory.get(&process.pid)),
         ]
     })
 }
