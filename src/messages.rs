@@ -113,8 +113,8 @@ pub fn group_failing(group: &str) -> Line {
     (
         &events::GROUP_UNAVAILABLE,
         format!(
-            "Unable to connect to WSGI daemon process '{group}': its processes end while they start; the lines \
-             above this one in the log of the group say why."
+            "Unable to connect to WSGI daemon process '{group}': its processes cannot be started, or end while they \
+             start; the lines above this one in the log of the group say why."
         ),
     )
 }

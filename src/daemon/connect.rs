@@ -19,6 +19,9 @@ pub enum ConnectError {
     Refused(io::Error),
 }
 
+/// How long a path may be missing: a little longer than the supervisor takes to notice.
+const MISSING: Duration = Duration::from_millis(3500);
+
 /// Pause between attempts: short ones first, then a second each.
 fn pause(slept: Duration) -> Duration {
     if slept < Duration::from_secs(2) { Duration::from_millis(125) } else { Duration::from_secs(1) }
@@ -43,8 +46,9 @@ pub fn connect(
             return Err(ConnectError::Out);
         }
         let full = matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ECONNREFUSED));
-        // The path may be missing for a moment while a socket is renamed for a new generation.
-        let moving = error.raw_os_error() == Some(libc::ENOENT) && slept < Duration::from_secs(1);
+        // The path may be missing for a moment while a socket is renamed for a new generation, or until the supervisor finds
+        // that somebody has removed it.
+        let moving = error.raw_os_error() == Some(libc::ENOENT) && slept < MISSING;
         if !full && !moving {
             return Err(ConnectError::Refused(error));
         }

@@ -117,6 +117,8 @@ pub struct Slot {
     pub wants_socket: bool,
     /// The process of another user serves until the next one does: requests of the new generation wait for that.
     pub is_cut_off: bool,
+    /// It was told that the name of its socket is gone and cannot be made again.
+    pub told_missing: bool,
     /// Handed from process to process, and whose it is.
     pub heirloom: Option<(Owner, OwnedFd)>,
     /// The process that serves, or is the first to come up.
@@ -153,6 +155,7 @@ impl Slot {
             next: None,
             wants_socket: false,
             is_cut_off: false,
+            told_missing: false,
             heirloom: None,
             current: None,
             successor: None,
@@ -225,6 +228,8 @@ pub struct Process {
     pub renew: bool,
     /// It was told so, in order that it leaves its successor the list of its scripts and asks for it.
     pub told_renew: Option<Instant>,
+    /// It was started beside the process of its slot.
+    pub is_successor: bool,
     /// Killed if it has not come up by then.
     pub deadline: Option<Instant>,
     /// Why it shall end, and what is done about it.
@@ -276,7 +281,13 @@ impl Process {
     #[must_use]
     pub fn new(started: Started, plan: Rc<Plan>, slot: usize, has_predecessor: bool, now: Instant) -> Self {
         let timers = plan.spec.launch.timers;
-        let limit = successor_limit(&timers, !plan.spec.launch.preloads.is_empty());
+        let has_preloads = !plan.spec.launch.preloads.is_empty();
+        let limit = match has_predecessor {
+            true => Some(successor_limit(&timers, has_preloads)),
+            // Nobody waits for a zygote, and a service may take its time.
+            false if slot == NO_SLOT || plan.is_service() => None,
+            false => first_limit(&timers, has_preloads),
+        };
         Self {
             pid: started.pid.as_raw(),
             slot,
@@ -289,7 +300,8 @@ impl Process {
             nursery: None,
             renew: false,
             told_renew: None,
-            deadline: has_predecessor.then(|| now + limit),
+            is_successor: has_predecessor,
+            deadline: limit.map(|limit| now + limit),
             ending: None,
             reason: None,
             killed: false,
@@ -325,7 +337,9 @@ impl Process {
         };
         let overrides = match &self.ending {
             None => true,
-            Some((Ending::Drain | Ending::MakeRoom | Ending::StopService, _)) => {
+            // Whoever drains as long as somebody waits gives way to one that has to start.
+            Some((Ending::Drain, _)) => !matches!(ending, Ending::Drain | Ending::StopService),
+            Some((Ending::MakeRoom | Ending::StopService, _)) => {
                 !matches!(ending, Ending::Drain | Ending::MakeRoom | Ending::StopService)
             }
             Some((Ending::Stop | Ending::Discard, _)) => false,
@@ -347,6 +361,12 @@ fn successor_limit(timers: &Timers, has_preloads: bool) -> Duration {
     }
 }
 
+/// How long a process that nobody serves beside may take until its Python serves, if `startup-timeout` says.
+fn first_limit(timers: &Timers, has_preloads: bool) -> Option<Duration> {
+    let limit = Duration::from_millis(timers.startup);
+    (!limit.is_zero() && !has_preloads).then_some(limit)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -358,5 +378,8 @@ mod tests {
         assert_eq!(successor_limit(&timers(15_000), false).as_secs(), 15);
         assert_eq!(successor_limit(&timers(15_000), true).as_secs(), 120);
         assert_eq!(successor_limit(&timers(300_000), true).as_secs(), 300);
+        assert_eq!(first_limit(&timers(0), false), None);
+        assert_eq!(first_limit(&timers(15_000), true), None);
+        assert_eq!(first_limit(&timers(15_000), false), Some(Duration::from_secs(15)));
     }
 }

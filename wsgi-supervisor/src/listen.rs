@@ -1,6 +1,7 @@
 //! Listening sockets: created once per slot, kept over generations under every path that is still in use.
 
 use crate::disposal::Exposed;
+use crate::log::Level;
 use crate::messages::Message;
 use nix::errno::Errno;
 use nix::sys::socket::{
@@ -31,6 +32,24 @@ pub enum ListenError {
     InUse(PathBuf),
     /// A system call failed.
     Call(Message, PathBuf, Errno),
+}
+
+impl ListenError {
+    /// The level of its line.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        match self {
+            Self::TooLong(_) => Message::PathTooLong.level(),
+            Self::Occupied(_) | Self::InUse(_) => Message::Bind.level(),
+            Self::Call(message, ..) => message.level(),
+        }
+    }
+
+    /// Whether it may go away by itself, or by what an operator does: a full disk, a missing directory.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        !matches!(self, Self::TooLong(_))
+    }
 }
 
 impl std::fmt::Display for ListenError {
@@ -154,7 +173,7 @@ impl Listener {
     ) -> Result<(), ListenError> {
         check_path(path)?;
         if !self.is_at(path) {
-            self.link(path, warn)?;
+            self.link(path, true, warn)?;
         }
         own(path, options, as_root)?;
         set_buffers(&self.fd, options);
@@ -223,7 +242,7 @@ impl Listener {
     /// See [`ListenError`]; the other one is still there. ENOENT means that its own files have been removed.
     pub fn replace(&mut self, path: &Path) -> Result<(), ListenError> {
         let provisional = path.with_extension(PROVISIONAL);
-        self.link(&provisional, &mut |_| ())?;
+        self.link(&provisional, false, &mut |_| ())?;
         self.names.pop();
         std::fs::rename(&provisional, path).map_err(|error| {
             let _ = nix::unistd::unlink(&provisional);
@@ -264,20 +283,40 @@ impl Listener {
         self.names.push(Name { path: path.to_owned(), identity, pinned });
     }
 
-    /// A second name for the same socket: a hard link, or a symbolic one where the file system ends.
-    fn link(&mut self, path: &Path, warn: &mut dyn FnMut(String)) -> Result<(), ListenError> {
+    /// A second name for the same socket: a hard link, or a symbolic one where the file system ends. Where there is no room
+    /// for it, the first name may become it (`may_move`).
+    fn link(&mut self, path: &Path, may_move: bool, warn: &mut dyn FnMut(String)) -> Result<(), ListenError> {
         let failed = |errno| ListenError::Call(Message::Bind, path.to_owned(), errno);
         let source = self.names.iter_mut().find(|name| name.is_ours() && !name.is_link());
         let source = source.ok_or_else(|| failed(Errno::ENOENT))?;
         if lstat(path).is_ok() {
             remove_stale(path, warn)?;
         }
-        if std::fs::hard_link(&source.path, path).is_err() {
-            std::os::unix::fs::symlink(&source.path, path).map_err(|error| failed(errno(&error)))?;
-            source.pinned = true;
+        if std::fs::hard_link(&source.path, path).is_err()
+            && let Err(error) = std::os::unix::fs::symlink(&source.path, path)
+        {
+            let is_full = matches!(errno(&error), Errno::ENOSPC | Errno::EDQUOT);
+            if !may_move || !is_full || source.pinned {
+                return Err(failed(errno(&error)));
+            }
+            // Who still asks by the old name gets it back when there is room.
+            std::fs::rename(&source.path, path).map_err(|error| failed(errno(&error)))?;
+            path.clone_into(&mut source.path);
+            return Ok(());
         }
+        source.pinned |= is_symbolic(path);
         self.remember(path, false);
         Ok(())
+    }
+
+    /// Gives it a name again that somebody has removed, if it has another one left.
+    ///
+    /// # Errors
+    /// See [`ListenError`].
+    pub fn restore(&mut self, path: &Path) -> Result<(), ListenError> {
+        check_path(path)?;
+        self.names.retain(|name| name.path != path);
+        self.link(path, false, &mut |_| ())
     }
 }
 
@@ -330,6 +369,10 @@ fn set_buffers(fd: &Exposed, options: &Sockets) {
             (_, false) => setsockopt(fd, sockopt::RcvBuf, &size),
         };
     }
+}
+
+fn is_symbolic(path: &Path) -> bool {
+    lstat(path).is_ok_and(|facts| facts.st_mode & libc::S_IFMT == libc::S_IFLNK)
 }
 
 /// The mode comes from the supervisor's umask 0077; the owner is who may connect.

@@ -70,6 +70,8 @@ pub enum Message {
     Chatter,
     /// An application has shut its listening socket down.
     Shut,
+    /// Somebody has removed its socket's file.
+    Removed,
     /// A process has closed descriptors that it needs.
     DescriptorsLost,
     /// Two processes of a group cannot live beside each other.
@@ -124,6 +126,7 @@ impl Message {
             Self::LogRate => &events::LOG_RATE,
             Self::Chatter => &events::CHATTER,
             Self::Shut => &events::SOCKET_SHUT,
+            Self::Removed => &events::SOCKET_REMOVED,
             Self::DescriptorsLost => &events::DESCRIPTORS_LOST,
             Self::Conflict => &events::CONFLICT,
             Self::StaysTaken => &events::STAYS_TAKEN,

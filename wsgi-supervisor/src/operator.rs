@@ -62,6 +62,12 @@ impl Operator {
         &self.path
     }
 
+    /// Whether its file is still there.
+    #[must_use]
+    pub fn is_reachable(&self) -> bool {
+        lstat(self.path.as_path()).is_ok_and(|facts| (facts.st_dev, facts.st_ino) == self.identity)
+    }
+
     /// Takes a connection, if the other side is allowed to ask.
     pub fn accept(&mut self, now: Instant) {
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
@@ -128,7 +134,7 @@ impl AsFd for Operator {
 
 impl Drop for Operator {
     fn drop(&mut self) {
-        if lstat(self.path.as_path()).is_ok_and(|facts| (facts.st_dev, facts.st_ino) == self.identity) {
+        if self.is_reachable() {
             let _ = nix::unistd::unlink(self.path.as_path());
         }
     }

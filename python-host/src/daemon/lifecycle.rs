@@ -172,6 +172,11 @@ impl Lifecycle {
                 if may_last && action == Action::Drain {
                     self.patience = Some(now.saturating_add(self.drain));
                 }
+                if order == Order::MakeRoom && self.stage == Stage::Draining {
+                    // Its successor waits: whoever waits for a request here has had the time that there is.
+                    self.patience = None;
+                    self.deadline = self.deadline.map(|deadline| deadline.min(now + self.graceful));
+                }
                 action
             }
             Order::Renew => self.recycle("shutdown_signal", now),
@@ -269,6 +274,12 @@ mod tests {
         let mut l = Lifecycle::new(&timers);
         l.order(Order::MakeRoom, 0);
         assert!(!l.may_last(15 * S), "the successor waits");
+        let mut l = Lifecycle::new(&timers);
+        l.order(Order::Drain, 0);
+        l.last(15 * S);
+        assert_eq!(l.order(Order::MakeRoom, 15 * S + 1), Action::None);
+        assert!(!l.may_last(16 * S), "its successor has come to wait");
+        assert_eq!(l.tick(1, 16 * S), Action::Stop);
         let mut l = Lifecycle::new(&timers);
         l.evict(Evict::RequestTimeout, 1, 0);
         l.order(Order::Drain, S);

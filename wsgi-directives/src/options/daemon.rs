@@ -63,7 +63,7 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
     "drain-timeout" "N", default "600", unit "s", takes "a number of seconds",
         since "new", good "3600", bad Some("-1"), effect Effect::Acts,
         error "drain timeout", set Set::Seconds(|o| &mut o.drain_timeout),
-        "Time the requests of a process may take after a successor has replaced it (changed script, graceful restart, recycling), while their clients wait.";
+        "Time the requests of a process may take after a successor has replaced it (changed script, graceful restart, recycling), while their clients wait. mod_wsgi-ctl status shows those that drain, and their memory.";
     "end-session" "On|Off", default "On", unit "", takes "On or Off",
         since "new", good "Off", bad Some("always"), effect Effect::Acts,
         error "end session flag", set Set::Flag(|o| &mut o.end_session),
@@ -253,7 +253,7 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
     "startup-timeout" "N", default "0", unit "s", takes "a number of seconds, 0 is off",
         since "4.5.6", good "30", bad Some("-1"), effect Effect::Acts,
         error "startup timeout", set Set::SecondsOrOff(|o| &mut o.startup_timeout),
-        "Replace a process that could not load a script this long after its first request.";
+        "Replace a process that could not load a script this long after its first request, or whose Python does not serve this long after its start (a .pth file on a mount that does not answer).";
     "supplementary-groups" "GROUP[,GROUP...]", default "(memberships of the user)", unit "", takes "a comma-separated list of group names or #gid",
         since "3.4", good "#33", bad None, effect Effect::Acts,
         error "supplementary groups", set Set::Custom(values::supplementary_groups),

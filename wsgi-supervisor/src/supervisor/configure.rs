@@ -1,6 +1,7 @@
 //! Taking over a generation: sockets first, so that httpd can go on; processes follow in the loop.
 
 use super::Supervisor;
+use super::mending::Waiting;
 use super::sockets::Socket;
 use crate::check::check;
 use crate::control::Delivery;
@@ -25,6 +26,11 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 use wsgi_protocol::control::{Answer, GroupSpec, LogTarget};
 
+/// A group that can be started, its log, and its sockets.
+type Accepted = (GroupSpec, Log, Vec<Socket>);
+/// The name of one that cannot, and why.
+type Failed = (Vec<u8>, String);
+
 impl Supervisor {
     /// Takes over a configuration and says what came of it.
     pub(super) fn configure(&mut self, delivery: Delivery, now: Instant) -> Answer {
@@ -39,24 +45,7 @@ impl Supervisor {
         };
         let logs = self.open_logs(configuration.log, delivery.logs, delivery.log_writer);
         self.open_operator(&configuration.operator_socket);
-        let mut accepted = Vec::new();
-        let mut failed = Vec::new();
-        let mut taken = BTreeSet::new();
-        for spec in configuration.groups {
-            let log = logs.of(spec.log);
-            let name = spec.name.clone();
-            let listeners = check(&spec, self.circumstances.as_root, memory.len(), &mut taken)
-                .and_then(|()| self.listeners_for(&spec, &log).map_err(|error| error.to_string()));
-            match listeners {
-                Ok(listeners) => accepted.push((spec, log, listeners)),
-                Err(reason) => {
-                    let text = String::from_utf8_lossy(&name);
-                    let line = format!("daemon process group '{text}' is not started: {reason}");
-                    log.write(Level::ALERT, &line);
-                    failed.push((name, reason));
-                }
-            }
-        }
+        let (accepted, failed) = self.accept(configuration.groups, &logs, memory.len());
         if self.has_no_child_left() {
             self.deserted = self.serial;
         }
@@ -65,7 +54,12 @@ impl Supervisor {
             serial: self.serial,
             number: configuration.generation,
             host_library: configuration.host_library,
-            places: self.places(accepted.iter().map(|(spec, ..)| spec)),
+            places: self.places(
+                accepted
+                    .iter()
+                    .map(|(spec, ..)| spec)
+                    .chain(self.waiting.iter().map(|waiting| &waiting.spec)),
+            ),
             memory: RefCell::new(None),
             metrics: MetricsMemory::map(&delivery.metrics),
             board: Some(delivery.board),
@@ -84,6 +78,41 @@ impl Supervisor {
         }
         trim_heap();
         Answer::Listening { generation: configuration.generation, failed }
+    }
+
+    /// Checks groups and makes their sockets: which can be started, and which cannot, with the reasons. Those whose sockets may
+    /// be made later wait.
+    fn accept(&mut self, groups: Vec<GroupSpec>, logs: &Logs, slots: usize) -> (Vec<Accepted>, Vec<Failed>) {
+        let mut accepted = Vec::new();
+        let mut failed = Vec::new();
+        let mut taken = BTreeSet::new();
+        self.waiting.clear();
+        for spec in groups {
+            let log = logs.of(spec.log);
+            let name = spec.name.clone();
+            let checked = check(&spec, self.circumstances.as_root, slots, &mut taken);
+            let text = String::from_utf8_lossy(&name).into_owned();
+            let refused = |reason: &str| {
+                log.write(Level::ALERT, &format!("daemon process group '{text}' is not started: {reason}"));
+            };
+            if let Err(reason) = checked {
+                refused(&reason);
+                failed.push((name, reason));
+                continue;
+            }
+            match self.listeners_for(&spec, &log) {
+                Ok(listeners) => accepted.push((spec, log, listeners)),
+                Err(error) if error.may_pass() => {
+                    refused(&format!("{error}; it is tried again every few seconds"));
+                    self.waiting.push(Waiting { spec, log });
+                }
+                Err(error) => {
+                    refused(&error.to_string());
+                    failed.push((name, error.to_string()));
+                }
+            }
+        }
+        (accepted, failed)
     }
 
     /// What a supervisor before this one has left behind. Its generations have none to serve them any more.
@@ -123,7 +152,7 @@ impl Supervisor {
     }
 
     /// Sockets for all slots of a group. If one fails, those made for the group go again.
-    fn listeners_for(&mut self, spec: &GroupSpec, log: &Log) -> Result<Vec<Socket>, ListenError> {
+    pub(super) fn listeners_for(&mut self, spec: &GroupSpec, log: &Log) -> Result<Vec<Socket>, ListenError> {
         let mut made: Vec<Socket> = Vec::new();
         for (index, path) in spec.sockets.paths.iter().take(self.count_of(spec)).enumerate() {
             match self.socket_for(spec, index, Path::new(OsStr::from_bytes(path)), log) {
@@ -161,7 +190,7 @@ impl Supervisor {
     }
 
     /// Puts a group's plan into its slots. Successors of an older plan are of no use any more.
-    fn install(&mut self, plan: &Rc<Plan>, sockets: Vec<Socket>, now: Instant) {
+    pub(super) fn install(&mut self, plan: &Rc<Plan>, sockets: Vec<Socket>, now: Instant) {
         let group = self.groups.entry(plan.spec.name.clone()).or_default();
         (group.roll_since, group.told_set_up, group.is_held_back) = (None, None, false);
         group.is_exclusive = false;

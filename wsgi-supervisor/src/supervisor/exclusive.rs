@@ -38,6 +38,10 @@ impl Supervisor {
             process.end(Ending::MakeRoom, now);
             self.wake_at(now);
         }
+        // One that was replaced earlier and still drains may be what holds it.
+        let of_group = self.processes.values_mut().filter(|process| process.plan.spec.name == name);
+        let draining = of_group.filter(|process| process.ending.is_some() && process.slot == index);
+        draining.for_each(|process| process.end(Ending::MakeRoom, now));
     }
 
     /// The successor of a slot has found something taken that its predecessor may hold. The only process of a group makes

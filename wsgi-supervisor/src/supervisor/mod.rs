@@ -2,9 +2,11 @@
 
 mod births;
 mod configure;
+mod deadline;
 mod death;
 mod end;
 mod exclusive;
+mod mending;
 mod messages;
 mod operate;
 mod outdated;
@@ -48,6 +50,8 @@ pub struct Supervisor {
     control: Option<Control>,
     /// The way in for `mod_wsgi-ctl`.
     operator: Option<Operator>,
+    /// Where it is to be.
+    operator_path: Vec<u8>,
     signals: SignalFd,
     /// Process descriptor of httpd's parent, where the kernel has such.
     parent: Option<OwnedFd>,
@@ -85,6 +89,10 @@ pub struct Supervisor {
     is_behind: bool,
     /// When the listening sockets are looked at next.
     sockets_at: Instant,
+    /// When their names are.
+    names_at: Instant,
+    /// Groups of the newest generation for which there are no sockets yet.
+    waiting: Vec<mending::Waiting>,
     /// The next moment at which something is due.
     wake: Option<Instant>,
 }
@@ -133,6 +141,7 @@ impl Supervisor {
         Ok(Self {
             control: Some(Control::new(control)),
             operator: None,
+            operator_path: Vec::new(),
             signals,
             parent,
             parent_id,
@@ -155,6 +164,8 @@ impl Supervisor {
             serial: 0,
             is_behind: false,
             sockets_at: Instant::now(),
+            names_at: Instant::now(),
+            waiting: Vec::new(),
             wake: None,
         })
     }
@@ -198,6 +209,7 @@ impl Supervisor {
         if self.ending.is_none() {
             self.advance_groups(now);
             self.advance_sockets(now);
+            self.advance_names(now);
         }
         self.log_writers.retain(|writer| writer.strong_count() > 0);
         for writer in self.living_log_writers() {

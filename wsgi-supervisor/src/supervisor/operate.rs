@@ -20,6 +20,7 @@ const MOST_REQUESTS: usize = 1000;
 impl Supervisor {
     /// Listens where the configuration says. Without the socket everything else works.
     pub(super) fn open_operator(&mut self, path: &[u8]) {
+        path.clone_into(&mut self.operator_path);
         let path = Path::new(OsStr::from_bytes(path));
         if path.as_os_str().is_empty() || self.operator.as_ref().is_some_and(|known| known.path() == path) {
             return;

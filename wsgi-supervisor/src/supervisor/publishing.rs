@@ -16,9 +16,11 @@ impl Supervisor {
             _ => SlotState::Starting,
         };
         let pid = slot.current.map_or(0, i32::cast_unsigned);
+        let is_waiting = self.waiting.iter().any(|waiting| waiting.spec.name == name);
         for generation in &self.live {
             let (state, pid) = match slot.is_cut_off && generation.serial == slot.plan.generation.serial {
                 true => (slot.state_without_process(), 0),
+                false if is_waiting && generation.serial == self.serial => (SlotState::Failed, 0),
                 false => (state, pid),
             };
             generation.with_slot(name, index, |memory| {
@@ -33,6 +35,14 @@ impl Supervisor {
         for (name, group) in &self.groups {
             for index in 0..group.slots.len() {
                 self.publish(name, index);
+            }
+        }
+        let Some(generation) = self.live.last() else { return };
+        for waiting in &self.waiting {
+            for index in 0..waiting.spec.sockets.paths.len() {
+                generation.with_slot(&waiting.spec.name, index, |memory| {
+                    memory.state.store(SlotState::Failed as u32, Ordering::Release);
+                });
             }
         }
     }

@@ -56,6 +56,7 @@ impl Supervisor {
                 }
                 self.switch_socket(name, index);
                 if let Some(process) = self.processes.get_mut(&successor) {
+                    process.is_successor = false;
                     process.deadline = None;
                 }
                 self.publish(name, index);
@@ -237,7 +238,7 @@ impl Supervisor {
         let (name, index) = (process.plan.spec.name.clone(), process.slot);
         // Without a place it is not wanted, and ends when its pipes are closed.
         let Some(slot) = self.slot_mut(&name, index) else { return };
-        let is_successor = process.deadline.is_some();
+        let is_successor = process.is_successor;
         let occupant = if is_successor { &mut slot.successor } else { &mut slot.current };
         *occupant = Some(process.pid);
         slot.starts = slot.starts.saturating_add(1);
@@ -423,26 +424,6 @@ impl Supervisor {
         }
         self.publish(name, index);
         self.wake_at(now);
-    }
-
-    /// A successor that hangs is given up.
-    pub(super) fn check_deadline(&mut self, pid: i32, now: Instant) {
-        let Some(process) = self.processes.get_mut(&pid) else { return };
-        let Some(deadline) = process.deadline else { return };
-        if deadline > now {
-            self.wake_at(deadline);
-            return;
-        }
-        let seconds = now.duration_since(process.started).as_secs();
-        process.end(Ending::Discard, now);
-        let (noun, group) = (process.noun(), process.plan.name());
-        let line = format!("{noun} {pid} of group '{group}' did not come up in {seconds} s");
-        process.plan.log.write(Level::WARN, &line);
-        let (name, index) = (process.plan.spec.name.clone(), process.slot);
-        self.candidate_lost(&name, pid, false, now);
-        if self.slot(&name, index).is_some_and(|slot| slot.successor == Some(pid)) {
-            self.successor_lost(&name, index, false, now);
-        }
     }
 
     /// The process of a slot is another one, or none: httpd's children are told.

@@ -213,7 +213,7 @@ impl Slot {
             Ok(listener) => self.next = Some(listener),
             Err(error) => {
                 self.wants_socket = false;
-                log.write(Level::WARN, &error.to_string());
+                log.write(error.level(), &error.to_string());
             }
         }
         self.next.is_some()

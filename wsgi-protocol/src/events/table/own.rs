@@ -118,6 +118,9 @@ events! {
     TOO_FEW_FILES = 384, Parent, Warn, Later(503), NotStarted =>
         "The limit of open files (RLIMIT_NOFILE) that httpd was started with is too low for its daemons: some may not start, or take no connections.",
         "Raise it where httpd is started: LimitNOFILE= of its systemd unit, or ulimit -n.";
+    SOCKET_REMOVED = 385, Supervisor, Warn, Served, Replaced =>
+        "Somebody has removed the socket file of a process, or of the whole directory. It is made again; where no name of the socket was left, another process takes over.",
+        "Find out who removes it. Keep WSGISocketPrefix out of directories that are cleaned, or tell the cleaner (tmpfiles.d: x).";
     LOG_WRITER_DIED = 395, Parent, Warn, Served, Replaced =>
         "The process that writes the log of daemons (ErrorLog syslog, a piped logger, an ErrorLogFormat) ended while httpd runs. No line is lost.",
         "Find out who killed it; another one goes on.";

@@ -1,0 +1,173 @@
+//! Names of sockets that somebody has removed, and sockets that could not be made when the configuration came: a cleaner of
+//! temporary files, an operator's slip, a file system that is full for a while. They are looked at every few seconds.
+
+use super::Supervisor;
+use crate::generation::{Claims, Plan};
+use crate::group::Slot;
+use crate::listen::Listener;
+use crate::log::{Level, Log};
+use crate::messages::Message;
+use crate::operator::Operator;
+use nix::errno::Errno;
+use nix::sys::stat::lstat;
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+use wsgi_protocol::control::GroupSpec;
+
+/// How often names are looked at.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// A group of the newest generation that has no sockets yet.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    /// The group.
+    pub(super) spec: GroupSpec,
+    /// Its log.
+    pub(super) log: Log,
+}
+
+/// What can be done about the names of a slot's socket.
+#[derive(Debug, PartialEq, Eq)]
+enum Mended {
+    /// Nothing is missing, or nothing can be done now.
+    Nothing,
+    /// The socket has all its names again.
+    Names,
+    /// No name was left: there is another socket, for another process.
+    Socket,
+}
+
+impl Supervisor {
+    /// Looks whether everything can be reached that httpd's children and operators look for.
+    pub(super) fn advance_names(&mut self, now: Instant) {
+        if self.names_at > now {
+            return self.wake_at(self.names_at);
+        }
+        if self.live.is_empty() {
+            return;
+        }
+        self.start_waiting(now);
+        self.mend_operator();
+        self.mend_sockets(now);
+        self.names_at = now + LOOK;
+        self.wake_at(self.names_at);
+    }
+
+    /// Groups whose sockets can be made now are started.
+    fn start_waiting(&mut self, now: Instant) {
+        let newest = self.live.last().map(Rc::clone).filter(|_| !self.waiting.is_empty());
+        let Some(generation) = newest else { return };
+        for Waiting { spec, log } in std::mem::take(&mut self.waiting) {
+            match self.listeners_for(&spec, &log) {
+                Ok(sockets) => {
+                    let plan = Rc::new(Plan::new(spec, log, Rc::clone(&generation)));
+                    let line = format!("daemon process group '{}' is started now", plan.name());
+                    plan.log.write(Level::NOTICE, &line);
+                    self.install(&plan, sockets, now);
+                    self.wake_at(now);
+                }
+                Err(_) => self.waiting.push(Waiting { spec, log }),
+            }
+        }
+        self.publish_all();
+    }
+
+    /// The socket for operators.
+    fn mend_operator(&mut self) {
+        let path = Path::new(OsStr::from_bytes(&self.operator_path));
+        let is_fine = self.operator.as_ref().is_some_and(Operator::is_reachable);
+        if is_fine || path.as_os_str().is_empty() || !is_missing(path) {
+            return;
+        }
+        if let Ok(operator) = Operator::bind(path) {
+            let line = format!("supervisor: mod_wsgi-ctl works again: '{}' was missing", path.display());
+            self.log.write(Level::NOTICE, &line);
+            self.operator = Some(operator);
+        }
+    }
+
+    /// The sockets of processes.
+    fn mend_sockets(&mut self, now: Instant) {
+        let claims = Claims::of(self.live.iter().map(|generation| &generation.places));
+        let as_root = self.circumstances.as_root;
+        let mut replaced = Vec::new();
+        for (name, group) in &mut self.groups {
+            for (index, slot) in group.slots.iter_mut().enumerate() {
+                let Some(paths) = claims.paths(name, index) else { continue };
+                match slot.mend(index, paths, as_root, now) {
+                    Mended::Nothing => {}
+                    Mended::Names => slot.tell_removed("it is made again"),
+                    Mended::Socket => {
+                        slot.tell_removed("another socket takes its place, and another process");
+                        replaced.push((name.clone(), index));
+                    }
+                }
+            }
+        }
+        for (name, index) in replaced {
+            self.switch_socket(&name, index);
+            let pids = self.slot(&name, index).map(|slot| [slot.current, slot.successor]);
+            for pid in pids.into_iter().flatten().flatten() {
+                if let Some(process) = self.processes.get_mut(&pid) {
+                    (process.renew, process.told_renew) = (true, Some(now));
+                }
+            }
+            self.wake_at(now);
+        }
+    }
+}
+
+impl Slot {
+    /// Makes missing names again: links to one that is left, or the name of another socket.
+    fn mend(&mut self, index: usize, wanted: &BTreeSet<PathBuf>, as_root: bool, now: Instant) -> Mended {
+        let is_lost = |path: &&PathBuf| !self.listener.is_at(path) && is_missing(path);
+        let lost: Vec<PathBuf> = wanted.iter().filter(is_lost).cloned().collect();
+        // The names of a socket that is on its way are its own when it is there.
+        if lost.is_empty() || self.next.is_some() {
+            self.told_missing &= !lost.is_empty();
+            return Mended::Nothing;
+        }
+        if lost.iter().all(|path| self.listener.restore(path).is_ok()) {
+            return Mended::Names;
+        }
+        let own = self.plan.spec.sockets.paths.get(index);
+        let own = own.map(|path| PathBuf::from(OsStr::from_bytes(path)));
+        let Some(own) = own.filter(|own| lost.contains(own) && !self.listener.is_at(own)) else {
+            return Mended::Nothing; // an older generation's, and there is no room for it
+        };
+        if self.pace.take(now).is_err() {
+            return Mended::Nothing;
+        }
+        let log = self.plan.log.clone();
+        let mut warn = |text: String| log.write(Level::WARN, &text);
+        match Listener::bind_over(&own, &self.plan.spec.sockets, as_root, false, &mut warn) {
+            Ok(listener) => {
+                self.next = Some(listener);
+                Mended::Socket
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut self.told_missing, true) {
+                    log.write(error.level(), &format!("{error}; it is tried again every few seconds"));
+                }
+                Mended::Nothing
+            }
+        }
+    }
+
+    fn tell_removed(&mut self, what_is_done: &str) {
+        self.told_missing = false;
+        let (prefix, group) = (Message::Removed.prefix(), self.plan.name());
+        let line = format!(
+            "{prefix}somebody has removed the file of a socket of daemon process group '{group}': {what_is_done}"
+        );
+        self.plan.log.write(Message::Removed.level(), &line);
+    }
+}
+
+fn is_missing(path: &Path) -> bool {
+    matches!(lstat(path), Err(Errno::ENOENT | Errno::ENOTDIR))
+}
