@@ -18,7 +18,7 @@ FLAT ?= 1200
 HOSTILE ?= 600
 IT = $(CARGO) test -p integration --test it -- --test-threads=2
 
-.PHONY: help setup build serve test lint test-unit test-tidy test-it test-control fuzz soak bench profile install clean
+.PHONY: help setup build serve test lint test-unit test-tidy test-it test-control fuzz soak bench profile install deb rpm test-packages clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -76,6 +76,17 @@ soak: setup build ## restarts, touches, broken deploys and kills under load; GRA
 
 install: build ## into httpd's own folders, below DESTDIR
 	@DESTDIR='$(DESTDIR)' scripts/install.sh
+
+deb: build ## the package for Debian and Ubuntu, into build/packages
+	@packaging/deb.sh
+
+rpm: build ## the package for the Fedora family, into build/packages
+	@packaging/rpm.sh
+
+test-packages: build ## the packages in clean Debian systems (as root: debootstrap), and the .rpm; SUITES="bookworm trixie"
+	@scripts/setup.sh packages
+	deb=$$(packaging/deb.sh) && lintian --fail-on error,warning "$$deb" && tests/packages/run.sh "$$deb"
+	rpm=$$(packaging/rpm.sh) && tests/packages/rpm.sh "$$rpm"
 
 clean: ## what was built
 	$(CARGO) clean

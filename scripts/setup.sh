@@ -2,6 +2,7 @@
 # Installs the system packages that building, serving and testing need; says so. An ordinary user is told what to install.
 #   scripts/setup.sh bench      also what `make bench` needs
 #   scripts/setup.sh profile    also what `make profile` needs
+#   scripts/setup.sh packages   also what `make test-packages` needs
 set -euo pipefail
 
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -31,6 +32,7 @@ wanted=(
 case ${1:-} in
 bench) wanted+=(wrk:/usr/bin/wrk) ;;
 profile) wanted+=(wrk:/usr/bin/wrk linux-perf:/usr/bin/perf strace:/usr/bin/strace) ;;
+packages) wanted+=(debootstrap:/usr/sbin/debootstrap lintian:/usr/bin/lintian rpm:/usr/bin/rpmbuild) ;;
 esac
 
 if ! command -v dpkg-query >/dev/null; then

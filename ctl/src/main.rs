@@ -5,6 +5,8 @@
 
 mod drain;
 mod harmless;
+#[cfg(test)]
+mod manual;
 mod memory;
 mod report;
 mod socket;

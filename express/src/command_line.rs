@@ -3,13 +3,22 @@
 use crate::table::{self, Kind, Row, State};
 use crate::values::Values;
 use clap::builder::{PossibleValuesParser, ValueParser};
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
 
 /// The name that the command has everywhere.
 pub const NAME: &str = "mod_wsgi-express";
 
 /// The whole command.
 pub fn command() -> Command {
+    let plain = |name: &'static str, about: &'static str| Command::new(name).about(about).hide(true);
+    shown()
+        .subcommand(plain("x-options", "The options, one a line: name and values"))
+        .subcommand(plain("x-watch", "Used by apachectl").arg(crate::control::server_root()))
+        .subcommand(plain("x-environment", "Used by apachectl").arg(crate::control::server_root()))
+}
+
+/// What help, manual page and completions show of it.
+pub fn shown() -> Command {
     let plain = |name: &'static str, about: &'static str| Command::new(name).about(about);
     Command::new(NAME)
         .version(env!("CARGO_PKG_VERSION"))
@@ -31,14 +40,12 @@ pub fn command() -> Command {
                     Arg::new("modules-directory")
                         .long("modules-directory")
                         .value_name("DIRECTORY")
+                        .value_hint(ValueHint::DirPath)
                         .help("Another folder than httpd's"),
                 ),
         )
         .subcommand(plain("module-location", "Print where the module is"))
         .subcommand(crate::control::command())
-        .subcommand(plain("x-options", "The options, one a line: name and values").hide(true))
-        .subcommand(plain("x-watch", "Used by apachectl").hide(true).arg(crate::control::server_root()))
-        .subcommand(plain("x-environment", "Used by apachectl").hide(true).arg(crate::control::server_root()))
 }
 
 /// A command that takes the options of the table.
@@ -47,6 +54,7 @@ pub fn server(name: &'static str, about: &'static str) -> Command {
         Arg::new(Values::ENTRY_POINT)
             .value_name("ENTRY-POINT")
             .num_args(0..)
+            .value_hint(ValueHint::AnyPath)
             .help("A script, a module (package.module or package.module:callable), an ini file, or a folder"),
     );
     for group in table::GROUPS {
@@ -67,16 +75,31 @@ fn argument(row: &'static Row) -> Arg {
     let action = if row.is_list { ArgAction::Append } else { ArgAction::Set };
     arg.action(action)
         .value_names(row.values.iter().copied())
+        .value_hint(hint(row))
         .num_args(row.values.len())
         .allow_hyphen_values(true)
         .value_parser(parser(row.kind))
+}
+
+/// What a shell offers as a value.
+fn hint(row: &Row) -> ValueHint {
+    let is = |words: &[&str]| {
+        row.values.iter().any(|value| words.iter().any(|word| value.split('|').any(|part| part == *word)))
+    };
+    match () {
+        () if is(&["FILE", "SCRIPT"]) => ValueHint::FilePath,
+        () if is(&["DIRECTORY"]) => ValueHint::DirPath,
+        () if is(&["USER"]) => ValueHint::Username,
+        () if is(&["ADDRESS"]) => ValueHint::Hostname,
+        () => ValueHint::Other,
+    }
 }
 
 /// The text of the help: what it is, and its default.
 fn help(row: &Row) -> String {
     match row.default {
         "" => row.help.to_owned(),
-        default => format!("{} [default: {}]", row.help, default.trim_matches(['(', ')'])),
+        _ => format!("{} [default: {}]", row.help, row.described_default()),
     }
 }
 

@@ -31,6 +31,7 @@ pub fn server_root() -> Arg {
     Arg::new("server-root")
         .long("server-root")
         .value_name("DIRECTORY")
+        .value_hint(clap::ValueHint::DirPath)
         .help("The server root; only needed when several servers run")
 }
 

@@ -1,4 +1,6 @@
-//! `docs/express.md`, rendered from the table of options.
+//! `docs/express.md`, the manual page and the completions for shells, rendered from the table of options.
+
+mod page;
 
 use crate::table::{GROUPS, Kind, Row, State};
 use std::fmt::Write;
@@ -79,7 +81,7 @@ fn default(row: &Row) -> String {
     match row.literal_default() {
         Some(default) => format!("`{default}`"),
         None if row.kind == Kind::Flag => "off".to_owned(),
-        None => cell(row.default.trim_matches(['(', ')'])),
+        None => cell(row.described_default()),
     }
 }
 
@@ -103,17 +105,37 @@ fn cell(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::command_line::{NAME, shown};
+    use clap_complete::Shell::{Bash, Fish, Zsh};
+
+    /// The file is as rendered; with `UPDATE_DOCS` it is written first.
+    fn is_current(file: &str, rendered: &[u8]) {
+        let path = format!("{}/../{file}", env!("CARGO_MANIFEST_DIR"));
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(&path, rendered).expect("it can be written");
+        }
+        let found = std::fs::read(&path).unwrap_or_default();
+        assert!(found == rendered, "{file} is not current: UPDATE_DOCS=1 cargo test -p mod_wsgi-express");
+    }
 
     #[test]
     fn docs_are_rendered_from_the_table() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/express.md");
-        if std::env::var_os("UPDATE_DOCS").is_some() {
-            std::fs::write(path, render()).expect("it can be written");
+        is_current("docs/express.md", render().as_bytes());
+    }
+
+    #[test]
+    fn the_manual_page_is_rendered_from_the_table() {
+        is_current("packaging/man/mod_wsgi-express.1", &page::render().expect("written to memory"));
+    }
+
+    #[test]
+    fn completions_are_rendered_from_the_table() {
+        for (shell, name) in
+            [(Bash, "mod_wsgi-express.bash"), (Zsh, "_mod_wsgi-express"), (Fish, "mod_wsgi-express.fish")]
+        {
+            let mut rendered = Vec::new();
+            clap_complete::generate(shell, &mut shown(), NAME, &mut rendered);
+            is_current(&format!("packaging/completions/{name}"), &rendered);
         }
-        let found = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(
-            found == render(),
-            "docs/express.md is not current: UPDATE_DOCS=1 cargo test -p mod_wsgi-express"
-        );
     }
 }

@@ -53,6 +53,7 @@ mod logging;
 mod malformed;
 mod mistakes;
 mod observability;
+mod packages;
 mod parallel;
 mod preload;
 mod preload_failing;

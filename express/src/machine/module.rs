@@ -4,10 +4,13 @@ use super::httpd::Httpd;
 use crate::problem::Problem;
 use std::path::{Path, PathBuf};
 
+/// What it is called. The first one is that of packages: beside it `mod_wsgi.so` is the original.
+const NAMES: [&str; 2] = ["mod_wsgi_rs.so", "mod_wsgi.so"];
+
 /// The module, with its folder of programs beside it.
 #[derive(Clone, Debug)]
 pub struct Module {
-    /// `mod_wsgi.so`.
+    /// `mod_wsgi.so`, or `mod_wsgi_rs.so` where packages of a distribution put it.
     pub file: PathBuf,
 }
 
@@ -30,7 +33,7 @@ impl Module {
         folders.extend(httpd.map(|httpd| httpd.modules.clone()));
         let found = folders
             .iter()
-            .map(|folder| Module { file: folder.join("mod_wsgi.so") })
+            .flat_map(|folder| NAMES.map(|name| Module { file: folder.join(name) }))
             .find(Module::is_complete);
         found.ok_or_else(|| {
             let list: Vec<_> = folders.iter().map(|folder| folder.display().to_string()).collect();
@@ -50,9 +53,8 @@ impl Module {
         self.file.exists() && self.program("wsgi-supervisor").exists()
     }
 
-    /// The files that make it: relative to the folder of the module.
-    pub const FILES: [&str; 5] = [
-        "mod_wsgi.so",
+    /// The programs that belong to it, relative to the folder of the module.
+    const PROGRAMS: [&str; 4] = [
         "mod_wsgi/wsgi-supervisor",
         "mod_wsgi/python-host.abi3.so",
         "mod_wsgi/mod_wsgi-ctl",
@@ -67,8 +69,9 @@ impl Module {
         let from = self.file.parent().unwrap_or(Path::new("/"));
         let programs = folder.join("mod_wsgi");
         std::fs::create_dir_all(&programs).map_err(|error| Problem::file(&programs, &error))?;
-        for name in Module::FILES.iter().filter(|name| from.join(name).exists()) {
-            let (source, target) = (from.join(name), folder.join(name));
+        let files = Module::PROGRAMS.iter().map(|name| (from.join(name), folder.join(name)));
+        let module = (self.file.clone(), folder.join("mod_wsgi.so"));
+        for (source, target) in files.chain([module]).filter(|(source, _)| source.exists()) {
             let part = target.with_extension("part");
             let copied = std::fs::copy(&source, &part).and_then(|_| std::fs::rename(&part, &target));
             copied.map_err(|error| Problem::file(&target, &error))?;

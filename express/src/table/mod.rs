@@ -64,6 +64,11 @@ impl Row {
         (!self.default.is_empty() && !self.default.starts_with('(')).then_some(self.default)
     }
 
+    /// The default as a reader sees it.
+    pub fn described_default(&self) -> &'static str {
+        self.default.strip_prefix('(').and_then(|text| text.strip_suffix(')')).unwrap_or(self.default)
+    }
+
     const fn list(mut self) -> Row {
         self.is_list = true;
         self
