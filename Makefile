@@ -18,7 +18,7 @@ FLAT ?= 1200
 HOSTILE ?= 600
 IT = $(CARGO) test -p integration --test it -- --test-threads=2
 
-.PHONY: help setup build serve test lint test-unit test-tidy test-it test-control fuzz soak bench profile install deb rpm test-packages clean
+.PHONY: help setup build serve test lint test-unit test-tidy test-it test-control fuzz soak bench profile install deb rpm wheel test-packages clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -83,10 +83,15 @@ deb: build ## the package for Debian and Ubuntu, into build/packages
 rpm: build ## the package for the Fedora family, into build/packages
 	@packaging/rpm.sh
 
-test-packages: build ## the packages in clean Debian systems (as root: debootstrap), and the .rpm; SUITES="bookworm trixie"
+wheel: build ## the wheel for pip, one for every Python, into build/packages
+	@packaging/wheel.sh
+
+test-packages: build ## the packages in clean Debian systems (as root: debootstrap), the .rpm, the wheel, the container; SUITES="bookworm trixie"
 	@scripts/setup.sh packages
-	deb=$$(packaging/deb.sh) && lintian --fail-on error,warning "$$deb" && tests/packages/run.sh "$$deb"
 	rpm=$$(packaging/rpm.sh) && tests/packages/rpm.sh "$$rpm"
+	deb=$$(packaging/deb.sh) && wheel=$$(packaging/wheel.sh) && lintian --fail-on error,warning "$$deb" && \
+	  python=$$(scripts/pythons.sh | sed -nE 's/^3\.13[^ ]* ([^ ]*) base$$/\1/p') && WHEEL=$$wheel PYTHON=$$python tests/packages/run.sh "$$deb" && \
+	  tests/packages/wheel.sh "$$wheel"
 
 clean: ## what was built
 	$(CARGO) clean

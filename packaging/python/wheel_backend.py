@@ -80,6 +80,17 @@ def stripped(path):
         return copy.read_bytes()
 
 
+def shown_files():
+    """The manual page and the completions, with their names below `share/` of the environment."""
+    name = "mod_wsgi-express"
+    folder = ROOT / "packaging"
+    yield folder / "man" / (name + ".1"), "man/man1/%s.1" % name
+    completions = folder / "completions"
+    yield completions / (name + ".bash"), "bash-completion/completions/" + name
+    yield completions / (name + ".fish"), "fish/vendor_completions.d/%s.fish" % name
+    yield completions / ("_" + name), "zsh/site-functions/_" + name
+
+
 class Wheel:
     """A wheel that is written file by file."""
 
@@ -111,6 +122,8 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
         wheel.add("mod_wsgi/" + path.relative_to(PACKAGE).as_posix(), path.read_bytes())
     for program, data in programs.items():
         wheel.add("mod_wsgi/express/lib/" + program, data, 0o755)
+    for path, shown in shown_files():
+        wheel.add("%s-%s.data/data/share/%s" % (DISTRIBUTION, version(), shown), path.read_bytes())
     info = "%s-%s.dist-info" % (DISTRIBUTION, version())
     wheel.add(info + "/METADATA", metadata().encode())
     lines = ["Wheel-Version: 1.0", "Generator: mod-wsgi-rs", "Root-Is-Purelib: false", "Tag: " + tag, ""]

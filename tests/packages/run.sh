@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian package in clean Debian systems and looks at what becomes of sites. Needs root, debootstrap and a mirror.
 #   run.sh DEB [SCENARIO…]      a scenario is a file of tests/packages/scenarios, without .sh; all by default
-# SUITES names releases of Debian (default: bookworm trixie), WHEEL a wheel for the scenarios that need one.
+# SUITES names releases of Debian (default: bookworm trixie), WHEEL the wheel (without it, its scenarios are left out), PYTHON the home of a Python that is not Debian's.
 # Each scenario gets a fresh copy of a minimal system, with PIDs, mounts and a loopback of its own, and no way out.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -56,16 +56,21 @@ run() { # suite, scenario
         echo force-unsafe-io >"$root/etc/dpkg/dpkg.cfg.d/unsafe-io"
         cp "$1" "$root/scenarios/mod_wsgi.deb"
         cp tests/packages/lib.sh "$2" "$root/scenarios/"
+        cp -r examples/container "$root/scenarios/container"
         [ -z "$3" ] || cp "$3" "$root/scenarios/"
+        [ -z "$4" ] || { mkdir -p "$root/opt/python" && mount --bind "$4" "$root/opt/python"; }
         ip link set lo up
         exec chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive SUITE="$suite" \
             bash -euo pipefail "/scenarios/$(basename "$2")"
-    ' run "$place" "$cache/$1" "$1" "$deb" "tests/packages/scenarios/$2.sh" "${WHEEL:-}" >"$place/log" 2>&1 </dev/null
+    ' run "$place" "$cache/$1" "$1" "$deb" "tests/packages/scenarios/$2.sh" "${WHEEL:-}" "${PYTHON:-}" >"$place/log" 2>&1 </dev/null
 }
 
 scenarios=("$@")
 if [ ${#scenarios[@]} = 0 ]; then
-    for file in tests/packages/scenarios/*.sh; do scenarios+=("$(basename "$file" .sh)"); done
+    for file in tests/packages/scenarios/*.sh; do
+        name=$(basename "$file" .sh)
+        [ -z "${WHEEL:-}" ] && [[ $name = wheel || $name = container ]] || scenarios+=("$name")
+    done
 fi
 failed=0
 for suite in ${SUITES:-bookworm trixie}; do
@@ -73,6 +78,7 @@ for suite in ${SUITES:-bookworm trixie}; do
     for scenario in "${scenarios[@]}"; do
         if run "$suite" "$scenario"; then
             printf 'ok      %s %s\n' "$suite" "$scenario"
+            grep '^Ready: ' "$work/$suite-$scenario/log" || true
         else
             printf 'FAILED  %s %s\n' "$suite" "$scenario"
             tail -n 60 "$work/$suite-$scenario/log"
