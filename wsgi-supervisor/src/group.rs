@@ -46,6 +46,8 @@ pub struct Group {
     pub roll_since: Option<Instant>,
     /// The last set-up failure told at its own level, so that it is not told every few seconds.
     pub told_set_up: Option<String>,
+    /// It was told that its killed processes do not end.
+    pub told_clogged: bool,
     /// Serial of the generation of which it was told that it does not come up.
     pub told_kept: Option<u64>,
     /// Where its workers come from, with `preload=on`.

@@ -76,6 +76,8 @@ pub enum Message {
     DescriptorsLost,
     /// Two processes of a group cannot live beside each other.
     Conflict,
+    /// Killed processes of a group do not end.
+    Clogged,
     /// What only one process can have is somebody else's.
     StaysTaken,
 }
@@ -129,6 +131,7 @@ impl Message {
             Self::Removed => &events::SOCKET_REMOVED,
             Self::DescriptorsLost => &events::DESCRIPTORS_LOST,
             Self::Conflict => &events::CONFLICT,
+            Self::Clogged => &events::GROUP_CLOGGED,
             Self::StaysTaken => &events::STAYS_TAKEN,
             Self::Interpreter => &events::NO_PYTHON_PROGRAM,
         }

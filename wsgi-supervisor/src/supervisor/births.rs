@@ -105,6 +105,9 @@ impl Supervisor {
 
     /// Starts a zygote: for changed code that the process of slot `asker` has noticed, or because there is none.
     fn start_zygote(&mut self, name: &[u8], asker: Option<usize>, now: Instant) {
+        if self.is_clogged(name, now) {
+            return;
+        }
         let circumstances = self.circumstances;
         let cgroup = self.make_cgroup(name);
         let Some(group) = self.groups.get_mut(name) else { return };

@@ -6,6 +6,7 @@ use crate::backoff::{Outcome, SERVICE_PACE};
 use crate::escalation::Ending;
 use crate::group::Process;
 use crate::log::Level;
+use crate::messages::Message;
 use crate::os::clock::monotonic_ns;
 use crate::os::process::{ended_child, reap};
 use std::rc::Rc;
@@ -15,6 +16,11 @@ use wsgi_protocol::death::{Cause, Death, MAX_STACK, Reason};
 
 /// Most pieces of output read after a death, before the line about it is written.
 const LAST_PIECES: usize = 64;
+
+/// A group that has so many killed processes beyond its places, which do not end, gets no further one.
+const STUCK: usize = 8;
+/// How often it is seen whether they have.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Most processes that are waited for before everything else has its turn. With `preload=on` what applications leave behind
 /// ends here as well, as fast as they like.
@@ -148,6 +154,30 @@ impl Supervisor {
             }
         }
         self.occupant_left(&name, index);
+    }
+
+    /// Whether so many processes of a group were killed without ending that it gets no further one. An application can have
+    /// them wait in the kernel, for a file system of its user's, and ask for another process again and again.
+    pub(super) fn is_clogged(&mut self, name: &[u8], now: Instant) -> bool {
+        let is_stuck = |process: &&Process| process.killed && process.plan.spec.name == name;
+        let stuck: Vec<i32> = self.processes.values().filter(is_stuck).map(|process| process.pid).collect();
+        let Some(group) = self.groups.get_mut(name) else { return false };
+        let is_clogged = stuck.len() >= STUCK + group.slots.len();
+        let is_told = std::mem::replace(&mut group.told_clogged, is_clogged);
+        if !is_clogged {
+            return false;
+        }
+        if let Some(plan) = group.plan.as_ref().filter(|_| !is_told) {
+            let line = format!(
+                "{}processes of group '{}' were killed and do not end, because they wait in the kernel: {stuck:?}; no other \
+                 one is started before they do",
+                Message::Clogged.prefix(),
+                plan.name()
+            );
+            plan.log.write(Message::Clogged.level(), &line);
+        }
+        self.wake_at(now + LOOK);
+        true
     }
 
     /// Children that a daemon left behind may still write to its output.

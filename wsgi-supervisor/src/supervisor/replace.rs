@@ -154,6 +154,9 @@ impl Supervisor {
 
     /// Starts a process for a slot from where it comes.
     fn start_from(&mut self, origin: Origin, name: &[u8], index: usize, has_predecessor: bool, now: Instant) {
+        if self.is_clogged(name, now) {
+            return;
+        }
         match origin {
             Origin::Exec => self.start(name, index, has_predecessor, now),
             Origin::Zygote(zygote) => self.order_birth(name, index, zygote, has_predecessor, now),

@@ -1,6 +1,6 @@
 //! Processes that die, or never come up.
 
-use crate::rig::{Rig, is_alive, signal};
+use crate::rig::{Rig, eventually, is_alive, signal};
 use nix::sys::signal::Signal;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -135,4 +135,71 @@ fn nonsense_of_a_process_confuses_nobody() {
     assert!(is_alive(pids[0]) && generation.view(0).pid == pids[0]);
     let is_printable = |byte: u8| matches!(byte, b'\n' | b' '..=b'~');
     assert!(rig.log().bytes().all(is_printable), "{}", rig.log());
+}
+
+/// A control group whose processes do nothing, not even end, as those that wait in the kernel.
+struct Freezer(std::path::PathBuf);
+
+impl Freezer {
+    fn new() -> Option<Self> {
+        let path =
+            std::path::Path::new("/sys/fs/cgroup/freezer").join(format!("wsgi-{}", std::process::id()));
+        fs::create_dir(&path).ok()?;
+        let freezer = Self(path);
+        fs::write(freezer.0.join("freezer.state"), "FROZEN").ok()?;
+        Some(freezer)
+    }
+
+    fn add(&self, pid: i32) {
+        fs::write(self.0.join("cgroup.procs"), pid.to_string()).unwrap();
+    }
+
+    fn thaw(&self) {
+        fs::write(self.0.join("freezer.state"), "THAWED").unwrap();
+    }
+}
+
+impl Drop for Freezer {
+    fn drop(&mut self) {
+        let _ = fs::write(self.0.join("freezer.state"), "THAWED");
+        for _ in 0..1000 {
+            if fs::remove_dir(&self.0).is_ok() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// Who has processes that cannot be killed gets a bounded number of them.
+#[test]
+fn processes_that_do_not_end_are_not_followed_by_ever_more() {
+    let mut rig = Rig::new();
+    let Some(freezer) = Freezer::new() else {
+        println!("skipped: processes cannot be frozen here");
+        return;
+    };
+    let mut generations = vec![rig.configure(vec![rig.group("app", "a", 0, 1)])];
+    let old = generations[0].serving(0, 0);
+    rig.behave("hang");
+    let successors = |rig: &Rig| rig.started().into_iter().filter(|pid| *pid != old).collect::<Vec<_>>();
+    for count in 1..=9 {
+        generations.push(rig.configure(vec![rig.group("app", "a", 0, 1)]));
+        let all = eventually("one more", || Some(successors(&rig)).filter(|all| all.len() == count));
+        all.iter().for_each(|pid| freezer.add(*pid));
+    }
+    // They are killed a second after they were given up.
+    let last = eventually("no further one", || {
+        std::thread::sleep(Duration::from_millis(200));
+        let next = rig.configure(vec![rig.group("app", "a", 0, 1)]);
+        rig.log().contains("WSGI0337").then_some(next)
+    });
+    rig.logged(&["WSGI0337", "wait in the kernel"]);
+    let count = rig.started().len();
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!((rig.started().len(), last.view(0).pid), (count, old));
+    rig.behave("serve");
+    freezer.thaw();
+    last.serving(0, old);
+    assert_eq!(rig.log().matches("WSGI0337").count(), 1);
 }

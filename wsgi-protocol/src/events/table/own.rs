@@ -88,6 +88,9 @@ events! {
     STAYS_TAKEN = 336, Supervisor, Error, Later(500), LivesOn =>
         "What the application needs for itself alone (a lock, an address) stayed taken while its process was started again and again; now it serves all the same, and each request tries the import again.",
         "Find who holds it: the traceback above names it.";
+    GROUP_CLOGGED = 337, Supervisor, Error, Later(503), Retried =>
+        "Processes of a group were killed and do not end: they wait in the kernel for a file system (FUSE, NFS) or a device. No further one is started beside so many.",
+        "End what they wait for (`/proc/PID/stack`, `/sys/fs/fuse/connections/NUMBER/abort`); then the group has processes again.";
     CHANGE_FAILED = 365, Python, Error, Served, LivesOn =>
         "A changed script, or what it imports, cannot be loaded, or its callable is gone: the lines before this one say why. The old code goes on serving.",
         "Correct it: it is tried again when the script or a file of the traceback changes, every few minutes, and at mod_wsgi-ctl restart GROUP.";
