@@ -28,7 +28,7 @@ impl Application for Host {
     const UNSENT: Unsent = crate::log::write_bytes;
 
     fn runner(&'static self, thread_id: u32) -> Worker {
-        GATES.get_or_init(|| if Host::shares_lock(self) { None } else { Gates::new(self, false) });
+        GATES.get_or_init(|| if Host::shares_lock(self) { None } else { Gates::new(self) });
         self.worker(thread_id)
     }
 
@@ -139,7 +139,7 @@ impl Runner for Worker {
         let Some(gates) = gates() else { return Worker::run(self, payload, exchange) };
         let mut outcome = Outcome::Fail(500);
         let arrived = Instant::now();
-        gates.of(payload).run_here(&mut || {
+        gates.of(payload).run(&mut || {
             python::note_entry(arrived);
             outcome = Worker::run(self, payload, exchange);
             Worker::detach(self);

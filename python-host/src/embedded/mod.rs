@@ -78,7 +78,7 @@ pub fn start(message: &[u8]) -> bool {
         let _ = host.load(script);
     }
     // Started once per child.
-    let _ = GATES.set(Gates::new(host, true));
+    let _ = GATES.set(Gates::new(host));
     let _ = HOST.set(host);
     slow::watch(host);
     true

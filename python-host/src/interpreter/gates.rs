@@ -17,16 +17,14 @@ pub struct Gates {
     host: &'static Host,
     shared: Gate,
     own: Option<RwLock<Own>>,
-    stewardable: bool,
 }
 
 impl Gates {
-    /// For the request threads of this process; `None` if there is one only. For `stewardable` see
-    /// [`Gate::new`].
-    pub fn new(host: &'static Host, stewardable: bool) -> Option<Self> {
+    /// For the request threads of this process; `None` if there is one only.
+    pub fn new(host: &'static Host) -> Option<Self> {
         let own = may_have_own_gils(host).then(RwLock::default);
-        let shared = Gate::new(stewardable);
-        (host.launch().threads > 1).then_some(Self { host, shared, own, stewardable })
+        let shared = Gate::default();
+        (host.launch().threads > 1).then_some(Self { host, shared, own })
     }
 
     /// The gate before the GIL that a request is going to take.
@@ -46,7 +44,7 @@ impl Gates {
         let mut list = own.write().unwrap_or_else(PoisonError::into_inner);
         find(&list).unwrap_or_else(|| {
             // Lives as long as the interpreter, which lives as long as the process.
-            let gate: &'static Gate = Box::leak(Box::new(Gate::new(self.stewardable)));
+            let gate: &'static Gate = Box::leak(Box::new(Gate::default()));
             list.push((group.into(), gate));
             gate
         })

@@ -12,11 +12,6 @@ const WEIGHT: f64 = 0.1;
 /// Demand below which there is no crowd any more, and for how long before the gate opens again.
 const THIN: (f64, Duration) = (0.5, Duration::from_secs(1));
 
-/// CPU time per request, ns, from which warm memory is worth more than the switch to the thread that has it.
-const LENGTHY: f64 = 250_000.0;
-/// Weight of one window in the mean of that.
-const WORK_WEIGHT: f64 = 0.05;
-
 /// As many inside as anybody may ask for: HTTP/2 brings threads of its own, so the threads per child are no bound.
 pub const MOST: usize = 4096;
 
@@ -27,19 +22,6 @@ pub struct Window {
     pub sample: Sample,
     /// Demand of the requests that are not long.
     pub young: f64,
-    /// CPU time of all requests, ns.
-    pub used: u64,
-    /// How many ended.
-    pub ended: u64,
-}
-
-/// What is to be done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Order {
-    /// How many may be inside.
-    pub allowed: usize,
-    /// One thread shall do the turns of all that wait.
-    pub stewarded: bool,
 }
 
 /// Whether requests crowd before the GIL, and the rules that hold while they do.
@@ -54,8 +36,6 @@ pub struct Crowd {
     pace: Option<Pace>,
     /// Since when demand is low.
     thin: Duration,
-    /// CPU time, ns, and number of requests that ended, per window; averaged.
-    work: (f64, f64),
 }
 
 impl Crowd {
@@ -77,21 +57,18 @@ impl Crowd {
         self.young += (young - self.young) * WEIGHT;
     }
 
-    /// Judges one window; what is to be done if the gate is kept, or is not any more.
-    pub fn judge(&mut self, window: &Window) -> Option<Order> {
+    /// Judges one window; how many may be inside if the gate is kept, or is not any more.
+    pub fn judge(&mut self, window: &Window) -> Option<usize> {
         let sample = &window.sample;
-        self.work.0 += (window.used as f64 - self.work.0) * WORK_WEIGHT;
-        self.work.1 += (window.ended as f64 - self.work.1) * WORK_WEIGHT;
-        let stewarded = self.work.0 > LENGTHY * self.work.1;
         if let Some(pace) = &mut self.pace {
             self.thin = if sample.demand < THIN.0 { self.thin + sample.elapsed } else { Duration::ZERO };
             if self.thin < THIN.1 {
                 // With the GIL always taken, the next one waits before the GIL itself: it is there when that is let go.
-                let least = if sample.cpu > CROWDED.0 && !stewarded { 2 } else { 1 };
-                return Some(Order { allowed: pace.tick(sample).max(least), stewarded });
+                let least = if sample.cpu > CROWDED.0 { 2 } else { 1 };
+                return Some(pace.tick(sample).max(least));
             }
             *self = Self { clock: self.clock, ..Self::default() };
-            return Some(Order { allowed: MOST, stewarded: false });
+            return Some(MOST);
         }
         self.average(sample.cpu, window.young);
         // More CPU time than one GIL allows is no crowd, unless most of those who compute wait for a CPU.
@@ -99,7 +76,7 @@ impl Crowd {
         let is_crowd = self.cpu > CROWDED.0 && self.young > CROWDED.1 && is_single;
         is_crowd.then(|| {
             self.pace = Some(Pace::new(MOST));
-            Order { allowed: 1, stewarded }
+            1
         })
     }
 }
@@ -108,17 +85,16 @@ impl Crowd {
 mod tests {
     use super::*;
 
-    /// 10 ms with four threads, in which so many requests end.
-    fn window(cpu: f64, young: f64, ended: u64) -> Window {
+    /// 10 ms with four threads.
+    fn window(cpu: f64, young: f64) -> Window {
         let elapsed = Duration::from_millis(10);
         let sample = Sample { elapsed, demand: cpu, cpu, running: 4, ..Sample::default() };
-        Window { sample, young, used: (cpu * 1e7) as u64, ended }
+        Window { sample, young }
     }
 
     /// After how many windows the gate is set to `allowed`, if it is within five seconds.
     fn when(crowd: &mut Crowd, allowed: usize, cpu: f64, young: f64) -> Option<usize> {
-        (0..500)
-            .position(|_| crowd.judge(&window(cpu, young, 10)).is_some_and(|order| order.allowed == allowed))
+        (0..500).position(|_| crowd.judge(&window(cpu, young)) == Some(allowed))
     }
 
     #[test]
@@ -138,19 +114,14 @@ mod tests {
         let mut crowd = Crowd::default();
         for _ in 0..100 {
             // Bursts between which everybody sleeps.
-            assert_eq!(crowd.judge(&window(0.9, 2.0, 10)), None);
+            assert_eq!(crowd.judge(&window(0.9, 2.0)), None);
             crowd.average(0.2, 0.0);
         }
     }
 
     #[test]
-    fn one_thread_does_the_turns_of_all_when_they_are_long_enough() {
-        let last = |ended| {
-            let mut crowd = Crowd::default();
-            (0..50).filter_map(|_| crowd.judge(&window(1.0, 3.0, ended))).last()
-        };
-        assert_eq!(last(10), Some(Order { allowed: 1, stewarded: true }));
-        assert_eq!(last(100), Some(Order { allowed: 2, stewarded: false }));
-        assert!(last(0).is_some_and(|order| order.stewarded));
+    fn with_the_gil_always_taken_the_next_one_waits_before_it() {
+        let mut crowd = Crowd::default();
+        assert_eq!((0..50).filter_map(|_| crowd.judge(&window(1.0, 3.0))).last(), Some(2));
     }
 }

@@ -6,27 +6,20 @@
 //! The gate stands open until there is a crowd: threads that sleep, compute long or compute without the GIL gain nothing
 //! from waiting for each other. A request then goes in at the cost of one atomic operation. The thread that watches is
 //! started by the first request that meets another one, and sleeps unless requests meet.
-//!
-//! In a crowd of requests that are long enough one more thread, the steward, runs those that wait: what it touches is
-//! in the caches of its CPU, where each of the others would have to fetch it first. The thread that came with the
-//! request sleeps meanwhile, as it would at the gate.
 
 use super::bell::Bell;
+use super::block_signals;
 use super::clock::now_ns;
 use super::crowd::{Crowd, MOST, Window};
 use super::meter::Meter;
 use super::pace::{Effort, Sample};
-use super::turnstile::{Place, Task, Turnstile, Waited};
-use super::{block_signals, own_stack};
-use crate::boundary;
+use super::turnstile::{Place, Turnstile};
 use crate::log;
 use crate::thread_end;
 use std::cell::{Cell, RefCell};
 use std::mem::ManuallyDrop;
 use std::rc::Rc;
-use std::sync::atomic::{
-    AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::Release, Ordering::SeqCst,
-};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::Release, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -46,11 +39,6 @@ pub struct Gate {
     turns: Mutex<Vec<Watched>>,
     bell: Bell,
     watched: OnceLock<()>,
-    /// Whether turns may be done by another thread.
-    stewardable: bool,
-    steward: OnceLock<()>,
-    /// Size of the largest stack of those who came, bytes: what runs on it may run on the steward's.
-    stack: AtomicUsize,
     open: AtomicBool,
 }
 
@@ -117,7 +105,7 @@ struct Memberships {
     list: RefCell<Vec<Rc<Member>>>,
     /// It is inside of one: requests that it runs inside of its request pass all.
     inside: Cell<bool>,
-    /// The turn that it does, its own or as a steward.
+    /// The turn that it does.
     turn: RefCell<Option<Arc<Turn>>>,
 }
 
@@ -160,46 +148,32 @@ impl Drop for Inside<'_> {
     }
 }
 
-impl Gate {
-    /// A gate that stands open; with `stewardable` turns may be done by another thread than the one that came.
-    pub fn new(stewardable: bool) -> Self {
+impl Default for Gate {
+    /// A gate that stands open.
+    fn default() -> Self {
         Self {
             turnstile: Turnstile::new(MOST),
             turns: Mutex::default(),
             bell: Bell::default(),
             watched: OnceLock::new(),
-            stewardable,
-            steward: OnceLock::new(),
-            stack: AtomicUsize::new(0),
             open: AtomicBool::new(false),
         }
     }
+}
 
-    /// Runs `task` when a thread may contend for the GIL with it: the calling thread, or another one meanwhile.
-    pub fn run(&'static self, task: &mut (dyn FnMut() + Send)) {
-        self.pass(Task::of(task));
-    }
-
-    /// As [`Gate::run`], on the calling thread.
-    pub fn run_here(&'static self, task: &mut dyn FnMut()) {
-        assert!(!self.stewardable, "another thread may run it");
-        // SAFETY: this gate has no steward.
-        self.pass(unsafe { Task::of_this_thread(task) });
-    }
-
-    fn pass(&'static self, task: Task<'_>) {
+impl Gate {
+    /// Runs `task` when the calling thread may contend for the GIL.
+    pub fn run(&'static self, task: &mut dyn FnMut()) {
         MEMBERSHIPS.with(|own| {
             if own.inside.get() {
-                return task.run();
+                return task();
             }
             let member = own.of(self);
-            if let Some(begun) = member.enter(&task) {
-                member.turn.begin(begun);
-                own.inside.set(true);
-                own.turn.replace(Some(member.turn.clone()));
-                let _inside = Inside(own, member);
-                task.run();
-            }
+            member.turn.begin(member.enter());
+            own.inside.set(true);
+            own.turn.replace(Some(member.turn.clone()));
+            let _inside = Inside(own, member);
+            task();
         });
     }
 
@@ -213,7 +187,6 @@ impl Gate {
     fn join(&'static self) -> Member {
         let turn = Arc::<Turn>::default();
         let (meter, effort) = (Meter::of_this_thread(), Effort::default());
-        self.stack.fetch_max(own_stack(), Relaxed);
         self.turns().push(Watched { turn: turn.clone(), meter, inside: 0, finished: 0, effort });
         Member { gate: self, turn }
     }
@@ -221,35 +194,6 @@ impl Gate {
     fn turns(&self) -> MutexGuard<'_, Vec<Watched>> {
         // The list is whole at every moment.
         self.turns.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Makes sure that there is a steward.
-    fn hire(&'static self) {
-        self.steward.get_or_init(|| {
-            let builder =
-                thread::Builder::new().name("wsgi-steward".to_owned()).stack_size(self.stack.load(Relaxed));
-            if let Err(error) = builder.spawn(|| self.attend()) {
-                log::write(log::ERROR, &format!("No thread could be made to run requests: {error}."));
-            }
-        });
-    }
-
-    /// The steward's life.
-    fn attend(&'static self) {
-        block_signals();
-        let member = MEMBERSHIPS.with(|own| {
-            own.inside.set(true);
-            let member = own.of(self);
-            own.turn.replace(Some(member.turn.clone()));
-            member
-        });
-        let turn = &member.turn;
-        self.turnstile.attend(|task| {
-            turn.begin(now_ns());
-            // A panic has been logged; what the request has become so far says how it ends.
-            let _ = boundary::caught(|| task.run());
-            turn.end();
-        });
     }
 
     /// Requests meet: somebody has to watch.
@@ -283,15 +227,10 @@ impl Gate {
             } else {
                 let window = self.look(now, elapsed);
                 if !is_baseline
-                    && let Some(order) = crowd.judge(&window)
+                    && let Some(allowed) = crowd.judge(&window)
                     && !self.open.load(SeqCst)
                 {
-                    let stewarded = order.stewarded && self.stewardable;
-                    if stewarded {
-                        self.hire();
-                    }
-                    self.turnstile.appoint(stewarded);
-                    self.turnstile.allow(order.allowed);
+                    self.turnstile.allow(allowed);
                     if self.open.load(SeqCst) {
                         // It was opened just now.
                         self.turnstile.allow(MOST);
@@ -317,7 +256,7 @@ impl Gate {
     fn look(&self, now: u64, elapsed: u64) -> Window {
         let waiting = self.turnstile.keeps_waiting(now);
         let mut sample = Sample { waiting, ..Sample::default() };
-        let (mut used, mut wanted, mut young, mut all_ended) = (0, 0, 0, 0);
+        let (mut used, mut wanted, mut young) = (0, 0, 0);
         let mut turns = self.turns();
         for watched in turns.iter_mut() {
             let turn = &watched.turn;
@@ -325,7 +264,6 @@ impl Gate {
             let inside = turn.inside(begun, now);
             let at_work = inside.saturating_sub(std::mem::replace(&mut watched.inside, inside)).min(elapsed);
             let ended = finished - std::mem::replace(&mut watched.finished, finished);
-            all_ended += ended;
             if ended > 0 || begun == 0 {
                 watched.effort = Effort::default();
             }
@@ -353,7 +291,7 @@ impl Gate {
         sample.cpu = used as f64 / elapsed.max(1) as f64;
         sample.demand = wanted as f64 / elapsed.max(1) as f64;
         let young = young as f64 / elapsed.max(1) as f64;
-        Window { sample, young, used, ended: all_ended }
+        Window { sample, young }
     }
 }
 
@@ -373,19 +311,16 @@ impl Memberships {
 }
 
 impl Member {
-    /// Since when the calling thread is inside, monotonic ns. `None`: its task has been done.
-    fn enter(&self, task: &Task<'_>) -> Option<u64> {
+    /// Waits until the calling thread may go in; since when it is inside, monotonic ns.
+    fn enter(&self) -> u64 {
         let gate = self.gate;
         match gate.turnstile.try_enter() {
-            Some(1) => Some(now_ns()),
+            Some(1) => now_ns(),
             Some(_) => {
                 gate.meet();
-                Some(now_ns())
+                now_ns()
             }
-            None => match gate.turnstile.wait(&self.turn.place, task, || gate.meet()) {
-                Waited::Inside(since) => Some(since),
-                Waited::Done => None,
-            },
+            None => gate.turnstile.wait(&self.turn.place, || gate.meet()),
         }
     }
 }

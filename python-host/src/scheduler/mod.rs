@@ -37,20 +37,3 @@ pub fn block_signals() {
         libc::pthread_sigmask(libc::SIG_BLOCK, &raw const all, std::ptr::null_mut());
     }
 }
-
-/// Size of the calling thread's stack, bytes; the usual one where the C library does not tell.
-pub fn own_stack() -> usize {
-    const USUAL: usize = 8 * 1024 * 1024;
-    // SAFETY: attributes may be all zero until they are filled, and are given back when they have been.
-    unsafe {
-        let mut attributes: libc::pthread_attr_t = std::mem::zeroed();
-        if libc::pthread_getattr_np(libc::pthread_self(), &raw mut attributes) != 0 {
-            return USUAL;
-        }
-        let mut size = 0;
-        let result = libc::pthread_attr_getstacksize(&raw const attributes, &raw mut size);
-        libc::pthread_attr_destroy(&raw mut attributes);
-        // The main thread's may be unlimited.
-        if result == 0 && size < 64 * USUAL { size } else { USUAL }
-    }
-}
