@@ -8,7 +8,7 @@ use crate::host::Host;
 use crate::interpreter::{self, Interpreter, threads};
 use crate::log;
 use crate::messages;
-use crate::python::{Attached, class, symbols};
+use crate::python::{self, Attached, class, symbols};
 use pyo3::ffi;
 use std::ffi::{CString, c_int, c_void};
 use std::fs::File;
@@ -31,6 +31,7 @@ const GIL: c_int = 4;
 pub unsafe extern "C" fn PyInit_wsgi_python_host() -> *mut ffi::PyObject {
     guard(ptr::null_mut(), || {
         boundary::install_panic_hook();
+        log::wait_with(python::released_if_attached);
         if let Err(name) = symbols::find() {
             log::write(log::CRIT, &messages::cannot_start(format_args!("it has no {name}")));
             return ptr::null_mut();

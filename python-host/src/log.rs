@@ -18,6 +18,9 @@ pub const INFO: u8 = 6;
 /// httpd's table, in embedded mode.
 static HTTPD: OnceLock<&'static HttpdTable> = OnceLock::new();
 
+/// How something is run without the GIL, once there is one: this file is used without Python as well.
+static RELEASED: OnceLock<fn(&mut dyn FnMut())> = OnceLock::new();
+
 /// The LogLevel of the server that the process belongs to.
 static LEVEL: AtomicU32 = AtomicU32::new(INFO as u32);
 
@@ -25,6 +28,12 @@ static LEVEL: AtomicU32 = AtomicU32::new(INFO as u32);
 pub fn use_httpd(table: &'static HttpdTable) {
     // A second call brings the same table.
     let _ = HTTPD.set(table);
+}
+
+/// Full pipes are waited for by `released` from now on.
+pub fn wait_with(released: fn(&mut dyn FnMut())) {
+    // A second call brings the same function.
+    let _ = RELEASED.set(released);
 }
 
 /// Sets the least important level that is written.
@@ -54,10 +63,9 @@ pub fn write_bytes(level: u8, text: &[u8]) {
     }
     let line = lines(level, text);
     // A pipe takes up to PIPE_BUF bytes whole, so records of several threads do not mix.
-    if is_writable() || !crate::python::is_attached() {
-        write_all(&line);
-    } else {
-        crate::python::detached(|| write_all(&line));
+    match RELEASED.get() {
+        Some(released) if !is_writable() => released(&mut || write_all(&line)),
+        _ => write_all(&line),
     }
 }
 
