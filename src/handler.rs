@@ -257,6 +257,7 @@ impl<'r> Job<'r> {
             (Flags::MEASURE_CPU, crate::metrics::wants_cpu()),
             (Flags::ASGI, config.interface == Some(Interface::Asgi)),
             (Flags::WSGI, config.interface == Some(Interface::Wsgi)),
+            (Flags::WEBSOCKET, daemon::is_websocket(self.r) && !self.has_body()),
             (Flags::HEAD_IS_FILTERED, self.r.is_header_only() && self.r.is_filtered()),
         ];
         Flags(bits.iter().filter(|(_, on)| *on).fold(0, |all, (bit, _)| all | bit))

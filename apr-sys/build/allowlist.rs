@@ -35,6 +35,10 @@ pub const FUNCTIONS: &[&str] = &[
     "apr_proc_other_child_unregister",
     "apr_os_thread_current",
     "apr_snprintf",
+    // apr_sha1.h
+    "apr_sha1_final",
+    "apr_sha1_init",
+    "apr_sha1_update_binary",
     // apr_optional.h
     "apr_dynamic_fn_retrieve",
     // apr_optional_hooks.h
@@ -121,6 +125,7 @@ pub const FUNCTIONS: &[&str] = &[
     "ap_get_brigade",
     "ap_internal_redirect_handler",
     "ap_pass_brigade",
+    "ap_remove_input_filter_byhandle",
     "ap_run_http_scheme",
     "ap_set_content_length",
     "ap_set_content_type",

@@ -62,6 +62,9 @@ pub trait Conversation: Send {
     /// Puts the head of the response behind what is to be sent.
     fn head(&mut self, payload: &[u8]);
 
+    /// The same with the answer to the opening handshake of a WebSocket. From then on the body is what its client sends.
+    fn upgrade(&mut self, payload: &[u8]);
+
     /// The same with a block of its body; large ones are sent as far as they can be.
     fn data(&mut self, block: &[u8]);
 

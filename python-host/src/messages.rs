@@ -454,6 +454,11 @@ pub fn no_response(begun: bool) -> String {
     events::NO_ASGI_RESPONSE.line("The ASGI application returned without a response.")
 }
 
+/// WebSockets are told to connect again.
+pub fn sockets_closed(count: &str) -> String {
+    format!("{count} WebSockets are closed with 1012: their process is replaced, or ends.")
+}
+
 /// The client, or the process, did not wait for the end of an application.
 pub fn asgi_cut_off(exception: &str) -> String {
     format!("The request was cut off; its application ended by {exception}.")

@@ -16,6 +16,8 @@ use crate::config::State;
 use crate::handler::{INTERNAL_ERROR, Job, now_us};
 use crate::lifecycle::runtime::{Group, Runtime};
 use crate::{messages, metrics};
+pub use relay::is_websocket;
+
 use connect::ConnectError;
 use connection::Connection;
 use pool::InFlight;

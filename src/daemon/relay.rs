@@ -3,8 +3,11 @@
 
 mod ending;
 mod response;
+mod tunnel;
 mod upload;
 mod watch;
+
+pub use tunnel::is_websocket;
 
 use super::Failure;
 use super::connection::{Connection, Fill, wait, wait_all};
@@ -97,6 +100,8 @@ pub struct Relay<'a, 'r> {
     client_gone: bool,
     /// The daemon wants to know when the client goes.
     watched: bool,
+    /// It has become a WebSocket.
+    is_tunnel: bool,
     body_idle_since: Instant,
 }
 
@@ -124,6 +129,7 @@ impl<'a, 'r> Relay<'a, 'r> {
             unflushed: 0,
             client_gone: false,
             watched: false,
+            is_tunnel: false,
             body_idle_since: Instant::now(),
         }
     }
@@ -143,6 +149,9 @@ impl<'a, 'r> Relay<'a, 'r> {
     }
 
     fn step(&mut self, timeout_ms: u64) -> Step {
+        if self.is_tunnel {
+            return self.tunnel_step();
+        }
         self.frames()?;
         if self.request_body.is_wanted() && self.pump()? {
             return Ok(());
@@ -314,6 +323,7 @@ impl<'a, 'r> Relay<'a, 'r> {
                 None => Err(self.malformed(&"length of WANT_BODY")),
             },
             (Kind::Head, bytes) => self.head(bytes),
+            (Kind::Upgrade, bytes) => self.upgrade(bytes),
             (Kind::File, bytes) => self.file(bytes),
             (Kind::Flush, []) => {
                 // The head alone may be what a client waits for.

@@ -72,6 +72,21 @@ impl<'r> RequestBody<'r> {
         }
     }
 
+    /// What the client of a WebSocket sends, for as long as it is there.
+    pub fn tunnel(r: Request<'r>) -> Self {
+        Self {
+            brigade: Brigade::new(r),
+            read: Brigade::new(r),
+            stage: Stage::Open,
+            expects_continue: false,
+            is_long: true,
+            failed: None,
+            later: None,
+            credit: 0,
+            told: false,
+        }
+    }
+
     /// Appends what has already arrived, so that a small body travels with its request. Not for a client that
     /// waits for `100 Continue`: that is the application's first read to decide (spec/behaviour.md §2.4).
     pub fn prefetch(&mut self, out: &mut Vec<u8>) {

@@ -207,6 +207,29 @@ impl<'r> Request<'r> {
         unsafe { (*(*self.raw).connection).keepalive = sys::AP_CONN_CLOSE }
     }
 
+    /// Whether it came over the connection itself: no sub-request, no internal redirect.
+    pub fn is_main(self) -> bool {
+        // SAFETY: plain fields.
+        unsafe { (*self.raw).main.is_null() && (*self.raw).prev.is_null() }
+    }
+
+    /// From here on what is read and written is the connection itself, without HTTP; it ends with the request.
+    pub fn become_tunnel(self) {
+        self.close_connection();
+        // SAFETY: a live request and its connection, used by this thread only; the filters belong to the connection.
+        unsafe {
+            let (raw, connection) = (self.raw, (*self.raw).connection);
+            // It would end what sends little for a while.
+            sys::ap_remove_input_filter_byhandle((*connection).input_filters, c"reqtimeout".as_ptr());
+            ((*raw).input_filters, (*raw).proto_input_filters) =
+                ((*connection).input_filters, (*connection).input_filters);
+            ((*raw).output_filters, (*raw).proto_output_filters) =
+                ((*connection).output_filters, (*connection).output_filters);
+            (*raw).status = 101;
+            (*raw).status_line = std::ptr::null();
+        }
+    }
+
     /// Whether the client waits for `100 Continue`.
     pub fn expects_continue(self) -> bool {
         // SAFETY: plain field.

@@ -4,7 +4,7 @@ says, in Python, what comes back (tests/it/hostile.rs; the frames are those of w
 import array, base64, os, random, re, select, socket, struct, tempfile, threading, time
 
 LISTEN, READY, ORDER = 3, 4, 6
-WANT_BODY, HEAD, DATA, FILE, FLUSH, LOG, END, ABORTED, FAIL, REFUSED, GO_AWAY = range(16, 27)
+WANT_BODY, HEAD, DATA, FILE, FLUSH, LOG, END, ABORTED, FAIL, REFUSED, GO_AWAY, WATCH, UPGRADE = range(16, 29)
 
 
 def exactly(connection, count):

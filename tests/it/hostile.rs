@@ -212,6 +212,48 @@ fn after_the_head() {
     check(&start(server("")), &rows);
 }
 
+/// Only the opening handshake of a WebSocket is answered by 101, and the headers of that are checked like others.
+#[test]
+fn upgrades() {
+    if Subject::skips("its daemons are forks of httpd, which nothing can stand in for") {
+        return;
+    }
+    const SWITCH: &str = "send(UPGRADE, head(b'101 Go'))";
+    let server = start(server(""));
+    check(
+        &server,
+        &[
+            (SWITCH, Status(502), "WSGI0308"),
+            ("send(HEAD, head()); send(UPGRADE, head(b'101 Go'))", Broken, "WSGI0308"),
+            ("send(WATCH, b'x')", Status(502), "WSGI0308"),
+            ("send(WATCH); send(WATCH); say(b'watched')", Body("watched"), ""),
+            ("send(HEAD, head(b'101 Go')); send(END)", Status(500), "WSGI0148"),
+        ],
+    );
+    let handshake = "Upgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Version: 13\r\n\
+                     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    for (code, answer) in [
+        ("send(UPGRADE, head(b'200 OK'))", "HTTP/1.1 500"),
+        ("send(UPGRADE, head(b'101 Go', [(b'X', b'a\\r\\nSet-Cookie: b')]))", "HTTP/1.1 500"),
+        ("send(UPGRADE, b'')", "HTTP/1.1 500"),
+        (
+            "send(UPGRADE, head(b'101 Go', [(b'Sec-WebSocket-Accept', b'x')])); send(DATA, b'raw'); send(END)",
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\nraw",
+        ),
+        ("send(UPGRADE, head(b'101 Go')); send(UPGRADE, head(b'101 Go'))", "HTTP/1.1 101"),
+        ("send(UPGRADE, head(b'101 Go')); send(FAIL, struct.pack('<H', 500))", "HTTP/1.1 101"),
+        ("send(UPGRADE, head(b'101 Go')); close()", "HTTP/1.1 101"),
+    ] {
+        let mut wire = server.connect();
+        wire.send(request("GET", handshake, code)).finish();
+        let all = String::from_utf8_lossy(&wire.read_to_end()).into_owned();
+        let is_it = if answer.ends_with("raw") { all == answer } else { all.starts_with(answer) };
+        assert!(is_it && all.matches("HTTP/1.1").count() == 1, "{code}: {all}");
+        assert_eq!(server.get("/").ok().text(), "honest", "after {code}");
+    }
+}
+
 /// A text to log forges no line: each line of it begins as httpd's lines do.
 #[test]
 fn forged_log_lines() {

@@ -60,6 +60,9 @@ pub enum Kind {
     GoAway = 26,
     /// daemon → httpd: say by ABORT when the client goes, while the body is complete; empty payload.
     Watch = 27,
+    /// daemon → httpd: the request is the opening handshake of a WebSocket, and is accepted; headers as HEAD has them,
+    /// with the status 101. From then on BODY and DATA are the bytes of the client's connection, as they are.
+    Upgrade = 28,
 }
 
 impl Kind {
@@ -84,6 +87,7 @@ impl Kind {
             25 => Self::Refused,
             26 => Self::GoAway,
             27 => Self::Watch,
+            28 => Self::Upgrade,
             _ => return None,
         })
     }
@@ -93,7 +97,7 @@ impl Kind {
     #[must_use]
     pub fn max_len(self, head: usize) -> usize {
         match self {
-            Self::Head => head.min(MAX_PAYLOAD as usize),
+            Self::Head | Self::Upgrade => head.min(MAX_PAYLOAD as usize),
             Self::Log => MAX_LOG,
             Self::File => 16,
             Self::WantBody => 4,

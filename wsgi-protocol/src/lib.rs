@@ -23,6 +23,7 @@ pub mod request;
 pub mod response;
 pub mod scoreboard;
 pub mod status;
+pub mod websocket;
 
 pub use error::ProtocolError;
 

@@ -42,6 +42,9 @@ impl Flags {
     /// `interface=wsgi` is in force.
     pub const WSGI: u32 = 1 << 10;
 
+    /// It is the opening handshake of a WebSocket, and httpd can answer 101.
+    pub const WEBSOCKET: u32 = 1 << 11;
+
     /// Clears a bit in an encoded payload, which begins with the flags.
     pub fn clear_encoded(payload: &mut [u8], bit: u32) {
         if let Some(field) = payload.first_chunk_mut::<4>() {

@@ -83,6 +83,21 @@ impl<'a> Head<'a> {
     /// A missing field, a status outside 200…999, a status line that does not start with the status or
     /// holds control characters, too many headers, a header with CR, LF or NUL, or a Content-Length that is no number.
     pub fn decode(payload: &'a [u8]) -> Result<Self, ProtocolError> {
+        Self::decode_within(payload, STATUSES)
+    }
+
+    /// The same for the answer to the opening handshake of a WebSocket, whose status is 101.
+    ///
+    /// # Errors
+    /// As [`Head::decode`].
+    pub fn decode_upgrade(payload: &'a [u8]) -> Result<Self, ProtocolError> {
+        Self::decode_within(payload, 101..=101)
+    }
+
+    fn decode_within(
+        payload: &'a [u8],
+        statuses: core::ops::RangeInclusive<u16>,
+    ) -> Result<Self, ProtocolError> {
         let mut r = Reader::new(payload);
         let status = r.u16("status")?;
         if r.u8("flags")? != 0 {
@@ -92,7 +107,7 @@ impl<'a> Head<'a> {
         // The number must be the line's own.
         let digits = line.get(..3).filter(|d| d.iter().all(u8::is_ascii_digit));
         let number = digits.map(|d| d.iter().fold(0u16, |n, b| n * 10 + u16::from(b - b'0')));
-        if number != Some(status) || !STATUSES.contains(&status) {
+        if number != Some(status) || !statuses.contains(&status) {
             return Err(ProtocolError::Field("status"));
         }
         if line.iter().any(u8::is_ascii_control) {

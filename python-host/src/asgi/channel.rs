@@ -1,6 +1,7 @@
 //! `mod_wsgi.Channel`: what the coroutines of one request call (`glue.py`). No method waits.
 
 use super::names::Names;
+use super::websocket::{self, Socket};
 use super::{head, scope};
 use crate::conversation::{Arrived, Conversation, Place, Sent};
 use crate::exchange::{BodyError, Exchange, Hold, Outcome, SendError};
@@ -21,7 +22,7 @@ use wsgi_protocol::request::{Flags, Request, RequestHead};
 
 /// What `send`, `flush` and `finish` answer (`glue.py`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Status {
+pub(super) enum Status {
     /// Wait until the socket is writable, then flush.
     Full = 0,
     /// All has left.
@@ -34,7 +35,7 @@ enum Status {
 
 /// How far the response is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+pub(super) enum Stage {
     /// No `http.response.start` yet.
     Open,
     /// It has come, and waits for the first part of the body.
@@ -53,32 +54,36 @@ pub(super) struct FilePart {
     pub(super) more: bool,
 }
 
-struct State {
+pub(super) struct State {
     /// Until the connection is given back.
-    conversation: Option<Box<dyn Conversation>>,
+    pub(super) conversation: Option<Box<dyn Conversation>>,
     /// From then on, until the application has ended.
     place: Option<Place>,
-    stage: Stage,
+    pub(super) stage: Stage,
+    /// Once it is a WebSocket.
+    pub(super) socket: Option<Box<Socket>>,
     head: Vec<u8>,
     file: Option<FilePart>,
     /// The application has been told that the client is gone.
-    gone: bool,
+    pub(super) gone: bool,
 }
 
 /// See the module's comment.
 pub struct Channel {
-    names: &'static Names,
+    pub(super) names: &'static Names,
     payload: Arc<Vec<u8>>,
     socket: i32,
     discards_body: bool,
-    state: Mutex<State>,
+    pub(super) state: Mutex<State>,
+    is_websocket: bool,
 }
 
 impl Value for Channel {}
 
 /// The class.
 pub fn class(py: Attached<'_>) -> Result<Owned<'_>> {
-    ClassBuilder::<Channel>::new(c"mod_wsgi.Channel")
+    let builder = ClassBuilder::<Channel>::new(c"mod_wsgi.Channel")
+        .method(c"is_websocket", |py, this: This<'_, Channel>, _| Ok(py.truth(this.is_websocket).own(py)))
         .method(c"fileno", |py, this: This<'_, Channel>, _| py.int(this.socket.into()))
         .method(c"application", |py, this: This<'_, Channel>, _| this.application(py))
         .method(c"script", |py, this: This<'_, Channel>, _| this.with_request(py, |r| py.path(r.head.script)))
@@ -89,11 +94,11 @@ pub fn class(py: Attached<'_>) -> Result<Owned<'_>> {
         .method(c"finish", |py, this: This<'_, Channel>, arguments| this.finish(py, arguments))
         .method(c"fail_startup", |py, this: This<'_, Channel>, arguments| this.fail_startup(py, arguments))
         .method(c"release", |py, this: This<'_, Channel>, _| this.release(py))
-        .method(c"leave", |py, this: This<'_, Channel>, _| this.leave(py))
-        .build(py)
+        .method(c"leave", |py, this: This<'_, Channel>, _| this.leave(py));
+    websocket::methods(builder).build(py)
 }
 
-fn answer<'py>(py: Attached<'py>, status: Status) -> Result<Owned<'py>> {
+pub(super) fn answer<'py>(py: Attached<'py>, status: Status) -> Result<Owned<'py>> {
     py.int(status as i64)
 }
 
@@ -144,7 +149,7 @@ fn with_journal<T>(
 
 impl State {
     /// Sends what there is to send, in order.
-    fn advance(&mut self) -> Status {
+    pub(super) fn advance(&mut self) -> Status {
         let Some(conversation) = &mut self.conversation else { return Status::Sent };
         loop {
             match conversation.flush() {
@@ -187,7 +192,7 @@ impl State {
     }
 
     /// Ends the response in another way than the application has.
-    fn end(&mut self, outcome: Outcome) {
+    pub(super) fn end(&mut self, outcome: Outcome) {
         if let Some(conversation) = self.conversation.as_mut().filter(|_| self.stage != Stage::Ended) {
             self.file = None;
             conversation.finish(outcome);
@@ -205,12 +210,14 @@ impl Channel {
             conversation: Some(conversation),
             place: None,
             stage: Stage::Open,
+            socket: None,
             head: Vec::new(),
             file: None,
             gone: false,
         };
         let discards_body = flags.has(Flags::HEAD_ONLY) && !flags.has(Flags::HEAD_IS_FILTERED);
-        Self { names, payload, socket, discards_body, state: Mutex::new(state) }
+        let is_websocket = flags.has(Flags::WEBSOCKET);
+        Self { names, payload, socket, discards_body, state: Mutex::new(state), is_websocket }
     }
 
     fn with_request<T>(&self, py: Attached<'_>, f: impl FnOnce(&mut Request<'_>) -> Result<T>) -> Result<T> {
@@ -371,7 +378,8 @@ impl Channel {
         let is_quiet = is_quiet.is_true()?;
         let (conversation, stage, gone) = {
             let mut state = lock(py, &self.state);
-            (state.conversation.take(), state.stage, state.gone)
+            let stage = if state.socket.is_some() { Stage::Ended } else { state.stage };
+            (state.conversation.take(), stage, state.gone)
         };
         let Some(mut conversation) = conversation else {
             // The request is over for httpd: what is left to say belongs to nobody's log.
@@ -402,7 +410,9 @@ impl Channel {
         let mut state = lock(py, &self.state);
         state.conversation = Some(conversation);
         state.end(match stage {
-            Stage::Streaming | Stage::Ended => Outcome::Aborted,
+            Stage::Streaming => Outcome::Aborted,
+            // A WebSocket; its close frame has said what there is to say.
+            Stage::Ended => Outcome::Complete,
             Stage::Open | Stage::Started => Outcome::Fail(if is_quiet { 503 } else { 500 }),
         });
         answer(py, state.advance())

@@ -42,6 +42,8 @@ struct Inbox {
     requests: Vec<Box<dyn Conversation>>,
     /// How long its requests may take when it is to end; negative: as long as they do.
     patience: Option<f64>,
+    /// New requests go to a successor.
+    is_draining: bool,
     is_started: bool,
     runs: bool,
 }
@@ -80,6 +82,12 @@ impl EventLoop {
         if is_first {
             self.ring();
         }
+    }
+
+    /// Tells it that a successor takes new requests.
+    pub fn drain(&self) {
+        self.lock().is_draining = true;
+        self.ring();
     }
 
     /// Tells it to end.
@@ -180,16 +188,17 @@ impl EventLoop {
         function.call_out(py, arguments)
     }
 
-    /// What has come since the last time: channels of new requests, and None or the patience of the end.
+    /// What has come since the last time: channels of new requests, whether there is a successor, and None or the patience of
+    /// the end.
     fn take<'py>(&'static self, py: Attached<'py>) -> Result<Owned<'py>> {
         if let Some(bell) = self.bell.get() {
             let mut count = 0_u64;
             // SAFETY: eight bytes of room, as eventfd(2) wants; nothing there is no error here.
             unsafe { libc::read(bell.as_raw_fd(), (&raw mut count).cast(), 8) };
         }
-        let (requests, patience) = {
+        let (requests, is_draining, patience) = {
             let mut inbox = self.lock();
-            (std::mem::take(&mut inbox.requests), inbox.patience)
+            (std::mem::take(&mut inbox.requests), inbox.is_draining, inbox.patience)
         };
         let channels = py.list(&[])?;
         if let (Some(names), Some(class)) = (self.names.get(), self.class.get()) {
@@ -203,7 +212,7 @@ impl EventLoop {
             Some(patience) => py.float(patience)?,
             None => py.none().own(py),
         };
-        py.tuple(&[&channels, &patience])
+        py.tuple(&[&channels, py.truth(is_draining), &patience])
     }
 
     fn runs(&self, name: &str) {
@@ -253,7 +262,7 @@ fn load(py: Attached<'_>) -> Result<Owned<'_>> {
     Ok(space)
 }
 
-struct Table([ffi::PyMethodDef; 6]);
+struct Table([ffi::PyMethodDef; 7]);
 
 // SAFETY: never changed.
 unsafe impl Sync for Table {}
@@ -272,6 +281,9 @@ fn natives() -> &'static Table {
     TABLE.get_or_init(|| {
         Table([
             one(c"take", |py, _| own().take(py)),
+            one(c"restarted", |py, arguments| {
+                say(py, arguments, |texts| log::write(log::INFO, &messages::sockets_closed(&texts[0])))
+            }),
             one(c"running", |py, arguments| say(py, arguments, |texts| own().runs(&texts[0]))),
             one(c"no_uvloop", |py, arguments| {
                 say(py, arguments, |_| log::write(log::WARN, &messages::no_uvloop()))

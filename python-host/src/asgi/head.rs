@@ -10,9 +10,21 @@ use wsgi_protocol::response::{HeadWriter, STATUSES};
 /// # Errors
 /// TypeError and ValueError for what is no status, or no header.
 pub fn encode(py: Attached<'_>, status: &Object, headers: Option<&Object>) -> Result<Vec<u8>> {
-    let code = status_of(py, status)?;
+    encode_as(py, status_of(py, status)?, headers)
+}
+
+/// The same for the answer to an opening handshake.
+///
+/// # Errors
+/// As [`encode`].
+pub fn encode_upgrade(py: Attached<'_>, headers: Option<&Object>) -> Result<Vec<u8>> {
+    encode_as(py, 101, headers)
+}
+
+fn encode_as(py: Attached<'_>, code: u16, headers: Option<&Object>) -> Result<Vec<u8>> {
     let mut head = Vec::with_capacity(256);
-    let mut writer = HeadWriter::begin(&mut head, code, code.to_string().as_bytes());
+    let line = format!("{code}{}", reason(code));
+    let mut writer = HeadWriter::begin(&mut head, code, line.as_bytes());
     if let Some(headers) = headers {
         each(py, headers, |header| {
             let pair = tuple(py, header)?;
@@ -31,6 +43,28 @@ pub fn encode(py: Attached<'_>, status: &Object, headers: Option<&Object>) -> Re
     }
     writer.finish();
     Ok(head)
+}
+
+/// The reason of a status that httpd has no name for: without one it would answer 500.
+fn reason(code: u16) -> &'static str {
+    match code {
+        208 => " Already Reported",
+        226 => " IM Used",
+        418 => " I'm a Teapot",
+        421 => " Misdirected Request",
+        425 => " Too Early",
+        428 => " Precondition Required",
+        429 => " Too Many Requests",
+        431 => " Request Header Fields Too Large",
+        451 => " Unavailable For Legal Reasons",
+        506 => " Variant Also Negotiates",
+        507 => " Insufficient Storage",
+        508 => " Loop Detected",
+        510 => " Not Extended",
+        511 => " Network Authentication Required",
+        200..=208 | 300..=308 | 400..=424 | 426 | 500..=505 | 101 => "",
+        _ => " Unassigned",
+    }
 }
 
 fn status_of(py: Attached<'_>, status: &Object) -> Result<u16> {

@@ -12,6 +12,7 @@ mod head;
 mod names;
 mod scope;
 mod startup;
+mod websocket;
 
 pub use startup::{start_heir, start_mounted};
 
@@ -26,6 +27,7 @@ use pyo3::ffi;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{OnceLock, PoisonError, RwLock};
 use std::time::Duration;
+use websocket::utf8 as utf8_of;
 use wsgi_protocol::launch::Interface;
 use wsgi_protocol::request::{Flags, RequestHead};
 
@@ -105,6 +107,13 @@ impl Asgi {
     pub fn stop(&self, patience: Option<Duration>) {
         if let Some(event_loop) = self.event_loop.get() {
             event_loop.stop(patience);
+        }
+    }
+
+    /// New requests go to a successor: WebSockets are closed.
+    pub fn drain(&self) {
+        if let Some(event_loop) = self.event_loop.get() {
+            event_loop.drain();
         }
     }
 

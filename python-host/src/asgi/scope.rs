@@ -18,6 +18,7 @@ struct Parts<'r> {
     uri: &'r [u8],
     client: (&'r [u8], &'r [u8]),
     server: (&'r [u8], &'r [u8]),
+    subprotocols: &'r [u8],
 }
 
 impl<'r> Parts<'r> {
@@ -33,6 +34,7 @@ impl<'r> Parts<'r> {
             b"REMOTE_PORT" => self.client.1 = value,
             b"SERVER_ADDR" => self.server.0 = value,
             b"SERVER_PORT" => self.server.1 = value,
+            b"HTTP_SEC_WEBSOCKET_PROTOCOL" => self.subprotocols = value,
             _ => {}
         }
     }
@@ -60,10 +62,19 @@ pub fn build<'py>(
     own.dict_set(names.environ.get(py), &environ)?;
     let extensions = py.dict()?;
     extensions.dict_set(names.mod_wsgi.get(py), &own)?;
-    for offered in [&names.pathsend, &names.zerocopysend] {
-        extensions.dict_set(offered.get(py), &*py.dict()?)?;
+    let is_websocket = head.flags.has(Flags::WEBSOCKET);
+    let offered = [&names.pathsend, &names.zerocopysend, &names.denial];
+    for name in if is_websocket { &offered[2..] } else { &offered[..2] } {
+        extensions.dict_set(name.get(py), &*py.dict()?)?;
     }
     let scope = py.dict()?;
+    if is_websocket {
+        scope.dict_set(names.kind.get(py), names.websocket.get(py))?;
+        scope.dict_set(names.subprotocols.get(py), &*subprotocols(py, parts.subprotocols)?)?;
+    } else {
+        scope.dict_set(names.kind.get(py), names.http.get(py))?;
+        scope.dict_set(names.method.get(py), &*py.latin1(&parts.method.to_ascii_uppercase())?)?;
+    }
     scope.dict_set(names.headers.get(py), &headers)?;
     scope.dict_set(names.extensions.get(py), &extensions)?;
     if let Some(state) = state {
@@ -72,7 +83,13 @@ pub fn build<'py>(
         scope.dict_set(names.state.get(py), &copy)?;
     }
     let is_https = head.flags.has(Flags::HTTPS);
-    scope.dict_set(names.scheme.get(py), if is_https { &names.https } else { &names.http }.get(py))?;
+    let scheme = match (is_websocket, is_https) {
+        (false, false) => &names.http,
+        (false, true) => &names.https,
+        (true, false) => &names.ws,
+        (true, true) => &names.wss,
+    };
+    scope.dict_set(names.scheme.get(py), scheme.get(py))?;
     fill(py, names, &scope, &parts)?;
     Ok(scope)
 }
@@ -113,16 +130,23 @@ fn fill(py: Attached<'_>, names: &Names, scope: &Object, parts: &Parts<'_>) -> R
     asgi.dict_set(names.spec_version.get(py), &*py.interned("2.5")?)?;
     let path = [parts.script_name, parts.path_info].concat();
     let set = |name: &crate::python::Stored, value: &Object| scope.dict_set(name.get(py), value);
-    set(&names.kind, names.http.get(py))?;
     set(&names.asgi, &asgi)?;
     set(&names.http_version, &*py.latin1(version(parts.protocol))?)?;
-    set(&names.method, &*py.latin1(&parts.method.to_ascii_uppercase())?)?;
     set(&names.path, &*utf8(py, &path)?)?;
     set(&names.raw_path, &*py.bytes(raw_path(parts.uri))?)?;
     set(&names.query_string, &*py.bytes(parts.query)?)?;
     set(&names.root_path, &*utf8(py, parts.script_name)?)?;
     set(&names.client, &*address(py, parts.client)?)?;
     set(&names.server, &*address(py, parts.server)?)
+}
+
+/// What the client offers, in its order.
+fn subprotocols<'py>(py: Attached<'py>, header: &[u8]) -> Result<Owned<'py>> {
+    let list = py.list(&[])?;
+    for name in header.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|name| !name.is_empty()) {
+        list.list_append(&*py.latin1(name)?)?;
+    }
+    Ok(list)
 }
 
 /// `1.1` of `HTTP/1.1`, `2` of `HTTP/2.0`.

@@ -74,6 +74,9 @@ pub(super) trait Application: Sync + 'static {
         drop(conversation);
     }
 
+    /// New requests go to a successor.
+    fn drain_loop(&self) {}
+
     /// Ends the event loop, after its requests and what they may take in all; `None` is unbounded.
     fn stop_loop(&self, _: Option<Duration>) {}
 

@@ -277,6 +277,11 @@ impl<A: Application> Conversation for SocketConversation<A> {
         self.put(Kind::Head, payload);
     }
 
+    fn upgrade(&mut self, payload: &[u8]) {
+        self.put(Kind::Upgrade, payload);
+        (self.complete, self.told) = (false, false);
+    }
+
     fn data(&mut self, block: &[u8]) {
         for chunk in block.chunks(BODY_CHUNK) {
             self.out.extend_from_slice(&Header::new(Kind::Data, self.seq, chunk.len()).encode());

@@ -96,6 +96,10 @@ impl Application for Host {
         self.asgi.converse(self, conversation);
     }
 
+    fn drain_loop(&self) {
+        self.asgi.drain();
+    }
+
     fn stop_loop(&self, patience: Option<Duration>) {
         self.asgi.stop(patience);
     }

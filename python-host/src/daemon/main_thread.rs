@@ -134,12 +134,14 @@ impl<A: Application> MainThread<A> {
                 self.linger_until = self.now() + LINGER;
                 link::say_why(self.life.reason());
                 self.pool.leave(Phase::Draining);
+                self.pool.application.drain_loop();
                 self.decided();
                 self.pool.dismiss_idle();
             }
             Action::Stop => {
                 link::say_why(self.life.reason());
                 self.pool.leave(Phase::Stopping);
+                self.pool.application.drain_loop();
                 self.silenced = false;
                 self.decided();
                 self.pool.dismiss_idle();

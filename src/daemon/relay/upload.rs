@@ -105,6 +105,9 @@ impl Relay<'_, '_> {
     /// The client's side of the body failed: the application is told, the client gets 408 or 500 unless httpd
     /// has answered already (spec/behaviour.md §2.2).
     pub(super) fn body_failed(&mut self, status: Status) -> Verdict {
+        if self.is_tunnel {
+            return self.tunnel_ends();
+        }
         let reason = match status {
             s if s.is_timeout() => AbortReason::Timeout,
             s if s.is_answered() => AbortReason::Malformed,
@@ -137,7 +140,7 @@ impl Relay<'_, '_> {
     /// After an abort the application ends with an exception: what it logs belongs to this request. Its response
     /// does not count any more.
     /// Returns whether it logged anything.
-    fn hear_out(&mut self) -> bool {
+    pub(super) fn hear_out(&mut self) -> bool {
         let mut heard = false;
         if self.data_left > 0 {
             return heard;

@@ -1,0 +1,142 @@
+//! A WebSocket of an ASGI application: 101 for a request that is an opening handshake, and then bytes both ways until either
+//! side ends. The child knows nothing of WebSocket frames.
+
+use super::{Body, HANDLED, Relay, Step, Verdict};
+use crate::daemon::connection::{Fill, wait_all};
+use crate::daemon::request_body::RequestBody;
+use crate::httpd::request::Request;
+use crate::messages;
+use apr_sys as sys;
+use std::io::IoSlice;
+use wsgi_protocol::frame::{AbortReason, Header, Kind};
+use wsgi_protocol::response::Head;
+use wsgi_protocol::websocket::{self, Opening};
+
+/// Headers of a 101 that are the child's, or that have no meaning there.
+const OWN: [&str; 8] = [
+    "connection",
+    "content-length",
+    "keep-alive",
+    "sec-websocket-accept",
+    "sec-websocket-extensions",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// The key of a request that is an opening handshake, over a connection that can become a tunnel.
+fn key_of(r: Request<'_>) -> Option<&[u8]> {
+    let headers = r.headers_in();
+    let get = |name| headers.get(name).unwrap_or_default();
+    let opening = Opening {
+        method: r.method(),
+        protocol: r.protocol(),
+        upgrade: get(c"Upgrade"),
+        connection: get(c"Connection"),
+        version: get(c"Sec-WebSocket-Version"),
+        key: get(c"Sec-WebSocket-Key"),
+    };
+    (opening.is_handshake() && r.is_main() && r.client_fd().is_some()).then_some(opening.key)
+}
+
+/// Whether a request is one.
+pub fn is_websocket(r: Request<'_>) -> bool {
+    r.headers_in().get(c"Upgrade").is_some() && key_of(r).is_some()
+}
+
+/// By APR, which httpd has anyway.
+fn sha1(bytes: &[u8]) -> [u8; 20] {
+    let mut digest = [0; 20];
+    // SAFETY: the context is initialised before it is used, the length is that of the bytes (a key and a constant), and the
+    // digest is as long as the last function writes.
+    unsafe {
+        let mut context: sys::apr_sha1_ctx_t = std::mem::zeroed();
+        sys::apr_sha1_init(&raw mut context);
+        sys::apr_sha1_update_binary(&raw mut context, bytes.as_ptr(), bytes.len() as u32);
+        sys::apr_sha1_final(digest.as_mut_ptr(), &raw mut context);
+    }
+    digest
+}
+
+/// The 101 as it goes to the client.
+fn answer(head: &Head<'_>, key: &[u8]) -> Vec<u8> {
+    let accept = websocket::base64(&sha1(&[key, websocket::MAGIC].concat()));
+    let mut text =
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n".to_vec();
+    text.extend_from_slice(format!("Sec-WebSocket-Accept: {accept}\r\n").as_bytes());
+    let is_own = |name: &[u8]| OWN.iter().any(|own| name.eq_ignore_ascii_case(own.as_bytes()));
+    for (name, value) in head.headers().filter(|(name, _)| !is_own(name)) {
+        text.extend_from_slice(&[name, b": ", value, b"\r\n"].concat());
+    }
+    text.extend_from_slice(b"\r\n");
+    text
+}
+
+impl<'r> Relay<'_, 'r> {
+    /// The application has accepted a WebSocket. Comes back when it has ended.
+    pub(super) fn upgrade(&mut self, payload: &[u8]) -> Step {
+        let r = self.job.r;
+        let key = key_of(r).filter(|_| matches!(self.body, Body::Awaited) && self.request_body.told);
+        let Some(key) = key else {
+            return Err(self.malformed(&"101 for a request that is no WebSocket handshake"));
+        };
+        let head = Head::decode_upgrade(payload)
+            .map_err(|error| Verdict::Failed(messages::malformed_head(&self.group.name, &error).into()))?;
+        let answer = answer(&head, key);
+        r.become_tunnel();
+        *self.request_body = RequestBody::tunnel(r);
+        self.body = Body::Pass;
+        // SAFETY: passed on at once.
+        unsafe { self.out.add_transient(&answer) };
+        self.pass(true);
+        self.is_tunnel = true;
+        Ok(())
+    }
+
+    /// Waits for both sides, however long that takes: pings between their ends tell whether they are there.
+    pub(super) fn wait_tunnel(&mut self) -> Step {
+        let Some(client) = self.job.r.client_fd() else { return Err(self.closed(None)) };
+        let wants_more = self.request_body.is_wanted();
+        let mut polled = [
+            libc::pollfd { fd: self.connection.raw(), events: libc::POLLIN, revents: 0 },
+            libc::pollfd { fd: if wants_more { client } else { -1 }, events: libc::POLLIN, revents: 0 },
+        ];
+        wait_all(&mut polled, u64::MAX).map_err(|error| self.closed(Some(error)))?;
+        Ok(())
+    }
+
+    /// The client is gone: the application is told, and what it logs is heard.
+    pub(super) fn tunnel_ends(&mut self) -> Verdict {
+        self.request_body.told = true;
+        let head = Header::new(Kind::Abort, self.connection.seq(), 1).encode();
+        let abort = [&head[..], &[AbortReason::ClientGone as u8]].concat();
+        // The connection is given up either way.
+        let _ = self.connection.send_some(&[IoSlice::new(&abort)]);
+        self.hear_out();
+        Verdict::Finished(HANDLED)
+    }
+
+    /// One round of a tunnel.
+    pub(super) fn tunnel_step(&mut self) -> Step {
+        self.frames()?;
+        if self.client_gone {
+            return Err(self.tunnel_ends());
+        }
+        if self.request_body.is_wanted() && self.pump()? {
+            return Ok(());
+        }
+        match self.fill() {
+            Ok(Fill::Some) => Ok(()),
+            Ok(Fill::Again) => {
+                if self.unflushed > 0 {
+                    self.pass(true);
+                }
+                self.connection.rest();
+                self.wait_tunnel()
+            }
+            // The application's process has ended; the client sees its connection close.
+            Ok(Fill::Eof) => Err(self.closed(None)),
+            Err(error) => Err(self.closed(Some(error))),
+        }
+    }
+}

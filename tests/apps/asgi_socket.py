@@ -1,0 +1,106 @@
+"""WebSockets without a framework: a path for each thing that a test wants to see."""
+
+import asyncio
+import json
+
+
+async def echo(scope, receive, send):
+    await send({"type": "websocket.accept"})
+    while True:
+        message = await receive()
+        if message["type"] == "websocket.disconnect":
+            print("closed by", message["code"], message["reason"])
+            return
+        await send({"type": "websocket.send", "text": message.get("text"), "bytes": message.get("bytes")})
+
+
+async def show(scope, receive, send):
+    protocols = scope["subprotocols"]
+    headers = [(b"x-own", b"value"), (b"upgrade", b"h2c"), (b"content-length", b"5"), (b"set-cookie", b"a=b")]
+    await send({"type": "websocket.accept", "subprotocol": protocols[-1] if protocols else None, "headers": headers})
+    text = json.dumps([scope["type"], scope["scheme"], scope["path"], protocols, "method" in scope, scope["state"]])
+    await send({"type": "websocket.send", "text": text})
+    await send({"type": "websocket.close", "code": 4001, "reason": "enough"})
+
+
+async def refuse(scope, receive, send):
+    await send({"type": "websocket.close"})
+
+
+async def deny(scope, receive, send):
+    assert "websocket.http.response" in scope["extensions"]
+    await send({"type": "websocket.http.response.start", "status": 418, "headers": [(b"x-why", b"tea")]})
+    await send({"type": "websocket.http.response.body", "body": b"no ", "more_body": True})
+    await send({"type": "websocket.http.response.body", "body": b"coffee"})
+
+
+async def fail(scope, receive, send):
+    await send({"type": "websocket.accept"})
+    raise ValueError("in the midst of a WebSocket")
+
+
+async def leave(scope, receive, send):
+    await send({"type": "websocket.accept"})
+
+
+async def burst(scope, receive, send):
+    # More than a socket holds.
+    await send({"type": "websocket.accept"})
+    for number in range(200):
+        await send({"type": "websocket.send", "bytes": bytes([number]) * 50000})
+    await receive()
+
+
+async def late(scope, receive, send):
+    # Reads nothing until it is told to.
+    await send({"type": "websocket.accept"})
+    await asyncio.sleep(0.2)
+    length = 0
+    while length < 2000:
+        message = await receive()
+        length += len(message["text"])
+    await send({"type": "websocket.send", "text": str(length)})
+    await receive()
+
+
+everybody = set()
+
+
+async def chat(scope, receive, send):
+    await send({"type": "websocket.accept"})
+    everybody.add(send)
+    while True:
+        message = await receive()
+        if message["type"] == "websocket.disconnect":
+            everybody.discard(send)
+            return
+        for one in list(everybody):
+            try:
+                await one({"type": "websocket.send", "text": message["text"]})
+            except OSError:
+                everybody.discard(one)
+
+
+PATHS = {
+    "/burst": burst,
+    "/chat": chat,
+    "/deny": deny,
+    "/echo": echo,
+    "/fail": fail,
+    "/late": late,
+    "/leave": leave,
+    "/refuse": refuse,
+}
+
+
+async def application(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        return await send({"type": "lifespan.shutdown.complete"})
+    if scope["type"] == "http":
+        await send({"type": "http.response.start", "status": 426})
+        return await send({"type": "http.response.body", "body": b"plain"})
+    assert (await receive())["type"] == "websocket.connect"
+    await PATHS.get(scope["path"], show)(scope, receive, send)

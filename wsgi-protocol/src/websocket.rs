@@ -1,0 +1,100 @@
+//! The opening handshake of a WebSocket (RFC 6455 §4.2): which requests are one. Asked by
+//! httpd's child, which says so to the process that runs the application, and before it sends 101 to anybody.
+
+/// What a request says of itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Opening<'a> {
+    /// The method.
+    pub method: &'a [u8],
+    /// `HTTP/1.1`.
+    pub protocol: &'a [u8],
+    /// The header Upgrade.
+    pub upgrade: &'a [u8],
+    /// The header Connection.
+    pub connection: &'a [u8],
+    /// The header Sec-WebSocket-Version.
+    pub version: &'a [u8],
+    /// The header Sec-WebSocket-Key.
+    pub key: &'a [u8],
+}
+
+impl Opening<'_> {
+    /// Whether it is the opening handshake of a WebSocket, in the only version that there is.
+    #[must_use]
+    pub fn is_handshake(&self) -> bool {
+        self.method == b"GET"
+            && self.protocol == b"HTTP/1.1"
+            && has_token(self.upgrade, b"websocket")
+            && has_token(self.connection, b"upgrade")
+            && self.version == b"13"
+            && is_key(self.key)
+    }
+}
+
+fn has_token(list: &[u8], token: &[u8]) -> bool {
+    list.split(|byte| *byte == b',').any(|word| word.trim_ascii().eq_ignore_ascii_case(token))
+}
+
+/// Sixteen bytes in base64.
+fn is_key(key: &[u8]) -> bool {
+    let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    key.len() == 24 && key.ends_with(b"==") && key[..22].iter().all(is_digit)
+}
+
+/// What a server hashes behind the key, by SHA-1, for Sec-WebSocket-Accept.
+pub const MAGIC: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/// Bytes in base64 (RFC 4648 §4).
+#[must_use]
+pub fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for group in bytes.chunks(3) {
+        let number =
+            group.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte)) << (8 * (3 - group.len()));
+        for place in 0..4 {
+            let digit = char::from(DIGITS[number >> (18 - 6 * place) & 63]);
+            text.push(if place > group.len() { '=' } else { digit });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REAL: Opening<'_> = Opening {
+        method: b"GET",
+        protocol: b"HTTP/1.1",
+        upgrade: b"WebSocket",
+        connection: b"keep-alive, Upgrade",
+        version: b"13",
+        key: b"dGhlIHNhbXBsZSBub25jZQ==",
+    };
+
+    #[test]
+    fn base64_of_every_remainder() {
+        let texts = [&b""[..], b"f", b"fo", b"foo", b"foob"].map(base64);
+        assert_eq!(texts, ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg=="]);
+    }
+
+    #[test]
+    fn only_a_whole_handshake_counts() {
+        assert!(REAL.is_handshake());
+        for wrong in [
+            Opening { method: b"POST", ..REAL },
+            Opening { protocol: b"HTTP/1.0", ..REAL },
+            Opening { protocol: b"HTTP/2.0", ..REAL },
+            Opening { upgrade: b"h2c", ..REAL },
+            Opening { upgrade: b"websockets", ..REAL },
+            Opening { connection: b"keep-alive", ..REAL },
+            Opening { version: b"8", ..REAL },
+            Opening { key: b"", ..REAL },
+            Opening { key: b"dGhlIHNhbXBsZSBub25jZQ=", ..REAL },
+            Opening { key: b"dGhlIHNhbXBsZSBub25j\r\n==", ..REAL },
+        ] {
+            assert!(!wrong.is_handshake(), "{wrong:?}");
+        }
+    }
+}
