@@ -11,8 +11,8 @@ use std::ffi::{CStr, CString, c_char};
 use std::sync::OnceLock;
 use wsgi_directives::config::layer::MapHead;
 use wsgi_directives::{
-    EnvTable, HeaderFate, RequestConfig, RequestNames, header_fate, script_and_path_info, url_scheme,
-    write_cgi_key,
+    BodyLength, EnvTable, HeaderFate, RequestConfig, RequestNames, header_fate, script_and_path_info,
+    url_scheme, write_cgi_key,
 };
 use wsgi_protocol::keys::HOST_KEYS;
 
@@ -82,6 +82,25 @@ fn add_headers(r: Request<'_>, env: Table<'_>, config: &RequestConfig<'_>) {
     for name in doubtful {
         // SAFETY: pool strings outlive their table entry.
         r.headers_in().unset(unsafe { CStr::from_ptr(name) });
+    }
+}
+
+/// All of the body has been received: the environ gets the length that it has, and forgets codings that httpd has taken off.
+pub fn update_body(r: Request<'_>, body: BodyLength) {
+    let (env, pool) = (r.subprocess_env(), r.pool());
+    if let BodyLength::Known(length) = body {
+        env.set(pool, c"CONTENT_LENGTH", decimal(length).as_bytes());
+        env.unset(c"HTTP_TRANSFER_ENCODING");
+    }
+    // What the filter that inflates has said at its first read.
+    for (header, key) in
+        [(c"Content-Encoding", c"HTTP_CONTENT_ENCODING"), (c"Content-MD5", c"HTTP_CONTENT_MD5")]
+    {
+        match r.headers_in().get(header) {
+            Some(value) if env.get(key).is_some() => env.set(pool, key, value),
+            Some(_) => {}
+            None => env.unset(key),
+        }
     }
 }
 

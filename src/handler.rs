@@ -54,6 +54,8 @@ pub struct Job<'r> {
     target_callable: Option<&'r str>,
     /// What body was announced.
     pub body: BodyLength,
+    /// When as much of the body as is to be buffered had come, µs since the epoch.
+    pub buffered_at: Option<u64>,
     /// `wsgi.url_scheme`.
     pub https: bool,
 }
@@ -97,7 +99,7 @@ fn prepare(r: Request<'_>) -> Result<Job<'_>, c_int> {
     };
     let https = environ::build(r, &config);
     let target_callable = mount.and_then(|mount| mount.callable.as_deref());
-    Ok(Job { r, config, script, handler_script: bound, target_callable, body, https })
+    Ok(Job { r, config, script, handler_script: bound, target_callable, body, buffered_at: None, https })
 }
 
 fn facts<'r>(r: Request<'r>, config: &RequestConfig<'_>, is_file: bool, is_alias: bool) -> PrecheckFacts<'r> {
@@ -125,7 +127,7 @@ fn facts<'r>(r: Request<'r>, config: &RequestConfig<'_>, is_file: bool, is_alias
         reject_path_info: reject,
         path_info: r.path_info(),
         transfer_encoding: r.headers_in().get(c"Transfer-Encoding"),
-        chunked_request: config.chunked_request,
+        chunked_request: config.chunked_request || config.request_buffering > 0,
         content_length: r.headers_in().get(c"Content-Length"),
         body_limit: limit,
     }
@@ -145,7 +147,7 @@ fn refuse(r: Request<'_>, refusal: PrecheckRefusal) -> c_int {
 }
 
 impl<'r> Job<'r> {
-    fn run(self, state: &'static State) -> c_int {
+    fn run(mut self, state: &'static State) -> c_int {
         let r = self.r;
         let names = Names { r, state };
         let routes = match host_scripts::dispatch(&self, state) {
@@ -173,8 +175,8 @@ impl<'r> Job<'r> {
         let handler = self.handler_script.map(|script| script.path.as_bytes()).unwrap_or_default();
         env.set(pool, c"mod_wsgi.handler_script", handler);
         match choice {
-            GroupChoice::Embedded => embedded::run(&self, state, &application, &callable),
-            GroupChoice::Daemon(chosen) => daemon::run(&self, state, chosen, &application, &callable),
+            GroupChoice::Embedded => embedded::run(&mut self, state, &application, &callable),
+            GroupChoice::Daemon(chosen) => daemon::run(&mut self, state, chosen, &application, &callable),
             GroupChoice::Refused(refusal) => {
                 self.fail(refusal.number(), &refusal.message(&group));
                 INTERNAL_ERROR
@@ -212,6 +214,11 @@ impl<'r> Job<'r> {
             // HTTP/2 needs neither header to announce a body.
             BodyLength::None => self.r.is_stream(),
         }
+    }
+
+    /// Since when it has been waiting for a process, µs since the epoch: the time that its body took does not count.
+    pub fn waiting_since(&self) -> u64 {
+        self.buffered_at.unwrap_or_else(|| self.r.start_us())
     }
 
     /// Encodes the request for daemon or host; body bytes may be appended behind it.
@@ -258,6 +265,7 @@ impl<'r> Job<'r> {
             (Flags::ASGI, config.interface == Some(Interface::Asgi)),
             (Flags::WSGI, config.interface == Some(Interface::Wsgi)),
             (Flags::WEBSOCKET, daemon::is_websocket(self.r) && !self.has_body()),
+            (Flags::BUFFERED, self.buffered_at.is_some()),
             (Flags::HEAD_IS_FILTERED, self.r.is_header_only() && self.r.is_filtered()),
         ];
         Flags(bits.iter().filter(|(_, on)| *on).fold(0, |all, (bit, _)| all | bit))

@@ -4,6 +4,7 @@
 #![allow(clippy::missing_errors_doc)]
 
 mod boundary;
+mod buffered;
 mod commands;
 mod config;
 mod daemon;

@@ -199,6 +199,25 @@ pub fn body_too_large(script: &[u8], limit: i64) -> Line {
     (&events::BODY_TOO_LARGE, text)
 }
 
+/// A body could not be kept.
+pub fn not_buffered(directory: &Path, error: &std::io::Error) -> Line {
+    let text = format!(
+        "The request body cannot be kept in '{}' (WSGIRequestBuffering): {error}. Free space there, have TMPDIR of httpd \
+         name another directory, or lower WSGIRequestBuffering.",
+        directory.display()
+    );
+    (&events::NOT_BUFFERED, text)
+}
+
+/// A chunked body is longer than its buffer.
+pub fn too_long_to_buffer(limit: u64) -> Line {
+    let text = format!(
+        "The chunked request body is longer than WSGIRequestBuffering ({limit} bytes); raise it, or write WSGIChunkedRequest \
+         On if the application reads bodies of unknown length."
+    );
+    (&events::TOO_LONG_TO_BUFFER, text)
+}
+
 /// An application refused a request whose Authorization header it was not shown.
 pub fn authorization_withheld(script: &[u8], status: u16) -> Line {
     let text = format!(

@@ -29,6 +29,7 @@ pub const FUNCTIONS: &[&str] = &[
     "apr_socket_timeout_set",
     "apr_stat",
     "apr_strerror",
+    "apr_temp_dir_get",
     "apr_time_now",
     // apr_thread_proc.h
     "apr_proc_other_child_register",

@@ -3,7 +3,7 @@
 use super::buffer::Buffer;
 use super::{descriptors, pool};
 use std::io::{self, IoSlice};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Instant;
 use wsgi_protocol::ProtocolError;
 use wsgi_protocol::frame::{HEADER_LEN, Header};
@@ -216,6 +216,15 @@ impl Connection {
             libc::sendmsg(self.raw(), &message, libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT)
         };
         usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+    }
+
+    /// The same with a descriptor, which arrives with the first byte.
+    pub fn send_with_descriptor(
+        &self,
+        parts: &[IoSlice<'_>],
+        descriptor: BorrowedFd<'_>,
+    ) -> io::Result<usize> {
+        descriptors::send(self.raw(), parts, descriptor)
     }
 
     /// Sends everything, waiting at most `timeout_ms` for each bit of progress.

@@ -20,8 +20,8 @@
 //! aborts the connection (/sys/fs/fuse/connections).
 
 use std::collections::VecDeque;
-use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::io::{self, IoSlice};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::{Condvar, Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -68,6 +68,29 @@ pub fn receive(socket: RawFd, room: &mut [u8], found: &mut Vec<OwnedFd>) -> io::
         return Err(io::Error::from_raw_os_error(libc::EMFILE));
     }
     Ok(Some(got as usize))
+}
+
+/// Sends as much as fits now, and a descriptor with its first byte.
+pub fn send(socket: RawFd, parts: &[IoSlice<'_>], descriptor: BorrowedFd<'_>) -> io::Result<usize> {
+    let number = descriptor.as_raw_fd();
+    let len = size_of_val(&number) as u32;
+    let mut control = [0u64; 4];
+    // SAFETY: valid parts, which the kernel only reads; IoSlice has the layout of iovec. The control buffer holds a header and
+    // one descriptor.
+    let sent = unsafe {
+        let mut message: libc::msghdr = std::mem::zeroed();
+        message.msg_iov = parts.as_ptr().cast_mut().cast();
+        message.msg_iovlen = parts.len() as _;
+        message.msg_control = control.as_mut_ptr().cast();
+        message.msg_controllen = libc::CMSG_SPACE(len) as _;
+        let header = libc::CMSG_FIRSTHDR(&message);
+        (*header).cmsg_level = libc::SOL_SOCKET;
+        (*header).cmsg_type = libc::SCM_RIGHTS;
+        (*header).cmsg_len = libc::CMSG_LEN(len) as _;
+        libc::CMSG_DATA(header).cast::<RawFd>().write_unaligned(number);
+        libc::sendmsg(socket, &message, libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT)
+    };
+    usize::try_from(sent).map_err(|_| io::Error::last_os_error())
 }
 
 /// # Safety

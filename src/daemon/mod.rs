@@ -12,6 +12,7 @@ pub mod pool;
 mod relay;
 mod request_body;
 
+use crate::buffered::{self, Buffered};
 use crate::config::State;
 use crate::handler::{INTERNAL_ERROR, Job, now_us};
 use crate::lifecycle::runtime::{Group, Runtime};
@@ -47,26 +48,66 @@ impl From<messages::Line> for Failure {
     }
 }
 
+impl Failure {
+    /// Logs it; httpd's status.
+    fn tell(self, job: &Job<'_>) -> c_int {
+        metrics::note_event(self.number);
+        job.fail(self.number, &self.text);
+        self.status
+    }
+}
+
 /// Runs a request in a daemon group.
-pub fn run(job: &Job<'_>, state: &State, chosen: &DaemonGroup, application: &[u8], callable: &[u8]) -> c_int {
+pub fn run(
+    job: &mut Job<'_>,
+    state: &State,
+    chosen: &DaemonGroup,
+    application: &[u8],
+    callable: &[u8],
+) -> c_int {
     let Some(runtime) = state.runtime.as_ref() else { return INTERNAL_ERROR };
     let Some(group) = runtime.group(&chosen.name) else { return INTERNAL_ERROR };
     let recording = metrics::Recording::begin(job.r, group.metrics);
-    if let Some(board) = &runtime.board {
-        board.renew();
-    }
-    let outcome = ownership::check(job, chosen)
-        .and_then(|()| Message::new(job, application, callable))
-        .and_then(|mut message| Attempt::new(job, runtime, group).run(&mut message));
-    let status = outcome.unwrap_or_else(|failure| {
-        metrics::note_event(failure.number);
-        job.fail(failure.number, &failure.text);
-        failure.status
-    });
+    let ready = ownership::check(job, chosen).and_then(|()| check_group(group));
+    let status = match ready {
+        Ok(()) => match buffered::receive(job) {
+            Ok(body) => send(job, runtime, group, (application, callable), body),
+            Err(status) => status,
+        },
+        Err(failure) => failure.tell(job),
+    };
     if let Some(recording) = recording {
         recording.end(status);
     }
     status
+}
+
+/// Groups that cannot serve are known without trying.
+fn check_group(group: &Group) -> Result<(), Failure> {
+    let name = &group.name;
+    if let Some(reason) = &group.failed {
+        return Err(messages::group_unavailable(name, reason).into());
+    }
+    if group.threads == 0 {
+        return Err(messages::group_is_service(name).into());
+    }
+    Ok(())
+}
+
+/// The request is sent to a process, with what was received of its body.
+fn send<'r>(
+    job: &Job<'r>,
+    runtime: &Runtime,
+    group: &Group,
+    (application, callable): (&[u8], &[u8]),
+    body: Option<Buffered<'r>>,
+) -> c_int {
+    if let Some(board) = &runtime.board {
+        board.renew();
+    }
+    let outcome = Message::new(job, application, callable, body)
+        .and_then(|mut message| Attempt::new(job, runtime, group).run(&mut message));
+    outcome.unwrap_or_else(|failure| failure.tell(job))
 }
 
 /// The encoded request with the first bytes of its body; kept until the daemon has started, to be sent again.
@@ -79,18 +120,26 @@ struct Message<'r> {
 const HELLO_LEN: usize = frame::HEADER_LEN + 4;
 
 impl<'r> Message<'r> {
-    fn new(job: &Job<'r>, application: &[u8], callable: &[u8]) -> Result<Self, Failure> {
+    fn new(
+        job: &Job<'r>,
+        application: &[u8],
+        callable: &[u8],
+        body: Option<Buffered<'r>>,
+    ) -> Result<Self, Failure> {
         let mut bytes = Vec::with_capacity(4096);
         frame::put_frame(&mut bytes, Kind::Hello, 0, &PROTOCOL_VERSION.to_le_bytes());
         let mark = frame::begin_frame(&mut bytes, Kind::Request, 0);
         job.encode(&mut bytes, application, callable, b"");
-        let mut body = RequestBody::new(job);
+        let mut body = RequestBody::new(job, body);
         body.prefetch(&mut bytes);
         frame::end_frame(&mut bytes, mark, 0).map_err(|_| messages::environ_too_long())?;
-        if body.is_done() {
+        let payload = &mut bytes[HELLO_LEN + frame::HEADER_LEN..];
+        if body.has_file() {
+            Flags::set_encoded(payload, Flags::BODY_IN_FILE);
+        } else if body.is_done() {
             // All of it is in the message. Nothing may follow before the daemon asks for it: unread bytes then
             // prove that the request itself was not read.
-            Flags::clear_encoded(&mut bytes[HELLO_LEN + frame::HEADER_LEN..], Flags::BODY_FOLLOWS);
+            Flags::clear_encoded(payload, Flags::BODY_FOLLOWS);
         }
         Ok(Self { bytes, body })
     }
@@ -125,7 +174,6 @@ impl<'a, 'r> Attempt<'a, 'r> {
     }
 
     fn run(&mut self, message: &mut Message<'r>) -> Result<c_int, Failure> {
-        self.check_group()?;
         loop {
             let (mut connection, in_flight) = self.connection()?;
             self.connects += 1;
@@ -151,18 +199,6 @@ impl<'a, 'r> Attempt<'a, 'r> {
                 Verdict::NotStarted => self.not_started(&in_flight)?,
             }
         }
-    }
-
-    /// Groups that cannot serve are known without trying.
-    fn check_group(&self) -> Result<(), Failure> {
-        let name = &self.group.name;
-        if let Some(reason) = &self.group.failed {
-            return Err(messages::group_unavailable(name, reason).into());
-        }
-        if self.group.threads == 0 {
-            return Err(messages::group_is_service(name).into());
-        }
-        Ok(())
     }
 
     fn connection(&mut self) -> Result<(Connection, InFlight), Failure> {
@@ -219,7 +255,7 @@ impl<'a, 'r> Attempt<'a, 'r> {
     fn refused(&mut self, refusal: Refusal) -> Result<(), Failure> {
         let name = &self.group.name;
         if refusal == Refusal::QueueTimeout {
-            let waited = now_us().saturating_sub(self.job.r.start_us());
+            let waited = now_us().saturating_sub(self.job.waiting_since());
             return Err(messages::queue_timeout(name, waited as f64 / 1e6).into());
         }
         if refusal == Refusal::Version {

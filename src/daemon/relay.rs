@@ -413,7 +413,7 @@ impl<'a, 'r> Relay<'a, 'r> {
         if SlotState::from_u32(state) == SlotState::Failed {
             return Err(Verdict::NotStarted);
         }
-        let waited = Duration::from_micros(now_us().saturating_sub(self.job.r.start_us()));
+        let waited = Duration::from_micros(now_us().saturating_sub(self.job.waiting_since()));
         if self.group.queue_timeout.is_some_and(|limit| waited > limit + QUEUE_MARGIN) {
             return Err(Verdict::Refused(Refusal::QueueTimeout));
         }

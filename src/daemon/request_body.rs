@@ -1,8 +1,10 @@
 //! The request body on its way from the client to a daemon: only as much as the daemon granted.
 
+use crate::buffered::Buffered;
 use crate::handler::Job;
 use crate::httpd::brigade::{Brigade, Piece, Span, Status};
 use crate::httpd::request::Request;
+use crate::httpd::temporary_file::TemporaryFile;
 use crate::metrics;
 use std::io::IoSlice;
 use wsgi_directives::BodyLength;
@@ -28,6 +30,8 @@ enum Stage {
 
 /// What the next look at the client's side brought.
 pub enum Next {
+    /// A file comes before everything else.
+    File,
     /// Bytes are at the front of the brigade.
     Data,
     /// The body has ended.
@@ -40,6 +44,12 @@ pub enum Next {
 
 /// The body of one request.
 pub struct RequestBody<'r> {
+    /// What was buffered, if that is little.
+    memory: Vec<u8>,
+    /// What was buffered, if that is more; it stays as long as the request.
+    file: Option<TemporaryFile>,
+    /// The daemon has the file.
+    is_file_sent: bool,
     brigade: Brigade<'r>,
     /// One read, before it joins the others.
     read: Brigade<'r>,
@@ -56,19 +66,25 @@ pub struct RequestBody<'r> {
 }
 
 impl<'r> RequestBody<'r> {
-    /// The body of a job.
-    pub fn new(job: &Job<'r>) -> Self {
+    /// The body of a job, with what was received of it.
+    pub fn new(job: &Job<'r>, buffered: Option<Buffered<'r>>) -> Self {
+        let none = || Buffered { memory: Vec::new(), file: None, rest: Brigade::new(job.r), is_whole: false };
+        let Buffered { memory, file, rest, is_whole } = buffered.unwrap_or_else(none);
         let has_body = job.has_body();
+        let is_sent = !has_body || (is_whole && file.is_none());
         Self {
-            brigade: Brigade::new(job.r),
+            memory,
+            file,
+            is_file_sent: false,
+            brigade: rest,
             read: Brigade::new(job.r),
-            stage: if has_body { Stage::Open } else { Stage::Ended },
+            stage: if has_body && !is_whole { Stage::Open } else { Stage::Ended },
             expects_continue: job.r.expects_continue(),
             is_long: matches!(job.body, BodyLength::Known(length) if length > PREFETCH as u64),
             failed: None,
             later: None,
             credit: 0,
-            told: !has_body,
+            told: is_sent,
         }
     }
 
@@ -84,13 +100,17 @@ impl<'r> RequestBody<'r> {
             later: None,
             credit: 0,
             told: false,
+            memory: Vec::new(),
+            file: None,
+            is_file_sent: false,
         }
     }
 
     /// Appends what has already arrived, so that a small body travels with its request. Not for a client that
     /// waits for `100 Continue`: that is the application's first read to decide (spec/behaviour.md §2.4).
     pub fn prefetch(&mut self, out: &mut Vec<u8>) {
-        if self.stage == Stage::Ended || self.expects_continue {
+        out.append(&mut self.memory);
+        if self.has_file() || self.stage == Stage::Ended || self.expects_continue {
             return;
         }
         let limit = out.len() + if self.is_long { FIRST_PART } else { PREFETCH };
@@ -114,7 +134,7 @@ impl<'r> RequestBody<'r> {
                     self.told = true;
                     return;
                 }
-                Next::Wait => return,
+                Next::Wait | Next::File => return,
                 Next::Failed(status) => {
                     self.failed = Some(status);
                     return;
@@ -137,13 +157,28 @@ impl<'r> RequestBody<'r> {
         self.stage == Stage::Ended
     }
 
+    /// Whether the daemon has still to get a file.
+    pub fn has_file(&self) -> bool {
+        self.file.is_some() && !self.is_file_sent
+    }
+
+    /// The file that the daemon gets now.
+    pub fn hand_file_over(&mut self) -> Option<&TemporaryFile> {
+        self.is_file_sent = true;
+        self.file.as_ref()
+    }
+
     /// Whether the daemon may get something now.
     pub fn is_wanted(&self) -> bool {
-        !self.told && (self.credit > 0 || self.stage == Stage::Ended || self.failed.is_some())
+        let has_ended = self.stage == Stage::Ended || self.failed.is_some();
+        !self.told && (self.credit > 0 || (has_ended && !self.has_file()))
     }
 
     /// Looks for more without waiting.
     pub fn look(&mut self) -> Next {
+        if self.has_file() {
+            return Next::File;
+        }
         loop {
             if let Some(status) = self.failed {
                 return Next::Failed(status);

@@ -1,5 +1,6 @@
 //! What the host calls while it has a request: body, response, log, mod_ssl, and the answers of host scripts.
 
+use crate::buffered::{Buffered, Reader};
 use crate::config;
 use crate::environ;
 use crate::httpd::brigade::{Brigade, Piece, SMALL, Status};
@@ -17,6 +18,8 @@ pub struct Handle<'r> {
     r: Request<'r>,
     /// What is on its way to the client.
     pub out: Brigade<'r>,
+    /// What was received before; it comes first.
+    received: Reader,
     input: Brigade<'r>,
     input_ended: bool,
     has_body: bool,
@@ -55,7 +58,6 @@ pub unsafe fn read_body(
     unsafe {
         match result {
             Ok(got) => {
-                crate::metrics::note_input(got);
                 *read = got;
                 abi::OK
             }
@@ -71,12 +73,20 @@ pub unsafe fn read_body(
 
 impl<'r> Handle<'r> {
     /// For a request under way.
-    pub fn new(r: Request<'r>, has_body: bool, enable_sendfile: bool) -> Self {
+    pub fn new(
+        r: Request<'r>,
+        has_body: bool,
+        buffered: Option<Buffered<'r>>,
+        enable_sendfile: bool,
+    ) -> Self {
+        let input_ended = buffered.as_ref().is_some_and(|buffered| buffered.is_whole);
+        let (received, input) = Reader::new(buffered, r);
         Self {
             r,
             out: Brigade::new(r),
-            input: Brigade::new(r),
-            input_ended: false,
+            received,
+            input,
+            input_ended,
             has_body,
             committed: false,
             answered: false,
@@ -98,8 +108,10 @@ impl<'r> Handle<'r> {
 
     /// Waits for the first bytes and takes what is there without waiting: each call costs the host the GIL.
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Status> {
-        if !self.has_body || self.input_ended {
-            return Ok(0);
+        let got =
+            self.received.read(buffer).map_err(|error| Status(error.raw_os_error().unwrap_or(libc::EIO)))?;
+        if got > 0 || !self.has_body || self.input_ended {
+            return Ok(got);
         }
         if let Some(failure) = self.input_failure {
             return Err(failure);
@@ -111,7 +123,10 @@ impl<'r> Handle<'r> {
         let mut got = 0;
         while got < buffer.len() {
             match self.take(&mut buffer[got..], got == 0) {
-                Ok(Some(taken)) => got += taken,
+                Ok(Some(taken)) => {
+                    crate::metrics::note_input(taken);
+                    got += taken;
+                }
                 Ok(None) => break,
                 Err(failure) if got == 0 => return Err(failure),
                 Err(failure) if failure.is_again() => break,

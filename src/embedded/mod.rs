@@ -14,7 +14,7 @@ use crate::handler::{HANDLED, INTERNAL_ERROR, Job};
 use crate::httpd::log::{self as error_log, Level};
 use crate::httpd::request::Request;
 use crate::lifecycle::runtime::{Embedded, Runtime};
-use crate::{messages, metrics, respond};
+use crate::{buffered, messages, metrics, respond};
 use apr_sys as sys;
 use exchange::Handle;
 use std::ffi::{CStr, CString, c_int, c_void};
@@ -138,7 +138,7 @@ pub fn stop() {
 }
 
 /// Runs a request in this child.
-pub fn run(job: &Job<'_>, state: &'static State, application: &[u8], callable: &[u8]) -> c_int {
+pub fn run(job: &mut Job<'_>, state: &'static State, application: &[u8], callable: &[u8]) -> c_int {
     let group = state.runtime.as_ref().and_then(|runtime| runtime.embedded_metrics);
     let recording = metrics::Recording::begin(job.r, group);
     let status = serve(job, state, application, callable);
@@ -148,7 +148,7 @@ pub fn run(job: &Job<'_>, state: &'static State, application: &[u8], callable: &
     status
 }
 
-fn serve(job: &Job<'_>, state: &'static State, application: &[u8], callable: &[u8]) -> c_int {
+fn serve(job: &mut Job<'_>, state: &'static State, application: &[u8], callable: &[u8]) -> c_int {
     if state.global.restrict_embedded == Some(true) {
         metrics::note_outcome(Outcome::Rejected);
         job.fail(messages::EMBEDDED_OFF.0.number, messages::EMBEDDED_OFF.1);
@@ -163,10 +163,14 @@ fn serve(job: &Job<'_>, state: &'static State, application: &[u8], callable: &[u
             return INTERNAL_ERROR;
         }
     };
+    let body = match buffered::receive(job) {
+        Ok(body) => body,
+        Err(status) => return status,
+    };
     let mut payload = Vec::with_capacity(4096);
     let address = crate::environ::decimal(job.r.raw().addr() as u64);
     job.encode(&mut payload, application, callable, address.as_bytes());
-    let mut handle = Handle::new(job.r, job.has_body(), job.config.enable_sendfile);
+    let mut handle = Handle::new(job.r, job.has_body(), body, job.config.enable_sendfile);
     let began = metrics::clock();
     metrics::note_stage(Stage::Running);
     // SAFETY: handle and payload outlive the call; the host makes one call at a time for a request (abi::HttpdTable).
@@ -208,7 +212,7 @@ pub fn call(r: Request<'_>, state: &'static State, payload: &[u8]) -> Answered {
             return (Verdict::Failed, Vec::new());
         }
     };
-    let mut handle = Handle::new(r, false, false);
+    let mut handle = Handle::new(r, false, None, false);
     // SAFETY: handle and payload outlive the call; the host uses the handle only on this thread.
     let verdict = unsafe { (host.0.call)((&raw mut handle).cast(), payload.as_ptr(), payload.len()) };
     (Verdict::from_number(verdict), handle.take_answers())

@@ -37,6 +37,18 @@ impl Status {
         unsafe { sys::mw_is_status_timeup(self.0) != 0 }
     }
 
+    /// The client has closed or reset its connection.
+    pub fn is_gone(self) -> bool {
+        /// apr_errno.h: APR_INCOMPLETE and APR_EOF.
+        const ENDED: [i32; 2] = [70008, 70014];
+        ENDED.contains(&self.0) || matches!(self.0, libc::ECONNRESET | libc::ECONNABORTED | libc::EPIPE)
+    }
+
+    /// More came than LimitRequestBody allows; httpd has logged it.
+    pub fn is_over_limit(self) -> bool {
+        self.0 == libc::ENOSPC
+    }
+
     /// httpd's own filter has already answered the client.
     pub fn is_answered(self) -> bool {
         self.0 == AP_FILTER_ERROR

@@ -9,6 +9,7 @@ pub mod pool;
 pub mod request;
 pub mod server;
 pub mod table;
+pub mod temporary_file;
 
 use std::ffi::{CStr, c_char};
 

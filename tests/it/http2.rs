@@ -115,14 +115,20 @@ fn upload_without_a_length(mode: Mode) {
     if Subject::skips("a body without a length is taken for none") {
         return;
     }
-    let server = h2c(mode).directives("WSGIChunkedRequest On").start();
-    let file = server.root().join("run/upload");
-    std::fs::write(&file, vec![b'u'; 100_000]).expect("own folder");
-    let code = "def app(environ, start_response):
+    for (directive, seen) in
+        [("WSGIChunkedRequest On", "100000 None"), ("WSGIRequestBuffering 1M", "100000 100000")]
+    {
+        let server = h2c(mode).directives(directive).start();
+        let file = server.root().join("run/upload");
+        std::fs::write(&file, vec![b'u'; 100_000]).expect("own folder");
+        let code = "def app(environ, start_response):
     return answer(start_response, '%d %s' % (len(input.read()), environ.get('CONTENT_LENGTH')))";
-    let upload = file.display().to_string();
-    let answer = snippet(&server, code, &["-H", "Transfer-Encoding: chunked", "-T", &upload]);
-    assert_eq!((answer.exit, answer.response.text().as_str()), (0, "100000 None"));
+        let upload = file.display().to_string();
+        let answer = snippet(&server, code, &["-H", "Transfer-Encoding: chunked", "-T", &upload]);
+        assert_eq!((answer.exit, answer.response.text().as_str()), (0, seen));
+        let answer = snippet(&server, code, &[]);
+        assert_eq!((answer.exit, answer.response.text().as_str()), (0, "0 None"), "{directive}: no body");
+    }
 }
 
 /// An early answer to an upload that goes on.

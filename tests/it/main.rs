@@ -15,6 +15,7 @@ mod asgi_websocket;
 mod auth_scripts;
 mod binary;
 mod borders;
+mod buffering;
 mod config;
 mod contention;
 mod control;

@@ -22,7 +22,7 @@ fn is_documented(line: &str, marker: &str) -> bool {
 
 /// A line of the log with `marker` stands in the document.
 #[track_caller]
-fn told(server: &Httpd, marker: &str) {
+pub fn told(server: &Httpd, marker: &str) {
     server.wait_for_log(marker);
     let log = server.error_log();
     let found: Vec<&str> = log.lines().filter(|line| line.contains(marker)).collect();
@@ -150,4 +150,27 @@ WSGIScriptAlias /embedded @ROOT@/app/hello.wsgi process-group=%{GLOBAL}",
     client.send(b"POST /hello HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nhalf");
     told(&server, "The timeout specified has expired");
     told(&server, "WSGI0079");
+}
+
+/// Uploads in chunks.
+#[test]
+fn bodies_without_a_length() {
+    if Subject::skips("it says what has happened, and not what to write") {
+        return;
+    }
+    let server = Httpd::builder()
+        .mode(Mode::Daemon)
+        .script("/hello", "hello.wsgi", HELLO)
+        .script("/buffered", "buffered.wsgi", HELLO)
+        .directives("<Location /buffered>\nWSGIRequestBuffering 10\n</Location>")
+        .expect_log("WSGI0139")
+        .expect_log("WSGI0371")
+        .start();
+    for (path, status, marker) in [("/hello", 411, "WSGI0139"), ("/buffered", 413, "WSGI0371")] {
+        let mut client = server.connect();
+        client.send(format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"));
+        client.send("c\r\nmore than 10\r\n0\r\n\r\n");
+        assert_eq!(client.response(false).status, status, "{path}");
+        told(&server, marker);
+    }
 }

@@ -34,6 +34,9 @@ pub enum Kind {
     /// httpd → daemon: the request body will not come, or the client that WATCH is about has gone; payload is one
     /// `u8`, [`AbortReason`].
     Abort = 5,
+    /// httpd → daemon: `u64`, so many bytes of the request body are at the front of a file, whose descriptor travels with the
+    /// header (SCM_RIGHTS). Sent once, before any BODY, and after the first WANT_BODY, whose credit it does not use.
+    BodyFile = 6,
     /// daemon → httpd: `u32`, grants that many more body bytes. The first one also means "send 100 Continue".
     WantBody = 16,
     /// daemon → httpd: status and headers, see [`crate::response`].
@@ -75,6 +78,7 @@ impl Kind {
             3 => Self::Body,
             4 => Self::BodyEnd,
             5 => Self::Abort,
+            6 => Self::BodyFile,
             16 => Self::WantBody,
             17 => Self::Head,
             18 => Self::Data,

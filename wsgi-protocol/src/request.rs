@@ -34,6 +34,12 @@ impl Flags {
     /// Filters of httpd want the body all the same: what they make of the headers depends on it.
     pub const HEAD_IS_FILTERED: u32 = 1 << 8;
 
+    /// httpd has received the body, or as much of it as WSGIRequestBuffering allows, before it looked for a process: the
+    /// request has been waiting since [`RequestHead::queue_start_us`].
+    pub const BUFFERED: u32 = 1 << 12;
+    /// What httpd has received comes as a file ([`crate::frame::Kind::BodyFile`]).
+    pub const BODY_IN_FILE: u32 = 1 << 13;
+
     /// httpd wants to know the CPU time of the request, which costs the daemon two system calls.
     pub const MEASURE_CPU: u32 = 1 << 7;
 
@@ -49,6 +55,13 @@ impl Flags {
     pub fn clear_encoded(payload: &mut [u8], bit: u32) {
         if let Some(field) = payload.first_chunk_mut::<4>() {
             *field = (u32::from_le_bytes(*field) & !bit).to_le_bytes();
+        }
+    }
+
+    /// Sets a bit there.
+    pub fn set_encoded(payload: &mut [u8], bit: u32) {
+        if let Some(field) = payload.first_chunk_mut::<4>() {
+            *field = (u32::from_le_bytes(*field) | bit).to_le_bytes();
         }
     }
 
@@ -300,11 +313,22 @@ mod tests {
     }
 
     #[test]
-    fn a_flag_is_cleared_in_place() {
+    fn no_two_flags_have_the_same_bit() {
+        let bits =
+            include_str!("request.rs").lines().filter_map(|line| line.trim().strip_prefix("pub const "));
+        let bits = bits.filter_map(|rest| rest.split_once(": u32 = 1 << ")).map(|(_, bit)| bit);
+        let mut seen = std::collections::BTreeSet::new();
+        assert!(bits.inspect(|bit| assert!(seen.insert(*bit), "1 << {bit}")).count() > 10);
+    }
+
+    #[test]
+    fn a_flag_is_changed_in_place() {
         let mut out = Vec::new();
         RequestWriter::begin(&mut out, &sample()).finish();
         Flags::clear_encoded(&mut out, Flags::HTTPS);
         assert_eq!(Request::decode(&out).unwrap().head.flags, Flags(Flags::SCRIPT_RELOADING));
+        Flags::set_encoded(&mut out, Flags::BODY_IN_FILE);
+        assert!(Request::decode(&out).unwrap().head.flags.has(Flags::BODY_IN_FILE));
     }
 
     #[test]

@@ -1,5 +1,7 @@
-//! The way of a request's body: first from the REQUEST frame, then as BODY frames for which credit was given.
+//! The way of a request's body: first from the REQUEST frame, then from a file if httpd has buffered it, then as BODY frames for
+//! which credit was given.
 
+use super::body_file::BodyFile;
 use super::connection::Connection;
 use super::os::{self, Wait};
 use super::socket_exchange::{Released, error_text, send_all};
@@ -42,6 +44,7 @@ pub(super) struct Body<'a> {
     header: [u8; HEADER_LEN],
     have: usize,
     end: End,
+    file: BodyFile,
     malformed: bool,
     /// The peer closed, or said that the client is gone.
     gone: bool,
@@ -58,6 +61,7 @@ impl<'a> Body<'a> {
             header: [0; HEADER_LEN],
             have: 0,
             end: End::Open,
+            file: BodyFile::None,
             malformed: false,
             gone: false,
         }
@@ -92,6 +96,9 @@ impl<'a> Body<'a> {
         if n == buffer.len() {
             return Ok(n);
         }
+        if let Some(result) = self.read_file(released, buffer) {
+            return result;
+        }
         if self.end == End::Open {
             // Asked for before the rest is waited for, so that it comes while the application works.
             self.grant(connection, seq, released, buffer.len() - n)?;
@@ -117,6 +124,7 @@ impl<'a> Body<'a> {
                 if !request.head.flags.has(Flags::BODY_FOLLOWS) {
                     self.end = End::Complete;
                 }
+                self.file = BodyFile::of(request.head.flags);
                 let mut pairs = request.pairs();
                 match pairs.by_ref().find(Result::is_err) {
                     None => end - pairs.body().len(),
@@ -140,6 +148,9 @@ impl<'a> Body<'a> {
         let window = wanted.clamp(WINDOW, MAX_WINDOW);
         if self.credit >= window / 2 {
             return Ok(());
+        }
+        if self.file.is_expected() {
+            os::take_descriptors(connection.socket());
         }
         let payload = ((window - self.credit) as u32).to_le_bytes();
         let header = Header::new(Kind::WantBody, seq, payload.len()).encode();
@@ -167,6 +178,9 @@ impl<'a> Body<'a> {
                 End::Failed(error) => return Err(error.clone()),
                 End::Open => {}
             }
+            if let Some(result) = self.read_file(released, buffer) {
+                return result;
+            }
             if self.left > 0 {
                 let n = self.receive_data(connection, released, buffer)?;
                 self.credit -= n;
@@ -176,7 +190,11 @@ impl<'a> Body<'a> {
             if self.have < HEADER_LEN {
                 let mut header = self.header;
                 let have = self.have;
-                let n = receive(connection, &mut [IoSliceMut::new(&mut header[have..])], released);
+                let n = if self.file.is_expected() && connection.partial.is_empty() {
+                    receive_file(connection, &mut self.file, &mut header[have..], released)
+                } else {
+                    receive(connection, &mut [IoSliceMut::new(&mut header[have..])], released)
+                };
                 self.header = header;
                 self.have += self.check(n)?;
             }
@@ -185,6 +203,35 @@ impl<'a> Body<'a> {
                 self.frame(connection, seq, released)?;
             }
         }
+    }
+
+    /// Reads from the file, if there is one with something left.
+    fn read_file(&mut self, released: Released, buffer: &mut [u8]) -> Option<Result<usize, BodyError>> {
+        let mut got = self.file.read(buffer, Wait::No)?;
+        if got.is_err() {
+            released(&mut || got = self.file.read(buffer, Wait::Yes).unwrap_or(Ok(0)));
+        }
+        let error = match got {
+            Ok(0) => BodyError::Failed(PARTIAL.to_owned()),
+            Ok(n) => return Some(Ok(n)),
+            Err(error) => BodyError::Failed(error_text(&error)),
+        };
+        (self.file, self.end) = (BodyFile::None, End::Failed(error.clone()));
+        Some(Err(error))
+    }
+
+    /// Reads how much of the body is in the file.
+    fn open_file(&mut self, connection: &mut Connection, released: Released) -> Result<(), BodyError> {
+        let (mut length, mut have) = ([0; 8], 0);
+        while have < length.len() {
+            let got = receive(connection, &mut [IoSliceMut::new(&mut length[have..])], released);
+            have += self.check(got)?;
+        }
+        if self.file.announce(length) {
+            return Ok(());
+        }
+        self.malformed = true;
+        Err(BodyError::Failed(PARTIAL.to_owned()))
     }
 
     /// Reads from the current frame, and the next frame's header with it if `buffer` has room for the rest.
@@ -212,6 +259,7 @@ impl<'a> Body<'a> {
         let header = Header::decode(&self.header).ok().flatten().filter(|h| h.seq == seq);
         match header.map(|h| (h.kind, h.len as usize)) {
             Some((Kind::Body, len)) if len <= self.credit => self.left = len,
+            Some((Kind::BodyFile, 8)) => self.open_file(connection, released)?,
             Some((Kind::BodyEnd, 0)) => self.end = End::Complete,
             Some((Kind::Abort, 1)) => {
                 let got = receive(connection, &mut [IoSliceMut::new(&mut [0])], released);
@@ -292,5 +340,21 @@ fn receive(
     }
     let mut result = Ok(0);
     released(&mut || result = os::recv(connection.socket(), parts, Wait::Yes));
+    result
+}
+
+/// As [`receive`] for the frame with which the file comes.
+fn receive_file(
+    connection: &Connection,
+    file: &mut BodyFile,
+    buffer: &mut [u8],
+    released: Released,
+) -> io::Result<usize> {
+    match file.receive(connection.socket(), buffer, Wait::No) {
+        Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+        result => return result,
+    }
+    let mut result = Ok(0);
+    released(&mut || result = file.receive(connection.socket(), buffer, Wait::Yes));
     result
 }

@@ -163,7 +163,7 @@ impl Connection {
                     self.greeted = true;
                     at += HEADER_LEN + len;
                 }
-                Kind::Body | Kind::BodyEnd | Kind::Abort if self.greeted => {
+                Kind::Body | Kind::BodyFile | Kind::BodyEnd | Kind::Abort if self.greeted => {
                     at += HEADER_LEN;
                     self.skip = len;
                 }

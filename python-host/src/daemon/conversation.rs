@@ -1,6 +1,7 @@
 //! [`Conversation`] over a connection that a worker has read a request from: its user is the event loop now.
 
 use super::application::Application;
+use super::body_file::BodyFile;
 use super::connection::Connection;
 use super::os::{self, Wait};
 use super::pool::{CONNECTION_EVENTS, Phase, Pool};
@@ -36,6 +37,8 @@ pub(super) struct SocketConversation<A: Application> {
     /// All of the body has come, and the application knows it.
     complete: bool,
     told: bool,
+    /// What httpd has buffered of it.
+    file: BodyFile,
     /// Received, and not looked at yet.
     buffer: Vec<u8>,
     /// Granted, and not received yet.
@@ -72,7 +75,7 @@ impl<A: Application> SocketConversation<A> {
         began: u64,
     ) -> Self {
         let payload = Arc::new(payload.to_vec());
-        let (at, complete) = body_of(&payload);
+        let (at, complete, file) = body_of(&payload);
         let buffer = std::mem::take(&mut connection.partial);
         Self {
             pool,
@@ -82,6 +85,7 @@ impl<A: Application> SocketConversation<A> {
             at,
             complete,
             told: false,
+            file,
             buffer,
             credit: 0,
             left: 0,
@@ -140,6 +144,9 @@ impl<A: Application> SocketConversation<A> {
         if self.complete || self.credit >= WINDOW / 2 {
             return;
         }
+        if self.file.is_expected() {
+            os::take_descriptors(self.fd());
+        }
         let more = (WINDOW - self.credit) as u32;
         self.credit = WINDOW;
         self.put(Kind::WantBody, &more.to_le_bytes());
@@ -160,6 +167,13 @@ impl<A: Application> SocketConversation<A> {
                     self.left = len;
                     self.buffer.drain(..HEADER_LEN);
                 }
+                Kind::BodyFile if len == 8 && header.seq == self.seq => {
+                    let Some(length) = self.buffer[HEADER_LEN..].first_chunk::<8>() else { return };
+                    if !self.file.announce(*length) {
+                        return self.break_off();
+                    }
+                    self.buffer.drain(..HEADER_LEN + len);
+                }
                 Kind::BodyEnd if len == 0 && header.seq == self.seq => {
                     self.complete = true;
                     self.buffer.drain(..HEADER_LEN);
@@ -176,8 +190,39 @@ impl<A: Application> SocketConversation<A> {
         }
     }
 
+    /// Receives what is there; 0 at the end.
+    fn fill(&mut self) -> io::Result<usize> {
+        let socket = self.fd();
+        if self.file.is_expected() {
+            let mut beginning = [0; HEADER_LEN + 8];
+            let got = self.file.receive(socket, &mut beginning, Wait::No)?;
+            self.buffer.extend_from_slice(&beginning[..got]);
+            return Ok(got);
+        }
+        self.buffer.reserve(PART + HEADER_LEN);
+        os::recv_append(socket, &mut self.buffer, Wait::No)
+    }
+
     fn break_off(&mut self) {
         (self.gone, self.broken) = (true, true);
+    }
+
+    /// The next part of the file. Its bytes were written a moment ago: hardly ever has the disk to be waited for.
+    fn part_of_file(&mut self) -> Option<Vec<u8>> {
+        if !self.file.is_open() {
+            return None;
+        }
+        let mut part = vec![0; PART];
+        match self.file.read(&mut part, Wait::Yes)? {
+            Ok(n) if n > 0 => {
+                part.truncate(n);
+                Some(part)
+            }
+            _ => {
+                self.break_off();
+                None
+            }
+        }
     }
 
     /// A part of the body that has been received.
@@ -212,13 +257,14 @@ impl<A: Application> SocketConversation<A> {
     }
 }
 
-/// Where the body begins in a payload, and whether all of it is there.
-fn body_of(payload: &[u8]) -> (usize, bool) {
-    let Ok(request) = Request::decode(payload) else { return (payload.len(), true) };
+/// Where the body begins in a payload, whether all of it is there, and whether a part of it comes as a file.
+fn body_of(payload: &[u8]) -> (usize, bool, BodyFile) {
+    let Ok(request) = Request::decode(payload) else { return (payload.len(), true, BodyFile::None) };
     let mut pairs = request.pairs();
     let is_whole = pairs.by_ref().all(|pair| pair.is_ok());
     let at = if is_whole { payload.len() - pairs.body().len() } else { payload.len() };
-    (at, !request.head.flags.has(Flags::BODY_FOLLOWS))
+    let flags = request.head.flags;
+    (at, !flags.has(Flags::BODY_FOLLOWS), BodyFile::of(flags))
 }
 
 impl<A: Application> Conversation for SocketConversation<A> {
@@ -243,6 +289,9 @@ impl<A: Application> Conversation for SocketConversation<A> {
             return Arrived::Body(part, self.complete);
         }
         loop {
+            if let Some(part) = self.part_of_file() {
+                return Arrived::Body(part, false);
+            }
             self.frames();
             if let Some(part) = self.part() {
                 self.frames();
@@ -260,11 +309,7 @@ impl<A: Application> Conversation for SocketConversation<A> {
                 self.put(Kind::Watch, &[]);
                 self.send(&[]);
             }
-            let mut buffer = std::mem::take(&mut self.buffer);
-            buffer.reserve(PART + HEADER_LEN);
-            let received = os::recv_append(self.fd(), &mut buffer, Wait::No);
-            self.buffer = buffer;
-            match received {
+            match self.fill() {
                 Ok(0) => self.break_off(),
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Arrived::Nothing,

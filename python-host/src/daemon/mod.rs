@@ -11,6 +11,7 @@ mod application;
 mod attendant;
 pub mod board;
 mod body;
+mod body_file;
 mod changes;
 mod complaints;
 mod connection;

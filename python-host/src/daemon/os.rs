@@ -10,6 +10,10 @@ pub(super) use crate::scheduler::clock::{clock_ns, now_ns, own_cpu_clock, own_ti
 /// Most descriptors in one outgoing message; FILE frames carry exactly one.
 const CONTROL_LEN: usize = 64;
 
+/// Room for a control message.
+#[repr(align(8))]
+struct Control([u8; CONTROL_LEN]);
+
 fn check(result: i64) -> io::Result<usize> {
     usize::try_from(result).map_err(|_| io::Error::last_os_error())
 }
@@ -269,6 +273,65 @@ pub(super) fn recv(socket: BorrowedFd<'_>, parts: &mut [IoSliceMut<'_>], wait: W
     retry(|| unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, wait.flag()) as i64 })
 }
 
+/// As [`recv`] into one buffer, with the descriptor that comes along.
+pub(super) fn recv_with_descriptor(
+    socket: BorrowedFd<'_>,
+    buffer: &mut [u8],
+    wait: Wait,
+    found: &mut Option<OwnedFd>,
+) -> io::Result<usize> {
+    let mut control = Control([0; CONTROL_LEN]);
+    let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    // SAFETY: all-zero is a valid msghdr.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    (message.msg_iov, message.msg_iovlen) = (&raw mut part, 1);
+    let flags = libc::MSG_CMSG_CLOEXEC | wait.flag();
+    // SAFETY: vector and control buffer are as long as announced, and live through the call.
+    let got = retry(|| unsafe {
+        message.msg_control = control.0.as_mut_ptr().cast();
+        message.msg_controllen = CONTROL_LEN as _;
+        libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) as i64
+    })?;
+    // SAFETY: the kernel filled the control buffer of this message; a descriptor in it is ours from here on.
+    unsafe {
+        let header = libc::CMSG_FIRSTHDR(&raw const message);
+        let expected =
+            (libc::SOL_SOCKET, libc::SCM_RIGHTS, libc::CMSG_LEN(size_of::<RawFd>() as u32) as usize);
+        if !header.is_null()
+            && ((*header).cmsg_level, (*header).cmsg_type, (*header).cmsg_len as usize) == expected
+        {
+            let number = libc::CMSG_DATA(header).cast::<RawFd>().read_unaligned();
+            *found = Some(OwnedFd::from_raw_fd(number));
+        }
+    }
+    if message.msg_flags & libc::MSG_CTRUNC != 0 && found.is_none() {
+        return Err(io::Error::from_raw_os_error(libc::EMFILE));
+    }
+    Ok(got)
+}
+
+/// Has the kernel deliver descriptors that are sent to this socket: one that was accepted refuses them as its listener does.
+pub(super) fn take_descriptors(socket: BorrowedFd<'_>) {
+    const SO_PASSRIGHTS: libc::c_int = 83;
+    let on: libc::c_int = 1;
+    let length = size_of_val(&on) as libc::socklen_t;
+    // SAFETY: one int of the announced size is read. Kernels before 6.16 do not know the option, and need none.
+    unsafe {
+        let fd = socket.as_raw_fd();
+        libc::setsockopt(fd, libc::SOL_SOCKET, SO_PASSRIGHTS, (&raw const on).cast(), length);
+    }
+}
+
+/// Reads at a place of a file; 0 is its end. [`Wait::No`] reads only what is in memory.
+pub(super) fn read_at(file: BorrowedFd<'_>, buffer: &mut [u8], offset: u64, wait: Wait) -> io::Result<usize> {
+    let part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    let flags = if wait == Wait::No { libc::RWF_NOWAIT } else { 0 };
+    // SAFETY: one part, which describes writable memory borrowed for the call.
+    retry(|| unsafe {
+        libc::preadv2(file.as_raw_fd(), &raw const part, 1, offset as libc::off_t, flags) as i64
+    })
+}
+
 /// Sends several buffers in order, with a descriptor if given. Returns how many bytes were taken.
 pub(super) fn send(
     socket: BorrowedFd<'_>,
@@ -276,8 +339,6 @@ pub(super) fn send(
     file: Option<BorrowedFd<'_>>,
     wait: Wait,
 ) -> io::Result<usize> {
-    #[repr(align(8))]
-    struct Control([u8; CONTROL_LEN]);
     let mut control = Control([0; CONTROL_LEN]);
     // SAFETY: all-zero is a valid msghdr.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
@@ -366,6 +427,26 @@ mod tests {
             recv_append(a.as_fd(), &mut grown, Wait::No).unwrap_err().kind(),
             io::ErrorKind::WouldBlock
         );
+    }
+
+    #[test]
+    fn descriptors_arrive_and_files_are_read_at_a_place() {
+        let (a, b) = UnixStream::pair().unwrap();
+        let path = std::env::temp_dir().join(format!("wsgi-read-at-{}", std::process::id()));
+        std::fs::write(&path, "0123456789").unwrap();
+        let file = std::fs::File::open(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        take_descriptors(a.as_fd());
+        send(b.as_fd(), &[IoSlice::new(b"head"), IoSlice::new(b"rest")], Some(file.as_fd()), Wait::No)
+            .unwrap();
+        let (mut buffer, mut found) = ([0; 4], None);
+        assert_eq!(recv_with_descriptor(a.as_fd(), &mut buffer, Wait::No, &mut found).unwrap(), 4);
+        let mut piece = [0; 4];
+        assert_eq!(read_at(found.unwrap().as_fd(), &mut piece, 7, Wait::Yes).unwrap(), 3);
+        assert_eq!((&buffer, &piece[..3]), (b"head", &b"789"[..]));
+        let mut none = None;
+        assert_eq!(recv_with_descriptor(a.as_fd(), &mut buffer, Wait::No, &mut none).unwrap(), 4);
+        assert!(none.is_none() && &buffer == b"rest");
     }
 
     #[test]

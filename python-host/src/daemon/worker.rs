@@ -336,11 +336,14 @@ impl<A: Application> Worker<A> {
 
 /// How long the request waited, if that is longer than `limit` (spec/daemon.md §1.10; wall clock).
 fn is_overdue(limit: Duration, head: &RequestHead<'_>) -> bool {
-    if limit.is_zero() || head.request_start_us == 0 {
+    // Until its body had come a request waited for its client.
+    let is_buffered = head.flags.has(Flags::BUFFERED);
+    let since = if is_buffered { head.queue_start_us } else { head.request_start_us };
+    if limit.is_zero() || since == 0 {
         return false;
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64;
-    Duration::from_micros(now.saturating_sub(head.request_start_us)) > limit
+    Duration::from_micros(now.saturating_sub(since)) > limit
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {

@@ -32,6 +32,12 @@ impl Relay<'_, '_> {
         self.request_body.invite(self.job.r, !matches!(self.body, Body::Awaited));
         match self.request_body.look() {
             Next::Wait => Ok(false),
+            Next::File if self.request_body.credit == 0 => Ok(false),
+            Next::File => {
+                self.send_file()?;
+                self.body_idle_since = Instant::now();
+                Ok(true)
+            }
             Next::Failed(status) => Err(self.body_failed(status)),
             Next::End => {
                 self.request_body.told = true;
@@ -51,6 +57,27 @@ impl Relay<'_, '_> {
                 self.request_body.consume(len);
                 self.body_idle_since = Instant::now();
                 Ok(true)
+            }
+        }
+    }
+
+    /// Sends what was buffered in a file, by its descriptor.
+    fn send_file(&mut self) -> Step {
+        loop {
+            let Some(file) = self.request_body.hand_file_over() else { return Ok(()) };
+            let head = Header::new(Kind::BodyFile, self.connection.seq(), 8).encode();
+            let length = file.len().to_le_bytes();
+            let parts = [IoSlice::new(&head), IoSlice::new(&length)];
+            match self.connection.send_with_descriptor(&parts, file.reader()) {
+                // So few bytes are never taken in part (unix_stream_sendmsg).
+                Ok(_) => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.make_room()?,
+                Err(error) if is_gone(&error) => {
+                    self.request_body.told = true;
+                    return Ok(());
+                }
+                Err(error) => return Err(self.closed(Some(error))),
             }
         }
     }

@@ -48,6 +48,8 @@ layered! {
         error_override: bool,
         /// WSGIChunkedRequest.
         chunked_request: bool,
+        /// WSGIRequestBuffering, bytes; 0 is off.
+        request_buffering: u64,
         /// WSGIMapHEADToGET.
         map_head_to_get: MapHead,
         /// WSGIIgnoreActivity.

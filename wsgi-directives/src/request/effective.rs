@@ -30,6 +30,8 @@ pub struct RequestConfig<'a> {
     pub error_override: bool,
     /// WSGIChunkedRequest.
     pub chunked_request: bool,
+    /// WSGIRequestBuffering, bytes; 0 is off.
+    pub request_buffering: u64,
     /// WSGIMapHEADToGET.
     pub map_head_to_get: MapHead,
     /// WSGIIgnoreActivity.
@@ -101,6 +103,7 @@ pub fn effective<'a>(
         script_reloading: switch!(script_reloading).unwrap_or(true),
         error_override: switch!(error_override).unwrap_or(false),
         chunked_request: switch!(chunked_request).unwrap_or(false),
+        request_buffering: switch!(request_buffering).unwrap_or(0),
         map_head_to_get: switch!(map_head_to_get).unwrap_or_default(),
         ignore_activity: switch!(ignore_activity).unwrap_or(false),
         enable_sendfile: switch!(enable_sendfile).unwrap_or(false),

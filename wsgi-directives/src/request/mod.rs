@@ -1,6 +1,7 @@
 //! Rules the httpd glue applies to each request: pure functions over bytes, no allocation where none is needed.
 
 pub mod alias;
+pub mod buffering;
 pub mod effective;
 pub mod expand;
 pub mod groups;
@@ -11,6 +12,7 @@ pub mod precheck;
 pub mod select;
 
 pub use alias::{AliasMatch, Mapped, find_alias};
+pub use buffering::{Received, length_of_received};
 pub use effective::{Callable, RequestConfig, effective};
 pub use expand::{RequestNames, application_group, callable_object, process_group, script_group};
 pub use groups::is_member;

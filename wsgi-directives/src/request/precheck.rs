@@ -28,7 +28,7 @@ pub struct PrecheckFacts<'a> {
     pub path_info: &'a [u8],
     /// Header `Transfer-Encoding`.
     pub transfer_encoding: Option<&'a [u8]>,
-    /// WSGIChunkedRequest.
+    /// WSGIChunkedRequest, or WSGIRequestBuffering is on.
     pub chunked_request: bool,
     /// Header `Content-Length`.
     pub content_length: Option<&'a [u8]>,
@@ -106,7 +106,8 @@ impl PrecheckRefusal {
             Self::PathInfoRefused => "AcceptPathInfo off disallows user's path",
             Self::UnknownCoding => "Unexpected value for Transfer-Encoding, Only 'chunked' supported",
             Self::ChunkedOff => {
-                "Chunked request content has not been enabled: write WSGIChunkedRequest On to accept it"
+                "Chunked request content has not been enabled: write WSGIRequestBuffering 10M, or WSGIChunkedRequest On if the application \
+                 reads bodies of unknown length"
             }
             Self::BadLength => "Invalid Content-Length header value",
             Self::BodyTooLarge => "Request body is larger than LimitRequestBody",

@@ -52,6 +52,7 @@ pub static DIRECTIVES: &[Directive] = &[
     interpreters::PYTHON_PATH,
     python::WARNINGS,
     legacy::RELOAD_MECHANISM,
+    switches::REQUEST_BUFFERING,
     routing::RESTRICT_EMBEDDED,
     routing::RESTRICT_PROCESS,
     interpreters::RESTRICT_SIGNAL,

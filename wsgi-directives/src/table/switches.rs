@@ -4,6 +4,7 @@ use crate::apply::{Action, Application};
 use crate::config::MapHead;
 use crate::directive::{Arity, Contexts, Directive, Effect};
 use crate::error::ConfigError;
+use crate::options::value;
 use crate::place::Notice;
 use crate::proxies::{ProxyHeader, Subnet};
 use std::sync::Arc;
@@ -91,6 +92,24 @@ pub(super) const PASS_AUTHORIZATION: Directive = Directive {
     ..SWITCH
 };
 
+pub(super) const REQUEST_BUFFERING: Directive = Directive {
+    name: "WSGIRequestBuffering",
+    syntax: "SIZE|Off",
+    since: "new",
+    doc: "Receive request bodies up to this size before the application is called, so that their length is known.",
+    details: "httpd keeps up to 64 KiB of a body in memory, and a longer one in an unlinked file in its directory for temporary \
+              files (TMPDIR, or /tmp), which a daemon then reads by itself. No thread of Python waits for a slow client; \
+              bodies of unknown length (chunked, whatever WSGIChunkedRequest says; HTTP/2) and those that an input filter \
+              has inflated have the right CONTENT_LENGTH. Of a longer body the first SIZE bytes are kept, and the rest \
+              is read while the application runs, with the CONTENT_LENGTH that the client sent; a chunked one is refused with \
+              413, unless WSGIChunkedRequest is On. Timeout, RequestReadTimeout and LimitRequestBody act as ever. Each \
+              thread of httpd may need SIZE bytes of disk space.",
+    good: "10M",
+    bad: Some("10MB"),
+    action: Action::Custom(request_buffering),
+    ..CHUNKED_REQUEST
+};
+
 pub(super) const SCRIPT_RELOADING: Directive = Directive {
     name: "WSGIScriptReloading",
     default: "On",
@@ -135,6 +154,17 @@ pub(super) const TRUSTED_PROXY_HEADERS: Directive = Directive {
     bad: Some("X_Forwarded_For"),
     action: Action::Custom(trusted_proxy_headers),
 };
+
+fn request_buffering(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
+    let given = line.word();
+    let off = given.eq_ignore_ascii_case("off").then_some(0);
+    let size = off.or_else(|| value::bytes(&given)).ok_or_else(|| {
+        let hint = format!("'{given}' is not; write for example WSGIRequestBuffering 10M.");
+        ConfigError::value("WSGIRequestBuffering must be a size, or Off.", hint)
+    })?;
+    line.layer()?.settings.request_buffering = Some(size);
+    Ok(())
+}
 
 fn map_head_to_get(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
     let given = line.word();

@@ -295,3 +295,64 @@ fn quick_blocks_leave_together_and_in_order() {
     assert_eq!(got, expected);
     assert!(frames < 50, "{frames} frames for 101 blocks");
 }
+
+/// A file without a name, as httpd makes one.
+fn file(contents: &[u8]) -> std::fs::File {
+    let path = std::env::temp_dir().join(format!("wsgi-body-{}-{}", std::process::id(), contents.len()));
+    std::fs::write(&path, contents).unwrap();
+    let file = std::fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    file
+}
+
+fn send_file(peer: &UnixStream, file: Option<&std::fs::File>, length: u64) {
+    let header = Header::new(Kind::BodyFile, 1, 8).encode();
+    let length = length.to_le_bytes();
+    let parts = [IoSlice::new(&header), IoSlice::new(&length)];
+    os::send(peer.as_fd(), &parts, file.map(AsFd::as_fd), Wait::No).unwrap();
+}
+
+const IN_FILE: u32 = Flags::BODY_FOLLOWS | Flags::BODY_IN_FILE;
+
+#[test]
+fn a_body_comes_from_a_file_and_goes_on_in_frames() {
+    let (mut c, mut peer) = pair();
+    let (p, mut out) = (payload(IN_FILE, b""), Vec::new());
+    let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, (now, |_, _| ()), None);
+    let kept = file(b"0123456789 and what does not belong to it");
+    send_file(&peer, Some(&kept), 10);
+    let mut frames = Vec::new();
+    put_frame(&mut frames, Kind::Body, 1, b"abc");
+    put_frame(&mut frames, Kind::BodyEnd, 1, b"");
+    peer.write_all(&frames).unwrap();
+    let (mut all, mut piece) = (Vec::new(), [0; 4]);
+    loop {
+        let n = e.read_body(&mut piece).unwrap();
+        if n == 0 {
+            break;
+        }
+        all.extend_from_slice(&piece[..n]);
+    }
+    assert_eq!(all, b"0123456789abc");
+    assert_eq!(frame(&mut peer).0, Kind::WantBody, "asked for before anything was read");
+    assert!(e.finish(Outcome::Complete, false), "the connection goes on");
+}
+
+#[test]
+fn a_file_that_is_emptied_or_missing_is_a_broken_body() {
+    let (mut c, peer) = pair();
+    let (p, mut out) = (payload(IN_FILE, b""), Vec::new());
+    let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, (now, |_, _| ()), None);
+    let kept = file(b"0123456789");
+    send_file(&peer, Some(&kept), 10);
+    assert_eq!(e.read_body(&mut [0; 4]).unwrap(), 4);
+    kept.set_len(0).unwrap();
+    assert!(e.read_body(&mut [0; 4]).is_err());
+    assert!(e.read_body(&mut [0; 4]).is_err(), "for good");
+    let (mut c, peer) = pair();
+    let mut out = Vec::new();
+    let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, (now, |_, _| ()), None);
+    send_file(&peer, None, 10);
+    assert!(e.read_body(&mut [0; 4]).is_err());
+    assert!(!e.finish(Outcome::Complete, false));
+}

@@ -239,7 +239,7 @@ events! {
         "Nothing: the client asks for what HTTP does not require.";
     CHUNKED_OFF = 139, Child, Error, Status(411), LivesOn =>
         "A chunked request, and WSGIChunkedRequest is off.",
-        "WSGIChunkedRequest On.";
+        "Write WSGIRequestBuffering 10M, or another size; or WSGIChunkedRequest On, if the application reads bodies of unknown length (Django does not).";
     BAD_LENGTH = 141, Child, Error, Status(400), LivesOn =>
         "Content-Length is no number.",
         "Nothing: the client is wrong.";

@@ -106,6 +106,12 @@ events! {
     NO_SUB_INTERPRETERS = 369, Python, Error, Status(500), LivesOn =>
         "A module that a script imports refuses sub-interpreters.",
         "Write application-group=%{GLOBAL} for the script (one application of a group may have it), or give it a daemon group of its own.";
+    NOT_BUFFERED = 370, Child, Error, Status(503), NotStarted =>
+        "A request body could not be kept in a temporary file (WSGIRequestBuffering). The application is not called.",
+        "Free space in the directory that the line names, have TMPDIR of httpd name another one, or lower WSGIRequestBuffering.";
+    TOO_LONG_TO_BUFFER = 371, Child, Error, Status(413), NotStarted =>
+        "A chunked request body is longer than WSGIRequestBuffering, and WSGIChunkedRequest is off. The application is not called.",
+        "Raise WSGIRequestBuffering; or write WSGIChunkedRequest On, if the application reads bodies of unknown length.";
     SUPERVISOR_GIVEN_UP = 380, Parent, Error, Served, Replaced =>
         "The supervisor does not take the configuration of a restart: it is stopped (SIGSTOP, a debugger, a frozen cgroup), hangs in the kernel, or has lost its socket. It is killed, and another one takes over.",
         "Find out who stopped it; look at the disk its logs are on.";

@@ -1,0 +1,190 @@
+//! WSGIRequestBuffering: a request body, or its first part, is received before anything of Python is taken for the request.
+
+use crate::environ;
+use crate::handler::{Job, now_us};
+use crate::httpd::brigade::{AP_FILTER_ERROR, Brigade, Piece, Status};
+use crate::httpd::pool::Pool;
+use crate::httpd::request::Request;
+use crate::httpd::temporary_file::{self, TemporaryFile};
+use crate::{messages, metrics};
+use std::ffi::c_int;
+use std::io;
+use std::path::Path;
+use wsgi_directives::{Received, length_of_received};
+use wsgi_protocol::metrics::Outcome;
+
+/// Most bytes of a body that stay in memory.
+const MEMORY: usize = 64 * 1024;
+/// One read from the input chain.
+const READ: usize = 64 * 1024;
+
+/// What has been received of a body.
+pub struct Buffered<'r> {
+    /// All of what was received, unless there is a file.
+    pub memory: Vec<u8>,
+    /// All of what was received, if that is more than [`MEMORY`].
+    pub file: Option<TemporaryFile>,
+    /// What was read with the last of it, and belongs behind it.
+    pub rest: Brigade<'r>,
+    /// Nothing follows.
+    pub is_whole: bool,
+}
+
+/// Why a body was not received.
+enum Fault {
+    /// The input chain's status.
+    Input(Status),
+    /// The file could not be made, or written.
+    Storage(io::Error),
+}
+
+/// Receives the body of a job as the configuration says, and gives the job the length that is known then.
+///
+/// # Errors
+/// The handler's status; why has been logged.
+pub fn receive<'r>(job: &mut Job<'r>) -> Result<Option<Buffered<'r>>, c_int> {
+    let limit = job.config.request_buffering;
+    if limit == 0 || !job.has_body() {
+        return Ok(None);
+    }
+    let mut store = Store { pool: job.r.pool(), memory: Vec::new(), file: None, bytes: 0 };
+    let received = store.receive(job.r, limit);
+    let (rest, is_whole) = received.map_err(|fault| refuse(job, fault))?;
+    let received = Received { bytes: store.bytes, is_whole };
+    let length = length_of_received(job.body, received, job.config.chunked_request);
+    job.body = length.ok_or_else(|| too_long(job, limit))?;
+    if is_whole {
+        environ::update_body(job.r, job.body);
+    }
+    job.buffered_at = Some(now_us());
+    Ok(Some(Buffered { memory: store.memory, file: store.file, rest, is_whole }))
+}
+
+/// Where the bytes go.
+struct Store<'r> {
+    pool: Pool<'r>,
+    memory: Vec<u8>,
+    file: Option<TemporaryFile>,
+    bytes: u64,
+}
+
+impl<'r> Store<'r> {
+    /// Reads until the end, or until there are `limit` bytes and it is clear that more follow. What was read beyond
+    /// them is given back, and whether the end was seen.
+    fn receive(&mut self, r: Request<'r>, limit: u64) -> Result<(Brigade<'r>, bool), Fault> {
+        let mut read = Brigade::new(r);
+        let is_whole = loop {
+            match read.front().map_err(Fault::Input)? {
+                Some(Piece::End) => break true,
+                Some(Piece::Metadata) => read.drop_front(),
+                Some(Piece::Data(_)) if self.bytes == limit => break false,
+                Some(Piece::Data(data)) => {
+                    let len = data.len().min(usize::try_from(limit - self.bytes).unwrap_or(usize::MAX));
+                    self.keep(&data[..len]).map_err(Fault::Storage)?;
+                    read.consume(len);
+                }
+                None => read.fill(READ, true).map_err(Fault::Input)?,
+            }
+        };
+        if self.file.is_some() {
+            self.spill().map_err(Fault::Storage)?;
+        }
+        Ok((read, is_whole))
+    }
+
+    fn keep(&mut self, data: &[u8]) -> io::Result<()> {
+        if self.memory.len() + data.len() > MEMORY {
+            self.spill()?;
+        }
+        self.memory.extend_from_slice(data);
+        self.bytes += data.len() as u64;
+        metrics::note_input(data.len());
+        Ok(())
+    }
+
+    /// Moves what is in memory to the file.
+    fn spill(&mut self) -> io::Result<()> {
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => self.file.insert(TemporaryFile::create(temporary_file::directory(self.pool)?)?),
+        };
+        file.append(&self.memory)?;
+        self.memory.clear();
+        Ok(())
+    }
+}
+
+/// Logs why, and says what to answer; the client's connection is of no more use.
+fn refuse(job: &Job<'_>, fault: Fault) -> c_int {
+    job.r.close_connection();
+    let status = match fault {
+        Fault::Input(status) => status,
+        Fault::Storage(error) => {
+            metrics::note_outcome(Outcome::Rejected);
+            let directory =
+                temporary_file::directory(job.r.pool()).unwrap_or(Path::new("the temporary directory"));
+            let (event, text) = messages::not_buffered(directory, &error);
+            job.fail(event.number, &text);
+            return c_int::from(event.status());
+        }
+    };
+    if status.is_gone() {
+        metrics::note_outcome(Outcome::ClientGone);
+        let (event, text) = messages::client_left(&job.script, &status.text());
+        job.r.log_event(event, &text);
+        return apr_sys::HTTP_BAD_REQUEST as c_int;
+    }
+    metrics::note_outcome(Outcome::Rejected);
+    if status.is_answered() {
+        return AP_FILTER_ERROR;
+    }
+    if status.is_over_limit() {
+        // httpd has said so itself.
+        return apr_sys::HTTP_REQUEST_ENTITY_TOO_LARGE as c_int;
+    }
+    let (event, text) = messages::body_failed(&status.text());
+    job.fail(event.number, &text);
+    let status = if status.is_timeout() { apr_sys::HTTP_REQUEST_TIME_OUT } else { apr_sys::HTTP_BAD_REQUEST };
+    status as c_int
+}
+
+/// The same for a body that is too long to have a length.
+fn too_long(job: &Job<'_>, limit: u64) -> c_int {
+    job.r.close_connection();
+    metrics::note_outcome(Outcome::Rejected);
+    let (event, text) = messages::too_long_to_buffer(limit);
+    job.fail(event.number, &text);
+    c_int::from(event.status())
+}
+
+/// Reads what was received, from its front.
+pub struct Reader {
+    memory: Vec<u8>,
+    file: Option<TemporaryFile>,
+    at: u64,
+}
+
+impl Reader {
+    /// For what there is; and what follows it.
+    pub fn new<'r>(buffered: Option<Buffered<'r>>, r: Request<'r>) -> (Self, Brigade<'r>) {
+        match buffered {
+            Some(Buffered { memory, file, rest, .. }) => (Self { memory, file, at: 0 }, rest),
+            None => (Self { memory: Vec::new(), file: None, at: 0 }, Brigade::new(r)),
+        }
+    }
+
+    /// The next bytes; 0 when there are no more.
+    pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let got = match &self.file {
+            Some(file) => file.read(buffer, self.at)?,
+            None => {
+                let left = &self.memory[self.at as usize..];
+                let len = left.len().min(buffer.len());
+                buffer[..len].copy_from_slice(&left[..len]);
+                len
+            }
+        };
+        self.at += got as u64;
+        Ok(got)
+    }
+}

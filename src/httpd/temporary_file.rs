@@ -1,0 +1,138 @@
+//! Files without a name, in httpd's directory for temporary ones.
+
+use super::bytes;
+use super::pool::Pool;
+use apr_sys as sys;
+use std::ffi::{CString, OsStr};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+/// A file that only its holders can reach. Its space is free again when it is dropped, whoever holds a copy of
+/// its descriptor.
+#[derive(Debug)]
+pub struct TemporaryFile {
+    writer: File,
+    /// Cannot be written through.
+    reader: File,
+    len: u64,
+}
+
+/// apr's directory for temporary files: TMPDIR, TMP, TEMP, or one of the usual ones. Found once by each child.
+pub fn directory(pool: Pool<'_>) -> io::Result<&'static Path> {
+    static FOUND: OnceLock<PathBuf> = OnceLock::new();
+    if let Some(found) = FOUND.get() {
+        return Ok(found);
+    }
+    let mut name = std::ptr::null();
+    // SAFETY: the pool is valid; apr leaves a string of the pool in `name`, or an error.
+    let status = unsafe { sys::apr_temp_dir_get(&mut name, pool.raw()) };
+    // SAFETY: null, or a string of the pool.
+    let name = unsafe { bytes(name) }.filter(|_| status == 0);
+    // It has written to each of them, so the last error is about one of them.
+    let name = name.ok_or_else(io::Error::last_os_error)?;
+    Ok(FOUND.get_or_init(|| PathBuf::from(OsStr::from_bytes(name))))
+}
+
+impl TemporaryFile {
+    /// An empty one in a directory, for this process's user.
+    pub fn create(directory: &Path) -> io::Result<Self> {
+        let (writer, reader) = match Self::nameless(directory) {
+            Ok(both) => both,
+            // Not every file system can do that, and without /proc it cannot be opened again.
+            Err(_) => Self::unlinked(directory)?,
+        };
+        Ok(Self { writer, reader, len: 0 })
+    }
+
+    /// One that never had a name, and cannot be given one (O_EXCL).
+    fn nameless(directory: &Path) -> io::Result<(File, File)> {
+        let flags = libc::O_TMPFILE | libc::O_EXCL;
+        let writer =
+            OpenOptions::new().read(true).write(true).mode(0o600).custom_flags(flags).open(directory)?;
+        let reader = File::open(format!("/proc/self/fd/{}", writer.as_raw_fd()))?;
+        Ok((writer, reader))
+    }
+
+    fn unlinked(directory: &Path) -> io::Result<(File, File)> {
+        let name = directory.join("mod_wsgi-XXXXXX");
+        let mut name = CString::new(name.as_os_str().as_bytes())?.into_bytes_with_nul();
+        // SAFETY: a NUL-terminated pattern that is written over in place; the descriptor is new and ours.
+        let writer = unsafe {
+            let fd = libc::mkostemp(name.as_mut_ptr().cast(), libc::O_CLOEXEC);
+            if fd < 0 {
+                return Err(io::Error::last_os_error());
+            }
+            File::from(OwnedFd::from_raw_fd(fd))
+        };
+        name.pop();
+        let path = Path::new(OsStr::from_bytes(&name));
+        let reader = File::open(path);
+        std::fs::remove_file(path)?;
+        Ok((writer, reader?))
+    }
+
+    /// Appends bytes.
+    pub fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.writer.write_all(bytes)?;
+        self.len += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Bytes in it.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Reads from a place on; 0 is the end.
+    pub fn read(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.reader.read_at(buffer, offset)
+    }
+
+    /// The descriptor that others may have: to read, at any place.
+    pub fn reader(&self) -> BorrowedFd<'_> {
+        self.reader.as_fd()
+    }
+}
+
+impl Drop for TemporaryFile {
+    fn drop(&mut self) {
+        // Fails for no reason that anybody could do something about.
+        let _ = self.writer.set_len(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(made: io::Result<(File, File)>) {
+        let (writer, reader) = made.unwrap();
+        let mut file = TemporaryFile { writer, reader, len: 0 };
+        file.append(b"one").unwrap();
+        file.append(b"two").unwrap();
+        let mut buffer = [0; 8];
+        assert_eq!((file.len(), file.read(&mut buffer, 1).unwrap()), (6, 5));
+        assert_eq!(&buffer[..5], b"netwo");
+        let copy = File::from(file.reader().try_clone_to_owned().unwrap());
+        assert!((&copy).write_all(b"x").is_err(), "its copies cannot be written to");
+        assert_eq!(copy.metadata().unwrap().len(), 6);
+        drop(file);
+        assert_eq!(copy.metadata().unwrap().len(), 0, "a copy that is kept keeps no space");
+    }
+
+    #[test]
+    fn both_ways_make_files_without_a_name() {
+        let folder = std::env::temp_dir().join(format!("mod-wsgi-spool-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        check(TemporaryFile::nameless(&folder));
+        check(TemporaryFile::unlinked(&folder));
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
+        std::fs::remove_dir(&folder).unwrap();
+        assert!(TemporaryFile::create(&folder).is_err());
+    }
+}
