@@ -16,6 +16,11 @@ BROKEN ?= 20
 KILL ?= 100
 FLAT ?= 1200
 HOSTILE ?= 600
+# As root the application becomes httpd's user of this system; an ordinary user stays who it is.
+SERVE_AS = $(shell [ "$$(id -u)" != 0 ] || for user in www-data apache http daemon; do \
+  ! id "$$user" >/dev/null 2>&1 || { echo "--user $$user --group $$(id -gn "$$user")"; break; }; done)
+SERVE = exec $(LIB)/mod_wsgi/mod_wsgi-express start-server '$(or $(APP),examples/hello/wsgi.py)' --host 127.0.0.1 --threads 8 \
+  --log-to-terminal --access-log --working-directory '$(dir $(or $(APP),examples/hello/wsgi.py))'
 IT = $(CARGO) test -p integration --test it -- --test-threads=2
 
 .PHONY: help setup build serve test lint test-unit test-tidy test-it test-control fuzz soak bench profile install deb rpm wheel test-packages clean
@@ -35,7 +40,7 @@ build: ## the module and the programs that belong to it, in build/lib
 	install -D -m 755 target/release/mod_wsgi-express $(LIB)/mod_wsgi/mod_wsgi-express
 
 serve: setup build ## examples/hello on http://localhost:8000; or APP=path/to/wsgi.py PORT= PYTHON_HOME=
-	@APP='$(APP)' PORT='$(PORT)' PYTHON_HOME='$(PYTHON_HOME)' scripts/serve.sh
+	@$(SERVE) --port '$(PORT)' $(if $(PYTHON_HOME),--python-home '$(PYTHON_HOME)') $(SERVE_AS)
 
 test: setup lint build test-unit test-tidy test-it ## everything that must pass
 

@@ -16,6 +16,7 @@ mod top;
 mod wait;
 
 use clap::{Parser, Subcommand};
+use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -122,14 +123,22 @@ fn main() -> ExitCode {
         if is_endless { receiver.recv().map_err(|_| ()) } else { receiver.recv_timeout(limit).map_err(drop) };
     match result.unwrap_or_else(|()| Err(format!("nothing is known after {} s; given up", limit.as_secs()))) {
         Ok(text) => {
-            print!("{}", harmless::text(&text));
-            ExitCode::SUCCESS
+            let mut out = std::io::stdout().lock();
+            match write!(out, "{}", harmless::text(&text)).and_then(|()| out.flush()) {
+                // A reader that has gone (`| head`) is no error.
+                Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+                    fail(&format!("standard output: {error}"))
+                }
+                _ => ExitCode::SUCCESS,
+            }
         }
-        Err(reason) => {
-            eprintln!("mod_wsgi-ctl: {}", harmless::text(&reason));
-            ExitCode::FAILURE
-        }
+        Err(reason) => fail(&reason),
     }
+}
+
+fn fail(reason: &str) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "mod_wsgi-ctl: {}", harmless::text(reason)); // the status says it too
+    ExitCode::FAILURE
 }
 
 fn run(arguments: &Arguments) -> Result<String, String> {

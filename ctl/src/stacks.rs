@@ -25,6 +25,9 @@ pub fn show(log: Option<(Vec<u8>, u64)>, pids: &[i32], as_json: bool) -> Result<
         return Err("no process of the group serves at the moment".to_owned());
     }
     let Some((path, offset)) = log else {
+        if as_json {
+            return Ok(format!("{:#}\n", json!({"log": null, "pids": pids, "lines": []})));
+        }
         return Ok("the stacks are where the error log of the group goes (it is no file)\n".to_owned());
     };
     let path = PathBuf::from(std::ffi::OsString::from_vec(path));

@@ -8,16 +8,32 @@ use crossterm::terminal::{
     Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode, size,
 };
 use crossterm::{cursor, execute, queue, style};
+use nix::sys::signal::Signal;
 use std::io::{IsTerminal, Write, stdout};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// The terminal while it is ours; as it was afterwards, whatever happens.
-struct Screen;
+struct Screen {
+    /// A signal has asked this program to end.
+    is_over: Arc<AtomicBool>,
+}
+
+/// Signals that end the program with the terminal as it was. In raw mode Ctrl-C is a key.
+const ENDING: [Signal; 3] = [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT];
+
+/// How often it is looked whether such a signal has come.
+const LOOK: Duration = Duration::from_millis(100);
 
 impl Screen {
     fn enter() -> std::io::Result<Self> {
+        let is_over = Arc::new(AtomicBool::new(false));
+        for signal in ENDING {
+            signal_hook::flag::register(signal as i32, Arc::clone(&is_over))?;
+        }
         enable_raw_mode()?;
-        let screen = Self;
+        let screen = Self { is_over };
         execute!(stdout(), EnterAlternateScreen, cursor::Hide)?;
         Ok(screen)
     }
@@ -51,24 +67,36 @@ enum Wish {
     Redraw,
 }
 
-/// Waits for a key until `deadline`.
-fn wish(deadline: Instant) -> std::io::Result<Option<Wish>> {
-    while poll(deadline.saturating_duration_since(Instant::now()))? {
-        match read()? {
-            Event::Resize(..) => return Ok(Some(Wish::Redraw)),
-            Event::Key(key) if key.kind != KeyEventKind::Release => match key.code {
-                KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => {
-                    return Ok(Some(Wish::Quit));
-                }
-                KeyCode::Char('q') | KeyCode::Esc => return Ok(Some(Wish::Quit)),
-                KeyCode::Char('s') => return Ok(Some(Wish::Sort)),
-                KeyCode::Char('p' | ' ') => return Ok(Some(Wish::Pause)),
-                _ => {}
-            },
-            _ => {}
+/// Waits for a key, or for a signal that ends the program, until `deadline`.
+fn wish(screen: &Screen, deadline: Instant) -> std::io::Result<Option<Wish>> {
+    loop {
+        if screen.is_over.load(Ordering::Relaxed) {
+            return Ok(Some(Wish::Quit));
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        if poll(left.min(LOOK))? {
+            if let Some(wish) = meaning(&read()?) {
+                return Ok(Some(wish));
+            }
+        } else if left.is_zero() {
+            return Ok(None);
         }
     }
-    Ok(None)
+}
+
+/// What an event wants.
+fn meaning(event: &Event) -> Option<Wish> {
+    match event {
+        Event::Resize(..) => Some(Wish::Redraw),
+        Event::Key(key) if key.kind != KeyEventKind::Release => match key.code {
+            KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => Some(Wish::Quit),
+            KeyCode::Char('q') | KeyCode::Esc => Some(Wish::Quit),
+            KeyCode::Char('s') => Some(Wish::Sort),
+            KeyCode::Char('p' | ' ') => Some(Wish::Pause),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 fn look(address: &Address, since: Instant) -> Result<Look, String> {
@@ -97,7 +125,7 @@ pub fn top(address: &Address, interval: Duration, once: bool) -> Result<String, 
         let deadline = Instant::now() + interval;
         loop {
             terminal.show(&screen(&now, &before, sort, is_paused)).map_err(failed)?;
-            match wish(deadline).map_err(failed)? {
+            match wish(&terminal, deadline).map_err(failed)? {
                 None => break,
                 Some(Wish::Quit) => return Ok(String::new()),
                 Some(Wish::Sort) => sort = sort.next(),
@@ -126,7 +154,7 @@ pub fn watch(address: &Address, interval: Duration) -> Result<String, String> {
         let table = report::table(&status, &memory::of(&status));
         let lines: Vec<String> = table.lines().map(str::to_owned).collect();
         terminal.show(&lines).map_err(failed)?;
-        match wish(Instant::now() + interval).map_err(failed)? {
+        match wish(&terminal, Instant::now() + interval).map_err(failed)? {
             Some(Wish::Quit) => return Ok(String::new()),
             _ => status = socket::status(address)?,
         }

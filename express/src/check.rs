@@ -4,6 +4,7 @@ use crate::command_line::NAME;
 use crate::entry::Kind;
 use crate::foreground;
 use crate::generate;
+use crate::output;
 use crate::paths;
 use crate::plan::Plan;
 use crate::problem::Problem;
@@ -21,7 +22,7 @@ use std::process::Command;
 /// # Errors
 /// As [`Plan::make`].
 pub fn show(values: Values) -> Result<u8, Problem> {
-    print!("{}", generate::configuration(&Plan::make(values)?)?.render());
+    output::print(generate::configuration(&Plan::make(values)?)?.render())?;
     Ok(0)
 }
 
@@ -47,12 +48,12 @@ pub fn run(values: Values, words: &[String]) -> Result<u8, Problem> {
     if wrong.is_empty() && plan.entry.is_application() {
         wrong.extend(application(&plan));
     }
-    plan.notes.iter().for_each(|note| eprintln!("{NAME}: {note}"));
-    wrong.iter().for_each(|problem| eprintln!("{NAME}: {problem}"));
+    plan.notes.iter().for_each(output::tell);
+    wrong.iter().for_each(output::tell);
     match wrong.first() {
         Some(problem) => Ok(problem.exit_status()),
         None => {
-            println!("everything is right for {}", real.url());
+            output::print(format_args!("everything is right for {}\n", real.url()))?;
             Ok(0)
         }
     }

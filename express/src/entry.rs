@@ -118,10 +118,16 @@ fn recognise(target: &str) -> Kind {
     match extension {
         _ if path.is_dir() => Kind::Static,
         "ini" => Kind::Paste,
-        "py" | "wsgi" => Kind::Script,
+        // Django's `project.wsgi` is a module, unless there is a file of this name.
+        "py" | "wsgi" if path.exists() || !has_module(target) => Kind::Script,
         _ if path.is_file() || target.contains('/') => Kind::Script,
         _ => Kind::Module,
     }
+}
+
+/// Whether a file of the current folder makes this dotted name a module.
+fn has_module(target: &str) -> bool {
+    is_dotted_name(target) && Path::new(&target.replace('.', "/")).with_extension("py").is_file()
 }
 
 fn by_name(name: &str) -> Kind {

@@ -1,13 +1,15 @@
 //! The environment of the application: that of whoever starts the server. Daemon processes inherit none of httpd's, so
 //! apachectl writes it into a file that they are started with.
 
-use crate::machine::identity::Identity;
+use crate::machine::identity::{self, Identity};
+use crate::plan::Plan;
 use crate::problem::Problem;
 use crate::values::Values;
+use nix::unistd::{Gid, Uid};
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 /// The file, below the server root.
@@ -43,20 +45,62 @@ pub fn write(root: &Path) -> Result<(), Problem> {
     let variables =
         std::env::vars_os().map(|(name, value)| (name.to_string_lossy().into_owned(), value.into_vec()));
     let text = render(variables.filter(|(name, _)| !is_left_out(name)));
-    put(root, &text, &Identity::find(&Values::default())?)
+    let identity = Identity::find(&Values::default())?;
+    put(root, FILE, &text, identity.uid, identity.gid)?;
+    for (name, facts) in service_files(root) {
+        put(root, &name, &text, Uid::from_raw(facts.uid()), Gid::from_raw(facts.gid()))?;
+    }
+    Ok(())
 }
 
-/// Writes the file for the application's user alone.
-pub fn put(root: &Path, text: &str, identity: &Identity) -> Result<(), Problem> {
-    let path = root.join(FILE);
-    let part = root.join(format!(".{FILE}.{}", std::process::id()));
+/// The file of a service that runs as a user of its own.
+pub fn service_file(service: &str) -> String {
+    let name: String =
+        service.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect();
+    format!("{FILE}.{name}")
+}
+
+/// The files of such services, with their owners.
+fn service_files(root: &Path) -> Vec<(String, fs::Metadata)> {
+    let entries = fs::read_dir(root).into_iter().flatten().flatten();
+    let named = entries.filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry)));
+    named
+        .filter(|(name, _)| name.starts_with(&format!("{FILE}.")))
+        .filter_map(|(name, entry)| Some((name, entry.metadata().ok()?)))
+        .filter(|(_, facts)| facts.is_file())
+        .collect()
+}
+
+/// Makes a file for each service that runs as a user of its own, who alone can read it; removes those of earlier runs.
+///
+/// # Errors
+/// A user who does not exist, and a file that cannot be written.
+pub fn prepare_services(plan: &Plan) -> Result<(), Problem> {
+    for (name, _) in service_files(&plan.root) {
+        let path = plan.root.join(name);
+        fs::remove_file(&path).map_err(|error| Problem::file(&path, &error))?;
+    }
+    if !plan.identity.is_other() {
+        return Ok(());
+    }
+    for (service, user) in plan.values.pairs("service-user") {
+        let (uid, gid) = identity::user(user)
+            .ok_or_else(|| Problem::Usage(format!("--service-user {user}: there is no such user")))?;
+        put(&plan.root, &service_file(service), "", uid, gid)?;
+    }
+    Ok(())
+}
+
+/// Writes a file for one user alone.
+pub fn put(root: &Path, name: &str, text: &str, uid: Uid, gid: Gid) -> Result<(), Problem> {
+    let path = root.join(name);
+    let part = root.join(format!(".{name}.{}", std::process::id()));
     let failed = |error: std::io::Error| Problem::file(&path, &error);
     let _ = fs::remove_file(&part); // of a process that had our number
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part).map_err(failed)?;
     file.write_all(text.as_bytes()).map_err(failed)?;
-    if identity.is_other() {
-        std::os::unix::fs::lchown(&part, Some(identity.uid.as_raw()), Some(identity.gid.as_raw()))
-            .map_err(failed)?;
+    if nix::unistd::geteuid().is_root() {
+        std::os::unix::fs::lchown(&part, Some(uid.as_raw()), Some(gid.as_raw())).map_err(failed)?;
     }
     fs::rename(&part, &path).map_err(failed)
 }

@@ -1,6 +1,7 @@
 //! Running httpd in the foreground: signals go to it, its exit status comes back, and nothing is left behind.
 
 use crate::configuration::Configuration;
+use crate::output;
 use crate::plan::{Mode, Plan};
 use crate::problem::Problem;
 use crate::readiness::{self, State};
@@ -111,7 +112,7 @@ impl Server<'_> {
             State::Starting => None,
             State::Ready => {
                 self.is_ready = true;
-                println!("{}", self.ready());
+                let _ = output::print(format_args!("{}\n", self.ready())); // it serves all the same
                 None
             }
             State::Failed(_) if self.plan.values.flag("reload-on-changes") => {
@@ -134,7 +135,7 @@ impl Server<'_> {
         if let State::Failed(text) = readiness::look(self.plan)
             && !self.plan.logs_to_terminal()
         {
-            eprint!("{text}");
+            output::tell_plainly(&text);
         }
     }
 
@@ -232,8 +233,8 @@ impl Server<'_> {
         let said =
             test.map(|output| String::from_utf8_lossy(&output.stderr).into_owned()).unwrap_or_default();
         match origin(&said, &self.plan.root.join("httpd.conf")) {
-            Some(option) => eprintln!("{}: the line comes from {option}", crate::command_line::NAME),
-            None => eprint!("{}", self.new_log_lines()),
+            Some(option) => output::tell(format_args!("the line comes from {option}")),
+            None => output::tell_plainly(self.new_log_lines()),
         }
         Problem::Httpd(status)
     }

@@ -14,6 +14,7 @@ mod generate;
 mod machine;
 #[cfg(test)]
 mod manual;
+mod output;
 mod paths;
 mod plan;
 mod problem;
@@ -50,7 +51,7 @@ fn main() -> ExitCode {
     match said {
         Some(Ok(status)) => ExitCode::from(status),
         Some(Err(problem)) => {
-            eprintln!("{}: {problem}", command_line::NAME);
+            output::tell(&problem);
             ExitCode::from(problem.exit_status())
         }
         None => ExitCode::from(2),
@@ -66,7 +67,8 @@ fn run(name: &str, matches: &ArgMatches, words: &[String]) -> Result<u8, Problem
         "config" => check::show(command_line::values(matches)),
         "systemd" => unit::print(command_line::values(matches)),
         "module-location" => {
-            println!("{}", Module::find(Httpd::find(&Values::default()).ok().as_ref())?.file.display());
+            let module = Module::find(Httpd::find(&Values::default()).ok().as_ref())?;
+            output::print(format_args!("{}\n", module.file.display()))?;
             Ok(0)
         }
         "module-config" => {
@@ -81,7 +83,8 @@ fn run(name: &str, matches: &ArgMatches, words: &[String]) -> Result<u8, Problem
         "x-options" => {
             for row in table::rows() {
                 let repeats = if row.is_list { "list" } else { "once" };
-                println!("{}\t{repeats}\t{}\t{}", row.name, row.help, row.values.join("\t"));
+                let values = row.values.join("\t");
+                output::print(format_args!("{}\t{repeats}\t{}\t{values}\n", row.name, row.help))?;
             }
             Ok(0)
         }
@@ -117,7 +120,7 @@ fn serve(values: Values, words: &[String], starts: bool) -> Result<u8, Problem> 
     }
     server_root::write(&mut plan, words)?;
     for note in &plan.notes {
-        eprintln!("{}: {note}", command_line::NAME);
+        output::tell(note);
     }
     summary::print(&plan, starts);
     if starts { foreground::run(&plan) } else { Ok(0) }
@@ -125,11 +128,10 @@ fn serve(values: Values, words: &[String], starts: bool) -> Result<u8, Problem> 
 
 /// The lines that load the module with the Python of this command.
 fn print_config(module: &Module) -> Result<(), Problem> {
-    println!("LoadModule wsgi_module {}", quoted(&paths::text(&module.file)));
+    output::print(format_args!("LoadModule wsgi_module {}\n", quoted(&paths::text(&module.file))))?;
     let values = Values::default();
     let python = Python::find(&values, &Identity::find(&values)?, &mut Vec::new())?;
-    println!("WSGIPythonHome {}", quoted(&python.home));
-    Ok(())
+    output::print(format_args!("WSGIPythonHome {}\n", quoted(&python.home)))
 }
 
 fn quoted(path: &str) -> String {

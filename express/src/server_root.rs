@@ -13,6 +13,9 @@ use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
+/// Those that this command gives a server root.
+const MODES: [u32; 3] = [0o700, 0o710, 0o711];
+
 /// Writes everything that the server needs; returns the configuration.
 ///
 /// # Errors
@@ -33,8 +36,9 @@ pub fn write(plan: &mut Plan, arguments: &[String]) -> Result<String, Problem> {
     }
     put("apachectl", &files::apachectl(plan, arguments), shared | 0o100 | (shared & 0o040) >> 2)?;
     if !plan.root.join(environment::FILE).exists() {
-        environment::put(&plan.root, "", &plan.identity)?;
+        environment::put(&plan.root, environment::FILE, "", plan.identity.uid, plan.identity.gid)?;
     }
+    environment::prepare_services(plan)?;
     if plan.values.flag("reload-on-changes") {
         put(watch::LIST, &watch::list(plan), shared)?;
     }
@@ -45,7 +49,12 @@ pub fn write(plan: &mut Plan, arguments: &[String]) -> Result<String, Problem> {
 /// Makes the folder, or checks the one that is there.
 fn prepare(plan: &mut Plan) -> Result<(), Problem> {
     let root = plan.root.clone();
-    let mode = if plan.identity.is_other() { 0o710 } else { 0o700 };
+    let mode = match plan.identity.is_other() {
+        // Users of services are in no group that the folder could have; they may pass through it.
+        true if !plan.values.pairs("service-user").is_empty() => 0o711,
+        true => 0o710,
+        false => 0o700,
+    };
     if let Some(parent) = root.parent() {
         fs::create_dir_all(parent).map_err(|error| Problem::file(parent, &error))?;
     }
@@ -56,7 +65,10 @@ fn prepare(plan: &mut Plan) -> Result<(), Problem> {
     };
     check_owner(plan)?;
     let is_empty = fs::read_dir(&root).is_ok_and(|mut entries| entries.next().is_none());
-    if is_new || is_empty {
+    // One of an earlier run may be for another user; a folder that was made otherwise is left as it is.
+    let is_ours = fs::metadata(&root).is_ok_and(|facts| MODES.contains(&(facts.mode() & 0o7777)))
+        && ["apachectl", "handler.wsgi", "httpd.conf"].iter().all(|name| root.join(name).exists());
+    if is_new || is_empty || is_ours {
         identity::share(&root, &plan.identity, mode)?;
     }
     let own = |name: &str, is_used: bool| if is_used { folder(plan, name) } else { Ok(()) };
@@ -156,10 +168,13 @@ fn put(plan: &Plan, name: &str, text: &str, mode: u32) -> Result<(), Problem> {
 /// Writes a file that the user may change, unless it is there.
 fn keep(plan: &Plan, name: &str, text: &str) -> Result<(), Problem> {
     let path = plan.root.join(name);
-    if path.exists() {
-        return Ok(());
+    let mode = if plan.identity.is_other() { 0o640 } else { 0o600 };
+    if !path.exists() {
+        return put(plan, name, text, mode);
     }
-    put(plan, name, text, if plan.identity.is_other() { 0o640 } else { 0o600 })
+    let is_own = fs::symlink_metadata(&path)
+        .is_ok_and(|facts| facts.is_file() && facts.uid() == nix::unistd::geteuid().as_raw());
+    if is_own { identity::share(&path, &plan.identity, mode) } else { Ok(()) }
 }
 
 /// The process of httpd that runs with this server root.

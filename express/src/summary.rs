@@ -8,7 +8,7 @@ pub fn print(plan: &Plan, starts: bool) {
     let lines = lines(plan, starts);
     let width = lines.iter().map(|(label, _)| label.len()).max().unwrap_or(0);
     for (label, value) in lines {
-        println!("{label:width$} : {value}");
+        let _ = crate::output::print(format_args!("{label:width$} : {value}\n")); // the server matters more
     }
 }
 

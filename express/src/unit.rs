@@ -22,7 +22,7 @@ pub fn print(values: Values) -> Result<u8, Problem> {
     if plan.identity.uid.is_root() {
         return Err(Problem::Usage("name the user of the service with --user (and --group)".to_owned()));
     }
-    print!("{}", render(&plan));
+    crate::output::print(render(&plan))?;
     Ok(0)
 }
 

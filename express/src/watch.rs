@@ -4,7 +4,7 @@ use crate::control::{self, Running};
 use crate::machine::module::Module;
 use crate::plan::Plan;
 use crate::problem::Problem;
-use crate::{paths, readiness};
+use crate::{output, paths, readiness};
 use clap::ArgMatches;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -178,23 +178,20 @@ impl Watcher {
         let Some(group) = control::value(&text, "WSGIDaemonProcess") else { return };
         let Ok(module) = Module::find(None) else { return };
         let socket = running.control_socket();
-        let output = Command::new(module.program("mod_wsgi-ctl"))
+        let ended = Command::new(module.program("mod_wsgi-ctl"))
             .args(["--socket", &socket, "restart", &group])
             .output();
         let say = |text: &str| {
-            eprintln!(
-                "{}: {} has changed; {text}",
-                crate::command_line::NAME,
-                readiness::harmless(&file.display().to_string())
-            )
+            let file = readiness::harmless(&file.display().to_string());
+            output::tell(format_args!("{file} has changed; {text}"));
         };
-        match output {
-            Ok(output) if output.status.success() => say("the application was loaded again"),
-            Ok(output) => {
+        match ended {
+            Ok(ended) if ended.status.success() => say("the application was loaded again"),
+            Ok(ended) => {
                 say("the new code was not taken, the old code serves on:");
                 match failures().next() {
-                    Some(path) => eprint!("{}", readiness::read(&path)),
-                    None => eprint!("{}", String::from_utf8_lossy(&output.stderr)),
+                    Some(path) => output::tell_plainly(readiness::read(&path)),
+                    None => output::tell_plainly(String::from_utf8_lossy(&ended.stderr)),
                 }
             }
             Err(error) => say(&format!("mod_wsgi-ctl cannot be run: {error}")),

@@ -12,7 +12,7 @@ use std::time::Duration;
 const APP: &str = include_str!("../apps/process.py");
 
 /// The control socket of a server.
-fn control_socket(server: &Httpd) -> PathBuf {
+pub fn control_socket(server: &Httpd) -> PathBuf {
     let list = std::fs::read_to_string("/proc/net/unix").expect("it can be read");
     let end = format!(".{}.control", server.pid());
     let line = list.lines().find(|line| line.ends_with(&end)).expect("a control socket");

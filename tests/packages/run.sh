@@ -35,6 +35,17 @@ base() { # suite: a minimal system, made once
     touch "$folder/.complete"
 }
 
+wheels() { # what the examples need, for the Pythons of all releases
+    local folder=$cache/wheels pip version
+    [ ! -e "$folder/.complete" ] || return 0
+    pip=$(scripts/venv.sh tests/packages)/bin/pip
+    for version in 3.11 3.13; do
+        "$pip" download --quiet --dest "$folder" --only-binary=:all: --python-version "$version" \
+            -r examples/django/requirements.txt -r examples/flask/requirements.txt
+    done
+    touch "$folder/.complete"
+}
+
 run() { # suite, scenario
     local place=$work/$1-$2
     mkdir -p "$place"/{upper,work,root}
@@ -56,22 +67,24 @@ run() { # suite, scenario
         echo force-unsafe-io >"$root/etc/dpkg/dpkg.cfg.d/unsafe-io"
         cp "$1" "$root/scenarios/mod_wsgi.deb"
         cp tests/packages/lib.sh "$2" "$root/scenarios/"
-        cp -r examples/container "$root/scenarios/container"
+        cp -r docs examples "$root/scenarios/"
+        cp -r "$5" "$root/scenarios/wheels"
         [ -z "$3" ] || cp "$3" "$root/scenarios/"
         [ -z "$4" ] || { mkdir -p "$root/opt/python" && mount --bind "$4" "$root/opt/python"; }
         ip link set lo up
         exec chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive SUITE="$suite" \
             bash -euo pipefail "/scenarios/$(basename "$2")"
-    ' run "$place" "$cache/$1" "$1" "$deb" "tests/packages/scenarios/$2.sh" "${WHEEL:-}" "${PYTHON:-}" >"$place/log" 2>&1 </dev/null
+    ' run "$place" "$cache/$1" "$1" "$deb" "tests/packages/scenarios/$2.sh" "${WHEEL:-}" "${PYTHON:-}" "$cache/wheels" >"$place/log" 2>&1 </dev/null
 }
 
 scenarios=("$@")
 if [ ${#scenarios[@]} = 0 ]; then
     for file in tests/packages/scenarios/*.sh; do
         name=$(basename "$file" .sh)
-        [ -z "${WHEEL:-}" ] && [[ $name = wheel || $name = container ]] || scenarios+=("$name")
+        [ -z "${WHEEL:-}" ] && [[ $name =~ ^(wheel|container|docs)$ ]] || scenarios+=("$name")
     done
 fi
+wheels
 failed=0
 for suite in ${SUITES:-bookworm trixie}; do
     base "$suite"

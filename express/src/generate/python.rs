@@ -76,7 +76,7 @@ fn daemon(conf: &mut Configuration, plan: &Plan) {
         pairs.push(("processes", values.int("processes").to_string()));
     }
     pairs.push(("threads", values.int("threads").to_string()));
-    pairs.extend(environment(plan));
+    pairs.extend(environment(plan, crate::environment::FILE));
     for (name, option) in NUMBERS {
         let value = values.int(option);
         if value != 0 || values.is_given(option) {
@@ -94,7 +94,7 @@ fn daemon(conf: &mut Configuration, plan: &Plan) {
 }
 
 /// What every Python process has: search path, eggs, locale.
-pub(super) fn environment(plan: &Plan) -> Vec<(&'static str, String)> {
+pub(super) fn environment(plan: &Plan, file: &str) -> Vec<(&'static str, String)> {
     let folders: Vec<String> =
         plan.values.list("python-path").iter().map(|folder| paths::absolute_text(folder)).collect();
     let mut pairs = Vec::new();
@@ -102,7 +102,7 @@ pub(super) fn environment(plan: &Plan) -> Vec<(&'static str, String)> {
         pairs.push(("python-path", folders.join(":")));
     }
     pairs.push(("python-eggs", plan.path_or("python-eggs", "python-eggs")));
-    pairs.push(("env-file", plan.file(crate::environment::FILE)));
+    pairs.push(("env-file", plan.file(file)));
     pairs.push(("lang", plan.locale.clone()));
     pairs.push(("locale", plan.locale.clone()));
     pairs

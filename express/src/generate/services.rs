@@ -2,6 +2,7 @@
 
 use super::{logging, python};
 use crate::configuration::Configuration;
+use crate::environment;
 use crate::paths;
 use crate::plan::Plan;
 
@@ -25,7 +26,11 @@ pub(super) fn lines(conf: &mut Configuration, plan: &Plan) {
         for (option, pair) in [("service-user", "user"), ("service-group", "group")] {
             pairs.extend(of(option).map(|value| (pair, value.to_owned())));
         }
-        pairs.extend(python::environment(plan));
+        let file = match of("service-user") {
+            Some(_) if plan.identity.is_other() => environment::service_file(name),
+            _ => environment::FILE.to_owned(),
+        };
+        pairs.extend(python::environment(plan, &file));
         let place = [("process-group", group.clone()), ("application-group", "%{GLOBAL}".to_owned())];
         let script = paths::absolute_text(script);
         let write = |conf: &mut Configuration| {

@@ -74,6 +74,11 @@ impl Identity {
     }
 }
 
+/// The numbers of a user, named or by number.
+pub fn user(name: &str) -> Option<(Uid, Gid)> {
+    find_user(name).ok().map(|(_, uid, gid)| (uid, gid))
+}
+
 fn find_user(name: &str) -> Result<(String, Uid, Gid), Problem> {
     let failed = || Problem::Usage(format!("--user {name}: there is no such user"));
     if let Some(number) = name.strip_prefix('#') {

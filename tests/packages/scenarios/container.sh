@@ -3,7 +3,7 @@
 . /scenarios/lib.sh
 
 install curl
-cd /scenarios/container || exit 1
+cd /scenarios/examples/container || exit 1
 cp /scenarios/*.whl .
 user=root
 workdir=/
