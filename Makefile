@@ -23,7 +23,7 @@ SERVE = exec $(LIB)/mod_wsgi/mod_wsgi-express start-server '$(or $(APP),examples
   --log-to-terminal --access-log --working-directory '$(dir $(or $(APP),examples/hello/wsgi.py))'
 IT = $(CARGO) test -p integration --test it -- --test-threads=2
 
-.PHONY: help setup build serve test lint test-unit test-tidy test-it test-control fuzz soak bench profile install deb rpm wheel test-packages clean
+.PHONY: help setup build serve test lint test-unit test-tidy test-it test-control fuzz soak bench profile install uninstall deb rpm wheel test-packages clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -79,8 +79,13 @@ soak: setup build ## restarts, touches, broken deploys and kills under load; GRA
 	tests/soak/soak.py --mpm '$(MPM)' --graceful $(GRACEFUL) --touch $(TOUCH) --broken $(BROKEN) --kill $(KILL) --flat $(FLAT)
 	[ '$(HOSTILE)' = 0 ] || tests/soak/hostile.py --seconds '$(HOSTILE)'
 
-install: build ## into httpd's own folders, below DESTDIR
+# With sudo cargo is the user's, and so is what it makes.
+install: ## into httpd's own folders, below DESTDIR; with sudo, or without cargo, what `make build` has left in build/lib
+	@if [ -z "$$SUDO_USER" ] && command -v $(CARGO) >/dev/null; then $(MAKE) build; fi
 	@DESTDIR='$(DESTDIR)' scripts/install.sh
+
+uninstall: ## takes away what `make install` has put there, and puts back what it has replaced
+	@DESTDIR='$(DESTDIR)' scripts/install.sh --uninstall
 
 deb: build ## the package for Debian and Ubuntu, into build/packages
 	@packaging/deb.sh

@@ -48,6 +48,7 @@ mod http;
 mod http2;
 mod inherited;
 mod input;
+mod installing;
 mod jail;
 mod leaving;
 mod leftovers;
