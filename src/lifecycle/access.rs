@@ -17,6 +17,8 @@ const MOST_LINKS: usize = 8;
 pub enum Need {
     /// It exists and its parents can be searched; a path behind a file belongs to the URL.
     Reach,
+    /// The same, and it is no directory: a script of processes that only a request chooses.
+    ReachScript,
     /// A file that can be read.
     File,
     /// A directory that can be searched.
@@ -49,7 +51,8 @@ pub fn look(path: &Path, need: Need) -> Option<Problem> {
     match path.metadata() {
         Ok(facts) => examine(path, &facts, need),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            let file = script_of(path).filter(|_| matches!(need, Need::Reach | Need::Either | Need::Script));
+            let file = script_of(path)
+                .filter(|_| matches!(need, Need::Reach | Need::ReachScript | Need::Either | Need::Script));
             match file.map(|file| (file, file.metadata())) {
                 Some((file, Ok(facts))) => examine(file, &facts, need),
                 _ => Some(Problem::Missing(first_missing(path))),
@@ -63,11 +66,13 @@ pub fn look(path: &Path, need: Need) -> Option<Problem> {
 fn examine(path: &Path, facts: &Metadata, need: Need) -> Option<Problem> {
     match need {
         Need::Directory if !facts.is_dir() => return Some(Problem::NotDirectory),
-        Need::File | Need::Script | Need::Program if facts.is_dir() => return Some(Problem::IsDirectory),
+        Need::File | Need::Script | Need::ReachScript | Need::Program if facts.is_dir() => {
+            return Some(Problem::IsDirectory);
+        }
         _ => {}
     }
     let mode = match need {
-        Need::Reach => libc::F_OK,
+        Need::Reach | Need::ReachScript => libc::F_OK,
         Need::Program => libc::X_OK,
         _ if facts.is_dir() => libc::X_OK,
         _ => libc::R_OK,
@@ -155,6 +160,8 @@ mod tests {
             ("/etc/passwd/", Need::Reach, None),
             ("/etc/no/x", Need::Script, missing("/etc/no")),
             ("/etc", Need::Script, Some(Problem::IsDirectory)),
+            ("/etc", Need::ReachScript, Some(Problem::IsDirectory)),
+            ("/etc/passwd/", Need::ReachScript, None),
         ] {
             assert_eq!(look(Path::new(path), need), expected, "{path}");
         }

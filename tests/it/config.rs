@@ -14,6 +14,7 @@ mod scopes;
 mod table;
 mod users_files;
 
+pub(crate) use guides::modules;
 use integration::{Builder, Httpd, Response, Subject, Verdict};
 use serde_json::Value;
 

@@ -1,6 +1,7 @@
 //! The mistakes that newcomers make most often, made here: each has its status, and a line that stands in
 //! `docs/errors.md` with what to do.
 
+use super::config::modules;
 use integration::{Httpd, Mode, Subject, workspace};
 use std::os::unix::fs::PermissionsExt;
 
@@ -173,4 +174,70 @@ fn bodies_without_a_length() {
         assert_eq!(client.response(false).status, status, "{path}");
         told(&server, marker);
     }
+}
+
+/// Lines of configurations, as pages on the web have them or as they are copied, and what the test says of them.
+const TOLD_BY_THE_TEST: [&str; 11] = [
+    "nothing names this group",
+    "WSGIProcessGroup nowhere",
+    "this one is called 'threads=5'",
+    "WSGI0303",
+    "does not exist",
+    "is a directory, and each file in it",
+    "is never reached",
+    "${MW_UNSET} is set nowhere",
+    "WSGIAuthGroupScript: nothing asks",
+    "the provider wsgi has no script",
+    "WSGIReloadMechanism",
+];
+
+#[test]
+fn starts() {
+    if Subject::skips("it says nothing of most of them") {
+        return;
+    }
+    let site = |lines: &str| {
+        Httpd::builder()
+            .directives(&modules(&["authn_core", "auth_basic"]))
+            .file("app.wsgi", HELLO)
+            .directives(lines)
+            .configtest()
+    };
+    let verdict = site(
+        "WSGIDaemonProcess html
+WSGIDaemonProcess threads=5
+WSGIDaemonProcess gone python-home=/no/such/venv env=KEY=${MW_UNSET}
+WSGIScriptAlias / @ROOT@/app/app.wsgi
+WSGIScriptAlias /later @ROOT@/app/later.wsgi
+WSGIReloadMechanism Process
+<VirtualHost 127.0.0.1:1>
+WSGIScriptAlias / @ROOT@/app
+</VirtualHost>
+<Location /x>
+WSGIProcessGroup nowhere
+WSGIAuthGroupScript @ROOT@/app/app.wsgi
+AuthBasicProvider wsgi
+</Location>
+<Location /gone>
+WSGIProcessGroup gone
+</Location>",
+    );
+    assert!(verdict.is_ok, "{}", verdict.text);
+    for marker in TOLD_BY_THE_TEST {
+        let found: Vec<&str> = verdict.text.lines().filter(|line| line.contains(marker)).collect();
+        assert!(
+            found.iter().any(|line| is_documented(line, marker)),
+            "{marker}: {found:#?}\n{}",
+            verdict.text
+        );
+    }
+    let host = |name: &str| {
+        format!(
+            "<VirtualHost 127.0.0.1:1>\nServerName {name}.example\nWSGIDaemonProcess site\n</VirtualHost>\n"
+        )
+    };
+    let verdict = site(&(host("a") + &host("b")));
+    let marker = "Name duplicates";
+    let line = verdict.text.lines().find(|line| line.contains(marker)).unwrap_or_default();
+    assert!(!verdict.is_ok && is_documented(line, marker), "{}", verdict.text);
 }

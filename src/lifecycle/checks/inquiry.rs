@@ -114,7 +114,7 @@ impl Inquiry {
     fn reason(&self, problem: &Problem) -> String {
         let (what, path, user) = (self.what, self.path.display(), &self.runner.name);
         let verb = match self.need {
-            Need::Reach => "be reached",
+            Need::Reach | Need::ReachScript => "be reached",
             Need::File => "be read",
             Need::Directory => "be entered",
             Need::Either | Need::Script => "be used",
@@ -129,7 +129,7 @@ impl Inquiry {
                 part.display()
             ),
             Problem::NotDirectory => format!("{what} '{path}' is no directory; name one"),
-            Problem::IsDirectory if self.need == Need::Script => format!(
+            Problem::IsDirectory if matches!(self.need, Need::Script | Need::ReachScript) => format!(
                 "{what} '{path}' is a directory, and each file in it a script with its name in the URL; if one \
                  application is meant, name its file (wsgi.py, for example), else end URL and path with '/'"
             ),

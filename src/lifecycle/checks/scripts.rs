@@ -77,6 +77,9 @@ impl Subjects<'_> {
                 inquiries.extend(script(&subject, path, &alias.place, need, reader));
                 inquiries.extend(reached.map(|i| Inquiry { weight: Weight::PermissionOnly, ..i }));
             }
+            None if need == Need::Script => {
+                inquiries.extend(reached.map(|i| Inquiry { need: Need::ReachScript, ..i }));
+            }
             None => inquiries.extend(reached),
         }
     }

@@ -1,7 +1,7 @@
 //! What the config test finds out about the machine: as the identity that will run, each line with directive, place
 //! and fix; what a start would go on over is a warning, unless the test is told to be strict.
 
-use super::guides::modules;
+use super::modules;
 use super::{ENVIRON, Judge};
 use integration::{Httpd, Subject, is_root, test_user};
 use std::fs::{self, Permissions};

@@ -5,7 +5,7 @@ use super::{ENVIRON, groups, is_old, key, paths};
 use integration::{Apache, Builder, Httpd, test_user};
 
 /// `LoadModule` lines for modules that the harness does not load.
-pub(super) fn modules(names: &[&str]) -> String {
+pub(crate) fn modules(names: &[&str]) -> String {
     let folder = Apache::installed().modules.display().to_string();
     let line = |name: &&str| format!("LoadModule {name}_module {folder}/mod_{name}.so\n");
     names.iter().map(line).collect()
