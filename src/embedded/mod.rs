@@ -13,6 +13,7 @@ use crate::config::{self, State};
 use crate::handler::{HANDLED, INTERNAL_ERROR, Job};
 use crate::httpd::log::{self as error_log, Level};
 use crate::httpd::request::Request;
+use crate::lifecycle::query_mpm;
 use crate::lifecycle::runtime::{Embedded, Runtime};
 use crate::{buffered, messages, metrics, respond};
 use apr_sys as sys;
@@ -99,7 +100,10 @@ fn start(embedded: &Embedded, host_library: &Path, thread: Thread) -> Result<Hos
     let table = table.filter(|t| t.version == PROTOCOL_VERSION);
     let table =
         table.ok_or("the host library is of another version than mod_wsgi.so; install both together")?;
-    let message = launch::encode(&embedded.launch).map_err(|e| e.to_string())?;
+    // What `mod_wsgi.maximum_processes` says is how many children there have been at most, when this one was made.
+    let mut launch = embedded.launch.clone();
+    launch.processes = query_mpm(sys::AP_MPMQ_MAX_DAEMON_USED).unwrap_or(1).max(1);
+    let message = launch::encode(&launch).map_err(|e| e.to_string())?;
     // SAFETY: the host copies what it needs of the message.
     let status = unsafe {
         match thread {

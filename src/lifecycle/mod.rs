@@ -21,6 +21,7 @@ pub mod spec;
 pub mod status;
 pub mod supervisor;
 mod survey;
+mod version;
 
 use crate::config::{self, State};
 use crate::httpd::log::{self, Level};
@@ -65,7 +66,6 @@ pub unsafe fn post_config(pconf: *mut sys::apr_pool_t, main: *mut sys::server_re
     let Some(state) = (unsafe { config::state_mut() }) else { return DONE_WELL };
     // SAFETY: main server and pool are live.
     unsafe {
-        add_version(pconf);
         checks::finish(state, main);
         state.log_servers = LogServers::new(unsafe_pool(pconf), main);
         let servers = checks::servers(state, main);
@@ -74,25 +74,11 @@ pub unsafe fn post_config(pconf: *mut sys::apr_pool_t, main: *mut sys::server_re
         let runtime = make_runtime(state, main, &subjects, &survey);
         let findings = checks::examine(&subjects, &mut survey);
         state.runtime = runtime.map_err(|e| log_main(main, Level::Crit, &e)).ok();
+        version::add(state, unsafe_pool(pconf));
         checks::tell(main, &findings);
         start_daemons(state, main, pconf);
     }
     DONE_WELL
-}
-
-/// # Safety
-/// `pconf` is live.
-unsafe fn add_version(pconf: *mut sys::apr_pool_t) {
-    let (major, minor, micro) = spec::VERSION;
-    let pool = unsafe_pool(pconf);
-    let own = pool.dup(format!("mod_wsgi/{major}.{minor}.{micro}").as_bytes());
-    // SAFETY: pool strings live as long as the configuration.
-    unsafe { sys::ap_add_version_component(pconf, own) };
-    if let Some(minor) = Interpreter::find(None).ok().and_then(|python| python.minor) {
-        let python = pool.dup(format!("Python/3.{minor}").as_bytes());
-        // SAFETY: as above.
-        unsafe { sys::ap_add_version_component(pconf, python) };
-    }
 }
 
 fn unsafe_pool<'p>(pconf: *mut sys::apr_pool_t) -> Pool<'p> {
@@ -104,7 +90,8 @@ fn httpd_generation() -> u32 {
     query_mpm(sys::AP_MPMQ_GENERATION).unwrap_or(0)
 }
 
-fn query_mpm(what: u32) -> Option<u32> {
+/// An answer of the MPM.
+pub fn query_mpm(what: u32) -> Option<u32> {
     let mut answer = 0;
     // SAFETY: plain query with a valid result pointer.
     let status = unsafe { sys::ap_mpm_query(what as c_int, &mut answer) };

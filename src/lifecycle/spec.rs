@@ -266,7 +266,7 @@ fn fill_daemon_launch(
     launch.maximum_requests = options.maximum_requests.map_or(0, |n| u64::from(n.get()));
     launch.maximum_rss = options.maximum_rss.map_or(0, |n| n.get());
     launch.peer_uids = vec![common.httpd_user.uid];
-    launch.title = group.display_name().map(String::into_bytes);
+    launch.title = Some(group.display_name().into_bytes());
     launch.server_metrics = options.server_metrics;
     launch.locale = options.locale.clone().map(String::into_bytes);
     launch.home = options.home.clone().map(String::into_bytes);

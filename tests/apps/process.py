@@ -26,6 +26,7 @@ def application(environ, start_response):
         "groups": sorted(os.getgroups()),
         "home": os.environ.get("HOME"),
         "path": sys.path,
+        "orig_argv": getattr(sys, "orig_argv", None),
         "pid": os.getpid(),
         "prefix": sys.prefix,
         "setting": environ.get("SETTING"),

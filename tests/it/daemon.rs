@@ -135,6 +135,19 @@ fn display_name_is_shown() {
     assert!(command.contains("(wsgi:app"), "{command}");
 }
 
+/// What the interpreter was started with is a program of ours, and no use to anybody.
+#[test]
+fn group_is_the_default_of_the_display_name() {
+    if Subject::skips("the command is httpd's") {
+        return;
+    }
+    let about = server().daemon_options("threads=2 python-path=''").start().get("/").json();
+    assert!(about["command"].as_str().is_some_and(|command| command.starts_with("(wsgi:app)")), "{about}");
+    if !about["orig_argv"].is_null() {
+        assert_eq!(about["orig_argv"], serde_json::json!(["(wsgi:app)"]));
+    }
+}
+
 #[test]
 fn threads_serve_at_the_same_time() {
     // Each waits for the three others.

@@ -101,7 +101,7 @@ fn module_can_be_added_and_removed_by_graceful() {
     if Subject::is_ours() {
         eventually("its processes are gone", || {
             (!server.processes().iter().any(|process| {
-                ["wsgi-supervisor", "python3 "].iter().any(|name| process.command.contains(name))
+                ["wsgi-supervisor", "python3 ", "(wsgi:"].iter().any(|name| process.command.contains(name))
             }))
             .then_some(())
         });

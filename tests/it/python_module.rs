@@ -139,3 +139,22 @@ fn services_have_no_request_threads() {
         std::fs::read_to_string(&file).ok().filter(|text| text == "0\n").map(drop)
     });
 }
+
+/// As many children as there have been when this one was made.
+#[test]
+fn processes_of_embedded_mode() {
+    let app = "import mod_wsgi
+def application(environ, start_response):
+    start_response('200 OK', [('X-Several', str(environ['wsgi.multiprocess']))])
+    return [str(mod_wsgi.maximum_processes).encode()]
+";
+    let server = Httpd::builder()
+        .mode(Mode::Embedded)
+        .app(app)
+        .directives(
+            "StartServers 1\nMinSpareThreads 1\nServerLimit 4\nThreadsPerChild 5\nMaxRequestWorkers 20",
+        )
+        .start();
+    let response = server.get("/").ok();
+    assert_eq!((response.text().as_str(), response.header("X-Several")), ("1", Some("True")));
+}

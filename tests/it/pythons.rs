@@ -273,3 +273,31 @@ fn python_path_is_searched_in_both_modes() {
         assert_eq!(server.start().get("/").ok().text(), "found", "{mode:?}");
     }
 }
+
+/// `Server:` names no Python that does not run.
+#[test]
+fn server_header_names_the_python_that_runs() {
+    if Subject::skips("it names the one it was built for") {
+        return;
+    }
+    let header = |builder: Builder| {
+        let server = builder.file("x.wsgi", "").start();
+        server.get("/none").header("Server").map(str::to_owned).unwrap_or_default()
+    };
+    let group = |name: &str, python: &Python| {
+        format!(
+            "WSGIDaemonProcess {name} python-home={}\nWSGIScriptAlias /{name} @ROOT@/app/x.wsgi process-group={name}",
+            python.venv.display()
+        )
+    };
+    let (first, last) = (pythons().first().expect("a Python"), pythons().last().expect("a Python"));
+    let of_one = header(Httpd::builder().directives(&group("a", first)).directives("ServerTokens Full"));
+    assert!(of_one.ends_with(&format!("Python/{}.{}", first.minor().0, first.minor().1)), "{of_one}");
+    if first.minor() != last.minor() {
+        let both = Httpd::builder().directives(&group("a", first)).directives(&group("b", last));
+        let both = header(both.directives("ServerTokens Full"));
+        assert!(both.contains("mod_wsgi/") && !both.contains("Python/"), "{both}");
+    }
+    let none = header(Httpd::builder().python_home(None).directives("ServerTokens Full"));
+    assert!(none.contains("mod_wsgi/") && !none.contains("Python/"), "{none}");
+}

@@ -73,7 +73,9 @@ pub fn apply(
     line.check_vhost()?;
     line.act()?;
     line.note_place();
-    line.tell_effect(row.name, row.effect);
+    if !is_default(row.default, args.split_ascii_whitespace()) {
+        line.tell_effect(row.name, row.effect);
+    }
     Ok(line.notices)
 }
 
@@ -240,6 +242,15 @@ impl<'a, 's> Application<'a, 's> {
             self.notices.push(Notice::at(level, text));
         }
     }
+}
+
+/// Whether these words say what holds anyway: then it does not matter that they have no effect.
+pub(crate) fn is_default<'a>(default: &str, words: impl Iterator<Item = &'a str>) -> bool {
+    !default.is_empty()
+        && default
+            .split_ascii_whitespace()
+            .map(str::to_ascii_lowercase)
+            .eq(words.map(str::to_ascii_lowercase))
 }
 
 /// `On` or `Off`, in any case; nothing else (spec/directives.md §2.3).

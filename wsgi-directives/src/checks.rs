@@ -191,8 +191,10 @@ fn check_target(alias: &Alias, notices: &mut Vec<Notice>) {
         ));
     } else if let AliasForm::Prefix(prefix) = &alias.form
         && prefix != "/"
-        && prefix.ends_with('/') != path.ends_with('/')
+        && prefix.ends_with('/')
+        && !path.ends_with('/')
     {
+        // The other way round there is one slash too many, which neither a directory nor a script minds.
         warn(format!(
             "{url} {path} maps wrong names: end both with a slash (a directory), or neither (a script)."
         ));

@@ -61,12 +61,15 @@ def restrict_stdin():
     sys.stdin = restricted("stdin")
 
 
-def basics():
+def basics(title):
     import codecs
     import threading  # noqa: F401 - the thread that imports it first is the main thread
 
     codecs.lookup("ascii")
     sys.argv = ["mod_wsgi"]
+    # What the interpreter was started with is of no use to an application.
+    if title is not None and hasattr(sys, "orig_argv"):
+        sys.orig_argv = [title]
 
 
 def intercept_signals():

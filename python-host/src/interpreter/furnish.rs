@@ -19,7 +19,7 @@ const SOURCE: &str = concat!(include_str!("fixtures.py"), "\0");
 /// process's main thread, so that `threading` knows which one that is.
 pub fn furnish_main_basics(interpreter: &Interpreter, py: Attached<'_>) -> bool {
     let result = interpreter.load_fixtures(py).and_then(|()| {
-        interpreter.fixture(py, "basics", &[])?;
+        interpreter.basics(py)?;
         let raw = wsgi::log_object::stream(py, interpreter, "<stderr>")?;
         interpreter.fixture(py, "stderr", &[&raw])?;
         let raw = wsgi::log_object::stream(py, interpreter, "<stdout>")?;
@@ -42,10 +42,19 @@ impl Interpreter {
         self.succeeded(py, result)
     }
 
+    /// `threading`, codecs and `sys.argv`, before any code of an application.
+    fn basics(&self, py: Attached<'_>) -> Result<()> {
+        let title = match &self.host.launch().title {
+            Some(title) => py.path(title)?,
+            None => py.none().own(py),
+        };
+        self.fixture(py, "basics", &[&title]).map(drop)
+    }
+
     fn furnish_inner(&self, py: Attached<'_>, launch: &Launch, settings: &Settings<'_>) -> Result<()> {
         if self.fixtures.get().is_none() {
             self.load_fixtures(py)?;
-            self.fixture(py, "basics", &[])?;
+            self.basics(py)?;
         }
         self.switch_interval(py, settings)?;
         let kit = Kit::build(py, self)?;

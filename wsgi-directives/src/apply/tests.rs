@@ -223,6 +223,9 @@ fn lists_append_within_a_scope_and_may_be_empty() {
 #[test]
 fn notices_are_given_once_per_name() {
     let mut conf = Conf::default();
+    for nothing in ["WSGITelemetryOptions none", "WSGIFreeThreading Off", "WSGIAcceptMutex default"] {
+        assert!(conf.main(nothing).unwrap().is_empty(), "{nothing}");
+    }
     assert_eq!(conf.main("WSGITelemetryOptions All").unwrap().len(), 1);
     assert_eq!(conf.main("WSGITelemetryOptions None").unwrap().len(), 0);
     let old = conf.main("WSGINewRelicConfigFile /x").unwrap();

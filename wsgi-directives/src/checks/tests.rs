@@ -18,6 +18,7 @@ fn a_usual_configuration_is_silent() {
         "WSGIDaemonProcess site processes=2",
         "WSGIScriptAlias /app /srv/app.wsgi process-group=site application-group=%{GLOBAL}",
         "WSGIScriptAlias /w/ /srv/w/",
+        "WSGIScriptAlias /x /srv/x.py/",
         "WSGIScriptAlias / /srv/site.wsgi",
         "WSGIProcessGroup site",
         "WSGITrustedProxyHeaders X-Forwarded-For",

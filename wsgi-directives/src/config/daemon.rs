@@ -57,11 +57,12 @@ impl DaemonGroup {
         })
     }
 
-    /// `display-name=` with `%{GROUP}` replaced.
-    pub fn display_name(&self) -> Option<String> {
+    /// `display-name=` with `%{GROUP}` replaced, which is the default: otherwise `ps` would show what the interpreter was
+    /// started with.
+    pub fn display_name(&self) -> String {
         match self.options.display_name.as_deref() {
-            Some("%{GROUP}") => Some(format!("(wsgi:{})", self.name)),
-            other => other.map(str::to_owned),
+            None | Some("" | "%{GROUP}") => format!("(wsgi:{})", self.name),
+            Some(other) => other.to_owned(),
         }
     }
 }

@@ -56,10 +56,10 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
         since "2.0", good "60", bad Some("never"), effect Effect::Acts,
         error "deadlock timeout", set Set::SecondsOrOff(|o| &mut o.deadlock_timeout),
         "Replace a process whose GIL could not be taken for this long.";
-    "display-name" "TEXT", default "", unit "", takes "any text",
+    "display-name" "TEXT", default "(%{GROUP})", unit "", takes "any text",
         since "2.0", good "%{GROUP}", bad None, effect Effect::Acts,
         error "display name", set Set::Text(|o| &mut o.display_name),
-        "Name shown by ps; %{GROUP} is replaced by (wsgi:NAME).";
+        "Name shown by ps, and sys.orig_argv of the processes; %{GROUP} is replaced by (wsgi:NAME).";
     "drain-timeout" "N", default "600", unit "s", takes "a number of seconds",
         since "new", good "3600", bad Some("-1"), effect Effect::Acts,
         error "drain timeout", set Set::Seconds(|o| &mut o.drain_timeout),

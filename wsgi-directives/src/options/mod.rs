@@ -5,7 +5,7 @@ pub(crate) mod identity;
 pub(crate) mod mount;
 pub mod value;
 
-use crate::apply::{Application, parse_on_off};
+use crate::apply::{Application, is_default, parse_on_off};
 use crate::directive::Effect;
 use crate::error::ConfigError;
 use crate::words::{BadPair, Words};
@@ -114,7 +114,9 @@ pub(crate) fn read_options<T>(
         let row = row.ok_or_else(|| unknown_option(name, rows, definition))?;
         let mut context = OptionContext { line, info: &row.info, thing: row.thing, definition };
         store(&row.set, target, &value, &mut context)?;
-        line.tell_effect(row.info.name, row.info.effect);
+        if !is_default(row.info.default, std::iter::once(&*value)) {
+            line.tell_effect(row.info.name, row.info.effect);
+        }
         written.push((row.info.name, value.into_owned()));
     }
     Ok(written)

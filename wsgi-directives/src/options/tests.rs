@@ -179,6 +179,7 @@ fn values() {
     assert_eq!(daemon("memory-limit=1G").unwrap().memory_limit.unwrap().get(), 1 << 30);
     assert_eq!(daemon("threads=3 threads=4").unwrap().threads, 4);
     assert_eq!(daemon("python-path=/a:/b").unwrap().python_path.unwrap(), ["/a", "/b"]);
+    assert_eq!(daemon("python-path=''").unwrap().python_path, None);
     assert_eq!(daemon("deadlock-timeout=0").unwrap().deadlock_timeout, None);
     assert_eq!(daemon("request-timeout=2min").unwrap().request_timeout.unwrap().as_secs(), 120);
     assert_eq!(daemon("response-flush-delay=7").unwrap().response_flush_delay.as_millis(), 7);
@@ -195,7 +196,8 @@ fn values() {
 #[test]
 fn display_name_of_the_group() {
     let conf = Conf::of(&["WSGIDaemonProcess site display-name='%{GROUP}'"]);
-    assert_eq!(conf.global.groups.get("site").unwrap().display_name().as_deref(), Some("(wsgi:site)"));
+    assert_eq!(conf.global.groups.get("site").unwrap().display_name(), "(wsgi:site)");
+    assert_eq!(Conf::of(&["WSGIDaemonProcess x"]).global.groups.get("x").unwrap().display_name(), "(wsgi:x)");
 }
 
 #[test]

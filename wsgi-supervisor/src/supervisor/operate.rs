@@ -5,6 +5,7 @@ use crate::group::{Group, NO_SLOT, Process};
 use crate::log::Level;
 use crate::operator::{self, Operator};
 use crate::os::clock::{epoch_us, monotonic_ns};
+use nix::errno::Errno;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -13,6 +14,17 @@ use std::time::Instant;
 use wsgi_protocol::launch::Order;
 use wsgi_protocol::metrics::{Header, Running};
 use wsgi_protocol::operator::{GroupMetrics, GroupStatus, ProcessStatus, Question, Reply, State, Status};
+
+/// What to write when the operator's socket cannot be made.
+fn advice(errno: Errno) -> &'static str {
+    match errno {
+        Errno::ENOENT | Errno::ENOTDIR => {
+            "create the directory, or set WSGISocketPrefix to a path in one that exists"
+        }
+        Errno::ENAMETOOLONG | Errno::EINVAL => "set WSGISocketPrefix to a shorter path",
+        _ => "set WSGISocketPrefix to a path in a directory that root may write to",
+    }
+}
 
 /// Requests of a group that are told, oldest first.
 const MOST_REQUESTS: usize = 1000;
@@ -29,11 +41,12 @@ impl Supervisor {
         match Operator::bind(path) {
             Ok(operator) => self.operator = Some(operator),
             Err(errno) => {
-                let (path, text) = (path.display(), errno.desc());
                 let line = format!(
-                    "supervisor: mod_wsgi-ctl will not work: cannot listen on '{path}': {text} (error {}); \
-                     set WSGISocketPrefix to a shorter path in a writable directory",
-                    errno as i32
+                    "supervisor: mod_wsgi-ctl will not work: cannot listen on '{}': {} (error {}); {}",
+                    path.display(),
+                    errno.desc(),
+                    errno as i32,
+                    advice(errno)
                 );
                 self.log.write(Level::WARN, &line);
             }

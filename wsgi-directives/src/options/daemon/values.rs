@@ -131,7 +131,8 @@ pub(super) fn switch_interval(o: &mut DaemonOptions, text: &str, cx: Context<'_,
 }
 
 pub(super) fn python_path(o: &mut DaemonOptions, text: &str, _: Context<'_, '_, '_, '_>) -> Done {
-    o.python_path = Some(text.split(':').map(str::to_owned).collect());
+    // An empty text is what a variable without a value leaves.
+    o.python_path = (!text.is_empty()).then(|| text.split(':').map(str::to_owned).collect());
     Ok(())
 }
 
