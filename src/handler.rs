@@ -178,7 +178,8 @@ impl<'r> Job<'r> {
             GroupChoice::Embedded => embedded::run(&mut self, state, &application, &callable),
             GroupChoice::Daemon(chosen) => daemon::run(&mut self, state, chosen, &application, &callable),
             GroupChoice::Refused(refusal) => {
-                self.fail(refusal.number(), &refusal.message(&group));
+                let advice = state.global.advice(refusal);
+                self.fail(refusal.number(), &format!("{}; {advice}.", refusal.message(&group)));
                 INTERNAL_ERROR
             }
         }

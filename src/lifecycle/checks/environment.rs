@@ -7,7 +7,7 @@ use crate::lifecycle::survey::Survey;
 use wsgi_directives::{DaemonGroup, is_usual};
 
 /// Names that are told; the rest is counted.
-const MOST: usize = 12;
+const MOST: usize = 30;
 
 /// Compares httpd's environment with what the configuration says of it.
 pub fn compare(subjects: &Subjects<'_>, survey: &Survey, findings: &mut Findings) {

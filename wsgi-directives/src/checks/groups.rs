@@ -2,6 +2,7 @@
 
 use crate::config::{AliasForm, DaemonGroup, GlobalConfig, ScriptReader};
 use crate::place::{Notice, Origin, System, VhostId};
+use crate::request::select::GroupRefusal;
 
 /// What `.htaccess` files could say otherwise is not known before requests come.
 pub(super) const UNLESS: &str = " (unless a .htaccess does)";
@@ -48,13 +49,31 @@ impl GlobalConfig {
 
     /// The complaint about a name that no group has.
     pub(super) fn undefined(&self, name: &str) -> String {
+        let defined = self.defined();
+        format!("no WSGIDaemonProcess {name} is defined, {defined}; define it or correct the name.")
+    }
+
+    fn defined(&self) -> String {
         let names: Vec<&str> = self.groups.iter().map(|group| group.name.as_str()).take(8).collect();
-        let defined = match names.as_slice() {
+        match names.as_slice() {
             [] => "there is no group at all".to_owned(),
             names if names.len() < self.groups.len() => format!("there are {} and others", names.join(", ")),
             names => format!("there is {}", names.join(", ")),
-        };
-        format!("no WSGIDaemonProcess {name} is defined, {defined}; define it or correct the name.")
+        }
+    }
+
+    /// What to write when a request may not use a group; a `.htaccess` is read by requests only.
+    pub fn advice(&self, refusal: GroupRefusal) -> String {
+        match refusal {
+            GroupRefusal::NotAllowed => "add it to WSGIRestrictProcess, or choose another group".to_owned(),
+            GroupRefusal::NoGroups | GroupRefusal::NotConfigured => {
+                format!("{}: define it or correct the name", self.defined())
+            }
+            GroupRefusal::NotAccessible => {
+                "it belongs to a virtual host with another ServerName: define it at main server level"
+                    .to_owned()
+            }
+        }
     }
 
     /// Groups that no request, preload or handler can use: then the applications run in httpd's own children, with
@@ -71,7 +90,9 @@ impl GlobalConfig {
             return;
         }
         let unless = if system.neighbours().overrides { UNLESS } else { "" };
-        for group in self.groups.iter().filter(|group| !named.contains(&group.name.as_str())) {
+        // One that is called `threads=5` is told about otherwise.
+        let is_unused = |group: &&DaemonGroup| !named.contains(&&*group.name) && !group.name.contains('=');
+        for group in self.groups.iter().filter(is_unused) {
             let advice = self.use_of(group);
             let text =
                 format!("WSGIDaemonProcess {}: nothing names this group{unless}: {advice}", group.name);

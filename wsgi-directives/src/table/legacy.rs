@@ -70,6 +70,7 @@ pub(super) const OUTPUT_BUFFERING: Directive = Directive {
 
 pub(super) const PYTHON_EXECUTABLE: Directive = Directive {
     name: "WSGIPythonExecutable",
+    contexts: Contexts::V,
     doc: "Removed: the Python program.",
     since: "1.0, removed in 3.0",
     effect: Effect::Legacy(
