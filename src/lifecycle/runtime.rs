@@ -30,7 +30,7 @@ pub struct Group {
     pub flush_delay: Duration,
     /// Flush at the latest after so many bytes.
     pub flush_bytes: usize,
-    /// `log-rate=`, for what its requests log.
+    /// What its requests may log.
     pub log_rate: LogRate,
     /// Longest response header (`header-buffer-size`).
     pub header_limit: usize,

@@ -177,7 +177,7 @@ fn requests_that_log_without_end_wait() {
     if Subject::skips(UNBOUNDED) {
         return;
     }
-    let server = two_groups("log-rate=200").allow_log("flood ").start();
+    let server = two_groups("log-rate=20").allow_log("flood ").start();
     let code = "import os
 def app(environ, start_response):
     path, count = os.path.join(os.path.dirname(environ['SCRIPT_FILENAME']), 'released'), 0

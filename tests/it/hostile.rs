@@ -92,6 +92,8 @@ fn frames_before_the_head() {
         ("send(END, b'x')", Status(502), "WSGI0308"),
         ("send(ABORTED)", Status(502), "WSGI0308"),
         ("send(FLUSH, b'x')", Status(502), "WSGI0308"),
+        ("send(WATCH, b'x')", Status(502), "WSGI0308"),
+        ("[send(WATCH) for _ in range(3000)]; say(b'watched')", Body("watched"), ""),
         ("send(FAIL, b'x')", Status(502), "WSGI0308"),
         ("send(FAIL, struct.pack('<H', 200))", Status(502), "WSGI0308"),
         ("send(WANT_BODY, b'x')", Status(502), "WSGI0308"),

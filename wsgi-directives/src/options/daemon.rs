@@ -124,7 +124,7 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
     "log-rate" "N", default "1000", unit "lines/s", takes "a number from 0, 0 is unlimited",
         since "new", good "200", bad Some("-1"), effect Effect::Acts,
         error "log rate", set Set::Custom(values::log_rate),
-        "Lines per second of what the processes of the group write to standard output and error; each KiB counts as one, and ten seconds' worth may come at once. What exceeds it is dropped and counted. Requests that log more than this in one child of httpd wait, and lose no line.";
+        "Lines per second of what the processes of the group write to standard output and error; each KiB counts as one, and ten seconds' worth may come at once. What exceeds it is dropped and counted. Requests that log more than ten times this in one child of httpd wait, and lose no line.";
     "loop" "auto|asyncio|uvloop", default "auto", unit "", takes "auto, asyncio or uvloop",
         since "new", good "asyncio", bad Some("trio"), effect Effect::Acts,
         error "event loop", set Set::Custom(values::event_loop),
