@@ -100,8 +100,8 @@ pub struct Relay<'a, 'r> {
     client_gone: bool,
     /// The daemon wants to know when the client goes.
     watched: bool,
-    /// It has become a WebSocket.
-    is_tunnel: bool,
+    /// It has become a WebSocket, and the daemon was last heard at this moment.
+    tunnel: Option<Instant>,
     body_idle_since: Instant,
 }
 
@@ -129,7 +129,7 @@ impl<'a, 'r> Relay<'a, 'r> {
             unflushed: 0,
             client_gone: false,
             watched: false,
-            is_tunnel: false,
+            tunnel: None,
             body_idle_since: Instant::now(),
         }
     }
@@ -149,8 +149,8 @@ impl<'a, 'r> Relay<'a, 'r> {
     }
 
     fn step(&mut self, timeout_ms: u64) -> Step {
-        if self.is_tunnel {
-            return self.tunnel_step();
+        if self.tunnel.is_some() {
+            return self.tunnel_step(timeout_ms);
         }
         self.frames()?;
         if self.request_body.is_wanted() && self.pump()? {

@@ -3,6 +3,7 @@
 
 use crate::snippets::base64;
 use integration::{Builder, Httpd, Subject, Wire, eventually};
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 
 const HOST: &str = include_str!("../apps/hostile.py");
@@ -315,5 +316,52 @@ fn uploads() {
         });
         assert_eq!(sent, expected, "{code}");
         assert_eq!(server.get("/").ok().text(), "honest", "after {code}");
+    }
+}
+
+/// A WebSocket: only for a client that asks for one, and not for longer than the daemon is heard.
+#[test]
+fn tunnels() {
+    if Subject::skips("it knows no WebSockets") {
+        return;
+    }
+    let server = start(server("socket-timeout=1 threads=4"));
+    let accept = "send(UPGRADE, head(b'101 Switching Protocols', [(b'X', b'y')]))";
+    let twice = format!("{accept}; {accept}");
+    let late = format!("send(HEAD, head()); {accept}");
+    check(
+        &server,
+        &[(accept, Status(502), "WSGI0308"), (&twice, Status(502), "WSGI0308"), (&late, Broken, "WSGI0308")],
+    );
+    let handshake = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+                     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let open = |code: &str| {
+        let mut wire = server.connect();
+        wire.send(request("GET", handshake, code));
+        (wire.head().expect("an answer").status, wire)
+    };
+    for forged in ["send(UPGRADE, head())", "send(UPGRADE, head(b'101 x', [(b'X', b'a\\r\\nb')]))"] {
+        assert_eq!(open(forged).0, 500, "{forged}");
+    }
+    // A second answer, and then silence: neither side says anything, and nobody waits for ever.
+    for then in [accept, "send(HEAD, head())", "send(FAIL, struct.pack('<H', 500))", "time.sleep(3600)"] {
+        let (status, mut wire) = open(&format!("{accept}; {then}"));
+        assert_eq!(status, 101);
+        assert_eq!(wait_for_end(&mut wire), b"", "{then}");
+        assert_eq!(server.get("/").ok().text(), "honest", "after {then}");
+    }
+    server.wait_for_log("nothing came within socket-timeout");
+}
+
+/// What comes until the connection ends; it may take half a minute.
+fn wait_for_end(wire: &mut Wire) -> Vec<u8> {
+    let (mut all, mut patience) = (Vec::new(), 5);
+    loop {
+        match wire.exactly(1) {
+            Ok(byte) => all.extend(byte),
+            // Nothing yet.
+            Err(error) if error.kind() == ErrorKind::WouldBlock && patience > 0 => patience -= 1,
+            Err(_) => return all,
+        }
     }
 }

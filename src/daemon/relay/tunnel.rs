@@ -8,10 +8,13 @@ use crate::httpd::request::Request;
 use crate::messages;
 use apr_sys as sys;
 use std::io::IoSlice;
+use std::time::{Duration, Instant};
 use wsgi_protocol::frame::{AbortReason, Header, Kind};
 use wsgi_protocol::response::Head;
 use wsgi_protocol::websocket::{self, Opening};
 
+/// The host library sends a ping every 20 seconds, whatever else it sends.
+const PINGS: Duration = Duration::from_secs(30);
 /// Headers of a 101 that are the child's, or that have no meaning there.
 const OWN: [&str; 8] = [
     "connection",
@@ -89,19 +92,25 @@ impl<'r> Relay<'_, 'r> {
         // SAFETY: passed on at once.
         unsafe { self.out.add_transient(&answer) };
         self.pass(true);
-        self.is_tunnel = true;
+        self.tunnel = Some(Instant::now());
         Ok(())
     }
 
-    /// Waits for both sides, however long that takes: pings between their ends tell whether they are there.
-    pub(super) fn wait_tunnel(&mut self) -> Step {
+    /// Waits for both sides. Pings between their ends tell whether they are there; a daemon that sends none holds this thread
+    /// no longer than one that answers no request.
+    fn wait_tunnel(&mut self, timeout_ms: u64) -> Step {
         let Some(client) = self.job.r.client_fd() else { return Err(self.closed(None)) };
+        let limit = Duration::from_millis(timeout_ms).max(PINGS);
+        let left = self.tunnel.map_or(limit, |heard| limit.saturating_sub(heard.elapsed()));
+        if left.is_zero() {
+            return Err(self.timed_out());
+        }
         let wants_more = self.request_body.is_wanted();
         let mut polled = [
             libc::pollfd { fd: self.connection.raw(), events: libc::POLLIN, revents: 0 },
             libc::pollfd { fd: if wants_more { client } else { -1 }, events: libc::POLLIN, revents: 0 },
         ];
-        wait_all(&mut polled, u64::MAX).map_err(|error| self.closed(Some(error)))?;
+        wait_all(&mut polled, left.as_millis() as u64 + 1).map_err(|error| self.closed(Some(error)))?;
         Ok(())
     }
 
@@ -117,7 +126,7 @@ impl<'r> Relay<'_, 'r> {
     }
 
     /// One round of a tunnel.
-    pub(super) fn tunnel_step(&mut self) -> Step {
+    pub(super) fn tunnel_step(&mut self, timeout_ms: u64) -> Step {
         self.frames()?;
         if self.client_gone {
             return Err(self.tunnel_ends());
@@ -126,13 +135,16 @@ impl<'r> Relay<'_, 'r> {
             return Ok(());
         }
         match self.fill() {
-            Ok(Fill::Some) => Ok(()),
+            Ok(Fill::Some) => {
+                self.tunnel = Some(Instant::now());
+                Ok(())
+            }
             Ok(Fill::Again) => {
                 if self.unflushed > 0 {
                     self.pass(true);
                 }
                 self.connection.rest();
-                self.wait_tunnel()
+                self.wait_tunnel(timeout_ms)
             }
             // The application's process has ended; the client sees its connection close.
             Ok(Fill::Eof) => Err(self.closed(None)),

@@ -132,7 +132,7 @@ impl Relay<'_, '_> {
     /// The client's side of the body failed: the application is told, the client gets 408 or 500 unless httpd
     /// has answered already (spec/behaviour.md §2.2).
     pub(super) fn body_failed(&mut self, status: Status) -> Verdict {
-        if self.is_tunnel {
+        if self.tunnel.is_some() {
             return self.tunnel_ends();
         }
         let reason = match status {
