@@ -10,8 +10,10 @@ const REQUESTS: f64 = 10.0;
 const BURST: f64 = 10.0;
 /// So many bytes count as one line more.
 const LINE_UNIT: usize = 1024;
-/// Longest pause after one record, however many lines it has: httpd must not wait longer for a thread at its end.
-const LONGEST: Duration = Duration::from_secs(30);
+/// Longest pause for what other requests of the group have logged, in seconds; nothing beyond that is owed.
+const SHARED: f64 = 5.0;
+/// Longest pause after one record, however many lines it has, in seconds: httpd must not wait longer for a thread at its end.
+const LONGEST: f64 = 30.0;
 
 /// What the requests of a group may have logged.
 #[derive(Debug)]
@@ -45,8 +47,10 @@ impl LogRate {
         let mut account = self.account.lock().unwrap_or_else(PoisonError::into_inner);
         let since = account.at.replace(now).map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
         let earned = since.as_secs_f64() * self.rate;
-        account.left = (account.left + earned).min(self.rate * BURST) - lines as f64;
-        Duration::from_secs_f64((-account.left).max(0.0) / self.rate).min(LONGEST)
+        let left = (account.left + earned).min(self.rate * BURST) - lines as f64;
+        account.left = left.max(-self.rate * SHARED);
+        let (owed, own) = ((-left).max(0.0) / self.rate, lines as f64 / self.rate);
+        Duration::from_secs_f64(owed.min(own.max(SHARED)).min(LONGEST))
     }
 }
 
@@ -72,7 +76,10 @@ mod tests {
         let (rate, now) = (LogRate::new(1), Instant::now());
         assert_eq!(rate.pay(&[b'\n'; 49], now), Duration::ZERO);
         assert_eq!(rate.pay(&[b'x'; 79 * 1024], now), Duration::from_secs(3));
-        assert_eq!(rate.pay(&[b'\n'; 60_000], now), LONGEST);
+        assert_eq!(rate.pay(&[b'\n'; 60_000], now).as_secs_f64(), LONGEST);
+        // That was its own fault: others wait a little, and after that nobody.
+        assert_eq!(rate.pay(b"line", now).as_secs_f64(), SHARED);
+        assert_eq!(rate.pay(b"line", now + Duration::from_secs(6)), Duration::ZERO);
         assert_eq!(LogRate::new(0).pay(&[b'\n'; 60_000], now), Duration::ZERO);
     }
 }

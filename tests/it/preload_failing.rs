@@ -124,7 +124,7 @@ fn zygote_that_never_answers_is_done_without() {
         .expect_log("WSGI0317")
         .start();
     // Ten seconds each.
-    wait_until(Duration::from_secs(120), || server.error_log().contains("WSGI0317").then_some(()));
+    wait_until(Duration::from_secs(300), || server.error_log().contains("WSGI0317").then_some(()));
     assert_eq!(server.get("/").ok().text(), "first");
     assert_eq!(server.error_log().matches("WSGI0316").count(), 3);
     eventually("no zygote, two workers", || {
