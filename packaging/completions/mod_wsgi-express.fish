@@ -48,6 +48,7 @@ complete -c mod_wsgi-express -n "__fish_mod_wsgi_express_using_subcommand start-
 complete -c mod_wsgi-express -n "__fish_mod_wsgi_express_using_subcommand start-server" -l map-head-to-get -d 'Whether the application sees GET for a HEAD request, so that output filters see its body. [default: Auto]' -r -f -a "Auto\t''
 On\t''
 Off\t''"
+complete -c mod_wsgi-express -n "__fish_mod_wsgi_express_using_subcommand start-server" -l request-buffering -d 'Receive request bodies up to this size (as 10M) before the application is called: their length is known then, and slow clients hold no thread.' -r -f
 complete -c mod_wsgi-express -n "__fish_mod_wsgi_express_using_subcommand start-server" -l switch-interval -d 'How long a thread keeps the GIL while another one waits for it.' -r -f
 complete -c mod_wsgi-express -n "__fish_mod_wsgi_express_using_subcommand start-server" -l host -d 'The address to listen on. [default: all addresses]' -r -f -a "(__fish_print_hostnames)"
 complete -c mod_wsgi-express -n "__fish_mod_wsgi_express_using_subcommand start-server" -l port -d 'The port for HTTP. [default: 8000]' -r -f
@@ -211,6 +212,7 @@ complete -c mod_wsgi-express -n "__fish_mod_wsgi_express_using_subcommand setup-
 complete -c mod_wsgi-express -n "__fish_mod_wsgi_express_using_subcommand setup-server" -l map-head-to-get -d 'Whether the application sees GET for a HEAD request, so that output filters see its body. [default: Auto]' -r -f -a "Auto\t''
 On\t''
 Off\t''"
+complete -c mod_wsgi-express -n "__fish_mod_wsgi_express_using_subcommand setup-server" -l request-buffering -d 'Receive request bodies up to this size (as 10M) before the application is called: their length is known then, and slow clients hold no thread.' -r -f
 complete -c mod_wsgi-express -n "__fish_mod_wsgi_express_using_subcommand setup-server" -l switch-interval -d 'How long a thread keeps the GIL while another one waits for it.' -r -f
 complete -c mod_wsgi-express -n "__fish_mod_wsgi_express_using_subcommand setup-server" -l host -d 'The address to listen on. [default: all addresses]' -r -f -a "(__fish_print_hostnames)"
 complete -c mod_wsgi-express -n "__fish_mod_wsgi_express_using_subcommand setup-server" -l port -d 'The port for HTTP. [default: 8000]' -r -f
@@ -374,6 +376,7 @@ complete -c mod_wsgi-express -n "__fish_mod_wsgi_express_using_subcommand check"
 complete -c mod_wsgi-express -n "__fish_mod_wsgi_express_using_subcommand check" -l map-head-to-get -d 'Whether the application sees GET for a HEAD request, so that output filters see its body. [default: Auto]' -r -f -a "Auto\t''
 On\t''
 Off\t''"
+complete -c mod_wsgi-express -n "__fish_mod_wsgi_express_using_subcommand check" -l request-buffering -d 'Receive request bodies up to this size (as 10M) before the application is called: their length is known then, and slow clients hold no thread.' -r -f
 complete -c mod_wsgi-express -n "__fish_mod_wsgi_express_using_subcommand check" -l switch-interval -d 'How long a thread keeps the GIL while another one waits for it.' -r -f
 complete -c mod_wsgi-express -n "__fish_mod_wsgi_express_using_subcommand check" -l host -d 'The address to listen on. [default: all addresses]' -r -f -a "(__fish_print_hostnames)"
 complete -c mod_wsgi-express -n "__fish_mod_wsgi_express_using_subcommand check" -l port -d 'The port for HTTP. [default: 8000]' -r -f
@@ -537,6 +540,7 @@ complete -c mod_wsgi-express -n "__fish_mod_wsgi_express_using_subcommand config
 complete -c mod_wsgi-express -n "__fish_mod_wsgi_express_using_subcommand config" -l map-head-to-get -d 'Whether the application sees GET for a HEAD request, so that output filters see its body. [default: Auto]' -r -f -a "Auto\t''
 On\t''
 Off\t''"
+complete -c mod_wsgi-express -n "__fish_mod_wsgi_express_using_subcommand config" -l request-buffering -d 'Receive request bodies up to this size (as 10M) before the application is called: their length is known then, and slow clients hold no thread.' -r -f
 complete -c mod_wsgi-express -n "__fish_mod_wsgi_express_using_subcommand config" -l switch-interval -d 'How long a thread keeps the GIL while another one waits for it.' -r -f
 complete -c mod_wsgi-express -n "__fish_mod_wsgi_express_using_subcommand config" -l host -d 'The address to listen on. [default: all addresses]' -r -f -a "(__fish_print_hostnames)"
 complete -c mod_wsgi-express -n "__fish_mod_wsgi_express_using_subcommand config" -l port -d 'The port for HTTP. [default: 8000]' -r -f
@@ -700,6 +704,7 @@ complete -c mod_wsgi-express -n "__fish_mod_wsgi_express_using_subcommand system
 complete -c mod_wsgi-express -n "__fish_mod_wsgi_express_using_subcommand systemd" -l map-head-to-get -d 'Whether the application sees GET for a HEAD request, so that output filters see its body. [default: Auto]' -r -f -a "Auto\t''
 On\t''
 Off\t''"
+complete -c mod_wsgi-express -n "__fish_mod_wsgi_express_using_subcommand systemd" -l request-buffering -d 'Receive request bodies up to this size (as 10M) before the application is called: their length is known then, and slow clients hold no thread.' -r -f
 complete -c mod_wsgi-express -n "__fish_mod_wsgi_express_using_subcommand systemd" -l switch-interval -d 'How long a thread keeps the GIL while another one waits for it.' -r -f
 complete -c mod_wsgi-express -n "__fish_mod_wsgi_express_using_subcommand systemd" -l host -d 'The address to listen on. [default: all addresses]' -r -f -a "(__fish_print_hostnames)"
 complete -c mod_wsgi-express -n "__fish_mod_wsgi_express_using_subcommand systemd" -l port -d 'The port for HTTP. [default: 8000]' -r -f

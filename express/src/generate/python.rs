@@ -124,6 +124,9 @@ fn switches(conf: &mut Configuration, plan: &Plan) {
     for (option, line) in on.into_iter().filter(|(option, _)| values.flag(option)) {
         conf.from(option).fixed(line);
     }
+    if let Some(size) = values.text("request-buffering") {
+        conf.from("request-buffering").line("WSGIRequestBuffering", &[size]);
+    }
     let proxies = values.list("trust-proxy");
     if !proxies.is_empty() {
         conf.from("trust-proxy").line("WSGITrustedProxies", &proxies);

@@ -10,7 +10,7 @@ use crate::values::Values;
 use std::fmt::Write;
 
 /// The twenty options of spec/express.md §18, with values.
-const USED: [&[&str]; 26] = [
+const USED: [&[&str]; 27] = [
     &["application-type", "static"],
     &["callable-object", "app"],
     &["host", "127.0.0.1"],
@@ -33,6 +33,7 @@ const USED: [&[&str]; 26] = [
     &["trust-proxy-header", "X-Forwarded-For"],
     &["include-file", "/etc/extra ${HOME}.conf"],
     &["limit-request-body", "0"],
+    &["request-buffering", "10M"],
     &["server-name", "www.example.com"],
     &["compress-responses"],
     &["setenv", "KEY", "a \"b\" %h"],

@@ -57,6 +57,15 @@ pub(super) const APPLICATION: Group = Group {
             "Whether the application sees GET for a HEAD request, so that output filters see its body.",
         ),
         flag("chunked-request", "WSGIChunkedRequest", "Accept requests whose body has no announced length."),
+        text(
+            "request-buffering",
+            &["SIZE"],
+            "",
+            "WSGIRequestBuffering",
+            "Receive request bodies up to this size (as 10M) before the application is called: their length is known then, and \
+             slow clients hold no thread.",
+        )
+        .state(State::New),
         EMBEDDED,
         flag(
             "orphan-interpreter",
