@@ -247,6 +247,7 @@ fn groups_that_may_not_be_used() {
         .directives(&location("/embedded", "WSGIProcessGroup %{GLOBAL}"))
         .expect_log("WSGI0149")
         .expect_log("WSGI0143")
+        .allow_log("no WSGIDaemonProcess nowhere is defined")
         .allow_log("WSGI015")
         .start();
     for path in ["/unknown", "/restricted", "/embedded"] {

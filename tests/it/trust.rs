@@ -259,6 +259,7 @@ fn sockets_of_groups_and_of_the_operator_take_no_user() {
     let server = snippets::server(Mode::Daemon)
         .daemon_options(&format!("user={a} group={a} home=/ env=RUN=@ROOT@/run/"))
         .directives(&format!("WSGIDaemonProcess other user={b} group={b} home=/"))
+        .directives("<Location /other>\nWSGIProcessGroup other\n</Location>")
         .start();
     let said = server.run(CONNECTOR).ok().text();
     let words: Vec<&str> = said.split_whitespace().collect();
