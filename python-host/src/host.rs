@@ -10,7 +10,7 @@ use crate::messages;
 use crate::python::{Attached, Numbers, Object, Owned, Text};
 pub use crate::worker::Worker;
 use crate::wsgi::request::Window;
-use crate::wsgi::{clock, events};
+use crate::wsgi::{clock, events, telemetry};
 use loaded::Loaded;
 use pyo3::ffi;
 use std::sync::atomic::AtomicU64;
@@ -375,6 +375,7 @@ impl Host {
 
     /// Delivers `process_stopping` in every interpreter, main first; on the main thread. May run for ever.
     pub fn stopping(&self, reason: &str) {
+        telemetry::stopping(reason);
         for interpreter in furnished() {
             threads::within(interpreter, |py| {
                 let list = &interpreter.kit().shutdown_callbacks;
@@ -393,6 +394,7 @@ impl Host {
     /// ended, and the main one is left to `python` itself, which ends when `serve` returns. Otherwise only exit
     /// handlers run, and the caller must `_exit`. Does nothing with WSGIDestroyInterpreter Off. May run for ever.
     pub fn end(&self, finalize: bool) {
+        telemetry::stopped();
         // Once is enough.
         let _ = self.ended.set(());
         if !self.launch.destroy_interpreter {

@@ -15,7 +15,8 @@ use std::time::Duration;
 use wsgi_directives::{DaemonGroup, GlobalConfig, HashSeed, ImportScript, Target, Who, blocks_of};
 use wsgi_protocol::control::{GroupSpec, Identity, Limits, LogTarget, Sockets};
 use wsgi_protocol::launch::{
-    EventLoop, HttpdFacts, Interface, InterpreterRule, Launch, Mode, Mounted, Preload, PythonSettings, Timers,
+    EventLoop, HttpdFacts, Interface, InterpreterRule, Launch, Mode, Mounted, Preload, PythonSettings,
+    Telemetry, Timers,
 };
 use wsgi_protocol::operator::{SCALE_LIMIT, SOCKET_SUFFIX};
 
@@ -244,6 +245,10 @@ fn launch(common: &Common<'_>, global: &GlobalConfig, group: &str) -> Launch {
         httpd: common.facts.clone(),
         version: VERSION,
         python: python_settings(global),
+        telemetry: global.telemetry_service.as_ref().map(|service| Telemetry {
+            path: service.path.clone().into_bytes(),
+            interval: millis(Some(service.interval)),
+        }),
         ..Launch::default()
     }
 }

@@ -86,5 +86,6 @@ mod soak;
 mod start_response;
 mod status;
 mod supervisor_trust;
+mod telemetry;
 mod timers;
 mod trust;

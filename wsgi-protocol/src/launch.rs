@@ -245,6 +245,15 @@ pub struct HttpdFacts {
     pub threads_per_process: u32,
 }
 
+/// WSGITelemetryService.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Telemetry {
+    /// Path of the datagram socket.
+    pub path: Vec<u8>,
+    /// Milliseconds between two reports.
+    pub interval: u64,
+}
+
 /// Everything a host is told at its start.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 pub struct Launch {
@@ -335,6 +344,8 @@ pub struct Launch {
     pub log_level: u32,
     /// `server-metrics=On`: httpd's scoreboard may be read from [`BOARD_FD`].
     pub server_metrics: bool,
+    /// Where to report what is recorded.
+    pub telemetry: Option<Telemetry>,
     /// `locale=` of a daemon.
     pub locale: Option<Vec<u8>>,
     /// Embedded only: the interpreter whose environment is used (`<home>/bin/python3`).

@@ -7,6 +7,7 @@
 use super::application::Application;
 use super::main_thread::MainThread;
 use super::{last_stack, os, signals};
+use crate::wsgi::telemetry;
 use std::sync::atomic::Ordering::SeqCst;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -66,6 +67,7 @@ fn watch<A: Application>(pool: &'static super::pool::Pool<A>, shutdown: Duration
         let _ = thread::Builder::new()
             .spawn(move || pool.log(6, "Aborting process: it did not end within its shutdown timeout."));
         thread::sleep(LAST_RECORD);
+        telemetry::stopped();
         last_stack::leave(&pool.slots, culprit);
         os::exit_now(FORCED_STATUS);
     };

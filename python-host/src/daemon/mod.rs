@@ -50,6 +50,7 @@ pub use zygote::raise_workers;
 
 use crate::host::Host;
 use crate::messages;
+use crate::wsgi::telemetry;
 use application::Application;
 use main_thread::MainThread;
 use pool::Pool;
@@ -83,6 +84,7 @@ pub fn serve(host: &'static Host, inherited: &Inherited) -> i32 {
         Ok(mut main) => {
             main.pool.reload.inherit(inherited.scripts());
             host.set_reload_policy(main.pool);
+            telemetry::start(host);
             if let Err(error) = main.pool.start() {
                 host.log(2, &messages::cannot_serve(error));
                 return FORCED_STATUS;

@@ -16,6 +16,7 @@ use crate::log;
 use crate::messages;
 use crate::python::{is_attached, note_entry, symbols};
 use crate::thread_end;
+use crate::wsgi::telemetry;
 pub use apart::start_apart;
 pub use children::announced;
 use exchange::TableExchange;
@@ -81,6 +82,7 @@ pub fn start(message: &[u8]) -> bool {
     let _ = GATES.set(Gates::new(host));
     let _ = HOST.set(host);
     slow::watch(host);
+    telemetry::start(host);
     true
 }
 

@@ -23,6 +23,7 @@ pub mod request;
 mod response;
 mod run;
 pub mod script;
+pub mod telemetry;
 mod transfer;
 
 pub use kit::Kit;

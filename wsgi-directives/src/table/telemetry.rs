@@ -7,7 +7,8 @@ use crate::error::ConfigError;
 use crate::options::value;
 use std::time::Duration;
 
-const NOT_COLLECTED: Effect = Effect::Later("metrics are not collected yet");
+const NOT_CAPTURED: Effect =
+    Effect::Never("slow requests are logged with their Python stack (WSGISlowRequests), not sent");
 
 pub(super) const SERVER_METRICS: Directive = Directive {
     name: "WSGIServerMetrics",
@@ -48,7 +49,7 @@ pub(super) const TELEMETRY_OPTIONS: Directive = Directive {
     since: "6.0.0",
     doc: "Optional captures of the telemetry reports; the only flag is CaptureUserAgent.",
     details: "Names without a sign replace the set, names with + or - change it; the two forms do not mix.",
-    effect: NOT_COLLECTED,
+    effect: NOT_CAPTURED,
     good: "+CaptureUserAgent",
     bad: Some("CaptureEverything"),
     action: Action::Custom(telemetry_options),
@@ -62,8 +63,8 @@ pub(super) const TELEMETRY_SERVICE: Directive = Directive {
     default: "",
     since: "6.0.0",
     doc: "Datagram socket that telemetry reports are sent to, at an interval of 1 s or as given (at least 0.5).",
-    details: "",
-    effect: NOT_COLLECTED,
+    details: "The reports are those of mod_wsgi's telemetry program: what a process did in each interval, its start and its end. Slow requests go to the log (WSGISlowRequests), collections of garbage are not told. request_metrics() and process_metrics() return None.",
+    effect: Effect::Acts,
     good: "unix:/run/telemetry.sock interval=5",
     bad: Some("/run/telemetry.sock"),
     action: Action::Custom(telemetry_service),

@@ -14,8 +14,8 @@ use crate::interpreter;
 use crate::python::trampoline::{Args, none};
 use crate::python::{Attached, GilWaits, Numbers, Object, Owned, Result, Text, lock};
 use recorder::{PHASES, Phase, Recorder, Sample, Window};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 use wsgi_protocol::launch::Mode;
 use wsgi_protocol::request::RequestHead;
 
@@ -25,6 +25,62 @@ static RECORDING: AtomicBool = AtomicBool::new(false);
 /// Whether requests have to be recorded.
 pub fn is_recording() -> bool {
     RECORDING.load(Relaxed)
+}
+
+/// What was recorded, for those who report it.
+pub struct Recorded {
+    /// The window that has ended.
+    pub window: Window,
+    /// Seconds since the beginning of the request that each thread has, 0 for none; by thread number − 1.
+    pub elapsed: Vec<f64>,
+    /// Requests completed by each thread since recording began.
+    pub totals: Vec<u64>,
+}
+
+impl Recorded {
+    fn of(recorder: &Recorder, window: Window, now: f64) -> Self {
+        let elapsed = recorder.running.iter().map(|start| start.map_or(0.0, |start| now - start));
+        Self { window, elapsed: elapsed.collect(), totals: recorder.totals.clone() }
+    }
+
+    /// Requests under way.
+    pub fn active(&self) -> u64 {
+        self.elapsed.iter().filter(|elapsed| **elapsed > 0.0).count() as u64
+    }
+
+    /// Threads that have ever had a request, and those that had one in the window.
+    pub fn threads(&self) -> (u64, u64) {
+        let ever = self.totals.iter().zip(&self.elapsed).filter(|(total, now)| **total > 0 || **now > 0.0);
+        let threads = self.window.threads.iter().zip(&self.elapsed);
+        let recent = threads.filter(|(thread, now)| thread.completed > 0 || **now > 0.0);
+        (ever.count() as u64, recent.count() as u64)
+    }
+}
+
+/// Begins to record, for WSGITelemetryService. Without the GIL, before there are requests.
+pub fn record(threads: u32) {
+    let mut recorder = RECORDER.lock().unwrap_or_else(PoisonError::into_inner);
+    *recorder = Some(Recorder::new(clock::now(), clock::process_cpu(), threads as usize));
+    RECORDING.store(true, Relaxed);
+}
+
+/// Ends a window, without the GIL: whoever has the lock never waits for it.
+pub fn take(now: f64, cpu: (f64, f64)) -> Option<Recorded> {
+    let mut recorder = RECORDER.lock().unwrap_or_else(PoisonError::into_inner);
+    let recorder = recorder.as_mut()?;
+    let window = recorder.cut(now, cpu);
+    Some(Recorded::of(recorder, window, now))
+}
+
+/// The same without ending it: the window is empty.
+pub fn peek() -> Option<Recorded> {
+    let recorder = RECORDER.lock().unwrap_or_else(PoisonError::into_inner);
+    Some(Recorded::of(recorder.as_ref()?, Window::default(), clock::now()))
+}
+
+/// Whether what is recorded is for WSGITelemetryService: then `request_metrics()` and `process_metrics()` have nothing.
+fn is_taken(py: Attached<'_>) -> bool {
+    host(py).is_some_and(|host| host.launch().telemetry.is_some())
 }
 
 /// The place of a request thread; thread 0 is the main thread, which runs requests on prefork only.
@@ -156,6 +212,9 @@ impl Table<'_> {
 /// `request_metrics()`: what happened since the last call.
 pub fn request_metrics<'py>(py: Attached<'py>, arguments: Args<'py>) -> Result<Owned<'py>> {
     none(py, "request_metrics", arguments)?;
+    if is_taken(py) {
+        return Ok(py.none().own(py));
+    }
     let (now, cpu) = (clock::now(), clock::process_cpu());
     let cut = lock(py, &RECORDER).as_mut().map(|recorder| {
         let window = recorder.cut(now, cpu);
@@ -240,6 +299,9 @@ fn phase_metrics(table: &Table<'_>, name: &str, phase: &Phase, exists: bool) -> 
 /// `process_metrics()`: totals since recording began, and the process itself.
 pub fn process_metrics<'py>(py: Attached<'py>, arguments: Args<'py>) -> Result<Owned<'py>> {
     none(py, "process_metrics", arguments)?;
+    if is_taken(py) {
+        return Ok(py.none().own(py));
+    }
     let now = clock::now();
     let totals = lock(py, &RECORDER).as_ref().map(|recorder| {
         let running = recorder.running.iter().flatten();
