@@ -120,6 +120,7 @@ in_both_modes!(
     streams_have_no_descriptor,
     waits_before_the_gil_are_told,
     wrong_arguments_are_type_errors,
+    every_name_and_key_is_there,
 );
 
 #[test]
@@ -157,4 +158,30 @@ def application(environ, start_response):
         .start();
     let response = server.get("/").ok();
     assert_eq!((response.text().as_str(), response.header("X-Several")), ("1", Some("True")));
+}
+
+/// Main and sub-interpreter hold the modules against the specification themselves (tests/apps/module.py).
+fn every_name_and_key_is_there(mode: Mode) {
+    const CHECKS: &str = include_str!("../apps/module.py");
+    let sub = "<Location /sub>\nWSGIApplicationGroup sub\n</Location>";
+    let server = Httpd::builder()
+        .mode(mode)
+        .daemon_options("processes=1 threads=3")
+        .script("/main", "main.py", CHECKS)
+        .script("/sub", "sub.py", CHECKS)
+        .directives(sub)
+        .allow_python_errors()
+        .start();
+    for group in ["/main", "/sub"] {
+        // Processes and children take turns: each checks itself once it has seen enough.
+        eventually(&format!("{group} has nothing to complain about"), || {
+            for _ in 0..8 {
+                server.request("POST", group).body("x").send().ok();
+                assert_eq!(server.get(&format!("{group}/raise")).status, 500);
+            }
+            let said = server.get(&format!("{group}/check")).ok().text();
+            println!("{group}: {said}");
+            (said == "[]").then_some(())
+        });
+    }
 }

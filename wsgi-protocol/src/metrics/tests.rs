@@ -1,7 +1,9 @@
 //! Tests of the metrics memory in plain memory of this process.
 
 use super::*;
+use std::hint::black_box;
 use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
 /// A memory of `blocks` blocks, all zero.
 fn memory(blocks: usize) -> View<'static> {
@@ -198,4 +200,39 @@ fn stops_are_counted_by_reason() {
         .collect();
     assert_eq!(told, [(0, "deadlock_timeout"), (0, "crash"), (1, "maximum_requests")]);
     assert_eq!((lifecycle.starts, lifecycle.cpu_us, lifecycle.last_reload), (1, (8, 4), Some((77, false))));
+}
+
+/// All that is done to count one request in httpd and in a daemon: stores, the account on the wire, five looks at the clock.
+/// The best of many batches, because others use this machine, too.
+#[test]
+#[ignore = "a measurement for docs/dev/performance.md; make bench prints it"]
+fn cost_of_counting() {
+    const BATCH: u32 = 200_000;
+    let view = memory(4);
+    let group = view.register(b"g").unwrap();
+    let block = &view.blocks[view.claim(7, group).unwrap()];
+    let start = Instant::now();
+    let clock = || start.elapsed().as_nanos() as u64;
+    let request = || {
+        let since = clock();
+        block.begin(since, black_box(b"GET"), black_box(b"/some/path/of/a/site"));
+        let sent = clock();
+        block.sent_to(3);
+        let account = Account { began: clock(), ended: clock(), gil: 0, cpu: 0 };
+        block.advance(Stage::Response);
+        let account = Account::decode(&black_box(account.encode())).unwrap();
+        let now = clock();
+        let times = account.judged(sent, now);
+        let phases = [Some(now - since), Some(times.queue), Some(times.application), Some(times.gil)];
+        block.count(&Sample { status: 200, outcome: Outcome::Ok, bytes: (0, 2), cpu_ns: 0, phases });
+        block.rest();
+    };
+    let batch = || {
+        let began = Instant::now();
+        (0..BATCH).for_each(|_| request());
+        began.elapsed().as_nanos() as f64 / f64::from(BATCH)
+    };
+    let best = (0..20).map(|_| batch()).fold(f64::MAX, f64::min);
+    assert_eq!(view.totals(group).requests(), u64::from(BATCH) * 20);
+    println!("counting a request: {best:.0} ns");
 }
