@@ -23,7 +23,7 @@ SERVE = exec $(LIB)/mod_wsgi/mod_wsgi-express start-server '$(or $(APP),examples
   --log-to-terminal --access-log --working-directory '$(dir $(or $(APP),examples/hello/wsgi.py))'
 IT = $(CARGO) test -p integration --test it -- --test-threads=2
 
-.PHONY: help setup build serve test lint test-unit test-tidy test-it test-control fuzz soak bench profile install uninstall deb rpm wheel test-packages clean
+.PHONY: help setup build serve test lint test-unit test-tidy test-it test-control fuzz soak test-cluster test-observability bench profile install uninstall deb rpm wheel test-packages clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -68,6 +68,7 @@ fuzz: setup build ## random requests and daemons for FUZZ_SECONDS (an hour) each
 
 bench: setup build ## servers side by side, on a quiet machine; SCENARIOS="hello django" BENCH="--check --wait-quiet"
 	@scripts/setup.sh bench
+	@$(CARGO) test --release -q -p wsgi-protocol -- --ignored --nocapture cost_of_counting | grep counting
 	bench/bench.py $(BENCH) $(SCENARIOS)
 
 profile: setup build ## where the time of a request goes; SCENARIO=hello SERVER=ours-daemon (as root)
@@ -78,6 +79,12 @@ soak: setup build ## restarts, touches, broken deploys and kills under load; GRA
 	@command -v h2load >/dev/null || echo "soak: without h2load (apt-get install nghttp2-client) there is no HTTP/2 load"
 	tests/soak/soak.py --mpm '$(MPM)' --graceful $(GRACEFUL) --touch $(TOUCH) --broken $(BROKEN) --kill $(KILL) --flat $(FLAT)
 	[ '$(HOSTILE)' = 0 ] || tests/soak/hostile.py --seconds '$(HOSTILE)'
+
+test-cluster: setup build ## a front and four hosts in network namespaces: deploy, kill, cut, slow, add (as root); SECONDS= of each calm time
+	tests/cluster/cluster.py --seconds '$(or $(SECONDS),15)'
+
+test-observability: setup build ## a real Prometheus and Chromium look at a server under load, restarts and kills; SECONDS=
+	tests/soak/observability.py --seconds '$(or $(SECONDS),300)'
 
 # With sudo cargo is the user's, and so is what it makes.
 install: ## into httpd's own folders, below DESTDIR; with sudo, or without cargo, what `make build` has left in build/lib

@@ -28,6 +28,19 @@ const CONNECTION_WORDS: [&str; 3] = ["close", "keep-alive", "upgrade"];
 /// Up to so many headers are compared with each other; more are looked up.
 const FEW: usize = 32;
 
+/// Says that no application has seen the request, so that whoever sent it may do so again. An application cannot say it.
+const UNSEEN: &str = "Mod-WSGI-Not-Run";
+
+/// Seconds after which it may be worth it.
+const AGAIN: &[u8] = b"1";
+
+/// The request was refused, and no application code has seen it.
+pub fn invite_again(r: Request<'_>) {
+    let (out, pool) = (r.err_headers_out(), r.pool());
+    out.add(pool, b"Retry-After", AGAIN);
+    out.add(pool, UNSEEN.as_bytes(), b"1");
+}
+
 /// Says so when an application refuses a request whose Authorization header it was not shown.
 pub fn note_refusal(r: Request<'_>, status: u16) {
     let is_refusal = matches!(status, 401 | 403);
@@ -53,6 +66,8 @@ pub fn apply_head(r: Request<'_>, head: &Head<'_>, source: Source) {
             set_content_type(r, value, source);
         } else if is("www-authenticate") {
             r.err_headers_out().add(pool, name, value);
+        } else if is(UNSEEN) {
+            // One has, now.
         } else if is("transfer-encoding") {
             // Framing is httpd's business: an application's own coding would corrupt it.
         } else if is("content-length") {

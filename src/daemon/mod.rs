@@ -16,7 +16,7 @@ use crate::buffered::{self, Buffered};
 use crate::config::State;
 use crate::handler::{INTERNAL_ERROR, Job, now_us};
 use crate::lifecycle::runtime::{Group, Runtime};
-use crate::{messages, metrics};
+use crate::{messages, metrics, respond};
 pub use relay::is_websocket;
 
 use connect::ConnectError;
@@ -28,6 +28,7 @@ use std::ffi::c_int;
 use std::time::{Duration, Instant};
 use wsgi_directives::DaemonGroup;
 use wsgi_protocol::PROTOCOL_VERSION;
+use wsgi_protocol::events::{self, Event};
 use wsgi_protocol::frame::{self, Kind, Refusal};
 use wsgi_protocol::request::Flags;
 
@@ -39,12 +40,19 @@ struct Failure {
     status: c_int,
     number: u16,
     text: String,
+    /// No application code has seen the request: it can be sent again, here or elsewhere.
+    is_unseen: bool,
 }
+
+/// Events that say that a request has not been handed to an application.
+const UNSEEN: [&Event; 4] =
+    [&events::GROUP_UNAVAILABLE, &events::QUEUE_FULL, &events::QUEUE_TIMEOUT, &events::RESTARTS_EXHAUSTED];
 
 impl From<messages::Line> for Failure {
     /// The status of the error map.
     fn from((event, text): messages::Line) -> Self {
-        Self { status: c_int::from(event.status()), number: event.number, text }
+        let is_unseen = UNSEEN.iter().any(|known| known.number == event.number);
+        Self { status: c_int::from(event.status()), number: event.number, text, is_unseen }
     }
 }
 
@@ -53,6 +61,9 @@ impl Failure {
     fn tell(self, job: &Job<'_>) -> c_int {
         metrics::note_event(self.number);
         job.fail(self.number, &self.text);
+        if self.is_unseen {
+            respond::invite_again(job.r);
+        }
         self.status
     }
 }
@@ -280,7 +291,8 @@ impl<'a, 'r> Attempt<'a, 'r> {
         pool::discard(in_flight);
         self.broken += 1;
         if self.broken > 2 * self.processes() + 3 && !self.may_wait() {
-            return Err(messages::response_truncated(&self.group.name).into());
+            let failure = Failure::from(messages::response_truncated(&self.group.name));
+            return Err(Failure { is_unseen: true, ..failure });
         }
         Ok(())
     }

@@ -27,7 +27,13 @@ pub fn check(job: &Job<'_>, group: &DaemonGroup) -> Result<(), Failure> {
             _ => Ok(String::new()),
         };
         let name = name.unwrap_or_else(|id| format!("#{id}"));
-        Failure { status: FORBIDDEN, number: violation.number(), text: violation.message(&name) }
+        // It would be refused again.
+        Failure {
+            status: FORBIDDEN,
+            number: violation.number(),
+            text: violation.message(&name),
+            is_unseen: false,
+        }
     })
 }
 

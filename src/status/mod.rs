@@ -49,7 +49,7 @@ pub fn answer(r: Request<'_>, page: Page) -> c_int {
     match page {
         Page::Health => {
             let (is_fit, value) = health::health(&report, query.group.as_deref());
-            if !is_fit {
+            if !is_fit && !query.is_liveness {
                 r.set_status(503, None);
             }
             send(r, Format::Json, &format!("{value}\n"))

@@ -16,6 +16,7 @@ mod auth_scripts;
 mod binary;
 mod borders;
 mod buffering;
+mod cluster;
 mod config;
 mod contention;
 mod control;

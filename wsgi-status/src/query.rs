@@ -35,6 +35,8 @@ pub struct Query {
     pub group: Option<String>,
     /// Metrics of each process.
     pub per_process: bool,
+    /// Health: only whether httpd answers, which it does.
+    pub is_liveness: bool,
     /// Seconds after which the page asks again; 0: never.
     pub refresh: u32,
     /// What the page showed before.
@@ -83,7 +85,14 @@ impl Query {
         } else {
             Format::Html
         };
-        let mut query = Self { format, group: None, per_process: false, refresh: REFRESH, earlier: None };
+        let mut query = Self {
+            format,
+            group: None,
+            per_process: false,
+            is_liveness: false,
+            refresh: REFRESH,
+            earlier: None,
+        };
         let args = String::from_utf8_lossy(args).into_owned();
         for (name, value) in args.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, ""))) {
             match (name, value) {
@@ -93,6 +102,7 @@ impl Query {
                 ("format", "prometheus" | "text") => query.format = Format::Prometheus,
                 ("group", name) => query.group = Some(decode(name)),
                 ("detail", "process") => query.per_process = true,
+                ("check", "live") => query.is_liveness = true,
                 ("refresh", seconds) => query.refresh = seconds.parse().unwrap_or(REFRESH).min(3600),
                 ("was", earlier) => query.earlier = Earlier::decode(earlier),
                 _ => {}

@@ -165,10 +165,10 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
         since "new", good "On", bad Some("eager"), effect Effect::Acts,
         error "preload flag", set Set::Flag(|o| &mut o.preload),
         "Import the group's applications once, then fork the processes from there.";
-    "processes" "N", default "1", unit "processes", takes "a number from 1",
+    "processes" "N|auto", default "1", unit "processes", takes "a number from 1, or auto",
         since "1.0", good "4", bad Some("0"), effect Effect::Acts,
         error "process count", set Set::Custom(values::processes),
-        "Number of processes. Written at all, even as 1, it makes wsgi.multiprocess True.";
+        "Number of processes; auto is the number of CPUs that httpd may use, by its binding and the quota of its control groups. Written at all, even as 1, it makes wsgi.multiprocess True.";
     "proxy-buffer-size" "N", default "8388608", unit "bytes", takes "0 or at least 65536",
         since "4.3.1", good "131072", bad Some("1024"), effect RENAMED,
         error "response buffer size", set Set::Custom(values::response_buffer),

@@ -5,7 +5,7 @@ use crate::config::{DaemonOptions, EventLoop, Reload, Umask, Who};
 use crate::error::ConfigError;
 use crate::options::{OptionContext, identity, value};
 use crate::place::Notice;
-use std::num::{NonZeroU32, NonZeroU64};
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 
 type Context<'x, 'c, 'a, 's> = &'x mut OptionContext<'c, 'a, 's>;
 type Done = Result<(), ConfigError>;
@@ -40,8 +40,16 @@ fn buffer(
 }
 
 pub(super) fn processes(o: &mut DaemonOptions, text: &str, cx: Context<'_, '_, '_, '_>) -> Done {
-    o.processes = Some(NonZeroU32::new(number(text, cx)?).ok_or_else(|| cx.invalid(text))?);
+    let given = if text.eq_ignore_ascii_case("auto") { cpus() } else { NonZeroU32::new(number(text, cx)?) };
+    o.processes = Some(given.ok_or_else(|| cx.invalid(text))?);
     Ok(())
+}
+
+/// CPUs that this process may use: those it is bound to, or the quota of its control groups (a container's limit), rounded
+/// down, if that is less.
+fn cpus() -> Option<NonZeroU32> {
+    let told = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    NonZeroU32::new(u32::try_from(told).unwrap_or(1))
 }
 
 pub(super) fn threads(o: &mut DaemonOptions, text: &str, cx: Context<'_, '_, '_, '_>) -> Done {
