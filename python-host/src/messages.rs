@@ -454,6 +454,19 @@ pub fn no_response(begun: bool) -> String {
     events::NO_ASGI_RESPONSE.line("The ASGI application returned without a response.")
 }
 
+/// Something blocks the event loop.
+pub fn loop_blocked(seconds: f64, stack: &str) -> String {
+    events::LOOP_BLOCKED
+        .line(format!("The event loop has been blocked for {seconds:.1} s; Python stack: {stack}"))
+}
+
+/// request-timeout of a request of the event loop.
+pub fn asgi_overdue(seconds: &str, stack: &str) -> String {
+    events::REQUEST_OVERDUE.line(format!(
+        "The request has been running for {seconds} s, longer than request-timeout, and is cancelled; Python stack: {stack}"
+    ))
+}
+
 /// WebSockets are told to connect again.
 pub fn sockets_closed(count: &str) -> String {
     format!("{count} WebSockets are closed with 1012: their process is replaced, or ends.")

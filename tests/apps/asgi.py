@@ -98,6 +98,21 @@ async def background(scope, receive, send):
     print("afterwards", message["type"])
 
 
+async def block(scope, receive, send):
+    import time
+
+    while not os.path.exists(os.path.join(os.path.dirname(__file__), "released")):
+        time.sleep(0.01)
+    await answer(send, b"unblocked")
+
+
+async def sleep(scope, receive, send):
+    if scope["query_string"]:
+        await start(send)
+        await send({"type": "http.response.body", "body": b"begun", "more_body": True})
+    await asyncio.sleep(1000)
+
+
 async def thread(scope, receive, send):
     loop = asyncio.get_running_loop()
     names = await asyncio.gather(*[loop.run_in_executor(None, pause) for _ in range(6)])
@@ -185,6 +200,7 @@ async def leave(scope, receive, send):
 PATHS = {
     "/bad": bad,
     "/background": background,
+    "/block": block,
     "/break": break_off,
     "/copy": copy,
     "/count": count,
@@ -197,6 +213,7 @@ PATHS = {
     "/meet": meet,
     "/nothing": nothing,
     "/path": path,
+    "/sleep": sleep,
     "/stream": stream,
     "/thread": thread,
 }

@@ -198,6 +198,44 @@ fn failures() {
     assert_eq!(server.get("/count").ok().text(), "0 one");
 }
 
+/// What keeps the loop is named once, in the log of the request whose task it is.
+#[test]
+fn blocked_loop() {
+    if Subject::skips(REASON) {
+        return;
+    }
+    let server = server().expect_log("WSGI0509").start();
+    server.get("/count").ok();
+    std::thread::scope(|scope| {
+        let blocked = scope.spawn(|| server.get("/block").ok().text());
+        server.wait_for_log("The event loop has been blocked for");
+        release(&server);
+        assert_eq!(blocked.join().expect("no panic"), "unblocked");
+    });
+    let log = server.error_log();
+    let lines: Vec<_> = log.lines().filter(|line| line.contains("WSGI0509")).collect();
+    assert!(
+        lines.len() == 1 && lines[0].contains("in block") && lines[0].contains("[client 127.0.0.1"),
+        "{lines:?}"
+    );
+}
+
+/// request-timeout cancels the task: 504, or a broken response, and the process lives on.
+#[test]
+fn overdue_requests() {
+    if Subject::skips(REASON) {
+        return;
+    }
+    let server = server().daemon_options("threads=2 request-timeout=1").expect_log("WSGI0313").start();
+    assert_eq!(server.get("/sleep").status, 504);
+    let mut client = server.connect();
+    client.send("GET /sleep?begun HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert!(client.try_response(false).is_err());
+    assert!(server.error_log().contains("in sleep"));
+    assert_eq!(server.get("/count").ok().text(), "0 one");
+    assert_eq!(server.error_log().matches("startup").count(), 1, "the same process");
+}
+
 /// Tracebacks stand in the log of the virtual host.
 #[test]
 fn failures_stand_in_the_log_of_their_host() {

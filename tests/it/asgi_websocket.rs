@@ -5,7 +5,7 @@ use integration::{Builder, Httpd, Mode, Response, Subject, Wire, eventually};
 
 const APP: &str = include_str!("../apps/asgi_socket.py");
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
-const TEXT: u8 = 0x81;
+pub const TEXT: u8 = 0x81;
 const BINARY: u8 = 0x82;
 const CLOSE: u8 = 0x88;
 const PING: u8 = 0x89;
@@ -16,10 +16,10 @@ fn server() -> Builder {
 }
 
 /// A client that speaks frames.
-struct Client(Wire);
+pub struct Client(Wire);
 
 impl Client {
-    fn open(server: &Httpd, path: &str) -> Self {
+    pub fn open(server: &Httpd, path: &str) -> Self {
         let (client, response) = Self::ask(server, path, "");
         assert_eq!(response.status, 101);
         client
@@ -36,7 +36,7 @@ impl Client {
         (Self(wire), response)
     }
 
-    fn send(&mut self, first: u8, payload: &[u8]) {
+    pub fn send(&mut self, first: u8, payload: &[u8]) {
         let mut frame = vec![first];
         match payload.len() {
             length @ 0..=125 => frame.push(0x80 | length as u8),
@@ -70,14 +70,14 @@ impl Client {
     }
 
     #[track_caller]
-    fn expect(&mut self, first: u8, payload: &[u8]) {
+    pub fn expect(&mut self, first: u8, payload: &[u8]) {
         let (kind, got) = self.frame();
         assert!((kind, &*got) == (first, payload), "{kind:#x}: {} bytes", got.len());
     }
 
     /// The close frame that comes, which is answered; then the connection ends.
     #[track_caller]
-    fn closed(&mut self, code: u16, reason: &str) {
+    pub fn closed(&mut self, code: u16, reason: &str) {
         self.expect(CLOSE, &[&code.to_be_bytes(), reason.as_bytes()].concat());
         self.send(CLOSE, &code.to_be_bytes());
         assert_eq!(self.0.read_to_end(), b"", "nothing more");

@@ -10,6 +10,7 @@ macro_rules! in_both_modes {
 
 mod access_scripts;
 mod asgi;
+mod asgi_examples;
 mod asgi_lifecycle;
 mod asgi_websocket;
 mod auth_scripts;

@@ -94,6 +94,7 @@ pub fn class(py: Attached<'_>) -> Result<Owned<'_>> {
         .method(c"finish", |py, this: This<'_, Channel>, arguments| this.finish(py, arguments))
         .method(c"fail_startup", |py, this: This<'_, Channel>, arguments| this.fail_startup(py, arguments))
         .method(c"release", |py, this: This<'_, Channel>, _| this.release(py))
+        .method(c"overdue", |py, this: This<'_, Channel>, arguments| this.overdue(py, arguments))
         .method(c"leave", |py, this: This<'_, Channel>, _| this.leave(py));
     websocket::methods(builder).build(py)
 }
@@ -369,11 +370,13 @@ impl Channel {
         answer(py, state.advance())
     }
 
-    /// The application has ended, with `error` or None; `is_quiet`: which is no fault of its own.
+    /// The application has ended, with `error` or None; `is_quiet`: which is no fault of its own; `is_overdue`: its time was
+    /// over.
     fn finish<'py>(&self, py: Attached<'py>, arguments: Args<'py>) -> Result<Owned<'py>> {
-        let [error, is_quiet] = arguments else {
-            return Err(Raised::new(py, Kind::Type, "error and is_quiet"));
+        let [error, is_quiet, is_overdue] = arguments else {
+            return Err(Raised::new(py, Kind::Type, "error, is_quiet and is_overdue"));
         };
+        let is_overdue = is_overdue.is_true()?;
         let error = (!error.is_none()).then(|| exception(py, error));
         let is_quiet = is_quiet.is_true()?;
         let (conversation, stage, gone) = {
@@ -413,9 +416,30 @@ impl Channel {
             Stage::Streaming => Outcome::Aborted,
             // A WebSocket; its close frame has said what there is to say.
             Stage::Ended => Outcome::Complete,
-            Stage::Open | Stage::Started => Outcome::Fail(if is_quiet { 503 } else { 500 }),
+            Stage::Open | Stage::Started => Outcome::Fail(match (is_overdue, is_quiet) {
+                (true, _) => 504,
+                (false, true) => 503,
+                (false, false) => 500,
+            }),
         });
         answer(py, state.advance())
+    }
+
+    /// Logs in the context of the request, or of the server when that is over for httpd.
+    pub(super) fn log(&self, py: Attached<'_>, line: &str) {
+        let mut state = lock(py, &self.state);
+        match &mut state.conversation {
+            Some(conversation) => conversation.log(log::WARN, line.as_bytes()),
+            None => log::write(log::WARN, line),
+        }
+    }
+
+    /// `overdue(seconds, stack)`
+    fn overdue<'py>(&self, py: Attached<'py>, arguments: Args<'py>) -> Result<Owned<'py>> {
+        if let [seconds, stack] = arguments {
+            self.log(py, &messages::asgi_overdue(&seconds.lossy(py), &stack.lossy(py)));
+        }
+        Ok(py.none().own(py))
     }
 
     /// The application could not be started.
@@ -453,6 +477,7 @@ impl Channel {
         let rest = (state.conversation.take(), state.place.take());
         drop(state);
         drop(rest);
+        super::left();
         Ok(py.none().own(py))
     }
 }

@@ -2,6 +2,7 @@
 
 use super::channel::{self, Channel};
 use super::names::Names;
+use super::watch::Watch;
 use crate::conversation::Conversation;
 use crate::exchange::Outcome;
 use crate::host::Host;
@@ -35,6 +36,8 @@ pub struct EventLoop {
     /// The namespace of `glue.py`.
     glue: OnceLock<Stored>,
     over: AtomicBool,
+    /// Who looks whether it is blocked.
+    pub watch: Watch,
 }
 
 #[derive(Default)]
@@ -96,7 +99,8 @@ impl EventLoop {
         self.ring();
     }
 
-    fn ring(&self) {
+    /// Wakes it.
+    pub fn ring(&self) {
         if let Some(bell) = self.bell.get() {
             let one = 1_u64;
             // SAFETY: eight bytes are read from a live local; a full counter (EAGAIN) has rung already.
@@ -121,13 +125,17 @@ impl EventLoop {
         let spawned = builder.stack_size(stack_size(host)).spawn(move || {
             crate::scheduler::block_signals();
             let event_loop = host.asgi.event_loop();
+            event_loop.watch.note_thread();
             threads::within(interpreter::main(), |py| event_loop.run(py, host));
             threads::end_states();
             event_loop.end();
         });
         if let Err(error) = spawned {
-            self.failed(&error);
+            return self.failed(&error);
         }
+        let watch = thread::Builder::new().name("wsgi-loop-watch".to_owned());
+        // Without it nobody says what blocks the loop, which is all.
+        let _ = watch.spawn(|| own().watch.run(own()));
     }
 
     fn failed(&self, error: &dyn std::fmt::Display) {
@@ -153,6 +161,7 @@ impl EventLoop {
         self.turns.notify_all();
         drop(inbox);
         drop(late);
+        self.watch.wake();
     }
 
     /// The body of the thread.
@@ -170,7 +179,8 @@ impl EventLoop {
             };
             let bell = self.bell.get().map_or(-1, AsRawFd::as_raw_fd);
             let threads = py.int(launch.threads.max(1).into())?;
-            self.call(py, "run", &[&*py.text(kind)?, &threads, &*py.int(bell.into())?])
+            let timeout = py.float(launch.timers.request as f64 / 1000.0)?;
+            self.call(py, "run", &[&*py.text(kind)?, &threads, &*py.int(bell.into())?, &timeout])
         };
         if let Err(raised) = run() {
             failures::report_startup(py, interpreter::main(), raised.take(py));
@@ -200,6 +210,7 @@ impl EventLoop {
             let mut inbox = self.lock();
             (std::mem::take(&mut inbox.requests), inbox.is_draining, inbox.patience)
         };
+        self.watch.pass(requests.len());
         let channels = py.list(&[])?;
         if let (Some(names), Some(class)) = (self.names.get(), self.class.get()) {
             for conversation in requests {

@@ -11,6 +11,7 @@ FULL, SENT, OVER, GONE = range(4)
 loop = None
 is_ending = False
 is_draining = False
+request_timeout = 0
 requests = {}
 lifespans = {}
 
@@ -104,13 +105,15 @@ def lifespan_of(application, script):
 
 class Request:
     # One HTTP request, and the two callables that its application gets.
-    __slots__ = ("channel", "fd", "readers", "writers")
+    __slots__ = ("channel", "fd", "readers", "writers", "is_overdue", "deadline")
 
     def __init__(self, channel):
         self.channel = channel
         self.fd = channel.fileno()
         self.readers = []
         self.writers = []
+        self.is_overdue = False
+        self.deadline = None
 
     async def run(self):
         channel, error = self.channel, None
@@ -151,7 +154,9 @@ class Request:
     async def finish(self, error):
         try:
             is_quiet = isinstance(error, ClientDisconnected) and error.request is self
-            await self.sent(self.channel.finish(error, is_quiet))
+            # Nothing the application has done wrong: the client has gone, the process ends, or the time is over.
+            is_cut = isinstance(error, asyncio.CancelledError) and (is_ending or self.is_overdue)
+            await self.sent(self.channel.finish(error, is_quiet or is_cut, self.is_overdue))
         except BaseException:
             # Nobody is there, or the loop ends.
             pass
@@ -385,10 +390,24 @@ def begin(channel):
     task = loop.create_task(request.run())
     requests[task] = request
     task.add_done_callback(ended)
+    if request_timeout and not isinstance(request, WebSocket):
+        request.deadline = loop.call_later(request_timeout, expire, task)
+
+
+def expire(task):
+    request = requests.get(task)
+    if request is not None:
+        request.is_overdue = True
+        calls = ['File "%s", line %s in %s' % (f.f_code.co_filename, f.f_lineno, f.f_code.co_name) for f in task.get_stack()]
+        request.channel.overdue(request_timeout, " | ".join(reversed(calls)))
+        task.cancel()
 
 
 def ended(task):
-    requests.pop(task).channel.leave()
+    request = requests.pop(task)
+    if request.deadline is not None:
+        request.deadline.cancel()
+    request.channel.leave()
 
 
 def on_bell():
@@ -439,8 +458,15 @@ def make_loop(kind):
     return asyncio.new_event_loop(), "asyncio"
 
 
-def run(kind, threads, fd):
-    global loop
+def current():
+    # The channel of the request in whose task the loop is now; asked from another thread.
+    request = requests.get(asyncio.current_task(loop))
+    return request.channel if request is not None else None
+
+
+def run(kind, threads, fd, timeout):
+    global loop, request_timeout
+    request_timeout = timeout
     made, name = make_loop(kind)
     asyncio.set_event_loop(made)
     pool = concurrent.futures.ThreadPoolExecutor(threads, thread_name_prefix="wsgi-executor")

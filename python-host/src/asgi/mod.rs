@@ -12,6 +12,7 @@ mod head;
 mod names;
 mod scope;
 mod startup;
+mod watch;
 mod websocket;
 
 pub use startup::{start_heir, start_mounted};
@@ -150,6 +151,11 @@ fn entry<'py>(py: Attached<'py>, message: &Object, key: &Stored) -> Result<Optio
         return Err(Raised::new(py, Kind::Type, &text));
     }
     message.dict_get(py, key.get(py))
+}
+
+/// A request of the loop has ended.
+fn left() {
+    crate::interpreter::main().host.asgi.event_loop().watch.left();
 }
 
 /// Notes that requests like this one are for the loop.

@@ -166,6 +166,9 @@ events! {
     LOOP_LEFT = 508, Python, Error, Served, LivesOn =>
         "A task or callback of an ASGI application has raised SystemExit or KeyboardInterrupt, which would end the event loop; it goes on.",
         "Take sys.exit() out of what runs in the loop.";
+    LOOP_BLOCKED = 509, Python, Warn, Served, LivesOn =>
+        "Something in an ASGI application has kept the event loop for more than a second, and with it all requests of the process; the line says where it is, in the log of the request whose task it is.",
+        "Await what takes long, or run it on a thread: await loop.run_in_executor(None, ...), def instead of async def in FastAPI.";
     AUTHORIZATION_WITHHELD = 0, Child, Info, Served, LivesOn =>
         "An application answered 401 or 403 to a request whose Authorization header it was not shown (at most once a minute and script).",
         "WSGIPassAuthorization On, if the application checks users itself.";
