@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import tempfile
+import threading
 
 arrived = 0
 everybody = None
@@ -115,16 +116,37 @@ async def sleep(scope, receive, send):
 
 async def thread(scope, receive, send):
     loop = asyncio.get_running_loop()
-    names = await asyncio.gather(*[loop.run_in_executor(None, pause) for _ in range(6)])
-    await answer(send, b"%d" % len(set(names)))
+    # Comes back only if there are so many threads.
+    barrier = threading.Barrier(int(scope["query_string"]))
+    await asyncio.gather(*[loop.run_in_executor(None, barrier.wait) for _ in range(barrier.parties)])
+    await answer(send, b"%d" % loop._default_executor._max_workers)
 
 
-def pause():
-    import threading
-    import time
+async def fork(scope, receive, send):
+    # The child goes on as if it were the server.
+    pid = os.fork()
+    await answer(send, b"%d" % (pid > 0))
+    if pid:
+        print("the child has ended with", os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 
-    time.sleep(0.05)
-    return threading.current_thread().name
+
+async def stop(scope, receive, send):
+    asyncio.get_running_loop().stop()
+    await asyncio.sleep(0)
+    await answer(send, b"still here")
+
+
+async def pipe(scope, receive, send):
+    # Nobody writes to it.
+    path = tempfile.mktemp()
+    os.mkfifo(path)
+    try:
+        await start(send)
+        await send({"type": "http.response.pathsend", "path": path})
+    except OSError as error:
+        await send({"type": "http.response.body", "body": str(error).encode()})
+    finally:
+        os.unlink(path)
 
 
 async def path(scope, receive, send):
@@ -207,13 +229,16 @@ PATHS = {
     "/echo": echo,
     "/endless": endless,
     "/fail": fail,
+    "/fork": fork,
     "/half": half,
     "/leave": leave,
     "/left": left,
     "/meet": meet,
     "/nothing": nothing,
     "/path": path,
+    "/pipe": pipe,
     "/sleep": sleep,
+    "/stop": stop,
     "/stream": stream,
     "/thread": thread,
 }

@@ -122,7 +122,7 @@ fn executor_has_as_many_threads_as_the_group() {
         return;
     }
     let server = server().daemon_options("threads=3").start();
-    assert_eq!(server.get("/thread").ok().text(), "3");
+    assert_eq!(server.get("/thread?3").ok().text(), "3");
 }
 
 #[test]
@@ -170,6 +170,7 @@ fn files() {
     assert_eq!(server.get("/path").ok().text(), APP);
     assert_eq!(server.get("/copy").ok().text(), "23456789".to_owned() + "0!");
     assert_eq!(server.request("HEAD", "/path").send().ok().text(), "");
+    assert_eq!(server.get("/pipe").ok().text(), "not a regular file");
 }
 
 #[test]
@@ -218,6 +219,30 @@ fn blocked_loop() {
         lines.len() == 1 && lines[0].contains("in block") && lines[0].contains("[client 127.0.0.1"),
         "{lines:?}"
     );
+}
+
+/// A process that a coroutine forks off ends where it comes back to the loop, and takes no request along.
+#[test]
+fn forked_child_is_no_server() {
+    if Subject::skips(REASON) {
+        return;
+    }
+    let server = server().expect_log("the child has ended with 255").start();
+    assert_eq!(server.get("/fork").ok().text(), "1");
+    for _ in 0..20 {
+        assert_eq!(server.get("/count").ok().text(), "0 one");
+    }
+}
+
+/// An application that stops the loop does not end the service.
+#[test]
+fn stopped_loop_goes_on() {
+    if Subject::skips(REASON) {
+        return;
+    }
+    let server = server().expect_log("has left the event loop by loop.stop()").start();
+    assert_eq!(server.get("/stop").ok().text(), "still here");
+    assert_eq!(server.get("/count").ok().text(), "0 one");
 }
 
 /// request-timeout cancels the task: 504, or a broken response, and the process lives on.

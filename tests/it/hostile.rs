@@ -215,6 +215,19 @@ fn after_the_head() {
     check(&start(server("")), &rows);
 }
 
+/// A daemon that opens tunnels and wants nothing: clients that leave free their threads.
+fn tunnels_without_end(server: &Httpd) {
+    let handshake = "Upgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Version: 13\r\n\
+                     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    // More than there are threads (MaxRequestWorkers 8).
+    for _ in 0..12 {
+        let mut wire = server.connect();
+        wire.send(request("GET", handshake, "send(UPGRADE, head(b'101 Go')); exactly(connection, 1000)"));
+        assert_eq!(wire.head().expect("an answer").status, 101);
+    }
+    assert_eq!(server.get("/").ok().text(), "honest");
+}
+
 /// Only the opening handshake of a WebSocket is answered by 101, and the headers of that are checked like others.
 #[test]
 fn upgrades() {
@@ -233,6 +246,7 @@ fn upgrades() {
             ("send(HEAD, head(b'101 Go')); send(END)", Status(500), "WSGI0148"),
         ],
     );
+    tunnels_without_end(&server);
     let handshake = "Upgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Version: 13\r\n\
                      Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
     for (code, answer) in [

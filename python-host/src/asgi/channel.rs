@@ -1,24 +1,26 @@
 //! `mod_wsgi.Channel`: what the coroutines of one request call (`glue.py`). No method waits.
 
+use super::journal::with_journal;
 use super::names::Names;
 use super::websocket::{self, Socket};
 use super::{head, scope};
 use crate::conversation::{Arrived, Conversation, Place, Sent};
-use crate::exchange::{BodyError, Exchange, Hold, Outcome, SendError};
-use crate::interpreter::{self, Interpreter};
+use crate::exchange::Outcome;
+use crate::fork;
+use crate::interpreter;
 use crate::log;
 use crate::messages;
 use crate::python::class::{ClassBuilder, This, Value};
 use crate::python::trampoline::Args;
 use crate::python::{Attached, Buffer, Exception, Kind, Numbers, Object, Owned, Raised, Result, Text, lock};
 use crate::wsgi::failures::{self, Journal};
-use crate::wsgi::request::{RequestState, Running};
+use crate::wsgi::request::Running;
 use crate::wsgi::{self};
 use pyo3::ffi;
 use std::fs::File;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex};
-use wsgi_protocol::request::{Flags, Request, RequestHead};
+use wsgi_protocol::request::{Flags, Request};
 
 /// What `send`, `flush` and `finish` answer (`glue.py`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,54 +105,10 @@ pub(super) fn answer<'py>(py: Attached<'py>, status: Status) -> Result<Owned<'py
     py.int(status as i64)
 }
 
-/// The log of a request, for code that wants a whole [`Exchange`].
-struct LogOnly<'c>(&'c mut dyn Conversation);
-
-impl Exchange for LogOnly<'_> {
-    fn read_body(&mut self, _: &mut [u8]) -> std::result::Result<usize, BodyError> {
-        Err(BodyError::Terminated)
-    }
-
-    fn head(&mut self, _: &[u8]) -> std::result::Result<(), SendError> {
-        Err(SendError::ClientGone)
-    }
-
-    fn data(&mut self, _: &[u8], _: Hold) -> std::result::Result<(), SendError> {
-        Err(SendError::ClientGone)
-    }
-
-    fn file(&mut self, _: BorrowedFd<'_>, _: u64, _: u64) -> std::result::Result<(), SendError> {
-        Err(SendError::ClientGone)
-    }
-
-    fn log(&mut self, level: u8, text: &[u8]) {
-        self.0.log(level, text);
-    }
-
-    fn is_gone(&mut self) -> bool {
-        false
-    }
-}
-
-/// Runs `f` with the log of a request.
-fn with_journal<T>(
-    py: Attached<'_>,
-    head: &RequestHead<'_>,
-    conversation: &mut dyn Conversation,
-    f: impl FnOnce(&'static Interpreter, &Arc<RequestState>) -> T,
-) -> T {
-    let main = interpreter::main();
-    let named = if head.resource.is_empty() { head.script } else { head.resource };
-    let mut exchange = LogOnly(conversation);
-    let state = Arc::new(RequestState::new(main, 0, (head.log_level, head.flags), named, &mut exchange));
-    let result = f(main, &state);
-    state.end(py);
-    result
-}
-
 impl State {
     /// Sends what there is to send, in order.
     pub(super) fn advance(&mut self) -> Status {
+        fork::end_if_forked();
         let Some(conversation) = &mut self.conversation else { return Status::Sent };
         loop {
             match conversation.flush() {
@@ -180,6 +138,9 @@ impl State {
         let Some(conversation) = self.conversation.as_mut().filter(|_| self.stage != Stage::Ended) else {
             return Err(Raised::new(py, Kind::Runtime, "a message of a response that has ended"));
         };
+        if self.file.is_some() {
+            return Err(Raised::new(py, Kind::Runtime, "a message before the file of the last one has left"));
+        }
         match self.stage {
             Stage::Open => {
                 let text = "http.response.start must be sent before the body of a response";
@@ -270,6 +231,7 @@ impl Channel {
 
     /// The next message of `receive`; None: wait until the socket is readable.
     fn receive<'py>(&self, py: Attached<'py>) -> Result<Owned<'py>> {
+        fork::end_if_forked();
         let mut state = lock(py, &self.state);
         let is_open = state.stage != Stage::Ended && !state.gone;
         let arrived = match state.conversation.as_mut().filter(|_| is_open) {
@@ -463,6 +425,7 @@ impl Channel {
 
     /// Gives the connection back; what could not be sent breaks it off.
     fn release<'py>(&self, py: Attached<'py>) -> Result<Owned<'py>> {
+        fork::end_if_forked();
         let mut state = lock(py, &self.state);
         if let Some(conversation) = state.conversation.take() {
             state.stage = Stage::Ended;

@@ -4,7 +4,7 @@ use super::channel::{self, Channel};
 use super::names::Names;
 use super::watch::Watch;
 use crate::conversation::Conversation;
-use crate::exchange::Outcome;
+use crate::fork;
 use crate::host::Host;
 use crate::interpreter::{self, threads};
 use crate::log;
@@ -22,7 +22,7 @@ use std::thread;
 use std::time::Duration;
 use wsgi_protocol::launch;
 
-const SOURCE: &str = concat!(include_str!("glue.py"), "\0");
+const SOURCE: &str = concat!(include_str!("glue.py"), "\n", include_str!("websocket.py"), "\0");
 
 /// See the module's comment.
 #[derive(Default)]
@@ -69,15 +69,13 @@ impl EventLoop {
     }
 
     /// Has it run a request.
-    pub fn take_in(&self, host: &'static Host, mut conversation: Box<dyn Conversation>) {
+    pub fn take_in(&self, host: &'static Host, conversation: Box<dyn Conversation>) {
         self.start(host);
         let mut inbox = self.lock();
         if self.over.load(SeqCst) {
             drop(inbox);
-            conversation.finish(Outcome::Fail(500));
-            let _ = conversation.flush();
-            drop(conversation.release());
-            return;
+            // Another process shall run it: this one is on its way out.
+            return conversation.refuse();
         }
         let is_first = inbox.requests.is_empty();
         inbox.requests.push(conversation);
@@ -141,6 +139,9 @@ impl EventLoop {
     fn failed(&self, error: &dyn std::fmt::Display) {
         log::write(log::ERROR, &messages::no_event_loop(error));
         self.over.store(true, SeqCst);
+        // As an operator would have the process replaced, in order.
+        // SAFETY: a signal to the own process, which it handles.
+        unsafe { libc::kill(libc::getpid(), libc::SIGUSR1) };
     }
 
     /// Begins, and waits until it runs; false: it never will. The calling thread is detached.
@@ -153,14 +154,14 @@ impl EventLoop {
         inbox.runs
     }
 
-    /// Nobody is served any more; whoever came too late is told by the closed connection.
+    /// Nobody is served any more; whoever came too late is sent to another process.
     fn end(&self) {
         let mut inbox = self.lock();
         self.over.store(true, SeqCst);
         let late = std::mem::take(&mut inbox.requests);
         self.turns.notify_all();
         drop(inbox);
-        drop(late);
+        late.into_iter().for_each(|conversation| conversation.refuse());
         self.watch.wake();
     }
 
@@ -201,6 +202,8 @@ impl EventLoop {
     /// What has come since the last time: channels of new requests, whether there is a successor, and None or the patience of
     /// the end.
     fn take<'py>(&'static self, py: Attached<'py>) -> Result<Owned<'py>> {
+        // A process that a coroutine has forked off has the same eventfd.
+        fork::end_if_forked();
         if let Some(bell) = self.bell.get() {
             let mut count = 0_u64;
             // SAFETY: eight bytes of room, as eventfd(2) wants; nothing there is no error here.

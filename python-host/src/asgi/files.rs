@@ -2,13 +2,14 @@
 
 use super::channel::FilePart;
 use super::names::Names;
-use crate::python::{Attached, Kind, Object, Owned, Raised, Result};
+use crate::python::{Attached, Kind, Object, Owned, Raised, Result, detached};
 use pyo3::ffi;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
 
 /// What a message asks for.
 ///
@@ -27,7 +28,8 @@ pub fn part(py: Attached<'_>, names: &Names, message: &Object, kind: &str) -> Re
         let path = super::entry(py, message, &names.path)?;
         let path = path.ok_or_else(|| Raised::new(py, Kind::Value, "http.response.pathsend needs a path"))?;
         let path = fs_path(py, &path)?;
-        let opened = File::open(OsStr::from_bytes(path.as_bytes().unwrap_or_default()));
+        let path = path.as_bytes().unwrap_or_default().to_vec();
+        let opened = detached(move || open(&path));
         let file = opened.map_err(|error| failed(py, &error))?;
         return whole(file, 0, None, more).map_err(|error| failed(py, &error));
     }
@@ -42,6 +44,12 @@ pub fn part(py: Attached<'_>, names: &Names, message: &Object, kind: &str) -> Re
     // SAFETY: the file object keeps it open for the length of this call.
     let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
     from_open(borrowed, offset, count, more).map_err(|error| failed(py, &error))
+}
+
+/// Opens what may be no regular file, without waiting for anybody.
+fn open(path: &[u8]) -> io::Result<File> {
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC;
+    File::options().read(true).custom_flags(flags).open(OsStr::from_bytes(path))
 }
 
 /// A part of an open file. Without an offset it begins, and moves on, where the file stands.

@@ -9,6 +9,7 @@ mod channel;
 mod event_loop;
 mod files;
 mod head;
+mod journal;
 mod names;
 mod scope;
 mod startup;

@@ -89,7 +89,9 @@ impl Application for Host {
     }
 
     fn is_for_loop(&self, head: &RequestHead<'_>) -> bool {
-        self.asgi.knows(head)
+        // As the process sees the path, which is how it has been noted.
+        let script = self.inside_chroot(head.script).unwrap_or(head.script);
+        self.asgi.knows(&RequestHead { script, ..*head })
     }
 
     fn converse(&'static self, conversation: Box<dyn Conversation>) {

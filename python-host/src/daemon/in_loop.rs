@@ -1,6 +1,8 @@
 //! The requests of a process that its event loop runs, as the workers see them: they read a request and hand it over.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 /// See the module's comment.
 #[derive(Debug)]
@@ -10,13 +12,21 @@ pub(super) struct InLoop {
     begun: AtomicU64,
     /// The last request was for the event loop.
     only: AtomicBool,
+    /// For workers while there are as many as there may be.
+    turns: (Mutex<()>, Condvar),
 }
 
 impl InLoop {
     /// Up to `most` requests at once.
     pub(super) fn new(most: u32) -> Self {
         let most = most.max(1) as usize;
-        Self { running: AtomicUsize::new(0), most, begun: AtomicU64::new(0), only: AtomicBool::new(false) }
+        Self {
+            running: AtomicUsize::new(0),
+            most,
+            begun: AtomicU64::new(0),
+            only: AtomicBool::new(false),
+            turns: Default::default(),
+        }
     }
 
     /// A request is handed over.
@@ -30,7 +40,10 @@ impl InLoop {
 
     /// One has ended.
     pub(super) fn leave(&self) {
-        self.running.fetch_sub(1, SeqCst);
+        if self.running.fetch_sub(1, SeqCst) == self.most {
+            drop(self.turns.0.lock().unwrap_or_else(PoisonError::into_inner));
+            self.turns.1.notify_all();
+        }
     }
 
     /// A worker runs a request itself.
@@ -55,6 +68,12 @@ impl InLoop {
     #[inline]
     pub(super) fn is_full(&self) -> bool {
         self.running.load(Relaxed) >= self.most
+    }
+
+    /// Waits for a while, or until there is room again.
+    pub(super) fn wait_for_room(&self, limit: Duration) {
+        let turn = self.turns.0.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.turns.1.wait_timeout_while(turn, limit, |()| self.is_full()));
     }
 
     /// Whether the next request will be one of these, as far as that can be known: then no worker needs the GIL for it.

@@ -29,8 +29,8 @@ const KEEP_CAPACITY: usize = 4 * READ_ROOM;
 /// How often a worker that must not take another request looks whether it may after all, or shall end.
 const SPENT_LOOK: Duration = Duration::from_millis(5);
 
-/// The same while the event loop has as many requests as it may.
-const FULL_LOOK: Duration = Duration::from_millis(1);
+/// The same while the event loop has as many requests as it may, if nobody tells that there is room.
+const FULL_LOOK: Duration = Duration::from_millis(50);
 
 /// Connections taken in a row before requests get their turn.
 const ACCEPT_BURST: usize = 16;
@@ -96,7 +96,7 @@ impl<A: Application> Worker<A> {
             }
             if pool.in_loop.is_full() {
                 self.detach();
-                std::thread::sleep(FULL_LOOK);
+                pool.in_loop.wait_for_room(FULL_LOOK);
                 continue;
             }
             if pool.gate.is_over() {

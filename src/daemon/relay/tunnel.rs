@@ -13,6 +13,9 @@ use wsgi_protocol::frame::{AbortReason, Header, Kind};
 use wsgi_protocol::response::Head;
 use wsgi_protocol::websocket::{self, Opening};
 
+/// Events of a client's socket that mean that nobody is there any more.
+const GONE: i16 = libc::POLLRDHUP | libc::POLLHUP | libc::POLLERR;
+
 /// The host library sends a ping every 20 seconds, whatever else it sends.
 const PINGS: Duration = Duration::from_secs(30);
 /// Headers of a 101 that are the child's, or that have no meaning there.
@@ -105,12 +108,17 @@ impl<'r> Relay<'_, 'r> {
         if left.is_zero() {
             return Err(self.timed_out());
         }
-        let wants_more = self.request_body.is_wanted();
+        // Bytes that the daemon does not want yet wait in the socket; that the client has left is seen all the same.
+        let events = if self.request_body.is_wanted() { libc::POLLIN } else { libc::POLLRDHUP };
         let mut polled = [
             libc::pollfd { fd: self.connection.raw(), events: libc::POLLIN, revents: 0 },
-            libc::pollfd { fd: if wants_more { client } else { -1 }, events: libc::POLLIN, revents: 0 },
+            libc::pollfd { fd: client, events, revents: 0 },
         ];
         wait_all(&mut polled, left.as_millis() as u64 + 1).map_err(|error| self.closed(Some(error)))?;
+        let seen = polled[1].revents;
+        if seen & GONE != 0 && seen & libc::POLLIN == 0 {
+            return Err(self.tunnel_ends());
+        }
         Ok(())
     }
 
