@@ -16,6 +16,7 @@ fn fastapi() {
         .expect_log("added coffee")
         .allow_python_errors()
         .start();
+    server.wait_for_log("The event loop of uvloop runs"); // before any request
     assert_eq!(server.get("/api/items/1").ok().text(), r#"{"number":1,"name":"tea"}"#);
     assert_eq!(server.get("/api/items/x").status, 422);
     let json = ("Content-Type", "application/json");

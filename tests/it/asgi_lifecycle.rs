@@ -21,6 +21,11 @@ fn saying(text: &str, startup: &str) -> String {
     )
 }
 
+/// The same by the usual name of ASGI applications.
+fn named_app(text: &str, startup: &str) -> String {
+    saying(text, startup).replace("def application", "def app")
+}
+
 const FAILS: &str = "return await send({'type': 'lifespan.startup.failed', 'message': 'no database'})";
 
 fn change(server: &Httpd, source: &str, seconds: u64) {
@@ -54,12 +59,12 @@ fn failed_startup_keeps_the_old_process() {
     }
     let server = Httpd::builder()
         .mode(Mode::Daemon)
-        .script("/", "app.py", &saying("one", "pass"))
+        .script("/", "app.py", &named_app("one", "pass"))
         .expect_log("cannot be started: no database")
         .allow_python_errors()
         .start();
     assert_eq!(server.get("/").ok().text(), "one");
-    change(&server, &saying("two", FAILS), 5);
+    change(&server, &named_app("two", FAILS), 5);
     for _ in 0..3 {
         assert_eq!(server.get("/").ok().text(), "one");
     }
@@ -67,7 +72,7 @@ fn failed_startup_keeps_the_old_process() {
     server.graceful();
     server.wait_for_log("resuming normal operations");
     assert_eq!(server.get("/").ok().text(), "one");
-    change(&server, &saying("three", "pass"), 10);
+    change(&server, &named_app("three", "pass"), 10);
     becomes(&server, "three");
 }
 

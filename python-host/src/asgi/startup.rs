@@ -7,6 +7,7 @@ use crate::interpreter::{self, Interpreter, threads};
 use crate::log;
 use crate::messages;
 use crate::python::{Attached, Owned, Text};
+use crate::wsgi::USUAL_ASGI;
 use crate::wsgi::failures::Journal;
 use crate::wsgi::script::{Found, Reason, entry};
 use wsgi_protocol::heirloom::{Failure, Heir, Tried};
@@ -46,8 +47,12 @@ pub fn start_mounted(host: &'static Host) {
             continue;
         }
         let path = host.inside_chroot(script).unwrap_or(script);
-        if let Err(line) = start(host, path, b"", callable, *interface) {
-            host.log(log::ERROR, &line);
+        // Both names, as a request looks for them.
+        let usual = (callable == b"application").then_some(USUAL_ASGI);
+        for callable in std::iter::once(callable.as_slice()).chain(usual) {
+            if let Err(line) = start(host, path, b"", callable, *interface) {
+                host.log(log::ERROR, &line);
+            }
         }
     }
 }

@@ -27,4 +27,4 @@ pub mod telemetry;
 mod transfer;
 
 pub use kit::Kit;
-pub use run::{find_application, run};
+pub use run::{USUAL_ASGI, find_application, run};

@@ -27,6 +27,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use wsgi_protocol::launch::Mode;
 use wsgi_protocol::request::{Request, RequestHead};
 
+/// What ASGI applications are usually called.
+pub const USUAL_ASGI: &[u8] = b"app";
+
 /// Ends the request for its Python objects, whatever happens.
 struct Over<'py, 's>(Attached<'py>, &'s RequestState);
 
@@ -170,6 +173,7 @@ impl<'py> Job<'py, '_, '_> {
             }
             Ok(None) => {
                 if let Some(application) = self.usual_asgi(&namespace, name) {
+                    script.note_use(self.interpreter, USUAL_ASGI);
                     return Ok((script, application));
                 }
                 let other = self.other_callable(&namespace);
@@ -213,7 +217,7 @@ impl<'py> Job<'py, '_, '_> {
         if name != b"application" {
             return None;
         }
-        let found = self.look_up(namespace, b"app").map_err(|raised| raised.clear(self.py)).ok()??;
+        let found = self.look_up(namespace, USUAL_ASGI).map_err(|raised| raised.clear(self.py)).ok()??;
         asgi::is_asgi(self.py, self.interpreter, self.head().flags, &found).then_some(found)
     }
 
