@@ -196,6 +196,11 @@ impl Host {
         let _ = self.policy.set(policy);
     }
 
+    /// Whether requests are served, so that its signals are handled.
+    pub(crate) fn is_serving(&self) -> bool {
+        self.policy.get().is_some()
+    }
+
     pub(crate) fn on_changed(&self, script: &[u8], group: &[u8], mtime: u64) -> Option<ReloadDecision> {
         self.policy.get().map(|policy| policy.on_changed(script, group, mtime))
     }

@@ -136,6 +136,11 @@ async def stop(scope, receive, send):
     await answer(send, b"still here")
 
 
+async def ruin(scope, receive, send):
+    await answer(send, b"last words")
+    asyncio.get_running_loop()._selector.close()
+
+
 async def pipe(scope, receive, send):
     # Nobody writes to it.
     path = tempfile.mktemp()
@@ -237,6 +242,7 @@ PATHS = {
     "/nothing": nothing,
     "/path": path,
     "/pipe": pipe,
+    "/ruin": ruin,
     "/sleep": sleep,
     "/stop": stop,
     "/stream": stream,

@@ -245,6 +245,21 @@ fn stopped_loop_goes_on() {
     assert_eq!(server.get("/count").ok().text(), "0 one");
 }
 
+/// Without its loop a process is replaced, and requests that it has not begun go elsewhere.
+#[test]
+fn ruined_loop_is_replaced() {
+    if Subject::skips(REASON) {
+        return;
+    }
+    let server = server().daemon_options("threads=2 loop=asyncio").expect_log("WSGI0503").start();
+    assert_eq!(server.get("/ruin").ok().text(), "last words");
+    server.wait_for_log("WSGI0503");
+    for _ in 0..5 {
+        assert_eq!(server.get("/count").ok().text(), "0 one");
+    }
+    assert_eq!(server.error_log().matches("startup").count(), 2, "in another process");
+}
+
 /// request-timeout cancels the task: 504, or a broken response, and the process lives on.
 #[test]
 fn overdue_requests() {

@@ -36,6 +36,7 @@ pub struct EventLoop {
     /// The namespace of `glue.py`.
     glue: OnceLock<Stored>,
     over: AtomicBool,
+    is_replaced: AtomicBool,
     /// Who looks whether it is blocked.
     pub watch: Watch,
 }
@@ -63,9 +64,23 @@ impl EventLoop {
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether it has ended, or never began.
+    /// Whether it has ended, or never began, and nobody looks at it any more.
     pub fn is_over(&self) -> bool {
-        self.over.load(SeqCst) || !self.lock().is_started
+        (self.has_ended() || !self.lock().is_started) && !self.watch.is_visiting()
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&self) -> bool {
+        self.over.load(SeqCst)
+    }
+
+    /// Has the process replaced, in order, because it has no loop any more: once, and if it serves.
+    fn replace(&self) {
+        let is_wanted = self.lock().patience.is_none() && interpreter::main().host.is_serving();
+        if is_wanted && !self.is_replaced.swap(true, SeqCst) {
+            // SAFETY: a signal to the own process, which takes it as an operator's.
+            unsafe { libc::kill(libc::getpid(), libc::SIGUSR1) };
+        }
     }
 
     /// Has it run a request.
@@ -75,6 +90,7 @@ impl EventLoop {
         if self.over.load(SeqCst) {
             drop(inbox);
             // Another process shall run it: this one is on its way out.
+            self.replace();
             return conversation.refuse();
         }
         let is_first = inbox.requests.is_empty();
@@ -139,9 +155,6 @@ impl EventLoop {
     fn failed(&self, error: &dyn std::fmt::Display) {
         log::write(log::ERROR, &messages::no_event_loop(error));
         self.over.store(true, SeqCst);
-        // As an operator would have the process replaced, in order.
-        // SAFETY: a signal to the own process, which it handles.
-        unsafe { libc::kill(libc::getpid(), libc::SIGUSR1) };
     }
 
     /// Begins, and waits until it runs; false: it never will. The calling thread is detached.
@@ -186,6 +199,7 @@ impl EventLoop {
         if let Err(raised) = run() {
             failures::report_startup(py, interpreter::main(), raised.take(py));
             self.failed(&"see the lines before");
+            self.replace();
         }
     }
 

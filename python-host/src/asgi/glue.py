@@ -307,8 +307,8 @@ def run(kind, threads, fd, timeout):
             if is_over:
                 break
             escaped("loop.stop()")
-        except BaseException as error:
-            # SystemExit and KeyboardInterrupt leave the loop when a task or a callback raises them.
+        except (SystemExit, KeyboardInterrupt) as error:
+            # These leave the loop when a task or a callback raises them. Whatever else comes is the end of it.
             escaped("%s: %s" % (type(error).__name__, error))
     loop.close()
     asyncio.set_event_loop(None)

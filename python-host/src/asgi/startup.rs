@@ -42,19 +42,29 @@ pub fn start_mounted(host: &'static Host) {
         return;
     }
     for Mounted { script, callable, interface } in &launch.mounted {
-        let preload = Preload { script: script.clone(), application_group: Vec::new() };
-        if *interface == Interface::Asgi && host.load(&preload).is_err() {
+        if *interface == Interface::Asgi && host.load(&seen(script)).is_err() {
             continue;
         }
         let path = host.inside_chroot(script).unwrap_or(script);
-        // Both names, as a request looks for them.
-        let usual = (callable == b"application").then_some(USUAL_ASGI);
-        for callable in std::iter::once(callable.as_slice()).chain(usual) {
-            if let Err(line) = start(host, path, b"", callable, *interface) {
-                host.log(log::ERROR, &line);
-            }
+        let is_there = |name: &[u8]| {
+            let main = interpreter::main();
+            threads::within(main, |py| look_up(py, main, path, name).map(drop)).is_some()
+        };
+        // As a request looks for it.
+        let callable = if callable == b"application" && host.is_loaded(&seen(path)) && !is_there(callable) {
+            USUAL_ASGI
+        } else {
+            callable
+        };
+        if let Err(line) = start(host, path, b"", callable, *interface) {
+            host.log(log::ERROR, &line);
         }
     }
+}
+
+/// A script of the main interpreter.
+fn seen(script: &[u8]) -> Preload {
+    Preload { script: script.to_vec(), application_group: Vec::new() }
 }
 
 /// Starts one callable if it is loaded, and an ASGI application of the main interpreter.

@@ -27,6 +27,8 @@ pub struct Watch {
     is_asked: AtomicBool,
     /// Python's name of the thread of the loop.
     ident: AtomicI64,
+    /// The watch is in Python, or on its way there.
+    visits: AtomicBool,
     /// For a watch that has nothing to do.
     idle: Mutex<()>,
     turns: Condvar,
@@ -52,6 +54,11 @@ impl Watch {
         self.requests.fetch_sub(1, SeqCst);
     }
 
+    /// Whether the watch may be in Python.
+    pub fn is_visiting(&self) -> bool {
+        self.visits.load(SeqCst)
+    }
+
     /// There is something to look at: requests, or the end of the loop.
     pub fn wake(&self) {
         drop(self.idle.lock().unwrap_or_else(PoisonError::into_inner));
@@ -61,10 +68,10 @@ impl Watch {
     /// The thread; it ends with the loop.
     pub fn run(&self, event_loop: &'static EventLoop) {
         crate::scheduler::block_signals();
-        while !event_loop.is_over() {
+        while !event_loop.has_ended() {
             if self.requests.load(SeqCst) == 0 {
                 let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-                let is_idle = |_: &mut ()| self.requests.load(SeqCst) == 0 && !event_loop.is_over();
+                let is_idle = |_: &mut ()| self.requests.load(SeqCst) == 0 && !event_loop.has_ended();
                 drop(self.turns.wait_while(idle, is_idle).unwrap_or_else(PoisonError::into_inner));
                 continue;
             }
@@ -73,21 +80,30 @@ impl Watch {
             let asked = Instant::now();
             let mut is_told = false;
             thread::sleep(PERIOD);
-            while self.is_asked.load(Relaxed) && !event_loop.is_over() {
+            while self.is_asked.load(Relaxed) && !event_loop.has_ended() {
                 if !is_told && asked.elapsed() >= LONG {
                     is_told = true;
-                    threads::visit(interpreter::main(), |py| {
-                        // Whoever held the GIL may have let the loop go on.
-                        if self.is_asked.load(Relaxed)
-                            && let Err(raised) = self.report(py, event_loop, asked.elapsed())
-                        {
-                            raised.clear(py);
-                        }
-                    });
+                    self.visit(event_loop, asked);
                 }
                 thread::sleep(PERIOD);
             }
         }
+    }
+
+    /// Python does not end meanwhile: that the loop has ended is looked at behind the mark, and the mark behind the end.
+    fn visit(&self, event_loop: &EventLoop, asked: Instant) {
+        self.visits.store(true, SeqCst);
+        if !event_loop.has_ended() {
+            threads::visit(interpreter::main(), |py| {
+                // Whoever held the GIL may have let the loop go on.
+                if self.is_asked.load(Relaxed)
+                    && let Err(raised) = self.report(py, event_loop, asked.elapsed())
+                {
+                    raised.clear(py);
+                }
+            });
+        }
+        self.visits.store(false, SeqCst);
     }
 
     fn report(&self, py: Attached<'_>, event_loop: &EventLoop, blocked: Duration) -> Result<()> {
