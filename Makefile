@@ -6,6 +6,7 @@ LIB := build/lib
 DESTDIR ?=
 PORT ?= 8000
 APP ?=
+TESTS ?= pythons:: hello:: leaving::
 PYTHON_HOME ?=
 SCENARIO ?= hello
 SERVER ?= ours-daemon
@@ -23,7 +24,7 @@ SERVE = exec $(LIB)/mod_wsgi/mod_wsgi-express start-server '$(or $(APP),examples
   --log-to-terminal --access-log --working-directory '$(dir $(or $(APP),examples/hello/wsgi.py))'
 IT = $(CARGO) test -p integration --test it -- --test-threads=2
 
-.PHONY: help setup build serve test lint test-unit test-tidy test-it test-control fuzz soak test-cluster test-observability bench profile install uninstall deb rpm wheel test-packages clean
+.PHONY: help setup build serve test lint test-unit test-tidy test-it test-pythons test-control fuzz soak test-cluster test-observability bench profile install uninstall deb rpm wheel test-packages clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -43,6 +44,7 @@ serve: setup build ## examples/hello on http://localhost:8000; or APP=path/to/ws
 	@$(SERVE) --port '$(PORT)' $(if $(PYTHON_HOME),--python-home '$(PYTHON_HOME)') $(SERVE_AS)
 
 test: setup lint build test-unit test-tidy test-it ## everything that must pass
+	@scripts/newer_pythons.sh missing
 
 lint: ## rustfmt, clippy, ruff and shellcheck; changes nothing
 	@scripts/lint.sh
@@ -56,6 +58,11 @@ test-tidy: ## the rules of CONTRIBUTING.md that can be checked by looking
 
 test-it: ## a real httpd with the module of build/lib
 	MODULE_UNDER_TEST=ours $(IT)
+
+test-pythons: build ## the tests about Pythons with 3.14 and 3.15, in a folder with Debian's unstable (as root); TESTS="daemon:: input::"
+	binary=$$($(CARGO) test -p integration --test it --no-run --message-format=json 2>/dev/null | \
+	  sed -nE 's/.*"executable":"([^"]+)".*/\1/p' | tail -n 1) && \
+	  scripts/newer_pythons.sh run "$$binary" --test-threads=2 $(TESTS)
 
 test-control: ## the same suite against mod_wsgi 6.1.1 from PyPI: is the suite right?
 	MODULE_UNDER_TEST=original $(IT)
