@@ -220,12 +220,25 @@ def begin(channel):
         request.deadline = loop.call_later(request_timeout, expire, task)
 
 
+def awaited(coroutine):
+    # Where a coroutine waits, outermost first. (The stack of a task that waits has its outermost frame only.)
+    calls = []
+    while coroutine is not None and len(calls) < 40:
+        for kind in ("cr", "gi", "ag"):
+            frame = getattr(coroutine, kind + "_frame", None)
+            if frame is not None:
+                code = frame.f_code
+                calls.append('File "%s", line %s in %s' % (code.co_filename, frame.f_lineno, code.co_name))
+                break
+        coroutine = getattr(coroutine, "cr_await", None) or getattr(coroutine, "gi_yieldfrom", None)
+    return calls
+
+
 def expire(task):
     request = requests.get(task)
     if request is not None:
         request.is_overdue = True
-        calls = ['File "%s", line %s in %s' % (f.f_code.co_filename, f.f_lineno, f.f_code.co_name) for f in task.get_stack()]
-        request.channel.overdue(request_timeout, " | ".join(reversed(calls)))
+        request.channel.overdue(request_timeout, " | ".join(reversed(awaited(task.get_coro()))))
         task.cancel()
 
 
