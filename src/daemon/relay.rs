@@ -385,6 +385,9 @@ impl<'a, 'r> Relay<'a, 'r> {
                 return Ok(());
             }
             self.flush();
+            if self.client_gone {
+                return Err(Verdict::Finished(HANDLED));
+            }
         }
         let mut waited = 0;
         while waited < timeout_ms {

@@ -297,6 +297,39 @@ fn write_to_nobody(mode: Mode) {
     );
 }
 
+/// Who sends little to a client that has gone learns it by the second block that nobody takes: `close()` comes with the next.
+fn close_comes_soon_after_the_client_has_gone(mode: Mode) {
+    let server = server(mode).expect_log("closed after ").allow_python_errors().start();
+    let gone = server.root().join("app/gone");
+    let code = format!(
+        "import os, time
+def blocks():
+    count = 1
+    try:
+        yield b'block'
+        while not os.path.exists('{}'): time.sleep(0.02)
+        while count < 50:
+            count += 1
+            yield b'block'
+            time.sleep(0.5)
+    finally: print('closed after', count, 'blocks')
+def app(environ, start_response):
+    start_response('200 OK', [])
+    return blocks()",
+        gone.display()
+    );
+    let mut wire = server.connect();
+    wire.send(head("GET", "", &code));
+    wire.head().expect("a head");
+    assert_eq!(wire.exactly(10).expect("the block"), b"5\r\nblock\r\n");
+    drop(wire);
+    std::fs::write(&gone, "").expect("own folder");
+    server.wait_for_log("closed after ");
+    let log = server.error_log();
+    let count = log.split("closed after ").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok());
+    assert!(count.is_some_and(|count: u32| count <= 4), "{count:?}");
+}
+
 /// §4.8: the callable raises after `write()`: truncated and closed. The control appends httpd's page in embedded mode, and
 /// in daemon mode ends cleanly.
 fn failure_after_write_is_visible(mode: Mode) {
@@ -353,6 +386,7 @@ fn errors_before_output(mode: Mode) {
 
 in_both_modes!(
     announced_and_not_sent,
+    close_comes_soon_after_the_client_has_gone,
     closing,
     conditions_are_not_evaluated,
     connection_headers,
