@@ -126,9 +126,8 @@ fn broken_is_more_than_a_syntax_error() {
     if Subject::skips(REASON) {
         return;
     }
-    for source in
-        ["", &saying("renamed").replace("application", "app"), "application = None\ndel application\n"]
-    {
+    let sources = ["", &saying("renamed").replace("application", "app"), "application = None\n"];
+    for source in sources {
         let server = Httpd::builder()
             .mode(Mode::Daemon)
             .app(&saying("good"))

@@ -6,7 +6,8 @@ use super::script::{self, Found, Reason, entry, module_file};
 use crate::host::Host;
 use crate::interpreter::{self, Interpreter, threads};
 use crate::messages;
-use crate::python::{Attached, Text};
+use crate::python::{Attached, Owned, Text};
+use pyo3::ffi;
 use wsgi_protocol::heirloom::{Failure, Heir, Tried};
 use wsgi_protocol::launch::Preload;
 
@@ -83,7 +84,9 @@ fn inherit_attached(
         let key = py.latin1(name).map_err(|raised| raised.clear(py)).ok()?;
         entry(py, &namespace, &key)?
     };
-    let missing = heir.callables.iter().find(|name| is_there(name).is_none());
+    // SAFETY: a live object; the check runs no code.
+    let is_callable = |object: &Owned<'_>| unsafe { ffi::PyCallable_Check(object.as_ptr()) != 0 };
+    let missing = heir.callables.iter().find(|name| !is_there(name).as_ref().is_some_and(is_callable));
     if let Some(name) = missing {
         kept.lines.borrow_mut().push(messages::no_callable(path, name, None));
         kept.files.borrow_mut().extend(module_file(py, &namespace));
