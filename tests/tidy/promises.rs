@@ -1,4 +1,5 @@
-//! What docs/security.md promises is tested: each row of what an application cannot do names a test, and the tests are there.
+//! What docs/security.md and docs/faults.md promise is tested: each row of what an application cannot do, and of what heals,
+//! names a test, and the tests are there.
 
 use crate::assert_none;
 use crate::source::Source;
@@ -52,6 +53,15 @@ fn promises_are_tested() {
     let document =
         std::fs::read_to_string(integration::workspace().join("docs/security.md")).expect("it exists");
     assert_none("docs/security.md names a test for each row", broken_promises(&document, &functions()));
+}
+
+#[test]
+fn faults_are_tested() {
+    let document =
+        std::fs::read_to_string(integration::workspace().join("docs/faults.md")).expect("it exists");
+    let known = functions();
+    let found = document.split("\n## ").flat_map(|section| broken_promises(section, &known)).collect();
+    assert_none("docs/faults.md names a test for each row", found);
 }
 
 #[test]
