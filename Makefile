@@ -17,6 +17,8 @@ BROKEN ?= 20
 KILL ?= 100
 FLAT ?= 1200
 HOSTILE ?= 600
+BADLUCK ?= 0
+SEED ?=
 # As root the application becomes httpd's user of this system; an ordinary user stays who it is.
 SERVE_AS = $(shell [ "$$(id -u)" != 0 ] || for user in www-data apache http daemon; do \
   ! id "$$user" >/dev/null 2>&1 || { echo "--user $$user --group $$(id -gn "$$user")"; break; }; done)
@@ -82,10 +84,11 @@ profile: setup build ## where the time of a request goes; SCENARIO=hello SERVER=
 	@scripts/setup.sh profile
 	bench/profile.py $(PROFILE) $(SCENARIO) $(SERVER)
 
-soak: setup build ## restarts, touches, broken deploys and kills under load; GRACEFUL= TOUCH= BROKEN= KILL= FLAT= HOSTILE= MPM=
+soak: setup build ## restarts, touches, broken deploys and kills under load; GRACEFUL= TOUCH= BROKEN= KILL= FLAT= HOSTILE= MPM=; or BADLUCK=seconds SEED=
 	@command -v h2load >/dev/null || echo "soak: without h2load (apt-get install nghttp2-client) there is no HTTP/2 load"
-	tests/soak/soak.py --mpm '$(MPM)' --graceful $(GRACEFUL) --touch $(TOUCH) --broken $(BROKEN) --kill $(KILL) --flat $(FLAT)
-	[ '$(HOSTILE)' = 0 ] || tests/soak/hostile.py --seconds '$(HOSTILE)'
+	[ '$(BADLUCK)' = 0 ] || tests/soak/badluck.py --mpm '$(MPM)' --seconds '$(BADLUCK)' $(if $(SEED),--seed '$(SEED)')
+	[ '$(BADLUCK)' != 0 ] || tests/soak/soak.py --mpm '$(MPM)' --graceful $(GRACEFUL) --touch $(TOUCH) --broken $(BROKEN) --kill $(KILL) --flat $(FLAT)
+	[ '$(BADLUCK)' != 0 ] || [ '$(HOSTILE)' = 0 ] || tests/soak/hostile.py --seconds '$(HOSTILE)'
 
 test-cluster: setup build ## a front and four hosts in network namespaces: deploy, kill, cut, slow, add (as root); SECONDS= of each calm time
 	tests/cluster/cluster.py --seconds '$(or $(SECONDS),15)'

@@ -7,6 +7,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 STARTED = os.open(HERE + "/started", os.O_WRONLY | os.O_APPEND)
 BLOCK = bytes(range(256)) * 256  # 64 KiB
 BLOCKS = 32
+KEPT = []
 
 
 def application(environ, start_response):
@@ -26,6 +27,12 @@ def application(environ, start_response):
         return download()
     if path == "/long":
         time.sleep(10)
+    elif path == "/descriptors":  # uses up all there are
+        try:
+            while True:
+                KEPT.append(os.dup(0))
+        except OSError:
+            pass
     elif path == "/work":
         time.sleep(0.02)
     start_response("200 OK", headers + [("Content-Length", "2")])
