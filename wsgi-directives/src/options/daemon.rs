@@ -136,7 +136,7 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
     "maximum-requests" "N", default "0", unit "requests", takes "a number from 0, 0 is unlimited",
         since "1.0", good "10000", bad Some("many"), effect Effect::Acts,
         error "request count", set Set::Custom(values::maximum_requests),
-        "Replace a process after this many requests; those of one group follow each other over a further tenth.";
+        "Replace a process after this many requests; those of one group follow each other over a further tenth. It serves until its successor does, so that no request waits for that: with 100 and an application of a tenth of a millisecond, 9,200 were seen. Where requests cost memory, add maximum-rss= or memory-limit=.";
     "maximum-rss" "N", default "0", unit "bytes", takes "a size, 0 is unlimited",
         since "new", good "512M", bad Some("512MB"), effect Effect::Acts,
         error "maximum resident size", set Set::Custom(values::maximum_rss),
