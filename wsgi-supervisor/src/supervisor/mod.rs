@@ -89,6 +89,8 @@ pub struct Supervisor {
     is_behind: bool,
     /// When the listening sockets are looked at next.
     sockets_at: Instant,
+    /// The group after which the next turn of starts begins.
+    advanced_to: Option<Vec<u8>>,
     /// When their names are.
     names_at: Instant,
     /// Groups of the newest generation for which there are no sockets yet.
@@ -164,6 +166,7 @@ impl Supervisor {
             serial: 0,
             is_behind: false,
             sockets_at: Instant::now(),
+            advanced_to: None,
             names_at: Instant::now(),
             waiting: Vec::new(),
             wake: None,

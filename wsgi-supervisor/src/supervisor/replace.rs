@@ -17,17 +17,29 @@ use std::time::{Duration, Instant};
 use wsgi_protocol::launch::{Order, Ready};
 use wsgi_protocol::metrics::GroupRecord;
 
+/// How long processes are started before the supervisor looks for other things to do.
+const TURN: Duration = Duration::from_millis(50);
+
 impl Supervisor {
-    /// Starts what is missing or shall be replaced.
+    /// Starts what is missing or shall be replaced. Where that is much, the rest follows after a look at what has come in
+    /// meanwhile: httpd, which wants to give another configuration, waits for an answer.
     pub(super) fn advance_groups(&mut self, now: Instant) {
         self.advance_nurseries(now);
-        let slots: Vec<_> =
+        let mut slots: Vec<_> =
             self.groups.iter().map(|(name, group)| (name.clone(), group.slots.len())).collect();
+        if let Some(last) = self.advanced_to.take() {
+            let done = slots.partition_point(|(name, _)| *name <= last);
+            slots.rotate_left(done);
+        }
         for (name, count) in slots {
             self.advance_roll(&name, now);
             self.advance_retiring(&name, now);
             for index in 0..count {
                 self.advance_slot(&name, index, now);
+            }
+            if now.elapsed() > TURN {
+                self.advanced_to = Some(name);
+                return self.wake_at(now);
             }
         }
     }
