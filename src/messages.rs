@@ -361,9 +361,12 @@ pub fn body_failed(reason: &str) -> Line {
     (&events::BODY_UNREADABLE, format!("Unable to read request body from client: {reason}."))
 }
 
-/// A host access script did not allow the request.
-pub const ACCESS_DENIED: (&Event, &str) =
-    (&events::ACCESS_DENIED, "Client denied by server configuration: WSGIAccessScript did not allow it.");
+/// A host access script did not allow the request. Programs that read logs know httpd's words, and look for the path.
+pub fn access_denied(file: &[u8]) -> Line {
+    let file = String::from_utf8_lossy(file);
+    let text = format!("Client denied by server configuration: '{file}'. WSGIAccessScript did not allow it.");
+    (&events::ACCESS_DENIED, text)
+}
 
 /// `AuthBasicProvider wsgi` or `AuthDigestProvider wsgi` without a script.
 pub fn no_user_script(event: &'static Event) -> Line {

@@ -40,7 +40,7 @@ pub fn check_access(r: Request<'_>) -> c_int {
         Verdict::None => sys::DECLINED,
         Verdict::Refused | Verdict::Failed => {
             if !r.may_authenticate_instead() {
-                complain(r, messages::ACCESS_DENIED);
+                complain(r, messages::access_denied(r.filename()));
             }
             sys::HTTP_FORBIDDEN as c_int
         }

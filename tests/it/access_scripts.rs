@@ -31,7 +31,7 @@ fn verdicts_of(builder: Builder) {
     let server = builder
         .expect_log("WSGI0055")
         .expect_log("WSGI0056")
-        .expect_log("WSGI0057")
+        .expect_log("WSGI0057: Client denied by server configuration: '")
         .expect_log("WSGI0174")
         .expect_log("WSGI0175")
         .expect_log("KeyError: 'ACCESS'")
