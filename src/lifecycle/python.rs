@@ -45,20 +45,30 @@ pub enum HomeError {
     NotCPython(PathBuf, String),
 }
 
+/// What to write instead: pages on the web name `bin`, or the program in it.
+fn right_home(home: &Path) -> String {
+    let bin = [Some(home), home.parent()].into_iter().flatten().find(|path| path.ends_with("bin"));
+    match bin.and_then(Path::parent) {
+        Some(above) => format!("give '{}', the directory above bin", above.display()),
+        None => "give the directory of a virtual environment or of a Python installation".to_owned(),
+    }
+}
+
 impl fmt::Display for HomeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoDirectory(home) => write!(
                 f,
-                "Python home '{}' does not exist or is not a directory; give the directory of a virtual \
-                 environment or of a Python installation",
-                home.display()
+                "Python home '{}' does not exist or is not a directory; {}",
+                home.display(),
+                right_home(home)
             ),
             Self::NoInterpreter(home) => write!(
                 f,
                 "Python home '{0}' has no usable interpreter: neither '{0}/bin/python3' nor '{0}/bin/python' is an \
-                 executable file; give the directory of a virtual environment or of a Python installation",
-                home.display()
+                 executable file; {1}",
+                home.display(),
+                right_home(home)
             ),
             Self::NoDefault => f.write_str(
                 "no Python interpreter was found at /usr/bin/python3 or /usr/local/bin/python3; install python3, or \
@@ -334,5 +344,16 @@ mod tests {
         let found = Interpreter::find(None).unwrap();
         assert!(found.path.starts_with("/usr"));
         assert!(found.minor.is_some());
+    }
+
+    #[test]
+    fn bin_is_no_home() {
+        for name in ["/srv/venv/bin", "/srv/venv/bin/python3"] {
+            let text = HomeError::NoInterpreter(name.into()).to_string();
+            assert!(text.ends_with("give '/srv/venv', the directory above bin"), "{text}");
+        }
+        assert!(
+            HomeError::NoDirectory("/srv/bin/venv/x".into()).to_string().contains("give the directory of")
+        );
     }
 }
