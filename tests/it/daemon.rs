@@ -148,6 +148,30 @@ fn group_is_the_default_of_the_display_name() {
     }
 }
 
+/// Users of services often have a home directory that is nowhere.
+#[test]
+fn home_directory_that_is_not_there_is_told_at_once() {
+    if Subject::skips("clients wait for 504") || !is_root() {
+        return;
+    }
+    let users = std::fs::read_to_string("/etc/passwd").expect("the user database");
+    let homeless = users.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|fields| {
+        let is_other = fields.len() > 6 && fields[2] != "0" && fields[0] != "www-data";
+        is_other && !std::path::Path::new(fields[5]).exists()
+    });
+    let Some(fields) = homeless else {
+        println!("skipped: every user has a home directory");
+        return;
+    };
+    let server = server()
+        .daemon_options(&format!("threads=2 user={}", fields[0]))
+        .allow_log("the home directory of the user")
+        .expect_log("set home= to a directory that this user may enter")
+        .expect_log("WSGI0117")
+        .start();
+    assert_eq!(server.get("/").status, 503);
+}
+
 #[test]
 fn threads_serve_at_the_same_time() {
     // Each waits for the three others.
