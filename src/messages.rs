@@ -379,17 +379,17 @@ pub const NO_GROUP_SCRIPT: (&Event, &str) =
 
 /// A user without any group.
 pub fn no_groups(user: &[u8], uri: &[u8]) -> Line {
-    (&events::USER_WITHOUT_GROUPS, not_authorized(user, uri, "the script names no group of the user"))
+    (&events::USER_WITHOUT_GROUPS, not_authorized(user, uri, "The script names no group of the user"))
 }
 
 /// A user without the right groups.
 pub fn other_groups(user: &[u8], uri: &[u8]) -> Line {
-    (&events::USER_OF_OTHER_GROUPS, not_authorized(user, uri, "the user is in none of the required groups"))
+    (&events::USER_OF_OTHER_GROUPS, not_authorized(user, uri, "User is not a member of designated groups"))
 }
 
 fn not_authorized(user: &[u8], uri: &[u8], reason: &str) -> String {
     let (user, uri) = (String::from_utf8_lossy(user), String::from_utf8_lossy(uri));
-    format!("User '{user}' may not access '{uri}': {reason}.")
+    format!("Authorization of user '{user}' to access '{uri}' failed. {reason}.")
 }
 
 /// Embedded mode is off.
