@@ -212,8 +212,8 @@ impl<'r> Job<'r> {
         match self.body {
             BodyLength::Known(length) => length > 0,
             BodyLength::Chunked => true,
-            // HTTP/2 needs neither header to announce a body.
-            BodyLength::None => self.r.is_stream(),
+            // HTTP/2 needs neither header to announce a body. That of a request that leads here is not this one's.
+            BodyLength::None => self.r.is_stream() && self.r.is_main(),
         }
     }
 

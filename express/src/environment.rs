@@ -55,9 +55,12 @@ pub fn write(root: &Path) -> Result<(), Problem> {
 
 /// The file of a service that runs as a user of its own.
 pub fn service_file(service: &str) -> String {
-    let name: String =
-        service.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect();
-    format!("{FILE}.{name}")
+    // Names that differ have files that differ.
+    let written = |byte: u8| match byte {
+        b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' => char::from(byte).to_string(),
+        other => format!("_{other:02x}"),
+    };
+    format!("{FILE}.{}", service.bytes().map(written).collect::<String>())
 }
 
 /// The files of such services, with their owners.

@@ -3,7 +3,7 @@
 use super::bytes;
 use super::pool::Pool;
 use apr_sys as sys;
-use std::ffi::{CString, OsStr};
+use std::ffi::{CStr, CString, OsStr};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -11,6 +11,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+
+/// Where large temporary files are to be (hier(7)).
+const ON_DISK: &CStr = c"/var/tmp";
 
 /// A file that only its holders can reach. Its space is free again when it is dropped, whoever holds a copy of
 /// its descriptor.
@@ -22,11 +25,17 @@ pub struct TemporaryFile {
     len: u64,
 }
 
-/// apr's directory for temporary files: TMPDIR, TMP, TEMP, or one of the usual ones. Found once by each child.
+/// The directory for temporary files: that of TMPDIR, TMP or TEMP; `/var/tmp`, because `/tmp` often is memory; or another of
+/// apr's. Found once by each child.
 pub fn directory(pool: Pool<'_>) -> io::Result<&'static Path> {
     static FOUND: OnceLock<PathBuf> = OnceLock::new();
     if let Some(found) = FOUND.get() {
         return Ok(found);
+    }
+    let is_named = ["TMPDIR", "TMP", "TEMP"].iter().any(|name| std::env::var_os(name).is_some());
+    // SAFETY: a literal that ends with NUL.
+    if !is_named && unsafe { libc::access(ON_DISK.as_ptr(), libc::W_OK | libc::X_OK) } == 0 {
+        return Ok(FOUND.get_or_init(|| PathBuf::from(OsStr::from_bytes(ON_DISK.to_bytes()))));
     }
     let mut name = std::ptr::null();
     // SAFETY: the pool is valid; apr leaves a string of the pool in `name`, or an error.

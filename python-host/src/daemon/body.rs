@@ -7,6 +7,7 @@ use super::os::{self, Wait};
 use super::socket_exchange::{Released, error_text, send_all};
 use crate::exchange::{BodyError, SendError};
 use std::io::{self, IoSlice, IoSliceMut};
+use std::time::{Duration, Instant};
 use wsgi_protocol::frame::{HEADER_LEN, Header, Kind};
 use wsgi_protocol::request::{Flags, Request};
 
@@ -15,6 +16,9 @@ const WINDOW: usize = 256 * 1024;
 
 /// Largest credit given for one large read.
 const MAX_WINDOW: usize = 4 * 1024 * 1024;
+
+/// How often httpd hears that an application goes on reading what httpd has buffered for it.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 
 /// What an application reads when the body ends too early, whatever the reason on the client's side
 /// (spec/behaviour.md §2.5).
@@ -45,6 +49,8 @@ pub(super) struct Body<'a> {
     have: usize,
     end: End,
     file: BodyFile,
+    /// When httpd last heard that the application reads.
+    shown_at: Instant,
     malformed: bool,
     /// The peer closed, or said that the client is gone.
     gone: bool,
@@ -62,6 +68,7 @@ impl<'a> Body<'a> {
             have: 0,
             end: End::Open,
             file: BodyFile::None,
+            shown_at: Instant::now(),
             malformed: false,
             gone: false,
         }
@@ -137,6 +144,15 @@ impl<'a> Body<'a> {
         start
     }
 
+    /// Tells httpd that the application goes on reading, where that needs nothing of httpd: it waits for so long only.
+    fn show_life(&mut self, connection: &Connection, seq: u16, released: Released) -> Result<(), BodyError> {
+        if self.shown_at.elapsed() < SIGN_OF_LIFE {
+            return Ok(());
+        }
+        self.shown_at = Instant::now();
+        self.want(connection, seq, released, 0)
+    }
+
     /// Tops the credit up when half of it is used.
     fn grant(
         &mut self,
@@ -152,10 +168,22 @@ impl<'a> Body<'a> {
         if self.file.is_expected() {
             os::take_descriptors(connection.socket());
         }
-        let payload = ((window - self.credit) as u32).to_le_bytes();
+        let more = window - self.credit;
+        self.credit = window;
+        self.want(connection, seq, released, more)
+    }
+
+    /// Asks for so many bytes more.
+    fn want(
+        &mut self,
+        connection: &Connection,
+        seq: u16,
+        released: Released,
+        bytes: usize,
+    ) -> Result<(), BodyError> {
+        let payload = (bytes as u32).to_le_bytes();
         let header = Header::new(Kind::WantBody, seq, payload.len()).encode();
         let mut parts = [IoSlice::new(&header), IoSlice::new(&payload)];
-        self.credit = window;
         send_all(connection, &mut parts, None, released).map_err(|e| {
             self.malformed = true;
             BodyError::Failed(match e {
@@ -179,6 +207,7 @@ impl<'a> Body<'a> {
                 End::Open => {}
             }
             if let Some(result) = self.read_file(released, buffer) {
+                self.show_life(connection, seq, released)?;
                 return result;
             }
             if self.left > 0 {
@@ -208,7 +237,8 @@ impl<'a> Body<'a> {
     /// Reads from the file, if there is one with something left.
     fn read_file(&mut self, released: Released, buffer: &mut [u8]) -> Option<Result<usize, BodyError>> {
         let mut got = self.file.read(buffer, Wait::No)?;
-        if got.is_err() {
+        // Linux 5.9 and 5.10 may answer 0 before the end (readv(2), "BUGS").
+        if !matches!(got, Ok(n) if n > 0) {
             released(&mut || got = self.file.read(buffer, Wait::Yes).unwrap_or(Ok(0)));
         }
         let error = match got {

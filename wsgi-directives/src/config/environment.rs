@@ -7,6 +7,9 @@ const INHERITED: &[&str] = &["PATH", "TZ", "LANG", "LANGUAGE", "USER", "USERNAME
 /// What belongs to the shell or the service manager of whoever started httpd: a lone `*` does not mean it.
 const KEPT_BACK: &[&str] = &[
     "HOME",
+    "USER",
+    "USERNAME",
+    "LOGNAME",
     "SHELL",
     "MAIL",
     "PWD",
@@ -124,7 +127,7 @@ mod tests {
         assert!(passes(&["DATABASE_URL"], "DATABASE_URL") && !passes(&["DATABASE_URL"], "DATABASE_URL_2"));
         assert!(passes(&["A", "DATABASE_*"], "DATABASE_URL") && !passes(&["DATABASE_*"], "MY_DATABASE_URL"));
         assert!(passes(&["*"], "DATABASE_URL") && passes(&["*"], "PYTHONPATH"));
-        for name in ["HOME", "NOTIFY_SOCKET", "LISTEN_FDS", "SUDO_USER"] {
+        for name in ["HOME", "USER", "LOGNAME", "NOTIFY_SOCKET", "LISTEN_FDS", "SUDO_USER"] {
             assert!(!passes(&["*"], name) && passes(&[name], name), "{name}");
         }
         for word in ["", "A=B", "A B", "A*B", "**"] {

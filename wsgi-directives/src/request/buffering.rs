@@ -13,6 +13,8 @@ pub struct Received {
 
 /// The length of the body: that of all of it, whatever the client or its coding said before. What is longer than the buffer
 /// keeps the length that was announced; without one, it only passes if bodies of unknown length are accepted (`chunked_request`).
+/// An announced length that more has been received of already is that of a coded body, which an input filter has inflated: refused,
+/// because whoever reads as much as was announced would take a part for the whole.
 /// `None`: it is refused.
 pub fn length_of_received(
     announced: BodyLength,
@@ -23,6 +25,7 @@ pub fn length_of_received(
         (BodyLength::None, Received { bytes: 0, is_whole: true }) => Some(BodyLength::None),
         (_, Received { bytes, is_whole: true }) => Some(BodyLength::Known(bytes)),
         (BodyLength::Chunked, _) if !chunked_request => None,
+        (BodyLength::Known(length), Received { bytes, .. }) if bytes > length => None,
         (announced, _) => Some(announced),
     }
 }
@@ -49,5 +52,6 @@ mod tests {
         }
         assert_eq!(length_of_received(BodyLength::Known(29), part, false), Some(BodyLength::Known(29)));
         assert_eq!(length_of_received(BodyLength::Chunked, part, false), None);
+        assert_eq!(length_of_received(BodyLength::Known(9), part, true), None);
     }
 }

@@ -94,20 +94,22 @@ pub(super) const PASS_AUTHORIZATION: Directive = Directive {
 
 pub(super) const REQUEST_BUFFERING: Directive = Directive {
     name: "WSGIRequestBuffering",
+    contexts: Contexts::VD,
     syntax: "SIZE|Off",
     since: "new",
     doc: "Receive request bodies up to this size before the application is called, so that their length is known.",
     details: "httpd keeps up to 64 KiB of a body in memory, and a longer one in an unlinked file in its directory for temporary \
-              files (TMPDIR, or /tmp), which a daemon then reads by itself. No thread of Python waits for a slow client; \
+              files (TMPDIR, or /var/tmp), which a daemon then reads by itself. No thread of Python waits for a slow client; \
               bodies of unknown length (chunked, whatever WSGIChunkedRequest says; HTTP/2) and those that an input filter \
               has inflated have the right CONTENT_LENGTH. Of a longer body the first SIZE bytes are kept, and the rest \
-              is read while the application runs, with the CONTENT_LENGTH that the client sent; a chunked one is refused with \
-              413, unless WSGIChunkedRequest is On. Timeout, RequestReadTimeout and LimitRequestBody act as ever. Each \
-              thread of httpd may need SIZE bytes of disk space.",
+              is read while the application runs, with the CONTENT_LENGTH that the client sent; an inflated one is refused \
+              with 413, and so is a chunked one, unless WSGIChunkedRequest is On. Timeout, RequestReadTimeout and LimitRequestBody act as ever. Each \
+              thread of httpd may need SIZE bytes there, which are memory where the directory is a tmpfs. Not in .htaccess, \
+              whose authors do not own that space.",
     good: "10M",
     bad: Some("10MB"),
     action: Action::Custom(request_buffering),
-    ..CHUNKED_REQUEST
+    ..SWITCH
 };
 
 pub(super) const SCRIPT_RELOADING: Directive = Directive {
