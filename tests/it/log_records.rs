@@ -327,5 +327,6 @@ def application(environ, start_response):
     }
     assert_eq!((log.matches("WSGI0335").count(), log.matches("WSGI0395").count()), (2, 4), "{log}");
     assert!(!log.contains("WSGI0396"), "{log}");
+    server.stop(); // which loads the module once more
     std::fs::remove_file(module).expect("it was made above");
 }
