@@ -61,7 +61,8 @@ impl Failure {
     fn tell(self, job: &Job<'_>) -> c_int {
         metrics::note_event(self.number);
         job.fail(self.number, &self.text);
-        if self.is_unseen {
+        // Where another request leads here, its application may have run.
+        if self.is_unseen && job.r.is_main() {
             respond::invite_again(job.r);
         }
         self.status

@@ -19,6 +19,9 @@ def application(environ, start_response):
     if environ['QUERY_STRING'] == 'own':
         start_response('503 Busy', [('mod-wsgi-not-run', '1'), ('Retry-After', '7'), ('Content-Length', '4')])
         return [b'busy']
+    if environ['QUERY_STRING'] == 'elsewhere':
+        start_response('200 OK', [('Location', '/other/'), ('Content-Length', '0')])
+        return []
     start_response('200 OK', [('Content-Length', '2')])
     return [b'ok']
 "#;
@@ -60,6 +63,22 @@ fn refusals_say_that_nothing_has_run() {
     assert_eq!(told(&server.get("/")), (503, Some("1".to_owned()), true));
     assert_eq!(told(&server.request("POST", "/").body("x").send()), (503, Some("1".to_owned()), true));
     assert_eq!(runs(&server), 3);
+}
+
+/// One application answers by a redirect within httpd to another, which is stopped: something has run, and nobody says otherwise.
+#[test]
+fn refusals_behind_a_redirect_do_not_say_so() {
+    if Subject::skips(NO_CTL) {
+        return;
+    }
+    let server = host()
+        .directives("WSGIDaemonProcess other\n<Location /other>\nWSGIProcessGroup other\n</Location>")
+        .expect_log("it has been stopped; 'mod_wsgi-ctl start")
+        .start();
+    done(&server, &["stop", "other"]);
+    let answer = server.request("POST", "/?elsewhere").body("x").send();
+    assert_eq!((answer.status, answer.header(NOT_RUN)), (503, None));
+    assert_eq!(runs(&server), 1);
 }
 
 /// A front that sends requests to hosts on these ports in turn.
