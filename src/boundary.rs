@@ -18,21 +18,21 @@ const START_FAILED: c_int = INTERNAL_ERROR;
 
 /// Names of other modules, ended by a null pointer, as httpd's hook order wants them.
 #[repr(transparent)]
-struct Names<const N: usize>([*const c_char; N]);
+struct ModuleNames<const N: usize>([*const c_char; N]);
 
 // SAFETY: pointers to static strings, never written.
-unsafe impl<const N: usize> Sync for Names<N> {}
+unsafe impl<const N: usize> Sync for ModuleNames<N> {}
 
 /// mod_alias maps URLs before us (spec/directives.md §5.2).
-static RUN_BEFORE_US: Names<2> = Names([c"mod_alias.c".as_ptr(), ptr::null()]);
+static RUN_BEFORE_US: ModuleNames<2> = ModuleNames([c"mod_alias.c".as_ptr(), ptr::null()]);
 /// mod_userdir and mod_vhost_alias map URLs after us.
-static RUN_AFTER_US: Names<3> =
-    Names([c"mod_userdir.c".as_ptr(), c"mod_vhost_alias.c".as_ptr(), ptr::null()]);
+static RUN_AFTER_US: ModuleNames<3> =
+    ModuleNames([c"mod_userdir.c".as_ptr(), c"mod_vhost_alias.c".as_ptr(), ptr::null()]);
 
 /// mod_ssl says first whether a connection is good enough, and mod_authz_host is asked after our script
 /// (spec/directives.md §18).
-static CHECKS_BEFORE_US: Names<2> = Names([c"mod_ssl.c".as_ptr(), ptr::null()]);
-static CHECKS_AFTER_US: Names<2> = Names([c"mod_authz_host.c".as_ptr(), ptr::null()]);
+static CHECKS_BEFORE_US: ModuleNames<2> = ModuleNames([c"mod_ssl.c".as_ptr(), ptr::null()]);
+static CHECKS_AFTER_US: ModuleNames<2> = ModuleNames([c"mod_authz_host.c".as_ptr(), ptr::null()]);
 
 /// Runs a callback's body; a panic becomes `on_panic`. The panic itself is logged by the hook of
 /// [`install_panic_hook`].

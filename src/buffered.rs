@@ -11,7 +11,7 @@ use std::ffi::c_int;
 use std::io;
 use std::path::Path;
 use wsgi_directives::{Received, length_of_received};
-use wsgi_protocol::metrics::Outcome;
+use wsgi_protocol::metrics::RequestOutcome;
 
 /// Most bytes of a body that stay in memory.
 const MEMORY: usize = 64 * 1024;
@@ -47,7 +47,7 @@ pub fn receive<'r>(job: &mut Job<'r>) -> Result<Option<Buffered<'r>>, c_int> {
     if limit == 0 || !job.has_body() {
         return Ok(None);
     }
-    let mut store = Store { pool: job.r.pool(), memory: Vec::new(), file: None, bytes: 0 };
+    let mut store = BodyStore { pool: job.r.pool(), memory: Vec::new(), file: None, bytes: 0 };
     let received = store.receive(job.r, limit);
     let (rest, is_whole) = received.map_err(|fault| refuse(job, fault))?;
     let received = Received { bytes: store.bytes, is_whole };
@@ -61,14 +61,14 @@ pub fn receive<'r>(job: &mut Job<'r>) -> Result<Option<Buffered<'r>>, c_int> {
 }
 
 /// Where the bytes go.
-struct Store<'r> {
+struct BodyStore<'r> {
     pool: Pool<'r>,
     memory: Vec<u8>,
     file: Option<TemporaryFile>,
     bytes: u64,
 }
 
-impl<'r> Store<'r> {
+impl<'r> BodyStore<'r> {
     /// Reads until the end, or until there are `limit` bytes and it is clear that more follow. What was read beyond
     /// them is given back, and whether the end was seen.
     fn receive(&mut self, r: Request<'r>, limit: u64) -> Result<(Brigade<'r>, bool), Fault> {
@@ -120,7 +120,7 @@ fn refuse(job: &Job<'_>, fault: Fault) -> c_int {
     let status = match fault {
         Fault::Input(status) => status,
         Fault::Storage(error) => {
-            metrics::note_outcome(Outcome::Rejected);
+            metrics::note_outcome(RequestOutcome::Rejected);
             let directory =
                 temporary_file::directory(job.r.pool()).unwrap_or(Path::new("the temporary directory"));
             let (event, text) = messages::not_buffered(directory, &error);
@@ -129,12 +129,12 @@ fn refuse(job: &Job<'_>, fault: Fault) -> c_int {
         }
     };
     if status.is_gone() {
-        metrics::note_outcome(Outcome::ClientGone);
+        metrics::note_outcome(RequestOutcome::ClientGone);
         let (event, text) = messages::client_left(&job.script, &status.text());
         job.r.log_event(event, &text);
         return apr_sys::HTTP_BAD_REQUEST as c_int;
     }
-    metrics::note_outcome(Outcome::Rejected);
+    metrics::note_outcome(RequestOutcome::Rejected);
     if status.is_answered() {
         return AP_FILTER_ERROR;
     }
@@ -151,7 +151,7 @@ fn refuse(job: &Job<'_>, fault: Fault) -> c_int {
 /// The same for a body that is too long to have a length.
 fn too_long(job: &Job<'_>, limit: u64) -> c_int {
     job.r.close_connection();
-    metrics::note_outcome(Outcome::Rejected);
+    metrics::note_outcome(RequestOutcome::Rejected);
     let (event, text) = messages::too_long_to_buffer(limit);
     job.fail(event.number, &text);
     c_int::from(event.status())

@@ -44,12 +44,12 @@ const fn copy(out: &mut [u8; TEXT_LEN], at: usize, from: &[u8]) -> usize {
 
 /// The array behind `module.cmds`, ended by a null record.
 #[repr(transparent)]
-pub struct Table([sys::command_rec; COUNT + 1]);
+pub struct CommandTable([sys::command_rec; COUNT + 1]);
 
 // SAFETY: never written after compile time; the pointers are to statics.
-unsafe impl Sync for Table {}
+unsafe impl Sync for CommandTable {}
 
-pub static TABLE: Table = Table({
+pub static TABLE: CommandTable = CommandTable({
     let empty = sys::command_rec {
         name: ptr::null(),
         func: sys::cmd_func { no_args: None },

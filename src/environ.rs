@@ -301,14 +301,14 @@ impl EnvTable for Env<'_> {
 }
 
 /// What group and callable names are expanded from (spec/directives.md §4).
-pub struct Names<'r> {
+pub struct ExpansionNames<'r> {
     /// The request.
     pub r: Request<'r>,
     /// The configuration.
     pub state: &'r State,
 }
 
-impl RequestNames for Names<'_> {
+impl RequestNames for ExpansionNames<'_> {
     fn server_host(&self) -> &[u8] {
         // SAFETY: a live request's server.
         unsafe { crate::httpd::server::hostname(self.r.server()) }.unwrap_or_default()

@@ -1,7 +1,7 @@
 //! The content handler: pre-checks, environ, choice of the process, and hand-over (spec/behaviour.md §1.1).
 
 use crate::config::{self, State};
-use crate::environ::{self, Names};
+use crate::environ::{self, ExpansionNames};
 use crate::httpd::log::Level;
 use crate::httpd::request::Request;
 use crate::translate::Mount;
@@ -149,7 +149,7 @@ fn refuse(r: Request<'_>, refusal: PrecheckRefusal) -> c_int {
 impl<'r> Job<'r> {
     fn run(mut self, state: &'static State) -> c_int {
         let r = self.r;
-        let names = Names { r, state };
+        let names = ExpansionNames { r, state };
         let routes = match host_scripts::dispatch(&self, state) {
             Ok(routes) => routes,
             Err(status) => return status,
@@ -192,7 +192,7 @@ impl<'r> Job<'r> {
         (interface == Interface::Asgi).then_some(b"%{GLOBAL}")
     }
 
-    fn callable(&self, names: &Names<'_>) -> Vec<u8> {
+    fn callable(&self, names: &ExpansionNames<'_>) -> Vec<u8> {
         if self.handler_script.is_some() {
             return b"handle_request".to_vec();
         }

@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
 use wsgi_protocol::events;
 use wsgi_protocol::frame::Kind;
-use wsgi_protocol::metrics::{Account, Block, OUTCOMES, Outcome, Phase, Sample, Stage};
+use wsgi_protocol::metrics::{Account, Block, OUTCOMES, Phase, RequestOutcome, Sample, Stage};
 
 /// What is known of the request that the thread has.
 #[derive(Clone, Copy)]
@@ -20,7 +20,7 @@ struct Notes {
     sent: u64,
     pid: u32,
     account: Option<Account>,
-    outcome: Option<Outcome>,
+    outcome: Option<RequestOutcome>,
     /// The client can see that something is missing.
     is_broken: bool,
     /// Body bytes from the client.
@@ -73,7 +73,7 @@ impl<'r> Recording<'r> {
             status if status == HANDLED || status < 0 => self.r.status(),
             status => status as u16,
         };
-        let gone = if self.r.is_aborted() { Outcome::ClientGone } else { Outcome::Ok };
+        let gone = if self.r.is_aborted() { RequestOutcome::ClientGone } else { RequestOutcome::Ok };
         let total = ended.saturating_sub(self.began);
         Sample {
             status,
@@ -178,29 +178,29 @@ pub fn note_broken() {
 }
 
 /// How it ended, unless that is known already.
-pub fn note_outcome(outcome: Outcome) {
+pub fn note_outcome(outcome: RequestOutcome) {
     note(|notes| _ = notes.outcome.get_or_insert(outcome));
 }
 
 /// The same by the number of the event that was logged about it.
 pub fn note_event(number: u16) {
     let rows = [
-        (&events::QUEUE_TIMEOUT, Outcome::QueueTimeout),
-        (&events::QUEUE_FULL, Outcome::ConnectTimeout),
-        (&events::GROUP_UNAVAILABLE, Outcome::Unavailable),
-        (&events::NO_SOCKET, Outcome::Unavailable),
-        (&events::RESTARTS_EXHAUSTED, Outcome::Restarting),
-        (&events::RESPONSE_TIMEOUT, Outcome::ResponseTimeout),
-        (&events::RESPONSE_MISSING, Outcome::ProcessLost),
-        (&events::RESPONSE_FAILED, Outcome::ProcessLost),
-        (&events::RESPONSE_BROKEN, Outcome::ProcessLost),
-        (&events::REQUEST_NOT_SENT, Outcome::ProcessLost),
-        (&events::HEADER_TOO_LONG, Outcome::BadResponse),
-        (&events::MALFORMED_HEAD, Outcome::BadResponse),
-        (&events::PROTOCOL_BROKEN, Outcome::BadResponse),
+        (&events::QUEUE_TIMEOUT, RequestOutcome::QueueTimeout),
+        (&events::QUEUE_FULL, RequestOutcome::ConnectTimeout),
+        (&events::GROUP_UNAVAILABLE, RequestOutcome::Unavailable),
+        (&events::NO_SOCKET, RequestOutcome::Unavailable),
+        (&events::RESTARTS_EXHAUSTED, RequestOutcome::Restarting),
+        (&events::RESPONSE_TIMEOUT, RequestOutcome::ResponseTimeout),
+        (&events::RESPONSE_MISSING, RequestOutcome::ProcessLost),
+        (&events::RESPONSE_FAILED, RequestOutcome::ProcessLost),
+        (&events::RESPONSE_BROKEN, RequestOutcome::ProcessLost),
+        (&events::REQUEST_NOT_SENT, RequestOutcome::ProcessLost),
+        (&events::HEADER_TOO_LONG, RequestOutcome::BadResponse),
+        (&events::MALFORMED_HEAD, RequestOutcome::BadResponse),
+        (&events::PROTOCOL_BROKEN, RequestOutcome::BadResponse),
     ];
     let known = rows.iter().find(|(event, _)| event.number == number);
-    note_outcome(known.map_or(Outcome::Rejected, |row| row.1));
+    note_outcome(known.map_or(RequestOutcome::Rejected, |row| row.1));
 }
 
 /// Takes what a daemon tells of the request's times off the end of the frame that ends it.

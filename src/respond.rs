@@ -11,7 +11,7 @@ use wsgi_protocol::response::{Head, content_length};
 
 /// Where a head comes from; the modes differ in how repeated headers are shown (spec/behaviour.md §4.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
+pub enum HeadSource {
     /// A daemon: repeated headers become one line, some names keep only the last value.
     Daemon,
     /// The embedded host: every header is its own line.
@@ -55,7 +55,7 @@ pub fn note_refusal(r: Request<'_>, status: u16) {
 }
 
 /// Applies status and headers to the request.
-pub fn apply_head(r: Request<'_>, head: &Head<'_>, source: Source) {
+pub fn apply_head(r: Request<'_>, head: &Head<'_>, source: HeadSource) {
     let line = (head.line.len() > 3).then_some(head.line);
     r.set_status(head.status, line);
     let (out, pool) = (r.headers_out(), r.pool());
@@ -77,7 +77,7 @@ pub fn apply_head(r: Request<'_>, head: &Head<'_>, source: Source) {
             if !words.is_empty() {
                 out.merge(pool, name, &words);
             }
-        } else if is("set-cookie") || source == Source::Embedded {
+        } else if is("set-cookie") || source == HeadSource::Embedded {
             out.add(pool, name, value);
         } else if LAST_WINS.iter().any(|known| is(known)) {
             out.set_copy(pool, name, value);
@@ -125,8 +125,8 @@ fn connection_words(value: &[u8]) -> Vec<u8> {
     words.filter(is_known).collect::<Vec<_>>().join(&b", "[..])
 }
 
-fn set_content_type(r: Request<'_>, value: &[u8], source: Source) {
-    if source == Source::Embedded {
+fn set_content_type(r: Request<'_>, value: &[u8], source: HeadSource) {
+    if source == HeadSource::Embedded {
         r.set_content_type(value);
         return;
     }

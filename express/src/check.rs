@@ -1,7 +1,7 @@
 //! `check`: what can be known before a start, as the user who will run it; and `config`, the configuration itself.
 
 use crate::command_line::NAME;
-use crate::entry::Kind;
+use crate::entry::EntryKind;
 use crate::foreground;
 use crate::generate;
 use crate::output;
@@ -80,7 +80,8 @@ impl Drop for Scratch {
 fn unreadable(plan: &Plan) -> Vec<Problem> {
     let values = &plan.values;
     let mut wanted = vec![("working-directory", plan.working_directory())];
-    if matches!(plan.entry.kind, Kind::Script | Kind::Paste | Kind::Static) && plan.entry.problem().is_none()
+    if matches!(plan.entry.kind, EntryKind::Script | EntryKind::Paste | EntryKind::Static)
+        && plan.entry.problem().is_none()
     {
         wanted.push(("entry-point", plan.entry.target.clone()));
     }

@@ -1,6 +1,6 @@
 //! Reading the command line: clap, built from the table of options.
 
-use crate::table::{self, Kind, Row, State};
+use crate::table::{self, OptionState, Row, ValueKind};
 use crate::values::Values;
 use clap::builder::{PossibleValuesParser, ValueParser};
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
@@ -67,9 +67,9 @@ pub fn server(name: &'static str, about: &'static str) -> Command {
 }
 
 fn argument(row: &'static Row) -> Arg {
-    let hidden = matches!(row.state, State::Hidden | State::NoEffect(_));
+    let hidden = matches!(row.state, OptionState::Hidden | OptionState::NoEffect(_));
     let arg = Arg::new(row.name).long(row.name).help(help(row)).hide(hidden);
-    if row.kind == Kind::Flag {
+    if row.kind == ValueKind::Flag {
         return arg.action(ArgAction::SetTrue);
     }
     let action = if row.is_list { ArgAction::Append } else { ArgAction::Set };
@@ -104,20 +104,20 @@ fn help(row: &Row) -> String {
 }
 
 /// Every value is kept as the text it was written as, once it is known to be right.
-fn parser(kind: Kind) -> ValueParser {
+fn parser(kind: ValueKind) -> ValueParser {
     match kind {
-        Kind::Word(words) => PossibleValuesParser::new(words).into(),
-        Kind::Int(from, to) => ValueParser::new(move |text: &str| match text.trim().parse::<i64>() {
+        ValueKind::Word(words) => PossibleValuesParser::new(words).into(),
+        ValueKind::Int(from, to) => ValueParser::new(move |text: &str| match text.trim().parse::<i64>() {
             Ok(number) if (from..=to).contains(&number) => Ok(number.to_string()),
             Ok(_) => Err(format!("a number from {from} to {to} is needed")),
             Err(_) => Err("a whole number is needed".to_owned()),
         }),
-        Kind::Number(from, to) => ValueParser::new(move |text: &str| match text.trim().parse::<f64>() {
+        ValueKind::Number(from, to) => ValueParser::new(move |text: &str| match text.trim().parse::<f64>() {
             Ok(number) if (from..=to).contains(&number) => Ok(text.trim().to_owned()),
             Ok(_) => Err(format!("a number from {from} to {to} is needed")),
             Err(_) => Err("a number is needed".to_owned()),
         }),
-        Kind::Flag | Kind::Text => ValueParser::new(one_line),
+        ValueKind::Flag | ValueKind::Text => ValueParser::new(one_line),
     }
 }
 
@@ -133,7 +133,7 @@ fn one_line(text: &str) -> Result<String, String> {
 pub fn values(matches: &ArgMatches) -> Values {
     let mut values = Values::default();
     for row in table::rows() {
-        if row.kind == Kind::Flag {
+        if row.kind == ValueKind::Flag {
             values.put_flag(row.name, matches.get_flag(row.name));
         } else if let Some(uses) = matches.get_occurrences::<String>(row.name) {
             values.put(row.name, uses.map(|words| words.cloned().collect()).collect());

@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// How the application is loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum EntryKind {
     /// A Python file.
     Script,
     /// A dotted name.
@@ -20,15 +20,15 @@ pub enum Kind {
     Welcome,
 }
 
-impl Kind {
+impl EntryKind {
     /// As in `--application-type`.
     pub fn name(self) -> &'static str {
         match self {
-            Kind::Script => "script",
-            Kind::Module => "module",
-            Kind::Paste => "paste",
-            Kind::Static => "static",
-            Kind::Welcome => "welcome",
+            EntryKind::Script => "script",
+            EntryKind::Module => "module",
+            EntryKind::Paste => "paste",
+            EntryKind::Static => "static",
+            EntryKind::Welcome => "welcome",
         }
     }
 }
@@ -37,7 +37,7 @@ impl Kind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// How it is loaded.
-    pub kind: Kind,
+    pub kind: EntryKind,
     /// An absolute path, or a dotted name.
     pub target: String,
     /// The name of the callable.
@@ -59,13 +59,13 @@ impl Entry {
         }
         let said = values.text("application-type");
         let Some(given) = given else {
-            let kind = if said == Some("static") { Kind::Static } else { Kind::Welcome };
+            let kind = if said == Some("static") { EntryKind::Static } else { EntryKind::Welcome };
             let callable = values.text("callable-object").unwrap_or_default().to_owned();
             return Ok(Entry { kind, target: paths::absolute_text("."), callable });
         };
         let (target, callable) = split_callable(given);
         let kind = said.map_or_else(|| recognise(target), by_name);
-        let (target, callable) = if kind == Kind::Static { (given, None) } else { (target, callable) };
+        let (target, callable) = if kind == EntryKind::Static { (given, None) } else { (target, callable) };
         let option = values.is_given("callable-object").then(|| values.text("callable-object")).flatten();
         let callable = match (callable, option) {
             (Some(a), Some(b)) if a != b => {
@@ -76,25 +76,27 @@ impl Entry {
             (Some(name), _) => name,
             (None, _) => values.text("callable-object").unwrap_or_default(),
         };
-        let target = if kind == Kind::Module { target.to_owned() } else { paths::absolute_text(target) };
+        let target = if kind == EntryKind::Module { target.to_owned() } else { paths::absolute_text(target) };
         Ok(Entry { kind, target, callable: callable.to_owned() })
     }
 
     /// Whether Python runs it.
     pub fn is_application(&self) -> bool {
-        self.kind != Kind::Static
+        self.kind != EntryKind::Static
     }
 
     /// What is wrong with it as far as it can be seen without Python.
     pub fn problem(&self) -> Option<String> {
         let path = Path::new(&self.target);
         match self.kind {
-            Kind::Script | Kind::Paste if !path.exists() => {
+            EntryKind::Script | EntryKind::Paste if !path.exists() => {
                 Some(format!("{}: there is no such file", self.target))
             }
-            Kind::Script | Kind::Paste if path.is_dir() => Some(format!("{} is a folder", self.target)),
-            Kind::Static if !path.is_dir() => Some(format!("{}: there is no such folder", self.target)),
-            Kind::Module if !is_dotted_name(&self.target) => {
+            EntryKind::Script | EntryKind::Paste if path.is_dir() => {
+                Some(format!("{} is a folder", self.target))
+            }
+            EntryKind::Static if !path.is_dir() => Some(format!("{}: there is no such folder", self.target)),
+            EntryKind::Module if !is_dotted_name(&self.target) => {
                 Some(format!("'{}' is neither a file nor the name of a module", self.target))
             }
             _ => None,
@@ -112,16 +114,16 @@ fn split_callable(given: &str) -> (&str, Option<&str>) {
     }
 }
 
-fn recognise(target: &str) -> Kind {
+fn recognise(target: &str) -> EntryKind {
     let path = Path::new(target);
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     match extension {
-        _ if path.is_dir() => Kind::Static,
-        "ini" => Kind::Paste,
+        _ if path.is_dir() => EntryKind::Static,
+        "ini" => EntryKind::Paste,
         // Django's `project.wsgi` is a module, unless there is a file of this name.
-        "py" | "wsgi" if path.exists() || !has_module(target) => Kind::Script,
-        _ if path.is_file() || target.contains('/') => Kind::Script,
-        _ => Kind::Module,
+        "py" | "wsgi" if path.exists() || !has_module(target) => EntryKind::Script,
+        _ if path.is_file() || target.contains('/') => EntryKind::Script,
+        _ => EntryKind::Module,
     }
 }
 
@@ -130,9 +132,9 @@ fn has_module(target: &str) -> bool {
     is_dotted_name(target) && Path::new(&target.replace('.', "/")).with_extension("py").is_file()
 }
 
-fn by_name(name: &str) -> Kind {
-    let all = [Kind::Module, Kind::Paste, Kind::Static];
-    all.into_iter().find(|kind| kind.name() == name).unwrap_or(Kind::Script)
+fn by_name(name: &str) -> EntryKind {
+    let all = [EntryKind::Module, EntryKind::Paste, EntryKind::Static];
+    all.into_iter().find(|kind| kind.name() == name).unwrap_or(EntryKind::Script)
 }
 
 fn is_dotted_name(text: &str) -> bool {
@@ -155,7 +157,7 @@ mod tests {
         Entry::find(&values, &mut Vec::new())
     }
 
-    fn found(words: &[&str], options: &[(&'static str, &str)]) -> (Kind, String, String) {
+    fn found(words: &[&str], options: &[(&'static str, &str)]) -> (EntryKind, String, String) {
         let entry = entry(words, options).expect("right");
         (entry.kind, entry.target, entry.callable)
     }
@@ -163,18 +165,21 @@ mod tests {
     #[test]
     fn entry_points_are_recognised() {
         let of = |kind, target: &str, callable: &str| (kind, target.to_owned(), callable.to_owned());
-        assert_eq!(found(&["/x/wsgi.py"], &[]), of(Kind::Script, "/x/wsgi.py", "application"));
-        assert_eq!(found(&["/x/wsgi.py:app"], &[]), of(Kind::Script, "/x/wsgi.py", "app"));
+        assert_eq!(found(&["/x/wsgi.py"], &[]), of(EntryKind::Script, "/x/wsgi.py", "application"));
+        assert_eq!(found(&["/x/wsgi.py:app"], &[]), of(EntryKind::Script, "/x/wsgi.py", "app"));
         assert_eq!(
             found(&["site.wsgi"], &[("application-type", "module")]),
-            of(Kind::Module, "site.wsgi", "application")
+            of(EntryKind::Module, "site.wsgi", "application")
         );
-        assert_eq!(found(&["a.b:app"], &[]), of(Kind::Module, "a.b", "app"));
-        assert_eq!(found(&["/x/y.ini"], &[]), of(Kind::Paste, "/x/y.ini", "application"));
-        assert_eq!(found(&["/usr"], &[]), of(Kind::Static, "/usr", "application"));
-        assert_eq!(found(&["ignored"], &[("entry-point", "a.b")]), of(Kind::Module, "a.b", "application"));
-        assert_eq!(found(&["a"], &[("callable-object", "app")]), of(Kind::Module, "a", "app"));
-        assert_eq!(found(&[], &[]).0, Kind::Welcome);
+        assert_eq!(found(&["a.b:app"], &[]), of(EntryKind::Module, "a.b", "app"));
+        assert_eq!(found(&["/x/y.ini"], &[]), of(EntryKind::Paste, "/x/y.ini", "application"));
+        assert_eq!(found(&["/usr"], &[]), of(EntryKind::Static, "/usr", "application"));
+        assert_eq!(
+            found(&["ignored"], &[("entry-point", "a.b")]),
+            of(EntryKind::Module, "a.b", "application")
+        );
+        assert_eq!(found(&["a"], &[("callable-object", "app")]), of(EntryKind::Module, "a", "app"));
+        assert_eq!(found(&[], &[]).0, EntryKind::Welcome);
         assert!(entry(&["a:b"], &[("callable-object", "c")]).is_err());
     }
 

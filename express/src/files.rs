@@ -1,6 +1,6 @@
 //! The generated files beside the configuration: the script that loads the application, and apachectl.
 
-use crate::entry::Kind;
+use crate::entry::EntryKind;
 use crate::paths;
 use crate::plan::{Mode, Plan};
 use crate::quoting::{python, shell};
@@ -39,10 +39,10 @@ fn boolean(is_true: bool) -> String {
 /// `handler.wsgi`.
 pub fn handler(plan: &Plan) -> String {
     let target = match plan.entry.kind {
-        Kind::Welcome => plan.file("default.wsgi"),
+        EntryKind::Welcome => plan.file("default.wsgi"),
         _ => plan.entry.target.clone(),
     };
-    let callable = if plan.entry.kind == Kind::Welcome { "application" } else { &plan.entry.callable };
+    let callable = if plan.entry.kind == EntryKind::Welcome { "application" } else { &plan.entry.callable };
     let is_debug = plan.mode == Mode::Debug;
     let is_reloaded = plan.mode == Mode::Daemon && !plan.values.flag("disable-reloading");
     fill(

@@ -4,7 +4,7 @@ use crate::configuration::Configuration;
 use crate::output;
 use crate::plan::{Mode, Plan};
 use crate::problem::Problem;
-use crate::readiness::{self, State};
+use crate::readiness::{self, StartState};
 use crate::server_root;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -109,18 +109,18 @@ impl Server<'_> {
     /// Whether the application has come up; when it cannot, the server is stopped.
     fn look(&mut self) -> Option<Problem> {
         match readiness::look(self.plan) {
-            State::Starting => None,
-            State::Ready => {
+            StartState::Starting => None,
+            StartState::Ready => {
                 self.is_ready = true;
                 let _ = output::print(format_args!("{}\n", self.ready())); // it serves all the same
                 None
             }
-            State::Failed(_) if self.plan.values.flag("reload-on-changes") => {
+            StartState::Failed(_) if self.plan.values.flag("reload-on-changes") => {
                 self.is_ready = true; // it will be loaded when it has been mended
                 self.show_traceback();
                 None
             }
-            State::Failed(_) => {
+            StartState::Failed(_) => {
                 self.show_traceback();
                 self.asked = 1;
                 self.send(Signal::SIGTERM);
@@ -132,7 +132,7 @@ impl Server<'_> {
     }
 
     fn show_traceback(&self) {
-        if let State::Failed(text) = readiness::look(self.plan)
+        if let StartState::Failed(text) = readiness::look(self.plan)
             && !self.plan.logs_to_terminal()
         {
             output::tell_plainly(&text);

@@ -2,7 +2,7 @@
 
 mod page;
 
-use crate::table::{GROUPS, Kind, Row, State};
+use crate::table::{GROUPS, OptionState, Row, ValueKind};
 use std::fmt::Write;
 
 const HEAD: &str = "# mod_wsgi-express
@@ -80,7 +80,7 @@ fn usage(row: &Row) -> String {
 fn default(row: &Row) -> String {
     match row.literal_default() {
         Some(default) => format!("`{default}`"),
-        None if row.kind == Kind::Flag => "off".to_owned(),
+        None if row.kind == ValueKind::Flag => "off".to_owned(),
         None => cell(row.described_default()),
     }
 }
@@ -91,9 +91,9 @@ fn text(row: &Row) -> String {
         out.push_str(" *May be repeated.*");
     }
     match row.state {
-        State::NoEffect(why) => out.push_str(&format!(" *No effect: {why}.*")),
-        State::New => out.push_str(" *New.*"),
-        State::Works | State::Hidden => {}
+        OptionState::NoEffect(why) => out.push_str(&format!(" *No effect: {why}.*")),
+        OptionState::New => out.push_str(" *New.*"),
+        OptionState::Works | OptionState::Hidden => {}
     }
     out
 }

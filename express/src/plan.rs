@@ -1,6 +1,6 @@
 //! What the options come to on this machine: everything that the generated files need.
 
-use crate::entry::{Entry, Kind};
+use crate::entry::{Entry, EntryKind};
 use crate::machine::httpd::{Httpd, Mpm};
 use crate::machine::identity::Identity;
 use crate::machine::locale;
@@ -9,7 +9,7 @@ use crate::machine::python::Python;
 use crate::paths;
 use crate::problem::Problem;
 use crate::sizing::{Demand, Sizing};
-use crate::table::{self, State};
+use crate::table::{self, OptionState};
 use crate::values::Values;
 use std::path::PathBuf;
 
@@ -88,7 +88,7 @@ impl Plan {
     pub fn make(values: Values) -> Result<Plan, Problem> {
         let mut notes = Vec::new();
         for row in table::rows().filter(|row| values.is_given(row.name)) {
-            if let State::NoEffect(why) = row.state {
+            if let OptionState::NoEffect(why) = row.state {
                 notes.push(format!("--{} has no effect: {why}", row.name));
             }
         }
@@ -174,7 +174,7 @@ impl Plan {
 
     /// The document root.
     pub fn document_root(&self) -> String {
-        if self.entry.kind == Kind::Static && !self.values.is_given("document-root") {
+        if self.entry.kind == EntryKind::Static && !self.values.is_given("document-root") {
             return self.entry.target.clone();
         }
         self.path_or("document-root", "htdocs")

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// How far a start has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum StartState {
     /// Not yet there.
     Starting,
     /// Requests are served.
@@ -23,7 +23,7 @@ pub enum State {
 const LONGEST: u64 = 256 << 10;
 
 /// Looks once.
-pub fn look(plan: &Plan) -> State {
+pub fn look(plan: &Plan) -> StartState {
     let folder = plan.root.join("state");
     let names: Vec<String> = fs::read_dir(&folder)
         .map(|entries| {
@@ -38,11 +38,11 @@ pub fn look(plan: &Plan) -> State {
             .collect::<Vec<_>>()
     };
     if let Some(name) = of("failed-").first() {
-        return State::Failed(read(&folder.join(name)));
+        return StartState::Failed(read(&folder.join(name)));
     }
     let wanted = if !plan.is_preloaded() || !plan.has_daemon() { 0 } else { plan.demand().processes };
     let is_ready = of("loaded-").len() as i64 >= wanted && listens(plan);
-    if is_ready { State::Ready } else { State::Starting }
+    if is_ready { StartState::Ready } else { StartState::Starting }
 }
 
 /// What a process of the application wrote. It may be anything, so it is read up to a length and made harmless.

@@ -3,7 +3,7 @@
 use crate::paths;
 use crate::plan::Plan;
 use crate::problem::Problem;
-use crate::table::{self, Kind};
+use crate::table::{self, ValueKind};
 use crate::values::Values;
 use std::fmt::Write;
 
@@ -72,7 +72,7 @@ fn render(plan: &Plan) -> String {
 fn command(plan: &Plan, folder: &str) -> String {
     let values = &plan.values;
     let mut words = vec![paths::text(&plan.module.program("mod_wsgi-express")), "start-server".to_owned()];
-    if plan.entry.kind != crate::entry::Kind::Welcome {
+    if plan.entry.kind != crate::entry::EntryKind::Welcome {
         words.push(plan.entry.target.clone());
         words.extend(["--application-type".to_owned(), plan.entry.kind.name().to_owned()]);
         words.extend(["--callable-object".to_owned(), plan.entry.callable.clone()]);
@@ -87,7 +87,7 @@ fn command(plan: &Plan, folder: &str) -> String {
     for row in rest.filter(|row| {
         !["application-type", "callable-object"].contains(&row.name) && values.is_given(row.name)
     }) {
-        if row.kind == Kind::Flag {
+        if row.kind == ValueKind::Flag {
             words.push(format!("--{}", row.name));
         }
         for values in values.uses(row.name) {

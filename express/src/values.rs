@@ -1,6 +1,6 @@
 //! What was given on the command line, asked for by the names of the table.
 
-use crate::table::{self, Kind, Row};
+use crate::table::{self, Row, ValueKind};
 use std::collections::BTreeMap;
 
 /// The values of the options.
@@ -35,7 +35,7 @@ impl Values {
 
     /// Whether a flag was given.
     pub fn flag(&self, name: &str) -> bool {
-        debug_assert_eq!(row(name).map(|row| row.kind), Some(Kind::Flag), "{name}");
+        debug_assert_eq!(row(name).map(|row| row.kind), Some(ValueKind::Flag), "{name}");
         self.given.contains_key(name)
     }
 
@@ -68,13 +68,13 @@ impl Values {
 
     /// The value of an option of whole numbers; 0 when it has no default and was not given.
     pub fn int(&self, name: &str) -> i64 {
-        debug_assert!(matches!(row(name).map(|row| row.kind), Some(Kind::Int(..))), "{name}");
+        debug_assert!(matches!(row(name).map(|row| row.kind), Some(ValueKind::Int(..))), "{name}");
         self.text(name).and_then(|text| text.parse().ok()).unwrap_or(0)
     }
 
     /// The value of an option of numbers, if it was given.
     pub fn number(&self, name: &str) -> Option<f64> {
-        debug_assert!(matches!(row(name).map(|row| row.kind), Some(Kind::Number(..))), "{name}");
+        debug_assert!(matches!(row(name).map(|row| row.kind), Some(ValueKind::Number(..))), "{name}");
         self.text(name).and_then(|text| text.parse().ok())
     }
 

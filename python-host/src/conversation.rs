@@ -28,16 +28,16 @@ pub enum Sent {
 }
 
 /// A request's place among those in flight.
-pub struct Place(Option<Box<dyn FnOnce() + Send>>);
+pub struct InFlightPlace(Option<Box<dyn FnOnce() + Send>>);
 
-impl Place {
+impl InFlightPlace {
     /// `leave` is called when it is given up.
     pub fn new(leave: impl FnOnce() + Send + 'static) -> Self {
         Self(Some(Box::new(leave)))
     }
 }
 
-impl Drop for Place {
+impl Drop for InFlightPlace {
     fn drop(&mut self) {
         if let Some(leave) = self.0.take() {
             leave();
@@ -85,7 +85,7 @@ pub trait Conversation: Send {
 
     /// The connection is httpd's again for the next request. What has not been sent breaks it off. The application may
     /// go on, and occupies its place until that is dropped.
-    fn release(self: Box<Self>) -> Place;
+    fn release(self: Box<Self>) -> InFlightPlace;
 
     /// Another process shall run the request, or this one later; on the thread that called [`Conversation::enter`].
     fn refuse(self: Box<Self>);

@@ -95,7 +95,7 @@ fn run_daemon(py: Attached<'_>) -> i32 {
     crate::daemon::prepare_descriptors();
     let host = Host::new(launch);
     let main = Interpreter::adopt_main(host, py);
-    if !interpreter::furnish_main_basics(main, py) {
+    if !interpreter::populate_main_basics(main, py) {
         return EXIT_PANIC;
     }
     if let Err(raised) = crate::daemon::watch_faults(py, main) {

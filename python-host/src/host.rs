@@ -9,7 +9,7 @@ use crate::log;
 use crate::messages;
 use crate::python::{Attached, Numbers, Object, Owned, Text};
 pub use crate::worker::Worker;
-use crate::wsgi::request::Window;
+use crate::wsgi::request::CurrentRequest;
 use crate::wsgi::{clock, events, telemetry};
 use loaded::Loaded;
 use pyo3::ffi;
@@ -73,7 +73,7 @@ struct ThreadRecord {
     ident: u64,
     interpreter: Option<&'static Interpreter>,
     /// Which request it runs there.
-    window: Window,
+    window: CurrentRequest,
     /// RequestTimeout was raised in the request that it runs.
     injected: bool,
     /// Requests begun, and when the one under way was; only kept where no scheduler does (embedded mode).
@@ -230,7 +230,7 @@ impl Host {
                 std::mem::take(&mut known.injected)
             }
             None => {
-                let window = Window::own();
+                let window = CurrentRequest::own();
                 records.push(ThreadRecord {
                     number,
                     ident,

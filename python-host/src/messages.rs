@@ -4,7 +4,7 @@
 use crate::host::Long;
 use crate::interpreter::Interpreter;
 use std::fmt::Display;
-use wsgi_protocol::call::Question;
+use wsgi_protocol::call::ScriptQuestion;
 use wsgi_protocol::events::{self, Event};
 
 /// Bytes of a name or path for a message.
@@ -104,13 +104,13 @@ pub fn no_interpreter(group: &[u8]) -> String {
 }
 
 /// The interpreter of a host script is not to be had.
-pub fn no_interpreter_for(question: Question, group: &[u8]) -> String {
+pub fn no_interpreter_for(question: ScriptQuestion, group: &[u8]) -> String {
     let event = match question {
-        Question::Dispatch => &events::NO_INTERPRETER_FOR_DISPATCH,
-        Question::Access => &events::NO_INTERPRETER_FOR_ACCESS,
-        Question::Password => &events::NO_INTERPRETER_FOR_PASSWORD,
-        Question::RealmHash => &events::NO_INTERPRETER_FOR_HASH,
-        Question::Groups => &events::NO_INTERPRETER_FOR_GROUPS,
+        ScriptQuestion::Dispatch => &events::NO_INTERPRETER_FOR_DISPATCH,
+        ScriptQuestion::Access => &events::NO_INTERPRETER_FOR_ACCESS,
+        ScriptQuestion::Password => &events::NO_INTERPRETER_FOR_PASSWORD,
+        ScriptQuestion::RealmHash => &events::NO_INTERPRETER_FOR_HASH,
+        ScriptQuestion::Groups => &events::NO_INTERPRETER_FOR_GROUPS,
     };
     event.line(format!("Cannot acquire interpreter '{}'.", text(group)))
 }

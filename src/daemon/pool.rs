@@ -17,7 +17,7 @@ use wsgi_protocol::status::{Slot, SlotState};
 const IDLE_LIMIT: Duration = Duration::from_secs(60);
 
 /// How long a request that was cut off waits for the supervisor to find out why; it takes a few milliseconds.
-const INQUEST: Duration = Duration::from_secs(1);
+const EXIT_LOOKUP: Duration = Duration::from_secs(1);
 /// The same when the process is seen to be alive: its connection broke for another reason.
 const ALIVE: Duration = Duration::from_millis(150);
 /// The same when one explanation is there already.
@@ -27,7 +27,7 @@ const LOOK: Duration = Duration::from_millis(1);
 
 /// What a child knows of the process of a slot.
 #[derive(Default)]
-struct Pool {
+struct SlotPool {
     /// Connections, newest last.
     idle: Mutex<Vec<Connection>>,
     /// Process id of one that is not asked any more; 0 for none.
@@ -35,24 +35,24 @@ struct Pool {
 }
 
 /// By slot.
-type Pools = Vec<Pool>;
+type Pools = Vec<SlotPool>;
 
 static POOLS: AtomicPtr<Pools> = AtomicPtr::new(ptr::null_mut());
 
 /// Makes the pools of this child.
 pub fn prepare(runtime: &Runtime) {
     let highest = runtime.groups.iter().map(|group| group.first_slot + group.sockets.len()).max();
-    let pools: Pools = (0..highest.unwrap_or(0)).map(|_| Pool::default()).collect();
+    let pools: Pools = (0..highest.unwrap_or(0)).map(|_| SlotPool::default()).collect();
     // Lives as long as the child: request threads may use it until the very end.
     POOLS.store(Box::into_raw(Box::new(pools)), Ordering::Release);
 }
 
-fn pool(slot: usize) -> Option<&'static Pool> {
+fn pool(slot: usize) -> Option<&'static SlotPool> {
     // SAFETY: set once in this child and never freed.
     unsafe { POOLS.load(Ordering::Acquire).as_ref() }?.get(slot)
 }
 
-impl Pool {
+impl SlotPool {
     fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
         // A poisoned pool only means that another request's thread panicked between two requests.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
@@ -167,14 +167,14 @@ impl InFlight {
     pub fn death(&self, since: Instant) -> Option<Death> {
         let since = monotonic_ns().saturating_sub(since.elapsed().as_nanos() as u64);
         let (begun, slot) = (Instant::now(), self.index as u32);
-        let mut inquest = ALIVE;
+        let mut exit_lookup = ALIVE;
         loop {
-            let found = self.status.obituaries().find(slot, since);
-            if inquest == ALIVE && begun.elapsed() >= ALIVE && !self.still_serves() {
-                inquest = INQUEST;
+            let found = self.status.exit_records().find(slot, since);
+            if exit_lookup == ALIVE && begun.elapsed() >= ALIVE && !self.still_serves() {
+                exit_lookup = EXIT_LOOKUP;
             }
             // One that ended in order may be the predecessor of the one that has just died.
-            let patience = if found.is_some() { SECOND_THOUGHT } else { inquest };
+            let patience = if found.is_some() { SECOND_THOUGHT } else { exit_lookup };
             if found.as_ref().is_some_and(|death| !death.is_orderly()) || begun.elapsed() >= patience {
                 return found;
             }

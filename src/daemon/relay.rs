@@ -21,10 +21,10 @@ use crate::metrics;
 use std::ffi::c_int;
 use std::io;
 use std::time::{Duration, Instant};
-use wsgi_protocol::courtesy::Courtesy;
 use wsgi_protocol::frame::{HEADER_LEN, Header, Kind, Refusal};
 use wsgi_protocol::metrics::Stage;
 use wsgi_protocol::status::SlotState;
+use wsgi_protocol::yielding::AdaptiveYield;
 
 /// Payload pieces of at least this size are read into memory of their own, which httpd then owns.
 const LARGE: usize = 16 * 1024;
@@ -43,7 +43,7 @@ const ASK_MS: u64 = 250;
 /// How often a thread looks for the daemon's answer after others had the CPU, before it sleeps.
 const LOOKS: u32 = 1;
 
-static COURTESY: Courtesy = Courtesy::new();
+static YIELDING: AdaptiveYield = AdaptiveYield::new();
 
 /// How an attempt ended.
 pub enum Verdict {
@@ -162,7 +162,7 @@ impl<'a, 'r> Relay<'a, 'r> {
 
     /// Nothing is there yet: others may run, and then perhaps something is.
     fn await_more(&mut self, timeout_ms: u64) -> Step {
-        let filled = COURTESY.let_pass(LOOKS, || match self.fill() {
+        let filled = YIELDING.let_pass(LOOKS, || match self.fill() {
             Ok(Fill::Again) => None,
             filled => Some(filled),
         });

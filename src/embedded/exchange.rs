@@ -7,7 +7,7 @@ use crate::httpd::brigade::{Brigade, Piece, SMALL, Status};
 use crate::httpd::log::{self as error_log, Level};
 use crate::httpd::request::Request;
 use crate::messages;
-use crate::respond::{self, Source};
+use crate::respond::{self, HeadSource};
 use std::ffi::c_void;
 use std::ptr;
 use wsgi_protocol::abi;
@@ -190,7 +190,7 @@ pub unsafe fn send_head(request: *mut c_void, head: *const u8, len: usize) -> i3
     match Head::decode(payload) {
         Ok(head) => {
             respond::note_refusal(handle.r, head.status);
-            respond::apply_head(handle.r, &head, Source::Embedded);
+            respond::apply_head(handle.r, &head, HeadSource::Embedded);
             handle.committed = true;
             abi::OK
         }

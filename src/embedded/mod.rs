@@ -24,7 +24,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 use wsgi_protocol::abi::{self, HostTable, HttpdTable};
 use wsgi_protocol::call::Verdict;
-use wsgi_protocol::metrics::{Outcome, Stage};
+use wsgi_protocol::metrics::{RequestOutcome, Stage};
 use wsgi_protocol::{PROTOCOL_VERSION, launch};
 
 /// The host of this child, or why there is none.
@@ -154,7 +154,7 @@ pub fn run(job: &mut Job<'_>, state: &'static State, application: &[u8], callabl
 
 fn serve(job: &mut Job<'_>, state: &'static State, application: &[u8], callable: &[u8]) -> c_int {
     if state.global.restrict_embedded == Some(true) {
-        metrics::note_outcome(Outcome::Rejected);
+        metrics::note_outcome(RequestOutcome::Rejected);
         job.fail(messages::EMBEDDED_OFF.0.number, messages::EMBEDDED_OFF.1);
         return INTERNAL_ERROR;
     }
@@ -162,7 +162,7 @@ fn serve(job: &mut Job<'_>, state: &'static State, application: &[u8], callable:
         Ok(host) => host,
         Err(reason) => {
             let message = messages::no_python(&reason);
-            metrics::note_outcome(Outcome::Unavailable);
+            metrics::note_outcome(RequestOutcome::Unavailable);
             job.fail(message.0.number, &message.1);
             return INTERNAL_ERROR;
         }

@@ -11,11 +11,11 @@ use crate::messages;
 use apr_sys as sys;
 use std::ffi::{c_char, c_int};
 use wsgi_directives::{ScriptRef, effective, is_member};
-use wsgi_protocol::call::{Question, Verdict};
+use wsgi_protocol::call::{ScriptQuestion, Verdict};
 use wsgi_protocol::events::{self, Event};
 
 /// Asks a script; without our state nothing is granted.
-fn ask(r: Request<'_>, script: &ScriptRef, question: Question, arguments: [&[u8]; 2]) -> Answered {
+fn ask(r: Request<'_>, script: &ScriptRef, question: ScriptQuestion, arguments: [&[u8]; 2]) -> Answered {
     let Some(state) = config::state() else { return (Verdict::Failed, Vec::new()) };
     #[cfg(feature = "fault-injection")]
     crate::handler::inject_fault(r, "script");
@@ -35,7 +35,7 @@ pub fn check_access(r: Request<'_>) -> c_int {
     let (_, dir) = records(r);
     let Some(script) = &dir.access.access_script else { return sys::DECLINED };
     let host = r.client_name().unwrap_or_else(|| r.client_address());
-    match ask(r, script, Question::Access, [host, b""]).0 {
+    match ask(r, script, ScriptQuestion::Access, [host, b""]).0 {
         Verdict::Granted => sys::OK as c_int,
         Verdict::None => sys::DECLINED,
         Verdict::Refused | Verdict::Failed => {
@@ -54,7 +54,7 @@ pub fn check_password(r: Request<'_>, user: &[u8], password: &[u8]) -> sys::auth
         complain(r, messages::no_user_script(&events::NO_USER_SCRIPT));
         return sys::AUTH_GENERAL_ERROR;
     };
-    let (verdict, answers) = ask(r, script, Question::Password, [user, password]);
+    let (verdict, answers) = ask(r, script, ScriptQuestion::Password, [user, password]);
     match verdict {
         Verdict::Granted => {
             if let Some((_, name)) = answers.first() {
@@ -75,7 +75,7 @@ pub fn realm_hash(r: Request<'_>, user: &[u8], realm: &[u8], place: &mut *mut c_
         complain(r, messages::no_user_script(&events::NO_HASH_SCRIPT));
         return sys::AUTH_GENERAL_ERROR;
     };
-    let (verdict, answers) = ask(r, script, Question::RealmHash, [user, realm]);
+    let (verdict, answers) = ask(r, script, ScriptQuestion::RealmHash, [user, realm]);
     match (verdict, answers.first()) {
         (Verdict::Granted, Some((_, hash))) => {
             *place = r.pool().dup(hash);
@@ -104,7 +104,7 @@ pub fn check_groups(r: Request<'_>, required: &[u8], is_negated: bool) -> sys::a
         complain(r, messages::NO_GROUP_SCRIPT);
         return unknown;
     };
-    let (verdict, groups) = ask(r, script, Question::Groups, [user, b""]);
+    let (verdict, groups) = ask(r, script, ScriptQuestion::Groups, [user, b""]);
     if verdict != Verdict::Granted {
         return unknown;
     }

@@ -8,12 +8,12 @@ pub use access::{check_access, check_groups, check_password, negates, realm_hash
 
 use crate::config::State;
 use crate::embedded::{self, Answered};
-use crate::environ::{Names, decimal};
+use crate::environ::{ExpansionNames, decimal};
 use crate::handler::{INTERNAL_ERROR, Job};
 use crate::httpd::request::Request;
 use std::ffi::c_int;
 use wsgi_directives::{ScriptRef, script_group};
-use wsgi_protocol::call::{self, Question, Route, Verdict};
+use wsgi_protocol::call::{self, Route, ScriptQuestion, Verdict};
 use wsgi_protocol::request::{Flags, RequestHead, RequestWriter};
 
 /// What a dispatch script chose; unexpanded, `None` keeps what is configured.
@@ -34,7 +34,7 @@ pub fn dispatch(job: &Job<'_>, state: &'static State) -> Result<Routes, c_int> {
     let switches =
         Switches { reloading: job.config.script_reloading, record: job.config.pass_apache_request };
     let asked = Asked { r: job.r, state, script, switches };
-    let (verdict, answers) = asked.ask(Question::Dispatch, [b"", b""], |writer, group| {
+    let (verdict, answers) = asked.ask(ScriptQuestion::Dispatch, [b"", b""], |writer, group| {
         environ::for_dispatch(job, group, writer);
     });
     if verdict != Verdict::Granted {
@@ -73,12 +73,12 @@ impl Asked<'_> {
     /// Asks. `pairs` writes the environ, given the script's application group.
     fn ask(
         &self,
-        question: Question,
+        question: ScriptQuestion,
         arguments: [&[u8]; 2],
         pairs: impl FnOnce(&mut RequestWriter<'_>, &[u8]),
     ) -> Answered {
         let (r, state) = (self.r, self.state);
-        let names = Names { r, state };
+        let names = ExpansionNames { r, state };
         let group = self.script.application_group.as_deref().map(str::as_bytes);
         let group = script_group(group, &names);
         let record = decimal(r.raw().addr() as u64);

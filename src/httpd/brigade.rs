@@ -1,7 +1,7 @@
 //! Bucket brigades on their way to the client, and request bodies on their way in.
 
 use super::block::Block;
-use super::file_bucket::{self, Source};
+use super::file_bucket::{self, FileSource};
 use super::request::Request;
 use apr_sys as sys;
 use std::ffi::{c_char, c_void};
@@ -16,7 +16,7 @@ pub struct Brigade<'r> {
     raw: *mut sys::apr_bucket_brigade,
     request: Request<'r>,
     /// The last file that was appended to be read later.
-    source: Option<Arc<Source>>,
+    source: Option<Arc<FileSource>>,
     is_cut: bool,
 }
 
@@ -133,7 +133,7 @@ impl<'r> Brigade<'r> {
         } else if sendfile && self.request.sends_plainly() {
             self.add_sent_file(OwnedFd::from(file), offset, length);
         } else {
-            let source = Source::new(file);
+            let source = FileSource::new(file);
             self.source = Some(source.clone());
             // SAFETY: the allocator of the request's connection; the bucket goes to a valid brigade.
             unsafe {

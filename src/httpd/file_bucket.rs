@@ -15,12 +15,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A file on its way to a client.
 #[derive(Debug)]
-pub struct Source {
+pub struct FileSource {
     file: File,
     is_cut: AtomicBool,
 }
 
-impl Source {
+impl FileSource {
     /// For buckets of this file.
     pub fn new(file: File) -> Arc<Self> {
         Arc::new(Self { file, is_cut: AtomicBool::new(false) })
@@ -40,7 +40,7 @@ impl Source {
 #[repr(C)]
 struct Shared {
     count: sys::apr_bucket_refcount,
-    source: Arc<Source>,
+    source: Arc<FileSource>,
 }
 
 /// Holds pointers to functions and a static string only.
@@ -67,7 +67,7 @@ static KIND: Kind = Kind(sys::apr_bucket_type_t {
 /// # Safety
 /// `alloc` is the allocator of the connection it is for.
 pub unsafe fn create(
-    source: Arc<Source>,
+    source: Arc<FileSource>,
     offset: u64,
     length: u64,
     alloc: *mut sys::apr_bucket_alloc_t,

@@ -31,7 +31,7 @@ const WORKER: usize = 256;
 /// What survives the unloading of the module.
 #[derive(Clone, Copy)]
 #[repr(C)]
-struct Kept {
+struct KeptBoard {
     address: usize,
     len: usize,
     fd: RawFd,
@@ -69,7 +69,7 @@ impl Board {
     /// # Safety
     /// Parent process, live main server.
     pub unsafe fn of(main: *mut sys::server_rec, workers: usize) -> io::Result<Self> {
-        let none = Kept { address: 0, len: 0, fd: -1 };
+        let none = KeptBoard { address: 0, len: 0, fd: -1 };
         // SAFETY: the process pool lives as long as httpd; the record holds no pointer into this module.
         let kept = unsafe { &mut *persistent((*(*main).process).pool, KEY, none) };
         if kept.address == 0 {
@@ -112,7 +112,7 @@ impl Board {
     }
 }
 
-fn create(len: usize) -> io::Result<Kept> {
+fn create(len: usize) -> io::Result<KeptBoard> {
     // SAFETY: a fresh descriptor is wrapped at once; the mapping covers exactly the file's size.
     unsafe {
         let fd = libc::memfd_create(c"mod_wsgi board".as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING);
@@ -135,7 +135,7 @@ fn create(len: usize) -> io::Result<Kept> {
             libc::munmap(address, len);
             return Err(error);
         }
-        Ok(Kept { address: address as usize, len, fd: fd.into_raw_fd() })
+        Ok(KeptBoard { address: address as usize, len, fd: fd.into_raw_fd() })
     }
 }
 

@@ -63,7 +63,7 @@ pub fn ask<Q, A: Serialize + DeserializeOwned>(
     look: &dyn Fn(&Q) -> A,
     related: &dyn Fn(&Q, &Q) -> bool,
 ) -> Vec<Vec<Outcome<A>>> {
-    let mut desk = Desk::new(patience.one, tasks.iter().map(|task| task.questions.len()));
+    let mut desk = Delegates::new(patience.one, tasks.iter().map(|task| task.questions.len()));
     let end = Instant::now() + patience.all;
     loop {
         while desk.running.len() < WINDOW
@@ -100,7 +100,7 @@ pub fn ask<Q, A: Serialize + DeserializeOwned>(
 }
 
 /// The processes that look, and what they have answered.
-struct Desk {
+struct Delegates {
     patience: Duration,
     answers: Vec<Vec<Outcome<Vec<u8>>>>,
     skipped: Vec<Vec<bool>>,
@@ -128,7 +128,7 @@ impl Running {
     }
 }
 
-impl Desk {
+impl Delegates {
     fn new(patience: Duration, counts: impl Iterator<Item = usize> + Clone) -> Self {
         let waiting = counts.clone().enumerate().filter(|(_, count)| *count > 0);
         Self {

@@ -18,7 +18,7 @@ const KEY: &CStr = c"mod_wsgi:metrics:1";
 /// What survives the unloading of the module.
 #[derive(Clone, Copy)]
 #[repr(C)]
-struct Kept {
+struct KeptMetrics {
     address: usize,
     fd: RawFd,
 }
@@ -43,7 +43,8 @@ impl MetricsMemory {
     /// Parent process, live main server.
     pub unsafe fn of(main: *mut sys::server_rec) -> io::Result<Self> {
         // SAFETY: the process pool lives as long as httpd; the record holds no pointer into this module.
-        let kept = unsafe { &mut *persistent((*(*main).process).pool, KEY, Kept { address: 0, fd: -1 }) };
+        let kept =
+            unsafe { &mut *persistent((*(*main).process).pool, KEY, KeptMetrics { address: 0, fd: -1 }) };
         if kept.address == 0 {
             *kept = create()?;
         }
@@ -87,7 +88,7 @@ impl MetricsMemory {
     }
 }
 
-fn create() -> io::Result<Kept> {
+fn create() -> io::Result<KeptMetrics> {
     // SAFETY: a fresh descriptor is wrapped at once; the mapping covers exactly the file's size. The file is sparse:
     // only what is used takes memory.
     unsafe {
@@ -110,12 +111,12 @@ fn create() -> io::Result<Kept> {
         if address == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        Ok(Kept { address: address as usize, fd: fd.into_raw_fd() })
+        Ok(KeptMetrics { address: address as usize, fd: fd.into_raw_fd() })
     }
 }
 
 /// The blocks of this child by thread and group: index plus 1; 0 is not looked for yet.
-struct Desk {
+struct ChildBlocks {
     view: View<'static>,
     pid: u32,
     groups: usize,
@@ -123,7 +124,7 @@ struct Desk {
 }
 
 /// The desk of this child; null in the parent.
-static DESK: AtomicPtr<Desk> = AtomicPtr::new(ptr::null_mut());
+static DESK: AtomicPtr<ChildBlocks> = AtomicPtr::new(ptr::null_mut());
 /// Threads of this child that have counted.
 static THREADS: AtomicU32 = AtomicU32::new(0);
 
@@ -139,7 +140,7 @@ const MORE_THREADS: usize = 64;
 pub fn prepare(memory: MetricsMemory, groups: usize, threads: usize) {
     let mut blocks = Vec::new();
     blocks.resize_with((threads + MORE_THREADS) * groups, AtomicU32::default);
-    let desk = Desk { view: memory.view(), pid: std::process::id(), groups, blocks };
+    let desk = ChildBlocks { view: memory.view(), pid: std::process::id(), groups, blocks };
     // Lives as long as the child: request threads may use it until the very end.
     DESK.store(Box::into_raw(Box::new(desk)), Release);
 }

@@ -4,13 +4,13 @@ use super::ledger::{Ledger, ledger_len};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::ptr::NonNull;
-use wsgi_protocol::status::{Obituaries, SLOTS_AT, Slot, memory_len};
+use wsgi_protocol::status::{ExitRecords, SLOTS_AT, Slot, memory_len};
 
-/// A shared mapping of [`Obituaries`] and [`Slot`]s, with the [`Ledger`] behind them. Stays mapped as long as the
+/// A shared mapping of [`ExitRecords`] and [`Slot`]s, with the [`Ledger`] behind them. Stays mapped as long as the
 /// process.
 #[derive(Debug, Clone, Copy)]
 pub struct StatusMemory {
-    start: NonNull<Obituaries>,
+    start: NonNull<ExitRecords>,
     count: usize,
     children: usize,
 }
@@ -38,7 +38,7 @@ impl StatusMemory {
             let protection = libc::PROT_READ | libc::PROT_WRITE;
             let address =
                 libc::mmap(std::ptr::null_mut(), len, protection, libc::MAP_SHARED, fd.as_raw_fd(), 0);
-            let start = NonNull::new(address.cast::<Obituaries>());
+            let start = NonNull::new(address.cast::<ExitRecords>());
             match start.filter(|_| address != libc::MAP_FAILED) {
                 Some(start) => Ok((Self { start, count, children }, fd)),
                 None => Err(io::Error::last_os_error()),
@@ -71,7 +71,7 @@ impl StatusMemory {
     }
 
     /// The latest deaths.
-    pub fn obituaries(&self) -> &'static Obituaries {
+    pub fn exit_records(&self) -> &'static ExitRecords {
         // SAFETY: the mapping begins with them, and lives as long as any code of this generation runs.
         unsafe { self.start.as_ref() }
     }

@@ -3,7 +3,7 @@
 a TCP socket that takes hours to close (tests/it/supervisor_trust.rs)."""
 import array, os, socket, stat, struct, time
 
-NURSERY, READY, ORDER = 3, 4, 6
+FORKER, READY, ORDER = 3, 4, 6
 
 
 def lingering():
@@ -41,14 +41,14 @@ def attack(fd):
 
 
 kept = []
-nursery = socket.socket(fileno=NURSERY)
-if nursery.type != socket.SOCK_SEQPACKET:
+forker = socket.socket(fileno=FORKER)
+if forker.type != socket.SOCK_SEQPACKET:
     # Not a zygote: a process that serves nothing, and stays.
     os.write(READY, b"R")
     time.sleep(3600)
 os.write(READY, b"R")
-data, fds, flags, _ = socket.recv_fds(nursery, 64, 16)
-results = [attack(fd) for fd in [*fds, NURSERY]]
+data, fds, flags, _ = socket.recv_fds(forker, 64, 16)
+results = [attack(fd) for fd in [*fds, FORKER]]
 with open(os.path.join(os.environ["FOLDER"], "attacks"), "a") as file:
     file.write(" ".join(results) + "\n")
 time.sleep(3600 if os.environ["THEN"] == "stay" else 0)

@@ -2,6 +2,7 @@
 
 mod dependencies;
 mod messages;
+mod names;
 mod promises;
 mod references;
 mod source;

@@ -1,7 +1,7 @@
 //! How a supervisor asks a zygote for a worker (`preload=on`): fixed numbers with descriptors one way, one byte and
 //! the kernel's word for who sent it the other way.
 //!
-//! 1. The supervisor sends a record of [`ORDER_BYTES`] with [`BIRTH_FDS`] descriptors over [`NURSERY_FD`]. It has shut
+//! 1. The supervisor sends a record of [`ORDER_BYTES`] with [`BIRTH_FDS`] descriptors over [`FORKER_FD`]. It has shut
 //!    down its own end for reading: nothing can be sent back.
 //! 2. The zygote forks. The worker waits until it is the supervisor's child, takes a write lock on the file for its last
 //!    stack (`fcntl(F_SETLK)`) and writes [`HERE`] to its ready pipe. The kernel says which process has the lock. It could
@@ -13,7 +13,7 @@
 use crate::launch::LISTEN_FD;
 
 /// Descriptor of the socket over which a zygote is asked for workers. A zygote listens for no requests.
-pub const NURSERY_FD: i32 = LISTEN_FD;
+pub const FORKER_FD: i32 = LISTEN_FD;
 
 /// Descriptors of a record, in this order: output, listening socket, ready pipe, order pipe, heirloom, file for the
 /// last stack.

@@ -8,7 +8,7 @@ use crate::request::{MAX_VALUE, Request};
 /// What is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Question {
+pub enum ScriptQuestion {
     /// `process_group(environ)`, `application_group(environ)`, `callable_object(environ)`; answers by [`Route`].
     Dispatch = 1,
     /// `allow_access(environ, host)`.
@@ -61,7 +61,7 @@ impl Verdict {
 }
 
 /// Appends question and arguments; a [`crate::request::RequestWriter`] writes the rest behind them.
-pub fn begin(out: &mut Vec<u8>, question: Question, arguments: [&[u8]; 2]) {
+pub fn begin(out: &mut Vec<u8>, question: ScriptQuestion, arguments: [&[u8]; 2]) {
     out.push(question as u8);
     for argument in arguments {
         put_bytes(out, argument);
@@ -72,7 +72,7 @@ pub fn begin(out: &mut Vec<u8>, question: Question, arguments: [&[u8]; 2]) {
 #[derive(Debug, Clone)]
 pub struct Call<'a> {
     /// What is asked.
-    pub question: Question,
+    pub question: ScriptQuestion,
     /// What the function gets behind its environ; unused ones are empty.
     pub arguments: [&'a [u8]; 2],
     /// The request it is about. `script` is the host script, `application_group` that of the host script.
@@ -87,11 +87,11 @@ impl<'a> Call<'a> {
     pub fn decode(payload: &'a [u8]) -> Result<Self, ProtocolError> {
         let mut reader = Reader::new(payload);
         let question = match reader.u8("question")? {
-            1 => Question::Dispatch,
-            2 => Question::Access,
-            3 => Question::Password,
-            4 => Question::RealmHash,
-            5 => Question::Groups,
+            1 => ScriptQuestion::Dispatch,
+            2 => ScriptQuestion::Access,
+            3 => ScriptQuestion::Password,
+            4 => ScriptQuestion::RealmHash,
+            5 => ScriptQuestion::Groups,
             _ => return Err(ProtocolError::Field("question")),
         };
         let arguments = [reader.bytes(MAX_VALUE, "argument")?, reader.bytes(MAX_VALUE, "argument")?];
@@ -108,13 +108,13 @@ mod tests {
     #[test]
     fn round_trip() {
         let mut out = Vec::new();
-        begin(&mut out, Question::Password, [b"us\xe9r", b"secret"]);
+        begin(&mut out, ScriptQuestion::Password, [b"us\xe9r", b"secret"]);
         let head = RequestHead { script: b"/srv/users.py", ..RequestHead::default() };
         let mut writer = RequestWriter::begin(&mut out, &head);
         writer.pair(b"PATH_INFO", b"/x");
         writer.finish();
         let call = Call::decode(&out).unwrap();
-        assert_eq!((call.question, call.arguments), (Question::Password, [&b"us\xe9r"[..], b"secret"]));
+        assert_eq!((call.question, call.arguments), (ScriptQuestion::Password, [&b"us\xe9r"[..], b"secret"]));
         assert_eq!((call.request.head.script, call.request.pairs().count()), (&b"/srv/users.py"[..], 1));
     }
 

@@ -43,7 +43,7 @@ pub enum Level {
 
 /// What the client sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
+pub enum ClientAnswer {
     /// No request is concerned, or it is served nevertheless.
     Unaffected,
     /// This status, with httpd's error handling.
@@ -86,7 +86,7 @@ pub struct Event {
     /// Its level.
     pub level: Level,
     /// What the client sees.
-    pub answer: Answer,
+    pub answer: ClientAnswer,
     /// What becomes of the process.
     pub fate: Fate,
     /// What happened.
@@ -107,9 +107,11 @@ impl Event {
     /// The status that an httpd child answers with; 500 where the row names none.
     pub fn status(&self) -> u16 {
         match self.answer {
-            Answer::Status(status) | Answer::StatusOrBroken(status) | Answer::Later(status) => status,
-            Answer::Modes(embedded, _) => embedded,
-            Answer::Unaffected | Answer::BodyFault | Answer::BrokenOff => 500,
+            ClientAnswer::Status(status)
+            | ClientAnswer::StatusOrBroken(status)
+            | ClientAnswer::Later(status) => status,
+            ClientAnswer::Modes(embedded, _) => embedded,
+            ClientAnswer::Unaffected | ClientAnswer::BodyFault | ClientAnswer::BrokenOff => 500,
         }
     }
 
@@ -143,7 +145,7 @@ impl Display for Level {
     }
 }
 
-impl Display for Answer {
+impl Display for ClientAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unaffected => f.write_str("–"),

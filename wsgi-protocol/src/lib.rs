@@ -8,7 +8,6 @@ pub mod birth;
 pub mod call;
 pub mod codec;
 pub mod control;
-pub mod courtesy;
 pub mod death;
 pub mod error;
 pub mod events;
@@ -24,6 +23,7 @@ pub mod response;
 pub mod scoreboard;
 pub mod status;
 pub mod websocket;
+pub mod yielding;
 
 pub use error::ProtocolError;
 

@@ -1,6 +1,6 @@
 //! The status memory: one cache line per daemon process, shared by httpd's children and the supervisor
 //! (never by a daemon). Children count the requests they have at each process and pick the least loaded. In front of
-//! the slots stand the latest deaths ([`Obituaries`]), written by the supervisor alone.
+//! the slots stand the latest deaths ([`ExitRecords`]), written by the supervisor alone.
 
 use crate::death::{Death, MAX_STACK, Reason};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
@@ -65,7 +65,7 @@ pub struct Slot {
 }
 
 /// Where in the memory the first slot stands.
-pub const SLOTS_AT: usize = size_of::<Obituaries>();
+pub const SLOTS_AT: usize = size_of::<ExitRecords>();
 
 /// Bytes of status memory for `slots` processes.
 #[must_use]
@@ -79,7 +79,7 @@ const REMEMBERED: usize = 32;
 /// A death as it stands in the memory; all fields as in [`Death`].
 #[derive(Debug)]
 #[repr(C)]
-struct Obituary {
+struct ExitRecord {
     /// Odd while the rest is being written.
     version: AtomicU32,
     slot: AtomicU32,
@@ -98,13 +98,13 @@ const KILLED: u32 = 0x100;
 /// The latest deaths of a generation, oldest overwritten first. One writer, the supervisor; all zero is empty.
 #[derive(Debug)]
 #[repr(C, align(64))]
-pub struct Obituaries {
+pub struct ExitRecords {
     written: AtomicU32,
     reserved: [AtomicU32; 15],
-    records: [Obituary; REMEMBERED],
+    records: [ExitRecord; REMEMBERED],
 }
 
-impl Obituaries {
+impl ExitRecords {
     /// Adds the death of the process in slot `slot` of this memory at `at` (CLOCK_MONOTONIC, ns).
     pub fn publish(&self, slot: u32, at: u64, death: &Death) {
         let count = self.written.load(Ordering::Relaxed);
@@ -133,13 +133,13 @@ impl Obituaries {
     /// order, else the latest.
     #[must_use]
     pub fn find(&self, slot: u32, since: u64) -> Option<Death> {
-        let found = self.records.iter().filter_map(Obituary::read);
+        let found = self.records.iter().filter_map(ExitRecord::read);
         let found = found.filter(|(of, at, _)| *of == slot && *at >= since);
         found.max_by_key(|(_, at, death)| (!death.is_orderly(), *at)).map(|(_, _, death)| death)
     }
 }
 
-impl Obituary {
+impl ExitRecord {
     /// Slot, time and death; `None` if there is none, or it is just being overwritten.
     fn read(&self) -> Option<(u32, u64, Death)> {
         let version = self.version.load(Ordering::Acquire);
@@ -174,8 +174,8 @@ mod tests {
         assert_eq!(SLOTS_AT % 64, 0);
     }
 
-    fn empty() -> Obituaries {
-        let record = || Obituary {
+    fn empty() -> ExitRecords {
+        let record = || ExitRecord {
             version: AtomicU32::new(0),
             slot: AtomicU32::new(0),
             pid: AtomicU32::new(0),
@@ -185,7 +185,7 @@ mod tests {
             at: AtomicU64::new(0),
             stack: std::array::from_fn(|_| AtomicU64::new(0)),
         };
-        Obituaries {
+        ExitRecords {
             written: AtomicU32::new(0),
             reserved: std::array::from_fn(|_| AtomicU32::new(0)),
             records: std::array::from_fn(|_| record()),

@@ -3,7 +3,7 @@
 use crate::query::encode;
 use crate::{Earlier, Group, Process, Query, Report, Request};
 use std::fmt::Write;
-use wsgi_protocol::metrics::{OUTCOMES, Outcome, Phase, STOPS, stop_name};
+use wsgi_protocol::metrics::{OUTCOMES, Phase, RequestOutcome, STOPS, stop_name};
 
 const STYLE: &str = include_str!("page.css");
 
@@ -162,7 +162,7 @@ fn section(out: &mut String, group: &Group, (rate, is_recent): (f64, bool)) {
     let (busy, limit) = (group.busy(), group.limit().max(1));
     let unit = if is_recent { "since the last look" } else { "since the start" };
     let errors = group.errors();
-    let lost = group.totals.outcomes[Outcome::ProcessLost as usize];
+    let lost = group.totals.outcomes[RequestOutcome::ProcessLost as usize];
     put!(
         out,
         "<dl><dt>busy threads</dt><dd><meter min=\"0\" max=\"{limit}\" high=\"{}\" value=\"{busy}\"></meter> {busy} of {limit}</dd>\
@@ -209,7 +209,7 @@ fn latencies(out: &mut String, group: &Group) {
 
 /// What went wrong, if anything did.
 fn outcomes(out: &mut String, group: &Group) {
-    let told = OUTCOMES.iter().filter(|(outcome, _)| *outcome != Outcome::Ok);
+    let told = OUTCOMES.iter().filter(|(outcome, _)| *outcome != RequestOutcome::Ok);
     let told = told.map(|(outcome, name)| (name, group.totals.outcomes[*outcome as usize]));
     let told: Vec<String> = told
         .filter(|(_, count)| *count > 0)

@@ -80,7 +80,7 @@ impl Generation {
         let Some(place) = self.places.get(group).filter(|place| index < place.paths.len()) else { return };
         let slot = u32::try_from(place.first_slot + index);
         if let (Some(memory), Ok(slot)) = (self.memory.borrow().as_ref(), slot) {
-            memory.obituaries().publish(slot, at, death);
+            memory.exit_records().publish(slot, at, death);
         }
     }
 }

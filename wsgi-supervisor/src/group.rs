@@ -3,10 +3,10 @@
 use crate::backoff::{Backoff, Pace};
 use crate::cgroup::Cgroup;
 use crate::escalation::{Ending, Escalation};
+use crate::forker::Forker;
 use crate::generation::Plan;
 use crate::listen::Listener;
 use crate::log::Log;
-use crate::nursery::Nursery;
 use crate::output::Lines;
 use crate::spawn::Started;
 use std::os::fd::OwnedFd;
@@ -51,7 +51,7 @@ pub struct Group {
     /// Serial of the generation of which it was told that it does not come up.
     pub told_kept: Option<u64>,
     /// Where its workers come from, with `preload=on`.
-    pub nursery: Option<Nursery>,
+    pub forker: Option<Forker>,
 }
 
 impl Group {
@@ -60,25 +60,25 @@ impl Group {
         (self.roll_since, self.roll_by_operator) = (Some(since), by_operator);
         self.is_held_back = false;
         self.slots.iter_mut().for_each(|slot| slot.wants_socket |= by_operator);
-        if let Some(nursery) = &mut self.nursery {
-            nursery.try_again();
+        if let Some(forker) = &mut self.forker {
+            forker.try_again();
         }
     }
 
     /// Whether its processes come from a zygote now.
     #[must_use]
     pub fn has_zygotes(&self) -> bool {
-        self.nursery.as_ref().is_some_and(|nursery| !nursery.given_up)
+        self.forker.as_ref().is_some_and(|forker| !forker.given_up)
     }
 
     /// The process of a slot says that there is other code, with which `preload=on` may work.
     pub fn code_has_changed(&mut self, index: usize, now: Instant) {
         // In a roll it is known already how the new code comes up.
-        let given_up = self.nursery.as_mut().filter(|nursery| nursery.given_up && self.roll_since.is_none());
-        let (Some(nursery), Some(slot)) = (given_up, self.slots.get_mut(index)) else { return };
+        let given_up = self.forker.as_mut().filter(|forker| forker.given_up && self.roll_since.is_none());
+        let (Some(forker), Some(slot)) = (given_up, self.slots.get_mut(index)) else { return };
         // A daemon may say so at any rate.
         if slot.pace.take(now).is_ok() {
-            nursery.try_again();
+            forker.try_again();
         }
     }
 }
@@ -225,7 +225,7 @@ pub struct Process {
     /// Process id of the zygote that forked it.
     pub zygote: Option<i32>,
     /// For a zygote: orders for workers go here.
-    pub nursery: Option<OwnedFd>,
+    pub forker: Option<OwnedFd>,
     /// It shall be replaced in a roll.
     pub renew: bool,
     /// It was told so, in order that it leaves its successor the list of its scripts and asks for it.
@@ -299,7 +299,7 @@ impl Process {
             asked: None,
             asked_at: None,
             zygote: None,
-            nursery: None,
+            forker: None,
             renew: false,
             told_renew: None,
             is_successor: has_predecessor,
@@ -324,7 +324,7 @@ impl Process {
     /// What it is called in the log.
     #[must_use]
     pub fn noun(&self) -> &'static str {
-        if self.nursery.is_some() { "zygote" } else { "daemon process" }
+        if self.forker.is_some() { "zygote" } else { "daemon process" }
     }
 
     /// Decides that it shall end. A stop overrides a drain, nothing overrides a stop.

@@ -13,6 +13,7 @@ mod disposal;
 mod error;
 mod escalation;
 mod facts;
+mod forker;
 mod generation;
 mod group;
 mod leftovers;
@@ -20,7 +21,6 @@ mod listen;
 mod log;
 mod log_writer;
 mod messages;
-mod nursery;
 mod oom;
 mod operator;
 #[allow(unsafe_code)]

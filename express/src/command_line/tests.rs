@@ -11,10 +11,10 @@ fn parse(words: &[&str]) -> Result<Values, String> {
 /// A value that the option takes.
 pub fn sample(row: &Row) -> Vec<String> {
     let word = |value: &&str| match row.kind {
-        Kind::Word(words) => words[0].to_owned(),
-        Kind::Int(from, _) => from.max(1).to_string(),
-        Kind::Number(from, _) => from.max(0.5).to_string(),
-        Kind::Flag | Kind::Text => value.to_lowercase(),
+        ValueKind::Word(words) => words[0].to_owned(),
+        ValueKind::Int(from, _) => from.max(1).to_string(),
+        ValueKind::Number(from, _) => from.max(0.5).to_string(),
+        ValueKind::Flag | ValueKind::Text => value.to_lowercase(),
     };
     row.values.iter().map(word).collect()
 }
@@ -34,7 +34,7 @@ fn every_option_parses_with_its_arity() {
         let once = parse(&words).unwrap_or_else(|error| panic!("{error}"));
         assert!(once.is_given(row.name), "{option}");
         let twice = parse(&[words.clone(), words.clone()].concat()).unwrap_or_else(|error| panic!("{error}"));
-        if row.kind == Kind::Flag {
+        if row.kind == ValueKind::Flag {
             assert!(twice.flag(row.name), "{option}");
             continue;
         }

@@ -1,7 +1,7 @@
 //! The directives of mod_wsgi.
 
 use crate::configuration::Configuration;
-use crate::entry::Kind;
+use crate::entry::EntryKind;
 use crate::paths;
 use crate::plan::{Mode, Plan};
 
@@ -162,8 +162,11 @@ pub(super) fn handlers(conf: &mut Configuration, plan: &Plan) {
     let place =
         |group: &str| vec![("process-group", plan.target_group()), ("application-group", group.to_owned())];
     if plan.entry.is_application() {
-        let origin =
-            if plan.entry.kind == Kind::Welcome { "" } else { "entry-point application-group process-group" };
+        let origin = if plan.entry.kind == EntryKind::Welcome {
+            ""
+        } else {
+            "entry-point application-group process-group"
+        };
         conf.from(origin);
         let script = plan.file("handler.wsgi");
         conf.pairs("WSGIHandlerScript", &["wsgi-handler", &script], &place(plan.application_group()));

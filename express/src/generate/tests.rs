@@ -1,7 +1,7 @@
 //! What the options that people use most change in the configuration. `UPDATE_DOCS=1` writes the expected text anew.
 
 use super::*;
-use crate::entry::{Entry, Kind};
+use crate::entry::{Entry, EntryKind};
 use crate::machine::httpd::Httpd;
 use crate::machine::identity::Identity;
 use crate::machine::module::Module;
@@ -44,7 +44,7 @@ fn plan(option: &[&'static str]) -> Plan {
     let mut values = Values::default();
     values.put("server-root", vec![vec!["/run/site".to_owned()]]);
     values.put("working-directory", vec![vec!["/srv/site".to_owned()]]);
-    let kind = if option == ["application-type", "static"] { Kind::Static } else { Kind::Script };
+    let kind = if option == ["application-type", "static"] { EntryKind::Static } else { EntryKind::Script };
     if let Some((name, words)) = option.split_first() {
         match words {
             [] => values.put_flag(name, true),
@@ -62,7 +62,7 @@ fn plan(option: &[&'static str]) -> Plan {
     };
     Plan {
         entry: Entry { kind, target: "/srv/site/wsgi.py".to_owned(), callable },
-        mode: if kind == Kind::Static { Mode::Static } else { Mode::Daemon },
+        mode: if kind == EntryKind::Static { Mode::Static } else { Mode::Daemon },
         host: values.text("host").unwrap_or("localhost").to_owned(),
         https: None,
         root: "/run/site".into(),

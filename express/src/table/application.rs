@@ -1,6 +1,6 @@
 //! Which application is served, and in which interpreter.
 
-use super::{Group, Kind, Row, State, flag, row, text};
+use super::{Group, OptionState, Row, ValueKind, flag, row, text};
 
 pub(super) const APPLICATION: Group = Group {
     heading: "Application",
@@ -14,7 +14,7 @@ pub(super) const APPLICATION: Group = Group {
         ),
         row(
             "application-type",
-            Kind::Word(&["script", "module", "paste", "static"]),
+            ValueKind::Word(&["script", "module", "paste", "static"]),
             &["TYPE"],
             "(by the entry point: a file is a script, *.ini is paste, a folder is static, else a module)",
             "handler.wsgi",
@@ -50,7 +50,7 @@ pub(super) const APPLICATION: Group = Group {
         ),
         row(
             "map-head-to-get",
-            Kind::Word(&["Auto", "On", "Off"]),
+            ValueKind::Word(&["Auto", "On", "Off"]),
             &["Auto|On|Off"],
             "Auto",
             "WSGIMapHEADToGET",
@@ -65,7 +65,7 @@ pub(super) const APPLICATION: Group = Group {
             "Receive request bodies up to this size (as 10M) before the application is called: their length is known then, and \
              slow clients hold no thread.",
         )
-        .state(State::New),
+        .state(OptionState::New),
         EMBEDDED,
         flag(
             "orphan-interpreter",
@@ -79,7 +79,7 @@ pub(super) const APPLICATION: Group = Group {
         ),
         row(
             "switch-interval",
-            Kind::Number(0.000_001, 3600.0),
+            ValueKind::Number(0.000_001, 3600.0),
             &["SECONDS"],
             "",
             "WSGISwitchInterval",
@@ -91,7 +91,7 @@ pub(super) const APPLICATION: Group = Group {
             "inotify, mod_wsgi-ctl restart",
             "Replace the processes when a file of the application changes; code that cannot be imported leaves the old processes at work.",
         ),
-        flag("enable-docs", "", "Serve the documentation at /__wsgi__/docs.").state(State::NoEffect(
+        flag("enable-docs", "", "Serve the documentation at /__wsgi__/docs.").state(OptionState::NoEffect(
             "this package brings no documentation to serve; see docs/express.md of the project",
         )),
     ],

@@ -1,6 +1,6 @@
 //! Metrics, further processes, and tools to find out what an application does.
 
-use super::{Group, Kind, State, flag, row, text};
+use super::{Group, OptionState, ValueKind, flag, row, text};
 
 const DIRECTORY: &[&str] = &["DIRECTORY"];
 
@@ -20,21 +20,21 @@ pub(super) const METRICS: Group = Group {
             "WSGITelemetryService",
             "The socket of a service that takes metrics.",
         ),
-        flag("enable-telemetry", "", "Start such a service.").state(State::NoEffect(
+        flag("enable-telemetry", "", "Start such a service.").state(OptionState::NoEffect(
             "this package brings no telemetry service; name one with --telemetry-service",
         )),
         row(
             "telemetry-ui-port",
-            Kind::Int(1, 65535),
+            ValueKind::Int(1, 65535),
             &["NUMBER"],
             "8888",
             "",
             "The port of that service's pages.",
         )
-        .state(State::NoEffect("this package brings no telemetry service")),
+        .state(OptionState::NoEffect("this package brings no telemetry service")),
         row(
             "telemetry-interval",
-            Kind::Number(0.5, 86_400.0),
+            ValueKind::Number(0.5, 86_400.0),
             &["SECONDS"],
             "1.0",
             "WSGITelemetryService interval=",
@@ -50,7 +50,7 @@ pub(super) const METRICS: Group = Group {
         .list(),
         row(
             "slow-requests",
-            Kind::Number(0.0, 86_400.0),
+            ValueKind::Number(0.0, 86_400.0),
             &["SECONDS"],
             "",
             "WSGISlowRequests",

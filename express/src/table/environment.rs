@@ -1,6 +1,6 @@
 //! Python, the environment, the identity of the processes, and where the generated files go.
 
-use super::{Group, State, flag, text};
+use super::{Group, OptionState, flag, text};
 
 const DIRECTORY: &[&str] = &["DIRECTORY"];
 const FILE: &[&str] = &["FILE"];
@@ -23,7 +23,7 @@ pub(super) const ENVIRONMENT: Group = Group {
             "WSGIPythonHome",
             "The virtual environment or installation of Python to run.",
         )
-        .state(State::New),
+        .state(OptionState::New),
         text(
             "python-eggs",
             DIRECTORY,
@@ -55,7 +55,7 @@ pub(super) const ENVIRONMENT: Group = Group {
             "lang=, locale=",
             "The locale of the application.",
         ),
-        text("lang", &["NAME"], "", "lang=, locale=", "The same as --locale.").state(State::Hidden),
+        text("lang", &["NAME"], "", "lang=, locale=", "The same as --locale.").state(OptionState::Hidden),
         text(
             "user",
             &["NAME"],

@@ -1,6 +1,6 @@
 //! When processes are replaced, how long things may take, and how data is moved.
 
-use super::{Group, Kind, State, count, flag, row, text};
+use super::{Group, OptionState, ValueKind, count, flag, row, text};
 
 const S: &[&str] = &["SECONDS"];
 const N: &[&str] = &["NUMBER"];
@@ -124,7 +124,7 @@ pub(super) const LIFECYCLE: Group = Group {
         ),
         row(
             "proxy-timeout",
-            Kind::Int(1, i32::MAX as i64),
+            ValueKind::Int(1, i32::MAX as i64),
             S,
             "",
             "ProxyTimeout",
@@ -167,7 +167,7 @@ pub(super) const LIFECYCLE: Group = Group {
             "GracefulShutdownTimeout",
             "How long running requests may go on after SIGTERM; 0: until they end.",
         )
-        .state(State::New),
+        .state(OptionState::New),
     ],
 };
 

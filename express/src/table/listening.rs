@@ -1,8 +1,8 @@
 //! Addresses, names, HTTPS, and how many processes and threads serve.
 
-use super::{Group, Kind, State, count, flag, row, text};
+use super::{Group, OptionState, ValueKind, count, flag, row, text};
 
-const PORT: Kind = Kind::Int(1, 65535);
+const PORT: ValueKind = ValueKind::Int(1, 65535);
 
 pub(super) const LISTENING: Group = Group {
     heading: "Listening",
@@ -53,7 +53,7 @@ pub(super) const CAPACITY: Group = Group {
     rows: &[
         row(
             "processes",
-            Kind::Int(1, 10_000),
+            ValueKind::Int(1, 10_000),
             &["NUMBER"],
             "(1)",
             "WSGIDaemonProcess processes=",
@@ -61,7 +61,7 @@ pub(super) const CAPACITY: Group = Group {
         ),
         row(
             "threads",
-            Kind::Int(1, 10_000),
+            ValueKind::Int(1, 10_000),
             &["NUMBER"],
             "5",
             "WSGIDaemonProcess threads=",
@@ -69,7 +69,7 @@ pub(super) const CAPACITY: Group = Group {
         ),
         row(
             "max-clients",
-            Kind::Int(1, 200_000),
+            ValueKind::Int(1, 200_000),
             &["NUMBER"],
             "(10 + max(10, 1.5 x processes x threads))",
             "MaxRequestWorkers",
@@ -77,7 +77,7 @@ pub(super) const CAPACITY: Group = Group {
         ),
         row(
             "initial-workers",
-            Kind::Number(0.0, 1.0),
+            ValueKind::Number(0.0, 1.0),
             &["FRACTION"],
             "",
             "StartServers",
@@ -85,7 +85,7 @@ pub(super) const CAPACITY: Group = Group {
         ),
         row(
             "minimum-spare-workers",
-            Kind::Number(0.0, 1.0),
+            ValueKind::Number(0.0, 1.0),
             &["FRACTION"],
             "",
             "MinSpareThreads",
@@ -93,7 +93,7 @@ pub(super) const CAPACITY: Group = Group {
         ),
         row(
             "maximum-spare-workers",
-            Kind::Number(0.0, 1.0),
+            ValueKind::Number(0.0, 1.0),
             &["FRACTION"],
             "",
             "MaxSpareThreads",
@@ -101,7 +101,7 @@ pub(super) const CAPACITY: Group = Group {
         ),
         row(
             "server-mpm",
-            Kind::Word(&["event", "worker", "prefork"]),
+            ValueKind::Word(&["event", "worker", "prefork"]),
             &["NAME"],
             "(the first that is installed: event, worker, prefork)",
             "LoadModule",
@@ -122,7 +122,8 @@ pub(super) const TLS: Group = Group {
             "Listen",
             "The port for HTTPS; needs a certificate and a key.",
         ),
-        row("ssl-port", PORT, &["NUMBER"], "", "Listen", "The same as --https-port.").state(State::Hidden),
+        row("ssl-port", PORT, &["NUMBER"], "", "Listen", "The same as --https-port.")
+            .state(OptionState::Hidden),
         text("ssl-certificate-file", &["FILE"], "", "SSLCertificateFile", "The certificate, in PEM form."),
         text(
             "ssl-certificate-key-file",

@@ -1,6 +1,6 @@
 //! What is logged, and where to.
 
-use super::{Group, Kind, State, flag, row, text};
+use super::{Group, OptionState, ValueKind, flag, row, text};
 
 const NAME: &[&str] = &["NAME"];
 
@@ -38,7 +38,7 @@ pub(super) const LOGGING: Group = Group {
         flag("rotate-logs", "ErrorLog, CustomLog", "Begin new log files when they grow too large."),
         row(
             "max-log-size",
-            Kind::Int(1, 1 << 20),
+            ValueKind::Int(1, 1 << 20),
             &["MB"],
             "5",
             "rotatelogs",
@@ -51,6 +51,6 @@ pub(super) const LOGGING: Group = Group {
             "rotatelogs",
             "The rotatelogs program.",
         ),
-        flag("verbose-debugging", "", "Log more.").state(State::Hidden),
+        flag("verbose-debugging", "", "Log more.").state(OptionState::Hidden),
     ],
 };

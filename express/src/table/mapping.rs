@@ -1,6 +1,6 @@
 //! What URLs lead to: files, other servers, and who may use them.
 
-use super::{Group, Kind, State, flag, row, text};
+use super::{Group, OptionState, ValueKind, flag, row, text};
 
 pub(super) const MAPPING: Group = Group {
     heading: "Static files and URLs",
@@ -50,7 +50,7 @@ pub(super) const MAPPING: Group = Group {
             "TypesConfig",
             "The file with the types of file extensions.",
         ),
-        flag("with-php5", "", "Run PHP 5.").state(State::Hidden),
+        flag("with-php5", "", "Run PHP 5.").state(OptionState::Hidden),
     ],
 };
 
@@ -63,7 +63,7 @@ pub(super) const PROXYING: Group = Group {
             .list(),
         text("proxy-url-alias", PATH_URL, "", "ProxyPass", "The same as --proxy-mount-point.")
             .list()
-            .state(State::Hidden),
+            .state(OptionState::Hidden),
         text(
             "proxy-virtual-host",
             &["NAME", "URL"],
@@ -110,7 +110,7 @@ pub(super) const ACCESS: Group = Group {
         ),
         row(
             "auth-type",
-            Kind::Word(&["Basic", "Digest"]),
+            ValueKind::Word(&["Basic", "Digest"]),
             &["TYPE"],
             "Basic",
             "AuthType",

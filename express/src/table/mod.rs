@@ -10,7 +10,7 @@ mod mapping;
 
 /// What a value must be.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Kind {
+pub enum ValueKind {
     /// No value: the option is there or not.
     Flag,
     /// A whole number from the first to the second.
@@ -25,7 +25,7 @@ pub enum Kind {
 
 /// What an option does here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum OptionState {
     /// As in mod_wsgi.
     Works,
     /// An option of this implementation only.
@@ -42,7 +42,7 @@ pub struct Row {
     /// Without the two dashes.
     pub name: &'static str,
     /// Of each of its values.
-    pub kind: Kind,
+    pub kind: ValueKind,
     /// What its values are called in the help; as many as it takes.
     pub values: &'static [&'static str],
     /// Each use adds to the earlier ones.
@@ -55,7 +55,7 @@ pub struct Row {
     /// One or two sentences.
     pub help: &'static str,
     /// Whether it works.
-    pub state: State,
+    pub state: OptionState,
 }
 
 impl Row {
@@ -74,7 +74,7 @@ impl Row {
         self
     }
 
-    const fn state(mut self, state: State) -> Row {
+    const fn state(mut self, state: OptionState) -> Row {
         self.state = state;
         self
     }
@@ -119,7 +119,7 @@ pub fn find(name: &str) -> Option<&'static Row> {
 }
 
 const fn flag(name: &'static str, becomes: &'static str, help: &'static str) -> Row {
-    row(name, Kind::Flag, &[], "", becomes, help)
+    row(name, ValueKind::Flag, &[], "", becomes, help)
 }
 
 const fn text(
@@ -129,7 +129,7 @@ const fn text(
     becomes: &'static str,
     help: &'static str,
 ) -> Row {
-    row(name, Kind::Text, value, default, becomes, help)
+    row(name, ValueKind::Text, value, default, becomes, help)
 }
 
 /// A whole number that is not negative.
@@ -140,18 +140,18 @@ const fn count(
     becomes: &'static str,
     help: &'static str,
 ) -> Row {
-    row(name, Kind::Int(0, i32::MAX as i64), value, default, becomes, help)
+    row(name, ValueKind::Int(0, i32::MAX as i64), value, default, becomes, help)
 }
 
 const fn row(
     name: &'static str,
-    kind: Kind,
+    kind: ValueKind,
     values: &'static [&'static str],
     default: &'static str,
     becomes: &'static str,
     help: &'static str,
 ) -> Row {
-    Row { name, kind, values, is_list: false, default, becomes, help, state: State::Works }
+    Row { name, kind, values, is_list: false, default, becomes, help, state: OptionState::Works }
 }
 
 #[cfg(test)]

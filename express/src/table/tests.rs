@@ -32,7 +32,7 @@ fn all_152_names_of_the_specification_are_here() {
     expected.extend(ELSEWHERE.map(str::to_owned));
     assert_eq!(expected.len(), 152);
     let ours: BTreeSet<String> =
-        rows().filter(|row| row.state != State::New).map(|row| row.name.to_owned()).collect();
+        rows().filter(|row| row.state != OptionState::New).map(|row| row.name.to_owned()).collect();
     assert_eq!(ours.difference(&expected).collect::<Vec<_>>(), Vec::<&String>::new(), "not specified");
     assert_eq!(expected.difference(&ours).collect::<Vec<_>>(), Vec::<&String>::new(), "missing");
 }
@@ -42,7 +42,7 @@ fn arity_and_repetition_are_those_of_the_specification() {
     for (name, rest) in specified() {
         let row = find(&name).expect("the other test says");
         let second = rest.split('|').find(|cell| cell.contains("×2"));
-        let arity = if second.is_some() { 2 } else { usize::from(row.kind != Kind::Flag) };
+        let arity = if second.is_some() { 2 } else { usize::from(row.kind != ValueKind::Flag) };
         assert_eq!(row.values.len(), arity, "{name}");
         assert_eq!(row.is_list, rest.starts_with("list "), "{name}");
     }
@@ -52,7 +52,7 @@ fn arity_and_repetition_are_those_of_the_specification() {
 fn literal_defaults_are_those_of_the_specification() {
     let specified = specified();
     let of = |name: &str| specified.get(name).map(String::as_str).unwrap_or_default();
-    for row in rows().filter(|row| row.state != State::New) {
+    for row in rows().filter(|row| row.state != OptionState::New) {
         let Some(default) = row.literal_default() else { continue };
         if row.name.starts_with("header-m") || row.name.starts_with("body-m") {
             continue; // three in one line of the specification
@@ -67,6 +67,6 @@ fn names_are_unique_and_every_row_has_a_text() {
     assert_eq!(names.len(), rows().count());
     for row in rows() {
         assert!(row.help.ends_with('.'), "{}: {}", row.name, row.help);
-        assert_eq!(row.kind == Kind::Flag, row.values.is_empty(), "{}", row.name);
+        assert_eq!(row.kind == ValueKind::Flag, row.values.is_empty(), "{}", row.name);
     }
 }

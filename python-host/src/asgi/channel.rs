@@ -1,10 +1,10 @@
 //! `mod_wsgi.Channel`: what the coroutines of one request call (`glue.py`). No method waits.
 
-use super::journal::with_journal;
-use super::names::Names;
+use super::log_scope::with_log_scope;
+use super::names::ScopeNames;
 use super::websocket::{self, Socket};
 use super::{head, scope};
-use crate::conversation::{Arrived, Conversation, Place, Sent};
+use crate::conversation::{Arrived, Conversation, InFlightPlace, Sent};
 use crate::exchange::Outcome;
 use crate::fork;
 use crate::interpreter;
@@ -13,7 +13,7 @@ use crate::messages;
 use crate::python::class::{ClassBuilder, This, Value};
 use crate::python::trampoline::Args;
 use crate::python::{Attached, Buffer, Exception, Kind, Numbers, Object, Owned, Raised, Result, Text, lock};
-use crate::wsgi::failures::{self, Journal};
+use crate::wsgi::failures::{self, LogScope};
 use crate::wsgi::request::Running;
 use crate::wsgi::{self};
 use pyo3::ffi;
@@ -24,7 +24,7 @@ use wsgi_protocol::request::{Flags, Request};
 
 /// What `send`, `flush` and `finish` answer (`glue.py`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Status {
+pub(super) enum SendStatus {
     /// Wait until the socket is writable, then flush.
     Full = 0,
     /// All has left.
@@ -37,7 +37,7 @@ pub(super) enum Status {
 
 /// How far the response is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(super) enum ResponseStage {
     /// No `http.response.start` yet.
     Open,
     /// It has come, and waits for the first part of the body.
@@ -49,34 +49,34 @@ pub(super) enum Stage {
 }
 
 /// A part of a file that waits for what is before it.
-pub(super) struct FilePart {
+pub(super) struct PendingFile {
     pub(super) file: File,
     pub(super) offset: u64,
     pub(super) length: u64,
     pub(super) more: bool,
 }
 
-pub(super) struct State {
+pub(super) struct ChannelState {
     /// Until the connection is given back.
     pub(super) conversation: Option<Box<dyn Conversation>>,
     /// From then on, until the application has ended.
-    place: Option<Place>,
-    pub(super) stage: Stage,
+    place: Option<InFlightPlace>,
+    pub(super) stage: ResponseStage,
     /// Once it is a WebSocket.
     pub(super) socket: Option<Box<Socket>>,
     head: Vec<u8>,
-    file: Option<FilePart>,
+    file: Option<PendingFile>,
     /// The application has been told that the client is gone.
     pub(super) gone: bool,
 }
 
 /// See the module's comment.
 pub struct Channel {
-    pub(super) names: &'static Names,
+    pub(super) names: &'static ScopeNames,
     payload: Arc<Vec<u8>>,
     socket: i32,
     discards_body: bool,
-    pub(super) state: Mutex<State>,
+    pub(super) state: Mutex<ChannelState>,
     is_websocket: bool,
 }
 
@@ -101,77 +101,79 @@ pub fn class(py: Attached<'_>) -> Result<Owned<'_>> {
     websocket::methods(builder).build(py)
 }
 
-pub(super) fn answer<'py>(py: Attached<'py>, status: Status) -> Result<Owned<'py>> {
+pub(super) fn answer<'py>(py: Attached<'py>, status: SendStatus) -> Result<Owned<'py>> {
     py.int(status as i64)
 }
 
-impl State {
+impl ChannelState {
     /// Sends what there is to send, in order.
-    pub(super) fn advance(&mut self) -> Status {
+    pub(super) fn advance(&mut self) -> SendStatus {
         fork::end_if_forked();
-        let Some(conversation) = &mut self.conversation else { return Status::Sent };
+        let Some(conversation) = &mut self.conversation else { return SendStatus::Sent };
         loop {
             match conversation.flush() {
-                Sent::Full => return Status::Full,
-                Sent::Gone => return Status::Gone,
+                Sent::Full => return SendStatus::Full,
+                Sent::Gone => return SendStatus::Gone,
                 Sent::All => {}
             }
             let Some(part) = self.file.take() else { break };
             match conversation.file(part.file.as_fd(), part.offset, part.length) {
                 Sent::Full => {
                     self.file = Some(part);
-                    return Status::Full;
+                    return SendStatus::Full;
                 }
-                Sent::Gone => return Status::Gone,
+                Sent::Gone => return SendStatus::Gone,
                 Sent::All if part.more => conversation.push(),
                 Sent::All => {
                     conversation.finish(Outcome::Complete);
-                    self.stage = Stage::Ended;
+                    self.stage = ResponseStage::Ended;
                 }
             }
         }
-        if self.stage == Stage::Ended { Status::Over } else { Status::Sent }
+        if self.stage == ResponseStage::Ended { SendStatus::Over } else { SendStatus::Sent }
     }
 
     /// Puts the head on its way, if it is not yet.
     fn begin_body(&mut self, py: Attached<'_>) -> Result<&mut Box<dyn Conversation>> {
-        let Some(conversation) = self.conversation.as_mut().filter(|_| self.stage != Stage::Ended) else {
+        let Some(conversation) = self.conversation.as_mut().filter(|_| self.stage != ResponseStage::Ended)
+        else {
             return Err(Raised::new(py, Kind::Runtime, "a message of a response that has ended"));
         };
         if self.file.is_some() {
             return Err(Raised::new(py, Kind::Runtime, "a message before the file of the last one has left"));
         }
         match self.stage {
-            Stage::Open => {
+            ResponseStage::Open => {
                 let text = "http.response.start must be sent before the body of a response";
                 return Err(Raised::new(py, Kind::Runtime, text));
             }
-            Stage::Started => conversation.head(&std::mem::take(&mut self.head)),
-            Stage::Streaming | Stage::Ended => {}
+            ResponseStage::Started => conversation.head(&std::mem::take(&mut self.head)),
+            ResponseStage::Streaming | ResponseStage::Ended => {}
         }
-        self.stage = Stage::Streaming;
+        self.stage = ResponseStage::Streaming;
         Ok(conversation)
     }
 
     /// Ends the response in another way than the application has.
     pub(super) fn end(&mut self, outcome: Outcome) {
-        if let Some(conversation) = self.conversation.as_mut().filter(|_| self.stage != Stage::Ended) {
+        if let Some(conversation) = self.conversation.as_mut().filter(|_| self.stage != ResponseStage::Ended)
+        {
             self.file = None;
             conversation.finish(outcome);
-            self.stage = Stage::Ended;
+            self.stage = ResponseStage::Ended;
         }
     }
 }
 
 impl Channel {
     /// The channel of a request.
-    pub fn new(names: &'static Names, conversation: Box<dyn Conversation>) -> Self {
+    pub fn new(names: &'static ScopeNames, conversation: Box<dyn Conversation>) -> Self {
         let (payload, socket) = (conversation.payload(), conversation.socket());
         let flags = Request::decode(&payload).map_or(Flags::default(), |request| request.head.flags);
-        let state = State {
+        let state = ChannelState {
             conversation: Some(conversation),
             place: None,
-            stage: Stage::Open,
+            stage: ResponseStage::Open,
             socket: None,
             head: Vec::new(),
             file: None,
@@ -200,7 +202,7 @@ impl Channel {
         };
         conversation.enter();
         let found = self.with_request(py, |request| {
-            Ok(with_journal(py, &request.head, &mut *conversation, |main, state| {
+            Ok(with_log_scope(py, &request.head, &mut *conversation, |main, state| {
                 let _running = Running::begin(state);
                 wsgi::find_application(py, main, state, request)
             }))
@@ -233,7 +235,7 @@ impl Channel {
     fn receive<'py>(&self, py: Attached<'py>) -> Result<Owned<'py>> {
         fork::end_if_forked();
         let mut state = lock(py, &self.state);
-        let is_open = state.stage != Stage::Ended && !state.gone;
+        let is_open = state.stage != ResponseStage::Ended && !state.gone;
         let arrived = match state.conversation.as_mut().filter(|_| is_open) {
             Some(conversation) => conversation.receive(),
             None => Arrived::Gone,
@@ -278,12 +280,12 @@ impl Channel {
         let headers = super::entry(py, message, &self.names.headers)?;
         let head = head::encode(py, &status, headers.as_deref())?;
         let mut state = lock(py, &self.state);
-        if state.stage != Stage::Open {
+        if state.stage != ResponseStage::Open {
             drop(state);
             return Err(Raised::new(py, Kind::Runtime, "http.response.start was sent before"));
         }
-        (state.head, state.stage) = (head, Stage::Started);
-        answer(py, Status::Sent)
+        (state.head, state.stage) = (head, ResponseStage::Started);
+        answer(py, SendStatus::Sent)
     }
 
     fn send_body<'py>(&self, py: Attached<'py>, message: &Object) -> Result<Owned<'py>> {
@@ -312,7 +314,7 @@ impl Channel {
             conversation.push();
         } else {
             conversation.finish(Outcome::Complete);
-            state.stage = Stage::Ended;
+            state.stage = ResponseStage::Ended;
         }
         answer(py, state.advance())
     }
@@ -326,7 +328,7 @@ impl Channel {
             (true, true) => conversation.push(),
             (true, false) => {
                 conversation.finish(Outcome::Complete);
-                state.stage = Stage::Ended;
+                state.stage = ResponseStage::Ended;
             }
         }
         answer(py, state.advance())
@@ -343,31 +345,35 @@ impl Channel {
         let is_quiet = is_quiet.is_true()?;
         let (conversation, stage, gone) = {
             let mut state = lock(py, &self.state);
-            let stage = if state.socket.is_some() { Stage::Ended } else { state.stage };
+            let stage = if state.socket.is_some() { ResponseStage::Ended } else { state.stage };
             (state.conversation.take(), stage, state.gone)
         };
         let Some(mut conversation) = conversation else {
             // The request is over for httpd: what is left to say belongs to nobody's log.
             if let Some(error) = error.filter(|_| !is_quiet) {
                 self.with_request(py, |request| {
-                    failures::report(py, Journal::Server, interpreter::main(), request.head.script, error);
+                    failures::report(py, LogScope::Server, interpreter::main(), request.head.script, error);
                     Ok(())
                 })?;
             }
-            return answer(py, Status::Sent);
+            return answer(py, SendStatus::Sent);
         };
         let is_calm = is_quiet || (gone && error.as_ref().is_none_or(|error| has_left(py, error)));
         self.with_request(py, |request| {
             let head = &request.head;
-            with_journal(py, head, &mut *conversation, |main, state| {
-                let journal = Journal::Request(state);
+            with_log_scope(py, head, &mut *conversation, |main, state| {
+                let log_scope = LogScope::Request(state);
                 match error {
                     Some(error) if is_calm => {
-                        journal.record(py, log::INFO, &messages::asgi_cut_off(&error.name(py)));
+                        log_scope.record(py, log::INFO, &messages::asgi_cut_off(&error.name(py)));
                     }
-                    Some(error) => failures::report(py, journal, main, head.script, error),
-                    None if is_calm || stage == Stage::Ended => {}
-                    None => journal.record(py, log::ERROR, &messages::no_response(stage == Stage::Streaming)),
+                    Some(error) => failures::report(py, log_scope, main, head.script, error),
+                    None if is_calm || stage == ResponseStage::Ended => {}
+                    None => log_scope.record(
+                        py,
+                        log::ERROR,
+                        &messages::no_response(stage == ResponseStage::Streaming),
+                    ),
                 }
             });
             Ok(())
@@ -375,10 +381,10 @@ impl Channel {
         let mut state = lock(py, &self.state);
         state.conversation = Some(conversation);
         state.end(match stage {
-            Stage::Streaming => Outcome::Aborted,
+            ResponseStage::Streaming => Outcome::Aborted,
             // A WebSocket; its close frame has said what there is to say.
-            Stage::Ended => Outcome::Complete,
-            Stage::Open | Stage::Started => Outcome::Fail(match (is_overdue, is_quiet) {
+            ResponseStage::Ended => Outcome::Complete,
+            ResponseStage::Open | ResponseStage::Started => Outcome::Fail(match (is_overdue, is_quiet) {
                 (true, _) => 504,
                 (false, true) => 503,
                 (false, false) => 500,
@@ -412,8 +418,8 @@ impl Channel {
         };
         self.with_request(py, |request| {
             let line = messages::startup_failed(request.head.script, &text);
-            with_journal(py, &request.head, &mut *conversation, |_, state| {
-                Journal::Request(state).record(py, log::ERROR, &line);
+            with_log_scope(py, &request.head, &mut *conversation, |_, state| {
+                LogScope::Request(state).record(py, log::ERROR, &line);
             });
             Ok(())
         })?;
@@ -428,7 +434,7 @@ impl Channel {
         fork::end_if_forked();
         let mut state = lock(py, &self.state);
         if let Some(conversation) = state.conversation.take() {
-            state.stage = Stage::Ended;
+            state.stage = ResponseStage::Ended;
             state.place = Some(conversation.release());
         }
         Ok(py.none().own(py))

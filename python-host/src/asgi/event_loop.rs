@@ -1,7 +1,7 @@
 //! The thread of the event loop, and how requests get there: an inbox, and an eventfd that wakes the loop.
 
 use super::channel::{self, Channel};
-use super::names::Names;
+use super::names::ScopeNames;
 use super::watch::Watch;
 use crate::conversation::Conversation;
 use crate::fork;
@@ -30,8 +30,8 @@ pub struct EventLoop {
     inbox: Mutex<Inbox>,
     /// Signalled when the loop runs, or when it has ended.
     turns: Condvar,
-    bell: OnceLock<OwnedFd>,
-    names: OnceLock<Names>,
+    wakeup: OnceLock<OwnedFd>,
+    names: OnceLock<ScopeNames>,
     class: OnceLock<Stored>,
     /// The namespace of `glue.py`.
     glue: OnceLock<Stored>,
@@ -115,10 +115,10 @@ impl EventLoop {
 
     /// Wakes it.
     pub fn ring(&self) {
-        if let Some(bell) = self.bell.get() {
+        if let Some(wakeup) = self.wakeup.get() {
             let one = 1_u64;
             // SAFETY: eight bytes are read from a live local; a full counter (EAGAIN) has rung already.
-            unsafe { libc::write(bell.as_raw_fd(), (&raw const one).cast(), 8) };
+            unsafe { libc::write(wakeup.as_raw_fd(), (&raw const one).cast(), 8) };
         }
     }
 
@@ -129,12 +129,12 @@ impl EventLoop {
             return;
         }
         // SAFETY: no pointers are passed; the result is a new descriptor, or an error.
-        let bell = unsafe {
+        let wakeup = unsafe {
             let fd = libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK);
             (fd >= 0).then(|| OwnedFd::from_raw_fd(fd))
         };
-        let Some(bell) = bell else { return self.failed(&std::io::Error::last_os_error()) };
-        let _ = self.bell.set(bell);
+        let Some(wakeup) = wakeup else { return self.failed(&std::io::Error::last_os_error()) };
+        let _ = self.wakeup.set(wakeup);
         let builder = thread::Builder::new().name("wsgi-loop".to_owned());
         let spawned = builder.stack_size(stack_size(host)).spawn(move || {
             crate::scheduler::block_signals();
@@ -181,7 +181,7 @@ impl EventLoop {
     /// The body of the thread.
     fn run(&self, py: Attached<'_>, host: &'static Host) {
         let run = || {
-            let names = Names::new(py)?;
+            let names = ScopeNames::new(py)?;
             let _ = self.names.set(names);
             let _ = self.class.set(channel::class(py)?.store());
             let _ = self.glue.set(load(py)?.store());
@@ -191,10 +191,10 @@ impl EventLoop {
                 launch::EventLoop::Asyncio => "asyncio",
                 launch::EventLoop::Uvloop => "uvloop",
             };
-            let bell = self.bell.get().map_or(-1, AsRawFd::as_raw_fd);
+            let wakeup = self.wakeup.get().map_or(-1, AsRawFd::as_raw_fd);
             let threads = py.int(launch.threads.max(1).into())?;
             let timeout = py.float(launch.timers.request as f64 / 1000.0)?;
-            self.call(py, "run", &[&*py.text(kind)?, &threads, &*py.int(bell.into())?, &timeout])
+            self.call(py, "run", &[&*py.text(kind)?, &threads, &*py.int(wakeup.into())?, &timeout])
         };
         if let Err(raised) = run() {
             failures::report_startup(py, interpreter::main(), raised.take(py));
@@ -218,10 +218,10 @@ impl EventLoop {
     fn take<'py>(&'static self, py: Attached<'py>) -> Result<Owned<'py>> {
         // A process that a coroutine has forked off has the same eventfd.
         fork::end_if_forked();
-        if let Some(bell) = self.bell.get() {
+        if let Some(wakeup) = self.wakeup.get() {
             let mut count = 0_u64;
             // SAFETY: eight bytes of room, as eventfd(2) wants; nothing there is no error here.
-            unsafe { libc::read(bell.as_raw_fd(), (&raw mut count).cast(), 8) };
+            unsafe { libc::read(wakeup.as_raw_fd(), (&raw mut count).cast(), 8) };
         }
         let (requests, is_draining, patience) = {
             let mut inbox = self.lock();
@@ -290,24 +290,24 @@ fn load(py: Attached<'_>) -> Result<Owned<'_>> {
     Ok(space)
 }
 
-struct Table([ffi::PyMethodDef; 7]);
+struct LoopMethods([ffi::PyMethodDef; 7]);
 
 // SAFETY: never changed.
-unsafe impl Sync for Table {}
+unsafe impl Sync for LoopMethods {}
 // SAFETY: as above.
-unsafe impl Send for Table {}
+unsafe impl Send for LoopMethods {}
 
 /// The functions that `glue.py` expects.
-fn natives() -> &'static Table {
+fn natives() -> &'static LoopMethods {
     fn one<F>(name: &'static CStr, _: F) -> ffi::PyMethodDef
     where
         F: for<'py> Fn(Attached<'py>, Args<'py>) -> Result<Owned<'py>> + Copy,
     {
         definition(name, trampoline::function::<F>)
     }
-    static TABLE: OnceLock<Table> = OnceLock::new();
+    static TABLE: OnceLock<LoopMethods> = OnceLock::new();
     TABLE.get_or_init(|| {
-        Table([
+        LoopMethods([
             one(c"take", |py, _| own().take(py)),
             one(c"restarted", |py, arguments| {
                 say(py, arguments, |texts| log::write(log::INFO, &messages::sockets_closed(&texts[0])))

@@ -1,7 +1,7 @@
 //! Files that httpd sends itself: `http.response.pathsend` and `http.response.zerocopysend`.
 
-use super::channel::FilePart;
-use super::names::Names;
+use super::channel::PendingFile;
+use super::names::ScopeNames;
 use crate::python::{Attached, Kind, Object, Owned, Raised, Result, detached};
 use pyo3::ffi;
 use std::ffi::OsStr;
@@ -15,7 +15,7 @@ use std::os::unix::fs::OpenOptionsExt;
 ///
 /// # Errors
 /// OSError for what cannot be opened, or is no regular file; TypeError and ValueError for what is no such message.
-pub fn part(py: Attached<'_>, names: &Names, message: &Object, kind: &str) -> Result<FilePart> {
+pub fn part(py: Attached<'_>, names: &ScopeNames, message: &Object, kind: &str) -> Result<PendingFile> {
     let number = |name| match super::entry(py, message, name)? {
         Some(number) if !number.is_none() => Ok(u64::try_from(number.index(py)?).ok()),
         _ => Ok(None),
@@ -58,7 +58,7 @@ fn from_open(
     offset: Option<u64>,
     count: Option<u64>,
     more: bool,
-) -> io::Result<FilePart> {
+) -> io::Result<PendingFile> {
     let mut file = File::from(fd.try_clone_to_owned()?);
     let begin = match offset {
         Some(offset) => offset,
@@ -71,13 +71,13 @@ fn from_open(
     Ok(part)
 }
 
-fn whole(file: File, offset: u64, count: Option<u64>, more: bool) -> io::Result<FilePart> {
+fn whole(file: File, offset: u64, count: Option<u64>, more: bool) -> io::Result<PendingFile> {
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Err(io::Error::other("not a regular file"));
     }
     let rest = metadata.len().saturating_sub(offset);
-    Ok(FilePart { file, offset, length: count.map_or(rest, |count| count.min(rest)), more })
+    Ok(PendingFile { file, offset, length: count.map_or(rest, |count| count.min(rest)), more })
 }
 
 fn fs_path<'py>(py: Attached<'py>, path: &Object) -> Result<Owned<'py>> {

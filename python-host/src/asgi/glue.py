@@ -249,7 +249,7 @@ def ended(task):
     request.channel.leave()
 
 
-def on_bell():
+def on_wakeup():
     global is_draining
     channels, drains, patience = take()
     for channel in channels:
@@ -311,7 +311,7 @@ def run(kind, threads, fd, timeout):
     asyncio.set_event_loop(made)
     pool = concurrent.futures.ThreadPoolExecutor(threads, thread_name_prefix="wsgi-executor")
     made.set_default_executor(pool)
-    made.add_reader(fd, on_bell)
+    made.add_reader(fd, on_wakeup)
     loop = made
     running(name)
     while True:

@@ -9,7 +9,7 @@ mod channel;
 mod event_loop;
 mod files;
 mod head;
-mod journal;
+mod log_scope;
 mod names;
 mod scope;
 mod startup;

@@ -7,13 +7,13 @@ macro_rules! names {
     ($($field:ident = $text:literal),* $(,)?) => {
         /// See the module's comment.
         #[derive(Debug)]
-        pub struct Names {
+        pub struct ScopeNames {
             $(#[doc = $text] pub $field: Stored,)*
             /// For each key that travels as a number: the header's name as bytes, the part behind `mod_wsgi.`, or the key.
             pub keys: Vec<Stored>,
         }
 
-        impl Names {
+        impl ScopeNames {
             /// Makes them.
             pub fn new(py: Attached<'_>) -> Result<Self> {
                 Ok(Self { $($field: py.interned($text)?.store(),)* keys: keys(py)? })

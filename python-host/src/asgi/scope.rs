@@ -1,6 +1,6 @@
 //! The scope of a request (ASGI 3.0, HTTP 2.5) from what httpd sent for an environ.
 
-use super::names::{Names, header_of};
+use super::names::{ScopeNames, header_of};
 use crate::python::{Attached, Kind, Numbers, Object, Owned, Raised, Result, Text};
 use crate::wsgi::clock;
 use pyo3::ffi;
@@ -43,7 +43,7 @@ impl<'r> Parts<'r> {
 /// Builds it; `state` is that of the lifespan, if there is one.
 pub fn build<'py>(
     py: Attached<'py>,
-    names: &Names,
+    names: &ScopeNames,
     request: &Request<'_>,
     state: Option<&Object>,
 ) -> Result<Owned<'py>> {
@@ -97,7 +97,7 @@ pub fn build<'py>(
 /// A pair goes among the headers, among the variables of this module, or among the others.
 fn add(
     py: Attached<'_>,
-    names: &Names,
+    names: &ScopeNames,
     (key, value): (Key<'_>, &[u8]),
     (headers, environ, own): (&Object, &Object, &Object),
 ) -> Result<()> {
@@ -124,7 +124,7 @@ fn named<'py>(py: Attached<'py>, key: &[u8]) -> Result<Owned<'py>> {
     }
 }
 
-fn fill(py: Attached<'_>, names: &Names, scope: &Object, parts: &Parts<'_>) -> Result<()> {
+fn fill(py: Attached<'_>, names: &ScopeNames, scope: &Object, parts: &Parts<'_>) -> Result<()> {
     let asgi = py.dict()?;
     asgi.dict_set(names.version.get(py), &*py.interned("3.0")?)?;
     asgi.dict_set(names.spec_version.get(py), &*py.interned("2.5")?)?;

@@ -8,7 +8,7 @@ use crate::log;
 use crate::messages;
 use crate::python::{Attached, Owned, Text};
 use crate::wsgi::USUAL_ASGI;
-use crate::wsgi::failures::Journal;
+use crate::wsgi::failures::LogScope;
 use crate::wsgi::script::{Found, Reason, entry};
 use wsgi_protocol::heirloom::{Failure, Heir, Tried};
 use wsgi_protocol::launch::{Interface, Mounted, Preload};
@@ -137,7 +137,7 @@ fn look_up<'py>(
     let case_insensitive = interpreter.host.launch().case_insensitive;
     let script =
         interpreter.scripts.get(py, script, case_insensitive).map_err(|raised| raised.clear(py)).ok()?;
-    let Found::Namespace(space) = script.obtain(py, interpreter, Journal::Server, Reason::Preload) else {
+    let Found::Namespace(space) = script.obtain(py, interpreter, LogScope::Server, Reason::Preload) else {
         return None;
     };
     let name = py.latin1(script.callable(callable)).map_err(|raised| raised.clear(py)).ok()?;

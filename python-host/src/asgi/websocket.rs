@@ -1,6 +1,6 @@
 //! WebSockets: the frames (RFC 6455), by the crate tungstenite over two buffers, and what the coroutines call for them.
 
-use super::channel::{Channel, State, Status, answer};
+use super::channel::{Channel, ChannelState, SendStatus, answer};
 use super::head;
 use crate::conversation::{Arrived, Conversation};
 use crate::exchange::Outcome;
@@ -143,7 +143,7 @@ impl Socket {
     }
 }
 
-impl State {
+impl ChannelState {
     /// The next event, after what has to be received for it.
     fn next_event(&mut self) -> Event {
         let (Some(socket), Some(conversation)) = (&mut self.socket, &mut self.conversation) else {
@@ -170,9 +170,9 @@ impl State {
         }
     }
 
-    fn send_message(&mut self, py: Attached<'_>, message: Message) -> Result<Status> {
+    fn send_message(&mut self, py: Attached<'_>, message: Message) -> Result<SendStatus> {
         let (Some(socket), Some(conversation)) = (&mut self.socket, &mut self.conversation) else {
-            return Ok(Status::Gone);
+            return Ok(SendStatus::Gone);
         };
         if !socket.write(message) {
             return Err(Raised::new(py, Kind::Runtime, "a message behind the end of the WebSocket"));
@@ -198,10 +198,10 @@ impl Channel {
             append_header(&mut head, b"Sec-WebSocket-Protocol", name);
         }
         let mut state = lock(py, &self.state);
-        let Some(conversation) = &mut state.conversation else { return answer(py, Status::Gone) };
+        let Some(conversation) = &mut state.conversation else { return answer(py, SendStatus::Gone) };
         conversation.upgrade(&head);
         state.socket = Some(Box::new(Socket::new()));
-        state.stage = super::channel::Stage::Streaming;
+        state.stage = super::channel::ResponseStage::Streaming;
         answer(py, state.advance())
     }
 
@@ -277,7 +277,7 @@ impl Channel {
             py,
             status.unwrap_or_else(|raised| {
                 raised.clear(py);
-                Status::Sent
+                SendStatus::Sent
             }),
         )
     }

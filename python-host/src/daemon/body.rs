@@ -36,7 +36,7 @@ enum End {
 
 /// Reading state of one body.
 #[derive(Debug)]
-pub(super) struct Body<'a> {
+pub(super) struct BodyReader<'a> {
     payload: &'a [u8],
     /// Where in `payload` the next unread byte is; `None` before the first read.
     at: Option<usize>,
@@ -56,7 +56,7 @@ pub(super) struct Body<'a> {
     gone: bool,
 }
 
-impl<'a> Body<'a> {
+impl<'a> BodyReader<'a> {
     /// The body of the request `payload`; nothing is decoded before the first read.
     pub(super) fn new(payload: &'a [u8]) -> Self {
         Self {

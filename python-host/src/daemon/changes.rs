@@ -67,7 +67,7 @@ impl Sight {
 
 /// What a change is that a request noticed.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Look {
+pub(super) enum ChangeLook {
     /// It has not been asked about.
     New,
     /// It has.
@@ -117,31 +117,34 @@ impl Changes {
     }
 
     /// A request of `group` sees that `script` has changed to `mtime`.
-    pub(super) fn look(&mut self, script: &[u8], group: &[u8], mtime: u64, now: Instant) -> Look {
+    pub(super) fn look(&mut self, script: &[u8], group: &[u8], mtime: u64, now: Instant) -> ChangeLook {
         let key = (group.to_vec(), script.to_vec());
         let known = self.0.get_mut(&key).filter(|change| {
             change.mtime == mtime && (mtime != 0 || now.duration_since(change.asked) < ASK_AGAIN)
         });
         let Some(change) = known else {
             self.0.insert(key, Change { mtime, asked: now, failed: None });
-            return Look::New;
+            return ChangeLook::New;
         };
         match &mut change.failed {
-            Some(failed) if !failed.lines.is_empty() => Look::Tell(std::mem::take(&mut failed.lines)),
+            Some(failed) if !failed.lines.is_empty() => ChangeLook::Tell(std::mem::take(&mut failed.lines)),
             Some(failed) => failed.look(now),
             // Whatever came of it was not told: a crash, for example.
             None if now.duration_since(change.asked) >= ASK_AGAIN => {
                 change.asked = now;
-                Look::Again
+                ChangeLook::Again
             }
             None => self.look_at_others(now),
         }
     }
 
     /// A change that has not failed itself waits for those that have, unless it is just being tried.
-    fn look_at_others(&mut self, now: Instant) -> Look {
+    fn look_at_others(&mut self, now: Instant) -> ChangeLook {
         let failed = self.0.values_mut().filter_map(|change| change.failed.as_mut());
-        failed.map(|failed| failed.look(now)).find(|look| *look != Look::Known).unwrap_or(Look::Known)
+        failed
+            .map(|failed| failed.look(now))
+            .find(|look| *look != ChangeLook::Known)
+            .unwrap_or(ChangeLook::Known)
     }
 
     /// A script could not be loaded. Whether that is news.
@@ -213,17 +216,17 @@ impl Changes {
 }
 
 impl Failed {
-    fn look(&mut self, now: Instant) -> Look {
+    fn look(&mut self, now: Instant) -> ChangeLook {
         // Once: what comes of it will be noted.
         if std::mem::take(&mut self.has_changed) {
             self.is_due = true;
-            return Look::Mended;
+            return ChangeLook::Mended;
         }
         if self.retry_at > now {
-            return Look::Known;
+            return ChangeLook::Known;
         }
         self.is_due = true;
-        Look::Again
+        ChangeLook::Again
     }
 }
 
@@ -235,7 +238,7 @@ mod tests {
         Preload { script: b"a".to_vec(), application_group: b"g".to_vec() }
     }
 
-    fn look(changes: &mut Changes, mtime: u64, now: Instant) -> Look {
+    fn look(changes: &mut Changes, mtime: u64, now: Instant) -> ChangeLook {
         see(changes, now);
         changes.look(b"a", b"g", mtime, now)
     }
@@ -252,19 +255,19 @@ mod tests {
     #[test]
     fn a_failed_change_is_tried_again_with_growing_pauses() {
         let (mut changes, mut now) = (Changes::default(), Instant::now());
-        assert_eq!(look(&mut changes, 1, now), Look::New);
+        assert_eq!(look(&mut changes, 1, now), ChangeLook::New);
         let tried = Tried { mtime: 1, files: Vec::new() };
         for pause in [10, 20, 40] {
             let is_news = changes.note_failure(&script(), &tried, vec!["why".to_owned()], now);
             assert_eq!(is_news, pause == 10);
             if is_news {
-                assert_eq!(look(&mut changes, 1, now), Look::Tell(vec!["why".to_owned()]));
+                assert_eq!(look(&mut changes, 1, now), ChangeLook::Tell(vec!["why".to_owned()]));
             }
-            assert_eq!(look(&mut changes, 1, now + Duration::from_secs(pause - 1)), Look::Known);
+            assert_eq!(look(&mut changes, 1, now + Duration::from_secs(pause - 1)), ChangeLook::Known);
             now += Duration::from_secs(pause);
-            assert_eq!(look(&mut changes, 1, now), Look::Again);
+            assert_eq!(look(&mut changes, 1, now), ChangeLook::Again);
             changes.begin(now);
-            assert_eq!(look(&mut changes, 1, now), Look::Known);
+            assert_eq!(look(&mut changes, 1, now), ChangeLook::Known);
         }
     }
 
@@ -273,13 +276,13 @@ mod tests {
         let path = std::env::temp_dir().join(format!("wsgi-others-{}", std::process::id()));
         let name = path.as_os_str().as_bytes().to_vec();
         let (mut changes, now) = (Changes::default(), Instant::now());
-        assert_eq!(changes.look(b"other", b"", 1, now), Look::New);
+        assert_eq!(changes.look(b"other", b"", 1, now), ChangeLook::New);
         changes.note_failure(&script(), &Tried { mtime: 1, files: vec![(name, 0)] }, Vec::new(), now);
         see(&mut changes, now + LOOK);
-        assert_eq!(changes.look(b"other", b"", 1, now + LOOK), Look::Known);
+        assert_eq!(changes.look(b"other", b"", 1, now + LOOK), ChangeLook::Known);
         fs::write(&path, "").unwrap();
         see(&mut changes, now + 2 * LOOK);
-        assert_eq!(changes.look(b"other", b"", 1, now + 2 * LOOK), Look::Mended);
+        assert_eq!(changes.look(b"other", b"", 1, now + 2 * LOOK), ChangeLook::Mended);
         fs::remove_file(path).unwrap();
     }
 
@@ -289,7 +292,7 @@ mod tests {
         for (noticed, tried) in [(0, 7), (7, 0)] {
             look(&mut changes, noticed, now);
             changes.note_failure(&script(), &Tried { mtime: tried, files: Vec::new() }, Vec::new(), now);
-            assert_eq!(look(&mut changes, noticed, now), Look::Known);
+            assert_eq!(look(&mut changes, noticed, now), ChangeLook::Known);
         }
     }
 
@@ -300,13 +303,13 @@ mod tests {
         let (mut changes, now) = (Changes::default(), Instant::now());
         look(&mut changes, 1, now);
         changes.note_failure(&script(), &Tried { mtime: 1, files: vec![(name, 0)] }, Vec::new(), now);
-        assert_eq!(look(&mut changes, 1, now + LOOK), Look::Known, "it is missing as before");
+        assert_eq!(look(&mut changes, 1, now + LOOK), ChangeLook::Known, "it is missing as before");
         assert!(changes.failed(&script()).is_some());
         fs::write(&path, "").unwrap();
         see(&mut changes, now + 2 * LOOK);
         assert!(changes.failed(&script()).is_none(), "worth a try");
-        assert_eq!(look(&mut changes, 1, now + 2 * LOOK), Look::Mended);
-        assert_eq!(look(&mut changes, 1, now + 3 * LOOK), Look::Known);
+        assert_eq!(look(&mut changes, 1, now + 2 * LOOK), ChangeLook::Mended);
+        assert_eq!(look(&mut changes, 1, now + 3 * LOOK), ChangeLook::Known);
         fs::remove_file(path).unwrap();
     }
 

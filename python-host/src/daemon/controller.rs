@@ -3,12 +3,12 @@
 //! It ticks only while requests are being run, and parks otherwise; a worker that starts a request wakes it,
 //! which in steady state costs that worker one fence and one load.
 
-use super::gate::Gate;
+use super::gate::WorkerGate;
 use super::os::{self, Epoll};
-use super::slot::{Slot, State};
-use crate::scheduler::bell::Bell;
+use super::slot::{Slot, WorkerState};
 use crate::scheduler::pace::{Effort, Pace, Sample};
 use crate::scheduler::waits::{STARVED, Waits, is_runnable};
+use crate::scheduler::wakeup::Wakeup;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
@@ -24,10 +24,10 @@ const CARRY: u64 = 4;
 
 /// Everything the controller looks at.
 pub(super) struct Controller<'d> {
-    pub(super) gate: &'d Gate,
+    pub(super) gate: &'d WorkerGate,
     pub(super) epoll: &'d Epoll,
     pub(super) slots: &'d [Slot],
-    pub(super) bell: &'d Bell,
+    pub(super) wakeup: &'d Wakeup,
     /// Set when the workers shall end.
     pub(super) stop: &'d AtomicBool,
 }
@@ -54,7 +54,7 @@ struct Track {
 impl Controller<'_> {
     /// The thread's body. `admit` makes one more worker active and says whether it did.
     pub(super) fn run(&self, admit: impl Fn() -> bool) {
-        self.bell.listen();
+        self.wakeup.listen();
         let mut pace = Pace::new(self.slots.len());
         let mut tracks: Vec<Track> = self.slots.iter().map(|_| Track::default()).collect();
         let mut last = os::now_ns();
@@ -72,7 +72,7 @@ impl Controller<'_> {
                 while admit() {}
             }
             if !worked {
-                self.bell.sleep_unless(|| {
+                self.wakeup.sleep_unless(|| {
                     self.slots.iter().any(|s| s.running().is_some()) || self.stop.load(SeqCst)
                 });
                 (last, calm) = (os::now_ns(), 0);
@@ -95,7 +95,10 @@ impl Controller<'_> {
             let began = std::mem::replace(&mut track.begun, begun) != begun;
             let ended = finished - std::mem::replace(&mut track.finished, finished);
             let slept = std::mem::replace(&mut track.naps, naps) != naps;
-            let was_away = std::mem::replace(&mut track.away, matches!(state, State::Absent | State::Parked));
+            let was_away = std::mem::replace(
+                &mut track.away,
+                matches!(state, WorkerState::Absent | WorkerState::Parked),
+            );
             if track.away {
                 continue;
             }

@@ -6,7 +6,7 @@ use super::connection::Connection;
 use super::os::{self, Wait};
 use super::pool::{CONNECTION_EVENTS, Phase, Pool};
 use super::reload;
-use crate::conversation::{Arrived, Conversation, Place, Sent};
+use crate::conversation::{Arrived, Conversation, InFlightPlace, Sent};
 use crate::exchange::Outcome;
 use crate::fork::is_forked;
 use crate::log;
@@ -29,7 +29,7 @@ const LARGE: usize = 16 * 1024;
 /// See the module's comment.
 pub(super) struct SocketConversation<A: Application> {
     pool: &'static Pool<A>,
-    connection: Owned,
+    connection: ClaimedConnection,
     seq: u16,
     payload: Arc<Vec<u8>>,
     /// Where in `payload` the next unread byte of the body is.
@@ -59,10 +59,10 @@ pub(super) struct SocketConversation<A: Application> {
 }
 
 /// A connection that its holder has claimed and that is in no epoll set.
-struct Owned(*mut Connection);
+struct ClaimedConnection(*mut Connection);
 
 // SAFETY: the holder is the connection's only user, whichever thread it is on.
-unsafe impl Send for Owned {}
+unsafe impl Send for ClaimedConnection {}
 
 impl<A: Application> SocketConversation<A> {
     /// Takes a claimed, disarmed connection over, from which the request `payload` with the number `seq` was read at
@@ -79,7 +79,7 @@ impl<A: Application> SocketConversation<A> {
         let buffer = std::mem::take(&mut connection.partial);
         Self {
             pool,
-            connection: Owned(connection),
+            connection: ClaimedConnection(connection),
             seq,
             payload,
             at,
@@ -401,11 +401,11 @@ impl<A: Application> Conversation for SocketConversation<A> {
         }
     }
 
-    fn release(mut self: Box<Self>) -> Place {
+    fn release(mut self: Box<Self>) -> InFlightPlace {
         let pool = self.pool;
         pool.finished();
         self.settle();
-        Place::new(|| pool.left_loop())
+        InFlightPlace::new(|| pool.left_loop())
     }
 
     fn refuse(mut self: Box<Self>) {

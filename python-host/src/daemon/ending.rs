@@ -13,8 +13,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 use wsgi_protocol::death::FORCED_STATUS;
 
-/// How long attendants that are not stuck need at most to notice the end.
-const ATTENDANTS: Duration = Duration::from_millis(200);
+/// How long helper threads that are not stuck need at most to notice the end.
+const HELPER_THREADS: Duration = Duration::from_millis(200);
 
 /// How long the watchdog's record may take.
 const LAST_RECORD: Duration = Duration::from_millis(50);
@@ -29,7 +29,7 @@ pub(super) fn end<A: Application>(mut main: MainThread<A>, shutdown: Duration) -
         watch(pool, shutdown, main.culprit);
     }
     signals::ignore_messages();
-    main.dismiss_attendants();
+    main.dismiss_helper_threads();
     main.refuse_ready();
     pool.application.publish_stopping(reason);
     pool.application.stop_loop((!shutdown.is_zero()).then_some(shutdown / 2));
@@ -46,8 +46,9 @@ pub(super) fn end<A: Application>(mut main: MainThread<A>, shutdown: Duration) -
         last_stack::leave(&pool.slots, main.culprit);
     }
     main.refuse_partial();
-    let attendants = main.attendants.clone();
-    let finalize = idle && wait_until(Some(ATTENDANTS), Instant::now(), || attendants.load(SeqCst) == 0);
+    let helper_threads = main.helper_threads.clone();
+    let finalize =
+        idle && wait_until(Some(HELPER_THREADS), Instant::now(), || helper_threads.load(SeqCst) == 0);
     if idle {
         pool.join();
     }

@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Whom to start after [`Gate::admit`].
+/// Whom to start after [`WorkerGate::admit`].
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Admitted {
     /// A parked worker has been woken.
@@ -19,24 +19,24 @@ pub(super) enum Admitted {
 
 /// See the module's comment.
 #[derive(Debug)]
-pub(super) struct Gate {
+pub(super) struct WorkerGate {
     allowed: AtomicUsize,
     active: AtomicUsize,
     /// Active workers that are asleep for lack of events.
     idle: AtomicUsize,
-    books: Mutex<Books>,
+    books: Mutex<WorkerBooks>,
     /// One per worker, used with `books`.
-    bells: Box<[Condvar]>,
+    wakeups: Box<[Condvar]>,
 }
 
 #[derive(Debug, Default)]
-struct Books {
+struct WorkerBooks {
     parked: Vec<usize>,
     started: usize,
     closed: bool,
 }
 
-impl Gate {
+impl WorkerGate {
     /// A gate for up to `threads` workers, of which `allowed` may be active at first.
     pub(super) fn new(threads: usize, allowed: usize) -> Self {
         Self {
@@ -44,11 +44,11 @@ impl Gate {
             active: AtomicUsize::new(0),
             idle: AtomicUsize::new(0),
             books: Mutex::default(),
-            bells: (0..threads).map(|_| Condvar::new()).collect(),
+            wakeups: (0..threads).map(|_| Condvar::new()).collect(),
         }
     }
 
-    fn books(&self) -> MutexGuard<'_, Books> {
+    fn books(&self) -> MutexGuard<'_, WorkerBooks> {
         // Nothing panics between two writes to the books.
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -82,7 +82,7 @@ impl Gate {
 
     /// Sets the bound.
     pub(super) fn allow(&self, workers: usize) {
-        self.allowed.store(workers.clamp(1, self.bells.len().max(1)), SeqCst);
+        self.allowed.store(workers.clamp(1, self.wakeups.len().max(1)), SeqCst);
     }
 
     /// Makes one more worker active if the bound permits.
@@ -93,10 +93,10 @@ impl Gate {
         }
         if let Some(index) = books.parked.pop() {
             self.active.fetch_add(1, SeqCst);
-            self.bells[index].notify_one();
+            self.wakeups[index].notify_one();
             return Admitted::Woken;
         }
-        if books.started == self.bells.len() {
+        if books.started == self.wakeups.len() {
             return Admitted::Nobody;
         }
         self.active.fetch_add(1, SeqCst);
@@ -118,7 +118,7 @@ impl Gate {
             self.active.fetch_sub(1, SeqCst);
             books.parked.push(index);
             while !books.closed && books.parked.contains(&index) {
-                books = self.bells[index].wait(books).unwrap_or_else(PoisonError::into_inner);
+                books = self.wakeups[index].wait(books).unwrap_or_else(PoisonError::into_inner);
             }
         }
         !books.closed
@@ -127,8 +127,8 @@ impl Gate {
     /// Lets all parked workers return; nobody parks or starts any more.
     pub(super) fn close(&self) {
         self.books().closed = true;
-        for bell in &self.bells {
-            bell.notify_all();
+        for wakeup in &self.wakeups {
+            wakeup.notify_all();
         }
     }
 }
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn workers_start_lazily_and_park_last_in_first_out() {
-        let gate = Arc::new(Gate::new(3, 1));
+        let gate = Arc::new(WorkerGate::new(3, 1));
         assert!(gate.lacks_poller());
         assert_eq!(gate.admit(), Admitted::Start(0));
         assert_eq!(gate.admit(), Admitted::Nobody);

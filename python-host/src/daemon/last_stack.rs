@@ -5,7 +5,7 @@
 
 mod signals;
 
-use super::slot::{Slot, State};
+use super::slot::{Slot, WorkerState};
 use crate::interpreter::Interpreter;
 use crate::python::{Attached, Numbers, Result};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -67,7 +67,9 @@ pub(super) fn leave(slots: &[Slot], first: Option<u32>) {
     let first = first.and_then(|thread| slots.get(thread as usize - 1).map(|slot| (thread, slot)));
     let others = slots.iter().enumerate().map(|(index, slot)| (index as u32 + 1, slot));
     let others = others.filter(|(thread, _)| first.is_none_or(|(first, _)| first != *thread));
-    for (thread, slot) in first.into_iter().chain(others).filter(|(_, slot)| slot.state() == State::Running) {
+    for (thread, slot) in
+        first.into_iter().chain(others).filter(|(_, slot)| slot.state() == WorkerState::Running)
+    {
         leave_one(thread, slot.tid());
     }
 }

@@ -3,13 +3,13 @@
 //! It never takes the GIL before the end and never waits for anything but its own poll.
 
 use super::application::Application;
-use super::attendant::{Attendant, Prober};
 use super::connection::{Connection, Incoming};
+use super::helper_thread::{GilWatchdog, HelperThread};
 use super::lifecycle::{Action, Evict, Lifecycle, Stage};
 use super::link::{self, Word};
 use super::pool::{CONNECTION_EVENTS, Phase, Pool, TOKEN_WAKE};
 use super::reload::Ask;
-use super::slot::State;
+use super::slot::WorkerState;
 use super::timers::{Due, Timetable, View};
 use super::{last_stack, os, signals};
 use crate::host::Long;
@@ -35,13 +35,13 @@ pub(super) struct MainThread<A: Application> {
     pub(super) pool: &'static Pool<A>,
     pub(super) life: Lifecycle,
     /// Threads besides the pool's that may be in Python.
-    pub(super) attendants: Arc<AtomicUsize>,
-    prober: Prober,
+    pub(super) helper_threads: Arc<AtomicUsize>,
+    gil_watchdog: GilWatchdog,
     /// The request thread because of which the process ends.
     pub(super) culprit: Option<u32>,
     timetable: Timetable,
-    interrupter: Attendant,
-    dispatcher: Attendant,
+    interrupter: HelperThread,
+    dispatcher: HelperThread,
     order_fd: i32,
     maximum_rss: u64,
     run_once: bool,
@@ -59,17 +59,17 @@ pub(super) struct MainThread<A: Application> {
 impl<A: Application> MainThread<A> {
     /// `order_fd` is non-blocking; -1 if there is no supervisor.
     pub(super) fn new(pool: &'static Pool<A>, launch: &Launch, order_fd: i32) -> Self {
-        let attendants = Arc::new(AtomicUsize::new(0));
+        let helper_threads = Arc::new(AtomicUsize::new(0));
         let now = os::now_ns();
         Self {
             pool,
             life: Lifecycle::new(&launch.timers),
-            prober: Prober::default(),
+            gil_watchdog: GilWatchdog::default(),
             culprit: None,
             timetable: Timetable::new(&launch.timers, pool.slots.len(), launch.maximum_rss > 0, now),
-            interrupter: Attendant::new("wsgi-interrupt", attendants.clone()),
-            dispatcher: Attendant::new("wsgi-signals", attendants.clone()),
-            attendants,
+            interrupter: HelperThread::new("wsgi-interrupt", helper_threads.clone()),
+            dispatcher: HelperThread::new("wsgi-signals", helper_threads.clone()),
+            helper_threads,
             order_fd,
             maximum_rss: launch.maximum_rss,
             run_once: launch.run_once,
@@ -85,7 +85,7 @@ impl<A: Application> MainThread<A> {
 
     /// Serves until the process has to end.
     pub(super) fn run(&mut self, deadlock: bool) {
-        if deadlock && !self.prober.start(self.pool.application, &self.attendants) {
+        if deadlock && !self.gil_watchdog.start(self.pool.application, &self.helper_threads) {
             self.pool.log(3, &messages::no_deadlock_watch());
         }
         loop {
@@ -106,9 +106,9 @@ impl<A: Application> MainThread<A> {
         }
     }
 
-    /// Gives the attendants no further work, so that their threads end.
-    pub(super) fn dismiss_attendants(&mut self) {
-        self.prober.stop();
+    /// Gives the helper threads no further work, so that their threads end.
+    pub(super) fn dismiss_helper_threads(&mut self) {
+        self.gil_watchdog.stop();
         self.interrupter.dismiss();
         self.dispatcher.dismiss();
     }
@@ -313,7 +313,7 @@ impl<A: Application> MainThread<A> {
             first_request: pool.first_request.load(SeqCst),
             loaded: pool.limits.startup && pool.application.has_loaded(),
             in_loop: pool.in_loop.count(),
-            probed: self.prober.last(),
+            probed: self.gil_watchdog.last(),
         };
         let mut due = Vec::new();
         let next = self.timetable.check(&pool.slots, &view, &mut due);
@@ -401,7 +401,7 @@ impl<A: Application> MainThread<A> {
         if !self.silenced {
             // A worker that still polls has to see the wake-up event before it may be cleared; one that runs a
             // request looks at the phase before it polls again.
-            if pool.slots.iter().any(|s| s.state() == State::Polling) {
+            if pool.slots.iter().any(|s| s.state() == WorkerState::Polling) {
                 return;
             }
             pool.silence_wake();

@@ -8,7 +8,6 @@
 //! (`main_thread`, `lifecycle`, `timers`) never takes the GIL before the end (`ending`).
 
 mod application;
-mod attendant;
 pub mod board;
 mod body;
 mod body_file;
@@ -19,6 +18,7 @@ mod controller;
 mod conversation;
 mod ending;
 mod gate;
+mod helper_thread;
 mod host_application;
 mod in_loop;
 mod inheriting;

@@ -12,7 +12,7 @@ const CONTROL_LEN: usize = 64;
 
 /// Room for a control message.
 #[repr(align(8))]
-struct Control([u8; CONTROL_LEN]);
+struct ControlBuffer([u8; CONTROL_LEN]);
 
 fn check(result: i64) -> io::Result<usize> {
     usize::try_from(result).map_err(|_| io::Error::last_os_error())
@@ -280,7 +280,7 @@ pub(super) fn recv_with_descriptor(
     wait: Wait,
     found: &mut Option<OwnedFd>,
 ) -> io::Result<usize> {
-    let mut control = Control([0; CONTROL_LEN]);
+    let mut control = ControlBuffer([0; CONTROL_LEN]);
     let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
     // SAFETY: all-zero is a valid msghdr.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
@@ -339,7 +339,7 @@ pub(super) fn send(
     file: Option<BorrowedFd<'_>>,
     wait: Wait,
 ) -> io::Result<usize> {
-    let mut control = Control([0; CONTROL_LEN]);
+    let mut control = ControlBuffer([0; CONTROL_LEN]);
     // SAFETY: all-zero is a valid msghdr.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
     // IoSlice is guaranteed to have the layout of iovec; sendmsg does not write through it.

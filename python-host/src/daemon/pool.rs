@@ -5,7 +5,7 @@ use super::application::Application;
 use super::complaints::Complaints;
 use super::connection::Connection;
 use super::controller::Controller;
-use super::gate::{Admitted, Gate};
+use super::gate::{Admitted, WorkerGate};
 use super::in_loop::InLoop;
 use super::os::{self, Epoll, EventFd};
 use super::registry::Registry;
@@ -13,9 +13,9 @@ use super::reload::Reload;
 use super::slot::Slot;
 use super::socket_exchange::send_frame;
 use super::stream::Flusher;
-use super::worker::Worker;
+use super::worker::WorkerThread;
 use crate::messages;
-use crate::scheduler::bell::Bell;
+use crate::scheduler::wakeup::Wakeup;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
@@ -72,7 +72,7 @@ pub(super) struct Pool<A: Application> {
     pub(super) application: &'static A,
     pub(super) limits: Limits,
     pub(super) slots: Box<[Slot]>,
-    pub(super) gate: Gate,
+    pub(super) gate: WorkerGate,
     pub(super) flusher: Flusher,
     pub(super) reload: Reload,
     /// When the first request was begun, monotonic ns, 0 = never; only kept with startup-timeout.
@@ -80,7 +80,7 @@ pub(super) struct Pool<A: Application> {
     /// Wakes the main thread.
     pub(super) main_wake: EventFd,
     gated: bool,
-    bell: Bell,
+    wakeup: Wakeup,
     stop: AtomicBool,
     epoll: Epoll,
     listener: BorrowedFd<'static>,
@@ -129,13 +129,13 @@ impl<A: Application> Pool<A> {
             application,
             limits,
             slots: (0..threads).map(|_| Slot::default()).collect(),
-            gate: Gate::new(threads, if gated { 1 } else { threads }),
+            gate: WorkerGate::new(threads, if gated { 1 } else { threads }),
             flusher: Flusher::new(threads),
             reload: Reload::new(launch.reload_immediate),
             first_request: AtomicU64::new(0),
             main_wake: EventFd::new()?,
             gated,
-            bell: Bell::default(),
+            wakeup: Wakeup::default(),
             stop: AtomicBool::new(false),
             epoll,
             listener,
@@ -171,8 +171,8 @@ impl<A: Application> Pool<A> {
     }
 
     fn control(&'static self) {
-        let (gate, epoll, slots, bell) = (&self.gate, &self.epoll, &self.slots, &self.bell);
-        Controller { gate, epoll, slots, bell, stop: &self.stop }.run(|| self.admit());
+        let (gate, epoll, slots, wakeup) = (&self.gate, &self.epoll, &self.slots, &self.wakeup);
+        Controller { gate, epoll, slots, wakeup, stop: &self.stop }.run(|| self.admit());
     }
 
     fn lock_threads(&self) -> std::sync::MutexGuard<'_, Vec<JoinHandle<()>>> {
@@ -207,15 +207,15 @@ impl<A: Application> Pool<A> {
 
     fn worker(&'static self, index: usize) {
         /// Tells the main thread that the worker has ended, panic or not.
-        struct Leave<'p>(&'p AtomicUsize, &'p EventFd);
-        impl Drop for Leave<'_> {
+        struct WorkerLeave<'p>(&'p AtomicUsize, &'p EventFd);
+        impl Drop for WorkerLeave<'_> {
             fn drop(&mut self) {
                 self.0.fetch_sub(1, SeqCst);
                 self.1.signal();
             }
         }
-        let _leave = Leave(&self.live, &self.main_wake);
-        Worker::run(self, index);
+        let _leave = WorkerLeave(&self.live, &self.main_wake);
+        WorkerThread::run(self, index);
     }
 
     /// How requests are treated now.
@@ -236,7 +236,7 @@ impl<A: Application> Pool<A> {
         self.wake.signal();
         self.gate.close();
         self.stop.store(true, SeqCst);
-        self.bell.wake();
+        self.wakeup.wake();
     }
 
     /// Number of worker threads that have not ended.
@@ -398,7 +398,7 @@ impl<A: Application> Pool<A> {
     #[inline]
     pub(super) fn started(&'static self) {
         if self.gated {
-            self.bell.ring();
+            self.wakeup.ring();
         }
         self.in_loop.pass();
         self.note_first_request();

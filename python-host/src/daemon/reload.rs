@@ -10,7 +10,7 @@
 //! stood in its traceback changes, and now and then while requests come. A successor tells which scripts failed: those keep
 //! their old code, and hold no other script's change up.
 
-use super::changes::{Changes, Look, Sight};
+use super::changes::{ChangeLook, Changes, Sight};
 use super::connection::Connection;
 use std::cell::Cell;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -40,7 +40,7 @@ pub(super) enum Ask {
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct ReloadState {
     changes: Changes,
     /// A successor has been asked for and the supervisor has not decided yet.
     pending: bool,
@@ -48,17 +48,17 @@ struct State {
     ask: Option<Ask>,
     /// The threads whose requests noticed and are on their way out of the application.
     holders: Vec<ThreadId>,
-    held: Vec<Held>,
+    held: Vec<HeldRequests>,
 }
 
 #[derive(Debug)]
-struct Held {
+struct HeldRequests {
     connection: *mut Connection,
     until: Instant,
 }
 
 // SAFETY: a held connection is claimed and disarmed: whoever takes it out of the list is its only user.
-unsafe impl Send for Held {}
+unsafe impl Send for HeldRequests {}
 
 /// See the module's comment.
 #[derive(Debug)]
@@ -66,7 +66,7 @@ pub(super) struct Reload {
     immediate: bool,
     /// How long a request is held at most.
     patience: Mutex<Duration>,
-    state: Mutex<State>,
+    state: Mutex<ReloadState>,
 }
 
 thread_local! {
@@ -85,7 +85,7 @@ impl Reload {
         Self { immediate, patience: Mutex::new(Duration::from_secs(10)), state: Mutex::default() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, ReloadState> {
         // Every change of the state is complete before anything that may panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -129,15 +129,15 @@ impl Reload {
         sights.into_iter().for_each(|sight| state.changes.note_sight(sight));
         let pending = state.pending;
         match state.changes.look(script, group, mtime, now) {
-            Look::Tell(lines) => return (Decision::Tell(lines), false),
-            Look::Known => return (Decision::ServeOld, false),
+            ChangeLook::Tell(lines) => return (Decision::Tell(lines), false),
+            ChangeLook::Known => return (Decision::ServeOld, false),
             // What is being tried may be what has been mended.
-            Look::Mended | Look::Again if pending => return (Decision::ServeOld, false),
-            Look::Again => {
+            ChangeLook::Mended | ChangeLook::Again if pending => return (Decision::ServeOld, false),
+            ChangeLook::Again => {
                 state.begin(now);
                 return (Decision::ServeOld, true);
             }
-            Look::New | Look::Mended => {}
+            ChangeLook::New | ChangeLook::Mended => {}
         }
         state.begin(now);
         if WAS_HELD.get() {
@@ -172,7 +172,7 @@ impl Reload {
         if !state.pending {
             return Some(connection);
         }
-        state.held.push(Held { connection, until: Instant::now() + patience });
+        state.held.push(HeldRequests { connection, until: Instant::now() + patience });
         None
     }
 
@@ -194,7 +194,7 @@ impl Reload {
         let mut state = self.lock();
         let (over, held) = std::mem::take(&mut state.held).into_iter().partition(|held| held.until <= now);
         state.held = held;
-        over.into_iter().map(|held: Held| held.connection).collect()
+        over.into_iter().map(|held: HeldRequests| held.connection).collect()
     }
 
     /// The supervisor has decided: returns the connections to be released.
@@ -240,7 +240,7 @@ impl Reload {
     }
 }
 
-impl State {
+impl ReloadState {
     fn begin(&mut self, now: Instant) {
         self.pending = true;
         self.ask = Some(Ask::Successor);

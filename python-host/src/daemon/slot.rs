@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU64, Ordering::Relaxed, Order
 /// What a worker thread is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub(super) enum State {
+pub(super) enum WorkerState {
     /// Not started yet, or ended.
     Absent = 0,
     /// Waits until the gate admits it.
@@ -45,21 +45,21 @@ impl Slot {
     pub(super) fn enter(&self) {
         self.clock.store(os::own_cpu_clock().unwrap_or(0), Relaxed);
         self.tid.store(os::own_tid(), Relaxed);
-        self.set(State::Polling);
+        self.set(WorkerState::Polling);
     }
 
     /// What the worker is doing.
-    pub(super) fn state(&self) -> State {
+    pub(super) fn state(&self) -> WorkerState {
         match self.state.load(Relaxed) {
-            1 => State::Parked,
-            2 => State::Polling,
-            3 => State::Running,
-            _ => State::Absent,
+            1 => WorkerState::Parked,
+            2 => WorkerState::Polling,
+            3 => WorkerState::Running,
+            _ => WorkerState::Absent,
         }
     }
 
     /// Notes what the worker does now.
-    pub(super) fn set(&self, state: State) {
+    pub(super) fn set(&self, state: WorkerState) {
         self.state.store(state as u8, Relaxed);
     }
 
@@ -68,14 +68,14 @@ impl Slot {
         self.injected_ns.store(0, Relaxed);
         self.begun.store(self.begun.load(Relaxed) + 1, Relaxed);
         self.started_ns.store(now, Release);
-        self.set(State::Running);
+        self.set(WorkerState::Running);
     }
 
     /// The request ended.
     pub(super) fn end(&self) {
         self.started_ns.store(0, Release);
         self.finished.store(self.finished.load(Relaxed) + 1, Relaxed);
-        self.set(State::Polling);
+        self.set(WorkerState::Polling);
     }
 
     /// Number and start of the running request, if there is one.

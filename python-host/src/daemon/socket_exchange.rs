@@ -39,7 +39,7 @@ pub(super) struct SocketExchange<'a> {
     pub(super) unsent: Unsent,
     /// Where activity is noted, if the request counts for the inactivity timer.
     pub(super) activity: Option<&'a Slot>,
-    pub(super) body: super::body::Body<'a>,
+    pub(super) body: super::body::BodyReader<'a>,
     /// What the end of the response tells of its times.
     pub(super) account: Option<Account>,
     /// Something of HEAD, DATA or FILE has left.
@@ -73,7 +73,7 @@ impl<'a> SocketExchange<'a> {
         activity: Option<&'a Slot>,
     ) -> Self {
         out.clear();
-        let body = super::body::Body::new(payload);
+        let body = super::body::BodyReader::new(payload);
         Self {
             connection,
             seq,

@@ -4,7 +4,7 @@
 use super::os::{self, Wait};
 use super::socket_exchange::{Unsent, send_error};
 use crate::exchange::SendError;
-use crate::scheduler::bell::Bell;
+use crate::scheduler::wakeup::Wakeup;
 use std::io::IoSlice;
 use std::os::fd::{BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
@@ -28,11 +28,11 @@ const FULL: usize = 64 * 1024;
 pub(super) struct Stream {
     /// Something is held, or an error is to be told; only the worker sets it.
     dirty: AtomicBool,
-    held: Mutex<Held>,
+    held: Mutex<HeldBlocks>,
 }
 
 #[derive(Debug, Default)]
-struct Held {
+struct HeldBlocks {
     socket: RawFd,
     bytes: Vec<u8>,
     /// Where the last frame begins if more may be added to it.
@@ -43,7 +43,7 @@ struct Held {
 }
 
 impl Stream {
-    fn lock(&self) -> MutexGuard<'_, Held> {
+    fn lock(&self) -> MutexGuard<'_, HeldBlocks> {
         // Nothing panics between two writes.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -67,7 +67,7 @@ impl Stream {
             (held.socket, held.since) = (socket, now);
             held.bytes.reserve(FULL + block.len());
         }
-        let Held { bytes, open, .. } = &mut *held;
+        let HeldBlocks { bytes, open, .. } = &mut *held;
         let start = *open.get_or_insert_with(|| frame::begin_frame(bytes, Kind::Data, seq));
         bytes.extend_from_slice(block);
         // Cannot be too long: it is sent when it is FULL.
@@ -130,7 +130,7 @@ impl Stream {
 #[derive(Debug)]
 pub(super) struct Flusher {
     streams: Box<[Stream]>,
-    bell: Bell,
+    wakeup: Wakeup,
     start: Once,
     runs: AtomicBool,
 }
@@ -140,7 +140,7 @@ impl Flusher {
     pub(super) fn new(workers: usize) -> Self {
         Self {
             streams: (0..workers).map(|_| Stream::default()).collect(),
-            bell: Bell::default(),
+            wakeup: Wakeup::default(),
             start: Once::new(),
             runs: AtomicBool::new(false),
         }
@@ -167,12 +167,12 @@ impl Flusher {
 
     /// Something is held: from now on the thread looks at it.
     pub(super) fn watch(&self) {
-        self.bell.ring();
+        self.wakeup.ring();
     }
 
     /// The thread; it lives as long as the process and knows nothing of Python.
     fn run(&self) {
-        self.bell.listen();
+        self.wakeup.listen();
         os::sleep_exactly();
         loop {
             let mut calm = 0;
@@ -182,7 +182,7 @@ impl Flusher {
                 let busy = self.streams.iter().filter(|stream| stream.flush(now)).count() > 0;
                 calm = if busy { 0 } else { calm + 1 };
             }
-            self.bell.sleep_unless(|| self.streams.iter().any(Stream::is_waiting));
+            self.wakeup.sleep_unless(|| self.streams.iter().any(Stream::is_waiting));
         }
     }
 }

@@ -42,7 +42,7 @@ pub(super) struct View {
     pub(super) loaded: bool,
     /// Requests that the event loop runs.
     pub(super) in_loop: usize,
-    /// The GIL was last obtained by the prober.
+    /// The GIL was last obtained by the GIL watchdog.
     pub(super) probed: u64,
 }
 

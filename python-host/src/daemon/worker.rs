@@ -9,7 +9,7 @@ use super::conversation::SocketConversation;
 use super::os;
 use super::pool::{CONNECTION_EVENTS, Phase, Pool, TOKEN_LISTENER, TOKEN_WAKE};
 use super::reload;
-use super::slot::{Slot, State};
+use super::slot::{Slot, WorkerState};
 use super::socket_exchange::{SocketExchange, send_frame};
 use crate::exchange::Outcome;
 use crate::{messages, waits};
@@ -18,10 +18,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use wsgi_protocol::ProtocolError;
-use wsgi_protocol::courtesy::Courtesy;
 use wsgi_protocol::frame::{Kind, Refusal};
 use wsgi_protocol::metrics::Account;
 use wsgi_protocol::request::{Flags, Request, RequestHead};
+use wsgi_protocol::yielding::AdaptiveYield;
 
 /// A worker's buffers are given back to the system after a request that made them larger than this.
 const KEEP_CAPACITY: usize = 4 * READ_ROOM;
@@ -38,9 +38,9 @@ const ACCEPT_BURST: usize = 16;
 /// How often a worker looks for the next request after others had the CPU, before it sleeps.
 const LOOKS: u32 = 3;
 
-static COURTESY: Courtesy = Courtesy::new();
+static YIELDING: AdaptiveYield = AdaptiveYield::new();
 
-pub(super) struct Worker<A: Application> {
+pub(super) struct WorkerThread<A: Application> {
     pool: &'static Pool<A>,
     index: usize,
     runner: A::Runner,
@@ -58,7 +58,7 @@ enum Next {
     Gone,
 }
 
-impl<A: Application> Worker<A> {
+impl<A: Application> WorkerThread<A> {
     /// The body of worker thread `index`.
     pub(super) fn run(pool: &'static Pool<A>, index: usize) {
         // Request threads count from 1 (spec/behaviour.md §1.9).
@@ -70,7 +70,7 @@ impl<A: Application> Worker<A> {
         worker.serve();
         worker.detach();
         drop(worker);
-        pool.slots[index].set(State::Absent);
+        pool.slots[index].set(WorkerState::Absent);
     }
 
     fn attach(&mut self) {
@@ -101,11 +101,11 @@ impl<A: Application> Worker<A> {
             }
             if pool.gate.is_over() {
                 self.detach();
-                pool.slots[self.index].set(State::Parked);
+                pool.slots[self.index].set(WorkerState::Parked);
                 if !pool.gate.park(self.index) {
                     return;
                 }
-                pool.slots[self.index].set(State::Polling);
+                pool.slots[self.index].set(WorkerState::Polling);
             }
             let Some((token, flags)) = self.next_event() else { continue };
             match token {
@@ -124,7 +124,7 @@ impl<A: Application> Worker<A> {
                 return Some(event);
             }
             self.detach();
-            if let Some(event) = COURTESY.let_pass(LOOKS, || pool.wait(Some(Duration::ZERO))) {
+            if let Some(event) = YIELDING.let_pass(LOOKS, || pool.wait(Some(Duration::ZERO))) {
                 return Some(event);
             }
         }

@@ -67,7 +67,7 @@ pub fn start(message: &[u8]) -> bool {
     let host = Host::new(launch);
     let Some(py) = python::initialize(host) else { return false };
     let main = interpreter::Interpreter::adopt_main(host, py);
-    let ready = interpreter::furnish_main_basics(main, py);
+    let ready = interpreter::populate_main_basics(main, py);
     python::forget_settings(py, main);
     threads::detach();
     children::listen();

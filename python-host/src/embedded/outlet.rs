@@ -22,15 +22,15 @@ const ENOUGH: usize = 32 * 1024;
 pub type Sink = Box<dyn FnMut(&[u8], bool) -> Result<(), SendError> + Send>;
 
 /// Gives the GIL up, if the calling thread has it, around a wait.
-pub type Released = fn(&mut dyn FnMut());
+pub type WithoutGil = fn(&mut dyn FnMut());
 
 /// The blocks of one request.
 pub struct Outlet {
-    held: Mutex<Held>,
-    released: Released,
+    held: Mutex<HeldOutput>,
+    released: WithoutGil,
 }
 
-struct Held {
+struct HeldOutput {
     bytes: Vec<u8>,
     /// When the first of them was held, monotonic ns.
     since: u64,
@@ -40,7 +40,7 @@ struct Held {
     sink: Sink,
 }
 
-impl Held {
+impl HeldOutput {
     fn send(&mut self, flush: bool) -> Result<(), SendError> {
         if !self.bytes.is_empty() && self.broken.is_none() {
             self.broken = (self.sink)(&self.bytes, flush).err();
@@ -52,9 +52,9 @@ impl Held {
 
 impl Outlet {
     /// An outlet into `sink`, which is not used any more once [`Outlet::send`] or [`Outlet::close`] was called last.
-    pub fn new(sink: Sink, released: Released) -> Arc<Self> {
+    pub fn new(sink: Sink, released: WithoutGil) -> Arc<Self> {
         let bytes = Vec::with_capacity(ENOUGH);
-        let held = Mutex::new(Held { bytes, since: 0, listed: false, broken: None, sink });
+        let held = Mutex::new(HeldOutput { bytes, since: 0, listed: false, broken: None, sink });
         Arc::new(Self { held, released })
     }
 
@@ -102,7 +102,7 @@ impl Outlet {
         self.locked().bytes.clear();
     }
 
-    fn locked(&self) -> MutexGuard<'_, Held> {
+    fn locked(&self) -> MutexGuard<'_, HeldOutput> {
         let mut held = self.held.try_lock().ok();
         if held.is_none() {
             // A flusher may be sending to a slow client: others shall have the GIL meanwhile. Nothing panics under
@@ -113,19 +113,19 @@ impl Outlet {
     }
 
     /// A flusher looks: when it shall look again, if it shall.
-    fn inspect(&self, now: u64) -> Look {
+    fn inspect(&self, now: u64) -> FlusherLook {
         // Whoever has it locked is sending.
-        let Ok(mut held) = self.held.try_lock() else { return Look::Again(now + DELAY) };
+        let Ok(mut held) = self.held.try_lock() else { return FlusherLook::Again(now + DELAY) };
         if held.bytes.is_empty() {
             held.listed = false;
-            return Look::Done;
+            return FlusherLook::Done;
         }
         let due = held.since + DELAY;
-        if now < due { Look::Again(due) } else { Look::Due }
+        if now < due { FlusherLook::Again(due) } else { FlusherLook::Due }
     }
 }
 
-enum Look {
+enum FlusherLook {
     Done,
     Again(u64),
     Due,
@@ -133,11 +133,11 @@ enum Look {
 
 /// The flushers of this process: one that watches, and as many more as are kept by slow clients.
 struct Flushers {
-    books: Mutex<Books>,
-    bell: Condvar,
+    books: Mutex<FlusherBooks>,
+    wakeup: Condvar,
 }
 
-struct Books {
+struct FlusherBooks {
     /// What to look at, and when.
     list: VecDeque<(u64, Arc<Outlet>)>,
     /// A flusher sleeps until the next of the list is due.
@@ -147,12 +147,12 @@ struct Books {
 }
 
 static FLUSHERS: Flushers = Flushers {
-    books: Mutex::new(Books { list: VecDeque::new(), watched: false, idle: 0 }),
-    bell: Condvar::new(),
+    books: Mutex::new(FlusherBooks { list: VecDeque::new(), watched: false, idle: 0 }),
+    wakeup: Condvar::new(),
 };
 
 impl Flushers {
-    fn books(&self) -> MutexGuard<'_, Books> {
+    fn books(&self) -> MutexGuard<'_, FlusherBooks> {
         // Nothing panics under this lock.
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -169,12 +169,12 @@ impl Flushers {
     }
 
     /// Sees to it that somebody watches the list.
-    fn provide(&'static self, books: &mut Books) -> bool {
+    fn provide(&'static self, books: &mut FlusherBooks) -> bool {
         if books.watched || books.list.is_empty() {
             return true;
         }
         if books.idle > 0 {
-            self.bell.notify_one();
+            self.wakeup.notify_one();
             return true;
         }
         let flusher = thread::Builder::new().name("wsgi-flush".to_owned()).spawn(|| self.run());
@@ -189,7 +189,7 @@ impl Flushers {
         loop {
             let next = if books.watched { None } else { books.list.pop_front() };
             let Some((due, outlet)) = next else {
-                books = self.bell.wait(books).unwrap_or_else(PoisonError::into_inner);
+                books = self.wakeup.wait(books).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
             (books.watched, books.idle) = (true, books.idle - 1);
@@ -202,9 +202,9 @@ impl Flushers {
             books = self.books();
             books.watched = false;
             match look {
-                Look::Done => {}
-                Look::Again(at) => books.list.push_back((at, outlet)),
-                Look::Due => {
+                FlusherLook::Done => {}
+                FlusherLook::Again(at) => books.list.push_back((at, outlet)),
+                FlusherLook::Due => {
                     self.provide(&mut books);
                     drop(books);
                     // The request thread is told by its next block.

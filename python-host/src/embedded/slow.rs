@@ -17,7 +17,7 @@ pub(super) fn watch(host: &'static Host) {
     }
     let body = move || {
         block_signals();
-        let mut watch = Watch { host, limit, told: HashMap::new() };
+        let mut watch = SlowWatch { host, limit, told: HashMap::new() };
         while !threads::is_closed() {
             let next = watch.look();
             std::thread::sleep(next);
@@ -28,14 +28,14 @@ pub(super) fn watch(host: &'static Host) {
     }
 }
 
-struct Watch {
+struct SlowWatch {
     host: &'static Host,
     limit: Duration,
     /// By thread: the request that was told of.
     told: HashMap<u32, u64>,
 }
 
-impl Watch {
+impl SlowWatch {
     /// Reports what is due; how long to sleep.
     fn look(&mut self) -> Duration {
         let now = Instant::now();

@@ -4,7 +4,7 @@ use super::{Answered, Asking, messages};
 use crate::python::{Kind, Numbers, Object, Owned, Raised, Result, Text};
 use pyo3::ffi;
 use std::borrow::Cow;
-use wsgi_protocol::call::{Question, Route, Verdict};
+use wsgi_protocol::call::{Route, ScriptQuestion, Verdict};
 
 /// Asks. `Err`: an exception that has not been logged.
 pub fn of(asking: &Asking<'_, '_, '_>, namespace: &Object, environ: &Object) -> Result<Answered> {
@@ -17,14 +17,16 @@ pub fn of(asking: &Asking<'_, '_, '_>, namespace: &Object, environ: &Object) -> 
             std::iter::once(environ).chain(texts.iter().map(|text| &**text)).collect();
         function.call_out(py, &arguments).map(Some)
     };
-    let (name, result, meaning): (_, _, fn(&Asking<'_, '_, '_>, &Object) -> Result<Answered>) =
-        match asking.call.question {
-            Question::Dispatch => return dispatch(asking, namespace, environ),
-            Question::Access => ("allow_access", ask("allow_access", &[first])?, access),
-            Question::Password => ("check_password", ask("check_password", &[first, second])?, password),
-            Question::RealmHash => ("get_realm_hash", ask("get_realm_hash", &[first, second])?, realm_hash),
-            Question::Groups => ("groups_for_user", ask("groups_for_user", &[first])?, groups),
-        };
+    let (name, result, meaning): (_, _, fn(&Asking<'_, '_, '_>, &Object) -> Result<Answered>) = match asking
+        .call
+        .question
+    {
+        ScriptQuestion::Dispatch => return dispatch(asking, namespace, environ),
+        ScriptQuestion::Access => ("allow_access", ask("allow_access", &[first])?, access),
+        ScriptQuestion::Password => ("check_password", ask("check_password", &[first, second])?, password),
+        ScriptQuestion::RealmHash => ("get_realm_hash", ask("get_realm_hash", &[first, second])?, realm_hash),
+        ScriptQuestion::Groups => ("groups_for_user", ask("groups_for_user", &[first])?, groups),
+    };
     match result {
         Some(result) => meaning(asking, &result),
         None => {

@@ -3,7 +3,7 @@
 use super::{Asking, ssl};
 use crate::python::{Kind, Numbers, Object, Owned, Raised, Result, Text};
 use crate::wsgi::environ::add_request_record;
-use wsgi_protocol::call::Question;
+use wsgi_protocol::call::ScriptQuestion;
 
 pub fn build<'py>(asking: &Asking<'py, '_, '_>, errors: &Object) -> Result<Owned<'py>> {
     let (py, request) = (asking.py, &asking.call.request);
@@ -17,7 +17,7 @@ pub fn build<'py>(asking: &Asking<'py, '_, '_>, errors: &Object) -> Result<Owned
     if !request.head.request_rec.is_empty() {
         add_request_record(py, &environ, request.head.request_rec)?;
     }
-    if asking.call.question != Question::Dispatch {
+    if asking.call.question != ScriptQuestion::Dispatch {
         let launch = asking.interpreter.host.launch();
         environ.dict_set_named(py, "apache.version", &*py.version(launch.httpd.version)?)?;
         environ.dict_set_named(py, "mod_wsgi.version", &*py.version(launch.version)?)?;

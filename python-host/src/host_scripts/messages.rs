@@ -1,17 +1,19 @@
 //! What is wrong with a host script. Numbers are those of the error map (`wsgi_protocol::events`).
 
 use crate::messages::text;
-use wsgi_protocol::call::Question;
+use wsgi_protocol::call::ScriptQuestion;
 use wsgi_protocol::events;
 
 /// The function is not there.
-pub fn no_function(question: Question, script: &[u8], name: &str) -> String {
+pub fn no_function(question: ScriptQuestion, script: &[u8], name: &str) -> String {
     let (event, kind) = match question {
-        Question::Access => (&events::NO_ACCESS_FUNCTION, "host access"),
-        Question::Password => (&events::NO_PASSWORD_FUNCTION, "user authentication"),
-        Question::RealmHash => (&events::NO_HASH_FUNCTION, "user authentication"),
+        ScriptQuestion::Access => (&events::NO_ACCESS_FUNCTION, "host access"),
+        ScriptQuestion::Password => (&events::NO_PASSWORD_FUNCTION, "user authentication"),
+        ScriptQuestion::RealmHash => (&events::NO_HASH_FUNCTION, "user authentication"),
         // A dispatch script need not define any function.
-        Question::Groups | Question::Dispatch => (&events::NO_GROUPS_FUNCTION, "group authorization"),
+        ScriptQuestion::Groups | ScriptQuestion::Dispatch => {
+            (&events::NO_GROUPS_FUNCTION, "group authorization")
+        }
     };
     event.line(format!("Target WSGI {kind} script '{}' does not define '{name}'.", text(script)))
 }

@@ -12,12 +12,12 @@ use crate::exchange::Exchange;
 use crate::interpreter::Interpreter;
 use crate::log;
 use crate::python::{Attached, Object, Owned, Raised, Result, Text};
-use crate::wsgi::failures::{self, Journal};
+use crate::wsgi::failures::{self, LogScope};
 use crate::wsgi::log_object::{TextLayer, close_request};
 use crate::wsgi::request::{RequestState, Running};
 use crate::wsgi::script::{Found, Reason};
 use std::sync::Arc;
-use wsgi_protocol::call::{Call, Question, Verdict};
+use wsgi_protocol::call::{Call, ScriptQuestion, Verdict};
 use wsgi_protocol::request::Flags;
 
 /// What a script said.
@@ -42,9 +42,9 @@ impl From<Verdict> for Answered {
 }
 
 /// Ends the request for its Python objects, whatever happens.
-struct Over<'py, 's>(Attached<'py>, &'s RequestState);
+struct QuestionOver<'py, 's>(Attached<'py>, &'s RequestState);
 
-impl Drop for Over<'_, '_> {
+impl Drop for QuestionOver<'_, '_> {
     fn drop(&mut self) {
         close_request(self.0, self.1);
         self.1.end(self.0);
@@ -87,10 +87,10 @@ struct Asking<'py, 's, 'r> {
 
 impl<'py> Asking<'py, '_, '_> {
     fn run(&self) -> Answered {
-        let over = Over(self.py, self.state);
+        let over = QuestionOver(self.py, self.state);
         let Some(namespace) = self.namespace() else {
             // The request goes on with what is configured; the next one tries again.
-            let ignored = self.call.question == Question::Dispatch;
+            let ignored = self.call.question == ScriptQuestion::Dispatch;
             return if ignored { Verdict::Granted.into() } else { Answered::default() };
         };
         let layer = match TextLayer::obtain(self.py, self.state) {
@@ -118,19 +118,19 @@ impl<'py> Asking<'py, '_, '_> {
                 return None;
             }
         };
-        match script.obtain(py, self.interpreter, self.journal(), Reason::Question(head)) {
+        match script.obtain(py, self.interpreter, self.log_scope(), Reason::Question(head)) {
             Found::Namespace(namespace) => Some(namespace),
             Found::Refused | Found::Failed => None,
         }
     }
 
-    fn journal(&self) -> Journal<'_> {
-        Journal::Request(self.state)
+    fn log_scope(&self) -> LogScope<'_> {
+        LogScope::Request(self.state)
     }
 
     fn report(&self, raised: Raised) {
         let (py, script) = (self.py, self.call.request.head.script);
-        failures::report(py, self.journal(), self.interpreter, script, raised.take(py));
+        failures::report(py, self.log_scope(), self.interpreter, script, raised.take(py));
     }
 
     fn failed(&self, raised: Raised) -> Answered {
@@ -140,7 +140,7 @@ impl<'py> Asking<'py, '_, '_> {
 
     /// The script broke the rules.
     fn refuse(&self, message: &str) -> Answered {
-        self.journal().record(self.py, log::ERROR, message);
+        self.log_scope().record(self.py, log::ERROR, message);
         Answered::default()
     }
 

@@ -27,7 +27,7 @@ pub fn obtain(host: &'static Host, name: &[u8]) -> Option<&'static Interpreter> 
         return Some(found);
     }
     if claims_main(host, name) {
-        let claimed = threads::within(main(), |py| main().furnish(py, name));
+        let claimed = threads::within(main(), |py| main().populate(py, name));
         return claimed.then(main);
     }
     let made = make(host, name);
@@ -69,7 +69,7 @@ fn make(host: &'static Host, name: &[u8]) -> Option<&'static Interpreter> {
     let (py, raw) = unsafe { (Attached::assume(), ffi::PyInterpreterState_Get()) };
     let interpreter = Interpreter::new(host, raw, false, own_gil);
     threads::adopt(interpreter);
-    let furnished = boundary::caught(|| interpreter.furnish(py, name)).unwrap_or(false);
+    let furnished = boundary::caught(|| interpreter.populate(py, name)).unwrap_or(false);
     if furnished {
         add(interpreter);
         threads::detach();

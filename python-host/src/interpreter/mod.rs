@@ -3,15 +3,15 @@
 
 mod create;
 mod ending;
-mod furnish;
 pub mod gates;
+mod populate;
 mod rules;
 pub mod start;
 pub mod threads;
 
 pub use create::{is_for_main, obtain, runs_in_parallel};
 pub use ending::{end, finish_main, run_exit_handlers};
-pub use furnish::{furnish_main_basics, import};
+pub use populate::{import, populate_main_basics};
 
 use crate::host::Host;
 use crate::python::{Attached, Object, Owned, Result, Stored, Text};

@@ -21,7 +21,7 @@ pub struct StatePointer(pub *mut ffi::PyThreadState);
 // SAFETY: only compared, or used when the thread it belongs to no longer does.
 unsafe impl Send for StatePointer {}
 
-struct State {
+struct PythonState {
     interpreter: &'static Interpreter,
     pointer: StatePointer,
     /// Made by Python together with the interpreter. It must not be deleted before the interpreter is ended: up to
@@ -31,7 +31,7 @@ struct State {
 
 /// The states of one OS thread.
 struct Thread {
-    states: RefCell<Vec<State>>,
+    states: RefCell<Vec<PythonState>>,
     /// Where it is attached now.
     current: Cell<Option<&'static Interpreter>>,
 }
@@ -74,7 +74,7 @@ pub fn adopt(interpreter: &'static Interpreter) {
     // SAFETY: the caller is attached.
     let pointer = StatePointer(unsafe { ffi::PyThreadState_Get() });
     THREAD.with(|thread| {
-        thread.states.borrow_mut().push(State { interpreter, pointer, first: true });
+        thread.states.borrow_mut().push(PythonState { interpreter, pointer, first: true });
         thread.current.set(Some(interpreter));
     });
     interpreter.states.lock().unwrap_or_else(PoisonError::into_inner).push(pointer);
@@ -126,7 +126,7 @@ pub fn aside<T>(f: impl FnOnce() -> T) -> T {
 
 /// Whether the calling thread is Python's main thread.
 pub fn is_main_thread() -> bool {
-    THREAD.with(|thread| thread.states.borrow().iter().any(State::is_of_main_thread))
+    THREAD.with(|thread| thread.states.borrow().iter().any(PythonState::is_of_main_thread))
 }
 
 /// Runs `f` attached to `interpreter`; the calling thread is detached before and after, or attached to another
@@ -196,9 +196,9 @@ impl Thread {
             thread_end::arrange(end_states);
         }
         if states.is_empty() && !interpreter.is_main {
-            states.push(State::new(super::main()));
+            states.push(PythonState::new(super::main()));
         }
-        let state = State::new(interpreter);
+        let state = PythonState::new(interpreter);
         let pointer = state.pointer;
         states.push(state);
         pointer
@@ -228,7 +228,7 @@ impl Thread {
     }
 }
 
-impl State {
+impl PythonState {
     fn new(interpreter: &'static Interpreter) -> Self {
         // SAFETY: the interpreter is alive; being attached is not needed.
         let pointer = unsafe { ffi::PyThreadState_New(interpreter.raw) };

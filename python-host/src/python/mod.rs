@@ -127,14 +127,14 @@ pub fn detached<T>(f: impl FnOnce() -> T + Send) -> T {
 
 /// As [`detached`] for an [`crate::exchange::Exchange`], which is not `Send` but does not touch Python objects.
 pub fn released(f: &mut dyn FnMut()) {
-    struct Back(*mut ffi::PyThreadState);
-    impl Drop for Back {
+    struct Reattach(*mut ffi::PyThreadState);
+    impl Drop for Reattach {
         fn drop(&mut self) {
             // SAFETY: the state that this thread gave up below.
             unsafe { restore(self.0) }
         }
     }
-    let _back = Back(save());
+    let _back = Reattach(save());
     f();
 }
 

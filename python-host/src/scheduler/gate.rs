@@ -7,13 +7,13 @@
 //! from waiting for each other. A request then goes in at the cost of one atomic operation. The thread that watches is
 //! started by the first request that meets another one, and sleeps unless requests meet.
 
-use super::bell::Bell;
+use super::admission::{AdmissionQueue, Waiter};
 use super::block_signals;
 use super::clock::now_ns;
 use super::crowd::{Crowd, MOST, Window};
 use super::meter::Meter;
 use super::pace::{Effort, Sample};
-use super::turnstile::{Place, Turnstile};
+use super::wakeup::Wakeup;
 use crate::log;
 use crate::thread_end;
 use std::cell::{Cell, RefCell};
@@ -35,9 +35,9 @@ const QUIET: f64 = 0.5;
 /// See the module's comment.
 #[derive(Debug)]
 pub struct Gate {
-    turnstile: Turnstile,
+    admission: AdmissionQueue,
     turns: Mutex<Vec<Watched>>,
-    bell: Bell,
+    wakeup: Wakeup,
     watched: OnceLock<()>,
     open: AtomicBool,
 }
@@ -45,7 +45,7 @@ pub struct Gate {
 /// What one request thread does, written by that thread only.
 #[derive(Debug, Default)]
 struct Turn {
-    place: Arc<Place>,
+    place: Arc<Waiter>,
     /// When it went in, monotonic ns; 0 outside.
     begun: AtomicU64,
     /// Time inside, ns, and number of turns, of those that ended.
@@ -112,8 +112,8 @@ struct Memberships {
 /// Runs `f`, which sends or receives without the GIL, in the midst of a turn: it keeps nobody from that GIL, however
 /// long it takes.
 pub fn away(f: &mut dyn FnMut()) {
-    struct Back(Option<Arc<Turn>>);
-    impl Drop for Back {
+    struct BackAtWork(Option<Arc<Turn>>);
+    impl Drop for BackAtWork {
         fn drop(&mut self) {
             if let Some(turn) = &self.0 {
                 let since = turn.away_since.swap(0, Relaxed);
@@ -127,7 +127,7 @@ pub fn away(f: &mut dyn FnMut()) {
     if let Some(turn) = &turn {
         turn.away_since.store(now_ns(), Relaxed);
     }
-    let _back = Back(turn);
+    let _back = BackAtWork(turn);
     f();
 }
 
@@ -144,7 +144,7 @@ impl Drop for Inside<'_> {
         self.0.inside.set(false);
         self.0.turn.take();
         self.1.turn.end();
-        self.1.gate.turnstile.leave();
+        self.1.gate.admission.leave();
     }
 }
 
@@ -152,9 +152,9 @@ impl Default for Gate {
     /// A gate that stands open.
     fn default() -> Self {
         Self {
-            turnstile: Turnstile::new(MOST),
+            admission: AdmissionQueue::new(MOST),
             turns: Mutex::default(),
-            bell: Bell::default(),
+            wakeup: Wakeup::default(),
             watched: OnceLock::new(),
             open: AtomicBool::new(false),
         }
@@ -180,7 +180,7 @@ impl Gate {
     /// From now on nobody waits.
     pub fn open(&self) {
         self.open.store(true, SeqCst);
-        self.turnstile.allow(MOST);
+        self.admission.allow(MOST);
     }
 
     /// Begins to watch the calling thread.
@@ -206,12 +206,12 @@ impl Gate {
                 self.open();
             }
         });
-        self.bell.ring();
+        self.wakeup.ring();
     }
 
     fn watch(&'static self) {
         block_signals();
-        self.bell.listen();
+        self.wakeup.listen();
         let mut crowd = Crowd::default();
         let mut last = now_ns();
         // What threads did before the first window is not to be judged.
@@ -230,17 +230,17 @@ impl Gate {
                     && let Some(allowed) = crowd.judge(&window)
                     && !self.open.load(SeqCst)
                 {
-                    self.turnstile.allow(allowed);
+                    self.admission.allow(allowed);
                     if self.open.load(SeqCst) {
                         // It was opened just now.
-                        self.turnstile.allow(MOST);
+                        self.admission.allow(MOST);
                     }
                 }
             }
             is_baseline = is_quiet;
             if !self.is_contended() {
                 self.turns().iter_mut().for_each(|watched| watched.meter.rest());
-                self.bell.sleep_unless(|| self.is_contended());
+                self.wakeup.sleep_unless(|| self.is_contended());
                 last = now_ns();
                 is_baseline = true;
             }
@@ -248,13 +248,13 @@ impl Gate {
     }
 
     fn is_contended(&self) -> bool {
-        self.turnstile.queued() > 0 || self.turnstile.inside() > 1
+        self.admission.queued() > 0 || self.admission.inside() > 1
     }
 
     /// One window's figures. Its length is told by the time that the process was given: a busy machine makes all
     /// requests take long, and more of them at once would not help.
     fn look(&self, now: u64, elapsed: u64) -> Window {
-        let waiting = self.turnstile.keeps_waiting(now);
+        let waiting = self.admission.keeps_waiting(now);
         let mut sample = Sample { waiting, ..Sample::default() };
         let (mut used, mut wanted, mut young) = (0, 0, 0);
         let mut turns = self.turns();
@@ -314,13 +314,13 @@ impl Member {
     /// Waits until the calling thread may go in; since when it is inside, monotonic ns.
     fn enter(&self) -> u64 {
         let gate = self.gate;
-        match gate.turnstile.try_enter() {
+        match gate.admission.try_enter() {
             Some(1) => now_ns(),
             Some(_) => {
                 gate.meet();
                 now_ns()
             }
-            None => gate.turnstile.wait(&self.turn.place, || gate.meet()),
+            None => gate.admission.wait(&self.turn.place, || gate.meet()),
         }
     }
 }

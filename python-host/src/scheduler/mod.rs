@@ -1,16 +1,16 @@
 //! What both modes need to decide how many threads may contend for one GIL (decisions.md, "As few threads contend
 //! for the GIL as keep it busy"): `pace` decides, a meter
-//! shows what a thread is kept from, and the turnstile lets the threads of an httpd child in. A daemon has a gate of
+//! shows what a thread is kept from, and the admission queue lets the threads of an httpd child in. A daemon has a gate of
 //! its own (`crate::daemon`), because its threads come for requests instead of with them.
 
-pub mod bell;
+pub mod admission;
 pub mod clock;
 mod crowd;
 pub mod gate;
 pub mod meter;
 pub mod pace;
-pub mod turnstile;
 pub mod waits;
+pub mod wakeup;
 
 /// Signals that tell the thread that causes them: handlers of libraries count on them, and programs that the thread
 /// starts inherit what it blocks.

@@ -1,7 +1,7 @@
 //! Scripts that are loaded before the first request: those that the configuration names, and those that the predecessor of
 //! this process had loaded.
 
-use super::failures::{Journal, Kept};
+use super::failures::{Kept, LogScope};
 use super::script::{self, Found, Reason, entry, module_file};
 use crate::host::Host;
 use crate::interpreter::{self, Interpreter, threads};
@@ -21,7 +21,10 @@ pub fn preload(host: &'static Host, path: &[u8], application_group: &[u8]) -> bo
         let found = interpreter.scripts.get(py, path, case_insensitive);
         match found {
             Ok(found) => {
-                matches!(found.obtain(py, interpreter, Journal::Server, Reason::Preload), Found::Namespace(_))
+                matches!(
+                    found.obtain(py, interpreter, LogScope::Server, Reason::Preload),
+                    Found::Namespace(_)
+                )
             }
             Err(raised) => {
                 raised.clear(py);
@@ -77,7 +80,7 @@ fn inherit_attached(
             return false;
         }
     };
-    let Found::Namespace(namespace) = script.obtain(py, interpreter, Journal::Kept(kept), reason) else {
+    let Found::Namespace(namespace) = script.obtain(py, interpreter, LogScope::Kept(kept), reason) else {
         return false;
     };
     let is_there = |name: &[u8]| {

@@ -11,7 +11,7 @@ use std::cell::RefCell;
 
 /// Where records go.
 #[derive(Clone, Copy)]
-pub enum Journal<'a> {
+pub enum LogScope<'a> {
     /// In the context of a request.
     Request(&'a RequestState),
     /// In the log of the server.
@@ -39,7 +39,7 @@ impl Kept {
     }
 }
 
-impl Journal<'_> {
+impl LogScope<'_> {
     /// A record; in a request it stands behind the name of the script.
     pub fn record(self, py: Attached<'_>, level: u8, text: &str) {
         match self {
@@ -70,17 +70,17 @@ impl Journal<'_> {
 /// An exception of a script or an application: one record that says so, then the traceback.
 pub fn report(
     py: Attached<'_>,
-    journal: Journal<'_>,
+    log_scope: LogScope<'_>,
     interpreter: &Interpreter,
     script: &[u8],
     exception: Exception<'_>,
 ) {
-    if !journal.wants(log::ERROR) {
+    if !log_scope.wants(log::ERROR) {
         return;
     }
     let is_exit = exception.is(py, Kind::SystemExit);
     let (event, text) = messages::raised(&exception.name(py), script, &interpreter.place(), is_exit);
-    if let Journal::Kept(kept) = journal {
+    if let LogScope::Kept(kept) = log_scope {
         *kept.files.borrow_mut() = files_of(py, interpreter, &exception);
     }
     let advice = advice(py, interpreter, &exception);
@@ -89,13 +89,13 @@ pub fn report(
         text.push('\n');
         text.push_str(&messages::advice(&advice));
     }
-    match journal {
-        Journal::Request(state) => {
+    match log_scope {
+        LogScope::Request(state) => {
             let number = event.line("");
             state.log_parts(py, log::ERROR, number.as_bytes(), text.as_bytes());
         }
-        Journal::Server => log::write(log::ERROR, &event.line(text)),
-        Journal::Kept(kept) => kept.note(log::ERROR, &event.line(text)),
+        LogScope::Server => log::write(log::ERROR, &event.line(text)),
+        LogScope::Kept(kept) => kept.note(log::ERROR, &event.line(text)),
     }
 }
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 const LONG: Duration = Duration::from_secs(30);
 
 /// The watch over one import.
-pub struct Watch {
+pub struct ImportWatch {
     /// Dropped when it is over.
     over: Sender<()>,
     thread: JoinHandle<()>,
@@ -23,7 +23,7 @@ pub struct Watch {
     before: Option<usize>,
 }
 
-impl Watch {
+impl ImportWatch {
     /// Begins to watch what the calling thread imports. `None`: no thread can be made.
     pub fn begin(interpreter: &'static Interpreter, script: &[u8]) -> Option<Self> {
         let (over, end) = channel::<()>();

@@ -13,21 +13,21 @@ use std::ffi::CStr;
 use std::sync::OnceLock;
 use wsgi_protocol::launch::Mode;
 
-struct Table(Vec<ffi::PyMethodDef>);
+struct MethodTable(Vec<ffi::PyMethodDef>);
 
 // SAFETY: never changed.
-unsafe impl Sync for Table {}
+unsafe impl Sync for MethodTable {}
 // SAFETY: as above.
-unsafe impl Send for Table {}
+unsafe impl Send for MethodTable {}
 
-fn table() -> Table {
+fn table() -> MethodTable {
     fn one<F>(name: &'static CStr, _: F) -> ffi::PyMethodDef
     where
         F: for<'py> Fn(Attached<'py>, Args<'py>) -> Result<Owned<'py>> + Copy,
     {
         class::definition(name, trampoline::function::<F>)
     }
-    Table(vec![
+    MethodTable(vec![
         one(c"subscribe_events", subscribe_events),
         one(c"subscribe_shutdown", subscribe_shutdown),
         one(c"subscribe_signals", subscribe_signals),
@@ -44,7 +44,7 @@ fn table() -> Table {
 
 /// The module with its functions, not yet visible to anybody.
 pub fn create(py: Attached<'_>) -> Result<Owned<'_>> {
-    static TABLE: OnceLock<Table> = OnceLock::new();
+    static TABLE: OnceLock<MethodTable> = OnceLock::new();
     let functions = TABLE.get_or_init(table).0.as_ptr().cast_mut();
     // SAFETY: a NUL-ended name; the table is static and ends with zeroes.
     unsafe {

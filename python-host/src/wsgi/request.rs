@@ -52,7 +52,7 @@ struct Live {
 unsafe impl Send for Live {}
 
 thread_local! {
-    /// Written by its thread only; others look through a [`Window`].
+    /// Written by its thread only; others look through a [`CurrentRequest`].
     static CURRENT: AtomicPtr<RequestState> = const { AtomicPtr::new(ptr::null_mut()) };
 }
 
@@ -62,12 +62,12 @@ fn current_pointer() -> *mut RequestState {
 
 /// Where another thread can see which request a thread runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Window(NonNull<AtomicPtr<RequestState>>);
+pub struct CurrentRequest(NonNull<AtomicPtr<RequestState>>);
 
 // SAFETY: it points to an atomic; who looks through it makes sure that the thread is there.
-unsafe impl Send for Window {}
+unsafe impl Send for CurrentRequest {}
 
-impl Window {
+impl CurrentRequest {
     /// Into the calling thread.
     pub fn own() -> Self {
         CURRENT.with(|current| Self(NonNull::from(current)))

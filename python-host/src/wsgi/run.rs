@@ -4,7 +4,7 @@ use super::adapter::{callable, send_failed};
 use super::clock;
 use super::environ::{self, Extras};
 use super::events::{self, Times};
-use super::failures::{self, Journal};
+use super::failures::{self, LogScope};
 use super::iterate::{self, Stop};
 use super::kit::Kit;
 use super::log_object::{TextLayer, close_request};
@@ -159,8 +159,8 @@ impl<'py> Job<'py, '_, '_> {
             .scripts
             .get(py, head.script, case_insensitive)
             .map_err(|raised| self.failed(raised.take(py)))?;
-        let journal = Journal::Request(self.state);
-        let namespace = match script.obtain(py, self.interpreter, journal, Reason::Request(head)) {
+        let log_scope = LogScope::Request(self.state);
+        let namespace = match script.obtain(py, self.interpreter, log_scope, Reason::Request(head)) {
             Found::Namespace(namespace) => namespace,
             Found::Refused => return Err(Outcome::Refused),
             Found::Failed => return Err(Outcome::Fail(500)),
@@ -177,7 +177,7 @@ impl<'py> Job<'py, '_, '_> {
                     return Ok((script, application));
                 }
                 let other = self.other_callable(&namespace);
-                journal.record(py, log::ERROR, &messages::no_callable(head.script, name, other));
+                log_scope.record(py, log::ERROR, &messages::no_callable(head.script, name, other));
                 let embedded = self.interpreter.host.launch().mode == Mode::Embedded;
                 Err(Outcome::Fail(if embedded { 404 } else { 500 }))
             }
@@ -196,11 +196,11 @@ impl<'py> Job<'py, '_, '_> {
             script.note_wsgi(&application, head.flags);
             return Ok(application);
         }
-        let journal = Journal::Request(self.state);
+        let log_scope = LogScope::Request(self.state);
         if host.launch().mode == Mode::Embedded {
-            journal.record(self.py, log::ERROR, &messages::asgi_embedded(head.script));
+            log_scope.record(self.py, log::ERROR, &messages::asgi_embedded(head.script));
         } else if !self.interpreter.is_main {
-            journal.record(
+            log_scope.record(
                 self.py,
                 log::ERROR,
                 &messages::asgi_sub_interpreter(head.script, self.interpreter),
@@ -304,7 +304,7 @@ impl<'py> Job<'py, '_, '_> {
         if let Err((raised, in_lookup)) = iterate::close(py, self.state, result) {
             let exception = raised.take(py);
             if in_lookup {
-                Journal::Request(self.state).record(py, log::ERROR, &messages::no_close());
+                LogScope::Request(self.state).record(py, log::ERROR, &messages::no_close());
             } else if exception.is_a(self.kit.request_timeout.get(py)) {
                 return;
             }
@@ -336,7 +336,7 @@ impl<'py> Job<'py, '_, '_> {
         let begun = iterate::has_begun(py, self.state);
         if exception.is_a(self.kit.request_timeout.get(py)) {
             let text = if begun { messages::TIMEOUT_TRUNCATED } else { messages::TIMEOUT_RECOVERED };
-            Journal::Request(self.state).record(py, log::INFO, text);
+            LogScope::Request(self.state).record(py, log::INFO, text);
             if begun {
                 return Outcome::Aborted;
             }
@@ -346,14 +346,14 @@ impl<'py> Job<'py, '_, '_> {
         events::request_exception(py, self.state, &exception);
         match failures::client_left(py, &exception) {
             // Nothing is wrong with the application.
-            Some(text) => Journal::Request(self.state).record(py, log::INFO, &messages::client_left(&text)),
+            Some(text) => LogScope::Request(self.state).record(py, log::INFO, &messages::client_left(&text)),
             None => self.report(exception),
         }
         if begun { Outcome::Aborted } else { Outcome::Fail(500) }
     }
 
     fn report(&self, exception: Exception<'_>) {
-        let (journal, script) = (Journal::Request(self.state), self.head().script);
-        failures::report(self.py, journal, self.interpreter, script, exception);
+        let (log_scope, script) = (LogScope::Request(self.state), self.head().script);
+        failures::report(self.py, log_scope, self.interpreter, script, exception);
     }
 }

@@ -1,9 +1,9 @@
 //! Scripts: which module one is, loading it, and noticing that it has changed (spec/behaviour.md §6).
 
 use super::exclusive;
-use super::failures::{self, Journal};
+use super::failures::{self, LogScope};
 use super::load_fault::{LoadFault, raise_io, system_text};
-use super::loading::Watch;
+use super::loading::ImportWatch;
 use crate::fork;
 use crate::host::ReloadDecision;
 use crate::interpreter::Interpreter;
@@ -156,19 +156,19 @@ impl Script {
         &self,
         py: Attached<'py>,
         interpreter: &'static Interpreter,
-        journal: Journal<'_>,
+        log_scope: LogScope<'_>,
         reason: Reason<'_, '_>,
     ) -> Found<'py> {
         let mut verb = "Loading";
         if let Some(namespace) = self.loaded(py) {
-            let Some(mtime) = self.change(py, interpreter, journal, reason, &namespace) else {
+            let Some(mtime) = self.change(py, interpreter, log_scope, reason, &namespace) else {
                 return Found::Namespace(namespace);
             };
             match interpreter.host.on_changed(&self.path, interpreter.name(), mtime) {
                 Some(ReloadDecision::ServeOld) => return Found::Namespace(namespace),
                 Some(ReloadDecision::Tell(lines)) => {
                     for line in lines {
-                        journal.record(py, log::ERROR, &line);
+                        log_scope.record(py, log::ERROR, &line);
                     }
                     return Found::Namespace(namespace);
                 }
@@ -176,7 +176,7 @@ impl Script {
                 None => verb = "Reloading",
             }
         }
-        match self.load(py, interpreter, journal, reason, verb) {
+        match self.load(py, interpreter, log_scope, reason, verb) {
             Some(namespace) => Found::Namespace(namespace),
             None => Found::Failed,
         }
@@ -210,7 +210,7 @@ impl Script {
         &self,
         py: Attached<'_>,
         interpreter: &Interpreter,
-        journal: Journal<'_>,
+        log_scope: LogScope<'_>,
         reason: Reason<'_, '_>,
         namespace: &Object,
     ) -> Option<u64> {
@@ -235,13 +235,13 @@ impl Script {
             let now = mtime_of(file.as_deref().unwrap_or(&self.path));
             // Whoever asks a script says itself that it cannot be loaded.
             if now.is_none() && is_application {
-                journal.record(py, log::WARN, &messages::script_vanished(&self.path));
+                log_scope.record(py, log::WARN, &messages::script_vanished(&self.path));
             }
             if known.is_none() || now != known {
                 return Some(now.and_then(|now| u64::try_from(now).ok()).unwrap_or(0));
             }
         }
-        (is_application && self.hook_wants_reload(py, interpreter, journal, head, namespace)).then_some(0)
+        (is_application && self.hook_wants_reload(py, interpreter, log_scope, head, namespace)).then_some(0)
     }
 
     /// Asks the script's own `reload_required(path)`.
@@ -249,7 +249,7 @@ impl Script {
         &self,
         py: Attached<'_>,
         interpreter: &Interpreter,
-        journal: Journal<'_>,
+        log_scope: LogScope<'_>,
         head: &RequestHead<'_>,
         namespace: &Object,
     ) -> bool {
@@ -258,7 +258,7 @@ impl Script {
         let path = if head.resource.is_empty() { &self.path } else { head.resource };
         let answer = py.path(path).and_then(|path| hook.call_out(py, &[&path])?.is_true());
         answer.unwrap_or_else(|raised| {
-            failures::report(py, journal, interpreter, &self.path, raised.take(py));
+            failures::report(py, log_scope, interpreter, &self.path, raised.take(py));
             false
         })
     }
@@ -268,7 +268,7 @@ impl Script {
         &self,
         py: Attached<'py>,
         interpreter: &'static Interpreter,
-        journal: Journal<'_>,
+        log_scope: LogScope<'_>,
         reason: Reason<'_, '_>,
         verb: &str,
     ) -> Option<Owned<'py>> {
@@ -276,7 +276,7 @@ impl Script {
         let failures = self.failures.load(Relaxed);
         let _loading = lock(py, &self.loading);
         if let Some(namespace) = self.loaded(py) {
-            if verb == "Loading" || self.change(py, interpreter, journal, reason, &namespace).is_none() {
+            if verb == "Loading" || self.change(py, interpreter, log_scope, reason, &namespace).is_none() {
                 return Some(namespace);
             }
             self.ready.store(false, Relaxed);
@@ -284,10 +284,10 @@ impl Script {
             unsafe { Object::borrow(ffi::PyImport_GetModuleDict()) }.dict_remove(py, self.key.get(py));
         } else if self.failures.load(Relaxed) != failures && self.is_as_it_was_tried() {
             // The same code would fail in the same way, and make those behind wait for it once more.
-            journal.record_after(py, log::ERROR, "", &messages::just_tried(&self.path, preload));
+            log_scope.record_after(py, log::ERROR, "", &messages::just_tried(&self.path, preload));
             return None;
         }
-        journal.record(py, log::INFO, &messages::loading(verb, &self.path, &interpreter.place()));
+        log_scope.record(py, log::INFO, &messages::loading(verb, &self.path, &interpreter.place()));
         match self.run_watched(py, interpreter, reason) {
             Ok((source, mtime)) => {
                 self.ready.store(true, Relaxed);
@@ -295,7 +295,7 @@ impl Script {
                 self.loaded(py)
             }
             Err(fault) => {
-                self.report(py, interpreter, journal, preload, fault);
+                self.report(py, interpreter, log_scope, preload, fault);
                 None
             }
         }
@@ -311,7 +311,7 @@ impl Script {
         let begun = Instant::now();
         // A service script is not expected to come back.
         let is_service = interpreter.host.is_service();
-        let watch = (!is_service).then(|| Watch::begin(interpreter, &self.path)).flatten();
+        let watch = (!is_service).then(|| ImportWatch::begin(interpreter, &self.path)).flatten();
         let result = match &self.target {
             Target::File => match reason {
                 Reason::OldCode(source) => self.execute_source(py, interpreter, source.to_vec(), 1),
@@ -333,7 +333,7 @@ impl Script {
         &self,
         py: Attached<'_>,
         interpreter: &Interpreter,
-        journal: Journal<'_>,
+        log_scope: LogScope<'_>,
         preload: bool,
         fault: LoadFault,
     ) {
@@ -352,14 +352,14 @@ impl Script {
             None if exception.is(py, Kind::SystemExit) => messages::exited(&self.path, preload),
             None => messages::not_executed(&self.path, preload),
         };
-        journal.record_after(py, log::ERROR, cause.as_deref().unwrap_or_default(), &message);
+        log_scope.record_after(py, log::ERROR, cause.as_deref().unwrap_or_default(), &message);
         if let Some(module) = failures::refusing_module(py, interpreter, &exception) {
-            journal.record(py, log::ERROR, &messages::refuses(&module, interpreter));
+            log_scope.record(py, log::ERROR, &messages::refuses(&module, interpreter));
         }
         if preload && exclusive::is_evidence(py, interpreter, &exception) {
             interpreter.host.note_conflict(&self.path, interpreter.name());
         }
-        failures::report(py, journal, interpreter, &self.path, exception);
+        failures::report(py, log_scope, interpreter, &self.path, exception);
     }
 
     /// Whether the file is the one whose code was last run, as far as it can be seen.

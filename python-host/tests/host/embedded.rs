@@ -12,7 +12,7 @@ use std::process::Command;
 use std::sync::{Arc, Barrier};
 use wsgi_protocol::PROTOCOL_VERSION;
 use wsgi_protocol::abi::{self, HostTable, HttpdTable};
-use wsgi_protocol::call::{self, Question, Verdict};
+use wsgi_protocol::call::{self, ScriptQuestion, Verdict};
 use wsgi_protocol::launch::{self, Launch, Mode, PythonSettings};
 
 /// Names the libpython that the child process shall open.
@@ -240,15 +240,18 @@ fn host_scripts(host: &HostTable, script: &Path) {
     };
     let handle = Handle::default;
     let answered = |verdict, answers: &str| (verdict, answers.to_owned());
-    assert_eq!(ask(Question::Access, [b"h", b""], handle()), answered(Verdict::Granted, ""));
-    assert_eq!(ask(Question::Access, [b"i", b""], handle()), answered(Verdict::Refused, ""));
-    assert_eq!(ask(Question::Password, [b"u", b"p"], handle()), answered(Verdict::Granted, "0 TLSv1.3"));
-    assert_eq!(ask(Question::Groups, [b"u", b""], handle()), answered(Verdict::Granted, "0 a,0 b"));
-    assert_eq!(ask(Question::Groups, [b"x", b""], handle()), answered(Verdict::Failed, ""));
-    assert_eq!(ask(Question::RealmHash, [b"u", b"r"], handle()), answered(Verdict::Failed, ""));
-    assert_eq!(ask(Question::Dispatch, [b"", b""], handle()), answered(Verdict::Granted, "2 other"));
+    assert_eq!(ask(ScriptQuestion::Access, [b"h", b""], handle()), answered(Verdict::Granted, ""));
+    assert_eq!(ask(ScriptQuestion::Access, [b"i", b""], handle()), answered(Verdict::Refused, ""));
+    assert_eq!(
+        ask(ScriptQuestion::Password, [b"u", b"p"], handle()),
+        answered(Verdict::Granted, "0 TLSv1.3")
+    );
+    assert_eq!(ask(ScriptQuestion::Groups, [b"u", b""], handle()), answered(Verdict::Granted, "0 a,0 b"));
+    assert_eq!(ask(ScriptQuestion::Groups, [b"x", b""], handle()), answered(Verdict::Failed, ""));
+    assert_eq!(ask(ScriptQuestion::RealmHash, [b"u", b"r"], handle()), answered(Verdict::Failed, ""));
+    assert_eq!(ask(ScriptQuestion::Dispatch, [b"", b""], handle()), answered(Verdict::Granted, "2 other"));
     let deaf = Handle { gone: true, ..Handle::default() };
-    assert_eq!(ask(Question::Dispatch, [b"", b""], deaf), answered(Verdict::Failed, ""));
+    assert_eq!(ask(ScriptQuestion::Dispatch, [b"", b""], deaf), answered(Verdict::Failed, ""));
     let log = LOG.lock().unwrap();
     assert!(log.contains("KeyError: 'groups'") && log.contains("WSGI0046"), "{log}");
 }

@@ -6,7 +6,7 @@ use crate::handler::HANDLED;
 use crate::{messages, metrics, respond};
 use std::ffi::c_int;
 use std::io;
-use wsgi_protocol::metrics::Outcome;
+use wsgi_protocol::metrics::RequestOutcome;
 
 impl Relay<'_, '_> {
     /// The response is complete.
@@ -19,7 +19,7 @@ impl Relay<'_, '_> {
         }
         let is_short = self.announced.is_some_and(|left| left > 0) && !self.client_gone;
         if is_short && matches!(self.body, Body::Pass) {
-            metrics::note_outcome(Outcome::BadResponse);
+            metrics::note_outcome(RequestOutcome::BadResponse);
             return self.broken(&"it is shorter than its Content-Length");
         }
         let body = std::mem::replace(&mut self.body, Body::Awaited);
@@ -90,7 +90,7 @@ impl Relay<'_, '_> {
 
     pub(super) fn timed_out(&mut self) -> Verdict {
         if matches!(self.body, Body::Pass) {
-            metrics::note_outcome(Outcome::ResponseTimeout);
+            metrics::note_outcome(RequestOutcome::ResponseTimeout);
             return self.broken(&"nothing came within socket-timeout");
         }
         Verdict::Failed(messages::response_timeout(&self.group.name).into())

@@ -3,7 +3,7 @@
 use super::{Body, Relay, Replacement, Step, Verdict};
 use crate::daemon::files;
 use crate::httpd::origin::Origin;
-use crate::respond::{self, Source};
+use crate::respond::{self, HeadSource};
 use crate::{config, messages};
 use std::ffi::c_int;
 use std::time::Instant;
@@ -67,7 +67,7 @@ impl Relay<'_, '_> {
         } else if respond::is_local_redirect(&head) {
             self.body = Body::Discard(Replacement::Redirect(head.last("location").unwrap_or(b"/").to_vec()));
         } else {
-            respond::apply_head(r, &head, Source::Daemon);
+            respond::apply_head(r, &head, HeadSource::Daemon);
             self.announced = respond::body_length(r, &head);
             self.body = Body::Pass;
         }

@@ -22,7 +22,7 @@ const KEPT_BACK: &[&str] = &[
     "MAINPID",
     "MANAGERPID",
     "INVOCATION_ID",
-    "JOURNAL_STREAM",
+    "LOG_SCOPE_STREAM",
     "MEMORY_PRESSURE_*",
     "SUDO_*",
     "SSH_*",

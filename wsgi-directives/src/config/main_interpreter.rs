@@ -4,11 +4,11 @@
 /// The lines that decide where requests run, in the order of the configuration.
 #[derive(Debug, Default)]
 pub struct Routing {
-    lines: Vec<Line>,
+    lines: Vec<GlobalLine>,
 }
 
 #[derive(Debug)]
-struct Line {
+struct GlobalLine {
     /// The virtual host that it stands in; `None` in the main server, which all inherit.
     vhost: Option<u32>,
     directive: String,
@@ -53,7 +53,7 @@ impl<'a> Name<'a> {
     }
 }
 
-impl Line {
+impl GlobalLine {
     fn may_name_main(&self) -> bool {
         NAMING.contains(&&*self.directive)
             && (self.args.contains("%{GLOBAL}") || self.args.contains("%{ENV:"))
@@ -91,7 +91,7 @@ impl Routing {
     /// Takes note of a line.
     pub fn note(&mut self, vhost: Option<u32>, directive: &str, args: &str) {
         if NAMING.contains(&directive) || ["WSGIProcessGroup", "WSGIDispatchScript"].contains(&directive) {
-            self.lines.push(Line { vhost, directive: directive.to_owned(), args: args.to_owned() });
+            self.lines.push(GlobalLine { vhost, directive: directive.to_owned(), args: args.to_owned() });
         }
     }
 
@@ -115,7 +115,7 @@ impl Routing {
     /// Whether anything in the scope of a line sends requests to `group`.
     fn scope_reaches(&self, vhost: Option<u32>, group: &str) -> bool {
         let of_scope = self.lines.iter().filter(|line| line.reaches(vhost));
-        of_scope.filter_map(Line::process_group).any(|name| name.may_be(group))
+        of_scope.filter_map(GlobalLine::process_group).any(|name| name.may_be(group))
     }
 }
 

@@ -17,7 +17,7 @@ pub enum Kind {
 
 /// One WSGIProcessGroup or WSGIApplicationGroup, and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Line {
+struct RouteLine {
     kind: Kind,
     virtual_host: Option<VhostId>,
     section: Option<String>,
@@ -39,7 +39,7 @@ pub struct ProcessLine<'a> {
 /// The lines that choose groups, and the aliases they choose for.
 #[derive(Debug, Default)]
 pub struct Routes {
-    lines: Vec<Line>,
+    lines: Vec<RouteLine>,
     aliases: Vec<Arc<Alias>>,
 }
 
@@ -47,7 +47,7 @@ impl Routes {
     /// Takes a line in.
     pub(crate) fn note(&mut self, kind: Kind, place: &Place<'_>, value: String) {
         let section = place.directory.map(str::to_owned);
-        self.lines.push(Line {
+        self.lines.push(RouteLine {
             kind,
             virtual_host: place.virtual_host,
             section,
@@ -153,7 +153,7 @@ impl Routes {
     }
 }
 
-impl Line {
+impl RouteLine {
     /// How specific the line is for an alias, in httpd's order of merging: server, directory, location; the main server's
     /// before those of the virtual host. `None`: it is not about the alias.
     fn rank(&self, alias: &Alias) -> Option<(u8, bool, usize)> {

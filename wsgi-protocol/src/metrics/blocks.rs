@@ -1,7 +1,7 @@
 //! Who counts where: groups are registered, blocks claimed, filled, and given back.
 
 use super::{
-    Block, GroupRecord, Header, MAX_BLOCKS, MAX_GROUPS, Phase, RETIRED, Sample, Stage, TEXT, bucket,
+    Block, GroupRecord, MAX_BLOCKS, MAX_GROUPS, MemoryHeader, Phase, RETIRED, Sample, Stage, TEXT, bucket,
 };
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicU64, fence};
@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicU64, fence};
 #[derive(Debug, Clone, Copy)]
 pub struct View<'a> {
     /// The front.
-    pub header: &'a Header,
+    pub header: &'a MemoryHeader,
     /// [`MAX_GROUPS`] records.
     pub groups: &'a [GroupRecord],
     /// [`MAX_BLOCKS`] blocks.

@@ -34,7 +34,7 @@ pub const BUCKETS: usize = BOUNDS_US.len() + 1;
 /// How a request ended, as httpd's child saw it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Outcome {
+pub enum RequestOutcome {
     /// The application answered.
     Ok = 0,
     /// It waited longer than queue-timeout.
@@ -58,17 +58,17 @@ pub enum Outcome {
 }
 
 /// Names of the outcomes in metrics, by number.
-pub const OUTCOMES: [(Outcome, &str); 10] = [
-    (Outcome::Ok, "ok"),
-    (Outcome::QueueTimeout, "queue_timeout"),
-    (Outcome::ConnectTimeout, "connect_timeout"),
-    (Outcome::Unavailable, "unavailable"),
-    (Outcome::Restarting, "daemon_restarting"),
-    (Outcome::ProcessLost, "daemon_lost"),
-    (Outcome::ResponseTimeout, "response_timeout"),
-    (Outcome::BadResponse, "bad_response"),
-    (Outcome::ClientGone, "client_abort"),
-    (Outcome::Rejected, "rejected"),
+pub const OUTCOMES: [(RequestOutcome, &str); 10] = [
+    (RequestOutcome::Ok, "ok"),
+    (RequestOutcome::QueueTimeout, "queue_timeout"),
+    (RequestOutcome::ConnectTimeout, "connect_timeout"),
+    (RequestOutcome::Unavailable, "unavailable"),
+    (RequestOutcome::Restarting, "daemon_restarting"),
+    (RequestOutcome::ProcessLost, "daemon_lost"),
+    (RequestOutcome::ResponseTimeout, "response_timeout"),
+    (RequestOutcome::BadResponse, "bad_response"),
+    (RequestOutcome::ClientGone, "client_abort"),
+    (RequestOutcome::Rejected, "rejected"),
 ];
 
 /// The parts of a request's time that have a histogram.
@@ -143,7 +143,7 @@ pub fn stop_name(index: usize) -> &'static str {
 /// The front of the memory.
 #[derive(Debug)]
 #[repr(C, align(64))]
-pub struct Header {
+pub struct MemoryHeader {
     /// Odd while the parent moves the counters of a dead child.
     folding: AtomicU32,
     /// Records of `groups` in use.
@@ -290,7 +290,7 @@ pub struct Sample {
     /// Status that the client got, or would have got; a response that broke off counts as 500.
     pub status: u16,
     /// How it ended.
-    pub outcome: Outcome,
+    pub outcome: RequestOutcome,
     /// Body bytes from the client and to it.
     pub bytes: (u64, u64),
     /// CPU time of its thread in the daemon, ns.
@@ -306,7 +306,7 @@ pub const fn memory_len() -> usize {
 }
 
 /// Where the groups' records begin.
-pub const GROUPS_AT: usize = size_of::<Header>();
+pub const GROUPS_AT: usize = size_of::<MemoryHeader>();
 /// Where the blocks begin.
 pub const BLOCKS_AT: usize = GROUPS_AT + MAX_GROUPS * size_of::<GroupRecord>();
 

@@ -38,7 +38,7 @@ fn memory(blocks: usize) -> View<'static> {
             phases: std::array::from_fn(|_| histogram()),
         },
     };
-    let header = Header {
+    let header = MemoryHeader {
         folding: AtomicU32::new(0),
         groups: AtomicU32::new(0),
         used: AtomicU32::new(0),
@@ -57,7 +57,7 @@ fn memory(blocks: usize) -> View<'static> {
 fn sample(status: u16) -> Sample {
     Sample {
         status,
-        outcome: Outcome::Ok,
+        outcome: RequestOutcome::Ok,
         bytes: (3, 7),
         cpu_ns: 5,
         phases: [Some(2_000_000), Some(100_000), Some(1_000_000), None],
@@ -66,7 +66,10 @@ fn sample(status: u16) -> Sample {
 
 #[test]
 fn blocks_are_whole_cache_lines_and_layout_is_stable() {
-    assert_eq!((size_of::<Header>(), size_of::<Block>() % 64, size_of::<GroupRecord>() % 64), (64, 0, 0));
+    assert_eq!(
+        (size_of::<MemoryHeader>(), size_of::<Block>() % 64, size_of::<GroupRecord>() % 64),
+        (64, 0, 0)
+    );
     assert_eq!(size_of::<Cells>(), 8 * (5 + 10 + 2 + 1 + PHASES * (BUCKETS + 1)));
     assert!(memory_len() < 32 << 20);
 }
@@ -224,7 +227,7 @@ fn cost_of_counting() {
         let now = clock();
         let times = account.judged(sent, now);
         let phases = [Some(now - since), Some(times.queue), Some(times.application), Some(times.gil)];
-        block.count(&Sample { status: 200, outcome: Outcome::Ok, bytes: (0, 2), cpu_ns: 0, phases });
+        block.count(&Sample { status: 200, outcome: RequestOutcome::Ok, bytes: (0, 2), cpu_ns: 0, phases });
         block.rest();
     };
     let batch = || {

@@ -8,7 +8,7 @@ use std::ffi::c_void;
 use std::num::NonZeroUsize;
 use std::os::fd::OwnedFd;
 use std::ptr::NonNull;
-use wsgi_protocol::status::{Obituaries, SLOTS_AT, Slot};
+use wsgi_protocol::status::{ExitRecords, SLOTS_AT, Slot};
 
 /// Gives back to the kernel what a generation that is over has left in the heap, so that a thousand restarts take no
 /// more than one.
@@ -72,9 +72,9 @@ impl StatusMemory {
 
     /// The latest deaths.
     #[must_use]
-    pub fn obituaries(&self) -> &Obituaries {
+    pub fn exit_records(&self) -> &ExitRecords {
         // SAFETY: `map` refuses a file without room for it; otherwise as in `slot`.
-        unsafe { self.address.cast::<Obituaries>().as_ref() }
+        unsafe { self.address.cast::<ExitRecords>().as_ref() }
     }
 }
 

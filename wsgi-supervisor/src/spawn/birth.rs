@@ -47,12 +47,12 @@ pub fn order_sockets() -> Result<(OwnedFd, OwnedFd), Errno> {
     Ok((ours, theirs))
 }
 
-/// Asks the zygote behind `nursery` for a worker. It never waits for it.
+/// Asks the zygote behind `forker` for a worker. It never waits for it.
 ///
 /// # Errors
 /// The errno of the call that failed; EAGAIN: the zygote does not read its orders.
 pub fn ask(
-    nursery: BorrowedFd<'_>,
+    forker: BorrowedFd<'_>,
     order: BirthOrder,
     listener: BorrowedFd<'_>,
     heirloom: BorrowedFd<'_>,
@@ -75,7 +75,7 @@ pub fn ask(
     let bytes = order.to_bytes();
     let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
     let rights = [ControlMessage::ScmRights(&numbers)];
-    sendmsg::<()>(nursery.as_raw_fd(), &[IoSlice::new(&bytes)], &rights, flags, None)?;
+    sendmsg::<()>(forker.as_raw_fd(), &[IoSlice::new(&bytes)], &rights, flags, None)?;
     Ok(Unborn { ready, order: orders, output, stack })
 }
 

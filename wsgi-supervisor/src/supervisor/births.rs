@@ -5,9 +5,9 @@ use super::replace::heirloom;
 use crate::backoff::Outcome;
 use crate::cgroup::Cgroup;
 use crate::escalation::Ending;
+use crate::forker::{Birth, Candidate};
 use crate::group::{NO_SLOT, Process};
 use crate::messages::Message;
-use crate::nursery::{Birth, Candidate};
 use crate::spawn::birth::{self, Claim};
 use crate::spawn::{self, Request};
 use nix::errno::Errno;
@@ -30,16 +30,16 @@ pub(super) enum Origin {
 
 impl Supervisor {
     /// Keeps a zygote for each group that wants one, and lets go of others and of workers that do not come.
-    pub(super) fn advance_nurseries(&mut self, now: Instant) {
+    pub(super) fn advance_forkers(&mut self, now: Instant) {
         let mut missing = Vec::new();
         let mut moments = Vec::new();
         for (name, group) in &self.groups {
-            let Some(nursery) = &group.nursery else { continue };
-            let has_zygote = nursery.current.is_some() || nursery.candidate.is_some();
-            if nursery.given_up || has_zygote || group.slots.is_empty() {
+            let Some(forker) = &group.forker else { continue };
+            let has_zygote = forker.current.is_some() || forker.candidate.is_some();
+            if forker.given_up || has_zygote || group.slots.is_empty() {
                 continue;
             }
-            match nursery.retry_at.filter(|at| *at > now) {
+            match forker.retry_at.filter(|at| *at > now) {
                 Some(at) => moments.push(at),
                 None => missing.push(name.clone()),
             }
@@ -47,10 +47,10 @@ impl Supervisor {
         for name in missing {
             self.start_zygote(&name, None, now);
         }
-        for process in self.processes.values_mut().filter(|process| process.nursery.is_some()) {
+        for process in self.processes.values_mut().filter(|process| process.forker.is_some()) {
             let group = self.groups.get(&process.plan.spec.name).filter(|group| !group.slots.is_empty());
-            let nursery = group.and_then(|group| group.nursery.as_ref());
-            let is_wanted = nursery.is_some_and(|nursery| !nursery.given_up && nursery.has(process.pid));
+            let forker = group.and_then(|group| group.forker.as_ref());
+            let is_wanted = forker.is_some_and(|forker| !forker.given_up && forker.has(process.pid));
             if process.ending.is_none() && !is_wanted {
                 process.end(Ending::Stop, now);
                 moments.push(now);
@@ -75,10 +75,10 @@ impl Supervisor {
             return Origin::Wait;
         }
         let Some(group) = self.groups.get_mut(name) else { return Origin::Exec };
-        let (Some(nursery), Some(slot)) = (&group.nursery, group.slots.get_mut(index)) else {
+        let (Some(forker), Some(slot)) = (&group.forker, group.slots.get_mut(index)) else {
             return Origin::Exec;
         };
-        if nursery.given_up || nursery.plan.generation.serial != slot.plan.generation.serial {
+        if forker.given_up || forker.plan.generation.serial != slot.plan.generation.serial {
             return Origin::Exec;
         }
         // Whoever noticed changed code is replaced by another zygote's worker. That one notices by itself if its code is
@@ -91,10 +91,10 @@ impl Supervisor {
             let started = self.processes.get(pid).map(|zygote| zygote.started);
             Some(*pid) != stale && renewed_since.is_none_or(|since| started.is_some_and(|at| at >= since))
         };
-        if let Some(pid) = nursery.current.filter(is_usable) {
+        if let Some(pid) = forker.current.filter(is_usable) {
             return Origin::Zygote(pid);
         }
-        if nursery.current.is_some() && nursery.candidate.is_none() {
+        if forker.current.is_some() && forker.candidate.is_none() {
             match slot.pace.take(now) {
                 Ok(()) => self.start_zygote(name, Some(index), now),
                 Err(at) => self.wake_at(at),
@@ -111,9 +111,9 @@ impl Supervisor {
         let circumstances = self.circumstances;
         let cgroup = self.make_cgroup(name);
         let Some(group) = self.groups.get_mut(name) else { return };
-        let Some(nursery) = &mut group.nursery else { return };
+        let Some(forker) = &mut group.forker else { return };
         let Some(slot) = group.slots.get_mut(asker.unwrap_or(0)) else { return };
-        let plan = Rc::clone(&nursery.plan);
+        let plan = Rc::clone(&forker.plan);
         let started = heirloom(slot).and_then(|()| {
             let Some((_, heirloom)) = &slot.heirloom else { return Err(Errno::EBADF) };
             let (ours, theirs) = birth::order_sockets()?;
@@ -134,11 +134,11 @@ impl Supervisor {
         match started {
             Ok((started, ours)) => {
                 // Others wait for it then: it has to come up within a bounded time.
-                let is_bounded = asker.is_some() || nursery.is_retried;
+                let is_bounded = asker.is_some() || forker.is_retried;
                 let mut process = Process::new(started, plan, NO_SLOT, is_bounded, now);
-                (process.nursery, process.cgroup) = (Some(ours), cgroup.map(Rc::new));
-                nursery.candidate = Some(Candidate { pid: process.pid, asker, started: now });
-                nursery.retry_at = None;
+                (process.forker, process.cgroup) = (Some(ours), cgroup.map(Rc::new));
+                forker.candidate = Some(Candidate { pid: process.pid, asker, started: now });
+                forker.retry_at = None;
                 self.tell_start(&process);
                 if let Some(deadline) = process.deadline {
                     self.wake_at(deadline);
@@ -146,7 +146,7 @@ impl Supervisor {
                 self.processes.insert(process.pid, process);
             }
             Err(errno) => {
-                nursery.note_death(Outcome::NeverServed, now);
+                forker.note_death(Outcome::NeverServed, now);
                 let (prefix, group) = (Message::NoZygote.prefix(), plan.name());
                 let text = format!(
                     "{prefix}cannot start a zygote of daemon process group '{group}': {}",
@@ -171,11 +171,11 @@ impl Supervisor {
                 process.deadline = None;
                 let Some(group) = self.groups.get_mut(&name) else { return };
                 group.told_set_up = None;
-                let Some(nursery) = &mut group.nursery else { return };
-                if nursery.candidate.is_some_and(|candidate| candidate.pid == pid) {
-                    nursery.candidate = None;
+                let Some(forker) = &mut group.forker else { return };
+                if forker.candidate.is_some_and(|candidate| candidate.pid == pid) {
+                    forker.candidate = None;
                     // Workers that its predecessor is forking have the old code.
-                    let old = nursery.current.replace(pid);
+                    let old = forker.current.replace(pid);
                     self.births.retain(|birth| Some(birth.zygote) != old);
                     self.wake_at(now);
                 }
@@ -190,15 +190,15 @@ impl Supervisor {
 
     /// A zygote will not take over: whoever asked for it keeps serving.
     pub(super) fn candidate_lost(&mut self, name: &[u8], pid: i32, not_set_up: bool, now: Instant) {
-        let Some(nursery) = self.groups.get_mut(name).and_then(|group| group.nursery.as_mut()) else {
+        let Some(forker) = self.groups.get_mut(name).and_then(|group| group.forker.as_mut()) else {
             return;
         };
-        let Some(candidate) = nursery.candidate.take_if(|candidate| candidate.pid == pid) else { return };
+        let Some(candidate) = forker.candidate.take_if(|candidate| candidate.pid == pid) else { return };
         match candidate.asker {
             Some(_) => self.answer_askers(name, candidate.started, not_set_up, now),
             None => {
                 let outcome = if not_set_up { Outcome::NotSetUp } else { Outcome::NeverServed };
-                nursery.note_death(outcome, now);
+                forker.note_death(outcome, now);
                 self.check_patience(name, now);
             }
         }
@@ -229,30 +229,30 @@ impl Supervisor {
     pub(super) fn zygote_lost(&mut self, process: &Process, now: Instant) {
         let name = &process.plan.spec.name;
         self.candidate_lost(name, process.pid, process.set_up_failed, now);
-        let Some(nursery) = self.groups.get_mut(name).and_then(|group| group.nursery.as_mut()) else {
+        let Some(forker) = self.groups.get_mut(name).and_then(|group| group.forker.as_mut()) else {
             return;
         };
-        if nursery.current != Some(process.pid) {
+        if forker.current != Some(process.pid) {
             return;
         }
-        nursery.current = None;
+        forker.current = None;
         if process.ending.is_none() {
             let served = process.served.unwrap_or(now);
-            nursery.note_death(Outcome::Served { after: now.duration_since(served) }, now);
+            forker.note_death(Outcome::Served { after: now.duration_since(served) }, now);
             self.check_patience(name, now);
         }
         self.wake_at(now);
     }
 
     fn check_patience(&mut self, name: &[u8], now: Instant) {
-        let Some(nursery) = self.groups.get_mut(name).and_then(|group| group.nursery.as_mut()) else {
+        let Some(forker) = self.groups.get_mut(name).and_then(|group| group.forker.as_mut()) else {
             return;
         };
-        if !nursery.lose_patience() || self.ending.is_some() {
+        if !forker.lose_patience() || self.ending.is_some() {
             return;
         }
-        let plan = Rc::clone(&nursery.plan);
-        let times = if nursery.is_retried { "once more" } else { "three times in a row" };
+        let plan = Rc::clone(&forker.plan);
+        let times = if forker.is_retried { "once more" } else { "three times in a row" };
         let line = format!(
             "{}preload=on does not work for daemon process group '{}': its zygote has failed {times}, which the lines \
              above explain; each process imports the application itself, and a zygote is tried again when the script \
@@ -279,13 +279,13 @@ impl Supervisor {
         };
         let plan = Rc::clone(&slot.plan);
         slot.retry_at = None;
-        let nursery = self.processes.get(&zygote).and_then(|process| process.nursery.as_ref());
+        let forker = self.processes.get(&zygote).and_then(|process| process.forker.as_ref());
         let asked = heirloom(slot).and_then(|()| {
-            let (Some(nursery), Some((_, heirloom))) = (nursery, &slot.heirloom) else {
+            let (Some(forker), Some((_, heirloom))) = (forker, &slot.heirloom) else {
                 return Err(Errno::EBADF);
             };
             let order = BirthOrder { slot: u32::try_from(index).unwrap_or(u32::MAX), has_predecessor };
-            birth::ask(nursery.as_fd(), order, slot.socket().as_fd(), heirloom.as_fd())
+            birth::ask(forker.as_fd(), order, slot.socket().as_fd(), heirloom.as_fd())
         });
         match asked {
             Ok(unborn) => {
@@ -346,8 +346,8 @@ impl Supervisor {
             process.end(Ending::Stop, now);
         }
         self.note_birth(name, false, now);
-        if let Some(nursery) = self.groups.get_mut(name).and_then(|group| group.nursery.as_mut()) {
-            nursery.current.take_if(|pid| *pid == zygote);
+        if let Some(forker) = self.groups.get_mut(name).and_then(|group| group.forker.as_mut()) {
+            forker.current.take_if(|pid| *pid == zygote);
         }
         self.births.retain(|birth| birth.zygote != zygote);
         self.wake_at(now);
@@ -364,7 +364,7 @@ impl Supervisor {
         now: Instant,
     ) {
         let group = self.groups.get_mut(name).filter(|_| is_forked);
-        let without = group.filter(|group| group.nursery.as_ref().is_some_and(|nursery| nursery.given_up));
+        let without = group.filter(|group| group.forker.as_ref().is_some_and(|forker| forker.given_up));
         let Some(slot) = without.and_then(|group| group.slots.get_mut(index)) else {
             return self.successor_lost(name, index, not_set_up, now);
         };
@@ -374,8 +374,8 @@ impl Supervisor {
 
     /// A forked worker serves, or has died before it did.
     pub(super) fn note_birth(&mut self, name: &[u8], served: bool, now: Instant) {
-        if let Some(nursery) = self.groups.get_mut(name).and_then(|group| group.nursery.as_mut()) {
-            nursery.note_birth(served);
+        if let Some(forker) = self.groups.get_mut(name).and_then(|group| group.forker.as_mut()) {
+            forker.note_birth(served);
             self.check_patience(name, now);
         }
     }

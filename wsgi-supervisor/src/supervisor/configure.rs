@@ -6,11 +6,11 @@ use super::sockets::Socket;
 use crate::check::check;
 use crate::control::Delivery;
 use crate::escalation::Ending;
+use crate::forker::Forker;
 use crate::generation::{Claims, Generation, Logs, Place, Places, Plan};
 use crate::listen::{ListenError, Listener};
 use crate::log::{Level, Log, LogFile};
 use crate::log_writer::LogWriter;
-use crate::nursery::Nursery;
 use crate::os::descriptors::redirect_standard_error;
 use crate::os::memory::{StatusMemory, trim_heap};
 use crate::os::metrics::MetricsMemory;
@@ -201,8 +201,8 @@ impl Supervisor {
                 format!("daemon process group '{}' stays stopped: mod_wsgi-ctl start starts it", plan.name());
             plan.log.write(Level::NOTICE, &line);
         }
-        group.nursery = plan.wants_zygote().then(|| Nursery::new(Rc::clone(plan)));
-        if group.nursery.is_some() {
+        group.forker = plan.wants_zygote().then(|| Forker::new(Rc::clone(plan)));
+        if group.forker.is_some() {
             adopt_orphans(&plan.log);
         }
         self.births.retain(|birth| birth.plan.spec.name != plan.spec.name);

@@ -64,7 +64,7 @@ impl Supervisor {
         };
         let cause = death.cause();
         self.note_death(&process, &death);
-        if process.nursery.is_none() {
+        if process.forker.is_none() {
             process.plan.count(|counters| counters.note_stop(&death, cpu_us));
         }
         if process.ending.is_none() && !(process.asked.is_some() && cause.is_orderly()) || process.killed {
@@ -73,7 +73,7 @@ impl Supervisor {
                 slot.last_death = Some((pid, death.to_string()));
             }
         }
-        if process.nursery.is_some() {
+        if process.forker.is_some() {
             tell(&process, &death, false, now);
             self.zygote_lost(&process, now);
             return self.keep_output(process);

@@ -65,7 +65,7 @@ impl Supervisor {
         }
         self.wake_at(now + ASKS_AGAIN);
         let Some(process) = self.processes.get_mut(&pid) else { return };
-        if process.served.is_none() || process.ending.is_some() || process.nursery.is_some() {
+        if process.served.is_none() || process.ending.is_some() || process.forker.is_some() {
             return;
         }
         if !std::mem::replace(&mut process.is_deaf, true) {

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 use wsgi_protocol::launch::Order;
-use wsgi_protocol::metrics::{Header, Running};
+use wsgi_protocol::metrics::{MemoryHeader, Running};
 use wsgi_protocol::operator::{GroupMetrics, GroupStatus, ProcessStatus, Question, Reply, State, Status};
 
 /// What to write when the operator's socket cannot be made.
@@ -104,8 +104,8 @@ impl Supervisor {
                     return Err(format!("daemon process group '{text}' is not stopped"));
                 }
                 let count = group.plan.as_ref().map_or(1, |plan| plan.spec.processes as usize);
-                if let Some(nursery) = group.nursery.as_mut() {
-                    nursery.try_again();
+                if let Some(forker) = group.forker.as_mut() {
+                    forker.try_again();
                 }
                 self.scale(name, count, now)?;
                 format!("daemon process group '{text}' is started by mod_wsgi-ctl")
@@ -145,14 +145,14 @@ impl Supervisor {
     }
 
     /// The front of the metrics memory.
-    fn header(&self) -> Option<&Header> {
+    fn header(&self) -> Option<&MemoryHeader> {
         self.live.last()?.metrics.as_ref().map(|memory| memory.view().header)
     }
 
     /// Asks the processes of a group for their stacks. The text goes to the log: nothing a daemon says is read here.
     fn stacks(&self, name: &[u8]) -> Reply {
         let of_group = self.processes.values().filter(|process| process.plan.spec.name == name);
-        let serves = |process: &&Process| process.served.is_some() && process.nursery.is_none();
+        let serves = |process: &&Process| process.served.is_some() && process.forker.is_none();
         let asked: Vec<&Process> = of_group.filter(serves).collect();
         let log = asked.first().and_then(|process| process.plan.log.place());
         for process in &asked {
@@ -248,7 +248,7 @@ impl Supervisor {
 fn row(process: &Process, now: Instant) -> ProcessStatus {
     let state = match process {
         process if process.ending.is_some() => State::Draining,
-        process if process.nursery.is_some() => State::Zygote,
+        process if process.forker.is_some() => State::Zygote,
         process if process.plan.is_service() => State::Service,
         process if process.served.is_some() => State::Serving,
         _ => State::Starting,

@@ -28,8 +28,8 @@ impl Supervisor {
                 outdated.end(Ending::Discard, now);
             }
         }
-        let nursery = group.nursery.as_mut();
-        let candidate = nursery.and_then(|nursery| nursery.candidate.take_if(|known| known.asker.is_some()));
+        let forker = group.forker.as_mut();
+        let candidate = forker.and_then(|forker| forker.candidate.take_if(|known| known.asker.is_some()));
         if let Some(outdated) = candidate.and_then(|candidate| self.processes.get_mut(&candidate.pid)) {
             outdated.end(Ending::Discard, now);
         }

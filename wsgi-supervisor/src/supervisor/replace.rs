@@ -24,7 +24,7 @@ impl Supervisor {
     /// Starts what is missing or shall be replaced. Where that is much, the rest follows after a look at what has come in
     /// meanwhile: httpd, which wants to give another configuration, waits for an answer.
     pub(super) fn advance_groups(&mut self, now: Instant) {
-        self.advance_nurseries(now);
+        self.advance_forkers(now);
         let mut slots: Vec<_> =
             self.groups.iter().map(|(name, group)| (name.clone(), group.slots.len())).collect();
         if let Some(last) = self.advanced_to.take() {
@@ -274,7 +274,7 @@ impl Supervisor {
             false => String::new(),
         };
         let (pid, group, threads) = (process.pid, process.plan.name(), spec.launch.threads);
-        let line = match (&process.nursery, process.zygote) {
+        let line = match (&process.forker, process.zygote) {
             (Some(_), _) => format!("starting zygote {pid} of group '{group}'{ids}"),
             (None, Some(_)) => format!("process {pid} of group '{group}' was forked threads={threads}"),
             (None, None) => format!("starting process {pid} of group '{group}'{ids} threads={threads}"),
@@ -285,7 +285,7 @@ impl Supervisor {
     /// A ready byte of a process.
     pub(super) fn on_ready(&mut self, pid: i32, ready: Ready, now: Instant) {
         let Some(process) = self.processes.get_mut(&pid) else { return };
-        if process.nursery.is_some() {
+        if process.forker.is_some() {
             return self.zygote_says(pid, ready, now);
         }
         let (name, index) = (process.plan.spec.name.clone(), process.slot);

@@ -11,7 +11,7 @@ use crate::fork::{self, Side};
 use crate::host::Host;
 use order::{Order, Request};
 use std::time::Duration;
-use wsgi_protocol::birth::NURSERY_FD;
+use wsgi_protocol::birth::FORKER_FD;
 use wsgi_protocol::launch::{self, ORDER_FD, Ready};
 
 /// httpd's log level "error".
@@ -53,7 +53,7 @@ pub fn raise_workers(host: &'static Host) {
 fn next_order(host: &Host) -> Order {
     loop {
         let readable = libc::POLLIN;
-        let mut fds = [(NURSERY_FD, readable), (ORDER_FD, readable)];
+        let mut fds = [(FORKER_FD, readable), (ORDER_FD, readable)];
         if os::poll(&mut fds, None).is_err() {
             std::thread::sleep(PAUSE);
             continue;
@@ -66,7 +66,7 @@ fn next_order(host: &Host) -> Order {
             }
         }
         if fds[0].1 != 0 {
-            match order::receive(NURSERY_FD) {
+            match order::receive(FORKER_FD) {
                 Request::Birth(order) => return order,
                 Request::Nothing => {}
                 Request::End => os::exit_now(0),

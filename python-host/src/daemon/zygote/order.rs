@@ -38,8 +38,8 @@ pub(super) enum Request {
 /// Takes the next record, without waiting.
 pub(super) fn receive(socket: RawFd) -> Request {
     #[repr(align(8))]
-    struct Control([u8; CONTROL_BYTES]);
-    let mut control = Control([0; CONTROL_BYTES]);
+    struct OrderControl([u8; CONTROL_BYTES]);
+    let mut control = OrderControl([0; CONTROL_BYTES]);
     let mut bytes = [0; ORDER_BYTES];
     let mut parts = [IoSliceMut::new(&mut bytes)];
     // SAFETY: all-zero is a valid msghdr.

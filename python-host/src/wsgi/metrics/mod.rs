@@ -13,7 +13,7 @@ use crate::host::Host;
 use crate::interpreter;
 use crate::python::trampoline::{Args, none};
 use crate::python::{Attached, GilWaits, Numbers, Object, Owned, Result, Text, lock};
-use recorder::{PHASES, Phase, Recorder, Sample, Window};
+use recorder::{MetricsWindow, PHASES, PhaseTime, Recorder, RequestSample};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use wsgi_protocol::launch::Mode;
@@ -30,7 +30,7 @@ pub fn is_recording() -> bool {
 /// What was recorded, for those who report it.
 pub struct Recorded {
     /// The window that has ended.
-    pub window: Window,
+    pub window: MetricsWindow,
     /// Seconds since the beginning of the request that each thread has, 0 for none; by thread number − 1.
     pub elapsed: Vec<f64>,
     /// Requests completed by each thread since recording began.
@@ -38,7 +38,7 @@ pub struct Recorded {
 }
 
 impl Recorded {
-    fn of(recorder: &Recorder, window: Window, now: f64) -> Self {
+    fn of(recorder: &Recorder, window: MetricsWindow, now: f64) -> Self {
         let elapsed = recorder.running.iter().map(|start| start.map_or(0.0, |start| now - start));
         Self { window, elapsed: elapsed.collect(), totals: recorder.totals.clone() }
     }
@@ -75,7 +75,7 @@ pub fn take(now: f64, cpu: (f64, f64)) -> Option<Recorded> {
 /// The same without ending it: the window is empty.
 pub fn peek() -> Option<Recorded> {
     let recorder = RECORDER.lock().unwrap_or_else(PoisonError::into_inner);
-    Some(Recorded::of(recorder.as_ref()?, Window::default(), clock::now()))
+    Some(Recorded::of(recorder.as_ref()?, MetricsWindow::default(), clock::now()))
 }
 
 /// Whether what is recorded is for WSGITelemetryService: then `request_metrics()` and `process_metrics()` have nothing.
@@ -118,7 +118,7 @@ fn sample(
     head: &RequestHead<'_>,
     times: &Times,
     waits: GilWaits,
-) -> Sample {
+) -> RequestSample {
     let end = clock::now();
     let (request, queue) =
         (clock::from_micros(head.request_start_us), clock::from_micros(head.queue_start_us));
@@ -131,7 +131,7 @@ fn sample(
     };
     let response = lock(py, &state.response);
     let cpu = times.cpu.zip(clock::thread_cpu()).map_or(0.0, |(then, now)| now.0 - then.0 + now.1 - then.1);
-    Sample {
+    RequestSample {
         phases: [
             Some(if daemon { queue - request } else { before }),
             daemon.then_some(times.daemon_start - queue),
@@ -176,9 +176,9 @@ fn host(py: Attached<'_>) -> Option<&'static Host> {
 }
 
 /// A dict under construction.
-struct Table<'py>(Attached<'py>, Owned<'py>);
+struct DictBuilder<'py>(Attached<'py>, Owned<'py>);
 
-impl Table<'_> {
+impl DictBuilder<'_> {
     fn put(&self, name: &str, value: &Object) -> Result<()> {
         self.1.dict_set_named(self.0, name, value)
     }
@@ -222,7 +222,7 @@ pub fn request_metrics<'py>(py: Attached<'py>, arguments: Args<'py>) -> Result<O
         (window, elapsed.collect::<Vec<_>>(), recorder.totals.clone())
     });
     let Some((window, elapsed, totals)) = cut else { return Ok(py.none().own(py)) };
-    let table = Table(py, py.dict()?);
+    let table = DictBuilder(py, py.dict()?);
     let period = (now - window.start).max(f64::MIN_POSITIVE);
     table.int("pid", std::process::id().into())?;
     table.float("start_time", window.start)?;
@@ -243,7 +243,13 @@ pub fn request_metrics<'py>(py: Attached<'py>, arguments: Args<'py>) -> Result<O
     Ok(table.1)
 }
 
-fn capacity(table: &Table<'_>, window: &Window, period: f64, elapsed: &[f64], totals: &[u64]) -> Result<()> {
+fn capacity(
+    table: &DictBuilder<'_>,
+    window: &MetricsWindow,
+    period: f64,
+    elapsed: &[f64],
+    totals: &[u64],
+) -> Result<()> {
     let threads = &window.threads;
     let started = totals.iter().zip(elapsed).filter(|(total, elapsed)| **total > 0 || **elapsed > 0.0);
     table.int("request_threads_maximum", threads.len() as u64)?;
@@ -264,7 +270,7 @@ fn capacity(table: &Table<'_>, window: &Window, period: f64, elapsed: &[f64], to
     table.floats("request_threads_max_duration", threads.iter().map(|thread| thread.longest))
 }
 
-fn traffic(table: &Table<'_>, window: &Window) -> Result<()> {
+fn traffic(table: &DictBuilder<'_>, window: &MetricsWindow) -> Result<()> {
     for (class, count) in window.classes.iter().enumerate() {
         table.int(&format!("status_{}xx", class + 1), *count)?;
     }
@@ -275,7 +281,7 @@ fn traffic(table: &Table<'_>, window: &Window) -> Result<()> {
     table.int("gil_wait_count", window.gil_waits)
 }
 
-fn phase_metrics(table: &Table<'_>, name: &str, phase: &Phase, exists: bool) -> Result<()> {
+fn phase_metrics(table: &DictBuilder<'_>, name: &str, phase: &PhaseTime, exists: bool) -> Result<()> {
     let none = table.0.none();
     if exists {
         table.float(name, phase.mean())?;
@@ -309,7 +315,7 @@ pub fn process_metrics<'py>(py: Attached<'py>, arguments: Args<'py>) -> Result<O
         (recorder.totals.clone(), recorder.busy + under_way, running.count() as u64)
     });
     let Some((totals, busy, active)) = totals else { return Ok(py.none().own(py)) };
-    let table = Table(py, py.dict()?);
+    let table = DictBuilder(py, py.dict()?);
     let started = host(py).map_or(now, Host::started);
     table.int("pid", std::process::id().into())?;
     table.float("request_busy_time", busy)?;
@@ -326,7 +332,7 @@ pub fn process_metrics<'py>(py: Attached<'py>, arguments: Args<'py>) -> Result<O
     table.int("active_requests", active)?;
     let threads = py.list(&[])?;
     for (place, count) in totals.iter().enumerate() {
-        let thread = Table(py, py.dict()?);
+        let thread = DictBuilder(py, py.dict()?);
         thread.int("thread_id", place as u64 + 1)?;
         thread.int("request_count", *count)?;
         threads.list_append(&thread.1)?;

@@ -20,7 +20,7 @@ fn bucket(seconds: f64) -> usize {
 
 /// One kind of time.
 #[derive(Debug, Clone)]
-pub struct Phase {
+pub struct PhaseTime {
     sum: f64,
     count: u64,
     /// Shortest and longest in seconds, if there was any.
@@ -29,13 +29,13 @@ pub struct Phase {
     pub buckets: [u64; BUCKETS],
 }
 
-impl Default for Phase {
+impl Default for PhaseTime {
     fn default() -> Self {
         Self { sum: 0.0, count: 0, extremes: None, buckets: [0; BUCKETS] }
     }
 }
 
-impl Phase {
+impl PhaseTime {
     fn add(&mut self, seconds: f64) {
         let seconds = seconds.max(0.0);
         self.sum += seconds;
@@ -51,7 +51,7 @@ impl Phase {
     }
 }
 
-/// The names of the phases, in the order of [`Window::phases`].
+/// The names of the phases, in the order of [`MetricsWindow::phases`].
 pub const PHASES: [&str; 8] = [
     "server_time",
     "queue_time",
@@ -65,7 +65,7 @@ pub const PHASES: [&str; 8] = [
 
 /// A finished request.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Sample {
+pub struct RequestSample {
     /// The times by [`PHASES`]; those that do not exist in embedded mode are `None`.
     pub phases: [Option<f64>; 8],
     /// Number of waits for the GIL.
@@ -84,7 +84,7 @@ pub struct Sample {
 
 /// What one request thread did in a window.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Thread {
+pub struct ThreadShare {
     /// Requests completed.
     pub completed: u64,
     /// Seconds in requests.
@@ -97,7 +97,7 @@ pub struct Thread {
 
 /// What happened since the last question.
 #[derive(Debug, Clone, Default)]
-pub struct Window {
+pub struct MetricsWindow {
     /// When it began, seconds since the epoch.
     pub start: f64,
     /// User and system CPU seconds of the process at that time.
@@ -113,16 +113,16 @@ pub struct Window {
     /// Waits for the GIL.
     pub gil_waits: u64,
     /// Times by [`PHASES`].
-    pub phases: [Phase; 8],
+    pub phases: [PhaseTime; 8],
     /// By thread number − 1.
-    pub threads: Vec<Thread>,
+    pub threads: Vec<ThreadShare>,
 }
 
 /// Everything that is recorded in this process.
 #[derive(Debug)]
 pub struct Recorder {
     /// The current window.
-    pub window: Window,
+    pub window: MetricsWindow,
     /// Start of the request that each thread runs, by thread number − 1.
     pub running: Vec<Option<f64>>,
     /// Requests completed by each thread since recording began.
@@ -134,8 +134,12 @@ pub struct Recorder {
 impl Recorder {
     /// Begins at `now` with this CPU time, for so many request threads.
     pub fn new(now: f64, cpu: (f64, f64), threads: usize) -> Self {
-        let window =
-            Window { start: now, cpu, threads: vec![Thread::default(); threads], ..Window::default() };
+        let window = MetricsWindow {
+            start: now,
+            cpu,
+            threads: vec![ThreadShare::default(); threads],
+            ..MetricsWindow::default()
+        };
         Self { window, running: vec![None; threads], totals: vec![0; threads], busy: 0.0 }
     }
 
@@ -144,13 +148,13 @@ impl Recorder {
         if thread >= self.running.len() {
             self.running.resize(thread + 1, None);
             self.totals.resize(thread + 1, 0);
-            self.window.threads.resize(thread + 1, Thread::default());
+            self.window.threads.resize(thread + 1, ThreadShare::default());
         }
         self.running[thread] = Some(now);
     }
 
     /// It has ended it. A request that began before anybody recorded is not counted.
-    pub fn end(&mut self, thread: usize, sample: &Sample) {
+    pub fn end(&mut self, thread: usize, sample: &RequestSample) {
         let Some(start) = self.running.get_mut(thread).and_then(Option::take) else { return };
         self.totals[thread] += 1;
         self.busy += (sample.end - start).max(0.0);
@@ -175,9 +179,9 @@ impl Recorder {
     }
 
     /// Ends the window at `now` and begins the next one; requests under way count with the time they took in it.
-    pub fn cut(&mut self, now: f64, cpu: (f64, f64)) -> Window {
-        let threads = vec![Thread::default(); self.window.threads.len()];
-        let next = Window { start: now, cpu, threads, ..Window::default() };
+    pub fn cut(&mut self, now: f64, cpu: (f64, f64)) -> MetricsWindow {
+        let threads = vec![ThreadShare::default(); self.window.threads.len()];
+        let next = MetricsWindow { start: now, cpu, threads, ..MetricsWindow::default() };
         let mut window = std::mem::replace(&mut self.window, next);
         for (slot, start) in window.threads.iter_mut().zip(&self.running) {
             if let Some(start) = start {
@@ -216,12 +220,15 @@ mod tests {
         recorder.begin(0, 101.0);
         recorder.begin(1, 102.0);
         let status = 200;
-        recorder.end(1, &Sample { end: 104.0, status, phases: [Some(0.5); 8], ..Sample::default() });
+        recorder.end(
+            1,
+            &RequestSample { end: 104.0, status, phases: [Some(0.5); 8], ..RequestSample::default() },
+        );
         let first = recorder.cut(106.0, (1.0, 1.0));
         assert_eq!((first.requests, first.classes), (1, [0, 1, 0, 0, 0]));
         assert_eq!((first.threads[0].busy, first.threads[1].busy), (5.0, 2.0));
         assert_eq!(first.phases[0].mean(), 0.5);
-        recorder.end(0, &Sample { end: 107.0, ..Sample::default() });
+        recorder.end(0, &RequestSample { end: 107.0, ..RequestSample::default() });
         let second = recorder.cut(110.0, (1.0, 1.0));
         assert_eq!((second.start, second.threads[0].busy, second.threads[0].longest), (106.0, 1.0, 6.0));
         assert_eq!((recorder.totals, recorder.busy), (vec![1, 1], 8.0));

@@ -1,7 +1,7 @@
 //! `server_metrics()`: httpd's scoreboard, in httpd's own children with WSGIServerMetrics On, and in daemons with
 //! `server-metrics=On` (spec/observability.md §2.4).
 
-use super::Table;
+use super::DictBuilder;
 use crate::daemon::board;
 use crate::embedded;
 use crate::python::trampoline::{Args, none};
@@ -28,7 +28,7 @@ pub fn server_metrics<'py>(py: Attached<'py>, arguments: Args<'py>) -> Result<Ow
 }
 
 fn whole<'py>(py: Attached<'py>, board: &Scoreboard) -> Result<Owned<'py>> {
-    let table = Table(py, py.dict()?);
+    let table = DictBuilder(py, py.dict()?);
     let (started, now) = (clock::from_micros(board.restart_us), clock::now());
     table.int("server_limit", board.server_limit.into())?;
     table.int("thread_limit", board.thread_limit.into())?;
@@ -45,7 +45,7 @@ fn whole<'py>(py: Attached<'py>, board: &Scoreboard) -> Result<Owned<'py>> {
 }
 
 fn one_process<'py>(py: Attached<'py>, slot: usize, process: &Process) -> Result<Owned<'py>> {
-    let table = Table(py, py.dict()?);
+    let table = DictBuilder(py, py.dict()?);
     table.int("process_num", slot as u64)?;
     table.put("pid", &*py.int(process.pid.into())?)?;
     table.put("generation", &*py.int(process.generation.into())?)?;
@@ -59,7 +59,7 @@ fn one_process<'py>(py: Attached<'py>, slot: usize, process: &Process) -> Result
 }
 
 fn one_worker<'py>(py: Attached<'py>, worker: &Worker) -> Result<Owned<'py>> {
-    let table = Table(py, py.dict()?);
+    let table = DictBuilder(py, py.dict()?);
     table.put("thread_num", &*py.int(worker.thread.into())?)?;
     table.put("generation", &*py.int(worker.generation.into())?)?;
     table.put("status", &*py.text(worker.letter().encode_utf8(&mut [0; 4]))?)?;

@@ -16,7 +16,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
-use wire::{Datagram, Kind};
+use wire::{Datagram, FieldKind};
 use wsgi_protocol::launch::{Mode, Telemetry};
 
 /// Room for what is not read yet.
@@ -78,7 +78,7 @@ pub fn stopping(reason: &str) {
     }
     let active = metrics::peek().map_or(0, |recorded| recorded.active());
     reporter.active.store(active, Relaxed);
-    let mut datagram = reporter.begin(Kind::Stopping, clock::now());
+    let mut datagram = reporter.begin(FieldKind::Stopping, clock::now());
     datagram.text(5, &reporter.host_name);
     datagram.text(6, &reporter.host.launch().group);
     datagram.text(130, reason.as_bytes());
@@ -96,7 +96,7 @@ pub fn stopped() {
     let recorded = metrics::peek();
     let left = recorded.as_ref().map_or(0, Recorded::active);
     let now = clock::now();
-    let mut datagram = reporter.begin(Kind::Stopped, now);
+    let mut datagram = reporter.begin(FieldKind::Stopped, now);
     datagram.text(5, &reporter.host_name);
     datagram.text(6, &reporter.host.launch().group);
     datagram.text(130, reporter.reason.get().map_or(&b""[..], |reason| reason.as_bytes()));
@@ -136,7 +136,7 @@ impl Reporter {
         self.host.launch().telemetry.as_ref()
     }
 
-    fn begin(&self, kind: Kind, stamp: f64) -> Datagram {
+    fn begin(&self, kind: FieldKind, stamp: f64) -> Datagram {
         let sequence = self.sequence.fetch_add(1, Relaxed).wrapping_add(1);
         Datagram::new(kind, std::process::id(), sequence, stamp)
     }
@@ -167,7 +167,7 @@ impl Reporter {
     }
 
     fn started(&self, settings: &Telemetry) {
-        let mut datagram = self.begin(Kind::Started, self.host.started());
+        let mut datagram = self.begin(FieldKind::Started, self.host.started());
         self.identify(&mut datagram);
         datagram.float(13, self.switch_interval());
         self.send(datagram, Some(settings));
@@ -185,7 +185,7 @@ impl Reporter {
         let (now, cpu) = (clock::now(), clock::process_cpu());
         let Some(recorded) = metrics::take(now, cpu) else { return };
         let window = &recorded.window;
-        let mut datagram = self.begin(Kind::Sample, now);
+        let mut datagram = self.begin(FieldKind::Sample, now);
         self.identify(&mut datagram);
         let period = (now - window.start).max(1e-6);
         datagram.float(10, period);

@@ -1,6 +1,6 @@
 //! Events that the original has as well, under its numbers.
 
-use crate::events::Answer::{
+use crate::events::ClientAnswer::{
     BodyFault, BrokenOff, Later, Modes, Status, StatusOrBroken, Unaffected as Served,
 };
 use crate::events::Event;

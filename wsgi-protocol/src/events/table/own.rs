@@ -1,6 +1,6 @@
 //! Events that only this project has; those without a number of their own stand last.
 
-use crate::events::Answer::{BrokenOff, Later, Status, StatusOrBroken, Unaffected as Served};
+use crate::events::ClientAnswer::{BrokenOff, Later, Status, StatusOrBroken, Unaffected as Served};
 use crate::events::Event;
 use crate::events::Fate::{NotStarted, Replaced, Retried, Unaffected as LivesOn};
 use crate::events::Level::{Alert, Crit, Error, Info, Warn};

@@ -13,7 +13,7 @@ const BIRTH_LIMIT: Duration = Duration::from_secs(10);
 
 /// The zygotes of a group, for one generation.
 #[derive(Debug)]
-pub struct Nursery {
+pub struct Forker {
     /// What they are started with.
     pub plan: Rc<Plan>,
     /// The zygote that forks workers.
@@ -41,7 +41,7 @@ pub struct Candidate {
     pub started: Instant,
 }
 
-impl Nursery {
+impl Forker {
     /// One without a zygote yet.
     #[must_use]
     pub fn new(plan: Rc<Plan>) -> Self {
@@ -136,7 +136,7 @@ mod tests {
     use std::collections::BTreeMap;
     use wsgi_protocol::control::{GroupSpec, LogTarget};
 
-    fn nursery() -> Nursery {
+    fn forker() -> Forker {
         let generation = Generation {
             serial: 1,
             number: 1,
@@ -147,48 +147,48 @@ mod tests {
             board: None,
         };
         let log = Logs::default().of(LogTarget::default());
-        Nursery::new(Rc::new(Plan::new(GroupSpec::default(), log, Rc::new(generation))))
+        Forker::new(Rc::new(Plan::new(GroupSpec::default(), log, Rc::new(generation))))
     }
 
     #[test]
     fn three_failures_in_a_row_are_enough() {
-        let (mut nursery, now) = (nursery(), Instant::now());
-        nursery.note_death(Outcome::NeverServed, now);
-        nursery.note_death(Outcome::NeverServed, now);
-        assert!(!nursery.lose_patience());
-        nursery.note_death(Outcome::NeverServed, now);
-        assert!(nursery.lose_patience() && nursery.given_up);
-        assert!(!nursery.lose_patience(), "told once");
+        let (mut forker, now) = (forker(), Instant::now());
+        forker.note_death(Outcome::NeverServed, now);
+        forker.note_death(Outcome::NeverServed, now);
+        assert!(!forker.lose_patience());
+        forker.note_death(Outcome::NeverServed, now);
+        assert!(forker.lose_patience() && forker.given_up);
+        assert!(!forker.lose_patience(), "told once");
     }
 
     #[test]
     fn a_zygote_that_has_worked_is_started_again_for_ever() {
-        let (mut nursery, now) = (nursery(), Instant::now());
+        let (mut forker, now) = (forker(), Instant::now());
         for _ in 0..9 {
-            nursery.note_death(Outcome::Served { after: Duration::from_secs(5) }, now);
-            nursery.note_birth(false);
-            nursery.note_birth(false);
-            nursery.note_birth(true);
+            forker.note_death(Outcome::Served { after: Duration::from_secs(5) }, now);
+            forker.note_birth(false);
+            forker.note_birth(false);
+            forker.note_birth(true);
         }
-        assert!(!nursery.lose_patience());
-        (0..3).for_each(|_| nursery.note_birth(false));
-        assert!(nursery.lose_patience());
+        assert!(!forker.lose_patience());
+        (0..3).for_each(|_| forker.note_birth(false));
+        assert!(forker.lose_patience());
     }
 
     #[test]
     fn one_that_was_given_up_gets_one_more_try() {
-        let (mut nursery, now) = (nursery(), Instant::now());
-        nursery.try_again();
-        assert!(!nursery.is_retried, "there was no need");
-        (0..3).for_each(|_| nursery.note_death(Outcome::NeverServed, now));
-        assert!(nursery.lose_patience());
-        nursery.try_again();
-        assert!(!nursery.given_up && nursery.retry_at.is_none() && !nursery.lose_patience());
-        nursery.note_death(Outcome::NeverServed, now);
-        assert!(nursery.lose_patience());
-        nursery.try_again();
-        nursery.note_birth(true);
-        nursery.note_birth(false);
-        assert!(!nursery.lose_patience(), "it has worked");
+        let (mut forker, now) = (forker(), Instant::now());
+        forker.try_again();
+        assert!(!forker.is_retried, "there was no need");
+        (0..3).for_each(|_| forker.note_death(Outcome::NeverServed, now));
+        assert!(forker.lose_patience());
+        forker.try_again();
+        assert!(!forker.given_up && forker.retry_at.is_none() && !forker.lose_patience());
+        forker.note_death(Outcome::NeverServed, now);
+        assert!(forker.lose_patience());
+        forker.try_again();
+        forker.note_birth(true);
+        forker.note_birth(false);
+        assert!(!forker.lose_patience(), "it has worked");
     }
 }

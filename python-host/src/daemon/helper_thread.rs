@@ -15,17 +15,17 @@ const BACKLOG: usize = 64;
 /// How often the GIL is taken for deadlock-timeout.
 const PROBE_PERIOD: Duration = Duration::from_secs(1);
 
-type Job = Box<dyn FnOnce() + Send>;
+type HelperJob = Box<dyn FnOnce() + Send>;
 
 /// A thread that does one job after the other; created with the first one.
 #[derive(Debug)]
-pub(super) struct Attendant {
+pub(super) struct HelperThread {
     name: &'static str,
-    jobs: Option<SyncSender<Job>>,
+    jobs: Option<SyncSender<HelperJob>>,
     live: Arc<AtomicUsize>,
 }
 
-impl Attendant {
+impl HelperThread {
     /// `live` counts the threads that may still touch Python.
     pub(super) fn new(name: &'static str, live: Arc<AtomicUsize>) -> Self {
         Self { name, jobs: None, live }
@@ -33,7 +33,7 @@ impl Attendant {
 
     /// Hands a job over. False: too many are waiting, or the thread could not be created.
     pub(super) fn ask(&mut self, job: impl FnOnce() + Send + 'static) -> bool {
-        let mut job: Job = Box::new(job);
+        let mut job: HelperJob = Box::new(job);
         if let Some(jobs) = &self.jobs {
             match jobs.try_send(job) {
                 Ok(()) => return true,
@@ -42,7 +42,7 @@ impl Attendant {
                 Err(TrySendError::Disconnected(back)) => job = back,
             }
         }
-        let (sender, receiver) = sync_channel::<Job>(BACKLOG);
+        let (sender, receiver) = sync_channel::<HelperJob>(BACKLOG);
         let spawned = spawn(self.name, &self.live, move || receiver.iter().for_each(|job| job()));
         let accepted = spawned && sender.try_send(job).is_ok();
         self.jobs = Some(sender);
@@ -57,14 +57,14 @@ impl Attendant {
 
 /// Starts a counted thread; says whether that worked.
 fn spawn(name: &str, live: &Arc<AtomicUsize>, body: impl FnOnce() + Send + 'static) -> bool {
-    struct Leave(Arc<AtomicUsize>);
-    impl Drop for Leave {
+    struct HelperThreadLeave(Arc<AtomicUsize>);
+    impl Drop for HelperThreadLeave {
         fn drop(&mut self) {
             self.0.fetch_sub(1, SeqCst);
         }
     }
     live.fetch_add(1, SeqCst);
-    let leave = Leave(live.clone());
+    let leave = HelperThreadLeave(live.clone());
     let body = move || {
         let _leave = leave;
         body();
@@ -74,18 +74,18 @@ fn spawn(name: &str, live: &Arc<AtomicUsize>, body: impl FnOnce() + Send + 'stat
 
 /// Takes the GIL once a second and notes when it last succeeded.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Prober {
+pub(super) struct GilWatchdog {
     at: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
     thread: Arc<OnceLock<Thread>>,
 }
 
-impl Prober {
+impl GilWatchdog {
     /// Starts the thread; says whether that worked.
     pub(super) fn start<A: Application>(&self, application: &'static A, live: &Arc<AtomicUsize>) -> bool {
         self.at.store(os::now_ns(), SeqCst);
         let me = self.clone();
-        spawn("wsgi-prober", live, move || {
+        spawn("wsgi-gil_watchdog", live, move || {
             // Only this thread sets it.
             let _ = me.thread.set(thread::current());
             while !me.stop.load(SeqCst) {

@@ -20,26 +20,26 @@ const CALLED: u8 = 1;
 const INSIDE: u8 = 2;
 /// See the module's comment.
 #[derive(Debug)]
-pub struct Turnstile {
+pub struct AdmissionQueue {
     inside: AtomicUsize,
     allowed: AtomicUsize,
     /// Length of the queue.
     queued: AtomicUsize,
     /// The first of the queue has been called and has not tried yet.
     called: AtomicBool,
-    queue: Mutex<VecDeque<Arc<Place>>>,
+    queue: Mutex<VecDeque<Arc<Waiter>>>,
 }
 
 /// Where a thread waits; one per thread.
 #[derive(Debug)]
-pub struct Place {
+pub struct Waiter {
     state: AtomicU8,
     /// Since when it is in the queue, or was led in, monotonic ns.
     since: AtomicU64,
     thread: Thread,
 }
 
-impl Default for Place {
+impl Default for Waiter {
     /// For the calling thread.
     fn default() -> Self {
         let (state, since) = (AtomicU8::new(INSIDE), AtomicU64::new(0));
@@ -47,14 +47,14 @@ impl Default for Place {
     }
 }
 
-impl Place {
+impl Waiter {
     fn tell(&self, state: u8) {
         self.state.store(state, SeqCst);
         self.thread.unpark();
     }
 }
 
-impl Turnstile {
+impl AdmissionQueue {
     /// Lets `allowed` in at once.
     pub fn new(allowed: usize) -> Self {
         Self {
@@ -82,7 +82,7 @@ impl Turnstile {
     /// Waits until the calling thread, whose place this is, may go in; since when it is inside, monotonic ns.
     /// `queued` is called when others can see that it waits.
     #[cold]
-    pub fn wait(&self, place: &Arc<Place>, queued: impl FnOnce()) -> u64 {
+    pub fn wait(&self, place: &Arc<Waiter>, queued: impl FnOnce()) -> u64 {
         place.since.store(clock::now_ns(), Relaxed);
         let mut queue = self.queue();
         place.state.store(WAITING, SeqCst);
@@ -141,7 +141,7 @@ impl Turnstile {
     }
 
     /// Tells the first of the queue, for whom there is room, that it is inside.
-    fn take_first(&self, queue: &mut VecDeque<Arc<Place>>, now: u64) {
+    fn take_first(&self, queue: &mut VecDeque<Arc<Waiter>>, now: u64) {
         let Some(first) = queue.pop_front() else { return };
         self.queued.store(queue.len(), SeqCst);
         if first.state.load(SeqCst) == CALLED {
@@ -153,7 +153,7 @@ impl Turnstile {
 
     /// Wakes the first of the queue to try; under the lock of the queue.
     #[cold]
-    fn call(&self, queue: &VecDeque<Arc<Place>>) {
+    fn call(&self, queue: &VecDeque<Arc<Waiter>>) {
         if let Some(first) = queue.front()
             && !self.called.swap(true, SeqCst)
         {
@@ -186,7 +186,7 @@ impl Turnstile {
         self.inside.load(SeqCst)
     }
 
-    fn queue(&self) -> MutexGuard<'_, VecDeque<Arc<Place>>> {
+    fn queue(&self) -> MutexGuard<'_, VecDeque<Arc<Waiter>>> {
         // Nothing panics under this lock.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -198,61 +198,61 @@ mod tests {
     use std::sync::mpsc;
     use std::time::Duration;
 
-    fn enter(turnstile: &Turnstile) {
-        if turnstile.try_enter().is_none() {
-            turnstile.wait(&Arc::default(), || ());
+    fn enter(admission: &AdmissionQueue) {
+        if admission.try_enter().is_none() {
+            admission.wait(&Arc::default(), || ());
         }
     }
 
     #[test]
     fn no_more_than_allowed_are_inside() {
-        let turnstile = Turnstile::new(2);
+        let admission = AdmissionQueue::new(2);
         let (inside, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
                     for _ in 0..2000 {
-                        enter(&turnstile);
+                        enter(&admission);
                         most.fetch_max(inside.fetch_add(1, SeqCst) + 1, SeqCst);
                         std::hint::spin_loop();
                         inside.fetch_sub(1, SeqCst);
-                        turnstile.leave();
+                        admission.leave();
                     }
                 });
             }
         });
         assert!((1..=2).contains(&most.into_inner()));
-        assert_eq!((turnstile.inside(), turnstile.queued()), (0, 0));
+        assert_eq!((admission.inside(), admission.queued()), (0, 0));
     }
 
     #[test]
     fn those_who_waited_long_are_led_in_by_turns() {
-        let turnstile = Turnstile::new(1);
+        let admission = AdmissionQueue::new(1);
         let (sender, order) = mpsc::channel();
         std::thread::scope(|scope| {
-            enter(&turnstile);
+            enter(&admission);
             for number in 0..4 {
-                let (turnstile, sender) = (&turnstile, sender.clone());
+                let (admission, sender) = (&admission, sender.clone());
                 scope.spawn(move || {
-                    enter(turnstile);
+                    enter(admission);
                     sender.send(number).unwrap();
                     std::thread::sleep(Duration::from_nanos(2 * PATIENCE));
-                    turnstile.leave();
+                    admission.leave();
                 });
-                while turnstile.queued() != number + 1 {
+                while admission.queued() != number + 1 {
                     std::thread::yield_now();
                 }
             }
             std::thread::sleep(Duration::from_nanos(2 * PATIENCE));
-            assert_eq!(turnstile.try_enter(), None);
-            turnstile.leave();
+            assert_eq!(admission.try_enter(), None);
+            admission.leave();
         });
         assert_eq!(order.try_iter().collect::<Vec<_>>(), [0, 1, 2, 3]);
     }
 
     #[test]
     fn everybody_gets_in_whatever_is_allowed_meanwhile() {
-        let turnstile = Turnstile::new(2);
+        let admission = AdmissionQueue::new(2);
         let done = AtomicUsize::new(0);
         let over = AtomicBool::new(false);
         std::thread::scope(|scope| {
@@ -260,11 +260,11 @@ mod tests {
                 scope.spawn(|| {
                     let place = Arc::default();
                     for _ in 0..4000 {
-                        if turnstile.try_enter().is_none() {
-                            turnstile.wait(&place, || ());
+                        if admission.try_enter().is_none() {
+                            admission.wait(&place, || ());
                         }
                         done.fetch_add(1, SeqCst);
-                        turnstile.leave();
+                        admission.leave();
                     }
                 })
             });
@@ -273,34 +273,34 @@ mod tests {
                     if over.load(SeqCst) {
                         break;
                     }
-                    turnstile.allow(1 + round % 3);
+                    admission.allow(1 + round % 3);
                     std::thread::sleep(Duration::from_micros(50));
                 }
             });
             workers.into_iter().for_each(|worker| worker.join().unwrap());
             over.store(true, SeqCst);
         });
-        assert_eq!((done.into_inner(), turnstile.inside(), turnstile.queued()), (8 * 4000, 0, 0));
+        assert_eq!((done.into_inner(), admission.inside(), admission.queued()), (8 * 4000, 0, 0));
     }
 
     #[test]
     fn more_room_is_used_at_once_and_less_when_somebody_leaves() {
-        let turnstile = Turnstile::new(1);
-        enter(&turnstile);
+        let admission = AdmissionQueue::new(1);
+        enter(&admission);
         std::thread::scope(|scope| {
-            let others = [(); 2].map(|()| scope.spawn(|| enter(&turnstile)));
-            while turnstile.queued() != 2 {
+            let others = [(); 2].map(|()| scope.spawn(|| enter(&admission)));
+            while admission.queued() != 2 {
                 std::thread::yield_now();
             }
-            turnstile.allow(9);
+            admission.allow(9);
             others.into_iter().for_each(|other| other.join().unwrap());
         });
-        assert_eq!((turnstile.inside(), turnstile.queued()), (3, 0));
-        turnstile.allow(1);
-        turnstile.leave();
-        assert_eq!(turnstile.try_enter(), None);
-        turnstile.leave();
-        turnstile.leave();
-        assert_eq!(turnstile.try_enter(), Some(1));
+        assert_eq!((admission.inside(), admission.queued()), (3, 0));
+        admission.allow(1);
+        admission.leave();
+        assert_eq!(admission.try_enter(), None);
+        admission.leave();
+        admission.leave();
+        assert_eq!(admission.try_enter(), Some(1));
     }
 }

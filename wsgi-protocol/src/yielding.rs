@@ -14,12 +14,12 @@ const REST: i32 = 128;
 
 /// The memory of one process. See the module's comment.
 #[derive(Debug)]
-pub struct Courtesy {
+pub struct AdaptiveYield {
     /// How many more looks may be in vain; at and below 0: how many went without.
     hope: AtomicI32,
 }
 
-impl Courtesy {
+impl AdaptiveYield {
     /// Nothing is known yet.
     #[must_use]
     pub const fn new() -> Self {
@@ -48,7 +48,7 @@ impl Courtesy {
     }
 }
 
-impl Default for Courtesy {
+impl Default for AdaptiveYield {
     fn default() -> Self {
         Self::new()
     }
@@ -60,28 +60,28 @@ mod tests {
 
     #[test]
     fn looks_until_something_is_there() {
-        let courtesy = Courtesy::new();
+        let yielding = AdaptiveYield::new();
         let mut looks = 0;
         let mut third = || {
             looks += 1;
             (looks == 3).then_some(looks)
         };
-        assert_eq!(courtesy.let_pass(4, &mut third), Some(3));
-        assert_eq!((courtesy.let_pass(4, &mut third), looks), (None, 7));
+        assert_eq!(yielding.let_pass(4, &mut third), Some(3));
+        assert_eq!((yielding.let_pass(4, &mut third), looks), (None, 7));
     }
 
     #[test]
     fn nobody_looks_where_it_is_in_vain_until_somebody_tries_again() {
-        let courtesy = Courtesy::new();
+        let yielding = AdaptiveYield::new();
         let mut looks = 0;
         for _ in 0..=REST {
-            assert_eq!(courtesy.let_pass(3, || (looks += 1, None::<()>).1), None);
+            assert_eq!(yielding.let_pass(3, || (looks += 1, None::<()>).1), None);
         }
         assert_eq!(looks, 3);
         // From the next one on it is worth it, for a while.
-        assert_eq!(courtesy.let_pass(1, || Some(())), Some(()));
+        assert_eq!(yielding.let_pass(1, || Some(())), Some(()));
         assert_eq!(
-            (0..20).filter(|_| courtesy.let_pass(1, || (looks += 1, None::<()>).1).is_some()).count(),
+            (0..20).filter(|_| yielding.let_pass(1, || (looks += 1, None::<()>).1).is_some()).count(),
             0
         );
         assert_eq!(looks, 3 + 1 + WORTH);

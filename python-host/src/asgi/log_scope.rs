@@ -39,7 +39,7 @@ impl Exchange for LogOnly<'_> {
 }
 
 /// Runs `f` with the log of a request.
-pub fn with_journal<T>(
+pub fn with_log_scope<T>(
     py: Attached<'_>,
     head: &RequestHead<'_>,
     conversation: &mut dyn Conversation,

@@ -6,12 +6,12 @@ use std::thread::{self, Thread};
 
 /// See the module's comment.
 #[derive(Debug, Default)]
-pub struct Bell {
+pub struct Wakeup {
     asleep: AtomicBool,
     thread: OnceLock<Thread>,
 }
 
-impl Bell {
+impl Wakeup {
     /// Called once by the thread that will sleep.
     pub fn listen(&self) {
         // Only one thread listens, so the error of a second call cannot happen.
@@ -38,7 +38,7 @@ impl Bell {
         }
     }
 
-    /// Sleeps until the bell rings, unless there is `work` already.
+    /// Sleeps until the wakeup rings, unless there is `work` already.
     pub fn sleep_unless(&self, work: impl Fn() -> bool) {
         self.asleep.store(true, SeqCst);
         fence(SeqCst);

@@ -17,7 +17,7 @@ const SOURCE: &str = concat!(include_str!("fixtures.py"), "\0");
 
 /// What the main interpreter gets at once, before anybody knows which application group it will serve: on the
 /// process's main thread, so that `threading` knows which one that is.
-pub fn furnish_main_basics(interpreter: &Interpreter, py: Attached<'_>) -> bool {
+pub fn populate_main_basics(interpreter: &Interpreter, py: Attached<'_>) -> bool {
     let result = interpreter.load_fixtures(py).and_then(|()| {
         interpreter.basics(py)?;
         let raw = wsgi::log_object::stream(py, interpreter, "<stderr>")?;
@@ -29,8 +29,8 @@ pub fn furnish_main_basics(interpreter: &Interpreter, py: Attached<'_>) -> bool 
 }
 
 impl Interpreter {
-    /// Furnishes it for an application group. False: it cannot be used, and the reason has been logged.
-    pub(super) fn furnish(&self, py: Attached<'_>, name: &[u8]) -> bool {
+    /// Populates it for an application group. False: it cannot be used, and the reason has been logged.
+    pub(super) fn populate(&self, py: Attached<'_>, name: &[u8]) -> bool {
         if self.kit.get().is_some() {
             return true;
         }
@@ -38,7 +38,7 @@ impl Interpreter {
         let settings = resolve(launch, name);
         let _ = self.name.set(name.into());
         log::write(log::INFO, &messages::interpreter_made(self));
-        let result = self.furnish_inner(py, launch, &settings);
+        let result = self.populate_inner(py, launch, &settings);
         self.succeeded(py, result)
     }
 
@@ -51,7 +51,7 @@ impl Interpreter {
         self.fixture(py, "basics", &[&title]).map(drop)
     }
 
-    fn furnish_inner(&self, py: Attached<'_>, launch: &Launch, settings: &Settings<'_>) -> Result<()> {
+    fn populate_inner(&self, py: Attached<'_>, launch: &Launch, settings: &Settings<'_>) -> Result<()> {
         if self.fixtures.get().is_none() {
             self.load_fixtures(py)?;
             self.basics(py)?;
@@ -64,7 +64,7 @@ impl Interpreter {
         self.paths(py, launch, settings)?;
         kit.graft_package(py, self)?;
         self.apache(py, launch)?;
-        // Nobody else furnishes this interpreter: creation is locked.
+        // Nobody else populates this interpreter: creation is locked.
         let _ = self.kit.set(kit);
         Ok(())
     }
@@ -223,25 +223,29 @@ pub fn import<'py>(py: Attached<'py>, name: &str) -> Result<Owned<'py>> {
     unsafe { Owned::from_raw(py, ffi::PyImport_Import(name.as_ptr())) }
 }
 
-struct Table([ffi::PyMethodDef; 3]);
+struct InPythonMethods([ffi::PyMethodDef; 3]);
 
 // SAFETY: never changed.
-unsafe impl Sync for Table {}
+unsafe impl Sync for InPythonMethods {}
 // SAFETY: as above.
-unsafe impl Send for Table {}
+unsafe impl Send for InPythonMethods {}
 
 /// The functions that `fixtures.py` expects.
 fn native_functions() -> &'static [ffi::PyMethodDef] {
-    fn table() -> Table {
+    fn table() -> InPythonMethods {
         fn one<F>(name: &'static std::ffi::CStr, _: F) -> ffi::PyMethodDef
         where
             F: for<'py> Fn(Attached<'py>, Args<'py>) -> Result<Owned<'py>> + Copy,
         {
             class::definition(name, trampoline::function::<F>)
         }
-        Table([one(c"log", log_line), one(c"log_in_request", log_in_request), one(c"is_logged", is_logged)])
+        InPythonMethods([
+            one(c"log", log_line),
+            one(c"log_in_request", log_in_request),
+            one(c"is_logged", is_logged),
+        ])
     }
-    static TABLE: OnceLock<Table> = OnceLock::new();
+    static TABLE: OnceLock<InPythonMethods> = OnceLock::new();
     &TABLE.get_or_init(table).0
 }
 

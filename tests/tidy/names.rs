@@ -1,0 +1,132 @@
+//! Names: a type's name is its own in its crate, and a metaphor that names a file or a type is explained in
+//! ARCHITECTURE.md, "Words".
+
+use crate::source::Source;
+use crate::{assert_none, at};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Words that are not the field's. What is named by one of them is named in the table, too.
+const METAPHORS: [&str; 34] = [
+    "attendant",
+    "bell",
+    "birth",
+    "courtesy",
+    "crowd",
+    "desk",
+    "disposal",
+    "furnish",
+    "gate",
+    "handoff",
+    "heir",
+    "heirloom",
+    "inquest",
+    "journal",
+    "kit",
+    "leftovers",
+    "ledger",
+    "lifeline",
+    "meter",
+    "nursery",
+    "obituary",
+    "outlet",
+    "pace",
+    "prober",
+    "relay",
+    "remains",
+    "revival",
+    "slot",
+    "steward",
+    "supervisor",
+    "ticket",
+    "turn",
+    "turnstile",
+    "zygote",
+];
+
+/// How many words a newcomer is asked to learn at most.
+const MOST_WORDS: usize = 25;
+
+/// Types of a crate that are not in tests: name, file, line.
+fn types(source: &Source) -> Vec<(String, usize)> {
+    let mut found = Vec::new();
+    for (line, code) in source.code_lines() {
+        let is_inside = code.starts_with(char::is_whitespace);
+        let mut words = code
+            .split(|c: char| !c.is_alphanumeric() && c != '_' && c != '(')
+            .filter(|word| !word.is_empty());
+        let keyword = words
+            .by_ref()
+            .find(|word| !word.starts_with("pub") && !matches!(*word, "(super" | "(crate" | "unsafe"));
+        let is_type = match keyword {
+            Some("struct" | "enum" | "union" | "trait") => true,
+            // Within an `impl` it is an associated type.
+            Some("type") => !is_inside,
+            _ => false,
+        };
+        if let Some(name) = words.next().filter(|_| is_type) {
+            found.push((name.split('(').next().unwrap_or_default().to_owned(), line));
+        }
+    }
+    found
+}
+
+fn sources() -> Vec<Source> {
+    let is_code = |source: &Source| !source.is_test_file() && source.path.iter().any(|part| part == "src");
+    Source::all().into_iter().filter(is_code).collect()
+}
+
+/// The first column of the table "Words".
+fn words() -> Vec<String> {
+    let text =
+        std::fs::read_to_string(integration::workspace().join("ARCHITECTURE.md")).expect("it is there");
+    let table =
+        text.split("\n## Words\n").nth(1).expect("a section Words").split("\n## ").next().unwrap_or_default();
+    let rows = table.lines().filter(|line| line.starts_with("| ")).skip(1);
+    rows.filter_map(|row| row.split('|').nth(1)).map(|word| word.trim().to_lowercase()).collect()
+}
+
+#[test]
+fn type_names_are_unique_in_their_crate() {
+    let mut places: BTreeMap<(PathBuf, String), PathBuf> = BTreeMap::new();
+    let mut found = Vec::new();
+    for source in sources() {
+        let parts = source.path.iter().take_while(|part| *part != "src").collect();
+        for (name, line) in types(&source) {
+            // The same name twice in one file is one type for two systems.
+            match places.insert((PathBuf::clone(&parts), name.clone()), source.path.clone()) {
+                Some(other) if other != source.path => {
+                    found.push(at(&source, line, &format!("{name} is also in {}", other.display())));
+                }
+                _ => (),
+            }
+        }
+    }
+    assert_none("a type's name is its own in its crate", found);
+}
+
+#[test]
+fn metaphors_are_explained() {
+    let words = words();
+    assert!(words.len() <= MOST_WORDS, "{} words", words.len());
+    let is_explained =
+        |metaphor: &str| words.iter().any(|word| word.split([' ', ',']).any(|part| part == metaphor));
+    let mut found = Vec::new();
+    for source in sources() {
+        let file = source.path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+        let mut names: Vec<(String, usize)> = vec![(file.to_owned(), 1)];
+        names.extend(types(&source).into_iter().map(|(name, line)| (first_word(&name), line)));
+        for (name, line) in names {
+            if METAPHORS.contains(&name.as_str()) && !is_explained(&name) {
+                found.push(at(&source, line, &name));
+            }
+        }
+    }
+    assert_none("ARCHITECTURE.md, \"Words\", explains what is no word of the field", found);
+}
+
+/// `Exit` of `ExitRecord`, in small letters.
+fn first_word(name: &str) -> String {
+    let end = name.char_indices().skip(1).find(|(_, c)| c.is_uppercase()).map_or(name.len(), |(at, _)| at);
+    name[..end].to_lowercase()
+}
