@@ -63,6 +63,19 @@ async def late(scope, receive, send):
     await receive()
 
 
+go = asyncio.Event()
+
+
+async def later(scope, receive, send):
+    # Reads nothing before a request for /go.
+    await send({"type": "websocket.accept"})
+    await go.wait()
+    count = 0
+    while (await receive())["type"] == "websocket.receive":
+        count += 1
+    print("had", count, "messages")
+
+
 everybody = set()
 
 
@@ -88,6 +101,7 @@ PATHS = {
     "/echo": echo,
     "/fail": fail,
     "/late": late,
+    "/later": later,
     "/leave": leave,
     "/refuse": refuse,
 }
@@ -100,6 +114,8 @@ async def application(scope, receive, send):
         await receive()
         return await send({"type": "lifespan.shutdown.complete"})
     if scope["type"] == "http":
+        if scope["path"] == "/go":
+            go.set()
         await send({"type": "http.response.start", "status": 426})
         return await send({"type": "http.response.body", "body": b"plain"})
     assert (await receive())["type"] == "websocket.connect"

@@ -179,6 +179,22 @@ fn back_pressure_both_ways() {
     client.expect(TEXT, b"2000");
 }
 
+/// A client sends much and leaves before the application wants it: it gets all the same.
+#[test]
+fn what_a_client_sent_before_it_left_is_read() {
+    if Subject::skips(REASON) {
+        return;
+    }
+    let server = server().start();
+    let mut client = Client::open(&server, "/later");
+    for _ in 0..300 {
+        client.send(TEXT, &[b'x'; 1000]);
+    }
+    client.0.finish();
+    assert_eq!(server.get("/go").status, 426);
+    server.wait_for_log("had 300 messages");
+}
+
 #[test]
 fn ways_to_the_end() {
     if Subject::skips(REASON) {

@@ -55,6 +55,7 @@ fn sample(express: &Express, name: &str, value: &str) -> String {
             "@ROOT@/tls.crt"
         }
         ("log-level", _) => "info",
+        ("request-buffering", _) => "10M",
         ("pid-file", _) => "@ROOT@/other.pid",
         (_, "FILE|MODULE" | "SCRIPT")
         | ("host-access-script" | "auth-user-script" | "auth-group-script", _) => "wsgi.py",

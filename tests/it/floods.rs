@@ -147,6 +147,8 @@ def app(environ, start_response):
     os.wait()
     return answer(start_response, str(os.getpid()))
 ";
+    // A worker of the zygote's is not there before the supervisor has asked for it.
+    server.run("def app(environ, start_response):\n    return answer(start_response, 'there')\n").ok();
     let is_supervisor = |process: &Process| process.command.contains("wsgi-supervisor");
     let supervisor = server.processes().into_iter().find(is_supervisor).expect("it runs").pid;
     let ended = || {

@@ -38,8 +38,12 @@ fn each_setting_for_httpd_passes_the_configuration_test() {
             .file("static/style.css", "")
             .directives(&format!("WSGIDaemonProcess site\n{lines}"))
             .configtest();
-        let complaints: Vec<&str> =
-            verdict.text.lines().filter(|line| line.contains(":error]") || line.contains(":warn]")).collect();
+        // Each setting stands alone: what would use the group is in other rows.
+        let is_complaint = |line: &&str| {
+            (line.contains(":error]") || line.contains(":warn]"))
+                && !line.contains("nothing names this group")
+        };
+        let complaints: Vec<&str> = verdict.text.lines().filter(is_complaint).collect();
         assert!(verdict.is_ok && complaints.is_empty(), "{lines}\n{}", verdict.text);
     }
 }

@@ -38,6 +38,8 @@ struct Failed {
     lines: Vec<String>,
     since: Instant,
     looked: Instant,
+    /// Somebody looks, and has not come back: on a file system that does not answer one thread waits, and no more.
+    is_looked_at: bool,
     retry_at: Instant,
     pause: Duration,
     /// A file of it has changed, as somebody has seen who looked.
@@ -51,17 +53,17 @@ struct Failed {
 pub(super) struct Sight {
     key: (Vec<u8>, Vec<u8>),
     files: Vec<(Vec<u8>, i64)>,
+    /// A file is another one than before.
+    has_changed: bool,
 }
 
 impl Sight {
-    /// Looks; true: a file is another one than before.
-    pub(super) fn look(&mut self) -> bool {
-        let mut has_changed = false;
+    /// Looks.
+    pub(super) fn look(&mut self) {
         for (file, known) in &mut self.files {
             let mtime = mtime_of(file);
-            has_changed |= mtime != std::mem::replace(known, mtime);
+            self.has_changed |= mtime != std::mem::replace(known, mtime);
         }
-        has_changed
     }
 }
 
@@ -90,27 +92,34 @@ fn mtime_of(path: &[u8]) -> i64 {
 }
 
 impl Changes {
-    /// What is to be looked at before [`Changes::look`]: the files of failed changes, now and then.
+    /// What is to be looked at before [`Changes::look`]: the files of failed changes, now and then. Each is given back to
+    /// [`Changes::note_sight`].
     pub(super) fn sights(&mut self, now: Instant) -> Vec<Sight> {
         let mut sights = Vec::new();
         for (key, change) in &mut self.0 {
             let Some(failed) = &mut change.failed else { continue };
-            if now.duration_since(failed.looked) >= LOOK && !failed.has_changed {
-                failed.looked = now;
-                sights.push(Sight { key: key.clone(), files: failed.tried.files.clone() });
+            if now.duration_since(failed.looked) >= LOOK && !failed.has_changed && !failed.is_looked_at {
+                (failed.looked, failed.is_looked_at) = (now, true);
+                sights.push(Sight {
+                    key: key.clone(),
+                    files: failed.tried.files.clone(),
+                    has_changed: false,
+                });
             }
         }
         sights
     }
 
-    /// Takes note of one that has changed, unless the change has been tried again meanwhile.
+    /// Takes note of what was seen, unless the change has been tried again meanwhile.
     pub(super) fn note_sight(&mut self, sight: Sight) {
         let failed = self.0.get_mut(&sight.key).and_then(|change| change.failed.as_mut());
         let is_same = |failed: &&mut Failed| {
             let files = failed.tried.files.iter().zip(&sight.files);
             failed.tried.files.len() == sight.files.len() && files.into_iter().all(|(a, b)| a.0 == b.0)
         };
-        if let Some(failed) = failed.filter(is_same) {
+        let Some(failed) = failed.filter(is_same) else { return };
+        failed.is_looked_at = false;
+        if sight.has_changed {
             failed.has_changed = true;
             failed.tried.files = sight.files;
         }
@@ -172,8 +181,17 @@ impl Changes {
         let lines =
             if is_known { failed_before.map(|failed| failed.lines).unwrap_or_default() } else { lines };
         let (tried, retry_at) = (tried.clone(), now + pause);
-        let (has_changed, is_due) = (false, false);
-        let failed = Failed { tried, lines, since: now, looked: now, retry_at, pause, has_changed, is_due };
+        let failed = Failed {
+            tried,
+            lines,
+            since: now,
+            looked: now,
+            is_looked_at: false,
+            retry_at,
+            pause,
+            has_changed: false,
+            is_due: false,
+        };
         self.0.insert(key, Change { mtime, asked: now, failed: Some(failed) });
         !is_known
     }
@@ -246,10 +264,22 @@ mod tests {
     /// As a request does before.
     fn see(changes: &mut Changes, now: Instant) {
         for mut sight in changes.sights(now) {
-            if sight.look() {
-                changes.note_sight(sight);
-            }
+            sight.look();
+            changes.note_sight(sight);
         }
+    }
+
+    #[test]
+    fn nobody_looks_beside_one_who_has_not_come_back() {
+        let (mut changes, now) = (Changes::default(), Instant::now());
+        assert_eq!(changes.look(b"a", b"g", 1, now), ChangeLook::New);
+        let tried = Tried { mtime: 1, files: vec![(b"/nowhere".to_vec(), 0)] };
+        changes.note_failure(&script(), &tried, Vec::new(), now);
+        let mut away = changes.sights(now + LOOK);
+        assert_eq!(away.len(), 1);
+        assert!(changes.sights(now + 9 * LOOK).is_empty());
+        away.drain(..).for_each(|sight| changes.note_sight(sight));
+        assert_eq!(changes.sights(now + 9 * LOOK).len(), 1);
     }
 
     #[test]

@@ -123,7 +123,7 @@ impl Reload {
         let now = Instant::now();
         let mut sights = self.lock().changes.sights(now);
         if !sights.is_empty() {
-            released(&mut || sights.retain_mut(Sight::look));
+            released(&mut || sights.iter_mut().for_each(Sight::look));
         }
         let mut state = self.lock();
         sights.into_iter().for_each(|sight| state.changes.note_sight(sight));

@@ -7,6 +7,7 @@ use crate::daemon::request_body::RequestBody;
 use crate::httpd::request::Request;
 use crate::messages;
 use apr_sys as sys;
+use std::ffi::c_int;
 use std::io::IoSlice;
 use std::time::{Duration, Instant};
 use wsgi_protocol::frame::{AbortReason, Header, Kind};
@@ -64,6 +65,14 @@ fn sha1(bytes: &[u8]) -> [u8; 20] {
     digest
 }
 
+/// Whether bytes wait in a socket.
+fn has_unread(socket: c_int) -> bool {
+    let mut bytes: c_int = 0;
+    // SAFETY: an open socket, and room for the answer.
+    let result = unsafe { libc::ioctl(socket, libc::FIONREAD, &raw mut bytes) };
+    result == 0 && bytes > 0
+}
+
 /// The 101 as it goes to the client.
 fn answer(head: &Head<'_>, key: &[u8]) -> Vec<u8> {
     let accept = websocket::base64(&sha1(&[key, websocket::MAGIC].concat()));
@@ -116,10 +125,17 @@ impl<'r> Relay<'_, 'r> {
         ];
         wait_all(&mut polled, left.as_millis() as u64 + 1).map_err(|error| self.closed(Some(error)))?;
         let seen = polled[1].revents;
-        if seen & GONE != 0 && seen & libc::POLLIN == 0 {
+        if seen & GONE == 0 || seen & libc::POLLIN != 0 {
+            return Ok(());
+        }
+        if seen & (libc::POLLHUP | libc::POLLERR) != 0 || !has_unread(client) {
             return Err(self.tunnel_ends());
         }
-        Ok(())
+        // What the client sent before it left is the application's, as soon as that wants it.
+        let left = self.tunnel.map_or(limit, |heard| limit.saturating_sub(heard.elapsed()));
+        wait_all(&mut polled[..1], left.as_millis() as u64 + 1)
+            .map(|_| ())
+            .map_err(|error| self.closed(Some(error)))
     }
 
     /// The client is gone: the application is told, and what it logs is heard.
