@@ -416,6 +416,24 @@ fn a_daemon_can_only_read_the_file() {
     });
 }
 
+/// An application that reads for longer than `socket-timeout`, from the file and not from httpd, which hears of it all the same.
+#[test]
+fn reading_for_long_is_a_sign_of_life() {
+    if Subject::skips(MISSING) {
+        return;
+    }
+    let server = buffering(Mode::Daemon, "1M").daemon_options("socket-timeout=4").start();
+    let code = "import time
+def app(environ, start_response):
+    length = 0
+    for _ in range(6):
+        length += len(environ['wsgi.input'].read(40000))
+        time.sleep(1)
+    length += len(environ['wsgi.input'].read())
+    return answer(start_response, str(length))";
+    assert_eq!(server.snippet(code).body(bytes(300_000)).send().ok().text(), "300000");
+}
+
 /// Files and all in each MPM.
 fn each_mpm(mode: Mode) {
     if Subject::skips(MISSING) {

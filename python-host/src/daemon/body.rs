@@ -103,7 +103,7 @@ impl<'a> BodyReader<'a> {
         if n == buffer.len() {
             return Ok(n);
         }
-        if let Some(result) = self.read_file(released, buffer) {
+        if let Some(result) = self.read_file(connection, seq, released, buffer) {
             return result;
         }
         if self.end == End::Open {
@@ -206,8 +206,7 @@ impl<'a> BodyReader<'a> {
                 End::Failed(error) => return Err(error.clone()),
                 End::Open => {}
             }
-            if let Some(result) = self.read_file(released, buffer) {
-                self.show_life(connection, seq, released)?;
+            if let Some(result) = self.read_file(connection, seq, released, buffer) {
                 return result;
             }
             if self.left > 0 {
@@ -235,8 +234,17 @@ impl<'a> BodyReader<'a> {
     }
 
     /// Reads from the file, if there is one with something left.
-    fn read_file(&mut self, released: Released, buffer: &mut [u8]) -> Option<Result<usize, BodyError>> {
+    fn read_file(
+        &mut self,
+        connection: &Connection,
+        seq: u16,
+        released: Released,
+        buffer: &mut [u8],
+    ) -> Option<Result<usize, BodyError>> {
         let mut got = self.file.read(buffer, Wait::No)?;
+        if let Err(error) = self.show_life(connection, seq, released) {
+            return Some(Err(error));
+        }
         // Linux 5.9 and 5.10 may answer 0 before the end (readv(2), "BUGS").
         if !matches!(got, Ok(n) if n > 0) {
             released(&mut || got = self.file.read(buffer, Wait::Yes).unwrap_or(Ok(0)));
