@@ -52,7 +52,7 @@ fn group(server: &Httpd) -> Value {
 }
 
 /// Process ids that serve.
-fn serving(server: &Httpd) -> Vec<i64> {
+pub fn serving(server: &Httpd) -> Vec<i64> {
     let group = group(server);
     let rows = group["processes"].as_array().expect("a list");
     let serving = rows.iter().filter(|row| row["state"] == "serving");

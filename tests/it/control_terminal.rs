@@ -1,7 +1,7 @@
 //! `mod_wsgi-ctl` and what it prints to: a terminal that is given back, a reader that has gone, a program that reads JSON.
 
-use crate::control::{control_socket, done};
-use integration::{Httpd, Mode, Subject};
+use crate::control::{control_socket, done, serving};
+use integration::{Httpd, Mode, Subject, eventually};
 use serde_json::Value;
 use std::process::{Command, Stdio};
 
@@ -88,6 +88,8 @@ fn stacks_are_json_without_a_log_file_too() {
         )
         .start();
     server.request("GET", "/").header("Host", "piped.test").send().ok();
+    // The first answer may be there before the supervisor has heard that the process serves.
+    eventually("it serves", || (serving(&server).len() == 1).then_some(()));
     let stacks: Value = serde_json::from_str(&done(&server, &["stacks", "piped", "--json"])).expect("JSON");
     assert!(
         stacks["log"].is_null() && stacks["pids"].as_array().is_some_and(|pids| pids.len() == 1),
