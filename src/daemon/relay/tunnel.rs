@@ -1,6 +1,7 @@
 //! A WebSocket of an ASGI application: 101 for a request that is an opening handshake, and then bytes both ways until either
 //! side ends. The child knows nothing of WebSocket frames.
 
+use super::watch::GONE;
 use super::{Body, HANDLED, Relay, Step, Verdict};
 use crate::daemon::connection::{Fill, wait_all};
 use crate::daemon::request_body::RequestBody;
@@ -8,14 +9,10 @@ use crate::httpd::request::Request;
 use crate::messages;
 use apr_sys as sys;
 use std::ffi::c_int;
-use std::io::IoSlice;
 use std::time::{Duration, Instant};
-use wsgi_protocol::frame::{AbortReason, Header, Kind};
+use wsgi_protocol::frame::AbortReason;
 use wsgi_protocol::response::Head;
 use wsgi_protocol::websocket::{self, Opening};
-
-/// Events of a client's socket that mean that nobody is there any more.
-const GONE: i16 = libc::POLLRDHUP | libc::POLLHUP | libc::POLLERR;
 
 /// The host library sends a ping every 20 seconds, whatever else it sends.
 const PINGS: Duration = Duration::from_secs(30);
@@ -113,8 +110,9 @@ impl<'r> Relay<'_, 'r> {
     fn wait_tunnel(&mut self, timeout_ms: u64) -> Step {
         let Some(client) = self.job.r.client_fd() else { return Err(self.closed(None)) };
         let limit = Duration::from_millis(timeout_ms).max(PINGS);
-        let left = self.tunnel.map_or(limit, |heard| limit.saturating_sub(heard.elapsed()));
-        if left.is_zero() {
+        let heard = self.tunnel;
+        let left = || heard.map_or(limit, |heard| limit.saturating_sub(heard.elapsed()));
+        if left().is_zero() {
             return Err(self.timed_out());
         }
         // Bytes that the daemon does not want yet wait in the socket; that the client has left is seen all the same.
@@ -123,7 +121,7 @@ impl<'r> Relay<'_, 'r> {
             libc::pollfd { fd: self.connection.raw(), events: libc::POLLIN, revents: 0 },
             libc::pollfd { fd: client, events, revents: 0 },
         ];
-        wait_all(&mut polled, left.as_millis() as u64 + 1).map_err(|error| self.closed(Some(error)))?;
+        wait_all(&mut polled, left().as_millis() as u64 + 1).map_err(|error| self.closed(Some(error)))?;
         let seen = polled[1].revents;
         if seen & GONE == 0 || seen & libc::POLLIN != 0 {
             return Ok(());
@@ -132,8 +130,7 @@ impl<'r> Relay<'_, 'r> {
             return Err(self.tunnel_ends());
         }
         // What the client sent before it left is the application's, as soon as that wants it.
-        let left = self.tunnel.map_or(limit, |heard| limit.saturating_sub(heard.elapsed()));
-        wait_all(&mut polled[..1], left.as_millis() as u64 + 1)
+        wait_all(&mut polled[..1], left().as_millis() as u64 + 1)
             .map(|_| ())
             .map_err(|error| self.closed(Some(error)))
     }
@@ -141,10 +138,8 @@ impl<'r> Relay<'_, 'r> {
     /// The client is gone: the application is told, and what it logs is heard.
     pub(super) fn tunnel_ends(&mut self) -> Verdict {
         self.request_body.told = true;
-        let head = Header::new(Kind::Abort, self.connection.seq(), 1).encode();
-        let abort = [&head[..], &[AbortReason::ClientGone as u8]].concat();
         // The connection is given up either way.
-        let _ = self.connection.send_some(&[IoSlice::new(&abort)]);
+        let _ = self.tell_abort(AbortReason::ClientGone);
         self.hear_out();
         Verdict::Finished(HANDLED)
     }

@@ -71,15 +71,35 @@ impl Relay<'_, '_> {
             match self.connection.send_with_descriptor(&parts, file.reader()) {
                 // So few bytes are never taken in part (unix_stream_sendmsg).
                 Ok(_) => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.make_room()?,
-                Err(error) if is_gone(&error) => {
-                    self.request_body.told = true;
-                    return Ok(());
+                Err(error) => {
+                    if !self.is_tried_again(error)? {
+                        return Ok(());
+                    }
                 }
-                Err(error) => return Err(self.closed(Some(error))),
             }
         }
+    }
+
+    /// Nothing of a frame was taken: whether to try again. Otherwise the daemon has closed, and nothing more is sent.
+    fn is_tried_again(&mut self, error: io::Error) -> Result<bool, Verdict> {
+        match error.kind() {
+            io::ErrorKind::Interrupted => {}
+            io::ErrorKind::WouldBlock => self.make_room()?,
+            _ if is_gone(&error) => {
+                // What the daemon said before it closed is still there to be read.
+                self.request_body.told = true;
+                return Ok(false);
+            }
+            _ => return Err(self.closed(Some(error))),
+        }
+        Ok(true)
+    }
+
+    /// Tells the daemon that the request is over, as far as that goes at once; whether it went.
+    pub(super) fn tell_abort(&mut self, reason: AbortReason) -> bool {
+        let head = Header::new(Kind::Abort, self.connection.seq(), 1).encode();
+        let abort = [&head[..], &[reason as u8]].concat();
+        matches!(self.connection.send_some(&[IoSlice::new(&abort)]), Ok(sent) if sent == abort.len())
     }
 
     /// Sends a frame whose payload is the first `len` bytes of the request body. While the daemon's side is full,
@@ -98,14 +118,11 @@ impl Relay<'_, '_> {
                     sent += n;
                     self.connection.mid_frame = sent < total;
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.make_room()?,
-                Err(error) if is_gone(&error) => {
-                    // What the daemon said before it closed is still there to be read.
-                    self.request_body.told = true;
-                    return Ok(());
+                Err(error) => {
+                    if !self.is_tried_again(error)? {
+                        return Ok(());
+                    }
                 }
-                Err(error) => return Err(self.closed(Some(error))),
             }
         }
         Ok(())
@@ -141,10 +158,8 @@ impl Relay<'_, '_> {
             _ => AbortReason::ClientGone,
         };
         self.request_body.told = true;
-        let abort =
-            [&Header::new(Kind::Abort, self.connection.seq(), 1).encode()[..], &[reason as u8]].concat();
         // The connection is given up either way.
-        let _ = self.connection.send_some(&[IoSlice::new(&abort)]);
+        let _ = self.tell_abort(reason);
         self.job.r.close_connection();
         let heard = self.hear_out();
         if status.is_answered() {

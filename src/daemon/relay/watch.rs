@@ -3,11 +3,10 @@
 
 use super::{ASK_MS, Relay, Verdict};
 use crate::daemon::connection::{wait, wait_all};
-use std::io::IoSlice;
-use wsgi_protocol::frame::{AbortReason, Header, Kind};
+use wsgi_protocol::frame::AbortReason;
 
 /// Events of a client's socket that mean that nobody is there any more.
-const GONE: i16 = libc::POLLRDHUP | libc::POLLHUP | libc::POLLERR;
+pub(super) const GONE: i16 = libc::POLLRDHUP | libc::POLLHUP | libc::POLLERR;
 
 impl Relay<'_, '_> {
     /// Waits for the daemon, and for the client to go. True: there is something to do.
@@ -45,10 +44,8 @@ impl Relay<'_, '_> {
     /// The application decides what that means for its response.
     fn tell_gone(&mut self) {
         self.watched = false;
-        let head = Header::new(Kind::Abort, self.connection.seq(), 1).encode();
-        let abort = [&head[..], &[AbortReason::ClientGone as u8]].concat();
         // So little goes as a whole or not at all; a daemon that reads nothing learns it from its next write.
-        if !matches!(self.connection.send_some(&[IoSlice::new(&abort)]), Ok(sent) if sent == abort.len()) {
+        if !self.tell_abort(AbortReason::ClientGone) {
             self.connection.mid_frame = true;
         }
     }
