@@ -9,11 +9,11 @@ use crate::host::Host;
 use crate::interpreter::{self, threads};
 use crate::log;
 use crate::messages;
-use crate::python::class::{definition, instance};
-use crate::python::trampoline::{self, Args};
+use crate::python::class::instance;
+use crate::python::embedded_source::{self, Native, native, source};
+use crate::python::trampoline::Args;
 use crate::python::{Attached, Numbers, Object, Owned, Raised, Result, Stored, Text};
 use crate::wsgi::failures;
-use pyo3::ffi;
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -22,7 +22,7 @@ use std::thread;
 use std::time::Duration;
 use wsgi_protocol::launch;
 
-const SOURCE: &str = concat!(include_str!("glue.py"), "\n", include_str!("websocket.py"), "\0");
+const SOURCE: &CStr = source(concat!(include_str!("glue.py"), "\n", include_str!("websocket.py"), "\0"));
 
 /// See the module's comment.
 #[derive(Default)]
@@ -184,7 +184,7 @@ impl EventLoop {
             let names = ScopeNames::new(py)?;
             let _ = self.names.set(names);
             let _ = self.class.set(channel::class(py)?.store());
-            let _ = self.glue.set(load(py)?.store());
+            let _ = self.glue.set(embedded_source::run(py, SOURCE, c"<mod_wsgi asgi>", natives())?.store());
             let launch = host.launch();
             let kind = match launch.event_loop {
                 launch::EventLoop::Auto => "auto",
@@ -263,73 +263,33 @@ fn own() -> &'static EventLoop {
     interpreter::main().host.asgi.event_loop()
 }
 
-/// Runs `glue.py` in a namespace of its own.
-fn load(py: Attached<'_>) -> Result<Owned<'_>> {
-    let space = py.dict()?;
-    // SAFETY: borrowed from the thread; alive while attached.
-    let builtins = unsafe { Owned::from_borrowed(py, ffi::PyEval_GetBuiltins()) };
-    if let Some(builtins) = builtins {
-        space.dict_set_named(py, "__builtins__", &builtins)?;
-    }
-    space.dict_set_named(py, "__name__", &*py.text("mod_wsgi")?)?;
-    for function in &natives().0 {
-        // SAFETY: the table is static.
-        let function = unsafe {
-            let table = std::ptr::from_ref(function).cast_mut();
-            Owned::from_raw(py, ffi::PyCFunction_NewEx(table, std::ptr::null_mut(), std::ptr::null_mut()))
-        }?;
-        space.dict_set(&*function.attr_named(py, "__name__")?, &function)?;
-    }
-    // SAFETY: the source is NUL-ended; new references come back.
-    unsafe {
-        let name = c"<mod_wsgi asgi>".as_ptr();
-        let code =
-            Owned::from_raw(py, ffi::Py_CompileString(SOURCE.as_ptr().cast(), name, ffi::Py_file_input))?;
-        Owned::from_raw(py, ffi::PyEval_EvalCode(code.as_ptr(), space.as_ptr(), space.as_ptr()))?;
-    }
-    Ok(space)
-}
-
-struct LoopMethods([ffi::PyMethodDef; 7]);
-
-// SAFETY: never changed.
-unsafe impl Sync for LoopMethods {}
-// SAFETY: as above.
-unsafe impl Send for LoopMethods {}
-
 /// The functions that `glue.py` expects.
-fn natives() -> &'static LoopMethods {
-    fn one<F>(name: &'static CStr, _: F) -> ffi::PyMethodDef
-    where
-        F: for<'py> Fn(Attached<'py>, Args<'py>) -> Result<Owned<'py>> + Copy,
-    {
-        definition(name, trampoline::function::<F>)
-    }
-    static TABLE: OnceLock<LoopMethods> = OnceLock::new();
+fn natives() -> &'static [Native] {
+    static TABLE: OnceLock<[Native; 7]> = OnceLock::new();
     TABLE.get_or_init(|| {
-        LoopMethods([
-            one(c"take", |py, _| own().take(py)),
-            one(c"restarted", |py, arguments| {
+        [
+            native(c"take", |py, _| own().take(py)),
+            native(c"restarted", |py, arguments| {
                 say(py, arguments, |texts| log::write(log::INFO, &messages::sockets_closed(&texts[0])))
             }),
-            one(c"running", |py, arguments| say(py, arguments, |texts| own().runs(&texts[0]))),
-            one(c"no_uvloop", |py, arguments| {
+            native(c"running", |py, arguments| say(py, arguments, |texts| own().runs(&texts[0]))),
+            native(c"no_uvloop", |py, arguments| {
                 say(py, arguments, |_| log::write(log::WARN, &messages::no_uvloop()))
             }),
-            one(c"without_lifespan", |py, arguments| {
+            native(c"without_lifespan", |py, arguments| {
                 say(py, arguments, |texts| {
                     log::write(log::INFO, &messages::without_lifespan(&texts[0], &texts[1]));
                 })
             }),
-            one(c"shutdown_failed", |py, arguments| {
+            native(c"shutdown_failed", |py, arguments| {
                 say(py, arguments, |texts| {
                     log::write(log::WARN, &messages::lifespan_ends_badly(&texts[0], &texts[1]));
                 })
             }),
-            one(c"escaped", |py, arguments| {
+            native(c"escaped", |py, arguments| {
                 say(py, arguments, |texts| log::write(log::ERROR, &messages::left_the_loop(&texts[0])))
             }),
-        ])
+        ]
     })
 }
 

@@ -4,16 +4,17 @@ use super::Interpreter;
 use super::rules::{Settings, resolve};
 use crate::log;
 use crate::messages;
+use crate::python::embedded_source::{self, Native, native, source};
 use crate::python::trampoline::Args;
-use crate::python::{Attached, Kind, Numbers, Object, Owned, Raised, Result, Text, class, trampoline};
+use crate::python::{Attached, Kind, Numbers, Object, Owned, Raised, Result, Text};
 use crate::wsgi::{self, Kit, failures};
 use pyo3::ffi;
-use std::ptr;
+use std::ffi::CStr;
 use std::sync::OnceLock;
 use wsgi_protocol::events::{self, Event};
 use wsgi_protocol::launch::{Launch, Mode};
 
-const SOURCE: &str = concat!(include_str!("fixtures.py"), "\0");
+const SOURCE: &CStr = source(concat!(include_str!("fixtures.py"), "\0"));
 
 /// What the main interpreter gets at once, before anybody knows which application group it will serve: on the
 /// process's main thread, so that `threading` knows which one that is.
@@ -88,30 +89,7 @@ impl Interpreter {
     }
 
     fn load_fixtures(&self, py: Attached<'_>) -> Result<()> {
-        let space = py.dict()?;
-        // SAFETY: borrowed from the thread; alive while attached.
-        let builtins = unsafe { Owned::from_borrowed(py, ffi::PyEval_GetBuiltins()) };
-        if let Some(builtins) = builtins {
-            space.dict_set_named(py, "__builtins__", &builtins)?;
-        }
-        space.dict_set_named(py, "__name__", &*py.text("mod_wsgi")?)?;
-        for function in native_functions() {
-            // SAFETY: the table is static.
-            let function = unsafe {
-                let table = ptr::from_ref(function).cast_mut();
-                Owned::from_raw(py, ffi::PyCFunction_NewEx(table, ptr::null_mut(), ptr::null_mut()))
-            }?;
-            let name = function.attr_named(py, "__name__")?;
-            space.dict_set(&name, &function)?;
-        }
-        // SAFETY: the source is NUL-ended; new references come back.
-        unsafe {
-            let code = Owned::from_raw(
-                py,
-                ffi::Py_CompileString(SOURCE.as_ptr().cast(), c"<mod_wsgi>".as_ptr(), ffi::Py_file_input),
-            )?;
-            Owned::from_raw(py, ffi::PyEval_EvalCode(code.as_ptr(), space.as_ptr(), space.as_ptr()))?;
-        }
+        let space = embedded_source::run(py, SOURCE, c"<mod_wsgi>", native_functions())?;
         // Only the first caller gets here.
         let _ = self.fixtures.set(space.store());
         Ok(())
@@ -223,30 +201,12 @@ pub fn import<'py>(py: Attached<'py>, name: &str) -> Result<Owned<'py>> {
     unsafe { Owned::from_raw(py, ffi::PyImport_Import(name.as_ptr())) }
 }
 
-struct InPythonMethods([ffi::PyMethodDef; 3]);
-
-// SAFETY: never changed.
-unsafe impl Sync for InPythonMethods {}
-// SAFETY: as above.
-unsafe impl Send for InPythonMethods {}
-
 /// The functions that `fixtures.py` expects.
-fn native_functions() -> &'static [ffi::PyMethodDef] {
-    fn table() -> InPythonMethods {
-        fn one<F>(name: &'static std::ffi::CStr, _: F) -> ffi::PyMethodDef
-        where
-            F: for<'py> Fn(Attached<'py>, Args<'py>) -> Result<Owned<'py>> + Copy,
-        {
-            class::definition(name, trampoline::function::<F>)
-        }
-        InPythonMethods([
-            one(c"log", log_line),
-            one(c"log_in_request", log_in_request),
-            one(c"is_logged", is_logged),
-        ])
-    }
-    static TABLE: OnceLock<InPythonMethods> = OnceLock::new();
-    &TABLE.get_or_init(table).0
+fn native_functions() -> &'static [Native] {
+    static TABLE: OnceLock<[Native; 3]> = OnceLock::new();
+    TABLE.get_or_init(|| {
+        [native(c"log", log_line), native(c"log_in_request", log_in_request), native(c"is_logged", is_logged)]
+    })
 }
 
 /// `level, text` of a call from `fixtures.py`.

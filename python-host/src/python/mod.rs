@@ -5,6 +5,7 @@
 mod buffer;
 mod bytes_repr;
 pub mod class;
+pub mod embedded_source;
 mod object;
 mod raised;
 pub mod symbols;
