@@ -12,7 +12,7 @@ use wsgi_protocol::frame::{HEADER_LEN, Header, Kind};
 use wsgi_protocol::request::{Flags, Request};
 
 /// Body bytes that may be on their way at once; as much as a socket holds, so more would not help.
-const WINDOW: usize = 256 * 1024;
+pub(super) const WINDOW: usize = 256 * 1024;
 
 /// Largest credit given for one large read.
 const MAX_WINDOW: usize = 4 * 1024 * 1024;
@@ -54,6 +54,17 @@ pub(super) struct BodyReader<'a> {
     malformed: bool,
     /// The peer closed, or said that the client is gone.
     gone: bool,
+}
+
+/// Where the body begins in the payload of a request, which the worker has decoded before; whether all of it is there, and whether a
+/// part of it comes as a file.
+pub(super) fn body_of(payload: &[u8]) -> (usize, bool, BodyFile) {
+    let Ok(request) = Request::decode(payload) else { return (payload.len(), false, BodyFile::None) };
+    let mut pairs = request.pairs();
+    let is_readable = pairs.by_ref().all(|pair| pair.is_ok());
+    let at = if is_readable { payload.len() - pairs.body().len() } else { payload.len() };
+    let flags = request.head.flags;
+    (at, !flags.has(Flags::BODY_FOLLOWS), BodyFile::of(flags))
 }
 
 impl<'a> BodyReader<'a> {
@@ -125,22 +136,11 @@ impl<'a> BodyReader<'a> {
         if let Some(at) = self.at {
             return at;
         }
-        let end = self.payload.len();
-        let start = match Request::decode(self.payload) {
-            Ok(request) => {
-                if !request.head.flags.has(Flags::BODY_FOLLOWS) {
-                    self.end = End::Complete;
-                }
-                self.file = BodyFile::of(request.head.flags);
-                let mut pairs = request.pairs();
-                match pairs.by_ref().find(Result::is_err) {
-                    None => end - pairs.body().len(),
-                    Some(_) => end,
-                }
-            }
-            Err(_) => end,
-        };
-        self.at = Some(start);
+        let (start, is_whole, file) = body_of(self.payload);
+        if is_whole {
+            self.end = End::Complete;
+        }
+        (self.at, self.file) = (Some(start), file);
         start
     }
 

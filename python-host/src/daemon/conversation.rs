@@ -1,6 +1,7 @@
 //! [`Conversation`] over a connection that a worker has read a request from: its user is the event loop now.
 
 use super::application::Application;
+use super::body::{WINDOW, body_of};
 use super::body_file::BodyFile;
 use super::connection::Connection;
 use super::os::{self, Wait};
@@ -15,10 +16,6 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 use wsgi_protocol::frame::{self, BODY_CHUNK, HEADER_LEN, Header, Kind, MAX_LOG, Refusal};
 use wsgi_protocol::metrics::Account;
-use wsgi_protocol::request::{Flags, Request};
-
-/// Body bytes that may be on their way at once, as for WSGI.
-const WINDOW: usize = 256 * 1024;
 
 /// Most bytes of the body in one message to the application.
 const PART: usize = 64 * 1024;
@@ -255,16 +252,6 @@ impl<A: Application> SocketConversation<A> {
             self.pool.close(pointer);
         }
     }
-}
-
-/// Where the body begins in a payload, whether all of it is there, and whether a part of it comes as a file.
-fn body_of(payload: &[u8]) -> (usize, bool, BodyFile) {
-    let Ok(request) = Request::decode(payload) else { return (payload.len(), true, BodyFile::None) };
-    let mut pairs = request.pairs();
-    let is_whole = pairs.by_ref().all(|pair| pair.is_ok());
-    let at = if is_whole { payload.len() - pairs.body().len() } else { payload.len() };
-    let flags = request.head.flags;
-    (at, !flags.has(Flags::BODY_FOLLOWS), BodyFile::of(flags))
 }
 
 impl<A: Application> Conversation for SocketConversation<A> {

@@ -262,8 +262,7 @@ impl<A: Application> WorkerThread<A> {
     ) -> Next {
         let pool = self.pool;
         if is_overdue(pool.limits.queue, head) {
-            let sent = send_frame(connection, Kind::Refused, seq, &[Refusal::QueueTimeout as u8]);
-            return if sent { Next::Arm } else { Next::Close };
+            return refuse_overdue(connection, seq);
         }
         if pool.limits.inactivity && !head.flags.has(Flags::IGNORE_ACTIVITY) {
             pool.slots[self.index].touched_ns.store(began, Relaxed);
@@ -292,10 +291,8 @@ impl<A: Application> WorkerThread<A> {
             SocketExchange::new(connection, seq, payload, &mut self.out, (A::RELEASED, A::UNSENT), activity)
                 .with_stream(&pool.flusher, self.index);
         if is_overdue(pool.limits.queue, head) {
-            // httpd writes the line.
             drop(exchange);
-            let sent = send_frame(connection, Kind::Refused, seq, &[Refusal::QueueTimeout as u8]);
-            return Some(if sent { Next::Arm } else { Next::Close });
+            return Some(refuse_overdue(connection, seq));
         }
         let clock = head.flags.has(Flags::MEASURE_CPU).then(|| &pool.slots[self.index]);
         let cpu = clock.map_or(0, Slot::cpu_ns);
@@ -334,7 +331,13 @@ impl<A: Application> WorkerThread<A> {
     }
 }
 
-/// How long the request waited, if that is longer than `limit` (spec/daemon.md §1.10; wall clock).
+/// Gives a request back that has waited too long: httpd answers, and writes the line.
+fn refuse_overdue(connection: &Connection, seq: u16) -> Next {
+    let sent = send_frame(connection, Kind::Refused, seq, &[Refusal::QueueTimeout as u8]);
+    if sent { Next::Arm } else { Next::Close }
+}
+
+/// Whether the request waited longer than `limit` (spec/daemon.md §1.10; wall clock).
 fn is_overdue(limit: Duration, head: &RequestHead<'_>) -> bool {
     // Until its body had come a request waited for its client.
     let is_buffered = head.flags.has(Flags::BUFFERED);
