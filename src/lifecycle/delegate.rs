@@ -63,40 +63,40 @@ pub fn ask<Q, A: Serialize + DeserializeOwned>(
     look: &dyn Fn(&Q) -> A,
     related: &dyn Fn(&Q, &Q) -> bool,
 ) -> Vec<Vec<Outcome<A>>> {
-    let mut desk = Delegates::new(patience.one, tasks.iter().map(|task| task.questions.len()));
+    let mut delegates = Delegates::new(patience.one, tasks.iter().map(|task| task.questions.len()));
     let end = Instant::now() + patience.all;
     loop {
-        while desk.running.len() < WINDOW
-            && let Some((index, from)) = desk.waiting.pop_front()
+        while delegates.running.len() < WINDOW
+            && let Some((index, from)) = delegates.waiting.pop_front()
         {
             let task = &tasks[index];
             let runner = Some(task.runner).filter(|runner| is_root && !runner.is_reader());
-            let skip = &desk.skipped[index];
+            let skip = &delegates.skipped[index];
             let answer =
                 |at: usize| (!skip[at]).then(|| encode(&look(task.questions[at])).unwrap_or_default());
             match spawn(runner, from, task.questions.len(), &answer) {
-                Ok((pid, pipe)) => desk.running.push(Running::new(index, from, pid, pipe)),
+                Ok((pid, pipe)) => delegates.running.push(Running::new(index, from, pid, pipe)),
                 Err(_) => break, // no process, no answer
             }
         }
-        if desk.running.is_empty() || Instant::now() >= end {
+        if delegates.running.is_empty() || Instant::now() >= end {
             break;
         }
-        desk.listen(end);
-        for (index, at) in std::mem::take(&mut desk.unanswered) {
+        delegates.listen(end);
+        for (index, at) in std::mem::take(&mut delegates.unanswered) {
             let questions = &tasks[index].questions;
             for later in at + 1..questions.len() {
-                desk.skipped[index][later] |= related(questions[at], questions[later]);
+                delegates.skipped[index][later] |= related(questions[at], questions[later]);
             }
         }
     }
-    desk.close();
+    delegates.close();
     let typed = |bytes: Outcome<Vec<u8>>| match bytes {
         Outcome::Seen(bytes) => decode(&bytes).map_or(Outcome::Unasked, Outcome::Seen),
         Outcome::Silent => Outcome::Silent,
         Outcome::Unasked => Outcome::Unasked,
     };
-    desk.answers.into_iter().map(|row| row.into_iter().map(typed).collect()).collect()
+    delegates.answers.into_iter().map(|row| row.into_iter().map(typed).collect()).collect()
 }
 
 /// The processes that look, and what they have answered.

@@ -123,8 +123,8 @@ struct ChildBlocks {
     blocks: Vec<AtomicU32>,
 }
 
-/// The desk of this child; null in the parent.
-static DESK: AtomicPtr<ChildBlocks> = AtomicPtr::new(ptr::null_mut());
+/// The blocks of this child; null in the parent.
+static CHILD_BLOCKS: AtomicPtr<ChildBlocks> = AtomicPtr::new(ptr::null_mut());
 /// Threads of this child that have counted.
 static THREADS: AtomicU32 = AtomicU32::new(0);
 
@@ -140,28 +140,28 @@ const MORE_THREADS: usize = 64;
 pub fn prepare(memory: MetricsMemory, groups: usize, threads: usize) {
     let mut blocks = Vec::new();
     blocks.resize_with((threads + MORE_THREADS) * groups, AtomicU32::default);
-    let desk = ChildBlocks { view: memory.view(), pid: std::process::id(), groups, blocks };
+    let own = ChildBlocks { view: memory.view(), pid: std::process::id(), groups, blocks };
     // Lives as long as the child: request threads may use it until the very end.
-    DESK.store(Box::into_raw(Box::new(desk)), Release);
+    CHILD_BLOCKS.store(Box::into_raw(Box::new(own)), Release);
 }
 
 /// The block in which the calling thread counts for a group.
 pub fn block(group: usize) -> Option<&'static Block> {
     // SAFETY: set once in this child and never freed.
-    let desk = unsafe { DESK.load(Acquire).as_ref() }?;
+    let own = unsafe { CHILD_BLOCKS.load(Acquire).as_ref() }?;
     let thread = THREAD.get();
     let thread = if thread == 0 { THREADS.fetch_add(1, Relaxed) + 1 } else { thread };
     THREAD.set(thread);
-    let place = desk.blocks.get((thread as usize - 1) * desk.groups + group).filter(|_| group < desk.groups);
-    let Some(place) = place else { return desk.view.retired(group) };
+    let place = own.blocks.get((thread as usize - 1) * own.groups + group).filter(|_| group < own.groups);
+    let Some(place) = place else { return own.view.retired(group) };
     match place.load(Relaxed) {
         0 => {
-            let claimed = desk.view.claim(desk.pid, group);
+            let claimed = own.view.claim(own.pid, group);
             place.store(claimed.map_or(u32::MAX, |index| index as u32 + 1), Relaxed);
-            claimed.map_or_else(|| desk.view.retired(group), |index| desk.view.blocks.get(index))
+            claimed.map_or_else(|| own.view.retired(group), |index| own.view.blocks.get(index))
         }
-        u32::MAX => desk.view.retired(group),
-        index => desk.view.blocks.get(index as usize - 1),
+        u32::MAX => own.view.retired(group),
+        index => own.view.blocks.get(index as usize - 1),
     }
 }
 
