@@ -3,7 +3,7 @@
 
 pub mod from_host;
 
-use crate::httpd::block::Block;
+use crate::httpd::block::MemoryBlock;
 use crate::{config, embedded, handler, host_scripts, httpd, lifecycle, status, translate};
 use apr_sys as sys;
 use std::ffi::{c_char, c_int, c_void};
@@ -45,7 +45,7 @@ fn install_panic_hook() {
     std::panic::set_hook(Box::new(|info| {
         let message = crate::messages::panicked(&info.to_string().replace('\n', " "));
         // SAFETY: a null server is the main log.
-        unsafe { httpd::log::server(ptr::null(), httpd::log::Level::Crit as u8, 0, message.as_bytes()) }
+        unsafe { httpd::log::server(ptr::null(), httpd::log::LogLevel::Crit as u8, 0, message.as_bytes()) }
     }));
 }
 
@@ -72,10 +72,10 @@ pub unsafe extern "C" fn close_descriptor(data: *mut c_void) -> sys::apr_status_
 /// Frees the memory of a bucket that holds a block.
 ///
 /// # Safety
-/// `data` came from `Block::into_raw`, and is not used any more.
+/// `data` came from `MemoryBlock::into_raw`, and is not used any more.
 pub unsafe extern "C" fn give_back_block(data: *mut c_void) {
     // SAFETY: by the contract.
-    guard((), || drop(unsafe { Block::from_raw(data) }));
+    guard((), || drop(unsafe { MemoryBlock::from_raw(data) }));
 }
 
 /// # Safety

@@ -1,8 +1,8 @@
 //! WSGIRequestBuffering: a request body, or its first part, is received before anything of Python is taken for the request.
 
 use crate::environ;
-use crate::handler::{Job, now_us};
-use crate::httpd::brigade::{AP_FILTER_ERROR, Brigade, Piece, Status};
+use crate::handler::{RequestJob, now_us};
+use crate::httpd::brigade::{AP_FILTER_ERROR, AprStatus, Brigade, BrigadePiece};
 use crate::httpd::pool::Pool;
 use crate::httpd::request::Request;
 use crate::httpd::temporary_file::{self, TemporaryFile};
@@ -10,7 +10,7 @@ use crate::{messages, metrics};
 use std::ffi::c_int;
 use std::io;
 use std::path::Path;
-use wsgi_directives::{Received, length_of_received};
+use wsgi_directives::{ReceivedBody, length_of_received};
 use wsgi_protocol::metrics::RequestOutcome;
 
 /// Most bytes of a body that stay in memory.
@@ -19,7 +19,7 @@ const MEMORY: usize = 64 * 1024;
 const READ: usize = 64 * 1024;
 
 /// What has been received of a body.
-pub struct Buffered<'r> {
+pub struct BufferedBody<'r> {
     /// All of what was received, unless there is a file.
     pub memory: Vec<u8>,
     /// All of what was received, if that is more than [`MEMORY`].
@@ -31,9 +31,9 @@ pub struct Buffered<'r> {
 }
 
 /// Why a body was not received.
-enum Fault {
+enum BodyFault {
     /// The input chain's status.
-    Input(Status),
+    Input(AprStatus),
     /// The file could not be made, or written.
     Storage(io::Error),
 }
@@ -42,7 +42,7 @@ enum Fault {
 ///
 /// # Errors
 /// The handler's status; why has been logged.
-pub fn receive<'r>(job: &mut Job<'r>) -> Result<Option<Buffered<'r>>, c_int> {
+pub fn receive<'r>(job: &mut RequestJob<'r>) -> Result<Option<BufferedBody<'r>>, c_int> {
     let limit = job.config.request_buffering;
     if limit == 0 || !job.has_body() {
         return Ok(None);
@@ -50,14 +50,14 @@ pub fn receive<'r>(job: &mut Job<'r>) -> Result<Option<Buffered<'r>>, c_int> {
     let mut store = BodyStore { pool: job.r.pool(), memory: Vec::new(), file: None, bytes: 0 };
     let received = store.receive(job.r, limit);
     let (rest, is_whole) = received.map_err(|fault| refuse(job, fault))?;
-    let received = Received { bytes: store.bytes, is_whole };
+    let received = ReceivedBody { bytes: store.bytes, is_whole };
     let length = length_of_received(job.body, received, job.config.chunked_request);
     job.body = length.ok_or_else(|| too_long(job, limit))?;
     if is_whole {
         environ::update_body(job.r, job.body);
     }
     job.buffered_at = Some(now_us());
-    Ok(Some(Buffered { memory: store.memory, file: store.file, rest, is_whole }))
+    Ok(Some(BufferedBody { memory: store.memory, file: store.file, rest, is_whole }))
 }
 
 /// Where the bytes go.
@@ -71,23 +71,23 @@ struct BodyStore<'r> {
 impl<'r> BodyStore<'r> {
     /// Reads until the end, or until there are `limit` bytes and it is clear that more follow. What was read beyond
     /// them is given back, and whether the end was seen.
-    fn receive(&mut self, r: Request<'r>, limit: u64) -> Result<(Brigade<'r>, bool), Fault> {
+    fn receive(&mut self, r: Request<'r>, limit: u64) -> Result<(Brigade<'r>, bool), BodyFault> {
         let mut read = Brigade::new(r);
         let is_whole = loop {
-            match read.front().map_err(Fault::Input)? {
-                Some(Piece::End) => break true,
-                Some(Piece::Metadata) => read.drop_front(),
-                Some(Piece::Data(_)) if self.bytes == limit => break false,
-                Some(Piece::Data(data)) => {
+            match read.front().map_err(BodyFault::Input)? {
+                Some(BrigadePiece::End) => break true,
+                Some(BrigadePiece::Metadata) => read.drop_front(),
+                Some(BrigadePiece::Data(_)) if self.bytes == limit => break false,
+                Some(BrigadePiece::Data(data)) => {
                     let len = data.len().min(usize::try_from(limit - self.bytes).unwrap_or(usize::MAX));
-                    self.keep(&data[..len]).map_err(Fault::Storage)?;
+                    self.keep(&data[..len]).map_err(BodyFault::Storage)?;
                     read.consume(len);
                 }
-                None => read.fill(READ, true).map_err(Fault::Input)?,
+                None => read.fill(READ, true).map_err(BodyFault::Input)?,
             }
         };
         if self.file.is_some() {
-            self.spill().map_err(Fault::Storage)?;
+            self.spill().map_err(BodyFault::Storage)?;
         }
         Ok((read, is_whole))
     }
@@ -115,11 +115,11 @@ impl<'r> BodyStore<'r> {
 }
 
 /// Logs why, and says what to answer; the client's connection is of no more use.
-fn refuse(job: &Job<'_>, fault: Fault) -> c_int {
+fn refuse(job: &RequestJob<'_>, fault: BodyFault) -> c_int {
     job.r.close_connection();
     let status = match fault {
-        Fault::Input(status) => status,
-        Fault::Storage(error) => {
+        BodyFault::Input(status) => status,
+        BodyFault::Storage(error) => {
             metrics::note_outcome(RequestOutcome::Rejected);
             let directory =
                 temporary_file::directory(job.r.pool()).unwrap_or(Path::new("the temporary directory"));
@@ -149,7 +149,7 @@ fn refuse(job: &Job<'_>, fault: Fault) -> c_int {
 }
 
 /// The same for a body that is too long to have a length.
-fn too_long(job: &Job<'_>, limit: u64) -> c_int {
+fn too_long(job: &RequestJob<'_>, limit: u64) -> c_int {
     job.r.close_connection();
     metrics::note_outcome(RequestOutcome::Rejected);
     let (event, text) = messages::too_long_to_buffer(limit);
@@ -158,17 +158,17 @@ fn too_long(job: &Job<'_>, limit: u64) -> c_int {
 }
 
 /// Reads what was received, from its front.
-pub struct Reader {
+pub struct BodyReader {
     memory: Vec<u8>,
     file: Option<TemporaryFile>,
     at: u64,
 }
 
-impl Reader {
+impl BodyReader {
     /// For what there is; and what follows it.
-    pub fn new<'r>(buffered: Option<Buffered<'r>>, r: Request<'r>) -> (Self, Brigade<'r>) {
+    pub fn new<'r>(buffered: Option<BufferedBody<'r>>, r: Request<'r>) -> (Self, Brigade<'r>) {
         match buffered {
-            Some(Buffered { memory, file, rest, .. }) => (Self { memory, file, at: 0 }, rest),
+            Some(BufferedBody { memory, file, rest, .. }) => (Self { memory, file, at: 0 }, rest),
             None => (Self { memory: Vec::new(), file: None, at: 0 }, Brigade::new(r)),
         }
     }

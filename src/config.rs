@@ -4,39 +4,39 @@ use crate::httpd::log;
 use crate::httpd::origin::LogServers;
 use crate::httpd::pool::Pool;
 use crate::httpd::{bytes, server};
-use crate::lifecycle::runtime::Runtime;
+use crate::lifecycle::runtime::ChildRuntime;
 use apr_sys as sys;
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
-use wsgi_directives::config::main_interpreter::Routing;
+use wsgi_directives::config::main_interpreter::RoutingLines;
 use wsgi_directives::{
-    DIRECTIVES, DirConfig, GlobalConfig, NoticeLevel, Place, RegexMatch, Scope, ServerConfig, System,
-    UriRegex, VhostId,
+    DIRECTIVES, DirConfig, DirectivePlace, GlobalConfig, LineScope, NoticeLevel, RegexMatch, ServerConfig,
+    SystemFacts, UriRegex, VhostId,
 };
 
 /// What one configuration pass collects over all servers. Lives from pre_config until the configuration pool
 /// is cleared; children inherit it by fork and only read it.
 #[derive(Default)]
-pub struct State {
+pub struct ConfigState {
     /// Main-server settings, daemon groups, preloads.
     pub global: GlobalConfig,
     /// Server records by [`VhostId`].
     hosts: Vec<*mut sys::server_rec>,
     /// What is to be said about single lines, to which server's log.
-    notices: Vec<(*mut sys::server_rec, log::Level, String)>,
+    notices: Vec<(*mut sys::server_rec, log::LogLevel, String)>,
     /// By which lines of other processes are logged; made in post_config.
     pub log_servers: LogServers,
     /// What post_config made of it.
-    pub runtime: Option<Runtime>,
+    pub runtime: Option<ChildRuntime>,
     /// Some server has an alias.
     pub has_mounts: bool,
     /// Lines that decide where requests run.
-    routing: Routing,
+    routing: RoutingLines,
 }
 
-impl State {
+impl ConfigState {
     /// Whether a request may ask for the main interpreter of a daemon group by name.
     pub fn may_name_main_of(&self, group: &str) -> bool {
         self.routing.may_name_main_of(group)
@@ -54,14 +54,14 @@ impl State {
     }
 }
 
-static STATE: AtomicPtr<State> = AtomicPtr::new(ptr::null_mut());
+static STATE: AtomicPtr<ConfigState> = AtomicPtr::new(ptr::null_mut());
 
 /// The process that made the state: a child that exits runs the cleanups of its inherited pools, too, while its
 /// threads may still be using what they would free.
 static OWNER: AtomicU32 = AtomicU32::new(0);
 
 /// The state of the current configuration.
-pub fn state() -> Option<&'static State> {
+pub fn state() -> Option<&'static ConfigState> {
     // SAFETY: set by `reset`, freed by `forget`, both on the parent's only thread while no request runs.
     unsafe { STATE.load(Ordering::Acquire).as_ref() }
 }
@@ -70,7 +70,7 @@ pub fn state() -> Option<&'static State> {
 ///
 /// # Safety
 /// Only while httpd reads its configuration or runs post_config: single-threaded, no other borrow.
-pub unsafe fn state_mut() -> Option<&'static mut State> {
+pub unsafe fn state_mut() -> Option<&'static mut ConfigState> {
     // SAFETY: by the contract.
     unsafe { STATE.load(Ordering::Acquire).as_mut() }
 }
@@ -165,7 +165,7 @@ pub unsafe fn of_directory<'a>(r: *mut sys::request_rec) -> &'a DirConfig {
 ///
 /// # Safety
 /// `s` is a valid server record.
-pub unsafe fn vhost_id(state: &mut State, s: *mut sys::server_rec) -> Option<VhostId> {
+pub unsafe fn vhost_id(state: &mut ConfigState, s: *mut sys::server_rec) -> Option<VhostId> {
     // SAFETY: by the contract.
     if unsafe { (*s).is_virtual } == 0 {
         return None;
@@ -179,12 +179,12 @@ pub unsafe fn vhost_id(state: &mut State, s: *mut sys::server_rec) -> Option<Vho
 }
 
 /// Number of a virtual host as far as a directive stood in it.
-pub fn known_vhost(state: &State, s: *mut sys::server_rec) -> Option<VhostId> {
+pub fn known_vhost(state: &ConfigState, s: *mut sys::server_rec) -> Option<VhostId> {
     state.hosts.iter().position(|host| *host == s).map(|index| VhostId(index as u32))
 }
 
 /// The server record behind a number.
-pub fn server_of(state: &State, id: VhostId) -> Option<*mut sys::server_rec> {
+pub fn server_of(state: &ConfigState, id: VhostId) -> Option<*mut sys::server_rec> {
     state.hosts.get(id.0 as usize).copied()
 }
 
@@ -233,8 +233,8 @@ unsafe fn apply(
         // SAFETY: as above. Requests run now: the shared state is not touched, and notices would come again and
         // again with each request.
         let place = unsafe { place(parms, None, None, true) };
-        let scope = Scope { global: None, server: None, dir };
-        wsgi_directives::apply(id, args, &place, scope, &Httpd).map_err(|e| e.to_string())?;
+        let scope = LineScope { global: None, server: None, dir };
+        wsgi_directives::apply(id, args, &place, scope, &HttpdMachine).map_err(|e| e.to_string())?;
         return Ok(row.is_section());
     }
     // SAFETY: httpd reads its configuration on one thread.
@@ -248,8 +248,8 @@ unsafe fn apply(
     // SAFETY: as above.
     let place = unsafe { place(parms, vhost, state.global.newest_block(), false) };
     state.routing.note(vhost.map(|id| id.0), row.name, args);
-    let scope = Scope { global: Some(&mut state.global), server, dir };
-    for notice in wsgi_directives::apply(id, args, &place, scope, &Httpd).map_err(|e| e.to_string())? {
+    let scope = LineScope { global: Some(&mut state.global), server, dir };
+    for notice in wsgi_directives::apply(id, args, &place, scope, &HttpdMachine).map_err(|e| e.to_string())? {
         // SAFETY: valid parms.
         unsafe { keep(state, parms, &notice) };
     }
@@ -263,7 +263,7 @@ unsafe fn place<'a>(
     virtual_host: Option<VhostId>,
     newest_block: Option<wsgi_directives::BlockId>,
     htaccess: bool,
-) -> Place<'a> {
+) -> DirectivePlace<'a> {
     // SAFETY: httpd's strings live in the configuration pool (or the request's, in .htaccess).
     unsafe {
         let text = |p: *const c_char| bytes(p).and_then(|b| std::str::from_utf8(b).ok());
@@ -271,7 +271,7 @@ unsafe fn place<'a>(
         let parent = (*directive).parent;
         let enclosing = if parent.is_null() { None } else { bytes((*parent).directive) };
         let in_block = enclosing.is_some_and(|n| n.eq_ignore_ascii_case(b"<WSGIInterpreterOptions"));
-        Place {
+        DirectivePlace {
             file: text((*directive).filename).unwrap_or("?"),
             line: (*directive).line_num.max(0) as u32,
             virtual_host,
@@ -287,7 +287,7 @@ unsafe fn place<'a>(
 ///
 /// # Safety
 /// Valid parms.
-unsafe fn keep(state: &mut State, parms: *mut sys::cmd_parms, notice: &wsgi_directives::Notice) {
+unsafe fn keep(state: &mut ConfigState, parms: *mut sys::cmd_parms, notice: &wsgi_directives::Notice) {
     // SAFETY: valid parms.
     let (server, text) = unsafe {
         let directive = (*parms).directive;
@@ -298,16 +298,16 @@ unsafe fn keep(state: &mut State, parms: *mut sys::cmd_parms, notice: &wsgi_dire
 }
 
 /// httpd's level of a notice.
-pub fn level_of(level: NoticeLevel) -> log::Level {
+pub fn level_of(level: NoticeLevel) -> log::LogLevel {
     match level {
-        NoticeLevel::Warning => log::Level::Warning,
-        NoticeLevel::Notice => log::Level::Notice,
-        NoticeLevel::Info => log::Level::Info,
+        NoticeLevel::Warning => log::LogLevel::Warning,
+        NoticeLevel::Notice => log::LogLevel::Notice,
+        NoticeLevel::Info => log::LogLevel::Info,
     }
 }
 
 /// Logs the notices of the pass; once per start, although httpd reads its configuration twice.
-pub fn tell_notices(state: &mut State) {
+pub fn tell_notices(state: &mut ConfigState) {
     let notices = std::mem::take(&mut state.notices);
     for (server, level, text) in notices.into_iter().filter(|_| is_final_pass()) {
         // SAFETY: server records live as long as the configuration.
@@ -325,9 +325,9 @@ pub fn is_final_pass() -> bool {
 }
 
 /// The machine as `wsgi-directives` asks for it.
-pub struct Httpd;
+pub struct HttpdMachine;
 
-impl System for Httpd {
+impl SystemFacts for HttpdMachine {
     fn uid_of_name(&self, name: &str) -> Option<u32> {
         if let Some(number) = name.strip_prefix('#') {
             return number.parse().ok();
@@ -373,7 +373,7 @@ impl System for Httpd {
                 sys::mw_pool_destroy(pool);
                 return None;
             }
-            Some(Arc::new(Regex { compiled, pool }))
+            Some(Arc::new(HttpdRegex { compiled, pool }))
         }
     }
 
@@ -392,7 +392,7 @@ impl System for Httpd {
         }
     }
 
-    fn neighbours(&self) -> wsgi_directives::Neighbours {
+    fn neighbours(&self) -> wsgi_directives::NeighbourDirectives {
         crate::lifecycle::checks::neighbours::find()
     }
 
@@ -406,24 +406,24 @@ impl System for Httpd {
 
 /// A pattern compiled by httpd, in a pool of its own.
 #[derive(Debug)]
-struct Regex {
+struct HttpdRegex {
     compiled: *mut sys::ap_regex_t,
     pool: *mut sys::apr_pool_t,
 }
 
 // SAFETY: ap_regexec does not change the compiled form; httpd itself shares it between threads.
-unsafe impl Send for Regex {}
+unsafe impl Send for HttpdRegex {}
 // SAFETY: as above.
-unsafe impl Sync for Regex {}
+unsafe impl Sync for HttpdRegex {}
 
-impl Drop for Regex {
+impl Drop for HttpdRegex {
     fn drop(&mut self) {
         // SAFETY: the pool was made for this pattern only.
         unsafe { sys::mw_pool_destroy(self.pool) }
     }
 }
 
-impl UriRegex for Regex {
+impl UriRegex for HttpdRegex {
     fn search(&self, uri: &[u8]) -> Option<RegexMatch> {
         let uri = CString::new(uri).ok()?;
         let mut found = [sys::ap_regmatch_t { rm_so: -1, rm_eo: -1 }; sys::AP_MAX_REG_MATCH as usize];

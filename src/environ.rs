@@ -1,7 +1,7 @@
 //! From request to CGI environment, in httpd's per-request table (spec/behaviour.md §1). What the application
 //! sees is this table without the internal keys.
 
-use crate::config::State;
+use crate::config::ConfigState;
 use crate::httpd::bytes;
 use crate::httpd::request::Request;
 use crate::httpd::table::Table;
@@ -42,7 +42,7 @@ pub fn build(r: Request<'_>, config: &RequestConfig<'_>) -> bool {
     env.set(pool, c"mod_wsgi.script_name", &script);
     env.set(pool, c"mod_wsgi.path_info", &info);
     add_module_keys(r, env);
-    let mut proxied = Env { r, env };
+    let mut proxied = ProxyEnvironment { r, env };
     let scheme_applied = config.trusted_proxies.apply(&mut proxied);
     let scheme = url_scheme(&mut proxied, scheme_applied, || is_tls(r));
     env.unset(c"PATH");
@@ -256,7 +256,7 @@ pub fn is_tls(r: Request<'_>) -> bool {
 
 /// A variable of mod_ssl's for the request; `None` without mod_ssl, and for names it does not know.
 pub fn tls_variable<'r>(r: Request<'r>, name: &[u8]) -> Option<&'r [u8]> {
-    type Lookup = unsafe extern "C" fn(
+    type AccountLookup = unsafe extern "C" fn(
         *mut sys::apr_pool_t,
         *mut sys::server_rec,
         *mut sys::conn_rec,
@@ -266,7 +266,7 @@ pub fn tls_variable<'r>(r: Request<'r>, name: &[u8]) -> Option<&'r [u8]> {
     // SAFETY: mod_ssl documents this optional function with exactly this signature.
     let lookup = unsafe {
         let function = sys::apr_dynamic_fn_retrieve(c"ssl_var_lookup".as_ptr());
-        std::mem::transmute::<sys::apr_opt_fn_t, Option<Lookup>>(function)
+        std::mem::transmute::<sys::apr_opt_fn_t, Option<AccountLookup>>(function)
     }?;
     let pool = r.pool();
     // SAFETY: a live request; the value lives in its pool or longer.
@@ -279,12 +279,12 @@ pub fn decimal(n: u64) -> String {
 }
 
 /// The table as the trusted-proxy rules see it.
-struct Env<'r> {
+struct ProxyEnvironment<'r> {
     r: Request<'r>,
     env: Table<'r>,
 }
 
-impl EnvTable for Env<'_> {
+impl EnvTable for ProxyEnvironment<'_> {
     fn get(&self, key: &str) -> Option<&[u8]> {
         self.env.get(&CString::new(key).ok()?)
     }
@@ -305,7 +305,7 @@ pub struct ExpansionNames<'r> {
     /// The request.
     pub r: Request<'r>,
     /// The configuration.
-    pub state: &'r State,
+    pub state: &'r ConfigState,
 }
 
 impl RequestNames for ExpansionNames<'_> {

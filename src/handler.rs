@@ -1,21 +1,21 @@
 //! The content handler: pre-checks, environ, choice of the process, and hand-over (spec/behaviour.md §1.1).
 
-use crate::config::{self, State};
+use crate::config::{self, ConfigState};
 use crate::environ::{self, ExpansionNames};
-use crate::httpd::log::Level;
+use crate::httpd::log::LogLevel;
 use crate::httpd::request::Request;
-use crate::translate::Mount;
+use crate::translate::MountedAlias;
 use crate::{daemon, embedded, host_scripts, messages, respond};
 use apr_sys as sys;
 use std::ffi::c_int;
 use std::sync::Arc;
 use wsgi_directives::request::effective::handler_script;
 use wsgi_directives::{
-    BodyLength, DirConfig, FileKind, GroupChoice, HandlerScript, Interface, PrecheckFacts, PrecheckRefusal,
-    RequestConfig, ServerConfig, application_group, callable_object, effective, precheck, process_group,
-    select_group,
+    ApplicationInterface, BodyLength, DirConfig, FileKind, GroupChoice, HandlerScript, PrecheckFacts,
+    PrecheckRefusal, RequestConfig, ServerConfig, application_group, callable_object, effective, precheck,
+    process_group, select_group,
 };
-use wsgi_protocol::request::{Flags, RequestHead, RequestWriter};
+use wsgi_protocol::request::{RequestFlags, RequestHead, RequestWriter};
 
 /// Status for requests we cannot handle through a fault of the server.
 pub const INTERNAL_ERROR: c_int = sys::HTTP_INTERNAL_SERVER_ERROR as c_int;
@@ -41,7 +41,7 @@ pub fn records<'r>(r: Request<'r>) -> (&'r ServerConfig, &'r DirConfig) {
 }
 
 /// One request on its way to Python.
-pub struct Job<'r> {
+pub struct RequestJob<'r> {
     /// The request.
     pub r: Request<'r>,
     /// Effective configuration.
@@ -82,11 +82,11 @@ pub fn inject_fault(r: Request<'_>, place: &str) {
 }
 
 /// Pre-checks and environ.
-fn prepare(r: Request<'_>) -> Result<Job<'_>, c_int> {
+fn prepare(r: Request<'_>) -> Result<RequestJob<'_>, c_int> {
     let (server, dir) = records(r);
     let is_script = SCRIPT_HANDLERS.contains(&r.handler());
     let bound = if is_script { None } else { handler_script(server, dir, r.handler()) };
-    let mount = Mount::of(r).filter(|_| is_script);
+    let mount = MountedAlias::of(r).filter(|_| is_script);
     let options = bound.map(|script| &script.options).or(mount.map(|mount| &mount.alias.options));
     let config = effective(server, dir, options);
     let module = mount.map(|mount| mount.module.as_str()).filter(|module| !module.is_empty());
@@ -99,7 +99,16 @@ fn prepare(r: Request<'_>) -> Result<Job<'_>, c_int> {
     };
     let https = environ::build(r, &config);
     let target_callable = mount.and_then(|mount| mount.callable.as_deref());
-    Ok(Job { r, config, script, handler_script: bound, target_callable, body, buffered_at: None, https })
+    Ok(RequestJob {
+        r,
+        config,
+        script,
+        handler_script: bound,
+        target_callable,
+        body,
+        buffered_at: None,
+        https,
+    })
 }
 
 fn facts<'r>(r: Request<'r>, config: &RequestConfig<'_>, is_file: bool, is_alias: bool) -> PrecheckFacts<'r> {
@@ -136,7 +145,7 @@ fn facts<'r>(r: Request<'r>, config: &RequestConfig<'_>, is_file: bool, is_alias
 fn refuse(r: Request<'_>, refusal: PrecheckRefusal) -> c_int {
     if let Some(number) = refusal.number() {
         let text = format!("{}: {}", refusal.message(), String::from_utf8_lossy(r.filename()));
-        r.log(Level::Error, &messages::about(r.filename(), number, text));
+        r.log(LogLevel::Error, &messages::about(r.filename(), number, text));
     } else if refusal == PrecheckRefusal::BodyTooLarge {
         // SAFETY: a live request.
         let limit = unsafe { sys::ap_get_limit_req_body(r.raw()) };
@@ -146,8 +155,8 @@ fn refuse(r: Request<'_>, refusal: PrecheckRefusal) -> c_int {
     c_int::from(refusal.status())
 }
 
-impl<'r> Job<'r> {
-    fn run(mut self, state: &'static State) -> c_int {
+impl<'r> RequestJob<'r> {
+    fn run(mut self, state: &'static ConfigState) -> c_int {
         let r = self.r;
         let names = ExpansionNames { r, state };
         let routes = match host_scripts::dispatch(&self, state) {
@@ -189,7 +198,7 @@ impl<'r> Job<'r> {
     fn usual_interpreter(&self, choice: &GroupChoice<'_>) -> Option<&'static [u8]> {
         let GroupChoice::Daemon(group) = choice else { return None };
         let interface = self.config.interface.unwrap_or(group.options.asgi.interface);
-        (interface == Interface::Asgi).then_some(b"%{GLOBAL}")
+        (interface == ApplicationInterface::Asgi).then_some(b"%{GLOBAL}")
     }
 
     fn callable(&self, names: &ExpansionNames<'_>) -> Vec<u8> {
@@ -204,7 +213,7 @@ impl<'r> Job<'r> {
 
     /// Logs an error about this request.
     pub fn fail(&self, number: u16, text: &str) {
-        self.r.log(Level::Error, &messages::about(&self.script, number, text));
+        self.r.log(LogLevel::Error, &messages::about(&self.script, number, text));
     }
 
     /// Whether a request body may come that has not been read yet.
@@ -252,24 +261,24 @@ impl<'r> Job<'r> {
         writer.finish();
     }
 
-    fn flags(&self) -> Flags {
+    fn flags(&self) -> RequestFlags {
         let config = &self.config;
         let bits = [
-            (Flags::SCRIPT_RELOADING, config.script_reloading),
-            (Flags::ENABLE_SENDFILE, config.enable_sendfile),
-            (Flags::IGNORE_ACTIVITY, config.ignore_activity),
-            (Flags::BODY_FOLLOWS, self.has_body()),
-            (Flags::HTTPS, self.https),
-            (Flags::HANDLER_SCRIPT, self.handler_script.is_some()),
-            (Flags::HEAD_ONLY, self.r.is_header_only()),
-            (Flags::MEASURE_CPU, crate::metrics::wants_cpu()),
-            (Flags::ASGI, config.interface == Some(Interface::Asgi)),
-            (Flags::WSGI, config.interface == Some(Interface::Wsgi)),
-            (Flags::WEBSOCKET, daemon::is_websocket(self.r) && !self.has_body()),
-            (Flags::BUFFERED, self.buffered_at.is_some()),
-            (Flags::HEAD_IS_FILTERED, self.r.is_header_only() && self.r.is_filtered()),
+            (RequestFlags::SCRIPT_RELOADING, config.script_reloading),
+            (RequestFlags::ENABLE_SENDFILE, config.enable_sendfile),
+            (RequestFlags::IGNORE_ACTIVITY, config.ignore_activity),
+            (RequestFlags::BODY_FOLLOWS, self.has_body()),
+            (RequestFlags::HTTPS, self.https),
+            (RequestFlags::HANDLER_SCRIPT, self.handler_script.is_some()),
+            (RequestFlags::HEAD_ONLY, self.r.is_header_only()),
+            (RequestFlags::MEASURE_CPU, crate::metrics::wants_cpu()),
+            (RequestFlags::ASGI, config.interface == Some(ApplicationInterface::Asgi)),
+            (RequestFlags::WSGI, config.interface == Some(ApplicationInterface::Wsgi)),
+            (RequestFlags::WEBSOCKET, daemon::is_websocket(self.r) && !self.has_body()),
+            (RequestFlags::BUFFERED, self.buffered_at.is_some()),
+            (RequestFlags::HEAD_IS_FILTERED, self.r.is_header_only() && self.r.is_filtered()),
         ];
-        Flags(bits.iter().filter(|(_, on)| *on).fold(0, |all, (bit, _)| all | bit))
+        RequestFlags(bits.iter().filter(|(_, on)| *on).fold(0, |all, (bit, _)| all | bit))
     }
 }
 

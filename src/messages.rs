@@ -3,11 +3,11 @@
 
 use std::fmt::Display;
 use std::path::Path;
-use wsgi_protocol::death::Death;
-use wsgi_protocol::events::{self, Event};
+use wsgi_protocol::death::ProcessDeath;
+use wsgi_protocol::events::{self, LogEvent};
 
 /// A line about a request, and the event it is about.
-pub type Line = (&'static Event, String);
+pub type EventLine = (&'static LogEvent, String);
 
 /// A line about a request: the script first, then the number (spec/behaviour.md §3.6).
 pub fn about(script: &[u8], number: u16, text: impl Display) -> String {
@@ -104,12 +104,12 @@ pub fn no_log_writer(error: &std::io::Error) -> String {
 }
 
 /// A group that cannot serve at all.
-pub fn group_unavailable(group: &str, reason: &str) -> Line {
+pub fn group_unavailable(group: &str, reason: &str) -> EventLine {
     (&events::GROUP_UNAVAILABLE, format!("Unable to connect to WSGI daemon process '{group}': {reason}."))
 }
 
 /// All processes of a group keep failing.
-pub fn group_failing(group: &str) -> Line {
+pub fn group_failing(group: &str) -> EventLine {
     (
         &events::GROUP_UNAVAILABLE,
         format!(
@@ -120,7 +120,7 @@ pub fn group_failing(group: &str) -> Line {
 }
 
 /// There is no supervisor.
-pub fn group_unsupervised(group: &str) -> Line {
+pub fn group_unsupervised(group: &str) -> EventLine {
     (
         &events::GROUP_UNAVAILABLE,
         format!(
@@ -131,7 +131,7 @@ pub fn group_unsupervised(group: &str) -> Line {
 }
 
 /// Its processes have sent descriptors that cannot be closed.
-pub fn group_banned(group: &str) -> Line {
+pub fn group_banned(group: &str) -> EventLine {
     (
         &events::GROUP_UNAVAILABLE,
         format!(
@@ -142,7 +142,7 @@ pub fn group_banned(group: &str) -> Line {
 }
 
 /// An operator has stopped the group.
-pub fn group_stopped(group: &str) -> Line {
+pub fn group_stopped(group: &str) -> EventLine {
     (
         &events::GROUP_UNAVAILABLE,
         format!(
@@ -153,7 +153,7 @@ pub fn group_stopped(group: &str) -> Line {
 }
 
 /// A service daemon takes no requests.
-pub fn group_is_service(group: &str) -> Line {
+pub fn group_is_service(group: &str) -> EventLine {
     (
         &events::GROUP_UNAVAILABLE,
         format!(
@@ -163,7 +163,7 @@ pub fn group_is_service(group: &str) -> Line {
 }
 
 /// connect() failed for another reason than a full queue.
-pub fn connect_failed(group: &str, socket: &[u8], uid: u32, error: &std::io::Error) -> Line {
+pub fn connect_failed(group: &str, socket: &[u8], uid: u32, error: &std::io::Error) -> EventLine {
     let socket = String::from_utf8_lossy(socket);
     let advice = match error.kind() {
         std::io::ErrorKind::PermissionDenied => {
@@ -181,7 +181,7 @@ pub fn connect_failed(group: &str, socket: &[u8], uid: u32, error: &std::io::Err
 }
 
 /// The client went away before its body was read.
-pub fn client_left(script: &[u8], reason: &str) -> Line {
+pub fn client_left(script: &[u8], reason: &str) -> EventLine {
     let script = String::from_utf8_lossy(script);
     (
         &events::CLIENT_GONE,
@@ -190,7 +190,7 @@ pub fn client_left(script: &[u8], reason: &str) -> Line {
 }
 
 /// Content-Length is beyond LimitRequestBody.
-pub fn body_too_large(script: &[u8], limit: i64) -> Line {
+pub fn body_too_large(script: &[u8], limit: i64) -> EventLine {
     let text = format!(
         "[script {}] The request body is larger than LimitRequestBody ({limit} bytes); raise it at this place if such \
          uploads are meant.",
@@ -200,7 +200,7 @@ pub fn body_too_large(script: &[u8], limit: i64) -> Line {
 }
 
 /// A body could not be kept.
-pub fn not_buffered(directory: &Path, error: &std::io::Error) -> Line {
+pub fn not_buffered(directory: &Path, error: &std::io::Error) -> EventLine {
     let text = format!(
         "The request body cannot be kept in '{}' (WSGIRequestBuffering): {error}. Free space there, have TMPDIR of httpd \
          name another directory, or lower WSGIRequestBuffering.",
@@ -210,7 +210,7 @@ pub fn not_buffered(directory: &Path, error: &std::io::Error) -> Line {
 }
 
 /// A chunked body is longer than its buffer.
-pub fn too_long_to_buffer(limit: u64) -> Line {
+pub fn too_long_to_buffer(limit: u64) -> EventLine {
     let text = format!(
         "The chunked request body is longer than WSGIRequestBuffering ({limit} bytes); raise it, or write WSGIChunkedRequest \
          On if the application reads bodies of unknown length."
@@ -219,7 +219,7 @@ pub fn too_long_to_buffer(limit: u64) -> Line {
 }
 
 /// An application refused a request whose Authorization header it was not shown.
-pub fn authorization_withheld(script: &[u8], status: u16) -> Line {
+pub fn authorization_withheld(script: &[u8], status: u16) -> EventLine {
     let text = format!(
         "[script {}] The application answered {status}, and was not shown the Authorization header of the request: \
          write WSGIPassAuthorization On if it checks users itself.",
@@ -229,7 +229,7 @@ pub fn authorization_withheld(script: &[u8], status: u16) -> Line {
 }
 
 /// The queue stayed full for connect-timeout.
-pub fn connect_timeout(group: &str, seconds: u64) -> Line {
+pub fn connect_timeout(group: &str, seconds: u64) -> EventLine {
     (
         &events::QUEUE_FULL,
         format!(
@@ -240,7 +240,7 @@ pub fn connect_timeout(group: &str, seconds: u64) -> Line {
 }
 
 /// Nobody listened at the socket for connect-timeout.
-pub fn nobody_listens(group: &str) -> Line {
+pub fn nobody_listens(group: &str) -> EventLine {
     (
         &events::GROUP_UNAVAILABLE,
         format!(
@@ -251,12 +251,12 @@ pub fn nobody_listens(group: &str) -> Line {
 }
 
 /// A socket could not be made.
-pub fn no_socket(error: &std::io::Error) -> Line {
+pub fn no_socket(error: &std::io::Error) -> EventLine {
     (&events::NO_SOCKET, format!("Unable to create socket to connect to WSGI daemon process: {error}."))
 }
 
 /// Too many processes answered that they are restarting.
-pub fn restarts_exhausted(group: &str) -> Line {
+pub fn restarts_exhausted(group: &str) -> EventLine {
     (
         &events::RESTARTS_EXHAUSTED,
         format!("Maximum number of WSGI daemon process '{group}' restart connects reached."),
@@ -264,13 +264,13 @@ pub fn restarts_exhausted(group: &str) -> Line {
 }
 
 /// The request waited longer than queue-timeout.
-pub fn queue_timeout(group: &str, seconds: f64) -> Line {
+pub fn queue_timeout(group: &str, seconds: f64) -> EventLine {
     let text = format!("Queue timeout expired for WSGI daemon process '{group}' after {seconds:.1} seconds.");
     (&events::QUEUE_TIMEOUT, text)
 }
 
 /// No head within socket-timeout.
-pub fn response_timeout(group: &str) -> Line {
+pub fn response_timeout(group: &str) -> EventLine {
     (
         &events::RESPONSE_TIMEOUT,
         format!("Timeout when reading response headers from daemon process '{group}'."),
@@ -278,7 +278,7 @@ pub fn response_timeout(group: &str) -> Line {
 }
 
 /// The daemon closed its end before the head.
-pub fn response_truncated(group: &str) -> Line {
+pub fn response_truncated(group: &str) -> EventLine {
     (
         &events::RESPONSE_MISSING,
         format!("Truncated or oversized response headers received from daemon process '{group}'."),
@@ -286,7 +286,7 @@ pub fn response_truncated(group: &str) -> Line {
 }
 
 /// The connection broke before the head.
-pub fn response_failed(group: &str, error: &std::io::Error) -> Line {
+pub fn response_failed(group: &str, error: &std::io::Error) -> EventLine {
     (
         &events::RESPONSE_FAILED,
         format!("Failed to read response headers from daemon process '{group}': {error}."),
@@ -294,7 +294,7 @@ pub fn response_failed(group: &str, error: &std::io::Error) -> Line {
 }
 
 /// The process that ran the request is dead. One line tells all that is known.
-pub fn process_died(group: &str, begun: bool, death: &Death, request_id: &[u8]) -> Line {
+pub fn process_died(group: &str, begun: bool, death: &ProcessDeath, request_id: &[u8]) -> EventLine {
     let when = if begun { "in the middle of its response" } else { "before it had answered" };
     let mut text = format!("Daemon process {} of group '{group}' died {when}: {death}", death.pid);
     if !request_id.is_empty() {
@@ -307,7 +307,7 @@ pub fn process_died(group: &str, begun: bool, death: &Death, request_id: &[u8]) 
 }
 
 /// A head is larger than a child takes in.
-pub fn head_too_large(group: &str, length: usize, limit: usize) -> Line {
+pub fn head_too_large(group: &str, length: usize, limit: usize) -> EventLine {
     (
         &events::HEADER_TOO_LONG,
         format!(
@@ -318,7 +318,7 @@ pub fn head_too_large(group: &str, length: usize, limit: usize) -> Line {
 }
 
 /// A header is longer than header-buffer-size.
-pub fn header_too_long(group: &str) -> Line {
+pub fn header_too_long(group: &str) -> EventLine {
     (
         &events::HEADER_TOO_LONG,
         format!("A response header from daemon process '{group}' is longer than header-buffer-size allows."),
@@ -326,64 +326,64 @@ pub fn header_too_long(group: &str) -> Line {
 }
 
 /// A head that breaks the rules of HTTP.
-pub fn malformed_head(group: &str, error: &dyn Display) -> Line {
+pub fn malformed_head(group: &str, error: &dyn Display) -> EventLine {
     (&events::MALFORMED_HEAD, format!("Malformed response head from daemon process '{group}': {error}."))
 }
 
 /// What the daemon sent is no protocol.
-pub fn protocol_broken(group: &str, error: &dyn Display) -> Line {
+pub fn protocol_broken(group: &str, error: &dyn Display) -> EventLine {
     (&events::PROTOCOL_BROKEN, format!("Malformed response from daemon process '{group}': {error}."))
 }
 
 /// The daemon runs a host library of another version.
-pub fn other_version(group: &str) -> Line {
+pub fn other_version(group: &str) -> EventLine {
     let text = format!("Daemon process '{group}' speaks another version of the protocol; restart httpd.");
     (&events::PROTOCOL_BROKEN, text)
 }
 
 /// The environ is too long for a frame.
-pub fn environ_too_long() -> Line {
+pub fn environ_too_long() -> EventLine {
     (&events::ENVIRON_REFUSED, "The environ of the request is larger than 16 MiB.".to_owned())
 }
 
 /// The response broke off after the head.
-pub fn response_broken(group: &str, reason: &dyn Display) -> Line {
+pub fn response_broken(group: &str, reason: &dyn Display) -> EventLine {
     (&events::RESPONSE_BROKEN, format!("Response from daemon process '{group}' broke off: {reason}."))
 }
 
 /// The request could not be sent.
-pub fn request_failed(group: &str, error: &std::io::Error) -> Line {
+pub fn request_failed(group: &str, error: &std::io::Error) -> EventLine {
     (&events::REQUEST_NOT_SENT, format!("Unable to send request to daemon process '{group}': {error}."))
 }
 
 /// The client's body could not be read.
-pub fn body_failed(reason: &str) -> Line {
+pub fn body_failed(reason: &str) -> EventLine {
     (&events::BODY_UNREADABLE, format!("Unable to read request body from client: {reason}."))
 }
 
 /// A host access script did not allow the request. Programs that read logs know httpd's words, and look for the path.
-pub fn access_denied(file: &[u8]) -> Line {
+pub fn access_denied(file: &[u8]) -> EventLine {
     let file = String::from_utf8_lossy(file);
     let text = format!("Client denied by server configuration: '{file}'. WSGIAccessScript did not allow it.");
     (&events::ACCESS_DENIED, text)
 }
 
 /// `AuthBasicProvider wsgi` or `AuthDigestProvider wsgi` without a script.
-pub fn no_user_script(event: &'static Event) -> Line {
+pub fn no_user_script(event: &'static LogEvent) -> EventLine {
     (event, "The authentication provider is 'wsgi', and WSGIAuthUserScript is not set here.".to_owned())
 }
 
 /// `Require wsgi-group` without a script.
-pub const NO_GROUP_SCRIPT: (&Event, &str) =
+pub const NO_GROUP_SCRIPT: (&LogEvent, &str) =
     (&events::NO_GROUP_SCRIPT, "Require wsgi-group is set, and WSGIAuthGroupScript is not.");
 
 /// A user without any group.
-pub fn no_groups(user: &[u8], uri: &[u8]) -> Line {
+pub fn no_groups(user: &[u8], uri: &[u8]) -> EventLine {
     (&events::USER_WITHOUT_GROUPS, not_authorized(user, uri, "The script names no group of the user"))
 }
 
 /// A user without the right groups.
-pub fn other_groups(user: &[u8], uri: &[u8]) -> Line {
+pub fn other_groups(user: &[u8], uri: &[u8]) -> EventLine {
     (&events::USER_OF_OTHER_GROUPS, not_authorized(user, uri, "User is not a member of designated groups"))
 }
 
@@ -393,18 +393,18 @@ fn not_authorized(user: &[u8], uri: &[u8], reason: &str) -> String {
 }
 
 /// Embedded mode is off.
-pub const EMBEDDED_OFF: (&Event, &str) = (
+pub const EMBEDDED_OFF: (&LogEvent, &str) = (
     &events::EMBEDDED_OFF,
     "Embedded mode of mod_wsgi disabled by runtime configuration (WSGIRestrictEmbedded On); set \
            WSGIProcessGroup or process-group= for this request.",
 );
 
 /// Python is not there in this child.
-pub fn no_python(reason: &str) -> Line {
+pub fn no_python(reason: &str) -> EventLine {
     (&events::NO_PYTHON, format!("Python is not initialised in this httpd child process: {reason}."))
 }
 
 /// The output chain refused the head in embedded mode.
-pub fn head_refused(error: &dyn Display) -> Line {
+pub fn head_refused(error: &dyn Display) -> EventLine {
     (&events::MALFORMED_HEAD, format!("Malformed response head from the application: {error}."))
 }

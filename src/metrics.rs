@@ -9,17 +9,19 @@ use std::ffi::{CStr, c_int};
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
 use wsgi_protocol::events;
-use wsgi_protocol::frame::Kind;
-use wsgi_protocol::metrics::{Account, Block, OUTCOMES, Phase, RequestOutcome, Sample, Stage};
+use wsgi_protocol::frame::FrameKind;
+use wsgi_protocol::metrics::{
+    MetricsBlock, OUTCOMES, RequestAccount, RequestOutcome, RequestPhase, RequestSample, ThreadStage,
+};
 
 /// What is known of the request that the thread has.
 #[derive(Clone, Copy)]
-struct Notes {
-    block: Option<&'static Block>,
+struct RequestNotes {
+    block: Option<&'static MetricsBlock>,
     /// When it was last sent to a process, and to which.
     sent: u64,
     pid: u32,
-    account: Option<Account>,
+    account: Option<RequestAccount>,
     outcome: Option<RequestOutcome>,
     /// The client can see that something is missing.
     is_broken: bool,
@@ -27,28 +29,28 @@ struct Notes {
     input: u64,
 }
 
-const NOTHING: Notes =
-    Notes { block: None, sent: 0, pid: 0, account: None, outcome: None, is_broken: false, input: 0 };
+const NOTHING: RequestNotes =
+    RequestNotes { block: None, sent: 0, pid: 0, account: None, outcome: None, is_broken: false, input: 0 };
 
 thread_local! {
-    static NOTES: Cell<Notes> = const { Cell::new(NOTHING) };
+    static NOTES: Cell<RequestNotes> = const { Cell::new(NOTHING) };
 }
 
-fn note(change: impl FnOnce(&mut Notes)) {
+fn note(change: impl FnOnce(&mut RequestNotes)) {
     let mut notes = NOTES.get();
     change(&mut notes);
     NOTES.set(notes);
 }
 
 /// A request that is being counted. An internal redirect may begin another one inside of it.
-pub struct Recording<'r> {
+pub struct RequestRecording<'r> {
     r: Request<'r>,
     began: u64,
     status: c_int,
-    outer: Notes,
+    outer: RequestNotes,
 }
 
-impl<'r> Recording<'r> {
+impl<'r> RequestRecording<'r> {
     /// A request for a group begins; `None`: the group is not counted.
     pub fn begin(r: Request<'r>, group: Option<usize>) -> Option<Self> {
         let block = block(group?)?;
@@ -56,7 +58,7 @@ impl<'r> Recording<'r> {
         if !block.is_shared() {
             block.begin(began, r.method(), r.uri());
         }
-        let outer = NOTES.replace(Notes { block: Some(block), sent: began, ..NOTHING });
+        let outer = NOTES.replace(RequestNotes { block: Some(block), sent: began, ..NOTHING });
         Some(Self { r, began, status: crate::handler::INTERNAL_ERROR, outer })
     }
 
@@ -65,7 +67,7 @@ impl<'r> Recording<'r> {
         self.status = status;
     }
 
-    fn sample(&self, notes: &Notes) -> Sample {
+    fn sample(&self, notes: &RequestNotes) -> RequestSample {
         let ended = now();
         let times = notes.account.map(|account| account.judged(notes.sent, ended));
         let status = match self.status {
@@ -75,7 +77,7 @@ impl<'r> Recording<'r> {
         };
         let gone = if self.r.is_aborted() { RequestOutcome::ClientGone } else { RequestOutcome::Ok };
         let total = ended.saturating_sub(self.began);
-        Sample {
+        RequestSample {
             status,
             outcome: notes.outcome.unwrap_or(gone),
             bytes: (notes.input, self.r.bytes_sent()),
@@ -90,7 +92,7 @@ impl<'r> Recording<'r> {
     }
 }
 
-impl Drop for Recording<'_> {
+impl Drop for RequestRecording<'_> {
     fn drop(&mut self) {
         let notes = NOTES.replace(self.outer);
         if let Some(block) = notes.block {
@@ -124,20 +126,20 @@ pub fn wants_cpu() -> bool {
     WANTED.load(Relaxed) & 1 << CPU != 0
 }
 
-fn tell(r: Request<'_>, notes: &Notes, sample: &Sample) {
+fn tell(r: Request<'_>, notes: &RequestNotes, sample: &RequestSample) {
     let wanted = WANTED.load(Relaxed);
     if wanted == 0 {
         return;
     }
-    let us = |phase: Phase| sample.phases[phase as usize].map(|ns| (ns / 1000).to_string());
+    let us = |phase: RequestPhase| sample.phases[phase as usize].map(|ns| (ns / 1000).to_string());
     let cpu = || notes.account.map(|_| (sample.cpu_ns / 1000).to_string());
     let pid = || Some(notes.pid).filter(|pid| *pid != 0).map(|pid| pid.to_string());
     let outcome = || OUTCOMES.iter().find(|row| row.0 == sample.outcome).map(|row| row.1.to_owned());
     for (at, name) in SHOWN.into_iter().enumerate().filter(|(at, _)| wanted & 1 << at != 0) {
         let value = match at {
-            0 => us(Phase::Queue),
-            1 => us(Phase::Application),
-            2 => us(Phase::Gil),
+            0 => us(RequestPhase::Queue),
+            1 => us(RequestPhase::Application),
+            2 => us(RequestPhase::Gil),
             CPU => cpu(),
             4 => pid(),
             _ => outcome(),
@@ -161,7 +163,7 @@ pub fn note_sent(slot: usize, pid: u32) {
 }
 
 /// It has come as far as this.
-pub fn note_stage(stage: Stage) {
+pub fn note_stage(stage: ThreadStage) {
     if let Some(block) = NOTES.get().block {
         block.advance(stage);
     }
@@ -204,14 +206,14 @@ pub fn note_event(number: u16) {
 }
 
 /// Takes what a daemon tells of the request's times off the end of the frame that ends it.
-pub fn take_account(kind: Kind, payload: &[u8]) -> &[u8] {
+pub fn take_account(kind: FrameKind, payload: &[u8]) -> &[u8] {
     let own = match kind {
-        Kind::End | Kind::Aborted => 0,
-        Kind::Fail => 2,
+        FrameKind::End | FrameKind::Aborted => 0,
+        FrameKind::Fail => 2,
         _ => return payload,
     };
     let Some((rest, account)) = payload.split_at_checked(own) else { return payload };
-    match Account::decode(account) {
+    match RequestAccount::decode(account) {
         Some(account) => {
             note(|notes| notes.account = Some(account));
             rest
@@ -222,7 +224,7 @@ pub fn take_account(kind: Kind, payload: &[u8]) -> &[u8] {
 
 /// An embedded application ran from `began` until now, and waited for the GIL for no time that is known.
 pub fn note_embedded(began: u64) {
-    let account = Account { began, ended: now(), gil: 0, cpu: 0 };
+    let account = RequestAccount { began, ended: now(), gil: 0, cpu: 0 };
     note(|notes| {
         notes.sent = began;
         notes.pid = crate::lifecycle::child_pid();

@@ -1,13 +1,13 @@
 //! Turning a response head into httpd's own, and ending a response well or visibly broken.
 
-use crate::httpd::brigade::{Brigade, Piece};
+use crate::httpd::brigade::{Brigade, BrigadePiece};
 use crate::httpd::request::Request;
 use crate::{messages, told};
 use apr_sys as sys;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use wsgi_protocol::response::{Head, content_length};
+use wsgi_protocol::response::{ResponseHead, content_length};
 
 /// Where a head comes from; the modes differ in how repeated headers are shown (spec/behaviour.md §4.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +55,7 @@ pub fn note_refusal(r: Request<'_>, status: u16) {
 }
 
 /// Applies status and headers to the request.
-pub fn apply_head(r: Request<'_>, head: &Head<'_>, source: HeadSource) {
+pub fn apply_head(r: Request<'_>, head: &ResponseHead<'_>, source: HeadSource) {
     let line = (head.line.len() > 3).then_some(head.line);
     r.set_status(head.status, line);
     let (out, pool) = (r.headers_out(), r.pool());
@@ -90,17 +90,17 @@ pub fn apply_head(r: Request<'_>, head: &Head<'_>, source: HeadSource) {
     }
 }
 
-type Header<'h, V> = (&'h [u8], V);
+type HeaderLine<'h, V> = (&'h [u8], V);
 
 /// Repeated headers as one, where the first of them stands. All values are joined at once: httpd's own function copies what
 /// it has for each value that it adds.
-fn join<'h>(headers: Vec<Header<'h, &'h [u8]>>) -> Vec<Header<'h, Cow<'h, [u8]>>> {
+fn join<'h>(headers: Vec<HeaderLine<'h, &'h [u8]>>) -> Vec<HeaderLine<'h, Cow<'h, [u8]>>> {
     let is_again = |at: usize| headers[..at].iter().any(|(name, _)| name.eq_ignore_ascii_case(headers[at].0));
     if headers.len() <= FEW && !(0..headers.len()).any(is_again) {
         return headers.into_iter().map(|(name, value)| (name, Cow::Borrowed(value))).collect();
     }
     let mut places = HashMap::with_capacity(headers.len());
-    let mut joined: Vec<Header<'h, Cow<'h, [u8]>>> = Vec::new();
+    let mut joined: Vec<HeaderLine<'h, Cow<'h, [u8]>>> = Vec::new();
     for (name, value) in headers {
         match places.entry(name.to_ascii_lowercase()) {
             Entry::Vacant(place) => {
@@ -182,13 +182,13 @@ fn drain(r: Request<'_>, limit: u64) {
     while read <= limit && rest.fill(64 * 1024, true).is_ok() {
         loop {
             match rest.front() {
-                Ok(Some(Piece::Data(data))) => {
+                Ok(Some(BrigadePiece::Data(data))) => {
                     read += data.len() as u64;
                     rest.drop_front();
                 }
-                Ok(Some(Piece::Metadata)) => rest.drop_front(),
+                Ok(Some(BrigadePiece::Metadata)) => rest.drop_front(),
                 Ok(None) => break,
-                Ok(Some(Piece::End)) | Err(_) => return,
+                Ok(Some(BrigadePiece::End)) | Err(_) => return,
             }
         }
     }
@@ -208,7 +208,7 @@ pub fn break_off(r: Request<'_>, brigade: &mut Brigade<'_>) {
 }
 
 /// The announced length of a body that will be sent: not for HEAD, 204 and 304.
-pub fn body_length(r: Request<'_>, head: &Head<'_>) -> Option<u64> {
+pub fn body_length(r: Request<'_>, head: &ResponseHead<'_>) -> Option<u64> {
     if r.is_header_only() || matches!(head.status, 204 | 304) {
         return None;
     }
@@ -216,7 +216,7 @@ pub fn body_length(r: Request<'_>, head: &Head<'_>) -> Option<u64> {
 }
 
 /// 200 with a local Location: httpd answers with what is there (daemon mode only, spec/behaviour.md §4.11).
-pub fn is_local_redirect(head: &Head<'_>) -> bool {
+pub fn is_local_redirect(head: &ResponseHead<'_>) -> bool {
     head.status == 200 && head.last("location").is_some_and(|l| l.starts_with(b"/") && !l.starts_with(b"//"))
 }
 

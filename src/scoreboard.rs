@@ -2,7 +2,7 @@
 
 use apr_sys as sys;
 use std::ffi::{c_char, c_int};
-use wsgi_protocol::scoreboard::{Process, Scoreboard, Worker};
+use wsgi_protocol::scoreboard::{ChildProcess, ChildThread, Scoreboard};
 
 /// All of it, encoded; `None` without a scoreboard.
 pub fn snapshot() -> Option<Vec<u8>> {
@@ -23,11 +23,11 @@ pub fn snapshot() -> Option<Vec<u8>> {
     board.encode().ok()
 }
 
-fn process(slot: c_int, threads: c_int) -> Option<Process> {
+fn process(slot: c_int, threads: c_int) -> Option<ChildProcess> {
     // SAFETY: the slot exists; other processes write to it meanwhile, hence one volatile copy.
     let score =
         unsafe { sys::ap_get_scoreboard_process(slot).as_ref().map(|score| std::ptr::read_volatile(score)) }?;
-    Some(Process {
+    Some(ChildProcess {
         pid: score.pid,
         generation: score.generation,
         quiescing: score.quiescing != 0,
@@ -35,13 +35,13 @@ fn process(slot: c_int, threads: c_int) -> Option<Process> {
     })
 }
 
-fn worker(slot: c_int, thread: c_int) -> Option<Worker> {
+fn worker(slot: c_int, thread: c_int) -> Option<ChildThread> {
     // SAFETY: as above.
     let score = unsafe {
         let score = sys::ap_get_scoreboard_worker_from_indexes(slot, thread);
         score.as_ref().map(|score| std::ptr::read_volatile(score))
     }?;
-    Some(Worker {
+    Some(ChildThread {
         thread: score.thread_num,
         generation: score.generation,
         status: score.status,

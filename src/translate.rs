@@ -4,15 +4,15 @@ use crate::config;
 use crate::httpd::request::Request;
 use apr_sys as sys;
 use std::ffi::c_int;
-use wsgi_directives::{Alias, Mapped, find_alias};
+use wsgi_directives::{MappedUri, ScriptAlias, find_alias};
 
 const DECLINED: c_int = sys::DECLINED;
 
 /// What an alias leaves for the later phases; lives in the request's pool.
 #[derive(Debug)]
-pub struct Mount {
+pub struct MountedAlias {
     /// The alias that matched; configuration lives longer than any request.
-    pub alias: &'static Alias,
+    pub alias: &'static ScriptAlias,
     /// `module:…` of a module target, empty for files.
     pub module: String,
     /// Callable named by a module target.
@@ -21,9 +21,9 @@ pub struct Mount {
     target_len: Option<usize>,
 }
 
-impl Mount {
+impl MountedAlias {
     /// The mount of a request, if an alias matched.
-    pub fn of(r: Request<'_>) -> Option<&Mount> {
+    pub fn of(r: Request<'_>) -> Option<&MountedAlias> {
         Self::kept(r).or_else(|| {
             // A fast redirect (DirectoryIndex) takes over notes and URI of the request that was mapped, but not this.
             let is_ours = r.notes().get(c"alias-forced-type") == Some(b"wsgi-script");
@@ -33,11 +33,11 @@ impl Mount {
         })
     }
 
-    fn kept(r: Request<'_>) -> Option<&Mount> {
+    fn kept(r: Request<'_>) -> Option<&MountedAlias> {
         // SAFETY: set by `keep` below in the same request's pool, or null.
         unsafe {
             let found = sys::mw_get_module_config((*r.raw()).request_config, crate::module_record());
-            found.cast::<Mount>().as_ref()
+            found.cast::<MountedAlias>().as_ref()
         }
     }
 
@@ -52,8 +52,8 @@ impl Mount {
 pub fn translate_name(r: Request<'_>) -> c_int {
     let Some((mount, target)) = find(r) else { return DECLINED };
     match target {
-        Target::File(name) => r.set_filename(&name),
-        Target::Module { script_end } => {
+        AliasTarget::File(name) => r.set_filename(&name),
+        AliasTarget::Module { script_end } => {
             // A module has no file: the path info is known at once, and the directory walk is skipped.
             r.set_filename(mount.module.as_bytes());
             let info = r.pool().dup(&r.uri()[script_end..]);
@@ -68,7 +68,7 @@ pub fn translate_name(r: Request<'_>) -> c_int {
 }
 
 /// What an alias maps a URI to.
-enum Target {
+enum AliasTarget {
     File(Vec<u8>),
     /// Length of the part of the URI that is the script.
     Module {
@@ -77,7 +77,7 @@ enum Target {
 }
 
 /// The alias of the request's URI, and where it leads.
-fn find(r: Request<'_>) -> Option<(Mount, Target)> {
+fn find(r: Request<'_>) -> Option<(MountedAlias, AliasTarget)> {
     // SAFETY: a live request has a server with our record.
     let server = unsafe { config::of_server(r.server()) };
     let uri = r.uri();
@@ -86,15 +86,18 @@ fn find(r: Request<'_>) -> Option<(Mount, Target)> {
     }
     let found = find_alias(&server.aliases, uri)?;
     // SAFETY: records of the running configuration outlive every request that was mapped by them.
-    let alias: &'static Alias = unsafe { &*std::sync::Arc::as_ptr(found.alias) };
+    let alias: &'static ScriptAlias = unsafe { &*std::sync::Arc::as_ptr(found.alias) };
     Some(match found.target(uri) {
-        Mapped::File(name) => {
+        MappedUri::File(name) => {
             let target_len = alias.plain_target(&name);
-            (Mount { alias, module: String::new(), callable: None, target_len }, Target::File(name))
+            (
+                MountedAlias { alias, module: String::new(), callable: None, target_len },
+                AliasTarget::File(name),
+            )
         }
-        Mapped::Module { module, callable, script_end } => {
+        MappedUri::Module { module, callable, script_end } => {
             let (module, callable) = (format!("module:{module}"), callable.map(str::to_owned));
-            (Mount { alias, module, callable, target_len: None }, Target::Module { script_end })
+            (MountedAlias { alias, module, callable, target_len: None }, AliasTarget::Module { script_end })
         }
     })
 }
@@ -102,7 +105,7 @@ fn find(r: Request<'_>) -> Option<(Mount, Target)> {
 /// The map_to_storage hook. There is nothing to walk for a module. A target that is a file is looked at once: httpd would
 /// ask for a file of the whole name first, and then for each folder on its way, to find out where the path info begins.
 pub fn map_to_storage(r: Request<'_>) -> c_int {
-    let Some(mount) = Mount::of(r) else { return DECLINED };
+    let Some(mount) = MountedAlias::of(r) else { return DECLINED };
     if !mount.module.is_empty() {
         return sys::OK as c_int;
     }
@@ -113,7 +116,7 @@ pub fn map_to_storage(r: Request<'_>) -> c_int {
 }
 
 /// Notes of spec/directives.md §18, raw text.
-fn note_options(r: Request<'_>, alias: &Alias) {
+fn note_options(r: Request<'_>, alias: &ScriptAlias) {
     let (pool, notes) = (r.pool(), r.notes());
     notes.set(pool, c"alias-forced-type", b"wsgi-script");
     let options = &alias.options;

@@ -1,12 +1,12 @@
 //! Draining a server before it is stopped or taken away: balancers are told, what still comes is served, then it can go.
 
 use crate::Arguments;
-use crate::socket::{self, Address};
+use crate::socket::{self, ControlAddress};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
-use wsgi_protocol::operator::{Question, Reply, Status};
+use wsgi_protocol::operator::{OperatorQuestion, OperatorReply, ServerStatus};
 
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -16,7 +16,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// # Errors
 /// A sentence: the server is drained already, is stopping, or is not done in time.
 pub fn drain(
-    address: &Address,
+    address: &ControlAddress,
     time: Option<u64>,
     stop: bool,
     arguments: &Arguments,
@@ -49,14 +49,14 @@ pub fn drain(
 ///
 /// # Errors
 /// A sentence, if the server is not drained.
-pub fn undrain(address: &Address, arguments: &Arguments) -> Result<String, String> {
+pub fn undrain(address: &ControlAddress, arguments: &Arguments) -> Result<String, String> {
     begin(address, false)?;
     Ok(said("done", arguments))
 }
 
-fn begin(address: &Address, on: bool) -> Result<(), String> {
-    match socket::ask(address, &Question::Drain { on })? {
-        Reply::Refused(reason) => Err(reason),
+fn begin(address: &ControlAddress, on: bool) -> Result<(), String> {
+    match socket::ask(address, &OperatorQuestion::Drain { on })? {
+        OperatorReply::Refused(reason) => Err(reason),
         _ => Ok(()),
     }
 }
@@ -76,7 +76,7 @@ fn wait(limit: Duration, complaint: &str, is_done: impl Fn() -> Result<bool, Str
     Ok(())
 }
 
-fn is_idle(status: &Status) -> bool {
+fn is_idle(status: &ServerStatus) -> bool {
     status.groups.iter().flat_map(|group| &group.processes).all(|process| process.in_flight == 0)
 }
 
@@ -105,7 +105,7 @@ mod tests {
     fn idle_is_no_request_anywhere() {
         let process = |in_flight| ProcessStatus { in_flight, ..ProcessStatus::default() };
         let group = |processes| GroupStatus { processes, ..GroupStatus::default() };
-        let status = |groups| Status { groups, ..Status::default() };
+        let status = |groups| ServerStatus { groups, ..ServerStatus::default() };
         assert!(is_idle(&status(vec![])) && is_idle(&status(vec![group(vec![process(0)])])));
         assert!(!is_idle(&status(vec![group(vec![]), group(vec![process(0), process(1)])])));
     }

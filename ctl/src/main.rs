@@ -20,7 +20,7 @@ use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
-use wsgi_protocol::operator::{Question, Reply};
+use wsgi_protocol::operator::{OperatorQuestion, OperatorReply};
 
 /// Looks at the daemon processes of mod_wsgi in a running httpd, and controls them. Only for root and the user
 /// httpd was started as.
@@ -143,7 +143,7 @@ fn fail(reason: &str) -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<String, String> {
     let path = match &arguments.socket {
-        Some(path) => socket::Address::named(path.clone()),
+        Some(path) => socket::ControlAddress::named(path.clone()),
         None => socket::find()?,
     };
     match arguments.command {
@@ -157,36 +157,40 @@ fn run(arguments: &Arguments) -> Result<String, String> {
     }
     let question = question(&arguments.command);
     let before = match &question {
-        Question::Status | Question::Stacks { .. } => None,
+        OperatorQuestion::Status | OperatorQuestion::Stacks { .. } => None,
         _ => Some(socket::status(&path)?),
     };
     match (socket::ask(&path, &question)?, before) {
-        (Reply::Refused(reason), _) => Err(reason),
-        (Reply::Status(status), _) if arguments.json => Ok(report::json(&status, &memory::of(&status))),
-        (Reply::Status(status), _) => Ok(report::table(&status, &memory::of(&status))),
-        (Reply::Metrics(_), _) => Err("the supervisor gave another answer than asked for".to_owned()),
-        (Reply::Stacks { log, pids }, _) => stacks::show(log, &pids, arguments.json),
-        (Reply::Begun, Some(before)) if !arguments.no_wait => {
+        (OperatorReply::Refused(reason), _) => Err(reason),
+        (OperatorReply::Status(status), _) if arguments.json => {
+            Ok(report::json(&status, &memory::of(&status)))
+        }
+        (OperatorReply::Status(status), _) => Ok(report::table(&status, &memory::of(&status))),
+        (OperatorReply::Metrics(_), _) => Err("the supervisor gave another answer than asked for".to_owned()),
+        (OperatorReply::Stacks { log, pids }, _) => stacks::show(log, &pids, arguments.json),
+        (OperatorReply::Begun, Some(before)) if !arguments.no_wait => {
             let limit = Duration::from_secs(arguments.timeout);
             wait::until_done(&path, &question, &before, limit)?;
             Ok(if arguments.json { "{\"done\": true}\n".to_owned() } else { String::new() })
         }
-        (Reply::Begun, _) if arguments.json => Ok("{\"begun\": true}\n".to_owned()),
-        (Reply::Begun, _) => Ok(String::new()),
+        (OperatorReply::Begun, _) if arguments.json => Ok("{\"begun\": true}\n".to_owned()),
+        (OperatorReply::Begun, _) => Ok(String::new()),
     }
 }
 
-fn question(command: &Command) -> Question {
+fn question(command: &Command) -> OperatorQuestion {
     let bytes = |group: &String| group.clone().into_bytes();
     match command {
-        Command::Status { .. } | Command::Top { .. } => Question::Status,
-        Command::Restart { group } => Question::Restart { group: bytes(group) },
-        Command::Scale { group, processes } => Question::Scale { group: bytes(group), processes: *processes },
-        Command::Stop { group } => Question::Stop { group: bytes(group) },
-        Command::Start { group } => Question::Start { group: bytes(group) },
-        Command::Drain { .. } => Question::Drain { on: true },
-        Command::Undrain => Question::Drain { on: false },
-        Command::Stacks { group } => Question::Stacks { group: bytes(group) },
+        Command::Status { .. } | Command::Top { .. } => OperatorQuestion::Status,
+        Command::Restart { group } => OperatorQuestion::Restart { group: bytes(group) },
+        Command::Scale { group, processes } => {
+            OperatorQuestion::Scale { group: bytes(group), processes: *processes }
+        }
+        Command::Stop { group } => OperatorQuestion::Stop { group: bytes(group) },
+        Command::Start { group } => OperatorQuestion::Start { group: bytes(group) },
+        Command::Drain { .. } => OperatorQuestion::Drain { on: true },
+        Command::Undrain => OperatorQuestion::Drain { on: false },
+        Command::Stacks { group } => OperatorQuestion::Stacks { group: bytes(group) },
     }
 }
 
@@ -200,7 +204,10 @@ mod tests {
         Arguments::command().debug_assert();
         let arguments =
             Arguments::try_parse_from(["mod_wsgi-ctl", "scale", "shop", "3", "--socket", "/s"]).unwrap();
-        assert_eq!(question(&arguments.command), Question::Scale { group: b"shop".to_vec(), processes: 3 });
+        assert_eq!(
+            question(&arguments.command),
+            OperatorQuestion::Scale { group: b"shop".to_vec(), processes: 3 }
+        );
         assert!(Arguments::try_parse_from(["mod_wsgi-ctl", "scale", "shop"]).is_err());
     }
 }

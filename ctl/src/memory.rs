@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use wsgi_protocol::operator::Status;
+use wsgi_protocol::operator::ServerStatus;
 
 /// Resident memory of each process of a status by its id, bytes; without those that are gone, or in another PID namespace.
-pub(crate) fn of(status: &Status) -> BTreeMap<i32, u64> {
+pub(crate) fn of(status: &ServerStatus) -> BTreeMap<i32, u64> {
     let pids = status.groups.iter().flat_map(|group| group.processes.iter().map(|process| process.pid));
     pids.filter_map(|pid| Some((pid, resident(pid)?))).collect()
 }

@@ -4,18 +4,18 @@ use crate::{harmless, memory};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use wsgi_protocol::operator::{GroupStatus, ProcessStatus, State, Status};
+use wsgi_protocol::operator::{GroupStatus, ProcessState, ProcessStatus, ServerStatus};
 
 /// Words for a state.
-pub(crate) fn word(state: State) -> &'static str {
+pub(crate) fn word(state: ProcessState) -> &'static str {
     match state {
-        State::Waiting => "waiting",
-        State::Starting => "starting",
-        State::Serving => "serving",
-        State::Succeeding => "successor",
-        State::Draining => "draining",
-        State::Service => "service",
-        State::Zygote => "zygote",
+        ProcessState::Waiting => "waiting",
+        ProcessState::Starting => "starting",
+        ProcessState::Serving => "serving",
+        ProcessState::Succeeding => "successor",
+        ProcessState::Draining => "draining",
+        ProcessState::Service => "service",
+        ProcessState::Zygote => "zygote",
     }
 }
 
@@ -26,7 +26,7 @@ pub(crate) fn text(bytes: &[u8]) -> String {
 
 /// All facts, one object; `memory` is resident bytes by process id.
 #[must_use]
-pub fn json(status: &Status, memory: &BTreeMap<i32, u64>) -> String {
+pub fn json(status: &ServerStatus, memory: &BTreeMap<i32, u64>) -> String {
     let process = |process: &ProcessStatus| {
         json!({
             "place": process.place,
@@ -64,7 +64,7 @@ pub fn json(status: &Status, memory: &BTreeMap<i32, u64>) -> String {
 
 /// A table.
 #[must_use]
-pub fn table(status: &Status, memory: &BTreeMap<i32, u64>) -> String {
+pub fn table(status: &ServerStatus, memory: &BTreeMap<i32, u64>) -> String {
     let mut out = format!(
         "httpd {}, supervisor {}, generation {}\n",
         status.httpd, status.supervisor, status.generation
@@ -156,11 +156,11 @@ fn remark(group: &GroupStatus) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn status() -> Status {
+    fn status() -> ServerStatus {
         let process = ProcessStatus {
             place: 1,
             pid: 77,
-            state: State::Serving,
+            state: ProcessState::Serving,
             age: 61_900,
             in_flight: 2,
             last_death: Some((70, "signal 9\u{1b}[2J".to_owned())),
@@ -174,7 +174,7 @@ mod tests {
             processes: vec![process, ProcessStatus { place: 2, ..ProcessStatus::default() }],
             ..GroupStatus::default()
         };
-        Status { httpd: 5, supervisor: 6, generation: 1, drained_us: 0, groups: vec![group] }
+        ServerStatus { httpd: 5, supervisor: 6, generation: 1, drained_us: 0, groups: vec![group] }
     }
 
     #[test]

@@ -14,20 +14,22 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use wsgi_protocol::launch::{decode, encode};
-use wsgi_protocol::operator::{ANSWER_BYTES, GroupMetrics, Question, Reply, SOCKET_SUFFIX, Status};
+use wsgi_protocol::operator::{
+    ANSWER_BYTES, GroupMetrics, OperatorQuestion, OperatorReply, SOCKET_SUFFIX, ServerStatus,
+};
 
 /// Seconds to wait for an answer.
 const PATIENCE: i64 = 20;
 
 /// Where the supervisor listens.
 #[derive(Debug, Clone)]
-pub struct Address {
+pub struct ControlAddress {
     path: PathBuf,
     /// Somebody has named it: then a server of the user whom the path belongs to is meant.
     is_named: bool,
 }
 
-impl Address {
+impl ControlAddress {
     /// The one that was named.
     #[must_use]
     pub fn named(path: PathBuf) -> Self {
@@ -50,14 +52,14 @@ fn is_trusted(uid: u32) -> bool {
 ///
 /// # Errors
 /// A sentence when there is none, or more than one.
-pub fn find() -> Result<Address, String> {
+pub fn find() -> Result<ControlAddress, String> {
     let list = fs::read("/proc/net/unix").map_err(|error| format!("/proc/net/unix: {error}"))?;
     let candidates = control_sockets(&String::from_utf8_lossy(&list));
     // Nothing is done with a path before it is known who listens: it may lie on a file system that never answers.
     let held = if candidates.is_empty() { Vec::new() } else { sockets_of_trusted_processes() };
     let candidates = candidates.into_iter().filter(|(_, inode)| held.contains(inode));
-    let addresses = candidates.map(|(path, _)| Address { path, is_named: false });
-    let mut found: Vec<Address> = addresses.filter(is_believable).collect();
+    let addresses = candidates.map(|(path, _)| ControlAddress { path, is_named: false });
+    let mut found: Vec<ControlAddress> = addresses.filter(is_believable).collect();
     match found.len() {
         1 => Ok(found.remove(0)),
         0 => Err(
@@ -104,7 +106,7 @@ fn sockets_of_trusted_processes() -> Vec<u64> {
 }
 
 /// Whether the file is a socket of root's or of the caller's, at which such a process listens.
-fn is_believable(address: &Address) -> bool {
+fn is_believable(address: &ControlAddress) -> bool {
     let is_own = |facts: fs::Metadata| facts.file_type().is_socket() && is_trusted(facts.uid());
     fs::symlink_metadata(&address.path).is_ok_and(is_own) && open(address).is_ok()
 }
@@ -113,10 +115,10 @@ fn is_believable(address: &Address) -> bool {
 ///
 /// # Errors
 /// As [`ask`].
-pub fn status(address: &Address) -> Result<Status, String> {
-    match ask(address, &Question::Status)? {
-        Reply::Status(status) => Ok(status),
-        Reply::Refused(reason) => Err(reason),
+pub fn status(address: &ControlAddress) -> Result<ServerStatus, String> {
+    match ask(address, &OperatorQuestion::Status)? {
+        OperatorReply::Status(status) => Ok(status),
+        OperatorReply::Refused(reason) => Err(reason),
         _ => Err("the supervisor gave another answer than asked for".to_owned()),
     }
 }
@@ -125,10 +127,10 @@ pub fn status(address: &Address) -> Result<Status, String> {
 ///
 /// # Errors
 /// As [`ask`].
-pub fn metrics(address: &Address) -> Result<Vec<GroupMetrics>, String> {
-    match ask(address, &Question::Metrics)? {
-        Reply::Metrics(groups) => Ok(groups),
-        Reply::Refused(reason) => Err(reason),
+pub fn metrics(address: &ControlAddress) -> Result<Vec<GroupMetrics>, String> {
+    match ask(address, &OperatorQuestion::Metrics)? {
+        OperatorReply::Metrics(groups) => Ok(groups),
+        OperatorReply::Refused(reason) => Err(reason),
         _ => Err("the supervisor gave another answer than asked for".to_owned()),
     }
 }
@@ -137,7 +139,7 @@ pub fn metrics(address: &Address) -> Result<Vec<GroupMetrics>, String> {
 ///
 /// # Errors
 /// A sentence that names the socket and what to do.
-fn open(address: &Address) -> Result<OwnedFd, String> {
+fn open(address: &ControlAddress) -> Result<OwnedFd, String> {
     let path = address.path.as_path();
     let failed = |errno: Errno| complaint(path, errno);
     let flags = SockFlag::SOCK_CLOEXEC;
@@ -172,7 +174,7 @@ fn complaint(path: &Path, errno: Errno) -> String {
 ///
 /// # Errors
 /// A sentence that names the socket and what to do.
-pub fn ask(address: &Address, question: &Question) -> Result<Reply, String> {
+pub fn ask(address: &ControlAddress, question: &OperatorQuestion) -> Result<OperatorReply, String> {
     let failed = |errno: Errno| complaint(&address.path, errno);
     let fd = open(address)?;
     let bytes = encode(question).map_err(|error| error.to_string())?;

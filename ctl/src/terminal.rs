@@ -1,7 +1,7 @@
 //! The terminal of `top` and `status --watch`.
 
-use crate::socket::Address;
-use crate::top::{Look, Sort, screen};
+use crate::socket::ControlAddress;
+use crate::top::{ServerSample, SortOrder, screen};
 use crate::{harmless, memory, report, socket};
 use crossterm::event::{Event, KeyCode, KeyEventKind, KeyModifiers, poll, read};
 use crossterm::terminal::{
@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// The terminal while it is ours; as it was afterwards, whatever happens.
-struct Screen {
+struct RawTerminal {
     /// A signal has asked this program to end.
     is_over: Arc<AtomicBool>,
 }
@@ -26,7 +26,7 @@ const ENDING: [Signal; 3] = [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT];
 /// How often it is looked whether such a signal has come.
 const LOOK: Duration = Duration::from_millis(100);
 
-impl Screen {
+impl RawTerminal {
     fn enter() -> std::io::Result<Self> {
         let is_over = Arc::new(AtomicBool::new(false));
         for signal in ENDING {
@@ -51,7 +51,7 @@ impl Screen {
     }
 }
 
-impl Drop for Screen {
+impl Drop for RawTerminal {
     fn drop(&mut self) {
         let _ = execute!(stdout(), cursor::Show, LeaveAlternateScreen);
         let _ = disable_raw_mode();
@@ -60,7 +60,7 @@ impl Drop for Screen {
 
 /// What a key wants.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Wish {
+enum KeyAction {
     Quit,
     Sort,
     Pause,
@@ -68,10 +68,10 @@ enum Wish {
 }
 
 /// Waits for a key, or for a signal that ends the program, until `deadline`.
-fn wish(screen: &Screen, deadline: Instant) -> std::io::Result<Option<Wish>> {
+fn wish(screen: &RawTerminal, deadline: Instant) -> std::io::Result<Option<KeyAction>> {
     loop {
         if screen.is_over.load(Ordering::Relaxed) {
-            return Ok(Some(Wish::Quit));
+            return Ok(Some(KeyAction::Quit));
         }
         let left = deadline.saturating_duration_since(Instant::now());
         if poll(left.min(LOOK))? {
@@ -85,33 +85,33 @@ fn wish(screen: &Screen, deadline: Instant) -> std::io::Result<Option<Wish>> {
 }
 
 /// What an event wants.
-fn meaning(event: &Event) -> Option<Wish> {
+fn meaning(event: &Event) -> Option<KeyAction> {
     match event {
-        Event::Resize(..) => Some(Wish::Redraw),
+        Event::Resize(..) => Some(KeyAction::Redraw),
         Event::Key(key) if key.kind != KeyEventKind::Release => match key.code {
-            KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => Some(Wish::Quit),
-            KeyCode::Char('q') | KeyCode::Esc => Some(Wish::Quit),
-            KeyCode::Char('s') => Some(Wish::Sort),
-            KeyCode::Char('p' | ' ') => Some(Wish::Pause),
+            KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => Some(KeyAction::Quit),
+            KeyCode::Char('q') | KeyCode::Esc => Some(KeyAction::Quit),
+            KeyCode::Char('s') => Some(KeyAction::Sort),
+            KeyCode::Char('p' | ' ') => Some(KeyAction::Pause),
             _ => None,
         },
         _ => None,
     }
 }
 
-fn look(address: &Address, since: Instant) -> Result<Look, String> {
+fn look(address: &ControlAddress, since: Instant) -> Result<ServerSample, String> {
     let status = socket::status(address)?;
     let metrics = socket::metrics(address)?;
     let memory = memory::of(&status);
-    Ok(Look { at: since.elapsed().as_secs_f64(), status, metrics, memory })
+    Ok(ServerSample { at: since.elapsed().as_secs_f64(), status, metrics, memory })
 }
 
 /// Shows what happens, until somebody has seen enough.
 ///
 /// # Errors
 /// A sentence: the supervisor does not answer, or this is no terminal.
-pub fn top(address: &Address, interval: Duration, once: bool) -> Result<String, String> {
-    let (since, mut sort, mut is_paused) = (Instant::now(), Sort::default(), false);
+pub fn top(address: &ControlAddress, interval: Duration, once: bool) -> Result<String, String> {
+    let (since, mut sort, mut is_paused) = (Instant::now(), SortOrder::default(), false);
     let mut before = look(address, since)?;
     if once || !stdout().is_terminal() {
         std::thread::sleep(interval);
@@ -120,17 +120,17 @@ pub fn top(address: &Address, interval: Duration, once: bool) -> Result<String, 
     }
     let mut now = before.clone();
     let failed = |error: std::io::Error| format!("the terminal: {error}");
-    let terminal = Screen::enter().map_err(failed)?;
+    let terminal = RawTerminal::enter().map_err(failed)?;
     loop {
         let deadline = Instant::now() + interval;
         loop {
             terminal.show(&screen(&now, &before, sort, is_paused)).map_err(failed)?;
             match wish(&terminal, deadline).map_err(failed)? {
                 None => break,
-                Some(Wish::Quit) => return Ok(String::new()),
-                Some(Wish::Sort) => sort = sort.next(),
-                Some(Wish::Pause) => is_paused = !is_paused,
-                Some(Wish::Redraw) => {}
+                Some(KeyAction::Quit) => return Ok(String::new()),
+                Some(KeyAction::Sort) => sort = sort.next(),
+                Some(KeyAction::Pause) => is_paused = !is_paused,
+                Some(KeyAction::Redraw) => {}
             }
         }
         if !is_paused {
@@ -143,19 +143,19 @@ pub fn top(address: &Address, interval: Duration, once: bool) -> Result<String, 
 ///
 /// # Errors
 /// As [`top`].
-pub fn watch(address: &Address, interval: Duration) -> Result<String, String> {
+pub fn watch(address: &ControlAddress, interval: Duration) -> Result<String, String> {
     let failed = |error: std::io::Error| format!("the terminal: {error}");
     if !stdout().is_terminal() {
         return Err("--watch needs a terminal; without it the status is printed once".to_owned());
     }
     let mut status = socket::status(address)?;
-    let terminal = Screen::enter().map_err(failed)?;
+    let terminal = RawTerminal::enter().map_err(failed)?;
     loop {
         let table = report::table(&status, &memory::of(&status));
         let lines: Vec<String> = table.lines().map(str::to_owned).collect();
         terminal.show(&lines).map_err(failed)?;
         match wish(&terminal, Instant::now() + interval).map_err(failed)? {
-            Some(Wish::Quit) => return Ok(String::new()),
+            Some(KeyAction::Quit) => return Ok(String::new()),
             _ => status = socket::status(address)?,
         }
     }

@@ -3,16 +3,16 @@
 use crate::memory;
 use crate::report::{age, text, word};
 use std::collections::BTreeMap;
-use wsgi_protocol::metrics::{Distribution, Phase, Totals};
-use wsgi_protocol::operator::{GroupMetrics, GroupStatus, Status};
+use wsgi_protocol::metrics::{Distribution, GroupTotals, RequestPhase};
+use wsgi_protocol::operator::{GroupMetrics, GroupStatus, ServerStatus};
 
 /// One look at a server.
 #[derive(Debug, Clone, Default)]
-pub struct Look {
+pub struct ServerSample {
     /// When, in seconds from any moment.
     pub at: f64,
     /// Groups and processes.
-    pub status: Status,
+    pub status: ServerStatus,
     /// Counters.
     pub metrics: Vec<GroupMetrics>,
     /// Resident memory by process id, bytes.
@@ -21,7 +21,7 @@ pub struct Look {
 
 /// What groups are sorted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Sort {
+pub enum SortOrder {
     /// Share of threads that are busy.
     #[default]
     Load,
@@ -33,7 +33,7 @@ pub enum Sort {
     Name,
 }
 
-impl Sort {
+impl SortOrder {
     /// The next one.
     #[must_use]
     pub fn next(self) -> Self {
@@ -56,7 +56,7 @@ impl Sort {
 }
 
 /// Figures of a group.
-struct Row<'a> {
+struct GroupFigures<'a> {
     group: &'a GroupStatus,
     busy: u32,
     threads: u32,
@@ -67,13 +67,13 @@ struct Row<'a> {
     queued: Distribution,
 }
 
-impl<'a> Row<'a> {
-    fn new(group: &'a GroupStatus, now: &Look, before: &Look) -> Self {
-        let none = Totals::default();
+impl<'a> GroupFigures<'a> {
+    fn new(group: &'a GroupStatus, now: &ServerSample, before: &ServerSample) -> Self {
+        let none = GroupTotals::default();
         let (now_totals, old) = (totals(now, &group.name, &none), totals(before, &group.name, &none));
         let seconds = (now.at - before.at).max(0.001);
         let per_second = |now: u64, old: u64| now.saturating_sub(old) as f64 / seconds;
-        let phase = |phase: Phase| {
+        let phase = |phase: RequestPhase| {
             let recent = now_totals.phase(phase).since(old.phase(phase));
             if recent.count() == 0 { *now_totals.phase(phase) } else { recent }
         };
@@ -89,8 +89,8 @@ impl<'a> Row<'a> {
             queue,
             rate: per_second(now_totals.requests(), old.requests()),
             errors: per_second(now_totals.classes[4], old.classes[4]),
-            request: phase(Phase::Request),
-            queued: phase(Phase::Queue),
+            request: phase(RequestPhase::Request),
+            queued: phase(RequestPhase::Queue),
         }
     }
 
@@ -113,7 +113,7 @@ impl<'a> Row<'a> {
     }
 }
 
-fn totals<'a>(look: &'a Look, group: &[u8], none: &'a Totals) -> &'a Totals {
+fn totals<'a>(look: &'a ServerSample, group: &[u8], none: &'a GroupTotals) -> &'a GroupTotals {
     look.metrics.iter().find(|metrics| metrics.name == group).map_or(none, |metrics| &metrics.totals)
 }
 
@@ -127,7 +127,7 @@ fn latency(seconds: Option<f64>) -> String {
 
 /// One screen, not yet cut to the size of a terminal.
 #[must_use]
-pub fn screen(now: &Look, before: &Look, sort: Sort, is_paused: bool) -> Vec<String> {
+pub fn screen(now: &ServerSample, before: &ServerSample, sort: SortOrder, is_paused: bool) -> Vec<String> {
     let status = &now.status;
     let draining = if status.drained_us == 0 { "" } else { ", DRAINING" };
     let paused = if is_paused { "  PAUSED" } else { "" };
@@ -140,20 +140,21 @@ pub fn screen(now: &Look, before: &Look, sort: Sort, is_paused: bool) -> Vec<Str
         ),
         String::new(),
     ];
-    let mut rows: Vec<Row<'_>> = status.groups.iter().map(|group| Row::new(group, now, before)).collect();
+    let mut rows: Vec<GroupFigures<'_>> =
+        status.groups.iter().map(|group| GroupFigures::new(group, now, before)).collect();
     let descending = |a: f64, b: f64| b.total_cmp(&a);
     rows.sort_by(|a, b| {
-        let p95 = |row: &Row<'_>| row.request.percentile(0.95).unwrap_or(0.0);
+        let p95 = |row: &GroupFigures<'_>| row.request.percentile(0.95).unwrap_or(0.0);
         let order = match sort {
-            Sort::Load => descending(a.load(), b.load()),
-            Sort::Rate => descending(a.rate, b.rate),
-            Sort::Latency => descending(p95(a), p95(b)),
-            Sort::Name => std::cmp::Ordering::Equal,
+            SortOrder::Load => descending(a.load(), b.load()),
+            SortOrder::Rate => descending(a.rate, b.rate),
+            SortOrder::Latency => descending(p95(a), p95(b)),
+            SortOrder::Name => std::cmp::Ordering::Equal,
         };
         order.then_with(|| a.group.name.cmp(&b.group.name))
     });
     let heads = ["GROUP", "BUSY", "QUEUE", "REQ/S", "5XX/S", "P50", "P95", "P99", "WAIT P95"];
-    lines.extend(aligned(&heads, rows.iter().map(Row::cells).collect()));
+    lines.extend(aligned(&heads, rows.iter().map(GroupFigures::cells).collect()));
     lines.push(String::new());
     let heads = ["GROUP", "PLACE", "PID", "STATE", "AGE", "IN FLIGHT", "REQUESTS", "MEMORY"];
     let processes = rows.iter().flat_map(|row| processes(row.group, now)).collect();
@@ -166,7 +167,7 @@ pub fn screen(now: &Look, before: &Look, sort: Sort, is_paused: bool) -> Vec<Str
     lines
 }
 
-fn processes<'a>(group: &'a GroupStatus, now: &'a Look) -> impl Iterator<Item = Vec<String>> + 'a {
+fn processes<'a>(group: &'a GroupStatus, now: &'a ServerSample) -> impl Iterator<Item = Vec<String>> + 'a {
     group.processes.iter().map(|process| {
         vec![
             text(&group.name),
@@ -182,21 +183,23 @@ fn processes<'a>(group: &'a GroupStatus, now: &'a Look) -> impl Iterator<Item = 
 }
 
 /// All requests under way, oldest first.
-fn requests(now: &Look) -> Vec<Vec<String>> {
+fn requests(now: &ServerSample) -> Vec<Vec<String>> {
     let running =
         now.metrics.iter().flat_map(|group| group.running.iter().map(move |running| (group, running)));
     let mut running: Vec<_> = running.collect();
     running.sort_by_key(|(_, (age, ..))| std::cmp::Reverse(*age));
-    let row =
-        |(group, (millis, pid, running)): &(&GroupMetrics, &(u64, i32, wsgi_protocol::metrics::Running))| {
-            vec![
-                age(*millis),
-                running.stage.text().to_owned(),
-                text(&group.name),
-                if *pid == 0 { "-".to_owned() } else { pid.to_string() },
-                text(&running.text),
-            ]
-        };
+    let row = |(group, (millis, pid, running)): &(
+        &GroupMetrics,
+        &(u64, i32, wsgi_protocol::metrics::RunningRequest),
+    )| {
+        vec![
+            age(*millis),
+            running.stage.text().to_owned(),
+            text(&group.name),
+            if *pid == 0 { "-".to_owned() } else { pid.to_string() },
+            text(&running.text),
+        ]
+    };
     running.iter().map(row).collect()
 }
 
@@ -216,20 +219,25 @@ fn aligned(heads: &[&str], rows: Vec<Vec<String>>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wsgi_protocol::metrics::{Running, Stage};
-    use wsgi_protocol::operator::{ProcessStatus, State};
+    use wsgi_protocol::metrics::{RunningRequest, ThreadStage};
+    use wsgi_protocol::operator::{ProcessState, ProcessStatus};
 
-    fn look(at: f64, requests: u64) -> Look {
-        let mut totals = Totals { classes: [0, requests, 0, 0, 2], ..Totals::default() };
+    fn look(at: f64, requests: u64) -> ServerSample {
+        let mut totals = GroupTotals { classes: [0, requests, 0, 0, 2], ..GroupTotals::default() };
         totals.phases[0].buckets[4] = requests;
-        let running =
-            Running { child: 1, since: 1, slot: None, stage: Stage::Running, text: b"GET /\x1b[2J".to_vec() };
+        let running = RunningRequest {
+            child: 1,
+            since: 1,
+            slot: None,
+            stage: ThreadStage::Running,
+            text: b"GET /\x1b[2J".to_vec(),
+        };
         let metrics =
             |name: &[u8]| GroupMetrics { name: name.to_vec(), totals: totals.clone(), running: vec![] };
         let process = ProcessStatus {
             place: 1,
             pid: 77,
-            state: State::Serving,
+            state: ProcessState::Serving,
             in_flight: 5,
             ..ProcessStatus::default()
         };
@@ -242,13 +250,18 @@ mod tests {
         let busy = GroupStatus { processes: vec![process], ..group(b"busy") };
         let mut all = vec![metrics(b"a"), metrics(b"busy")];
         all[1].running.push((61_000, 77, running));
-        let status = Status { httpd: 5, generation: 2, groups: vec![group(b"a"), busy], ..Status::default() };
-        Look { at, status, metrics: all, memory: BTreeMap::from([(77, 5 << 20)]) }
+        let status = ServerStatus {
+            httpd: 5,
+            generation: 2,
+            groups: vec![group(b"a"), busy],
+            ..ServerStatus::default()
+        };
+        ServerSample { at, status, metrics: all, memory: BTreeMap::from([(77, 5 << 20)]) }
     }
 
     #[test]
     fn rates_are_between_two_looks_and_nothing_reaches_the_terminal() {
-        let text = screen(&look(12.0, 150), &look(10.0, 50), Sort::Load, false).join("\n");
+        let text = screen(&look(12.0, 150), &look(10.0, 50), SortOrder::Load, false).join("\n");
         assert!(text.contains("busy   3/3   2      50.0"), "{text}");
         assert!(text.contains("busy   1      77   serving  0.0s  5          0         5.0M"), "{text}");
         assert!(text.contains("1m01s    running  busy   77   GET /\\u001b[2J"), "{text}");
@@ -258,7 +271,7 @@ mod tests {
     #[test]
     fn groups_are_sorted() {
         let first = |sort| screen(&look(2.0, 1), &look(1.0, 1), sort, true)[3].clone();
-        assert!(first(Sort::Load).starts_with("busy") && first(Sort::Name).starts_with("a "));
-        assert_eq!(Sort::Load.next().next().next().next(), Sort::Load);
+        assert!(first(SortOrder::Load).starts_with("busy") && first(SortOrder::Name).starts_with("a "));
+        assert_eq!(SortOrder::Load.next().next().next().next(), SortOrder::Load);
     }
 }

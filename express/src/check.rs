@@ -6,11 +6,11 @@ use crate::foreground;
 use crate::generate;
 use crate::output;
 use crate::paths;
-use crate::plan::Plan;
-use crate::problem::Problem;
+use crate::plan::ServerPlan;
+use crate::problem::ExpressError;
 use crate::quoting;
 use crate::server_root;
-use crate::values::Values;
+use crate::values::OptionValues;
 use std::fs::{self, DirBuilder};
 use std::net::TcpListener;
 use std::os::unix::fs::DirBuilderExt;
@@ -20,9 +20,9 @@ use std::process::Command;
 /// Prints the configuration, each line below the option that made it.
 ///
 /// # Errors
-/// As [`Plan::make`].
-pub fn show(values: Values) -> Result<u8, Problem> {
-    output::print(generate::configuration(&Plan::make(values)?)?.render())?;
+/// As [`ServerPlan::make`].
+pub fn show(values: OptionValues) -> Result<u8, ExpressError> {
+    output::print(generate::configuration(&ServerPlan::make(values)?)?.render())?;
     Ok(0)
 }
 
@@ -30,19 +30,21 @@ pub fn show(values: Values) -> Result<u8, Problem> {
 ///
 /// # Errors
 /// When the options contradict each other, or a scratch folder cannot be made.
-pub fn run(values: Values, words: &[String]) -> Result<u8, Problem> {
+pub fn run(values: OptionValues, words: &[String]) -> Result<u8, ExpressError> {
     let mut wrong = Vec::new();
-    let real = Plan::make(values.clone())?;
+    let real = ServerPlan::make(values.clone())?;
     if real.identity.uid.is_root() {
-        wrong.push(Problem::Usage("an application is not run as root: name a user with --user".to_owned()));
+        wrong.push(ExpressError::Usage(
+            "an application is not run as root: name a user with --user".to_owned(),
+        ));
     }
-    wrong.extend(real.entry.problem().map(Problem::Usage));
+    wrong.extend(real.entry.problem().map(ExpressError::Usage));
     wrong.extend(unreadable(&real));
     wrong.extend(taken_ports(&real));
-    let scratch = Scratch::make()?;
+    let scratch = ScratchRoot::make()?;
     let mut values = values;
     values.put("server-root", vec![vec![paths::text(&scratch.0)]]);
-    let mut plan = Plan::make(values)?;
+    let mut plan = ServerPlan::make(values)?;
     server_root::write(&mut plan, words)?;
     wrong.extend(configuration(&plan));
     if wrong.is_empty() && plan.entry.is_application() {
@@ -60,24 +62,24 @@ pub fn run(values: Values, words: &[String]) -> Result<u8, Problem> {
 }
 
 /// A server root for the check alone.
-struct Scratch(PathBuf);
+struct ScratchRoot(PathBuf);
 
-impl Scratch {
-    fn make() -> Result<Scratch, Problem> {
+impl ScratchRoot {
+    fn make() -> Result<ScratchRoot, ExpressError> {
         let path = std::env::temp_dir().join(format!("{NAME}-check-{}", std::process::id()));
-        DirBuilder::new().mode(0o700).create(&path).map_err(|error| Problem::file(&path, &error))?;
-        Ok(Scratch(path))
+        DirBuilder::new().mode(0o700).create(&path).map_err(|error| ExpressError::file(&path, &error))?;
+        Ok(ScratchRoot(path))
     }
 }
 
-impl Drop for Scratch {
+impl Drop for ScratchRoot {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0); // what is left of it holds nothing
     }
 }
 
 /// Files and folders that the application's user must be able to read.
-fn unreadable(plan: &Plan) -> Vec<Problem> {
+fn unreadable(plan: &ServerPlan) -> Vec<ExpressError> {
     let values = &plan.values;
     let mut wanted = vec![("working-directory", plan.working_directory())];
     if matches!(plan.entry.kind, EntryKind::Script | EntryKind::Paste | EntryKind::Static)
@@ -100,9 +102,9 @@ fn unreadable(plan: &Plan) -> Vec<Problem> {
     let problem = |(option, path): (&str, String)| {
         let user = &plan.identity.user;
         match Path::new(&path).exists() {
-            false => Some(Problem::Usage(format!("--{option} {path}: there is no such file or folder"))),
+            false => Some(ExpressError::Usage(format!("--{option} {path}: there is no such file or folder"))),
             true if !plan.identity.can_read(path.as_ref()) => {
-                Some(Problem::Machine(format!("--{option} {path}: user {user} cannot read it")))
+                Some(ExpressError::Machine(format!("--{option} {path}: user {user} cannot read it")))
             }
             true => None,
         }
@@ -110,24 +112,24 @@ fn unreadable(plan: &Plan) -> Vec<Problem> {
     wanted.into_iter().filter_map(problem).collect()
 }
 
-fn taken_ports(plan: &Plan) -> Vec<Problem> {
+fn taken_ports(plan: &ServerPlan) -> Vec<ExpressError> {
     let host = plan.values.text("host").unwrap_or("0.0.0.0").trim_matches(['[', ']']).to_owned();
     let mut ports = vec![("port", plan.values.int("port"))];
     ports.extend(plan.https.as_ref().map(|https| ("https-port", https.port)));
     let problem = |(option, port): (&str, i64)| {
         let port = u16::try_from(port).unwrap_or_default();
         let error = TcpListener::bind((host.as_str(), port)).err()?;
-        Some(Problem::Machine(format!("--{option} {port}: {error}")))
+        Some(ExpressError::Machine(format!("--{option} {port}: {error}")))
     };
     ports.into_iter().filter_map(problem).collect()
 }
 
 /// What httpd says, with the option that made the line.
-fn configuration(plan: &Plan) -> Option<Problem> {
+fn configuration(plan: &ServerPlan) -> Option<ExpressError> {
     let test = Command::new(plan.root.join("apachectl")).arg("configtest").output();
     let output = match test {
         Ok(output) => output,
-        Err(error) => return Some(Problem::file(&plan.root.join("apachectl"), &error)),
+        Err(error) => return Some(ExpressError::file(&plan.root.join("apachectl"), &error)),
     };
     if output.status.success() {
         return None;
@@ -135,11 +137,11 @@ fn configuration(plan: &Plan) -> Option<Problem> {
     let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     let origin = foreground::origin(&said, &plan.root.join("httpd.conf"));
     let origin = origin.map(|option| format!("{option}: ")).unwrap_or_default();
-    Some(Problem::Usage(format!("{origin}{said}")))
+    Some(ExpressError::Usage(format!("{origin}{said}")))
 }
 
 /// Whether the application can be imported, by its user and its Python.
-fn application(plan: &Plan) -> Option<Problem> {
+fn application(plan: &ServerPlan) -> Option<ExpressError> {
     let python = plan.python.as_ref()?;
     let mut command = plan.identity.command(&Path::new(&python.home).join("bin/python3"));
     let mut folders = vec![plan.working_directory()];
@@ -153,7 +155,7 @@ fn application(plan: &Plan) -> Option<Problem> {
     let output = command.args(["-B", "-c", &program]).current_dir(plan.working_directory()).output();
     let output = match output {
         Ok(output) => output,
-        Err(error) => return Some(Problem::Machine(format!("{}: {error}", python.home))),
+        Err(error) => return Some(ExpressError::Machine(format!("{}: {error}", python.home))),
     };
     if output.status.success() {
         return None;
@@ -162,5 +164,5 @@ fn application(plan: &Plan) -> Option<Problem> {
     let failed = states.map(|entry| entry.path()).find(|path| path.to_string_lossy().contains("/failed-"));
     let text = failed.map(|path| crate::readiness::read(&path));
     let text = text.unwrap_or_else(|| String::from_utf8_lossy(&output.stderr).into_owned());
-    Some(Problem::Application(format!("the application cannot be loaded:\n{}", text.trim_end())))
+    Some(ExpressError::Application(format!("the application cannot be loaded:\n{}", text.trim_end())))
 }

@@ -1,7 +1,7 @@
 //! Reading the command line: clap, built from the table of options.
 
-use crate::table::{self, OptionState, Row, ValueKind};
-use crate::values::Values;
+use crate::table::{self, OptionRow, OptionState, ValueKind};
+use crate::values::OptionValues;
 use clap::builder::{PossibleValuesParser, ValueParser};
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
 
@@ -51,7 +51,7 @@ pub fn shown() -> Command {
 /// A command that takes the options of the table.
 pub fn server(name: &'static str, about: &'static str) -> Command {
     let mut command = Command::new(name).about(about).infer_long_args(true).args_override_self(true).arg(
-        Arg::new(Values::ENTRY_POINT)
+        Arg::new(OptionValues::ENTRY_POINT)
             .value_name("ENTRY-POINT")
             .num_args(0..)
             .value_hint(ValueHint::AnyPath)
@@ -66,7 +66,7 @@ pub fn server(name: &'static str, about: &'static str) -> Command {
     command
 }
 
-fn argument(row: &'static Row) -> Arg {
+fn argument(row: &'static OptionRow) -> Arg {
     let hidden = matches!(row.state, OptionState::Hidden | OptionState::NoEffect(_));
     let arg = Arg::new(row.name).long(row.name).help(help(row)).hide(hidden);
     if row.kind == ValueKind::Flag {
@@ -82,7 +82,7 @@ fn argument(row: &'static Row) -> Arg {
 }
 
 /// What a shell offers as a value.
-fn hint(row: &Row) -> ValueHint {
+fn hint(row: &OptionRow) -> ValueHint {
     let is = |words: &[&str]| {
         row.values.iter().any(|value| words.iter().any(|word| value.split('|').any(|part| part == *word)))
     };
@@ -96,7 +96,7 @@ fn hint(row: &Row) -> ValueHint {
 }
 
 /// The text of the help: what it is, and its default.
-fn help(row: &Row) -> String {
+fn help(row: &OptionRow) -> String {
     match row.default {
         "" => row.help.to_owned(),
         _ => format!("{} [default: {}]", row.help, row.described_default()),
@@ -130,8 +130,8 @@ fn one_line(text: &str) -> Result<String, String> {
 }
 
 /// The values of a server command.
-pub fn values(matches: &ArgMatches) -> Values {
-    let mut values = Values::default();
+pub fn values(matches: &ArgMatches) -> OptionValues {
+    let mut values = OptionValues::default();
     for row in table::rows() {
         if row.kind == ValueKind::Flag {
             values.put_flag(row.name, matches.get_flag(row.name));
@@ -139,9 +139,11 @@ pub fn values(matches: &ArgMatches) -> Values {
             values.put(row.name, uses.map(|words| words.cloned().collect()).collect());
         }
     }
-    let positional = matches.get_many::<String>(Values::ENTRY_POINT);
-    values
-        .put(Values::ENTRY_POINT, positional.into_iter().flatten().map(|word| vec![word.clone()]).collect());
+    let positional = matches.get_many::<String>(OptionValues::ENTRY_POINT);
+    values.put(
+        OptionValues::ENTRY_POINT,
+        positional.into_iter().flatten().map(|word| vec![word.clone()]).collect(),
+    );
     values
 }
 

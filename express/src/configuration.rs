@@ -1,12 +1,12 @@
 //! The lines of a configuration, each with the option that made it.
 
-use crate::problem::Problem;
+use crate::problem::ExpressError;
 use crate::quoting;
 use std::fmt::Write;
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
+pub struct ConfigurationLine {
     /// As httpd reads it, without indentation.
     pub text: String,
     /// How deep it stands in sections.
@@ -18,7 +18,7 @@ pub struct Line {
 /// A configuration that grows line by line. Whatever is not a fixed text goes through [`quoting`].
 #[derive(Debug, Default)]
 pub struct Configuration {
-    lines: Vec<Line>,
+    lines: Vec<ConfigurationLine>,
     depth: usize,
     origin: &'static str,
 }
@@ -87,16 +87,18 @@ impl Configuration {
     ///
     /// # Errors
     /// A value with a line break or another control character, and the option it came from.
-    pub fn check(&self) -> Result<(), Problem> {
-        let is_bad = |line: &&Line| line.text.contains(|c: char| c.is_control() && c != '\t');
+    pub fn check(&self) -> Result<(), ExpressError> {
+        let is_bad = |line: &&ConfigurationLine| line.text.contains(|c: char| c.is_control() && c != '\t');
         let Some(line) = self.lines.iter().find(is_bad) else { return Ok(()) };
         let origin = if line.origin.is_empty() { "a path".to_owned() } else { dashed(line.origin) };
         let text = line.text.escape_default();
-        Err(Problem::Usage(format!("{origin}: control characters cannot stand in a configuration: {text}")))
+        Err(ExpressError::Usage(format!(
+            "{origin}: control characters cannot stand in a configuration: {text}"
+        )))
     }
 
     fn push(&mut self, text: String) -> &mut Self {
-        self.lines.push(Line { text, depth: self.depth, origin: self.origin });
+        self.lines.push(ConfigurationLine { text, depth: self.depth, origin: self.origin });
         self
     }
 
@@ -140,7 +142,7 @@ mod tests {
         conf.from("server-root").line("ServerRoot", &["/srv/a b"]);
         assert!(conf.check().is_ok());
         conf.line("ServerRoot", &["/srv/x\nLoadModule m /srv/x.so\n#"]);
-        assert!(matches!(conf.check(), Err(Problem::Usage(text)) if text.contains("--server-root")));
+        assert!(matches!(conf.check(), Err(ExpressError::Usage(text)) if text.contains("--server-root")));
     }
 
     #[test]

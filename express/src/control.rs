@@ -1,12 +1,12 @@
 //! `ctl`: what mod_wsgi-ctl does, for the server of a server root.
 
-use crate::machine::module::Module;
+use crate::machine::module::InstalledModule;
 use crate::paths;
-use crate::problem::Problem;
+use crate::problem::ExpressError;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use wsgi_directives::words::Words;
+use wsgi_directives::words::LineWords;
 
 /// The command.
 pub fn command() -> Command {
@@ -39,39 +39,40 @@ pub fn server_root() -> Arg {
 ///
 /// # Errors
 /// When it cannot be run.
-pub fn run(matches: &ArgMatches) -> Result<u8, Problem> {
-    let program = Module::find(None)?.program("mod_wsgi-ctl");
+pub fn run(matches: &ArgMatches) -> Result<u8, ExpressError> {
+    let program = InstalledModule::find(None)?.program("mod_wsgi-ctl");
     let mut command = std::process::Command::new(&program);
     if let Some(root) = matches.get_one::<String>("server-root") {
-        let server = Running::of(&paths::absolute(root))?;
+        let server = RunningServer::of(&paths::absolute(root))?;
         command.arg("--socket").arg(server.control_socket());
     }
     let words: Vec<&String> = matches.get_many::<String>("arguments").into_iter().flatten().collect();
     command.args(if words.is_empty() { vec![] } else { words });
-    Err(Problem::file(&program, &command.exec()))
+    Err(ExpressError::file(&program, &command.exec()))
 }
 
 /// A running server.
 #[derive(Clone, Debug)]
-pub struct Running {
+pub struct RunningServer {
     /// The process id of httpd.
     pub pid: i32,
     prefix: String,
 }
 
-impl Running {
+impl RunningServer {
     /// The server of a server root.
     ///
     /// # Errors
     /// When there is none.
-    pub fn of(root: &Path) -> Result<Running, Problem> {
+    pub fn of(root: &Path) -> Result<RunningServer, ExpressError> {
         let path = root.join("httpd.conf");
-        let text = std::fs::read_to_string(&path).map_err(|error| Problem::file(&path, &error))?;
+        let text = std::fs::read_to_string(&path).map_err(|error| ExpressError::file(&path, &error))?;
         let value = |directive: &str| value(&text, directive);
         let pid_file = value("PidFile").map_or_else(|| root.join("httpd.pid"), PathBuf::from);
         let pid = crate::server_root::live_server(root, &pid_file);
-        let pid = pid.ok_or_else(|| Problem::Machine(format!("no server runs in {}", root.display())))?;
-        Ok(Running { pid, prefix: value("WSGISocketPrefix").unwrap_or_default() })
+        let pid =
+            pid.ok_or_else(|| ExpressError::Machine(format!("no server runs in {}", root.display())))?;
+        Ok(RunningServer { pid, prefix: value("WSGISocketPrefix").unwrap_or_default() })
     }
 
     /// The socket of its supervisor.
@@ -84,6 +85,6 @@ impl Running {
 pub fn value(configuration: &str, directive: &str) -> Option<String> {
     let rest =
         configuration.lines().find_map(|line| line.trim().strip_prefix(directive)?.strip_prefix(' '))?;
-    let word = Words::new(rest).next()?;
+    let word = LineWords::new(rest).next()?;
     Some(word.replace(&format!("${{{}}}", crate::quoting::DOLLAR), "$"))
 }

@@ -1,8 +1,8 @@
 //! What the entry point of the command line is.
 
 use crate::paths;
-use crate::problem::Problem;
-use crate::values::Values;
+use crate::problem::ExpressError;
+use crate::values::OptionValues;
 use std::path::Path;
 
 /// How the application is loaded.
@@ -35,7 +35,7 @@ impl EntryKind {
 
 /// The application.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct ApplicationEntry {
     /// How it is loaded.
     pub kind: EntryKind,
     /// An absolute path, or a dotted name.
@@ -44,12 +44,12 @@ pub struct Entry {
     pub callable: String,
 }
 
-impl Entry {
+impl ApplicationEntry {
     /// From the options and the arguments without a name.
     ///
     /// # Errors
     /// A callable that is named twice.
-    pub fn find(values: &Values, notes: &mut Vec<String>) -> Result<Entry, Problem> {
+    pub fn find(values: &OptionValues, notes: &mut Vec<String>) -> Result<ApplicationEntry, ExpressError> {
         let arguments = values.entry_points();
         let named = values.text("entry-point");
         let given = named.or_else(|| arguments.first().copied());
@@ -61,7 +61,7 @@ impl Entry {
         let Some(given) = given else {
             let kind = if said == Some("static") { EntryKind::Static } else { EntryKind::Welcome };
             let callable = values.text("callable-object").unwrap_or_default().to_owned();
-            return Ok(Entry { kind, target: paths::absolute_text("."), callable });
+            return Ok(ApplicationEntry { kind, target: paths::absolute_text("."), callable });
         };
         let (target, callable) = split_callable(given);
         let kind = said.map_or_else(|| recognise(target), by_name);
@@ -69,7 +69,7 @@ impl Entry {
         let option = values.is_given("callable-object").then(|| values.text("callable-object")).flatten();
         let callable = match (callable, option) {
             (Some(a), Some(b)) if a != b => {
-                return Err(Problem::Usage(format!(
+                return Err(ExpressError::Usage(format!(
                     "'{given}' names the callable '{a}', --callable-object names '{b}'"
                 )));
             }
@@ -77,7 +77,7 @@ impl Entry {
             (None, _) => values.text("callable-object").unwrap_or_default(),
         };
         let target = if kind == EntryKind::Module { target.to_owned() } else { paths::absolute_text(target) };
-        Ok(Entry { kind, target, callable: callable.to_owned() })
+        Ok(ApplicationEntry { kind, target, callable: callable.to_owned() })
     }
 
     /// Whether Python runs it.
@@ -148,13 +148,13 @@ fn is_dotted_name(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn entry(words: &[&str], options: &[(&'static str, &str)]) -> Result<Entry, Problem> {
-        let mut values = Values::default();
-        values.put(Values::ENTRY_POINT, words.iter().map(|word| vec![(*word).to_owned()]).collect());
+    fn entry(words: &[&str], options: &[(&'static str, &str)]) -> Result<ApplicationEntry, ExpressError> {
+        let mut values = OptionValues::default();
+        values.put(OptionValues::ENTRY_POINT, words.iter().map(|word| vec![(*word).to_owned()]).collect());
         for (name, value) in options {
             values.put(name, vec![vec![(*value).to_owned()]]);
         }
-        Entry::find(&values, &mut Vec::new())
+        ApplicationEntry::find(&values, &mut Vec::new())
     }
 
     fn found(words: &[&str], options: &[(&'static str, &str)]) -> (EntryKind, String, String) {

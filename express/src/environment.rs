@@ -1,10 +1,10 @@
 //! The environment of the application: that of whoever starts the server. Daemon processes inherit none of httpd's, so
 //! apachectl writes it into a file that they are started with.
 
-use crate::machine::identity::{self, Identity};
-use crate::plan::Plan;
-use crate::problem::Problem;
-use crate::values::Values;
+use crate::machine::identity::{self, ApplicationIdentity};
+use crate::plan::ServerPlan;
+use crate::problem::ExpressError;
+use crate::values::OptionValues;
 use nix::unistd::{Gid, Uid};
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -39,13 +39,13 @@ const OF_ROOT: [&str; 4] = ["HOME", "USER", "LOGNAME", "USERNAME"];
 ///
 /// # Errors
 /// A file that cannot be written.
-pub fn write(root: &Path) -> Result<(), Problem> {
+pub fn write(root: &Path) -> Result<(), ExpressError> {
     let is_root = nix::unistd::geteuid().is_root();
     let is_left_out = |name: &str| LEFT_OUT.contains(&name) || (is_root && OF_ROOT.contains(&name));
     let variables =
         std::env::vars_os().map(|(name, value)| (name.to_string_lossy().into_owned(), value.into_vec()));
     let text = render(variables.filter(|(name, _)| !is_left_out(name)));
-    let identity = Identity::find(&Values::default())?;
+    let identity = ApplicationIdentity::find(&OptionValues::default())?;
     put(root, FILE, &text, identity.uid, identity.gid)?;
     for (name, facts) in service_files(root) {
         put(root, &name, &text, Uid::from_raw(facts.uid()), Gid::from_raw(facts.gid()))?;
@@ -78,27 +78,27 @@ fn service_files(root: &Path) -> Vec<(String, fs::Metadata)> {
 ///
 /// # Errors
 /// A user who does not exist, and a file that cannot be written.
-pub fn prepare_services(plan: &Plan) -> Result<(), Problem> {
+pub fn prepare_services(plan: &ServerPlan) -> Result<(), ExpressError> {
     for (name, _) in service_files(&plan.root) {
         let path = plan.root.join(name);
-        fs::remove_file(&path).map_err(|error| Problem::file(&path, &error))?;
+        fs::remove_file(&path).map_err(|error| ExpressError::file(&path, &error))?;
     }
     if !plan.identity.is_other() {
         return Ok(());
     }
     for (service, user) in plan.values.pairs("service-user") {
         let (uid, gid) = identity::user(user)
-            .ok_or_else(|| Problem::Usage(format!("--service-user {user}: there is no such user")))?;
+            .ok_or_else(|| ExpressError::Usage(format!("--service-user {user}: there is no such user")))?;
         put(&plan.root, &service_file(service), "", uid, gid)?;
     }
     Ok(())
 }
 
 /// Writes a file for one user alone.
-pub fn put(root: &Path, name: &str, text: &str, uid: Uid, gid: Gid) -> Result<(), Problem> {
+pub fn put(root: &Path, name: &str, text: &str, uid: Uid, gid: Gid) -> Result<(), ExpressError> {
     let path = root.join(name);
     let part = root.join(format!(".{name}.{}", std::process::id()));
-    let failed = |error: std::io::Error| Problem::file(&path, &error);
+    let failed = |error: std::io::Error| ExpressError::file(&path, &error);
     let _ = fs::remove_file(&part); // of a process that had our number
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part).map_err(failed)?;
     file.write_all(text.as_bytes()).map_err(failed)?;

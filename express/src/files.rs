@@ -2,7 +2,7 @@
 
 use crate::entry::EntryKind;
 use crate::paths;
-use crate::plan::{Mode, Plan};
+use crate::plan::{RunMode, ServerPlan};
 use crate::quoting::{python, shell};
 
 /// Options whose values may be secrets.
@@ -37,14 +37,14 @@ fn boolean(is_true: bool) -> String {
 }
 
 /// `handler.wsgi`.
-pub fn handler(plan: &Plan) -> String {
+pub fn handler(plan: &ServerPlan) -> String {
     let target = match plan.entry.kind {
         EntryKind::Welcome => plan.file("default.wsgi"),
         _ => plan.entry.target.clone(),
     };
     let callable = if plan.entry.kind == EntryKind::Welcome { "application" } else { &plan.entry.callable };
-    let is_debug = plan.mode == Mode::Debug;
-    let is_reloaded = plan.mode == Mode::Daemon && !plan.values.flag("disable-reloading");
+    let is_debug = plan.mode == RunMode::Debug;
+    let is_reloaded = plan.mode == RunMode::Daemon && !plan.values.flag("disable-reloading");
     fill(
         include_str!("templates/handler.py.in"),
         &[
@@ -61,7 +61,7 @@ pub fn handler(plan: &Plan) -> String {
     )
 }
 
-fn debugging(plan: &Plan) -> String {
+fn debugging(plan: &ServerPlan) -> String {
     let folder = |flag: &str, option: &str, below: &str| {
         if plan.values.flag(flag) { python(&plan.path_or(option, below)) } else { "None".to_owned() }
     };
@@ -78,7 +78,7 @@ fn debugging(plan: &Plan) -> String {
 }
 
 /// Variables that tell an application how it is served (spec/express.md §7.1).
-fn marks(plan: &Plan) -> String {
+fn marks(plan: &ServerPlan) -> String {
     let values = &plan.values;
     let mut pairs = vec![
         ("MOD_WSGI_EXPRESS", "true".to_owned()),
@@ -92,7 +92,7 @@ fn marks(plan: &Plan) -> String {
         }
     };
     when(values.flag("reload-on-changes"), "MOD_WSGI_RELOADER_ENABLED");
-    when(plan.mode == Mode::Debug, "MOD_WSGI_DEBUG_MODE");
+    when(plan.mode == RunMode::Debug, "MOD_WSGI_DEBUG_MODE");
     when(values.flag("enable-debugger"), "MOD_WSGI_DEBUGGER_ENABLED");
     when(values.flag("enable-coverage"), "MOD_WSGI_COVERAGE_ENABLED");
     when(values.flag("enable-profiler"), "MOD_WSGI_PROFILER_ENABLED");
@@ -104,7 +104,7 @@ fn marks(plan: &Plan) -> String {
 }
 
 /// `resource.wsgi`.
-pub fn resource(plan: &Plan) -> String {
+pub fn resource(plan: &ServerPlan) -> String {
     let script = |(extension, script): (&str, &str)| {
         let dotted = format!(".{}", extension.trim_start_matches('.'));
         format!("{}: {}", python(&dotted), python(&paths::absolute_text(script)))
@@ -119,7 +119,7 @@ pub fn welcome() -> &'static str {
 }
 
 /// `apachectl`. `arguments` are those of the command line.
-pub fn apachectl(plan: &Plan, arguments: &[String]) -> String {
+pub fn apachectl(plan: &ServerPlan, arguments: &[String]) -> String {
     let values = &plan.values;
     let express = paths::text(&plan.module.program("mod_wsgi-express"));
     let startup = format!("{}/{}", plan.log_directory(), values.text("startup-log-name").unwrap_or_default());
@@ -148,7 +148,7 @@ pub fn apachectl(plan: &Plan, arguments: &[String]) -> String {
             ("WORKING_DIRECTORY", shell(&plan.working_directory())),
             ("LOCALE", shell(&plan.locale)),
             ("STARTUP_LOG", when(values.flag("startup-log"), format!("-E {}", shell(&startup)))),
-            ("ONE_PROCESS", when(plan.mode == Mode::Debug, "-DONE_PROCESS".to_owned())),
+            ("ONE_PROCESS", when(plan.mode == RunMode::Debug, "-DONE_PROCESS".to_owned())),
             ("GDB", when(values.flag("enable-gdb"), gdb)),
             ("WATCH", when(is_watched, watch.to_owned())),
         ],
@@ -156,7 +156,7 @@ pub fn apachectl(plan: &Plan, arguments: &[String]) -> String {
     format!("#!{}\n{body}", shell_program(plan))
 }
 
-fn shell_program(plan: &Plan) -> String {
+fn shell_program(plan: &ServerPlan) -> String {
     let found = || crate::machine::program("bash").map(|path| paths::text(&path));
     plan.path("shell-executable").or_else(found).unwrap_or_else(|| "/bin/sh".to_owned())
 }

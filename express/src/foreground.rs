@@ -2,8 +2,8 @@
 
 use crate::configuration::Configuration;
 use crate::output;
-use crate::plan::{Mode, Plan};
-use crate::problem::Problem;
+use crate::plan::{RunMode, ServerPlan};
+use crate::problem::ExpressError;
 use crate::readiness::{self, StartState};
 use crate::server_root;
 use nix::sys::signal::{Signal, kill, killpg};
@@ -32,16 +32,16 @@ const SIGNALS: [Signal; 6] =
 ///
 /// # Errors
 /// When it cannot be started, or its application cannot be loaded.
-pub fn run(plan: &Plan) -> Result<u8, Problem> {
+pub fn run(plan: &ServerPlan) -> Result<u8, ExpressError> {
     server_root::forget_states(&plan.root);
     let mut command = Command::new(plan.root.join("apachectl"));
     command.args(["start", "-DFOREGROUND"]);
-    if plan.mode == Mode::Debug {
+    if plan.mode == RunMode::Debug {
         // A debugger needs the terminal, so httpd takes the place of this process.
         let error = command.exec();
-        return Err(Problem::file(&plan.root.join("apachectl"), &error));
+        return Err(ExpressError::file(&plan.root.join("apachectl"), &error));
     }
-    let failed = |error: std::io::Error| Problem::Machine(format!("signals: {error}"));
+    let failed = |error: std::io::Error| ExpressError::Machine(format!("signals: {error}"));
     // Supervisors and daemons become children of this process when httpd has ended: then their end can be awaited.
     nix::sys::prctl::set_child_subreaper(true).map_err(|errno| failed(errno.into()))?;
     let signals = signals().map_err(failed)?;
@@ -49,9 +49,10 @@ pub fn run(plan: &Plan) -> Result<u8, Problem> {
     let child = command
         .process_group(0)
         .spawn()
-        .map_err(|error| Problem::file(&plan.root.join("apachectl"), &error))?;
+        .map_err(|error| ExpressError::file(&plan.root.join("apachectl"), &error))?;
     let pid = Pid::from_raw(i32::try_from(child.id()).unwrap_or_default());
-    Server { plan, pid, asked: 0, is_ready: false, started: Instant::now(), log_length }.attend(&signals)
+    ForegroundServer { plan, pid, asked: 0, is_ready: false, started: Instant::now(), log_length }
+        .attend(&signals)
 }
 
 /// A thread that waits for signals, and the channel they come by. By handlers, not by a mask: programs that are started
@@ -69,8 +70,8 @@ fn signals() -> std::io::Result<Receiver<Signal>> {
     Ok(receiver)
 }
 
-struct Server<'a> {
-    plan: &'a Plan,
+struct ForegroundServer<'a> {
+    plan: &'a ServerPlan,
     pid: Pid,
     /// How urgently an end was asked for.
     asked: u32,
@@ -80,8 +81,8 @@ struct Server<'a> {
     log_length: u64,
 }
 
-impl Server<'_> {
-    fn attend(mut self, signals: &Receiver<Signal>) -> Result<u8, Problem> {
+impl ForegroundServer<'_> {
+    fn attend(mut self, signals: &Receiver<Signal>) -> Result<u8, ExpressError> {
         let mut failure = None;
         loop {
             let signal = if self.is_ready || self.asked > 0 {
@@ -107,7 +108,7 @@ impl Server<'_> {
     }
 
     /// Whether the application has come up; when it cannot, the server is stopped.
-    fn look(&mut self) -> Option<Problem> {
+    fn look(&mut self) -> Option<ExpressError> {
         match readiness::look(self.plan) {
             StartState::Starting => None,
             StartState::Ready => {
@@ -124,7 +125,7 @@ impl Server<'_> {
                 self.show_traceback();
                 self.asked = 1;
                 self.send(Signal::SIGTERM);
-                Some(Problem::Application(
+                Some(ExpressError::Application(
                     "the application cannot be loaded; the server was stopped".to_owned(),
                 ))
             }
@@ -147,7 +148,7 @@ impl Server<'_> {
             plan.python.as_ref().map(|python| format!(", Python {}", python.version)).unwrap_or_default();
         let demand = plan.demand();
         let workers = match plan.mode {
-            Mode::Static => String::new(),
+            RunMode::Static => String::new(),
             _ => format!(", {} x {} threads", demand.processes, demand.threads),
         };
         format!("Ready: {url}{python}{workers}, {:.1} s", self.started.elapsed().as_secs_f64())
@@ -228,7 +229,7 @@ impl Server<'_> {
     }
 
     /// Says why httpd did not start: the option that made a wrong line, or what is in its log.
-    fn explain(&self, status: u8) -> Problem {
+    fn explain(&self, status: u8) -> ExpressError {
         let test = Command::new(self.plan.root.join("apachectl")).arg("configtest").output();
         let said =
             test.map(|output| String::from_utf8_lossy(&output.stderr).into_owned()).unwrap_or_default();
@@ -236,7 +237,7 @@ impl Server<'_> {
             Some(option) => output::tell(format_args!("the line comes from {option}")),
             None => output::tell_plainly(self.new_log_lines()),
         }
-        Problem::Httpd(status)
+        ExpressError::Httpd(status)
     }
 
     fn new_log_lines(&self) -> String {
@@ -258,7 +259,7 @@ pub fn origin(complaint: &str, path: &std::path::Path) -> Option<String> {
     Configuration::origin_of(&fs::read_to_string(path).ok()?, number.parse().ok()?)
 }
 
-fn error_log(plan: &Plan) -> Option<PathBuf> {
+fn error_log(plan: &ServerPlan) -> Option<PathBuf> {
     let name = plan.values.text("error-log-name").unwrap_or_default();
     (!plan.logs_to_terminal() && !plan.values.flag("rotate-logs"))
         .then(|| PathBuf::from(plan.log_directory()).join(name))

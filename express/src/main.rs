@@ -30,13 +30,13 @@ mod watch;
 
 use clap::ArgMatches;
 use machine::httpd::Httpd;
-use machine::identity::Identity;
-use machine::module::Module;
-use machine::python::Python;
-use plan::Plan;
-use problem::Problem;
+use machine::identity::ApplicationIdentity;
+use machine::module::InstalledModule;
+use machine::python::PythonHome;
+use plan::ServerPlan;
+use problem::ExpressError;
 use std::process::ExitCode;
-use values::Values;
+use values::OptionValues;
 
 fn main() -> ExitCode {
     let variable = |name: &str| std::env::var(name).ok();
@@ -58,7 +58,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(name: &str, matches: &ArgMatches, words: &[String]) -> Result<u8, Problem> {
+fn run(name: &str, matches: &ArgMatches, words: &[String]) -> Result<u8, ExpressError> {
     match name {
         "start-server" | "setup-server" => {
             serve(command_line::values(matches), words, name == "start-server")
@@ -67,12 +67,12 @@ fn run(name: &str, matches: &ArgMatches, words: &[String]) -> Result<u8, Problem
         "config" => check::show(command_line::values(matches)),
         "systemd" => unit::print(command_line::values(matches)),
         "module-location" => {
-            let module = Module::find(Httpd::find(&Values::default()).ok().as_ref())?;
+            let module = InstalledModule::find(Httpd::find(&OptionValues::default()).ok().as_ref())?;
             output::print(format_args!("{}\n", module.file.display()))?;
             Ok(0)
         }
         "module-config" => {
-            print_config(&Module::find(Httpd::find(&Values::default()).ok().as_ref())?)?;
+            print_config(&InstalledModule::find(Httpd::find(&OptionValues::default()).ok().as_ref())?)?;
             Ok(0)
         }
         "install-module" => {
@@ -99,23 +99,25 @@ fn run(name: &str, matches: &ArgMatches, words: &[String]) -> Result<u8, Problem
     }
 }
 
-fn serve(values: Values, words: &[String], starts: bool) -> Result<u8, Problem> {
+fn serve(values: OptionValues, words: &[String], starts: bool) -> Result<u8, ExpressError> {
     let starts = starts && !values.flag("setup-only");
-    let mut plan = Plan::make(values)?;
+    let mut plan = ServerPlan::make(values)?;
     if starts {
         let pid_file = plan.path_or("pid-file", "httpd.pid");
         if let Some(pid) = server_root::live_server(&plan.root, pid_file.as_ref()) {
             let root = plan.root.display();
-            return Err(Problem::Usage(format!("the server root {root} is in use by httpd, process {pid}")));
+            return Err(ExpressError::Usage(format!(
+                "the server root {root} is in use by httpd, process {pid}"
+            )));
         }
         if plan.identity.uid.is_root() {
-            return Err(Problem::Usage(
+            return Err(ExpressError::Usage(
                 "an application is not run as root: name a user with --user (and --group)".to_owned(),
             ));
         }
     }
     match plan.entry.problem() {
-        Some(problem) if starts => return Err(Problem::Usage(problem)),
+        Some(problem) if starts => return Err(ExpressError::Usage(problem)),
         problem => plan.notes.extend(problem),
     }
     server_root::write(&mut plan, words)?;
@@ -127,10 +129,10 @@ fn serve(values: Values, words: &[String], starts: bool) -> Result<u8, Problem> 
 }
 
 /// The lines that load the module with the Python of this command.
-fn print_config(module: &Module) -> Result<(), Problem> {
+fn print_config(module: &InstalledModule) -> Result<(), ExpressError> {
     output::print(format_args!("LoadModule wsgi_module {}\n", quoted(&paths::text(&module.file))))?;
-    let values = Values::default();
-    let python = Python::find(&values, &Identity::find(&values)?, &mut Vec::new())?;
+    let values = OptionValues::default();
+    let python = PythonHome::find(&values, &ApplicationIdentity::find(&values)?, &mut Vec::new())?;
     output::print(format_args!("WSGIPythonHome {}\n", quoted(&python.home)))
 }
 
@@ -138,9 +140,9 @@ fn quoted(path: &str) -> String {
     format!("\"{}\"", path.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-fn install(folder: Option<&String>) -> Result<(), Problem> {
-    let httpd = Httpd::find(&Values::default());
-    let module = Module::find(httpd.as_ref().ok())?;
+fn install(folder: Option<&String>) -> Result<(), ExpressError> {
+    let httpd = Httpd::find(&OptionValues::default());
+    let module = InstalledModule::find(httpd.as_ref().ok())?;
     let folder = match folder {
         Some(folder) => paths::absolute(folder),
         None => httpd?.modules,

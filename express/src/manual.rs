@@ -2,7 +2,7 @@
 
 mod page;
 
-use crate::table::{GROUPS, OptionState, Row, ValueKind};
+use crate::table::{GROUPS, OptionRow, OptionState, ValueKind};
 use std::fmt::Write;
 
 const HEAD: &str = "# mod_wsgi-express
@@ -68,7 +68,7 @@ pub fn render() -> String {
     out
 }
 
-fn usage(row: &Row) -> String {
+fn usage(row: &OptionRow) -> String {
     let mut out = format!("--{}", row.name);
     for value in row.values {
         out.push(' ');
@@ -77,7 +77,7 @@ fn usage(row: &Row) -> String {
     out
 }
 
-fn default(row: &Row) -> String {
+fn default(row: &OptionRow) -> String {
     match row.literal_default() {
         Some(default) => format!("`{default}`"),
         None if row.kind == ValueKind::Flag => "off".to_owned(),
@@ -85,7 +85,7 @@ fn default(row: &Row) -> String {
     }
 }
 
-fn text(row: &Row) -> String {
+fn text(row: &OptionRow) -> String {
     let mut out = cell(row.help);
     if row.is_list {
         out.push_str(" *May be repeated.*");

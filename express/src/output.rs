@@ -1,6 +1,6 @@
 //! What the command prints. A reader that has gone (`| head`) is no error, and ends nothing.
 
-use crate::problem::Problem;
+use crate::problem::ExpressError;
 use std::fmt::Display;
 use std::io::{ErrorKind, Write};
 
@@ -8,11 +8,11 @@ use std::io::{ErrorKind, Write};
 ///
 /// # Errors
 /// What cannot be written for another reason than that nobody reads.
-pub fn print(text: impl Display) -> Result<(), Problem> {
+pub fn print(text: impl Display) -> Result<(), ExpressError> {
     let mut out = std::io::stdout().lock();
     match write!(out, "{text}").and_then(|()| out.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Problem::Machine(format!("standard output: {error}")))
+            Err(ExpressError::Machine(format!("standard output: {error}")))
         }
         _ => Ok(()),
     }

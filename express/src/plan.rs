@@ -1,21 +1,21 @@
 //! What the options come to on this machine: everything that the generated files need.
 
-use crate::entry::{Entry, EntryKind};
+use crate::entry::{ApplicationEntry, EntryKind};
 use crate::machine::httpd::{Httpd, Mpm};
-use crate::machine::identity::Identity;
+use crate::machine::identity::ApplicationIdentity;
 use crate::machine::locale;
-use crate::machine::module::Module;
-use crate::machine::python::Python;
+use crate::machine::module::InstalledModule;
+use crate::machine::python::PythonHome;
 use crate::paths;
-use crate::problem::Problem;
-use crate::sizing::{Demand, Sizing};
+use crate::problem::ExpressError;
+use crate::sizing::{MpmSizing, SizingInput};
 use crate::table::{self, OptionState};
-use crate::values::Values;
+use crate::values::OptionValues;
 use std::path::PathBuf;
 
 /// Where the application runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub enum RunMode {
     /// In daemon processes.
     Daemon,
     /// In httpd's children.
@@ -28,7 +28,7 @@ pub enum Mode {
 
 /// HTTPS.
 #[derive(Clone, Debug)]
-pub struct Https {
+pub struct HttpsSettings {
     /// Its port.
     pub port: i64,
     /// The certificate.
@@ -39,31 +39,31 @@ pub struct Https {
 
 /// A server to be set up.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct ServerPlan {
     /// The options.
-    pub values: Values,
+    pub values: OptionValues,
     /// The application.
-    pub entry: Entry,
+    pub entry: ApplicationEntry,
     /// Where it runs.
-    pub mode: Mode,
+    pub mode: RunMode,
     /// The address that is shown.
     pub host: String,
     /// HTTPS, when it is set up.
-    pub https: Option<Https>,
+    pub https: Option<HttpsSettings>,
     /// The folder of the generated files.
     pub root: PathBuf,
     /// Who the processes run as.
-    pub identity: Identity,
+    pub identity: ApplicationIdentity,
     /// The Python; none when nothing needs one.
-    pub python: Option<Python>,
+    pub python: Option<PythonHome>,
     /// The server program.
     pub httpd: Httpd,
     /// This module.
-    pub module: Module,
+    pub module: InstalledModule,
     /// The MPM.
     pub mpm: Mpm,
     /// Its numbers.
-    pub sizing: Sizing,
+    pub sizing: MpmSizing,
     /// The locale of the application.
     pub locale: String,
     /// Sentences for the user.
@@ -80,12 +80,12 @@ pub const OUTPUTS: [(&str, &str, &str); 3] = [
 const DEBUG_OPTIONS: [&str; 5] =
     ["enable-debugger", "enable-coverage", "enable-profiler", "enable-recorder", "enable-gdb"];
 
-impl Plan {
+impl ServerPlan {
     /// Looks at the options and at the machine.
     ///
     /// # Errors
     /// Options that contradict each other, and what the machine lacks.
-    pub fn make(values: Values) -> Result<Plan, Problem> {
+    pub fn make(values: OptionValues) -> Result<ServerPlan, ExpressError> {
         let mut notes = Vec::new();
         for row in table::rows().filter(|row| values.is_given(row.name)) {
             if let OptionState::NoEffect(why) = row.state {
@@ -93,23 +93,26 @@ impl Plan {
             }
         }
         contradictions(&values, &mut notes)?;
-        let entry = Entry::find(&values, &mut notes)?;
+        let entry = ApplicationEntry::find(&values, &mut notes)?;
         let mode = mode(&values, &entry);
         let https = https(&values)?;
-        let identity = Identity::find(&values)?;
+        let identity = ApplicationIdentity::find(&values)?;
         let httpd = Httpd::find(&values)?;
         let mpm = mpm(&values, mode, &httpd)?;
-        let module = Module::find(Some(&httpd))?;
+        let module = InstalledModule::find(Some(&httpd))?;
         let needs_python = entry.is_application() || needs_python(&values);
-        let python = if needs_python { Some(Python::find(&values, &identity, &mut notes)?) } else { None };
+        let python =
+            if needs_python { Some(PythonHome::find(&values, &identity, &mut notes)?) } else { None };
         if values.flag("free-threading") && python.as_ref().is_none_or(|python| !python.is_free_threaded) {
             let version = python.map(|python| python.version).unwrap_or_default();
-            return Err(Problem::Usage(format!("--free-threading: Python {version} was not built for it")));
+            return Err(ExpressError::Usage(format!(
+                "--free-threading: Python {version} was not built for it"
+            )));
         }
         let host = values.text("host").unwrap_or("localhost").to_owned();
         let root = root(&values, &host);
         let (sizing, locale) = (sizing(&values, mode, mpm), locale::find(&values));
-        Ok(Plan {
+        Ok(ServerPlan {
             values,
             entry,
             mode,
@@ -154,7 +157,7 @@ impl Plan {
 
     /// Whether there is a daemon process group for the application.
     pub fn has_daemon(&self) -> bool {
-        self.mode == Mode::Daemon || (self.mode == Mode::Static && self.values.is_given("add-handler"))
+        self.mode == RunMode::Daemon || (self.mode == RunMode::Static && self.values.is_given("add-handler"))
     }
 
     /// `HOST:PORT`.
@@ -163,7 +166,7 @@ impl Plan {
     }
 
     /// Processes and threads.
-    pub fn demand(&self) -> Demand {
+    pub fn demand(&self) -> SizingInput {
         demand(&self.values)
     }
 
@@ -234,8 +237,8 @@ pub fn authority(name: &str, port: i64, default: i64) -> String {
     if port == default { name } else { format!("{name}:{port}") }
 }
 
-fn contradictions(values: &Values, notes: &mut Vec<String>) -> Result<(), Problem> {
-    let usage = |text: &str| Err(Problem::Usage(text.to_owned()));
+fn contradictions(values: &OptionValues, notes: &mut Vec<String>) -> Result<(), ExpressError> {
+    let usage = |text: &str| Err(ExpressError::Usage(text.to_owned()));
     let has_port = values.is_given("https-port") || values.is_given("ssl-port");
     let certificate = table::rows()
         .filter(|row| row.name.starts_with("ssl-") && row.name != "ssl-port")
@@ -279,26 +282,26 @@ fn contradictions(values: &Values, notes: &mut Vec<String>) -> Result<(), Proble
     Ok(())
 }
 
-fn mode(values: &Values, entry: &Entry) -> Mode {
+fn mode(values: &OptionValues, entry: &ApplicationEntry) -> RunMode {
     if values.flag("debug-mode") || DEBUG_OPTIONS.iter().any(|option| values.flag(option)) {
-        Mode::Debug
+        RunMode::Debug
     } else if !entry.is_application() {
-        Mode::Static
+        RunMode::Static
     } else if values.flag("embedded-mode") {
-        Mode::Embedded
+        RunMode::Embedded
     } else {
-        Mode::Daemon
+        RunMode::Daemon
     }
 }
 
 /// Whether something other than the application runs Python.
-fn needs_python(values: &Values) -> bool {
+fn needs_python(values: &OptionValues) -> bool {
     ["add-handler", "service-script", "host-access-script", "auth-user-script"]
         .iter()
         .any(|option| values.is_given(option))
 }
 
-fn https(values: &Values) -> Result<Option<Https>, Problem> {
+fn https(values: &OptionValues) -> Result<Option<HttpsSettings>, ExpressError> {
     let option = if values.is_given("https-port") { "https-port" } else { "ssl-port" };
     if !values.is_given(option) {
         return Ok(None);
@@ -312,28 +315,30 @@ fn https(values: &Values) -> Result<Option<Https>, Problem> {
     };
     let pair = (part(".crt", "ssl-certificate-file"), part(".key", "ssl-certificate-key-file"));
     match pair {
-        (Some(certificate), Some(key)) => Ok(Some(Https { port: values.int(option), certificate, key })),
-        (Some(_), None) => {
-            Err(Problem::Usage("--ssl-certificate-file needs --ssl-certificate-key-file".to_owned()))
+        (Some(certificate), Some(key)) => {
+            Ok(Some(HttpsSettings { port: values.int(option), certificate, key }))
         }
-        (None, _) => Err(Problem::Usage(format!(
+        (Some(_), None) => {
+            Err(ExpressError::Usage("--ssl-certificate-file needs --ssl-certificate-key-file".to_owned()))
+        }
+        (None, _) => Err(ExpressError::Usage(format!(
             "--{option} needs a certificate: --ssl-certificate-file and --ssl-certificate-key-file"
         ))),
     }
 }
 
-fn mpm(values: &Values, mode: Mode, httpd: &Httpd) -> Result<Mpm, Problem> {
+fn mpm(values: &OptionValues, mode: RunMode, httpd: &Httpd) -> Result<Mpm, ExpressError> {
     let order: &[Mpm] = match mode {
-        Mode::Daemon | Mode::Static => &[Mpm::Event, Mpm::Worker, Mpm::Prefork],
-        Mode::Embedded | Mode::Debug => &[Mpm::Worker, Mpm::Prefork],
+        RunMode::Daemon | RunMode::Static => &[Mpm::Event, Mpm::Worker, Mpm::Prefork],
+        RunMode::Embedded | RunMode::Debug => &[Mpm::Worker, Mpm::Prefork],
     };
     let asked = values.list("server-mpm");
     let all = [Mpm::Event, Mpm::Worker, Mpm::Prefork];
-    let order = if mode == Mode::Embedded && !asked.is_empty() { &all } else { order };
+    let order = if mode == RunMode::Embedded && !asked.is_empty() { &all } else { order };
     httpd.mpm(order, &asked).ok_or_else(|| {
         let names =
             if asked.is_empty() { "any".to_owned() } else { format!("--server-mpm {}", asked.join(" or ")) };
-        Problem::Machine(format!(
+        ExpressError::Machine(format!(
             "{} has no MPM for this: {names} in {}",
             httpd.program.display(),
             httpd.modules.display()
@@ -341,8 +346,8 @@ fn mpm(values: &Values, mode: Mode, httpd: &Httpd) -> Result<Mpm, Problem> {
     })
 }
 
-fn demand(values: &Values) -> Demand {
-    Demand {
+fn demand(values: &OptionValues) -> SizingInput {
+    SizingInput {
         processes: values.int("processes").max(1),
         threads: values.int("threads"),
         max_clients: values.is_given("max-clients").then(|| values.int("max-clients")),
@@ -352,15 +357,15 @@ fn demand(values: &Values) -> Demand {
     }
 }
 
-fn sizing(values: &Values, mode: Mode, mpm: Mpm) -> Sizing {
+fn sizing(values: &OptionValues, mode: RunMode, mpm: Mpm) -> MpmSizing {
     match mode {
-        Mode::Daemon | Mode::Static => demand(values).daemon(mpm),
-        Mode::Embedded => demand(values).embedded(mpm),
-        Mode::Debug => Sizing::ONE,
+        RunMode::Daemon | RunMode::Static => demand(values).daemon(mpm),
+        RunMode::Embedded => demand(values).embedded(mpm),
+        RunMode::Debug => MpmSizing::ONE,
     }
 }
 
-fn root(values: &Values, host: &str) -> PathBuf {
+fn root(values: &OptionValues, host: &str) -> PathBuf {
     if let Some(root) = values.text("server-root") {
         return paths::absolute(root);
     }

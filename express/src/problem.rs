@@ -4,7 +4,7 @@ use std::fmt;
 
 /// An error that ends the command.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Problem {
+pub enum ExpressError {
     /// The command line asks for something that cannot be.
     Usage(String),
     /// This machine lacks something.
@@ -15,28 +15,30 @@ pub enum Problem {
     Httpd(u8),
 }
 
-impl Problem {
+impl ExpressError {
     /// Of the whole command.
     pub fn exit_status(&self) -> u8 {
         match self {
-            Problem::Usage(_) => 2,
-            Problem::Machine(_) => 4,
-            Problem::Application(_) => 5,
-            Problem::Httpd(status) => *status,
+            ExpressError::Usage(_) => 2,
+            ExpressError::Machine(_) => 4,
+            ExpressError::Application(_) => 5,
+            ExpressError::Httpd(status) => *status,
         }
     }
 
     /// A file or folder that could not be read or written.
-    pub fn file(path: &std::path::Path, error: &std::io::Error) -> Problem {
-        Problem::Machine(format!("{}: {error}", path.display()))
+    pub fn file(path: &std::path::Path, error: &std::io::Error) -> ExpressError {
+        ExpressError::Machine(format!("{}: {error}", path.display()))
     }
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for ExpressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Problem::Usage(text) | Problem::Machine(text) | Problem::Application(text) => f.write_str(text),
-            Problem::Httpd(status) => write!(f, "httpd ended with status {status}"),
+            ExpressError::Usage(text) | ExpressError::Machine(text) | ExpressError::Application(text) => {
+                f.write_str(text)
+            }
+            ExpressError::Httpd(status) => write!(f, "httpd ended with status {status}"),
         }
     }
 }

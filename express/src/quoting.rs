@@ -73,7 +73,7 @@ pub fn regex(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wsgi_directives::words::Words;
+    use wsgi_directives::words::LineWords;
 
     #[test]
     fn values_are_one_word_for_httpd() {
@@ -91,10 +91,10 @@ mod tests {
             "%{GLOBAL}",
         ] {
             let line = format!("{} next", httpd(value));
-            let words: Vec<_> = Words::new(&line).collect();
+            let words: Vec<_> = LineWords::new(&line).collect();
             assert_eq!(words, [value, "next"], "{line}");
             let line = format!("{} b=c", pair("a", value));
-            let (name, read) = Words::new(&line).pair().expect("a pair").expect("well formed");
+            let (name, read) = LineWords::new(&line).pair().expect("a pair").expect("well formed");
             assert_eq!((name, &*read), ("a", value), "{line}");
         }
     }

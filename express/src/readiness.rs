@@ -1,6 +1,6 @@
 //! Whether the application is loaded: its processes say so in files of the folder `state`.
 
-use crate::plan::Plan;
+use crate::plan::ServerPlan;
 use std::fs::{self, OpenOptions};
 use std::io::Read;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
@@ -23,7 +23,7 @@ pub enum StartState {
 const LONGEST: u64 = 256 << 10;
 
 /// Looks once.
-pub fn look(plan: &Plan) -> StartState {
+pub fn look(plan: &ServerPlan) -> StartState {
     let folder = plan.root.join("state");
     let names: Vec<String> = fs::read_dir(&folder)
         .map(|entries| {
@@ -67,7 +67,7 @@ pub fn harmless(text: &str) -> String {
     text.chars().map(show).collect()
 }
 
-fn listens(plan: &Plan) -> bool {
+fn listens(plan: &ServerPlan) -> bool {
     let host = plan.values.text("host").filter(|host| !matches!(*host, "0.0.0.0" | "::" | "[::]" | "*"));
     let host = host.unwrap_or("127.0.0.1").trim_matches(['[', ']']);
     let port = u16::try_from(plan.values.int("port")).unwrap_or_default();

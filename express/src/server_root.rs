@@ -5,8 +5,8 @@ use crate::files;
 use crate::generate;
 use crate::machine::identity;
 use crate::paths;
-use crate::plan::Plan;
-use crate::problem::Problem;
+use crate::plan::ServerPlan;
+use crate::problem::ExpressError;
 use crate::watch;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::Write;
@@ -20,7 +20,7 @@ const MODES: [u32; 3] = [0o700, 0o710, 0o711];
 ///
 /// # Errors
 /// A folder that is somebody else's, and what cannot be written.
-pub fn write(plan: &mut Plan, arguments: &[String]) -> Result<String, Problem> {
+pub fn write(plan: &mut ServerPlan, arguments: &[String]) -> Result<String, ExpressError> {
     prepare(plan)?;
     bring_module(plan)?;
     let configuration = generate::configuration(plan)?.render();
@@ -47,7 +47,7 @@ pub fn write(plan: &mut Plan, arguments: &[String]) -> Result<String, Problem> {
 }
 
 /// Makes the folder, or checks the one that is there.
-fn prepare(plan: &mut Plan) -> Result<(), Problem> {
+fn prepare(plan: &mut ServerPlan) -> Result<(), ExpressError> {
     let root = plan.root.clone();
     let mode = match plan.identity.is_other() {
         // Users of services are in no group that the folder could have; they may pass through it.
@@ -56,12 +56,12 @@ fn prepare(plan: &mut Plan) -> Result<(), Problem> {
         false => 0o700,
     };
     if let Some(parent) = root.parent() {
-        fs::create_dir_all(parent).map_err(|error| Problem::file(parent, &error))?;
+        fs::create_dir_all(parent).map_err(|error| ExpressError::file(parent, &error))?;
     }
     let is_new = match DirBuilder::new().mode(0o700).create(&root) {
         Ok(()) => true,
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => false,
-        Err(error) => return Err(Problem::file(&root, &error)),
+        Err(error) => return Err(ExpressError::file(&root, &error)),
     };
     check_owner(plan)?;
     let is_empty = fs::read_dir(&root).is_ok_and(|mut entries| entries.next().is_none());
@@ -79,21 +79,21 @@ fn prepare(plan: &mut Plan) -> Result<(), Problem> {
     }
     if plan.document_root() == plan.file("htdocs") {
         let htdocs = root.join("htdocs");
-        fs::create_dir_all(&htdocs).map_err(|error| Problem::file(&htdocs, &error))?;
+        fs::create_dir_all(&htdocs).map_err(|error| ExpressError::file(&htdocs, &error))?;
         identity::share(&htdocs, &plan.identity, if plan.identity.is_other() { 0o750 } else { 0o700 })?;
     }
     let logs = paths::absolute(&plan.log_directory());
-    fs::create_dir_all(&logs).map_err(|error| Problem::file(&logs, &error))
+    fs::create_dir_all(&logs).map_err(|error| ExpressError::file(&logs, &error))
 }
 
 /// A folder that others can write to would let them choose what httpd does.
-fn check_owner(plan: &mut Plan) -> Result<(), Problem> {
+fn check_owner(plan: &mut ServerPlan) -> Result<(), ExpressError> {
     let root = &plan.root;
-    let failed = |error: std::io::Error| Problem::file(root, &error);
+    let failed = |error: std::io::Error| ExpressError::file(root, &error);
     let is_chosen = plan.values.is_given("server-root");
     let facts = if is_chosen { fs::metadata(root) } else { fs::symlink_metadata(root) }.map_err(failed)?;
     let refuse = |why: &str| {
-        Err(Problem::Usage(format!(
+        Err(ExpressError::Usage(format!(
             "the server root {} {why}: name another one with --server-root",
             root.display()
         )))
@@ -119,9 +119,9 @@ fn check_owner(plan: &mut Plan) -> Result<(), Problem> {
 }
 
 /// A folder that the application may write to.
-fn folder(plan: &Plan, name: &str) -> Result<(), Problem> {
+fn folder(plan: &ServerPlan, name: &str) -> Result<(), ExpressError> {
     let path = plan.root.join(name);
-    let failed = |error: std::io::Error| Problem::file(&path, &error);
+    let failed = |error: std::io::Error| ExpressError::file(&path, &error);
     match DirBuilder::new().mode(0o700).create(&path) {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(failed(error)),
         _ => {}
@@ -134,7 +134,7 @@ fn folder(plan: &Plan, name: &str) -> Result<(), Problem> {
 }
 
 /// The application's user must be able to read the host library: when it cannot, the module is copied.
-fn bring_module(plan: &mut Plan) -> Result<(), Problem> {
+fn bring_module(plan: &mut ServerPlan) -> Result<(), ExpressError> {
     let host = plan.module.program("python-host.abi3.so");
     if plan.identity.can_read(&host) {
         return Ok(());
@@ -154,10 +154,10 @@ fn bring_module(plan: &mut Plan) -> Result<(), Problem> {
 }
 
 /// Writes a file under another name, then puts it in its place.
-fn put(plan: &Plan, name: &str, text: &str, mode: u32) -> Result<(), Problem> {
+fn put(plan: &ServerPlan, name: &str, text: &str, mode: u32) -> Result<(), ExpressError> {
     let path = plan.root.join(name);
     let part = plan.root.join(format!(".{name}.{}", std::process::id()));
-    let failed = |error: std::io::Error| Problem::file(&path, &error);
+    let failed = |error: std::io::Error| ExpressError::file(&path, &error);
     let _ = fs::remove_file(&part);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part).map_err(failed)?;
     file.write_all(text.as_bytes()).map_err(failed)?;
@@ -166,7 +166,7 @@ fn put(plan: &Plan, name: &str, text: &str, mode: u32) -> Result<(), Problem> {
 }
 
 /// Writes a file that the user may change, unless it is there.
-fn keep(plan: &Plan, name: &str, text: &str) -> Result<(), Problem> {
+fn keep(plan: &ServerPlan, name: &str, text: &str) -> Result<(), ExpressError> {
     let path = plan.root.join(name);
     let mode = if plan.identity.is_other() { 0o640 } else { 0o600 };
     if !path.exists() {

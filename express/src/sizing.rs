@@ -4,7 +4,7 @@ use crate::machine::httpd::Mpm;
 
 /// What the numbers depend on.
 #[derive(Clone, Copy, Debug)]
-pub struct Demand {
+pub struct SizingInput {
     /// Daemon processes.
     pub processes: i64,
     /// Threads of each.
@@ -21,7 +21,7 @@ pub struct Demand {
 
 /// The numbers of the MPM's directives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sizing {
+pub struct MpmSizing {
     /// `ServerLimit`
     pub servers: i64,
     /// `ThreadsPerChild` and `ThreadLimit`; 1 for prefork.
@@ -36,20 +36,20 @@ pub struct Sizing {
     pub maximum_spare: i64,
 }
 
-impl Demand {
+impl SizingInput {
     /// What daemon processes can handle at once.
     pub fn capacity(self) -> i64 {
         self.processes * self.threads
     }
 
     /// For a server that passes requests on to daemon processes.
-    pub fn daemon(self, mpm: Mpm) -> Sizing {
+    pub fn daemon(self, mpm: Mpm) -> MpmSizing {
         let capacity = self.capacity();
         let most = self.max_clients.map_or(10 + (capacity * 3 / 2).max(10), |clients| clients.max(capacity));
         let part = |fraction: f64, of: i64| (fraction * of as f64).floor() as i64;
         if mpm == Mpm::Prefork {
             let initial = self.initial.unwrap_or(0.05);
-            return Sizing {
+            return MpmSizing {
                 servers: most,
                 threads: 1,
                 workers: most,
@@ -62,7 +62,7 @@ impl Demand {
         let servers = (most + threads - 1) / threads;
         let initial = self.initial.unwrap_or(0.2);
         let spare = |fraction: f64| (part(fraction, servers) * threads).max(threads);
-        Sizing {
+        MpmSizing {
             servers,
             threads,
             workers: servers * threads,
@@ -73,10 +73,10 @@ impl Demand {
     }
 
     /// For a server whose own processes run the application.
-    pub fn embedded(self, mpm: Mpm) -> Sizing {
+    pub fn embedded(self, mpm: Mpm) -> MpmSizing {
         let all = self.capacity();
         if mpm == Mpm::Prefork {
-            return Sizing {
+            return MpmSizing {
                 servers: all,
                 threads: 1,
                 workers: all,
@@ -86,22 +86,22 @@ impl Demand {
             };
         }
         let (servers, threads) = (self.processes, self.threads);
-        Sizing { servers, threads, workers: all, start: servers, minimum_spare: all, maximum_spare: all }
+        MpmSizing { servers, threads, workers: all, start: servers, minimum_spare: all, maximum_spare: all }
     }
 }
 
-impl Sizing {
+impl MpmSizing {
     /// One request at a time.
-    pub const ONE: Sizing =
-        Sizing { servers: 1, threads: 1, workers: 1, start: 1, minimum_spare: 1, maximum_spare: 1 };
+    pub const ONE: MpmSizing =
+        MpmSizing { servers: 1, threads: 1, workers: 1, start: 1, minimum_spare: 1, maximum_spare: 1 };
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn demand(capacity: i64) -> Demand {
-        Demand {
+    fn demand(capacity: i64) -> SizingInput {
+        SizingInput {
             processes: 1,
             threads: capacity,
             max_clients: None,
@@ -122,7 +122,7 @@ mod tests {
             (100, 160, 17, 10, 170, 2, 34, 102, (8, 16)),
             (200, 310, 19, 17, 323, 3, 57, 190, (15, 31)),
         ] {
-            let expected = Sizing { servers, threads, workers, start, minimum_spare, maximum_spare };
+            let expected = MpmSizing { servers, threads, workers, start, minimum_spare, maximum_spare };
             assert_eq!(demand(capacity).daemon(Mpm::Event), expected, "{capacity}");
             let one_each = demand(capacity).daemon(Mpm::Prefork);
             assert_eq!(
@@ -130,13 +130,13 @@ mod tests {
                 (most, prefork.0, prefork.1)
             );
         }
-        let asked = Demand { max_clients: Some(3), ..demand(20) };
+        let asked = SizingInput { max_clients: Some(3), ..demand(20) };
         assert_eq!(asked.daemon(Mpm::Prefork).workers, 20);
     }
 
     #[test]
     fn embedded_mode() {
-        let demand = Demand { processes: 3, ..demand(4) };
+        let demand = SizingInput { processes: 3, ..demand(4) };
         let sizing = demand.embedded(Mpm::Worker);
         assert_eq!((sizing.servers, sizing.threads, sizing.workers), (3, 4, 12));
         assert_eq!(demand.embedded(Mpm::Prefork).servers, 12);

@@ -1,10 +1,10 @@
 //! What is shown before the server starts.
 
 use crate::machine::httpd::Mpm;
-use crate::plan::{Mode, OUTPUTS, Plan};
+use crate::plan::{OUTPUTS, RunMode, ServerPlan};
 
 /// One aligned line for each fact.
-pub fn print(plan: &Plan, starts: bool) {
+pub fn print(plan: &ServerPlan, starts: bool) {
     let lines = lines(plan, starts);
     let width = lines.iter().map(|(label, _)| label.len()).max().unwrap_or(0);
     for (label, value) in lines {
@@ -12,7 +12,7 @@ pub fn print(plan: &Plan, starts: bool) {
     }
 }
 
-fn lines(plan: &Plan, starts: bool) -> Vec<(&'static str, String)> {
+fn lines(plan: &ServerPlan, starts: bool) -> Vec<(&'static str, String)> {
     let values = &plan.values;
     let mut lines = vec![("Server URL", plan.url())];
     lines.extend(plan.https_url().map(|url| ("Server URL (HTTPS)", url)));
@@ -54,19 +54,19 @@ fn lines(plan: &Plan, starts: bool) -> Vec<(&'static str, String)> {
     lines
 }
 
-fn capacity(plan: &Plan, lines: &mut Vec<(&'static str, String)>) {
+fn capacity(plan: &ServerPlan, lines: &mut Vec<(&'static str, String)>) {
     let values = &plan.values;
     let mode = match plan.mode {
-        Mode::Daemon => "daemon",
-        Mode::Embedded => "embedded",
-        Mode::Debug => "debug",
-        Mode::Static => "static files only",
+        RunMode::Daemon => "daemon",
+        RunMode::Embedded => "embedded",
+        RunMode::Debug => "debug",
+        RunMode::Static => "static files only",
     };
     lines.push(("Operating mode", mode.to_owned()));
     if let Some(python) = &plan.python {
         lines.push(("Python", format!("{} ({})", python.version, python.home)));
     }
-    if plan.mode == Mode::Daemon {
+    if plan.mode == RunMode::Daemon {
         let demand = plan.demand();
         lines.push((
             "Request capacity",

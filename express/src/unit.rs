@@ -1,10 +1,10 @@
 //! `systemd`: a unit for the server of a command line.
 
 use crate::paths;
-use crate::plan::Plan;
-use crate::problem::Problem;
+use crate::plan::ServerPlan;
+use crate::problem::ExpressError;
 use crate::table::{self, ValueKind};
-use crate::values::Values;
+use crate::values::OptionValues;
 use std::fmt::Write;
 
 /// Options that the unit says in its own words.
@@ -16,17 +16,17 @@ const PATHS: [&str; 2] = ["DIRECTORY", "FILE"];
 /// Prints the unit.
 ///
 /// # Errors
-/// As [`Plan::make`], and a server that is not for a unit.
-pub fn print(values: Values) -> Result<u8, Problem> {
-    let plan = Plan::make(values)?;
+/// As [`ServerPlan::make`], and a server that is not for a unit.
+pub fn print(values: OptionValues) -> Result<u8, ExpressError> {
+    let plan = ServerPlan::make(values)?;
     if plan.identity.uid.is_root() {
-        return Err(Problem::Usage("name the user of the service with --user (and --group)".to_owned()));
+        return Err(ExpressError::Usage("name the user of the service with --user (and --group)".to_owned()));
     }
     crate::output::print(render(&plan))?;
     Ok(0)
 }
 
-fn render(plan: &Plan) -> String {
+fn render(plan: &ServerPlan) -> String {
     let values = &plan.values;
     let name: String =
         plan.group().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
@@ -69,7 +69,7 @@ fn render(plan: &Plan) -> String {
     out
 }
 
-fn command(plan: &Plan, folder: &str) -> String {
+fn command(plan: &ServerPlan, folder: &str) -> String {
     let values = &plan.values;
     let mut words = vec![paths::text(&plan.module.program("mod_wsgi-express")), "start-server".to_owned()];
     if plan.entry.kind != crate::entry::EntryKind::Welcome {

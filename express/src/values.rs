@@ -1,15 +1,15 @@
 //! What was given on the command line, asked for by the names of the table.
 
-use crate::table::{self, Row, ValueKind};
+use crate::table::{self, OptionRow, ValueKind};
 use std::collections::BTreeMap;
 
 /// The values of the options.
 #[derive(Clone, Debug, Default)]
-pub struct Values {
+pub struct OptionValues {
     given: BTreeMap<&'static str, Vec<Vec<String>>>,
 }
 
-impl Values {
+impl OptionValues {
     /// The key of the arguments without a name.
     pub const ENTRY_POINT: &'static str = "ENTRY-POINT";
 
@@ -47,7 +47,7 @@ impl Values {
     /// The value of an option with one value, or its literal default.
     pub fn text(&self, name: &str) -> Option<&str> {
         let given = self.uses(name).last().and_then(|words| words.first()).map(String::as_str);
-        given.or_else(|| row(name).and_then(Row::literal_default))
+        given.or_else(|| row(name).and_then(OptionRow::literal_default))
     }
 
     /// The values of an option with one value that may be given several times.
@@ -80,10 +80,14 @@ impl Values {
 
     /// The arguments without a name.
     pub fn entry_points(&self) -> Vec<&str> {
-        self.uses(Values::ENTRY_POINT).iter().filter_map(|words| words.first()).map(String::as_str).collect()
+        self.uses(OptionValues::ENTRY_POINT)
+            .iter()
+            .filter_map(|words| words.first())
+            .map(String::as_str)
+            .collect()
     }
 }
 
-fn row(name: &str) -> Option<&'static Row> {
+fn row(name: &str) -> Option<&'static OptionRow> {
     table::find(name)
 }

@@ -1,9 +1,9 @@
 //! `--reload-on-changes`: the files of the application are watched, and its processes are replaced when one changes.
 
-use crate::control::{self, Running};
-use crate::machine::module::Module;
-use crate::plan::Plan;
-use crate::problem::Problem;
+use crate::control::{self, RunningServer};
+use crate::machine::module::InstalledModule;
+use crate::plan::ServerPlan;
+use crate::problem::ExpressError;
 use crate::{output, paths, readiness};
 use clap::ArgMatches;
 use nix::errno::Errno;
@@ -38,7 +38,7 @@ const ENDINGS: [&str; 18] = [
 const OTHERS: [&str; 3] = ["__pycache__", "node_modules", "site-packages"];
 
 /// What is watched for an application, one folder a line.
-pub fn list(plan: &Plan) -> String {
+pub fn list(plan: &ServerPlan) -> String {
     let mut folders = BTreeSet::from([plan.working_directory()]);
     folders.extend(plan.values.list("python-path").iter().map(|folder| paths::absolute_text(folder)));
     if let Some(folder) =
@@ -53,23 +53,23 @@ pub fn list(plan: &Plan) -> String {
 ///
 /// # Errors
 /// When the kernel watches nothing, or no server comes up.
-pub fn run(matches: &ArgMatches) -> Result<u8, Problem> {
+pub fn run(matches: &ArgMatches) -> Result<u8, ExpressError> {
     let Some(root) = matches.get_one::<String>("server-root") else {
-        return Err(Problem::Usage("--server-root is needed".to_owned()));
+        return Err(ExpressError::Usage("--server-root is needed".to_owned()));
     };
     let root = paths::absolute(root);
-    let failed = |errno: Errno| Problem::Machine(format!("inotify: {}", errno.desc()));
+    let failed = |errno: Errno| ExpressError::Machine(format!("inotify: {}", errno.desc()));
     let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).map_err(failed)?;
-    let mut watcher = Watcher { inotify, root, folders: BTreeMap::new(), files: BTreeSet::new() };
+    let mut watcher = FileWatcher { inotify, root, folders: BTreeMap::new(), files: BTreeSet::new() };
     watcher.add_all();
     let deadline = Instant::now() + Duration::from_secs(20);
-    while Running::of(&watcher.root).is_err() {
+    while RunningServer::of(&watcher.root).is_err() {
         if Instant::now() > deadline {
             return Ok(0);
         }
         std::thread::sleep(Duration::from_millis(50));
     }
-    while let Ok(running) = Running::of(&watcher.root) {
+    while let Ok(running) = RunningServer::of(&watcher.root) {
         if let Some(file) = watcher.change(LOOK) {
             while watcher.change(QUIET).is_some() {}
             watcher.replace(&running, &file);
@@ -80,7 +80,7 @@ pub fn run(matches: &ArgMatches) -> Result<u8, Problem> {
     Ok(0)
 }
 
-struct Watcher {
+struct FileWatcher {
     inotify: Inotify,
     root: PathBuf,
     folders: BTreeMap<WatchDescriptor, PathBuf>,
@@ -88,7 +88,7 @@ struct Watcher {
     files: BTreeSet<PathBuf>,
 }
 
-impl Watcher {
+impl FileWatcher {
     /// The folders of the list, with what is below them, and those of imported modules.
     fn add_all(&mut self) {
         let listed = fs::read_to_string(self.root.join(LIST)).unwrap_or_default();
@@ -165,7 +165,7 @@ impl Watcher {
     }
 
     /// The processes are replaced one by one, as after `mod_wsgi-ctl restart`: the old ones stay if the new code fails.
-    fn replace(&self, running: &Running, file: &Path) {
+    fn replace(&self, running: &RunningServer, file: &Path) {
         let state = self.root.join("state");
         let failures = || {
             let entries = fs::read_dir(&state).into_iter().flatten().flatten();
@@ -176,7 +176,7 @@ impl Watcher {
         failures().for_each(|path| drop(fs::remove_file(path)));
         let text = fs::read_to_string(self.root.join("httpd.conf")).unwrap_or_default();
         let Some(group) = control::value(&text, "WSGIDaemonProcess") else { return };
-        let Ok(module) = Module::find(None) else { return };
+        let Ok(module) = InstalledModule::find(None) else { return };
         let socket = running.control_socket();
         let ended = Command::new(module.program("mod_wsgi-ctl"))
             .args(["--socket", &socket, "restart", &group])

@@ -2,10 +2,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use wsgi_protocol::frame::{HEADER_LEN, Header, MAX_PAYLOAD};
+use wsgi_protocol::frame::{HEADER_LEN, FrameHeader, MAX_PAYLOAD};
 
 fuzz_target!(|bytes: &[u8]| {
-    match Header::decode(bytes) {
+    match FrameHeader::decode(bytes) {
         Ok(Some(header)) => assert!(header.encode() == bytes[..HEADER_LEN] && header.len <= MAX_PAYLOAD),
         Ok(None) => assert!(bytes.len() < HEADER_LEN),
         Err(_) => {}

@@ -4,7 +4,7 @@
 use libfuzzer_sys::fuzz_target;
 use std::sync::Arc;
 use wsgi_directives::{
-    DIRECTIVES, DirConfig, GlobalConfig, Place, RegexMatch, Scope, ServerConfig, System, UriRegex, VhostId,
+    DIRECTIVES, DirConfig, GlobalConfig, DirectivePlace, RegexMatch, LineScope, ServerConfig, SystemFacts, UriRegex, VhostId,
     apply,
 };
 
@@ -20,7 +20,7 @@ impl UriRegex for Never {
     }
 }
 
-impl System for Machine {
+impl SystemFacts for Machine {
     fn uid_of_name(&self, name: &str) -> Option<u32> {
         name.strip_prefix('#').map_or((name == "joe").then_some(1000), |number| number.parse().ok())
     }
@@ -54,15 +54,15 @@ fuzz_target!(|input: (u8, u8, &str)| {
     let (id, place, args) = input;
     let (mut global, mut server, mut dir) =
         (GlobalConfig::default(), ServerConfig::default(), DirConfig::default());
-    let place = Place {
+    let place = DirectivePlace {
         file: "fuzz.conf",
         line: 1,
         virtual_host: (place & 1 != 0).then_some(VhostId(0)),
         directory: (place & 2 != 0).then_some("/srv"),
-        ..Place::default()
+        ..DirectivePlace::default()
     };
     let id = usize::from(id) % DIRECTIVES.len();
-    let scope = Scope { global: Some(&mut global), server: Some(&mut server), dir: Some(&mut dir) };
+    let scope = LineScope { global: Some(&mut global), server: Some(&mut server), dir: Some(&mut dir) };
     match apply(id, args, &place, scope, &Machine) {
         Ok(notices) => notices
             .iter()

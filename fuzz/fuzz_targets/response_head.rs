@@ -2,10 +2,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use wsgi_protocol::response::{Head, HeadWriter, STATUSES};
+use wsgi_protocol::response::{ResponseHead, HeadWriter, STATUSES};
 
 fuzz_target!(|bytes: &[u8]| {
-    let Ok(head) = Head::decode(bytes) else { return };
+    let Ok(head) = ResponseHead::decode(bytes) else { return };
     let is_clean = |text: &[u8]| !text.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0));
     assert!(STATUSES.contains(&head.status) && is_clean(head.line));
     let mut again = Vec::new();

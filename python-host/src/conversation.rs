@@ -1,13 +1,13 @@
 //! The seam between ASGI and the way a request came in: frames in and out, without ever waiting. Nothing here touches
 //! Python objects.
 
-use crate::exchange::Outcome;
+use crate::exchange::RequestOutcome;
 use std::os::fd::{BorrowedFd, RawFd};
 use std::sync::Arc;
 
 /// What has come from httpd.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Arrived {
+pub enum ConversationInput {
     /// A part of the body; whether it was the last one.
     Body(Vec<u8>, bool),
     /// Nothing yet: wait until the socket is readable.
@@ -18,7 +18,7 @@ pub enum Arrived {
 
 /// What has become of that which was to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sent {
+pub enum SendOutcome {
     /// All has left.
     All,
     /// Wait until the socket is writable.
@@ -57,7 +57,7 @@ pub trait Conversation: Send {
     fn enter(&mut self);
 
     /// The next part of the body; behind the last one, whether the client is still there.
-    fn receive(&mut self) -> Arrived;
+    fn receive(&mut self) -> ConversationInput;
 
     /// Puts the head of the response behind what is to be sent.
     fn head(&mut self, payload: &[u8]);
@@ -72,16 +72,16 @@ pub trait Conversation: Send {
     fn push(&mut self);
 
     /// Sends what can be sent.
-    fn flush(&mut self) -> Sent;
+    fn flush(&mut self) -> SendOutcome;
 
     /// Sends `length` bytes of a regular file from `offset`, if nothing waits to be sent.
-    fn file(&mut self, file: BorrowedFd<'_>, offset: u64, length: u64) -> Sent;
+    fn file(&mut self, file: BorrowedFd<'_>, offset: u64, length: u64) -> SendOutcome;
 
     /// Logs one record in the request's context; `level` is httpd's number.
     fn log(&mut self, level: u8, text: &[u8]);
 
     /// The response has ended in this way: says so behind what is to be sent.
-    fn finish(&mut self, outcome: Outcome);
+    fn finish(&mut self, outcome: RequestOutcome);
 
     /// The connection is httpd's again for the next request. What has not been sent breaks it off. The application may
     /// go on, and occupies its place until that is dropped.

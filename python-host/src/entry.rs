@@ -16,8 +16,8 @@ use std::io::Read;
 use std::os::fd::FromRawFd;
 use std::ptr;
 use std::time::Duration;
-use wsgi_protocol::abi::{HostTable, HttpdTable, Outcome};
-use wsgi_protocol::call::Verdict;
+use wsgi_protocol::abi::{HostOutcome, HostTable, HttpdTable};
+use wsgi_protocol::call::ScriptVerdict;
 use wsgi_protocol::launch::{self, LAUNCH_FD, Launch};
 
 /// `Py_mod_multiple_interpreters` (3.12): must not be loaded into sub-interpreters.
@@ -166,7 +166,7 @@ static HOST_TABLE: HostTable = HostTable {
     stop: embedded_stop,
 };
 
-/// The door for httpd (`wsgi_protocol::abi::Entry`).
+/// The door for httpd (`wsgi_protocol::abi::HostEntry`).
 ///
 /// # Safety
 /// `httpd` is null or a complete table that lives as long as the process.
@@ -202,7 +202,11 @@ unsafe extern "C" fn embedded_start_apart(message: *const u8, length: usize) -> 
     })
 }
 
-unsafe extern "C" fn embedded_request(request: *mut c_void, payload: *const u8, length: usize) -> Outcome {
+unsafe extern "C" fn embedded_request(
+    request: *mut c_void,
+    payload: *const u8,
+    length: usize,
+) -> HostOutcome {
     door(500, || {
         // SAFETY: by the contract of the table.
         let payload = unsafe { std::slice::from_raw_parts(payload, length) };
@@ -211,7 +215,7 @@ unsafe extern "C" fn embedded_request(request: *mut c_void, payload: *const u8, 
 }
 
 unsafe extern "C" fn embedded_call(request: *mut c_void, payload: *const u8, length: usize) -> c_int {
-    let verdict = door(Verdict::Failed, || {
+    let verdict = door(ScriptVerdict::Failed, || {
         // SAFETY: by the contract of the table.
         let payload = unsafe { std::slice::from_raw_parts(payload, length) };
         embedded::call(request, payload)

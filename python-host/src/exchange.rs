@@ -25,7 +25,7 @@ pub enum SendError {
 
 /// Whether a block may wait for what follows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hold {
+pub enum HoldBack {
     /// The application runs next and may take its time: the block must leave now.
     No,
     /// More output or the end follows without application code in between: it may be coalesced.
@@ -34,7 +34,7 @@ pub enum Hold {
 
 /// How a request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum RequestOutcome {
     /// Head and body are complete.
     Complete,
     /// Nothing was committed: httpd answers with this status by its own error handling.
@@ -65,7 +65,7 @@ pub trait Exchange {
     ///
     /// # Errors
     /// See [`SendError`].
-    fn data(&mut self, block: &[u8], hold: Hold) -> Result<(), SendError>;
+    fn data(&mut self, block: &[u8], hold: HoldBack) -> Result<(), SendError>;
 
     /// Sends `length` bytes of a regular file from `offset`. The descriptor is duplicated before returning.
     ///

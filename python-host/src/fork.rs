@@ -48,7 +48,7 @@ pub fn end_if_forked() {
 
 /// Where a forked thread finds itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
+pub enum ForkSide {
     /// In the process that forked.
     Parent,
     /// In the new one.
@@ -114,7 +114,7 @@ fn run(name: &str) {
 ///
 /// # Errors
 /// The system cannot create a process.
-pub fn fork_away(arrive: impl FnOnce()) -> io::Result<Side> {
+pub fn fork_away(arrive: impl FnOnce()) -> io::Result<ForkSide> {
     struct Ours;
     impl Drop for Ours {
         fn drop(&mut self) {
@@ -143,9 +143,9 @@ pub fn fork_away(arrive: impl FnOnce()) -> io::Result<Side> {
         }
     })?;
     if between == 0 {
-        return Ok(Side::Child);
+        return Ok(ForkSide::Child);
     }
-    wait_for(between).map(|()| Side::Parent)
+    wait_for(between).map(|()| ForkSide::Parent)
 }
 
 /// In the process in between: forks again, and ends; returns in the child's child.

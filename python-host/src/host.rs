@@ -1,23 +1,23 @@
-//! What the serve loop of a daemon and the embedded door ask of Python: a [`Host`] per process, a [`Worker`] per
+//! What the serve loop of a daemon and the embedded door ask of Python: a [`Host`] per process, a [`RequestThread`] per
 //! request thread. Unless said otherwise methods are called without the GIL.
 
 mod loaded;
 
-use crate::asgi::Asgi;
+use crate::asgi::AsgiState;
 use crate::interpreter::{self, Interpreter, threads};
 use crate::log;
 use crate::messages;
-use crate::python::{Attached, Numbers, Object, Owned, Text};
-pub use crate::worker::Worker;
+use crate::python::{Attached, NumberValues, Object, Owned, TextValues};
+pub use crate::worker::RequestThread;
 use crate::wsgi::request::CurrentRequest;
 use crate::wsgi::{clock, events, telemetry};
-use loaded::Loaded;
+use loaded::LoadedScript;
 use pyo3::ffi;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 use wsgi_protocol::birth::BirthOrder;
-use wsgi_protocol::launch::{Launch, Mode, Preload};
+use wsgi_protocol::launch::{HostMode, Launch, PreloadScript};
 
 /// What a request that found its script changed shall do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,15 +48,15 @@ pub struct Host {
     watches: bool,
     policy: OnceLock<&'static dyn ReloadPolicy>,
     /// ASGI applications, and their event loop.
-    pub(crate) asgi: Asgi,
+    pub(crate) asgi: AsgiState,
     /// Scripts in the order in which they were loaded.
-    loaded: Mutex<Vec<Loaded>>,
+    loaded: Mutex<Vec<LoadedScript>>,
     /// How long that took, ms.
     load_time: AtomicU64,
     /// Those that could not be loaded before the first request.
-    failed: Mutex<Vec<Preload>>,
+    failed: Mutex<Vec<PreloadScript>>,
     /// Those of them that found something taken.
-    conflicts: Mutex<Vec<Preload>>,
+    conflicts: Mutex<Vec<PreloadScript>>,
     /// The request threads by number.
     threads: Mutex<Vec<ThreadRecord>>,
     /// A sub-interpreter could not be ended, or not all request threads have gone.
@@ -83,7 +83,7 @@ struct ThreadRecord {
 
 /// Why it is logged where a request is.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Long {
+pub enum LongRunning {
     /// WSGISlowRequests.
     Slow,
     /// request-timeout, and it is interrupted.
@@ -107,14 +107,14 @@ impl Host {
     #[must_use]
     pub(crate) fn new(launch: Launch) -> &'static Self {
         log::set_level(launch.log_level);
-        let watches = launch.mode == Mode::Embedded && launch.timers.slow_request > 0;
+        let watches = launch.mode == HostMode::Embedded && launch.timers.slow_request > 0;
         Box::leak(Box::new(Self {
             launch,
             started: clock::now(),
             born: OnceLock::new(),
             watches,
             policy: OnceLock::new(),
-            asgi: Asgi::default(),
+            asgi: AsgiState::default(),
             loaded: Mutex::default(),
             load_time: AtomicU64::new(0),
             failed: Mutex::default(),
@@ -150,26 +150,26 @@ impl Host {
 
     /// The import of a script has failed because of something that only one process can have.
     pub(crate) fn note_conflict(&self, script: &[u8], group: &[u8]) {
-        let script = Preload { script: script.to_vec(), application_group: group.to_vec() };
+        let script = PreloadScript { script: script.to_vec(), application_group: group.to_vec() };
         self.conflicts.lock().unwrap_or_else(PoisonError::into_inner).push(script);
     }
 
     /// Whether that of this one has.
-    pub(crate) fn has_conflict(&self, script: &Preload) -> bool {
+    pub(crate) fn has_conflict(&self, script: &PreloadScript) -> bool {
         self.conflicts.lock().unwrap_or_else(PoisonError::into_inner).contains(script)
     }
 
     /// `of daemon process 'x'` or `in embedded mode`.
     pub(crate) fn place(&self) -> String {
         match self.launch().mode {
-            Mode::Daemon => format!("of daemon process '{}'", messages::text(&self.launch().group)),
-            Mode::Embedded => "in embedded mode".to_owned(),
+            HostMode::Daemon => format!("of daemon process '{}'", messages::text(&self.launch().group)),
+            HostMode::Embedded => "in embedded mode".to_owned(),
         }
     }
 
     /// Whether this is a service daemon, which runs its scripts and no requests.
     pub(crate) fn is_service(&self) -> bool {
-        self.launch().mode == Mode::Daemon && self.launch.threads == 0
+        self.launch().mode == HostMode::Daemon && self.launch.threads == 0
     }
 
     /// A path of httpd's as this process sees it; `None` outside of its chroot directory.
@@ -186,8 +186,8 @@ impl Host {
 
     /// Makes the calling thread ready to run requests as number `thread_id` (1-based; 0 is the main thread).
     #[must_use]
-    pub fn worker(&'static self, thread_id: u32) -> Worker {
-        Worker::new(self, thread_id)
+    pub fn worker(&'static self, thread_id: u32) -> RequestThread {
+        RequestThread::new(self, thread_id)
     }
 
     /// Sets who decides about changed scripts; before the first request. Without one they are loaded again in place.
@@ -254,7 +254,7 @@ impl Host {
 
     /// Logs where request thread `thread_id` is, in the context of the request that it has been running for `seconds`,
     /// if `is_current`, asked with the GIL held, says that it still does. May wait for the GIL for ever.
-    pub fn report(&self, thread_id: u32, why: Long, seconds: f64, is_current: &dyn Fn() -> bool) {
+    pub fn report(&self, thread_id: u32, why: LongRunning, seconds: f64, is_current: &dyn Fn() -> bool) {
         if let Some(interpreter) = self.record_of(thread_id).and_then(|record| record.interpreter) {
             threads::visit(interpreter, |py| {
                 self.report_attached(py, interpreter, (thread_id, why, seconds), is_current);
@@ -266,7 +266,7 @@ impl Host {
         &self,
         py: Attached<'_>,
         interpreter: &'static Interpreter,
-        (thread_id, why, seconds): (u32, Long, f64),
+        (thread_id, why, seconds): (u32, LongRunning, f64),
         is_current: &dyn Fn() -> bool,
     ) {
         let Some(record) = self.record_of(thread_id).filter(|_| is_current()) else { return };
@@ -316,7 +316,7 @@ impl Host {
             if !is_current() {
                 return;
             }
-            self.report_attached(py, interpreter, (thread_id, Long::Interrupted, seconds), is_current);
+            self.report_attached(py, interpreter, (thread_id, LongRunning::Interrupted, seconds), is_current);
             // Taking the stack may have let the request go on and end.
             if !is_current() {
                 return;
@@ -395,7 +395,7 @@ impl Host {
         }
     }
 
-    /// Ends Python, on the main thread. With `finalize` every [`Worker`] has been dropped: sub-interpreters are
+    /// Ends Python, on the main thread. With `finalize` every [`RequestThread`] has been dropped: sub-interpreters are
     /// ended, and the main one is left to `python` itself, which ends when `serve` returns. Otherwise only exit
     /// handlers run, and the caller must `_exit`. Does nothing with WSGIDestroyInterpreter Off. May run for ever.
     pub fn end(&self, finalize: bool) {

@@ -1,11 +1,11 @@
 //! The records of this library: the text says what happened, the number is that of the error map
 //! (`wsgi_protocol::events`).
 
-use crate::host::Long;
+use crate::host::LongRunning;
 use crate::interpreter::Interpreter;
 use std::fmt::Display;
 use wsgi_protocol::call::ScriptQuestion;
-use wsgi_protocol::events::{self, Event};
+use wsgi_protocol::events::{self, LogEvent};
 
 /// Bytes of a name or path for a message.
 pub fn text(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
@@ -49,7 +49,7 @@ pub fn no_own_gil(version: (u32, u32)) -> String {
 }
 
 /// The switch interval cannot be set.
-pub fn no_switch_interval(event: &Event, reason: &str) -> String {
+pub fn no_switch_interval(event: &LogEvent, reason: &str) -> String {
     event.line(format!("The switch interval is not set, because {reason}."))
 }
 
@@ -89,7 +89,7 @@ pub fn package_grafted(interpreter: &Interpreter) -> String {
 }
 
 /// A stream or handler was not replaced.
-pub fn not_installed(event: &Event, what: &str) -> String {
+pub fn not_installed(event: &LogEvent, what: &str) -> String {
     event.line(format!("Unable to replace {what}."))
 }
 
@@ -272,7 +272,7 @@ pub fn no_close() -> String {
 }
 
 /// An exception of an application: event and text; the script prefix goes between number and text.
-pub fn raised(class: &str, script: &[u8], place: &str, is_exit: bool) -> (&'static Event, String) {
+pub fn raised(class: &str, script: &[u8], place: &str, is_exit: bool) -> (&'static LogEvent, String) {
     let script = text(script);
     if is_exit {
         (
@@ -366,11 +366,13 @@ pub fn no_slow_watch(error: impl Display) -> String {
 }
 
 /// A request takes long: where it is.
-pub fn long_request(why: Long, seconds: f64, stack: &str) -> String {
+pub fn long_request(why: LongRunning, seconds: f64, stack: &str) -> String {
     let (event, what) = match why {
-        Long::Slow => (&events::SLOW_REQUEST, "longer than WSGISlowRequests"),
-        Long::Interrupted => (&events::REQUEST_OVERDUE, "longer than request-timeout, and is interrupted"),
-        Long::Overdue => {
+        LongRunning::Slow => (&events::SLOW_REQUEST, "longer than WSGISlowRequests"),
+        LongRunning::Interrupted => {
+            (&events::REQUEST_OVERDUE, "longer than request-timeout, and is interrupted")
+        }
+        LongRunning::Overdue => {
             (&events::REQUEST_OVERDUE, "longer than request-timeout, so that its process will be replaced")
         }
     };

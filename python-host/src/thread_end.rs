@@ -13,10 +13,10 @@ const MOST: usize = 3;
 
 static KEY: OnceLock<Option<libc::pthread_key_t>> = OnceLock::new();
 
-type Task = Option<fn()>;
+type EndTask = Option<fn()>;
 
 thread_local! {
-    static TASKS: Cell<[Task; MOST]> = const { Cell::new([None; MOST]) };
+    static TASKS: Cell<[EndTask; MOST]> = const { Cell::new([None; MOST]) };
 }
 
 /// Makes the key. Of two keys the older one comes first, so an httpd child calls this before Python makes its own: what

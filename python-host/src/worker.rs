@@ -1,10 +1,10 @@
 //! A request thread: where it is attached, and how it runs a request in the right interpreter.
 
 use crate::boundary;
-use crate::exchange::{Exchange, Outcome};
+use crate::exchange::{Exchange, RequestOutcome};
 use crate::fork;
 use crate::host::Host;
-use crate::host_scripts::{self, Answered};
+use crate::host_scripts::{self, ScriptAnswer};
 use crate::interpreter::{self, Interpreter, threads};
 use crate::log;
 use crate::messages;
@@ -13,13 +13,13 @@ use crate::wsgi;
 use pyo3::ffi;
 use std::marker::PhantomData;
 use std::time::Instant;
-use wsgi_protocol::call::Call;
+use wsgi_protocol::call::HostScriptCall;
 use wsgi_protocol::request::Request;
 
 /// One OS thread that runs requests; never leaves its thread. Dropping it (without the GIL) ends the thread's
 /// Python states.
 #[derive(Debug)]
-pub struct Worker {
+pub struct RequestThread {
     host: &'static Host,
     thread_id: u32,
     /// Where it ran its last request.
@@ -28,7 +28,7 @@ pub struct Worker {
     stays: PhantomData<*const ()>,
 }
 
-impl Worker {
+impl RequestThread {
     /// For the calling thread; see [`Host::worker`].
     pub(crate) fn new(host: &'static Host, thread_id: u32) -> Self {
         Self { host, thread_id, last: None, stays: PhantomData }
@@ -49,22 +49,22 @@ impl Worker {
     }
 
     /// Runs one request (`wsgi_protocol::request`). Returns with the GIL of its interpreter held; without any when it is
-    /// called, this is the only one that it takes. Never panics. [`Outcome::Refused`] comes only from the [`ReloadPolicy`].
-    pub fn run(&mut self, payload: &[u8], exchange: &mut dyn Exchange) -> Outcome {
+    /// called, this is the only one that it takes. Never panics. [`RequestOutcome::Refused`] comes only from the [`ReloadPolicy`].
+    pub fn run(&mut self, payload: &[u8], exchange: &mut dyn Exchange) -> RequestOutcome {
         let run = boundary::caught(|| self.run_inner(payload, exchange));
         // Before anything that another thread may have locked, which a forked process does not have.
         fork::end_if_forked();
         // A panic in between may have left the thread without the lock that the caller expects.
         self.attach();
-        run.unwrap_or(Outcome::Fail(500))
+        run.unwrap_or(RequestOutcome::Fail(500))
     }
 
-    fn run_inner(&mut self, payload: &[u8], exchange: &mut dyn Exchange) -> Outcome {
+    fn run_inner(&mut self, payload: &[u8], exchange: &mut dyn Exchange) -> RequestOutcome {
         let request = match Request::decode(payload) {
             Ok(request) => request,
             Err(error) => {
                 log::write(log::ERROR, &messages::bad_request(error));
-                return Outcome::Fail(500);
+                return RequestOutcome::Fail(500);
             }
         };
         let since = Instant::now();
@@ -73,7 +73,7 @@ impl Worker {
         let Some(interpreter) = entered else {
             let text = messages::no_interpreter(request.head.application_group);
             exchange.log(log::ERROR, text.as_bytes());
-            return Outcome::Fail(500);
+            return RequestOutcome::Fail(500);
         };
         // SAFETY: `enter` attached the thread, and nothing below detaches it but to come back.
         let py = unsafe { Attached::assume() };
@@ -87,27 +87,27 @@ impl Worker {
         outcome
     }
 
-    /// Asks a host script (`wsgi_protocol::call`). Terms as [`Worker::run`].
-    pub(crate) fn call(&mut self, payload: &[u8], exchange: &mut dyn Exchange) -> Answered {
+    /// Asks a host script (`wsgi_protocol::call`). Terms as [`RequestThread::run`].
+    pub(crate) fn call(&mut self, payload: &[u8], exchange: &mut dyn Exchange) -> ScriptAnswer {
         let answered = boundary::caught(|| self.call_inner(payload, exchange));
         fork::end_if_forked();
         self.attach();
         answered.unwrap_or_default()
     }
 
-    fn call_inner(&mut self, payload: &[u8], exchange: &mut dyn Exchange) -> Answered {
-        let call = match Call::decode(payload) {
+    fn call_inner(&mut self, payload: &[u8], exchange: &mut dyn Exchange) -> ScriptAnswer {
+        let call = match HostScriptCall::decode(payload) {
             Ok(call) => call,
             Err(error) => {
                 exchange.log(log::ERROR, messages::bad_request(error).as_bytes());
-                return Answered::default();
+                return ScriptAnswer::default();
             }
         };
         let head = &call.request.head;
         let Some(interpreter) = self.enter(head.application_group) else {
             let text = messages::no_interpreter_for(call.question, head.application_group);
             exchange.log(log::ERROR, text.as_bytes());
-            return Answered::default();
+            return ScriptAnswer::default();
         };
         // SAFETY: as in `run_inner`.
         let py = unsafe { Attached::assume() };
@@ -140,7 +140,7 @@ fn clear_injection(_: Attached<'_>) {
     }
 }
 
-impl Drop for Worker {
+impl Drop for RequestThread {
     fn drop(&mut self) {
         self.detach();
         self.host.forget_thread(self.thread_id);

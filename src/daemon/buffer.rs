@@ -1,27 +1,27 @@
 //! What a connection has received and nobody has taken yet. It holds memory only while there is something in it, or while
 //! something is being read.
 
-use crate::httpd::block::{self, Block, Mapping};
+use crate::httpd::block::{self, MemoryBlock, MemoryMapping};
 use std::io;
 
 /// See the module's comment.
 #[derive(Debug, Default)]
-pub struct Buffer {
-    memory: Memory,
+pub struct ReadBuffer {
+    memory: BufferMemory,
     start: usize,
     end: usize,
 }
 
 #[derive(Debug, Default)]
-enum Memory {
+enum BufferMemory {
     #[default]
     None,
-    Block(Block),
+    Block(MemoryBlock),
     /// One frame that must be there as a whole (a huge head) is larger than a block.
-    Large(Mapping),
+    Large(MemoryMapping),
 }
 
-impl Memory {
+impl BufferMemory {
     fn bytes(&self) -> &[u8] {
         match self {
             Self::None => &[],
@@ -39,7 +39,7 @@ impl Memory {
     }
 }
 
-impl Buffer {
+impl ReadBuffer {
     /// Bytes received and not taken.
     pub fn pending(&self) -> &[u8] {
         &self.memory.bytes()[self.start..self.end]
@@ -50,8 +50,8 @@ impl Buffer {
         self.start += len;
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
-            if matches!(self.memory, Memory::Large(_)) {
-                self.memory = Memory::None;
+            if matches!(self.memory, BufferMemory::Large(_)) {
+                self.memory = BufferMemory::None;
             }
         }
     }
@@ -69,11 +69,12 @@ impl Buffer {
     /// Out of memory.
     pub fn room(&mut self, need: usize) -> io::Result<&mut [u8]> {
         let pending = self.start..self.end;
-        if need > self.memory.bytes().len() || pending.is_empty() && matches!(self.memory, Memory::None) {
+        if need > self.memory.bytes().len() || pending.is_empty() && matches!(self.memory, BufferMemory::None)
+        {
             let mut memory = if need > block::SIZE {
-                Memory::Large(Mapping::of(need).ok_or(io::ErrorKind::OutOfMemory)?)
+                BufferMemory::Large(MemoryMapping::of(need).ok_or(io::ErrorKind::OutOfMemory)?)
             } else {
-                Memory::Block(Block::take().ok_or(io::ErrorKind::OutOfMemory)?)
+                BufferMemory::Block(MemoryBlock::take().ok_or(io::ErrorKind::OutOfMemory)?)
             };
             memory.bytes_mut()[..pending.len()].copy_from_slice(self.pending());
             self.memory = memory;
@@ -94,14 +95,14 @@ impl Buffer {
 mod tests {
     use super::*;
 
-    fn receive(buffer: &mut Buffer, need: usize, bytes: &[u8]) {
+    fn receive(buffer: &mut ReadBuffer, need: usize, bytes: &[u8]) {
         buffer.room(need).unwrap()[..bytes.len()].copy_from_slice(bytes);
         buffer.received(bytes.len());
     }
 
     #[test]
     fn what_is_pending_stays_when_the_buffer_moves_and_grows() {
-        let mut buffer = Buffer::default();
+        let mut buffer = ReadBuffer::default();
         assert_eq!(buffer.pending(), b"");
         receive(&mut buffer, 0, b"abc");
         buffer.consume(1);
@@ -114,6 +115,6 @@ mod tests {
         assert_eq!(buffer.pending(), b"cde");
         assert_eq!(buffer.room(0).unwrap().len(), block::SIZE - 2);
         buffer.consume(3);
-        assert!(matches!(buffer.memory, Memory::None));
+        assert!(matches!(buffer.memory, BufferMemory::None));
     }
 }

@@ -1,6 +1,6 @@
 //! Connecting to a daemon's socket, with the original's patience (spec/daemon.md §1.8).
 
-use super::connection::Connection;
+use super::connection::DaemonConnection;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -34,7 +34,7 @@ pub fn connect(
     timeout: Duration,
     started: Instant,
     is_out: impl Fn() -> bool,
-) -> Result<Connection, ConnectError> {
+) -> Result<DaemonConnection, ConnectError> {
     let mut slept = Duration::ZERO;
     loop {
         let fd = new_socket().map_err(ConnectError::Socket)?;
@@ -93,7 +93,7 @@ fn connect_once(fd: &OwnedFd, address: &libc::sockaddr_un) -> io::Result<()> {
 
 /// Only root's or our own supervisor may be listening there (decisions.md, "The parent and the supervisor are
 /// privileged").
-fn trusted(fd: OwnedFd) -> io::Result<Connection> {
+fn trusted(fd: OwnedFd) -> io::Result<DaemonConnection> {
     // SAFETY: the kernel fills a ucred of the announced size.
     let uid = unsafe {
         let mut peer: libc::ucred = std::mem::zeroed();
@@ -108,5 +108,5 @@ fn trusted(fd: OwnedFd) -> io::Result<Connection> {
     if uid != 0 && uid != unsafe { libc::geteuid() } {
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, "the socket belongs to another user"));
     }
-    Ok(Connection::new(fd))
+    Ok(DaemonConnection::new(fd))
 }

@@ -1,19 +1,19 @@
 //! One kept-open connection to a daemon: framed reads with descriptors, complete writes, nothing of HTTP.
 
-use super::buffer::Buffer;
+use super::buffer::ReadBuffer;
 use super::{descriptors, pool};
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Instant;
 use wsgi_protocol::ProtocolError;
-use wsgi_protocol::frame::{HEADER_LEN, Header};
+use wsgi_protocol::frame::{FrameHeader, HEADER_LEN};
 
 /// Most descriptors a daemon may have under way to us.
 const MAX_FDS: usize = 8;
 
 /// What a read brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fill {
+pub enum FillOutcome {
     /// Bytes.
     Some,
     /// Nothing is there right now.
@@ -24,9 +24,9 @@ pub enum Fill {
 
 /// A connection with what has been read of it.
 #[derive(Debug)]
-pub struct Connection {
+pub struct DaemonConnection {
     fd: OwnedFd,
-    buffer: Buffer,
+    buffer: ReadBuffer,
     /// Descriptors that belong to frames not yet read.
     fds: Vec<OwnedFd>,
     /// More of them came than may be under way.
@@ -34,7 +34,7 @@ pub struct Connection {
     /// Descriptors came that nobody wants.
     sent_unwanted: bool,
     /// The process at the other end, as the pool knows it.
-    process: Option<pool::Peer>,
+    process: Option<pool::DaemonPeer>,
     seq: u16,
     fresh: bool,
     /// The daemon takes no further request on it.
@@ -50,12 +50,12 @@ pub struct Connection {
     pub epoch: u32,
 }
 
-impl Connection {
+impl DaemonConnection {
     /// Wraps a connected, non-blocking socket.
     pub fn new(fd: OwnedFd) -> Self {
         Self {
             fd,
-            buffer: Buffer::default(),
+            buffer: ReadBuffer::default(),
             fds: Vec::new(),
             is_flooded: false,
             sent_unwanted: false,
@@ -71,7 +71,7 @@ impl Connection {
     }
 
     /// The process that has accepted it.
-    pub fn with_peer(mut self, process: pool::Peer) -> Self {
+    pub fn with_peer(mut self, process: pool::DaemonPeer) -> Self {
         self.process = Some(process);
         self
     }
@@ -116,7 +116,7 @@ impl Connection {
 
     /// Becomes idle, before it is pooled.
     pub fn retire(&mut self) {
-        self.buffer = Buffer::default();
+        self.buffer = ReadBuffer::default();
         self.idle_since = Instant::now();
     }
 
@@ -131,12 +131,12 @@ impl Connection {
     }
 
     /// The next frame's header, if it is complete.
-    pub fn header(&self) -> Result<Option<Header>, ProtocolError> {
-        Header::decode(self.pending())
+    pub fn header(&self) -> Result<Option<FrameHeader>, ProtocolError> {
+        FrameHeader::decode(self.pending())
     }
 
     /// The payload of the next frame if all of it is there.
-    pub fn payload(&self, header: Header) -> Option<&[u8]> {
+    pub fn payload(&self, header: FrameHeader) -> Option<&[u8]> {
         self.pending().get(HEADER_LEN..HEADER_LEN + header.len as usize)
     }
 
@@ -161,18 +161,18 @@ impl Connection {
         self.is_flooded
     }
 
-    /// Lends the buffer, to read a frame while the connection is used; [`Connection::put_back`] ends that.
-    pub fn take_buffer(&mut self) -> Buffer {
+    /// Lends the buffer, to read a frame while the connection is used; [`DaemonConnection::put_back`] ends that.
+    pub fn take_buffer(&mut self) -> ReadBuffer {
         std::mem::take(&mut self.buffer)
     }
 
-    /// See [`Connection::take_buffer`].
-    pub fn put_back(&mut self, buffer: Buffer) {
+    /// See [`DaemonConnection::take_buffer`].
+    pub fn put_back(&mut self, buffer: ReadBuffer) {
         self.buffer = buffer;
     }
 
     /// Reads what is there, without waiting. The buffer grows to hold at least `need` bytes in all.
-    pub fn fill(&mut self, need: usize) -> io::Result<Fill> {
+    pub fn fill(&mut self, need: usize) -> io::Result<FillOutcome> {
         let mut buffer = std::mem::take(&mut self.buffer);
         let got = buffer.room(need).and_then(|room| self.receive(room));
         if let Ok(Some(len)) = got {
@@ -180,9 +180,9 @@ impl Connection {
         }
         self.buffer = buffer;
         got.map(|got| match got {
-            None => Fill::Again,
-            Some(0) => Fill::Eof,
-            Some(_) => Fill::Some,
+            None => FillOutcome::Again,
+            Some(0) => FillOutcome::Eof,
+            Some(_) => FillOutcome::Some,
         })
     }
 
@@ -245,13 +245,13 @@ impl Connection {
     }
 }
 
-impl Drop for Connection {
+impl Drop for DaemonConnection {
     /// What is still queued in a socket is closed along with it: by this thread, if it is not taken out first.
     fn drop(&mut self) {
         self.refuse_descriptors();
         self.sent_unwanted |= descriptors::drain(self.raw());
         if self.sent_unwanted && descriptors::is_stuck() {
-            self.process.iter().for_each(pool::Peer::ban);
+            self.process.iter().for_each(pool::DaemonPeer::ban);
         }
     }
 }

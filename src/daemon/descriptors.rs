@@ -134,7 +134,7 @@ pub fn drain(socket: RawFd) -> bool {
 }
 
 /// What waits to be closed.
-struct Closing {
+struct ClosingQueue {
     waiting: VecDeque<OwnedFd>,
     threads: usize,
     /// Threads that wait for something to close.
@@ -143,11 +143,11 @@ struct Closing {
     came_back: Option<Instant>,
 }
 
-static CLOSING: Mutex<Closing> =
-    Mutex::new(Closing { waiting: VecDeque::new(), threads: 0, idle: 0, came_back: None });
+static CLOSING: Mutex<ClosingQueue> =
+    Mutex::new(ClosingQueue { waiting: VecDeque::new(), threads: 0, idle: 0, came_back: None });
 static MORE: Condvar = Condvar::new();
 
-fn closing() -> MutexGuard<'static, Closing> {
+fn closing() -> MutexGuard<'static, ClosingQueue> {
     // Nothing panics while it is locked.
     CLOSING.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -41,12 +41,12 @@ fn is_memory(fd: RawFd) -> bool {
 }
 
 /// The mounts that a child sees, without those that are FUSE.
-struct Mounts {
+struct MountTable {
     read: Option<Instant>,
     local: Vec<u64>,
 }
 
-static MOUNTS: Mutex<Mounts> = Mutex::new(Mounts { read: None, local: Vec::new() });
+static MOUNTS: Mutex<MountTable> = Mutex::new(MountTable { read: None, local: Vec::new() });
 
 /// Whether the kernel itself answers for the files of a mount. One that is not seen from here is somebody's own.
 fn is_local(mount: u64) -> bool {

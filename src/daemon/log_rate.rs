@@ -20,12 +20,12 @@ const LONGEST: f64 = 30.0;
 pub struct LogRate {
     /// Lines per second; 0 is unlimited.
     rate: f64,
-    account: Mutex<Account>,
+    account: Mutex<LineAllowance>,
 }
 
 /// Lines that are left, or owed if negative, at a moment.
 #[derive(Debug)]
-struct Account {
+struct LineAllowance {
     left: f64,
     at: Option<Instant>,
 }
@@ -34,7 +34,7 @@ impl LogRate {
     /// What `log-rate=` says; 0 for any number.
     pub fn new(log_rate: u32) -> Self {
         let rate = f64::from(log_rate) * REQUESTS;
-        Self { rate, account: Mutex::new(Account { left: rate * BURST, at: None }) }
+        Self { rate, account: Mutex::new(LineAllowance { left: rate * BURST, at: None }) }
     }
 
     /// Pays for what has been logged; how long its request waits before it logs more.

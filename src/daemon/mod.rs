@@ -12,31 +12,31 @@ pub mod pool;
 mod relay;
 mod request_body;
 
-use crate::buffered::{self, Buffered};
-use crate::config::State;
-use crate::handler::{INTERNAL_ERROR, Job, now_us};
-use crate::lifecycle::runtime::{Group, Runtime};
+use crate::buffered::{self, BufferedBody};
+use crate::config::ConfigState;
+use crate::handler::{INTERNAL_ERROR, RequestJob, now_us};
+use crate::lifecycle::runtime::{ChildRuntime, GroupView};
 use crate::{messages, metrics, respond};
 pub use relay::is_websocket;
 
 use connect::ConnectError;
-use connection::Connection;
+use connection::DaemonConnection;
 use pool::InFlight;
-use relay::{Relay, Verdict};
+use relay::{AttemptVerdict, Relay};
 use request_body::RequestBody;
 use std::ffi::c_int;
 use std::time::{Duration, Instant};
 use wsgi_directives::DaemonGroup;
 use wsgi_protocol::PROTOCOL_VERSION;
-use wsgi_protocol::events::{self, Event};
-use wsgi_protocol::frame::{self, Kind, Refusal};
-use wsgi_protocol::request::Flags;
+use wsgi_protocol::events::{self, LogEvent};
+use wsgi_protocol::frame::{self, FrameKind, RequestRefusal};
+use wsgi_protocol::request::RequestFlags;
 
 /// Pause between attempts, once there have been more than can have an orderly reason.
 const BREATHER: Duration = Duration::from_millis(5);
 
 /// A status for httpd and the line that explains it.
-struct Failure {
+struct DaemonFailure {
     status: c_int,
     number: u16,
     text: String,
@@ -45,20 +45,20 @@ struct Failure {
 }
 
 /// Events that say that a request has not been handed to an application.
-const UNSEEN: [&Event; 4] =
+const UNSEEN: [&LogEvent; 4] =
     [&events::GROUP_UNAVAILABLE, &events::QUEUE_FULL, &events::QUEUE_TIMEOUT, &events::RESTARTS_EXHAUSTED];
 
-impl From<messages::Line> for Failure {
+impl From<messages::EventLine> for DaemonFailure {
     /// The status of the error map.
-    fn from((event, text): messages::Line) -> Self {
+    fn from((event, text): messages::EventLine) -> Self {
         let is_unseen = UNSEEN.iter().any(|known| known.number == event.number);
         Self { status: c_int::from(event.status()), number: event.number, text, is_unseen }
     }
 }
 
-impl Failure {
+impl DaemonFailure {
     /// Logs it; httpd's status.
-    fn tell(self, job: &Job<'_>) -> c_int {
+    fn tell(self, job: &RequestJob<'_>) -> c_int {
         metrics::note_event(self.number);
         job.fail(self.number, &self.text);
         // Where another request leads here, its application may have run.
@@ -71,15 +71,15 @@ impl Failure {
 
 /// Runs a request in a daemon group.
 pub fn run(
-    job: &mut Job<'_>,
-    state: &State,
+    job: &mut RequestJob<'_>,
+    state: &ConfigState,
     chosen: &DaemonGroup,
     application: &[u8],
     callable: &[u8],
 ) -> c_int {
     let Some(runtime) = state.runtime.as_ref() else { return INTERNAL_ERROR };
     let Some(group) = runtime.group(&chosen.name) else { return INTERNAL_ERROR };
-    let recording = metrics::Recording::begin(job.r, group.metrics);
+    let recording = metrics::RequestRecording::begin(job.r, group.metrics);
     let ready = ownership::check(job, chosen).and_then(|()| check_group(group));
     let status = match ready {
         Ok(()) => match buffered::receive(job) {
@@ -95,7 +95,7 @@ pub fn run(
 }
 
 /// Groups that cannot serve are known without trying.
-fn check_group(group: &Group) -> Result<(), Failure> {
+fn check_group(group: &GroupView) -> Result<(), DaemonFailure> {
     let name = &group.name;
     if let Some(reason) = &group.failed {
         return Err(messages::group_unavailable(name, reason).into());
@@ -108,22 +108,22 @@ fn check_group(group: &Group) -> Result<(), Failure> {
 
 /// The request is sent to a process, with what was received of its body.
 fn send<'r>(
-    job: &Job<'r>,
-    runtime: &Runtime,
-    group: &Group,
+    job: &RequestJob<'r>,
+    runtime: &ChildRuntime,
+    group: &GroupView,
     (application, callable): (&[u8], &[u8]),
-    body: Option<Buffered<'r>>,
+    body: Option<BufferedBody<'r>>,
 ) -> c_int {
     if let Some(board) = &runtime.board {
         board.renew();
     }
-    let outcome = Message::new(job, application, callable, body)
-        .and_then(|mut message| Attempt::new(job, runtime, group).run(&mut message));
+    let outcome = RequestMessage::new(job, application, callable, body)
+        .and_then(|mut message| RequestAttempt::new(job, runtime, group).run(&mut message));
     outcome.unwrap_or_else(|failure| failure.tell(job))
 }
 
 /// The encoded request with the first bytes of its body; kept until the daemon has started, to be sent again.
-struct Message<'r> {
+struct RequestMessage<'r> {
     bytes: Vec<u8>,
     body: RequestBody<'r>,
 }
@@ -131,33 +131,33 @@ struct Message<'r> {
 /// Length of a HELLO frame, which stands before the request and is only sent on a fresh connection.
 const HELLO_LEN: usize = frame::HEADER_LEN + 4;
 
-impl<'r> Message<'r> {
+impl<'r> RequestMessage<'r> {
     fn new(
-        job: &Job<'r>,
+        job: &RequestJob<'r>,
         application: &[u8],
         callable: &[u8],
-        body: Option<Buffered<'r>>,
-    ) -> Result<Self, Failure> {
+        body: Option<BufferedBody<'r>>,
+    ) -> Result<Self, DaemonFailure> {
         let mut bytes = Vec::with_capacity(4096);
-        frame::put_frame(&mut bytes, Kind::Hello, 0, &PROTOCOL_VERSION.to_le_bytes());
-        let mark = frame::begin_frame(&mut bytes, Kind::Request, 0);
+        frame::put_frame(&mut bytes, FrameKind::Hello, 0, &PROTOCOL_VERSION.to_le_bytes());
+        let mark = frame::begin_frame(&mut bytes, FrameKind::Request, 0);
         job.encode(&mut bytes, application, callable, b"");
         let mut body = RequestBody::new(job, body);
         body.prefetch(&mut bytes);
         frame::end_frame(&mut bytes, mark, 0).map_err(|_| messages::environ_too_long())?;
         let payload = &mut bytes[HELLO_LEN + frame::HEADER_LEN..];
         if body.has_file() {
-            Flags::set_encoded(payload, Flags::BODY_IN_FILE);
+            RequestFlags::set_encoded(payload, RequestFlags::BODY_IN_FILE);
         } else if body.is_done() {
             // All of it is in the message. Nothing may follow before the daemon asks for it: unread bytes then
             // prove that the request itself was not read.
-            Flags::clear_encoded(payload, Flags::BODY_FOLLOWS);
+            RequestFlags::clear_encoded(payload, RequestFlags::BODY_FOLLOWS);
         }
         Ok(Self { bytes, body })
     }
 
     /// Stamps what differs between attempts, and returns what to send.
-    fn stamped(&mut self, connection: &mut Connection, connects: u32, restarts: u32) -> &[u8] {
+    fn stamped(&mut self, connection: &mut DaemonConnection, connects: u32, restarts: u32) -> &[u8] {
         let fresh = connection.begin_request();
         let seq = connection.seq().to_le_bytes();
         self.bytes[HELLO_LEN + 2..HELLO_LEN + 4].copy_from_slice(&seq);
@@ -170,22 +170,22 @@ impl<'r> Message<'r> {
 }
 
 /// The attempts to have one request run.
-struct Attempt<'a, 'r> {
-    job: &'a Job<'r>,
-    runtime: &'a Runtime,
-    group: &'a Group,
+struct RequestAttempt<'a, 'r> {
+    job: &'a RequestJob<'r>,
+    runtime: &'a ChildRuntime,
+    group: &'a GroupView,
     connects: u32,
     restarts: u32,
     broken: u32,
     started: Instant,
 }
 
-impl<'a, 'r> Attempt<'a, 'r> {
-    fn new(job: &'a Job<'r>, runtime: &'a Runtime, group: &'a Group) -> Self {
+impl<'a, 'r> RequestAttempt<'a, 'r> {
+    fn new(job: &'a RequestJob<'r>, runtime: &'a ChildRuntime, group: &'a GroupView) -> Self {
         Self { job, runtime, group, connects: 0, restarts: 0, broken: 0, started: Instant::now() }
     }
 
-    fn run(&mut self, message: &mut Message<'r>) -> Result<c_int, Failure> {
+    fn run(&mut self, message: &mut RequestMessage<'r>) -> Result<c_int, DaemonFailure> {
         loop {
             let (mut connection, in_flight) = self.connection()?;
             self.connects += 1;
@@ -198,22 +198,24 @@ impl<'a, 'r> Attempt<'a, 'r> {
                     Relay::new(self.job, self.group, process, &mut connection, &mut message.body)
                         .run(self.timeout_ms())
                 }
-                Err(error) if is_gone(&error) => Verdict::NotStarted,
-                Err(error) => Verdict::Failed(messages::request_failed(&self.group.name, &error).into()),
+                Err(error) if is_gone(&error) => AttemptVerdict::NotStarted,
+                Err(error) => {
+                    AttemptVerdict::Failed(messages::request_failed(&self.group.name, &error).into())
+                }
             };
             match verdict {
-                Verdict::Finished(status) => {
+                AttemptVerdict::Finished(status) => {
                     pool::check_in(connection, &in_flight);
                     return Ok(status);
                 }
-                Verdict::Failed(failure) => return Err(failure),
-                Verdict::Refused(refusal) => self.refused(refusal)?,
-                Verdict::NotStarted => self.not_started(&in_flight)?,
+                AttemptVerdict::Failed(failure) => return Err(failure),
+                AttemptVerdict::Refused(refusal) => self.refused(refusal)?,
+                AttemptVerdict::NotStarted => self.not_started(&in_flight)?,
             }
         }
     }
 
-    fn connection(&mut self) -> Result<(Connection, InFlight), Failure> {
+    fn connection(&mut self) -> Result<(DaemonConnection, InFlight), DaemonFailure> {
         let name = &self.group.name;
         loop {
             let chosen = InFlight::choose(self.runtime, self.group);
@@ -248,7 +250,7 @@ impl<'a, 'r> Attempt<'a, 'r> {
     }
 
     /// Why there is no process to choose.
-    fn nobody_serves(&self) -> messages::Line {
+    fn nobody_serves(&self) -> messages::EventLine {
         if pool::is_unsupervised(self.runtime, self.group) {
             return messages::group_unsupervised(&self.group.name);
         }
@@ -264,13 +266,13 @@ impl<'a, 'r> Attempt<'a, 'r> {
         pool::count(self.runtime, self.group) as u32
     }
 
-    fn refused(&mut self, refusal: Refusal) -> Result<(), Failure> {
+    fn refused(&mut self, refusal: RequestRefusal) -> Result<(), DaemonFailure> {
         let name = &self.group.name;
-        if refusal == Refusal::QueueTimeout {
+        if refusal == RequestRefusal::QueueTimeout {
             let waited = now_us().saturating_sub(self.job.waiting_since());
             return Err(messages::queue_timeout(name, waited as f64 / 1e6).into());
         }
-        if refusal == Refusal::Version {
+        if refusal == RequestRefusal::Version {
             return Err(messages::other_version(name).into());
         }
         self.restarts += 1;
@@ -288,12 +290,12 @@ impl<'a, 'r> Attempt<'a, 'r> {
     }
 
     /// The process died or closed before it had read the request: nobody has seen it.
-    fn not_started(&mut self, in_flight: &InFlight) -> Result<(), Failure> {
+    fn not_started(&mut self, in_flight: &InFlight) -> Result<(), DaemonFailure> {
         pool::discard(in_flight);
         self.broken += 1;
         if self.broken > 2 * self.processes() + 3 && !self.may_wait() {
-            let failure = Failure::from(messages::response_truncated(&self.group.name));
-            return Err(Failure { is_unseen: true, ..failure });
+            let failure = DaemonFailure::from(messages::response_truncated(&self.group.name));
+            return Err(DaemonFailure { is_unseen: true, ..failure });
         }
         Ok(())
     }

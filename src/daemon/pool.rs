@@ -1,17 +1,17 @@
 //! The child's open connections per daemon process, and the choice of the process with the least work.
 
-use super::connection::Connection;
+use super::connection::DaemonConnection;
 use crate::lifecycle::ledger;
-use crate::lifecycle::process::Stat;
-use crate::lifecycle::runtime::{Group, Runtime};
+use crate::lifecycle::process::ProcessStat;
+use crate::lifecycle::runtime::{ChildRuntime, GroupView};
 use crate::lifecycle::status::StatusMemory;
 use crate::lifecycle::supervisor::monotonic_ns;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use wsgi_protocol::death::Death;
-use wsgi_protocol::status::{Slot, SlotState};
+use wsgi_protocol::death::ProcessDeath;
+use wsgi_protocol::status::{SlotRecord, SlotState};
 
 /// Idle connections that live longer than this are closed when somebody looks at them.
 const IDLE_LIMIT: Duration = Duration::from_secs(60);
@@ -29,20 +29,20 @@ const LOOK: Duration = Duration::from_millis(1);
 #[derive(Default)]
 struct SlotPool {
     /// Connections, newest last.
-    idle: Mutex<Vec<Connection>>,
+    idle: Mutex<Vec<DaemonConnection>>,
     /// Process id of one that is not asked any more; 0 for none.
     banned: AtomicU32,
 }
 
 /// By slot.
-type Pools = Vec<SlotPool>;
+type SlotPools = Vec<SlotPool>;
 
-static POOLS: AtomicPtr<Pools> = AtomicPtr::new(ptr::null_mut());
+static POOLS: AtomicPtr<SlotPools> = AtomicPtr::new(ptr::null_mut());
 
 /// Makes the pools of this child.
-pub fn prepare(runtime: &Runtime) {
+pub fn prepare(runtime: &ChildRuntime) {
     let highest = runtime.groups.iter().map(|group| group.first_slot + group.sockets.len()).max();
-    let pools: Pools = (0..highest.unwrap_or(0)).map(|_| SlotPool::default()).collect();
+    let pools: SlotPools = (0..highest.unwrap_or(0)).map(|_| SlotPool::default()).collect();
     // Lives as long as the child: request threads may use it until the very end.
     POOLS.store(Box::into_raw(Box::new(pools)), Ordering::Release);
 }
@@ -53,7 +53,7 @@ fn pool(slot: usize) -> Option<&'static SlotPool> {
 }
 
 impl SlotPool {
-    fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
+    fn idle(&self) -> MutexGuard<'_, Vec<DaemonConnection>> {
         // A poisoned pool only means that another request's thread panicked between two requests.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -61,12 +61,12 @@ impl SlotPool {
 
 /// A process that has accepted a connection.
 #[derive(Debug, Clone, Copy)]
-pub struct Peer {
+pub struct DaemonPeer {
     index: usize,
     pid: u32,
 }
 
-impl Peer {
+impl DaemonPeer {
     /// This child asks the process nothing any more: it sends descriptors that cannot be closed.
     pub fn ban(&self) {
         if let Some(pool) = pool(self.index) {
@@ -76,24 +76,24 @@ impl Peer {
 }
 
 /// Whether a process of the group is not asked any more.
-pub fn is_any_banned(runtime: &Runtime, group: &Group) -> bool {
+pub fn is_any_banned(runtime: &ChildRuntime, group: &GroupView) -> bool {
     (0..count(runtime, group)).any(|process| is_banned(runtime, group.first_slot + process))
 }
 
-fn is_banned(runtime: &Runtime, index: usize) -> bool {
+fn is_banned(runtime: &ChildRuntime, index: usize) -> bool {
     let banned = pool(index).map_or(0, |pool| pool.banned.load(Ordering::Relaxed));
     banned != 0 && runtime.status.slot(index).is_some_and(|slot| slot.pid.load(Ordering::Relaxed) == banned)
 }
 
 /// How many processes the group has now; 0: an operator has stopped it.
-pub fn count(runtime: &Runtime, group: &Group) -> usize {
+pub fn count(runtime: &ChildRuntime, group: &GroupView) -> usize {
     let first = runtime.status.slot(group.first_slot);
     let count = first.map_or(0, |slot| slot.processes.load(Ordering::Acquire) as usize);
     count.min(group.sockets.len())
 }
 
 /// Whether no supervisor looks after the group.
-pub fn is_unsupervised(runtime: &Runtime, group: &Group) -> bool {
+pub fn is_unsupervised(runtime: &ChildRuntime, group: &GroupView) -> bool {
     let first = runtime.status.slot(group.first_slot);
     first.is_some_and(|slot| slot.state.load(Ordering::Relaxed) == SlotState::Unsupervised as u32)
 }
@@ -101,7 +101,7 @@ pub fn is_unsupervised(runtime: &Runtime, group: &Group) -> bool {
 /// A request counted at one daemon process.
 pub struct InFlight {
     status: StatusMemory,
-    slot: &'static Slot,
+    slot: &'static SlotRecord,
     index: usize,
     process: usize,
     /// Process id at the time of the choice.
@@ -110,9 +110,9 @@ pub struct InFlight {
 
 impl InFlight {
     /// Chooses the process with the least requests under way; `None` when all keep failing.
-    pub fn choose(runtime: &Runtime, group: &Group) -> Option<Self> {
+    pub fn choose(runtime: &ChildRuntime, group: &GroupView) -> Option<Self> {
         // A process that is still starting counts as fully loaded: it is worth waiting for when the others are, too.
-        let start = |slot: &Slot| match SlotState::from_u32(slot.state.load(Ordering::Relaxed)) {
+        let start = |slot: &SlotRecord| match SlotState::from_u32(slot.state.load(Ordering::Relaxed)) {
             SlotState::Serving => Some(0),
             SlotState::Starting | SlotState::Empty => Some(group.threads),
             SlotState::Failed | SlotState::Service | SlotState::Retired | SlotState::Unsupervised => None,
@@ -143,8 +143,8 @@ impl InFlight {
     }
 
     /// The process as its connections know it.
-    pub fn peer(&self) -> Peer {
-        Peer { index: self.index, pid: self.pid }
+    pub fn peer(&self) -> DaemonPeer {
+        DaemonPeer { index: self.index, pid: self.pid }
     }
 
     /// Process id at the time of the choice.
@@ -164,7 +164,7 @@ impl InFlight {
 
     /// How the process ended whose connection has just broken; `since` is when the request was first sent to any
     /// process of this slot. Waits a moment for the supervisor to find out. `None`: it lives, or nobody knows.
-    pub fn death(&self, since: Instant) -> Option<Death> {
+    pub fn death(&self, since: Instant) -> Option<ProcessDeath> {
         let since = monotonic_ns().saturating_sub(since.elapsed().as_nanos() as u64);
         let (begun, slot) = (Instant::now(), self.index as u32);
         let mut exit_lookup = ALIVE;
@@ -186,11 +186,13 @@ impl InFlight {
     fn still_serves(&self) -> bool {
         let state = SlotState::from_u32(self.slot.state.load(Ordering::Relaxed));
         let is_same = self.pid != 0 && self.slot.pid.load(Ordering::Relaxed) == self.pid;
-        state == SlotState::Serving && is_same && Stat::of(self.pid).is_some_and(|stat| stat.is_running())
+        state == SlotState::Serving
+            && is_same
+            && ProcessStat::of(self.pid).is_some_and(|stat| stat.is_running())
     }
 
     /// Its record in the status memory.
-    pub fn slot(&self) -> &'static Slot {
+    pub fn slot(&self) -> &'static SlotRecord {
         self.slot
     }
 }
@@ -203,7 +205,7 @@ impl Drop for InFlight {
 }
 
 /// An open connection to the process, if there is a good one.
-pub fn check_out(to: &InFlight) -> Option<Connection> {
+pub fn check_out(to: &InFlight) -> Option<DaemonConnection> {
     let pool = pool(to.index)?;
     loop {
         let connection = pool.idle().pop()?;
@@ -214,7 +216,7 @@ pub fn check_out(to: &InFlight) -> Option<Connection> {
 }
 
 /// Keeps a connection for later if nothing is under way on it.
-pub fn check_in(mut connection: Connection, to: &InFlight) {
+pub fn check_in(mut connection: DaemonConnection, to: &InFlight) {
     to.slot.requests.fetch_add(1, Ordering::Relaxed);
     if !connection.reusable
         || connection.mid_frame

@@ -9,20 +9,20 @@ mod watch;
 
 pub use tunnel::is_websocket;
 
-use super::Failure;
-use super::connection::{Connection, Fill, wait, wait_all};
+use super::DaemonFailure;
+use super::connection::{DaemonConnection, FillOutcome, wait, wait_all};
 use super::pool::InFlight;
 use super::request_body::RequestBody;
-use crate::handler::{HANDLED, Job, now_us};
-use crate::httpd::block::{self, Block};
+use crate::handler::{HANDLED, RequestJob, now_us};
+use crate::httpd::block::{self, MemoryBlock};
 use crate::httpd::brigade::Brigade;
-use crate::lifecycle::runtime::Group;
+use crate::lifecycle::runtime::GroupView;
 use crate::metrics;
 use std::ffi::c_int;
 use std::io;
 use std::time::{Duration, Instant};
-use wsgi_protocol::frame::{HEADER_LEN, Header, Kind, Refusal};
-use wsgi_protocol::metrics::Stage;
+use wsgi_protocol::frame::{FrameHeader, FrameKind, HEADER_LEN, RequestRefusal};
+use wsgi_protocol::metrics::ThreadStage;
 use wsgi_protocol::status::SlotState;
 use wsgi_protocol::yielding::AdaptiveYield;
 
@@ -46,48 +46,48 @@ const LOOKS: u32 = 1;
 static YIELDING: AdaptiveYield = AdaptiveYield::new();
 
 /// How an attempt ended.
-pub enum Verdict {
+pub enum AttemptVerdict {
     /// httpd's status; the response is complete or visibly broken.
     Finished(c_int),
     /// Nothing was sent to the client.
-    Failed(Failure),
+    Failed(DaemonFailure),
     /// The daemon did not start it.
-    Refused(Refusal),
+    Refused(RequestRefusal),
     /// The daemon never read it.
     NotStarted,
 }
 
 /// What to do with the response body.
-enum Body {
+enum ResponseBody {
     /// No head yet.
     Awaited,
     /// Pass it on.
     Pass,
     /// An error page or an internal redirect takes its place.
-    Discard(Replacement),
+    Discard(ReplacementAnswer),
 }
 
 /// What is answered instead of the application's body.
-enum Replacement {
+enum ReplacementAnswer {
     /// httpd's own page for this status (WSGIErrorOverride).
     ErrorPage(c_int),
     /// The local URL of the kept head.
     Redirect(Vec<u8>),
 }
 
-type Step = Result<(), Verdict>;
+type RelayStep = Result<(), AttemptVerdict>;
 
 /// One attempt.
 pub struct Relay<'a, 'r> {
-    job: &'a Job<'r>,
-    group: &'a Group,
+    job: &'a RequestJob<'r>,
+    group: &'a GroupView,
     process: &'a InFlight,
     /// When the first attempt began.
     started: Instant,
-    connection: &'a mut Connection,
+    connection: &'a mut DaemonConnection,
     request_body: &'a mut RequestBody<'r>,
     out: Brigade<'r>,
-    body: Body,
+    body: ResponseBody,
     /// The daemon has sent anything that proves it has read the request.
     seen: bool,
     /// Bytes of the current DATA frame that are still to come.
@@ -108,10 +108,10 @@ pub struct Relay<'a, 'r> {
 impl<'a, 'r> Relay<'a, 'r> {
     /// Begins after the request has been sent.
     pub fn new(
-        job: &'a Job<'r>,
-        group: &'a Group,
+        job: &'a RequestJob<'r>,
+        group: &'a GroupView,
         (process, started): (&'a InFlight, Instant),
-        connection: &'a mut Connection,
+        connection: &'a mut DaemonConnection,
         request_body: &'a mut RequestBody<'r>,
     ) -> Self {
         Self {
@@ -122,7 +122,7 @@ impl<'a, 'r> Relay<'a, 'r> {
             connection,
             request_body,
             out: Brigade::new(job.r),
-            body: Body::Awaited,
+            body: ResponseBody::Awaited,
             seen: false,
             data_left: 0,
             announced: None,
@@ -135,7 +135,7 @@ impl<'a, 'r> Relay<'a, 'r> {
     }
 
     /// Relays until the response has ended.
-    pub fn run(mut self, timeout_ms: u64) -> Verdict {
+    pub fn run(mut self, timeout_ms: u64) -> AttemptVerdict {
         let timeout = self.set_client_timeout();
         let mut step = if self.request_body.is_wanted() { Ok(()) } else { self.await_more(timeout_ms) };
         let verdict = loop {
@@ -148,7 +148,7 @@ impl<'a, 'r> Relay<'a, 'r> {
         verdict
     }
 
-    fn step(&mut self, timeout_ms: u64) -> Step {
+    fn step(&mut self, timeout_ms: u64) -> RelayStep {
         if self.tunnel.is_some() {
             return self.tunnel_step(timeout_ms);
         }
@@ -161,25 +161,25 @@ impl<'a, 'r> Relay<'a, 'r> {
     }
 
     /// Nothing is there yet: others may run, and then perhaps something is.
-    fn await_more(&mut self, timeout_ms: u64) -> Step {
+    fn await_more(&mut self, timeout_ms: u64) -> RelayStep {
         let filled = YIELDING.let_pass(LOOKS, || match self.fill() {
-            Ok(Fill::Again) => None,
+            Ok(FillOutcome::Again) => None,
             filled => Some(filled),
         });
-        self.filled(filled.unwrap_or(Ok(Fill::Again)), timeout_ms)
+        self.filled(filled.unwrap_or(Ok(FillOutcome::Again)), timeout_ms)
     }
 
-    fn filled(&mut self, filled: io::Result<Fill>, timeout_ms: u64) -> Step {
+    fn filled(&mut self, filled: io::Result<FillOutcome>, timeout_ms: u64) -> RelayStep {
         match filled {
-            Ok(Fill::Some) => Ok(()),
-            Ok(Fill::Eof) => Err(self.closed(None)),
-            Ok(Fill::Again) => self.idle(timeout_ms),
+            Ok(FillOutcome::Some) => Ok(()),
+            Ok(FillOutcome::Eof) => Err(self.closed(None)),
+            Ok(FillOutcome::Again) => self.idle(timeout_ms),
             Err(error) => Err(self.closed(Some(error))),
         }
     }
 
     /// Reads what the daemon has sent. Large blocks go to memory that httpd takes over.
-    fn fill(&mut self) -> io::Result<Fill> {
+    fn fill(&mut self) -> io::Result<FillOutcome> {
         if self.data_left < LARGE || !self.connection.pending().is_empty() {
             // One frame beyond the buffer's size (a huge head) makes it grow.
             let need = self
@@ -187,21 +187,21 @@ impl<'a, 'r> Relay<'a, 'r> {
                 .header()
                 .ok()
                 .flatten()
-                .map_or(0, |h| if h.kind == Kind::Data { 0 } else { HEADER_LEN + h.len as usize });
+                .map_or(0, |h| if h.kind == FrameKind::Data { 0 } else { HEADER_LEN + h.len as usize });
             return self.connection.fill(need);
         }
         let room = self.data_left.min(block::SIZE);
-        let Some(mut block) = Block::take() else { return Err(io::ErrorKind::OutOfMemory.into()) };
+        let Some(mut block) = MemoryBlock::take() else { return Err(io::ErrorKind::OutOfMemory.into()) };
         let mut have = 0;
         let ended = loop {
             match self.connection.receive(&mut block[have..room]) {
-                Ok(Some(0)) => break Ok(Fill::Eof),
+                Ok(Some(0)) => break Ok(FillOutcome::Eof),
                 Ok(Some(n)) => have += n,
-                Ok(None) => break Ok(Fill::Again),
+                Ok(None) => break Ok(FillOutcome::Again),
                 Err(error) => break Err(error),
             }
             if have == room {
-                break Ok(Fill::Some);
+                break Ok(FillOutcome::Some);
             }
         };
         if have == 0 {
@@ -209,16 +209,16 @@ impl<'a, 'r> Relay<'a, 'r> {
         }
         self.data_left -= have;
         let part = self.clip(have as u64) as usize;
-        if matches!(self.body, Body::Pass) && !self.client_gone && part > 0 {
+        if matches!(self.body, ResponseBody::Pass) && !self.client_gone && part > 0 {
             self.out.add_block(block, part);
             self.unflushed += part;
             self.pass(false);
         }
-        Ok(Fill::Some)
+        Ok(FillOutcome::Some)
     }
 
     /// Handles all complete frames, and the part of a DATA frame that is there.
-    fn frames(&mut self) -> Step {
+    fn frames(&mut self) -> RelayStep {
         loop {
             if self.connection.is_flooded() {
                 return Err(self.malformed(&"more descriptors than may be under way"));
@@ -239,11 +239,13 @@ impl<'a, 'r> Relay<'a, 'r> {
             if header.kind.is_from_httpd() {
                 return Err(self.malformed(&format!("frame {:?} in the wrong direction", header.kind)));
             }
-            if header.seq != self.connection.seq() && !matches!(header.kind, Kind::GoAway | Kind::Refused) {
+            if header.seq != self.connection.seq()
+                && !matches!(header.kind, FrameKind::GoAway | FrameKind::Refused)
+            {
                 return Err(self.malformed(&format!("frame {:?} of another request", header.kind)));
             }
-            if header.kind == Kind::Data {
-                if !matches!(self.body, Body::Pass | Body::Discard(_)) {
+            if header.kind == FrameKind::Data {
+                if !matches!(self.body, ResponseBody::Pass | ResponseBody::Discard(_)) {
                     return Err(self.malformed(&"data before the head"));
                 }
                 self.connection.consume(HEADER_LEN);
@@ -266,7 +268,7 @@ impl<'a, 'r> Relay<'a, 'r> {
         }
     }
 
-    fn pass_step(&mut self) -> Step {
+    fn pass_step(&mut self) -> RelayStep {
         if !self.out.is_empty() {
             self.pass(false);
         }
@@ -276,7 +278,7 @@ impl<'a, 'r> Relay<'a, 'r> {
     /// Response bytes that stand in the connection's buffer.
     fn data(&mut self, have: usize) {
         let part = self.clip(have as u64) as usize;
-        if matches!(self.body, Body::Pass) && !self.client_gone && part > 0 {
+        if matches!(self.body, ResponseBody::Pass) && !self.client_gone && part > 0 {
             let bytes = &self.connection.pending()[..part];
             // SAFETY: the brigade is passed on before the buffer is used again (below, or in `pass_step`).
             unsafe { self.out.add_transient(bytes) };
@@ -302,19 +304,24 @@ impl<'a, 'r> Relay<'a, 'r> {
         }
     }
 
-    fn frame(&mut self, header: Header, payload: &[u8]) -> Step {
+    fn frame(&mut self, header: FrameHeader, payload: &[u8]) -> RelayStep {
         let number = |bytes: &[u8]| bytes.try_into().ok().map(u32::from_le_bytes);
-        if !matches!(header.kind, Kind::Refused | Kind::GoAway | Kind::Log) {
+        if !matches!(header.kind, FrameKind::Refused | FrameKind::GoAway | FrameKind::Log) {
             self.seen = true;
-            metrics::note_stage(if header.kind == Kind::Head { Stage::Response } else { Stage::Running });
+            metrics::note_stage(if header.kind == FrameKind::Head {
+                ThreadStage::Response
+            } else {
+                ThreadStage::Running
+            });
         }
         let payload = metrics::take_account(header.kind, payload);
-        let is_last = matches!(header.kind, Kind::End | Kind::Aborted | Kind::Fail | Kind::Refused);
+        let is_last =
+            matches!(header.kind, FrameKind::End | FrameKind::Aborted | FrameKind::Fail | FrameKind::Refused);
         if is_last && self.connection.has_fds() {
             return Err(self.malformed(&"a descriptor without FILE"));
         }
         match (header.kind, payload) {
-            (Kind::WantBody, bytes) => match number(bytes) {
+            (FrameKind::WantBody, bytes) => match number(bytes) {
                 Some(credit) => {
                     self.request_body.credit += u64::from(credit);
                     self.body_idle_since = Instant::now();
@@ -322,32 +329,32 @@ impl<'a, 'r> Relay<'a, 'r> {
                 }
                 None => Err(self.malformed(&"length of WANT_BODY")),
             },
-            (Kind::Head, bytes) => self.head(bytes),
-            (Kind::Upgrade, bytes) => self.upgrade(bytes),
-            (Kind::File, bytes) => self.file(bytes),
-            (Kind::Flush, []) => {
+            (FrameKind::Head, bytes) => self.head(bytes),
+            (FrameKind::Upgrade, bytes) => self.upgrade(bytes),
+            (FrameKind::File, bytes) => self.file(bytes),
+            (FrameKind::Flush, []) => {
                 // The head alone may be what a client waits for.
-                if matches!(self.body, Body::Pass) && !self.client_gone {
+                if matches!(self.body, ResponseBody::Pass) && !self.client_gone {
                     self.pass(true);
                 }
                 Ok(())
             }
-            (Kind::Log, [level, text @ ..]) => {
+            (FrameKind::Log, [level, text @ ..]) => {
                 self.log(*level, text);
                 Ok(())
             }
-            (Kind::End, []) => Err(self.end()),
-            (Kind::Aborted, []) => Err(self.aborted()),
-            (Kind::Fail, &[low, high]) => Err(self.fail(u16::from_le_bytes([low, high]))),
-            (Kind::Refused, &[byte]) => match Refusal::from_byte(byte) {
-                Some(refusal) if !self.seen => Err(Verdict::Refused(refusal)),
+            (FrameKind::End, []) => Err(self.end()),
+            (FrameKind::Aborted, []) => Err(self.aborted()),
+            (FrameKind::Fail, &[low, high]) => Err(self.fail(u16::from_le_bytes([low, high]))),
+            (FrameKind::Refused, &[byte]) => match RequestRefusal::from_byte(byte) {
+                Some(refusal) if !self.seen => Err(AttemptVerdict::Refused(refusal)),
                 _ => Err(self.malformed(&"refusal out of turn")),
             },
-            (Kind::Watch, []) => {
+            (FrameKind::Watch, []) => {
                 self.watched = self.request_body.told;
                 Ok(())
             }
-            (Kind::GoAway, []) => {
+            (FrameKind::GoAway, []) => {
                 self.connection.going_away = true;
                 Ok(())
             }
@@ -374,9 +381,9 @@ impl<'a, 'r> Relay<'a, 'r> {
     }
 
     /// Nothing to read: flush after a short delay, then wait for daemon, client, or the time limit.
-    fn idle(&mut self, timeout_ms: u64) -> Step {
+    fn idle(&mut self, timeout_ms: u64) -> RelayStep {
         if self.client_gone {
-            return Err(Verdict::Finished(HANDLED));
+            return Err(AttemptVerdict::Finished(HANDLED));
         }
         self.connection.rest();
         if self.unflushed > 0 {
@@ -386,7 +393,7 @@ impl<'a, 'r> Relay<'a, 'r> {
             }
             self.flush();
             if self.client_gone {
-                return Err(Verdict::Finished(HANDLED));
+                return Err(AttemptVerdict::Finished(HANDLED));
             }
         }
         let mut waited = 0;
@@ -403,7 +410,7 @@ impl<'a, 'r> Relay<'a, 'r> {
             if self.connection.is_unread() {
                 self.check_queue()?;
             } else {
-                metrics::note_stage(Stage::Running);
+                metrics::note_stage(ThreadStage::Running);
             }
         }
         Err(self.timed_out())
@@ -411,20 +418,20 @@ impl<'a, 'r> Relay<'a, 'r> {
 
     /// A request that nobody has read is given up when its process cannot be started, or when it has waited for
     /// queue-timeout: if it is read in this moment, the daemon itself refuses it for that.
-    fn check_queue(&self) -> Step {
+    fn check_queue(&self) -> RelayStep {
         let state = self.process.slot().state.load(std::sync::atomic::Ordering::Relaxed);
         if SlotState::from_u32(state) == SlotState::Failed {
-            return Err(Verdict::NotStarted);
+            return Err(AttemptVerdict::NotStarted);
         }
         let waited = Duration::from_micros(now_us().saturating_sub(self.job.waiting_since()));
         if self.group.queue_timeout.is_some_and(|limit| waited > limit + QUEUE_MARGIN) {
-            return Err(Verdict::Refused(Refusal::QueueTimeout));
+            return Err(AttemptVerdict::Refused(RequestRefusal::QueueTimeout));
         }
         Ok(())
     }
 
     /// Waits for the daemon, and for the client if the daemon wants more of the body.
-    fn wait_some(&mut self, timeout_ms: u64) -> Result<bool, Verdict> {
+    fn wait_some(&mut self, timeout_ms: u64) -> Result<bool, AttemptVerdict> {
         if !self.request_body.is_wanted() {
             return if self.watched {
                 self.wait_watching(timeout_ms)
@@ -457,7 +464,7 @@ impl<'a, 'r> Relay<'a, 'r> {
         Ok(false)
     }
 
-    fn wait_connection(&mut self, timeout_ms: u64) -> Result<bool, Verdict> {
+    fn wait_connection(&mut self, timeout_ms: u64) -> Result<bool, AttemptVerdict> {
         match wait(self.connection.raw(), libc::POLLIN, timeout_ms) {
             Ok((ready, _)) => Ok(ready),
             Err(error) => Err(self.closed(Some(error))),

@@ -1,8 +1,8 @@
 //! The request body on its way from the client to a daemon: only as much as the daemon granted.
 
-use crate::buffered::Buffered;
-use crate::handler::Job;
-use crate::httpd::brigade::{Brigade, Piece, Span, Status};
+use crate::buffered::BufferedBody;
+use crate::handler::RequestJob;
+use crate::httpd::brigade::{AprStatus, Brigade, BrigadePiece, BrigadeSpan};
 use crate::httpd::request::Request;
 use crate::httpd::temporary_file::TemporaryFile;
 use crate::metrics;
@@ -21,7 +21,7 @@ pub const PARTS: usize = 24;
 
 /// Where the body stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+enum BodyStage {
     /// More may come from the client.
     Open,
     /// The end was seen.
@@ -29,7 +29,7 @@ enum Stage {
 }
 
 /// What the next look at the client's side brought.
-pub enum Next {
+pub enum ClientInput {
     /// A file comes before everything else.
     File,
     /// Bytes are at the front of the brigade.
@@ -39,7 +39,7 @@ pub enum Next {
     /// Nothing there yet.
     Wait,
     /// The input chain failed.
-    Failed(Status),
+    Failed(AprStatus),
 }
 
 /// The body of one request.
@@ -53,12 +53,12 @@ pub struct RequestBody<'r> {
     brigade: Brigade<'r>,
     /// One read, before it joins the others.
     read: Brigade<'r>,
-    stage: Stage,
+    stage: BodyStage,
     expects_continue: bool,
     is_long: bool,
-    failed: Option<Status>,
+    failed: Option<AprStatus>,
     /// A failure behind the bytes that are at hand.
-    later: Option<Status>,
+    later: Option<AprStatus>,
     /// Bytes the daemon has granted and not got yet.
     pub credit: u64,
     /// The end, or the abort, has been told to the daemon.
@@ -67,9 +67,10 @@ pub struct RequestBody<'r> {
 
 impl<'r> RequestBody<'r> {
     /// The body of a job, with what was received of it.
-    pub fn new(job: &Job<'r>, buffered: Option<Buffered<'r>>) -> Self {
-        let none = || Buffered { memory: Vec::new(), file: None, rest: Brigade::new(job.r), is_whole: false };
-        let Buffered { memory, file, rest, is_whole } = buffered.unwrap_or_else(none);
+    pub fn new(job: &RequestJob<'r>, buffered: Option<BufferedBody<'r>>) -> Self {
+        let none =
+            || BufferedBody { memory: Vec::new(), file: None, rest: Brigade::new(job.r), is_whole: false };
+        let BufferedBody { memory, file, rest, is_whole } = buffered.unwrap_or_else(none);
         let has_body = job.has_body();
         let is_sent = !has_body || (is_whole && file.is_none());
         Self {
@@ -78,7 +79,7 @@ impl<'r> RequestBody<'r> {
             is_file_sent: false,
             brigade: rest,
             read: Brigade::new(job.r),
-            stage: if has_body && !is_whole { Stage::Open } else { Stage::Ended },
+            stage: if has_body && !is_whole { BodyStage::Open } else { BodyStage::Ended },
             expects_continue: job.r.expects_continue(),
             is_long: matches!(job.body, BodyLength::Known(length) if length > PREFETCH as u64),
             failed: None,
@@ -93,7 +94,7 @@ impl<'r> RequestBody<'r> {
         Self {
             brigade: Brigade::new(r),
             read: Brigade::new(r),
-            stage: Stage::Open,
+            stage: BodyStage::Open,
             expects_continue: false,
             is_long: true,
             failed: None,
@@ -110,16 +111,16 @@ impl<'r> RequestBody<'r> {
     /// waits for `100 Continue`: that is the application's first read to decide (spec/behaviour.md §2.4).
     pub fn prefetch(&mut self, out: &mut Vec<u8>) {
         out.append(&mut self.memory);
-        if self.has_file() || self.stage == Stage::Ended || self.expects_continue {
+        if self.has_file() || self.stage == BodyStage::Ended || self.expects_continue {
             return;
         }
         let limit = out.len() + if self.is_long { FIRST_PART } else { PREFETCH };
         while out.len() < limit {
             match self.look() {
-                Next::Data => {
+                ClientInput::Data => {
                     let room = limit - out.len();
                     let taken = match self.brigade.front() {
-                        Ok(Some(Piece::Data(data))) => {
+                        Ok(Some(BrigadePiece::Data(data))) => {
                             let part = &data[..data.len().min(room)];
                             out.extend_from_slice(part);
                             part.len()
@@ -130,12 +131,12 @@ impl<'r> RequestBody<'r> {
                     metrics::note_input(taken);
                     self.brigade.consume(taken);
                 }
-                Next::End => {
+                ClientInput::End => {
                     self.told = true;
                     return;
                 }
-                Next::Wait | Next::File => return,
-                Next::Failed(status) => {
+                ClientInput::Wait | ClientInput::File => return,
+                ClientInput::Failed(status) => {
                     self.failed = Some(status);
                     return;
                 }
@@ -154,7 +155,7 @@ impl<'r> RequestBody<'r> {
 
     /// Whether all of it has been read from the client.
     pub fn is_done(&self) -> bool {
-        self.stage == Stage::Ended
+        self.stage == BodyStage::Ended
     }
 
     /// Whether the daemon has still to get a file.
@@ -170,39 +171,39 @@ impl<'r> RequestBody<'r> {
 
     /// Whether the daemon may get something now.
     pub fn is_wanted(&self) -> bool {
-        let has_ended = self.stage == Stage::Ended || self.failed.is_some();
+        let has_ended = self.stage == BodyStage::Ended || self.failed.is_some();
         !self.told && (self.credit > 0 || (has_ended && !self.has_file()))
     }
 
     /// Looks for more without waiting.
-    pub fn look(&mut self) -> Next {
+    pub fn look(&mut self) -> ClientInput {
         if self.has_file() {
-            return Next::File;
+            return ClientInput::File;
         }
         loop {
             if let Some(status) = self.failed {
-                return Next::Failed(status);
+                return ClientInput::Failed(status);
             }
-            if self.stage == Stage::Ended {
-                return Next::End;
+            if self.stage == BodyStage::Ended {
+                return ClientInput::End;
             }
             match self.brigade.front() {
-                Ok(Some(Piece::Metadata)) => self.brigade.drop_front(),
-                Ok(Some(Piece::Data(_))) => return Next::Data,
-                Ok(Some(Piece::End)) => self.stage = Stage::Ended,
+                Ok(Some(BrigadePiece::Metadata)) => self.brigade.drop_front(),
+                Ok(Some(BrigadePiece::Data(_))) => return ClientInput::Data,
+                Ok(Some(BrigadePiece::End)) => self.stage = BodyStage::Ended,
                 Ok(None) if self.later.is_some() => self.failed = self.later.take(),
                 Ok(None) => match self.brigade.fill(READ, false) {
-                    Ok(()) if self.brigade.is_empty() => return Next::Wait,
+                    Ok(()) if self.brigade.is_empty() => return ClientInput::Wait,
                     Ok(()) => {}
-                    Err(status) if status.is_again() => return Next::Wait,
+                    Err(status) if status.is_again() => return ClientInput::Wait,
                     Err(status) => {
                         self.failed = Some(status);
-                        return Next::Failed(status);
+                        return ClientInput::Failed(status);
                     }
                 },
                 Err(status) => {
                     self.failed = Some(status);
-                    return Next::Failed(status);
+                    return ClientInput::Failed(status);
                 }
             }
         }
@@ -213,7 +214,7 @@ impl<'r> RequestBody<'r> {
     pub fn gather(&mut self, limit: usize) -> usize {
         loop {
             let mut parts = std::array::from_fn::<_, PARTS, _>(|_| IoSlice::new(&[]));
-            let Span { bytes, count, is_bounded } = self.brigade.pieces(limit, &mut parts);
+            let BrigadeSpan { bytes, count, is_bounded } = self.brigade.pieces(limit, &mut parts);
             if bytes >= limit || count == PARTS || is_bounded {
                 return bytes;
             }

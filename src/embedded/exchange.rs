@@ -1,25 +1,25 @@
 //! What the host calls while it has a request: body, response, log, mod_ssl, and the answers of host scripts.
 
-use crate::buffered::{Buffered, Reader};
+use crate::buffered::{BodyReader, BufferedBody};
 use crate::config;
 use crate::environ;
-use crate::httpd::brigade::{Brigade, Piece, SMALL, Status};
-use crate::httpd::log::{self as error_log, Level};
+use crate::httpd::brigade::{AprStatus, Brigade, BrigadePiece, SMALL};
+use crate::httpd::log::{self as error_log, LogLevel};
 use crate::httpd::request::Request;
 use crate::messages;
 use crate::respond::{self, HeadSource};
 use std::ffi::c_void;
 use std::ptr;
 use wsgi_protocol::abi;
-use wsgi_protocol::response::Head;
+use wsgi_protocol::response::ResponseHead;
 
 /// A request as the host's callbacks see it.
-pub struct Handle<'r> {
+pub struct RequestHandle<'r> {
     r: Request<'r>,
     /// What is on its way to the client.
     pub out: Brigade<'r>,
     /// What was received before; it comes first.
-    received: Reader,
+    received: BodyReader,
     input: Brigade<'r>,
     input_ended: bool,
     has_body: bool,
@@ -30,14 +30,14 @@ pub struct Handle<'r> {
     /// The system may copy files to the client's socket.
     sendfile: bool,
     /// Why the input ended after bytes that went to the host first.
-    input_failure: Option<Status>,
+    input_failure: Option<AprStatus>,
     /// What a host script said.
     answers: Vec<(u32, Vec<u8>)>,
 }
 
 /// # Safety
 /// `request` is the handle of the request under way.
-unsafe fn handle<'h>(request: *mut c_void) -> &'h mut Handle<'h> {
+unsafe fn handle<'h>(request: *mut c_void) -> &'h mut RequestHandle<'h> {
     // SAFETY: by the contract; the host makes one call at a time for a request.
     unsafe { &mut *request.cast() }
 }
@@ -71,16 +71,16 @@ pub unsafe fn read_body(
     }
 }
 
-impl<'r> Handle<'r> {
+impl<'r> RequestHandle<'r> {
     /// For a request under way.
     pub fn new(
         r: Request<'r>,
         has_body: bool,
-        buffered: Option<Buffered<'r>>,
+        buffered: Option<BufferedBody<'r>>,
         enable_sendfile: bool,
     ) -> Self {
         let input_ended = buffered.as_ref().is_some_and(|buffered| buffered.is_whole);
-        let (received, input) = Reader::new(buffered, r);
+        let (received, input) = BodyReader::new(buffered, r);
         Self {
             r,
             out: Brigade::new(r),
@@ -107,9 +107,11 @@ impl<'r> Handle<'r> {
     }
 
     /// Waits for the first bytes and takes what is there without waiting: each call costs the host the GIL.
-    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Status> {
-        let got =
-            self.received.read(buffer).map_err(|error| Status(error.raw_os_error().unwrap_or(libc::EIO)))?;
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, AprStatus> {
+        let got = self
+            .received
+            .read(buffer)
+            .map_err(|error| AprStatus(error.raw_os_error().unwrap_or(libc::EIO)))?;
         if got > 0 || !self.has_body || self.input_ended {
             return Ok(got);
         }
@@ -140,17 +142,17 @@ impl<'r> Handle<'r> {
     }
 
     /// One piece of the request body; `None` at its end, or if there is nothing to be had without waiting.
-    fn take(&mut self, buffer: &mut [u8], wait: bool) -> Result<Option<usize>, Status> {
+    fn take(&mut self, buffer: &mut [u8], wait: bool) -> Result<Option<usize>, AprStatus> {
         loop {
             match self.input.front()? {
-                Some(Piece::Metadata) => self.input.drop_front(),
-                Some(Piece::Data(data)) => {
+                Some(BrigadePiece::Metadata) => self.input.drop_front(),
+                Some(BrigadePiece::Data(data)) => {
                     let len = data.len().min(buffer.len());
                     buffer[..len].copy_from_slice(&data[..len]);
                     self.input.consume(len);
                     return Ok(Some(len));
                 }
-                Some(Piece::End) => {
+                Some(BrigadePiece::End) => {
                     self.input_ended = true;
                     return Ok(None);
                 }
@@ -187,7 +189,7 @@ pub unsafe fn send_head(request: *mut c_void, head: *const u8, len: usize) -> i3
     if handle.answered {
         return abi::OK;
     }
-    match Head::decode(payload) {
+    match ResponseHead::decode(payload) {
         Ok(head) => {
             respond::note_refusal(handle.r, head.status);
             respond::apply_head(handle.r, &head, HeadSource::Embedded);
@@ -196,7 +198,7 @@ pub unsafe fn send_head(request: *mut c_void, head: *const u8, len: usize) -> i3
         }
         Err(error) => {
             let message = messages::head_refused(&error);
-            handle.r.log(Level::Error, &messages::about(handle.r.filename(), message.0.number, message.1));
+            handle.r.log(LogLevel::Error, &messages::about(handle.r.filename(), message.0.number, message.1));
             abi::FAILED
         }
     }
@@ -280,7 +282,7 @@ pub unsafe fn is_aborted(request: *mut c_void) -> i32 {
 /// # Safety
 /// See [`abi::HttpdTable::error_text`].
 pub unsafe fn error_text(error: i32, buffer: *mut u8, len: usize) -> usize {
-    let text = Status(error).text();
+    let text = AprStatus(error).text();
     let take = text.len().min(len);
     // SAFETY: `buffer` holds `len` bytes.
     unsafe { ptr::copy_nonoverlapping(text.as_ptr(), buffer, take) };

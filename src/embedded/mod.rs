@@ -9,30 +9,30 @@ pub use exchange::{
 };
 
 use crate::boundary::from_host;
-use crate::config::{self, State};
-use crate::handler::{HANDLED, INTERNAL_ERROR, Job};
-use crate::httpd::log::{self as error_log, Level};
+use crate::config::{self, ConfigState};
+use crate::handler::{HANDLED, INTERNAL_ERROR, RequestJob};
+use crate::httpd::log::{self as error_log, LogLevel};
 use crate::httpd::request::Request;
 use crate::lifecycle::query_mpm;
-use crate::lifecycle::runtime::{Embedded, Runtime};
+use crate::lifecycle::runtime::{ChildRuntime, EmbeddedSettings};
 use crate::{buffered, messages, metrics, respond};
 use apr_sys as sys;
-use exchange::Handle;
+use exchange::RequestHandle;
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::OnceLock;
 use wsgi_protocol::abi::{self, HostTable, HttpdTable};
-use wsgi_protocol::call::Verdict;
-use wsgi_protocol::metrics::{RequestOutcome, Stage};
+use wsgi_protocol::call::ScriptVerdict;
+use wsgi_protocol::metrics::{RequestOutcome, ThreadStage};
 use wsgi_protocol::{PROTOCOL_VERSION, launch};
 
 /// The host of this child, or why there is none.
-static HOST: OnceLock<Result<Host, String>> = OnceLock::new();
+static HOST: OnceLock<Result<LoadedHost, String>> = OnceLock::new();
 
 /// The host's table; the library is never closed.
 #[derive(Clone, Copy)]
-struct Host(&'static HostTable);
+struct LoadedHost(&'static HostTable);
 
 static HTTPD: HttpdTable = HttpdTable {
     version: PROTOCOL_VERSION,
@@ -52,24 +52,29 @@ static HTTPD: HttpdTable = HttpdTable {
 /// Sets Python up on the calling thread, the child's main thread.
 pub fn start_in_child(main: *mut sys::server_rec) {
     let Some(runtime) = config::state().and_then(|state| state.runtime.as_ref()) else { return };
-    if let Err(reason) = HOST.get_or_init(|| start_configured(runtime, Thread::This)) {
+    if let Err(reason) = HOST.get_or_init(|| start_configured(runtime, MainThread::This)) {
         // SAFETY: httpd's main server.
         unsafe {
-            error_log::server(main, Level::Crit as u8, 0, messages::embedded_cannot_start(reason).as_bytes())
+            error_log::server(
+                main,
+                LogLevel::Crit as u8,
+                0,
+                messages::embedded_cannot_start(reason).as_bytes(),
+            )
         };
     }
 }
 
 /// The thread on which Python starts, which will be its main thread.
 #[derive(Clone, Copy)]
-enum Thread {
+enum MainThread {
     /// The calling one.
     This,
     /// One that the host makes.
     Apart,
 }
 
-fn start_configured(runtime: &Runtime, thread: Thread) -> Result<Host, String> {
+fn start_configured(runtime: &ChildRuntime, thread: MainThread) -> Result<LoadedHost, String> {
     match &runtime.embedded {
         Some(embedded) => start(embedded, &runtime.host_library, thread),
         None => Err("WSGIRestrictEmbedded rules it out and nothing asks for it".to_owned()),
@@ -78,11 +83,11 @@ fn start_configured(runtime: &Runtime, thread: Thread) -> Result<Host, String> {
 
 /// The host of this child, started now if this is the first request that needs it. Python's main thread must not be a
 /// request thread.
-fn host_of(runtime: &'static Runtime) -> Result<Host, String> {
-    HOST.get_or_init(|| start_configured(runtime, Thread::Apart)).clone()
+fn host_of(runtime: &'static ChildRuntime) -> Result<LoadedHost, String> {
+    HOST.get_or_init(|| start_configured(runtime, MainThread::Apart)).clone()
 }
 
-fn start(embedded: &Embedded, host_library: &Path, thread: Thread) -> Result<Host, String> {
+fn start(embedded: &EmbeddedSettings, host_library: &Path, thread: MainThread) -> Result<LoadedHost, String> {
     let library = embedded.library.as_ref().map_err(Clone::clone)?;
     // Extension modules resolve libpython's symbols through the global scope (decisions.md, "Embedded Python in an
     // httpd child").
@@ -94,7 +99,7 @@ fn start(embedded: &Embedded, host_library: &Path, thread: Thread) -> Result<Hos
         if entry.is_null() {
             return Err(format!("'{}' is not a host library", host_library.display()));
         }
-        let entry = std::mem::transmute::<*mut c_void, abi::Entry>(entry);
+        let entry = std::mem::transmute::<*mut c_void, abi::HostEntry>(entry);
         entry(&raw const HTTPD).as_ref()
     };
     let table = table.filter(|t| t.version == PROTOCOL_VERSION);
@@ -107,12 +112,12 @@ fn start(embedded: &Embedded, host_library: &Path, thread: Thread) -> Result<Hos
     // SAFETY: the host copies what it needs of the message.
     let status = unsafe {
         match thread {
-            Thread::This => (table.start)(message.as_ptr(), message.len()),
-            Thread::Apart => (table.start_apart)(message.as_ptr(), message.len()),
+            MainThread::This => (table.start)(message.as_ptr(), message.len()),
+            MainThread::Apart => (table.start_apart)(message.as_ptr(), message.len()),
         }
     };
     if status == 0 {
-        Ok(Host(table))
+        Ok(LoadedHost(table))
     } else {
         Err("Python could not be initialised; the lines above this one say why".to_owned())
     }
@@ -142,9 +147,14 @@ pub fn stop() {
 }
 
 /// Runs a request in this child.
-pub fn run(job: &mut Job<'_>, state: &'static State, application: &[u8], callable: &[u8]) -> c_int {
+pub fn run(
+    job: &mut RequestJob<'_>,
+    state: &'static ConfigState,
+    application: &[u8],
+    callable: &[u8],
+) -> c_int {
     let group = state.runtime.as_ref().and_then(|runtime| runtime.embedded_metrics);
-    let recording = metrics::Recording::begin(job.r, group);
+    let recording = metrics::RequestRecording::begin(job.r, group);
     let status = serve(job, state, application, callable);
     if let Some(recording) = recording {
         recording.end(status);
@@ -152,7 +162,12 @@ pub fn run(job: &mut Job<'_>, state: &'static State, application: &[u8], callabl
     status
 }
 
-fn serve(job: &mut Job<'_>, state: &'static State, application: &[u8], callable: &[u8]) -> c_int {
+fn serve(
+    job: &mut RequestJob<'_>,
+    state: &'static ConfigState,
+    application: &[u8],
+    callable: &[u8],
+) -> c_int {
     if state.global.restrict_embedded == Some(true) {
         metrics::note_outcome(RequestOutcome::Rejected);
         job.fail(messages::EMBEDDED_OFF.0.number, messages::EMBEDDED_OFF.1);
@@ -174,9 +189,9 @@ fn serve(job: &mut Job<'_>, state: &'static State, application: &[u8], callable:
     let mut payload = Vec::with_capacity(4096);
     let address = crate::environ::decimal(job.r.raw().addr() as u64);
     job.encode(&mut payload, application, callable, address.as_bytes());
-    let mut handle = Handle::new(job.r, job.has_body(), body, job.config.enable_sendfile);
+    let mut handle = RequestHandle::new(job.r, job.has_body(), body, job.config.enable_sendfile);
     let began = metrics::clock();
-    metrics::note_stage(Stage::Running);
+    metrics::note_stage(ThreadStage::Running);
     // SAFETY: handle and payload outlive the call; the host makes one call at a time for a request (abi::HttpdTable).
     let outcome = unsafe { (host.0.request)((&raw mut handle).cast(), payload.as_ptr(), payload.len()) };
     metrics::note_embedded(began);
@@ -199,25 +214,25 @@ fn serve(job: &mut Job<'_>, state: &'static State, application: &[u8], callable:
 }
 
 /// The host of this child, started now if need be.
-fn host(state: &'static State) -> Result<Host, String> {
+fn host(state: &'static ConfigState) -> Result<LoadedHost, String> {
     state.runtime.as_ref().ok_or_else(|| "the start of mod_wsgi failed".to_owned()).and_then(host_of)
 }
 
 /// What a host script said: its verdict, and its answers in order with the number of each.
-pub type Answered = (Verdict, Vec<(u32, Vec<u8>)>);
+pub type ScriptAnswer = (ScriptVerdict, Vec<(u32, Vec<u8>)>);
 
 /// Asks a host script about a request; `payload` is a [`wsgi_protocol::call`] payload. What fails has been logged.
-pub fn call(r: Request<'_>, state: &'static State, payload: &[u8]) -> Answered {
+pub fn call(r: Request<'_>, state: &'static ConfigState, payload: &[u8]) -> ScriptAnswer {
     let host = match host(state) {
         Ok(host) => host,
         Err(reason) => {
             let message = messages::no_python(&reason);
-            r.log(Level::Error, &messages::about(r.filename(), message.0.number, message.1));
-            return (Verdict::Failed, Vec::new());
+            r.log(LogLevel::Error, &messages::about(r.filename(), message.0.number, message.1));
+            return (ScriptVerdict::Failed, Vec::new());
         }
     };
-    let mut handle = Handle::new(r, false, None, false);
+    let mut handle = RequestHandle::new(r, false, None, false);
     // SAFETY: handle and payload outlive the call; the host uses the handle only on this thread.
     let verdict = unsafe { (host.0.call)((&raw mut handle).cast(), payload.as_ptr(), payload.len()) };
-    (Verdict::from_number(verdict), handle.take_answers())
+    (ScriptVerdict::from_number(verdict), handle.take_answers())
 }

@@ -1,33 +1,33 @@
 //! WSGIAccessScript, WSGIAuthUserScript, WSGIAuthGroupScript: what httpd asks, and what the verdicts mean to it. Only
-//! [`Verdict::Granted`] opens anything.
+//! [`ScriptVerdict::Granted`] opens anything.
 
-use super::{Asked, Switches, environ};
+use super::{HostScriptRequest, ScriptSwitches, environ};
 use crate::config;
-use crate::embedded::Answered;
+use crate::embedded::ScriptAnswer;
 use crate::handler::records;
-use crate::httpd::log::Level;
+use crate::httpd::log::LogLevel;
 use crate::httpd::request::Request;
 use crate::messages;
 use apr_sys as sys;
 use std::ffi::{c_char, c_int};
 use wsgi_directives::{ScriptRef, effective, is_member};
-use wsgi_protocol::call::{ScriptQuestion, Verdict};
-use wsgi_protocol::events::{self, Event};
+use wsgi_protocol::call::{ScriptQuestion, ScriptVerdict};
+use wsgi_protocol::events::{self, LogEvent};
 
 /// Asks a script; without our state nothing is granted.
-fn ask(r: Request<'_>, script: &ScriptRef, question: ScriptQuestion, arguments: [&[u8]; 2]) -> Answered {
-    let Some(state) = config::state() else { return (Verdict::Failed, Vec::new()) };
+fn ask(r: Request<'_>, script: &ScriptRef, question: ScriptQuestion, arguments: [&[u8]; 2]) -> ScriptAnswer {
+    let Some(state) = config::state() else { return (ScriptVerdict::Failed, Vec::new()) };
     #[cfg(feature = "fault-injection")]
     crate::handler::inject_fault(r, "script");
     let (server, dir) = records(r);
     let config = effective(server, dir, None);
-    let switches = Switches { reloading: config.script_reloading, record: config.pass_apache_request };
-    let asked = Asked { r, state, script, switches };
+    let switches = ScriptSwitches { reloading: config.script_reloading, record: config.pass_apache_request };
+    let asked = HostScriptRequest { r, state, script, switches };
     asked.ask(question, arguments, |writer, group| environ::for_access(r, group, writer))
 }
 
-fn complain(r: Request<'_>, (event, text): (&Event, impl std::fmt::Display)) {
-    r.log(Level::Error, &messages::about(r.filename(), event.number, text));
+fn complain(r: Request<'_>, (event, text): (&LogEvent, impl std::fmt::Display)) {
+    r.log(LogLevel::Error, &messages::about(r.filename(), event.number, text));
 }
 
 /// The access hook.
@@ -36,9 +36,9 @@ pub fn check_access(r: Request<'_>) -> c_int {
     let Some(script) = &dir.access.access_script else { return sys::DECLINED };
     let host = r.client_name().unwrap_or_else(|| r.client_address());
     match ask(r, script, ScriptQuestion::Access, [host, b""]).0 {
-        Verdict::Granted => sys::OK as c_int,
-        Verdict::None => sys::DECLINED,
-        Verdict::Refused | Verdict::Failed => {
+        ScriptVerdict::Granted => sys::OK as c_int,
+        ScriptVerdict::None => sys::DECLINED,
+        ScriptVerdict::Refused | ScriptVerdict::Failed => {
             if !r.may_authenticate_instead() {
                 complain(r, messages::access_denied(r.filename()));
             }
@@ -56,15 +56,15 @@ pub fn check_password(r: Request<'_>, user: &[u8], password: &[u8]) -> sys::auth
     };
     let (verdict, answers) = ask(r, script, ScriptQuestion::Password, [user, password]);
     match verdict {
-        Verdict::Granted => {
+        ScriptVerdict::Granted => {
             if let Some((_, name)) = answers.first() {
                 r.set_user(name);
             }
             sys::AUTH_GRANTED
         }
-        Verdict::Refused => sys::AUTH_DENIED,
-        Verdict::None => sys::AUTH_USER_NOT_FOUND,
-        Verdict::Failed => sys::AUTH_GENERAL_ERROR,
+        ScriptVerdict::Refused => sys::AUTH_DENIED,
+        ScriptVerdict::None => sys::AUTH_USER_NOT_FOUND,
+        ScriptVerdict::Failed => sys::AUTH_GENERAL_ERROR,
     }
 }
 
@@ -77,11 +77,11 @@ pub fn realm_hash(r: Request<'_>, user: &[u8], realm: &[u8], place: &mut *mut c_
     };
     let (verdict, answers) = ask(r, script, ScriptQuestion::RealmHash, [user, realm]);
     match (verdict, answers.first()) {
-        (Verdict::Granted, Some((_, hash))) => {
+        (ScriptVerdict::Granted, Some((_, hash))) => {
             *place = r.pool().dup(hash);
             sys::AUTH_USER_FOUND
         }
-        (Verdict::None, _) => sys::AUTH_USER_NOT_FOUND,
+        (ScriptVerdict::None, _) => sys::AUTH_USER_NOT_FOUND,
         _ => sys::AUTH_GENERAL_ERROR,
     }
 }
@@ -105,7 +105,7 @@ pub fn check_groups(r: Request<'_>, required: &[u8], is_negated: bool) -> sys::a
         return unknown;
     };
     let (verdict, groups) = ask(r, script, ScriptQuestion::Groups, [user, b""]);
-    if verdict != Verdict::Granted {
+    if verdict != ScriptVerdict::Granted {
         return unknown;
     }
     if groups.is_empty() {

@@ -2,7 +2,7 @@
 //! request, and nothing that SetEnv or mod_ssl added (spec/behaviour.md §6.9, §7.1).
 
 use crate::environ::{self, decimal};
-use crate::handler::Job;
+use crate::handler::RequestJob;
 use crate::httpd::bytes;
 use crate::httpd::request::Request;
 use apr_sys as sys;
@@ -11,7 +11,7 @@ use wsgi_directives::{HeaderFate, find_path_info, header_fate, write_cgi_key};
 use wsgi_protocol::request::RequestWriter;
 
 /// For `process_group()` and its like: the table of the request, before anything has been chosen.
-pub fn for_dispatch(job: &Job<'_>, group: &[u8], writer: &mut RequestWriter<'_>) {
+pub fn for_dispatch(job: &RequestJob<'_>, group: &[u8], writer: &mut RequestWriter<'_>) {
     const OWN: [&[u8]; 3] =
         [b"mod_wsgi.process_group", b"mod_wsgi.application_group", b"mod_wsgi.callable_object"];
     for (key, value) in job.r.subprocess_env().iter() {

@@ -6,19 +6,19 @@ mod environ;
 
 pub use access::{check_access, check_groups, check_password, negates, realm_hash};
 
-use crate::config::State;
-use crate::embedded::{self, Answered};
+use crate::config::ConfigState;
+use crate::embedded::{self, ScriptAnswer};
 use crate::environ::{ExpansionNames, decimal};
-use crate::handler::{INTERNAL_ERROR, Job};
+use crate::handler::{INTERNAL_ERROR, RequestJob};
 use crate::httpd::request::Request;
 use std::ffi::c_int;
 use wsgi_directives::{ScriptRef, script_group};
-use wsgi_protocol::call::{self, Route, ScriptQuestion, Verdict};
-use wsgi_protocol::request::{Flags, RequestHead, RequestWriter};
+use wsgi_protocol::call::{self, DispatchRoute, ScriptQuestion, ScriptVerdict};
+use wsgi_protocol::request::{RequestFlags, RequestHead, RequestWriter};
 
 /// What a dispatch script chose; unexpanded, `None` keeps what is configured.
 #[derive(Default)]
-pub struct Routes {
+pub struct DispatchRoutes {
     /// The process group.
     pub process_group: Option<Vec<u8>>,
     /// The application group.
@@ -28,23 +28,23 @@ pub struct Routes {
 }
 
 /// Asks WSGIDispatchScript, if there is one; httpd's status if the request cannot go on.
-pub fn dispatch(job: &Job<'_>, state: &'static State) -> Result<Routes, c_int> {
-    let mut routes = Routes::default();
+pub fn dispatch(job: &RequestJob<'_>, state: &'static ConfigState) -> Result<DispatchRoutes, c_int> {
+    let mut routes = DispatchRoutes::default();
     let Some(script) = job.config.dispatch_script else { return Ok(routes) };
     let switches =
-        Switches { reloading: job.config.script_reloading, record: job.config.pass_apache_request };
-    let asked = Asked { r: job.r, state, script, switches };
+        ScriptSwitches { reloading: job.config.script_reloading, record: job.config.pass_apache_request };
+    let asked = HostScriptRequest { r: job.r, state, script, switches };
     let (verdict, answers) = asked.ask(ScriptQuestion::Dispatch, [b"", b""], |writer, group| {
         environ::for_dispatch(job, group, writer);
     });
-    if verdict != Verdict::Granted {
+    if verdict != ScriptVerdict::Granted {
         return Err(INTERNAL_ERROR);
     }
     for (number, text) in answers {
         let route = [
-            (Route::ProcessGroup, &mut routes.process_group),
-            (Route::ApplicationGroup, &mut routes.application_group),
-            (Route::CallableObject, &mut routes.callable_object),
+            (DispatchRoute::ProcessGroup, &mut routes.process_group),
+            (DispatchRoute::ApplicationGroup, &mut routes.application_group),
+            (DispatchRoute::CallableObject, &mut routes.callable_object),
         ];
         for (_, place) in route.into_iter().filter(|(route, _)| *route as u32 == number) {
             *place = Some(text.clone());
@@ -54,7 +54,7 @@ pub fn dispatch(job: &Job<'_>, state: &'static State) -> Result<Routes, c_int> {
 }
 
 /// What a script's environ and reloading depend on.
-struct Switches {
+struct ScriptSwitches {
     /// WSGIScriptReloading.
     reloading: bool,
     /// WSGIPassApacheRequest.
@@ -62,28 +62,28 @@ struct Switches {
 }
 
 /// A request and the script that is asked about it.
-struct Asked<'r> {
+struct HostScriptRequest<'r> {
     r: Request<'r>,
-    state: &'static State,
+    state: &'static ConfigState,
     script: &'r ScriptRef,
-    switches: Switches,
+    switches: ScriptSwitches,
 }
 
-impl Asked<'_> {
+impl HostScriptRequest<'_> {
     /// Asks. `pairs` writes the environ, given the script's application group.
     fn ask(
         &self,
         question: ScriptQuestion,
         arguments: [&[u8]; 2],
         pairs: impl FnOnce(&mut RequestWriter<'_>, &[u8]),
-    ) -> Answered {
+    ) -> ScriptAnswer {
         let (r, state) = (self.r, self.state);
         let names = ExpansionNames { r, state };
         let group = self.script.application_group.as_deref().map(str::as_bytes);
         let group = script_group(group, &names);
         let record = decimal(r.raw().addr() as u64);
         let head = RequestHead {
-            flags: Flags(if self.switches.reloading { Flags::SCRIPT_RELOADING } else { 0 }),
+            flags: RequestFlags(if self.switches.reloading { RequestFlags::SCRIPT_RELOADING } else { 0 }),
             request_start_us: r.start_us(),
             log_level: r.log_level(),
             script: self.script.path.as_bytes(),

@@ -14,31 +14,31 @@ const RESTING: usize = 3;
 
 /// A block that nobody uses.
 #[derive(Debug)]
-struct Unused(NonNull<c_void>);
+struct UnusedBlock(NonNull<c_void>);
 
 // SAFETY: plain memory that nobody else points to.
-unsafe impl Send for Unused {}
+unsafe impl Send for UnusedBlock {}
 
-impl Unused {
+impl UnusedBlock {
     fn unmap(self) {
-        // SAFETY: mapped with this size in `Block::take`, and nobody uses it any more.
+        // SAFETY: mapped with this size in `MemoryBlock::take`, and nobody uses it any more.
         unsafe { libc::munmap(self.0.as_ptr(), SIZE) };
     }
 }
 
 /// The books of a child.
-struct Store {
-    unused: Vec<Unused>,
+struct BlockStore {
+    unused: Vec<UnusedBlock>,
     used: usize,
 }
 
-impl Store {
+impl BlockStore {
     const fn new() -> Self {
         Self { unused: Vec::new(), used: 0 }
     }
 
     /// A block that is not used any more; which ones are too many now.
-    fn give_back(&mut self, block: Unused) -> Vec<Unused> {
+    fn give_back(&mut self, block: UnusedBlock) -> Vec<UnusedBlock> {
         self.used -= 1;
         self.unused.push(block);
         let limit = if self.used == 0 { RESTING } else { KEPT };
@@ -47,23 +47,23 @@ impl Store {
     }
 }
 
-fn store() -> MutexGuard<'static, Store> {
-    static STORE: Mutex<Store> = Mutex::new(Store::new());
+fn store() -> MutexGuard<'static, BlockStore> {
+    static STORE: Mutex<BlockStore> = Mutex::new(BlockStore::new());
     // Nothing panics between two writes to the books.
     STORE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Memory of any size, of a mapping of its own: it is with the system again as soon as it is dropped.
 #[derive(Debug)]
-pub struct Mapping {
+pub struct MemoryMapping {
     start: NonNull<c_void>,
     len: usize,
 }
 
 // SAFETY: plain memory with one owner.
-unsafe impl Send for Mapping {}
+unsafe impl Send for MemoryMapping {}
 
-impl Mapping {
+impl MemoryMapping {
     /// `len` bytes of zeros; `None` if there is no memory.
     pub fn of(len: usize) -> Option<Self> {
         let access = libc::PROT_READ | libc::PROT_WRITE;
@@ -74,7 +74,7 @@ impl Mapping {
     }
 }
 
-impl Deref for Mapping {
+impl Deref for MemoryMapping {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
@@ -83,14 +83,14 @@ impl Deref for Mapping {
     }
 }
 
-impl DerefMut for Mapping {
+impl DerefMut for MemoryMapping {
     fn deref_mut(&mut self) -> &mut [u8] {
         // SAFETY: as above; the mapping has one owner.
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr().cast(), self.len) }
     }
 }
 
-impl Drop for Mapping {
+impl Drop for MemoryMapping {
     fn drop(&mut self) {
         // SAFETY: mapped with this size, and nobody uses it any more.
         unsafe { libc::munmap(self.start.as_ptr(), self.len) };
@@ -99,28 +99,28 @@ impl Drop for Mapping {
 
 /// A block of [`SIZE`] bytes.
 #[derive(Debug)]
-pub struct Block(NonNull<c_void>);
+pub struct MemoryBlock(NonNull<c_void>);
 
 // SAFETY: plain memory with one owner.
-unsafe impl Send for Block {}
+unsafe impl Send for MemoryBlock {}
 
-impl Block {
+impl MemoryBlock {
     /// A block with whatever bytes it had before; `None` if there is no memory.
     pub fn take() -> Option<Self> {
         let mut store = store();
         let unused = store.unused.pop();
         store.used += usize::from(unused.is_some());
         drop(store);
-        if let Some(Unused(start)) = unused {
+        if let Some(UnusedBlock(start)) = unused {
             return Some(Self(start));
         }
-        let mapping = std::mem::ManuallyDrop::new(Mapping::of(SIZE)?);
+        let mapping = std::mem::ManuallyDrop::new(MemoryMapping::of(SIZE)?);
         let block = Self(mapping.start);
         self::store().used += 1;
         Some(block)
     }
 
-    /// Hands the block over to somebody who brings it back by [`Block::from_raw`].
+    /// Hands the block over to somebody who brings it back by [`MemoryBlock::from_raw`].
     pub fn into_raw(self) -> *mut c_void {
         std::mem::ManuallyDrop::new(self).0.as_ptr()
     }
@@ -128,13 +128,13 @@ impl Block {
     /// Takes a block back.
     ///
     /// # Safety
-    /// `start` came from [`Block::into_raw`], and is not used any more.
+    /// `start` came from [`MemoryBlock::into_raw`], and is not used any more.
     pub unsafe fn from_raw(start: *mut c_void) -> Option<Self> {
         NonNull::new(start).map(Self)
     }
 }
 
-impl Deref for Block {
+impl Deref for MemoryBlock {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
@@ -143,17 +143,17 @@ impl Deref for Block {
     }
 }
 
-impl DerefMut for Block {
+impl DerefMut for MemoryBlock {
     fn deref_mut(&mut self) -> &mut [u8] {
         // SAFETY: as above; the block has one owner.
         unsafe { std::slice::from_raw_parts_mut(self.0.as_ptr().cast(), SIZE) }
     }
 }
 
-impl Drop for Block {
+impl Drop for MemoryBlock {
     fn drop(&mut self) {
-        let surplus = store().give_back(Unused(self.0));
-        surplus.into_iter().for_each(Unused::unmap);
+        let surplus = store().give_back(UnusedBlock(self.0));
+        surplus.into_iter().for_each(UnusedBlock::unmap);
     }
 }
 
@@ -163,23 +163,23 @@ mod tests {
 
     #[test]
     fn few_unused_blocks_are_kept_and_fewer_at_rest() {
-        let mut store = Store { used: 3 * KEPT, ..Store::new() };
+        let mut store = BlockStore { used: 3 * KEPT, ..BlockStore::new() };
         for block in 1..3 * KEPT {
-            let surplus = store.give_back(Unused(NonNull::dangling()));
+            let surplus = store.give_back(UnusedBlock(NonNull::dangling()));
             assert_eq!(surplus.len(), usize::from(block > KEPT));
         }
         assert_eq!(store.unused.len(), KEPT);
-        let surplus = store.give_back(Unused(NonNull::dangling()));
+        let surplus = store.give_back(UnusedBlock(NonNull::dangling()));
         assert_eq!((surplus.len(), store.unused.len(), store.used), (KEPT + 1 - RESTING, RESTING, 0));
     }
 
     #[test]
     fn a_block_is_memory_from_hand_to_hand() {
-        let mut block = Block::take().unwrap();
+        let mut block = MemoryBlock::take().unwrap();
         assert_eq!(block.len(), SIZE);
         block.fill(1);
         // SAFETY: `from_raw` gets what `into_raw` gave.
-        let block = unsafe { Block::from_raw(block.into_raw()) }.unwrap();
+        let block = unsafe { MemoryBlock::from_raw(block.into_raw()) }.unwrap();
         assert!(block.iter().all(|byte| *byte == 1));
     }
 }

@@ -1,6 +1,6 @@
 //! Bucket brigades on their way to the client, and request bodies on their way in.
 
-use super::block::Block;
+use super::block::MemoryBlock;
 use super::file_bucket::{self, FileSource};
 use super::request::Request;
 use apr_sys as sys;
@@ -22,9 +22,9 @@ pub struct Brigade<'r> {
 
 /// Why the output chain or the input chain refused: an APR status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Status(pub i32);
+pub struct AprStatus(pub i32);
 
-impl Status {
+impl AprStatus {
     /// Nothing to read right now.
     pub fn is_again(self) -> bool {
         // SAFETY: a pure macro.
@@ -100,7 +100,7 @@ impl<'r> Brigade<'r> {
     }
 
     /// Appends the first `len` bytes of a block (at most all) without copying; the bucket gives it back.
-    pub fn add_block(&mut self, block: Block, len: usize) {
+    pub fn add_block(&mut self, block: MemoryBlock, len: usize) {
         let len = len.min(block.len());
         // SAFETY: the function takes what `into_raw` gave, of which so many bytes are there.
         unsafe {
@@ -201,7 +201,7 @@ impl<'r> Brigade<'r> {
     ///
     /// # Errors
     /// The chain's status, also when the connection is known to be aborted.
-    pub fn pass(&mut self) -> Result<(), Status> {
+    pub fn pass(&mut self) -> Result<(), AprStatus> {
         // SAFETY: request and brigade are valid and used by this thread only.
         let status = unsafe {
             let status = sys::ap_pass_brigade((*self.request.raw()).output_filters, self.raw);
@@ -209,30 +209,30 @@ impl<'r> Brigade<'r> {
             status
         };
         if status == 0 && self.is_cut() {
-            return Err(Status(libc::EIO));
+            return Err(AprStatus(libc::EIO));
         }
-        if status != 0 || self.request.is_aborted() { Err(Status(status)) } else { Ok(()) }
+        if status != 0 || self.request.is_aborted() { Err(AprStatus(status)) } else { Ok(()) }
     }
 
     /// Reads up to `limit` bytes of the request body into the (empty) brigade.
     ///
     /// # Errors
-    /// The chain's status; [`Status::is_again`] when `block` is false and nothing is there yet.
-    pub fn fill(&mut self, limit: usize, block: bool) -> Result<(), Status> {
+    /// The chain's status; [`AprStatus::is_again`] when `block` is false and nothing is there yet.
+    pub fn fill(&mut self, limit: usize, block: bool) -> Result<(), AprStatus> {
         let mode = if block { sys::APR_BLOCK_READ } else { sys::APR_NONBLOCK_READ };
         // SAFETY: request and brigade are valid and used by this thread only.
         let status = unsafe {
             let filters = (*self.request.raw()).input_filters;
             sys::ap_get_brigade(filters, self.raw, sys::AP_MODE_READBYTES, mode, limit as sys::apr_off_t)
         };
-        if status == 0 { Ok(()) } else { Err(Status(status)) }
+        if status == 0 { Ok(()) } else { Err(AprStatus(status)) }
     }
 
     /// What the first bucket holds. `None` at the end of the brigade.
     ///
     /// # Errors
     /// The bucket's read status.
-    pub fn front(&mut self) -> Result<Option<Piece<'_>>, Status> {
+    pub fn front(&mut self) -> Result<Option<BrigadePiece<'_>>, AprStatus> {
         // SAFETY: the brigade is valid; the first bucket is only read while `self` is borrowed.
         unsafe {
             let bucket = sys::mw_brigade_first(self.raw);
@@ -240,21 +240,21 @@ impl<'r> Brigade<'r> {
                 return Ok(None);
             }
             if sys::mw_bucket_is_eos(bucket) != 0 {
-                return Ok(Some(Piece::End));
+                return Ok(Some(BrigadePiece::End));
             }
             if sys::mw_bucket_is_metadata(bucket) != 0 {
-                return Ok(Some(Piece::Metadata));
+                return Ok(Some(BrigadePiece::Metadata));
             }
             let mut data: *const c_char = std::ptr::null();
             let mut len = 0;
             let status = sys::mw_bucket_read(bucket, &mut data, &mut len, 1);
             if status != 0 {
-                return Err(Status(status));
+                return Err(AprStatus(status));
             }
             if len == 0 {
-                return Ok(Some(Piece::Metadata));
+                return Ok(Some(BrigadePiece::Metadata));
             }
-            Ok(Some(Piece::Data(std::slice::from_raw_parts(data.cast(), len))))
+            Ok(Some(BrigadePiece::Data(std::slice::from_raw_parts(data.cast(), len))))
         }
     }
 
@@ -262,14 +262,14 @@ impl<'r> Brigade<'r> {
     ///
     /// # Errors
     /// A bucket that cannot be kept.
-    pub fn set_aside(&mut self) -> Result<(), Status> {
+    pub fn set_aside(&mut self) -> Result<(), AprStatus> {
         // SAFETY: the brigade and its buckets are valid; a kept bucket stays in its place.
         unsafe {
             let mut bucket = sys::mw_brigade_first(self.raw);
             while sys::mw_brigade_is_sentinel(self.raw, bucket) == 0 {
                 let status = sys::mw_bucket_setaside(bucket, self.request.pool().raw());
                 if status != 0 && status != sys::APR_ENOTIMPL as i32 {
-                    return Err(Status(status));
+                    return Err(AprStatus(status));
                 }
                 bucket = sys::mw_bucket_next(bucket);
             }
@@ -284,8 +284,8 @@ impl<'r> Brigade<'r> {
     }
 
     /// Lays the bytes of the leading data buckets, at most `limit`, into `parts`.
-    pub fn pieces<'b>(&'b mut self, limit: usize, parts: &mut [IoSlice<'b>]) -> Span {
-        let Span { mut bytes, mut count, mut is_bounded } = Span::default();
+    pub fn pieces<'b>(&'b mut self, limit: usize, parts: &mut [IoSlice<'b>]) -> BrigadeSpan {
+        let BrigadeSpan { mut bytes, mut count, mut is_bounded } = BrigadeSpan::default();
         // SAFETY: the brigade is valid, and its buckets stay as long as it is borrowed.
         unsafe {
             let mut bucket = sys::mw_brigade_first(self.raw);
@@ -307,7 +307,7 @@ impl<'r> Brigade<'r> {
                 bucket = sys::mw_bucket_next(bucket);
             }
         }
-        Span { bytes, count, is_bounded }
+        BrigadeSpan { bytes, count, is_bounded }
     }
 
     /// Removes the first `len` bytes, which [`Brigade::pieces`] has shown.
@@ -349,7 +349,7 @@ impl<'r> Brigade<'r> {
 
 /// What [`Brigade::pieces`] found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Span {
+pub struct BrigadeSpan {
     /// Bytes of data.
     pub bytes: usize,
     /// Parts they lie in.
@@ -359,7 +359,7 @@ pub struct Span {
 }
 
 /// What stands at the front of a brigade.
-pub enum Piece<'b> {
+pub enum BrigadePiece<'b> {
     /// Bytes, one at least.
     Data(&'b [u8]),
     /// Nothing that the application is given: metadata other than the end, or no bytes.

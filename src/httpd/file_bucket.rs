@@ -4,7 +4,7 @@
 //! were announced, and the client reads the next response as the rest of this one. These fail instead, and tell it whoever
 //! has made them, because some filters ignore that a bucket could not be read.
 
-use super::block::{self, Block};
+use super::block::{self, MemoryBlock};
 use apr_sys as sys;
 use std::ffi::{c_char, c_int, c_void};
 use std::fs::File;
@@ -38,19 +38,19 @@ impl FileSource {
 
 /// What buckets of one file share; apr counts them.
 #[repr(C)]
-struct Shared {
+struct SharedFile {
     count: sys::apr_bucket_refcount,
     source: Arc<FileSource>,
 }
 
 /// Holds pointers to functions and a static string only.
 #[repr(transparent)]
-struct Kind(sys::apr_bucket_type_t);
+struct FileBucketKind(sys::apr_bucket_type_t);
 
 // SAFETY: never written.
-unsafe impl Sync for Kind {}
+unsafe impl Sync for FileBucketKind {}
 
-static KIND: Kind = Kind(sys::apr_bucket_type_t {
+static KIND: FileBucketKind = FileBucketKind(sys::apr_bucket_type_t {
     name: c"WSGI FILE".as_ptr(),
     num_func: 5,
     is_metadata: sys::APR_BUCKET_DATA,
@@ -74,7 +74,7 @@ pub unsafe fn create(
 ) -> *mut sys::apr_bucket {
     // SAFETY: all-zero is a valid count, which apr sets.
     let count = unsafe { std::mem::zeroed() };
-    let shared = Box::into_raw(Box::new(Shared { count, source }));
+    let shared = Box::into_raw(Box::new(SharedFile { count, source }));
     // SAFETY: by the contract; the shared part is freed by `destroy`, when apr has counted down to nothing.
     unsafe {
         let bucket = blank(alloc);
@@ -103,7 +103,7 @@ pub unsafe fn destroy(data: *mut c_void) {
     // SAFETY: by the contract.
     unsafe {
         if sys::apr_bucket_shared_destroy(data) != 0 {
-            drop(Box::from_raw(data.cast::<Shared>()));
+            drop(Box::from_raw(data.cast::<SharedFile>()));
         }
     }
 }
@@ -115,10 +115,10 @@ pub unsafe fn destroy(data: *mut c_void) {
 pub unsafe fn read(bucket: *mut sys::apr_bucket, data: *mut *const c_char, len: *mut usize) -> c_int {
     // SAFETY: by the contract.
     let (shared, start, length) = unsafe { ((*bucket).data, (*bucket).start as u64, (*bucket).length) };
-    let Some(mut block) = Block::take() else { return libc::ENOMEM };
+    let Some(mut block) = MemoryBlock::take() else { return libc::ENOMEM };
     let part = length.min(block::SIZE);
     // SAFETY: alive as long as the bucket is.
-    let source = unsafe { &(*shared.cast::<Shared>()).source };
+    let source = unsafe { &(*shared.cast::<SharedFile>()).source };
     if source.read(&mut block[..part], start).is_err() {
         return libc::EIO;
     }

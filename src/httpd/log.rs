@@ -7,7 +7,7 @@ use std::ffi::c_int;
 /// httpd's log levels used here (APLOG_*).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
-pub enum Level {
+pub enum LogLevel {
     /// APLOG_CRIT
     Crit = 2,
     /// APLOG_ERR

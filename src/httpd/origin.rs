@@ -18,7 +18,7 @@ const SYSLOG_FORMAT: &CStr = c"[%-m:%l] [pid %P:tid %T] %7F: %E: [client\\ %a] %
 
 /// Whose line it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Origin {
+pub struct LogOrigin {
     /// Process.
     pub pid: u32,
     /// Its thread.
@@ -27,7 +27,7 @@ pub struct Origin {
 
 thread_local! {
     /// Set while a line of another process is being logged.
-    static ORIGIN: Cell<Option<Origin>> = const { Cell::new(None) };
+    static ORIGIN: Cell<Option<LogOrigin>> = const { Cell::new(None) };
 }
 
 /// A server as lines are logged by it.
@@ -75,7 +75,7 @@ impl LogServers {
     ///
     /// # Safety
     /// The configuration is alive.
-    pub unsafe fn log(&self, position: u32, origin: Origin, level: u8, text: &[u8]) {
+    pub unsafe fn log(&self, position: u32, origin: LogOrigin, level: u8, text: &[u8]) {
         let Some(server) = self.list.get(position as usize).or(self.list.first()) else { return };
         for piece in pieces(text, server.longest) {
             // SAFETY: a copy of a live record.
@@ -91,7 +91,7 @@ impl LogServers {
     pub unsafe fn log_request(
         &self,
         r: *mut sys::request_rec,
-        origin: Option<Origin>,
+        origin: Option<LogOrigin>,
         level: u8,
         text: &[u8],
     ) {
@@ -122,7 +122,7 @@ impl LogServers {
 unsafe fn log_by_copy(
     r: *mut sys::request_rec,
     copy: *mut sys::server_rec,
-    origin: Origin,
+    origin: LogOrigin,
     level: u8,
     text: &[u8],
 ) {
@@ -158,7 +158,7 @@ fn pieces(text: &[u8], longest: usize) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-fn said_by(origin: Origin, log: impl FnOnce()) {
+fn said_by(origin: LogOrigin, log: impl FnOnce()) {
     ORIGIN.set(Some(origin));
     log();
     ORIGIN.set(None);

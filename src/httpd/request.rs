@@ -1,13 +1,13 @@
 //! One request as httpd has it.
 
 use super::bytes;
-use super::log::{self, Level};
+use super::log::{self, LogLevel};
 use super::pool::Pool;
 use super::table::Table;
 use apr_sys as sys;
 use std::ffi::{CStr, c_int};
 use std::marker::PhantomData;
-use wsgi_protocol::events::Event;
+use wsgi_protocol::events::LogEvent;
 
 /// A borrowed request record; everything it gives lives as long as the request's pool.
 #[derive(Clone, Copy)]
@@ -309,13 +309,13 @@ impl<'r> Request<'r> {
     }
 
     /// Logs one record in the request's context.
-    pub fn log(self, level: Level, message: &str) {
+    pub fn log(self, level: LogLevel, message: &str) {
         // SAFETY: a live request of this thread.
         unsafe { log::request(self.raw, level as u8, 0, message.as_bytes()) }
     }
 
     /// Logs an event about the request that has no number.
-    pub fn log_event(self, event: &Event, message: &str) {
+    pub fn log_event(self, event: &LogEvent, message: &str) {
         // SAFETY: a live request of this thread.
         unsafe { log::request(self.raw, event.level as u8, 0, message.as_bytes()) }
     }

@@ -14,7 +14,7 @@ const MOST_LINKS: usize = 8;
 
 /// What has to be possible with a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Need {
+pub enum AccessNeed {
     /// It exists and its parents can be searched; a path behind a file belongs to the URL.
     Reach,
     /// The same, and it is no directory: a script of processes that only a request chooses.
@@ -33,7 +33,7 @@ pub enum Need {
 
 /// Why it is not possible.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Problem {
+pub enum AccessProblem {
     /// The first part of the path that does not exist.
     Missing(PathBuf),
     /// It is no directory.
@@ -47,15 +47,19 @@ pub enum Problem {
 }
 
 /// What stands in the way; `None` is "possible, or unknown".
-pub fn look(path: &Path, need: Need) -> Option<Problem> {
+pub fn look(path: &Path, need: AccessNeed) -> Option<AccessProblem> {
     match path.metadata() {
         Ok(facts) => examine(path, &facts, need),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            let file = script_of(path)
-                .filter(|_| matches!(need, Need::Reach | Need::ReachScript | Need::Either | Need::Script));
+            let file = script_of(path).filter(|_| {
+                matches!(
+                    need,
+                    AccessNeed::Reach | AccessNeed::ReachScript | AccessNeed::Either | AccessNeed::Script
+                )
+            });
             match file.map(|file| (file, file.metadata())) {
                 Some((file, Ok(facts))) => examine(file, &facts, need),
-                _ => Some(Problem::Missing(first_missing(path))),
+                _ => Some(AccessProblem::Missing(first_missing(path))),
             }
         }
         Err(error) if error.kind() == ErrorKind::PermissionDenied => Some(culprit(path, libc::R_OK, 0)),
@@ -63,17 +67,19 @@ pub fn look(path: &Path, need: Need) -> Option<Problem> {
     }
 }
 
-fn examine(path: &Path, facts: &Metadata, need: Need) -> Option<Problem> {
+fn examine(path: &Path, facts: &Metadata, need: AccessNeed) -> Option<AccessProblem> {
     match need {
-        Need::Directory if !facts.is_dir() => return Some(Problem::NotDirectory),
-        Need::File | Need::Script | Need::ReachScript | Need::Program if facts.is_dir() => {
-            return Some(Problem::IsDirectory);
+        AccessNeed::Directory if !facts.is_dir() => return Some(AccessProblem::NotDirectory),
+        AccessNeed::File | AccessNeed::Script | AccessNeed::ReachScript | AccessNeed::Program
+            if facts.is_dir() =>
+        {
+            return Some(AccessProblem::IsDirectory);
         }
         _ => {}
     }
     let mode = match need {
-        Need::Reach | Need::ReachScript => libc::F_OK,
-        Need::Program => libc::X_OK,
+        AccessNeed::Reach | AccessNeed::ReachScript => libc::F_OK,
+        AccessNeed::Program => libc::X_OK,
         _ if facts.is_dir() => libc::X_OK,
         _ => libc::R_OK,
     };
@@ -105,7 +111,7 @@ fn access(path: &Path, mode: c_int) -> c_int {
 
 /// The part of a path at which permission is lacking: a directory above it, as written or behind its links, or
 /// the path itself.
-fn culprit(path: &Path, mode: c_int, links: usize) -> Problem {
+fn culprit(path: &Path, mode: c_int, links: usize) -> AccessProblem {
     let mut parts: Vec<&Path> =
         path.ancestors().skip(1).filter(|part| !part.as_os_str().is_empty()).collect();
     parts.reverse();
@@ -116,7 +122,7 @@ fn culprit(path: &Path, mode: c_int, links: usize) -> Problem {
             let target = part.parent().unwrap_or(Path::new("/")).join(target);
             culprit(&target, if closed.is_some() { libc::X_OK } else { mode }, links + 1)
         }
-        _ => Problem::Denied(part.to_owned(), is_directory),
+        _ => AccessProblem::Denied(part.to_owned(), is_directory),
     }
 }
 
@@ -148,20 +154,20 @@ mod tests {
 
     #[test]
     fn what_is_missing_or_of_another_kind_is_told() {
-        let missing = |path: &str| Some(Problem::Missing(path.into()));
+        let missing = |path: &str| Some(AccessProblem::Missing(path.into()));
         for (path, need, expected) in [
-            ("/etc/no/such/file", Need::File, missing("/etc/no")),
-            ("/etc", Need::File, Some(Problem::IsDirectory)),
-            ("/etc/passwd", Need::Directory, Some(Problem::NotDirectory)),
-            ("/etc/passwd/x", Need::File, missing("/etc/passwd/x")),
-            ("/etc", Need::Either, None),
-            ("/etc/passwd/x/y", Need::Script, None),
-            ("/etc/passwd/", Need::Script, None),
-            ("/etc/passwd/", Need::Reach, None),
-            ("/etc/no/x", Need::Script, missing("/etc/no")),
-            ("/etc", Need::Script, Some(Problem::IsDirectory)),
-            ("/etc", Need::ReachScript, Some(Problem::IsDirectory)),
-            ("/etc/passwd/", Need::ReachScript, None),
+            ("/etc/no/such/file", AccessNeed::File, missing("/etc/no")),
+            ("/etc", AccessNeed::File, Some(AccessProblem::IsDirectory)),
+            ("/etc/passwd", AccessNeed::Directory, Some(AccessProblem::NotDirectory)),
+            ("/etc/passwd/x", AccessNeed::File, missing("/etc/passwd/x")),
+            ("/etc", AccessNeed::Either, None),
+            ("/etc/passwd/x/y", AccessNeed::Script, None),
+            ("/etc/passwd/", AccessNeed::Script, None),
+            ("/etc/passwd/", AccessNeed::Reach, None),
+            ("/etc/no/x", AccessNeed::Script, missing("/etc/no")),
+            ("/etc", AccessNeed::Script, Some(AccessProblem::IsDirectory)),
+            ("/etc", AccessNeed::ReachScript, Some(AccessProblem::IsDirectory)),
+            ("/etc/passwd/", AccessNeed::ReachScript, None),
         ] {
             assert_eq!(look(Path::new(path), need), expected, "{path}");
         }

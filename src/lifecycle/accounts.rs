@@ -6,7 +6,7 @@ use std::ptr;
 
 /// An entry of the user database.
 #[derive(Debug, Clone)]
-pub struct User {
+pub struct UserEntry {
     /// Login name.
     pub name: String,
     /// User id.
@@ -19,7 +19,7 @@ pub struct User {
 const SCRATCH: usize = 256 * 1024;
 
 /// The user with this id.
-pub fn user(uid: u32) -> Option<User> {
+pub fn user(uid: u32) -> Option<UserEntry> {
     // SAFETY: `look` passes buffers of the announced size.
     look_user(|entry, buffer, len, found| unsafe { libc::getpwuid_r(uid, entry, buffer, len, found) })
 }
@@ -87,9 +87,9 @@ pub fn memberships(name: &str, primary: u32) -> Vec<u32> {
     groups
 }
 
-type Lookup<'a, T> = dyn FnMut(*mut T, *mut c_char, usize, *mut *mut T) -> i32 + 'a;
+type AccountLookup<'a, T> = dyn FnMut(*mut T, *mut c_char, usize, *mut *mut T) -> i32 + 'a;
 
-fn look<T, R>(mut lookup: Box<Lookup<'_, T>>, read: impl FnOnce(&T) -> R) -> Option<R> {
+fn look<T, R>(mut lookup: Box<AccountLookup<'_, T>>, read: impl FnOnce(&T) -> R) -> Option<R> {
     let mut entry = MaybeUninit::<T>::uninit();
     let mut buffer = vec![0 as c_char; SCRATCH];
     let mut found = ptr::null_mut();
@@ -102,8 +102,8 @@ fn look<T, R>(mut lookup: Box<Lookup<'_, T>>, read: impl FnOnce(&T) -> R) -> Opt
 
 fn look_user(
     lookup: impl FnMut(*mut libc::passwd, *mut c_char, usize, *mut *mut libc::passwd) -> i32,
-) -> Option<User> {
-    look(Box::new(lookup), |entry: &libc::passwd| User {
+) -> Option<UserEntry> {
+    look(Box::new(lookup), |entry: &libc::passwd| UserEntry {
         name: text(entry.pw_name),
         uid: entry.pw_uid,
         home: raw(entry.pw_dir),

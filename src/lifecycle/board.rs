@@ -1,11 +1,11 @@
 //! A copy of httpd's scoreboard that daemons with `server-metrics=On` can read: a memory file that httpd's children renew
 //! while requests come, and that nobody else can write to. Made only if some group wants it.
 
-use super::runtime::Mpm;
+use super::runtime::MpmFacts;
 use super::supervisor::monotonic_ns;
 use super::{log_main, query_mpm};
-use crate::config::State;
-use crate::httpd::log::Level;
+use crate::config::ConfigState;
+use crate::httpd::log::LogLevel;
 use crate::httpd::pool::persistent;
 use crate::{messages, scoreboard};
 use apr_sys as sys;
@@ -39,7 +39,7 @@ struct KeptBoard {
 
 /// The front of the file; `version` and `len` are what readers look at ([`FILE_HEADER`] bytes).
 #[repr(C)]
-struct Front {
+struct MetricsFront {
     /// Odd while the rest is written.
     version: AtomicU64,
     len: AtomicU64,
@@ -51,7 +51,7 @@ struct Front {
 
 /// The mapped file; stays as long as httpd's parent.
 #[derive(Debug, Clone, Copy)]
-pub struct Board {
+pub struct StatusBoard {
     start: NonNull<u8>,
     len: usize,
     /// For daemons.
@@ -59,11 +59,11 @@ pub struct Board {
 }
 
 // SAFETY: the front is atomics, and what follows is only touched by whoever has taken it; never unmapped.
-unsafe impl Send for Board {}
+unsafe impl Send for StatusBoard {}
 // SAFETY: as above.
-unsafe impl Sync for Board {}
+unsafe impl Sync for StatusBoard {}
 
-impl Board {
+impl StatusBoard {
     /// The file of this httpd.
     ///
     /// # Safety
@@ -79,7 +79,7 @@ impl Board {
         Ok(Self { start, len: kept.len, fd: kept.fd })
     }
 
-    fn front(&self) -> &Front {
+    fn front(&self) -> &MetricsFront {
         // SAFETY: mapped, page aligned, atomics.
         unsafe { self.start.cast().as_ref() }
     }
@@ -143,7 +143,11 @@ fn create(len: usize) -> io::Result<KeptBoard> {
 ///
 /// # Safety
 /// Parent process, live main server.
-pub unsafe fn for_daemons(state: &State, main: *mut sys::server_rec, mpm: Mpm) -> Option<Board> {
+pub unsafe fn for_daemons(
+    state: &ConfigState,
+    main: *mut sys::server_rec,
+    mpm: MpmFacts,
+) -> Option<StatusBoard> {
     if !state.global.groups.iter().any(|group| group.options.server_metrics) {
         return None;
     }
@@ -151,6 +155,6 @@ pub unsafe fn for_daemons(state: &State, main: *mut sys::server_rec, mpm: Mpm) -
     let processes = limit(sys::AP_MPMQ_HARD_LIMIT_DAEMONS, mpm.processes);
     let workers = processes * limit(sys::AP_MPMQ_HARD_LIMIT_THREADS, mpm.threads);
     // SAFETY: by the contract.
-    let board = unsafe { Board::of(main, workers) };
-    board.map_err(|e| log_main(main, Level::Error, &messages::metrics_memory(&e))).ok()
+    let board = unsafe { StatusBoard::of(main, workers) };
+    board.map_err(|e| log_main(main, LogLevel::Error, &messages::metrics_memory(&e))).ok()
 }

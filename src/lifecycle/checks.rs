@@ -9,15 +9,15 @@ mod inquiry;
 pub mod neighbours;
 mod scripts;
 
-use super::runner::Runner;
+use super::runner::ProcessIdentity;
 use super::spec::HttpdUser;
 use super::survey::Survey;
 use super::{httpd_user, support_directory};
-use crate::config::{self, State};
-use crate::httpd::log::{self, Level};
+use crate::config::{self, ConfigState};
+use crate::httpd::log::{self, LogLevel};
 use crate::httpd::server;
 use apr_sys as sys;
-use inquiry::Findings;
+use inquiry::CheckFindings;
 use std::collections::HashMap;
 use std::ffi::c_int;
 use std::path::PathBuf;
@@ -42,9 +42,9 @@ fn is_config_test() -> bool {
 pub unsafe fn check_config(_pconf: *mut sys::apr_pool_t, main: *mut sys::server_rec) -> c_int {
     // SAFETY: httpd's parent is single-threaded here.
     let Some(state) = (unsafe { config::state_mut() }) else { return sys::OK as c_int };
-    if let Some(error) = state.global.shared_group(&config::Httpd) {
+    if let Some(error) = state.global.shared_group(&config::HttpdMachine) {
         // SAFETY: live main server.
-        unsafe { log::server(main, Level::Error as u8, 0, error.to_string().as_bytes()) };
+        unsafe { log::server(main, LogLevel::Error as u8, 0, error.to_string().as_bytes()) };
         return REFUSED;
     }
     if !is_config_test() {
@@ -55,12 +55,12 @@ pub unsafe fn check_config(_pconf: *mut sys::apr_pool_t, main: *mut sys::server_
         finish(state, main);
         servers(state, main)
     };
-    let subjects = Subjects::new(state, servers, httpd_user());
+    let subjects = CheckSubjects::new(state, servers, httpd_user());
     let mut survey = subjects.survey(false);
     let findings = examine(&subjects, &mut survey);
     // SAFETY: httpd's own query with a constant name.
     let is_strict = unsafe { sys::ap_exists_config_define(STRICT.as_ptr()) } != 0;
-    let level = if is_strict { Level::Error } else { Level::Warning };
+    let level = if is_strict { LogLevel::Error } else { LogLevel::Warning };
     tell(main, &findings);
     for line in &findings.errors {
         // SAFETY: live main server.
@@ -70,17 +70,17 @@ pub unsafe fn check_config(_pconf: *mut sys::apr_pool_t, main: *mut sys::server_
 }
 
 /// Logs what does not keep anything from starting. The rest is said at a start by those whom it stops.
-pub fn tell(main: *mut sys::server_rec, findings: &Findings) {
-    let notices = findings.notices.iter().map(|line| (Level::Notice, line));
-    for (level, line) in notices.chain(findings.warnings.iter().map(|line| (Level::Warning, line))) {
+pub fn tell(main: *mut sys::server_rec, findings: &CheckFindings) {
+    let notices = findings.notices.iter().map(|line| (LogLevel::Notice, line));
+    for (level, line) in notices.chain(findings.warnings.iter().map(|line| (LogLevel::Warning, line))) {
         // SAFETY: the main server of the current configuration.
         unsafe { log::server(main, level as u8, 0, line.as_bytes()) };
     }
 }
 
 /// Looks at everything that the configuration names on this machine.
-pub fn examine(subjects: &Subjects<'_>, survey: &mut Survey) -> Findings {
-    let (mut findings, mut inquiries) = (Findings::default(), Vec::new());
+pub fn examine(subjects: &CheckSubjects<'_>, survey: &mut Survey) -> CheckFindings {
+    let (mut findings, mut inquiries) = (CheckFindings::default(), Vec::new());
     groups::inquire(subjects, survey, &mut inquiries, &mut findings);
     scripts::inquire(subjects, survey, &mut inquiries, &mut findings);
     let exposed = exposure::collect(subjects, survey);
@@ -93,26 +93,27 @@ pub fn examine(subjects: &Subjects<'_>, survey: &mut Survey) -> Findings {
 }
 
 /// What is examined.
-pub struct Subjects<'s> {
-    state: &'s State,
-    servers: Vec<Server>,
+pub struct CheckSubjects<'s> {
+    state: &'s ConfigState,
+    servers: Vec<CheckedServer>,
     /// Positions in `servers`.
     by_host: HashMap<Option<VhostId>, usize>,
     httpd: HttpdUser,
     /// Where supervisor and host library are, if that is known.
     support: Option<PathBuf>,
     /// httpd's children.
-    pub embedded: Rc<Runner>,
+    pub embedded: Rc<ProcessIdentity>,
     /// The processes of each group.
-    runners: HashMap<&'s str, Rc<Runner>>,
+    runners: HashMap<&'s str, Rc<ProcessIdentity>>,
 }
 
-impl<'s> Subjects<'s> {
+impl<'s> CheckSubjects<'s> {
     /// Everything, with its identities.
-    pub fn new(state: &'s State, servers: Vec<Server>, httpd: HttpdUser) -> Self {
+    pub fn new(state: &'s ConfigState, servers: Vec<CheckedServer>, httpd: HttpdUser) -> Self {
         let by_host = servers.iter().enumerate().map(|(index, server)| (server.host, index)).collect();
-        let embedded = Rc::new(Runner::httpd(&httpd));
-        let runner = |group: &'s DaemonGroup| (group.name.as_str(), Rc::new(Runner::of_group(group, &httpd)));
+        let embedded = Rc::new(ProcessIdentity::httpd(&httpd));
+        let runner =
+            |group: &'s DaemonGroup| (group.name.as_str(), Rc::new(ProcessIdentity::of_group(group, &httpd)));
         let runners = state.global.groups.iter().map(runner).collect();
         let support = support_directory(state).ok();
         Self { state, servers, by_host, httpd, support, embedded, runners }
@@ -133,24 +134,28 @@ impl<'s> Subjects<'s> {
     }
 
     /// Who looks at the files of a group before it runs: its user, but for a chroot, which is prepared from outside.
-    pub fn looker(&self, group: &DaemonGroup) -> Rc<Runner> {
-        if group.options.chroot.is_some() { Rc::new(Runner::reader()) } else { self.runner_of(group) }
+    pub fn looker(&self, group: &DaemonGroup) -> Rc<ProcessIdentity> {
+        if group.options.chroot.is_some() {
+            Rc::new(ProcessIdentity::reader())
+        } else {
+            self.runner_of(group)
+        }
     }
 
-    fn runner_of(&self, group: &DaemonGroup) -> Rc<Runner> {
+    fn runner_of(&self, group: &DaemonGroup) -> Rc<ProcessIdentity> {
         // Every group of the configuration has an entry.
         Rc::clone(self.runners.get(group.name.as_str()).unwrap_or(&self.embedded))
     }
 }
 
 /// A server and its merged record.
-pub struct Server {
+pub struct CheckedServer {
     host: Option<VhostId>,
     name: Option<String>,
     config: &'static ServerConfig,
 }
 
-impl Server {
+impl CheckedServer {
     fn view(&self) -> ServerView<'_> {
         ServerView { host: self.host, name: self.name.as_deref(), config: self.config }
     }
@@ -158,11 +163,11 @@ impl Server {
 
 /// # Safety
 /// Parent process, live main server; the records live as long as the configuration.
-pub unsafe fn servers(state: &mut State, main: *mut sys::server_rec) -> Vec<Server> {
+pub unsafe fn servers(state: &mut ConfigState, main: *mut sys::server_rec) -> Vec<CheckedServer> {
     // SAFETY: live main server; list members and their records live as long as it.
     unsafe {
         server::all(main)
-            .map(|s| Server {
+            .map(|s| CheckedServer {
                 host: config::vhost_id(state, s),
                 name: server::hostname(s).map(|name| String::from_utf8_lossy(name).into_owned()),
                 config: config::of_server(s),
@@ -175,13 +180,13 @@ pub unsafe fn servers(state: &mut State, main: *mut sys::server_rec) -> Vec<Serv
 ///
 /// # Safety
 /// Parent process, live main server.
-pub unsafe fn finish(state: &mut State, main: *mut sys::server_rec) {
+pub unsafe fn finish(state: &mut ConfigState, main: *mut sys::server_rec) {
     // SAFETY: by the contract.
     let servers = unsafe { servers(state, main) };
-    let views: Vec<ServerView<'_>> = servers.iter().map(Server::view).collect();
+    let views: Vec<ServerView<'_>> = servers.iter().map(CheckedServer::view).collect();
     config::tell_notices(state);
     state.has_mounts = views.iter().any(|view| !view.config.aliases.is_empty());
-    for notice in state.global.finish(&views, &config::Httpd) {
+    for notice in state.global.finish(&views, &config::HttpdMachine) {
         let level = config::level_of(notice.level);
         // SAFETY: live main server.
         unsafe { log::server(main, level as u8, 0, notice.to_string().as_bytes()) };

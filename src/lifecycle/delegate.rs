@@ -3,7 +3,7 @@
 //! when its file system does not answer; and a file is opened only once it is known to be a plain one.
 
 use super::process::close_from;
-use super::runner::Runner;
+use super::runner::ProcessIdentity;
 use libc::c_int;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -18,7 +18,7 @@ use wsgi_protocol::launch::{decode, encode};
 
 /// How long answers are waited for. While httpd reads its configuration anew, all clients wait as well.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
+pub struct AnswerPatience {
     /// For one question.
     pub one: Duration,
     /// For all that are asked together.
@@ -34,16 +34,16 @@ const FAREWELL: Duration = Duration::from_millis(500);
 
 /// What one identity is asked, in this order.
 #[derive(Debug)]
-pub struct Task<'t, Q> {
+pub struct DelegateTask<'t, Q> {
     /// Who looks.
-    pub runner: &'t Runner,
+    pub runner: &'t ProcessIdentity,
     /// About what.
     pub questions: Vec<&'t Q>,
 }
 
 /// What became of a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome<A> {
+pub enum DelegateOutcome<A> {
     /// It was answered.
     Seen(A),
     /// Nothing came in time.
@@ -57,13 +57,13 @@ pub enum Outcome<A> {
 ///
 /// Only for the parent while it is single-threaded: it forks.
 pub fn ask<Q, A: Serialize + DeserializeOwned>(
-    tasks: &[Task<'_, Q>],
+    tasks: &[DelegateTask<'_, Q>],
     is_root: bool,
-    patience: Patience,
+    patience: AnswerPatience,
     look: &dyn Fn(&Q) -> A,
     related: &dyn Fn(&Q, &Q) -> bool,
-) -> Vec<Vec<Outcome<A>>> {
-    let mut delegates = Delegates::new(patience.one, tasks.iter().map(|task| task.questions.len()));
+) -> Vec<Vec<DelegateOutcome<A>>> {
+    let mut delegates = DelegatePool::new(patience.one, tasks.iter().map(|task| task.questions.len()));
     let end = Instant::now() + patience.all;
     loop {
         while delegates.running.len() < WINDOW
@@ -75,7 +75,7 @@ pub fn ask<Q, A: Serialize + DeserializeOwned>(
             let answer =
                 |at: usize| (!skip[at]).then(|| encode(&look(task.questions[at])).unwrap_or_default());
             match spawn(runner, from, task.questions.len(), &answer) {
-                Ok((pid, pipe)) => delegates.running.push(Running::new(index, from, pid, pipe)),
+                Ok((pid, pipe)) => delegates.running.push(RunningDelegate::new(index, from, pid, pipe)),
                 Err(_) => break, // no process, no answer
             }
         }
@@ -91,28 +91,30 @@ pub fn ask<Q, A: Serialize + DeserializeOwned>(
         }
     }
     delegates.close();
-    let typed = |bytes: Outcome<Vec<u8>>| match bytes {
-        Outcome::Seen(bytes) => decode(&bytes).map_or(Outcome::Unasked, Outcome::Seen),
-        Outcome::Silent => Outcome::Silent,
-        Outcome::Unasked => Outcome::Unasked,
+    let typed = |bytes: DelegateOutcome<Vec<u8>>| match bytes {
+        DelegateOutcome::Seen(bytes) => {
+            decode(&bytes).map_or(DelegateOutcome::Unasked, DelegateOutcome::Seen)
+        }
+        DelegateOutcome::Silent => DelegateOutcome::Silent,
+        DelegateOutcome::Unasked => DelegateOutcome::Unasked,
     };
     delegates.answers.into_iter().map(|row| row.into_iter().map(typed).collect()).collect()
 }
 
 /// The processes that look, and what they have answered.
-struct Delegates {
+struct DelegatePool {
     patience: Duration,
-    answers: Vec<Vec<Outcome<Vec<u8>>>>,
+    answers: Vec<Vec<DelegateOutcome<Vec<u8>>>>,
     skipped: Vec<Vec<bool>>,
     /// Tasks, and the question each goes on with.
     waiting: VecDeque<(usize, usize)>,
-    running: Vec<Running>,
+    running: Vec<RunningDelegate>,
     unanswered: Vec<(usize, usize)>,
     ended: Vec<c_int>,
 }
 
 /// A process that looks.
-struct Running {
+struct RunningDelegate {
     task: usize,
     first: usize,
     next: usize,
@@ -122,18 +124,21 @@ struct Running {
     since: Instant,
 }
 
-impl Running {
+impl RunningDelegate {
     fn new(task: usize, next: usize, pid: c_int, pipe: OwnedFd) -> Self {
         Self { task, first: next, next, pid, pipe, bytes: Vec::new(), since: Instant::now() }
     }
 }
 
-impl Delegates {
+impl DelegatePool {
     fn new(patience: Duration, counts: impl Iterator<Item = usize> + Clone) -> Self {
         let waiting = counts.clone().enumerate().filter(|(_, count)| *count > 0);
         Self {
             patience,
-            answers: counts.clone().map(|count| (0..count).map(|_| Outcome::Unasked).collect()).collect(),
+            answers: counts
+                .clone()
+                .map(|count| (0..count).map(|_| DelegateOutcome::Unasked).collect())
+                .collect(),
             skipped: counts.clone().map(|count| vec![false; count]).collect(),
             waiting: waiting.map(|(index, _)| (index, 0)).collect(),
             running: Vec::new(),
@@ -144,7 +149,8 @@ impl Delegates {
 
     /// Waits for answers, takes them, and gives up who does not answer.
     fn listen(&mut self, end: Instant) {
-        let entry = |r: &Running| libc::pollfd { fd: r.pipe.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        let entry =
+            |r: &RunningDelegate| libc::pollfd { fd: r.pipe.as_raw_fd(), events: libc::POLLIN, revents: 0 };
         let mut polls: Vec<libc::pollfd> = self.running.iter().map(entry).collect();
         let overdue =
             self.running.iter().map(|running| running.since + self.patience).min().unwrap_or(end).min(end);
@@ -183,7 +189,7 @@ impl Delegates {
             }
             let Some(answer) = rest.get(..length) else { break };
             if length > 0 {
-                row[running.next] = Outcome::Seen(answer.to_vec());
+                row[running.next] = DelegateOutcome::Seen(answer.to_vec());
             }
             running.bytes.drain(..4 + length);
             running.next += 1;
@@ -200,7 +206,7 @@ impl Delegates {
         unsafe { libc::kill(running.pid, libc::SIGKILL) };
         self.ended.push(running.pid);
         if running.next < self.answers[running.task].len() {
-            self.answers[running.task][running.next] = Outcome::Silent;
+            self.answers[running.task][running.next] = DelegateOutcome::Silent;
             self.unanswered.push((running.task, running.next));
             if goes_on && running.next + 1 < self.answers[running.task].len() {
                 self.waiting.push_back((running.task, running.next + 1));
@@ -230,7 +236,7 @@ impl Delegates {
 
 /// Starts the process that answers the questions `from..to`.
 fn spawn(
-    runner: Option<&Runner>,
+    runner: Option<&ProcessIdentity>,
     from: usize,
     to: usize,
     answer: &dyn Fn(usize) -> Option<Vec<u8>>,
@@ -260,7 +266,7 @@ fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
 
 /// The child: takes the identity, answers, ends. A panic must not unwind into httpd's parent, of which this is a copy.
 fn serve(
-    runner: Option<&Runner>,
+    runner: Option<&ProcessIdentity>,
     from: usize,
     to: usize,
     writer: &OwnedFd,
@@ -295,7 +301,7 @@ fn seclude(pipe: RawFd) -> RawFd {
 }
 
 /// Takes the identity. The memory is a copy of root's: the user must not be able to trace the process.
-fn become_runner(runner: &Runner) -> bool {
+fn become_runner(runner: &ProcessIdentity) -> bool {
     // SAFETY: plain system calls; the list is as long as announced.
     unsafe {
         libc::prctl(libc::PR_SET_DUMPABLE, 0);
@@ -335,7 +341,7 @@ fn put(pipe: RawFd, answer: &[u8]) -> bool {
 
 /// Why a file was not opened.
 #[derive(Debug)]
-pub enum Refusal {
+pub enum OpenRefusal {
     /// The system says so.
     Failed(io::Error),
     /// It is a pipe, a device, a socket, a directory or a link that must not be followed, or larger than allowed.
@@ -346,14 +352,14 @@ pub enum Refusal {
 ///
 /// # Errors
 /// It cannot be opened, or is something else.
-pub fn open_plain(path: &Path, limit: u64, follow: bool) -> Result<File, Refusal> {
+pub fn open_plain(path: &Path, limit: u64, follow: bool) -> Result<File, OpenRefusal> {
     let options = |flags: c_int| {
         let flags = flags | if follow { 0 } else { libc::O_NOFOLLOW };
-        std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(Refusal::Failed)
+        std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(OpenRefusal::Failed)
     };
     let is_plain = |file: &File| {
-        let facts = file.metadata().map_err(Refusal::Failed)?;
-        if facts.is_file() && facts.len() <= limit { Ok(()) } else { Err(Refusal::NotPlain) }
+        let facts = file.metadata().map_err(OpenRefusal::Failed)?;
+        if facts.is_file() && facts.len() <= limit { Ok(()) } else { Err(OpenRefusal::NotPlain) }
     };
     let place = options(libc::O_PATH)?;
     is_plain(&place)?;
@@ -362,7 +368,7 @@ pub fn open_plain(path: &Path, limit: u64, follow: bool) -> Result<File, Refusal
     let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(again);
     let file = match file {
         Err(error) if error.kind() == io::ErrorKind::NotFound => options(flags)?, // without /proc
-        other => other.map_err(Refusal::Failed)?,
+        other => other.map_err(OpenRefusal::Failed)?,
     };
     is_plain(&file)?;
     Ok(file)
@@ -372,11 +378,11 @@ pub fn open_plain(path: &Path, limit: u64, follow: bool) -> Result<File, Refusal
 ///
 /// # Errors
 /// As [`open_plain`]; it is longer than it said, or no UTF-8.
-pub fn read_plain(file: File, limit: u64) -> Result<String, Refusal> {
+pub fn read_plain(file: File, limit: u64) -> Result<String, OpenRefusal> {
     let mut text = String::new();
     // A file of procfs says that it is empty.
-    file.take(limit + 1).read_to_string(&mut text).map_err(Refusal::Failed)?;
-    if text.len() as u64 > limit { Err(Refusal::NotPlain) } else { Ok(text) }
+    file.take(limit + 1).read_to_string(&mut text).map_err(OpenRefusal::Failed)?;
+    if text.len() as u64 > limit { Err(OpenRefusal::NotPlain) } else { Ok(text) }
 }
 
 #[cfg(test)]
@@ -396,15 +402,17 @@ mod tests {
 
     #[test]
     fn who_does_not_answer_is_given_up_and_the_others_are_asked() {
-        let runner = Runner::reader();
+        let runner = ProcessIdentity::reader();
         let ask_all = |lists: &[&[u32]]| {
-            let tasks: Vec<Task<'_, u32>> =
-                lists.iter().map(|list| Task { runner: &runner, questions: list.iter().collect() }).collect();
-            let patience = Patience { one: Duration::from_secs(2), all: Duration::from_secs(60) };
+            let tasks: Vec<DelegateTask<'_, u32>> = lists
+                .iter()
+                .map(|list| DelegateTask { runner: &runner, questions: list.iter().collect() })
+                .collect();
+            let patience = AnswerPatience { one: Duration::from_secs(2), all: Duration::from_secs(60) };
             ask(&tasks, false, patience, &look, &|lost, later| *lost == 0 && *later == 9)
         };
         let answers = ask_all(&[&[2, 0, 9, 3], &[4, 1, 5], &[], &[6]]);
-        use Outcome::{Seen, Silent, Unasked};
+        use DelegateOutcome::{Seen, Silent, Unasked};
         assert_eq!(answers[0], [Seen(4), Silent, Unasked, Seen(6)], "9 is related to 0");
         assert_eq!(answers[1], [Seen(8), Silent, Seen(10)]);
         assert_eq!(answers[3], [Seen(12)]);
@@ -414,13 +422,13 @@ mod tests {
 
     #[test]
     fn a_panic_is_no_answer() {
-        let runner = Runner::reader();
-        let task = Task { runner: &runner, questions: vec![&1u32, &2] };
+        let runner = ProcessIdentity::reader();
+        let task = DelegateTask { runner: &runner, questions: vec![&1u32, &2] };
         let look = |question: &u32| if *question == 1 { panic!("as ordered") } else { *question };
-        let patience = Patience { one: Duration::from_secs(30), all: Duration::from_secs(30) };
+        let patience = AnswerPatience { one: Duration::from_secs(30), all: Duration::from_secs(30) };
         assert_eq!(
             ask(&[task], false, patience, &look, &|_, _| false),
-            [[Outcome::Unasked, Outcome::Seen(2)]]
+            [[DelegateOutcome::Unasked, DelegateOutcome::Seen(2)]]
         );
     }
 
@@ -439,11 +447,12 @@ mod tests {
         if unsafe { libc::geteuid() } != 0 {
             return;
         }
-        let runner = Runner { uid: 65534, gid: 65533, groups: vec![65533, 65532], name: "nobody".to_owned() };
-        let task = Task { runner: &runner, questions: vec![&2u32] };
-        let patience = Patience { one: Duration::from_secs(30), all: Duration::from_secs(30) };
+        let runner =
+            ProcessIdentity { uid: 65534, gid: 65533, groups: vec![65533, 65532], name: "nobody".to_owned() };
+        let task = DelegateTask { runner: &runner, questions: vec![&2u32] };
+        let patience = AnswerPatience { one: Duration::from_secs(30), all: Duration::from_secs(30) };
         let answers = ask(&[task], true, patience, &describe, &|_, _| false);
-        let Outcome::Seen((dumpable, lines)) = &answers[0][0] else { panic!("{answers:?}") };
+        let DelegateOutcome::Seen((dumpable, lines)) = &answers[0][0] else { panic!("{answers:?}") };
         let words: Vec<Vec<&str>> = lines.iter().map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(words[0], ["Uid:", "65534", "65534", "65534", "65534"]);
         assert_eq!(words[1], ["Gid:", "65533", "65533", "65533", "65533"]);
@@ -467,15 +476,15 @@ mod tests {
         std::os::unix::fs::symlink("good", folder.join("link")).unwrap();
         for name in ["fifo", "socket", "zero", "long", "."] {
             let result = open_plain(&folder.join(name), 10, true);
-            assert!(matches!(result, Err(Refusal::NotPlain)), "{name}: {result:?}");
+            assert!(matches!(result, Err(OpenRefusal::NotPlain)), "{name}: {result:?}");
         }
-        assert!(matches!(open_plain(&folder.join("none"), 10, true), Err(Refusal::Failed(_))));
+        assert!(matches!(open_plain(&folder.join("none"), 10, true), Err(OpenRefusal::Failed(_))));
         let read =
             |follow| open_plain(&folder.join("link"), 10, follow).and_then(|file| read_plain(file, 10));
         assert_eq!(read(true).unwrap(), "0123456789");
-        assert!(matches!(read(false), Err(Refusal::NotPlain)), "the link itself is no plain file");
+        assert!(matches!(read(false), Err(OpenRefusal::NotPlain)), "the link itself is no plain file");
         let endless = File::open("/dev/zero").unwrap();
-        assert!(matches!(read_plain(endless, 10), Err(Refusal::NotPlain)));
+        assert!(matches!(read_plain(endless, 10), Err(OpenRefusal::NotPlain)));
         std::fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -2,9 +2,9 @@
 //! parent (a container whose process 1 it is, systemd, an init script) then finds nothing left, and the daemons have had
 //! their time to end in order.
 
-use super::process::Stat;
-use super::runtime::Runtime;
-use super::supervisor::Persistent;
+use super::process::ProcessStat;
+use super::runtime::ChildRuntime;
+use super::supervisor::PersistentState;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -15,9 +15,9 @@ const HASTE: Duration = Duration::from_millis(500);
 /// Pause between two looks at a supervisor that says nothing.
 const LOOK: Duration = Duration::from_millis(100);
 
-impl Persistent {
+impl PersistentState {
     /// Has the supervisor end, and waits for it. A signal to end that arrives meanwhile cuts it short.
-    pub fn end(&mut self, runtime: Option<&Runtime>) {
+    pub fn end(&mut self, runtime: Option<&ChildRuntime>) {
         self.end_pause();
         if !self.is_alive() {
             return;
@@ -106,7 +106,7 @@ impl TerminationSignals {
 /// Process descriptors of the children of a process.
 fn children_of(parent: i32) -> Vec<OwnedFd> {
     let is_child = |pid: i32| {
-        let above = Stat::of(pid.cast_unsigned()).and_then(|stat| stat.field(4));
+        let above = ProcessStat::of(pid.cast_unsigned()).and_then(|stat| stat.field(4));
         above == u64::try_from(parent).ok()
     };
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -124,7 +124,7 @@ fn children_of(parent: i32) -> Vec<OwnedFd> {
 }
 
 /// What a supervisor would have removed itself.
-fn remove_sockets(runtime: &Runtime) {
+fn remove_sockets(runtime: &ChildRuntime) {
     use std::os::unix::ffi::OsStrExt;
     let configuration = &runtime.configuration;
     let paths = configuration.groups.iter().flat_map(|group| &group.sockets.paths);

@@ -1,7 +1,7 @@
 //! `env-file=`: `KEY=VALUE` lines for a daemon's environment, read with the rights of root and with care.
 
 use super::access;
-use super::delegate::{self, Refusal};
+use super::delegate::{self, OpenRefusal};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -16,8 +16,10 @@ const LIMIT: u64 = 256 * 1024;
 pub fn read(path: &Path, uid: u32) -> Result<Vec<(String, String)>, String> {
     let name = path.display();
     let refused = |refusal| match refusal {
-        Refusal::Failed(e) => format!("env-file '{name}' cannot be opened ({e}); give a readable plain file"),
-        Refusal::NotPlain => {
+        OpenRefusal::Failed(e) => {
+            format!("env-file '{name}' cannot be opened ({e}); give a readable plain file")
+        }
+        OpenRefusal::NotPlain => {
             format!("env-file '{name}' must be a plain file of at most {LIMIT} bytes, and no link")
         }
     };
@@ -35,8 +37,8 @@ pub fn read(path: &Path, uid: u32) -> Result<Vec<(String, String)>, String> {
         return Err(format!("env-file '{name}' must be owned by root or by the user of the group"));
     }
     let text = delegate::read_plain(file, LIMIT).map_err(|refusal| match refusal {
-        Refusal::Failed(e) => format!("env-file '{name}' cannot be read as UTF-8 ({e})"),
-        Refusal::NotPlain => refused(refusal),
+        OpenRefusal::Failed(e) => format!("env-file '{name}' cannot be read as UTF-8 ({e})"),
+        OpenRefusal::NotPlain => refused(refusal),
     })?;
     parse(&text)
         .map_err(|line| format!("env-file '{name}' line {line}: write KEY=VALUE, or # before a comment"))

@@ -1,9 +1,9 @@
 //! The environment of daemons: what the configuration says, and of httpd's own what it names.
 
-use super::spec::Common;
+use super::spec::GenerationFacts;
 use std::os::unix::ffi::OsStringExt;
 use wsgi_directives::{DaemonGroup, GlobalConfig, is_inherited};
-use wsgi_protocol::control::Identity;
+use wsgi_protocol::control::DaemonIdentity;
 use wsgi_protocol::launch::PythonSettings;
 
 /// Names of httpd's environment that reach a daemon: where programs and texts are, never secrets.
@@ -28,9 +28,9 @@ fn passed(global: &GlobalConfig, group: &DaemonGroup) -> Vec<(String, Vec<u8>)> 
 /// # Errors
 /// One sentence about an `env-file=` and the fix.
 pub fn of_group(
-    common: &Common<'_>,
+    common: &GenerationFacts<'_>,
     group: &DaemonGroup,
-    identity: &Identity,
+    identity: &DaemonIdentity,
     python: &PythonSettings,
 ) -> Result<Vec<Vec<u8>>, String> {
     let mut vars: Vec<(String, Vec<u8>)> =

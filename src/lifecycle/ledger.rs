@@ -3,7 +3,7 @@
 
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicPtr, AtomicU16, AtomicU32};
-use wsgi_protocol::status::Slot;
+use wsgi_protocol::status::SlotRecord;
 
 /// Bytes of a cache line: rows of different children never share one.
 const LINE: usize = 64;
@@ -23,7 +23,7 @@ unsafe impl Sync for Ledger {}
 
 /// One child's counts by slot.
 #[derive(Clone, Copy)]
-struct Row<'a> {
+struct LedgerRow<'a> {
     pid: &'a AtomicU32,
     counts: &'a [AtomicU16],
 }
@@ -51,13 +51,13 @@ impl Ledger {
         Self { first, rows: children, slots }
     }
 
-    fn row(&self, index: usize) -> Row<'static> {
+    fn row(&self, index: usize) -> LedgerRow<'static> {
         debug_assert!(index < self.rows);
         // SAFETY: within the ledger, aligned, and atomics for which every bit pattern is valid.
         unsafe {
             let start = self.first.add(index * row_len(self.slots));
             let counts = start.add(size_of::<AtomicU32>()).cast::<AtomicU16>();
-            Row { pid: &*start.cast(), counts: std::slice::from_raw_parts(counts, self.slots) }
+            LedgerRow { pid: &*start.cast(), counts: std::slice::from_raw_parts(counts, self.slots) }
         }
     }
 
@@ -71,7 +71,7 @@ impl Ledger {
     }
 
     /// In the parent: a child has ended; what it still had under way is taken off the slots.
-    pub fn settle(&self, pid: u32, slot: impl Fn(usize) -> Option<&'static Slot>) {
+    pub fn settle(&self, pid: u32, slot: impl Fn(usize) -> Option<&'static SlotRecord>) {
         let Some(row) = (0..self.rows).map(|index| self.row(index)).find(|row| row.pid.load(Acquire) == pid)
         else {
             return;
@@ -118,7 +118,7 @@ mod tests {
         let aligned = start.wrapping_add(start.align_offset(LINE));
         // SAFETY: long enough, aligned, zeroed, never freed.
         let ledger = unsafe { Ledger::at(aligned, 40, 3) };
-        let slots: &'static [Slot] = (0..40).map(|_| Slot::default()).collect::<Vec<_>>().leak();
+        let slots: &'static [SlotRecord] = (0..40).map(|_| SlotRecord::default()).collect::<Vec<_>>().leak();
         ledger.join(7);
         ledger.join(8);
         begin(39);

@@ -3,12 +3,12 @@
 //! from the supervisor's socket and logs it. A line stays in the socket until it is written, so that none is lost when a
 //! writer dies: the parent holds the socket and forks another.
 
-use super::runtime::Runtime;
-use super::supervisor::{Persistent, monotonic_seconds};
+use super::runtime::ChildRuntime;
+use super::supervisor::{PersistentState, monotonic_seconds};
 use super::{MAIN, log_main};
 use crate::config;
-use crate::httpd::log::Level;
-use crate::httpd::origin::{LogServers, Origin};
+use crate::httpd::log::LogLevel;
+use crate::httpd::origin::{LogOrigin, LogServers};
 use crate::httpd::pool::persistent;
 use crate::messages;
 use apr_sys as sys;
@@ -19,7 +19,7 @@ use std::os::fd::RawFd;
 use std::ptr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use wsgi_protocol::record::{MAX_RECORD, Record};
+use wsgi_protocol::record::{LogRecord, MAX_RECORD};
 
 /// Key of the record in the process pool; the number is the layout's version.
 const KEY: &std::ffi::CStr = c"mod_wsgi:log-writer:2";
@@ -55,7 +55,7 @@ pub struct LogWriters {
 /// # Safety
 /// Parent process in post_config; `pconf` is the live configuration pool.
 pub unsafe fn begin(
-    runtime: &mut Runtime,
+    runtime: &mut ChildRuntime,
     main: *mut sys::server_rec,
     pconf: *mut sys::apr_pool_t,
     servers: &LogServers,
@@ -66,7 +66,7 @@ pub unsafe fn begin(
         writers.close();
     // SAFETY: by the contract.
     } else if let Err(error) = unsafe { writers.begin(main, servers) } {
-        log_main(main, Level::Error, &messages::no_log_writer(&error));
+        log_main(main, LogLevel::Error, &messages::no_log_writer(&error));
     }
     runtime.log_writer = writers.socket();
     runtime.configuration.log_writer = runtime.log_writer.is_some();
@@ -91,12 +91,12 @@ pub unsafe fn changed(reason: c_int, process: *mut sys::apr_proc_t, status: c_in
     match unsafe { writers.ended(process, main, &state.log_servers) } {
         None => {}
         Some(Ok(discarded)) => {
-            log_main(main, Level::Warning, &messages::log_writer_died(status));
+            log_main(main, LogLevel::Warning, &messages::log_writer_died(status));
             if let Some((pid, length)) = discarded {
-                log_main(main, Level::Error, &messages::log_line_discarded(pid, length));
+                log_main(main, LogLevel::Error, &messages::log_line_discarded(pid, length));
             }
         }
-        Some(Err(error)) => log_main(main, Level::Error, &messages::no_log_writer(&error)),
+        Some(Err(error)) => log_main(main, LogLevel::Error, &messages::no_log_writer(&error)),
     }
     if let Some(runtime) = &mut state.runtime {
         runtime.log_writer = writers.socket();
@@ -223,7 +223,7 @@ impl LogWriters {
         let record = first.filter(|_| print == last)?;
         receive(self.reader, libc::MSG_DONTWAIT);
         (self.failures, self.suspect) = (0, 0);
-        Record::decode(&record).map(|record| (record.pid, record.text.len()))
+        LogRecord::decode(&record).map(|record| (record.pid, record.text.len()))
     }
 
     /// Closes both ends: in the parent for the next generation, in a child because they are not its own.
@@ -272,7 +272,7 @@ impl LogWriters {
             libc::prctl(libc::PR_SET_NAME, c"wsgi-logs".as_ptr());
             let socket = std::mem::replace(&mut self.reader, -1);
             self.close();
-            let supervisor = Persistent::of(main);
+            let supervisor = PersistentState::of(main);
             supervisor.close_lifeline();
             supervisor.give_up_in_child();
             close_listeners();
@@ -317,8 +317,8 @@ unsafe fn write_all(socket: RawFd, servers: &LogServers) {
                 unsafe { libc::_exit(0) }
             }
             Some(record) => {
-                if let Some(record) = Record::decode(&record) {
-                    let origin = Origin { pid: record.pid, tid: record.tid };
+                if let Some(record) = LogRecord::decode(&record) {
+                    let origin = LogOrigin { pid: record.pid, tid: record.tid };
                     // SAFETY: by the contract.
                     unsafe { servers.log(record.server, origin, record.level.min(15), record.text) };
                 }
@@ -382,7 +382,7 @@ mod tests {
     }
 
     fn say(writers: &LogWriters, text: &str) {
-        let record = Record { server: 0, level: 3, pid: 9, tid: 9, text: text.as_bytes() }.encode();
+        let record = LogRecord { server: 0, level: 3, pid: 9, tid: 9, text: text.as_bytes() }.encode();
         // SAFETY: the bytes are as many as announced.
         let sent = unsafe { libc::send(writers.writer, record.as_ptr().cast(), record.len(), 0) };
         assert_eq!(sent, record.len() as isize);

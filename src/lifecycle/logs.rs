@@ -7,7 +7,7 @@ use std::os::fd::RawFd;
 use wsgi_protocol::control::LogTarget;
 
 /// The distinct error logs of a generation, by descriptor.
-pub struct Logs {
+pub struct ErrorLogs {
     /// Descriptors in the order of [`LogTarget::index`].
     pub fds: Vec<RawFd>,
     /// Some log must be written by httpd.
@@ -15,7 +15,7 @@ pub struct Logs {
     main: RawFd,
 }
 
-impl Logs {
+impl ErrorLogs {
     /// # Safety
     /// `main` is live, and its log is open.
     pub unsafe fn new(main: *mut sys::server_rec) -> Self {

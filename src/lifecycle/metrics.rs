@@ -10,7 +10,9 @@ use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::ptr;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicPtr, AtomicU32};
-use wsgi_protocol::metrics::{BLOCKS_AT, Block, GROUPS_AT, MAX_BLOCKS, MAX_GROUPS, View, memory_len};
+use wsgi_protocol::metrics::{
+    BLOCKS_AT, GROUPS_AT, MAX_BLOCKS, MAX_GROUPS, MetricsBlock, MetricsView, memory_len,
+};
 
 /// Key of the record in the process pool; the number is the layout's version.
 const KEY: &CStr = c"mod_wsgi:metrics:1";
@@ -75,11 +77,11 @@ impl MetricsMemory {
     }
 
     /// Its records.
-    pub fn view(&self) -> View<'static> {
+    pub fn view(&self) -> MetricsView<'static> {
         // SAFETY: `create` has mapped `memory_len` zeroed bytes that stay; all records are atomics, for which every bit
         // pattern is valid; offsets and sizes are multiples of their alignment.
         unsafe {
-            View {
+            MetricsView {
                 header: self.start.cast().as_ref(),
                 groups: std::slice::from_raw_parts(self.start.add(GROUPS_AT).cast().as_ptr(), MAX_GROUPS),
                 blocks: std::slice::from_raw_parts(self.start.add(BLOCKS_AT).cast().as_ptr(), MAX_BLOCKS),
@@ -117,7 +119,7 @@ fn create() -> io::Result<KeptMetrics> {
 
 /// The blocks of this child by thread and group: index plus 1; 0 is not looked for yet.
 struct ChildBlocks {
-    view: View<'static>,
+    view: MetricsView<'static>,
     pid: u32,
     groups: usize,
     blocks: Vec<AtomicU32>,
@@ -146,7 +148,7 @@ pub fn prepare(memory: MetricsMemory, groups: usize, threads: usize) {
 }
 
 /// The block in which the calling thread counts for a group.
-pub fn block(group: usize) -> Option<&'static Block> {
+pub fn block(group: usize) -> Option<&'static MetricsBlock> {
     // SAFETY: set once in this child and never freed.
     let own = unsafe { CHILD_BLOCKS.load(Acquire).as_ref() }?;
     let thread = THREAD.get();

@@ -23,25 +23,25 @@ pub mod supervisor;
 mod survey;
 mod version;
 
-use crate::config::{self, State};
-use crate::httpd::log::{self, Level};
+use crate::config::{self, ConfigState};
+use crate::httpd::log::{self, LogLevel};
 use crate::httpd::origin::LogServers;
 use crate::httpd::pool::Pool;
 use crate::httpd::{bytes, server};
 use crate::messages;
 use apr_sys as sys;
 use log_writer::LogWriters;
-use logs::Logs;
+use logs::ErrorLogs;
 use metrics::MetricsMemory;
-use python::Interpreter;
-use runtime::{Embedded, Mpm, Runtime};
-use spec::{Common, HttpdUser};
+use python::PythonInterpreter;
+use runtime::{ChildRuntime, EmbeddedSettings, MpmFacts};
+use spec::{GenerationFacts, HttpdUser};
 use status::StatusMemory;
 use std::ffi::{CStr, c_int};
 use std::path::{Path, PathBuf};
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
-use supervisor::Persistent;
+use supervisor::PersistentState;
 use wsgi_protocol::control::{Configuration, LogTarget};
 use wsgi_protocol::launch::HttpdFacts;
 
@@ -69,11 +69,11 @@ pub unsafe fn post_config(pconf: *mut sys::apr_pool_t, main: *mut sys::server_re
         checks::finish(state, main);
         state.log_servers = LogServers::new(unsafe_pool(pconf), main);
         let servers = checks::servers(state, main);
-        let subjects = checks::Subjects::new(state, servers, httpd_user());
-        let mut survey = subjects.survey(Persistent::of(main).is_alive() || httpd_generation() > 0);
+        let subjects = checks::CheckSubjects::new(state, servers, httpd_user());
+        let mut survey = subjects.survey(PersistentState::of(main).is_alive() || httpd_generation() > 0);
         let runtime = make_runtime(state, main, &subjects, &survey);
         let findings = checks::examine(&subjects, &mut survey);
-        state.runtime = runtime.map_err(|e| log_main(main, Level::Crit, &e)).ok();
+        state.runtime = runtime.map_err(|e| log_main(main, LogLevel::Crit, &e)).ok();
         version::add(state, unsafe_pool(pconf));
         checks::tell(main, &findings);
         start_daemons(state, main, pconf);
@@ -98,7 +98,7 @@ pub fn query_mpm(what: u32) -> Option<u32> {
     (status == 0).then(|| answer.max(0) as u32)
 }
 
-fn log_main(main: *mut sys::server_rec, level: Level, text: &str) {
+fn log_main(main: *mut sys::server_rec, level: LogLevel, text: &str) {
     // SAFETY: the main server of the current configuration.
     unsafe { log::server(main, level as u8, 0, text.as_bytes()) }
 }
@@ -139,9 +139,9 @@ fn facts() -> HttpdFacts {
 }
 
 /// Default of WSGISocketPrefix: httpd's runtime directory (spec/directives.md §8).
-fn socket_prefix(state: &State) -> String {
-    use wsgi_directives::System;
-    let default = || config::Httpd.server_root_relative(&format!("{}/wsgi", default_runtime_dir()));
+fn socket_prefix(state: &ConfigState) -> String {
+    use wsgi_directives::SystemFacts;
+    let default = || config::HttpdMachine.server_root_relative(&format!("{}/wsgi", default_runtime_dir()));
     state.global.socket_prefix.clone().or_else(default).unwrap_or_else(|| "/run/wsgi".to_owned())
 }
 
@@ -154,15 +154,15 @@ fn default_runtime_dir() -> String {
 /// # Safety
 /// Parent process, live main server.
 unsafe fn make_runtime(
-    state: &State,
+    state: &ConfigState,
     main: *mut sys::server_rec,
-    subjects: &checks::Subjects<'_>,
+    subjects: &checks::CheckSubjects<'_>,
     survey: &survey::Survey,
-) -> Result<Runtime, String> {
+) -> Result<ChildRuntime, String> {
     let facts = facts();
     let generation = httpd_generation();
-    let mpm = Mpm { threads: facts.threads_per_process, processes: facts.maximum_processes };
-    let common = Common {
+    let mpm = MpmFacts { threads: facts.threads_per_process, processes: facts.maximum_processes };
+    let common = GenerationFacts {
         state,
         subjects,
         survey,
@@ -179,16 +179,16 @@ unsafe fn make_runtime(
     };
     let support = support_directory(state)?;
     // SAFETY: live main server.
-    let mut logs = unsafe { Logs::new(main) };
+    let mut logs = unsafe { ErrorLogs::new(main) };
     let slots = state.global.groups.iter().map(|g| spec::places(g) as usize).sum();
     let children = query_mpm(sys::AP_MPMQ_HARD_LIMIT_DAEMONS).unwrap_or(1).max(1) as usize;
     // SAFETY: parent process.
-    let persistent = unsafe { Persistent::of(main) };
+    let persistent = unsafe { PersistentState::of(main) };
     let status = persistent.make_status(slots, children).map_err(|e| messages::status_memory(&e))?;
     // SAFETY: as above.
     let metrics = unsafe { MetricsMemory::of(main) };
-    let metrics = metrics.map_err(|e| log_main(main, Level::Error, &messages::metrics_memory(&e))).ok();
-    let mut runtime = Runtime {
+    let metrics = metrics.map_err(|e| log_main(main, LogLevel::Error, &messages::metrics_memory(&e))).ok();
+    let mut runtime = ChildRuntime {
         groups: Vec::new(),
         status,
         metrics,
@@ -212,7 +212,7 @@ unsafe fn make_runtime(
 }
 
 /// What the supervisor is told, without the groups.
-fn configuration(common: &Common<'_>, support: &Path, log: LogTarget) -> Configuration {
+fn configuration(common: &GenerationFacts<'_>, support: &Path, log: LogTarget) -> Configuration {
     Configuration {
         generation: common.generation,
         host_library: python::path_bytes(&support.join("python-host.abi3.so")),
@@ -243,7 +243,12 @@ unsafe fn known_ports(main: *mut sys::server_rec) -> Vec<u16> {
     }
 }
 
-fn add_groups(runtime: &mut Runtime, common: &Common<'_>, main: *mut sys::server_rec, mut logs: Logs) {
+fn add_groups(
+    runtime: &mut ChildRuntime,
+    common: &GenerationFacts<'_>,
+    main: *mut sys::server_rec,
+    mut logs: ErrorLogs,
+) {
     let mut first_slot = 0;
     for (ordinal, group) in common.state.global.groups.iter().enumerate() {
         let host =
@@ -261,7 +266,7 @@ fn add_groups(runtime: &mut Runtime, common: &Common<'_>, main: *mut sys::server
         if let Some(reason) = &reason {
             let text = messages::group_cannot_start(&group.name, reason, &group.place.to_string());
             // SAFETY: as above.
-            unsafe { log::server(host, Level::Error as u8, 0, text.as_bytes()) };
+            unsafe { log::server(host, LogLevel::Error as u8, 0, text.as_bytes()) };
         }
         let mut child = spec::child_group(group, spec.as_ref().map_err(Clone::clone), first_slot);
         child.metrics = metrics;
@@ -275,19 +280,19 @@ fn add_groups(runtime: &mut Runtime, common: &Common<'_>, main: *mut sys::server
 }
 
 /// The version of a Python, as far as it shows.
-fn version_of(python: &Interpreter) -> Option<String> {
+fn version_of(python: &PythonInterpreter) -> Option<String> {
     python.minor.map(|minor| format!("3.{minor}"))
 }
 
 /// The version that httpd's children run, where they run one.
-fn embedded_version(common: &Common<'_>) -> Option<String> {
+fn embedded_version(common: &GenerationFacts<'_>) -> Option<String> {
     let global = &common.state.global;
     let home = global.python_home.as_deref().filter(|_| global.needs_embedded_python());
     version_of(&common.survey.interpreter(&common.subjects.embedded, home).ok()?)
 }
 
 /// Embedded mode of this generation: `None` when children never need Python (spec/directives.md §6).
-fn embedded(common: &Common<'_>) -> Option<Embedded> {
+fn embedded(common: &GenerationFacts<'_>) -> Option<EmbeddedSettings> {
     let global = &common.state.global;
     if !global.needs_embedded_python() {
         return None;
@@ -296,7 +301,7 @@ fn embedded(common: &Common<'_>) -> Option<Embedded> {
     let found = common.survey.interpreter(runner, home);
     let library = common.survey.library(runner, home).map_err(|error| error.to_string());
     let program = found.map(|python| python.path).unwrap_or_default();
-    Some(Embedded {
+    Some(EmbeddedSettings {
         library,
         launch: spec::embedded_launch(common, &program),
         eager: common.state.embedded_is_eager(),
@@ -304,7 +309,7 @@ fn embedded(common: &Common<'_>) -> Option<Embedded> {
 }
 
 /// Where supervisor and host library are: beside this module, or where WSGISupportDirectory says.
-fn support_directory(state: &State) -> Result<PathBuf, String> {
+fn support_directory(state: &ConfigState) -> Result<PathBuf, String> {
     if let Some(written) = &state.global.support_directory {
         return Ok(PathBuf::from(written));
     }
@@ -328,10 +333,10 @@ fn module_file() -> Option<PathBuf> {
 ///
 /// # Safety
 /// Parent process.
-unsafe fn start_daemons(state: &mut State, main: *mut sys::server_rec, pconf: *mut sys::apr_pool_t) {
+unsafe fn start_daemons(state: &mut ConfigState, main: *mut sys::server_rec, pconf: *mut sys::apr_pool_t) {
     let Some(runtime) = state.runtime.as_mut() else { return };
     // SAFETY: parent process.
-    let persistent = unsafe { Persistent::of(main) };
+    let persistent = unsafe { PersistentState::of(main) };
     let alive = persistent.is_alive();
     if runtime.configuration.groups.is_empty() && !alive {
         return;
@@ -365,13 +370,13 @@ pub fn supervisor_changed(reason: c_int, status: c_int) {
     let Some(state) = (unsafe { config::state_mut() }) else { return };
     let Some(runtime) = state.runtime.as_ref().filter(|_| !main.is_null()) else { return };
     // SAFETY: parent process.
-    let persistent = unsafe { Persistent::of(main) };
+    let persistent = unsafe { PersistentState::of(main) };
     persistent.unregister();
     if persistent.pid <= 0 {
         persistent.pause_is_over();
         return persistent.try_again(main, runtime);
     }
-    log_main(main, Level::Error, &messages::supervisor_died(status));
+    log_main(main, LogLevel::Error, &messages::supervisor_died(status));
     persistent.replace(main, runtime);
 }
 
@@ -381,7 +386,7 @@ pub fn watch() {
     let runtime = config::state().and_then(|state| state.runtime.as_ref());
     if let Some(runtime) = runtime.filter(|_| !main.is_null()) {
         // SAFETY: parent process.
-        unsafe { Persistent::of(main) }.watch(main, runtime);
+        unsafe { PersistentState::of(main) }.watch(main, runtime);
     }
 }
 
@@ -392,7 +397,7 @@ pub fn httpd_ends() {
         let runtime = config::state().and_then(|state| state.runtime.as_ref());
         // SAFETY: parent process; its pools have not been touched yet.
         unsafe {
-            Persistent::of(main).end(runtime);
+            PersistentState::of(main).end(runtime);
             LogWriters::of(main).end();
         }
     }
@@ -417,7 +422,7 @@ pub unsafe fn child_init(pchild: *mut sys::apr_pool_t, main: *mut sys::server_re
     if !config::is_owner() {
         // SAFETY: the record was inherited by fork; the child closes its copies.
         unsafe {
-            Persistent::of(main).give_up_in_child();
+            PersistentState::of(main).give_up_in_child();
             LogWriters::of(main).close();
         }
     }
@@ -450,7 +455,7 @@ pub fn child_pid() -> u32 {
     }
 }
 
-impl Persistent {
+impl PersistentState {
     /// Replaces the status memory.
     fn make_status(&mut self, slots: usize, children: usize) -> std::io::Result<StatusMemory> {
         let (memory, fd) = StatusMemory::create(slots, children)?;
@@ -471,7 +476,7 @@ pub fn generation_ends() {
     if !main.is_null() {
         // SAFETY: parent process; the main server is freed after the cleanups of its pool have run.
         unsafe {
-            Persistent::of(main).close_lifeline();
+            PersistentState::of(main).close_lifeline();
             let pool = (*(*main).process).pool;
             sys::apr_pool_cleanup_kill(pool, ptr::null(), Some(crate::boundary::httpd_ends));
             LogWriters::of(main).close();

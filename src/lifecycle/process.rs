@@ -3,9 +3,9 @@
 use std::os::fd::RawFd;
 
 /// The fields of one process, from its state on.
-pub struct Stat(Vec<u8>);
+pub struct ProcessStat(Vec<u8>);
 
-impl Stat {
+impl ProcessStat {
     /// Reads them; `None` when there is no such process, or /proc is hidden.
     pub fn of(pid: u32) -> Option<Self> {
         let mut stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
@@ -57,7 +57,7 @@ unsafe fn close_each(first: RawFd) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Stat, close_each, close_from};
+    use super::{ProcessStat, close_each, close_from};
 
     #[test]
     fn both_ways_to_close_leave_what_is_below() {
@@ -82,10 +82,10 @@ mod tests {
 
     #[test]
     fn fields_of_this_process() {
-        let own = Stat::of(std::process::id()).expect("it runs");
+        let own = ProcessStat::of(std::process::id()).expect("it runs");
         assert!(own.is_running() && b"RS".contains(&own.state()));
         assert_eq!(own.field(4), Some(u64::from(std::os::unix::process::parent_id())));
         assert!(own.field(24).is_some_and(|pages| pages > 0) && own.field(2).is_none());
-        assert!(Stat::of(u32::MAX).is_none());
+        assert!(ProcessStat::of(u32::MAX).is_none());
     }
 }

@@ -1,7 +1,7 @@
 //! Finds interpreters and shared libpythons by looking at files only: the root parent never runs Python. A home that
 //! somebody has named is looked at by a process of the user who will use it (`delegate`).
 
-use super::delegate::{self, Refusal};
+use super::delegate::{self, OpenRefusal};
 use serde::{Deserialize, Serialize};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -116,7 +116,7 @@ impl fmt::Display for HomeError {
 
 /// A usable interpreter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Interpreter {
+pub struct PythonInterpreter {
     /// What it is called, e.g. `/srv/venv/bin/python3`; never resolved, so that pyvenv.cfg is found.
     pub path: PathBuf,
     /// What is executed, if there is nothing at `path`: the program that `home =` in pyvenv.cfg names.
@@ -127,7 +127,7 @@ pub struct Interpreter {
     pub minor: Option<u32>,
 }
 
-impl Interpreter {
+impl PythonInterpreter {
     /// Finds the interpreter of a home, or the default one.
     pub fn find(home: Option<&Path>) -> Result<Self, HomeError> {
         let config = home.map(read_config).transpose()?.flatten().unwrap_or_default();
@@ -135,8 +135,8 @@ impl Interpreter {
             Some(home) => match in_home(home, &config) {
                 Ok(found) => found,
                 // Whoever executes it will be told why he may not.
-                Err(Unusable::Closed) => return Ok(Self::unseen(home)),
-                Err(Unusable::Error(error)) => return Err(error),
+                Err(UnusableHome::Closed) => return Ok(Self::unseen(home)),
+                Err(UnusableHome::Error(error)) => return Err(error),
             },
             None => (default_interpreter().ok_or(HomeError::NoDefault)?, None),
         };
@@ -187,7 +187,7 @@ const MULTIARCH: &str = "aarch64-linux-gnu";
 const MULTIARCH: &str = "";
 
 /// Why there is no interpreter in a home.
-enum Unusable {
+enum UnusableHome {
     /// This user may not look.
     Closed,
     Error(HomeError),
@@ -195,11 +195,11 @@ enum Unusable {
 
 /// The interpreter of a home, and what is executed instead of it when it is not there or leads nowhere: copied layers
 /// of images often have only `pyvenv.cfg` and `lib`.
-fn in_home(home: &Path, config: &str) -> Result<(PathBuf, Option<PathBuf>), Unusable> {
+fn in_home(home: &Path, config: &str) -> Result<(PathBuf, Option<PathBuf>), UnusableHome> {
     match home.metadata() {
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => return Err(Unusable::Closed),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => return Err(UnusableHome::Closed),
         Ok(facts) if facts.is_dir() => {}
-        _ => return Err(Unusable::Error(HomeError::NoDirectory(home.to_owned()))),
+        _ => return Err(UnusableHome::Error(HomeError::NoDirectory(home.to_owned()))),
     }
     let candidates = ["bin/python3", "bin/python"].map(|name| home.join(name));
     let mut is_closed = false;
@@ -211,7 +211,7 @@ fn in_home(home: &Path, config: &str) -> Result<(PathBuf, Option<PathBuf>), Unus
         }
     }
     if is_closed {
-        return Err(Unusable::Closed);
+        return Err(UnusableHome::Closed);
     }
     let base = config_entry(config, "home").map(Path::new).filter(|base| base.is_absolute());
     let version = config_entry(config, "version").or_else(|| config_entry(config, "version_info"));
@@ -219,7 +219,7 @@ fn in_home(home: &Path, config: &str) -> Result<(PathBuf, Option<PathBuf>), Unus
     let names = exact.into_iter().chain(["python3".to_owned(), "python".to_owned()]);
     let programs = base.into_iter().flat_map(|base| names.clone().map(|name| base.join(name)));
     let found = programs.into_iter().find(|program| is_executable(program));
-    let missing = || Unusable::Error(HomeError::NoInterpreter(home.to_owned()));
+    let missing = || UnusableHome::Error(HomeError::NoInterpreter(home.to_owned()));
     found.map(|program| (vacant_name(home), Some(program))).ok_or_else(missing)
 }
 
@@ -237,8 +237,8 @@ fn read_config(home: &Path) -> Result<Option<String>, HomeError> {
         .and_then(|file| delegate::read_plain(file, CONFIG_LIMIT));
     match text {
         Ok(text) => Ok(Some(text)),
-        Err(Refusal::Failed(_)) => Ok(None),
-        Err(Refusal::NotPlain) => Err(HomeError::BadConfig(path)),
+        Err(OpenRefusal::Failed(_)) => Ok(None),
+        Err(OpenRefusal::NotPlain) => Err(HomeError::BadConfig(path)),
     }
 }
 
@@ -333,15 +333,15 @@ mod tests {
 
     #[test]
     fn missing_homes_name_the_path() {
-        let error = Interpreter::find(Some(Path::new("/no/such/home"))).unwrap_err();
+        let error = PythonInterpreter::find(Some(Path::new("/no/such/home"))).unwrap_err();
         assert_eq!(error, HomeError::NoDirectory("/no/such/home".into()));
-        let error = Interpreter::find(Some(Path::new("/etc"))).unwrap_err();
+        let error = PythonInterpreter::find(Some(Path::new("/etc"))).unwrap_err();
         assert!(error.to_string().contains("/etc/bin/python3"));
     }
 
     #[test]
     fn the_default_is_found() {
-        let found = Interpreter::find(None).unwrap();
+        let found = PythonInterpreter::find(None).unwrap();
         assert!(found.path.starts_with("/usr"));
         assert!(found.minor.is_some());
     }

@@ -4,9 +4,9 @@
 
 use super::log_main;
 use super::process::close_from;
-use super::runtime::Runtime;
-use super::supervisor::{Persistent, monotonic_seconds};
-use crate::httpd::log::Level;
+use super::runtime::ChildRuntime;
+use super::supervisor::{PersistentState, monotonic_seconds};
+use crate::httpd::log::LogLevel;
 use crate::messages;
 use apr_sys as sys;
 use std::io;
@@ -31,13 +31,13 @@ fn is_told(failures: u32) -> bool {
     (failures as usize) < PAUSES.len() || failures.is_multiple_of(TOLD_EVERY)
 }
 
-impl Persistent {
+impl PersistentState {
     /// Makes sure that a supervisor of this version runs and has the new configuration; the failed groups with their
     /// reasons.
     pub fn bring_up(
         &mut self,
         main: *mut sys::server_rec,
-        runtime: &Runtime,
+        runtime: &ChildRuntime,
     ) -> io::Result<Vec<(Vec<u8>, String)>> {
         self.end_pause();
         if self.is_alive() {
@@ -46,7 +46,7 @@ impl Persistent {
                 // After an upgrade: it lets its daemons end in order, a new one takes over.
                 Err(error) if error.kind() == io::ErrorKind::Unsupported => self.forget(),
                 Err(error) => {
-                    log_main(main, Level::Error, &messages::supervisor_given_up(self.pid, &error));
+                    log_main(main, LogLevel::Error, &messages::supervisor_given_up(self.pid, &error));
                     self.give_up();
                 }
             }
@@ -56,7 +56,7 @@ impl Persistent {
     }
 
     /// The supervisor has ended: starts another one, now or after a pause.
-    pub fn replace(&mut self, main: *mut sys::server_rec, runtime: &Runtime) {
+    pub fn replace(&mut self, main: *mut sys::server_rec, runtime: &ChildRuntime) {
         self.forget();
         let was_short = monotonic_seconds() - self.started < SHORT_LIFE;
         self.failures = if was_short { self.failures.saturating_add(1) } else { 0 };
@@ -67,7 +67,7 @@ impl Persistent {
     }
 
     /// Starts a supervisor for the configuration that httpd's children run with. It is not waited for.
-    pub fn try_again(&mut self, main: *mut sys::server_rec, runtime: &Runtime) {
+    pub fn try_again(&mut self, main: *mut sys::server_rec, runtime: &ChildRuntime) {
         self.end_pause();
         let started = self.start(&runtime.supervisor, &tag()).and_then(|()| self.send(runtime, true));
         match started {
@@ -78,12 +78,12 @@ impl Persistent {
     }
 
     /// An attempt has failed: says why, and sees to the next one.
-    pub fn note_failure(&mut self, main: *mut sys::server_rec, runtime: &Runtime, error: &io::Error) {
+    pub fn note_failure(&mut self, main: *mut sys::server_rec, runtime: &ChildRuntime, error: &io::Error) {
         self.give_up();
         self.started = monotonic_seconds();
         self.failures = self.failures.saturating_add(1);
         if is_told(self.failures) {
-            log_main(main, Level::Crit, &messages::supervisor_failed(&runtime.supervisor, error));
+            log_main(main, LogLevel::Crit, &messages::supervisor_failed(&runtime.supervisor, error));
         }
         // Nobody serves: requests learn it at once.
         mark_unsupervised(runtime);
@@ -91,7 +91,7 @@ impl Persistent {
     }
 
     /// The next attempt follows in `millis`.
-    fn pause(&mut self, main: *mut sys::server_rec, runtime: &Runtime, millis: u64) {
+    fn pause(&mut self, main: *mut sys::server_rec, runtime: &ChildRuntime, millis: u64) {
         if millis >= TELLS_CLIENTS {
             mark_unsupervised(runtime);
         }
@@ -138,7 +138,7 @@ impl Persistent {
     }
 
     /// httpd's watch: tries again where no pause could be made.
-    pub fn watch(&mut self, main: *mut sys::server_rec, runtime: &Runtime) {
+    pub fn watch(&mut self, main: *mut sys::server_rec, runtime: &ChildRuntime) {
         let is_wanted = !runtime.configuration.groups.is_empty();
         if is_wanted && self.pid <= 0 && !self.is_pausing() {
             self.try_again(main, runtime);
@@ -164,7 +164,7 @@ unsafe fn sleep_and_end(millis: u64) -> ! {
 }
 
 /// Tells httpd's children that nobody looks after the daemons; the next supervisor overwrites it.
-fn mark_unsupervised(runtime: &Runtime) {
+fn mark_unsupervised(runtime: &ChildRuntime) {
     for group in &runtime.groups {
         for index in 0..group.sockets.len() {
             if let Some(slot) = runtime.status.slot(group.first_slot + index) {

@@ -6,7 +6,7 @@ use wsgi_directives::DaemonGroup;
 
 /// An identity that processes take.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Runner {
+pub struct ProcessIdentity {
     /// User id.
     pub uid: u32,
     /// Primary group id.
@@ -17,7 +17,7 @@ pub struct Runner {
     pub name: String,
 }
 
-impl Runner {
+impl ProcessIdentity {
     /// httpd's own children.
     pub fn httpd(user: &HttpdUser) -> Self {
         Self::new(user.uid, user.gid, None)
@@ -26,7 +26,8 @@ impl Runner {
     /// The processes of a daemon group.
     pub fn of_group(group: &DaemonGroup, httpd: &HttpdUser) -> Self {
         let options = &group.options;
-        let id = |who: &Option<wsgi_directives::Who>, default| who.as_ref().map_or(default, |who| who.id);
+        let id =
+            |who: &Option<wsgi_directives::NamedAccount>, default| who.as_ref().map_or(default, |who| who.id);
         // Only root can change identities (spec/directives.md §7.1).
         let (uid, gid) = match httpd.is_root {
             true => (id(&options.user, httpd.uid), id(&options.group, httpd.gid)),
@@ -41,7 +42,7 @@ impl Runner {
         Self { uid: 0, gid: 0, groups: Vec::new(), name: String::new() }
     }
 
-    /// Whether it is [`Runner::reader`].
+    /// Whether it is [`ProcessIdentity::reader`].
     pub fn is_reader(&self) -> bool {
         self.uid == 0
     }

@@ -1,6 +1,6 @@
 //! What httpd's children need of the current generation, made in post_config and inherited by fork.
 
-use super::board::Board;
+use super::board::StatusBoard;
 use super::metrics::MetricsMemory;
 use super::status::StatusMemory;
 use crate::daemon::log_rate::LogRate;
@@ -11,7 +11,7 @@ use wsgi_protocol::launch::Launch;
 
 /// A daemon group as a child sees it.
 #[derive(Debug)]
-pub struct Group {
+pub struct GroupView {
     /// Name.
     pub name: String,
     /// First slot in the status memory.
@@ -48,7 +48,7 @@ pub struct Group {
 
 /// Embedded Python as configured.
 #[derive(Debug)]
-pub struct Embedded {
+pub struct EmbeddedSettings {
     /// Shared libpython, or why there is none.
     pub library: Result<PathBuf, String>,
     /// What the host is told.
@@ -59,23 +59,23 @@ pub struct Embedded {
 
 /// Everything children need.
 #[derive(Debug)]
-pub struct Runtime {
+pub struct ChildRuntime {
     /// Groups in configuration order.
-    pub groups: Vec<Group>,
+    pub groups: Vec<GroupView>,
     /// Load and state of every daemon process.
     pub status: StatusMemory,
     /// Counters; `None` when there is no memory for them.
     pub metrics: Option<MetricsMemory>,
     /// The scoreboard for daemons, if some group has `server-metrics=On`.
-    pub board: Option<Board>,
+    pub board: Option<StatusBoard>,
     /// Sections that hold `SetHandler wsgi-status` or `wsgi-health`.
-    pub status_sections: Vec<wsgi_status::access::Section>,
+    pub status_sections: Vec<wsgi_status::access::StatusSection>,
     /// Version of embedded Python.
     pub embedded_python: Option<String>,
     /// Number of embedded mode there.
     pub embedded_metrics: Option<usize>,
     /// Embedded mode; `None` when WSGIRestrictEmbedded rules it out.
-    pub embedded: Option<Embedded>,
+    pub embedded: Option<EmbeddedSettings>,
     /// Path of the host library.
     pub host_library: PathBuf,
     /// Path of the supervisor.
@@ -92,16 +92,16 @@ pub struct Runtime {
 
 /// Facts about the MPM.
 #[derive(Debug, Clone, Copy)]
-pub struct Mpm {
+pub struct MpmFacts {
     /// Threads per child.
     pub threads: u32,
     /// Child processes.
     pub processes: u32,
 }
 
-impl Runtime {
+impl ChildRuntime {
     /// The group of this name.
-    pub fn group(&self, name: &str) -> Option<&Group> {
+    pub fn group(&self, name: &str) -> Option<&GroupView> {
         self.groups.iter().find(|group| group.name == name)
     }
 }

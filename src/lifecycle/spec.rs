@@ -1,22 +1,24 @@
 //! From what the operator wrote to what supervisor, daemons and children are told: defaults filled in, users
 //! resolved, paths made.
 
-use super::access::Need;
+use super::access::AccessNeed;
 use super::accounts;
-use super::checks::Subjects;
+use super::checks::CheckSubjects;
 use super::environment;
-use super::python::{HomeError, Interpreter, path_bytes};
-use super::runtime::{Group, Mpm};
+use super::python::{HomeError, PythonInterpreter, path_bytes};
+use super::runtime::{GroupView, MpmFacts};
 use super::survey::Survey;
-use crate::config::State;
+use crate::config::ConfigState;
 use crate::daemon::log_rate::LogRate;
 use std::path::Path;
 use std::time::Duration;
-use wsgi_directives::{DaemonGroup, GlobalConfig, HashSeed, ImportScript, Target, Who, blocks_of};
-use wsgi_protocol::control::{GroupSpec, Identity, Limits, LogTarget, Sockets};
+use wsgi_directives::{
+    DaemonGroup, GlobalConfig, HashSeed, ImportScript, MountTarget, NamedAccount, blocks_of,
+};
+use wsgi_protocol::control::{DaemonIdentity, GroupSockets, GroupSpec, LogTarget, ResourceLimits};
 use wsgi_protocol::launch::{
-    EventLoop, HttpdFacts, Interface, InterpreterRule, Launch, Mode, Mounted, Preload, PythonSettings,
-    Telemetry, Timers,
+    ApplicationInterface, DaemonTimers, EventLoop, HostMode, HttpdFacts, InterpreterRule, Launch,
+    MountedApplication, PreloadScript, PythonSettings, TelemetryService,
 };
 use wsgi_protocol::operator::{SCALE_LIMIT, SOCKET_SUFFIX};
 
@@ -28,7 +30,7 @@ pub const VERSION: (u32, u32, u32) = (6, 1, 1);
 pub struct HttpdUser {
     /// `User`
     pub uid: u32,
-    /// `Group`
+    /// `GroupView`
     pub gid: u32,
     /// Name of `User`.
     pub name: String,
@@ -37,11 +39,11 @@ pub struct HttpdUser {
 }
 
 /// What is the same for all groups of a generation.
-pub struct Common<'a> {
+pub struct GenerationFacts<'a> {
     /// The configuration.
-    pub state: &'a State,
+    pub state: &'a ConfigState,
     /// Who looks at what.
-    pub subjects: &'a Subjects<'a>,
+    pub subjects: &'a CheckSubjects<'a>,
     /// What was seen.
     pub survey: &'a Survey,
     /// httpd's identity.
@@ -49,7 +51,7 @@ pub struct Common<'a> {
     /// Facts for the `apache` module.
     pub facts: HttpdFacts,
     /// MPM limits.
-    pub mpm: Mpm,
+    pub mpm: MpmFacts,
     /// Generation number.
     pub generation: u32,
     /// Prefix of socket paths, absolute.
@@ -72,7 +74,7 @@ fn millis(duration: Option<Duration>) -> u64 {
 /// # Errors
 /// One sentence that says why the group cannot be started and what to do.
 pub fn group_spec(
-    common: &Common<'_>,
+    common: &GenerationFacts<'_>,
     group: &DaemonGroup,
     ordinal: usize,
     first_slot: usize,
@@ -103,7 +105,7 @@ pub fn group_spec(
             .unwrap_or_default(),
         flags: flags(&python),
         environment: environment::of_group(common, group, &identity, &python)?,
-        limits: Limits {
+        limits: ResourceLimits {
             cpu_seconds: group.options.cpu_time_limit.map_or(0, |d| d.as_secs()),
             data: group.options.memory_limit.map_or(0, |n| n.get()),
             address_space: group.options.virtual_memory_limit.map_or(0, |n| n.get()),
@@ -117,7 +119,7 @@ pub fn group_spec(
         log_rate: group.options.log_rate,
         preload: group.options.preload,
         // Nobody makes room for a process that cannot be started.
-        exclusive: group.options.reload != wsgi_directives::Reload::Overlap
+        exclusive: group.options.reload != wsgi_directives::ReloadMode::Overlap
             && missing_home(common, group).is_none(),
         metrics: None,
         launch,
@@ -125,7 +127,7 @@ pub fn group_spec(
 }
 
 /// Why the interpreter of a group cannot be started as things are, if it may be there later.
-pub fn missing_home(common: &Common<'_>, group: &DaemonGroup) -> Option<String> {
+pub fn missing_home(common: &GenerationFacts<'_>, group: &DaemonGroup) -> Option<String> {
     let home = group.options.python_home.as_deref().or(common.state.global.python_home.as_deref());
     let found = common.survey.interpreter(&common.subjects.looker(group), home);
     let error = found.err()?;
@@ -134,17 +136,17 @@ pub fn missing_home(common: &Common<'_>, group: &DaemonGroup) -> Option<String> 
 
 /// Who runs the group. One whose file system does not answer now may do so when it is executed, and one that is not there
 /// is tried for as long as httpd runs, while older processes serve; the supervisor says so.
-pub fn interpreter(common: &Common<'_>, group: &DaemonGroup) -> Result<Interpreter, String> {
+pub fn interpreter(common: &GenerationFacts<'_>, group: &DaemonGroup) -> Result<PythonInterpreter, String> {
     let home = group.options.python_home.as_deref().or(common.state.global.python_home.as_deref());
     match common.survey.interpreter(&common.subjects.looker(group), home) {
         Err(HomeError::Silent(home, _) | HomeError::NoDirectory(home) | HomeError::NoInterpreter(home)) => {
-            Ok(Interpreter::unseen(&home))
+            Ok(PythonInterpreter::unseen(&home))
         }
         found => found.map_err(|error| error.to_string()),
     }
 }
 
-fn identity(common: &Common<'_>, group: &DaemonGroup) -> Result<Identity, String> {
+fn identity(common: &GenerationFacts<'_>, group: &DaemonGroup) -> Result<DaemonIdentity, String> {
     let options = &group.options;
     let uid = options.user.as_ref().map_or(common.httpd_user.uid, |who| who.id);
     let gid = options.group.as_ref().map_or(common.httpd_user.gid, |who| who.id);
@@ -160,8 +162,8 @@ fn identity(common: &Common<'_>, group: &DaemonGroup) -> Result<Identity, String
             group.name
         ));
     }
-    let ids = |list: &Vec<Who>| list.iter().map(|who| who.id).collect();
-    Ok(Identity {
+    let ids = |list: &Vec<NamedAccount>| list.iter().map(|who| who.id).collect();
+    Ok(DaemonIdentity {
         uid,
         gid,
         user: name.into_bytes(),
@@ -182,12 +184,12 @@ pub fn places(group: &DaemonGroup) -> u32 {
 }
 
 /// Path of the socket for `mod_wsgi-ctl`.
-pub fn operator_socket(common: &Common<'_>) -> Vec<u8> {
+pub fn operator_socket(common: &GenerationFacts<'_>) -> Vec<u8> {
     format!("{}.{}{SOCKET_SUFFIX}", common.socket_prefix, std::process::id()).into_bytes()
 }
 
 /// Socket paths of spec/directives.md §8; the first process has the original's name.
-fn sockets(common: &Common<'_>, group: &DaemonGroup, ordinal: usize, uid: u32) -> Sockets {
+fn sockets(common: &GenerationFacts<'_>, group: &DaemonGroup, ordinal: usize, uid: u32) -> GroupSockets {
     let rotation = common.state.global.socket_rotation.unwrap_or(true);
     let generation = if rotation { common.generation.to_string() } else { format!("u{uid}") };
     let pid = std::process::id();
@@ -195,7 +197,7 @@ fn sockets(common: &Common<'_>, group: &DaemonGroup, ordinal: usize, uid: u32) -
     let name = |slot: u32| if slot == 0 { format!("{base}.sock") } else { format!("{base}.{slot}.sock") };
     let options = &group.options;
     let size = |n: Option<std::num::NonZeroU64>| n.map_or(0, |n| n.get().min(i32::MAX as u64) as u32);
-    Sockets {
+    GroupSockets {
         paths: (0..places(group)).map(|slot| name(slot).into_bytes()).collect(),
         owner: options.socket_user.as_ref().map_or(common.httpd_user.uid, |who| who.id),
         backlog: options.listen_backlog,
@@ -235,7 +237,7 @@ pub fn python_settings(global: &GlobalConfig) -> PythonSettings {
 }
 
 /// What daemons and the embedded host are told alike; `group` is empty for embedded mode.
-fn launch(common: &Common<'_>, global: &GlobalConfig, group: &str) -> Launch {
+fn launch(common: &GenerationFacts<'_>, global: &GlobalConfig, group: &str) -> Launch {
     Launch {
         group: group.as_bytes().to_vec(),
         generation: common.generation,
@@ -245,7 +247,7 @@ fn launch(common: &Common<'_>, global: &GlobalConfig, group: &str) -> Launch {
         httpd: common.facts.clone(),
         version: VERSION,
         python: python_settings(global),
-        telemetry: global.telemetry_service.as_ref().map(|service| Telemetry {
+        telemetry: global.telemetry_service.as_ref().map(|service| TelemetryService {
             path: service.path.clone().into_bytes(),
             interval: millis(Some(service.interval)),
         }),
@@ -256,12 +258,12 @@ fn launch(common: &Common<'_>, global: &GlobalConfig, group: &str) -> Launch {
 fn fill_daemon_launch(
     launch: &mut Launch,
     group: &DaemonGroup,
-    common: &Common<'_>,
-    identity: &Identity,
+    common: &GenerationFacts<'_>,
+    identity: &DaemonIdentity,
     log: LogTarget,
 ) {
     let options = &group.options;
-    launch.mode = Mode::Daemon;
+    launch.mode = HostMode::Daemon;
     launch.place = group.place.to_string();
     launch.processes = options.process_count();
     launch.threads = u32::from(options.threads);
@@ -279,7 +281,7 @@ fn fill_daemon_launch(
     launch.python_path = options.python_path.as_ref().map(|path| path.join(":").into_bytes());
     launch.python_eggs = options.python_eggs.clone().map(String::into_bytes);
     launch.switch_interval = options.switch_interval.map(|d| d.as_secs_f64());
-    launch.reload_immediate = options.reload == wsgi_directives::Reload::Immediate;
+    launch.reload_immediate = options.reload == wsgi_directives::ReloadMode::Immediate;
     launch.interface = interface(options.asgi.interface);
     launch.event_loop = match options.asgi.event_loop {
         wsgi_directives::EventLoop::Auto => EventLoop::Auto,
@@ -293,9 +295,9 @@ fn fill_daemon_launch(
     launch.timers = timers(group, common.state.global.slow_requests);
 }
 
-fn timers(group: &DaemonGroup, slow: Option<Duration>) -> Timers {
+fn timers(group: &DaemonGroup, slow: Option<Duration>) -> DaemonTimers {
     let options = &group.options;
-    Timers {
+    DaemonTimers {
         startup: millis(options.startup_timeout),
         restart_interval: millis(options.restart_interval),
         deadlock: millis(options.deadlock_timeout),
@@ -313,10 +315,10 @@ fn timers(group: &DaemonGroup, slow: Option<Duration>) -> Timers {
 }
 
 /// The embedded host's launch.
-pub fn embedded_launch(common: &Common<'_>, program: &Path) -> Launch {
+pub fn embedded_launch(common: &GenerationFacts<'_>, program: &Path) -> Launch {
     let global = &common.state.global;
     let mut launch = launch(common, global, "");
-    launch.mode = Mode::Embedded;
+    launch.mode = HostMode::Embedded;
     launch.timers.slow_request = millis(global.slow_requests);
     launch.processes = common.mpm.processes.max(1);
     launch.threads = common.mpm.threads.max(1);
@@ -356,8 +358,8 @@ fn rules(global: &GlobalConfig, group: &str) -> Vec<InterpreterRule> {
     rules
 }
 
-fn preloads(global: &GlobalConfig, group: &str) -> Vec<Preload> {
-    let preload = |import: &ImportScript| Preload {
+fn preloads(global: &GlobalConfig, group: &str) -> Vec<PreloadScript> {
+    let preload = |import: &ImportScript| PreloadScript {
         script: import.target.text().into_bytes(),
         application_group: import.application_group.clone().into_bytes(),
     };
@@ -365,21 +367,25 @@ fn preloads(global: &GlobalConfig, group: &str) -> Vec<Preload> {
 }
 
 /// Scripts that are no preloads but will run in the main interpreter of the group as far as the configuration shows.
-fn candidates(common: &Common<'_>, group: &DaemonGroup) -> Vec<Preload> {
+fn candidates(common: &GenerationFacts<'_>, group: &DaemonGroup) -> Vec<PreloadScript> {
     let runner = common.subjects.looker(group);
-    let exists = |target: &&Target| match target {
-        Target::File(path) => common.survey.problem(&runner, Path::new(path), Need::File).is_none(),
-        Target::Module { .. } => true,
+    let exists = |target: &&MountTarget| match target {
+        MountTarget::File(path) => {
+            common.survey.problem(&runner, Path::new(path), AccessNeed::File).is_none()
+        }
+        MountTarget::Module { .. } => true,
     };
-    let preload =
-        |target: &Target| Preload { script: target.text().into_bytes(), application_group: Vec::new() };
+    let preload = |target: &MountTarget| PreloadScript {
+        script: target.text().into_bytes(),
+        application_group: Vec::new(),
+    };
     common.state.global.routes.targets_of(&group.name).into_iter().filter(exists).map(preload).collect()
 }
 
 /// What may have to be started before requests are served ([`Launch::mounted`]).
-fn mounted(global: &GlobalConfig, group: &DaemonGroup) -> Vec<Mounted> {
+fn mounted(global: &GlobalConfig, group: &DaemonGroup) -> Vec<MountedApplication> {
     let rows = global.routes.mounted_in(&group.name, group.options.asgi.interface).into_iter();
-    rows.map(|(target, callable, how)| Mounted {
+    rows.map(|(target, callable, how)| MountedApplication {
         script: target.text().into_bytes(),
         callable: callable.as_bytes().to_vec(),
         interface: interface(how),
@@ -387,11 +393,11 @@ fn mounted(global: &GlobalConfig, group: &DaemonGroup) -> Vec<Mounted> {
     .collect()
 }
 
-fn interface(written: wsgi_directives::Interface) -> Interface {
+fn interface(written: wsgi_directives::ApplicationInterface) -> ApplicationInterface {
     match written {
-        wsgi_directives::Interface::Auto => Interface::Auto,
-        wsgi_directives::Interface::Wsgi => Interface::Wsgi,
-        wsgi_directives::Interface::Asgi => Interface::Asgi,
+        wsgi_directives::ApplicationInterface::Auto => ApplicationInterface::Auto,
+        wsgi_directives::ApplicationInterface::Wsgi => ApplicationInterface::Wsgi,
+        wsgi_directives::ApplicationInterface::Asgi => ApplicationInterface::Asgi,
     }
 }
 
@@ -407,7 +413,7 @@ fn names(global: &GlobalConfig, group: &str) -> Vec<Vec<u8>> {
 /// Whether any part of the configuration can send requests for the main interpreter to this group: then the
 /// first application group must not take it (decisions.md, "The first application group may have the main
 /// interpreter"). Unknown (`%{ENV:…}`) counts as yes.
-fn names_global(state: &State, group: &str) -> bool {
+fn names_global(state: &ConfigState, group: &str) -> bool {
     let global = &state.global;
     let preloaded = global.imports_of(group).any(|import| import.application_group.is_empty());
     let rule = global.blocks.iter().any(|block| block.application_group.as_deref() == Some(""));
@@ -415,10 +421,10 @@ fn names_global(state: &State, group: &str) -> bool {
 }
 
 /// What children need to know of a group.
-pub fn child_group(group: &DaemonGroup, spec: Result<&GroupSpec, String>, first_slot: usize) -> Group {
+pub fn child_group(group: &DaemonGroup, spec: Result<&GroupSpec, String>, first_slot: usize) -> GroupView {
     let options = &group.options;
     let sockets = spec.as_ref().map(|spec| spec.sockets.paths.iter().filter_map(|p| address(p)).collect());
-    Group {
+    GroupView {
         name: group.name.clone(),
         first_slot,
         sockets: sockets.unwrap_or_default(),

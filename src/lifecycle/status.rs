@@ -4,9 +4,9 @@ use super::ledger::{Ledger, ledger_len};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::ptr::NonNull;
-use wsgi_protocol::status::{ExitRecords, SLOTS_AT, Slot, memory_len};
+use wsgi_protocol::status::{ExitRecords, SLOTS_AT, SlotRecord, memory_len};
 
-/// A shared mapping of [`ExitRecords`] and [`Slot`]s, with the [`Ledger`] behind them. Stays mapped as long as the
+/// A shared mapping of [`ExitRecords`] and [`SlotRecord`]s, with the [`Ledger`] behind them. Stays mapped as long as the
 /// process.
 #[derive(Debug, Clone, Copy)]
 pub struct StatusMemory {
@@ -64,10 +64,10 @@ impl StatusMemory {
     }
 
     /// The slot with this number.
-    pub fn slot(&self, index: usize) -> Option<&'static Slot> {
+    pub fn slot(&self, index: usize) -> Option<&'static SlotRecord> {
         // SAFETY: within the mapping, which lives as long as any code of this generation runs.
         (index < self.count)
-            .then(|| unsafe { self.start.byte_add(SLOTS_AT).cast::<Slot>().add(index).as_ref() })
+            .then(|| unsafe { self.start.byte_add(SLOTS_AT).cast::<SlotRecord>().add(index).as_ref() })
     }
 
     /// The latest deaths.

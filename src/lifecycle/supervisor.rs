@@ -1,8 +1,8 @@
 //! The parent's side of the supervisor: started once, kept over restarts, told each new configuration.
 
 use crate::httpd::pool::persistent;
-use crate::lifecycle::process::Stat;
-use crate::lifecycle::runtime::Runtime;
+use crate::lifecycle::process::ProcessStat;
+use crate::lifecycle::runtime::ChildRuntime;
 use apr_sys as sys;
 use std::ffi::CString;
 use std::io;
@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
 use std::time::{Duration, Instant};
-use wsgi_protocol::control::{Answer, CONFIGURE_FIXED_FDS, CONTROL_FD, Command, MAX_LOG_FDS};
+use wsgi_protocol::control::{CONFIGURE_FIXED_FDS, CONTROL_FD, MAX_LOG_FDS, ParentCommand, SupervisorAnswer};
 use wsgi_protocol::launch::{decode, encode};
 
 /// Key of the record in the process pool; the number is the layout's version.
@@ -28,7 +28,7 @@ const LOOKS: u32 = 3;
 /// numbers").
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
-pub struct Persistent {
+pub struct PersistentState {
     /// Process id of the supervisor, 0 for none.
     pub pid: i32,
     /// Control socket, -1 for none.
@@ -50,7 +50,7 @@ pub struct Persistent {
     pub process: *mut sys::apr_proc_t,
 }
 
-impl Persistent {
+impl PersistentState {
     /// The record of this httpd.
     ///
     /// # Safety
@@ -123,7 +123,7 @@ impl Persistent {
 
     /// The state letter of the supervisor in /proc.
     pub fn state(&self) -> Option<u8> {
-        Stat::of(self.pid.try_into().ok()?).map(|stat| stat.state())
+        ProcessStat::of(self.pid.try_into().ok()?).map(|stat| stat.state())
     }
 
     /// Starts a supervisor process.
@@ -155,13 +155,13 @@ impl Persistent {
     }
 
     /// Sends the generation and waits until its sockets listen.
-    pub fn configure(&mut self, runtime: &Runtime) -> io::Result<Vec<(Vec<u8>, String)>> {
+    pub fn configure(&mut self, runtime: &ChildRuntime) -> io::Result<Vec<(Vec<u8>, String)>> {
         self.send(runtime, false)?;
         self.await_answer(runtime.configuration.generation)
     }
 
     /// Sends the generation. Children that run already hold the lifeline `is_kept`.
-    pub fn send(&mut self, runtime: &Runtime, is_kept: bool) -> io::Result<()> {
+    pub fn send(&mut self, runtime: &ChildRuntime, is_kept: bool) -> io::Result<()> {
         let message = memory_file(&encode(&runtime.configuration).map_err(io::Error::other)?)?;
         let fresh = if is_kept && self.lifeline_reader >= 0 { None } else { Some(pipe()?) };
         let reader = fresh.as_ref().map_or(self.lifeline_reader, |(reader, _)| reader.as_raw_fd());
@@ -171,7 +171,7 @@ impl Persistent {
         debug_assert_eq!(fds.len(), CONFIGURE_FIXED_FDS);
         let writer = runtime.log_writer.iter();
         fds.extend(writer.chain(&runtime.logs).take(1 + MAX_LOG_FDS));
-        let command = encode(&Command::Configure).map_err(io::Error::other)?;
+        let command = encode(&ParentCommand::Configure).map_err(io::Error::other)?;
         send_with_fds(self.control, &command, &fds)?;
         if let Some((reader, writer)) = fresh {
             self.close_lifeline();
@@ -184,7 +184,7 @@ impl Persistent {
     /// Tells it that httpd stops; a second time that nobody waits any longer.
     pub fn tell_stop(&self) {
         // One that is not there any more need not be told.
-        let _ = encode(&Command::Stop)
+        let _ = encode(&ParentCommand::Stop)
             .map_err(io::Error::other)
             .and_then(|command| send_with_fds(self.control, &command, &[]));
     }
@@ -210,12 +210,12 @@ impl Persistent {
             if got == 0 {
                 return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the supervisor ended"));
             }
-            match decode::<Answer>(&buffer[..got]).map_err(io::Error::other)? {
-                Answer::Listening { generation: answered, failed } if answered == generation => {
+            match decode::<SupervisorAnswer>(&buffer[..got]).map_err(io::Error::other)? {
+                SupervisorAnswer::Listening { generation: answered, failed } if answered == generation => {
                     return Ok(failed);
                 }
-                Answer::Listening { .. } => {}
-                Answer::Refused => {
+                SupervisorAnswer::Listening { .. } => {}
+                SupervisorAnswer::Refused => {
                     return Err(io::Error::new(io::ErrorKind::Unsupported, "it is of another version"));
                 }
             }
@@ -370,7 +370,7 @@ fn send_with_fds(socket: RawFd, payload: &[u8], fds: &[RawFd]) -> io::Result<()>
     Ok(())
 }
 
-impl Persistent {
+impl PersistentState {
     /// Keeps the descriptor of the status memory for a supervisor that has to be started again.
     pub fn keep_status_fd(&mut self, fd: OwnedFd) {
         let old = std::mem::replace(&mut self.status_fd, std::os::fd::IntoRawFd::into_raw_fd(fd));

@@ -1,12 +1,12 @@
 //! What the configuration names on this machine, looked at once for a start or a test: the questions are collected, then
 //! asked together by `delegate`.
 
-use super::access::{self, Need, Problem};
+use super::access::{self, AccessNeed, AccessProblem};
 use super::accounts;
-use super::delegate::{self, Outcome, Patience, Task};
+use super::delegate::{self, AnswerPatience, DelegateOutcome, DelegateTask};
 use super::env_file;
-use super::python::{HomeError, Interpreter};
-use super::runner::Runner;
+use super::python::{HomeError, PythonInterpreter};
+use super::runner::ProcessIdentity;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::os::unix::fs::PermissionsExt;
@@ -18,7 +18,7 @@ const FIRST_PERSONAL_GROUP: u32 = 1000;
 
 /// Something to look at.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Question {
+pub enum SurveyQuestion {
     /// The interpreter of a home.
     Interpreter(PathBuf),
     /// The shared library of the interpreter of a home.
@@ -26,7 +26,7 @@ pub enum Question {
     /// An `env-file=` for a user.
     Environment(PathBuf, u32),
     /// What stands in the way of using a path.
-    Access(PathBuf, Need),
+    Access(PathBuf, AccessNeed),
     /// Who else may change a file that httpd runs; for the user httpd was started as.
     Exposure(PathBuf, u32),
     /// Whether every user may write to a directory.
@@ -35,29 +35,29 @@ pub enum Question {
 
 /// What was seen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-enum Answer {
-    Interpreter(Result<Interpreter, HomeError>),
+enum SurveyAnswer {
+    Interpreter(Result<PythonInterpreter, HomeError>),
     Library(Result<PathBuf, HomeError>),
     Environment(Result<Vec<(String, String)>, String>),
-    Access(Option<Problem>),
+    Access(Option<AccessProblem>),
     Exposure(Option<PathBuf>),
     Common(bool),
 }
 
-impl Question {
-    fn look(&self) -> Answer {
+impl SurveyQuestion {
+    fn look(&self) -> SurveyAnswer {
         match self {
-            Self::Interpreter(home) => Answer::Interpreter(Interpreter::find(Some(home))),
-            Self::Library(home) => {
-                Answer::Library(Interpreter::find(Some(home)).and_then(|python| python.shared_library()))
-            }
-            Self::Environment(path, uid) => Answer::Environment(env_file::read(path, *uid)),
-            Self::Access(path, need) => Answer::Access(access::look(path, *need)),
+            Self::Interpreter(home) => SurveyAnswer::Interpreter(PythonInterpreter::find(Some(home))),
+            Self::Library(home) => SurveyAnswer::Library(
+                PythonInterpreter::find(Some(home)).and_then(|python| python.shared_library()),
+            ),
+            Self::Environment(path, uid) => SurveyAnswer::Environment(env_file::read(path, *uid)),
+            Self::Access(path, need) => SurveyAnswer::Access(access::look(path, *need)),
             Self::Exposure(path, own) => {
                 let is_shared = |gid| gid >= FIRST_PERSONAL_GROUP || accounts::has_members(gid);
-                Answer::Exposure(access::exposed(path, *own, &is_shared))
+                SurveyAnswer::Exposure(access::exposed(path, *own, &is_shared))
             }
-            Self::Common(path) => Answer::Common(
+            Self::Common(path) => SurveyAnswer::Common(
                 path.metadata().is_ok_and(|facts| facts.is_dir() && facts.permissions().mode() & 0o002 != 0),
             ),
         }
@@ -89,10 +89,10 @@ impl Question {
 /// Questions, and what is known.
 #[derive(Debug)]
 pub struct Survey {
-    answers: HashMap<Runner, HashMap<Question, Outcome<Answer>>>,
-    open: Vec<(Runner, Question)>,
-    silent: Vec<Question>,
-    patience: Patience,
+    answers: HashMap<ProcessIdentity, HashMap<SurveyQuestion, DelegateOutcome<SurveyAnswer>>>,
+    open: Vec<(ProcessIdentity, SurveyQuestion)>,
+    silent: Vec<SurveyQuestion>,
+    patience: AnswerPatience,
     /// Whether clients wait for the end of it.
     pub is_restart: bool,
 }
@@ -100,7 +100,8 @@ pub struct Survey {
 impl Survey {
     /// Nothing is known yet. At a restart clients wait for the end of it, so that it must be short.
     pub fn new(is_restart: bool) -> Self {
-        let seconds = |one, all| Patience { one: Duration::from_secs(one), all: Duration::from_secs(all) };
+        let seconds =
+            |one, all| AnswerPatience { one: Duration::from_secs(one), all: Duration::from_secs(all) };
         let patience = if is_restart { seconds(2, 3) } else { seconds(5, 10) };
         Self { answers: HashMap::new(), open: Vec::new(), silent: Vec::new(), patience, is_restart }
     }
@@ -111,10 +112,10 @@ impl Survey {
     }
 
     /// Adds a question to what `run` asks, if it is new.
-    pub fn add(&mut self, runner: &Runner, question: Question) {
+    pub fn add(&mut self, runner: &ProcessIdentity, question: SurveyQuestion) {
         let known = self.answers.entry(runner.clone()).or_default();
         if !known.contains_key(&question) {
-            known.insert(question.clone(), Outcome::Unasked);
+            known.insert(question.clone(), DelegateOutcome::Unasked);
             self.open.push((runner.clone(), question));
         }
     }
@@ -123,52 +124,58 @@ impl Survey {
     /// not answer costs its own groups only; the rest is asked for each identity.
     pub fn run(&mut self, is_root: bool) {
         let open = std::mem::take(&mut self.open);
-        let mut tasks: Vec<Task<'_, Question>> = Vec::new();
-        let mut shared: HashMap<&Runner, usize> = HashMap::new();
-        let is_hopeless = |later: &Question| {
-            later.is_advisory() && self.silent.iter().any(|silent| Question::is_near(silent, later))
+        let mut tasks: Vec<DelegateTask<'_, SurveyQuestion>> = Vec::new();
+        let mut shared: HashMap<&ProcessIdentity, usize> = HashMap::new();
+        let is_hopeless = |later: &SurveyQuestion| {
+            later.is_advisory() && self.silent.iter().any(|silent| SurveyQuestion::is_near(silent, later))
         };
         for (runner, question) in open.iter().filter(|(_, question)| !is_hopeless(question)) {
             if question.is_advisory() {
                 let at = *shared.entry(runner).or_insert_with(|| {
-                    tasks.push(Task { runner, questions: Vec::new() });
+                    tasks.push(DelegateTask { runner, questions: Vec::new() });
                     tasks.len() - 1
                 });
                 tasks[at].questions.push(question);
             } else {
-                tasks.push(Task { runner, questions: vec![question] });
+                tasks.push(DelegateTask { runner, questions: vec![question] });
             }
         }
         tasks.sort_by_key(|task| task.questions.first().is_some_and(|question| question.is_advisory()));
-        let answers = delegate::ask(&tasks, is_root, self.patience, &Question::look, &Question::is_near);
+        let answers =
+            delegate::ask(&tasks, is_root, self.patience, &SurveyQuestion::look, &SurveyQuestion::is_near);
         for (task, row) in tasks.iter().zip(answers) {
             let known = self.answers.entry(task.runner.clone()).or_default();
-            let silent = task.questions.iter().zip(&row).filter(|(_, outcome)| **outcome == Outcome::Silent);
+            let silent =
+                task.questions.iter().zip(&row).filter(|(_, outcome)| **outcome == DelegateOutcome::Silent);
             self.silent.extend(silent.map(|(question, _)| (*question).clone()));
             known.extend(task.questions.iter().map(|question| (*question).clone()).zip(row));
         }
     }
 
-    fn outcome(&self, runner: &Runner, question: &Question) -> &Outcome<Answer> {
-        self.answers.get(runner).and_then(|known| known.get(question)).unwrap_or(&Outcome::Unasked)
+    fn outcome(&self, runner: &ProcessIdentity, question: &SurveyQuestion) -> &DelegateOutcome<SurveyAnswer> {
+        self.answers.get(runner).and_then(|known| known.get(question)).unwrap_or(&DelegateOutcome::Unasked)
     }
 
     /// The interpreter of a home, or the default one.
-    pub fn interpreter(&self, runner: &Runner, home: Option<&str>) -> Result<Interpreter, HomeError> {
-        let Some(home) = home.map(PathBuf::from) else { return Interpreter::find(None) };
-        match self.outcome(runner, &Question::Interpreter(home.clone())) {
-            Outcome::Seen(Answer::Interpreter(found)) => found.clone(),
+    pub fn interpreter(
+        &self,
+        runner: &ProcessIdentity,
+        home: Option<&str>,
+    ) -> Result<PythonInterpreter, HomeError> {
+        let Some(home) = home.map(PathBuf::from) else { return PythonInterpreter::find(None) };
+        match self.outcome(runner, &SurveyQuestion::Interpreter(home.clone())) {
+            DelegateOutcome::Seen(SurveyAnswer::Interpreter(found)) => found.clone(),
             _ => Err(HomeError::Silent(home, self.seconds())),
         }
     }
 
     /// The library of embedded mode.
-    pub fn library(&self, runner: &Runner, home: Option<&str>) -> Result<PathBuf, HomeError> {
+    pub fn library(&self, runner: &ProcessIdentity, home: Option<&str>) -> Result<PathBuf, HomeError> {
         let Some(home) = home.map(PathBuf::from) else {
-            return Interpreter::find(None).and_then(|python| python.shared_library());
+            return PythonInterpreter::find(None).and_then(|python| python.shared_library());
         };
-        match self.outcome(runner, &Question::Library(home.clone())) {
-            Outcome::Seen(Answer::Library(found)) => found.clone(),
+        match self.outcome(runner, &SurveyQuestion::Library(home.clone())) {
+            DelegateOutcome::Seen(SurveyAnswer::Library(found)) => found.clone(),
             _ => Err(HomeError::Silent(home, self.seconds())),
         }
     }
@@ -178,8 +185,8 @@ impl Survey {
     /// # Errors
     /// One sentence naming the file and the fix.
     pub fn environment(&self, path: &str, uid: u32) -> Result<Vec<(String, String)>, String> {
-        match self.outcome(&Runner::reader(), &Question::Environment(path.into(), uid)) {
-            Outcome::Seen(Answer::Environment(read)) => read.clone(),
+        match self.outcome(&ProcessIdentity::reader(), &SurveyQuestion::Environment(path.into(), uid)) {
+            DelegateOutcome::Seen(SurveyAnswer::Environment(read)) => read.clone(),
             _ => Err(format!(
                 "the file system of env-file '{path}' did not answer within {} s; look after it, or name another file",
                 self.seconds()
@@ -188,26 +195,29 @@ impl Survey {
     }
 
     /// What stands in the way of using a path.
-    pub fn problem(&self, runner: &Runner, path: &Path, need: Need) -> Option<Problem> {
-        match self.outcome(runner, &Question::Access(path.to_owned(), need)) {
-            Outcome::Seen(Answer::Access(problem)) => problem.clone(),
-            Outcome::Silent => Some(Problem::Silent(self.seconds())),
+    pub fn problem(&self, runner: &ProcessIdentity, path: &Path, need: AccessNeed) -> Option<AccessProblem> {
+        match self.outcome(runner, &SurveyQuestion::Access(path.to_owned(), need)) {
+            DelegateOutcome::Seen(SurveyAnswer::Access(problem)) => problem.clone(),
+            DelegateOutcome::Silent => Some(AccessProblem::Silent(self.seconds())),
             _ => None,
         }
     }
 
     /// The part of a path that somebody else may change.
     pub fn exposure(&self, path: &Path, own: u32) -> Option<PathBuf> {
-        match self.outcome(&Runner::reader(), &Question::Exposure(path.to_owned(), own)) {
-            Outcome::Seen(Answer::Exposure(part)) => part.clone(),
+        match self.outcome(&ProcessIdentity::reader(), &SurveyQuestion::Exposure(path.to_owned(), own)) {
+            DelegateOutcome::Seen(SurveyAnswer::Exposure(part)) => part.clone(),
             _ => None,
         }
     }
 
     /// Whether every user may write to a directory.
     pub fn is_common(&self, path: &Path) -> bool {
-        let question = Question::Common(path.to_owned());
-        matches!(self.outcome(&Runner::reader(), &question), Outcome::Seen(Answer::Common(true)))
+        let question = SurveyQuestion::Common(path.to_owned());
+        matches!(
+            self.outcome(&ProcessIdentity::reader(), &question),
+            DelegateOutcome::Seen(SurveyAnswer::Common(true))
+        )
     }
 }
 
@@ -217,14 +227,14 @@ mod tests {
 
     #[test]
     fn questions_are_asked_once_and_answered() {
-        let reader = Runner::reader();
+        let reader = ProcessIdentity::reader();
         let mut survey = Survey::new(false);
-        survey.add(&reader, Question::Access("/etc/passwd".into(), Need::File));
-        survey.add(&reader, Question::Access("/etc/passwd".into(), Need::File));
-        survey.add(&reader, Question::Interpreter("/no/such/home".into()));
+        survey.add(&reader, SurveyQuestion::Access("/etc/passwd".into(), AccessNeed::File));
+        survey.add(&reader, SurveyQuestion::Access("/etc/passwd".into(), AccessNeed::File));
+        survey.add(&reader, SurveyQuestion::Interpreter("/no/such/home".into()));
         assert_eq!(survey.open.len(), 2);
         survey.run(false);
-        assert_eq!(survey.problem(&reader, Path::new("/etc/passwd"), Need::File), None);
+        assert_eq!(survey.problem(&reader, Path::new("/etc/passwd"), AccessNeed::File), None);
         let missing = HomeError::NoDirectory("/no/such/home".into());
         assert_eq!(survey.interpreter(&reader, Some("/no/such/home")), Err(missing));
         assert_eq!(survey.interpreter(&reader, Some("/x")), Err(HomeError::Silent("/x".into(), 5)));
@@ -233,8 +243,8 @@ mod tests {
 
     #[test]
     fn what_lies_beside_the_silent_is_near() {
-        let access = |path: &str| Question::Access(path.into(), Need::Either);
-        let is_near = |silent, later| Question::is_near(&access(silent), &access(later));
+        let access = |path: &str| SurveyQuestion::Access(path.into(), AccessNeed::Either);
+        let is_near = |silent, later| SurveyQuestion::is_near(&access(silent), &access(later));
         assert!(is_near("/home/a/venv", "/home/a/site/app.wsgi"));
         assert!(!is_near("/home/a/venv", "/home/b/site/app.wsgi"));
         assert!(!is_near("/srv/venv", "/srv/site") && is_near("/srv/venv", "/srv/venv/bin"));

@@ -1,19 +1,19 @@
 //! Collects what there is to see: the metrics memory, the status memory, and what /proc says of the processes.
 
-use crate::config::State;
+use crate::config::ConfigState;
 use crate::lifecycle::metrics::now;
-use crate::lifecycle::process::Stat;
-use crate::lifecycle::runtime::{self, Runtime};
+use crate::lifecycle::process::ProcessStat;
+use crate::lifecycle::runtime::{self, ChildRuntime};
 use crate::lifecycle::spec::VERSION;
 use apr_sys as sys;
 use std::ffi::{c_char, c_int};
 use std::sync::atomic::Ordering::Relaxed;
-use wsgi_protocol::metrics::{Totals, View};
+use wsgi_protocol::metrics::{GroupTotals, MetricsView};
 use wsgi_protocol::status::SlotState;
-use wsgi_status::{Group, Process, Report, Request, Server};
+use wsgi_status::{GroupReport, ProcessReport, RequestReport, ServerReport, StatusReport};
 
 /// A report of this moment.
-pub fn report(state: &State, runtime: &Runtime) -> Report {
+pub fn report(state: &ConfigState, runtime: &ChildRuntime) -> StatusReport {
     let began = now();
     let view = runtime.metrics.map(|memory| memory.view());
     let mut groups = Vec::new();
@@ -29,10 +29,10 @@ pub fn report(state: &State, runtime: &Runtime) -> Report {
     );
     let mut server = server(runtime, view.as_ref());
     server.took_us = now().saturating_sub(began) / 1000;
-    Report { server, groups }
+    StatusReport { server, groups }
 }
 
-fn server(runtime: &Runtime, view: Option<&View<'_>>) -> Server {
+fn server(runtime: &ChildRuntime, view: Option<&MetricsView<'_>>) -> ServerReport {
     let text = |pointer: *const c_char| {
         // SAFETY: httpd's static strings.
         let bytes = unsafe { crate::httpd::bytes(pointer) }.unwrap_or_default();
@@ -44,7 +44,7 @@ fn server(runtime: &Runtime, view: Option<&View<'_>>) -> Server {
     unsafe {
         let mut mpm_state: c_int = 0;
         let told = sys::ap_mpm_query(sys::AP_MPMQ_MPM_STATE as c_int, &mut mpm_state) == 0;
-        Server {
+        ServerReport {
             version: format!("{major}.{minor}.{micro}"),
             httpd: text(sys::ap_get_server_description()).split(' ').next().unwrap_or_default().to_owned(),
             mpm: text(sys::ap_show_mpm()),
@@ -62,14 +62,14 @@ fn server(runtime: &Runtime, view: Option<&View<'_>>) -> Server {
 }
 
 /// Embedded mode, once it has had a request or if nothing else is configured.
-fn embedded(runtime: &Runtime, view: Option<&View<'_>>, now: u64) -> Option<Group> {
+fn embedded(runtime: &ChildRuntime, view: Option<&MetricsView<'_>>, now: u64) -> Option<GroupReport> {
     let embedded = runtime.embedded.as_ref()?;
     let number = runtime.embedded_metrics;
     let totals = view.zip(number).map(|(view, number)| view.totals(number)).unwrap_or_default();
     if totals.requests() == 0 && !embedded.eager && !runtime.groups.is_empty() {
         return None;
     }
-    Some(Group {
+    Some(GroupReport {
         is_embedded: true,
         failed: embedded.library.as_ref().err().cloned(),
         python: runtime.embedded_python.clone(),
@@ -77,23 +77,24 @@ fn embedded(runtime: &Runtime, view: Option<&View<'_>>, now: u64) -> Option<Grou
         wanted: embedded.launch.processes,
         totals,
         requests: requests(runtime, view, number, now),
-        ..Group::default()
+        ..GroupReport::default()
     })
 }
 
 fn daemon(
-    runtime: &Runtime,
-    group: &runtime::Group,
-    view: Option<&View<'_>>,
-    totals: Option<Totals>,
+    runtime: &ChildRuntime,
+    group: &runtime::GroupView,
+    view: Option<&MetricsView<'_>>,
+    totals: Option<GroupTotals>,
     now: u64,
-) -> Group {
+) -> GroupReport {
     let count = crate::daemon::pool::count(runtime, group);
-    let processes: Vec<Process> = (0..count).filter_map(|place| process(runtime, group, place)).collect();
+    let processes: Vec<ProcessReport> =
+        (0..count).filter_map(|place| process(runtime, group, place)).collect();
     let living =
         processes.iter().fold((0, 0), |sum, process| (sum.0 + process.cpu_us.0, sum.1 + process.cpu_us.1));
     let record = view.zip(group.metrics).and_then(|(view, number)| view.groups.get(number));
-    Group {
+    GroupReport {
         name: group.name.clone(),
         python: group.python.clone(),
         failed: group.failed.clone(),
@@ -107,11 +108,11 @@ fn daemon(
         lifecycle: view.zip(group.metrics).map(|(view, number)| view.lifecycle(number)).unwrap_or_default(),
         cpu_us: record.map_or(living, |record| record.cpu_with(living)),
         requests: requests(runtime, view, group.metrics, now),
-        ..Group::default()
+        ..GroupReport::default()
     }
 }
 
-fn process(runtime: &Runtime, group: &runtime::Group, place: usize) -> Option<Process> {
+fn process(runtime: &ChildRuntime, group: &runtime::GroupView, place: usize) -> Option<ProcessReport> {
     let slot = runtime.status.slot(group.first_slot + place)?;
     let state = match SlotState::from_u32(slot.state.load(Relaxed)) {
         SlotState::Serving => "serving",
@@ -122,8 +123,8 @@ fn process(runtime: &Runtime, group: &runtime::Group, place: usize) -> Option<Pr
         SlotState::Empty | SlotState::Retired => "empty",
     };
     let pid = slot.pid.load(Relaxed);
-    let facts = Facts::of(pid).unwrap_or_default();
-    Some(Process {
+    let facts = ProcessFacts::of(pid).unwrap_or_default();
+    Some(ProcessReport {
         place: place as u32 + 1,
         pid,
         state,
@@ -135,11 +136,16 @@ fn process(runtime: &Runtime, group: &runtime::Group, place: usize) -> Option<Pr
     })
 }
 
-fn requests(runtime: &Runtime, view: Option<&View<'_>>, number: Option<usize>, now: u64) -> Vec<Request> {
+fn requests(
+    runtime: &ChildRuntime,
+    view: Option<&MetricsView<'_>>,
+    number: Option<usize>,
+    now: u64,
+) -> Vec<RequestReport> {
     let Some((view, number)) = view.zip(number) else { return Vec::new() };
     let pid =
         |slot: usize| runtime.status.slot(slot).map(|slot| slot.pid.load(Relaxed)).filter(|pid| *pid > 0);
-    let request = |running: wsgi_protocol::metrics::Running| Request {
+    let request = |running: wsgi_protocol::metrics::RunningRequest| RequestReport {
         child: running.child,
         pid: running.slot.and_then(pid),
         age: now.saturating_sub(running.since) as f64 / 1e9,
@@ -151,18 +157,18 @@ fn requests(runtime: &Runtime, view: Option<&View<'_>>, number: Option<usize>, n
 
 /// What /proc says of a process; nothing where it is hidden.
 #[derive(Default)]
-struct Facts {
+struct ProcessFacts {
     rss: u64,
     cpu_us: (u64, u64),
     age: Option<f64>,
 }
 
-impl Facts {
+impl ProcessFacts {
     fn of(pid: u32) -> Option<Self> {
         if pid == 0 {
             return None;
         }
-        let stat = Stat::of(pid)?;
+        let stat = ProcessStat::of(pid)?;
         let field = |number| stat.field(number);
         // SAFETY: plain questions.
         let (ticks, page) = unsafe { (libc::sysconf(libc::_SC_CLK_TCK), libc::sysconf(libc::_SC_PAGESIZE)) };

@@ -14,11 +14,11 @@ use apr_sys as sys;
 use std::ffi::c_int;
 use std::sync::atomic::Ordering::Relaxed;
 use wsgi_status::access::{is_controlled, is_loopback};
-use wsgi_status::{Exposition, Format, Query, brief, expose, health, json, page};
+use wsgi_status::{ExpositionFormat, ReportFormat, ReportQuery, brief, expose, health, json, page};
 
 /// The pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Page {
+pub enum StatusPage {
     /// `wsgi-status`
     Status,
     /// `wsgi-health`
@@ -26,16 +26,16 @@ pub enum Page {
 }
 
 /// The page that a request is for.
-pub fn asked(r: Request<'_>) -> Option<Page> {
+pub fn asked(r: Request<'_>) -> Option<StatusPage> {
     match r.handler() {
-        b"wsgi-status" => Some(Page::Status),
-        b"wsgi-health" => Some(Page::Health),
+        b"wsgi-status" => Some(StatusPage::Status),
+        b"wsgi-health" => Some(StatusPage::Health),
         _ => None,
     }
 }
 
 /// Answers.
-pub fn answer(r: Request<'_>, page: Page) -> c_int {
+pub fn answer(r: Request<'_>, page: StatusPage) -> c_int {
     let Some(state) = config::state() else { return INTERNAL_ERROR };
     let Some(runtime) = state.runtime.as_ref() else { return sys::HTTP_SERVICE_UNAVAILABLE as c_int };
     if !may_look(r, &runtime.status_sections) {
@@ -44,22 +44,22 @@ pub fn answer(r: Request<'_>, page: Page) -> c_int {
     if !matches!(r.method(), b"GET" | b"HEAD") {
         return sys::HTTP_METHOD_NOT_ALLOWED as c_int;
     }
-    let query = Query::read(r.args(), r.headers_in().get(c"Accept").unwrap_or_default());
+    let query = ReportQuery::read(r.args(), r.headers_in().get(c"Accept").unwrap_or_default());
     let report = collect::report(state, runtime);
     match page {
-        Page::Health => {
+        StatusPage::Health => {
             let (is_fit, value) = health::health(&report, query.group.as_deref());
             if !is_fit && !query.is_liveness {
                 r.set_status(503, None);
             }
-            send(r, Format::Json, &format!("{value}\n"))
+            send(r, ReportFormat::Json, &format!("{value}\n"))
         }
-        Page::Status => {
+        StatusPage::Status => {
             let text = match query.format {
-                Format::Html => self::page(&report, &query),
-                Format::Json => format!("{}\n", json(&report, &query)),
-                Format::OpenMetrics => expose(&report, &query, Exposition::OpenMetrics),
-                Format::Prometheus => expose(&report, &query, Exposition::Text),
+                ReportFormat::Html => self::page(&report, &query),
+                ReportFormat::Json => format!("{}\n", json(&report, &query)),
+                ReportFormat::OpenMetrics => expose(&report, &query, ExpositionFormat::OpenMetrics),
+                ReportFormat::Prometheus => expose(&report, &query, ExpositionFormat::Text),
             };
             send(r, query.format, &text)
         }
@@ -91,7 +91,7 @@ pub fn section(r: Request<'_>, flags: c_int) -> c_int {
 
 /// Access control that was written for the page decides; without any, only this machine may look, and not through a
 /// proxy that may speak for others.
-fn may_look(r: Request<'_>, sections: &[wsgi_status::access::Section]) -> bool {
+fn may_look(r: Request<'_>, sections: &[wsgi_status::access::StatusSection]) -> bool {
     if is_controlled(sections, &String::from_utf8_lossy(r.uri())) {
         return true;
     }
@@ -101,7 +101,7 @@ fn may_look(r: Request<'_>, sections: &[wsgi_status::access::Section]) -> bool {
     is_own(r.client_address()) && is_own(r.peer_address()) && !forwarded
 }
 
-fn send(r: Request<'_>, format: Format, text: &str) -> c_int {
+fn send(r: Request<'_>, format: ReportFormat, text: &str) -> c_int {
     r.set_content_type(format.content_type().as_bytes());
     let headers = [
         (&b"Cache-Control"[..], &b"no-store"[..]),

@@ -2,10 +2,10 @@
 
 use crate::httpd::bytes;
 use apr_sys as sys;
-use wsgi_status::access::Section;
+use wsgi_status::access::StatusSection;
 
 /// Finds them in httpd's configuration tree.
-pub fn find() -> Vec<Section> {
+pub fn find() -> Vec<StatusSection> {
     let mut found = Vec::new();
     // SAFETY: post_config, on the parent's only thread: the tree is complete and does not change.
     unsafe { walk(sys::ap_conftree, &mut found) };
@@ -36,18 +36,18 @@ unsafe fn holds(mut directive: *const sys::ap_directive_t, wanted: &str) -> bool
 
 /// # Safety
 /// `directive` is null or the first of a list in httpd's configuration tree.
-unsafe fn walk(mut directive: *const sys::ap_directive_t, found: &mut Vec<Section>) {
+unsafe fn walk(mut directive: *const sys::ap_directive_t, found: &mut Vec<StatusSection>) {
     // SAFETY: by the contract; lists end with null, names and arguments are strings or null.
     unsafe {
         while let Some(one) = directive.as_ref() {
             if is_named(one, "SetHandler") && is_ours(&text(one.args)) {
                 found.push(match one.parent.as_ref() {
-                    Some(parent) => Section::new(
+                    Some(parent) => StatusSection::new(
                         &text(parent.directive),
                         &text(parent.args),
                         has_require(parent.first_child),
                     ),
-                    None => Section::new("", "", false),
+                    None => StatusSection::new("", "", false),
                 });
             }
             walk(one.first_child, found);

@@ -1,7 +1,7 @@
 //! WSGIAccessScript: each result and each failure, and what `allow_access` sees (spec/behaviour.md §7).
 
 use crate::semantics::load;
-use integration::{Builder, Httpd, Mode, Mpm, Response, Subject, eventually};
+use integration::{Httpd, HttpdBuilder, Mode, Mpm, Response, Subject, eventually};
 
 /// The application of all tests about host scripts.
 pub const APP: &str =
@@ -15,7 +15,7 @@ def allow_access(environ, host):
     return eval(environ['HTTP_X_VALUE'])
 ";
 
-fn site(mode: Mode) -> Builder {
+fn site(mode: Mode) -> HttpdBuilder {
     Httpd::builder().mode(mode).app(APP).file("access.py", ACCESS).file("empty.py", "x = 1\n").directives(
         "<Location /asked>\nWSGIAccessScript @ROOT@/app/access.py\n</Location>\n\
          <Location /empty>\nWSGIAccessScript @ROOT@/app/empty.py\n</Location>",
@@ -27,7 +27,7 @@ fn ask(server: &Httpd, path: &str, value: &str) -> Response {
 }
 
 /// §7.2: only True and None let a request pass.
-fn verdicts_of(builder: Builder) {
+fn verdicts_of(builder: HttpdBuilder) {
     let server = builder
         .expect_log("WSGI0055")
         .expect_log("WSGI0056")

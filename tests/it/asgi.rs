@@ -1,12 +1,12 @@
 //! ASGI applications in daemon mode: scope, bodies both ways, disconnects, failures, and what they are told apart by.
 
-use integration::{Builder, Httpd, Mode, Subject, eventually};
+use integration::{Httpd, HttpdBuilder, Mode, Subject, eventually};
 use serde_json::json;
 
 pub const APP: &str = include_str!("../apps/asgi.py");
 pub const REASON: &str = "it runs WSGI applications only";
 
-pub fn server() -> Builder {
+pub fn server() -> HttpdBuilder {
     Httpd::builder().mode(Mode::Daemon).script("/", "app.py", APP).allow_log("[wsgi:error]")
 }
 

@@ -1,7 +1,7 @@
 //! The examples with ASGI applications, served as their READMEs say.
 
 use crate::asgi::REASON;
-use crate::asgi_websocket::{Client, TEXT};
+use crate::asgi_websocket::{FrameClient, TEXT};
 use crate::examples::{example, venv};
 use integration::Subject;
 
@@ -36,7 +36,7 @@ fn fastapi() {
     assert_eq!(server.get("/api/fail").status, 500);
     let schema = server.get("/api/openapi.json").json();
     assert_eq!(schema["servers"][0]["url"], "/api", "it knows where it is mounted");
-    let mut client = Client::open(&server, "/api/echo");
+    let mut client = FrameClient::open(&server, "/api/echo");
     client.send(TEXT, "w\u{f6}rld".as_bytes());
     client.expect(TEXT, "w\u{f6}rld".as_bytes());
     drop(client);
@@ -54,7 +54,7 @@ fn mixed() {
         assert!(server.get("/").ok().text().starts_with("<h1>Django</h1>"));
         assert_eq!(server.get("/api/now").ok().text(), r#"{"served by":"FastAPI"}"#);
     }
-    let mut client = Client::open(&server, "/api/echo");
+    let mut client = FrameClient::open(&server, "/api/echo");
     client.send(TEXT, b"both");
     client.expect(TEXT, b"both");
     client.closed(1000, "");
@@ -67,7 +67,7 @@ fn channels() {
     }
     let server = example("channels", "httpd.conf", &[("@VENV@", &venv("channels"))]).start();
     assert!(server.get("/").ok().text().contains("new WebSocket(address)"));
-    let mut clients = [Client::open(&server, "/room"), Client::open(&server, "/room")];
+    let mut clients = [FrameClient::open(&server, "/room"), FrameClient::open(&server, "/room")];
     // Each hears what itself says once it is in the room.
     clients[1].send(TEXT, b"first");
     clients[1].expect(TEXT, b"first");
@@ -75,7 +75,7 @@ fn channels() {
     clients[1].expect(TEXT, b"second");
     drop(clients);
     server.graceful();
-    let mut client = Client::open(&server, "/room");
+    let mut client = FrameClient::open(&server, "/room");
     client.send(TEXT, b"again");
     client.expect(TEXT, b"again");
 }

@@ -1,7 +1,7 @@
 //! WebSockets of ASGI applications: handshake, messages both ways, ways to the end, restarts.
 
 use crate::asgi::REASON;
-use integration::{Builder, Httpd, Mode, Response, Subject, Wire, eventually};
+use integration::{Httpd, HttpdBuilder, Mode, Response, Subject, WireConnection, eventually};
 
 const APP: &str = include_str!("../apps/asgi_socket.py");
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
@@ -11,14 +11,14 @@ const CLOSE: u8 = 0x88;
 const PING: u8 = 0x89;
 const PONG: u8 = 0x8a;
 
-fn server() -> Builder {
+fn server() -> HttpdBuilder {
     Httpd::builder().mode(Mode::Daemon).script("/", "app.py", APP).allow_log("[wsgi:error]")
 }
 
 /// A client that speaks frames.
-pub struct Client(Wire);
+pub struct FrameClient(WireConnection);
 
-impl Client {
+impl FrameClient {
     pub fn open(server: &Httpd, path: &str) -> Self {
         let (client, response) = Self::ask(server, path, "");
         assert_eq!(response.status, 101);
@@ -91,7 +91,7 @@ fn handshake() {
     }
     let server = server().start();
     let (mut client, response) =
-        Client::ask(&server, "/a%20b", "Sec-WebSocket-Protocol: chat, superchat\r\n");
+        FrameClient::ask(&server, "/a%20b", "Sec-WebSocket-Protocol: chat, superchat\r\n");
     assert_eq!(response.status, 101);
     let header = |name| response.all(name);
     assert_eq!(header("Sec-WebSocket-Accept"), ["s3pPLMBiTxaQ9kYGzzhZRbK+xOo="]);
@@ -141,7 +141,7 @@ fn messages() {
         return;
     }
     let server = server().expect_log("closed by 1000 bye").start();
-    let mut client = Client::open(&server, "/echo");
+    let mut client = FrameClient::open(&server, "/echo");
     let long: Vec<u8> = (0..1_000_000_u32).map(|at| (at % 251) as u8).collect();
     for length in [0, 1, 125, 126, 127, 65535, 65536, 1_000_000] {
         client.send(BINARY, &long[..length]);
@@ -168,11 +168,11 @@ fn back_pressure_both_ways() {
         return;
     }
     let server = server().start();
-    let mut client = Client::open(&server, "/burst");
+    let mut client = FrameClient::open(&server, "/burst");
     for number in 0..200 {
         client.expect(BINARY, &[number; 50000]);
     }
-    let mut client = Client::open(&server, "/late");
+    let mut client = FrameClient::open(&server, "/late");
     for _ in 0..2000 {
         client.send(TEXT, b"x");
     }
@@ -186,7 +186,7 @@ fn what_a_client_sent_before_it_left_is_read() {
         return;
     }
     let server = server().start();
-    let mut client = Client::open(&server, "/later");
+    let mut client = FrameClient::open(&server, "/later");
     for _ in 0..300 {
         client.send(TEXT, &[b'x'; 1000]);
     }
@@ -201,12 +201,12 @@ fn ways_to_the_end() {
         return;
     }
     let server = server().expect_log("ValueError: in the midst of a WebSocket").start();
-    let (mut client, response) = Client::ask(&server, "/deny", "");
+    let (mut client, response) = FrameClient::ask(&server, "/deny", "");
     assert_eq!((response.status, response.all("x-why")), (418, vec!["tea"]));
     assert_eq!(client.0.exactly(11).expect("a body"), b"3\r\nno \r\n6\r\n");
-    assert_eq!(Client::ask(&server, "/refuse", "").1.status, 403);
-    Client::open(&server, "/leave").closed(1000, "");
-    Client::open(&server, "/fail").closed(1011, "");
+    assert_eq!(FrameClient::ask(&server, "/refuse", "").1.status, 403);
+    FrameClient::open(&server, "/leave").closed(1000, "");
+    FrameClient::open(&server, "/fail").closed(1011, "");
     for (frames, code) in [
         (vec![(0x81, &b"\xff"[..])], 1007),
         (vec![(0x83, b"")], 1002),
@@ -214,12 +214,12 @@ fn ways_to_the_end() {
         (vec![(0xc1, b"x")], 1002),
         (vec![(0x89, &[0; 126])], 1002),
     ] {
-        let mut client = Client::open(&server, "/echo");
+        let mut client = FrameClient::open(&server, "/echo");
         frames.iter().for_each(|(first, payload)| client.send(*first, payload));
         let (kind, payload) = client.frame();
         assert_eq!((kind, &payload[..2]), (CLOSE, &u16::to_be_bytes(code)[..]), "{frames:?}");
     }
-    drop(Client::open(&server, "/echo"));
+    drop(FrameClient::open(&server, "/echo"));
     server.wait_for_log("closed by 1006");
     assert_eq!(server.get("/").status, 426, "and it serves on");
 }
@@ -230,7 +230,7 @@ fn broadcast() {
         return;
     }
     let server = server().daemon_options("threads=1").start();
-    let mut clients: Vec<_> = (0..5).map(|_| Client::open(&server, "/chat")).collect();
+    let mut clients: Vec<_> = (0..5).map(|_| FrameClient::open(&server, "/chat")).collect();
     clients[4].send(TEXT, b"here");
     clients.iter_mut().for_each(|client| client.expect(TEXT, b"here"));
     drop(clients.pop());
@@ -248,7 +248,7 @@ fn restarts() {
         return;
     }
     let server = server().expect_log("2 WebSockets are closed with 1012").start();
-    let mut clients = [Client::open(&server, "/echo"), Client::open(&server, "/echo")];
+    let mut clients = [FrameClient::open(&server, "/echo"), FrameClient::open(&server, "/echo")];
     for client in &mut clients {
         client.send(TEXT, b"before");
         client.expect(TEXT, b"before");
@@ -257,7 +257,7 @@ fn restarts() {
     for client in &mut clients {
         client.closed(1012, "service restart");
     }
-    let mut client = Client::open(&server, "/echo");
+    let mut client = FrameClient::open(&server, "/echo");
     client.send(TEXT, b"after");
     client.expect(TEXT, b"after");
 }

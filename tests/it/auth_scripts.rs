@@ -2,7 +2,7 @@
 
 use crate::semantics::load;
 use crate::snippets::base64;
-use integration::{Builder, Httpd, Mode, Mpm, Subject};
+use integration::{Httpd, HttpdBuilder, Mode, Mpm, Subject};
 use std::process::Command;
 
 const APP: &str = "def application(environ, start_response):
@@ -38,7 +38,7 @@ const MODULES: [&str; 7] = [
     "socache_shmcb",
 ];
 
-fn site(mode: Mode, directives: &str) -> Builder {
+fn site(mode: Mode, directives: &str) -> HttpdBuilder {
     Httpd::builder()
         .mode(mode)
         .app(APP)
@@ -74,7 +74,7 @@ fn log_in(server: &Httpd, path: &str, name: &str, password: &str) -> (u16, Strin
 }
 
 /// §7.2, Basic: only True and a name let a user in.
-fn passwords_of(builder: Builder) {
+fn passwords_of(builder: HttpdBuilder) {
     let server = builder
         .expect_log("WSGI0176")
         .expect_log("WSGI0177")
@@ -245,7 +245,7 @@ fn groups_of(mode: Mode, mpm: Mpm) {
     let builder = site(mode, &sections).mpm(mpm);
     let server = ["WSGI0049", "WSGI0050", "WSGI0051", "WSGI0059", "WSGI0060", "KeyError: 'GROUPS'"]
         .into_iter()
-        .fold(builder, Builder::expect_log)
+        .fold(builder, HttpdBuilder::expect_log)
         .start();
     for (name, status) in [
         ("['x', 'ADMIN']", 200),

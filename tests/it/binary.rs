@@ -1,6 +1,6 @@
 //! What the built files are: symbols, libraries, and the memory of httpd's children.
 
-use integration::{Httpd, Mode, Process, Python, Subject, pythons, workspace};
+use integration::{Httpd, Mode, PythonHome, SeenProcess, Subject, pythons, workspace};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -106,7 +106,7 @@ fn children_of_a_daemon_only_server_are_as_small_as_plain_ones() {
         let size = child.memory("Pss");
         assert!(size < plain_size + 1024, "{size} KiB; a plain child has {plain_size} KiB");
     }
-    let parent = Process::of(ours.pid()).expect("the parent lives");
+    let parent = SeenProcess::of(ours.pid()).expect("the parent lives");
     assert!(!parent.maps().contains("libpython"), "the parent maps libpython");
 }
 
@@ -118,7 +118,7 @@ fn what_passes_through_a_child_does_not_stay_in_it() {
     let one_child = "ServerLimit 1\nThreadsPerChild 16\nMaxRequestWorkers 16\n";
     let server = Httpd::builder().mode(Mode::Daemon).app(ECHO_LENGTHS).directives(one_child).start();
     let daemon = server.request("POST", "/?0").send().header("X-Pid").map(str::to_owned);
-    let is_daemon = |process: &&Process| daemon == Some(process.pid.to_string());
+    let is_daemon = |process: &&SeenProcess| daemon == Some(process.pid.to_string());
     let exchange = |sent: usize, wanted: usize| {
         std::thread::scope(|scope| {
             for _ in 0..16 {
@@ -174,7 +174,7 @@ fn many_headers_of_one_name_need_little_memory() {
 }
 
 /// The most memory a process ever had, KiB.
-fn peak_memory(process: &Process) -> u64 {
+fn peak_memory(process: &SeenProcess) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", process.pid)).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
@@ -188,17 +188,17 @@ fn embedded_mode_opens_python_in_children_only() {
     let ours = Httpd::builder().mode(Mode::Embedded).app(include_str!("../apps/hello.py")).start();
     ours.get("/").ok();
     assert!(children_proper(&ours).iter().any(|child| child.maps().contains("libpython")));
-    assert!(!Process::of(ours.pid()).expect("the parent lives").maps().contains("libpython"));
+    assert!(!SeenProcess::of(ours.pid()).expect("the parent lives").maps().contains("libpython"));
 }
 
 /// Children that serve requests: the supervisor is a child of the parent as well, but another program.
-fn children_proper(server: &Httpd) -> Vec<Process> {
+fn children_proper(server: &Httpd) -> Vec<SeenProcess> {
     let children = server.children();
     assert!(!children.is_empty());
     children
 }
 
-fn libpython(python: &Python) -> Option<PathBuf> {
+fn libpython(python: &PythonHome) -> Option<PathBuf> {
     let (major, minor) = python.minor();
     let path = python.base.join(format!("lib/libpython{major}.{minor}.so.1.0"));
     path.exists().then_some(path)

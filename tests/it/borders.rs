@@ -3,7 +3,7 @@
 
 use crate::semantics::{head, load};
 use crate::snippets::server;
-use integration::{Builder, Httpd, Mode, Subject};
+use integration::{Httpd, HttpdBuilder, Mode, Subject};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
@@ -39,7 +39,7 @@ fn get(code: &str, headers: &str) -> String {
 }
 
 /// A server whose application may be wrong, and what says so in the log.
-fn wrong(mode: Mode) -> Builder {
+fn wrong(mode: Mode) -> HttpdBuilder {
     server(mode)
         .expect_log("ValueError: status code of a final response must be 200 or above: b'1")
         .allow_python_errors()
@@ -63,7 +63,7 @@ fn interim_statuses(mode: Mode) {
 }
 
 /// A host on another port that hands everything to this one and keeps its connections.
-fn proxied(builder: Builder) -> (Httpd, u16) {
+fn proxied(builder: HttpdBuilder) -> (Httpd, u16) {
     let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("loopback").port();
     let server = builder
         .directives(&load(&["proxy", "proxy_http"]))

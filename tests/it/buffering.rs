@@ -1,9 +1,9 @@
 //! WSGIRequestBuffering: request bodies that httpd has received before the application is called.
 
 use crate::examples::venv;
-use crate::semantics::{Seen, environ_server, head, load, rest};
-use crate::snippets::{Snippets, server};
-use integration::{Builder, Httpd, Mode, Mpm, Subject, Wire, is_root, test_user};
+use crate::semantics::{EnvironAnswer, environ_server, head, load, rest};
+use crate::snippets::{SendSnippets, server};
+use integration::{Httpd, HttpdBuilder, Mode, Mpm, Subject, WireConnection, is_root, test_user};
 use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
@@ -23,7 +23,7 @@ def app(environ, start_response):
 /// What the control lacks.
 const MISSING: &str = "it has no WSGIRequestBuffering";
 
-fn buffering(mode: Mode, size: &str) -> Builder {
+fn buffering(mode: Mode, size: &str) -> HttpdBuilder {
     server(mode).directives(&format!("WSGIRequestBuffering {size}"))
 }
 
@@ -58,7 +58,7 @@ fn sum(body: &[u8], length: Option<usize>) -> String {
     format!("{length} {} {}", body.len(), String::from_utf8_lossy(&output.stdout).trim())
 }
 
-fn post_chunked(wire: &mut Wire, code: &str, body: &[u8]) {
+fn post_chunked(wire: &mut WireConnection, code: &str, body: &[u8]) {
     wire.send(head("POST", CHUNKED, code)).send(in_chunks(body));
 }
 
@@ -118,12 +118,12 @@ fn environ_of_buffered_bodies(mode: Mode) {
         [("/", "abc", Some("3"), None), ("/", "", Some("0"), None), ("/off", "abc", None, Some("chunked"))]
     {
         wire.send(post(path)).send(in_chunks(body.as_bytes()));
-        let seen = Seen::of(&wire.response(false));
+        let seen = EnvironAnswer::of(&wire.response(false));
         assert_eq!(seen.body(), body);
         seen.check(&[("CONTENT_LENGTH", length), ("HTTP_TRANSFER_ENCODING", coding)]);
     }
     wire.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
-    Seen::of(&wire.response(false)).check(&[("CONTENT_LENGTH", None)]);
+    EnvironAnswer::of(&wire.response(false)).check(&[("CONTENT_LENGTH", None)]);
 }
 
 /// mod_deflate's input filter: the length is that of what the application reads, and the coding is gone.

@@ -2,7 +2,7 @@
 
 use crate::control::done;
 use crate::examples::example;
-use integration::{Apache, Builder, Httpd, Mode, Response, Subject, eventually, unused_port, workspace};
+use integration::{Apache, Httpd, HttpdBuilder, Mode, Response, Subject, eventually, unused_port, workspace};
 use std::path::Path;
 use std::process::Command;
 
@@ -29,7 +29,7 @@ def application(environ, start_response):
 const NO_CTL: &str = "there is no mod_wsgi-ctl";
 const NOT_RUN: &str = "Mod-WSGI-Not-Run";
 
-fn host() -> Builder {
+fn host() -> HttpdBuilder {
     let server = Httpd::builder().mode(Mode::Daemon).app(APP).writable("notes");
     server.daemon_options("processes=1 threads=2")
 }

@@ -15,29 +15,29 @@ mod table;
 mod users_files;
 
 pub(crate) use guides::modules;
-use integration::{Builder, Httpd, Response, Subject, Verdict};
+use integration::{Httpd, HttpdBuilder, HttpdVerdict, Response, Subject};
 use serde_json::Value;
 
 /// Answers with what it was given, as JSON.
 const ENVIRON: &str = include_str!("../apps/environ.py");
 
 /// A running server whose `more.conf` is rewritten for each configuration to be judged: no module is copied again.
-struct Judge {
+struct ConfigJudge {
     server: Httpd,
 }
 
-impl Judge {
-    fn new() -> Judge {
+impl ConfigJudge {
+    fn new() -> ConfigJudge {
         let server = Httpd::builder()
             .file("more.conf", "")
             .file("site.env", "KEY=value\n")
             .file("app.wsgi", ENVIRON)
             .directives("Include @ROOT@/app/more.conf");
-        Judge { server: server.start() }
+        ConfigJudge { server: server.start() }
     }
 
     /// What `apache2 -t` says of these lines; `@ROOT@` and `@PYTHON@` are filled in.
-    fn verdict(&self, lines: &str) -> Verdict {
+    fn verdict(&self, lines: &str) -> HttpdVerdict {
         let root = self.server.root().display().to_string();
         let lines = lines.replace("@ROOT@", &root).replace("@PYTHON@", &python());
         self.server.write("more.conf", &format!("{lines}\n"));
@@ -70,7 +70,7 @@ fn python() -> String {
 }
 
 /// A server with the environ application as `app.wsgi`, in no mode: the lines say everything.
-fn site(lines: &str) -> Builder {
+fn site(lines: &str) -> HttpdBuilder {
     Httpd::builder().file("app.wsgi", ENVIRON).directives(lines)
 }
 

@@ -1,13 +1,13 @@
 //! Many requests in one process: who may run Python at once, and blocks of a response that follow each other quickly.
 
 use crate::semantics::load;
-use crate::snippets::{Snippets, base64, server};
-use integration::{Builder, Httpd, Mode, Subject, eventually};
+use crate::snippets::{SendSnippets, base64, server};
+use integration::{Httpd, HttpdBuilder, Mode, Subject, eventually};
 use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
 /// A process with room for all requests of a test.
-fn roomy(mode: Mode) -> Builder {
+fn roomy(mode: Mode) -> HttpdBuilder {
     server(mode).daemon_options("threads=8")
 }
 

@@ -1,6 +1,6 @@
 //! `mod_wsgi-ctl`: status, restart, scale, stop, start and stacks of a running server, without losing a request.
 
-use integration::{Httpd, Mode, Subject, Wire, eventually, kill};
+use integration::{Httpd, Mode, Subject, WireConnection, eventually, kill};
 use serde_json::Value;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::process::CommandExt;
@@ -68,7 +68,7 @@ pub fn under_load(server: &Httpd, work: impl FnOnce()) {
             scope.spawn(move || {
                 let mut count = 0;
                 while !over.load(Ordering::Relaxed) {
-                    let mut wire: Wire = server.connect();
+                    let mut wire: WireConnection = server.connect();
                     wire.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
                     assert_eq!(wire.response(false).status, 200);
                     count += 1;

@@ -1,19 +1,19 @@
 //! Daemon processes: who they are, what happens when they die, and who may not be reached (spec/daemon.md §1).
 
-use integration::{Builder, Httpd, Mode, Subject, eventually, is_root, test_user};
+use integration::{Httpd, HttpdBuilder, Mode, Subject, eventually, is_root, test_user};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
 const APP: &str = include_str!("../apps/process.py");
 
-fn server() -> Builder {
+fn server() -> HttpdBuilder {
     Httpd::builder().mode(Mode::Daemon).app(APP)
 }
 
 /// What is logged of a process that dies: the control says it at level info, ours in one line that names the signal.
-fn allowing_death(builder: Builder) -> Builder {
+fn allowing_death(builder: HttpdBuilder) -> HttpdBuilder {
     let texts = ["signal", "exit status", "WSGI0121", "WSGI0125", "WSGI0127", "WSGI0146", "WSGI0147"];
-    texts.into_iter().fold(builder, Builder::allow_log)
+    texts.into_iter().fold(builder, HttpdBuilder::allow_log)
 }
 
 fn pid(server: &Httpd) -> i64 {

@@ -1,13 +1,13 @@
 //! Deaths explain themselves: a request whose daemon dies has one line in its own virtual host's log, with cause,
 //! process, script, request id and Python stack.
 
-use integration::{Builder, Httpd, Mode, Subject, eventually};
+use integration::{Httpd, HttpdBuilder, Mode, Subject, eventually};
 use std::time::{Duration, Instant};
 
 const APP: &str = include_str!("../apps/dying.py");
 
 /// A server whose requests log to a virtual host's own log, apart from that of the group.
-fn server(options: &str) -> Builder {
+fn server(options: &str) -> HttpdBuilder {
     Httpd::builder()
         .mode(Mode::Daemon)
         .daemon_options(options)
@@ -52,7 +52,7 @@ const ENDS: [(&str, &str, &str); 4] = [
 ];
 
 /// Crashes are what these tests are about.
-fn expecting(builder: Builder, cause: &str) -> Builder {
+fn expecting(builder: HttpdBuilder, cause: &str) -> HttpdBuilder {
     if cause.contains("SIGSEGV") || cause.contains("SIGABRT") {
         return builder.expect_log("Fatal Python error");
     }

@@ -1,7 +1,7 @@
 //! Deploys that go wrong, in daemon mode: what is broken keeps its old code, and holds nothing else up.
 
 use crate::control::done;
-use integration::{Builder, Httpd, Mode, Subject, eventually};
+use integration::{Httpd, HttpdBuilder, Mode, Subject, eventually};
 use std::time::{Duration, SystemTime};
 
 const REASON: &str = "the process ends when its script has changed, and what is broken is 500";
@@ -20,7 +20,7 @@ fn change(server: &Httpd, name: &str, source: &str, seconds: u64) {
 }
 
 /// Scripts `a` and `b` of one group, in these application groups.
-fn two(a: &str, b: &str) -> Builder {
+fn two(a: &str, b: &str) -> HttpdBuilder {
     Httpd::builder()
         .mode(Mode::Daemon)
         .file("a.wsgi", saying("a1"))

@@ -1,6 +1,6 @@
 //! WSGIDispatchScript: what it may choose, what it sees, and each failure (spec/behaviour.md §6.9).
 
-use integration::{Builder, Httpd, Mode, Mpm, Response, Subject};
+use integration::{Httpd, HttpdBuilder, Mode, Mpm, Response, Subject};
 
 /// Shows where it runs.
 const APP: &str = "import mod_wsgi
@@ -27,7 +27,7 @@ def application_group(environ): return answer(environ, 'APPLICATION')
 def callable_object(environ): return answer(environ, 'CALLABLE')
 ";
 
-fn site(mode: Mode) -> Builder {
+fn site(mode: Mode) -> HttpdBuilder {
     Httpd::builder()
         .mode(mode)
         .app(APP)
@@ -41,7 +41,7 @@ fn ask(server: &Httpd, path: &str, headers: &[(&str, &str)]) -> Response {
 }
 
 /// §6.9: names in both types, expanded; None keeps.
-fn answers_of(builder: Builder, own: &str) {
+fn answers_of(builder: HttpdBuilder, own: &str) {
     let server = builder.directives("SetEnvIf X-Group (.+) GROUP=$1").start();
     for (headers, expected) in [
         (&[][..], format!("application|{own}||application")),
@@ -71,7 +71,7 @@ fn answers_of(builder: Builder, own: &str) {
 }
 
 /// A site where requests may go to the children, to the group `app`, or to the group `two`.
-fn open_site() -> Builder {
+fn open_site() -> HttpdBuilder {
     Httpd::builder()
         .app(APP)
         .file("dispatch.py", DISPATCH)

@@ -1,7 +1,7 @@
 //! `mod_wsgi-ctl drain` and `undrain`: balancers are told, requests go on being served, connections end with their request.
 
 use crate::control::{done, refused};
-use integration::{Builder, Httpd, Mode, Response, Subject, eventually};
+use integration::{Httpd, HttpdBuilder, Mode, Response, Subject, eventually};
 use serde_json::Value;
 use std::fs::File;
 
@@ -21,7 +21,7 @@ const PAGES: &str = "<Location /wsgi-status>\nSetHandler wsgi-status\n</Location
 
 const NO_CTL: &str = "there is no mod_wsgi-ctl";
 
-fn server() -> Builder {
+fn server() -> HttpdBuilder {
     let server = Httpd::builder().mode(Mode::Daemon).app(APP).file("gate", "");
     server.daemon_options("processes=2 threads=2").directives(PAGES)
 }

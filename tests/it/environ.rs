@@ -1,20 +1,20 @@
 //! What the application finds in environ (spec/behaviour.md §1).
 
-use integration::{Builder, Httpd, Mode, Response, Subject};
+use integration::{Httpd, HttpdBuilder, Mode, Response, Subject};
 use serde_json::Value;
 
 const APP: &str = include_str!("../apps/environ.py");
 
-fn server(mode: Mode) -> Builder {
+fn server(mode: Mode) -> HttpdBuilder {
     Httpd::builder().mode(mode).app(APP)
 }
 
 /// The environ that the application saw: key → [type name, value or repr].
-struct Environ(Value);
+struct SeenEnviron(Value);
 
-impl Environ {
-    fn of(response: &Response) -> Environ {
-        Environ(response.json()["environ"].clone())
+impl SeenEnviron {
+    fn of(response: &Response) -> SeenEnviron {
+        SeenEnviron(response.json()["environ"].clone())
     }
 
     fn get(&self, key: &str) -> Option<&str> {
@@ -48,7 +48,7 @@ fn cgi_keys(mode: Mode) {
     let response = server.get("/a/b%20c/?x=1&y=%41");
     let port = server.port().to_string();
     let root = server.root().display().to_string();
-    let environ = Environ::of(&response);
+    let environ = SeenEnviron::of(&response);
     environ.check(&[
         ("REQUEST_METHOD", "str", "GET"),
         ("SCRIPT_NAME", "str", ""),
@@ -84,7 +84,7 @@ fn cgi_keys(mode: Mode) {
 fn wsgi_keys(mode: Mode) {
     let server = server(mode).start();
     let response = server.get("/");
-    let environ = Environ::of(&response);
+    let environ = SeenEnviron::of(&response);
     environ.check(&[
         ("wsgi.version", "tuple", "(1, 0)"),
         ("wsgi.url_scheme", "str", "http"),
@@ -106,7 +106,7 @@ fn mod_wsgi_keys(mode: Mode) {
     }
     let server = server(mode).start();
     let response = server.get("/path");
-    let environ = Environ::of(&response);
+    let environ = SeenEnviron::of(&response);
     environ.check(&[
         ("mod_wsgi.process_group", "str", if mode == Mode::Daemon { "app" } else { "" }),
         ("mod_wsgi.application_group", "str", ""),
@@ -152,7 +152,7 @@ fn header_mapping(mode: Mode) {
          Connection: close\r\n\r\nabc",
     );
     let response = wire.response(false);
-    let environ = Environ::of(&response);
+    let environ = SeenEnviron::of(&response);
     environ.check(&[
         ("CONTENT_TYPE", "str", "text/x-odd"),
         ("CONTENT_LENGTH", "str", "3"),
@@ -172,7 +172,7 @@ fn authorization_when_asked(mode: Mode) {
     let pass = "<Directory @ROOT@/app>\nCGIPassAuth On\n</Directory>";
     let server = server(mode).directives(pass).start();
     let request = server.request("GET", "/").header("Authorization", "Basic QQ==");
-    let environ = Environ::of(&request.header("Proxy-Authorization", "Basic Qg==").send());
+    let environ = SeenEnviron::of(&request.header("Proxy-Authorization", "Basic Qg==").send());
     environ.check(&[
         ("HTTP_AUTHORIZATION", "str", "Basic QQ=="),
         ("HTTP_PROXY_AUTHORIZATION", "str", "Basic Qg=="),
@@ -193,7 +193,7 @@ fn script_name_and_path_info(mode: Mode) {
         ("/deep/er/a%2e%2eb", "/deep/er", "/a..b"),
     ];
     for (path, script_name, path_info) in rows {
-        let environ = Environ::of(&server.get(path));
+        let environ = SeenEnviron::of(&server.get(path));
         environ.check(&[
             ("SCRIPT_NAME", "str", script_name),
             ("PATH_INFO", "str", path_info),
@@ -216,7 +216,7 @@ fn precedence_of_setenv(mode: Mode) {
         )
         .start();
     let response = server.request("GET", "/").header("Authorization", "Basic QQ==").send();
-    let environ = Environ::of(&response);
+    let environ = SeenEnviron::of(&response);
     environ.check(&[
         ("FOO", "str", "bar"),
         ("REQUEST_METHOD", "str", "GET"),
@@ -233,7 +233,7 @@ fn precedence_of_setenv(mode: Mode) {
 fn every_method_arrives(mode: Mode) {
     let server = server(mode).start();
     for method in ["GET", "OPTIONS", "PUT", "DELETE", "PATCH", "PROPFIND", "BREW"] {
-        let environ = Environ::of(&server.request(method, "/").send());
+        let environ = SeenEnviron::of(&server.request(method, "/").send());
         environ.check(&[("REQUEST_METHOD", "str", method)]);
     }
     assert_eq!(server.request("TRACE", "/").send().header("Content-Type"), Some("message/http"));
@@ -270,7 +270,7 @@ fn flags_follow_the_daemon_options() {
     ];
     for (options, multithread, multiprocess) in rows {
         let server = server(Mode::Daemon).daemon_options(options).start();
-        let environ = Environ::of(&server.get("/"));
+        let environ = SeenEnviron::of(&server.get("/"));
         environ.check(&[
             ("wsgi.multithread", "bool", multithread),
             ("wsgi.multiprocess", "bool", multiprocess),
@@ -282,6 +282,6 @@ fn flags_follow_the_daemon_options() {
 #[test]
 fn prefork_children_have_one_thread() {
     let server = server(Mode::Embedded).mpm(integration::Mpm::Prefork).start();
-    let environ = Environ::of(&server.get("/"));
+    let environ = SeenEnviron::of(&server.get("/"));
     environ.check(&[("wsgi.multithread", "bool", "False"), ("wsgi.multiprocess", "bool", "True")]);
 }

@@ -1,12 +1,12 @@
 //! Each folder of `examples/`, served as its README says.
 
-use integration::{Builder, Httpd, Mode, Mpm, Response, Subject, pythons, workspace};
+use integration::{Httpd, HttpdBuilder, Mode, Mpm, Response, Subject, pythons, workspace};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A copy of the example below the ServerRoot, with the placeholders of its configuration filled in.
-pub fn example(name: &str, configuration: &str, replacements: &[(&str, &Path)]) -> Builder {
+pub fn example(name: &str, configuration: &str, replacements: &[(&str, &Path)]) -> HttpdBuilder {
     let folder = workspace().join("examples").join(name);
     let text = std::fs::read_to_string(folder.join(configuration)).expect("its configuration");
     let text = text.replace("@EXAMPLE@", &format!("@ROOT@/app/{name}"));

@@ -1,7 +1,7 @@
 //! Deploys that are not what they should be: an application that holds something that two processes cannot have, and a
 //! graceful restart with broken code.
 
-use integration::{Builder, Httpd, Mode, Subject, eventually};
+use integration::{Httpd, HttpdBuilder, Mode, Subject, eventually};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::Command;
@@ -21,7 +21,7 @@ def application(environ, start_response):
 const PLAIN: &str = "import os\nVERSION = 'one'\ndef application(environ, start_response):\n    \
                      start_response('200 OK', [('X-Pid', str(os.getpid()))])\n    return [VERSION.encode()]\n";
 
-fn locked(options: &str) -> Builder {
+fn locked(options: &str) -> HttpdBuilder {
     Httpd::builder()
         .mode(Mode::Daemon)
         .app(LOCKED)

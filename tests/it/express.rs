@@ -1,6 +1,6 @@
 //! `mod_wsgi-express`: the command lines that people use, and how its server starts and ends.
 
-use integration::{Express, Process, Subject, eventually, is_root};
+use integration::{ExpressServer, SeenProcess, Subject, eventually, is_root};
 use nix::sys::signal::Signal;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -27,9 +27,9 @@ pub fn is_missing() -> bool {
     Subject::is_too_old("its package has no mod_wsgi-express")
 }
 
-pub fn site() -> Express {
+pub fn site() -> ExpressServer {
     let page = "<p>page</p>".repeat(100);
-    Express::new().file("wsgi.py", APP).file("static/style.css", "body {}").file("docs/page.html", page)
+    ExpressServer::new().file("wsgi.py", APP).file("static/style.css", "body {}").file("docs/page.html", page)
 }
 
 #[test]
@@ -57,8 +57,10 @@ fn module_below_a_path_with_an_access_log() {
     if is_missing() {
         return;
     }
-    let mut express =
-        Express::new().file("shop/__init__.py", "").file("shop/web.py", APP).file("lib/extra.py", "X = 1");
+    let mut express = ExpressServer::new()
+        .file("shop/__init__.py", "")
+        .file("shop/web.py", APP)
+        .file("lib/extra.py", "X = 1");
     express = express.allow_log("larger than LimitRequestBody");
     let command = express.command(
         "start-server --application-type module shop.web --callable-object app --host 127.0.0.1 --mount-point /sub \
@@ -149,7 +151,7 @@ fn setup_and_apachectl() {
     let root = express.root().to_owned();
     eventually("nothing is left", || {
         let text = root.to_string_lossy().into_owned();
-        Process::all().iter().all(|process| !process.command.contains(&text)).then_some(())
+        SeenProcess::all().iter().all(|process| !process.command.contains(&text)).then_some(())
     });
 }
 
@@ -312,11 +314,11 @@ fn process_1_of_a_container() {
     command.args(["-pf", "--mount-proc", "--kill-child"]).arg(inner.get_program()).args(inner.get_args());
     command.current_dir(express.root().join("app")).process_group(0);
     express.start(command);
-    let of_container = |process: &Process| {
+    let of_container = |process: &SeenProcess| {
         process.command.contains("express start-server") && !process.command.starts_with("unshare")
     };
     let root = express.root().to_string_lossy().into_owned();
-    let all = Process::all();
+    let all = SeenProcess::all();
     let first =
         all.iter().find(|process| of_container(process) && process.command.contains(&root)).expect("it runs");
     std::thread::scope(|scope| {
@@ -337,8 +339,10 @@ fn changed_files_replace_the_processes() {
     let app = "import shop.words\ndef application(environ, start_response):
     start_response('200 OK', [])
     return [shop.words.text().encode(), b' ', open('page.html', 'rb').read()]\n";
-    let mut express =
-        Express::new().file("wsgi.py", app).file("page.html", "page").file("shop/words.py", source("one"));
+    let mut express = ExpressServer::new()
+        .file("wsgi.py", app)
+        .file("page.html", "page")
+        .file("shop/words.py", source("one"));
     express = express.allow_log("no_such_module").allow_log("wsgi:error").allow_log("WSGI0");
     let command = express.command("start-server wsgi.py --reload-on-changes");
     express.start(command);

@@ -1,7 +1,7 @@
 //! `mod_wsgi-express`: every option before httpd, HTTPS, and the lines that load the module.
 
 use crate::express::{is_missing, site};
-use integration::{Express, Subject, wait_until};
+use integration::{ExpressServer, Subject, wait_until};
 use std::process::Command;
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ fn module_config_is_what_wsgi_load_needs() {
 }
 
 /// Values with which httpd can check its configuration.
-fn sample(express: &Express, name: &str, value: &str) -> String {
+fn sample(express: &ExpressServer, name: &str, value: &str) -> String {
     let text = match (name, value) {
         ("locale" | "lang", _) => "C.UTF-8",
         ("user" | "service-user", "NAME" | "USER") => "www-data",
@@ -139,7 +139,7 @@ fn every_option_alone_passes_the_configuration_test() {
 }
 
 /// Writes `tls.crt` and `tls.key`.
-fn certificate(express: &Express) {
+fn certificate(express: &ExpressServer) {
     let made = Command::new("openssl")
         .args([
             "req",

@@ -1,12 +1,12 @@
 //! `mod_wsgi-express` and the place where it runs: users, folders of earlier runs, readers that go, `make serve`.
 
 use crate::express::site;
-use integration::{Express, Subject, eventually, is_root, test_user, workspace};
+use integration::{ExpressServer, Subject, eventually, is_root, test_user, workspace};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::{Command, Stdio};
 
 /// The command with another user than httpd's.
-fn for_user(express: &Express, words: &str, user: &str) -> Command {
+fn for_user(express: &ExpressServer, words: &str, user: &str) -> Command {
     let given = express.command(words);
     let mut command = express.command("");
     command.args(given.get_args().map(|word| if word == "www-data" { user.as_ref() } else { word }));
@@ -118,7 +118,7 @@ fn a_module_may_be_called_like_a_file() {
     if Subject::skips("it takes project.wsgi for a file") {
         return;
     }
-    let mut express = Express::new()
+    let mut express = ExpressServer::new()
         .file("notes/wsgi.py", "def application(environ, start_response):\n    start_response('200 OK', [])\n    return [__name__.encode()]\n");
     express.start(express.command("start-server notes.wsgi"));
     assert_eq!(express.get("/").ok().text(), "notes.wsgi");

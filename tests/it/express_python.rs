@@ -2,12 +2,12 @@
 
 use crate::examples::venv;
 use crate::express::site;
-use integration::{Express, Subject, workspace};
+use integration::{ExpressServer, Subject, workspace};
 use std::path::PathBuf;
 use std::process::Command;
 
 /// Builds the wheel from the programs of `make build`, and installs it below the folder of `express`.
-fn install(express: &Express) -> PathBuf {
+fn install(express: &ExpressServer) -> PathBuf {
     let (wheels, site) = (express.root().join("wheels"), express.root().join("site"));
     let python = venv("django").join("bin/python3");
     let module = Subject::module_path();

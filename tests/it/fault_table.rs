@@ -1,7 +1,7 @@
 //! Each fault has its status and its line, and nothing else dies: what an application, an operator or the machine can
 //! do to a daemon besides what `deaths` and `daemon` test.
 
-use integration::{Builder, Httpd, Mode, Process, Subject, eventually, is_root, kill};
+use integration::{Httpd, HttpdBuilder, Mode, SeenProcess, Subject, eventually, is_root, kill};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 const APP: &str = include_str!("../apps/process.py");
 
-fn server() -> Builder {
+fn server() -> HttpdBuilder {
     Httpd::builder().mode(Mode::Daemon).app(APP)
 }
 
@@ -18,12 +18,12 @@ fn pid(server: &Httpd) -> i32 {
 }
 
 /// The supervisor and httpd's parent of before are those of now.
-fn unharmed(server: &Httpd, before: &Process) {
-    assert!(Process::of(server.pid()).is_some_and(|parent| !parent.is_zombie), "httpd lives");
+fn unharmed(server: &Httpd, before: &SeenProcess) {
+    assert!(SeenProcess::of(server.pid()).is_some_and(|parent| !parent.is_zombie), "httpd lives");
     assert!(before.is_alive(), "the supervisor lives");
 }
 
-fn supervisor(server: &Httpd) -> Process {
+fn supervisor(server: &Httpd) -> SeenProcess {
     let all = server.processes();
     all.into_iter().find(|process| process.command.contains("wsgi-supervisor")).expect("a supervisor runs")
 }

@@ -1,11 +1,11 @@
 //! `wsgi.file_wrapper` (spec/behaviour.md §5).
 
-use crate::snippets::{Snippets, server};
-use integration::{Builder, Mode, Subject};
+use crate::snippets::{SendSnippets, server};
+use integration::{HttpdBuilder, Mode, Subject};
 
 const LETTERS: &str = "abcdefghijklmnopqrstuvwxyz";
 
-fn with_file(mode: Mode) -> Builder {
+fn with_file(mode: Mode) -> HttpdBuilder {
     server(mode).file("letters.txt", LETTERS)
 }
 

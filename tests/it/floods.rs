@@ -1,7 +1,7 @@
 //! Groups that flood: with output, with signs to the supervisor, with processes. Others do not notice.
 
-use crate::snippets::{Snippets, base64};
-use integration::{Builder, Httpd, Process, Subject, eventually, test_user, wait_until};
+use crate::snippets::{SendSnippets, base64};
+use integration::{Httpd, HttpdBuilder, SeenProcess, Subject, eventually, test_user, wait_until};
 use std::time::Duration;
 
 const SNIPPETS: &str = include_str!("../apps/snippet.py");
@@ -9,7 +9,7 @@ const SNIPPETS: &str = include_str!("../apps/snippet.py");
 /// What the original does.
 const UNBOUNDED: &str = "it has no such limit";
 
-fn two_groups(options: &str) -> Builder {
+fn two_groups(options: &str) -> HttpdBuilder {
     Httpd::builder()
         .script("/honest", "honest.wsgi", SNIPPETS)
         .script("/", "app.wsgi", SNIPPETS)
@@ -24,7 +24,7 @@ fn two_groups(options: &str) -> Builder {
 
 /// CPU time of the supervisor, in clock ticks (a hundredth of a second).
 fn supervisor_ticks(server: &Httpd) -> u64 {
-    let is_it = |p: &Process| p.parent == server.pid() && p.command.contains("wsgi-supervisor");
+    let is_it = |p: &SeenProcess| p.parent == server.pid() && p.command.contains("wsgi-supervisor");
     let pid = server.processes().into_iter().find(is_it).expect("it runs").pid;
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
     let fields: Vec<&str> = stat.rsplit_once(')').expect("a name").1.split_whitespace().collect();
@@ -149,7 +149,7 @@ def app(environ, start_response):
 ";
     // A worker of the zygote's is not there before the supervisor has asked for it.
     server.run("def app(environ, start_response):\n    return answer(start_response, 'there')\n").ok();
-    let is_supervisor = |process: &Process| process.command.contains("wsgi-supervisor");
+    let is_supervisor = |process: &SeenProcess| process.command.contains("wsgi-supervisor");
     let supervisor = server.processes().into_iter().find(is_supervisor).expect("it runs").pid;
     let ended = || {
         let text = std::fs::read_to_string(format!("/proc/{supervisor}/task/{supervisor}/children"))

@@ -2,7 +2,7 @@
 //! to clients, supervisor or httpd.
 
 use crate::semantics::load;
-use integration::{Builder, Httpd, Mode, Python, Subject, eventually, pythons};
+use integration::{Httpd, HttpdBuilder, Mode, PythonHome, Subject, eventually, pythons};
 use std::collections::BTreeSet;
 
 /// Forks; the child gets True at once. The parent notes how the child ended, or that it did not, and gets False.
@@ -71,7 +71,7 @@ def application(environ, start_response):
 
 const REASON: &str = "the child goes on as another httpd or daemon, and answers";
 
-fn site(mode: Mode) -> Builder {
+fn site(mode: Mode) -> HttpdBuilder {
     Httpd::builder()
         .mode(mode)
         .app(APP)
@@ -226,8 +226,8 @@ def application(environ, start_response):
 }
 
 /// A Python of each minor version that embedded mode can take; for the original any one.
-fn one_of_each() -> Vec<&'static Python> {
-    let mut found: Vec<&Python> = Vec::new();
+fn one_of_each() -> Vec<&'static PythonHome> {
+    let mut found: Vec<&PythonHome> = Vec::new();
     for python in pythons() {
         let (major, minor) = python.minor();
         let shared = python.base.join(format!("lib/libpython{major}.{minor}.so.1.0"));

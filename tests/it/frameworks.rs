@@ -1,6 +1,6 @@
 //! Checkers of PEP 3333 and a framework behind a real httpd: `wsgiref.validate`, `webtest.lint`, Werkzeug.
 
-use integration::{Builder, Httpd, Mode, workspace};
+use integration::{Httpd, HttpdBuilder, Mode, workspace};
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -17,7 +17,7 @@ fn server(mode: Mode) -> Httpd {
     builder(mode).start()
 }
 
-fn builder(mode: Mode) -> Builder {
+fn builder(mode: Mode) -> HttpdBuilder {
     Httpd::builder()
         .mode(mode)
         .python_home(Some(&venv()))

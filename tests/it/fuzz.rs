@@ -6,8 +6,8 @@ mod conversation;
 mod random;
 mod requests;
 
-use integration::{Builder, Httpd, Mode, Process, Wire, eventually};
-use random::Random;
+use integration::{Httpd, HttpdBuilder, Mode, SeenProcess, WireConnection, eventually};
+use random::FuzzRandom;
 use std::collections::BTreeMap;
 use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -25,46 +25,48 @@ const SEEDS: [u64; 4] = [1, 4_796_021_024, 1_795_266_688, 1_795_271_087];
 const REQUESTS: u64 = 1500;
 
 /// Which requests are sent.
-struct Run {
+struct FuzzRun {
     /// One for each client.
     seeds: Vec<u64>,
-    extent: Extent,
+    extent: RunExtent,
 }
 
 /// When a run ends.
 #[derive(Clone, Copy, Debug)]
-enum Extent {
+enum RunExtent {
     /// Each client has sent so many.
     Requests(u64),
     /// So much time has passed.
     Time(Duration),
 }
 
-impl Run {
-    fn asked_for() -> Run {
+impl FuzzRun {
+    fn asked_for() -> FuzzRun {
         let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse().ok());
         let Some(seconds) = number("FUZZ_SECONDS") else {
-            return Run { seeds: SEEDS.to_vec(), extent: Extent::Requests(REQUESTS) };
+            return FuzzRun { seeds: SEEDS.to_vec(), extent: RunExtent::Requests(REQUESTS) };
         };
         let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |time| time.as_secs());
         let seed = number("FUZZ_SEED").unwrap_or(clock);
         let clients = number("FUZZ_CLIENTS").unwrap_or(4);
         println!("FUZZ_SEED={seed} FUZZ_SECONDS={seconds} FUZZ_CLIENTS={clients}");
         let seeds = (0..clients).map(|client| seed + client * 1_000_000_000).collect();
-        Run { seeds, extent: Extent::Time(Duration::from_secs(seconds)) }
+        FuzzRun { seeds, extent: RunExtent::Time(Duration::from_secs(seconds)) }
     }
 
     /// How many tenths of it are done.
     fn tenths(&self, started: Instant, requests: u64) -> u64 {
         match self.extent {
-            Extent::Requests(limit) => requests * 10 / (limit * self.seeds.len() as u64),
-            Extent::Time(length) => (started.elapsed().as_millis() * 10 / length.as_millis().max(1)) as u64,
+            RunExtent::Requests(limit) => requests * 10 / (limit * self.seeds.len() as u64),
+            RunExtent::Time(length) => {
+                (started.elapsed().as_millis() * 10 / length.as_millis().max(1)) as u64
+            }
         }
     }
 }
 
 /// A fixed number of processes, and clients that stall are given up soon.
-fn server() -> Builder {
+fn server() -> HttpdBuilder {
     Httpd::builder()
         .mode(Mode::Embedded)
         .directives(
@@ -81,15 +83,15 @@ fn server() -> Builder {
 
 /// One process at one time: what may not grow.
 #[derive(Clone, Copy, Debug)]
-struct Size {
+struct ProcessSize {
     memory: u64,
     descriptors: usize,
 }
 
 /// Children and daemons by their ids, with their sizes.
-fn sizes(server: &Httpd) -> BTreeMap<i32, Size> {
-    let works = |process: &Process| process.pid != server.pid() && !process.is_zombie;
-    let size = |process: &Process| Size {
+fn sizes(server: &Httpd) -> BTreeMap<i32, ProcessSize> {
+    let works = |process: &SeenProcess| process.pid != server.pid() && !process.is_zombie;
+    let size = |process: &SeenProcess| ProcessSize {
         memory: process.memory("Rss"),
         descriptors: fs::read_dir(format!("/proc/{}/fd", process.pid)).map_or(0, Iterator::count),
     };
@@ -98,7 +100,7 @@ fn sizes(server: &Httpd) -> BTreeMap<i32, Size> {
 
 #[test]
 fn random_requests() {
-    let run = Run::asked_for();
+    let run = FuzzRun::asked_for();
     let server = server().start();
     for mount in ["/d", "/e"] {
         // Both children and both daemons get Python ready before anything is measured.
@@ -112,7 +114,7 @@ fn random_requests() {
             scope.spawn(move || {
                 // A client that found something ends the run for all.
                 let _over = SetByPanic(is_over);
-                Client::new(server, *seed).run(extent, count, is_over);
+                FuzzClient::new(server, *seed).run(extent, count, is_over);
             });
         }
         let _over = SetByPanic(&is_over);
@@ -144,10 +146,10 @@ impl Drop for SetByPanic<'_> {
 /// Looks every few seconds whether all processes live and the log is clean; the sizes after a third of the time.
 fn watch(
     server: &Httpd,
-    run: &Run,
-    before: &BTreeMap<i32, Size>,
+    run: &FuzzRun,
+    before: &BTreeMap<i32, ProcessSize>,
     (count, is_over): (&AtomicU64, &AtomicBool),
-) -> BTreeMap<i32, Size> {
+) -> BTreeMap<i32, ProcessSize> {
     let started = Instant::now();
     let mut warm = None;
     loop {
@@ -175,26 +177,26 @@ fn watch(
 }
 
 /// Sends one request after the other; each has a seed of its own, which is named when something is wrong.
-struct Client<'a> {
+struct FuzzClient<'a> {
     server: &'a Httpd,
     seed: u64,
     /// Connections that were left in the middle of something.
-    parked: Vec<Wire>,
+    parked: Vec<WireConnection>,
 }
 
-impl<'a> Client<'a> {
+impl<'a> FuzzClient<'a> {
     fn new(server: &'a Httpd, seed: u64) -> Self {
-        Client { server, seed, parked: Vec::new() }
+        FuzzClient { server, seed, parked: Vec::new() }
     }
 
-    fn run(&mut self, extent: Extent, count: &AtomicU64, is_over: &AtomicBool) {
+    fn run(&mut self, extent: RunExtent, count: &AtomicU64, is_over: &AtomicBool) {
         let last = match extent {
-            Extent::Requests(limit) => self.seed + limit,
-            Extent::Time(_) => u64::MAX,
+            RunExtent::Requests(limit) => self.seed + limit,
+            RunExtent::Time(_) => u64::MAX,
         };
         while self.seed < last && !is_over.load(Relaxed) {
             self.seed += 1;
-            let mut random = Random::new(self.seed);
+            let mut random = FuzzRandom::new(self.seed);
             let mount = random.one(&["/d", "/e"]);
             if random.percent(30) {
                 self.honest(&mut random, mount)
@@ -206,7 +208,7 @@ impl<'a> Client<'a> {
     }
 
     /// Several requests over one connection, in pieces; each gets its own bytes back.
-    fn honest(&self, random: &mut Random, mount: &str) {
+    fn honest(&self, random: &mut FuzzRandom, mount: &str) {
         let mut wire = self.server.connect();
         for number in 0..=random.below(3) {
             let request = requests::honest(random, mount);
@@ -228,7 +230,7 @@ impl<'a> Client<'a> {
         }
     }
 
-    fn wild(&mut self, random: &mut Random, mount: &str) {
+    fn wild(&mut self, random: &mut FuzzRandom, mount: &str) {
         let bytes = requests::wild(random, mount);
         let mut wire = self.server.connect();
         let end = if random.percent(20) { random.below(bytes.len()) } else { bytes.len() };
@@ -256,7 +258,7 @@ impl<'a> Client<'a> {
     }
 
     /// Leaves a few connections open; httpd gives them up.
-    fn park(&mut self, wire: Wire) {
+    fn park(&mut self, wire: WireConnection) {
         self.parked.push(wire);
         if self.parked.len() > 3 {
             self.parked.remove(0);
@@ -285,7 +287,7 @@ fn first_line(bytes: &[u8]) -> &[u8] {
 }
 
 /// At once, or in pieces with pauses.
-fn deliver(random: &mut Random, wire: &mut Wire, bytes: &[u8]) -> std::io::Result<()> {
+fn deliver(random: &mut FuzzRandom, wire: &mut WireConnection, bytes: &[u8]) -> std::io::Result<()> {
     let pieces = if random.percent(70) { 1 } else { 1 + random.below(10) };
     let mut rest = bytes;
     for piece in 0..pieces {

@@ -1,6 +1,6 @@
 //! What was lost is made again without anybody's help: supervisors that cannot be started, are stopped or killed.
 
-use integration::{Builder, Httpd, Mode, Process, Subject, eventually};
+use integration::{Httpd, HttpdBuilder, Mode, SeenProcess, Subject, eventually};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::collections::BTreeMap;
@@ -14,16 +14,16 @@ const APP: &str = include_str!("../apps/process.py");
 
 const NO_SUPERVISOR: &str = "there is no supervisor";
 
-fn server() -> Builder {
+fn server() -> HttpdBuilder {
     Httpd::builder().mode(Mode::Daemon).app(APP)
 }
 
-fn supervisor(server: &Httpd) -> Option<Process> {
-    let is_one = |process: &Process| process.command.contains("wsgi-supervisor") && !process.is_zombie;
+fn supervisor(server: &Httpd) -> Option<SeenProcess> {
+    let is_one = |process: &SeenProcess| process.command.contains("wsgi-supervisor") && !process.is_zombie;
     server.processes().into_iter().find(is_one)
 }
 
-fn send(process: &Process, signal: Signal) {
+fn send(process: &SeenProcess, signal: Signal) {
     kill(Pid::from_raw(process.pid), signal).expect("it runs");
 }
 

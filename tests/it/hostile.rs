@@ -2,7 +2,7 @@
 //! one line, and httpd's child goes on serving others.
 
 use crate::snippets::base64;
-use integration::{Builder, Httpd, Subject, Wire, eventually};
+use integration::{Httpd, HttpdBuilder, Subject, WireConnection, eventually};
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 
@@ -10,7 +10,7 @@ const HOST: &str = include_str!("../apps/hostile.py");
 
 /// What the client sees.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Answer {
+pub enum ClientAnswer {
     /// A complete response with this status.
     Status(u16),
     /// A complete 200 with this body.
@@ -19,9 +19,9 @@ pub enum Answer {
     Broken,
 }
 
-use Answer::{Body, Broken, Status};
+use ClientAnswer::{Body, Broken, Status};
 
-pub fn server(options: &str) -> Builder {
+pub fn server(options: &str) -> HttpdBuilder {
     // Until it is executable the stand-in cannot be started (WSGI0306).
     let builder = Httpd::builder().python_home(None).script("/", "app.wsgi", "");
     builder.allow_log("[wsgi:error]").allow_log("WSGI0306").directives(&format!(
@@ -31,7 +31,7 @@ pub fn server(options: &str) -> Builder {
 }
 
 /// Starts it with the stand-in as the interpreter.
-pub fn start(builder: Builder) -> Httpd {
+pub fn start(builder: HttpdBuilder) -> Httpd {
     let server = builder.file("home/bin/python3", HOST).start();
     let program = server.root().join("app/home/bin/python3");
     std::fs::set_permissions(program, std::fs::Permissions::from_mode(0o755)).expect("own file");
@@ -44,7 +44,7 @@ pub fn request(method: &str, headers: &str, code: &str) -> String {
     format!("{method} / HTTP/1.1\r\nHost: x\r\nX-Code: @{}@\r\n{headers}\r\n", base64(code.as_bytes()))
 }
 
-pub fn read(wire: &mut Wire) -> Answer {
+pub fn read(wire: &mut WireConnection) -> ClientAnswer {
     match wire.try_response(false) {
         Err(_) => Broken,
         Ok(response) if response.status != 200 => Status(response.status),
@@ -53,7 +53,7 @@ pub fn read(wire: &mut Wire) -> Answer {
 }
 
 /// Each code gives this answer and this number in exactly one line ("" for none), and harms nobody.
-pub fn check(server: &Httpd, rows: &[(&str, Answer, &str)]) {
+pub fn check(server: &Httpd, rows: &[(&str, ClientAnswer, &str)]) {
     let lines = || server.error_log().lines().filter(|line| line.contains("[wsgi:error]")).count();
     let children = || server.children().iter().map(|child| child.pid).collect::<Vec<_>>();
     let before = children();
@@ -369,7 +369,7 @@ fn tunnels() {
 }
 
 /// What comes until the connection ends; it may take half a minute.
-fn wait_for_end(wire: &mut Wire) -> Vec<u8> {
+fn wait_for_end(wire: &mut WireConnection) -> Vec<u8> {
     let (mut all, mut patience) = (Vec::new(), 5);
     loop {
         match wire.exactly(1) {

@@ -1,7 +1,7 @@
 //! A daemon that sends descriptors of every kind with every frame: a child of httpd takes what it has asked for, and nothing that it
 //! closes holds one of its threads.
 
-use crate::hostile::Answer::{self, Body, Broken, Status};
+use crate::hostile::ClientAnswer::{self, Body, Broken, Status};
 use crate::hostile::{check, read, request, server, start};
 use integration::{Httpd, Subject, eventually};
 use std::io::{BufRead, BufReader};
@@ -30,9 +30,9 @@ const FILES: [&str; 3] = ["memory", "path", "write-only"];
 const FRAMES: [&str; 5] = ["DATA, b'x'", "LOG, b'\\6text'", "FLUSH", "WANT_BODY, bytes(4)", "GO_AWAY"];
 
 /// Takes connections and reads nothing from them.
-pub struct Deaf(TcpListener);
+pub struct DeafPeer(TcpListener);
 
-impl Deaf {
+impl DeafPeer {
     /// On a port of its own.
     pub fn new() -> Self {
         Self(TcpListener::bind("127.0.0.1:0").expect("loopback"))
@@ -55,7 +55,7 @@ fn descriptors(server: &Httpd) -> usize {
 }
 
 /// Codes as `check` wants them.
-fn run(server: &Httpd, rows: &[(String, Answer, &'static str)]) {
+fn run(server: &Httpd, rows: &[(String, ClientAnswer, &'static str)]) {
     let rows: Vec<_> = rows.iter().map(|(code, answer, number)| (code.as_str(), *answer, *number)).collect();
     check(server, &rows);
 }
@@ -66,7 +66,7 @@ fn of_every_kind_with_every_frame() {
     if Subject::skips("its daemons are forks of httpd, which nothing can stand in for") {
         return;
     }
-    let (server, deaf) = (start(server("")), Deaf::new());
+    let (server, deaf) = (start(server("")), DeafPeer::new());
     let port = deaf.port();
     let before = descriptors(&server);
     let mut rows = Vec::new();
@@ -104,7 +104,7 @@ fn many_at_once() {
     if Subject::skips("its daemons are forks of httpd, which nothing can stand in for") {
         return;
     }
-    let (server, deaf) = (start(server("")), Deaf::new());
+    let (server, deaf) = (start(server("")), DeafPeer::new());
     let port = deaf.port();
     let before = descriptors(&server);
     let mut rows = Vec::new();
@@ -127,7 +127,7 @@ fn on_idle_connections() {
     if Subject::skips("its daemons are forks of httpd, which nothing can stand in for") {
         return;
     }
-    let (server, deaf) = (start(server("")), Deaf::new());
+    let (server, deaf) = (start(server("")), DeafPeer::new());
     let before = descriptors(&server);
     for kind in KINDS {
         for (count, times) in [(1, 1), (253, 3)] {
@@ -197,7 +197,7 @@ fn no_thread_is_held() {
     if Subject::skips("its daemons are forks of httpd, which nothing can stand in for") {
         return;
     }
-    let (server, deaf) = (start(server("threads=8").allow_log("AH03490")), Deaf::new());
+    let (server, deaf) = (start(server("threads=8").allow_log("AH03490")), DeafPeer::new());
     let code =
         format!("give('linger', 9, {}, HEAD, head()); give('nested', 1, {0}, LOG, b'\\6x')", deaf.port());
     for _ in 0..3 {

@@ -1,7 +1,7 @@
 //! HTTP/1.x clients of every kind, and httpd's own modules between them and the application (spec/behaviour.md).
 
-use crate::semantics::{ENVIRON, Seen, environ_server, get_with, head, rest};
-use crate::snippets::{Snippets, server};
+use crate::semantics::{ENVIRON, EnvironAnswer, environ_server, get_with, head, rest};
+use crate::snippets::{SendSnippets, server};
 use integration::{Httpd, Mode, Subject, eventually};
 use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
@@ -57,7 +57,7 @@ fn pipelined_uploads(mode: Mode) {
     let mut wire = server.connect();
     wire.send((0..8).map(request).collect::<String>());
     for number in 0..8 {
-        let seen = Seen::of(&wire.response(false));
+        let seen = EnvironAnswer::of(&wire.response(false));
         seen.check(&[("PATH_INFO", Some(&format!("/{number}")))]);
         assert_eq!(seen.body(), format!("{number}").repeat(1000));
     }
@@ -71,7 +71,7 @@ fn slow_writer(mode: Mode) {
         wire.send([*byte]);
         sleep(Duration::from_millis(2));
     }
-    assert_eq!(Seen::of(&wire.response(false)).body(), "0123456789");
+    assert_eq!(EnvironAnswer::of(&wire.response(false)).body(), "0123456789");
 }
 
 /// A client that reads slowly gets everything, and holds up nobody else.
@@ -187,7 +187,7 @@ fn rewriting(mode: Mode) {
         (response.header("X-Out"), response.header("Content-Type")),
         (Some("yes"), Some("application/odd"))
     );
-    Seen::of(&response).check(&[
+    EnvironAnswer::of(&response).check(&[
         ("WAS", Some("a")),
         ("SCRIPT_NAME", Some("/app")),
         ("PATH_INFO", Some("/new/a")),
@@ -195,7 +195,7 @@ fn rewriting(mode: Mode) {
         ("REQUEST_URI", Some("/old/a?q=1")),
         ("HTTP_X_ADDED", Some("by-httpd")),
     ]);
-    Seen::of(&server.get("/handled/x")).check(&[
+    EnvironAnswer::of(&server.get("/handled/x")).check(&[
         ("mod_wsgi.request_handler", Some("wsgi-script")),
         ("SCRIPT_FILENAME", Some(&format!("{}/app/app.wsgi", server.root().display()))),
     ]);
@@ -208,7 +208,7 @@ fn error_document(mode: Mode) {
         .directives("ErrorDocument 404 /app/missing?x=1")
         .script("/app", "app.wsgi", ENVIRON)
         .start();
-    Seen::of(&server.request("POST", "/nowhere?y").body("abc").send()).check(&[
+    EnvironAnswer::of(&server.request("POST", "/nowhere?y").body("abc").send()).check(&[
         ("REQUEST_METHOD", Some("GET")),
         ("PATH_INFO", Some("/missing")),
         ("QUERY_STRING", Some("x=1")),
@@ -267,7 +267,7 @@ fn local_redirect(mode: Mode) {
         assert_eq!((response.text().as_str(), response.header("Location")), ("body", Some("/target/x?y=1")));
         return;
     }
-    Seen::of(&response).check(&[
+    EnvironAnswer::of(&response).check(&[
         ("REQUEST_METHOD", Some("GET")),
         ("PATH_INFO", Some("/x")),
         ("QUERY_STRING", Some("y=1")),
@@ -294,7 +294,7 @@ fn many_connections(mode: Mode) {
                 for number in 0..25 {
                     let path = format!("/{client}/{number}");
                     wire.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"));
-                    Seen::of(&wire.response(false)).check(&[("PATH_INFO", Some(&path))]);
+                    EnvironAnswer::of(&wire.response(false)).check(&[("PATH_INFO", Some(&path))]);
                 }
             });
         }
@@ -309,7 +309,7 @@ fn internal_redirect(mode: Mode) {
         .directives("DirectoryIndex /app/index")
         .script("/app", "app.wsgi", ENVIRON)
         .start();
-    Seen::of(&get_with(&server, "/folder/?q", &[]))
+    EnvironAnswer::of(&get_with(&server, "/folder/?q", &[]))
         .check(&[("PATH_INFO", Some("/index")), ("REQUEST_URI", Some("/folder/?q"))]);
 }
 

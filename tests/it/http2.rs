@@ -1,21 +1,21 @@
 //! HTTP/2 and TLS: mod_http2 and mod_ssl in front of applications, asked by curl, nghttp and h2load
 //! (spec/behaviour.md).
 
-use crate::semantics::{ENVIRON, Seen, load};
+use crate::semantics::{ENVIRON, EnvironAnswer, load};
 use crate::snippets::{base64, server};
-use integration::{Builder, Httpd, Mode, Response, Subject};
+use integration::{Httpd, HttpdBuilder, Mode, Response, Subject};
 use std::path::PathBuf;
 use std::process::Command;
 
 const H2: &str = "Protocols h2 h2c http/1.1\nLogLevel http2:info";
 
 /// Plain HTTP/2 with prior knowledge.
-fn h2c(mode: Mode) -> Builder {
+fn h2c(mode: Mode) -> HttpdBuilder {
     server(mode).directives(&load(&["http2"])).directives(H2).allow_log("AH10034")
 }
 
 /// What curl saw.
-pub struct Answer {
+pub struct CurlAnswer {
     /// Its exit status: 92 is a reset stream, 18 a short body.
     pub exit: i32,
     /// The version of HTTP.
@@ -23,7 +23,7 @@ pub struct Answer {
     pub response: Response,
 }
 
-pub fn curl(server: &Httpd, url: &str, arguments: &[&str]) -> Answer {
+pub fn curl(server: &Httpd, url: &str, arguments: &[&str]) -> CurlAnswer {
     let output = Command::new("curl")
         .args(["--silent", "--max-time", "30", "--noproxy", "*"])
         .args(["--write-out", "\n%{stderr}%{http_version} %{http_code}", "--output"])
@@ -41,10 +41,10 @@ pub fn curl(server: &Httpd, url: &str, arguments: &[&str]) -> Answer {
         headers: Vec::new(),
         body: std::fs::read(server.root().join("run/curl.out")).unwrap_or_default(),
     };
-    Answer { exit: output.status.code().unwrap_or(-1), version: version.to_owned(), response }
+    CurlAnswer { exit: output.status.code().unwrap_or(-1), version: version.to_owned(), response }
 }
 
-fn snippet(server: &Httpd, code: &str, arguments: &[&str]) -> Answer {
+fn snippet(server: &Httpd, code: &str, arguments: &[&str]) -> CurlAnswer {
     let header = format!("X-Code: {}", base64(code.as_bytes()));
     curl(server, &server.url("/"), &[&["--http2-prior-knowledge", "-H", &header], arguments].concat())
 }
@@ -67,7 +67,7 @@ fn environ_over_http2(mode: Mode) {
         &["--http2-prior-knowledge", "-H", "Cookie: a=1", "-H", "X-Two: 1", "-H", "x-two: 2", "-d", "body"],
     );
     assert_eq!((answer.exit, answer.version.as_str()), (0, "2"));
-    let seen = Seen::of(&answer.response);
+    let seen = EnvironAnswer::of(&answer.response);
     seen.check(&[
         ("SERVER_PROTOCOL", Some("HTTP/2.0")),
         ("PATH_INFO", Some("/a b")),
@@ -227,7 +227,7 @@ fn tls(mode: Mode, app: &str, more: &str) -> (Httpd, u16) {
 }
 
 /// See [`tls`].
-pub fn tls_builder(mode: Mode, app: &str, more: &str) -> (Builder, u16) {
+pub fn tls_builder(mode: Mode, app: &str, more: &str) -> (HttpdBuilder, u16) {
     let port =
         std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("loopback").port();
     let (certificate, key) = certificate();
@@ -314,7 +314,7 @@ fn tls_environ(mode: Mode) {
         let ask = |path: &str, more: &[&str]| {
             let answer = curl(&server, &url(path), &[&["--cacert", &root, version], more].concat());
             assert_eq!(answer.exit, 0, "{path} {version}");
-            Seen::of(&answer.response)
+            EnvironAnswer::of(&answer.response)
         };
         ask("/plain", &[]).check(&[
             ("SERVER_PROTOCOL", Some(protocol)),
@@ -339,7 +339,7 @@ fn tls_environ(mode: Mode) {
         seen.check(&[("wsgi.url_scheme", Some("http")), ("REQUEST_SCHEME", Some("https"))]);
     }
     let (plain, host) = (server.get("/plain"), format!("localhost:{}", server.port()));
-    Seen::of(&plain).check(&[("wsgi.url_scheme", Some("http")), ("HTTP_HOST", Some(&host))]);
+    EnvironAnswer::of(&plain).check(&[("wsgi.url_scheme", Some("http")), ("HTTP_HOST", Some(&host))]);
 }
 
 /// §1.10: methods of the object behind start_response; files, and large bodies through TLS.

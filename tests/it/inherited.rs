@@ -1,14 +1,14 @@
 //! What a daemon inherits of the shell or service that httpd was started from: each row of the table in docs/security.md,
 //! with an httpd that was started from a shell with unusual settings.
 
-use integration::{Builder, Httpd, Mode, Process, Subject, is_root, test_user};
+use integration::{Httpd, HttpdBuilder, Mode, SeenProcess, Subject, is_root, test_user};
 use serde_json::{Value, json};
 use std::path::Path;
 
 const APP: &str = include_str!("../apps/inherited.py");
 const LAUNCHER: &str = include_str!("../apps/launcher.py");
 
-fn server(options: &str) -> Builder {
+fn server(options: &str) -> HttpdBuilder {
     let options = format!("threads=2 home=/var env=MW_GIVEN=1 {options}");
     Httpd::builder()
         .mode(Mode::Daemon)
@@ -124,5 +124,5 @@ fn httpd_itself_has_the_unusual_settings() {
     let stat = read("stat");
     let fields: Vec<&str> = stat.rsplit_once(')').expect("a name").1.split_whitespace().collect();
     assert!(fields[16] == "3" || fields[15].starts_with('-'), "nice, or real time: {stat}");
-    assert!(Process::of(server.pid()).is_some());
+    assert!(SeenProcess::of(server.pid()).is_some());
 }

@@ -1,6 +1,6 @@
 //! `wsgi.input` (spec/behaviour.md §2).
 
-use crate::snippets::{Snippets, base64, server};
+use crate::snippets::{SendSnippets, base64, server};
 use integration::{Httpd, Mode, Subject, eventually};
 
 const LINES: &str = "one\ntwo\nrest";

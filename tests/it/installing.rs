@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A folder that goes with the test.
-struct Folder(PathBuf);
+struct TestFolder(PathBuf);
 
-impl Drop for Folder {
+impl Drop for TestFolder {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0); // nobody needs it any more
     }
@@ -49,7 +49,7 @@ fn installed_files_serve_and_go_without_a_trace() {
     if Subject::skips("it has no Makefile of this kind") {
         return;
     }
-    let folder = Folder(std::env::temp_dir().join(format!("mod-wsgi-install-{}", std::process::id())));
+    let folder = TestFolder(std::env::temp_dir().join(format!("mod-wsgi-install-{}", std::process::id())));
     let modules = Command::new("apxs").args(["-q", "LIBEXECDIR"]).output().expect("apxs runs");
     let modules = format!("{}{}", folder.0.display(), String::from_utf8_lossy(&modules.stdout).trim());
     fs::create_dir_all(&modules).expect("a new folder");

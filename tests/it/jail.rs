@@ -1,6 +1,6 @@
 //! `chroot=`: an application that runs inside a directory with nothing but a Python and itself.
 
-use integration::{Builder, Httpd, Mode, Subject, is_root, pythons};
+use integration::{Httpd, HttpdBuilder, Mode, Subject, is_root, pythons};
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -85,7 +85,7 @@ fn is_possible() -> bool {
 }
 
 /// An httpd whose application is in a directory that is no jail yet.
-fn server() -> Builder {
+fn server() -> HttpdBuilder {
     Httpd::builder()
         .mode(Mode::Daemon)
         .python_home(None)

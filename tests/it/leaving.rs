@@ -1,6 +1,6 @@
 //! How a process with Python in it ends, in order or not, and what programs that an application starts inherit.
 
-use integration::{Builder, Httpd, Mode, Mpm, Subject, eventually, pythons};
+use integration::{Httpd, HttpdBuilder, Mode, Mpm, Subject, eventually, pythons};
 use std::path::Path;
 
 /// Leaves by C's `exit()`, with the GIL held.
@@ -150,7 +150,7 @@ def application(environ, start_response):
     return [("%d %d %s" % (ended, status, charset)).encode()]
 "#;
 
-fn starting(mode: Mode) -> Builder {
+fn starting(mode: Mode) -> HttpdBuilder {
     Httpd::builder().mode(mode).app(STARTING)
 }
 

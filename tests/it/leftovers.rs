@@ -3,8 +3,8 @@
 
 use crate::control::{done, under_load};
 use crate::preload;
-use crate::snippets::Snippets;
-use integration::{Builder, Httpd, Mode, Process, Subject, eventually, kill, test_user};
+use crate::snippets::SendSnippets;
+use integration::{Httpd, HttpdBuilder, Mode, SeenProcess, Subject, eventually, kill, test_user};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ const APP: &str = concat!(
 /// What the original does.
 const SURVIVE: &str = "whatever an application has started survives its processes";
 
-fn server(options: &str) -> Builder {
+fn server(options: &str) -> HttpdBuilder {
     let options = format!("threads=4 home=/ env=FOLDER=@ROOT@/app/data {options}");
     Httpd::builder().mode(Mode::Daemon).app(APP).daemon_options(&options).writable("data")
 }
@@ -35,7 +35,7 @@ fn numbers(text: &str) -> Vec<i32> {
 }
 
 fn is_alive(pid: i32) -> bool {
-    Process::of(pid).is_some_and(|process| !process.is_zombie)
+    SeenProcess::of(pid).is_some_and(|process| !process.is_zombie)
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! configtest, start, graceful, restart, stop; and what happens when a process of ours or of httpd's is killed.
 
-use integration::{Builder, Httpd, Mode, Mpm, Process, Subject, eventually, kill};
+use integration::{Httpd, HttpdBuilder, Mode, Mpm, SeenProcess, Subject, eventually, kill};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 const APP: &str = include_str!("../apps/process.py");
 
-fn server(mode: Mode) -> Builder {
+fn server(mode: Mode) -> HttpdBuilder {
     Httpd::builder().mode(mode).app(APP)
 }
 
@@ -168,7 +168,7 @@ fn fifty_graceful_restarts_leave_the_parent_flat() {
         return;
     }
     let server = server(Mode::Daemon).start();
-    let size = || Process::of(server.pid()).expect("the parent lives").memory("Rss");
+    let size = || SeenProcess::of(server.pid()).expect("the parent lives").memory("Rss");
     for _ in 0..5 {
         server.graceful();
     }
@@ -182,7 +182,7 @@ fn fifty_graceful_restarts_leave_the_parent_flat() {
 }
 
 /// The supervisor of ours.
-fn supervisor(server: &Httpd) -> Process {
+fn supervisor(server: &Httpd) -> SeenProcess {
     let all = server.processes();
     all.into_iter().find(|process| process.command.contains("wsgi-supervisor")).expect("a supervisor runs")
 }
@@ -194,7 +194,7 @@ fn killed_supervisor_is_replaced() {
     }
     let server =
         server(Mode::Daemon).allow_log("supervisor").allow_log("signal").allow_log("WSGI0065").start();
-    let daemon = Process::of(pid(&server)).expect("alive");
+    let daemon = SeenProcess::of(pid(&server)).expect("alive");
     let before = supervisor(&server);
     kill(before.pid);
     eventually("the daemons of the old one end", || (!daemon.is_alive()).then_some(()));
@@ -208,15 +208,15 @@ fn killed_parent_takes_the_daemons_along() {
         return;
     }
     let server = server(Mode::Daemon).start();
-    let daemon = Process::of(pid(&server)).expect("alive");
-    let others: Vec<Process> = server
+    let daemon = SeenProcess::of(pid(&server)).expect("alive");
+    let others: Vec<SeenProcess> = server
         .processes()
         .into_iter()
         .filter(|process| process.command.contains("wsgi-supervisor"))
         .collect();
     let children = server.children();
     kill(server.pid());
-    let is_over = || !daemon.is_alive() && !others.iter().any(Process::is_alive);
+    let is_over = || !daemon.is_alive() && !others.iter().any(SeenProcess::is_alive);
     eventually("supervisor and daemon end", || is_over().then_some(()));
     for child in children.iter().filter(|child| child.is_alive()) {
         kill(child.pid); // httpd's own orphans, which nobody else ends

@@ -1,6 +1,6 @@
 //! `wsgi.errors`, `print` and where they end up (spec/behaviour.md §3).
 
-use crate::snippets::{Snippets, server};
+use crate::snippets::{SendSnippets, server};
 use integration::{Httpd, Mode, Subject};
 
 /// The texts of log lines that hold `marker`, from the marker on.

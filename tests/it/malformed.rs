@@ -2,11 +2,11 @@
 //! (spec/behaviour.md).
 
 use crate::semantics::{environ_server, rest};
-use integration::{Builder, Httpd, Mode, wait_until};
+use integration::{Httpd, HttpdBuilder, Mode, wait_until};
 use std::time::{Duration, Instant};
 
 /// A server that minds only its own business: httpd's complaints about clients are fine.
-fn server(mode: Mode) -> Builder {
+fn server(mode: Mode) -> HttpdBuilder {
     environ_server(mode)
         .directives("WSGIChunkedRequest On\nTimeout 8")
         .allow_log("[core:error]")

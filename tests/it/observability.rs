@@ -28,10 +28,10 @@ fn queries() -> Vec<String> {
 }
 
 /// A metric with the labels, and perhaps values, that a query asks for.
-type Selector = (String, Vec<(String, Option<String>)>);
+type MetricSelector = (String, Vec<(String, Option<String>)>);
 
 /// Names of metrics in a query, with the labels and values that it asks for.
-fn selectors(query: &str) -> Vec<Selector> {
+fn selectors(query: &str) -> Vec<MetricSelector> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let query = without_labels(query);
     let mut found = Vec::new();

@@ -1,7 +1,7 @@
 //! Interpreters with GILs of their own (Python 3.12, WSGIPerInterpreterGIL): what one application does keeps no other
 //! one waiting, and requests crowd before each GIL for itself.
 
-use integration::{Httpd, Mode, Python, Subject, eventually, pythons};
+use integration::{Httpd, Mode, PythonHome, Subject, eventually, pythons};
 use std::thread::scope;
 use std::time::{Duration, Instant};
 
@@ -25,8 +25,8 @@ def application(environ, start_response):
 ";
 
 /// Pythons that can have several GILs, and be used in that mode.
-fn parallel(mode: Mode) -> Vec<&'static Python> {
-    let fits = |python: &&Python| {
+fn parallel(mode: Mode) -> Vec<&'static PythonHome> {
+    let fits = |python: &&PythonHome| {
         let (major, minor) = python.minor();
         let is_shared = python.base.join(format!("lib/libpython{major}.{minor}.so.1.0")).exists();
         (major, minor) >= (3, 12) && (mode == Mode::Daemon || is_shared)
@@ -35,7 +35,7 @@ fn parallel(mode: Mode) -> Vec<&'static Python> {
 }
 
 /// The applications `/a` and `/b`, each in its own interpreter of one process.
-fn two_applications(mode: Mode, python: &Python) -> Httpd {
+fn two_applications(mode: Mode, python: &PythonHome) -> Httpd {
     let groups = "WSGIPerInterpreterGIL On\n<Location /a>\nWSGIApplicationGroup a\n</Location>\n<Location /b>\n\
                   WSGIApplicationGroup b\n</Location>\n<Location /c>\nWSGIApplicationGroup %{GLOBAL}\n</Location>";
     let server = Httpd::builder().mode(mode).app(APP).directives(groups).allow_log("stuck from here");

@@ -2,7 +2,7 @@
 
 use crate::control::done;
 use crate::examples::{example, migrate, venv};
-use integration::{Builder, Httpd, Mode, Process, Subject, eventually, kill, pythons};
+use integration::{Httpd, HttpdBuilder, Mode, SeenProcess, Subject, eventually, kill, pythons};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,7 +37,7 @@ fn evaluating(expression: &str) -> String {
 /// What the original does with the option.
 pub const UNKNOWN: &str = "preload= is not known";
 
-pub fn server_of(app: &str, options: &str) -> Builder {
+pub fn server_of(app: &str, options: &str) -> HttpdBuilder {
     Httpd::builder()
         .mode(Mode::Daemon)
         .app(app)
@@ -45,12 +45,12 @@ pub fn server_of(app: &str, options: &str) -> Builder {
         .writable("data")
 }
 
-fn server(options: &str) -> Builder {
+fn server(options: &str) -> HttpdBuilder {
     server_of(APP, options)
 }
 
 /// Lines that tell of processes that a test kills.
-pub fn allowing_death(builder: Builder) -> Builder {
+pub fn allowing_death(builder: HttpdBuilder) -> HttpdBuilder {
     builder.allow_log("signal").allow_log("SIGKILL")
 }
 
@@ -63,10 +63,10 @@ pub fn imports(server: &Httpd) -> Vec<i32> {
 /// Supervisor, zygotes, workers.
 pub fn family(server: &Httpd) -> (i32, Vec<i32>, BTreeSet<i32>) {
     let all = server.processes();
-    let is_supervisor = |p: &&Process| p.parent == server.pid() && p.command.contains("wsgi-supervisor");
+    let is_supervisor = |p: &&SeenProcess| p.parent == server.pid() && p.command.contains("wsgi-supervisor");
     let supervisor = all.iter().find(is_supervisor).map_or(0, |process| process.pid);
-    let named = |p: &&Process| p.parent == supervisor && p.command.contains("wsgi:app") && !p.is_zombie;
-    let (zygotes, workers): (Vec<&Process>, Vec<&Process>) =
+    let named = |p: &&SeenProcess| p.parent == supervisor && p.command.contains("wsgi:app") && !p.is_zombie;
+    let (zygotes, workers): (Vec<&SeenProcess>, Vec<&SeenProcess>) =
         all.iter().filter(named).partition(|process| process.command.contains("zygote"));
     (supervisor, zygotes.iter().map(|p| p.pid).collect(), workers.iter().map(|p| p.pid).collect())
 }
@@ -405,7 +405,7 @@ fn memory_of_django(options: &str) -> (u64, u64) {
     let replacements = [("@VENV@", venv.as_path()), ("processes=2", Path::new(options))];
     let server = example("django", "httpd.conf", &replacements).writable("django/data").start();
     migrate(&server, &venv);
-    let group = || -> Vec<Process> {
+    let group = || -> Vec<SeenProcess> {
         server.processes().into_iter().filter(|process| process.command.contains("(wsgi:notes)")).collect()
     };
     let sum = || group().iter().map(|process| process.memory("Pss")).sum::<u64>();

@@ -1,6 +1,6 @@
 //! Any CPython from 3.9: several in one httpd, virtual environments and installations, and homes that are none.
 
-use integration::{Builder, Httpd, Mode, Python, Subject, pythons, test_user};
+use integration::{Httpd, HttpdBuilder, Mode, PythonHome, Subject, pythons, test_user};
 use std::fmt::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const APP: &str = include_str!("../apps/process.py");
 
 /// All Pythons found; panics when there are fewer than two to tell apart.
-fn several() -> &'static [Python] {
+fn several() -> &'static [PythonHome] {
     let found = pythons();
     let versions: Vec<&str> = found.iter().map(|python| python.version.as_str()).collect();
     println!("Pythons on this machine: {versions:?}");
@@ -17,7 +17,7 @@ fn several() -> &'static [Python] {
 }
 
 /// One daemon group for each home, mounted at `/0`, `/1`, …
-fn groups(homes: &[&Path], options: &str) -> Builder {
+fn groups(homes: &[&Path], options: &str) -> HttpdBuilder {
     let mut text = "WSGIRestrictEmbedded On\nWSGIApplicationGroup %{GLOBAL}\n".to_owned();
     for (number, home) in homes.iter().enumerate() {
         let _ = writeln!(
@@ -99,17 +99,17 @@ fn multiprocessing_spawns_in_a_daemon() {
 }
 
 /// A folder outside of any ServerRoot; removed when dropped.
-struct Scratch(PathBuf);
+struct ScratchFolder(PathBuf);
 
-impl Scratch {
-    fn new(name: &str) -> Scratch {
+impl ScratchFolder {
+    fn new(name: &str) -> ScratchFolder {
         let folder = std::env::temp_dir().join(format!("mod-wsgi-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("a folder");
-        Scratch(folder)
+        ScratchFolder(folder)
     }
 }
 
-impl Drop for Scratch {
+impl Drop for ScratchFolder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0); // the next start of the machine removes it as well
     }
@@ -135,7 +135,7 @@ fn pythons_that_are_not_supported_are_refused_by_name() {
         ("python3.13t", "is a free-threaded build of Python"),
     ];
     for (name, text) in cases {
-        let folder = Scratch::new(name);
+        let folder = ScratchFolder::new(name);
         let bin = folder.0.join("bin");
         std::fs::create_dir(&bin).expect("own folder");
         std::fs::copy("/bin/true", bin.join(name)).expect("own folder");
@@ -166,7 +166,7 @@ fn home_that_the_user_may_not_execute_names_path_user_and_fix() {
         println!("skipped: only root can make a home that a daemon's user may not enter");
         return;
     };
-    let folder = Scratch::new("closed");
+    let folder = ScratchFolder::new("closed");
     let home = folder.0.join("venv");
     let base = &several()[0].base;
     let made = std::process::Command::new(base.join("bin/python3"))
@@ -188,7 +188,7 @@ fn home_without_its_program_is_run_by_the_one_it_was_made_from() {
     if Subject::skips("it never executes an interpreter") {
         return;
     }
-    let scratch = Scratch::new("bare");
+    let scratch = ScratchFolder::new("bare");
     for (number, python) in several().iter().enumerate() {
         let home = scratch.0.join(format!("venv{number}"));
         std::fs::create_dir_all(home.join(format!("lib/{}/site-packages", python.library_name())))
@@ -217,7 +217,7 @@ fn embedded_home_without_shared_libpython_fails_the_strict_config_test() {
     if Subject::skips("it brings its own libpython") {
         return;
     }
-    let scratch = Scratch::new("static");
+    let scratch = ScratchFolder::new("static");
     let folder = &scratch.0;
     let base = &several()[0];
     // An installation that looks like Python's but has no libpython: its executable, its library folder, nothing else.
@@ -280,11 +280,11 @@ fn server_header_names_the_python_that_runs() {
     if Subject::skips("it names the one it was built for") {
         return;
     }
-    let header = |builder: Builder| {
+    let header = |builder: HttpdBuilder| {
         let server = builder.file("x.wsgi", "").start();
         server.get("/none").header("Server").map(str::to_owned).unwrap_or_default()
     };
-    let group = |name: &str, python: &Python| {
+    let group = |name: &str, python: &PythonHome| {
         format!(
             "WSGIDaemonProcess {name} python-home={}\nWSGIScriptAlias /{name} @ROOT@/app/x.wsgi process-group={name}",
             python.venv.display()

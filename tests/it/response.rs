@@ -1,11 +1,11 @@
 //! The response iterable, headers, lengths, HEAD/204/304, exceptions (spec/behaviour.md §4.3 to §4.8).
 
 use crate::semantics::load;
-use crate::snippets::{Snippets, base64, server};
-use integration::{Builder, Httpd, Mode, Response, Subject, eventually};
+use crate::snippets::{SendSnippets, base64, server};
+use integration::{Httpd, HttpdBuilder, Mode, Response, Subject, eventually};
 
 /// A server whose application fails: WSGI0174 and tracebacks are expected.
-fn failing(mode: Mode) -> Builder {
+fn failing(mode: Mode) -> HttpdBuilder {
     server(mode).expect_log("WSGI0174").allow_python_errors()
 }
 

@@ -1,7 +1,7 @@
 //! What runs out or goes away, and what is there again when the cause is gone: descriptors, names of sockets, space for
 //! sockets, logs and shared memory.
 
-use integration::{Builder, Httpd, Mode, Subject, eventually, is_root, kill};
+use integration::{Httpd, HttpdBuilder, Mode, Subject, eventually, is_root, kill};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,7 +11,7 @@ const APP: &str = include_str!("../apps/process.py");
 const NO_LOOK: &str = "nobody looks at it again";
 
 /// httpd with this limit of open files.
-fn with_files(limit: u32, options: &str) -> Builder {
+fn with_files(limit: u32, options: &str) -> HttpdBuilder {
     let launcher = format!(
         "import os, resource, sys\nresource.setrlimit(resource.RLIMIT_NOFILE, ({limit}, {limit}))\n\
          os.execv(sys.argv[1], sys.argv[1:])\n"
@@ -47,7 +47,7 @@ fn too_few_descriptors_are_told_with_the_fix() {
     server.get("/").ok();
 }
 
-fn server() -> Builder {
+fn server() -> HttpdBuilder {
     Httpd::builder().mode(Mode::Daemon).app(APP)
 }
 
@@ -144,7 +144,7 @@ fn missing_socket_directory_heals() {
 }
 
 /// httpd in a mount namespace of its own, with a small file system at `app/small`.
-fn with_small(options: &str) -> Option<Builder> {
+fn with_small(options: &str) -> Option<HttpdBuilder> {
     if !is_root() {
         println!("skipped: only root can mount");
         return None;

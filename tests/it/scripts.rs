@@ -1,6 +1,6 @@
 //! Loading scripts, failing to, and loading them again after a change (spec/behaviour.md §6).
 
-use integration::{Builder, Httpd, Mode, Subject, eventually, is_root};
+use integration::{Httpd, HttpdBuilder, Mode, Subject, eventually, is_root};
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, SystemTime};
 
@@ -11,7 +11,7 @@ fn saying(text: &str) -> String {
     )
 }
 
-fn with(mode: Mode, source: &str) -> Builder {
+fn with(mode: Mode, source: &str) -> HttpdBuilder {
     Httpd::builder().mode(mode).app(source)
 }
 

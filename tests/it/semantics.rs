@@ -1,24 +1,24 @@
 //! What the `semantics_*` tests share: what an application saw, requests with headers of their own, httpd's modules.
 
 use crate::snippets::base64;
-use integration::{Apache, Builder, Httpd, Mode, Response, Wire};
+use integration::{Apache, Httpd, HttpdBuilder, Mode, Response, WireConnection};
 use serde_json::Value;
 
 /// An application that answers with its environ.
 pub const ENVIRON: &str = include_str!("../apps/environ.py");
 
 /// A server with that application at `/`.
-pub fn environ_server(mode: Mode) -> Builder {
+pub fn environ_server(mode: Mode) -> HttpdBuilder {
     Httpd::builder().mode(mode).app(ENVIRON)
 }
 
 /// The environ in an answer of [`ENVIRON`].
-pub struct Seen(Value);
+pub struct EnvironAnswer(Value);
 
-impl Seen {
+impl EnvironAnswer {
     /// From the answer.
-    pub fn of(response: &Response) -> Seen {
-        Seen(response.json())
+    pub fn of(response: &Response) -> EnvironAnswer {
+        EnvironAnswer(response.json())
     }
 
     /// The text of a key, or the repr of what is no text.
@@ -77,7 +77,7 @@ pub fn raw(server: &Httpd, method: &str, code: &str) -> Response {
 }
 
 /// All bytes until the server closes the connection, and the seconds that took.
-pub fn rest(wire: &mut Wire) -> (String, f64) {
+pub fn rest(wire: &mut WireConnection) -> (String, f64) {
     let asked = std::time::Instant::now();
     let bytes = wire.read_to_end();
     (String::from_utf8_lossy(&bytes).into_owned(), asked.elapsed().as_secs_f64())

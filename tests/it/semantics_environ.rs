@@ -1,10 +1,10 @@
 //! environ and the checks before it: what spec/behaviour.md §1 says beyond the tests of `environ.rs`.
 
-use crate::semantics::{ENVIRON, Seen, environ_server, get_with, load};
-use crate::snippets::{Snippets, server};
-use integration::{Builder, Httpd, Mode, Mpm};
+use crate::semantics::{ENVIRON, EnvironAnswer, environ_server, get_with, load};
+use crate::snippets::{SendSnippets, server};
+use integration::{Httpd, HttpdBuilder, Mode, Mpm};
 
-fn builder(mode: Mode) -> Builder {
+fn builder(mode: Mode) -> HttpdBuilder {
     Httpd::builder().mode(mode)
 }
 
@@ -25,7 +25,7 @@ fn path_info_may_be_refused(mode: Mode) {
     let refuse = "<Location />\nAcceptPathInfo Off\n</Location>";
     let server =
         builder(mode).script("/app", "app.wsgi", ENVIRON).directives(refuse).expect_log("WSGI0137").start();
-    Seen::of(&server.get("/app")).check(&[("PATH_INFO", Some(""))]);
+    EnvironAnswer::of(&server.get("/app")).check(&[("PATH_INFO", Some(""))]);
     assert_eq!(server.get("/app/more").status, 404);
 }
 
@@ -47,7 +47,10 @@ fn announced_length_over_the_limit(mode: Mode) {
     let response = wire.response(false);
     assert_eq!((response.status, response.header("Connection")), (413, Some("close")));
     assert!(!server.error_log().contains("Loading WSGI script"), "{}", server.error_log());
-    assert_eq!(Seen::of(&server.request("POST", "/").body("0123456789").send()).body(), "0123456789");
+    assert_eq!(
+        EnvironAnswer::of(&server.request("POST", "/").body("0123456789").send()).body(),
+        "0123456789"
+    );
 }
 
 /// §1.1 note on 2 and 3, §6.8: the resource of a handler script need not exist.
@@ -62,7 +65,7 @@ fn handler_scripts(mode: Mode) {
         .start();
     let root = server.root().display().to_string();
     for path in ["/real.txt", "/none.txt"] {
-        let seen = Seen::of(&server.get(path));
+        let seen = EnvironAnswer::of(&server.get(path));
         seen.check(&[
             ("mod_wsgi.handler_script", Some(&format!("{root}/app/handler.py"))),
             ("mod_wsgi.callable_object", Some("handle_request")),
@@ -92,7 +95,7 @@ fn aliases(mode: Mode) {
     ];
     for (path, file, script_name, path_info) in rows {
         let filename = format!("{}/app/{file}", server.root().display());
-        Seen::of(&server.get(path)).check(&[
+        EnvironAnswer::of(&server.get(path)).check(&[
             ("SCRIPT_FILENAME", Some(&filename)),
             ("SCRIPT_NAME", Some(script_name)),
             ("PATH_INFO", Some(path_info)),
@@ -105,7 +108,7 @@ fn absolute_target(mode: Mode) {
     let server = environ_server(mode).start();
     let mut wire = server.connect();
     wire.send("GET http://other.test:1234//p%20q?x HTTP/1.1\r\nHost: ignored\r\n\r\n");
-    Seen::of(&wire.response(false)).check(&[
+    EnvironAnswer::of(&wire.response(false)).check(&[
         ("REQUEST_URI", Some("http://other.test:1234//p%20q?x")),
         ("HTTP_HOST", Some("other.test:1234")),
         ("PATH_INFO", Some("/p q")),
@@ -123,7 +126,7 @@ fn included_subrequest(mode: Mode) {
             "<Directory @ROOT@/htdocs>\nOptions +Includes\nAddOutputFilter INCLUDES .shtml\n</Directory>",
         )
         .start();
-    Seen::of(&server.get("/page.shtml")).check(&[
+    EnvironAnswer::of(&server.get("/page.shtml")).check(&[
         ("SERVER_PROTOCOL", Some("INCLUDED")),
         ("SCRIPT_NAME", Some("/part/tail")),
         ("PATH_INFO", Some("/tail")),
@@ -144,7 +147,7 @@ fn authorization_options(mode: Mode) {
         .start();
     let headers = [("Authorization", "Basic QQ=="), ("Proxy-Authorization", "Basic Qg==")];
     for (path, expected) in [("/", Some("Basic QQ==")), ("/off", None)] {
-        Seen::of(&get_with(&server, path, &headers))
+        EnvironAnswer::of(&get_with(&server, path, &headers))
             .check(&[("HTTP_AUTHORIZATION", expected), ("HTTP_PROXY_AUTHORIZATION", None)]);
     }
 }
@@ -161,7 +164,7 @@ fn configured_keys(mode: Mode) {
              RemoteIPHeader X-Real-Client\nRewriteEngine On\nRewriteRule ^/rewritten - [E=MARK:yes]",
         )
         .start();
-    let seen = Seen::of(&get_with(
+    let seen = EnvironAnswer::of(&get_with(
         &server,
         "/private",
         &[("Authorization", "Basic YWxpY2U6c2VjcmV0"), ("X-Real-Client", "192.0.2.7"), ("Host", "other:1")],
@@ -177,16 +180,16 @@ fn configured_keys(mode: Mode) {
         ("MARK", None),
     ]);
     assert!(seen.get("UNIQUE_ID").is_some_and(|id| id.len() > 20));
-    Seen::of(&server.get("/current/a%20b?q")).check(&[("REQUEST_URI", Some("/current/a b"))]);
-    Seen::of(&server.get("/rewritten")).check(&[("MARK", Some("yes"))]);
+    EnvironAnswer::of(&server.get("/current/a%20b?q")).check(&[("REQUEST_URI", Some("/current/a b"))]);
+    EnvironAnswer::of(&server.get("/rewritten")).check(&[("MARK", Some("yes"))]);
 }
 
 /// §1.6: the client's length beats SetEnv, which counts when there is none.
 fn length_from_setenv(mode: Mode) {
     let server = environ_server(mode).directives("SetEnv CONTENT_LENGTH 5\nSetEnv content_type odd").start();
-    Seen::of(&server.get("/")).check(&[("CONTENT_LENGTH", Some("5"))]);
+    EnvironAnswer::of(&server.get("/")).check(&[("CONTENT_LENGTH", Some("5"))]);
     let request = server.request("POST", "/").header("Content-Type", "text/x").body("abc");
-    Seen::of(&request.send()).check(&[("CONTENT_LENGTH", Some("3"))]);
+    EnvironAnswer::of(&request.send()).check(&[("CONTENT_LENGTH", Some("3"))]);
 }
 
 /// §1.7, all settings.
@@ -213,7 +216,7 @@ fn ids_are_those_of_the_log(mode: Mode) {
     let server = environ_server(mode)
         .directives("LogFormat \"%L %{c}L\" ids\nCustomLog @ROOT@/logs/access-ids ids")
         .start();
-    let seen = Seen::of(&server.get("/"));
+    let seen = EnvironAnswer::of(&server.get("/"));
     server.get("/"); // the line of a request may be written after its response
     let log = server.log_of("access-ids");
     let ids: Vec<&str> = log.lines().next().expect("a line").split(' ').collect();
@@ -229,7 +232,7 @@ fn ids_are_those_of_the_log(mode: Mode) {
 fn request_record_when_asked(mode: Mode) {
     let server = environ_server(mode).directives("WSGIPassApacheRequest On").start();
     let kind = if mode == Mode::Embedded { Some("PyCapsule") } else { None };
-    assert_eq!(Seen::of(&server.get("/")).kind("apache.request_rec"), kind);
+    assert_eq!(EnvironAnswer::of(&server.get("/")).kind("apache.request_rec"), kind);
 }
 
 /// §1.11: every peer is trusted for the listed headers when no proxy is named.
@@ -241,7 +244,7 @@ fn trusted_headers_without_a_list_of_proxies(mode: Mode) {
         )
         .allow_log("WSGITrustedProxyHeaders")
         .start();
-    let seen = Seen::of(&get_with(
+    let seen = EnvironAnswer::of(&get_with(
         &server,
         "/x",
         &[
@@ -273,7 +276,7 @@ fn trusted_headers_without_a_list_of_proxies(mode: Mode) {
         ("HTTP_X_SCHEME", None),
     ]);
     let off = [("X-Forwarded-Proto", "https"), ("X-Forwarded-HTTPS", "Off"), ("X-Forwarded-Server", "s")];
-    let seen = Seen::of(&get_with(&server, "/", &off));
+    let seen = EnvironAnswer::of(&get_with(&server, "/", &off));
     seen.check(&[("wsgi.url_scheme", Some("http")), ("HTTP_X_FORWARDED_PROTO", None)]);
 }
 
@@ -291,12 +294,16 @@ fn forwarded_for_with_trusted_proxies(mode: Mode) {
         (" , ", "127.0.0.1", ","),
     ];
     for (header, address, left) in rows {
-        Seen::of(&get_with(&server, "/", &[("X-Forwarded-For", header), ("X-Forwarded-Host", "kept")]))
-            .check(&[
-                ("REMOTE_ADDR", Some(address)),
-                ("HTTP_X_FORWARDED_FOR", Some(left)),
-                ("HTTP_X_FORWARDED_HOST", Some("kept")),
-            ]);
+        EnvironAnswer::of(&get_with(
+            &server,
+            "/",
+            &[("X-Forwarded-For", header), ("X-Forwarded-Host", "kept")],
+        ))
+        .check(&[
+            ("REMOTE_ADDR", Some(address)),
+            ("HTTP_X_FORWARDED_FOR", Some(left)),
+            ("HTTP_X_FORWARDED_HOST", Some("kept")),
+        ]);
     }
 }
 
@@ -314,7 +321,7 @@ fn untrusted_peer(mode: Mode) {
         ("X-Forwarded-Proto", "https"),
         ("X-Host", "kept"),
     ];
-    Seen::of(&get_with(&server, "/", &headers)).check(&[
+    EnvironAnswer::of(&get_with(&server, "/", &headers)).check(&[
         ("REMOTE_ADDR", Some("127.0.0.1")),
         ("HTTP_X_FORWARDED_FOR", None),
         ("HTTP_X_CLIENT_IP", None),
@@ -322,7 +329,7 @@ fn untrusted_peer(mode: Mode) {
         ("wsgi.url_scheme", Some("http")),
         ("HTTP_X_HOST", Some("kept")),
     ]);
-    Seen::of(&get_with(&server, "/trusted", &headers))
+    EnvironAnswer::of(&get_with(&server, "/trusted", &headers))
         .check(&[("REMOTE_ADDR", Some("1.2.3.4")), ("wsgi.url_scheme", Some("https"))]);
 }
 
@@ -330,7 +337,7 @@ fn untrusted_peer(mode: Mode) {
 fn https_entry(mode: Mode) {
     let server = environ_server(mode).directives("SetEnvIf X-Set \"(.*)\" HTTPS=$1").start();
     for (value, scheme) in [("1", "https"), ("oN", "https"), ("yes", "http"), ("0", "http")] {
-        Seen::of(&get_with(&server, "/", &[("X-Set", value)]))
+        EnvironAnswer::of(&get_with(&server, "/", &[("X-Set", value)]))
             .check(&[("wsgi.url_scheme", Some(scheme)), ("HTTPS", None)]);
     }
 }
@@ -340,7 +347,7 @@ fn encodings(mode: Mode) {
     let server = builder(mode).script("/s", "sch\u{f6}n.wsgi", ENVIRON).start();
     let mut wire = server.connect();
     wire.send(b"GET /s/%C3%B6?\xfc HTTP/1.1\r\nHost: x\r\nX-Byte: \xff\xe9\r\n\r\n");
-    let seen = Seen::of(&wire.response(false));
+    let seen = EnvironAnswer::of(&wire.response(false));
     seen.check(&[
         ("PATH_INFO", Some("/\u{c3}\u{b6}")),
         ("QUERY_STRING", Some("\u{fc}")),
@@ -378,7 +385,7 @@ fn names_are_expanded(mode: Mode) {
     ];
     for (path, group, callable) in rows {
         let host = if path == "/host" { "elsewhere.test".to_owned() } else { format!("localhost:{port}") };
-        Seen::of(&get_with(&server, path, &[("Host", &host)])).check(&[
+        EnvironAnswer::of(&get_with(&server, path, &[("Host", &host)])).check(&[
             ("mod_wsgi.application_group", Some(&group)),
             ("mod_wsgi.callable_object", Some(callable)),
         ]);
@@ -392,7 +399,7 @@ fn variable_that_is_set_twice(mode: Mode) {
         .directives("SetEnv HTTP_X_ONE config\nRequestHeader add X-Two second")
         .start();
     let headers = [("X-Group", "first"), ("X-One", "header"), ("X-Two", "first")];
-    Seen::of(&get_with(&server, "/", &headers)).check(&[
+    EnvironAnswer::of(&get_with(&server, "/", &headers)).check(&[
         ("GRP", Some("second")),
         ("HTTP_X_ONE", Some("header")),
         ("HTTP_X_TWO", Some("second")),
@@ -444,12 +451,13 @@ in_both_modes!(
 #[test]
 fn run_once() {
     let server = environ_server(Mode::Daemon).daemon_options("threads=1 maximum-requests=1").start();
-    Seen::of(&server.get("/")).check(&[("wsgi.run_once", Some("True")), ("wsgi.multithread", Some("False"))]);
+    EnvironAnswer::of(&server.get("/"))
+        .check(&[("wsgi.run_once", Some("True")), ("wsgi.multithread", Some("False"))]);
 }
 
 /// §1.9: a prefork child serves on Python's main thread.
 #[test]
 fn prefork_thread_id() {
     let server = environ_server(Mode::Embedded).mpm(Mpm::Prefork).start();
-    Seen::of(&server.get("/")).check(&[("mod_wsgi.thread_id", Some("0"))]);
+    EnvironAnswer::of(&server.get("/")).check(&[("mod_wsgi.thread_id", Some("0"))]);
 }

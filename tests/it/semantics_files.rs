@@ -1,12 +1,12 @@
 //! File wrappers: what spec/behaviour.md §5 says beyond the tests of `file_wrapper.rs`.
 
 use crate::semantics::head;
-use crate::snippets::{Snippets, server};
-use integration::{Builder, Httpd, Mode, Response, Subject};
+use crate::snippets::{SendSnippets, server};
+use integration::{Httpd, HttpdBuilder, Mode, Response, Subject};
 
 const LETTERS: &str = "abcdefghijklmnopqrstuvwxyz";
 
-fn with_file(mode: Mode) -> Builder {
+fn with_file(mode: Mode) -> HttpdBuilder {
     server(mode).file("letters.txt", LETTERS)
 }
 

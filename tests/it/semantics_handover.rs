@@ -1,7 +1,7 @@
 //! Handing over to a daemon: what spec/behaviour.md §4.6, §4.12 and §9.2 say, and the protocols in front of it.
 
-use crate::semantics::{ENVIRON, Seen, head, load};
-use crate::snippets::{Snippets, server};
+use crate::semantics::{ENVIRON, EnvironAnswer, head, load};
+use crate::snippets::{SendSnippets, server};
 use integration::{Httpd, Mode, Response, Subject, eventually};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -141,9 +141,9 @@ fn bare_listen(mode: Mode) {
         Response { status: 200, reason: String::new(), headers: Vec::new(), body: body.as_bytes().to_vec() };
     let port = port.to_string();
     let rows = [("mod_wsgi.listener_host", Some("")), ("mod_wsgi.listener_port", Some(port.as_str()))];
-    Seen::of(&response).check(&rows);
+    EnvironAnswer::of(&response).check(&rows);
     let own = server.port().to_string();
-    Seen::of(&server.get("/")).check(&[
+    EnvironAnswer::of(&server.get("/")).check(&[
         ("mod_wsgi.listener_host", Some("127.0.0.1")),
         ("mod_wsgi.listener_port", Some(own.as_str())),
     ]);
@@ -169,7 +169,7 @@ fn http2_trailers(mode: Mode) {
         .expect("nghttp");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let response = Response { status: 200, reason: String::new(), headers: Vec::new(), body: output.stdout };
-    let seen = Seen::of(&response);
+    let seen = EnvironAnswer::of(&response);
     assert_eq!(seen.body(), "the body", "{text}");
     seen.check(&[("HTTP_X_TRAILER", None), ("REQUEST_METHOD", Some("POST"))]);
 }
@@ -187,7 +187,7 @@ fn header_rules(mode: Mode) {
         .start();
     let request = server.request("GET", "/").header("X-Gone", "1").header("X-List", "one");
     let response = request.header("X-Edit", "aaa").header("X-Set", "by-client").send();
-    Seen::of(&response).check(&[
+    EnvironAnswer::of(&response).check(&[
         ("HTTP_X_SET", Some("by-httpd")),
         ("HTTP_X_GONE", None),
         ("HTTP_X_LIST", Some("one, two")),

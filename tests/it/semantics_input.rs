@@ -1,13 +1,13 @@
 //! `wsgi.input`: what spec/behaviour.md §2 says beyond the tests of `input.rs`.
 
-use crate::semantics::{Seen, environ_server, head, load, raw, rest};
-use crate::snippets::{Snippets, server};
-use integration::{Builder, Mode, Subject};
+use crate::semantics::{EnvironAnswer, environ_server, head, load, raw, rest};
+use crate::snippets::{SendSnippets, server};
+use integration::{HttpdBuilder, Mode, Subject};
 use std::thread::sleep;
 use std::time::Duration;
 
 /// Chunked bodies are allowed.
-fn chunked(mode: Mode) -> Builder {
+fn chunked(mode: Mode) -> HttpdBuilder {
     server(mode).directives("WSGIChunkedRequest On")
 }
 
@@ -131,7 +131,7 @@ fn chunked_bodies(mode: Mode) {
     for _ in 0..2 {
         wire.send("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: Chunked\r\nTrailer: X-Trailer\r\n\r\n");
         wire.send("3;ext=1\r\nabc\r\n").send("A\r\n0123456789\r\n").send("0\r\nX-Trailer: late\r\n\r\n");
-        let seen = Seen::of(&wire.response(false));
+        let seen = EnvironAnswer::of(&wire.response(false));
         assert_eq!(seen.body(), "abc0123456789");
         seen.check(&[
             ("CONTENT_LENGTH", None),
@@ -149,7 +149,7 @@ fn chunked_and_a_length(mode: Mode) {
     let mut wire = server.connect();
     wire.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
     let response = wire.response(false);
-    let seen = Seen::of(&response);
+    let seen = EnvironAnswer::of(&response);
     assert_eq!((seen.body(), response.header("Connection")), ("abc", Some("close")));
     seen.check(&[("CONTENT_LENGTH", None)]);
     assert!(wire.read_to_end().is_empty());

@@ -1,6 +1,6 @@
 //! `wsgi.errors`, standard streams and log records: what spec/behaviour.md §3 says beyond the tests of `logging.rs`.
 
-use crate::snippets::{Snippets, server};
+use crate::snippets::{SendSnippets, server};
 use integration::{Httpd, Mode, Subject};
 
 /// The lines of the log that hold `marker`.

@@ -1,6 +1,6 @@
 //! The process around an application: what spec/behaviour.md §10 says beyond `semantics_scripts.rs`.
 
-use crate::snippets::{Snippets, server};
+use crate::snippets::{SendSnippets, server};
 use integration::{Httpd, Mode, eventually};
 use std::fs;
 

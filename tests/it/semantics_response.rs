@@ -1,10 +1,10 @@
 //! Responses: what spec/behaviour.md §4 says beyond the tests of `start_response.rs` and `response.rs`.
 
 use crate::semantics::{head, raw, rest};
-use crate::snippets::{Snippets, server};
-use integration::{Builder, Httpd, Mode, Response, Subject};
+use crate::snippets::{SendSnippets, server};
+use integration::{Httpd, HttpdBuilder, Mode, Response, Subject};
 
-fn failing(mode: Mode) -> Builder {
+fn failing(mode: Mode) -> HttpdBuilder {
     server(mode).expect_log("WSGI0174").allow_python_errors()
 }
 

@@ -1,10 +1,10 @@
 //! Scripts and processes: what spec/behaviour.md §6, §9 and §10 say beyond `scripts.rs`, `daemon.rs` and `lifecycle.rs`.
 
-use crate::snippets::{Snippets, server};
-use integration::{Builder, Httpd, Mode};
+use crate::snippets::{SendSnippets, server};
+use integration::{Httpd, HttpdBuilder, Mode};
 use std::time::{Duration, SystemTime};
 
-fn with(mode: Mode, source: impl AsRef<[u8]>) -> Builder {
+fn with(mode: Mode, source: impl AsRef<[u8]>) -> HttpdBuilder {
     Httpd::builder().mode(mode).file("app.wsgi", source).directives("WSGIScriptAlias / @ROOT@/app/app.wsgi")
 }
 

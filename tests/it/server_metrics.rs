@@ -1,6 +1,6 @@
 //! `mod_wsgi.server_metrics()`: httpd's scoreboard for applications that may see it (spec/behaviour.md §8.6).
 
-use integration::{Builder, Httpd, Mode, Mpm};
+use integration::{Httpd, HttpdBuilder, Mode, Mpm};
 
 const APP: &str = "import json, mod_wsgi
 def application(environ, start_response):
@@ -8,7 +8,7 @@ def application(environ, start_response):
     return [json.dumps(mod_wsgi.server_metrics()).encode()]
 ";
 
-fn shows_requests(builder: Builder) {
+fn shows_requests(builder: HttpdBuilder) {
     let server = builder.app(APP).directives("WSGIServerMetrics On\nExtendedStatus On").start();
     let metrics = server.get("/a?question").ok().json();
     let children: Vec<i64> = server.children().iter().map(|child| child.pid.into()).collect();

@@ -4,7 +4,7 @@
 use crate::http2::{curl, tls_builder};
 use crate::semantics::{head, load};
 use crate::snippets::server;
-use integration::{Builder, Httpd, Mode, Subject};
+use integration::{Httpd, HttpdBuilder, Mode, Subject};
 use std::fs::OpenOptions;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -36,7 +36,7 @@ const WAYS: [(&[&str], &str); 6] = [
 /// Sizes that are lies: files of sysfs say 4096.
 const LIAR: &str = "/sys/kernel/uevent_seqnum";
 
-fn builder(mode: Mode, (modules, directives): (&[&str], &str)) -> Builder {
+fn builder(mode: Mode, (modules, directives): (&[&str], &str)) -> HttpdBuilder {
     Httpd::builder()
         .mode(mode)
         .app(APP)
@@ -128,9 +128,9 @@ fn size_that_is_a_lie(mode: Mode) {
 }
 
 /// The other end of a TLS connection.
-struct Tls(Child);
+struct TlsPeer(Child);
 
-impl Tls {
+impl TlsPeer {
     fn connect(server: &Httpd, port: u16) -> Self {
         let child = Command::new("openssl")
             .args(["s_client", "-quiet", "-connect", &format!("127.0.0.1:{port}"), "-CAfile"])
@@ -143,7 +143,7 @@ impl Tls {
     }
 }
 
-impl Drop for Tls {
+impl Drop for TlsPeer {
     fn drop(&mut self) {
         let _ = self.0.kill(); // it may have ended
         let _ = self.0.wait();
@@ -158,10 +158,10 @@ fn over_tls(mode: Mode) {
     let (builder, port) = tls_builder(mode, APP, "");
     let server = builder.allow_python_errors().start();
     let name = large_file(&server);
-    let mut client = Tls::connect(&server, port);
+    let mut client = TlsPeer::connect(&server, port);
     client.0.stdin.as_mut().expect("piped").write_all(requests(&name).as_bytes()).expect("openssl reads");
     assert_broken(&read_and_cut(client.0.stdout.take().expect("piped"), &name), "TLS");
-    let mut client = Tls::connect(&server, port);
+    let mut client = TlsPeer::connect(&server, port);
     client.0.stdin.as_mut().expect("piped").write_all(requests(LIAR).as_bytes()).expect("openssl reads");
     let mut all = Vec::new();
     client.0.stdout.take().expect("piped").read_to_end(&mut all).expect("a pipe");

@@ -1,6 +1,6 @@
 //! A stop is bounded, whatever an application holds on to; and where there is nothing to wait for, it takes no time.
 
-use integration::{Builder, Httpd, Mode, Mpm, Process, Subject, eventually, wait_until};
+use integration::{Httpd, HttpdBuilder, Mode, Mpm, SeenProcess, Subject, eventually, wait_until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::time::{Duration, Instant};
@@ -40,7 +40,7 @@ const BOUND: Duration = Duration::from_secs(20);
 
 /// Prefork's children end at once with their requests. Those of event and worker wait for them, and httpd kills them
 /// after ten seconds; only then does it come to the daemons.
-fn server(options: &str) -> Builder {
+fn server(options: &str) -> HttpdBuilder {
     with_app(APP)
         .mpm(Mpm::Prefork)
         .daemon_options(&format!("threads=2 shutdown-timeout=1 graceful-timeout=1 {options}"))
@@ -48,19 +48,19 @@ fn server(options: &str) -> Builder {
         .allow_log("did not end in time and was killed")
 }
 
-fn with_app(source: &str) -> Builder {
+fn with_app(source: &str) -> HttpdBuilder {
     Httpd::builder().mode(Mode::Daemon).app(source)
 }
 
 /// The process that answers.
-fn daemon(server: &Httpd) -> Process {
+fn daemon(server: &Httpd) -> SeenProcess {
     let response = server.request("GET", "/").header("Connection", "close").send().ok();
     let pid = response.header("X-Pid").expect("present").parse().expect("a number");
-    Process::of(pid).expect("it has just answered")
+    SeenProcess::of(pid).expect("it has just answered")
 }
 
 /// Makes the application hold on to something; the connection of a request that does not end must live as long.
-fn get_stuck(server: &Httpd, path: &str, ends: bool) -> Option<integration::Wire> {
+fn get_stuck(server: &Httpd, path: &str, ends: bool) -> Option<integration::WireConnection> {
     if ends {
         server.request("GET", path).header("Connection", "close").send().ok();
         return None;
@@ -76,7 +76,7 @@ fn signal(pid: i32, signal: Signal) {
 }
 
 /// How long until all of them are gone.
-fn time_of_end(begun: Instant, processes: impl IntoIterator<Item = Process>) -> Duration {
+fn time_of_end(begun: Instant, processes: impl IntoIterator<Item = SeenProcess>) -> Duration {
     for process in processes {
         wait_until(Duration::from_secs(30), || (!process.is_alive()).then_some(()));
     }

@@ -1,13 +1,13 @@
 //! Slow requests show themselves: where they are stands in their own virtual host's log, and nothing happens to them.
 
-use integration::{Builder, Httpd, Mode, Subject, eventually};
+use integration::{Httpd, HttpdBuilder, Mode, Subject, eventually};
 
 const APP: &str = include_str!("../apps/slow.py");
 
 /// What the original does.
 const SILENT: &str = "slow requests are only reported to a telemetry service";
 
-fn server(mode: Mode, directives: &str) -> Builder {
+fn server(mode: Mode, directives: &str) -> HttpdBuilder {
     Httpd::builder()
         .mode(mode)
         .file("app.wsgi", APP)

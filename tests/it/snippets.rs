@@ -1,14 +1,14 @@
 //! Python written inside a test and run by `apps/snippet.py`: applications as modules, and lists of expressions.
 
-use integration::{Builder, Httpd, Mode, Request, Response};
+use integration::{Httpd, HttpdBuilder, Mode, Request, Response};
 
 /// A server whose application runs snippets.
-pub fn server(mode: Mode) -> Builder {
+pub fn server(mode: Mode) -> HttpdBuilder {
     Httpd::builder().mode(mode).app(include_str!("../apps/snippet.py"))
 }
 
 /// Sending snippets.
-pub trait Snippets {
+pub trait SendSnippets {
     /// A request to the application that this Python defines as `app`.
     fn snippet(&self, code: &str) -> Request<'_>;
 
@@ -25,7 +25,7 @@ pub trait Snippets {
     fn check(&self, body: &str, rows: &[(&str, &str)]);
 }
 
-impl Snippets for Httpd {
+impl SendSnippets for Httpd {
     fn snippet(&self, code: &str) -> Request<'_> {
         self.request("GET", "/").header("X-Code", &base64(code.as_bytes()))
     }

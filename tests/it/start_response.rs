@@ -1,6 +1,6 @@
 //! `start_response` and `write`: what they accept, and the exact texts of what they refuse (spec/behaviour.md §4.1, §4.2).
 
-use crate::snippets::{Snippets, server};
+use crate::snippets::{SendSnippets, server};
 use integration::{Mode, Subject};
 
 fn refuses_bad_calls(mode: Mode) {

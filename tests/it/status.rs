@@ -2,7 +2,7 @@
 //! deaths, and are told while everything is stuck.
 
 use crate::control::done;
-use integration::{Apache, Builder, Httpd, Mode, Subject, eventually, kill, workspace};
+use integration::{Apache, Httpd, HttpdBuilder, Mode, Subject, eventually, kill, workspace};
 use serde_json::Value;
 use std::fs::File;
 use std::io::Write;
@@ -36,7 +36,7 @@ const PAGES: &str = "<Location /wsgi-status>\nSetHandler wsgi-status\n</Location
 /// What the original does.
 const NO_PAGE: &str = "there is no status page";
 
-fn server(mode: Mode) -> Builder {
+fn server(mode: Mode) -> HttpdBuilder {
     Httpd::builder().mode(mode).app(APP).file("gate", "").directives(PAGES)
 }
 

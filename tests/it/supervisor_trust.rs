@@ -1,8 +1,8 @@
 //! What other users can do to the supervisor: it is root, and looks after the groups of all of them (docs/security.md).
 
 use crate::control::done;
-use crate::snippets::Snippets;
-use integration::{Builder, Httpd, Process, Subject, eventually, kill, test_user};
+use crate::snippets::SendSnippets;
+use integration::{Httpd, HttpdBuilder, SeenProcess, Subject, eventually, kill, test_user};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::PathBuf;
 
@@ -14,7 +14,7 @@ const SNIPPETS: &str = include_str!("../apps/snippet.py");
 const NO_SUPERVISOR: &str = "there is no supervisor";
 
 /// Two groups: `honest`, and one that the test makes of `options`, whose script is the same.
-fn beside_honest(options: &str) -> Builder {
+fn beside_honest(options: &str) -> HttpdBuilder {
     Httpd::builder()
         .script(
             "/honest",
@@ -45,7 +45,7 @@ fn install(server: &Httpd, user: Option<&str>) -> PathBuf {
 }
 
 fn supervisor(server: &Httpd) -> i32 {
-    let is_it = |p: &Process| p.parent == server.pid() && p.command.contains("wsgi-supervisor");
+    let is_it = |p: &SeenProcess| p.parent == server.pid() && p.command.contains("wsgi-supervisor");
     server.processes().into_iter().find(is_it).expect("it runs").pid
 }
 
@@ -138,7 +138,7 @@ fn nobody_can_look_into_a_process_that_is_being_set_up() {
         .start();
     let program = install(&server, Some(&a));
     eventually("the stand-in serves", || (server.get("/slow").text() == "honest").then_some(()));
-    let slow = |p: &Process| !p.is_zombie && p.command.contains("app/home/bin/python3");
+    let slow = |p: &SeenProcess| !p.is_zombie && p.command.contains("app/home/bin/python3");
     let victim = eventually("its process", || {
         let mut all = server.processes().into_iter().filter(slow);
         all.next().filter(|_| all.next().is_none())

@@ -21,7 +21,7 @@ def application(environ, start_response):
 
 /// A value of a record.
 #[derive(Debug, Clone, PartialEq)]
-enum Value {
+enum RecordValue {
     Integer(u64),
     Float(f64),
     Text(String),
@@ -31,17 +31,17 @@ enum Value {
 
 /// A datagram.
 #[derive(Debug, Clone)]
-struct Datagram {
+struct TelemetryDatagram {
     kind: u8,
     pid: u32,
     sequence: u32,
-    records: BTreeMap<u16, Value>,
+    records: BTreeMap<u16, RecordValue>,
 }
 
 /// Reads from the front.
-struct Reader<'a>(&'a [u8]);
+struct RecordReader<'a>(&'a [u8]);
 
-impl Reader<'_> {
+impl RecordReader<'_> {
     fn bytes<const N: usize>(&mut self) -> [u8; N] {
         let (front, rest) = self.0.split_first_chunk::<N>().expect("as long as announced");
         self.0 = rest;
@@ -54,8 +54,8 @@ impl Reader<'_> {
     }
 }
 
-fn decode(bytes: &[u8]) -> Datagram {
-    let mut reader = Reader(bytes);
+fn decode(bytes: &[u8]) -> TelemetryDatagram {
+    let mut reader = RecordReader(bytes);
     assert_eq!(&reader.bytes::<4>(), b"WSGI");
     let [version, kind, ..] = reader.bytes::<4>();
     assert_eq!(version, 1);
@@ -65,37 +65,37 @@ fn decode(bytes: &[u8]) -> Datagram {
     while !reader.0.is_empty() {
         let id = u16::from_le_bytes(reader.bytes());
         let value = match reader.bytes::<1>()[0] {
-            1 => Value::Integer(u64::from_le_bytes(reader.bytes())),
-            2 => Value::Float(f64::from_le_bytes(reader.bytes())),
-            3 => Value::Integer(u64::from_le_bytes(reader.bytes())),
-            4 => Value::Text(String::from_utf8(reader.many(|[byte]| byte)).expect("UTF-8")),
-            5 => Value::Integers(reader.many(i32::from_le_bytes)),
-            6 => Value::Floats(reader.many(f64::from_le_bytes)),
+            1 => RecordValue::Integer(u64::from_le_bytes(reader.bytes())),
+            2 => RecordValue::Float(f64::from_le_bytes(reader.bytes())),
+            3 => RecordValue::Integer(u64::from_le_bytes(reader.bytes())),
+            4 => RecordValue::Text(String::from_utf8(reader.many(|[byte]| byte)).expect("UTF-8")),
+            5 => RecordValue::Integers(reader.many(i32::from_le_bytes)),
+            6 => RecordValue::Floats(reader.many(f64::from_le_bytes)),
             other => panic!("type {other} of record {id}"),
         };
         assert_eq!(records.insert(id, value), None, "record {id} comes once");
     }
-    Datagram { kind, pid, sequence, records }
+    TelemetryDatagram { kind, pid, sequence, records }
 }
 
-impl Datagram {
+impl TelemetryDatagram {
     fn integer(&self, id: u16) -> u64 {
         match self.records.get(&id) {
-            Some(Value::Integer(value)) => *value,
+            Some(RecordValue::Integer(value)) => *value,
             other => panic!("record {id} is {other:?}"),
         }
     }
 
     fn text(&self, id: u16) -> &str {
         match self.records.get(&id) {
-            Some(Value::Text(value)) => value,
+            Some(RecordValue::Text(value)) => value,
             other => panic!("record {id} is {other:?}"),
         }
     }
 
     fn float(&self, id: u16) -> f64 {
         match self.records.get(&id) {
-            Some(Value::Float(value)) => *value,
+            Some(RecordValue::Float(value)) => *value,
             other => panic!("record {id} is {other:?}"),
         }
     }
@@ -103,20 +103,20 @@ impl Datagram {
     /// Sum of a histogram, or of what threads did.
     fn sum(&self, id: u16) -> i32 {
         match self.records.get(&id) {
-            Some(Value::Integers(values)) => values.iter().sum(),
+            Some(RecordValue::Integers(values)) => values.iter().sum(),
             other => panic!("record {id} is {other:?}"),
         }
     }
 }
 
 /// The program's side of the socket, and all that has come.
-struct Listener {
+struct TelemetryListener {
     socket: UnixDatagram,
-    heard: Mutex<Vec<Datagram>>,
+    heard: Mutex<Vec<TelemetryDatagram>>,
     folder: PathBuf,
 }
 
-impl Listener {
+impl TelemetryListener {
     fn new() -> (Self, String) {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Relaxed);
@@ -135,7 +135,7 @@ impl Listener {
     }
 
     /// Everything until now.
-    fn all(&self) -> Vec<Datagram> {
+    fn all(&self) -> Vec<TelemetryDatagram> {
         let mut heard = self.heard.lock().expect("no panic while held");
         let mut buffer = [0; 16384];
         while let Ok(length) = self.socket.recv(&mut buffer) {
@@ -144,19 +144,19 @@ impl Listener {
         heard.clone()
     }
 
-    fn of(&self, kind: u8) -> Vec<Datagram> {
+    fn of(&self, kind: u8) -> Vec<TelemetryDatagram> {
         self.all().into_iter().filter(|datagram| datagram.kind == kind).collect()
     }
 }
 
-impl Drop for Listener {
+impl Drop for TelemetryListener {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.folder); // it is a few bytes
     }
 }
 
 fn datagrams(mode: Mode) {
-    let (listener, path) = Listener::new();
+    let (listener, path) = TelemetryListener::new();
     let service = format!("WSGITelemetryService unix:{path} interval=0.5");
     let server =
         Httpd::builder().mode(mode).app(APP).daemon_options("processes=1 threads=3").directives(&service);
@@ -186,7 +186,8 @@ fn datagrams(mode: Mode) {
     assert_eq!(u64::try_from(busy.sum(110)).expect("a count"), busy.integer(20), "the threads have all");
     assert_eq!(busy.records.contains_key(&61), mode == Mode::Daemon, "embedded mode has no queue");
     server.stop();
-    let last: Vec<Datagram> = listener.all().into_iter().filter(|datagram| datagram.pid == pid).collect();
+    let last: Vec<TelemetryDatagram> =
+        listener.all().into_iter().filter(|datagram| datagram.pid == pid).collect();
     let sequences: Vec<u32> = last.iter().map(|datagram| datagram.sequence).collect();
     assert_eq!(sequences, (1..=sequences.len() as u32).collect::<Vec<_>>(), "none is lost");
     if mode == Mode::Daemon {
@@ -201,7 +202,7 @@ in_both_modes!(datagrams);
 
 #[test]
 fn nobody_listens() {
-    let (listener, path) = Listener::new();
+    let (listener, path) = TelemetryListener::new();
     drop(listener);
     let service = format!("WSGITelemetryService unix:{path} interval=0.5");
     let server = Httpd::builder().mode(Mode::Daemon).app(APP).directives(&service).start();

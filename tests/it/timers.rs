@@ -1,12 +1,12 @@
 //! Timers and counters that replace a process: with a real Python and short times, and always the successor first.
 
-use integration::{Builder, Httpd, Mode, Subject, eventually};
+use integration::{Httpd, HttpdBuilder, Mode, Subject, eventually};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 const APP: &str = include_str!("../apps/process.py");
 
-fn server(options: &str) -> Builder {
+fn server(options: &str) -> HttpdBuilder {
     Httpd::builder().mode(Mode::Daemon).app(APP).daemon_options(options)
 }
 

@@ -1,7 +1,7 @@
 //! What a daemon holds of the server it belongs to: nothing but what it was given (docs/security.md).
 
-use crate::snippets::{self, Snippets};
-use integration::{Builder, Httpd, Mode, Process, Subject, is_root, test_user};
+use crate::snippets::{self, SendSnippets};
+use integration::{Httpd, HttpdBuilder, Mode, SeenProcess, Subject, is_root, test_user};
 use nix::sys::statvfs::{FsFlags, statvfs};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -32,7 +32,7 @@ def application(environ, start_response):
     return [subprocess.check_output([program, "-u"])]
 "#;
 
-fn server() -> Builder {
+fn server() -> HttpdBuilder {
     Httpd::builder().mode(Mode::Daemon).app(APP)
 }
 
@@ -76,7 +76,7 @@ fn environment_of_the_supervisor_is_three_names() {
             .daemon_options(options)
             .start();
         let of_daemon = facts(&server);
-        let is_supervisor = |process: &Process| process.command.contains("wsgi-supervisor");
+        let is_supervisor = |process: &SeenProcess| process.command.contains("wsgi-supervisor");
         let supervisor = server.processes().into_iter().find(is_supervisor).expect("it runs");
         let text = std::fs::read_to_string(format!("/proc/{}/environ", supervisor.pid)).expect("own process");
         let mut names: Vec<&str> =
@@ -217,7 +217,7 @@ fn nothing_leads_from_a_daemon_to_the_parent() {
     }
     let server = server().start();
     let daemon = facts(&server)["pid"].as_i64().expect("a number") as i32;
-    let is_supervisor = |process: &Process| process.command.contains("wsgi-supervisor");
+    let is_supervisor = |process: &SeenProcess| process.command.contains("wsgi-supervisor");
     let supervisor = server.processes().into_iter().find(is_supervisor).expect("it runs").pid;
     let [parent, supervisor, daemon] = [server.pid(), supervisor, daemon].map(channels);
     assert!(

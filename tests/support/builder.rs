@@ -1,9 +1,9 @@
 //! What a test says about the httpd that it wants: modules, files, directives, and what its log may hold.
 
 use crate::apache::{Apache, Mpm};
-use crate::error_log::Expectations;
+use crate::error_log::LogExpectations;
 use crate::pythons::pythons;
-use crate::server::{Httpd, Verdict};
+use crate::server::{Httpd, HttpdVerdict};
 use crate::server_root::ServerRoot;
 use crate::subject::Subject;
 use std::collections::BTreeSet;
@@ -27,12 +27,12 @@ impl Mode {
 }
 
 /// A file of the ServerRoot: name, contents.
-type File = (String, Vec<u8>);
+type RootFile = (String, Vec<u8>);
 
 /// Builds an [`Httpd`]. In directives `@ROOT@` stands for the ServerRoot, `@PORT@` for the port and `@PYTHON@` for the
 /// Python home in use.
 #[derive(Debug)]
-pub struct Builder {
+pub struct HttpdBuilder {
     mpm: Mpm,
     mode: Option<Mode>,
     daemon_options: String,
@@ -42,19 +42,19 @@ pub struct Builder {
     directives: String,
     environment: Vec<(String, String)>,
     launcher: Option<String>,
-    files: Vec<File>,
+    files: Vec<RootFile>,
     writable: Vec<String>,
-    expectations: Expectations,
+    expectations: LogExpectations,
 }
 
-impl Builder {
-    pub(crate) fn new() -> Builder {
+impl HttpdBuilder {
+    pub(crate) fn new() -> HttpdBuilder {
         let subject = Subject::under_test();
         let python_home = match subject {
             Subject::Ours => pythons().first().map(|python| python.venv.clone()),
             _ => subject.module().python_home.clone(),
         };
-        Builder {
+        HttpdBuilder {
             mpm: Mpm::Event,
             mode: None,
             daemon_options: "threads=4".to_owned(),
@@ -66,7 +66,7 @@ impl Builder {
             launcher: None,
             files: Vec::new(),
             writable: Vec::new(),
-            expectations: Expectations::default(),
+            expectations: LogExpectations::default(),
         }
     }
 
@@ -168,7 +168,7 @@ impl Builder {
         self
     }
 
-    /// As [`Builder::allow_log`], for the controls only: a known defect that ours does not have.
+    /// As [`HttpdBuilder::allow_log`], for the controls only: a known defect that ours does not have.
     pub fn allow_log_of_control(self, text: &str) -> Self {
         if Subject::is_ours() { self } else { self.allow_log(text) }
     }
@@ -188,9 +188,9 @@ impl Builder {
     }
 
     /// Writes everything and asks httpd whether the configuration is right.
-    pub fn configtest(self) -> Verdict {
+    pub fn configtest(self) -> HttpdVerdict {
         let (root, _) = self.lay_out();
-        Verdict::launched(&program(self.launcher), root.path(), &self.environment, &["-t"])
+        HttpdVerdict::launched(&program(self.launcher), root.path(), &self.environment, &["-t"])
     }
 
     fn lay_out(&self) -> (ServerRoot, u16) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 pub struct Response {
     /// The three digits.
     pub status: u16,
-    /// The reason phrase, when the response came over a [`crate::Wire`].
+    /// The reason phrase, when the response came over a [`crate::WireConnection`].
     pub reason: String,
     /// In the order they came.
     pub headers: Vec<(String, String)>,

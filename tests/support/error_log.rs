@@ -1,11 +1,11 @@
 //! Judging an error log: which lines a test asked for, which may be there, and which may not.
 
 use crate::Subject;
-use wsgi_protocol::events::Event;
+use wsgi_protocol::events::LogEvent;
 
 /// What a test says about the error logs of its httpd.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Expectations {
+pub(crate) struct LogExpectations {
     /// Each must be in some line; such lines are fine.
     pub required: Vec<String>,
     /// Lines with one of these are fine.
@@ -19,7 +19,7 @@ const NEVER: [&str; 6] =
 /// Levels that a test must have asked for.
 const SERIOUS: [&str; 5] = ["warn", "error", "crit", "alert", "emerg"];
 
-impl Expectations {
+impl LogExpectations {
     /// Everything that is wrong with `log`, one sentence each.
     pub fn judge(&self, log: &str) -> Vec<String> {
         let mut complaints = Vec::new();
@@ -65,7 +65,7 @@ fn tag(line: &str) -> Option<(&str, &str)> {
 fn agrees_with_the_map(line: &str) -> bool {
     let Some(("wsgi", level)) = tag(line) else { return true };
     let number = line.split_once("WSGI").and_then(|(_, rest)| rest.split_once(": ")?.0.parse().ok());
-    number.is_none_or(|number| Event::find(number).is_some_and(|event| event.level.to_string() == level))
+    number.is_none_or(|number| LogEvent::find(number).is_some_and(|event| event.level.to_string() == level))
 }
 
 /// httpd's event MPM closes the sockets of a child that ends, and says so when a connection was just to be kept open. Only of a
@@ -85,13 +85,13 @@ mod tests {
 
     #[test]
     fn information_is_fine() {
-        assert!(Expectations::default().judge(INFO).is_empty());
+        assert!(LogExpectations::default().judge(INFO).is_empty());
     }
 
     #[test]
     fn an_error_must_be_asked_for() {
-        assert_eq!(Expectations::default().judge(ERROR).len(), 1);
-        let asked = Expectations { required: vec!["WSGI0174".into()], ..Expectations::default() };
+        assert_eq!(LogExpectations::default().judge(ERROR).len(), 1);
+        let asked = LogExpectations { required: vec!["WSGI0174".into()], ..LogExpectations::default() };
         assert!(asked.judge(ERROR).is_empty());
         assert_eq!(asked.judge(INFO), ["the error log lacks \"WSGI0174\""]);
     }
@@ -99,13 +99,13 @@ mod tests {
     #[test]
     fn numbers_and_levels_are_those_of_the_error_map() {
         let warned = ERROR.replace(":error", ":info");
-        assert_eq!(Expectations::default().judge(&warned).len(), 1);
-        assert_eq!(Expectations::default().judge(&INFO.replace("hello", "WSGI9999: hello")).len(), 1);
+        assert_eq!(LogExpectations::default().judge(&warned).len(), 1);
+        assert_eq!(LogExpectations::default().judge(&INFO.replace("hello", "WSGI9999: hello")).len(), 1);
     }
 
     #[test]
     fn text_from_outside_the_log_is_unexpected() {
-        assert_eq!(Expectations::default().judge("free(): invalid pointer").len(), 1);
+        assert_eq!(LogExpectations::default().judge("free(): invalid pointer").len(), 1);
     }
 
     #[test]
@@ -113,13 +113,13 @@ mod tests {
         let lost = "[x] [mpm_event:error] [pid 7:tid 8] (9)Bad file descriptor: AH03093: process_socket";
         let served =
             |pid: u32| format!("{lost}\n[x] [wsgi:info] [pid {pid}:tid 8] [client 127.0.0.1:1] hello");
-        assert!(Expectations::default().judge(&served(70)).is_empty());
-        assert_eq!(Expectations::default().judge(&served(7)).len(), 1);
+        assert!(LogExpectations::default().judge(&served(70)).is_empty());
+        assert_eq!(LogExpectations::default().judge(&served(7)).len(), 1);
     }
 
     #[test]
     fn a_panic_cannot_be_allowed() {
-        let all = Expectations { allowed: vec!["[".into()], ..Expectations::default() };
+        let all = LogExpectations { allowed: vec!["[".into()], ..LogExpectations::default() };
         assert_eq!(all.judge("[x] [wsgi:error] thread 'main' panicked at src/lib.rs").len(), 1);
     }
 }

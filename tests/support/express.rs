@@ -2,13 +2,13 @@
 
 use crate::builder::free_port;
 use crate::client::{Request, Response};
-use crate::error_log::Expectations;
-use crate::processes::{self, Process};
+use crate::error_log::LogExpectations;
+use crate::processes::{self, SeenProcess};
 use crate::residue;
 use crate::server_root::ServerRoot;
 use crate::subject::Subject;
 use crate::waiting::wait_until;
-use crate::wire::Wire;
+use crate::wire::WireConnection;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::collections::BTreeSet;
@@ -24,29 +24,29 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A folder with files, a port, and at most one running server. In words `@ROOT@` stands for the folder and `@PORT@` for
 /// the port; the server root is `@ROOT@/server`.
 #[derive(Debug)]
-pub struct Express {
+pub struct ExpressServer {
     root: ServerRoot,
     port: u16,
     program: PathBuf,
     child: Option<Child>,
-    expectations: Expectations,
-    seen: BTreeSet<Process>,
+    expectations: LogExpectations,
+    seen: BTreeSet<SeenProcess>,
     agent: ureq::Agent,
 }
 
 /// How a command ended.
 #[derive(Clone, Debug)]
-pub struct Ended {
+pub struct CommandEnd {
     /// Its exit status; 128 and the signal when one ended it.
     pub status: i32,
     /// What it printed, on both outputs.
     pub text: String,
 }
 
-impl Express {
+impl ExpressServer {
     /// A folder without files.
     #[allow(clippy::new_without_default)] // it makes a folder, which is no default
-    pub fn new() -> Express {
+    pub fn new() -> ExpressServer {
         let root = ServerRoot::create();
         let module = Subject::under_test().module();
         let program = match &module.python_home {
@@ -54,12 +54,12 @@ impl Express {
             None => root.copy_module(&module.so).with_file_name("mod_wsgi").join("mod_wsgi-express"),
         };
         let (port, agent) = (free_port(), crate::client::agent());
-        let (child, expectations, seen) = (None, Expectations::default(), BTreeSet::new());
-        Express { root, port, program, child, expectations, seen, agent }
+        let (child, expectations, seen) = (None, LogExpectations::default(), BTreeSet::new());
+        ExpressServer { root, port, program, child, expectations, seen, agent }
     }
 
     /// Writes `app/<name>`.
-    pub fn file(self, name: &str, contents: impl AsRef<[u8]>) -> Express {
+    pub fn file(self, name: &str, contents: impl AsRef<[u8]>) -> ExpressServer {
         self.root.write(&format!("app/{name}"), contents.as_ref());
         self
     }
@@ -74,7 +74,7 @@ impl Express {
     }
 
     /// Lines of the error log that hold `text` are fine.
-    pub fn allow_log(mut self, text: &str) -> Express {
+    pub fn allow_log(mut self, text: &str) -> ExpressServer {
         self.expectations.allowed.push(text.to_owned());
         self
     }
@@ -127,10 +127,10 @@ impl Express {
     }
 
     /// Runs a command to its end.
-    pub fn run(&self, command: Command) -> Ended {
+    pub fn run(&self, command: Command) -> CommandEnd {
         let mut child = self.spawn(command);
         let status = self.end_of(&mut child);
-        Ended { status, text: self.output() }
+        CommandEnd { status, text: self.output() }
     }
 
     /// What the last command has printed so far.
@@ -159,17 +159,17 @@ impl Express {
     }
 
     /// Starts a command that runs a server, and waits until it listens; ours also until it says that it is ready.
-    pub fn start(&mut self, command: Command) -> &mut Express {
+    pub fn start(&mut self, command: Command) -> &mut ExpressServer {
         let tells = Subject::is_ours() && command.get_program().to_string_lossy().contains("express");
         self.start_when(command, tells)
     }
 
-    /// As [`Express::start`], for a server without a ready line.
-    pub fn start_untold(&mut self, command: Command) -> &mut Express {
+    /// As [`ExpressServer::start`], for a server without a ready line.
+    pub fn start_untold(&mut self, command: Command) -> &mut ExpressServer {
         self.start_when(command, false)
     }
 
-    fn start_when(&mut self, command: Command, tells: bool) -> &mut Express {
+    fn start_when(&mut self, command: Command, tells: bool) -> &mut ExpressServer {
         let mut child = self.spawn(command);
         let up = wait_until(PATIENCE, || {
             let ended = child.try_wait().expect("our child").is_some();
@@ -194,8 +194,8 @@ impl Express {
     }
 
     /// Opens a connection for requests written byte by byte.
-    pub fn connect(&self) -> Wire {
-        Wire::connect(self.port)
+    pub fn connect(&self) -> WireConnection {
+        WireConnection::connect(self.port)
     }
 
     /// Sends a signal to the running command.
@@ -205,16 +205,16 @@ impl Express {
     }
 
     /// Waits for the end of the running command; nothing of its server may be left.
-    pub fn wait(&mut self) -> Ended {
+    pub fn wait(&mut self) -> CommandEnd {
         let mut child = self.child.take().expect("it was started");
         self.seen.extend(processes::belonging_to(child.id() as i32, self.root()));
         let status = self.end_of(&mut child);
         self.check();
-        Ended { status, text: self.output() }
+        CommandEnd { status, text: self.output() }
     }
 
     /// Ends the server by SIGTERM.
-    pub fn stop(&mut self) -> Ended {
+    pub fn stop(&mut self) -> CommandEnd {
         self.signal(Signal::SIGTERM);
         self.wait()
     }
@@ -222,7 +222,7 @@ impl Express {
     /// Insists that no process and no socket is left, and that the log holds no surprise.
     fn check(&mut self) {
         let gone = wait_until(PATIENCE, || self.seen.iter().all(|process| !process.is_alive()).then_some(()));
-        let alive: Vec<&Process> = self.seen.iter().filter(|process| process.is_alive()).collect();
+        let alive: Vec<&SeenProcess> = self.seen.iter().filter(|process| process.is_alive()).collect();
         alive.iter().for_each(|process| processes::kill(process.pid));
         assert!(gone.is_some(), "outlived the command: {alive:?}");
         self.seen.clear();
@@ -234,7 +234,7 @@ impl Express {
     }
 }
 
-impl Drop for Express {
+impl Drop for ExpressServer {
     fn drop(&mut self) {
         if self.child.is_none() {
             return;

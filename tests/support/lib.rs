@@ -17,15 +17,15 @@ mod waiting;
 mod wire;
 
 pub use apache::{Apache, Mpm, compile_module};
-pub use builder::{Builder, Mode, free_port as unused_port};
+pub use builder::{HttpdBuilder, Mode, free_port as unused_port};
 pub use client::{Request, Response};
-pub use express::Express;
-pub use processes::{Process, kill};
-pub use pythons::{Python, pythons, test_user};
-pub use server::{Container, Httpd, Verdict};
+pub use express::ExpressServer;
+pub use processes::{SeenProcess, kill};
+pub use pythons::{PythonHome, pythons, test_user};
+pub use server::{Httpd, HttpdContainer, HttpdVerdict};
 pub use subject::Subject;
 pub use waiting::{eventually, wait_until};
-pub use wire::Wire;
+pub use wire::WireConnection;
 
 /// True when the tests run as root, so that daemons can become other users.
 pub fn is_root() -> bool {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// One process at the moment of looking.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Process {
+pub struct SeenProcess {
     /// Its id.
     pub pid: i32,
     /// Start time in clock ticks since boot: with the pid it names a process for good.
@@ -19,13 +19,13 @@ pub struct Process {
     pub command: String,
 }
 
-impl Process {
+impl SeenProcess {
     /// The process with this id, if there is one.
-    pub fn of(pid: i32) -> Option<Process> {
+    pub fn of(pid: i32) -> Option<SeenProcess> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         let (_, fields) = stat.rsplit_once(')')?;
         let fields: Vec<&str> = fields.split_whitespace().collect();
-        Some(Process {
+        Some(SeenProcess {
             pid,
             started: fields.get(19)?.parse().ok()?,
             parent: fields.get(1)?.parse().ok()?,
@@ -35,15 +35,15 @@ impl Process {
     }
 
     /// All processes.
-    pub fn all() -> Vec<Process> {
+    pub fn all() -> Vec<SeenProcess> {
         let entries = fs::read_dir("/proc").expect("/proc is mounted");
         let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-        pids.filter_map(Process::of).collect()
+        pids.filter_map(SeenProcess::of).collect()
     }
 
     /// Still the same process, and running.
     pub fn is_alive(&self) -> bool {
-        Process::of(self.pid).is_some_and(|now| now.started == self.started && !now.is_zombie)
+        SeenProcess::of(self.pid).is_some_and(|now| now.started == self.started && !now.is_zombie)
     }
 
     /// The files mapped into it, e.g. a libpython.
@@ -76,8 +76,8 @@ pub fn kill(pid: i32) {
 }
 
 /// Every process below `ancestor` and every process that touches `root`; never this one.
-pub(crate) fn belonging_to(ancestor: i32, root: &Path) -> BTreeSet<Process> {
-    let all = Process::all();
+pub(crate) fn belonging_to(ancestor: i32, root: &Path) -> BTreeSet<SeenProcess> {
+    let all = SeenProcess::all();
     let mut found: BTreeSet<i32> = BTreeSet::from([ancestor]);
     loop {
         let before = found.len();

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 /// One Python home.
 #[derive(Clone, Debug)]
-pub struct Python {
+pub struct PythonHome {
     /// As the interpreter gives it, e.g. `3.12.1`.
     pub version: String,
     /// The distribution's own, not one of a version manager.
@@ -18,7 +18,7 @@ pub struct Python {
     pub venv: PathBuf,
 }
 
-impl Python {
+impl PythonHome {
     /// `(3, 12)` for 3.12.1.
     pub fn minor(&self) -> (u32, u32) {
         let mut parts = self.version.split('.').map(|part| part.parse().unwrap_or(0));
@@ -33,8 +33,8 @@ impl Python {
 }
 
 /// All found Pythons, Debian's first, then by version.
-pub fn pythons() -> &'static [Python] {
-    static PYTHONS: OnceLock<Vec<Python>> = OnceLock::new();
+pub fn pythons() -> &'static [PythonHome] {
+    static PYTHONS: OnceLock<Vec<PythonHome>> = OnceLock::new();
     PYTHONS.get_or_init(|| {
         let output = Command::new(workspace().join("scripts/pythons.sh")).output().expect("pythons.sh");
         assert!(output.status.success(), "pythons.sh: {}", String::from_utf8_lossy(&output.stderr));
@@ -53,14 +53,14 @@ pub fn test_user(name: char) -> Option<String> {
     Some(format!("wsgi-test-{name}"))
 }
 
-fn parse(lines: &str) -> Vec<Python> {
-    let mut found: Vec<Python> = Vec::new();
+fn parse(lines: &str) -> Vec<PythonHome> {
+    let mut found: Vec<PythonHome> = Vec::new();
     for line in lines.lines() {
         let [version, home, kind] = line.split(' ').collect::<Vec<_>>()[..] else {
             panic!("pythons.sh printed {line:?}");
         };
         match kind {
-            "base" => found.push(Python {
+            "base" => found.push(PythonHome {
                 version: version.trim_start_matches("debian-").to_owned(),
                 is_debian: version.starts_with("debian-"),
                 base: PathBuf::from(home),

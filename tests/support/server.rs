@@ -1,14 +1,14 @@
 //! A running httpd: talking to it, controlling it, and stopping it without leaving anything.
 
 use crate::apache::Apache;
-use crate::builder::{Builder, program};
+use crate::builder::{HttpdBuilder, program};
 use crate::client::{Request, Response};
-use crate::error_log::Expectations;
-use crate::processes::{self, Process};
+use crate::error_log::LogExpectations;
+use crate::processes::{self, SeenProcess};
 use crate::residue::{self, SharedMemory};
 use crate::server_root::ServerRoot;
 use crate::waiting::{eventually, wait_until};
-use crate::wire::Wire;
+use crate::wire::WireConnection;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::net::TcpStream;
@@ -22,17 +22,17 @@ const TIME_TO_END: Duration = Duration::from_secs(12);
 
 /// What one run of the httpd command said.
 #[derive(Clone, Debug)]
-pub struct Verdict {
+pub struct HttpdVerdict {
     /// It ended with status 0.
     pub is_ok: bool,
     /// Its standard output and error.
     pub text: String,
 }
 
-impl Verdict {
+impl HttpdVerdict {
     /// Runs `httpd -d root -f root/httpd.conf <arguments>`. Output goes to a file: a daemon that kept a pipe open would
     /// keep us waiting, and would deserve a test of its own.
-    pub(crate) fn of(root: &Path, environment: &[(String, String)], arguments: &[&str]) -> Verdict {
+    pub(crate) fn of(root: &Path, environment: &[(String, String)], arguments: &[&str]) -> HttpdVerdict {
         let program = Apache::installed().program.to_string_lossy().into_owned();
         Self::launched(&[program], root, environment, arguments)
     }
@@ -42,7 +42,7 @@ impl Verdict {
         root: &Path,
         environment: &[(String, String)],
         arguments: &[&str],
-    ) -> Verdict {
+    ) -> HttpdVerdict {
         let path = root.join("run/command.out");
         let output = File::create(&path).expect("own folder");
         let status = Command::new(&program[0])
@@ -62,7 +62,7 @@ impl Verdict {
             .stderr(output)
             .status()
             .expect("httpd is installed: run `make setup`");
-        Verdict { is_ok: status.success(), text: fs::read_to_string(&path).unwrap_or_default() }
+        HttpdVerdict { is_ok: status.success(), text: fs::read_to_string(&path).unwrap_or_default() }
     }
 }
 
@@ -73,16 +73,16 @@ pub struct Httpd {
     port: u16,
     pid: i32,
     environment: Vec<(String, String)>,
-    expectations: Expectations,
+    expectations: LogExpectations,
     shared_memory: SharedMemory,
-    seen: Mutex<BTreeSet<Process>>,
+    seen: Mutex<BTreeSet<SeenProcess>>,
     agent: ureq::Agent,
 }
 
 impl Httpd {
     /// Describes a server to start.
-    pub fn builder() -> Builder {
-        Builder::new()
+    pub fn builder() -> HttpdBuilder {
+        HttpdBuilder::new()
     }
 
     pub(crate) fn start(
@@ -90,10 +90,10 @@ impl Httpd {
         port: u16,
         environment: Vec<(String, String)>,
         launcher: Option<String>,
-        expectations: Expectations,
+        expectations: LogExpectations,
     ) -> Httpd {
         let shared_memory = SharedMemory::now();
-        let verdict = Verdict::launched(&program(launcher), root.path(), &environment, &["-k", "start"]);
+        let verdict = HttpdVerdict::launched(&program(launcher), root.path(), &environment, &["-k", "start"]);
         let log = || root.error_logs();
         assert!(verdict.is_ok, "httpd did not start: {}\n{}", verdict.text, log());
         let pid_file = root.path().join("run/httpd.pid");
@@ -140,8 +140,8 @@ impl Httpd {
     }
 
     /// Opens a connection for requests written byte by byte.
-    pub fn connect(&self) -> Wire {
-        Wire::connect(self.port)
+    pub fn connect(&self) -> WireConnection {
+        WireConnection::connect(self.port)
     }
 
     /// The text of all its error logs.
@@ -167,23 +167,23 @@ impl Httpd {
     }
 
     /// All its processes now: parent, children, supervisor, daemons, and what those started.
-    pub fn processes(&self) -> BTreeSet<Process> {
+    pub fn processes(&self) -> BTreeSet<SeenProcess> {
         let now = processes::belonging_to(self.pid, self.root());
         self.seen.lock().expect("no panic while held").extend(now.iter().cloned());
         now
     }
 
     /// Children of the parent whose program is httpd itself.
-    pub fn children(&self) -> Vec<Process> {
+    pub fn children(&self) -> Vec<SeenProcess> {
         let program = Apache::installed().program.to_string_lossy().into_owned();
-        let mut now: Vec<Process> = self.processes().into_iter().collect();
+        let mut now: Vec<SeenProcess> = self.processes().into_iter().collect();
         now.retain(|p| p.parent == self.pid && !p.is_zombie && p.command.starts_with(&program));
         now
     }
 
     /// The lines that load the module and start a daemon group `app`, for a server that was started without it.
     pub fn module_lines(&self, mode: crate::Mode) -> String {
-        Builder::new().mode(mode).wsgi(&self.root).replace("@ROOT@", &self.root().to_string_lossy())
+        HttpdBuilder::new().mode(mode).wsgi(&self.root).replace("@ROOT@", &self.root().to_string_lossy())
     }
 
     /// `apachectl graceful`, and waits until the new generation runs.
@@ -197,7 +197,7 @@ impl Httpd {
     }
 
     /// After its end, starts it once more as process 1 of a namespace of its own; `None` where none can be made.
-    pub fn start_in_container(&self) -> Option<Container> {
+    pub fn start_in_container(&self) -> Option<HttpdContainer> {
         let program = &Apache::installed().program;
         let child = Command::new("unshare")
             // A session of its own: httpd may signal its whole process group, which would be ours.
@@ -214,7 +214,7 @@ impl Httpd {
             .stdin(Stdio::null())
             .spawn()
             .ok()?;
-        let mut container = Container { child };
+        let mut container = HttpdContainer { child };
         eventually("httpd listens, or there is no container", || {
             let ended = container.child.try_wait().ok().flatten().map(|_| false);
             ended.or_else(|| TcpStream::connect(("127.0.0.1", self.port)).ok().map(|_| true))
@@ -223,8 +223,8 @@ impl Httpd {
     }
 
     /// `apachectl configtest`.
-    pub fn configtest(&self) -> Verdict {
-        Verdict::of(self.root(), &self.environment, &["-t"])
+    pub fn configtest(&self) -> HttpdVerdict {
+        HttpdVerdict::of(self.root(), &self.environment, &["-t"])
     }
 
     /// Stops it now; the same as dropping it, but says so.
@@ -234,7 +234,7 @@ impl Httpd {
         self.processes();
         let resumed = || self.log_of("error.log").matches("resuming normal operations").count();
         let before = resumed();
-        let verdict = Verdict::of(self.root(), &self.environment, &["-k", command]);
+        let verdict = HttpdVerdict::of(self.root(), &self.environment, &["-k", command]);
         assert!(verdict.is_ok, "httpd -k {command}: {}", verdict.text);
         eventually("httpd resumes normal operations", || (resumed() > before).then_some(()));
         eventually("httpd listens again", || TcpStream::connect(("127.0.0.1", self.port)).ok());
@@ -244,8 +244,8 @@ impl Httpd {
     /// Stops everything; returns what is wrong.
     fn finish(&self) -> Vec<String> {
         self.processes();
-        if Process::of(self.pid).is_some_and(|parent| !parent.is_zombie) {
-            let verdict = Verdict::of(self.root(), &self.environment, &["-k", "stop"]);
+        if SeenProcess::of(self.pid).is_some_and(|parent| !parent.is_zombie) {
+            let verdict = HttpdVerdict::of(self.root(), &self.environment, &["-k", "stop"]);
             if !verdict.is_ok {
                 return vec![format!("httpd -k stop: {}", verdict.text)];
             }
@@ -264,10 +264,10 @@ impl Httpd {
         complaints
     }
 
-    fn living(&self) -> Vec<Process> {
+    fn living(&self) -> Vec<SeenProcess> {
         let mut all = self.processes();
         all.extend(self.seen.lock().expect("no panic while held").iter().cloned());
-        let alive = all.into_iter().filter(Process::is_alive);
+        let alive = all.into_iter().filter(SeenProcess::is_alive);
         alive.map(|process| (process.pid, process)).collect::<BTreeMap<_, _>>().into_values().collect()
     }
 
@@ -286,27 +286,28 @@ impl Httpd {
 
 /// httpd as process 1 of a container.
 #[derive(Debug)]
-pub struct Container {
+pub struct HttpdContainer {
     child: std::process::Child,
 }
 
-impl Container {
+impl HttpdContainer {
     /// Sends SIGTERM to its process 1 and waits for its end.
     pub fn end(&mut self) -> std::process::ExitStatus {
         let unshare = self.child.id() as i32;
-        let first = Process::all().into_iter().find(|process| process.parent == unshare).expect("it runs");
+        let first =
+            SeenProcess::all().into_iter().find(|process| process.parent == unshare).expect("it runs");
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(first.pid), nix::sys::signal::SIGTERM)
             .expect("it runs");
         self.child.wait().expect("own child")
     }
 }
 
-impl Drop for Container {
+impl Drop for HttpdContainer {
     fn drop(&mut self) {
         // With process 1 the kernel ends all others.
         let unshare = self.child.id() as i32;
         if self.child.try_wait().is_ok_and(|status| status.is_none()) {
-            Process::all()
+            SeenProcess::all()
                 .iter()
                 .filter(|process| process.parent == unshare)
                 .for_each(|p| processes::kill(p.pid));

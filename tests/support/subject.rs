@@ -18,7 +18,7 @@ pub enum Subject {
 
 /// Where the module under test is, and what it needs.
 #[derive(Debug)]
-pub(crate) struct Module {
+pub(crate) struct ModuleFiles {
     /// The shared object that `LoadModule` names.
     pub so: PathBuf,
     /// The Python home it was built for; none when it takes any.
@@ -66,8 +66,8 @@ impl Subject {
         old
     }
 
-    pub(crate) fn module(self) -> &'static Module {
-        static MODULE: OnceLock<Module> = OnceLock::new();
+    pub(crate) fn module(self) -> &'static ModuleFiles {
+        static MODULE: OnceLock<ModuleFiles> = OnceLock::new();
         MODULE.get_or_init(|| match self {
             Subject::Ours => ours(),
             Subject::Original => control("original"),
@@ -76,14 +76,14 @@ impl Subject {
     }
 }
 
-fn ours() -> Module {
+fn ours() -> ModuleFiles {
     let so = std::env::var_os("MOD_WSGI_SO")
         .map_or_else(|| workspace().join("build/lib/mod_wsgi.so"), PathBuf::from);
     assert!(so.exists(), "{} does not exist: run `make build`", so.display());
-    Module { so, python_home: None }
+    ModuleFiles { so, python_home: None }
 }
 
-fn control(name: &str) -> Module {
+fn control(name: &str) -> ModuleFiles {
     let output =
         Command::new(workspace().join("scripts/controls.sh")).arg(name).output().expect("controls.sh");
     assert!(output.status.success(), "controls.sh {name}: {}", String::from_utf8_lossy(&output.stderr));
@@ -91,5 +91,5 @@ fn control(name: &str) -> Module {
     let mut lines = text.lines();
     let so = PathBuf::from(lines.next().expect("first line: path of the module"));
     let python_home = lines.next().filter(|home| *home != "-").map(PathBuf::from);
-    Module { so, python_home }
+    ModuleFiles { so, python_home }
 }

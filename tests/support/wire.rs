@@ -7,17 +7,17 @@ use std::time::Duration;
 
 /// One connection.
 #[derive(Debug)]
-pub struct Wire {
+pub struct WireConnection {
     stream: TcpStream,
     pending: Vec<u8>,
 }
 
-impl Wire {
-    pub(crate) fn connect(port: u16) -> Wire {
+impl WireConnection {
+    pub(crate) fn connect(port: u16) -> WireConnection {
         let stream = TcpStream::connect(("127.0.0.1", port)).expect("httpd listens");
         let limit = Some(Duration::from_secs(20));
         stream.set_read_timeout(limit).and_then(|()| stream.set_write_timeout(limit)).expect("not zero");
-        Wire { stream, pending: Vec::new() }
+        WireConnection { stream, pending: Vec::new() }
     }
 
     /// Sends these bytes.
@@ -32,8 +32,8 @@ impl Wire {
     }
 
     /// The same connection for a thread that only sends.
-    pub fn sender(&self) -> Wire {
-        Wire { stream: self.stream.try_clone().expect("descriptors are left"), pending: Vec::new() }
+    pub fn sender(&self) -> WireConnection {
+        WireConnection { stream: self.stream.try_clone().expect("descriptors are left"), pending: Vec::new() }
     }
 
     /// Closes our half: httpd sees the end of the request.
@@ -56,7 +56,7 @@ impl Wire {
         self.try_response(is_bodyless).unwrap_or_else(|error| panic!("no complete response: {error}"))
     }
 
-    /// As [`Wire::response`], with an error when the connection ends too early.
+    /// As [`WireConnection::response`], with an error when the connection ends too early.
     pub fn try_response(&mut self, is_bodyless: bool) -> io::Result<Response> {
         let mut response = self.head()?;
         let bodyless = is_bodyless || matches!(response.status, 204 | 304);

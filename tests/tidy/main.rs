@@ -8,7 +8,7 @@ mod references;
 mod source;
 
 use serde_json::Value;
-use source::Source;
+use source::SourceFile;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
@@ -38,13 +38,13 @@ fn assert_none(rule: &str, violations: Vec<String>) {
     assert!(violations.is_empty(), "{rule}:\n  {}", violations.join("\n  "));
 }
 
-fn at(source: &Source, line: usize, what: &str) -> String {
+fn at(source: &SourceFile, line: usize, what: &str) -> String {
     format!("{}:{line}: {what}", source.path.display())
 }
 
 #[test]
 fn files_begin_by_saying_what_they_are() {
-    let lacking = Source::all().into_iter().filter(|source| !source.text.starts_with("//! "));
+    let lacking = SourceFile::all().into_iter().filter(|source| !source.text.starts_with("//! "));
     assert_none(
         "the first line is `//! …`",
         lacking.map(|source| source.path.display().to_string()).collect(),
@@ -53,17 +53,18 @@ fn files_begin_by_saying_what_they_are() {
 
 #[test]
 fn files_are_short() {
-    let long = Source::all()
+    let long = SourceFile::all()
         .into_iter()
         .filter(|source| source.lines_without_tests() > 500 && !source.path.ends_with("tests.rs"));
-    let say = |source: Source| at(&source, source.lines_without_tests(), "the last line before the tests");
+    let say =
+        |source: SourceFile| at(&source, source.lines_without_tests(), "the last line before the tests");
     assert_none("at most 500 lines", long.map(say).collect());
 }
 
 #[test]
 fn functions_are_short() {
     let mut long = Vec::new();
-    for source in Source::all() {
+    for source in SourceFile::all() {
         let functions = source.functions();
         let functions = functions.iter().filter(|(_, _, length)| *length > 60);
         long.extend(
@@ -76,7 +77,7 @@ fn functions_are_short() {
 #[test]
 fn unsafe_has_a_postcode() {
     let mut found = Vec::new();
-    for source in Source::all().iter().filter(|source| !source.is_in(&UNSAFE_FOLDERS)) {
+    for source in SourceFile::all().iter().filter(|source| !source.is_in(&UNSAFE_FOLDERS)) {
         let lines = source.code.lines().enumerate();
         let words = lines.filter(|(_, line)| has_word(line, "unsafe") && !names_a_function_type(line));
         found.extend(words.map(|(index, line)| at(source, index + 1, line.trim())));
@@ -87,7 +88,7 @@ fn unsafe_has_a_postcode() {
 #[test]
 fn unsafe_blocks_say_why_they_are_sound() {
     let mut found = Vec::new();
-    for source in Source::all() {
+    for source in SourceFile::all() {
         for (line, code) in source.code_lines() {
             let is_block = code.contains("unsafe {") || code.contains("unsafe impl");
             if is_block && !source.comment_at(source.statement_start(line)).contains("SAFETY:") {
@@ -101,7 +102,7 @@ fn unsafe_blocks_say_why_they_are_sound() {
 #[test]
 fn c_enters_through_one_door() {
     let mut found = Vec::new();
-    for source in Source::all() {
+    for source in SourceFile::all() {
         let name = source.path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         if C_ENTRY_FILES.contains(&name) {
             continue;
@@ -123,7 +124,7 @@ fn c_enters_through_one_door() {
 #[test]
 fn what_cannot_fail_says_why() {
     let mut found = Vec::new();
-    for source in Source::all().iter().filter(|source| !source.is_test_file()) {
+    for source in SourceFile::all().iter().filter(|source| !source.is_test_file()) {
         for (line, code) in source.code_lines() {
             let takes = code.contains(".unwrap()") || code.contains(".expect(");
             if takes && !source.comment_at(line).contains(|c: char| c.is_alphabetic()) {
@@ -137,7 +138,7 @@ fn what_cannot_fail_says_why() {
 #[test]
 fn ignored_tests_have_a_reason() {
     let mut found = Vec::new();
-    for source in Source::all() {
+    for source in SourceFile::all() {
         let lines = source.code.lines().enumerate().filter(|(_, line)| line.contains("#[ignore]"));
         found.extend(lines.map(|(index, line)| at(&source, index + 1, line.trim())));
     }
@@ -149,7 +150,7 @@ fn files_have_names_that_say_something() {
     let vague = ["utils", "util", "helpers", "helper", "misc", "common"];
     let is_vague =
         |path: &Path| path.iter().any(|part| vague.contains(&part.to_string_lossy().trim_end_matches(".rs")));
-    let found = Source::all().into_iter().filter(|source| is_vague(&source.path));
+    let found = SourceFile::all().into_iter().filter(|source| is_vague(&source.path));
     assert_none(&format!("no {vague:?}"), found.map(|source| source.path.display().to_string()).collect());
 }
 
@@ -159,7 +160,7 @@ fn differences_from_the_control_are_documented() {
     let documented =
         std::fs::read_to_string(integration::workspace().join("docs/differences.md")).expect("it exists");
     let mut found = Vec::new();
-    for source in Source::all().iter().filter(|source| source.path.starts_with("tests/it")) {
+    for source in SourceFile::all().iter().filter(|source| source.path.starts_with("tests/it")) {
         let module = source.path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
         let lines: Vec<&str> = source.code.lines().collect();
         for (line, name, length) in source.functions() {
@@ -210,7 +211,7 @@ fn pure_crates_forbid_unsafe_code() {
         "tests/support/lib.rs",
         "express/src/main.rs",
     ];
-    let all = Source::all();
+    let all = SourceFile::all();
     let forbids = |root: &str| {
         all.iter()
             .any(|source| source.path == Path::new(root) && source.code.contains("#![forbid(unsafe_code)]"))

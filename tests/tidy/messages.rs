@@ -1,17 +1,19 @@
 //! Numbers of messages come from the error map (wsgi-protocol/src/events), and nothing else gives any.
 
-use crate::source::Source;
+use crate::source::SourceFile;
 use crate::{assert_none, at};
 use std::path::Path;
-use wsgi_directives::{Demand, Fault, GroupRefusal, Part, PrecheckRefusal, Violation};
-use wsgi_protocol::events::{Event, rows};
+use wsgi_directives::{
+    GroupRefusal, OwnedPart, OwnershipDemand, OwnershipFault, OwnershipViolation, PrecheckRefusal,
+};
+use wsgi_protocol::events::{LogEvent, rows};
 
 /// Where lines are written.
 const WRITERS: [&str; 3] = ["src", "python-host/src", "wsgi-supervisor/src"];
 
 /// Sources that write lines, without test files.
-fn writers() -> Vec<Source> {
-    Source::all().into_iter().filter(|source| source.is_in(&WRITERS) && !source.is_test_file()).collect()
+fn writers() -> Vec<SourceFile> {
+    SourceFile::all().into_iter().filter(|source| source.is_in(&WRITERS) && !source.is_test_file()).collect()
 }
 
 #[test]
@@ -44,7 +46,7 @@ fn each_row_is_used() {
     let sources = writers();
     let by_number: Vec<u16> = directives().into_iter().map(|(number, _)| number).collect();
     let unused = rows().filter(|(name, event)| {
-        let names_it = |source: &Source| {
+        let names_it = |source: &SourceFile| {
             source.code.match_indices(name).any(|(at, _)| {
                 let rest = &source.code[at + name.len()..];
                 source.code[..at].ends_with("events::")
@@ -62,7 +64,7 @@ fn each_row_is_used() {
 #[test]
 fn rules_of_requests_agree_with_the_map() {
     let differs = directives().into_iter().filter(|(number, status)| {
-        Event::find(*number).is_none_or(|event| status.is_some_and(|status| event.status() != status))
+        LogEvent::find(*number).is_none_or(|event| status.is_some_and(|status| event.status() != status))
     });
     assert_none(
         "wsgi-directives gives other numbers or statuses than the error map",
@@ -88,10 +90,15 @@ fn directives() -> Vec<(u16, Option<u16>)> {
     use GroupRefusal as G;
     let groups = [G::NotAllowed, G::NoGroups, G::NotConfigured, G::NotAccessible];
     rows.extend(groups.map(|refusal| (refusal.number(), Some(500))));
-    for demand in [Demand::User, Demand::Group] {
-        for part in [Part::Script, Part::Parent] {
-            let faults = [Fault::Unknown, Fault::OwnedBy(0), Fault::GroupWritable, Fault::WorldWritable];
-            rows.extend(faults.map(|fault| (Violation { demand, part, fault }.number(), Some(403))));
+    for demand in [OwnershipDemand::User, OwnershipDemand::Group] {
+        for part in [OwnedPart::Script, OwnedPart::Parent] {
+            let faults = [
+                OwnershipFault::Unknown,
+                OwnershipFault::OwnedBy(0),
+                OwnershipFault::GroupWritable,
+                OwnershipFault::WorldWritable,
+            ];
+            rows.extend(faults.map(|fault| (OwnershipViolation { demand, part, fault }.number(), Some(403))));
         }
     }
     // A notice of the configuration: wsgi-directives/src/table/interpreters.rs.

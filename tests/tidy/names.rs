@@ -1,9 +1,9 @@
-//! Names: a type's name is its own in its crate, and a metaphor that names a file or a type is explained in
-//! ARCHITECTURE.md, "Words".
+//! Names: a type's name is its own in its crate and seldom one bare word, and a metaphor that names a file or a type is
+//! explained in ARCHITECTURE.md, "Words".
 
-use crate::source::Source;
+use crate::source::SourceFile;
 use crate::{assert_none, at};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// Words that are not the field's. What is named by one of them is named in the table, too.
@@ -47,8 +47,14 @@ const METAPHORS: [&str; 34] = [
 /// How many words a newcomer is asked to learn at most.
 const MOST_WORDS: usize = 25;
 
+/// How many of a hundred types may be named by one word only. `Supervisor` says enough; `Place` or `Order` does not.
+const MOST_SINGLE_WORDS: usize = 35;
+
+/// How many types a crate has before its own share is looked at, too.
+const ENOUGH_TYPES: usize = 12;
+
 /// Types of a crate that are not in tests: name, file, line.
-fn types(source: &Source) -> Vec<(String, usize)> {
+fn types(source: &SourceFile) -> Vec<(String, usize)> {
     let mut found = Vec::new();
     for (line, code) in source.code_lines() {
         let is_inside = code.starts_with(char::is_whitespace);
@@ -71,9 +77,10 @@ fn types(source: &Source) -> Vec<(String, usize)> {
     found
 }
 
-fn sources() -> Vec<Source> {
-    let is_code = |source: &Source| !source.is_test_file() && source.path.iter().any(|part| part == "src");
-    Source::all().into_iter().filter(is_code).collect()
+fn sources() -> Vec<SourceFile> {
+    let is_code =
+        |source: &SourceFile| !source.is_test_file() && source.path.iter().any(|part| part == "src");
+    SourceFile::all().into_iter().filter(is_code).collect()
 }
 
 /// The first column of the table "Words".
@@ -103,6 +110,39 @@ fn type_names_are_unique_in_their_crate() {
         }
     }
     assert_none("a type's name is its own in its crate", found);
+}
+
+#[test]
+fn few_type_names_are_one_bare_word() {
+    let mut crates: BTreeMap<PathBuf, BTreeSet<String>> = BTreeMap::new();
+    for source in SourceFile::all() {
+        let names = types(&source).into_iter().map(|(name, _)| name);
+        crates.entry(source.path.iter().take(1).collect()).or_default().extend(names);
+    }
+    let share = |names: &[&String]| {
+        let single = names.iter().filter(|name| is_one_word(name)).count();
+        (single * 100).div_ceil(names.len().max(1))
+    };
+    let all: Vec<&String> = crates.values().flatten().collect();
+    assert!(all.len() > 500, "types are found: {}", all.len());
+    let mut found = Vec::new();
+    if share(&all) > MOST_SINGLE_WORDS {
+        found.push(format!("all crates: {} %", share(&all)));
+    }
+    for (path, names) in &crates {
+        let names: Vec<&String> = names.iter().collect();
+        if names.len() > ENOUGH_TYPES && share(&names) > MOST_SINGLE_WORDS {
+            let single: Vec<&str> =
+                names.iter().filter(|name| is_one_word(name)).map(|name| name.as_str()).collect();
+            found.push(format!("{}: {} %: {}", path.display(), share(&names), single.join(", ")));
+        }
+    }
+    assert_none("a type's name says what it is, mostly in two words", found);
+}
+
+/// Whether a name is one word, as `Launch`.
+fn is_one_word(name: &str) -> bool {
+    !name.chars().skip(1).any(|c| c.is_uppercase() || c == '_')
 }
 
 #[test]

@@ -2,13 +2,13 @@
 //! names a test, and the tests are there.
 
 use crate::assert_none;
-use crate::source::Source;
+use crate::source::SourceFile;
 use std::collections::BTreeSet;
 
 /// Every function of the tree, alone and with the name of its file in front.
 fn functions() -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    for source in Source::all() {
+    for source in SourceFile::all() {
         let module = source.path.file_stem().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
         let words: Vec<&str> = source.code.split_whitespace().collect();
         for pair in words.windows(2).filter(|pair| pair[0] == "fn") {

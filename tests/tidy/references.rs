@@ -1,6 +1,6 @@
 //! What comments refer to is in the tree: files, their headings, and their numbered sections.
 
-use crate::source::Source;
+use crate::source::SourceFile;
 use crate::{assert_none, at};
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,13 +10,13 @@ use std::path::Path;
 const FOLDERS: [&str; 3] = ["", "docs", "docs/dev"];
 
 /// A run of comment lines: the number of its first line, and its text in one line.
-struct Comment {
+struct CommentRun {
     line: usize,
     text: String,
 }
 
-fn comments(source: &Source) -> Vec<Comment> {
-    let mut found: Vec<Comment> = Vec::new();
+fn comments(source: &SourceFile) -> Vec<CommentRun> {
+    let mut found: Vec<CommentRun> = Vec::new();
     let mut previous = 0;
     for (index, line) in source.text.lines().enumerate() {
         let trimmed = line.trim_start();
@@ -26,7 +26,7 @@ fn comments(source: &Source) -> Vec<Comment> {
         let text = trimmed.trim_start_matches(['/', '!']).trim();
         match found.last_mut().filter(|_| previous == index) {
             Some(comment) => comment.text = format!("{} {text}", comment.text),
-            None => found.push(Comment { line: index + 1, text: text.to_owned() }),
+            None => found.push(CommentRun { line: index + 1, text: text.to_owned() }),
         }
         previous = index + 1;
     }
@@ -35,9 +35,9 @@ fn comments(source: &Source) -> Vec<Comment> {
 
 /// Texts of documents by the names that comments use; `None` for one that is not there.
 #[derive(Default)]
-struct Documents(BTreeMap<String, Option<String>>);
+struct DocumentTexts(BTreeMap<String, Option<String>>);
 
-impl Documents {
+impl DocumentTexts {
     fn get(&mut self, name: &str, folder: &Path) -> Option<&String> {
         let read = || {
             let root = integration::workspace();
@@ -67,7 +67,12 @@ fn bare(word: &str) -> &str {
 }
 
 /// What does not lead anywhere in one comment. `usual` is the document that a section without one is in.
-fn dead_ends(comment: &str, usual: Option<&str>, folder: &Path, documents: &mut Documents) -> Vec<String> {
+fn dead_ends(
+    comment: &str,
+    usual: Option<&str>,
+    folder: &Path,
+    documents: &mut DocumentTexts,
+) -> Vec<String> {
     let mut found = Vec::new();
     let mut document = usual.map(str::to_owned);
     let words: Vec<&str> = comment.split_whitespace().collect();
@@ -96,7 +101,7 @@ fn dead_ends(comment: &str, usual: Option<&str>, folder: &Path, documents: &mut 
 }
 
 /// A file followed by a heading in quotes, where there is no such heading.
-fn dead_headings(comment: &str, folder: &Path, documents: &mut Documents) -> Vec<String> {
+fn dead_headings(comment: &str, folder: &Path, documents: &mut DocumentTexts) -> Vec<String> {
     let mut found = Vec::new();
     for (at, _) in comment.match_indices(".md, \"") {
         let name = comment[..at].rsplit([' ', '(']).next().unwrap_or_default().to_owned() + ".md";
@@ -111,7 +116,7 @@ fn dead_headings(comment: &str, folder: &Path, documents: &mut Documents) -> Vec
 }
 
 /// The one document of `docs/dev/spec` that the head of a file names.
-fn usual_document(comments: &[Comment]) -> Option<String> {
+fn usual_document(comments: &[CommentRun]) -> Option<String> {
     let head = comments.first().filter(|comment| comment.line == 1)?;
     let names = head.text.split_whitespace().map(bare).filter(|word| word.ends_with(".md"));
     let mut names: Vec<&str> = names.filter(|name| name.starts_with("spec/")).collect();
@@ -121,9 +126,9 @@ fn usual_document(comments: &[Comment]) -> Option<String> {
 
 #[test]
 fn references_lead_somewhere() {
-    let mut documents = Documents::default();
+    let mut documents = DocumentTexts::default();
     let mut found = Vec::new();
-    for source in Source::all() {
+    for source in SourceFile::all() {
         let comments = comments(&source);
         let usual = usual_document(&comments);
         let folder = source.path.parent().unwrap_or(Path::new("")).to_owned();
@@ -137,7 +142,7 @@ fn references_lead_somewhere() {
 
 #[test]
 fn dead_ends_are_found() {
-    let mut documents = Documents::default();
+    let mut documents = DocumentTexts::default();
     let mut count = |text: &str, usual| dead_ends(text, usual, Path::new(""), &mut documents).len();
     let fine = [
         "spec/behaviour.md §1.1 #5, §4.4.",

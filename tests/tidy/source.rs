@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// One file.
-pub struct Source {
+pub struct SourceFile {
     /// Relative to the workspace.
     pub path: PathBuf,
     /// As it is.
@@ -13,9 +13,9 @@ pub struct Source {
     pub code: String,
 }
 
-impl Source {
+impl SourceFile {
     /// Every `.rs` file, sorted by path.
-    pub fn all() -> Vec<Source> {
+    pub fn all() -> Vec<SourceFile> {
         let mut paths = Vec::new();
         collect(integration::workspace(), &mut paths);
         paths.sort();
@@ -23,7 +23,7 @@ impl Source {
             let text =
                 fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
             let path = path.strip_prefix(integration::workspace()).expect("below it").to_owned();
-            Source { code: mask(&text), path, text }
+            SourceFile { code: mask(&text), path, text }
         };
         paths.into_iter().map(read).collect()
     }
@@ -193,7 +193,7 @@ fn masking_keeps_lines_and_code() {
 
 #[test]
 fn functions_are_measured() {
-    let source = |text: &str| Source { path: PathBuf::new(), text: text.to_owned(), code: mask(text) };
+    let source = |text: &str| SourceFile { path: PathBuf::new(), text: text.to_owned(), code: mask(text) };
     let found =
         source("fn one() {\n    {}\n}\nfn two(f: [u8; 2]);\n#[cfg(test)]\nfn three() {}\n").functions();
     assert_eq!(found, [(1, "one".to_owned(), 3)]);

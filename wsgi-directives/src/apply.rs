@@ -1,32 +1,32 @@
 //! Applies one line of configuration to the records: finds the row, checks place and arguments, stores.
 
-use crate::config::routes::Kind;
-use crate::config::{DirConfig, GlobalConfig, InterpreterSettings, Layer, ServerConfig};
-use crate::directive::{Arity, Contexts, Directive, Effect};
+use crate::config::routes::RouteKind;
+use crate::config::{ConfigLayer, DirConfig, GlobalConfig, InterpreterSettings, ServerConfig};
+use crate::directive::{Arity, Directive, DirectiveContexts, RowEffect};
 use crate::error::{ConfigError, Misplaced};
-use crate::place::{Notice, NoticeLevel, Place, System};
+use crate::place::{DirectivePlace, Notice, NoticeLevel, SystemFacts};
 use crate::table::DIRECTIVES;
-use crate::words::Words;
+use crate::words::LineWords;
 use std::sync::Arc;
 
 /// The records a line may write to.
-pub struct Scope<'a> {
+pub struct LineScope<'a> {
     /// Main-server record; `None` in `.htaccess`, which is read while requests run.
     pub global: Option<&'a mut GlobalConfig>,
     /// Record of the enclosing server; `None` in `.htaccess`.
     pub server: Option<&'a mut ServerConfig>,
     /// The directory record httpd passes along; give it whenever there is one. Whether a `V D` directive
-    /// writes there or to `server` is decided by [`Place::directory`].
+    /// writes there or to `server` is decided by [`DirectivePlace::directory`].
     pub dir: Option<&'a mut DirConfig>,
 }
 
 /// What a row does with its arguments.
 #[derive(Debug)]
-pub(crate) enum Action {
+pub(crate) enum RowAction {
     /// On/Off into the layer of the enclosing server or directory.
-    LayerFlag(fn(&mut Layer) -> &mut Option<bool>),
+    LayerFlag(fn(&mut ConfigLayer) -> &mut Option<bool>),
     /// One word into the layer of the enclosing server or directory.
-    LayerText(fn(&mut Layer) -> &mut Option<Arc<str>>),
+    LayerText(fn(&mut ConfigLayer) -> &mut Option<Arc<str>>),
     /// On/Off for the whole server.
     GlobalFlag(fn(&mut GlobalConfig) -> &mut Option<bool>),
     /// One word for the whole server.
@@ -34,17 +34,17 @@ pub(crate) enum Action {
     /// On/Off at top level or in a `<WSGIInterpreterOptions>` block.
     InterpreterFlag(fn(&mut InterpreterSettings) -> &mut Option<bool>),
     /// Anything else.
-    Custom(fn(&mut Application<'_, '_>) -> Result<(), ConfigError>),
+    Custom(fn(&mut LineApplication<'_, '_>) -> Result<(), ConfigError>),
 }
 
 /// One line being applied: row, arguments, place, records.
-pub(crate) struct Application<'a, 's> {
+pub(crate) struct LineApplication<'a, 's> {
     pub row: &'static Directive,
     /// The rest of the line, unsplit.
     pub args: &'a str,
-    pub place: &'a Place<'a>,
-    pub scope: Scope<'s>,
-    pub system: &'a dyn System,
+    pub place: &'a DirectivePlace<'a>,
+    pub scope: LineScope<'s>,
+    pub system: &'a dyn SystemFacts,
     pub notices: Vec<Notice>,
 }
 
@@ -62,12 +62,12 @@ pub fn find(name: &str) -> Option<usize> {
 pub fn apply(
     id: usize,
     args: &str,
-    place: &Place<'_>,
-    scope: Scope<'_>,
-    system: &dyn System,
+    place: &DirectivePlace<'_>,
+    scope: LineScope<'_>,
+    system: &dyn SystemFacts,
 ) -> Result<Vec<Notice>, ConfigError> {
     let row: &'static Directive = DIRECTIVES.get(id).ok_or(ConfigError::FindDirective { id })?;
-    let mut line = Application { row, args, place, scope, system, notices: Vec::new() };
+    let mut line = LineApplication { row, args, place, scope, system, notices: Vec::new() };
     line.check_place()?;
     line.count_arguments()?;
     line.check_vhost()?;
@@ -79,23 +79,23 @@ pub fn apply(
     Ok(line.notices)
 }
 
-impl<'a, 's> Application<'a, 's> {
+impl<'a, 's> LineApplication<'a, 's> {
     /// Refuses places httpd's override bits cannot tell apart (spec/directives.md §2.6).
     fn check_place(&self) -> Result<(), ConfigError> {
         let contexts = self.row.contexts;
         let wrong = |found| Err(ConfigError::PlaceDirective { directive: self.row.name, found });
         if self.place.htaccess {
-            return if contexts.has(Contexts::D) { Ok(()) } else { wrong(Misplaced::Elsewhere) };
+            return if contexts.has(DirectiveContexts::D) { Ok(()) } else { wrong(Misplaced::Elsewhere) };
         }
         if self.place.directory.is_some() {
-            return if contexts.has(Contexts::D) { Ok(()) } else { wrong(Misplaced::Directory) };
+            return if contexts.has(DirectiveContexts::D) { Ok(()) } else { wrong(Misplaced::Directory) };
         }
         Ok(())
     }
 
     /// The rule that httpd leaves to modules; the original tests it after counting the arguments.
     fn check_vhost(&self) -> Result<(), ConfigError> {
-        if self.row.contexts.has(Contexts::G) && self.place.virtual_host.is_some() {
+        if self.row.contexts.has(DirectiveContexts::G) && self.place.virtual_host.is_some() {
             let found = Misplaced::VirtualHost;
             return Err(ConfigError::PlaceDirective { directive: self.row.name, found });
         }
@@ -104,7 +104,7 @@ impl<'a, 's> Application<'a, 's> {
 
     /// httpd's own argument count (spec/directives.md §2.5): an empty word counts as missing.
     fn count_arguments(&self) -> Result<(), ConfigError> {
-        let words: Vec<_> = Words::new(self.args).take(3).collect();
+        let words: Vec<_> = LineWords::new(self.args).take(3).collect();
         let empty = words.first().is_none_or(|word| word.is_empty());
         let fits = match self.row.arity {
             Arity::Take1 => words.len() == 1 && !empty,
@@ -120,27 +120,27 @@ impl<'a, 's> Application<'a, 's> {
 
     fn act(&mut self) -> Result<(), ConfigError> {
         match &self.row.action {
-            Action::LayerFlag(field) => {
+            RowAction::LayerFlag(field) => {
                 let value = self.on_off()?;
                 *field(self.layer()?) = Some(value);
             }
-            Action::LayerText(field) => {
+            RowAction::LayerText(field) => {
                 let word = self.word();
                 *field(self.layer()?) = Some(Arc::from(word));
             }
-            Action::GlobalFlag(field) => {
+            RowAction::GlobalFlag(field) => {
                 let value = self.on_off()?;
                 *field(self.global()?) = Some(value);
             }
-            Action::GlobalText(field) => {
+            RowAction::GlobalText(field) => {
                 let word = self.word();
                 *field(self.global()?) = Some(word);
             }
-            Action::InterpreterFlag(field) => {
+            RowAction::InterpreterFlag(field) => {
                 let value = self.on_off()?;
                 *field(self.interpreter()?) = Some(value);
             }
-            Action::Custom(run) => run(self)?,
+            RowAction::Custom(run) => run(self)?,
         }
         Ok(())
     }
@@ -150,22 +150,22 @@ impl<'a, 's> Application<'a, 's> {
         let Directive { name, contexts, .. } = self.row;
         let place = self.place;
         let Some(global) = self.scope.global.as_deref_mut() else { return };
-        if contexts.has(Contexts::G) && place.in_interpreter_options.is_none() {
+        if contexts.has(DirectiveContexts::G) && place.in_interpreter_options.is_none() {
             global.places.insert(name, place.origin());
         }
         global.routes_in_sections |=
             *name == "WSGIDispatchScript" || (*name == "WSGIProcessGroup" && place.directory.is_some());
         let kind = match *name {
-            "WSGIProcessGroup" => Kind::Process,
-            "WSGIApplicationGroup" => Kind::Application,
+            "WSGIProcessGroup" => RouteKind::Process,
+            "WSGIApplicationGroup" => RouteKind::Application,
             _ => return,
         };
-        global.routes.note(kind, place, Words::new(self.args).next().unwrap_or_default().into_owned());
+        global.routes.note(kind, place, LineWords::new(self.args).next().unwrap_or_default().into_owned());
     }
 
     /// The words of the line.
-    pub fn words(&self) -> Words<'a> {
-        Words::new(self.args)
+    pub fn words(&self) -> LineWords<'a> {
+        LineWords::new(self.args)
     }
 
     /// The first word, empty if there is none.
@@ -184,7 +184,7 @@ impl<'a, 's> Application<'a, 's> {
     }
 
     /// The record a `V D` directive writes to (spec/directives.md §3.1).
-    pub fn layer(&mut self) -> Result<&mut Layer, ConfigError> {
+    pub fn layer(&mut self) -> Result<&mut ConfigLayer, ConfigError> {
         if self.place.directory.is_some() || self.place.htaccess {
             return self.dir().map(|dir| &mut dir.layer);
         }
@@ -225,16 +225,16 @@ impl<'a, 's> Application<'a, 's> {
     }
 
     /// Adds the notice for a name that does not act, once per configuration.
-    pub fn tell_effect(&mut self, name: &'static str, effect: Effect) {
+    pub fn tell_effect(&mut self, name: &'static str, effect: RowEffect) {
         let (level, text) = match effect {
-            Effect::Acts => return,
-            Effect::Later(part) => {
+            RowEffect::Acts => return,
+            RowEffect::Later(part) => {
                 (NoticeLevel::Notice, format!("{name} is accepted and has no effect yet: {part}."))
             }
-            Effect::Never(why) => {
+            RowEffect::Never(why) => {
                 (NoticeLevel::Info, format!("{name} is accepted and has no effect: {why}."))
             }
-            Effect::Legacy(advice) => {
+            RowEffect::Legacy(advice) => {
                 (NoticeLevel::Warning, format!("{name} is no longer supported: {advice}."))
             }
         };

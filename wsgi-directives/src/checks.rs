@@ -1,8 +1,8 @@
 //! Checks over the whole configuration once it has been read: warnings for what probably will not work.
 
-use crate::config::{Alias, AliasForm, DaemonGroup, GlobalConfig, ServerConfig, Target};
+use crate::config::{AliasForm, DaemonGroup, GlobalConfig, MountTarget, ScriptAlias, ServerConfig};
 use crate::error::ConfigError;
-use crate::place::{Notice, System, VhostId};
+use crate::place::{Notice, SystemFacts, VhostId};
 use crate::request::alias::match_prefix;
 use crate::request::effective;
 use crate::request::select::{GroupChoice, GroupRefusal, select_group};
@@ -29,7 +29,7 @@ const LONGEST_PREFIX: usize = 75;
 impl GlobalConfig {
     /// A group that was defined again in a server that is another site, as its ServerName tells now; while lines are
     /// read it may follow.
-    pub fn shared_group(&self, system: &dyn System) -> Option<ConfigError> {
+    pub fn shared_group(&self, system: &dyn SystemFacts) -> Option<ConfigError> {
         let again = |group: &DaemonGroup| group.also.iter().find_map(|also| group.stranger(also, system));
         self.groups.iter().find_map(again)
     }
@@ -37,7 +37,7 @@ impl GlobalConfig {
     /// Completes the record after the last line has been read (httpd's post_config): notes the ServerNames of
     /// daemon groups for [`select_group`] and returns warnings about the configuration as a whole.
     /// Call it again after a restart has read the configuration anew; it is idempotent.
-    pub fn finish(&mut self, servers: &[ServerView<'_>], system: &dyn System) -> Vec<Notice> {
+    pub fn finish(&mut self, servers: &[ServerView<'_>], system: &dyn SystemFacts) -> Vec<Notice> {
         for group in self.groups.iter_mut() {
             let hosts: Vec<VhostId> = group.homes().flatten().collect();
             group.server_names = hosts.into_iter().filter_map(|host| system.server_name_of(host)).collect();
@@ -49,8 +49,8 @@ impl GlobalConfig {
         self.check_authentication(system, &mut notices);
         let mut seen = HashSet::new();
         for server in servers {
-            let own = |alias: &&Arc<Alias>| alias.place.virtual_host == server.host;
-            let aliases: Vec<&Arc<Alias>> = server.config.aliases.iter().filter(own).collect();
+            let own = |alias: &&Arc<ScriptAlias>| alias.place.virtual_host == server.host;
+            let aliases: Vec<&Arc<ScriptAlias>> = server.config.aliases.iter().filter(own).collect();
             check_shadows(&aliases, &mut notices);
             for alias in aliases {
                 check_target(alias, &mut notices);
@@ -98,7 +98,7 @@ impl GlobalConfig {
     }
 
     /// A fixed group of an alias that its requests cannot use.
-    fn check_alias_group(&self, alias: &Alias, server: &ServerView<'_>, notices: &mut Vec<Notice>) {
+    fn check_alias_group(&self, alias: &ScriptAlias, server: &ServerView<'_>, notices: &mut Vec<Notice>) {
         let Some(name) = alias.options.process_group.as_deref() else { return };
         if let Some(problem) = self.group_problem(name, server) {
             notices.push(Notice::about(
@@ -145,7 +145,7 @@ impl GlobalConfig {
     }
 }
 
-fn directive(alias: &Alias) -> &'static str {
+fn directive(alias: &ScriptAlias) -> &'static str {
     match alias.form {
         AliasForm::Prefix(_) => "WSGIScriptAlias",
         AliasForm::Regex { .. } => "WSGIScriptAliasMatch",
@@ -153,8 +153,8 @@ fn directive(alias: &Alias) -> &'static str {
 }
 
 /// A prefix that an earlier prefix of the same server matches already is never reached.
-fn check_shadows(aliases: &[&Arc<Alias>], notices: &mut Vec<Notice>) {
-    let prefixes: Vec<(&str, &Arc<Alias>)> = aliases
+fn check_shadows(aliases: &[&Arc<ScriptAlias>], notices: &mut Vec<Notice>) {
+    let prefixes: Vec<(&str, &Arc<ScriptAlias>)> = aliases
         .iter()
         .filter_map(|alias| match &alias.form {
             AliasForm::Prefix(prefix) => Some((prefix.as_str(), *alias)),
@@ -180,8 +180,8 @@ fn shadows(earlier: &str, later: &str) -> bool {
 }
 
 /// Targets that lead to 404 (spec/directives.md §20 items 18).
-fn check_target(alias: &Alias, notices: &mut Vec<Notice>) {
-    let Target::File(path) = &alias.target else { return };
+fn check_target(alias: &ScriptAlias, notices: &mut Vec<Notice>) {
+    let MountTarget::File(path) = &alias.target else { return };
     let mut warn =
         |text: String| notices.push(Notice::about(&alias.place, format!("{} {text}", directive(alias))));
     let url = alias.form.text();

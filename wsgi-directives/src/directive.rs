@@ -1,6 +1,6 @@
 //! One row of the directive table: what httpd, the parser, the merge and the manual know of a directive.
 
-use crate::apply::Action;
+use crate::apply::RowAction;
 
 /// How many arguments a directive takes. The glue registers every row as RAW_ARGS; counting happens here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,44 +30,44 @@ impl Arity {
 
 /// Set of places a directive may stand in (the codes of spec/directives.md §1).
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Contexts(u8);
+pub struct DirectiveContexts(u8);
 
-impl Contexts {
+impl DirectiveContexts {
     /// Nowhere.
-    pub const NONE: Contexts = Contexts(0);
+    pub const NONE: DirectiveContexts = DirectiveContexts(0);
     /// G: main server only.
-    pub const G: Contexts = Contexts(1);
+    pub const G: DirectiveContexts = DirectiveContexts(1);
     /// V: main server or virtual host, outside directory-type sections.
-    pub const V: Contexts = Contexts(2);
+    pub const V: DirectiveContexts = DirectiveContexts(2);
     /// D: directory-type sections of the server configuration.
-    pub const D: Contexts = Contexts(4);
+    pub const D: DirectiveContexts = DirectiveContexts(4);
     /// H:FI: `.htaccess` with `AllowOverride FileInfo`.
-    pub const H_FILEINFO: Contexts = Contexts(8);
+    pub const H_FILEINFO: DirectiveContexts = DirectiveContexts(8);
     /// H:AC: `.htaccess` with `AllowOverride AuthConfig`.
-    pub const H_AUTHCFG: Contexts = Contexts(16);
+    pub const H_AUTHCFG: DirectiveContexts = DirectiveContexts(16);
     /// I: also meaningful inside `<WSGIInterpreterOptions>`.
-    pub const I: Contexts = Contexts(32);
+    pub const I: DirectiveContexts = DirectiveContexts(32);
     /// V D
-    pub const VD: Contexts = Self::V.and(Self::D);
+    pub const VD: DirectiveContexts = Self::V.and(Self::D);
     /// V D H:FI
-    pub const VDH: Contexts = Self::VD.and(Self::H_FILEINFO);
+    pub const VDH: DirectiveContexts = Self::VD.and(Self::H_FILEINFO);
     /// D H:AC
-    pub const DH_AUTH: Contexts = Self::D.and(Self::H_AUTHCFG);
+    pub const DH_AUTH: DirectiveContexts = Self::D.and(Self::H_AUTHCFG);
     /// G I
-    pub const GI: Contexts = Self::G.and(Self::I);
+    pub const GI: DirectiveContexts = Self::G.and(Self::I);
 
     /// Union.
-    pub const fn and(self, other: Contexts) -> Contexts {
-        Contexts(self.0 | other.0)
+    pub const fn and(self, other: DirectiveContexts) -> DirectiveContexts {
+        DirectiveContexts(self.0 | other.0)
     }
 
     /// Whether every place of `other` is in this set.
-    pub const fn has(self, other: Contexts) -> bool {
+    pub const fn has(self, other: DirectiveContexts) -> bool {
         self.0 & other.0 == other.0
     }
 }
 
-impl std::fmt::Display for Contexts {
+impl std::fmt::Display for DirectiveContexts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let names = [
             (Self::G, "main server"),
@@ -86,7 +86,7 @@ impl std::fmt::Display for Contexts {
     }
 }
 
-impl std::fmt::Debug for Contexts {
+impl std::fmt::Debug for DirectiveContexts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Contexts({self})")
     }
@@ -107,7 +107,7 @@ pub struct OverrideClasses {
 
 /// Whether what a row says already happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effect {
+pub enum RowEffect {
     /// It acts.
     Acts,
     /// Parsed and carried, acts once the named part is written; logged once until then.
@@ -126,7 +126,7 @@ pub struct Directive {
     /// Arguments.
     pub arity: Arity,
     /// Places.
-    pub contexts: Contexts,
+    pub contexts: DirectiveContexts,
     /// Arguments as shown in the manual.
     pub syntax: &'static str,
     /// Default: arguments that parse, or a description in parentheses; empty if there is none.
@@ -138,23 +138,24 @@ pub struct Directive {
     /// More for the manual; may be empty.
     pub details: &'static str,
     /// Whether it acts.
-    pub effect: Effect,
+    pub effect: RowEffect,
     /// Arguments that are accepted.
     pub good: &'static str,
     /// Arguments that are refused; `None` where no text is wrong.
     pub bad: Option<&'static str>,
-    pub(crate) action: Action,
+    pub(crate) action: RowAction,
 }
 
 impl Directive {
     /// The httpd override classes of this row (spec/directives.md §2.6; `H` rows need no `ACCESS_CONF`, httpd grants
     /// `OR_*` in directory sections and `OR_FILEINFO` at server level too).
     pub const fn override_classes(&self) -> OverrideClasses {
-        let file_info = self.contexts.has(Contexts::H_FILEINFO);
-        let auth_config = self.contexts.has(Contexts::H_AUTHCFG);
+        let file_info = self.contexts.has(DirectiveContexts::H_FILEINFO);
+        let auth_config = self.contexts.has(DirectiveContexts::H_AUTHCFG);
         OverrideClasses {
-            rsrc_conf: self.contexts.has(Contexts::G) || (self.contexts.has(Contexts::V) && !file_info),
-            access_conf: self.contexts.has(Contexts::D) && !file_info && !auth_config,
+            rsrc_conf: self.contexts.has(DirectiveContexts::G)
+                || (self.contexts.has(DirectiveContexts::V) && !file_info),
+            access_conf: self.contexts.has(DirectiveContexts::D) && !file_info && !auth_config,
             file_info,
             auth_config,
         }

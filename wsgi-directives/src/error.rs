@@ -1,7 +1,7 @@
 //! Why a configuration line was refused: one enum, variants named after what was attempted.
 
 use crate::directive::Arity;
-use crate::place::Origin;
+use crate::place::SourceLocation;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -53,9 +53,9 @@ pub enum ConfigError {
         /// Name of the group.
         name: String,
         /// Where it was defined first.
-        first: Origin,
+        first: SourceLocation,
         /// Where it was defined again.
-        again: Origin,
+        again: SourceLocation,
         /// The first option that differs.
         differs: Option<&'static str>,
     },

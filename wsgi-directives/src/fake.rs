@@ -1,23 +1,23 @@
 //! A machine for unit tests: a few users and groups, a real regex engine, and a builder for configurations.
 
-use crate::apply::{Scope, apply, find};
+use crate::apply::{LineScope, apply, find};
 use crate::config::{DirConfig, GlobalConfig, ServerConfig};
 use crate::error::ConfigError;
-use crate::place::{Neighbours, Notice, Place, RegexMatch, System, UriRegex, VhostId};
+use crate::place::{DirectivePlace, NeighbourDirectives, Notice, RegexMatch, SystemFacts, UriRegex, VhostId};
 use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Users root (0), www-data (33), joe (1000); groups of the same names.
 #[derive(Debug)]
-pub(crate) struct Machine {
+pub(crate) struct FakeMachine {
     pub root: bool,
     pub server_names: HashMap<VhostId, String>,
-    pub neighbours: Neighbours,
+    pub neighbours: NeighbourDirectives,
 }
 
-impl Default for Machine {
+impl Default for FakeMachine {
     fn default() -> Self {
-        Machine { root: true, server_names: HashMap::new(), neighbours: Neighbours::default() }
+        FakeMachine { root: true, server_names: HashMap::new(), neighbours: NeighbourDirectives::default() }
     }
 }
 
@@ -34,7 +34,7 @@ fn name(id: u32) -> Option<String> {
     PEOPLE.iter().find(|(_, known)| *known == id).map(|(name, _)| (*name).to_owned())
 }
 
-impl System for Machine {
+impl SystemFacts for FakeMachine {
     fn uid_of_name(&self, name: &str) -> Option<u32> {
         id(name)
     }
@@ -55,7 +55,7 @@ impl System for Machine {
     }
     fn compile_regex(&self, pattern: &str) -> Option<Arc<dyn UriRegex>> {
         let regex = regex::bytes::RegexBuilder::new(pattern).unicode(false).build().ok()?;
-        Some(Arc::new(Compiled(regex)))
+        Some(Arc::new(FakeRegex(regex)))
     }
     fn server_root_relative(&self, path: &str) -> Option<String> {
         match path {
@@ -64,7 +64,7 @@ impl System for Machine {
             path => Some(format!("/etc/httpd/{path}")),
         }
     }
-    fn neighbours(&self) -> Neighbours {
+    fn neighbours(&self) -> NeighbourDirectives {
         self.neighbours.clone()
     }
     fn server_name_of(&self, host: VhostId) -> Option<String> {
@@ -73,9 +73,9 @@ impl System for Machine {
 }
 
 #[derive(Debug)]
-struct Compiled(regex::bytes::Regex);
+struct FakeRegex(regex::bytes::Regex);
 
-impl UriRegex for Compiled {
+impl UriRegex for FakeRegex {
     fn search(&self, uri: &[u8]) -> Option<RegexMatch> {
         let found = self.0.captures(uri)?;
         let mut result = RegexMatch::default();
@@ -88,18 +88,18 @@ impl UriRegex for Compiled {
 
 /// A configuration being read line by line.
 #[derive(Default)]
-pub(crate) struct Conf {
-    pub machine: Machine,
+pub(crate) struct FakeConfiguration {
+    pub machine: FakeMachine,
     pub global: GlobalConfig,
     pub server: ServerConfig,
     pub dir: DirConfig,
     pub line: u32,
 }
 
-impl Conf {
+impl FakeConfiguration {
     /// Applies lines at main server level; panics on the first error.
-    pub fn of(lines: &[&str]) -> Conf {
-        let mut conf = Conf::default();
+    pub fn of(lines: &[&str]) -> FakeConfiguration {
+        let mut conf = FakeConfiguration::default();
         for line in lines {
             conf.main(line).unwrap_or_else(|error| panic!("{line}: {error}"));
         }
@@ -108,35 +108,39 @@ impl Conf {
 
     /// One line at main server level.
     pub fn main(&mut self, line: &str) -> Result<Vec<Notice>, ConfigError> {
-        self.at(line, Place::default())
+        self.at(line, DirectivePlace::default())
     }
 
     /// One line in a virtual host.
     pub fn vhost(&mut self, line: &str, host: u32, name: Option<&str>) -> Result<Vec<Notice>, ConfigError> {
-        let place = Place { virtual_host: Some(VhostId(host)), server_name: name, ..Place::default() };
+        let place = DirectivePlace {
+            virtual_host: Some(VhostId(host)),
+            server_name: name,
+            ..DirectivePlace::default()
+        };
         self.machine.server_names.extend(name.map(|name| (VhostId(host), name.to_owned())));
         self.at(line, place)
     }
 
     /// One line in a directory section.
     pub fn directory(&mut self, line: &str) -> Result<Vec<Notice>, ConfigError> {
-        self.at(line, Place { directory: Some("/srv"), ..Place::default() })
+        self.at(line, DirectivePlace { directory: Some("/srv"), ..DirectivePlace::default() })
     }
 
     /// One line in a `.htaccess`.
     pub fn htaccess(&mut self, line: &str) -> Result<Vec<Notice>, ConfigError> {
         let (id, args) = split(line);
-        let place = Place { directory: Some("/srv"), htaccess: true, ..Place::default() };
-        let scope = Scope { global: None, server: None, dir: Some(&mut self.dir) };
+        let place = DirectivePlace { directory: Some("/srv"), htaccess: true, ..DirectivePlace::default() };
+        let scope = LineScope { global: None, server: None, dir: Some(&mut self.dir) };
         apply(id, args, &place, scope, &self.machine)
     }
 
     /// One line anywhere; counts lines.
-    pub fn at(&mut self, line: &str, place: Place<'_>) -> Result<Vec<Notice>, ConfigError> {
+    pub fn at(&mut self, line: &str, place: DirectivePlace<'_>) -> Result<Vec<Notice>, ConfigError> {
         self.line += 1;
         let (id, args) = split(line);
-        let place = Place { file: "test.conf", line: self.line, ..place };
-        let scope = Scope {
+        let place = DirectivePlace { file: "test.conf", line: self.line, ..place };
+        let scope = LineScope {
             global: Some(&mut self.global),
             server: Some(&mut self.server),
             dir: Some(&mut self.dir),

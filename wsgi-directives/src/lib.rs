@@ -19,10 +19,10 @@ pub mod request;
 pub mod table;
 pub mod words;
 
-pub use apply::{Scope, apply, find};
+pub use apply::{LineScope, apply, find};
 pub use checks::ServerView;
 pub use config::*;
-pub use directive::{Arity, Contexts, Directive, Effect, OverrideClasses};
+pub use directive::{Arity, Directive, DirectiveContexts, OverrideClasses, RowEffect};
 pub use error::{ConfigError, GroupReference, Misplaced};
 pub use interpreter::blocks_of;
 pub use options::{
@@ -30,7 +30,8 @@ pub use options::{
     SELECTORS,
 };
 pub use place::{
-    BlockId, Neighbours, Notice, NoticeLevel, Origin, Place, RegexMatch, System, UriRegex, VhostId,
+    BlockId, DirectivePlace, NeighbourDirectives, Notice, NoticeLevel, RegexMatch, SourceLocation,
+    SystemFacts, UriRegex, VhostId,
 };
 pub use proxies::{EnvTable, ProxyHeader, Subnet, TrustedProxies, url_scheme};
 pub use request::*;

@@ -13,7 +13,7 @@ pub struct BlockId(pub usize);
 
 /// Where a directive stands, told by the httpd glue.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Place<'a> {
+pub struct DirectivePlace<'a> {
     /// Configuration file.
     pub file: &'a str,
     /// Line in it.
@@ -30,16 +30,16 @@ pub struct Place<'a> {
     pub in_interpreter_options: Option<BlockId>,
 }
 
-impl Place<'_> {
+impl DirectivePlace<'_> {
     /// The owned form that records keep for messages.
-    pub fn origin(&self) -> Origin {
-        Origin { file: Arc::from(self.file), line: self.line, virtual_host: self.virtual_host }
+    pub fn origin(&self) -> SourceLocation {
+        SourceLocation { file: Arc::from(self.file), line: self.line, virtual_host: self.virtual_host }
     }
 }
 
 /// Where something was written: kept with groups, aliases and preloads for messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin {
+pub struct SourceLocation {
     /// Configuration file.
     pub file: Arc<str>,
     /// Line in it.
@@ -48,14 +48,14 @@ pub struct Origin {
     pub virtual_host: Option<VhostId>,
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for SourceLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.file, self.line)
     }
 }
 
 /// What parsing needs to know of the machine (spec/directives.md §2.8). Implemented by the glue.
-pub trait System {
+pub trait SystemFacts {
     /// uid of a user name; also resolves `#123` without asking whether it exists.
     fn uid_of_name(&self, name: &str) -> Option<u32>;
     /// gid of a group name; also resolves `#123` without asking whether it exists.
@@ -73,18 +73,18 @@ pub trait System {
     /// `ap_server_root_relative`; `None` where httpd cannot make the path absolute.
     fn server_root_relative(&self, path: &str) -> Option<String>;
     /// Directives of httpd's own modules that ours depend on; once the configuration has been read.
-    fn neighbours(&self) -> Neighbours;
+    fn neighbours(&self) -> NeighbourDirectives;
     /// The ServerName of a virtual host as known *now* (it may follow the WSGI directives in the file).
     fn server_name_of(&self, host: VhostId) -> Option<String>;
 }
 
 /// Directives of httpd's own modules that ours depend on.
 #[derive(Clone, Debug, Default)]
-pub struct Neighbours {
+pub struct NeighbourDirectives {
     /// The first `AuthBasicProvider wsgi` or similar line.
-    pub provider: Option<Origin>,
+    pub provider: Option<SourceLocation>,
     /// The first `Require wsgi-group`.
-    pub group_required: Option<Origin>,
+    pub group_required: Option<SourceLocation>,
     /// Some AllowOverride lets `.htaccess` files say something.
     pub overrides: bool,
 }
@@ -112,7 +112,7 @@ pub struct Notice {
     /// One line that names directive and fix.
     pub text: String,
     /// The line of the configuration it is about, if not the one being read.
-    pub origin: Option<Origin>,
+    pub origin: Option<SourceLocation>,
 }
 
 /// httpd log levels used for [`Notice`].
@@ -138,7 +138,7 @@ impl Notice {
     }
 
     /// A warning about a line read earlier.
-    pub(crate) fn about(origin: &Origin, text: impl Into<String>) -> Self {
+    pub(crate) fn about(origin: &SourceLocation, text: impl Into<String>) -> Self {
         Notice { level: NoticeLevel::Warning, number: None, text: text.into(), origin: Some(origin.clone()) }
     }
 }

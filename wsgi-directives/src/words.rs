@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 /// The unread rest of a line.
 #[derive(Clone, Copy, Debug)]
-pub struct Words<'a> {
+pub struct LineWords<'a> {
     rest: &'a str,
 }
 
@@ -17,10 +17,10 @@ pub enum BadPair<'a> {
     NoName,
 }
 
-impl<'a> Words<'a> {
+impl<'a> LineWords<'a> {
     /// Starts at the beginning of `line`.
     pub fn new(line: &'a str) -> Self {
-        Words { rest: skip_blanks(line) }
+        LineWords { rest: skip_blanks(line) }
     }
 
     /// What has not been read yet, without leading blanks.
@@ -51,7 +51,7 @@ impl<'a> Words<'a> {
     }
 }
 
-impl<'a> Iterator for Words<'a> {
+impl<'a> Iterator for LineWords<'a> {
     type Item = Cow<'a, str>;
 
     /// The next word; a quoted empty word is a word.

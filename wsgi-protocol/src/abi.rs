@@ -10,7 +10,7 @@ pub const ENTRY_SYMBOL: &core::ffi::CStr = c"wsgi_host_tables";
 
 /// Type of the function behind [`ENTRY_SYMBOL`]: takes httpd's table, gives the host's, or null when the
 /// protocol version does not fit. Both tables live as long as the process.
-pub type Entry = unsafe extern "C" fn(httpd: *const HttpdTable) -> *const HostTable;
+pub type HostEntry = unsafe extern "C" fn(httpd: *const HttpdTable) -> *const HostTable;
 
 /// A callback finished as asked.
 pub const OK: i32 = 0;
@@ -54,7 +54,7 @@ pub struct HttpdTable {
     pub is_aborted: unsafe extern "C" fn(request: *mut c_void) -> i32,
     /// The APR text of a status, written to `buffer`; returns its length.
     pub error_text: unsafe extern "C" fn(error: i32, buffer: *mut u8, len: usize) -> usize,
-    /// Takes one answer of a host script; `number` is [`crate::call::Route`] or 0. During [`HostTable::call`] only.
+    /// Takes one answer of a host script; `number` is [`crate::call::DispatchRoute`] or 0. During [`HostTable::call`] only.
     /// On [`FAILED`] it is lost, and the call must fail.
     pub answer: unsafe extern "C" fn(request: *mut c_void, number: u32, text: *const u8, len: usize) -> i32,
     /// 1 if mod_ssl says that the client's connection is TLS.
@@ -75,7 +75,7 @@ pub struct HttpdTable {
 /// How a request ended, as [`HostTable::request`] returns it: 0 is a complete response, a positive number is
 /// the HTTP status httpd shall answer by its own error handling (nothing was committed), [`FAILED`] means the
 /// response broke off after it was committed, and httpd must break the client's connection.
-pub type Outcome = i32;
+pub type HostOutcome = i32;
 
 /// What httpd may call in the host.
 #[derive(Debug)]
@@ -90,9 +90,9 @@ pub struct HostTable {
     /// makes for it.
     pub start_apart: unsafe extern "C" fn(launch: *const u8, len: usize) -> i32,
     /// Runs one request on the calling thread; `payload` is a [`crate::request`] payload without body.
-    pub request: unsafe extern "C" fn(request: *mut c_void, payload: *const u8, len: usize) -> Outcome,
+    pub request: unsafe extern "C" fn(request: *mut c_void, payload: *const u8, len: usize) -> HostOutcome,
     /// Asks a host script on the calling thread; `payload` is a [`crate::call`] payload. Gives the number of a
-    /// [`crate::call::Verdict`]; answers come by [`HttpdTable::answer`] before it returns.
+    /// [`crate::call::ScriptVerdict`]; answers come by [`HttpdTable::answer`] before it returns.
     pub call: unsafe extern "C" fn(request: *mut c_void, payload: *const u8, len: usize) -> i32,
     /// Publishes `process_stopping` and, if no request is running, ends the interpreters. Does nothing when the process ends
     /// in the midst of Python (C's `exit()`), or is a copy that the application forked off.

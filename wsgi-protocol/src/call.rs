@@ -2,14 +2,14 @@
 //! a request (spec/behaviour.md §6.9, §7). Layout: what is asked, two arguments, then a [`crate::request`] payload.
 
 use crate::ProtocolError;
-use crate::codec::{Reader, put_bytes};
+use crate::codec::{FieldReader, put_bytes};
 use crate::request::{MAX_VALUE, Request};
 
 /// What is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum ScriptQuestion {
-    /// `process_group(environ)`, `application_group(environ)`, `callable_object(environ)`; answers by [`Route`].
+    /// `process_group(environ)`, `application_group(environ)`, `callable_object(environ)`; answers by [`DispatchRoute`].
     Dispatch = 1,
     /// `allow_access(environ, host)`.
     Access = 2,
@@ -24,7 +24,7 @@ pub enum ScriptQuestion {
 /// Which of a dispatch script's functions an answer comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
-pub enum Route {
+pub enum DispatchRoute {
     /// `process_group`.
     ProcessGroup = 0,
     /// `application_group`.
@@ -33,10 +33,10 @@ pub enum Route {
     CallableObject = 2,
 }
 
-/// What the script said. The number crosses the C table; any other one is [`Verdict::Failed`].
+/// What the script said. The number crosses the C table; any other one is [`ScriptVerdict::Failed`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i32)]
-pub enum Verdict {
+pub enum ScriptVerdict {
     /// It cannot be known, or it broke the rules; that has been logged. Never to be taken for a yes.
     Failed = 0,
     /// Yes: allowed, the right password, the answers count.
@@ -47,7 +47,7 @@ pub enum Verdict {
     None = 3,
 }
 
-impl Verdict {
+impl ScriptVerdict {
     /// The verdict behind a number.
     #[must_use]
     pub fn from_number(number: i32) -> Self {
@@ -70,7 +70,7 @@ pub fn begin(out: &mut Vec<u8>, question: ScriptQuestion, arguments: [&[u8]; 2])
 
 /// A decoded call; borrows from its payload.
 #[derive(Debug, Clone)]
-pub struct Call<'a> {
+pub struct HostScriptCall<'a> {
     /// What is asked.
     pub question: ScriptQuestion,
     /// What the function gets behind its environ; unused ones are empty.
@@ -79,13 +79,13 @@ pub struct Call<'a> {
     pub request: Request<'a>,
 }
 
-impl<'a> Call<'a> {
+impl<'a> HostScriptCall<'a> {
     /// Reads a payload.
     ///
     /// # Errors
     /// A field that is missing, too long or out of range.
     pub fn decode(payload: &'a [u8]) -> Result<Self, ProtocolError> {
-        let mut reader = Reader::new(payload);
+        let mut reader = FieldReader::new(payload);
         let question = match reader.u8("question")? {
             1 => ScriptQuestion::Dispatch,
             2 => ScriptQuestion::Access,
@@ -113,7 +113,7 @@ mod tests {
         let mut writer = RequestWriter::begin(&mut out, &head);
         writer.pair(b"PATH_INFO", b"/x");
         writer.finish();
-        let call = Call::decode(&out).unwrap();
+        let call = HostScriptCall::decode(&out).unwrap();
         assert_eq!((call.question, call.arguments), (ScriptQuestion::Password, [&b"us\xe9r"[..], b"secret"]));
         assert_eq!((call.request.head.script, call.request.pairs().count()), (&b"/srv/users.py"[..], 1));
     }
@@ -121,17 +121,19 @@ mod tests {
     #[test]
     fn only_one_number_is_a_yes() {
         for number in [i32::MIN, -2, -1, 0, 2, 3, 4, i32::MAX] {
-            assert_ne!(Verdict::from_number(number), Verdict::Granted, "{number}");
+            assert_ne!(ScriptVerdict::from_number(number), ScriptVerdict::Granted, "{number}");
         }
-        for verdict in [Verdict::Failed, Verdict::Granted, Verdict::Refused, Verdict::None] {
-            assert_eq!(Verdict::from_number(verdict as i32), verdict);
+        for verdict in
+            [ScriptVerdict::Failed, ScriptVerdict::Granted, ScriptVerdict::Refused, ScriptVerdict::None]
+        {
+            assert_eq!(ScriptVerdict::from_number(verdict as i32), verdict);
         }
     }
 
     proptest! {
         #[test]
         fn any_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let _ = Call::decode(&bytes);
+            let _ = HostScriptCall::decode(&bytes);
         }
     }
 }

@@ -4,11 +4,11 @@ use crate::ProtocolError;
 
 /// Reads fields from a slice; every read names its field for the error.
 #[derive(Debug, Clone)]
-pub struct Reader<'a> {
+pub struct FieldReader<'a> {
     rest: &'a [u8],
 }
 
-impl<'a> Reader<'a> {
+impl<'a> FieldReader<'a> {
     /// Starts at the beginning of `bytes`.
     #[must_use]
     pub fn new(bytes: &'a [u8]) -> Self {

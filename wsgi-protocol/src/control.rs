@@ -1,6 +1,6 @@
 //! Messages between the httpd parent and the supervisor: one per SOCK_SEQPACKET record, `launch::encode`d.
 //!
-//! The parent sends; the supervisor answers each `Configure` with one `Answer`. Large messages travel in a
+//! The parent sends; the supervisor answers each `Configure` with one `SupervisorAnswer`. Large messages travel in a
 //! memory file whose descriptor is the first of the record's SCM_RIGHTS list.
 
 use crate::launch::Launch;
@@ -34,7 +34,7 @@ pub struct LogTarget {
 
 /// The identity a daemon takes (spec/daemon.md §1.4 steps 5 to 11). Only applied when running as root.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
-pub struct Identity {
+pub struct DaemonIdentity {
     /// User id, never 0.
     pub uid: u32,
     /// Primary group id.
@@ -61,7 +61,7 @@ pub struct Identity {
 
 /// Resource limits; 0 = unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
-pub struct Limits {
+pub struct ResourceLimits {
     /// RLIMIT_CPU soft limit, seconds.
     pub cpu_seconds: u64,
     /// RLIMIT_DATA, bytes.
@@ -76,7 +76,7 @@ pub struct Limits {
 
 /// The listening sockets of a group, one per process it can be scaled to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
-pub struct Sockets {
+pub struct GroupSockets {
     /// Path per slot.
     pub paths: Vec<Vec<u8>>,
     /// Owner of the socket files; applied when root.
@@ -107,11 +107,11 @@ pub struct GroupSpec {
     /// Environment built from scratch: `KEY=VALUE` entries.
     pub environment: Vec<Vec<u8>>,
     /// Identity.
-    pub identity: Identity,
+    pub identity: DaemonIdentity,
     /// Limits.
-    pub limits: Limits,
+    pub limits: ResourceLimits,
     /// Sockets.
-    pub sockets: Sockets,
+    pub sockets: GroupSockets,
     /// Log of the server that declared the group.
     pub log: LogTarget,
     /// `end-session=`: what a process leaves in its session is ended with it.
@@ -147,7 +147,7 @@ pub struct Configuration {
 
 /// parent → supervisor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum Command {
+pub enum ParentCommand {
     /// Take over this configuration: start its groups beside the old ones, then let the old ones drain.
     Configure,
     /// httpd is stopping: end all daemons within their shutdown limits, then exit.
@@ -156,7 +156,7 @@ pub enum Command {
 
 /// supervisor → parent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum Answer {
+pub enum SupervisorAnswer {
     /// All sockets of the generation are listening; processes are being started.
     Listening {
         /// The generation answered for.

@@ -11,7 +11,7 @@ pub const FORCED_STATUS: i32 = 255;
 /// shown to people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Reason {
+pub enum EndReason {
     /// SIGTERM, SIGINT, or the supervisor's order.
     ShutdownSignal = b'a',
     /// SIGUSR1.
@@ -46,36 +46,36 @@ pub enum Reason {
 pub const REASON_COUNT: usize = 14;
 
 /// Reason, its name for subscribers (spec/daemon.md §2.5), and what an operator reads.
-const REASONS: [(Reason, &str, &str); REASON_COUNT] = [
-    (Reason::ShutdownSignal, "shutdown_signal", "it was told to stop"),
-    (Reason::GracefulSignal, "graceful_signal", "SIGUSR1 told it to end"),
-    (Reason::EvictionSignal, "eviction_signal", "SIGUSR1 told it to end"),
-    (Reason::MaximumRequests, "maximum_requests", "maximum-requests was reached"),
-    (Reason::RestartInterval, "restart_interval", "restart-interval was over"),
-    (Reason::InactivityTimeout, "inactivity_timeout", "inactivity-timeout was over"),
-    (Reason::MaximumRss, "maximum_rss", "maximum-rss was exceeded"),
-    (Reason::ScriptReload, "script_reload", "its script has changed"),
-    (Reason::RequestTimeout, "request_timeout", "request-timeout: a request ran longer than it allows"),
-    (Reason::StartupTimeout, "startup_timeout", "startup-timeout: no script was loaded in time"),
+const REASONS: [(EndReason, &str, &str); REASON_COUNT] = [
+    (EndReason::ShutdownSignal, "shutdown_signal", "it was told to stop"),
+    (EndReason::GracefulSignal, "graceful_signal", "SIGUSR1 told it to end"),
+    (EndReason::EvictionSignal, "eviction_signal", "SIGUSR1 told it to end"),
+    (EndReason::MaximumRequests, "maximum_requests", "maximum-requests was reached"),
+    (EndReason::RestartInterval, "restart_interval", "restart-interval was over"),
+    (EndReason::InactivityTimeout, "inactivity_timeout", "inactivity-timeout was over"),
+    (EndReason::MaximumRss, "maximum_rss", "maximum-rss was exceeded"),
+    (EndReason::ScriptReload, "script_reload", "its script has changed"),
+    (EndReason::RequestTimeout, "request_timeout", "request-timeout: a request ran longer than it allows"),
+    (EndReason::StartupTimeout, "startup_timeout", "startup-timeout: no script was loaded in time"),
     (
-        Reason::DeadlockTimeout,
+        EndReason::DeadlockTimeout,
         "deadlock_timeout",
         "deadlock-timeout: nothing could get Python's lock (GIL); C code that keeps it, or a deadlock",
     ),
-    (Reason::CpuTimeLimit, "cpu_time_limit", "cpu-time-limit was exceeded"),
+    (EndReason::CpuTimeLimit, "cpu_time_limit", "cpu-time-limit was exceeded"),
     (
-        Reason::NoDescriptors,
+        EndReason::NoDescriptors,
         "no_descriptors",
         "it could not accept connections: out of file descriptors; the application leaks them, or raise the limit",
     ),
     (
-        Reason::OutOfMemory,
+        EndReason::OutOfMemory,
         "out_of_memory",
         "out of memory: killed by the kernel; raise the limit, or lower threads= or processes=",
     ),
 ];
 
-impl Reason {
+impl EndReason {
     fn row(self) -> &'static (Self, &'static str, &'static str) {
         // Every variant has its row (see the tests); the first one stands in otherwise.
         REASONS.iter().find(|row| row.0 == self).unwrap_or(&REASONS[0])
@@ -146,7 +146,7 @@ const SIGNALS: [(i32, &str, &str); 16] = [
 
 /// How a process ended, from the number that waitpid gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
+pub enum DeathCause {
     /// It left with this status.
     Exit(i32),
     /// A signal ended it.
@@ -158,7 +158,7 @@ pub enum Cause {
     },
 }
 
-impl Cause {
+impl DeathCause {
     /// Decodes a raw wait status (Linux).
     #[must_use]
     pub fn from_raw(status: i32) -> Self {
@@ -188,7 +188,7 @@ impl Cause {
     }
 }
 
-impl std::fmt::Display for Cause {
+impl std::fmt::Display for DeathCause {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.short())?;
         match *self {
@@ -202,24 +202,24 @@ impl std::fmt::Display for Cause {
 
 /// All that is known about the end of a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Death {
+pub struct ProcessDeath {
     /// Process id.
     pub pid: u32,
     /// As waitpid gave it.
     pub status: i32,
     /// What the process said, or the supervisor found out.
-    pub reason: Option<Reason>,
+    pub reason: Option<EndReason>,
     /// The supervisor killed it, because it did not end in time.
     pub killed: bool,
     /// The last Python stack as `faulthandler` wrote it: bytes of the daemon, for people to read. Perhaps empty.
     pub stack: Vec<u8>,
 }
 
-impl Death {
+impl ProcessDeath {
     /// How it ended.
     #[must_use]
-    pub fn cause(&self) -> Cause {
-        Cause::from_raw(self.status)
+    pub fn cause(&self) -> DeathCause {
+        DeathCause::from_raw(self.status)
     }
 
     /// It was to end, and did so in order.
@@ -238,20 +238,20 @@ impl Death {
 }
 
 /// The cause, without the stack.
-impl std::fmt::Display for Death {
+impl std::fmt::Display for ProcessDeath {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let cause = self.cause();
         match (self.reason, cause) {
-            (Some(Reason::OutOfMemory), _) => {
-                write!(f, "{} ({})", Reason::OutOfMemory.text(), cause.short())
+            (Some(EndReason::OutOfMemory), _) => {
+                write!(f, "{} ({})", EndReason::OutOfMemory.text(), cause.short())
             }
             (Some(reason), _) if self.killed => {
                 write!(f, "{}, and it did not end in time, so it was killed", reason.text())
             }
-            (None, Cause::Signal { number: 9, .. }) if self.killed => {
+            (None, DeathCause::Signal { number: 9, .. }) if self.killed => {
                 f.write_str("it did not end in time, so it was killed")
             }
-            (Some(reason), Cause::Exit(FORCED_STATUS)) => {
+            (Some(reason), DeathCause::Exit(FORCED_STATUS)) => {
                 write!(f, "{}, and it did not end within shutdown-timeout ({})", reason.text(), cause.short())
             }
             (Some(reason), _) => write!(f, "{} ({})", reason.text(), cause.short()),
@@ -264,38 +264,38 @@ impl std::fmt::Display for Death {
 mod tests {
     use super::*;
 
-    fn death(status: i32, reason: Option<Reason>, killed: bool) -> Death {
-        Death { pid: 7, status, reason, killed, stack: Vec::new() }
+    fn death(status: i32, reason: Option<EndReason>, killed: bool) -> ProcessDeath {
+        ProcessDeath { pid: 7, status, reason, killed, stack: Vec::new() }
     }
 
     #[test]
     fn wait_status_is_decoded() {
-        let rows: [(i32, Cause, &str); 6] = [
-            (0, Cause::Exit(0), "exit status 0"),
-            (3 << 8, Cause::Exit(3), "exit status 3"),
-            (255 << 8, Cause::Exit(255), "exit status 255"),
-            (15, Cause::Signal { number: 15, core: false }, "signal 15 (SIGTERM)"),
-            (0x80 | 3, Cause::Signal { number: 3, core: true }, "signal 3 (SIGQUIT), core dumped"),
-            (40, Cause::Signal { number: 40, core: false }, "signal 40"),
+        let rows: [(i32, DeathCause, &str); 6] = [
+            (0, DeathCause::Exit(0), "exit status 0"),
+            (3 << 8, DeathCause::Exit(3), "exit status 3"),
+            (255 << 8, DeathCause::Exit(255), "exit status 255"),
+            (15, DeathCause::Signal { number: 15, core: false }, "signal 15 (SIGTERM)"),
+            (0x80 | 3, DeathCause::Signal { number: 3, core: true }, "signal 3 (SIGQUIT), core dumped"),
+            (40, DeathCause::Signal { number: 40, core: false }, "signal 40"),
         ];
         for (raw, cause, text) in rows {
-            assert_eq!(Cause::from_raw(raw), cause);
+            assert_eq!(DeathCause::from_raw(raw), cause);
             assert_eq!(cause.to_string(), text);
             assert_eq!(cause.is_orderly(), raw == 0);
         }
-        assert!(Cause::from_raw(9).to_string().starts_with("signal 9 (SIGKILL), from outside"));
+        assert!(DeathCause::from_raw(9).to_string().starts_with("signal 9 (SIGKILL), from outside"));
     }
 
     #[test]
     fn each_reason_has_byte_name_and_text() {
         for (reason, name, text) in REASONS {
-            assert_eq!(Reason::from_byte(reason as u8), Some(reason));
-            assert_eq!(Reason::from_name(name), Some(reason));
-            assert_eq!((Reason::by_index(reason.index()), reason.name()), (Some(reason), name));
+            assert_eq!(EndReason::from_byte(reason as u8), Some(reason));
+            assert_eq!(EndReason::from_name(name), Some(reason));
+            assert_eq!((EndReason::by_index(reason.index()), reason.name()), (Some(reason), name));
             assert_eq!(reason.text(), text);
-            assert!(crate::launch::Ready::from_byte(reason as u8).is_none(), "{name}");
+            assert!(crate::launch::ReadyByte::from_byte(reason as u8).is_none(), "{name}");
         }
-        assert_eq!(Reason::said_by_daemon(Reason::OutOfMemory as u8), None);
+        assert_eq!(EndReason::said_by_daemon(EndReason::OutOfMemory as u8), None);
     }
 
     #[test]
@@ -303,27 +303,30 @@ mod tests {
         let rows = [
             (death(0, None, false), "exit status 0"),
             (
-                death(255 << 8, Some(Reason::CpuTimeLimit), false),
+                death(255 << 8, Some(EndReason::CpuTimeLimit), false),
                 "cpu-time-limit was exceeded, and it did not end within shutdown-timeout (exit status 255)",
             ),
             (death(9, None, true), "it did not end in time, so it was killed"),
-            (death(9, Some(Reason::CpuTimeLimit), false), "cpu-time-limit was exceeded (signal 9 (SIGKILL))"),
+            (
+                death(9, Some(EndReason::CpuTimeLimit), false),
+                "cpu-time-limit was exceeded (signal 9 (SIGKILL))",
+            ),
         ];
         for (death, text) in rows {
             assert_eq!(death.to_string(), text);
         }
-        assert!(death(0, Some(Reason::ScriptReload), false).is_orderly());
+        assert!(death(0, Some(EndReason::ScriptReload), false).is_orderly());
         assert!(!death(0, None, false).is_orderly(), "os._exit(0)");
     }
 
     #[test]
     fn a_stack_becomes_one_line() {
         let stack = b"Fatal Python error: Aborted\n\nStack:\n  File \"a\", line 1 in f\r\n\xff".to_vec();
-        let death = Death { stack, ..death(6, None, false) };
+        let death = ProcessDeath { stack, ..death(6, None, false) };
         assert_eq!(
             death.stack_line().unwrap(),
             "Fatal Python error: Aborted | Stack: | File \"a\", line 1 in f | \u{fffd}"
         );
-        assert_eq!(Death { stack: b"\n".to_vec(), ..death }.stack_line(), None);
+        assert_eq!(ProcessDeath { stack: b"\n".to_vec(), ..death }.stack_line(), None);
     }
 }

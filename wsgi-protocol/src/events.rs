@@ -12,7 +12,7 @@ use std::fmt::{self, Display};
 
 /// Who writes the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Writer {
+pub enum LineWriter {
     /// httpd, when it reads its configuration or starts.
     Parent,
     /// The httpd child that has the request.
@@ -28,7 +28,7 @@ pub enum Writer {
 /// httpd's level of the line, numbered as in httpd.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Level {
+pub enum EventLevel {
     /// Action must be taken.
     Alert = 1,
     /// Something as a whole does not work.
@@ -62,7 +62,7 @@ pub enum ClientAnswer {
 
 /// What becomes of the process the line is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub enum ProcessFate {
     /// It goes on.
     Unaffected,
     /// It is not started.
@@ -77,25 +77,25 @@ pub enum Fate {
 
 /// One row of the error map.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Event {
+pub struct LogEvent {
     /// The stable number, printed as `WSGInnnn`; numbers below 300 are those of the original for the same event. 0:
     /// the line has none.
     pub number: u16,
     /// Who writes it.
-    pub writer: Writer,
+    pub writer: LineWriter,
     /// Its level.
-    pub level: Level,
+    pub level: EventLevel,
     /// What the client sees.
     pub answer: ClientAnswer,
     /// What becomes of the process.
-    pub fate: Fate,
+    pub fate: ProcessFate,
     /// What happened.
     pub cause: &'static str,
     /// What the operator can do.
     pub advice: &'static str,
 }
 
-impl Event {
+impl LogEvent {
     /// The text of a line about this event, number first.
     pub fn line(&self, text: impl Display) -> String {
         match self.number {
@@ -121,7 +121,7 @@ impl Event {
     }
 }
 
-impl Display for Writer {
+impl Display for LineWriter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Parent => "httpd at start",
@@ -133,7 +133,7 @@ impl Display for Writer {
     }
 }
 
-impl Display for Level {
+impl Display for EventLevel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Alert => "alert",
@@ -159,7 +159,7 @@ impl Display for ClientAnswer {
     }
 }
 
-impl Display for Fate {
+impl Display for ProcessFate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Unaffected => "–",
@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn lines_begin_with_the_number() {
         assert_eq!(QUEUE_TIMEOUT.line("too late"), "WSGI0084: too late");
-        assert_eq!(Event::find(84), Some(&QUEUE_TIMEOUT));
+        assert_eq!(LogEvent::find(84), Some(&QUEUE_TIMEOUT));
         assert_eq!(CLIENT_GONE.line("gone"), "gone");
     }
 }

@@ -22,7 +22,7 @@ pub const BODY_CHUNK: usize = 1024 * 1024;
 /// What a frame is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Kind {
+pub enum FrameKind {
     /// httpd → daemon, first on a connection: `u32` protocol version.
     Hello = 1,
     /// httpd → daemon: one request, see [`crate::request`].
@@ -50,14 +50,14 @@ pub enum Kind {
     /// daemon → httpd: `u8` level, `u32` thread id, then text; logged in the request's context. Line feeds separate the lines
     /// of one record.
     Log = 21,
-    /// daemon → httpd: the response is complete; the payload is a [`crate::metrics::Account`], or empty.
+    /// daemon → httpd: the response is complete; the payload is a [`crate::metrics::RequestAccount`], or empty.
     End = 22,
     /// daemon → httpd: the response broke off; httpd breaks the client's connection. Payload as of END.
     Aborted = 23,
     /// daemon → httpd: no head was sent; httpd answers with this `u16` status by its own error handling; the
     /// payload of END follows.
     Fail = 24,
-    /// daemon → httpd: not started; httpd may send the same request elsewhere. `u8`, [`Refusal`].
+    /// daemon → httpd: not started; httpd may send the same request elsewhere. `u8`, [`RequestRefusal`].
     Refused = 25,
     /// daemon → httpd: this connection takes no further request; empty payload.
     GoAway = 26,
@@ -68,7 +68,7 @@ pub enum Kind {
     Upgrade = 28,
 }
 
-impl Kind {
+impl FrameKind {
     /// The kind a byte stands for.
     #[must_use]
     pub fn from_byte(byte: u8) -> Option<Self> {
@@ -136,7 +136,7 @@ pub enum AbortReason {
 /// Why a daemon did not start a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Refusal {
+pub enum RequestRefusal {
     /// The process is being replaced (script changed, drain, shutdown): try another one.
     Restarting = 1,
     /// The request waited longer than queue-timeout: answer 504 (spec/daemon.md §1.10).
@@ -145,7 +145,7 @@ pub enum Refusal {
     Version = 3,
 }
 
-impl Refusal {
+impl RequestRefusal {
     /// The refusal a byte stands for.
     #[must_use]
     pub fn from_byte(byte: u8) -> Option<Self> {
@@ -160,19 +160,19 @@ impl Refusal {
 
 /// A decoded frame header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Header {
+pub struct FrameHeader {
     /// What follows.
-    pub kind: Kind,
+    pub kind: FrameKind,
     /// Low 16 bits of the request's number on this connection, starting at 1.
     pub seq: u16,
     /// Payload length in bytes, at most [`MAX_PAYLOAD`].
     pub len: u32,
 }
 
-impl Header {
+impl FrameHeader {
     /// A header for `len` payload bytes.
     #[must_use]
-    pub fn new(kind: Kind, seq: u16, len: usize) -> Self {
+    pub fn new(kind: FrameKind, seq: u16, len: usize) -> Self {
         debug_assert!(len <= MAX_PAYLOAD as usize, "caller splits larger payloads");
         Self { kind, seq, len: len as u32 }
     }
@@ -191,7 +191,7 @@ impl Header {
     /// An unknown kind, a set reserved byte, or a length above the maximum.
     pub fn decode(bytes: &[u8]) -> Result<Option<Self>, ProtocolError> {
         let Some(head) = bytes.first_chunk::<HEADER_LEN>() else { return Ok(None) };
-        let kind = Kind::from_byte(head[0]).ok_or(ProtocolError::FrameKind(head[0]))?;
+        let kind = FrameKind::from_byte(head[0]).ok_or(ProtocolError::FrameKind(head[0]))?;
         if head[1] != 0 {
             return Err(ProtocolError::Field("reserved"));
         }
@@ -204,17 +204,17 @@ impl Header {
 }
 
 /// Appends a whole frame to `out`.
-pub fn put_frame(out: &mut Vec<u8>, kind: Kind, seq: u16, payload: &[u8]) {
-    out.extend_from_slice(&Header::new(kind, seq, payload.len()).encode());
+pub fn put_frame(out: &mut Vec<u8>, kind: FrameKind, seq: u16, payload: &[u8]) {
+    out.extend_from_slice(&FrameHeader::new(kind, seq, payload.len()).encode());
     out.extend_from_slice(payload);
 }
 
 /// Begins a frame whose length is not known yet; returns the mark for [`end_frame`].
 #[must_use]
-pub fn begin_frame(out: &mut Vec<u8>, kind: Kind, seq: u16) -> usize {
+pub fn begin_frame(out: &mut Vec<u8>, kind: FrameKind, seq: u16) -> usize {
     let mark = out.len();
     // Until it is ended the frame announces the maximum: a forgotten end is refused, not misread.
-    out.extend_from_slice(&Header { kind, seq, len: MAX_PAYLOAD }.encode());
+    out.extend_from_slice(&FrameHeader { kind, seq, len: MAX_PAYLOAD }.encode());
     mark
 }
 
@@ -237,28 +237,28 @@ mod tests {
     #[test]
     fn header_round_trips() {
         for byte in 0..=255u8 {
-            let Some(kind) = Kind::from_byte(byte) else { continue };
-            let head = Header::new(kind, 0x1234, 77);
-            assert_eq!(Header::decode(&head.encode()), Ok(Some(head)));
+            let Some(kind) = FrameKind::from_byte(byte) else { continue };
+            let head = FrameHeader::new(kind, 0x1234, 77);
+            assert_eq!(FrameHeader::decode(&head.encode()), Ok(Some(head)));
         }
     }
 
     #[test]
     fn golden_header() {
-        assert_eq!(Header::new(Kind::Data, 0x0201, 5).encode(), [18, 0, 1, 2, 5, 0, 0, 0]);
+        assert_eq!(FrameHeader::new(FrameKind::Data, 0x0201, 5).encode(), [18, 0, 1, 2, 5, 0, 0, 0]);
     }
 
     #[test]
     fn short_input_is_not_an_error() {
-        assert_eq!(Header::decode(&[18, 0, 1]), Ok(None));
+        assert_eq!(FrameHeader::decode(&[18, 0, 1]), Ok(None));
     }
 
     #[test]
     fn bad_headers_are_refused() {
-        assert_eq!(Header::decode(&[99, 0, 0, 0, 0, 0, 0, 0]), Err(ProtocolError::FrameKind(99)));
-        assert_eq!(Header::decode(&[18, 1, 0, 0, 0, 0, 0, 0]), Err(ProtocolError::Field("reserved")));
+        assert_eq!(FrameHeader::decode(&[99, 0, 0, 0, 0, 0, 0, 0]), Err(ProtocolError::FrameKind(99)));
+        assert_eq!(FrameHeader::decode(&[18, 1, 0, 0, 0, 0, 0, 0]), Err(ProtocolError::Field("reserved")));
         assert_eq!(
-            Header::decode(&[18, 0, 0, 0, 255, 255, 255, 255]),
+            FrameHeader::decode(&[18, 0, 0, 0, 255, 255, 255, 255]),
             Err(ProtocolError::FrameLength(u32::MAX))
         );
     }
@@ -266,9 +266,9 @@ mod tests {
     #[test]
     fn begun_frame_gets_its_length() {
         let mut out = vec![1, 2, 3];
-        let mark = begin_frame(&mut out, Kind::Head, 7);
+        let mark = begin_frame(&mut out, FrameKind::Head, 7);
         out.extend_from_slice(b"abc");
         end_frame(&mut out, mark, 4).unwrap();
-        assert_eq!(Header::decode(&out[3..]).unwrap().unwrap().len, 7);
+        assert_eq!(FrameHeader::decode(&out[3..]).unwrap().unwrap().len, 7);
     }
 }

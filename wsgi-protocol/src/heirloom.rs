@@ -1,7 +1,7 @@
 //! What a process leaves to its successor, and what the successor says of it: the contents of the file behind
 //! [`crate::launch::HEIRLOOM_FD`], which only processes of one user's group read and write.
 
-use crate::launch::Preload;
+use crate::launch::PreloadScript;
 use serde::{Deserialize, Serialize};
 
 /// See the module's comment.
@@ -10,40 +10,40 @@ pub struct Heirloom {
     /// Which one of its process this is; [`Heirloom::failures`] of another one are none of its business.
     pub number: u32,
     /// What to load before serving, in this order.
-    pub scripts: Vec<Heir>,
+    pub scripts: Vec<HeirScript>,
     /// The process that leaves it tells in the right log why a script cannot be loaded: its successor does not.
     pub quiet: bool,
     /// Left by a successor that could not load them all. The last one may be what it is just loading: so it reads to
     /// whoever finds that the successor does not come back from there.
-    pub failures: Vec<Failure>,
+    pub failures: Vec<LoadFailure>,
 }
 
 /// A script of an heirloom.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
-pub struct Heir {
+pub struct HeirScript {
     /// The script and its application group.
-    pub script: Preload,
+    pub script: PreloadScript,
     /// When it was loaded, µs since the epoch.
     pub loaded: i64,
     /// The callables that requests have used.
     pub callables: Vec<Vec<u8>>,
     /// What its file or what it imports holds now has failed before.
-    pub broken: Option<Broken>,
+    pub broken: Option<BrokenChange>,
 }
 
 /// A change that failed: only another one is worth another try. The script holds nobody up, unless what it imports has
 /// changed as well, so that the code from before does not work any more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
-pub struct Broken {
+pub struct BrokenChange {
     /// The code from before the change, if it is known: it goes on serving.
     pub source: Option<Vec<u8>>,
     /// What failed.
-    pub tried: Tried,
+    pub tried: TriedVersions,
 }
 
 /// The versions of files that failed together; modification times in µs since the epoch, 0 for one that is missing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
-pub struct Tried {
+pub struct TriedVersions {
     /// Of the script.
     pub mtime: i64,
     /// Files that stood in the traceback.
@@ -52,11 +52,11 @@ pub struct Tried {
 
 /// A script that a successor could not load.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
-pub struct Failure {
+pub struct LoadFailure {
     /// The script and its application group.
-    pub script: Preload,
+    pub script: PreloadScript,
     /// What was tried.
-    pub tried: Tried,
+    pub tried: TriedVersions,
     /// Why, as lines for a log; empty if they have been logged.
     pub lines: Vec<String>,
 }

@@ -6,17 +6,17 @@ use serde::{Deserialize, Serialize};
 
 /// Descriptor of the listening socket in a daemon (decisions.md, "Listening sockets are inherited").
 pub const LISTEN_FD: i32 = 3;
-/// Descriptor of the one-way pipe on which a daemon writes one [`Ready`] byte.
+/// Descriptor of the one-way pipe on which a daemon writes one [`ReadyByte`] byte.
 pub const READY_FD: i32 = 4;
 /// Descriptor of the memory file that holds the encoded [`Launch`].
 pub const LAUNCH_FD: i32 = 5;
 
-/// Descriptor of the one-way pipe from the supervisor: one [`Order`] byte each; end of file means that the
+/// Descriptor of the one-way pipe from the supervisor: one [`DaemonOrder`] byte each; end of file means that the
 /// supervisor is gone and the daemon must end at once.
 pub const ORDER_FD: i32 = 6;
 /// Descriptor of the slot's heirloom: a memory file (at most [`HEIRLOOM_MAX`] bytes) that every process of a slot
 /// inherits. A process that wants a successor leaves an encoded [`crate::heirloom::Heirloom`] there; the successor
-/// loads its scripts before it says [`Ready::Serving`], or adds why it cannot. The supervisor hands it on and never
+/// loads its scripts before it says [`ReadyByte::Serving`], or adds why it cannot. The supervisor hands it on and never
 /// reads it.
 pub const HEIRLOOM_FD: i32 = 7;
 /// Most bytes of an heirloom; the file is sealed against growing beyond it.
@@ -46,7 +46,7 @@ sys.exit(module.serve())
 /// The bytes the supervisor writes to [`ORDER_FD`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Order {
+pub enum DaemonOrder {
     /// A successor serves: stop accepting, end the requests under way, exit (bounded by the drain timer as long as somebody
     /// waits for one of them, else by the graceful timer).
     Drain = b'D',
@@ -56,13 +56,13 @@ pub enum Order {
     Keep = b'K',
     /// Shut down now, as SIGTERM would.
     Stop = b'X',
-    /// Ask for a successor ([`Ready::Recycle`]): the group is being replaced process by process.
+    /// Ask for a successor ([`ReadyByte::Recycle`]): the group is being replaced process by process.
     Renew = b'R',
     /// Log the Python stacks of all threads.
     Stacks = b'S',
 }
 
-impl Order {
+impl DaemonOrder {
     /// The order a byte stands for.
     #[must_use]
     pub fn from_byte(byte: u8) -> Option<Self> {
@@ -79,14 +79,14 @@ impl Order {
 }
 
 /// The bytes a daemon writes to [`READY_FD`]; the supervisor reads single bytes and nothing else. A byte of
-/// [`crate::death::Reason`] may follow: why the process is about to stop.
+/// [`crate::death::EndReason`] may follow: why the process is about to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Ready {
+pub enum ReadyByte {
     /// Python runs, preloads and heirloom are loaded, requests are being served.
     Serving = b'R',
     /// The script changed: the process asks for a successor, holds the request that noticed, and serves all
-    /// others with the old code until it gets [`Order::Drain`] or [`Order::Keep`]. Said again before either: it
+    /// others with the old code until it gets [`DaemonOrder::Drain`] or [`DaemonOrder::Keep`]. Said again before either: it
     /// has changed once more, and a successor that is loading what is out of date is given up for another one.
     Replace = b'T',
     /// The process wants to end (recycling timers, maximum-requests): start a successor, then order `Drain`.
@@ -99,7 +99,7 @@ pub enum Ready {
     ImportConflict = b'C',
 }
 
-impl Ready {
+impl ReadyByte {
     /// The message a byte stands for.
     #[must_use]
     pub fn from_byte(byte: u8) -> Option<Self> {
@@ -116,7 +116,7 @@ impl Ready {
 
 /// How applications are called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
-pub enum Interface {
+pub enum ApplicationInterface {
     /// As they look.
     #[default]
     Auto,
@@ -140,18 +140,18 @@ pub enum EventLoop {
 
 /// An application that requests will ask for in the main interpreter, as far as the configuration shows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
-pub struct Mounted {
+pub struct MountedApplication {
     /// Path of the script, or `module:…`.
     pub script: Vec<u8>,
     /// Name of the callable.
     pub callable: Vec<u8>,
     /// How it is called.
-    pub interface: Interface,
+    pub interface: ApplicationInterface,
 }
 
 /// Where the host runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
-pub enum Mode {
+pub enum HostMode {
     /// In a process of its own, exec'ed from the application's interpreter.
     #[default]
     Daemon,
@@ -162,14 +162,14 @@ pub enum Mode {
 /// A script to load before requests are served (WSGIImportScript, or a fully static alias; spec/directives.md §9.1,
 /// §5.1).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
-pub struct Preload {
+pub struct PreloadScript {
     /// Path of the script, or `module:…`.
     pub script: Vec<u8>,
     /// Application group; empty is the main interpreter.
     pub application_group: Vec<u8>,
 }
 
-impl Preload {
+impl PreloadScript {
     /// Whether it is this script in this application group.
     #[must_use]
     pub fn is(&self, script: &[u8], application_group: &[u8]) -> bool {
@@ -199,7 +199,7 @@ pub struct InterpreterRule {
 
 /// The timers of a daemon (spec/daemon.md §2.5). Milliseconds, 0 = off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
-pub struct Timers {
+pub struct DaemonTimers {
     /// From the first request to the first successful script load.
     pub startup: u64,
     /// Age of the process.
@@ -247,7 +247,7 @@ pub struct HttpdFacts {
 
 /// WSGITelemetryService.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
-pub struct Telemetry {
+pub struct TelemetryService {
     /// Path of the datagram socket.
     pub path: Vec<u8>,
     /// Milliseconds between two reports.
@@ -258,7 +258,7 @@ pub struct Telemetry {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 pub struct Launch {
     /// Daemon or embedded.
-    pub mode: Mode,
+    pub mode: HostMode,
     /// Daemon group name; empty in embedded mode.
     pub group: Vec<u8>,
     /// `file:line` of the group's WSGIDaemonProcess, for advice.
@@ -269,7 +269,7 @@ pub struct Launch {
     pub generation: u32,
     /// The process serves nothing: it imports the scripts and forks workers (`preload=on`, [`crate::birth`]).
     pub zygote: bool,
-    /// A predecessor serves this slot: a failed import of the heirloom ends in [`Ready::ImportFailed`].
+    /// A predecessor serves this slot: a failed import of the heirloom ends in [`ReadyByte::ImportFailed`].
     pub has_predecessor: bool,
     /// The predecessor is of an older configuration, of which a script may be gone: the failed import of one that the
     /// configuration does not name any more (`names`), or whose file is gone, is no obstacle.
@@ -308,19 +308,19 @@ pub struct Launch {
     /// `switch-interval=` of the group, seconds.
     pub switch_interval: Option<f64>,
     /// Scripts to load before serving.
-    pub preloads: Vec<Preload>,
+    pub preloads: Vec<PreloadScript>,
     /// Scripts of the main interpreter that requests will need as far as the configuration shows: a zygote loads
     /// them too.
-    pub candidates: Vec<Preload>,
+    pub candidates: Vec<PreloadScript>,
     /// `interface=` of the group.
-    pub interface: Interface,
+    pub interface: ApplicationInterface,
     /// `loop=` of the group.
     pub event_loop: EventLoop,
     /// `max-requests-in-flight=` of the group: requests of ASGI applications that a process runs at once.
     pub requests_in_flight: u32,
-    /// What is started before requests are served, if it is an ASGI application. Those of [`Interface::Asgi`] are loaded
+    /// What is started before requests are served, if it is an ASGI application. Those of [`ApplicationInterface::Asgi`] are loaded
     /// for that.
-    pub mounted: Vec<Mounted>,
+    pub mounted: Vec<MountedApplication>,
     /// `reload=immediate`: no readiness gate, the original's behaviour.
     pub reload_immediate: bool,
     /// The configuration names `%{GLOBAL}` for this process, so the main interpreter is taken (decisions.md, "The
@@ -333,7 +333,7 @@ pub struct Launch {
     /// `stack-size=` in bytes; 0 = system default.
     pub stack_size: u64,
     /// Timers.
-    pub timers: Timers,
+    pub timers: DaemonTimers,
     /// Facts about httpd.
     pub httpd: HttpdFacts,
     /// mod_wsgi-compatible version.
@@ -345,7 +345,7 @@ pub struct Launch {
     /// `server-metrics=On`: httpd's scoreboard may be read from [`BOARD_FD`].
     pub server_metrics: bool,
     /// Where to report what is recorded.
-    pub telemetry: Option<Telemetry>,
+    pub telemetry: Option<TelemetryService>,
     /// `locale=` of a daemon.
     pub locale: Option<Vec<u8>>,
     /// Embedded only: the interpreter whose environment is used (`<home>/bin/python3`).
@@ -411,7 +411,7 @@ mod tests {
     #[test]
     fn ready_bytes() {
         for byte in 0..=255 {
-            if let Some(ready) = Ready::from_byte(byte) {
+            if let Some(ready) = ReadyByte::from_byte(byte) {
                 assert_eq!(ready as u8, byte);
             }
         }

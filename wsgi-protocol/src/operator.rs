@@ -3,7 +3,7 @@
 //! One SOCK_SEQPACKET record each way, `launch::encode`d. The answer travels in a memory file whose descriptor
 //! comes with the record, so that the supervisor never waits for somebody who does not read.
 
-use crate::metrics::{Running, Totals};
+use crate::metrics::{GroupTotals, RunningRequest};
 use serde::{Deserialize, Serialize};
 
 /// Most bytes of a question.
@@ -17,7 +17,7 @@ pub const SCALE_LIMIT: u32 = 32;
 
 /// operator → supervisor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Question {
+pub enum OperatorQuestion {
     /// Everything about all groups.
     Status,
     /// What httpd's children count.
@@ -58,16 +58,16 @@ pub enum Question {
 
 /// supervisor → operator.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Reply {
-    /// To [`Question::Status`].
-    Status(Status),
-    /// To [`Question::Metrics`].
+pub enum OperatorReply {
+    /// To [`OperatorQuestion::Status`].
+    Status(ServerStatus),
+    /// To [`OperatorQuestion::Metrics`].
     Metrics(Vec<GroupMetrics>),
     /// It has been begun.
     Begun,
     /// It is not done; one sentence says why and what to do.
     Refused(String),
-    /// To [`Question::Stacks`].
+    /// To [`OperatorQuestion::Stacks`].
     Stacks {
         /// The log in which they appear, if it is a file; its length before they do.
         log: Option<(Vec<u8>, u64)>,
@@ -78,7 +78,7 @@ pub enum Reply {
 
 /// All there is to know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
-pub struct Status {
+pub struct ServerStatus {
     /// Process id of httpd's parent.
     pub httpd: i32,
     /// Process id of the supervisor.
@@ -97,9 +97,9 @@ pub struct GroupMetrics {
     /// Its name.
     pub name: Vec<u8>,
     /// Counters.
-    pub totals: Totals,
+    pub totals: GroupTotals,
     /// Requests under way, oldest first; age in ms, process id or 0.
-    pub running: Vec<(u64, i32, Running)>,
+    pub running: Vec<(u64, i32, RunningRequest)>,
 }
 
 /// A group.
@@ -129,7 +129,7 @@ pub struct ProcessStatus {
     /// Process id; 0: none at the moment.
     pub pid: i32,
     /// What it does.
-    pub state: State,
+    pub state: ProcessState,
     /// Since its start, milliseconds.
     pub age: u64,
     /// Requests under way there, as httpd's children count them.
@@ -146,7 +146,7 @@ pub struct ProcessStatus {
 
 /// What a process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
-pub enum State {
+pub enum ProcessState {
     /// There is none; the next start is delayed because the last ones failed.
     #[default]
     Waiting,
@@ -171,12 +171,12 @@ mod tests {
 
     #[test]
     fn questions_fit_and_answers_round_trip() {
-        let question = Question::Scale { group: vec![b'x'; 2000], processes: u32::MAX };
+        let question = OperatorQuestion::Scale { group: vec![b'x'; 2000], processes: u32::MAX };
         let bytes = encode(&question).unwrap();
         assert!(bytes.len() < QUESTION_BYTES);
-        assert_eq!(decode::<Question>(&bytes).unwrap(), question);
+        assert_eq!(decode::<OperatorQuestion>(&bytes).unwrap(), question);
         let group = GroupStatus { processes: vec![ProcessStatus::default()], ..GroupStatus::default() };
-        let reply = Reply::Status(Status { groups: vec![group], ..Status::default() });
-        assert_eq!(decode::<Reply>(&encode(&reply).unwrap()).unwrap(), reply);
+        let reply = OperatorReply::Status(ServerStatus { groups: vec![group], ..ServerStatus::default() });
+        assert_eq!(decode::<OperatorReply>(&encode(&reply).unwrap()).unwrap(), reply);
     }
 }

@@ -10,7 +10,7 @@ pub const MAX_RECORD: usize = HEADER + MAX_TEXT;
 
 /// A log line that another process than the writer says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Record<'a> {
+pub struct LogRecord<'a> {
     /// Number of the server in httpd's list.
     pub server: u32,
     /// httpd's number of the level.
@@ -23,7 +23,7 @@ pub struct Record<'a> {
     pub text: &'a [u8],
 }
 
-impl<'a> Record<'a> {
+impl<'a> LogRecord<'a> {
     /// The bytes of the record; text beyond [`MAX_TEXT`] is left out.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
@@ -54,21 +54,21 @@ mod tests {
 
     #[test]
     fn records_come_back_as_they_went() {
-        let record = Record { server: 3, level: 7, pid: 4711, tid: u32::MAX, text: b"a\0b\n" };
-        assert_eq!(Record::decode(&record.encode()), Some(record));
-        let empty = Record { text: b"", ..record };
-        assert_eq!(Record::decode(&empty.encode()), Some(empty));
+        let record = LogRecord { server: 3, level: 7, pid: 4711, tid: u32::MAX, text: b"a\0b\n" };
+        assert_eq!(LogRecord::decode(&record.encode()), Some(record));
+        let empty = LogRecord { text: b"", ..record };
+        assert_eq!(LogRecord::decode(&empty.encode()), Some(empty));
     }
 
     #[test]
     fn length_is_bounded_on_both_sides() {
         let long = vec![b'x'; MAX_TEXT + 1];
-        let record = Record { server: 0, level: 3, pid: 1, tid: 1, text: &long };
+        let record = LogRecord { server: 0, level: 3, pid: 1, tid: 1, text: &long };
         let mut bytes = record.encode();
         assert_eq!(bytes.len(), MAX_RECORD);
-        assert!(Record::decode(&bytes).is_some());
+        assert!(LogRecord::decode(&bytes).is_some());
         bytes.push(0);
-        assert_eq!(Record::decode(&bytes), None);
-        assert_eq!(Record::decode(&bytes[..HEADER - 1]), None);
+        assert_eq!(LogRecord::decode(&bytes), None);
+        assert_eq!(LogRecord::decode(&bytes[..HEADER - 1]), None);
     }
 }

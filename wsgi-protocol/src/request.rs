@@ -4,7 +4,7 @@
 //! the end of the payload. A pair's key is one byte (index + 1 into [`crate::keys`]) or 0 and a string.
 
 use crate::ProtocolError;
-use crate::codec::{Reader, put_bytes, put_u32, put_u64};
+use crate::codec::{FieldReader, put_bytes, put_u32, put_u64};
 use crate::keys;
 
 /// Most environ pairs of one request.
@@ -14,9 +14,9 @@ pub const MAX_VALUE: usize = 15 * 1024 * 1024;
 
 /// Per-request switches, a bit set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Flags(pub u32);
+pub struct RequestFlags(pub u32);
 
-impl Flags {
+impl RequestFlags {
     /// WSGIScriptReloading is on for this request.
     pub const SCRIPT_RELOADING: u32 = 1;
     /// WSGIEnableSendfile is on.
@@ -37,7 +37,7 @@ impl Flags {
     /// httpd has received the body, or as much of it as WSGIRequestBuffering allows, before it looked for a process: the
     /// request has been waiting since [`RequestHead::queue_start_us`].
     pub const BUFFERED: u32 = 1 << 12;
-    /// What httpd has received comes as a file ([`crate::frame::Kind::BodyFile`]).
+    /// What httpd has received comes as a file ([`crate::frame::FrameKind::BodyFile`]).
     pub const BODY_IN_FILE: u32 = 1 << 13;
 
     /// httpd wants to know the CPU time of the request, which costs the daemon two system calls.
@@ -76,7 +76,7 @@ impl Flags {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RequestHead<'a> {
     /// Per-request switches.
-    pub flags: Flags,
+    pub flags: RequestFlags,
     /// When httpd received the request, µs since the epoch.
     pub request_start_us: u64,
     /// When httpd first tried to reach a daemon, µs since the epoch; 0 in embedded mode.
@@ -166,14 +166,14 @@ pub const CONNECTS_AT: usize = 4 + 8 + 8;
 
 /// The key of an environ pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Key<'a> {
+pub enum EnvironKey<'a> {
     /// Index into [`keys::KNOWN_KEYS`].
     Known(u8),
     /// Any other name.
     Name(&'a [u8]),
 }
 
-impl<'a> Key<'a> {
+impl<'a> EnvironKey<'a> {
     /// The key's bytes.
     #[must_use]
     pub fn as_bytes(self) -> &'a [u8] {
@@ -189,7 +189,7 @@ impl<'a> Key<'a> {
 pub struct Request<'a> {
     /// The fixed part.
     pub head: RequestHead<'a>,
-    pairs: Reader<'a>,
+    pairs: FieldReader<'a>,
     count: u32,
 }
 
@@ -199,9 +199,9 @@ impl<'a> Request<'a> {
     /// # Errors
     /// A field that is missing, too long or out of range.
     pub fn decode(payload: &'a [u8]) -> Result<Self, ProtocolError> {
-        let mut r = Reader::new(payload);
+        let mut r = FieldReader::new(payload);
         let head = RequestHead {
-            flags: Flags(r.u32("flags")?),
+            flags: RequestFlags(r.u32("flags")?),
             request_start_us: r.u64("request_start")?,
             queue_start_us: r.u64("queue_start")?,
             connects: r.u32("connects")?,
@@ -223,26 +223,26 @@ impl<'a> Request<'a> {
         Ok(Self { head, pairs: r, count })
     }
 
-    /// The environ pairs in order; afterwards [`Pairs::body`] is the first part of the body.
+    /// The environ pairs in order; afterwards [`EnvironPairs::body`] is the first part of the body.
     #[must_use]
-    pub fn pairs(&self) -> Pairs<'a> {
-        Pairs { reader: self.pairs.clone(), left: self.count }
+    pub fn pairs(&self) -> EnvironPairs<'a> {
+        EnvironPairs { reader: self.pairs.clone(), left: self.count }
     }
 }
 
 /// Iterator over environ pairs. Stops after an error.
 #[derive(Debug, Clone)]
-pub struct Pairs<'a> {
-    reader: Reader<'a>,
+pub struct EnvironPairs<'a> {
+    reader: FieldReader<'a>,
     left: u32,
 }
 
-impl<'a> Pairs<'a> {
+impl<'a> EnvironPairs<'a> {
     #[inline]
-    fn read(&mut self) -> Result<(Key<'a>, &'a [u8]), ProtocolError> {
+    fn read(&mut self) -> Result<(EnvironKey<'a>, &'a [u8]), ProtocolError> {
         let key = match self.reader.u8("key")? {
-            0 => Key::Name(self.reader.bytes(MAX_VALUE, "key name")?),
-            n if usize::from(n) <= keys::KNOWN_KEYS.len() => Key::Known(n - 1),
+            0 => EnvironKey::Name(self.reader.bytes(MAX_VALUE, "key name")?),
+            n if usize::from(n) <= keys::KNOWN_KEYS.len() => EnvironKey::Known(n - 1),
             _ => return Err(ProtocolError::Field("key")),
         };
         Ok((key, self.reader.bytes(MAX_VALUE, "value")?))
@@ -255,8 +255,8 @@ impl<'a> Pairs<'a> {
     }
 }
 
-impl<'a> Iterator for Pairs<'a> {
-    type Item = Result<(Key<'a>, &'a [u8]), ProtocolError>;
+impl<'a> Iterator for EnvironPairs<'a> {
+    type Item = Result<(EnvironKey<'a>, &'a [u8]), ProtocolError>;
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
@@ -279,7 +279,7 @@ mod tests {
 
     fn sample<'a>() -> RequestHead<'a> {
         RequestHead {
-            flags: Flags(Flags::SCRIPT_RELOADING | Flags::HTTPS),
+            flags: RequestFlags(RequestFlags::SCRIPT_RELOADING | RequestFlags::HTTPS),
             request_start_us: 1,
             queue_start_us: 2,
             connects: 3,
@@ -325,10 +325,10 @@ mod tests {
     fn a_flag_is_changed_in_place() {
         let mut out = Vec::new();
         RequestWriter::begin(&mut out, &sample()).finish();
-        Flags::clear_encoded(&mut out, Flags::HTTPS);
-        assert_eq!(Request::decode(&out).unwrap().head.flags, Flags(Flags::SCRIPT_RELOADING));
-        Flags::set_encoded(&mut out, Flags::BODY_IN_FILE);
-        assert!(Request::decode(&out).unwrap().head.flags.has(Flags::BODY_IN_FILE));
+        RequestFlags::clear_encoded(&mut out, RequestFlags::HTTPS);
+        assert_eq!(Request::decode(&out).unwrap().head.flags, RequestFlags(RequestFlags::SCRIPT_RELOADING));
+        RequestFlags::set_encoded(&mut out, RequestFlags::BODY_IN_FILE);
+        assert!(Request::decode(&out).unwrap().head.flags.has(RequestFlags::BODY_IN_FILE));
     }
 
     #[test]

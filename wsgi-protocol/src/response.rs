@@ -4,7 +4,7 @@
 //! httpd treats every byte as hostile: bounded counts, no control characters that could forge a header.
 
 use crate::ProtocolError;
-use crate::codec::{Reader, put_bytes, put_u16};
+use crate::codec::{FieldReader, put_bytes, put_u16};
 
 /// Most headers of one response.
 pub const MAX_HEADERS: u16 = 4096;
@@ -56,7 +56,7 @@ impl<'o> HeadWriter<'o> {
 
 /// Appends one more header to a payload that [`HeadWriter`] has written.
 pub fn append_header(head: &mut Vec<u8>, name: &[u8], value: &[u8]) {
-    let mut r = Reader::new(head);
+    let mut r = FieldReader::new(head);
     let has_line = r.take(3, "status").is_ok() && r.bytes(usize::MAX, "status line").is_ok();
     let count_at = head.len() - r.rest().len();
     let count = r.u16("header count");
@@ -67,16 +67,16 @@ pub fn append_header(head: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 
 /// A decoded HEAD payload.
 #[derive(Debug, Clone)]
-pub struct Head<'a> {
+pub struct ResponseHead<'a> {
     /// Three digits, 200 to 999.
     pub status: u16,
     /// The whole status line, starting with the digits.
     pub line: &'a [u8],
-    headers: Reader<'a>,
+    headers: FieldReader<'a>,
     count: u16,
 }
 
-impl<'a> Head<'a> {
+impl<'a> ResponseHead<'a> {
     /// Reads and validates a whole payload, headers included.
     ///
     /// # Errors
@@ -89,7 +89,7 @@ impl<'a> Head<'a> {
     /// The same for the answer to the opening handshake of a WebSocket, whose status is 101.
     ///
     /// # Errors
-    /// As [`Head::decode`].
+    /// As [`ResponseHead::decode`].
     pub fn decode_upgrade(payload: &'a [u8]) -> Result<Self, ProtocolError> {
         Self::decode_within(payload, 101..=101)
     }
@@ -98,7 +98,7 @@ impl<'a> Head<'a> {
         payload: &'a [u8],
         statuses: core::ops::RangeInclusive<u16>,
     ) -> Result<Self, ProtocolError> {
-        let mut r = Reader::new(payload);
+        let mut r = FieldReader::new(payload);
         let status = r.u16("status")?;
         if r.u8("flags")? != 0 {
             return Err(ProtocolError::Field("flags"));
@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn round_trip() {
         let bytes = head(200, b"200 OK", &[(b"Content-Type", b"text/plain"), (b"X-A", b"")]);
-        let decoded = Head::decode(&bytes).unwrap();
+        let decoded = ResponseHead::decode(&bytes).unwrap();
         assert_eq!((decoded.status, decoded.line), (200, &b"200 OK"[..]));
         assert_eq!(decoded.headers().count(), 2);
         assert_eq!(decoded.last("content-type"), Some(&b"text/plain"[..]));
@@ -217,17 +217,17 @@ mod tests {
             (head(200, b"200", &[(b"Content-Length", b"x"), (b"Content-Length", b"5")]), "Content-Length"),
             (head(200, b"200", &[(b"Content-Length", b"9223372036854775808")]), "Content-Length"),
         ] {
-            assert_eq!(Head::decode(&bytes).unwrap_err(), ProtocolError::Field(field));
+            assert_eq!(ResponseHead::decode(&bytes).unwrap_err(), ProtocolError::Field(field));
         }
         let mut trailing = head(200, b"200", &[]);
         trailing.push(0);
-        assert_eq!(Head::decode(&trailing).unwrap_err(), ProtocolError::Trailing("head"));
+        assert_eq!(ResponseHead::decode(&trailing).unwrap_err(), ProtocolError::Trailing("head"));
     }
 
     proptest! {
         #[test]
         fn any_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            if let Ok(head) = Head::decode(&bytes) { let _ = head.headers().count(); }
+            if let Ok(head) = ResponseHead::decode(&bytes) { let _ = head.headers().count(); }
         }
     }
 }

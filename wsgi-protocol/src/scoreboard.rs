@@ -19,12 +19,12 @@ pub struct Scoreboard {
     /// When httpd was started or restarted.
     pub restart_us: u64,
     /// As many as `server_limit`.
-    pub processes: Vec<Process>,
+    pub processes: Vec<ChildProcess>,
 }
 
 /// A child process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
-pub struct Process {
+pub struct ChildProcess {
     /// Process id, 0 if the slot is free.
     pub pid: i32,
     /// The generation it belongs to.
@@ -32,12 +32,12 @@ pub struct Process {
     /// It is ending gracefully.
     pub quiescing: bool,
     /// As many as `thread_limit`.
-    pub workers: Vec<Worker>,
+    pub workers: Vec<ChildThread>,
 }
 
 /// A request thread of a child.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
-pub struct Worker {
+pub struct ChildThread {
     /// httpd's number of the thread.
     pub thread: i32,
     /// The generation it belongs to.
@@ -62,7 +62,7 @@ pub struct Worker {
     pub host: Vec<u8>,
 }
 
-impl Worker {
+impl ChildThread {
     /// The character that mod_status shows for `status`.
     #[must_use]
     pub fn letter(&self) -> char {
@@ -95,8 +95,9 @@ mod tests {
 
     #[test]
     fn round_trip() {
-        let worker = Worker { thread: 3, status: 4, client: b"::1".to_vec(), ..Worker::default() };
-        let process = Process { pid: 42, quiescing: true, workers: vec![worker], ..Process::default() };
+        let worker = ChildThread { thread: 3, status: 4, client: b"::1".to_vec(), ..ChildThread::default() };
+        let process =
+            ChildProcess { pid: 42, quiescing: true, workers: vec![worker], ..ChildProcess::default() };
         let board = Scoreboard { server_limit: 1, processes: vec![process], ..Scoreboard::default() };
         assert_eq!(Scoreboard::decode(&board.encode().unwrap()).unwrap(), board);
         assert!(Scoreboard::decode(b"\xff").is_err());
@@ -104,7 +105,7 @@ mod tests {
 
     #[test]
     fn letters() {
-        let letter = |status| Worker { status, ..Worker::default() }.letter();
+        let letter = |status| ChildThread { status, ..ChildThread::default() }.letter();
         assert_eq!([0, 2, 4, 10, 99].map(letter), ['.', '_', 'W', 'I', '?']);
     }
 }

@@ -2,7 +2,7 @@
 //! (never by a daemon). Children count the requests they have at each process and pick the least loaded. In front of
 //! the slots stand the latest deaths ([`ExitRecords`]), written by the supervisor alone.
 
-use crate::death::{Death, MAX_STACK, Reason};
+use crate::death::{EndReason, MAX_STACK, ProcessDeath};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 /// State of a slot, as written by the supervisor.
@@ -44,7 +44,7 @@ impl SlotState {
 /// One slot; 64 bytes so that two processes' counters never share a cache line.
 #[derive(Debug, Default)]
 #[repr(C, align(64))]
-pub struct Slot {
+pub struct SlotRecord {
     /// [`SlotState`], written by the supervisor.
     pub state: AtomicU32,
     /// Process id of the daemon, written by the supervisor.
@@ -70,13 +70,13 @@ pub const SLOTS_AT: usize = size_of::<ExitRecords>();
 /// Bytes of status memory for `slots` processes.
 #[must_use]
 pub fn memory_len(slots: usize) -> usize {
-    SLOTS_AT + slots.max(1) * size_of::<Slot>()
+    SLOTS_AT + slots.max(1) * size_of::<SlotRecord>()
 }
 
 /// Deaths that are remembered.
 const REMEMBERED: usize = 32;
 
-/// A death as it stands in the memory; all fields as in [`Death`].
+/// A death as it stands in the memory; all fields as in [`ProcessDeath`].
 #[derive(Debug)]
 #[repr(C)]
 struct ExitRecord {
@@ -85,7 +85,7 @@ struct ExitRecord {
     slot: AtomicU32,
     pid: AtomicU32,
     status: AtomicU32,
-    /// Byte of the [`Reason`], or 0; [`KILLED`] may be added.
+    /// Byte of the [`EndReason`], or 0; [`KILLED`] may be added.
     reason: AtomicU32,
     stack_len: AtomicU32,
     /// Monotonic ns.
@@ -106,7 +106,7 @@ pub struct ExitRecords {
 
 impl ExitRecords {
     /// Adds the death of the process in slot `slot` of this memory at `at` (CLOCK_MONOTONIC, ns).
-    pub fn publish(&self, slot: u32, at: u64, death: &Death) {
+    pub fn publish(&self, slot: u32, at: u64, death: &ProcessDeath) {
         let count = self.written.load(Ordering::Relaxed);
         let record = &self.records[count as usize % REMEMBERED];
         let version = record.version.load(Ordering::Relaxed) | 1;
@@ -132,7 +132,7 @@ impl ExitRecords {
     /// The death in slot `slot` since `since` that explains a broken connection best: the latest one that was not in
     /// order, else the latest.
     #[must_use]
-    pub fn find(&self, slot: u32, since: u64) -> Option<Death> {
+    pub fn find(&self, slot: u32, since: u64) -> Option<ProcessDeath> {
         let found = self.records.iter().filter_map(ExitRecord::read);
         let found = found.filter(|(of, at, _)| *of == slot && *at >= since);
         found.max_by_key(|(_, at, death)| (!death.is_orderly(), *at)).map(|(_, _, death)| death)
@@ -141,7 +141,7 @@ impl ExitRecords {
 
 impl ExitRecord {
     /// Slot, time and death; `None` if there is none, or it is just being overwritten.
-    fn read(&self) -> Option<(u32, u64, Death)> {
+    fn read(&self) -> Option<(u32, u64, ProcessDeath)> {
         let version = self.version.load(Ordering::Acquire);
         if version == 0 || version % 2 == 1 {
             return None;
@@ -151,10 +151,10 @@ impl ExitRecord {
         let words = self.stack.iter().take(len.div_ceil(8));
         let mut stack: Vec<u8> = words.flat_map(|word| word.load(Ordering::Relaxed).to_ne_bytes()).collect();
         stack.truncate(len);
-        let death = Death {
+        let death = ProcessDeath {
             pid: self.pid.load(Ordering::Relaxed),
             status: self.status.load(Ordering::Relaxed).cast_signed(),
-            reason: Reason::from_byte((reason & 0xff) as u8),
+            reason: EndReason::from_byte((reason & 0xff) as u8),
             killed: reason & KILLED != 0,
             stack,
         };
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_slot_is_a_cache_line() {
-        assert_eq!((size_of::<Slot>(), align_of::<Slot>()), (64, 64));
+        assert_eq!((size_of::<SlotRecord>(), align_of::<SlotRecord>()), (64, 64));
         assert_eq!(SLOTS_AT % 64, 0);
     }
 
@@ -192,11 +192,11 @@ mod tests {
         }
     }
 
-    fn death(pid: u32, status: i32) -> Death {
-        Death {
+    fn death(pid: u32, status: i32) -> ProcessDeath {
+        ProcessDeath {
             pid,
             status,
-            reason: Some(Reason::RequestTimeout),
+            reason: Some(EndReason::RequestTimeout),
             killed: true,
             stack: b"0123456789".to_vec(),
         }
@@ -209,7 +209,7 @@ mod tests {
         ring.publish(3, 50, &death(7, 11));
         assert_eq!(ring.find(3, 50), Some(death(7, 11)));
         assert_eq!((ring.find(3, 51), ring.find(2, 0)), (None, None));
-        let long = Death { stack: vec![b'x'; MAX_STACK + 1], ..death(8, 9) };
+        let long = ProcessDeath { stack: vec![b'x'; MAX_STACK + 1], ..death(8, 9) };
         ring.publish(3, 60, &long);
         assert_eq!(ring.find(3, 60).unwrap().stack.len(), MAX_STACK);
     }

@@ -3,7 +3,7 @@
 
 /// What a request says of itself.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Opening<'a> {
+pub struct WebSocketOpening<'a> {
     /// The method.
     pub method: &'a [u8],
     /// `HTTP/1.1`.
@@ -18,7 +18,7 @@ pub struct Opening<'a> {
     pub key: &'a [u8],
 }
 
-impl Opening<'_> {
+impl WebSocketOpening<'_> {
     /// Whether it is the opening handshake of a WebSocket, in the only version that there is.
     #[must_use]
     pub fn is_handshake(&self) -> bool {
@@ -64,7 +64,7 @@ pub fn base64(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    const REAL: Opening<'_> = Opening {
+    const REAL: WebSocketOpening<'_> = WebSocketOpening {
         method: b"GET",
         protocol: b"HTTP/1.1",
         upgrade: b"WebSocket",
@@ -83,16 +83,16 @@ mod tests {
     fn only_a_whole_handshake_counts() {
         assert!(REAL.is_handshake());
         for wrong in [
-            Opening { method: b"POST", ..REAL },
-            Opening { protocol: b"HTTP/1.0", ..REAL },
-            Opening { protocol: b"HTTP/2.0", ..REAL },
-            Opening { upgrade: b"h2c", ..REAL },
-            Opening { upgrade: b"websockets", ..REAL },
-            Opening { connection: b"keep-alive", ..REAL },
-            Opening { version: b"8", ..REAL },
-            Opening { key: b"", ..REAL },
-            Opening { key: b"dGhlIHNhbXBsZSBub25jZQ=", ..REAL },
-            Opening { key: b"dGhlIHNhbXBsZSBub25j\r\n==", ..REAL },
+            WebSocketOpening { method: b"POST", ..REAL },
+            WebSocketOpening { protocol: b"HTTP/1.0", ..REAL },
+            WebSocketOpening { protocol: b"HTTP/2.0", ..REAL },
+            WebSocketOpening { upgrade: b"h2c", ..REAL },
+            WebSocketOpening { upgrade: b"websockets", ..REAL },
+            WebSocketOpening { connection: b"keep-alive", ..REAL },
+            WebSocketOpening { version: b"8", ..REAL },
+            WebSocketOpening { key: b"", ..REAL },
+            WebSocketOpening { key: b"dGhlIHNhbXBsZSBub25jZQ=", ..REAL },
+            WebSocketOpening { key: b"dGhlIHNhbXBsZSBub25j\r\n==", ..REAL },
         ] {
             assert!(!wrong.is_handshake(), "{wrong:?}");
         }

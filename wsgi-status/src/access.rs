@@ -4,14 +4,14 @@ use std::net::IpAddr;
 
 /// A section of the configuration that has `SetHandler wsgi-status` or `wsgi-health`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Section {
+pub struct StatusSection {
     /// The path of a `<Location>` without patterns; `None` for any other section.
     pub location: Option<String>,
     /// It holds a `Require`.
     pub has_require: bool,
 }
 
-impl Section {
+impl StatusSection {
     /// A section as httpd's configuration tree has it: name `<Location`, arguments `"/path">`.
     #[must_use]
     pub fn new(name: &str, arguments: &str, has_require: bool) -> Self {
@@ -32,7 +32,7 @@ impl Section {
 /// Whether access control was configured for the page at this URL path. Where it is not certain which section applies,
 /// all that may have to have it.
 #[must_use]
-pub fn is_controlled(sections: &[Section], path: &str) -> bool {
+pub fn is_controlled(sections: &[StatusSection], path: &str) -> bool {
     let mut candidates = sections.iter().filter(|section| section.may_cover(path)).peekable();
     candidates.peek().is_some() && candidates.all(|section| section.has_require)
 }
@@ -55,19 +55,19 @@ mod tests {
 
     #[test]
     fn a_require_counts_where_it_stands() {
-        let open = Section::new("<location", "\"/open\">", true);
-        let bare = Section::new("<Location", "/bare>", false);
+        let open = StatusSection::new("<location", "\"/open\">", true);
+        let bare = StatusSection::new("<Location", "/bare>", false);
         let sections = [open.clone(), bare];
         for (path, controlled) in
             [("/open", true), ("/open/x", true), ("/opener", false), ("/bare", false), ("/", false)]
         {
             assert_eq!(is_controlled(&sections, path), controlled, "{path}");
         }
-        let pattern = Section::new("<LocationMatch", "^/o.*>", false);
+        let pattern = StatusSection::new("<LocationMatch", "^/o.*>", false);
         assert!(!is_controlled(&[open.clone(), pattern], "/open"), "it may apply, too");
-        assert_eq!(Section::new("<Location", "~ ^/x>", true).location, None);
+        assert_eq!(StatusSection::new("<Location", "~ ^/x>", true).location, None);
         assert!(!is_controlled(&[], "/open"));
-        assert!(is_controlled(&[open, Section::new("<LocationMatch", "^/o.*>", true)], "/open"));
+        assert!(is_controlled(&[open, StatusSection::new("<LocationMatch", "^/o.*>", true)], "/open"));
     }
 
     #[test]

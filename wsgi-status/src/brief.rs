@@ -1,12 +1,12 @@
 //! The section in mod_status: one line per group, for people or for programs (`?auto`).
 
-use crate::Report;
+use crate::StatusReport;
 use crate::html::escape;
 use std::fmt::Write;
 
 /// For `?auto`: `key: value` lines.
 #[must_use]
-pub fn lines(report: &Report) -> String {
+pub fn lines(report: &StatusReport) -> String {
     let draining = u8::from(report.server.is_draining());
     let mut out = format!("WSGI-Groups: {}\nWSGI-Draining: {draining}\n", report.groups.len());
     for group in &report.groups {
@@ -29,7 +29,7 @@ pub fn lines(report: &Report) -> String {
 
 /// For the page.
 #[must_use]
-pub fn table(report: &Report) -> String {
+pub fn table(report: &StatusReport) -> String {
     let mut out = String::from(
         "<hr /><h2>mod_wsgi</h2>\n<table border=\"1\"><tr><th>group</th><th>processes</th><th>busy threads</th>\
          <th>threads</th><th>waiting</th><th>requests</th><th>5xx</th></tr>\n",

@@ -1,12 +1,12 @@
 //! Whether the server is fit to get requests: for load balancers and orchestrators.
 
-use crate::{Group, Report};
+use crate::{GroupReport, StatusReport};
 use serde_json::{Value, json};
 
 /// Whether `report` is fit, and what is said about it. `group` names the only one that counts.
 #[must_use]
-pub fn health(report: &Report, group: Option<&str>) -> (bool, Value) {
-    let counted: Vec<&Group> = report
+pub fn health(report: &StatusReport, group: Option<&str>) -> (bool, Value) {
+    let counted: Vec<&GroupReport> = report
         .groups
         .iter()
         .filter(|candidate| !candidate.is_service && group.is_none_or(|name| candidate.name == name))
@@ -25,7 +25,7 @@ pub fn health(report: &Report, group: Option<&str>) -> (bool, Value) {
     (is_ready, value)
 }
 
-fn row(group: &Group) -> Value {
+fn row(group: &GroupReport) -> Value {
     json!({
         "name": group.name,
         "ready": obstacle(group).is_none(),
@@ -36,7 +36,7 @@ fn row(group: &Group) -> Value {
 }
 
 /// Why a group should get no requests.
-fn obstacle(group: &Group) -> Option<String> {
+fn obstacle(group: &GroupReport) -> Option<String> {
     if let Some(reason) = &group.failed {
         return Some(reason.clone());
     }

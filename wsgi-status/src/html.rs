@@ -1,9 +1,9 @@
 //! The report as a page that works without JavaScript and asks again by itself.
 
 use crate::query::encode;
-use crate::{Earlier, Group, Process, Query, Report, Request};
+use crate::{EarlierCounters, GroupReport, ProcessReport, ReportQuery, RequestReport, StatusReport};
 use std::fmt::Write;
-use wsgi_protocol::metrics::{OUTCOMES, Phase, RequestOutcome, STOPS, stop_name};
+use wsgi_protocol::metrics::{OUTCOMES, RequestOutcome, RequestPhase, STOPS, stop_name};
 
 const STYLE: &str = include_str!("page.css");
 
@@ -34,10 +34,10 @@ macro_rules! put {
 
 /// The page.
 #[must_use]
-pub fn page(report: &Report, query: &Query) -> String {
+pub fn page(report: &StatusReport, query: &ReportQuery) -> String {
     let server = &report.server;
     let mut out = String::with_capacity(16 * 1024);
-    let now = Earlier {
+    let now = EarlierCounters {
         at_us: server.now_us,
         requests: report.groups.iter().map(|group| group.totals.requests()).collect(),
     };
@@ -91,7 +91,7 @@ pub fn page(report: &Report, query: &Query) -> String {
 }
 
 /// Requests per second since the earlier page, or since the start; and which of both.
-fn rate(report: &Report, earlier: Option<&Earlier>, index: usize) -> (f64, bool) {
+fn rate(report: &StatusReport, earlier: Option<&EarlierCounters>, index: usize) -> (f64, bool) {
     let server = &report.server;
     let requests = report.groups[index].totals.requests();
     let (at, before, is_recent) = match earlier {
@@ -133,7 +133,7 @@ fn megabytes(bytes: u64) -> String {
 }
 
 /// What is wrong with a group, or what it does.
-fn condition(group: &Group) -> (&'static str, String) {
+fn condition(group: &GroupReport) -> (&'static str, String) {
     if let Some(reason) = &group.failed {
         return ("bad", format!("cannot serve: {reason}"));
     }
@@ -148,7 +148,7 @@ fn condition(group: &Group) -> (&'static str, String) {
     }
 }
 
-fn section(out: &mut String, group: &Group, (rate, is_recent): (f64, bool)) {
+fn section(out: &mut String, group: &GroupReport, (rate, is_recent): (f64, bool)) {
     let (class, said) = condition(group);
     let python =
         group.python.as_ref().map(|version| format!(" · Python {}", escape(version))).unwrap_or_default();
@@ -191,15 +191,15 @@ fn section(out: &mut String, group: &Group, (rate, is_recent): (f64, bool)) {
     out.push_str("</section>\n");
 }
 
-fn latencies(out: &mut String, group: &Group) {
+fn latencies(out: &mut String, group: &GroupReport) {
     out.push_str("<table><tr><th>latency</th><th>p50</th><th>p95</th><th>p99</th></tr>\n");
-    for phase in Phase::ALL {
+    for phase in RequestPhase::ALL {
         let of = group.totals.phase(phase);
         let name = match phase {
-            Phase::Request => "request",
-            Phase::Queue => "· waiting for a thread",
-            Phase::Application => "· in the application",
-            Phase::Gil => "· waiting for the GIL",
+            RequestPhase::Request => "request",
+            RequestPhase::Queue => "· waiting for a thread",
+            RequestPhase::Application => "· in the application",
+            RequestPhase::Gil => "· waiting for the GIL",
         };
         let cells = [0.5, 0.95, 0.99].map(|share| format!("<td>{}</td>", latency(of.percentile(share))));
         put!(out, "<tr><th>{name}</th>{}</tr>\n", cells.concat());
@@ -208,7 +208,7 @@ fn latencies(out: &mut String, group: &Group) {
 }
 
 /// What went wrong, if anything did.
-fn outcomes(out: &mut String, group: &Group) {
+fn outcomes(out: &mut String, group: &GroupReport) {
     let told = OUTCOMES.iter().filter(|(outcome, _)| *outcome != RequestOutcome::Ok);
     let told = told.map(|(outcome, name)| (name, group.totals.outcomes[*outcome as usize]));
     let told: Vec<String> = told
@@ -220,12 +220,12 @@ fn outcomes(out: &mut String, group: &Group) {
     }
 }
 
-fn processes(out: &mut String, group: &Group) {
+fn processes(out: &mut String, group: &GroupReport) {
     out.push_str(
         "<table class=\"wide\"><tr><th>process</th><th>state</th><th>threads</th><th>waiting</th><th>requests</th>\
          <th>memory</th><th>CPU</th><th>age</th></tr>\n",
     );
-    let mut shown: Vec<&Process> = group.processes.iter().collect();
+    let mut shown: Vec<&ProcessReport> = group.processes.iter().collect();
     shown.sort_by_key(|process| (std::cmp::Reverse(process.in_flight), process.place));
     for process in shown {
         let (busy, queue) = group.load(process);
@@ -253,7 +253,7 @@ fn processes(out: &mut String, group: &Group) {
     out.push_str("</table>\n");
 }
 
-fn lifecycle(out: &mut String, group: &Group) {
+fn lifecycle(out: &mut String, group: &GroupReport) {
     let told = &group.lifecycle;
     put!(out, "<p>processes started: {}", told.starts);
     let stops = (0..STOPS).map(|reason| (stop_name(reason), told.stops[0][reason] + told.stops[1][reason]));
@@ -276,7 +276,7 @@ fn lifecycle(out: &mut String, group: &Group) {
     out.push_str("</p>\n");
 }
 
-fn requests(out: &mut String, group: &Group) {
+fn requests(out: &mut String, group: &GroupReport) {
     if group.requests.is_empty() {
         return;
     }
@@ -293,7 +293,7 @@ fn requests(out: &mut String, group: &Group) {
     }
 }
 
-fn row(out: &mut String, request: &Request) {
+fn row(out: &mut String, request: &RequestReport) {
     let class = if request.age >= 5.0 { "warn" } else { "" };
     put!(
         out,
@@ -313,9 +313,9 @@ mod tests {
 
     #[test]
     fn nothing_a_client_says_becomes_markup() {
-        let page = page(&sample(), &Query::read(b"group=%22%3E%3Cscript%3E&was=1", b""));
+        let page = page(&sample(), &ReportQuery::read(b"group=%22%3E%3Cscript%3E&was=1", b""));
         assert!(!page.contains("<script") && !page.contains("\">\""), "{page}");
-        let page = super::page(&sample(), &Query::read(b"", b""));
+        let page = super::page(&sample(), &ReportQuery::read(b"", b""));
         assert!(page.contains("GET /&lt;b&gt;&quot;"), "{page}");
         assert!(page.contains("a\\&quot;&lt;g&gt;"));
     }
@@ -323,7 +323,7 @@ mod tests {
     #[test]
     fn rates_are_since_the_last_look() {
         let report = sample();
-        let page = |query: &str| super::page(&report, &Query::read(query.as_bytes(), b""));
+        let page = |query: &str| super::page(&report, &ReportQuery::read(query.as_bytes(), b""));
         assert!(page("").contains("2.5/s <small>since the start"));
         assert!(page("was=40000000.0.50").contains("5.0/s <small>since the last look"));
         assert!(page("was=40000000").contains("10.0/s"));
@@ -333,12 +333,12 @@ mod tests {
 
     #[test]
     fn what_is_wrong_stands_in_the_title() {
-        let page = page(&sample(), &Query::read(b"", b""));
+        let page = page(&sample(), &ReportQuery::read(b"", b""));
         assert!(page.contains("<span class=\"warn\">2 requests wait for a thread</span>"), "{page}");
         assert!(page.contains("failed, the old code serves on") && page.contains("1 crash"), "{page}");
         assert!(page.contains("daemon lost 3") && !page.contains("draining"));
         let mut report = sample();
         report.server.drained_us = 20_000_000;
-        assert!(super::page(&report, &Query::read(b"", b"")).contains("draining</strong> for 30 s"));
+        assert!(super::page(&report, &ReportQuery::read(b"", b"")).contains("draining</strong> for 30 s"));
     }
 }

@@ -1,12 +1,12 @@
 //! The report as JSON. Members are added, never changed or removed (`"schema": "wsgi-status/1"`).
 
-use crate::{Group, Process, Query, Report, Request};
+use crate::{GroupReport, ProcessReport, ReportQuery, RequestReport, StatusReport};
 use serde_json::{Map, Value, json};
-use wsgi_protocol::metrics::{Distribution, OUTCOMES, Phase, STOPS, stop_name};
+use wsgi_protocol::metrics::{Distribution, OUTCOMES, RequestPhase, STOPS, stop_name};
 
 /// The report.
 #[must_use]
-pub fn json(report: &Report, query: &Query) -> Value {
+pub fn json(report: &StatusReport, query: &ReportQuery) -> Value {
     let server = &report.server;
     let shown =
         report.groups.iter().filter(|group| query.group.as_ref().is_none_or(|name| *name == group.name));
@@ -33,14 +33,14 @@ fn seconds(us: u64) -> f64 {
     us as f64 / 1e6
 }
 
-fn group(group: &Group) -> Value {
+fn group(group: &GroupReport) -> Value {
     let totals = &group.totals;
     let classes = (1..).zip(totals.classes).map(|(class, count)| (format!("{class}xx"), json!(count)));
     let outcomes = OUTCOMES
         .iter()
         .map(|(outcome, name)| ((*name).to_owned(), json!(totals.outcomes[*outcome as usize])));
     let latency =
-        Phase::ALL.iter().map(|phase| (phase.name().to_owned(), distribution(totals.phase(*phase))));
+        RequestPhase::ALL.iter().map(|phase| (phase.name().to_owned(), distribution(totals.phase(*phase))));
     json!({
         "name": group.name,
         "mode": if group.is_embedded { "embedded" } else { "daemon" },
@@ -82,7 +82,7 @@ fn distribution(of: &Distribution) -> Value {
     })
 }
 
-fn lifecycle(group: &Group) -> Value {
+fn lifecycle(group: &GroupReport) -> Value {
     let told = &group.lifecycle;
     let stops = [false, true].iter().flat_map(|graceful| (0..STOPS).map(move |reason| (*graceful, reason)));
     let stops = stops.filter_map(|(graceful, reason)| {
@@ -99,7 +99,7 @@ fn lifecycle(group: &Group) -> Value {
     })
 }
 
-fn process(process: &Process) -> Value {
+fn process(process: &ProcessReport) -> Value {
     json!({
         "slot": process.place,
         "pid": process.pid,
@@ -113,7 +113,7 @@ fn process(process: &Process) -> Value {
     })
 }
 
-fn request(request: &Request) -> Value {
+fn request(request: &RequestReport) -> Value {
     json!({
         "child": request.child,
         "pid": request.pid,
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn numbers_are_where_they_are_looked_for() {
-        let value = json(&sample(), &Query::read(b"", b""));
+        let value = json(&sample(), &ReportQuery::read(b"", b""));
         assert_eq!(value["groups"].as_array().unwrap().len(), 2);
         let group = &value["groups"][1];
         assert_eq!(group["totals"]["requests"], 100);
@@ -141,7 +141,7 @@ mod tests {
         assert_eq!(group["latency"]["queue"]["p50"], Value::Null);
         assert_eq!(group["lifecycle"]["stops"][0], json!({"reason": "crash", "graceful": false, "count": 1}));
         assert_eq!(group["requests"][0]["stage"], "running");
-        let one = json(&sample(), &Query::read(b"group=nobody", b""));
+        let one = json(&sample(), &ReportQuery::read(b"group=nobody", b""));
         assert_eq!(one["groups"], json!([]));
     }
 }

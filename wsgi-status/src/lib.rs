@@ -1,4 +1,4 @@
-//! What an operator sees of a running httpd: a [`Report`] as HTML page, JSON, or metrics for Prometheus, and whether the
+//! What an operator sees of a running httpd: a [`StatusReport`] as HTML page, JSON, or metrics for Prometheus, and whether the
 //! server is fit to get requests. Pure: the report is collected elsewhere; knows no httpd and no Python.
 
 #![forbid(unsafe_code)]
@@ -13,23 +13,23 @@ mod query;
 
 pub use html::page;
 pub use json::json;
-pub use metrics::{Exposition, expose};
-pub use query::{Earlier, Format, Query};
+pub use metrics::{ExpositionFormat, expose};
+pub use query::{EarlierCounters, ReportFormat, ReportQuery};
 
-use wsgi_protocol::metrics::{Lifecycle, Stage, Totals};
+use wsgi_protocol::metrics::{GroupTotals, ProcessLifecycle, ThreadStage};
 
 /// Everything there is to see.
 #[derive(Debug, Clone, Default)]
-pub struct Report {
+pub struct StatusReport {
     /// About httpd and this module.
-    pub server: Server,
+    pub server: ServerReport,
     /// Embedded mode first, if it is used, then daemon groups in the order of the configuration.
-    pub groups: Vec<Group>,
+    pub groups: Vec<GroupReport>,
 }
 
 /// httpd and this module.
 #[derive(Debug, Clone, Default)]
-pub struct Server {
+pub struct ServerReport {
     /// Version of mod_wsgi.
     pub version: String,
     /// `Apache/2.4.66 …` as httpd tells clients.
@@ -58,7 +58,7 @@ pub struct Server {
 
 /// One group, or embedded mode.
 #[derive(Debug, Clone, Default)]
-pub struct Group {
+pub struct GroupReport {
     /// Name; empty for embedded mode.
     pub name: String,
     /// Version of its Python: `3.13`.
@@ -78,20 +78,20 @@ pub struct Group {
     /// Requests that may wait for one process.
     pub backlog: u32,
     /// Its processes.
-    pub processes: Vec<Process>,
+    pub processes: Vec<ProcessReport>,
     /// Counters.
-    pub totals: Totals,
+    pub totals: GroupTotals,
     /// Starts and ends.
-    pub lifecycle: Lifecycle,
+    pub lifecycle: ProcessLifecycle,
     /// CPU of all its processes, also of those that have ended, µs: user, system.
     pub cpu_us: (u64, u64),
     /// Requests under way, oldest first.
-    pub requests: Vec<Request>,
+    pub requests: Vec<RequestReport>,
 }
 
 /// One process.
 #[derive(Debug, Clone, Default)]
-pub struct Process {
+pub struct ProcessReport {
     /// Place in the group, from 1.
     pub place: u32,
     /// Process id, 0 for none.
@@ -112,7 +112,7 @@ pub struct Process {
 
 /// A request under way.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub struct RequestReport {
     /// Process id of httpd's child.
     pub child: u32,
     /// Process id of the daemon that has it, if any.
@@ -120,12 +120,12 @@ pub struct Request {
     /// Seconds since it began.
     pub age: f64,
     /// What is done with it.
-    pub stage: Stage,
+    pub stage: ThreadStage,
     /// Method and path without the query; bytes of the client, perhaps cut.
     pub text: Vec<u8>,
 }
 
-impl Server {
+impl ServerReport {
     /// Balancers shall send their requests elsewhere.
     #[must_use]
     pub fn is_draining(&self) -> bool {
@@ -133,7 +133,7 @@ impl Server {
     }
 }
 
-impl Group {
+impl GroupReport {
     /// What people call it.
     #[must_use]
     pub fn title(&self) -> &str {
@@ -141,7 +141,7 @@ impl Group {
     }
 
     /// Threads that run a request, and requests that wait, at the process: more requests than threads cannot run.
-    fn load(&self, process: &Process) -> (u32, u32) {
+    fn load(&self, process: &ProcessReport) -> (u32, u32) {
         let busy = process.in_flight.min(self.threads);
         (busy, process.in_flight - busy)
     }
@@ -194,32 +194,33 @@ impl Group {
 
 /// A report for the tests of all renderers.
 #[cfg(test)]
-fn sample() -> Report {
-    use wsgi_protocol::metrics::Phase;
-    let mut totals = Totals { classes: [0, 90, 0, 7, 3], bytes: (10, 4096), ..Totals::default() };
+fn sample() -> StatusReport {
+    use wsgi_protocol::metrics::RequestPhase;
+    let mut totals = GroupTotals { classes: [0, 90, 0, 7, 3], bytes: (10, 4096), ..GroupTotals::default() };
     totals.outcomes[0] = 97;
     totals.outcomes[5] = 3;
-    totals.phases[Phase::Request as usize].buckets[3] = 100;
-    totals.phases[Phase::Request as usize].sum_ns = 62_500_000;
-    let process = Process {
+    totals.phases[RequestPhase::Request as usize].buckets[3] = 100;
+    totals.phases[RequestPhase::Request as usize].sum_ns = 62_500_000;
+    let process = ProcessReport {
         place: 1,
         pid: 77,
         state: "serving",
         in_flight: 6,
         rss: 5 << 20,
         age: Some(9.5),
-        ..Process::default()
+        ..ProcessReport::default()
     };
-    let request = Request {
+    let request = RequestReport {
         child: 5,
         pid: Some(77),
         age: 2.5,
-        stage: Stage::Running,
+        stage: ThreadStage::Running,
         text: b"GET /<b>\"\xff\n".to_vec(),
     };
-    let mut lifecycle = Lifecycle { starts: 2, last_reload: Some((1, false)), ..Lifecycle::default() };
+    let mut lifecycle =
+        ProcessLifecycle { starts: 2, last_reload: Some((1, false)), ..ProcessLifecycle::default() };
     lifecycle.stops[0][wsgi_protocol::metrics::STOPS - 2] = 1;
-    let group = Group {
+    let group = GroupReport {
         name: "a\\\"<g>\n".to_owned(),
         python: Some("3.13".to_owned()),
         threads: 4,
@@ -230,10 +231,10 @@ fn sample() -> Report {
         lifecycle,
         cpu_us: (1_500_000, 250_000),
         requests: vec![request],
-        ..Group::default()
+        ..GroupReport::default()
     };
-    let embedded = Group { is_embedded: true, threads: 25, wanted: 1, ..Group::default() };
-    let server = Server {
+    let embedded = GroupReport { is_embedded: true, threads: 25, wanted: 1, ..GroupReport::default() };
+    let server = ServerReport {
         version: "6.1.1".into(),
         httpd: "Apache/2.4".into(),
         mpm: "event".into(),
@@ -241,7 +242,7 @@ fn sample() -> Report {
         now_us: 50_000_000,
         started_us: 10_000_000,
         configured_us: 20_000_000,
-        ..Server::default()
+        ..ServerReport::default()
     };
-    Report { server, groups: vec![embedded, group] }
+    StatusReport { server, groups: vec![embedded, group] }
 }

@@ -1,12 +1,12 @@
 //! The report for Prometheus: OpenMetrics 1.0, or the older text format 0.0.4. Names and labels: docs/observability.md.
 
-use crate::{Group, Query, Report};
+use crate::{GroupReport, ReportQuery, StatusReport};
 use std::fmt::Write;
-use wsgi_protocol::metrics::{BOUNDS_US, Distribution, OUTCOMES, Phase, STOPS, stop_name};
+use wsgi_protocol::metrics::{BOUNDS_US, Distribution, OUTCOMES, RequestPhase, STOPS, stop_name};
 
 /// The two text formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exposition {
+pub enum ExpositionFormat {
     /// OpenMetrics 1.0.
     OpenMetrics,
     /// Prometheus' text format 0.0.4.
@@ -15,7 +15,7 @@ pub enum Exposition {
 
 /// What a family is.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum MetricKind {
     Counter,
     Gauge,
     Histogram,
@@ -26,32 +26,32 @@ enum Kind {
 const GROUP: &str = "wsgi_process_group";
 
 /// Writes families one after the other.
-struct Writer {
+struct FamilyWriter {
     out: String,
-    exposition: Exposition,
+    exposition: ExpositionFormat,
     suffix: &'static str,
     name: &'static str,
 }
 
-type Labels<'a> = &'a [(&'a str, &'a str)];
+type MetricLabels<'a> = &'a [(&'a str, &'a str)];
 
-impl Writer {
+impl FamilyWriter {
     /// Begins a family; `name` is without `_total` and `_info`.
-    fn family(&mut self, name: &'static str, kind: Kind, help: &str) {
+    fn family(&mut self, name: &'static str, kind: MetricKind, help: &str) {
         self.name = name;
         self.suffix = match kind {
-            Kind::Counter => "_total",
-            Kind::Info => "_info",
-            Kind::Gauge | Kind::Histogram => "",
+            MetricKind::Counter => "_total",
+            MetricKind::Info => "_info",
+            MetricKind::Gauge | MetricKind::Histogram => "",
         };
-        let is_open = self.exposition == Exposition::OpenMetrics;
+        let is_open = self.exposition == ExpositionFormat::OpenMetrics;
         let declared = if is_open { "" } else { self.suffix };
         let word = match kind {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-            Kind::Histogram => "histogram",
-            Kind::Info if is_open => "info",
-            Kind::Info => "gauge",
+            MetricKind::Counter => "counter",
+            MetricKind::Gauge => "gauge",
+            MetricKind::Histogram => "histogram",
+            MetricKind::Info if is_open => "info",
+            MetricKind::Info => "gauge",
         };
         self.line(format_args!("# TYPE {name}{declared} {word}"));
         let unit = ["seconds", "bytes"].into_iter().find(|unit| name.ends_with(unit));
@@ -65,12 +65,12 @@ impl Writer {
         let _ = writeln!(self.out, "{text}"); // writing to a String cannot fail
     }
 
-    fn sample(&mut self, labels: Labels<'_>, value: f64) {
+    fn sample(&mut self, labels: MetricLabels<'_>, value: f64) {
         let suffix = self.suffix;
         self.write(suffix, labels, value);
     }
 
-    fn write(&mut self, suffix: &str, labels: Labels<'_>, value: f64) {
+    fn write(&mut self, suffix: &str, labels: MetricLabels<'_>, value: f64) {
         let labels: Vec<String> =
             labels.iter().map(|(name, text)| format!("{name}=\"{}\"", escape(text))).collect();
         let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
@@ -78,7 +78,7 @@ impl Writer {
         self.line(format_args!("{name}{suffix}{labels} {value}"));
     }
 
-    fn histogram(&mut self, labels: Labels<'_>, of: &Distribution) {
+    fn histogram(&mut self, labels: MetricLabels<'_>, of: &Distribution) {
         let mut cumulative = 0u64;
         for (index, count) in of.buckets.iter().enumerate() {
             cumulative = cumulative.wrapping_add(*count);
@@ -103,35 +103,35 @@ fn escape(text: &str) -> String {
 
 /// The report as text.
 #[must_use]
-pub fn expose(report: &Report, query: &Query, exposition: Exposition) -> String {
-    let mut w = Writer { out: String::with_capacity(16 * 1024), exposition, suffix: "", name: "" };
+pub fn expose(report: &StatusReport, query: &ReportQuery, exposition: ExpositionFormat) -> String {
+    let mut w = FamilyWriter { out: String::with_capacity(16 * 1024), exposition, suffix: "", name: "" };
     let groups =
         report.groups.iter().filter(|group| query.group.as_ref().is_none_or(|name| *name == group.name));
-    let groups: Vec<&Group> = groups.collect();
+    let groups: Vec<&GroupReport> = groups.collect();
     requests(&mut w, &groups);
     waiting(&mut w, &groups);
     capacity(&mut w, &groups);
     resources(&mut w, &groups, query.per_process);
     lifecycle(&mut w, &groups);
     server(&mut w, report, &groups);
-    if exposition == Exposition::OpenMetrics {
+    if exposition == ExpositionFormat::OpenMetrics {
         w.out.push_str("# EOF\n");
     }
     w.out
 }
 
-fn requests(w: &mut Writer, groups: &[&Group]) {
+fn requests(w: &mut FamilyWriter, groups: &[&GroupReport]) {
     w.family(
         "http_server_request_duration_seconds",
-        Kind::Histogram,
+        MetricKind::Histogram,
         "Time of requests in the handler, until the response has been passed on.",
     );
     for group in groups {
-        w.histogram(&[(GROUP, &group.name)], group.totals.phase(Phase::Request));
+        w.histogram(&[(GROUP, &group.name)], group.totals.phase(RequestPhase::Request));
     }
     w.family(
         "wsgi_requests",
-        Kind::Counter,
+        MetricKind::Counter,
         "Requests by class of the status; a response that breaks off counts as 5xx.",
     );
     for group in groups {
@@ -139,7 +139,11 @@ fn requests(w: &mut Writer, groups: &[&Group]) {
             w.sample(&[(GROUP, &group.name), ("status_class", &format!("{class}xx"))], count as f64);
         }
     }
-    w.family("wsgi_io_bytes", Kind::Counter, "Bytes of request bodies read and response bodies written.");
+    w.family(
+        "wsgi_io_bytes",
+        MetricKind::Counter,
+        "Bytes of request bodies read and response bodies written.",
+    );
     for group in groups {
         let (read, write) = group.totals.bytes;
         w.sample(&[(GROUP, &group.name), ("direction", "read")], read as f64);
@@ -147,26 +151,26 @@ fn requests(w: &mut Writer, groups: &[&Group]) {
     }
 }
 
-fn waiting(w: &mut Writer, groups: &[&Group]) {
+fn waiting(w: &mut FamilyWriter, groups: &[&GroupReport]) {
     w.family(
         "wsgi_request_phase_duration_seconds",
-        Kind::Histogram,
+        MetricKind::Histogram,
         "Parts of requests: waiting for a thread, and in the application.",
     );
     for group in groups {
-        for phase in [Phase::Queue, Phase::Application] {
+        for phase in [RequestPhase::Queue, RequestPhase::Application] {
             w.histogram(&[(GROUP, &group.name), ("phase", phase.name())], group.totals.phase(phase));
         }
     }
     w.family(
         "wsgi_request_gil_wait_seconds",
-        Kind::Histogram,
+        MetricKind::Histogram,
         "Waiting for the GIL per request, before and during it; a lower bound.",
     );
     for group in groups.iter().filter(|group| !group.is_embedded) {
-        w.histogram(&[(GROUP, &group.name)], group.totals.phase(Phase::Gil));
+        w.histogram(&[(GROUP, &group.name)], group.totals.phase(RequestPhase::Gil));
     }
-    w.family("wsgi_dispatch_requests", Kind::Counter, "Requests by what became of them.");
+    w.family("wsgi_dispatch_requests", MetricKind::Counter, "Requests by what became of them.");
     for group in groups {
         for (outcome, name) in OUTCOMES {
             w.sample(
@@ -178,19 +182,19 @@ fn waiting(w: &mut Writer, groups: &[&Group]) {
 }
 
 fn gauge(
-    w: &mut Writer,
-    groups: &[&Group],
+    w: &mut FamilyWriter,
+    groups: &[&GroupReport],
     (name, help): (&'static str, &str),
-    value: impl Fn(&Group) -> f64,
+    value: impl Fn(&GroupReport) -> f64,
 ) {
-    w.family(name, Kind::Gauge, help);
+    w.family(name, MetricKind::Gauge, help);
     for group in groups {
         w.sample(&[(GROUP, &group.name)], value(group));
     }
 }
 
-fn capacity(w: &mut Writer, groups: &[&Group]) {
-    let g = |w: &mut Writer, name, value: fn(&Group) -> f64| gauge(w, groups, name, value);
+fn capacity(w: &mut FamilyWriter, groups: &[&GroupReport]) {
+    let g = |w: &mut FamilyWriter, name, value: fn(&GroupReport) -> f64| gauge(w, groups, name, value);
     g(w, ("wsgi_dispatch_inflight", "Requests under way."), |group| f64::from(group.busy() + group.queue()));
     g(w, ("wsgi_queue_depth", "Requests under way beyond the threads that can run them."), |group| {
         f64::from(group.queue())
@@ -198,16 +202,16 @@ fn capacity(w: &mut Writer, groups: &[&Group]) {
     g(w, ("wsgi_threads_limit", "Threads of all processes."), |group| f64::from(group.limit()));
     g(w, ("wsgi_threads_busy", "Threads with a request."), |group| f64::from(group.busy()));
     g(w, ("wsgi_processes_limit", "Processes that the group shall have."), |group| f64::from(group.wanted));
-    g(w, ("wsgi_oldest_request_age_seconds", "Age of the oldest request under way."), Group::oldest);
+    g(w, ("wsgi_oldest_request_age_seconds", "Age of the oldest request under way."), GroupReport::oldest);
     w.family(
         "wsgi_thread_busy_seconds",
-        Kind::Counter,
+        MetricKind::Counter,
         "Time that threads have spent in requests that have ended.",
     );
     for group in groups {
-        w.sample(&[(GROUP, &group.name)], group.totals.phase(Phase::Application).sum_ns as f64 / 1e9);
+        w.sample(&[(GROUP, &group.name)], group.totals.phase(RequestPhase::Application).sum_ns as f64 / 1e9);
     }
-    w.family("wsgi_processes", Kind::Gauge, "Processes by state.");
+    w.family("wsgi_processes", MetricKind::Gauge, "Processes by state.");
     for group in groups.iter().filter(|group| !group.is_embedded) {
         for state in ["serving", "starting", "failed", "service"] {
             let count = group.processes.iter().filter(|process| process.state == state).count();
@@ -216,18 +220,18 @@ fn capacity(w: &mut Writer, groups: &[&Group]) {
     }
 }
 
-fn resources(w: &mut Writer, groups: &[&Group], per_process: bool) {
-    let daemons: Vec<&Group> = groups.iter().copied().filter(|group| !group.is_embedded).collect();
+fn resources(w: &mut FamilyWriter, groups: &[&GroupReport], per_process: bool) {
+    let daemons: Vec<&GroupReport> = groups.iter().copied().filter(|group| !group.is_embedded).collect();
     w.family(
         "wsgi_process_cpu_seconds",
-        Kind::Counter,
+        MetricKind::Counter,
         "CPU of the processes, also of those that have ended.",
     );
     for group in &daemons {
         w.sample(&[(GROUP, &group.name), ("cpu_mode", "user")], group.cpu_us.0 as f64 / 1e6);
         w.sample(&[(GROUP, &group.name), ("cpu_mode", "system")], group.cpu_us.1 as f64 / 1e6);
     }
-    w.family("wsgi_process_resident_memory_bytes", Kind::Gauge, "Resident memory.");
+    w.family("wsgi_process_resident_memory_bytes", MetricKind::Gauge, "Resident memory.");
     for group in &daemons {
         if !per_process {
             w.sample(&[(GROUP, &group.name)], group.rss() as f64);
@@ -242,7 +246,7 @@ fn resources(w: &mut Writer, groups: &[&Group], per_process: bool) {
     if !per_process {
         return;
     }
-    w.family("wsgi_process_inflight", Kind::Gauge, "Requests under way at a process.");
+    w.family("wsgi_process_inflight", MetricKind::Gauge, "Requests under way at a process.");
     for group in &daemons {
         for process in &group.processes {
             let labels = [(GROUP, group.name.as_str()), ("wsgi_process", &process.place.to_string())];
@@ -251,10 +255,10 @@ fn resources(w: &mut Writer, groups: &[&Group], per_process: bool) {
     }
 }
 
-fn lifecycle(w: &mut Writer, groups: &[&Group]) {
-    let daemons: Vec<&Group> = groups.iter().copied().filter(|group| !group.is_embedded).collect();
-    let mut counter = |name, help, value: fn(&Group) -> u64| {
-        w.family(name, Kind::Counter, help);
+fn lifecycle(w: &mut FamilyWriter, groups: &[&GroupReport]) {
+    let daemons: Vec<&GroupReport> = groups.iter().copied().filter(|group| !group.is_embedded).collect();
+    let mut counter = |name, help, value: fn(&GroupReport) -> u64| {
+        w.family(name, MetricKind::Counter, help);
         for group in &daemons {
             w.sample(&[(GROUP, &group.name)], value(group) as f64);
         }
@@ -270,7 +274,7 @@ fn lifecycle(w: &mut Writer, groups: &[&Group]) {
     );
     w.family(
         "wsgi_process_stops",
-        Kind::Counter,
+        MetricKind::Counter,
         "Processes that have ended, by reason, and whether in order.",
     );
     for group in &daemons {
@@ -285,20 +289,20 @@ fn lifecycle(w: &mut Writer, groups: &[&Group]) {
     }
 }
 
-fn server(w: &mut Writer, report: &Report, groups: &[&Group]) {
+fn server(w: &mut FamilyWriter, report: &StatusReport, groups: &[&GroupReport]) {
     let server = &report.server;
-    w.family("wsgi_build", Kind::Info, "Versions.");
+    w.family("wsgi_build", MetricKind::Info, "Versions.");
     let labels =
         [("version", server.version.as_str()), ("apache_version", &server.httpd), ("mpm", &server.mpm)];
     w.sample(&labels, 1.0);
-    w.family("wsgi_process_group", Kind::Info, "Groups.");
+    w.family("wsgi_process_group", MetricKind::Info, "Groups.");
     for group in groups {
         let mode = if group.is_embedded { "embedded" } else { "daemon" };
         let python = group.python.as_deref().unwrap_or_default();
         w.sample(&[(GROUP, &group.name), ("mode", mode), ("python_version", python)], 1.0);
     }
     let mut plain = |name, help, value: f64| {
-        w.family(name, Kind::Gauge, help);
+        w.family(name, MetricKind::Gauge, help);
         w.sample(&[], value);
     };
     plain("wsgi_server_start_time_seconds", "Start of httpd.", server.started_us as f64 / 1e6);
@@ -326,13 +330,13 @@ mod tests {
     use super::*;
     use crate::sample;
 
-    fn text(exposition: Exposition) -> String {
-        expose(&sample(), &Query::read(b"", b""), exposition)
+    fn text(exposition: ExpositionFormat) -> String {
+        expose(&sample(), &ReportQuery::read(b"", b""), exposition)
     }
 
     #[test]
     fn openmetrics_has_types_units_and_an_end() {
-        let text = text(Exposition::OpenMetrics);
+        let text = text(ExpositionFormat::OpenMetrics);
         for line in [
             "# TYPE wsgi_requests counter",
             "# UNIT http_server_request_duration_seconds seconds",
@@ -350,7 +354,7 @@ mod tests {
 
     #[test]
     fn the_older_format_names_counters_in_full() {
-        let text = text(Exposition::Text);
+        let text = text(ExpositionFormat::Text);
         assert!(text.contains("# TYPE wsgi_requests_total counter\n"), "{text}");
         assert!(text.contains("# TYPE wsgi_build_info gauge\n"));
         assert!(!text.contains("# UNIT") && !text.contains("# EOF"));
@@ -358,7 +362,7 @@ mod tests {
 
     #[test]
     fn families_are_named_once() {
-        let text = text(Exposition::OpenMetrics);
+        let text = text(ExpositionFormat::OpenMetrics);
         let mut names: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
         let count = names.len();
         names.sort_unstable();

@@ -2,7 +2,7 @@
 
 /// The forms of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub enum ReportFormat {
     /// For people.
     Html,
     /// For programs.
@@ -13,7 +13,7 @@ pub enum Format {
     Prometheus,
 }
 
-impl Format {
+impl ReportFormat {
     /// The value of `Content-Type`.
     #[must_use]
     pub fn content_type(self) -> &'static str {
@@ -28,9 +28,9 @@ impl Format {
 
 /// A question.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Query {
+pub struct ReportQuery {
     /// The form of the answer.
-    pub format: Format,
+    pub format: ReportFormat,
     /// Only this group.
     pub group: Option<String>,
     /// Metrics of each process.
@@ -40,20 +40,20 @@ pub struct Query {
     /// Seconds after which the page asks again; 0: never.
     pub refresh: u32,
     /// What the page showed before.
-    pub earlier: Option<Earlier>,
+    pub earlier: Option<EarlierCounters>,
 }
 
 /// The counters of an earlier page, from which rates are made. It travels in the address of the next one, so that nothing
 /// has to be kept for those who look.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Earlier {
+pub struct EarlierCounters {
     /// When, µs since the epoch.
     pub at_us: u64,
     /// Requests by group.
     pub requests: Vec<u64>,
 }
 
-impl Earlier {
+impl EarlierCounters {
     /// As part of an address.
     #[must_use]
     pub fn encode(&self) -> String {
@@ -71,19 +71,19 @@ impl Earlier {
 /// Seconds between two looks when nothing is said.
 const REFRESH: u32 = 5;
 
-impl Query {
+impl ReportQuery {
     /// Reads a query string and the `Accept` header. Unknown parameters are ignored.
     #[must_use]
     pub fn read(args: &[u8], accept: &[u8]) -> Self {
         let accept = String::from_utf8_lossy(accept);
         let format = if accept.contains("application/openmetrics-text") {
-            Format::OpenMetrics
+            ReportFormat::OpenMetrics
         } else if accept.contains("application/json") && !accept.contains("text/html") {
-            Format::Json
+            ReportFormat::Json
         } else if accept.contains("text/plain") && !accept.contains("text/html") {
-            Format::Prometheus
+            ReportFormat::Prometheus
         } else {
-            Format::Html
+            ReportFormat::Html
         };
         let mut query = Self {
             format,
@@ -96,15 +96,15 @@ impl Query {
         let args = String::from_utf8_lossy(args).into_owned();
         for (name, value) in args.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, ""))) {
             match (name, value) {
-                ("format", "json") => query.format = Format::Json,
-                ("format", "html") => query.format = Format::Html,
-                ("format", "openmetrics") => query.format = Format::OpenMetrics,
-                ("format", "prometheus" | "text") => query.format = Format::Prometheus,
+                ("format", "json") => query.format = ReportFormat::Json,
+                ("format", "html") => query.format = ReportFormat::Html,
+                ("format", "openmetrics") => query.format = ReportFormat::OpenMetrics,
+                ("format", "prometheus" | "text") => query.format = ReportFormat::Prometheus,
                 ("group", name) => query.group = Some(decode(name)),
                 ("detail", "process") => query.per_process = true,
                 ("check", "live") => query.is_liveness = true,
                 ("refresh", seconds) => query.refresh = seconds.parse().unwrap_or(REFRESH).min(3600),
-                ("was", earlier) => query.earlier = Earlier::decode(earlier),
+                ("was", earlier) => query.earlier = EarlierCounters::decode(earlier),
                 _ => {}
             }
         }
@@ -144,33 +144,37 @@ mod tests {
 
     #[test]
     fn formats_by_query_and_header() {
-        let rows: [(&str, &str, Format); 8] = [
-            ("", "", Format::Html),
-            ("", "text/html,*/*", Format::Html),
+        let rows: [(&str, &str, ReportFormat); 8] = [
+            ("", "", ReportFormat::Html),
+            ("", "text/html,*/*", ReportFormat::Html),
             (
                 "",
                 "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
-                Format::OpenMetrics,
+                ReportFormat::OpenMetrics,
             ),
-            ("", "text/plain;version=0.0.4;q=0.5,*/*;q=0.1", Format::Prometheus),
-            ("", "application/json", Format::Json),
-            ("format=json", "text/html", Format::Json),
-            ("x&format=openmetrics", "", Format::OpenMetrics),
-            ("format=nonsense", "", Format::Html),
+            ("", "text/plain;version=0.0.4;q=0.5,*/*;q=0.1", ReportFormat::Prometheus),
+            ("", "application/json", ReportFormat::Json),
+            ("format=json", "text/html", ReportFormat::Json),
+            ("x&format=openmetrics", "", ReportFormat::OpenMetrics),
+            ("format=nonsense", "", ReportFormat::Html),
         ];
         for (args, accept, format) in rows {
-            assert_eq!(Query::read(args.as_bytes(), accept.as_bytes()).format, format, "{args} {accept}");
+            assert_eq!(
+                ReportQuery::read(args.as_bytes(), accept.as_bytes()).format,
+                format,
+                "{args} {accept}"
+            );
         }
     }
 
     #[test]
     fn parameters_are_read_and_nonsense_is_harmless() {
-        let query = Query::read(b"group=a%20b+c%zz%&refresh=0&detail=process&was=7.1.2", b"");
+        let query = ReportQuery::read(b"group=a%20b+c%zz%&refresh=0&detail=process&was=7.1.2", b"");
         assert_eq!(query.group.as_deref(), Some("a b c%zz%"));
         assert_eq!((query.refresh, query.per_process), (0, true));
-        let earlier = Earlier { at_us: 7, requests: vec![1, 2] };
+        let earlier = EarlierCounters { at_us: 7, requests: vec![1, 2] };
         assert_eq!((earlier.encode(), query.earlier), ("7.1.2".to_owned(), Some(earlier)));
-        assert_eq!(Query::read(b"was=7.-1&refresh=x", b""), Query::read(b"", b""));
+        assert_eq!(ReportQuery::read(b"was=7.-1&refresh=x", b""), ReportQuery::read(b"", b""));
         assert_eq!(decode(&encode("ä b%&=\"")), "ä b%&=\"");
     }
 }

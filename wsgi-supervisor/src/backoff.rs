@@ -25,7 +25,7 @@ pub struct Backoff {
 
 /// How a process ended, as far as it matters here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum ProcessOutcome {
     /// It died `after` it had begun to serve.
     Served {
         /// From its ready message to its death.
@@ -37,7 +37,7 @@ pub enum Outcome {
     NotSetUp,
 }
 
-impl Outcome {
+impl ProcessOutcome {
     /// For processes that take no requests: one that dies as soon as it has come up is of no use.
     #[must_use]
     pub fn without_requests(self) -> Self {
@@ -50,19 +50,19 @@ impl Outcome {
 
 impl Backoff {
     /// Notes an end; returns the pause before the next start.
-    pub fn note(&mut self, outcome: Outcome) -> Duration {
+    pub fn note(&mut self, outcome: ProcessOutcome) -> Duration {
         let at = |pauses: &[u64], count: usize| Duration::from_millis(pauses[count.min(pauses.len() - 1)]);
         match outcome {
-            Outcome::Served { after } => {
+            ProcessOutcome::Served { after } => {
                 self.failures = 0;
                 self.short_lives = if after < SHORT_LIFE { self.short_lives + 1 } else { 0 };
                 at(&BREATHERS, self.short_lives)
             }
-            Outcome::NeverServed => {
+            ProcessOutcome::NeverServed => {
                 self.failures += 1;
                 at(&PAUSES, self.failures)
             }
-            Outcome::NotSetUp => {
+            ProcessOutcome::NotSetUp => {
                 self.failures = (self.failures + 1).max(TELLS_CLIENTS);
                 at(&PAUSES, self.failures).min(SET_UP_PAUSE)
             }
@@ -92,12 +92,12 @@ const BURST: u32 = 5;
 
 /// Grants replacements at a bounded pace.
 #[derive(Debug)]
-pub struct Pace {
+pub struct ReplacementPace {
     tokens: u32,
     since: Instant,
 }
 
-impl Pace {
+impl ReplacementPace {
     /// A full one.
     #[must_use]
     pub fn new(now: Instant) -> Self {
@@ -126,44 +126,44 @@ mod tests {
     #[test]
     fn pauses_grow_to_eight_seconds() {
         let mut backoff = Backoff::default();
-        let pauses: Vec<_> = (0..9).map(|_| backoff.note(Outcome::NeverServed).as_millis()).collect();
+        let pauses: Vec<_> = (0..9).map(|_| backoff.note(ProcessOutcome::NeverServed).as_millis()).collect();
         assert_eq!(pauses, [0, 250, 500, 1000, 2000, 4000, 8000, 8000, 8000]);
     }
 
     #[test]
     fn who_has_served_has_not_failed() {
-        let short = Outcome::Served { after: Duration::from_millis(10) };
+        let short = ProcessOutcome::Served { after: Duration::from_millis(10) };
         let mut backoff = Backoff::default();
         let pauses: Vec<_> = (0..8).map(|_| backoff.note(short).as_millis()).collect();
         assert_eq!(pauses, [0, 50, 100, 200, 400, 400, 400, 400]);
         assert!(!backoff.is_failing());
-        assert_eq!(backoff.note(Outcome::Served { after: Duration::from_secs(9) }), Duration::ZERO);
+        assert_eq!(backoff.note(ProcessOutcome::Served { after: Duration::from_secs(9) }), Duration::ZERO);
         assert_eq!(backoff.note(short), Duration::ZERO);
-        assert_eq!(short.without_requests(), Outcome::NeverServed);
+        assert_eq!(short.without_requests(), ProcessOutcome::NeverServed);
     }
 
     #[test]
     fn service_ends_a_row_of_failures() {
         let mut backoff = Backoff::default();
-        (0..6).for_each(|_| _ = backoff.note(Outcome::NeverServed));
+        (0..6).for_each(|_| _ = backoff.note(ProcessOutcome::NeverServed));
         assert!(backoff.is_failing());
-        backoff.note(Outcome::Served { after: Duration::from_millis(10) });
+        backoff.note(ProcessOutcome::Served { after: Duration::from_millis(10) });
         assert!(!backoff.is_failing());
     }
 
     #[test]
     fn failed_set_up_is_told_to_clients_at_once() {
         let mut backoff = Backoff::default();
-        assert_eq!(backoff.note(Outcome::NotSetUp), Duration::from_secs(1));
+        assert_eq!(backoff.note(ProcessOutcome::NotSetUp), Duration::from_secs(1));
         assert!(backoff.is_failing());
-        let pauses: Vec<_> = (0..4).map(|_| backoff.note(Outcome::NotSetUp).as_secs()).collect();
+        let pauses: Vec<_> = (0..4).map(|_| backoff.note(ProcessOutcome::NotSetUp).as_secs()).collect();
         assert_eq!(pauses, [2, 4, 5, 5]);
     }
 
     #[test]
     fn replacements_are_paced() {
         let start = Instant::now();
-        let mut pace = Pace::new(start);
+        let mut pace = ReplacementPace::new(start);
         assert_eq!((0..9).filter(|_| pace.take(start).is_ok()).count(), 5);
         assert_eq!(pace.take(start), Err(start + Duration::from_secs(1)));
         assert!(pace.take(start + Duration::from_secs(1)).is_ok());

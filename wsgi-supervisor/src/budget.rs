@@ -14,32 +14,39 @@ const TELL: Duration = Duration::from_secs(10);
 
 /// What a group may spend.
 #[derive(Debug)]
-pub struct Budget {
+pub struct LogBudget {
     /// Lines per second; 0 is unlimited.
     rate: f64,
     left: f64,
     at: Option<Instant>,
     /// Pipes are left alone until then.
     paused: Option<Instant>,
-    dropped: Dropped,
+    dropped: DroppedLines,
     told: Option<Instant>,
 }
 
 /// What was not logged.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Dropped {
+pub struct DroppedLines {
     /// Lines.
     pub lines: u64,
     /// Bytes.
     pub bytes: u64,
 }
 
-impl Budget {
+impl LogBudget {
     /// A full one.
     #[must_use]
     pub fn new(rate: u32) -> Self {
         let rate = f64::from(rate);
-        Self { rate, left: rate * BURST, at: None, paused: None, dropped: Dropped::default(), told: None }
+        Self {
+            rate,
+            left: rate * BURST,
+            at: None,
+            paused: None,
+            dropped: DroppedLines::default(),
+            told: None,
+        }
     }
 
     /// Adds what has come since the last time.
@@ -79,14 +86,14 @@ impl Budget {
     }
 
     /// Counts what was not logged.
-    pub fn drop(&mut self, dropped: Dropped) {
+    pub fn drop(&mut self, dropped: DroppedLines) {
         self.dropped.lines += dropped.lines;
         self.dropped.bytes += dropped.bytes;
     }
 
     /// What there is to tell: when a flood begins, and then once in a while. Also returns when to ask again.
-    pub fn due(&mut self, now: Instant) -> (Option<Dropped>, Option<Instant>) {
-        if self.dropped == Dropped::default() {
+    pub fn due(&mut self, now: Instant) -> (Option<DroppedLines>, Option<Instant>) {
+        if self.dropped == DroppedLines::default() {
             return (None, None);
         }
         let next = self.told.map(|told| told + TELL).filter(|next| *next > now);
@@ -104,30 +111,30 @@ mod tests {
 
     #[test]
     fn bursts_are_paid_from_what_was_saved() {
-        let (mut budget, start) = (Budget::new(2), Instant::now());
+        let (mut budget, start) = (LogBudget::new(2), Instant::now());
         budget.advance(start);
-        let paid = |budget: &mut Budget| (0..1000).filter(|_| budget.pay(1)).count();
+        let paid = |budget: &mut LogBudget| (0..1000).filter(|_| budget.pay(1)).count();
         assert_eq!(paid(&mut budget), 20);
         assert!(budget.is_spent());
         budget.advance(start + Duration::from_secs(3));
         assert_eq!(paid(&mut budget), 6);
         budget.advance(start + Duration::from_secs(3000));
         assert!(budget.pay(20 * LINE_UNIT) && !budget.pay(1), "a long line counts as many");
-        let mut unlimited = Budget::new(0);
+        let mut unlimited = LogBudget::new(0);
         assert_eq!((paid(&mut unlimited), unlimited.is_spent()), (1000, false));
     }
 
     #[test]
     fn what_was_dropped_is_told_once_in_a_while() {
-        let (mut budget, start) = (Budget::new(1), Instant::now());
+        let (mut budget, start) = (LogBudget::new(1), Instant::now());
         assert_eq!(budget.due(start), (None, None));
-        let one = Dropped { lines: 1, bytes: 7 };
+        let one = DroppedLines { lines: 1, bytes: 7 };
         budget.drop(one);
         assert_eq!(budget.due(start), (Some(one), None));
         budget.drop(one);
         budget.drop(one);
         assert_eq!(budget.due(start + Duration::from_secs(1)), (None, Some(start + TELL)));
-        assert_eq!(budget.due(start + TELL), (Some(Dropped { lines: 2, bytes: 14 }), None));
+        assert_eq!(budget.due(start + TELL), (Some(DroppedLines { lines: 2, bytes: 14 }), None));
         assert_eq!(budget.due(start + 5 * TELL), (None, None));
     }
 }

@@ -7,16 +7,16 @@ use std::path::{Path, PathBuf};
 
 /// The delegated control group.
 #[derive(Debug)]
-pub struct Cgroups {
+pub struct DelegatedCgroup {
     folder: PathBuf,
     made: u64,
 }
 
 /// That of one process.
 #[derive(Debug)]
-pub struct Cgroup(PathBuf);
+pub struct ProcessCgroup(PathBuf);
 
-impl Cgroups {
+impl DelegatedCgroup {
     /// Finds the control group that this process is in, if it may divide it: systemd marks it for that.
     #[must_use]
     pub fn find() -> Option<Self> {
@@ -33,10 +33,10 @@ impl Cgroups {
     }
 
     /// One for the next process; none if that cannot be.
-    pub fn make(&mut self) -> Option<Cgroup> {
+    pub fn make(&mut self) -> Option<ProcessCgroup> {
         self.made += 1;
         let path = self.folder.join(format!("{PREFIX}{}-{}", std::process::id(), self.made));
-        fs::create_dir(&path).ok().map(|()| Cgroup(path))
+        fs::create_dir(&path).ok().map(|()| ProcessCgroup(path))
     }
 
     /// What a supervisor that was killed has left, as far as nobody is in it: its daemons end what they run.
@@ -46,7 +46,7 @@ impl Cgroups {
             let owner =
                 name.strip_prefix(PREFIX).and_then(|rest| rest.split_once('-')?.0.parse::<u32>().ok());
             if owner.is_some_and(|pid| !Path::new("/proc").join(pid.to_string()).exists()) {
-                Cgroup(entry.path()).remove();
+                ProcessCgroup(entry.path()).remove();
             }
         }
     }
@@ -67,7 +67,7 @@ fn names_group(line: &str, name: &str) -> bool {
     path.and_then(|path| path.rsplit_once('/')).is_some_and(|(_, last)| last == name)
 }
 
-impl Cgroup {
+impl ProcessCgroup {
     /// The file to which a process writes its id in order to be in it; 0 stands for the writer.
     #[must_use]
     pub fn entrance(&self) -> PathBuf {
@@ -100,7 +100,7 @@ impl Cgroup {
     }
 }
 
-impl Drop for Cgroup {
+impl Drop for ProcessCgroup {
     fn drop(&mut self) {
         self.remove();
     }

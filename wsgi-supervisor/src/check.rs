@@ -56,7 +56,7 @@ fn texts(spec: &GroupSpec) -> impl Iterator<Item = &Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wsgi_protocol::control::{Identity, Sockets};
+    use wsgi_protocol::control::{DaemonIdentity, GroupSockets};
 
     fn good() -> GroupSpec {
         GroupSpec {
@@ -64,8 +64,8 @@ mod tests {
             processes: 1,
             interpreter: b"/usr/bin/python3".to_vec(),
             environment: vec![b"A=".to_vec()],
-            identity: Identity { uid: 1, ..Identity::default() },
-            sockets: Sockets { paths: vec![b"/run/a".to_vec()], ..Sockets::default() },
+            identity: DaemonIdentity { uid: 1, ..DaemonIdentity::default() },
+            sockets: GroupSockets { paths: vec![b"/run/a".to_vec()], ..GroupSockets::default() },
             ..GroupSpec::default()
         }
     }
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn ordinary_user_may_have_any_id() {
-        let spec = GroupSpec { identity: Identity::default(), ..good() };
+        let spec = GroupSpec { identity: DaemonIdentity::default(), ..good() };
         assert_eq!(check(&spec, false, 1, &mut BTreeSet::new()), Ok(()));
     }
 }

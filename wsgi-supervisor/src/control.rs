@@ -8,7 +8,9 @@ use std::fs::File;
 use std::io::IoSliceMut;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileExt;
-use wsgi_protocol::control::{Answer, CONFIGURE_FIXED_FDS, Command, Configuration, MAX_LOG_FDS};
+use wsgi_protocol::control::{
+    CONFIGURE_FIXED_FDS, Configuration, MAX_LOG_FDS, ParentCommand, SupervisorAnswer,
+};
 use wsgi_protocol::launch::{decode, encode};
 
 /// Most bytes of a record; large content travels in memory files.
@@ -20,7 +22,7 @@ const ANSWER_BYTES: usize = 64 * 1024;
 
 /// A `Configure` record with what came along.
 #[derive(Debug)]
-pub struct Delivery {
+pub struct ConfigureDelivery {
     /// The configuration.
     pub configuration: Configuration,
     /// Memory file of the status memory.
@@ -39,9 +41,9 @@ pub struct Delivery {
 
 /// What has arrived.
 #[derive(Debug)]
-pub enum Received {
+pub enum ReceivedRecord {
     /// A new generation.
-    Configure(Box<Delivery>),
+    Configure(Box<ConfigureDelivery>),
     /// httpd stops.
     Stop,
     /// The other end is closed.
@@ -52,11 +54,11 @@ pub enum Received {
 
 /// The supervisor's end.
 #[derive(Debug)]
-pub struct Control {
+pub struct ControlSocket {
     fd: OwnedFd,
 }
 
-impl Control {
+impl ControlSocket {
     /// Takes over the socket.
     #[must_use]
     pub fn new(fd: OwnedFd) -> Self {
@@ -74,24 +76,26 @@ impl Control {
     /// Reads one record.
     ///
     /// # Errors
-    /// The record cannot be used: answer [`Answer::Refused`].
-    pub fn receive(&self) -> Result<Received, SupervisorError> {
+    /// The record cannot be used: answer [`SupervisorAnswer::Refused`].
+    pub fn receive(&self) -> Result<ReceivedRecord, SupervisorError> {
         let mut bytes = [0; RECORD_BYTES];
         let (length, fds, flags) = match self.record(&mut bytes) {
             Ok(record) => record,
-            Err(Errno::EAGAIN | Errno::EINTR) => return Ok(Received::Nothing),
-            Err(Errno::ECONNRESET) => return Ok(Received::Closed),
+            Err(Errno::EAGAIN | Errno::EINTR) => return Ok(ReceivedRecord::Nothing),
+            Err(Errno::ECONNRESET) => return Ok(ReceivedRecord::Closed),
             Err(errno) => return Err(SupervisorError::Receive(errno)),
         };
         if flags.intersects(MsgFlags::MSG_TRUNC | MsgFlags::MSG_CTRUNC) {
             return Err(SupervisorError::Truncated);
         }
         if length == 0 {
-            return Ok(Received::Closed);
+            return Ok(ReceivedRecord::Closed);
         }
         match decode(&bytes[..length]).map_err(SupervisorError::Message)? {
-            Command::Stop => Ok(Received::Stop),
-            Command::Configure => deliver(fds).map(|delivery| Received::Configure(Box::new(delivery))),
+            ParentCommand::Stop => Ok(ReceivedRecord::Stop),
+            ParentCommand::Configure => {
+                deliver(fds).map(|delivery| ReceivedRecord::Configure(Box::new(delivery)))
+            }
         }
     }
 
@@ -112,7 +116,7 @@ impl Control {
     }
 
     /// Answers. A parent that does not read its answers is not waited for.
-    pub fn answer(&self, answer: &Answer) {
+    pub fn answer(&self, answer: &SupervisorAnswer) {
         let Ok(bytes) = encode(answer) else { return };
         let bytes =
             if bytes.len() > ANSWER_BYTES { encode(&shortened(answer)).unwrap_or_default() } else { bytes };
@@ -120,24 +124,24 @@ impl Control {
     }
 }
 
-impl AsFd for Control {
+impl AsFd for ControlSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
 }
 
 /// The same answer without its reasons (they are in the logs too).
-fn shortened(answer: &Answer) -> Answer {
+fn shortened(answer: &SupervisorAnswer) -> SupervisorAnswer {
     match answer {
-        Answer::Refused => Answer::Refused,
-        Answer::Listening { generation, failed } => Answer::Listening {
+        SupervisorAnswer::Refused => SupervisorAnswer::Refused,
+        SupervisorAnswer::Listening { generation, failed } => SupervisorAnswer::Listening {
             generation: *generation,
             failed: failed.iter().map(|(name, _)| (name.clone(), "see the error log".to_owned())).collect(),
         },
     }
 }
 
-fn deliver(fds: Vec<OwnedFd>) -> Result<Delivery, SupervisorError> {
+fn deliver(fds: Vec<OwnedFd>) -> Result<ConfigureDelivery, SupervisorError> {
     let count = fds.len();
     let mut fds = fds.into_iter();
     let (Some(message), Some(status), Some(lifeline), Some(metrics), Some(board)) =
@@ -152,7 +156,7 @@ fn deliver(fds: Vec<OwnedFd>) -> Result<Delivery, SupervisorError> {
     } else {
         None
     };
-    Ok(Delivery { configuration, status, lifeline, metrics, board, log_writer, logs: fds.collect() })
+    Ok(ConfigureDelivery { configuration, status, lifeline, metrics, board, log_writer, logs: fds.collect() })
 }
 
 fn read_all(file: &File) -> std::io::Result<Vec<u8>> {
@@ -171,10 +175,10 @@ mod tests {
     use nix::sys::socket::{AddressFamily, ControlMessage, SockFlag, SockType, sendmsg, socketpair};
     use std::io::{IoSlice, Write};
 
-    fn pair() -> (OwnedFd, Control) {
+    fn pair() -> (OwnedFd, ControlSocket) {
         let (ours, theirs) =
             socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).unwrap();
-        (ours, Control::new(theirs))
+        (ours, ControlSocket::new(theirs))
     }
 
     fn send_with(socket: &OwnedFd, bytes: &[u8], fds: &[RawFd]) {
@@ -193,24 +197,28 @@ mod tests {
     #[test]
     fn configuration_arrives_with_its_descriptors() {
         let (ours, control) = pair();
-        assert!(matches!(control.receive(), Ok(Received::Nothing)));
+        assert!(matches!(control.receive(), Ok(ReceivedRecord::Nothing)));
         let configuration = Configuration { generation: 5, ..Configuration::default() };
         let message = file(&encode(&configuration).unwrap());
-        send_with(&ours, &encode(&Command::Configure).unwrap(), &[message.as_raw_fd(), 0, 0, 0, 0, 1, 2]);
-        let Ok(Received::Configure(delivery)) = control.receive() else { panic!("no configuration") };
+        send_with(
+            &ours,
+            &encode(&ParentCommand::Configure).unwrap(),
+            &[message.as_raw_fd(), 0, 0, 0, 0, 1, 2],
+        );
+        let Ok(ReceivedRecord::Configure(delivery)) = control.receive() else { panic!("no configuration") };
         assert_eq!((delivery.configuration, delivery.logs.len()), (configuration, 2));
         assert!(!control.is_closed());
-        send_with(&ours, &encode(&Command::Stop).unwrap(), &[]);
+        send_with(&ours, &encode(&ParentCommand::Stop).unwrap(), &[]);
         drop(ours);
         assert!(control.is_closed());
-        assert!(matches!(control.receive(), Ok(Received::Stop)));
-        assert!(matches!(control.receive(), Ok(Received::Closed)));
+        assert!(matches!(control.receive(), Ok(ReceivedRecord::Stop)));
+        assert!(matches!(control.receive(), Ok(ReceivedRecord::Closed)));
     }
 
     #[test]
     fn other_versions_and_damaged_records_are_refused() {
         let (ours, control) = pair();
-        let mut command = encode(&Command::Configure).unwrap();
+        let mut command = encode(&ParentCommand::Configure).unwrap();
         send_with(&ours, &command, &[0]);
         assert!(matches!(control.receive(), Err(SupervisorError::Descriptors(1))));
         let damaged = file(b"\x01\0\0\0\xff\xff\xff\xff\xff\xff\xff");

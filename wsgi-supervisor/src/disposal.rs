@@ -24,9 +24,9 @@ thread_local! {
 
 /// A socket that others can put things into. Dropping it does not close it: [`close_dropped`] does.
 #[derive(Debug)]
-pub struct Exposed(Rc<OwnedFd>);
+pub struct ExposedSocket(Rc<OwnedFd>);
 
-impl Exposed {
+impl ExposedSocket {
     /// Takes the socket over. Where the kernel can (6.16), nobody sends descriptors there; connections that it accepts
     /// are like it. Whoever shares the socket can change that.
     #[must_use]
@@ -36,19 +36,19 @@ impl Exposed {
     }
 }
 
-impl AsFd for Exposed {
+impl AsFd for ExposedSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
 }
 
-impl AsRawFd for Exposed {
+impl AsRawFd for ExposedSocket {
     fn as_raw_fd(&self) -> RawFd {
         self.0.as_raw_fd()
     }
 }
 
-impl Drop for Exposed {
+impl Drop for ExposedSocket {
     fn drop(&mut self) {
         // Only at the end of the process there is no list any more.
         let _ = DROPPED.try_with(|list| list.borrow_mut().push(Rc::clone(&self.0)));
@@ -112,7 +112,7 @@ mod tests {
         let mut waiting = UnixStream::connect(&path).unwrap();
         waiting.write_all(b"request").unwrap();
         assert_eq!(close_dropped(Instant::now()), None);
-        drop(Exposed::new(OwnedFd::from(listener)));
+        drop(ExposedSocket::new(OwnedFd::from(listener)));
         assert!(UnixStream::connect(&path).is_ok(), "it is not closed by being dropped");
         assert_eq!(close_dropped(Instant::now()), None);
         let seen = waiting.read(&mut [0]);

@@ -1,8 +1,8 @@
 //! Where the workers of a group with `preload=on` come from: its zygotes, and the workers they were asked for.
 
-use crate::backoff::{Backoff, Outcome};
-use crate::generation::Plan;
-use crate::spawn::birth::Unborn;
+use crate::backoff::{Backoff, ProcessOutcome};
+use crate::generation::GroupPlan;
+use crate::spawn::birth::UnbornWorker;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -15,11 +15,11 @@ const BIRTH_LIMIT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Forker {
     /// What they are started with.
-    pub plan: Rc<Plan>,
+    pub plan: Rc<GroupPlan>,
     /// The zygote that forks workers.
     pub current: Option<i32>,
     /// One that is still importing, and shall take over.
-    pub candidate: Option<Candidate>,
+    pub candidate: Option<ZygoteCandidate>,
     /// No start before this.
     pub retry_at: Option<Instant>,
     /// It does not work for this group, until there is a reason to try it again.
@@ -32,7 +32,7 @@ pub struct Forker {
 
 /// A zygote that is importing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Candidate {
+pub struct ZygoteCandidate {
     /// Its process id.
     pub pid: i32,
     /// Index of the slot whose process asked for changed code and waits for an answer.
@@ -44,7 +44,7 @@ pub struct Candidate {
 impl Forker {
     /// One without a zygote yet.
     #[must_use]
-    pub fn new(plan: Rc<Plan>) -> Self {
+    pub fn new(plan: Rc<GroupPlan>) -> Self {
         Self {
             plan,
             current: None,
@@ -64,7 +64,7 @@ impl Forker {
     }
 
     /// A zygote has ended by itself.
-    pub fn note_death(&mut self, outcome: Outcome, now: Instant) {
+    pub fn note_death(&mut self, outcome: ProcessOutcome, now: Instant) {
         self.retry_at = Some(now + self.backoff.note(outcome.without_requests()));
     }
 
@@ -92,9 +92,9 @@ impl Forker {
 
 /// A worker that a zygote was asked for.
 #[derive(Debug)]
-pub struct Birth {
+pub struct WorkerBirth {
     /// What it will be.
-    pub plan: Rc<Plan>,
+    pub plan: Rc<GroupPlan>,
     /// Index of its slot.
     pub slot: usize,
     /// Process id of its zygote.
@@ -104,18 +104,18 @@ pub struct Birth {
     /// When it is given up.
     pub deadline: Instant,
     /// Its pipes.
-    pub unborn: Unborn,
+    pub unborn: UnbornWorker,
 }
 
-impl Birth {
+impl WorkerBirth {
     /// One that has just been asked for.
     #[must_use]
     pub fn new(
-        plan: Rc<Plan>,
+        plan: Rc<GroupPlan>,
         slot: usize,
         zygote: i32,
         has_predecessor: bool,
-        unborn: Unborn,
+        unborn: UnbornWorker,
         now: Instant,
     ) -> Self {
         Self { plan, slot, zygote, has_predecessor, deadline: now + BIRTH_LIMIT, unborn }
@@ -131,7 +131,7 @@ impl Birth {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::generation::{Generation, Logs};
+    use crate::generation::{Generation, GenerationLogs};
     use std::cell::RefCell;
     use std::collections::BTreeMap;
     use wsgi_protocol::control::{GroupSpec, LogTarget};
@@ -146,17 +146,17 @@ mod tests {
             metrics: None,
             board: None,
         };
-        let log = Logs::default().of(LogTarget::default());
-        Forker::new(Rc::new(Plan::new(GroupSpec::default(), log, Rc::new(generation))))
+        let log = GenerationLogs::default().of(LogTarget::default());
+        Forker::new(Rc::new(GroupPlan::new(GroupSpec::default(), log, Rc::new(generation))))
     }
 
     #[test]
     fn three_failures_in_a_row_are_enough() {
         let (mut forker, now) = (forker(), Instant::now());
-        forker.note_death(Outcome::NeverServed, now);
-        forker.note_death(Outcome::NeverServed, now);
+        forker.note_death(ProcessOutcome::NeverServed, now);
+        forker.note_death(ProcessOutcome::NeverServed, now);
         assert!(!forker.lose_patience());
-        forker.note_death(Outcome::NeverServed, now);
+        forker.note_death(ProcessOutcome::NeverServed, now);
         assert!(forker.lose_patience() && forker.given_up);
         assert!(!forker.lose_patience(), "told once");
     }
@@ -165,7 +165,7 @@ mod tests {
     fn a_zygote_that_has_worked_is_started_again_for_ever() {
         let (mut forker, now) = (forker(), Instant::now());
         for _ in 0..9 {
-            forker.note_death(Outcome::Served { after: Duration::from_secs(5) }, now);
+            forker.note_death(ProcessOutcome::Served { after: Duration::from_secs(5) }, now);
             forker.note_birth(false);
             forker.note_birth(false);
             forker.note_birth(true);
@@ -180,11 +180,11 @@ mod tests {
         let (mut forker, now) = (forker(), Instant::now());
         forker.try_again();
         assert!(!forker.is_retried, "there was no need");
-        (0..3).for_each(|_| forker.note_death(Outcome::NeverServed, now));
+        (0..3).for_each(|_| forker.note_death(ProcessOutcome::NeverServed, now));
         assert!(forker.lose_patience());
         forker.try_again();
         assert!(!forker.given_up && forker.retry_at.is_none() && !forker.lose_patience());
-        forker.note_death(Outcome::NeverServed, now);
+        forker.note_death(ProcessOutcome::NeverServed, now);
         assert!(forker.lose_patience());
         forker.try_again();
         forker.note_birth(true);

@@ -1,7 +1,7 @@
 //! One configuration generation: what it wants, where it logs, which slots of its status memory are whose.
 
-use crate::budget::Budget;
-use crate::log::{Log, LogFile};
+use crate::budget::LogBudget;
+use crate::log::{GroupLog, LogFile};
 use crate::log_writer::LogWriter;
 use crate::os::memory::StatusMemory;
 use crate::os::metrics::MetricsMemory;
@@ -13,13 +13,13 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 use wsgi_protocol::control::{GroupSpec, LogTarget};
-use wsgi_protocol::death::Death;
+use wsgi_protocol::death::ProcessDeath;
 use wsgi_protocol::metrics::GroupRecord;
-use wsgi_protocol::status::Slot;
+use wsgi_protocol::status::SlotRecord;
 
 /// Where a group's processes are found: its first slot in the status memory, and a socket path for each.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct GroupPlace {
     /// Index of the first slot.
     pub first_slot: usize,
     /// A path per process there can be.
@@ -29,7 +29,7 @@ pub struct Place {
 }
 
 /// The groups of a generation that came to listen, by name.
-pub type Places = BTreeMap<Vec<u8>, Place>;
+pub type GroupPlaces = BTreeMap<Vec<u8>, GroupPlace>;
 
 /// A generation. Shared by all that was started for it.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ pub struct Generation {
     /// Path of the host library.
     pub host_library: Vec<u8>,
     /// Groups.
-    pub places: Places,
+    pub places: GroupPlaces,
     /// Status memory; gone when a newer generation took the same memory over.
     pub memory: RefCell<Option<StatusMemory>>,
     /// Metrics memory, if httpd has one.
@@ -66,7 +66,7 @@ impl Generation {
     }
 
     /// Calls `write` with the slot of a process, if the generation has it.
-    pub fn with_slot(&self, group: &[u8], index: usize, write: impl FnOnce(&Slot)) {
+    pub fn with_slot(&self, group: &[u8], index: usize, write: impl FnOnce(&SlotRecord)) {
         let Some(place) = self.places.get(group).filter(|place| index < place.paths.len()) else { return };
         if let Some(slot) =
             self.memory.borrow().as_ref().and_then(|memory| memory.slot(place.first_slot + index))
@@ -76,7 +76,7 @@ impl Generation {
     }
 
     /// Tells httpd's children of a death, if the generation has the slot. `at` is monotonic, in ns.
-    pub fn publish_death(&self, group: &[u8], index: usize, at: u64, death: &Death) {
+    pub fn publish_death(&self, group: &[u8], index: usize, at: u64, death: &ProcessDeath) {
         let Some(place) = self.places.get(group).filter(|place| index < place.paths.len()) else { return };
         let slot = u32::try_from(place.first_slot + index);
         if let (Some(memory), Ok(slot)) = (self.memory.borrow().as_ref(), slot) {
@@ -87,22 +87,22 @@ impl Generation {
 
 /// What processes of a group are started with.
 #[derive(Debug)]
-pub struct Plan {
+pub struct GroupPlan {
     /// The group as configured.
     pub spec: GroupSpec,
     /// Log of the group.
-    pub log: Log,
+    pub log: GroupLog,
     /// The generation it belongs to.
     pub generation: Rc<Generation>,
     /// What its processes may have logged.
-    pub budget: RefCell<Budget>,
+    pub budget: RefCell<LogBudget>,
 }
 
-impl Plan {
+impl GroupPlan {
     /// A plan of nothing spent.
     #[must_use]
-    pub fn new(spec: GroupSpec, log: Log, generation: Rc<Generation>) -> Self {
-        let budget = RefCell::new(Budget::new(spec.log_rate));
+    pub fn new(spec: GroupSpec, log: GroupLog, generation: Rc<Generation>) -> Self {
+        let budget = RefCell::new(LogBudget::new(spec.log_rate));
         Self { spec, log, generation, budget }
     }
 
@@ -148,18 +148,18 @@ impl Plan {
 
 /// The logs of a generation.
 #[derive(Debug, Default)]
-pub struct Logs {
+pub struct GenerationLogs {
     /// Open files by index.
     pub files: Vec<Rc<LogFile>>,
     /// httpd's log writer, if some log needs it.
     pub writer: Option<Rc<LogWriter>>,
 }
 
-impl Logs {
+impl GenerationLogs {
     /// The log a target names; one that is not there is replaced by standard error.
     #[must_use]
-    pub fn of(&self, target: LogTarget) -> Log {
-        let log = Log::new(self.files.get(target.index as usize).cloned(), target.level);
+    pub fn of(&self, target: LogTarget) -> GroupLog {
+        let log = GroupLog::new(self.files.get(target.index as usize).cloned(), target.level);
         match (&self.writer, target.server) {
             (Some(writer), Some(server)) => log.by_httpd(Rc::clone(writer), server),
             _ => log,
@@ -169,11 +169,11 @@ impl Logs {
 
 /// Which paths are wanted for which process, over all generations that still have httpd children.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Claims(BTreeMap<(Vec<u8>, usize), BTreeSet<PathBuf>>);
+pub struct PathClaims(BTreeMap<(Vec<u8>, usize), BTreeSet<PathBuf>>);
 
-impl Claims {
+impl PathClaims {
     /// Collects the claims of generations.
-    pub fn of<'a>(generations: impl Iterator<Item = &'a Places>) -> Self {
+    pub fn of<'a>(generations: impl Iterator<Item = &'a GroupPlaces>) -> Self {
         let mut claims = Self::default();
         for (name, place) in generations.flatten() {
             for (index, path) in place.paths.iter().take(place.count.get()).enumerate() {
@@ -194,8 +194,8 @@ impl Claims {
 mod tests {
     use super::*;
 
-    fn places(groups: &[(&str, &[&str])]) -> Places {
-        let place = |paths: &[&str]| Place {
+    fn places(groups: &[(&str, &[&str])]) -> GroupPlaces {
+        let place = |paths: &[&str]| GroupPlace {
             first_slot: 0,
             paths: paths.iter().map(PathBuf::from).collect(),
             count: Cell::new(paths.len()),
@@ -207,8 +207,8 @@ mod tests {
     fn claims_are_the_union_of_living_generations() {
         let old = places(&[("a", &["/1.a0", "/1.a1"]), ("gone", &["/1.g"])]);
         let new = places(&[("a", &["/2.a0"]), ("added", &["/2.n"])]);
-        let both = Claims::of([&old, &new].into_iter());
-        let paths = |claims: &Claims, group: &str, index| {
+        let both = PathClaims::of([&old, &new].into_iter());
+        let paths = |claims: &PathClaims, group: &str, index| {
             claims
                 .paths(group.as_bytes(), index)
                 .map(|set| set.iter().map(|p| p.display().to_string()).collect::<Vec<_>>())
@@ -216,7 +216,7 @@ mod tests {
         assert_eq!(paths(&both, "a", 0).unwrap(), ["/1.a0", "/2.a0"]);
         assert_eq!(paths(&both, "a", 1).unwrap(), ["/1.a1"]);
         assert_eq!(paths(&both, "gone", 0).unwrap(), ["/1.g"]);
-        let only_new = Claims::of(std::iter::once(&new));
+        let only_new = PathClaims::of(std::iter::once(&new));
         assert_eq!(paths(&only_new, "a", 0).unwrap(), ["/2.a0"]);
         assert_eq!(paths(&only_new, "a", 1), None);
         assert_eq!(paths(&only_new, "gone", 0), None);

@@ -1,20 +1,20 @@
 //! Daemon groups as they run: slots, and the processes in them.
 
-use crate::backoff::{Backoff, Pace};
-use crate::cgroup::Cgroup;
-use crate::escalation::{Ending, Escalation};
+use crate::backoff::{Backoff, ReplacementPace};
+use crate::cgroup::ProcessCgroup;
+use crate::escalation::{EndingReason, Escalation};
 use crate::forker::Forker;
-use crate::generation::Plan;
-use crate::listen::Listener;
-use crate::log::Log;
-use crate::output::Lines;
-use crate::spawn::Started;
+use crate::generation::GroupPlan;
+use crate::listen::ListeningSocket;
+use crate::log::GroupLog;
+use crate::output::LineCutter;
+use crate::spawn::StartedDaemon;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
-use wsgi_protocol::control::Identity;
-use wsgi_protocol::death::Reason;
-use wsgi_protocol::launch::{Ready, Timers};
+use wsgi_protocol::control::DaemonIdentity;
+use wsgi_protocol::death::EndReason;
+use wsgi_protocol::launch::{DaemonTimers, ReadyByte};
 use wsgi_protocol::status::SlotState;
 
 /// Most time a successor gets to come up when `startup-timeout` does not say.
@@ -25,17 +25,17 @@ pub const NO_SLOT: usize = usize::MAX;
 
 /// A group.
 #[derive(Debug, Default)]
-pub struct Group {
+pub struct DaemonGroup {
     /// What its processes are started with from now on; none before the first configuration.
-    pub plan: Option<Rc<Plan>>,
+    pub plan: Option<Rc<GroupPlan>>,
     /// Processes it shall have.
     pub wanted: usize,
     /// An operator has stopped it: it stays so over configurations.
     pub stopped: bool,
     /// Its slots; those beyond `wanted` wait for the end of an older generation.
-    pub slots: Vec<Slot>,
+    pub slots: Vec<ProcessSlot>,
     /// Places that are given up.
-    pub retiring: Vec<Retiring>,
+    pub retiring: Vec<RetiringSocket>,
     /// The last successor did not come up: older code or an older configuration serves.
     pub is_held_back: bool,
     /// Its application holds something that two processes cannot have, as has been found out with this configuration.
@@ -54,7 +54,7 @@ pub struct Group {
     pub forker: Option<Forker>,
 }
 
-impl Group {
+impl DaemonGroup {
     /// Replaces all processes one by one.
     pub fn roll(&mut self, since: Instant, by_operator: bool) {
         (self.roll_since, self.roll_by_operator) = (Some(since), by_operator);
@@ -85,21 +85,21 @@ impl Group {
 
 /// User id, group id and chroot of the processes that share an heirloom: one user's process must not name the
 /// scripts that another one's loads.
-pub type Owner = (u32, u32, Option<Vec<u8>>);
+pub type HeirloomOwner = (u32, u32, Option<Vec<u8>>);
 
 /// Whose processes of this kind are.
 #[must_use]
-pub fn owner(identity: &Identity) -> Owner {
+pub fn owner(identity: &DaemonIdentity) -> HeirloomOwner {
     (identity.uid, identity.gid, identity.chroot.clone())
 }
 
 /// The socket of a place that is given up, and the processes that still serve it.
 #[derive(Debug)]
-pub struct Retiring {
+pub struct RetiringSocket {
     /// The socket.
-    pub listener: Listener,
+    pub listener: ListeningSocket,
     /// Log of the group.
-    pub log: Log,
+    pub log: GroupLog,
     /// Processes.
     pub pids: Vec<i32>,
     /// When they are told to drain; `None` when they have been.
@@ -108,13 +108,13 @@ pub struct Retiring {
 
 /// A place for one process: its socket, and who serves it.
 #[derive(Debug)]
-pub struct Slot {
+pub struct ProcessSlot {
     /// What processes are started with from now on.
-    pub plan: Rc<Plan>,
+    pub plan: Rc<GroupPlan>,
     /// The socket; its queue outlives the processes.
-    pub listener: Listener,
+    pub listener: ListeningSocket,
     /// The socket that takes its place, with all its names, when the next process serves.
-    pub next: Option<Listener>,
+    pub next: Option<ListeningSocket>,
     /// The next process shall have another socket: copies of this one may be anywhere.
     pub wants_socket: bool,
     /// The process of another user serves until the next one does: requests of the new generation wait for that.
@@ -122,7 +122,7 @@ pub struct Slot {
     /// It was told that the name of its socket is gone and cannot be made again.
     pub told_missing: bool,
     /// Handed from process to process, and whose it is.
-    pub heirloom: Option<(Owner, OwnedFd)>,
+    pub heirloom: Option<(HeirloomOwner, OwnedFd)>,
     /// The process that serves, or is the first to come up.
     pub current: Option<i32>,
     /// The process that shall take over.
@@ -140,17 +140,17 @@ pub struct Slot {
     /// Processes in a row that found something taken, although they had no predecessor.
     pub conflicts: u32,
     /// Bounds how often a process is replaced.
-    pub pace: Pace,
+    pub pace: ReplacementPace,
     /// Processes started here.
     pub starts: u32,
     /// Process id and cause of the last death here that nobody had asked for.
     pub last_death: Option<(i32, String)>,
 }
 
-impl Slot {
+impl ProcessSlot {
     /// A slot without a process.
     #[must_use]
-    pub fn new(plan: Rc<Plan>, listener: Listener, now: Instant) -> Self {
+    pub fn new(plan: Rc<GroupPlan>, listener: ListeningSocket, now: Instant) -> Self {
         Self {
             plan,
             listener,
@@ -167,7 +167,7 @@ impl Slot {
             lost_successors: 0,
             successor_at: None,
             conflicts: 0,
-            pace: Pace::new(now),
+            pace: ReplacementPace::new(now),
             starts: 0,
             last_death: None,
         }
@@ -175,12 +175,12 @@ impl Slot {
 
     /// The socket that its next process listens on.
     #[must_use]
-    pub fn socket(&self) -> &Listener {
+    pub fn socket(&self) -> &ListeningSocket {
         self.next.as_ref().unwrap_or(&self.listener)
     }
 
     /// A new generation: what failed before may work now.
-    pub fn renew(&mut self, plan: Rc<Plan>) {
+    pub fn renew(&mut self, plan: Rc<GroupPlan>) {
         self.plan = plan;
         self.backoff.reset();
         (self.retry_at, self.successor_at) = (None, None);
@@ -207,19 +207,19 @@ impl Slot {
 
 /// A running daemon.
 #[derive(Debug)]
-pub struct Process {
+pub struct DaemonProcess {
     /// Its process id.
     pub pid: i32,
     /// Index of its slot in the group named by `plan`; [`NO_SLOT`] for a zygote.
     pub slot: usize,
     /// What it was started with.
-    pub plan: Rc<Plan>,
+    pub plan: Rc<GroupPlan>,
     /// When it was forked.
     pub started: Instant,
     /// When it said that it serves.
     pub served: Option<Instant>,
     /// Asked for a successor.
-    pub asked: Option<Ready>,
+    pub asked: Option<ReadyByte>,
     /// When it did.
     pub asked_at: Option<Instant>,
     /// Process id of the zygote that forked it.
@@ -235,9 +235,9 @@ pub struct Process {
     /// Killed if it has not come up by then.
     pub deadline: Option<Instant>,
     /// Why it shall end, and what is done about it.
-    pub ending: Option<(Ending, Escalation)>,
+    pub ending: Option<(EndingReason, Escalation)>,
     /// Why it stops, as it said itself.
-    pub reason: Option<Reason>,
+    pub reason: Option<EndReason>,
     /// SIGKILL was sent by us.
     pub killed: bool,
     /// It has closed its ready pipe; if it is still alive at this moment, it has closed more than that.
@@ -257,9 +257,9 @@ pub struct Process {
     /// Its last Python stack.
     pub stack: OwnedFd,
     /// Cuts `output` into lines.
-    pub lines: Lines,
+    pub lines: LineCutter,
     /// Its control group, if it has one: its own, or that of its zygote.
-    pub cgroup: Option<Rc<Cgroup>>,
+    pub cgroup: Option<Rc<ProcessCgroup>>,
     /// How many signs it has given lately, and since when.
     signs: (usize, Instant),
 }
@@ -269,7 +269,7 @@ const SIGNS: usize = 200;
 /// See [`SIGNS`].
 const SIGN_TIME: Duration = Duration::from_secs(10);
 
-impl Process {
+impl DaemonProcess {
     /// Counts signs; whether it still is to be listened to.
     pub fn may_say(&mut self, count: usize, now: Instant) -> bool {
         if now.saturating_duration_since(self.signs.1) > SIGN_TIME {
@@ -281,7 +281,13 @@ impl Process {
 
     /// A process that was just started.
     #[must_use]
-    pub fn new(started: Started, plan: Rc<Plan>, slot: usize, has_predecessor: bool, now: Instant) -> Self {
+    pub fn new(
+        started: StartedDaemon,
+        plan: Rc<GroupPlan>,
+        slot: usize,
+        has_predecessor: bool,
+        now: Instant,
+    ) -> Self {
         let timers = plan.spec.launch.timers;
         let has_preloads = !plan.spec.launch.preloads.is_empty();
         let limit = match has_predecessor {
@@ -315,7 +321,7 @@ impl Process {
             output: Some(started.output),
             report: started.report,
             stack: started.stack,
-            lines: Lines::default(),
+            lines: LineCutter::default(),
             cgroup: None,
             signs: (0, now),
         }
@@ -328,23 +334,27 @@ impl Process {
     }
 
     /// Decides that it shall end. A stop overrides a drain, nothing overrides a stop.
-    pub fn end(&mut self, ending: Ending, now: Instant) {
+    pub fn end(&mut self, ending: EndingReason, now: Instant) {
         let is_service = self.plan.is_service();
         let ending = match ending {
-            Ending::Drain | Ending::MakeRoom if is_service => Ending::StopService,
-            Ending::Drain | Ending::MakeRoom | Ending::Stop if self.served.is_none() && !is_service => {
-                Ending::Discard
+            EndingReason::Drain | EndingReason::MakeRoom if is_service => EndingReason::StopService,
+            EndingReason::Drain | EndingReason::MakeRoom | EndingReason::Stop
+                if self.served.is_none() && !is_service =>
+            {
+                EndingReason::Discard
             }
             other => other,
         };
         let overrides = match &self.ending {
             None => true,
             // Whoever drains as long as somebody waits gives way to one that has to start.
-            Some((Ending::Drain, _)) => !matches!(ending, Ending::Drain | Ending::StopService),
-            Some((Ending::MakeRoom | Ending::StopService, _)) => {
-                !matches!(ending, Ending::Drain | Ending::MakeRoom | Ending::StopService)
+            Some((EndingReason::Drain, _)) => {
+                !matches!(ending, EndingReason::Drain | EndingReason::StopService)
             }
-            Some((Ending::Stop | Ending::Discard, _)) => false,
+            Some((EndingReason::MakeRoom | EndingReason::StopService, _)) => {
+                !matches!(ending, EndingReason::Drain | EndingReason::MakeRoom | EndingReason::StopService)
+            }
+            Some((EndingReason::Stop | EndingReason::Discard, _)) => false,
         };
         if overrides {
             let timers = &self.plan.spec.launch.timers;
@@ -355,7 +365,7 @@ impl Process {
 }
 
 /// Preloads do not count against `startup-timeout` (spec/daemon.md §2.5), so it only bounds what has none.
-fn successor_limit(timers: &Timers, has_preloads: bool) -> Duration {
+fn successor_limit(timers: &DaemonTimers, has_preloads: bool) -> Duration {
     match Duration::from_millis(timers.startup) {
         limit if limit.is_zero() => SUCCESSOR_LIMIT,
         limit if has_preloads => limit.max(SUCCESSOR_LIMIT),
@@ -364,7 +374,7 @@ fn successor_limit(timers: &Timers, has_preloads: bool) -> Duration {
 }
 
 /// How long a process that nobody serves beside may take until its Python serves, if `startup-timeout` says.
-fn first_limit(timers: &Timers, has_preloads: bool) -> Option<Duration> {
+fn first_limit(timers: &DaemonTimers, has_preloads: bool) -> Option<Duration> {
     let limit = Duration::from_millis(timers.startup);
     (!limit.is_zero() && !has_preloads).then_some(limit)
 }
@@ -375,7 +385,7 @@ mod tests {
 
     #[test]
     fn successors_have_bounded_time() {
-        let timers = |startup| Timers { startup, ..Timers::default() };
+        let timers = |startup| DaemonTimers { startup, ..DaemonTimers::default() };
         assert_eq!(successor_limit(&timers(0), false).as_secs(), 120);
         assert_eq!(successor_limit(&timers(15_000), false).as_secs(), 15);
         assert_eq!(successor_limit(&timers(15_000), true).as_secs(), 120);

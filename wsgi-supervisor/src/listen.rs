@@ -1,8 +1,8 @@
 //! Listening sockets: created once per slot, kept over generations under every path that is still in use.
 
-use crate::disposal::Exposed;
-use crate::log::Level;
-use crate::messages::Message;
+use crate::disposal::ExposedSocket;
+use crate::log::LogLevel;
+use crate::messages::LineSubject;
 use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, setsockopt, socket, sockopt,
@@ -11,7 +11,7 @@ use nix::sys::stat::{lstat, stat};
 use nix::unistd::Uid;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::{Path, PathBuf};
-use wsgi_protocol::control::Sockets;
+use wsgi_protocol::control::GroupSockets;
 
 /// Longest path that fits into `sun_path` with its NUL.
 pub const MAX_PATH: usize = 107;
@@ -31,16 +31,16 @@ pub enum ListenError {
     /// Another supervisor that is alive listens there.
     InUse(PathBuf),
     /// A system call failed.
-    Call(Message, PathBuf, Errno),
+    Call(LineSubject, PathBuf, Errno),
 }
 
 impl ListenError {
     /// The level of its line.
     #[must_use]
-    pub fn level(&self) -> Level {
+    pub fn level(&self) -> LogLevel {
         match self {
-            Self::TooLong(_) => Message::PathTooLong.level(),
-            Self::Occupied(_) | Self::InUse(_) => Message::Bind.level(),
+            Self::TooLong(_) => LineSubject::PathTooLong.level(),
+            Self::Occupied(_) | Self::InUse(_) => LineSubject::Bind.level(),
             Self::Call(message, ..) => message.level(),
         }
     }
@@ -58,22 +58,22 @@ impl std::fmt::Display for ListenError {
             Self::TooLong(path) => write!(
                 f,
                 "{}the socket path '{}' has {} bytes, {MAX_PATH} are possible: set WSGISocketPrefix to a shorter one",
-                Message::PathTooLong.prefix(),
+                LineSubject::PathTooLong.prefix(),
                 path.display(),
                 path.as_os_str().len()
             ),
             Self::Occupied(path) => {
-                write!(f, "{}'{}' exists and is not a socket", Message::Bind.prefix(), path.display())
+                write!(f, "{}'{}' exists and is not a socket", LineSubject::Bind.prefix(), path.display())
             }
             Self::InUse(path) => {
-                let (prefix, path) = (Message::Bind.prefix(), path.display());
+                let (prefix, path) = (LineSubject::Bind.prefix(), path.display());
                 write!(f, "{prefix}another supervisor listens at '{path}'")
             }
             Self::Call(message, path, errno) => {
                 let attempt = match message {
-                    Message::Socket => "create a socket for",
-                    Message::Listen => "listen on",
-                    Message::SocketOwner => "change the owner of",
+                    LineSubject::Socket => "create a socket for",
+                    LineSubject::Listen => "listen on",
+                    LineSubject::SocketOwner => "change the owner of",
                     _ => "bind",
                 };
                 let (number, text) = (*errno as i32, errno.desc());
@@ -84,7 +84,7 @@ impl std::fmt::Display for ListenError {
                     path.display()
                 )?;
                 match (message, errno) {
-                    (Message::Bind, Errno::ENOENT | Errno::EACCES | Errno::EROFS | Errno::ENOTDIR) => {
+                    (LineSubject::Bind, Errno::ENOENT | Errno::EACCES | Errno::EROFS | Errno::ENOTDIR) => {
                         f.write_str("; set WSGISocketPrefix to a writable directory")
                     }
                     _ => Ok(()),
@@ -106,7 +106,7 @@ pub fn check_path(path: &Path) -> Result<(), ListenError> {
 
 /// A name under which a socket can be reached.
 #[derive(Debug)]
-struct Name {
+struct SocketName {
     path: PathBuf,
     /// Device and inode of what we made there: only that is removed.
     identity: (u64, u64),
@@ -116,28 +116,28 @@ struct Name {
 
 /// A listening socket and its names.
 #[derive(Debug)]
-pub struct Listener {
-    fd: Exposed,
-    names: Vec<Name>,
+pub struct ListeningSocket {
+    fd: ExposedSocket,
+    names: Vec<SocketName>,
 }
 
-impl Listener {
+impl ListeningSocket {
     /// Binds a socket and listens. `warn` is told about a stale socket that had to go.
     ///
     /// # Errors
     /// See [`ListenError`]. Nothing is left behind.
     pub fn bind(
         path: &Path,
-        options: &Sockets,
+        options: &GroupSockets,
         as_root: bool,
         warn: &mut dyn FnMut(String),
     ) -> Result<Self, ListenError> {
         let failed = |message| move |errno| ListenError::Call(message, path.to_owned(), errno);
         check_path(path)?;
-        let address = UnixAddr::new(path).map_err(failed(Message::Bind))?;
+        let address = UnixAddr::new(path).map_err(failed(LineSubject::Bind))?;
         let fd = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)
-            .map(Exposed::new)
-            .map_err(failed(Message::Socket))?;
+            .map(ExposedSocket::new)
+            .map_err(failed(LineSubject::Socket))?;
         set_buffers(&fd, options);
         match bind(fd.as_raw_fd(), &address) {
             Err(Errno::EADDRINUSE) => {
@@ -146,10 +146,10 @@ impl Listener {
             }
             result => result,
         }
-        .map_err(failed(Message::Bind))?;
+        .map_err(failed(LineSubject::Bind))?;
         let mut listener = Self { fd, names: Vec::new() };
         let finish = || -> Result<(), ListenError> {
-            listen(&listener.fd, backlog(options)).map_err(failed(Message::Listen))?;
+            listen(&listener.fd, backlog(options)).map_err(failed(LineSubject::Listen))?;
             own(path, options, as_root)
         };
         if let Err(error) = finish() {
@@ -167,7 +167,7 @@ impl Listener {
     pub fn adapt(
         &mut self,
         path: &Path,
-        options: &Sockets,
+        options: &GroupSockets,
         as_root: bool,
         warn: &mut dyn FnMut(String),
     ) -> Result<(), ListenError> {
@@ -179,17 +179,17 @@ impl Listener {
         set_buffers(&self.fd, options);
         // A second listen() only changes the length of the queue.
         listen(&self.fd, backlog(options))
-            .map_err(|errno| ListenError::Call(Message::Listen, path.to_owned(), errno))
+            .map_err(|errno| ListenError::Call(LineSubject::Listen, path.to_owned(), errno))
     }
 
     /// Another socket that shall take this name: bound under a provisional one, then moved there at once (`is_at_once`),
-    /// or left to [`Listener::take_over`]. Nobody who connects in between finds nothing.
+    /// or left to [`ListeningSocket::take_over`]. Nobody who connects in between finds nothing.
     ///
     /// # Errors
     /// See [`ListenError`]. Nothing is left behind.
     pub fn bind_over(
         path: &Path,
-        options: &Sockets,
+        options: &GroupSockets,
         as_root: bool,
         is_at_once: bool,
         warn: &mut dyn FnMut(String),
@@ -205,7 +205,7 @@ impl Listener {
 
     /// Moves its only name.
     fn move_to(&mut self, path: &Path) -> Result<(), ListenError> {
-        let failed = |errno| ListenError::Call(Message::Bind, path.to_owned(), errno);
+        let failed = |errno| ListenError::Call(LineSubject::Bind, path.to_owned(), errno);
         let name = self.names.first().ok_or(Errno::ENOENT).map_err(failed)?;
         std::fs::rename(&name.path, path).map_err(|error| failed(errno(&error)))?;
         self.names.clear();
@@ -231,7 +231,7 @@ impl Listener {
 
     /// Takes the names of one that is not needed any more. Returns what could not be done.
     pub fn absorb(&mut self, other: &mut Self) -> Vec<String> {
-        let names = std::mem::take(&mut other.names).into_iter().filter(Name::is_ours);
+        let names = std::mem::take(&mut other.names).into_iter().filter(SocketName::is_ours);
         let taken: Vec<_> = names.collect();
         taken.iter().filter_map(|name| Some(self.replace(&name.path).err()?.to_string())).collect()
     }
@@ -246,7 +246,7 @@ impl Listener {
         self.names.pop();
         std::fs::rename(&provisional, path).map_err(|error| {
             let _ = nix::unistd::unlink(&provisional);
-            ListenError::Call(Message::Bind, path.to_owned(), errno(&error))
+            ListenError::Call(LineSubject::Bind, path.to_owned(), errno(&error))
         })?;
         self.remember(path, false);
         Ok(())
@@ -254,7 +254,7 @@ impl Listener {
 
     /// Whether it takes connections; what an application has made of its queue by another listen() is mended.
     #[must_use]
-    pub fn is_listening(&self, options: &Sockets) -> bool {
+    pub fn is_listening(&self, options: &GroupSockets) -> bool {
         let is_shut = crate::os::descriptors::is_shut_down(self.fd.as_fd());
         !is_shut && listen(&self.fd, backlog(options)).is_ok()
     }
@@ -270,23 +270,23 @@ impl Listener {
         let (keep, drop): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.names).into_iter().partition(|name| name.pinned || wanted(&name.path));
         self.names = keep;
-        drop.iter().filter_map(Name::remove).collect()
+        drop.iter().filter_map(SocketName::remove).collect()
     }
 
     /// Removes all paths: the socket is not wanted any more.
     pub fn withdraw(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.names).iter().filter_map(Name::remove).collect()
+        std::mem::take(&mut self.names).iter().filter_map(SocketName::remove).collect()
     }
 
     fn remember(&mut self, path: &Path, pinned: bool) {
         let identity = lstat(path).map(|facts| (facts.st_dev, facts.st_ino)).unwrap_or_default();
-        self.names.push(Name { path: path.to_owned(), identity, pinned });
+        self.names.push(SocketName { path: path.to_owned(), identity, pinned });
     }
 
     /// A second name for the same socket: a hard link, or a symbolic one where the file system ends. Where there is no room
     /// for it, the first name may become it (`may_move`).
     fn link(&mut self, path: &Path, may_move: bool, warn: &mut dyn FnMut(String)) -> Result<(), ListenError> {
-        let failed = |errno| ListenError::Call(Message::Bind, path.to_owned(), errno);
+        let failed = |errno| ListenError::Call(LineSubject::Bind, path.to_owned(), errno);
         let source = self.names.iter_mut().find(|name| name.is_ours() && !name.is_link());
         let source = source.ok_or_else(|| failed(Errno::ENOENT))?;
         if lstat(path).is_ok() {
@@ -320,13 +320,13 @@ impl Listener {
     }
 }
 
-impl AsFd for Listener {
+impl AsFd for ListeningSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
 }
 
-impl Name {
+impl SocketName {
     fn is_ours(&self) -> bool {
         lstat(self.path.as_path()).is_ok_and(|facts| (facts.st_dev, facts.st_ino) == self.identity)
     }
@@ -343,7 +343,7 @@ impl Name {
         match nix::unistd::unlink(self.path.as_path()) {
             Ok(()) | Err(Errno::ENOENT) => None,
             Err(errno) => {
-                let (prefix, path) = (Message::Unlink.prefix(), self.path.display());
+                let (prefix, path) = (LineSubject::Unlink.prefix(), self.path.display());
                 Some(format!(
                     "{prefix}cannot remove the socket '{path}': {} (error {})",
                     errno.desc(),
@@ -354,12 +354,12 @@ impl Name {
     }
 }
 
-fn backlog(options: &Sockets) -> Backlog {
+fn backlog(options: &GroupSockets) -> Backlog {
     let wanted = i32::try_from(options.backlog).unwrap_or(i32::MAX);
     Backlog::new(wanted).unwrap_or(Backlog::MAXCONN)
 }
 
-fn set_buffers(fd: &Exposed, options: &Sockets) {
+fn set_buffers(fd: &ExposedSocket, options: &GroupSockets) {
     for (size, send) in [(options.send_buffer, true), (options.receive_buffer, false)] {
         let size = size as usize;
         // The kernel bounds the size itself; there is nothing to report.
@@ -376,13 +376,13 @@ fn is_symbolic(path: &Path) -> bool {
 }
 
 /// The mode comes from the supervisor's umask 0077; the owner is who may connect.
-fn own(path: &Path, options: &Sockets, as_root: bool) -> Result<(), ListenError> {
+fn own(path: &Path, options: &GroupSockets, as_root: bool) -> Result<(), ListenError> {
     if !as_root || stat(path).is_ok_and(|facts| facts.st_uid == options.owner) {
         return Ok(());
     }
     let owner = Some(Uid::from_raw(options.owner).as_raw());
     std::os::unix::fs::lchown(path, owner, None)
-        .map_err(|error| ListenError::Call(Message::SocketOwner, path.to_owned(), errno(&error)))
+        .map_err(|error| ListenError::Call(LineSubject::SocketOwner, path.to_owned(), errno(&error)))
 }
 
 fn errno(error: &std::io::Error) -> Errno {
@@ -397,10 +397,10 @@ fn remove_stale(path: &Path, warn: &mut dyn FnMut(String)) -> Result<(), ListenE
     if crate::leftovers::is_listened_at(path) {
         return Err(ListenError::InUse(path.to_owned()));
     }
-    warn(format!("{}removing the stale socket '{}'", Message::StaleSocket.prefix(), path.display()));
+    warn(format!("{}removing the stale socket '{}'", LineSubject::StaleSocket.prefix(), path.display()));
     match nix::unistd::unlink(path) {
         Ok(()) | Err(Errno::ENOENT) => Ok(()),
-        Err(errno) => Err(ListenError::Call(Message::Bind, path.to_owned(), errno)),
+        Err(errno) => Err(ListenError::Call(LineSubject::Bind, path.to_owned(), errno)),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Log lines: given to httpd's log writer where the log needs it, else written in httpd's default ErrorLogFormat. Neither
 //! ever blocks the supervisor.
 
-use crate::log_writer::{Line, LogWriter};
+use crate::log_writer::{LogWriter, WriterLine};
 use crate::os::clock::{LocalTime, local_now};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -12,9 +12,9 @@ use std::rc::Rc;
 
 /// A log level, numbered as in httpd: 0 emerg … 7 debug, 8 trace1 and so on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Level(pub u32);
+pub struct LogLevel(pub u32);
 
-impl Level {
+impl LogLevel {
     /// Action must be taken.
     pub const ALERT: Self = Self(1);
     /// An error.
@@ -70,7 +70,7 @@ impl LogFile {
     }
 
     /// One line, in one write. Lines a stuck logger does not take are counted, and the count is logged.
-    fn write(&self, level: Level, pid: i32, text: &[u8]) {
+    fn write(&self, level: LogLevel, pid: i32, text: &[u8]) {
         if self.is_pipe && !self.is_writable() {
             self.dropped.set(self.dropped.get() + 1);
             return;
@@ -87,7 +87,7 @@ impl LogFile {
         let dropped = self.dropped.replace(0);
         if dropped > 0 {
             let text = format!("{dropped} lines were lost because the logger did not read");
-            self.write(Level::WARN, std::process::id().cast_signed(), text.as_bytes());
+            self.write(LogLevel::WARN, std::process::id().cast_signed(), text.as_bytes());
         }
     }
 
@@ -100,18 +100,18 @@ impl LogFile {
 
 /// Where the lines of one group go, and which of them.
 #[derive(Debug, Clone)]
-pub struct Log {
+pub struct GroupLog {
     file: Option<Rc<LogFile>>,
-    level: Level,
+    level: LogLevel,
     /// httpd's log writer, and the number of the server there.
     writer: Option<(Rc<LogWriter>, u32)>,
 }
 
-impl Log {
+impl GroupLog {
     /// A log that takes levels up to `level`; without a file, lines go to standard error.
     #[must_use]
     pub fn new(file: Option<Rc<LogFile>>, level: u32) -> Self {
-        Self { file, level: Level(level), writer: None }
+        Self { file, level: LogLevel(level), writer: None }
     }
 
     /// The same log, written by httpd's log writer for the server of this number.
@@ -137,19 +137,19 @@ impl Log {
     }
 
     /// A line of the supervisor.
-    pub fn write(&self, level: Level, text: &str) {
+    pub fn write(&self, level: LogLevel, text: &str) {
         self.write_as(level, std::process::id().cast_signed(), text.as_bytes());
     }
 
     /// A line of the process `pid`.
-    pub fn write_as(&self, level: Level, pid: i32, text: &[u8]) {
+    pub fn write_as(&self, level: LogLevel, pid: i32, text: &[u8]) {
         if level > self.level {
             return;
         }
         match &self.writer {
             Some((writer, server)) => {
                 let (file, text) = (self.file.clone(), text.to_vec());
-                writer.write(Line { file, server: *server, level, pid, text });
+                writer.write(WriterLine { file, server: *server, level, pid, text });
             }
             None => write_to(self.file.as_deref(), level, pid, text),
         }
@@ -157,7 +157,7 @@ impl Log {
 }
 
 /// Writes a line to a log file, or to standard error.
-pub fn write_to(file: Option<&LogFile>, level: Level, pid: i32, text: &[u8]) {
+pub fn write_to(file: Option<&LogFile>, level: LogLevel, pid: i32, text: &[u8]) {
     match file {
         Some(file) => file.write(level, pid, text),
         None => {
@@ -169,7 +169,7 @@ pub fn write_to(file: Option<&LogFile>, level: Level, pid: i32, text: &[u8]) {
 
 /// A whole line with its line feed; `text` is escaped.
 #[must_use]
-pub fn format_line(time: &LocalTime, level: Level, pid: i32, text: &[u8]) -> Vec<u8> {
+pub fn format_line(time: &LocalTime, level: LogLevel, pid: i32, text: &[u8]) -> Vec<u8> {
     const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn line_looks_like_httpds() {
-        let line = format_line(&TIME, Level::ERROR, 12, b"a\tb\\c\x1b[0m\xc3\xa9 \"q\"\n");
+        let line = format_line(&TIME, LogLevel::ERROR, 12, b"a\tb\\c\x1b[0m\xc3\xa9 \"q\"\n");
         assert_eq!(
             String::from_utf8(line).unwrap(),
             "[Sat Nov 21 09:09:28.123456 2026] [wsgi:error] [pid 12:tid 12] a\\tb\\\\c\\x1b[0m\\xc3\\xa9 \"q\"\\n\n"
@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn day_has_two_digits_as_in_httpd() {
-        let line = format_line(&LocalTime { day: 3, ..TIME }, Level(9), 1, b"");
+        let line = format_line(&LocalTime { day: 3, ..TIME }, LogLevel(9), 1, b"");
         assert!(line.starts_with(b"[Sat Nov 03 09:09:28.123456 2026] [wsgi:trace2] "));
     }
 
@@ -242,9 +242,9 @@ mod tests {
     fn levels_above_the_configured_one_are_left_out() {
         let fd = nix::sys::memfd::memfd_create("log", nix::sys::memfd::MFdFlags::empty()).unwrap();
         let mut copy = std::fs::File::from(fd.try_clone().unwrap());
-        let log = Log::new(Some(Rc::new(LogFile::new(fd))), 4);
-        log.write(Level::INFO, "not this");
-        log.write(Level::WARN, "this");
+        let log = GroupLog::new(Some(Rc::new(LogFile::new(fd))), 4);
+        log.write(LogLevel::INFO, "not this");
+        log.write(LogLevel::WARN, "this");
         let mut text = String::new();
         copy.rewind().unwrap();
         copy.read_to_string(&mut text).unwrap();
@@ -254,13 +254,13 @@ mod tests {
     #[test]
     fn stuck_logger_loses_lines_but_never_blocks() {
         let (reader, writer) = nix::unistd::pipe().unwrap();
-        let log = Log::new(Some(Rc::new(LogFile::new(writer))), 7);
+        let log = GroupLog::new(Some(Rc::new(LogFile::new(writer))), 7);
         for _ in 0..40 {
-            log.write_as(Level::ERROR, 1, &[b'x'; 8000]);
+            log.write_as(LogLevel::ERROR, 1, &[b'x'; 8000]);
         }
         let mut buffer = vec![0; 65_536];
         nix::unistd::read(&reader, &mut buffer).unwrap();
-        log.write(Level::ERROR, "again");
+        log.write(LogLevel::ERROR, "again");
         let got = nix::unistd::read(&reader, &mut buffer).unwrap();
         let text = String::from_utf8_lossy(&buffer[..got]).into_owned();
         let lines: Vec<_> = text.lines().collect();
@@ -274,7 +274,7 @@ mod tests {
     #[test]
     fn long_line_reaches_a_pipe_in_pieces() {
         let (reader, writer) = nix::unistd::pipe().unwrap();
-        Log::new(Some(Rc::new(LogFile::new(writer))), 7).write_as(Level::ERROR, 1, &[b'x'; 8192]);
+        GroupLog::new(Some(Rc::new(LogFile::new(writer))), 7).write_as(LogLevel::ERROR, 1, &[b'x'; 8192]);
         let mut buffer = vec![0; 65_536];
         let got = nix::unistd::read(&reader, &mut buffer).unwrap();
         let pieces: Vec<_> = buffer[..got].split(|byte| *byte == b'\n').collect();

@@ -3,7 +3,7 @@
 //! died is replaced and finds in the socket what the last one has not written; one that is stuck for long is done
 //! without: then the supervisor writes to the log's descriptor itself.
 
-use crate::log::{Level, LogFile, write_to};
+use crate::log::{LogFile, LogLevel, write_to};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, send};
@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
-use wsgi_protocol::record::Record;
+use wsgi_protocol::record::LogRecord;
 
 /// Above so many bytes of waiting lines the output of processes is not read: they wait, as httpd's children do.
 const QUEUE_BYTES: usize = 256 * 1024;
@@ -21,20 +21,20 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A line for the writer, and the log it goes to without one.
 #[derive(Debug)]
-pub struct Line {
+pub struct WriterLine {
     /// Log file, for want of a writer.
     pub file: Option<Rc<LogFile>>,
     /// httpd's number of the server.
     pub server: u32,
     /// Level.
-    pub level: Level,
+    pub level: LogLevel,
     /// Process whose line it is.
     pub pid: i32,
     /// Text.
     pub text: Vec<u8>,
 }
 
-impl Line {
+impl WriterLine {
     fn write_here(&self) {
         write_to(self.file.as_deref(), self.level, self.pid, &self.text);
     }
@@ -42,7 +42,7 @@ impl Line {
 
 /// What is known of the writer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum WriterState {
     /// It takes lines, or will soon.
     Good,
     /// It has taken none for long; each line asks again.
@@ -55,8 +55,8 @@ enum State {
 #[derive(Debug)]
 pub struct LogWriter {
     socket: OwnedFd,
-    state: Cell<State>,
-    queue: RefCell<VecDeque<Line>>,
+    state: Cell<WriterState>,
+    queue: RefCell<VecDeque<WriterLine>>,
     bytes: Cell<usize>,
     /// Since when it takes nothing.
     waiting: Cell<Option<Instant>>,
@@ -67,15 +67,15 @@ impl LogWriter {
     #[must_use]
     pub fn new(socket: OwnedFd) -> Self {
         let (queue, bytes) = (RefCell::default(), Cell::default());
-        Self { socket, state: Cell::new(State::Good), queue, bytes, waiting: Cell::default() }
+        Self { socket, state: Cell::new(WriterState::Good), queue, bytes, waiting: Cell::default() }
     }
 
     /// Gives it a line, which waits in a queue if the writer is behind.
-    pub fn write(&self, line: Line) {
+    pub fn write(&self, line: WriterLine) {
         if self.queue.borrow().is_empty() {
             match self.offer(&line) {
                 Ok(()) => return,
-                Err(Errno::EAGAIN) if self.state.get() == State::Good => {}
+                Err(Errno::EAGAIN) if self.state.get() == WriterState::Good => {}
                 Err(_) => return line.write_here(),
             }
             self.waiting.set(Some(Instant::now()));
@@ -84,11 +84,11 @@ impl LogWriter {
         self.queue.borrow_mut().push_back(line);
     }
 
-    fn offer(&self, line: &Line) -> Result<(), Errno> {
-        if self.state.get() == State::Gone {
+    fn offer(&self, line: &WriterLine) -> Result<(), Errno> {
+        if self.state.get() == WriterState::Gone {
             return Err(Errno::EPIPE);
         }
-        let record = Record {
+        let record = LogRecord {
             server: line.server,
             level: u8::try_from(line.level.0).unwrap_or(u8::MAX),
             pid: line.pid.cast_unsigned(),
@@ -103,9 +103,9 @@ impl LogWriter {
             }
         };
         match sent {
-            Ok(_) => self.state.set(State::Good),
+            Ok(_) => self.state.set(WriterState::Good),
             Err(Errno::EAGAIN | Errno::ENOBUFS | Errno::ENOMEM) => return Err(Errno::EAGAIN),
-            Err(_) => self.state.set(State::Gone),
+            Err(_) => self.state.set(WriterState::Gone),
         }
         sent.map(drop)
     }
@@ -128,13 +128,13 @@ impl LogWriter {
             let line = self.queue.borrow_mut().pop_front()?;
             match self.offer(&line) {
                 Ok(()) => self.waiting.set(Some(now)),
-                Err(Errno::EAGAIN) if self.state.get() == State::Good => {
+                Err(Errno::EAGAIN) if self.state.get() == WriterState::Good => {
                     let limit = self.waiting.get().unwrap_or(now) + PATIENCE;
                     if now < limit {
                         self.queue.borrow_mut().push_front(line);
                         return Some(limit);
                     }
-                    self.state.set(State::Stuck);
+                    self.state.set(WriterState::Stuck);
                     line.write_here();
                 }
                 Err(_) => line.write_here(),
@@ -185,13 +185,13 @@ mod tests {
     impl Rig {
         fn say(&self, text: &str) {
             let (file, text) = (Some(Rc::clone(&self.file)), text.as_bytes().to_vec());
-            self.writer.write(Line { file, server: 2, level: Level::ERROR, pid: 9, text });
+            self.writer.write(WriterLine { file, server: 2, level: LogLevel::ERROR, pid: 9, text });
         }
 
         fn take(&self) -> Option<String> {
             let mut bytes = vec![0; 16_384];
             let got = recv(self.reader.as_raw_fd(), &mut bytes, MsgFlags::MSG_DONTWAIT).ok()?;
-            let record = Record::decode(&bytes[..got]).unwrap();
+            let record = LogRecord::decode(&bytes[..got]).unwrap();
             assert_eq!((record.server, record.level, record.pid), (2, 3, 9));
             Some(String::from_utf8(record.text.to_vec()).unwrap())
         }

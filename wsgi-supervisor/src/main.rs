@@ -71,7 +71,7 @@ fn supervise() -> Result<(), SupervisorError> {
     }
     // Sockets are made under 0077; daemons get back what httpd had.
     let inherited = umask(Mode::S_IRWXG | Mode::S_IRWXO);
-    let circumstances = spawn::Circumstances {
+    let circumstances = spawn::SpawnCircumstances {
         as_root: nix::unistd::geteuid().is_root(),
         umask: inherited,
         files: raise_file_limit(),

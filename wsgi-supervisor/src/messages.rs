@@ -1,11 +1,11 @@
 //! What this crate logs with a number: which row of the error map (`wsgi_protocol::events`) each message is.
 
-use crate::log::Level;
-use wsgi_protocol::events::{self, Event};
+use crate::log::LogLevel;
+use wsgi_protocol::events::{self, LogEvent};
 
 /// What a line is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Message {
+pub enum LineSubject {
     /// chroot failed.
     Chroot,
     /// setgid failed.
@@ -82,11 +82,11 @@ pub enum Message {
     StaysTaken,
 }
 
-impl Message {
+impl LineSubject {
     /// The level of its line.
     #[must_use]
-    pub fn level(self) -> Level {
-        Level(self.event().level as u32)
+    pub fn level(self) -> LogLevel {
+        LogLevel(self.event().level as u32)
     }
 
     /// `WSGInnnn: `.
@@ -95,7 +95,7 @@ impl Message {
         self.event().line("")
     }
 
-    fn event(self) -> &'static Event {
+    fn event(self) -> &'static LogEvent {
         match self {
             Self::Chroot => &events::CHROOT,
             Self::SetGroup => &events::SET_GROUP,
@@ -144,7 +144,10 @@ mod tests {
 
     #[test]
     fn numbers_and_levels_are_those_of_the_map() {
-        assert_eq!(Message::SetUser.prefix(), "WSGI0007: ");
-        assert_eq!((Message::Fork.level(), Message::Unlink.level()), (Level::ALERT, Level::WARN));
+        assert_eq!(LineSubject::SetUser.prefix(), "WSGI0007: ");
+        assert_eq!(
+            (LineSubject::Fork.level(), LineSubject::Unlink.level()),
+            (LogLevel::ALERT, LogLevel::WARN)
+        );
     }
 }

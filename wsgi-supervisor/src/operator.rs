@@ -1,7 +1,7 @@
 //! The operator's socket: questions from `mod_wsgi-ctl`, one record each, asked by root or by the user httpd
 //! was started as. Nothing here waits: a question comes in one piece, an answer leaves in a memory file.
 
-use crate::disposal::Exposed;
+use crate::disposal::ExposedSocket;
 use nix::errno::Errno;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::socket::{
@@ -15,7 +15,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use wsgi_protocol::launch::{decode, encode};
-use wsgi_protocol::operator::{QUESTION_BYTES, Question, Reply};
+use wsgi_protocol::operator::{OperatorQuestion, OperatorReply, QUESTION_BYTES};
 
 /// Operators who are connected at the same time; the one who has been silent longest makes room.
 const MAX_PEERS: usize = 4;
@@ -24,15 +24,15 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The socket and who is connected to it.
 #[derive(Debug)]
-pub struct Operator {
-    fd: Exposed,
+pub struct OperatorSocket {
+    fd: ExposedSocket,
     path: PathBuf,
     /// Device and inode of what we made at `path`: only that is removed.
     identity: (u64, u64),
-    peers: Vec<(Exposed, Instant)>,
+    peers: Vec<(ExposedSocket, Instant)>,
 }
 
-impl Operator {
+impl OperatorSocket {
     /// Listens at `path`, readable and writable for the owner only. What lies there is the rest of an earlier
     /// supervisor and goes.
     ///
@@ -41,7 +41,7 @@ impl Operator {
     pub fn bind(path: &Path) -> Result<Self, Errno> {
         let address = UnixAddr::new(path)?;
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-        let fd = Exposed::new(socket(AddressFamily::Unix, SockType::SeqPacket, flags, None)?);
+        let fd = ExposedSocket::new(socket(AddressFamily::Unix, SockType::SeqPacket, flags, None)?);
         match lstat(path).map(|facts| facts.st_mode & libc::S_IFMT) {
             Ok(libc::S_IFSOCK) => nix::unistd::unlink(path)?,
             Ok(_) => return Err(Errno::ENOTSOCK),
@@ -72,7 +72,7 @@ impl Operator {
     pub fn accept(&mut self, now: Instant) {
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let Ok(number) = accept4(self.fd.as_raw_fd(), flags) else { return };
-        let Ok(peer) = crate::os::descriptors::adopt(number).map(Exposed::new) else { return };
+        let Ok(peer) = crate::os::descriptors::adopt(number).map(ExposedSocket::new) else { return };
         let own = nix::unistd::geteuid().as_raw();
         let is_allowed =
             getsockopt(&peer, sockopt::PeerCredentials).is_ok_and(|who| who.uid() == 0 || who.uid() == own);
@@ -92,7 +92,7 @@ impl Operator {
 
     /// Reads the question of the peer at `index` and hands the peer out for its answer; a bad question ends the
     /// conversation, as does the end of the connection.
-    pub fn question(&mut self, index: usize) -> Option<(Exposed, Question)> {
+    pub fn question(&mut self, index: usize) -> Option<(ExposedSocket, OperatorQuestion)> {
         let (peer, _) = self.peers.get(index)?;
         let mut bytes = [0; QUESTION_BYTES];
         // Looked at first: reading it would close descriptors that came along.
@@ -111,7 +111,7 @@ impl Operator {
             Err(error) if length > 0 => {
                 answer(
                     &peer,
-                    &Reply::Refused(format!("mod_wsgi-ctl and the running module differ: {error}")),
+                    &OperatorReply::Refused(format!("mod_wsgi-ctl and the running module differ: {error}")),
                 );
                 None
             }
@@ -126,13 +126,13 @@ impl Operator {
     }
 }
 
-impl AsFd for Operator {
+impl AsFd for OperatorSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
 }
 
-impl Drop for Operator {
+impl Drop for OperatorSocket {
     fn drop(&mut self) {
         if self.is_reachable() {
             let _ = nix::unistd::unlink(self.path.as_path());
@@ -141,7 +141,7 @@ impl Drop for Operator {
 }
 
 /// Sends an answer. An operator who has gone is not missed.
-pub fn answer(peer: &Exposed, reply: &Reply) {
+pub fn answer(peer: &ExposedSocket, reply: &OperatorReply) {
     let send = || -> Result<(), Errno> {
         let bytes = encode(reply).map_err(|_| Errno::EINVAL)?;
         let mut file = File::from(memfd_create("wsgi answer", MFdFlags::MFD_CLOEXEC)?);

@@ -1,7 +1,7 @@
 //! What a daemon writes to its standard output and error: opaque bytes, cut into lines of bounded length.
 
-use crate::budget::{Budget, Dropped};
-use crate::log::Level;
+use crate::budget::{DroppedLines, LogBudget};
+use crate::log::LogLevel;
 use std::collections::VecDeque;
 
 /// Longest line passed on in one piece.
@@ -17,7 +17,7 @@ const HELD_LINES: usize = 60;
 
 /// Cuts bytes into lines and remembers the last ones.
 #[derive(Debug, Default)]
-pub struct Lines {
+pub struct LineCutter {
     partial: Vec<u8>,
     tail: VecDeque<Vec<u8>>,
     fatal: bool,
@@ -27,10 +27,15 @@ pub struct Lines {
     is_cut: bool,
 }
 
-impl Lines {
+impl LineCutter {
     /// Takes bytes as they were read; calls `emit` for each line that is complete or too long, as far as `budget` goes.
     /// What is dropped is not looked at. Tells whether something was.
-    pub fn push(&mut self, bytes: &[u8], budget: &mut Budget, mut emit: impl FnMut(Level, &[u8])) -> bool {
+    pub fn push(
+        &mut self,
+        bytes: &[u8],
+        budget: &mut LogBudget,
+        mut emit: impl FnMut(LogLevel, &[u8]),
+    ) -> bool {
         let mut bytes = bytes;
         if self.is_cut && !budget.is_spent() {
             let end = bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| at + 1);
@@ -52,10 +57,10 @@ impl Lines {
     }
 
     /// Drops bytes, and the beginning of their first line.
-    fn drop(&mut self, bytes: &[u8], budget: &mut Budget) {
+    fn drop(&mut self, bytes: &[u8], budget: &mut LogBudget) {
         let partial = std::mem::take(&mut self.partial);
         let lines = bytes.iter().filter(|byte| **byte == b'\n').count();
-        budget.drop(Dropped { lines: lines as u64, bytes: (partial.len() + bytes.len()) as u64 });
+        budget.drop(DroppedLines { lines: lines as u64, bytes: (partial.len() + bytes.len()) as u64 });
         for piece in [partial.as_slice(), bytes] {
             self.held.extend_from_slice(&piece[piece.len().saturating_sub(HELD_BYTES)..]);
         }
@@ -65,7 +70,7 @@ impl Lines {
     }
 
     /// The process is dead: what was dropped last may explain it.
-    pub fn recover(&mut self, mut emit: impl FnMut(Level, &[u8])) {
+    pub fn recover(&mut self, mut emit: impl FnMut(LogLevel, &[u8])) {
         let held = std::mem::take(&mut self.held);
         self.is_cut = false;
         let mut ends = held.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n');
@@ -73,7 +78,7 @@ impl Lines {
         self.accept(&held[begin..], &mut emit);
     }
 
-    fn accept(&mut self, bytes: &[u8], mut emit: impl FnMut(Level, &[u8])) {
+    fn accept(&mut self, bytes: &[u8], mut emit: impl FnMut(LogLevel, &[u8])) {
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             let mut rest = piece;
             while self.partial.len() + rest.len() > LINE_BYTES {
@@ -91,7 +96,7 @@ impl Lines {
     }
 
     /// The end of the output: what is left is a line.
-    pub fn finish(&mut self, mut emit: impl FnMut(Level, &[u8])) {
+    pub fn finish(&mut self, mut emit: impl FnMut(LogLevel, &[u8])) {
         if !self.partial.is_empty() {
             self.complete(&mut emit);
         }
@@ -104,14 +109,14 @@ impl Lines {
         (!lines.is_empty()).then(|| lines.join(" | "))
     }
 
-    fn complete(&mut self, emit: &mut impl FnMut(Level, &[u8])) {
+    fn complete(&mut self, emit: &mut impl FnMut(LogLevel, &[u8])) {
         let line = std::mem::take(&mut self.partial);
         let (level, text) = split_level(&line);
         let text = text.strip_suffix(b"\r").unwrap_or(text);
         if text.is_empty() {
             return;
         }
-        if level <= Level::WARN {
+        if level <= LogLevel::WARN {
             self.remember(text);
         }
         emit(level, text);
@@ -133,10 +138,10 @@ impl Lines {
 }
 
 /// A line may begin with `<N>`, its syslog level (as for sd-daemon); else it is an error.
-fn split_level(line: &[u8]) -> (Level, &[u8]) {
+fn split_level(line: &[u8]) -> (LogLevel, &[u8]) {
     match line {
-        [b'<', digit @ b'0'..=b'7', b'>', text @ ..] => (Level(u32::from(digit - b'0')), text),
-        _ => (Level::ERROR, line),
+        [b'<', digit @ b'0'..=b'7', b'>', text @ ..] => (LogLevel(u32::from(digit - b'0')), text),
+        _ => (LogLevel::ERROR, line),
     }
 }
 
@@ -146,10 +151,10 @@ mod tests {
 
     fn lines(pieces: &[&[u8]]) -> (Vec<(u32, String)>, Option<String>) {
         let mut got = Vec::new();
-        let mut lines = Lines::default();
+        let mut lines = LineCutter::default();
         let mut emit =
-            |level: Level, text: &[u8]| got.push((level.0, String::from_utf8_lossy(text).into_owned()));
-        let mut unlimited = Budget::new(0);
+            |level: LogLevel, text: &[u8]| got.push((level.0, String::from_utf8_lossy(text).into_owned()));
+        let mut unlimited = LogBudget::new(0);
         for piece in pieces {
             lines.push(piece, &mut unlimited, &mut emit);
         }
@@ -175,8 +180,8 @@ mod tests {
 
     #[test]
     fn flood_is_dropped_but_its_end_is_logged_after_a_death() {
-        let mut lines = Lines::default();
-        let mut budget = Budget::new(1); // ten lines
+        let mut lines = LineCutter::default();
+        let mut budget = LogBudget::new(1); // ten lines
         let mut got = Vec::new();
         let flood = b"x\n".repeat(50_000);
         lines.push(b"cut", &mut budget, |_, text| got.push(text.to_vec()));
@@ -197,8 +202,8 @@ mod tests {
 
     #[test]
     fn lines_after_a_flood_are_whole() {
-        let (mut lines, mut got) = (Lines::default(), Vec::new());
-        let (mut budget, start) = (Budget::new(1), std::time::Instant::now());
+        let (mut lines, mut got) = (LineCutter::default(), Vec::new());
+        let (mut budget, start) = (LogBudget::new(1), std::time::Instant::now());
         budget.advance(start);
         lines.push(&b"x\n".repeat(20), &mut budget, |_, _| ());
         lines.push(b"the beginning", &mut budget, |_, _| ());

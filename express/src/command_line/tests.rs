@@ -2,14 +2,14 @@
 
 use super::*;
 
-fn parse(words: &[&str]) -> Result<Values, String> {
+fn parse(words: &[&str]) -> Result<OptionValues, String> {
     let words = [&[NAME, "start-server"], words].concat();
     let matches = command().try_get_matches_from(words).map_err(|error| error.to_string())?;
     Ok(values(matches.subcommand_matches("start-server").expect("it was given")))
 }
 
 /// A value that the option takes.
-pub fn sample(row: &Row) -> Vec<String> {
+pub fn sample(row: &OptionRow) -> Vec<String> {
     let word = |value: &&str| match row.kind {
         ValueKind::Word(words) => words[0].to_owned(),
         ValueKind::Int(from, _) => from.max(1).to_string(),

@@ -1,9 +1,9 @@
 //! Who may use the server: access and authentication scripts, the status page.
 
 use crate::configuration::Configuration;
-use crate::plan::Plan;
+use crate::plan::ServerPlan;
 
-pub(super) fn lines(conf: &mut Configuration, plan: &Plan) {
+pub(super) fn lines(conf: &mut Configuration, plan: &ServerPlan) {
     let values = &plan.values;
     if let Some(script) = plan.path("host-access-script") {
         conf.from("host-access-script").section("Location", "/", |conf| {

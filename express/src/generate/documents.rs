@@ -3,11 +3,11 @@
 use super::python;
 use crate::configuration::Configuration;
 use crate::paths;
-use crate::plan::Plan;
+use crate::plan::ServerPlan;
 use crate::quoting;
 use std::path::Path;
 
-pub(super) fn lines(conf: &mut Configuration, plan: &Plan) {
+pub(super) fn lines(conf: &mut Configuration, plan: &ServerPlan) {
     let values = &plan.values;
     for name in values.list("passenv") {
         conf.from("passenv").line("PassEnv", &[name]);
@@ -29,7 +29,7 @@ pub(super) fn lines(conf: &mut Configuration, plan: &Plan) {
     aliases(conf, plan);
 }
 
-fn document_root(conf: &mut Configuration, plan: &Plan) {
+fn document_root(conf: &mut Configuration, plan: &ServerPlan) {
     let values = &plan.values;
     allow_override(conf, plan);
     let mut options = Vec::new();
@@ -65,14 +65,14 @@ fn document_root(conf: &mut Configuration, plan: &Plan) {
     conf.from("entry-point").fixed("RewriteRule .* - [H=wsgi-handler]");
 }
 
-fn allow_override(conf: &mut Configuration, plan: &Plan) {
+fn allow_override(conf: &mut Configuration, plan: &ServerPlan) {
     let classes = plan.values.list("allow-override");
     let classes = if classes.is_empty() { vec!["None"] } else { classes };
     conf.from("allow-override").line("AllowOverride", &classes);
 }
 
 /// The generated scripts may be asked for by the handlers, and nothing else of the server root by anybody.
-fn own_scripts(conf: &mut Configuration, plan: &Plan) {
+fn own_scripts(conf: &mut Configuration, plan: &ServerPlan) {
     conf.always().section("Directory", &quoting::section(&paths::text(&plan.root)), |conf| {
         for name in ["handler.wsgi", "resource.wsgi"] {
             conf.section("Files", name, |conf| {
@@ -82,7 +82,7 @@ fn own_scripts(conf: &mut Configuration, plan: &Plan) {
     });
 }
 
-fn aliases(conf: &mut Configuration, plan: &Plan) {
+fn aliases(conf: &mut Configuration, plan: &ServerPlan) {
     let mut pairs = plan.values.pairs("url-alias");
     pairs.sort();
     pairs.reverse(); // the longer of two prefixes comes first

@@ -2,10 +2,10 @@
 
 use crate::configuration::Configuration;
 use crate::paths;
-use crate::plan::{Https, Plan, authority};
+use crate::plan::{HttpsSettings, ServerPlan, authority};
 use crate::quoting;
 
-pub(super) fn lines(conf: &mut Configuration, plan: &Plan) {
+pub(super) fn lines(conf: &mut Configuration, plan: &ServerPlan) {
     if plan.https.is_some() {
         let cache = format!("shmcb:{}(512000)", plan.file("tls_sessions"));
         conf.from("https-port").line("SSLSessionCache", &[&cache]);
@@ -39,7 +39,7 @@ pub(super) fn lines(conf: &mut Configuration, plan: &Plan) {
 }
 
 /// Requests for names that were not given.
-fn others(conf: &mut Configuration, plan: &Plan, port: i64, is_secure: bool) {
+fn others(conf: &mut Configuration, plan: &ServerPlan, port: i64, is_secure: bool) {
     conf.from("server-name").section("VirtualHost", &format!("_default_:{port}"), |conf| {
         conf.fixed("ServerName _wsgi_");
         if is_secure {
@@ -52,7 +52,7 @@ fn others(conf: &mut Configuration, plan: &Plan, port: i64, is_secure: bool) {
     });
 }
 
-fn named(conf: &mut Configuration, plan: &Plan, name: &str) {
+fn named(conf: &mut Configuration, plan: &ServerPlan, name: &str) {
     let port = plan.values.int("port");
     let address = format!("*:{port}");
     conf.from("server-name").section("VirtualHost", &address, |conf| {
@@ -69,7 +69,7 @@ fn named(conf: &mut Configuration, plan: &Plan, name: &str) {
     }
 }
 
-fn named_secure(conf: &mut Configuration, plan: &Plan, name: &str, https: &Https) {
+fn named_secure(conf: &mut Configuration, plan: &ServerPlan, name: &str, https: &HttpsSettings) {
     let address = format!("*:{}", https.port);
     conf.from("server-name https-port").section("VirtualHost", &address, |conf| {
         names(conf, plan, name);
@@ -85,7 +85,7 @@ fn named_secure(conf: &mut Configuration, plan: &Plan, name: &str, https: &Https
     }
 }
 
-fn names(conf: &mut Configuration, plan: &Plan, name: &str) {
+fn names(conf: &mut Configuration, plan: &ServerPlan, name: &str) {
     conf.line("ServerName", &[name]);
     for alias in plan.values.list("server-alias") {
         conf.from("server-alias").line("ServerAlias", &[alias]);
@@ -94,7 +94,7 @@ fn names(conf: &mut Configuration, plan: &Plan, name: &str) {
 }
 
 /// The challenges of ACME authorities are answered over HTTP: a certificate may be missing or expired.
-fn to_https(conf: &mut Configuration, plan: &Plan, name: Option<&str>) {
+fn to_https(conf: &mut Configuration, plan: &ServerPlan, name: Option<&str>) {
     let Some(https) = &plan.https else { return };
     let port = if https.port == 443 { String::new() } else { format!(":{}", https.port) };
     let host = name.map_or_else(|| "%{SERVER_NAME}".to_owned(), |name| name.replace(['\\', '$', '%'], ""));
@@ -109,7 +109,7 @@ fn to_https(conf: &mut Configuration, plan: &Plan, name: Option<&str>) {
 }
 
 /// The certificate of a virtual host.
-pub(super) fn certificate(conf: &mut Configuration, plan: &Plan) {
+pub(super) fn certificate(conf: &mut Configuration, plan: &ServerPlan) {
     let Some(https) = &plan.https else { return };
     conf.from("https-port").fixed("SSLEngine On");
     conf.from("ssl-certificate-file").line("SSLCertificateFile", &[&https.certificate]);
@@ -119,7 +119,7 @@ pub(super) fn certificate(conf: &mut Configuration, plan: &Plan) {
     }
 }
 
-fn secure(conf: &mut Configuration, plan: &Plan) {
+fn secure(conf: &mut Configuration, plan: &ServerPlan) {
     let values = &plan.values;
     certificate(conf, plan);
     if let Some(authorities) = values.text("ssl-ca-certificate-file") {

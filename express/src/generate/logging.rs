@@ -1,10 +1,10 @@
 //! Logs: their files, their formats, their rotation.
 
 use crate::configuration::Configuration;
-use crate::plan::Plan;
+use crate::plan::ServerPlan;
 use crate::quoting;
 
-pub(super) fn lines(conf: &mut Configuration, plan: &Plan) {
+pub(super) fn lines(conf: &mut Configuration, plan: &ServerPlan) {
     let values = &plan.values;
     if plan.logs_to_terminal() {
         // apachectl says what stands for the terminal: that depends on how it was started.
@@ -38,12 +38,12 @@ pub(super) fn lines(conf: &mut Configuration, plan: &Plan) {
 }
 
 /// A file, or a pipe to rotatelogs.
-pub(super) fn target(plan: &Plan, name_option: &str) -> String {
+pub(super) fn target(plan: &ServerPlan, name_option: &str) -> String {
     file(plan, plan.values.text(name_option).unwrap_or_default())
 }
 
 /// The same for a file name in the folder for logs.
-pub(super) fn file(plan: &Plan, name: &str) -> String {
+pub(super) fn file(plan: &ServerPlan, name: &str) -> String {
     let folder = plan.log_directory();
     let path = if name.starts_with('/') { name.to_owned() } else { format!("{folder}/{name}") };
     if !plan.values.flag("rotate-logs") {

@@ -12,15 +12,15 @@ mod tests;
 
 use crate::configuration::Configuration;
 use crate::machine::httpd::Mpm;
-use crate::plan::{Mode, Plan};
-use crate::problem::Problem;
+use crate::plan::{RunMode, ServerPlan};
+use crate::problem::ExpressError;
 use crate::quoting;
 
 /// The whole configuration.
 ///
 /// # Errors
 /// When a module of httpd is needed that is not installed.
-pub fn configuration(plan: &Plan) -> Result<Configuration, Problem> {
+pub fn configuration(plan: &ServerPlan) -> Result<Configuration, ExpressError> {
     let mut conf = Configuration::default();
     conf.fixed(&format!("Define {} $", quoting::DOLLAR));
     defines(&mut conf, plan);
@@ -44,7 +44,7 @@ pub fn configuration(plan: &Plan) -> Result<Configuration, Problem> {
 }
 
 /// Names that files given with `--include-file` may ask for in `<IfDefine>`.
-fn defines(conf: &mut Configuration, plan: &Plan) {
+fn defines(conf: &mut Configuration, plan: &ServerPlan) {
     let values = &plan.values;
     let options: [(&'static str, &str); 18] = [
         ("server-name", "VIRTUAL_HOST"),
@@ -72,15 +72,15 @@ fn defines(conf: &mut Configuration, plan: &Plan) {
         }
     }
     match plan.mode {
-        Mode::Embedded => conf.from("embedded-mode").fixed("Define EMBEDDED_MODE"),
-        Mode::Static => conf.from("application-type").fixed("Define MOD_WSGI_STATIC_ONLY"),
-        Mode::Daemon | Mode::Debug => conf,
+        RunMode::Embedded => conf.from("embedded-mode").fixed("Define EMBEDDED_MODE"),
+        RunMode::Static => conf.from("application-type").fixed("Define MOD_WSGI_STATIC_ONLY"),
+        RunMode::Daemon | RunMode::Debug => conf,
     }
     .always();
 }
 
 /// Modules of httpd, with the option that needs them.
-fn wanted_modules(plan: &Plan) -> Vec<(&'static str, &'static str)> {
+fn wanted_modules(plan: &ServerPlan) -> Vec<(&'static str, &'static str)> {
     let always = [
         "access_compat",
         "unixd",
@@ -119,7 +119,7 @@ fn wanted_modules(plan: &Plan) -> Vec<(&'static str, &'static str)> {
     wanted
 }
 
-fn modules(conf: &mut Configuration, plan: &Plan) -> Result<(), Problem> {
+fn modules(conf: &mut Configuration, plan: &ServerPlan) -> Result<(), ExpressError> {
     let mpm = format!("mpm_{}", plan.mpm.name());
     let mut wanted = vec![("server-mpm", mpm.as_str())];
     wanted.extend(wanted_modules(plan));
@@ -135,7 +135,7 @@ fn modules(conf: &mut Configuration, plan: &Plan) -> Result<(), Problem> {
                 "http2" => crate::machine::package("apache2-bin", "mod_http2"),
                 _ => crate::machine::package("apache2-bin", "httpd"),
             };
-            return Err(Problem::Machine(format!(
+            return Err(ExpressError::Machine(format!(
                 "{needs}httpd has no module {name} in {} ({package})",
                 plan.httpd.modules.display()
             )));
@@ -152,7 +152,7 @@ fn modules(conf: &mut Configuration, plan: &Plan) -> Result<(), Problem> {
     Ok(())
 }
 
-fn server(conf: &mut Configuration, plan: &Plan) {
+fn server(conf: &mut Configuration, plan: &ServerPlan) {
     let values = &plan.values;
     let root = crate::paths::text(&plan.root);
     // httpd would take what follows the first colon of an IPv6 address for a port.
@@ -197,7 +197,7 @@ fn server(conf: &mut Configuration, plan: &Plan) {
     });
 }
 
-fn requests(conf: &mut Configuration, plan: &Plan) {
+fn requests(conf: &mut Configuration, plan: &ServerPlan) {
     let values = &plan.values;
     let text = |name: &str| values.text(name).unwrap_or_default().to_owned();
     conf.from("socket-timeout").line("Timeout", &[&text("socket-timeout")]);
@@ -211,7 +211,7 @@ fn requests(conf: &mut Configuration, plan: &Plan) {
     }
     let most = match (plan.mpm, plan.mode) {
         (Mpm::Event, _) => "0",
-        (_, Mode::Embedded) => "100",
+        (_, RunMode::Embedded) => "100",
         _ => "500",
     };
     conf.always().line("MaxKeepAliveRequests", &[most]);
@@ -230,7 +230,7 @@ fn requests(conf: &mut Configuration, plan: &Plan) {
 }
 
 /// A limit of 0 leaves the part out: then httpd's own default holds.
-fn read_timeouts(plan: &Plan) -> String {
+fn read_timeouts(plan: &ServerPlan) -> String {
     let mut out = String::new();
     for part in ["header", "body"] {
         let int = |name: &str| plan.values.int(&format!("{part}-{name}"));
@@ -244,7 +244,7 @@ fn read_timeouts(plan: &Plan) -> String {
     out
 }
 
-fn workers(conf: &mut Configuration, plan: &Plan) {
+fn workers(conf: &mut Configuration, plan: &ServerPlan) {
     let sizing = plan.sizing;
     let mut number = |name: &str, value: i64| {
         conf.line(name, &[&value.to_string()]);
@@ -264,6 +264,6 @@ fn workers(conf: &mut Configuration, plan: &Plan) {
         number("MaxSpareThreads", sizing.maximum_spare);
         number("ThreadStackSize", 262_144);
     }
-    let recycle = if plan.mode == Mode::Embedded { plan.values.int("maximum-requests") } else { 0 };
+    let recycle = if plan.mode == RunMode::Embedded { plan.values.int("maximum-requests") } else { 0 };
     number("MaxConnectionsPerChild", recycle);
 }

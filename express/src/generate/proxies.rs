@@ -1,10 +1,10 @@
 //! URLs and host names that other servers answer.
 
 use crate::configuration::Configuration;
-use crate::plan::Plan;
+use crate::plan::ServerPlan;
 use crate::quoting;
 
-pub(super) fn mount_points(conf: &mut Configuration, plan: &Plan) {
+pub(super) fn mount_points(conf: &mut Configuration, plan: &ServerPlan) {
     let values = &plan.values;
     let is_used = ["proxy-mount-point", "proxy-url-alias", "proxy-virtual-host"]
         .iter()
@@ -50,7 +50,7 @@ fn forwarded(conf: &mut Configuration) {
     conf.fixed("RequestHeader set X-Forwarded-Scheme https \"expr=%{HTTPS} == 'on'\"");
 }
 
-pub(super) fn virtual_hosts(conf: &mut Configuration, plan: &Plan) {
+pub(super) fn virtual_hosts(conf: &mut Configuration, plan: &ServerPlan) {
     for (name, target) in plan.values.pairs("proxy-virtual-host") {
         let target = if target.ends_with('/') { target.to_owned() } else { format!("{target}/") };
         let mut host = |address: String, https: bool| {

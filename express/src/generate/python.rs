@@ -3,7 +3,7 @@
 use crate::configuration::Configuration;
 use crate::entry::EntryKind;
 use crate::paths;
-use crate::plan::{Mode, Plan};
+use crate::plan::{RunMode, ServerPlan};
 
 /// Options of `WSGIDaemonProcess` with the name of their option here; those that are 0 by default are left out then.
 const NUMBERS: [(&str, &str); 21] = [
@@ -30,7 +30,7 @@ const NUMBERS: [(&str, &str); 21] = [
     ("response-flush-delay", "response-flush-delay"),
 ];
 
-pub(super) fn lines(conf: &mut Configuration, plan: &Plan) {
+pub(super) fn lines(conf: &mut Configuration, plan: &ServerPlan) {
     let values = &plan.values;
     if let Some(python) = &plan.python {
         conf.from("python-home").line("WSGIPythonHome", &[&python.home]);
@@ -45,7 +45,7 @@ pub(super) fn lines(conf: &mut Configuration, plan: &Plan) {
     if let Some(seconds) = values.text("switch-interval") {
         conf.from("switch-interval").line("WSGISwitchInterval", &[seconds]);
     }
-    if matches!(plan.mode, Mode::Daemon | Mode::Static) {
+    if matches!(plan.mode, RunMode::Daemon | RunMode::Static) {
         conf.always().fixed("WSGIRestrictEmbedded On");
     } else {
         let mut folders = vec![plan.working_directory()];
@@ -59,12 +59,12 @@ pub(super) fn lines(conf: &mut Configuration, plan: &Plan) {
         daemon(conf, plan);
     }
     switches(conf, plan);
-    if plan.mode == Mode::Debug {
+    if plan.mode == RunMode::Debug {
         conf.from("debug-mode").fixed("WSGIRestrictStdin Off");
     }
 }
 
-fn daemon(conf: &mut Configuration, plan: &Plan) {
+fn daemon(conf: &mut Configuration, plan: &ServerPlan) {
     let values = &plan.values;
     let title = if values.is_given("process-group") {
         format!("(wsgi:{})", plan.group())
@@ -94,7 +94,7 @@ fn daemon(conf: &mut Configuration, plan: &Plan) {
 }
 
 /// What every Python process has: search path, eggs, locale.
-pub(super) fn environment(plan: &Plan, file: &str) -> Vec<(&'static str, String)> {
+pub(super) fn environment(plan: &ServerPlan, file: &str) -> Vec<(&'static str, String)> {
     let folders: Vec<String> =
         plan.values.list("python-path").iter().map(|folder| paths::absolute_text(folder)).collect();
     let mut pairs = Vec::new();
@@ -108,7 +108,7 @@ pub(super) fn environment(plan: &Plan, file: &str) -> Vec<(&'static str, String)
     pairs
 }
 
-fn switches(conf: &mut Configuration, plan: &Plan) {
+fn switches(conf: &mut Configuration, plan: &ServerPlan) {
     let values = &plan.values;
     conf.from("callable-object").line("WSGICallableObject", &[&plan.entry.callable]);
     conf.always().fixed("WSGIPassAuthorization On");
@@ -158,7 +158,7 @@ fn switches(conf: &mut Configuration, plan: &Plan) {
 }
 
 /// The scripts that requests are handed to, and the preloading of the application.
-pub(super) fn handlers(conf: &mut Configuration, plan: &Plan) {
+pub(super) fn handlers(conf: &mut Configuration, plan: &ServerPlan) {
     let place =
         |group: &str| vec![("process-group", plan.target_group()), ("application-group", group.to_owned())];
     if plan.entry.is_application() {

@@ -4,9 +4,9 @@ use super::{logging, python};
 use crate::configuration::Configuration;
 use crate::environment;
 use crate::paths;
-use crate::plan::Plan;
+use crate::plan::ServerPlan;
 
-pub(super) fn lines(conf: &mut Configuration, plan: &Plan) {
+pub(super) fn lines(conf: &mut Configuration, plan: &ServerPlan) {
     let values = &plan.values;
     for (name, script) in values.pairs("service-script") {
         let of = |option: &str| {

@@ -1,12 +1,12 @@
 //! What the options that people use most change in the configuration. `UPDATE_DOCS=1` writes the expected text anew.
 
 use super::*;
-use crate::entry::{Entry, EntryKind};
+use crate::entry::{ApplicationEntry, EntryKind};
 use crate::machine::httpd::Httpd;
-use crate::machine::identity::Identity;
-use crate::machine::module::Module;
-use crate::machine::python::Python;
-use crate::values::Values;
+use crate::machine::identity::ApplicationIdentity;
+use crate::machine::module::InstalledModule;
+use crate::machine::python::PythonHome;
+use crate::values::OptionValues;
 use std::fmt::Write;
 
 /// The twenty options of spec/express.md §18, with values.
@@ -40,8 +40,8 @@ const USED: [&[&str]; 27] = [
     &["proxy-mount-point", "/api", "http://127.0.0.1:9000"],
 ];
 
-fn plan(option: &[&'static str]) -> Plan {
-    let mut values = Values::default();
+fn plan(option: &[&'static str]) -> ServerPlan {
+    let mut values = OptionValues::default();
     values.put("server-root", vec![vec!["/run/site".to_owned()]]);
     values.put("working-directory", vec![vec!["/srv/site".to_owned()]]);
     let kind = if option == ["application-type", "static"] { EntryKind::Static } else { EntryKind::Script };
@@ -52,7 +52,7 @@ fn plan(option: &[&'static str]) -> Plan {
         }
     }
     let callable = values.text("callable-object").unwrap_or_default().to_owned();
-    let demand = crate::sizing::Demand {
+    let demand = crate::sizing::SizingInput {
         processes: values.int("processes").max(1),
         threads: values.int("threads"),
         max_clients: None,
@@ -60,25 +60,25 @@ fn plan(option: &[&'static str]) -> Plan {
         minimum_spare: None,
         maximum_spare: None,
     };
-    Plan {
-        entry: Entry { kind, target: "/srv/site/wsgi.py".to_owned(), callable },
-        mode: if kind == EntryKind::Static { Mode::Static } else { Mode::Daemon },
+    ServerPlan {
+        entry: ApplicationEntry { kind, target: "/srv/site/wsgi.py".to_owned(), callable },
+        mode: if kind == EntryKind::Static { RunMode::Static } else { RunMode::Daemon },
         host: values.text("host").unwrap_or("localhost").to_owned(),
         https: None,
         root: "/run/site".into(),
-        identity: Identity {
+        identity: ApplicationIdentity {
             user: "site".to_owned(),
             group: "site".to_owned(),
             uid: 1000.into(),
             gid: 1000.into(),
         },
-        python: Some(Python {
+        python: Some(PythonHome {
             home: "/srv/venv".to_owned(),
             version: "3.13.0".to_owned(),
             is_free_threaded: false,
         }),
         httpd: Httpd::complete(),
-        module: Module { file: "/usr/lib/mod_wsgi.so".into() },
+        module: InstalledModule { file: "/usr/lib/mod_wsgi.so".into() },
         mpm: Mpm::Event,
         sizing: demand.daemon(Mpm::Event),
         locale: "C.UTF-8".to_owned(),

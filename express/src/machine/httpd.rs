@@ -1,8 +1,8 @@
 //! The installed httpd: its program, its modules, what is built in.
 
 use super::{is_program, package, program};
-use crate::problem::Problem;
-use crate::values::Values;
+use crate::problem::ExpressError;
+use crate::values::OptionValues;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -53,16 +53,18 @@ impl Httpd {
     ///
     /// # Errors
     /// When there is none, with the package that has it.
-    pub fn find(values: &Values) -> Result<Httpd, Problem> {
+    pub fn find(values: &OptionValues) -> Result<Httpd, ExpressError> {
         let named = std::env::var("HTTPD").ok().filter(|path| !path.is_empty());
         let named = named.or_else(|| values.text("httpd-executable").map(str::to_owned));
         let path = match named {
             Some(name) if name.contains('/') && is_program(Path::new(&name)) => PathBuf::from(name),
             Some(name) if name.contains('/') => {
-                return Err(Problem::Machine(format!("--httpd-executable {name}: there is no such program")));
+                return Err(ExpressError::Machine(format!(
+                    "--httpd-executable {name}: there is no such program"
+                )));
             }
             Some(name) => program(&name).ok_or_else(|| {
-                Problem::Machine(format!("--httpd-executable {name}: there is no such program"))
+                ExpressError::Machine(format!("--httpd-executable {name}: there is no such program"))
             })?,
             None => installed()?,
         };
@@ -70,7 +72,8 @@ impl Httpd {
             Some(folder) => crate::paths::absolute(folder),
             None => modules_of(&path)?,
         };
-        let output = Command::new(&path).arg("-l").output().map_err(|error| Problem::file(&path, &error))?;
+        let output =
+            Command::new(&path).arg("-l").output().map_err(|error| ExpressError::file(&path, &error))?;
         let text = String::from_utf8_lossy(&output.stdout);
         let built_in =
             text.lines().map(str::trim).filter(|line| line.ends_with(".c")).map(str::to_owned).collect();
@@ -110,17 +113,19 @@ impl Httpd {
     }
 }
 
-fn installed() -> Result<PathBuf, Problem> {
+fn installed() -> Result<PathBuf, ExpressError> {
     let known = ["/usr/sbin/apache2", "/usr/sbin/httpd", "/usr/local/apache2/bin/httpd"];
     let mut known = known.into_iter().map(PathBuf::from).filter(|path| is_program(path));
     let found = known.next().or_else(|| ["apache2", "httpd"].into_iter().find_map(program));
     found.ok_or_else(|| {
         let how = package("apache2-bin", "httpd");
-        Problem::Machine(format!("Apache httpd is not installed ({how}), or name it with --httpd-executable"))
+        ExpressError::Machine(format!(
+            "Apache httpd is not installed ({how}), or name it with --httpd-executable"
+        ))
     })
 }
 
-fn modules_of(program: &Path) -> Result<PathBuf, Problem> {
+fn modules_of(program: &Path) -> Result<PathBuf, ExpressError> {
     let program = std::fs::canonicalize(program).unwrap_or_else(|_| program.to_owned());
     let prefix = program.parent().and_then(Path::parent).unwrap_or(Path::new("/usr"));
     let below = [
@@ -137,7 +142,7 @@ fn modules_of(program: &Path) -> Result<PathBuf, Problem> {
         .clone()
         .find(|folder| folder.join("mod_authz_core.so").exists() || folder.join("mod_mime.so").exists());
     found.or_else(|| folders.clone().find(|folder| folder.is_dir())).ok_or_else(|| {
-        Problem::Machine(format!(
+        ExpressError::Machine(format!(
             "no folder with modules of {} found: name it with --modules-directory",
             program.display()
         ))

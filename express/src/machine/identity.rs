@@ -1,14 +1,14 @@
 //! Who the processes run as.
 
-use crate::problem::Problem;
-use crate::values::Values;
+use crate::problem::ExpressError;
+use crate::values::OptionValues;
 use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 /// The user and group of the application.
 #[derive(Clone, Debug)]
-pub struct Identity {
+pub struct ApplicationIdentity {
     /// As httpd's `User` takes it: a name, or `#` and a number.
     pub user: String,
     /// As httpd's `Group` takes it.
@@ -19,12 +19,12 @@ pub struct Identity {
     pub gid: Gid,
 }
 
-impl Identity {
+impl ApplicationIdentity {
     /// From the options, the variables that apachectl takes too, and who runs this.
     ///
     /// # Errors
     /// A user or group that does not exist.
-    pub fn find(values: &Values) -> Result<Identity, Problem> {
+    pub fn find(values: &OptionValues) -> Result<ApplicationIdentity, ExpressError> {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let named = |first: &str, second: &str, option: &str| {
             variable(first).or_else(|| variable(second)).or_else(|| values.text(option).map(str::to_owned))
@@ -46,7 +46,7 @@ impl Identity {
                 (known.map_or_else(|| format!("#{primary}"), |group| group.name), primary)
             }
         };
-        Ok(Identity { user, group, uid, gid })
+        Ok(ApplicationIdentity { user, group, uid, gid })
     }
 
     /// Whether this command is run by root and the application by somebody else.
@@ -79,8 +79,8 @@ pub fn user(name: &str) -> Option<(Uid, Gid)> {
     find_user(name).ok().map(|(_, uid, gid)| (uid, gid))
 }
 
-fn find_user(name: &str) -> Result<(String, Uid, Gid), Problem> {
-    let failed = || Problem::Usage(format!("--user {name}: there is no such user"));
+fn find_user(name: &str) -> Result<(String, Uid, Gid), ExpressError> {
+    let failed = || ExpressError::Usage(format!("--user {name}: there is no such user"));
     if let Some(number) = name.strip_prefix('#') {
         let uid = Uid::from_raw(number.parse().map_err(|_| failed())?);
         let known = User::from_uid(uid).ok().flatten();
@@ -93,8 +93,8 @@ fn find_user(name: &str) -> Result<(String, Uid, Gid), Problem> {
     Ok((user.name, user.uid, user.gid))
 }
 
-fn find_group(name: &str) -> Result<(String, Gid), Problem> {
-    let failed = || Problem::Usage(format!("--group {name}: there is no such group"));
+fn find_group(name: &str) -> Result<(String, Gid), ExpressError> {
+    let failed = || ExpressError::Usage(format!("--group {name}: there is no such group"));
     if let Some(number) = name.strip_prefix('#') {
         return Ok((name.to_owned(), Gid::from_raw(number.parse().map_err(|_| failed())?)));
     }
@@ -106,9 +106,9 @@ fn find_group(name: &str) -> Result<(String, Gid), Problem> {
 }
 
 /// Owner and mode of what another identity is to read: root's, and only the group of the application may look.
-pub fn share(path: &std::path::Path, identity: &Identity, mode: u32) -> Result<(), Problem> {
+pub fn share(path: &std::path::Path, identity: &ApplicationIdentity, mode: u32) -> Result<(), ExpressError> {
     use std::os::unix::fs::PermissionsExt;
-    let failed = |error: std::io::Error| Problem::file(path, &error);
+    let failed = |error: std::io::Error| ExpressError::file(path, &error);
     if identity.is_other() {
         std::os::unix::fs::lchown(path, None, Some(identity.gid.as_raw())).map_err(failed)?;
     }

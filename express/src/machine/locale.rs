@@ -1,9 +1,9 @@
 //! The locale of the application.
 
-use crate::values::Values;
+use crate::values::OptionValues;
 
 /// `--locale`, else `--lang`, else that of this command; a UTF-8 one instead of C.
-pub fn find(values: &Values) -> String {
+pub fn find(values: &OptionValues) -> String {
     if let Some(named) = values.text("locale").or_else(|| values.text("lang")) {
         return named.to_owned();
     }

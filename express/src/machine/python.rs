@@ -1,14 +1,14 @@
 //! The Python that runs the application.
 
-use super::identity::Identity;
+use super::identity::ApplicationIdentity;
 use super::{is_program, package, program};
-use crate::problem::Problem;
-use crate::values::Values;
+use crate::problem::ExpressError;
+use crate::values::OptionValues;
 use std::path::{Path, PathBuf};
 
 /// A virtual environment or an installation.
 #[derive(Clone, Debug)]
-pub struct Python {
+pub struct PythonHome {
     /// `sys.prefix`.
     pub home: String,
     /// As `3.12.1`.
@@ -26,28 +26,38 @@ print(int(bool(sysconfig.get_config_var('Py_GIL_DISABLED'))))";
 /// Set by the Python package when it starts this program.
 pub const LAUNCHER: &str = "MOD_WSGI_EXPRESS_PYTHON";
 
-impl Python {
+impl PythonHome {
     /// `--python-home`, else the Python that started this, the active virtual environment, the one beside this
     /// program, and `python3`. The last one must be usable by the application's user, or /usr's is taken.
     ///
     /// # Errors
     /// When it cannot be run as the application's user.
-    pub fn find(values: &Values, identity: &Identity, notes: &mut Vec<String>) -> Result<Python, Problem> {
+    pub fn find(
+        values: &OptionValues,
+        identity: &ApplicationIdentity,
+        notes: &mut Vec<String>,
+    ) -> Result<PythonHome, ExpressError> {
         if let Some(home) = values.text("python-home") {
             let home = crate::paths::absolute(home);
             return ask(&home.join("bin/python3"), identity)
-                .map_err(|why| Problem::Machine(format!("--python-home {}: {why}", home.display())));
+                .map_err(|why| ExpressError::Machine(format!("--python-home {}: {why}", home.display())));
         }
         let launcher = std::env::var_os(LAUNCHER).map(PathBuf::from);
         let active = std::env::var_os("VIRTUAL_ENV").map(|home| PathBuf::from(home).join("bin/python3"));
         let named = launcher.or(active).filter(|path| is_program(path)).or_else(beside);
         if let Some(path) = named {
             return ask(&path, identity).map_err(|why| {
-                Problem::Machine(format!("{}: {why}; name another Python with --python-home", path.display()))
+                ExpressError::Machine(format!(
+                    "{}: {why}; name another Python with --python-home",
+                    path.display()
+                ))
             });
         }
         let Some(path) = program("python3") else {
-            return Err(Problem::Machine(format!("there is no python3 ({})", package("python3", "python3"))));
+            return Err(ExpressError::Machine(format!(
+                "there is no python3 ({})",
+                package("python3", "python3")
+            )));
         };
         let system = Path::new("/usr/bin/python3");
         match ask(&path, identity) {
@@ -58,7 +68,10 @@ impl Python {
             other => other,
         }
         .map_err(|why| {
-            Problem::Machine(format!("{}: {why}; name another Python with --python-home", path.display()))
+            ExpressError::Machine(format!(
+                "{}: {why}; name another Python with --python-home",
+                path.display()
+            ))
         })
     }
 }
@@ -71,7 +84,7 @@ fn beside() -> Option<PathBuf> {
     (prefix.join("pyvenv.cfg").exists() && is_program(&python)).then_some(python)
 }
 
-fn ask(path: &Path, identity: &Identity) -> Result<Python, String> {
+fn ask(path: &Path, identity: &ApplicationIdentity) -> Result<PythonHome, String> {
     let output = identity
         .command(path)
         .args(["-I", "-B", "-c", QUESTIONS])
@@ -83,7 +96,7 @@ fn ask(path: &Path, identity: &Identity) -> Result<Python, String> {
     let mut lines = text.lines().map(str::to_owned);
     match (lines.next(), lines.next(), lines.next()) {
         (Some(home), Some(version), Some(gil)) if output.status.success() => {
-            Ok(Python { home, version, is_free_threaded: gil == "1" })
+            Ok(PythonHome { home, version, is_free_threaded: gil == "1" })
         }
         _ => {
             let said = String::from_utf8_lossy(&output.stderr);

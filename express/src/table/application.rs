@@ -1,8 +1,8 @@
 //! Which application is served, and in which interpreter.
 
-use super::{Group, OptionState, Row, ValueKind, flag, row, text};
+use super::{OptionGroup, OptionRow, OptionState, ValueKind, flag, row, text};
 
-pub(super) const APPLICATION: Group = Group {
+pub(super) const APPLICATION: OptionGroup = OptionGroup {
     heading: "Application",
     rows: &[
         text(
@@ -97,7 +97,7 @@ pub(super) const APPLICATION: Group = Group {
     ],
 };
 
-const EMBEDDED: Row = flag(
+const EMBEDDED: OptionRow = flag(
     "embedded-mode",
     "WSGIHandlerScript process-group=%{GLOBAL}",
     "Run the application in httpd's own processes instead of daemon processes; nothing is reloaded.",

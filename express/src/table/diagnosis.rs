@@ -1,10 +1,10 @@
 //! Metrics, further processes, and tools to find out what an application does.
 
-use super::{Group, OptionState, ValueKind, flag, row, text};
+use super::{OptionGroup, OptionState, ValueKind, flag, row, text};
 
 const DIRECTORY: &[&str] = &["DIRECTORY"];
 
-pub(super) const METRICS: Group = Group {
+pub(super) const METRICS: OptionGroup = OptionGroup {
     heading: "Metrics",
     rows: &[
         flag(
@@ -59,7 +59,7 @@ pub(super) const METRICS: Group = Group {
     ],
 };
 
-pub(super) const SERVICES: Group = Group {
+pub(super) const SERVICES: OptionGroup = OptionGroup {
     heading: "Services",
     rows: &[
         text(
@@ -83,7 +83,7 @@ pub(super) const SERVICES: Group = Group {
     ],
 };
 
-pub(super) const DEBUGGING: Group = Group {
+pub(super) const DEBUGGING: OptionGroup = OptionGroup {
     heading: "Debugging",
     rows: &[
         flag(

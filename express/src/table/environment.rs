@@ -1,11 +1,11 @@
 //! Python, the environment, the identity of the processes, and where the generated files go.
 
-use super::{Group, OptionState, flag, text};
+use super::{OptionGroup, OptionState, flag, text};
 
 const DIRECTORY: &[&str] = &["DIRECTORY"];
 const FILE: &[&str] = &["FILE"];
 
-pub(super) const ENVIRONMENT: Group = Group {
+pub(super) const ENVIRONMENT: OptionGroup = OptionGroup {
     heading: "Environment",
     rows: &[
         text(
@@ -67,7 +67,7 @@ pub(super) const ENVIRONMENT: Group = Group {
     ],
 };
 
-pub(super) const PATHS: Group = Group {
+pub(super) const PATHS: OptionGroup = OptionGroup {
     heading: "Files and programs",
     rows: &[
         text(

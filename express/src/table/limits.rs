@@ -1,12 +1,12 @@
 //! When processes are replaced, how long things may take, and how data is moved.
 
-use super::{Group, OptionState, ValueKind, count, flag, row, text};
+use super::{OptionGroup, OptionState, ValueKind, count, flag, row, text};
 
 const S: &[&str] = &["SECONDS"];
 const N: &[&str] = &["NUMBER"];
 const B: &[&str] = &["BYTES"];
 
-pub(super) const LIFECYCLE: Group = Group {
+pub(super) const LIFECYCLE: OptionGroup = OptionGroup {
     heading: "Lifecycle and timeouts",
     rows: &[
         count(
@@ -171,7 +171,7 @@ pub(super) const LIFECYCLE: Group = Group {
     ],
 };
 
-pub(super) const TRANSFER: Group = Group {
+pub(super) const TRANSFER: OptionGroup = OptionGroup {
     heading: "Buffers and transfer",
     rows: &[
         count(

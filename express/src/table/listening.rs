@@ -1,10 +1,10 @@
 //! Addresses, names, HTTPS, and how many processes and threads serve.
 
-use super::{Group, OptionState, ValueKind, count, flag, row, text};
+use super::{OptionGroup, OptionState, ValueKind, count, flag, row, text};
 
 const PORT: ValueKind = ValueKind::Int(1, 65535);
 
-pub(super) const LISTENING: Group = Group {
+pub(super) const LISTENING: OptionGroup = OptionGroup {
     heading: "Listening",
     rows: &[
         text("host", &["ADDRESS"], "(all addresses)", "Listen", "The address to listen on."),
@@ -48,7 +48,7 @@ pub(super) const LISTENING: Group = Group {
     ],
 };
 
-pub(super) const CAPACITY: Group = Group {
+pub(super) const CAPACITY: OptionGroup = OptionGroup {
     heading: "Processes and threads",
     rows: &[
         row(
@@ -111,7 +111,7 @@ pub(super) const CAPACITY: Group = Group {
     ],
 };
 
-pub(super) const TLS: Group = Group {
+pub(super) const TLS: OptionGroup = OptionGroup {
     heading: "HTTPS",
     rows: &[
         row(

@@ -1,10 +1,10 @@
 //! What is logged, and where to.
 
-use super::{Group, OptionState, ValueKind, flag, row, text};
+use super::{OptionGroup, OptionState, ValueKind, flag, row, text};
 
 const NAME: &[&str] = &["NAME"];
 
-pub(super) const LOGGING: Group = Group {
+pub(super) const LOGGING: OptionGroup = OptionGroup {
     heading: "Logging",
     rows: &[
         text(

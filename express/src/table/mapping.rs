@@ -1,8 +1,8 @@
 //! What URLs lead to: files, other servers, and who may use them.
 
-use super::{Group, OptionState, ValueKind, flag, row, text};
+use super::{OptionGroup, OptionState, ValueKind, flag, row, text};
 
-pub(super) const MAPPING: Group = Group {
+pub(super) const MAPPING: OptionGroup = OptionGroup {
     heading: "Static files and URLs",
     rows: &[
         text(
@@ -56,7 +56,7 @@ pub(super) const MAPPING: Group = Group {
 
 const PATH_URL: &[&str] = &["URL-PATH", "URL"];
 
-pub(super) const PROXYING: Group = Group {
+pub(super) const PROXYING: OptionGroup = OptionGroup {
     heading: "Proxying and trust",
     rows: &[
         text("proxy-mount-point", PATH_URL, "", "ProxyPass", "Another server answers below this path.")
@@ -91,7 +91,7 @@ pub(super) const PROXYING: Group = Group {
     ],
 };
 
-pub(super) const ACCESS: Group = Group {
+pub(super) const ACCESS: OptionGroup = OptionGroup {
     heading: "Access",
     rows: &[
         text(

@@ -38,7 +38,7 @@ pub enum OptionState {
 
 /// One option.
 #[derive(Clone, Copy, Debug)]
-pub struct Row {
+pub struct OptionRow {
     /// Without the two dashes.
     pub name: &'static str,
     /// Of each of its values.
@@ -58,7 +58,7 @@ pub struct Row {
     pub state: OptionState,
 }
 
-impl Row {
+impl OptionRow {
     /// The default as a value; none when it is computed.
     pub fn literal_default(&self) -> Option<&'static str> {
         (!self.default.is_empty() && !self.default.starts_with('(')).then_some(self.default)
@@ -69,12 +69,12 @@ impl Row {
         self.default.strip_prefix('(').and_then(|text| text.strip_suffix(')')).unwrap_or(self.default)
     }
 
-    const fn list(mut self) -> Row {
+    const fn list(mut self) -> OptionRow {
         self.is_list = true;
         self
     }
 
-    const fn state(mut self, state: OptionState) -> Row {
+    const fn state(mut self, state: OptionState) -> OptionRow {
         self.state = state;
         self
     }
@@ -82,15 +82,15 @@ impl Row {
 
 /// A group of rows under one heading.
 #[derive(Clone, Copy, Debug)]
-pub struct Group {
+pub struct OptionGroup {
     /// Of the help and of the manual.
     pub heading: &'static str,
     /// In the order of the help.
-    pub rows: &'static [Row],
+    pub rows: &'static [OptionRow],
 }
 
 /// All options of `start-server` and `setup-server`.
-pub static GROUPS: &[Group] = &[
+pub static GROUPS: &[OptionGroup] = &[
     application::APPLICATION,
     listening::LISTENING,
     listening::CAPACITY,
@@ -109,16 +109,16 @@ pub static GROUPS: &[Group] = &[
 ];
 
 /// All rows.
-pub fn rows() -> impl Iterator<Item = &'static Row> {
+pub fn rows() -> impl Iterator<Item = &'static OptionRow> {
     GROUPS.iter().flat_map(|group| group.rows)
 }
 
 /// The row of a name.
-pub fn find(name: &str) -> Option<&'static Row> {
+pub fn find(name: &str) -> Option<&'static OptionRow> {
     rows().find(|row| row.name == name)
 }
 
-const fn flag(name: &'static str, becomes: &'static str, help: &'static str) -> Row {
+const fn flag(name: &'static str, becomes: &'static str, help: &'static str) -> OptionRow {
     row(name, ValueKind::Flag, &[], "", becomes, help)
 }
 
@@ -128,7 +128,7 @@ const fn text(
     default: &'static str,
     becomes: &'static str,
     help: &'static str,
-) -> Row {
+) -> OptionRow {
     row(name, ValueKind::Text, value, default, becomes, help)
 }
 
@@ -139,7 +139,7 @@ const fn count(
     default: &'static str,
     becomes: &'static str,
     help: &'static str,
-) -> Row {
+) -> OptionRow {
     row(name, ValueKind::Int(0, i32::MAX as i64), value, default, becomes, help)
 }
 
@@ -150,8 +150,8 @@ const fn row(
     default: &'static str,
     becomes: &'static str,
     help: &'static str,
-) -> Row {
-    Row { name, kind, values, is_list: false, default, becomes, help, state: OptionState::Works }
+) -> OptionRow {
+    OptionRow { name, kind, values, is_list: false, default, becomes, help, state: OptionState::Works }
 }
 
 #[cfg(test)]

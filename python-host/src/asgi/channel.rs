@@ -1,26 +1,29 @@
-//! `mod_wsgi.Channel`: what the coroutines of one request call (`glue.py`). No method waits.
+//! `mod_wsgi.AsgiChannel`: what the coroutines of one request call (`glue.py`). No method waits.
 
 use super::log_scope::with_log_scope;
 use super::names::ScopeNames;
-use super::websocket::{self, Socket};
+use super::websocket::{self, WebSocket};
 use super::{head, scope};
-use crate::conversation::{Arrived, Conversation, InFlightPlace, Sent};
-use crate::exchange::Outcome;
+use crate::conversation::{Conversation, ConversationInput, InFlightPlace, SendOutcome};
+use crate::exchange::RequestOutcome;
 use crate::fork;
 use crate::interpreter;
 use crate::log;
 use crate::messages;
-use crate::python::class::{ClassBuilder, This, Value};
-use crate::python::trampoline::Args;
-use crate::python::{Attached, Buffer, Exception, Kind, Numbers, Object, Owned, Raised, Result, Text, lock};
+use crate::python::class::{ClassBuilder, ClassValue, MethodSelf};
+use crate::python::trampoline::CallArguments;
+use crate::python::{
+    Attached, BufferView, Exception, ExceptionKind, NumberValues, Object, Owned, Raised, Result, TextValues,
+    lock,
+};
 use crate::wsgi::failures::{self, LogScope};
-use crate::wsgi::request::Running;
+use crate::wsgi::request::RunningRequest;
 use crate::wsgi::{self};
 use pyo3::ffi;
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex};
-use wsgi_protocol::request::{Flags, Request};
+use wsgi_protocol::request::{Request, RequestFlags};
 
 /// What `send`, `flush` and `finish` answer (`glue.py`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +66,7 @@ pub(super) struct ChannelState {
     place: Option<InFlightPlace>,
     pub(super) stage: ResponseStage,
     /// Once it is a WebSocket.
-    pub(super) socket: Option<Box<Socket>>,
+    pub(super) socket: Option<Box<WebSocket>>,
     head: Vec<u8>,
     file: Option<PendingFile>,
     /// The application has been told that the client is gone.
@@ -71,7 +74,7 @@ pub(super) struct ChannelState {
 }
 
 /// See the module's comment.
-pub struct Channel {
+pub struct AsgiChannel {
     pub(super) names: &'static ScopeNames,
     payload: Arc<Vec<u8>>,
     socket: i32,
@@ -80,24 +83,32 @@ pub struct Channel {
     is_websocket: bool,
 }
 
-impl Value for Channel {}
+impl ClassValue for AsgiChannel {}
 
 /// The class.
 pub fn class(py: Attached<'_>) -> Result<Owned<'_>> {
-    let builder = ClassBuilder::<Channel>::new(c"mod_wsgi.Channel")
-        .method(c"is_websocket", |py, this: This<'_, Channel>, _| Ok(py.truth(this.is_websocket).own(py)))
-        .method(c"fileno", |py, this: This<'_, Channel>, _| py.int(this.socket.into()))
-        .method(c"application", |py, this: This<'_, Channel>, _| this.application(py))
-        .method(c"script", |py, this: This<'_, Channel>, _| this.with_request(py, |r| py.path(r.head.script)))
-        .method(c"scope", |py, this: This<'_, Channel>, arguments| this.scope(py, arguments))
-        .method(c"receive", |py, this: This<'_, Channel>, _| this.receive(py))
-        .method(c"send", |py, this: This<'_, Channel>, arguments| this.send(py, arguments))
-        .method(c"flush", |py, this: This<'_, Channel>, _| answer(py, lock(py, &this.state).advance()))
-        .method(c"finish", |py, this: This<'_, Channel>, arguments| this.finish(py, arguments))
-        .method(c"fail_startup", |py, this: This<'_, Channel>, arguments| this.fail_startup(py, arguments))
-        .method(c"release", |py, this: This<'_, Channel>, _| this.release(py))
-        .method(c"overdue", |py, this: This<'_, Channel>, arguments| this.overdue(py, arguments))
-        .method(c"leave", |py, this: This<'_, Channel>, _| this.leave(py));
+    let builder = ClassBuilder::<AsgiChannel>::new(c"mod_wsgi.Channel")
+        .method(c"is_websocket", |py, this: MethodSelf<'_, AsgiChannel>, _| {
+            Ok(py.truth(this.is_websocket).own(py))
+        })
+        .method(c"fileno", |py, this: MethodSelf<'_, AsgiChannel>, _| py.int(this.socket.into()))
+        .method(c"application", |py, this: MethodSelf<'_, AsgiChannel>, _| this.application(py))
+        .method(c"script", |py, this: MethodSelf<'_, AsgiChannel>, _| {
+            this.with_request(py, |r| py.path(r.head.script))
+        })
+        .method(c"scope", |py, this: MethodSelf<'_, AsgiChannel>, arguments| this.scope(py, arguments))
+        .method(c"receive", |py, this: MethodSelf<'_, AsgiChannel>, _| this.receive(py))
+        .method(c"send", |py, this: MethodSelf<'_, AsgiChannel>, arguments| this.send(py, arguments))
+        .method(c"flush", |py, this: MethodSelf<'_, AsgiChannel>, _| {
+            answer(py, lock(py, &this.state).advance())
+        })
+        .method(c"finish", |py, this: MethodSelf<'_, AsgiChannel>, arguments| this.finish(py, arguments))
+        .method(c"fail_startup", |py, this: MethodSelf<'_, AsgiChannel>, arguments| {
+            this.fail_startup(py, arguments)
+        })
+        .method(c"release", |py, this: MethodSelf<'_, AsgiChannel>, _| this.release(py))
+        .method(c"overdue", |py, this: MethodSelf<'_, AsgiChannel>, arguments| this.overdue(py, arguments))
+        .method(c"leave", |py, this: MethodSelf<'_, AsgiChannel>, _| this.leave(py));
     websocket::methods(builder).build(py)
 }
 
@@ -112,20 +123,20 @@ impl ChannelState {
         let Some(conversation) = &mut self.conversation else { return SendStatus::Sent };
         loop {
             match conversation.flush() {
-                Sent::Full => return SendStatus::Full,
-                Sent::Gone => return SendStatus::Gone,
-                Sent::All => {}
+                SendOutcome::Full => return SendStatus::Full,
+                SendOutcome::Gone => return SendStatus::Gone,
+                SendOutcome::All => {}
             }
             let Some(part) = self.file.take() else { break };
             match conversation.file(part.file.as_fd(), part.offset, part.length) {
-                Sent::Full => {
+                SendOutcome::Full => {
                     self.file = Some(part);
                     return SendStatus::Full;
                 }
-                Sent::Gone => return SendStatus::Gone,
-                Sent::All if part.more => conversation.push(),
-                Sent::All => {
-                    conversation.finish(Outcome::Complete);
+                SendOutcome::Gone => return SendStatus::Gone,
+                SendOutcome::All if part.more => conversation.push(),
+                SendOutcome::All => {
+                    conversation.finish(RequestOutcome::Complete);
                     self.stage = ResponseStage::Ended;
                 }
             }
@@ -137,15 +148,19 @@ impl ChannelState {
     fn begin_body(&mut self, py: Attached<'_>) -> Result<&mut Box<dyn Conversation>> {
         let Some(conversation) = self.conversation.as_mut().filter(|_| self.stage != ResponseStage::Ended)
         else {
-            return Err(Raised::new(py, Kind::Runtime, "a message of a response that has ended"));
+            return Err(Raised::new(py, ExceptionKind::Runtime, "a message of a response that has ended"));
         };
         if self.file.is_some() {
-            return Err(Raised::new(py, Kind::Runtime, "a message before the file of the last one has left"));
+            return Err(Raised::new(
+                py,
+                ExceptionKind::Runtime,
+                "a message before the file of the last one has left",
+            ));
         }
         match self.stage {
             ResponseStage::Open => {
                 let text = "http.response.start must be sent before the body of a response";
-                return Err(Raised::new(py, Kind::Runtime, text));
+                return Err(Raised::new(py, ExceptionKind::Runtime, text));
             }
             ResponseStage::Started => conversation.head(&std::mem::take(&mut self.head)),
             ResponseStage::Streaming | ResponseStage::Ended => {}
@@ -155,7 +170,7 @@ impl ChannelState {
     }
 
     /// Ends the response in another way than the application has.
-    pub(super) fn end(&mut self, outcome: Outcome) {
+    pub(super) fn end(&mut self, outcome: RequestOutcome) {
         if let Some(conversation) = self.conversation.as_mut().filter(|_| self.stage != ResponseStage::Ended)
         {
             self.file = None;
@@ -165,11 +180,11 @@ impl ChannelState {
     }
 }
 
-impl Channel {
+impl AsgiChannel {
     /// The channel of a request.
     pub fn new(names: &'static ScopeNames, conversation: Box<dyn Conversation>) -> Self {
         let (payload, socket) = (conversation.payload(), conversation.socket());
-        let flags = Request::decode(&payload).map_or(Flags::default(), |request| request.head.flags);
+        let flags = Request::decode(&payload).map_or(RequestFlags::default(), |request| request.head.flags);
         let state = ChannelState {
             conversation: Some(conversation),
             place: None,
@@ -179,14 +194,15 @@ impl Channel {
             file: None,
             gone: false,
         };
-        let discards_body = flags.has(Flags::HEAD_ONLY) && !flags.has(Flags::HEAD_IS_FILTERED);
-        let is_websocket = flags.has(Flags::WEBSOCKET);
+        let discards_body = flags.has(RequestFlags::HEAD_ONLY) && !flags.has(RequestFlags::HEAD_IS_FILTERED);
+        let is_websocket = flags.has(RequestFlags::WEBSOCKET);
         Self { names, payload, socket, discards_body, state: Mutex::new(state), is_websocket }
     }
 
     fn with_request<T>(&self, py: Attached<'_>, f: impl FnOnce(&mut Request<'_>) -> Result<T>) -> Result<T> {
-        let mut request = Request::decode(&self.payload)
-            .map_err(|error| Raised::new(py, Kind::Value, &format!("request from httpd: {error}")))?;
+        let mut request = Request::decode(&self.payload).map_err(|error| {
+            Raised::new(py, ExceptionKind::Value, &format!("request from httpd: {error}"))
+        })?;
         let host = interpreter::main().host;
         let head = &mut request.head;
         head.script = host.inside_chroot(head.script).unwrap_or(head.script);
@@ -203,7 +219,7 @@ impl Channel {
         conversation.enter();
         let found = self.with_request(py, |request| {
             Ok(with_log_scope(py, &request.head, &mut *conversation, |main, state| {
-                let _running = Running::begin(state);
+                let _running = RunningRequest::begin(state);
                 wsgi::find_application(py, main, state, request)
             }))
         })?;
@@ -212,7 +228,7 @@ impl Channel {
                 lock(py, &self.state).conversation = Some(conversation);
                 Ok(application)
             }
-            Err(Outcome::Refused) => {
+            Err(RequestOutcome::Refused) => {
                 conversation.refuse();
                 Ok(py.none().own(py))
             }
@@ -226,7 +242,7 @@ impl Channel {
         }
     }
 
-    fn scope<'py>(&self, py: Attached<'py>, arguments: Args<'py>) -> Result<Owned<'py>> {
+    fn scope<'py>(&self, py: Attached<'py>, arguments: CallArguments<'py>) -> Result<Owned<'py>> {
         let state = arguments.first().copied().filter(|state| !state.is_none());
         self.with_request(py, |request| scope::build(py, self.names, request, state))
     }
@@ -238,16 +254,16 @@ impl Channel {
         let is_open = state.stage != ResponseStage::Ended && !state.gone;
         let arrived = match state.conversation.as_mut().filter(|_| is_open) {
             Some(conversation) => conversation.receive(),
-            None => Arrived::Gone,
+            None => ConversationInput::Gone,
         };
-        state.gone |= arrived == Arrived::Gone;
+        state.gone |= arrived == ConversationInput::Gone;
         drop(state);
         let message = py.dict()?;
         let kind = |name: &crate::python::Stored| message.dict_set(self.names.kind.get(py), name.get(py));
         match arrived {
-            Arrived::Nothing => return Ok(py.none().own(py)),
-            Arrived::Gone => kind(&self.names.connection_gone)?,
-            Arrived::Body(body, is_last) => {
+            ConversationInput::Nothing => return Ok(py.none().own(py)),
+            ConversationInput::Gone => kind(&self.names.connection_gone)?,
+            ConversationInput::Body(body, is_last) => {
                 kind(&self.names.http_request)?;
                 message.dict_set(self.names.body.get(py), &*py.bytes(&body)?)?;
                 message.dict_set(self.names.more_body.get(py), py.truth(!is_last))?;
@@ -256,33 +272,33 @@ impl Channel {
         Ok(message)
     }
 
-    fn send<'py>(&self, py: Attached<'py>, arguments: Args<'py>) -> Result<Owned<'py>> {
+    fn send<'py>(&self, py: Attached<'py>, arguments: CallArguments<'py>) -> Result<Owned<'py>> {
         let Some(message) = arguments.first() else {
-            return Err(Raised::new(py, Kind::Type, "send() takes one message"));
+            return Err(Raised::new(py, ExceptionKind::Type, "send() takes one message"));
         };
         let kind = super::entry(py, message, &self.names.kind)?;
         let kind = match &kind {
             Some(kind) if kind.is_str() => kind.lossy(py),
-            _ => return Err(Raised::new(py, Kind::Type, "a message is a dict with the key 'type'")),
+            _ => return Err(Raised::new(py, ExceptionKind::Type, "a message is a dict with the key 'type'")),
         };
         match kind.as_str() {
             "http.response.body" => self.send_body(py, message),
             "http.response.start" => self.send_start(py, message),
             "http.response.pathsend" | "http.response.zerocopysend" => self.send_file(py, message, &kind),
-            _ => Err(Raised::new(py, Kind::Runtime, &format!("unexpected message '{kind}'"))),
+            _ => Err(Raised::new(py, ExceptionKind::Runtime, &format!("unexpected message '{kind}'"))),
         }
     }
 
     fn send_start<'py>(&self, py: Attached<'py>, message: &Object) -> Result<Owned<'py>> {
         let Some(status) = super::entry(py, message, &self.names.status)? else {
-            return Err(Raised::new(py, Kind::Value, "http.response.start needs a status"));
+            return Err(Raised::new(py, ExceptionKind::Value, "http.response.start needs a status"));
         };
         let headers = super::entry(py, message, &self.names.headers)?;
         let head = head::encode(py, &status, headers.as_deref())?;
         let mut state = lock(py, &self.state);
         if state.stage != ResponseStage::Open {
             drop(state);
-            return Err(Raised::new(py, Kind::Runtime, "http.response.start was sent before"));
+            return Err(Raised::new(py, ExceptionKind::Runtime, "http.response.start was sent before"));
         }
         (state.head, state.stage) = (head, ResponseStage::Started);
         answer(py, SendStatus::Sent)
@@ -300,7 +316,7 @@ impl Channel {
             Some(body) => match body.as_bytes() {
                 Some(bytes) => bytes,
                 None => {
-                    copy = Buffer::new(py, body)?.to_vec();
+                    copy = BufferView::new(py, body)?.to_vec();
                     &copy
                 }
             },
@@ -313,7 +329,7 @@ impl Channel {
         if more {
             conversation.push();
         } else {
-            conversation.finish(Outcome::Complete);
+            conversation.finish(RequestOutcome::Complete);
             state.stage = ResponseStage::Ended;
         }
         answer(py, state.advance())
@@ -327,7 +343,7 @@ impl Channel {
             (false, _) => state.file = Some(part),
             (true, true) => conversation.push(),
             (true, false) => {
-                conversation.finish(Outcome::Complete);
+                conversation.finish(RequestOutcome::Complete);
                 state.stage = ResponseStage::Ended;
             }
         }
@@ -336,9 +352,9 @@ impl Channel {
 
     /// The application has ended, with `error` or None; `is_quiet`: which is no fault of its own; `is_overdue`: its time was
     /// over.
-    fn finish<'py>(&self, py: Attached<'py>, arguments: Args<'py>) -> Result<Owned<'py>> {
+    fn finish<'py>(&self, py: Attached<'py>, arguments: CallArguments<'py>) -> Result<Owned<'py>> {
         let [error, is_quiet, is_overdue] = arguments else {
-            return Err(Raised::new(py, Kind::Type, "error, is_quiet and is_overdue"));
+            return Err(Raised::new(py, ExceptionKind::Type, "error, is_quiet and is_overdue"));
         };
         let is_overdue = is_overdue.is_true()?;
         let error = (!error.is_none()).then(|| exception(py, error));
@@ -381,14 +397,16 @@ impl Channel {
         let mut state = lock(py, &self.state);
         state.conversation = Some(conversation);
         state.end(match stage {
-            ResponseStage::Streaming => Outcome::Aborted,
+            ResponseStage::Streaming => RequestOutcome::Aborted,
             // A WebSocket; its close frame has said what there is to say.
-            ResponseStage::Ended => Outcome::Complete,
-            ResponseStage::Open | ResponseStage::Started => Outcome::Fail(match (is_overdue, is_quiet) {
-                (true, _) => 504,
-                (false, true) => 503,
-                (false, false) => 500,
-            }),
+            ResponseStage::Ended => RequestOutcome::Complete,
+            ResponseStage::Open | ResponseStage::Started => {
+                RequestOutcome::Fail(match (is_overdue, is_quiet) {
+                    (true, _) => 504,
+                    (false, true) => 503,
+                    (false, false) => 500,
+                })
+            }
         });
         answer(py, state.advance())
     }
@@ -403,7 +421,7 @@ impl Channel {
     }
 
     /// `overdue(seconds, stack)`
-    fn overdue<'py>(&self, py: Attached<'py>, arguments: Args<'py>) -> Result<Owned<'py>> {
+    fn overdue<'py>(&self, py: Attached<'py>, arguments: CallArguments<'py>) -> Result<Owned<'py>> {
         if let [seconds, stack] = arguments {
             self.log(py, &messages::asgi_overdue(&seconds.lossy(py), &stack.lossy(py)));
         }
@@ -411,7 +429,7 @@ impl Channel {
     }
 
     /// The application could not be started.
-    fn fail_startup<'py>(&self, py: Attached<'py>, arguments: Args<'py>) -> Result<Owned<'py>> {
+    fn fail_startup<'py>(&self, py: Attached<'py>, arguments: CallArguments<'py>) -> Result<Owned<'py>> {
         let text = arguments.first().map(|text| text.lossy(py)).unwrap_or_default();
         let Some(mut conversation) = lock(py, &self.state).conversation.take() else {
             return Ok(py.none().own(py));
@@ -425,7 +443,7 @@ impl Channel {
         })?;
         let mut state = lock(py, &self.state);
         state.conversation = Some(conversation);
-        state.end(Outcome::Fail(500));
+        state.end(RequestOutcome::Fail(500));
         Ok(py.none().own(py))
     }
 
@@ -460,5 +478,6 @@ fn exception<'py>(py: Attached<'py>, value: &Object) -> Exception<'py> {
 
 /// Whether an exception only says that the client has left.
 fn has_left(py: Attached<'_>, error: &Exception<'_>) -> bool {
-    error.is(py, Kind::Os) || matches!(error.name(py).as_str(), "ClientDisconnect" | "CancelledError")
+    error.is(py, ExceptionKind::Os)
+        || matches!(error.name(py).as_str(), "ClientDisconnect" | "CancelledError")
 }

@@ -1,8 +1,8 @@
 //! The thread of the event loop, and how requests get there: an inbox, and an eventfd that wakes the loop.
 
-use super::channel::{self, Channel};
+use super::channel::{self, AsgiChannel};
 use super::names::ScopeNames;
-use super::watch::Watch;
+use super::watch::DisconnectWatch;
 use crate::conversation::Conversation;
 use crate::fork;
 use crate::host::Host;
@@ -10,9 +10,9 @@ use crate::interpreter::{self, threads};
 use crate::log;
 use crate::messages;
 use crate::python::class::instance;
-use crate::python::embedded_source::{self, Native, native, source};
-use crate::python::trampoline::Args;
-use crate::python::{Attached, Numbers, Object, Owned, Raised, Result, Stored, Text};
+use crate::python::embedded_source::{self, NativeFunction, native, source};
+use crate::python::trampoline::CallArguments;
+use crate::python::{Attached, NumberValues, Object, Owned, Raised, Result, Stored, TextValues};
 use crate::wsgi::failures;
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -27,7 +27,7 @@ const SOURCE: &CStr = source(concat!(include_str!("glue.py"), "\n", include_str!
 /// See the module's comment.
 #[derive(Default)]
 pub struct EventLoop {
-    inbox: Mutex<Inbox>,
+    inbox: Mutex<LoopInbox>,
     /// Signalled when the loop runs, or when it has ended.
     turns: Condvar,
     wakeup: OnceLock<OwnedFd>,
@@ -38,11 +38,11 @@ pub struct EventLoop {
     over: AtomicBool,
     is_replaced: AtomicBool,
     /// Who looks whether it is blocked.
-    pub watch: Watch,
+    pub watch: DisconnectWatch,
 }
 
 #[derive(Default)]
-struct Inbox {
+struct LoopInbox {
     requests: Vec<Box<dyn Conversation>>,
     /// How long its requests may take when it is to end; negative: as long as they do.
     patience: Option<f64>,
@@ -59,7 +59,7 @@ impl std::fmt::Debug for EventLoop {
 }
 
 impl EventLoop {
-    fn lock(&self) -> MutexGuard<'_, Inbox> {
+    fn lock(&self) -> MutexGuard<'_, LoopInbox> {
         // Every change is complete before anything that may panic.
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -209,7 +209,8 @@ impl EventLoop {
             Some(glue) => glue.get(py).dict_get(py, &*py.text(name)?)?,
             None => None,
         };
-        let function = function.ok_or_else(|| Raised::new(py, crate::python::Kind::Runtime, name))?;
+        let function =
+            function.ok_or_else(|| Raised::new(py, crate::python::ExceptionKind::Runtime, name))?;
         function.call_out(py, arguments)
     }
 
@@ -231,8 +232,8 @@ impl EventLoop {
         let channels = py.list(&[])?;
         if let (Some(names), Some(class)) = (self.names.get(), self.class.get()) {
             for conversation in requests {
-                // SAFETY: the class was built for `Channel`.
-                let channel = unsafe { instance(py, class.get(py), Channel::new(names, conversation)) }?;
+                // SAFETY: the class was built for `AsgiChannel`.
+                let channel = unsafe { instance(py, class.get(py), AsgiChannel::new(names, conversation)) }?;
                 channels.list_append(&channel)?;
             }
         }
@@ -264,8 +265,8 @@ fn own() -> &'static EventLoop {
 }
 
 /// The functions that `glue.py` expects.
-fn natives() -> &'static [Native] {
-    static TABLE: OnceLock<[Native; 7]> = OnceLock::new();
+fn natives() -> &'static [NativeFunction] {
+    static TABLE: OnceLock<[NativeFunction; 7]> = OnceLock::new();
     TABLE.get_or_init(|| {
         [
             native(c"take", |py, _| own().take(py)),
@@ -294,7 +295,11 @@ fn natives() -> &'static [Native] {
 }
 
 /// A function that takes texts, up to two, and returns None.
-fn say<'py>(py: Attached<'py>, arguments: Args<'py>, f: impl FnOnce(&[String; 2])) -> Result<Owned<'py>> {
+fn say<'py>(
+    py: Attached<'py>,
+    arguments: CallArguments<'py>,
+    f: impl FnOnce(&[String; 2]),
+) -> Result<Owned<'py>> {
     let text = |place: usize| arguments.get(place).map(|text| text.lossy(py)).unwrap_or_default();
     f(&[text(0), text(1)]);
     Ok(py.none().own(py))

@@ -2,7 +2,7 @@
 
 use super::channel::PendingFile;
 use super::names::ScopeNames;
-use crate::python::{Attached, Kind, Object, Owned, Raised, Result, detached};
+use crate::python::{Attached, ExceptionKind, Object, Owned, Raised, Result, detached};
 use pyo3::ffi;
 use std::ffi::OsStr;
 use std::fs::File;
@@ -26,7 +26,8 @@ pub fn part(py: Attached<'_>, names: &ScopeNames, message: &Object, kind: &str) 
     };
     if kind == "http.response.pathsend" {
         let path = super::entry(py, message, &names.path)?;
-        let path = path.ok_or_else(|| Raised::new(py, Kind::Value, "http.response.pathsend needs a path"))?;
+        let path =
+            path.ok_or_else(|| Raised::new(py, ExceptionKind::Value, "http.response.pathsend needs a path"))?;
         let path = fs_path(py, &path)?;
         let path = path.as_bytes().unwrap_or_default().to_vec();
         let opened = detached(move || open(&path));
@@ -34,7 +35,8 @@ pub fn part(py: Attached<'_>, names: &ScopeNames, message: &Object, kind: &str) 
         return whole(file, 0, None, more).map_err(|error| failed(py, &error));
     }
     let file = super::entry(py, message, &names.file)?;
-    let file = file.ok_or_else(|| Raised::new(py, Kind::Value, "http.response.zerocopysend needs a file"))?;
+    let file =
+        file.ok_or_else(|| Raised::new(py, ExceptionKind::Value, "http.response.zerocopysend needs a file"))?;
     // SAFETY: alive; -1 comes with an exception.
     let fd = unsafe { ffi::PyObject_AsFileDescriptor(file.as_ptr()) };
     if fd < 0 {
@@ -92,5 +94,5 @@ fn fs_path<'py>(py: Attached<'py>, path: &Object) -> Result<Owned<'py>> {
 }
 
 fn failed(py: Attached<'_>, error: &io::Error) -> Raised {
-    Raised::new(py, Kind::Os, &error.to_string())
+    Raised::new(py, ExceptionKind::Os, &error.to_string())
 }

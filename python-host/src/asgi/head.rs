@@ -1,6 +1,6 @@
 //! Status and headers of `http.response.start`, checked and encoded.
 
-use crate::python::{Attached, Kind, Object, Owned, Raised, Result};
+use crate::python::{Attached, ExceptionKind, Object, Owned, Raised, Result};
 use crate::wsgi::head_rules::{HeadFault, check_name, check_value};
 use pyo3::ffi;
 use wsgi_protocol::response::{HeadWriter, STATUSES};
@@ -30,7 +30,11 @@ fn encode_as(py: Attached<'_>, code: u16, headers: Option<&Object>) -> Result<Ve
             let pair = tuple(py, header)?;
             // SAFETY: a live tuple.
             if unsafe { ffi::PyTuple_Size(pair.as_ptr()) } != 2 {
-                return Err(Raised::new(py, Kind::Value, "each header must be a pair of name and value"));
+                return Err(Raised::new(
+                    py,
+                    ExceptionKind::Value,
+                    "each header must be a pair of name and value",
+                ));
             }
             // SAFETY: a live tuple of two, which keeps its items.
             let (name, value) = unsafe {
@@ -71,7 +75,7 @@ fn status_of(py: Attached<'_>, status: &Object) -> Result<u16> {
     let code = u16::try_from(status.index(py)?).ok().filter(|code| STATUSES.contains(code));
     code.ok_or_else(|| {
         let text = format!("status of a response must be {} to {}", STATUSES.start(), STATUSES.end());
-        Raised::new(py, Kind::Value, &text)
+        Raised::new(py, ExceptionKind::Value, &text)
     })
 }
 
@@ -82,9 +86,9 @@ fn checked<'o>(
 ) -> Result<&'o [u8]> {
     let Some(bytes) = part.as_bytes() else {
         let text = format!("names and values of headers must be bytes, not {}", part.type_name(py));
-        return Err(Raised::new(py, Kind::Type, &text));
+        return Err(Raised::new(py, ExceptionKind::Type, &text));
     };
-    check(bytes).map_err(|fault| Raised::new(py, Kind::Value, &fault.message(bytes)))?;
+    check(bytes).map_err(|fault| Raised::new(py, ExceptionKind::Value, &fault.message(bytes)))?;
     Ok(bytes)
 }
 

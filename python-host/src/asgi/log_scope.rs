@@ -1,7 +1,7 @@
 //! The log of a request of the event loop, for code that is shared with WSGI and wants a whole [`Exchange`].
 
 use crate::conversation::Conversation;
-use crate::exchange::{BodyError, Exchange, Hold, SendError};
+use crate::exchange::{BodyError, Exchange, HoldBack, SendError};
 use crate::interpreter::{self, Interpreter};
 use crate::python::Attached;
 use crate::wsgi::request::RequestState;
@@ -21,7 +21,7 @@ impl Exchange for LogOnly<'_> {
         Err(SendError::ClientGone)
     }
 
-    fn data(&mut self, _: &[u8], _: Hold) -> std::result::Result<(), SendError> {
+    fn data(&mut self, _: &[u8], _: HoldBack) -> std::result::Result<(), SendError> {
         Err(SendError::ClientGone)
     }
 

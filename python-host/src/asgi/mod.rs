@@ -23,35 +23,35 @@ use crate::host::Host;
 use crate::interpreter::Interpreter;
 use crate::log;
 use crate::messages;
-use crate::python::{Attached, Kind, Object, Owned, Raised, Result, Stored};
+use crate::python::{Attached, ExceptionKind, Object, Owned, Raised, Result, Stored};
 use event_loop::EventLoop;
 use pyo3::ffi;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 use websocket::utf8 as utf8_of;
-use wsgi_protocol::launch::Interface;
-use wsgi_protocol::request::{Flags, RequestHead};
+use wsgi_protocol::launch::ApplicationInterface;
+use wsgi_protocol::request::{RequestFlags, RequestHead};
 
 /// What is known of ASGI in this process.
 #[derive(Debug, Default)]
-pub struct Asgi {
+pub struct AsgiState {
     /// Callables that are ASGI applications.
-    known: RwLock<Vec<Known>>,
+    known: RwLock<Vec<KnownApplications>>,
     any: AtomicBool,
     event_loop: OnceLock<EventLoop>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-struct Known {
+struct KnownApplications {
     script: Vec<u8>,
     group: Vec<u8>,
     callable: Vec<u8>,
-    interface: Interface,
+    interface: ApplicationInterface,
 }
 
-impl Known {
-    fn is(&self, head: &RequestHead<'_>, interface: Interface) -> bool {
+impl KnownApplications {
+    fn is(&self, head: &RequestHead<'_>, interface: ApplicationInterface) -> bool {
         self.script == head.script
             && self.callable == head.callable
             && self.group == head.application_group
@@ -60,15 +60,15 @@ impl Known {
 }
 
 /// How the request's application is called by its alias; `Auto` leaves it to the group.
-fn written(flags: Flags) -> Interface {
-    match (flags.has(Flags::ASGI), flags.has(Flags::WSGI)) {
-        (true, _) => Interface::Asgi,
-        (_, true) => Interface::Wsgi,
-        _ => Interface::Auto,
+fn written(flags: RequestFlags) -> ApplicationInterface {
+    match (flags.has(RequestFlags::ASGI), flags.has(RequestFlags::WSGI)) {
+        (true, _) => ApplicationInterface::Asgi,
+        (_, true) => ApplicationInterface::Wsgi,
+        _ => ApplicationInterface::Auto,
     }
 }
 
-impl Asgi {
+impl AsgiState {
     /// Whether a request is known to be for an ASGI application.
     pub fn knows(&self, head: &RequestHead<'_>) -> bool {
         if !self.any.load(Relaxed) {
@@ -87,7 +87,7 @@ impl Asgi {
         }
         let place = interpreter.place();
         log::write(log::INFO, &messages::is_asgi(head.script, head.callable, &place));
-        known.push(Known {
+        known.push(KnownApplications {
             script: head.script.to_vec(),
             group: head.application_group.to_vec(),
             callable: head.callable.to_vec(),
@@ -126,12 +126,19 @@ impl Asgi {
 }
 
 /// Whether a request's callable is an ASGI application, by what is written or by its looks.
-pub fn is_asgi(py: Attached<'_>, interpreter: &Interpreter, flags: Flags, application: &Object) -> bool {
+pub fn is_asgi(
+    py: Attached<'_>,
+    interpreter: &Interpreter,
+    flags: RequestFlags,
+    application: &Object,
+) -> bool {
     let group = interpreter.host.launch().interface;
     match (written(flags), group) {
-        (Interface::Asgi, _) | (Interface::Auto, Interface::Asgi) => true,
-        (Interface::Wsgi, _) | (Interface::Auto, Interface::Wsgi) => false,
-        (Interface::Auto, Interface::Auto) => looks_like_it(py, interpreter, application),
+        (ApplicationInterface::Asgi, _) | (ApplicationInterface::Auto, ApplicationInterface::Asgi) => true,
+        (ApplicationInterface::Wsgi, _) | (ApplicationInterface::Auto, ApplicationInterface::Wsgi) => false,
+        (ApplicationInterface::Auto, ApplicationInterface::Auto) => {
+            looks_like_it(py, interpreter, application)
+        }
     }
 }
 
@@ -149,7 +156,7 @@ fn entry<'py>(py: Attached<'py>, message: &Object, key: &Stored) -> Result<Optio
     // SAFETY: alive.
     if unsafe { ffi::PyDict_Check(message.as_ptr()) } == 0 {
         let text = format!("a message must be a dict, not {}", message.type_name(py));
-        return Err(Raised::new(py, Kind::Type, &text));
+        return Err(Raised::new(py, ExceptionKind::Type, &text));
     }
     message.dict_get(py, key.get(py))
 }

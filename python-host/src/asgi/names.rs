@@ -1,6 +1,6 @@
 //! Python strings that each request of the event loop uses, made once.
 
-use crate::python::{Attached, Result, Stored, Text};
+use crate::python::{Attached, Result, Stored, TextValues};
 use wsgi_protocol::keys::KNOWN_KEYS;
 
 macro_rules! names {

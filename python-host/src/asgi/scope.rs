@@ -1,15 +1,15 @@
 //! The scope of a request (ASGI 3.0, HTTP 2.5) from what httpd sent for an environ.
 
 use super::names::{ScopeNames, header_of};
-use crate::python::{Attached, Kind, Numbers, Object, Owned, Raised, Result, Text};
+use crate::python::{Attached, ExceptionKind, NumberValues, Object, Owned, Raised, Result, TextValues};
 use crate::wsgi::clock;
 use pyo3::ffi;
 use wsgi_protocol::keys::KNOWN_KEYS;
-use wsgi_protocol::request::{Flags, Key, Request};
+use wsgi_protocol::request::{EnvironKey, Request, RequestFlags};
 
 /// The variables that the scope is made of.
 #[derive(Default)]
-struct Parts<'r> {
+struct ScopeParts<'r> {
     method: &'r [u8],
     protocol: &'r [u8],
     script_name: &'r [u8],
@@ -21,7 +21,7 @@ struct Parts<'r> {
     subprotocols: &'r [u8],
 }
 
-impl<'r> Parts<'r> {
+impl<'r> ScopeParts<'r> {
     fn note(&mut self, key: &[u8], value: &'r [u8]) {
         match key {
             b"REQUEST_METHOD" => self.method = value,
@@ -48,10 +48,11 @@ pub fn build<'py>(
     state: Option<&Object>,
 ) -> Result<Owned<'py>> {
     let (headers, environ, own) = (py.list(&[])?, py.dict()?, py.dict()?);
-    let mut parts = Parts::default();
+    let mut parts = ScopeParts::default();
     for pair in request.pairs() {
-        let (key, value) =
-            pair.map_err(|error| Raised::new(py, Kind::Value, &format!("request from httpd: {error}")))?;
+        let (key, value) = pair.map_err(|error| {
+            Raised::new(py, ExceptionKind::Value, &format!("request from httpd: {error}"))
+        })?;
         parts.note(key.as_bytes(), value);
         add(py, names, (key, value), (&headers, &environ, &own))?;
     }
@@ -62,7 +63,7 @@ pub fn build<'py>(
     own.dict_set(names.environ.get(py), &environ)?;
     let extensions = py.dict()?;
     extensions.dict_set(names.mod_wsgi.get(py), &own)?;
-    let is_websocket = head.flags.has(Flags::WEBSOCKET);
+    let is_websocket = head.flags.has(RequestFlags::WEBSOCKET);
     let offered = [&names.pathsend, &names.zerocopysend, &names.denial];
     for name in if is_websocket { &offered[2..] } else { &offered[..2] } {
         extensions.dict_set(name.get(py), &*py.dict()?)?;
@@ -82,7 +83,7 @@ pub fn build<'py>(
         let copy = unsafe { Owned::from_raw(py, ffi::PyDict_Copy(state.as_ptr())) }?;
         scope.dict_set(names.state.get(py), &copy)?;
     }
-    let is_https = head.flags.has(Flags::HTTPS);
+    let is_https = head.flags.has(RequestFlags::HTTPS);
     let scheme = match (is_websocket, is_https) {
         (false, false) => &names.http,
         (false, true) => &names.https,
@@ -98,14 +99,14 @@ pub fn build<'py>(
 fn add(
     py: Attached<'_>,
     names: &ScopeNames,
-    (key, value): (Key<'_>, &[u8]),
+    (key, value): (EnvironKey<'_>, &[u8]),
     (headers, environ, own): (&Object, &Object, &Object),
 ) -> Result<()> {
     let (name, bytes) = match key {
-        Key::Known(index) => {
+        EnvironKey::Known(index) => {
             (names.keys[usize::from(index)].get(py).own(py), KNOWN_KEYS[usize::from(index)].as_bytes())
         }
-        Key::Name(bytes) => (named(py, bytes)?, bytes),
+        EnvironKey::Name(bytes) => (named(py, bytes)?, bytes),
     };
     if name.as_bytes().is_some() {
         let pair = py.tuple(&[&name, &*py.bytes(value)?])?;
@@ -124,7 +125,7 @@ fn named<'py>(py: Attached<'py>, key: &[u8]) -> Result<Owned<'py>> {
     }
 }
 
-fn fill(py: Attached<'_>, names: &ScopeNames, scope: &Object, parts: &Parts<'_>) -> Result<()> {
+fn fill(py: Attached<'_>, names: &ScopeNames, scope: &Object, parts: &ScopeParts<'_>) -> Result<()> {
     let asgi = py.dict()?;
     asgi.dict_set(names.version.get(py), &*py.interned("3.0")?)?;
     asgi.dict_set(names.spec_version.get(py), &*py.interned("2.5")?)?;

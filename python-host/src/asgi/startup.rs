@@ -6,29 +6,29 @@ use crate::host::Host;
 use crate::interpreter::{self, Interpreter, threads};
 use crate::log;
 use crate::messages;
-use crate::python::{Attached, Owned, Text};
+use crate::python::{Attached, Owned, TextValues};
 use crate::wsgi::USUAL_ASGI;
 use crate::wsgi::failures::LogScope;
-use crate::wsgi::script::{Found, Reason, entry};
-use wsgi_protocol::heirloom::{Failure, Heir, Tried};
-use wsgi_protocol::launch::{Interface, Mounted, Preload};
-use wsgi_protocol::request::Flags;
+use crate::wsgi::script::{LoadReason, ScriptLookup, entry};
+use wsgi_protocol::heirloom::{HeirScript, LoadFailure, TriedVersions};
+use wsgi_protocol::launch::{ApplicationInterface, MountedApplication, PreloadScript};
+use wsgi_protocol::request::RequestFlags;
 
 /// Starts what the predecessor of this process had loaded and called.
 ///
 /// # Errors
 /// Why that is not possible; the predecessor shall go on.
-pub fn start_heir(host: &'static Host, heir: &Heir) -> Result<(), Failure> {
+pub fn start_heir(host: &'static Host, heir: &HeirScript) -> Result<(), LoadFailure> {
     let launch = host.launch();
-    if launch.zygote || launch.threads == 0 || launch.interface == Interface::Wsgi {
+    if launch.zygote || launch.threads == 0 || launch.interface == ApplicationInterface::Wsgi {
         return Ok(());
     }
     let group = &heir.script.application_group;
     for callable in &heir.callables {
-        if let Err(line) = start(host, &heir.script.script, group, callable, Interface::Auto) {
+        if let Err(line) = start(host, &heir.script.script, group, callable, ApplicationInterface::Auto) {
             let mtime = crate::wsgi::early::mtime_of(&heir.script.script);
-            let tried = Tried { mtime, files: Vec::new() };
-            return Err(Failure { script: heir.script.clone(), tried, lines: vec![line] });
+            let tried = TriedVersions { mtime, files: Vec::new() };
+            return Err(LoadFailure { script: heir.script.clone(), tried, lines: vec![line] });
         }
     }
     Ok(())
@@ -41,8 +41,8 @@ pub fn start_mounted(host: &'static Host) {
     if launch.threads == 0 {
         return;
     }
-    for Mounted { script, callable, interface } in &launch.mounted {
-        if *interface == Interface::Asgi && host.load(&seen(script)).is_err() {
+    for MountedApplication { script, callable, interface } in &launch.mounted {
+        if *interface == ApplicationInterface::Asgi && host.load(&seen(script)).is_err() {
             continue;
         }
         let path = host.inside_chroot(script).unwrap_or(script);
@@ -63,8 +63,8 @@ pub fn start_mounted(host: &'static Host) {
 }
 
 /// A script of the main interpreter.
-fn seen(script: &[u8]) -> Preload {
-    Preload { script: script.to_vec(), application_group: Vec::new() }
+fn seen(script: &[u8]) -> PreloadScript {
+    PreloadScript { script: script.to_vec(), application_group: Vec::new() }
 }
 
 /// Starts one callable if it is loaded, and an ASGI application of the main interpreter.
@@ -73,9 +73,9 @@ fn start(
     script: &[u8],
     group: &[u8],
     callable: &[u8],
-    interface: Interface,
+    interface: ApplicationInterface,
 ) -> Result<(), String> {
-    let seen = Preload { script: script.to_vec(), application_group: group.to_vec() };
+    let seen = PreloadScript { script: script.to_vec(), application_group: group.to_vec() };
     let Some(interpreter) = interpreter::find(group).filter(|found| found.is_main) else { return Ok(()) };
     if !host.is_loaded(&seen) {
         return Ok(());
@@ -115,15 +115,20 @@ fn start(
     }
 }
 
-fn is_wanted(py: Attached<'_>, interpreter: &Interpreter, interface: Interface, found: &Owned<'_>) -> bool {
+fn is_wanted(
+    py: Attached<'_>,
+    interpreter: &Interpreter,
+    interface: ApplicationInterface,
+    found: &Owned<'_>,
+) -> bool {
     match interface {
-        Interface::Asgi => true,
-        Interface::Wsgi => false,
+        ApplicationInterface::Asgi => true,
+        ApplicationInterface::Wsgi => false,
         // One that is mounted as WSGI somewhere does not look like ASGI.
-        Interface::Auto if interpreter.host.launch().interface == Interface::Asgi => {
+        ApplicationInterface::Auto if interpreter.host.launch().interface == ApplicationInterface::Asgi => {
             looks_like_it(py, interpreter, found)
         }
-        Interface::Auto => is_asgi(py, interpreter, Flags::default(), found),
+        ApplicationInterface::Auto => is_asgi(py, interpreter, RequestFlags::default(), found),
     }
 }
 
@@ -137,7 +142,9 @@ fn look_up<'py>(
     let case_insensitive = interpreter.host.launch().case_insensitive;
     let script =
         interpreter.scripts.get(py, script, case_insensitive).map_err(|raised| raised.clear(py)).ok()?;
-    let Found::Namespace(space) = script.obtain(py, interpreter, LogScope::Server, Reason::Preload) else {
+    let ScriptLookup::Namespace(space) =
+        script.obtain(py, interpreter, LogScope::Server, LoadReason::Preload)
+    else {
         return None;
     };
     let name = py.latin1(script.callable(callable)).map_err(|raised| raised.clear(py)).ok()?;

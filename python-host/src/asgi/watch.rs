@@ -1,12 +1,12 @@
 //! Watches the event loop: whatever blocks it for more than a second is named with its stack, once.
 
-use super::channel::Channel;
+use super::channel::AsgiChannel;
 use super::event_loop::EventLoop;
 use crate::interpreter::{self, threads};
 use crate::log;
 use crate::messages;
-use crate::python::class::This;
-use crate::python::{Attached, Numbers, Result};
+use crate::python::class::MethodSelf;
+use crate::python::{Attached, NumberValues, Result};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
@@ -20,7 +20,7 @@ const LONG: Duration = Duration::from_secs(1);
 
 /// What the watch knows.
 #[derive(Debug, Default)]
-pub struct Watch {
+pub struct DisconnectWatch {
     /// Requests of the loop.
     requests: AtomicUsize,
     /// The loop has not come by since it was asked to.
@@ -34,7 +34,7 @@ pub struct Watch {
     turns: Condvar,
 }
 
-impl Watch {
+impl DisconnectWatch {
     /// The calling thread is that of the loop.
     pub fn note_thread(&self) {
         // SAFETY: the number only names this thread.
@@ -116,7 +116,7 @@ impl Watch {
             return Ok(());
         }
         // SAFETY: what the function returns is None or a channel that the loop has made.
-        unsafe { This::<Channel>::of(channel.as_ptr()) }.log(py, &line);
+        unsafe { MethodSelf::<AsgiChannel>::of(channel.as_ptr()) }.log(py, &line);
         Ok(())
     }
 }

@@ -1,12 +1,15 @@
 //! WebSockets: the frames (RFC 6455), by the crate tungstenite over two buffers, and what the coroutines call for them.
 
-use super::channel::{Channel, ChannelState, SendStatus, answer};
+use super::channel::{AsgiChannel, ChannelState, SendStatus, answer};
 use super::head;
-use crate::conversation::{Arrived, Conversation};
-use crate::exchange::Outcome;
-use crate::python::class::This;
-use crate::python::trampoline::Args;
-use crate::python::{Attached, Buffer, Kind, Numbers, Object, Owned, Raised, Result, Stored, Text, lock};
+use crate::conversation::{Conversation, ConversationInput};
+use crate::exchange::RequestOutcome;
+use crate::python::class::MethodSelf;
+use crate::python::trampoline::CallArguments;
+use crate::python::{
+    Attached, BufferView, ExceptionKind, NumberValues, Object, Owned, Raised, Result, Stored, TextValues,
+    lock,
+};
 use pyo3::ffi;
 use std::io::{self, Read, Write};
 use tungstenite::error::Error;
@@ -29,13 +32,13 @@ const ABNORMAL: u16 = 1006;
 
 /// The bytes on their way: no socket, so nothing ever waits.
 #[derive(Debug, Default)]
-struct Pipe {
+struct WebSocketPipe {
     incoming: Vec<u8>,
     at: usize,
     outgoing: Vec<u8>,
 }
 
-impl Read for Pipe {
+impl Read for WebSocketPipe {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let rest = &self.incoming[self.at..];
         if rest.is_empty() {
@@ -52,7 +55,7 @@ impl Read for Pipe {
     }
 }
 
-impl Write for Pipe {
+impl Write for WebSocketPipe {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.outgoing.extend_from_slice(bytes);
         Ok(bytes.len())
@@ -65,13 +68,13 @@ impl Write for Pipe {
 
 /// One accepted WebSocket.
 #[derive(Debug)]
-pub(super) struct Socket {
+pub(super) struct WebSocket {
     context: WebSocketContext,
-    pipe: Pipe,
+    pipe: WebSocketPipe,
 }
 
 /// What has come.
-enum Event {
+enum WebSocketEvent {
     Text(Utf8Bytes),
     Binary(Bytes),
     /// A sign of life and nothing else.
@@ -82,40 +85,42 @@ enum Event {
     Nothing,
 }
 
-impl Socket {
+impl WebSocket {
     fn new() -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ)
             .write_buffer_size(0)
             .max_message_size(Some(LONGEST))
             .max_frame_size(Some(LONGEST));
-        Self { context: WebSocketContext::new(Role::Server, Some(config)), pipe: Pipe::default() }
+        Self { context: WebSocketContext::new(Role::Server, Some(config)), pipe: WebSocketPipe::default() }
     }
 
     /// The next event of what has been received.
-    fn next(&mut self) -> Event {
+    fn next(&mut self) -> WebSocketEvent {
         let event = match self.context.read(&mut self.pipe) {
-            Ok(Message::Text(text)) => return Event::Text(text),
-            Ok(Message::Binary(bytes)) => return Event::Binary(bytes),
-            Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => Event::Sign,
+            Ok(Message::Text(text)) => return WebSocketEvent::Text(text),
+            Ok(Message::Binary(bytes)) => return WebSocketEvent::Binary(bytes),
+            Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => WebSocketEvent::Sign,
             Ok(Message::Close(frame)) => match frame {
-                Some(frame) => Event::Closed(frame.code.into(), frame.reason.to_string()),
-                None => Event::Closed(NO_STATUS, String::new()),
+                Some(frame) => WebSocketEvent::Closed(frame.code.into(), frame.reason.to_string()),
+                None => WebSocketEvent::Closed(NO_STATUS, String::new()),
             },
-            Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => return Event::Nothing,
+            Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                return WebSocketEvent::Nothing;
+            }
             Err(Error::Capacity(_)) => self.fail(1009, "message too big"),
             Err(Error::Utf8(_)) => self.fail(1007, "invalid UTF-8"),
             Err(Error::Protocol(_)) => self.fail(1002, "protocol error"),
-            Err(_) => Event::Closed(ABNORMAL, String::new()),
+            Err(_) => WebSocketEvent::Closed(ABNORMAL, String::new()),
         };
         // Answers to pings and to a close frame; that it is closed then is known.
         let _ = self.context.flush(&mut self.pipe);
         event
     }
 
-    fn fail(&mut self, code: u16, reason: &str) -> Event {
+    fn fail(&mut self, code: u16, reason: &str) -> WebSocketEvent {
         self.close(code, reason);
-        Event::Closed(code, reason.to_owned())
+        WebSocketEvent::Closed(code, reason.to_owned())
     }
 
     fn close(&mut self, code: u16, reason: &str) {
@@ -145,26 +150,28 @@ impl Socket {
 
 impl ChannelState {
     /// The next event, after what has to be received for it.
-    fn next_event(&mut self) -> Event {
+    fn next_event(&mut self) -> WebSocketEvent {
         let (Some(socket), Some(conversation)) = (&mut self.socket, &mut self.conversation) else {
-            return Event::Closed(ABNORMAL, String::new());
+            return WebSocketEvent::Closed(ABNORMAL, String::new());
         };
         loop {
             let mut event = socket.next();
-            if matches!(event, Event::Nothing) {
+            if matches!(event, WebSocketEvent::Nothing) {
                 match conversation.receive() {
-                    Arrived::Body(bytes, false) => {
+                    ConversationInput::Body(bytes, false) => {
                         socket.pipe.incoming.extend_from_slice(&bytes);
                         continue;
                     }
-                    Arrived::Nothing => {}
-                    Arrived::Body(_, true) | Arrived::Gone => event = Event::Closed(ABNORMAL, String::new()),
+                    ConversationInput::Nothing => {}
+                    ConversationInput::Body(_, true) | ConversationInput::Gone => {
+                        event = WebSocketEvent::Closed(ABNORMAL, String::new())
+                    }
                 }
             }
             socket.pass(&mut **conversation);
-            if matches!(event, Event::Closed(..)) {
+            if matches!(event, WebSocketEvent::Closed(..)) {
                 self.gone = true;
-                self.end(Outcome::Complete);
+                self.end(RequestOutcome::Complete);
             }
             return event;
         }
@@ -175,18 +182,18 @@ impl ChannelState {
             return Ok(SendStatus::Gone);
         };
         if !socket.write(message) {
-            return Err(Raised::new(py, Kind::Runtime, "a message behind the end of the WebSocket"));
+            return Err(Raised::new(py, ExceptionKind::Runtime, "a message behind the end of the WebSocket"));
         }
         socket.pass(&mut **conversation);
         Ok(self.advance())
     }
 }
 
-impl Channel {
+impl AsgiChannel {
     /// `accept(subprotocol, headers)`
-    pub(super) fn accept<'py>(&self, py: Attached<'py>, arguments: Args<'py>) -> Result<Owned<'py>> {
+    pub(super) fn accept<'py>(&self, py: Attached<'py>, arguments: CallArguments<'py>) -> Result<Owned<'py>> {
         let [subprotocol, headers] = arguments else {
-            return Err(Raised::new(py, Kind::Type, "subprotocol and headers"));
+            return Err(Raised::new(py, ExceptionKind::Type, "subprotocol and headers"));
         };
         let headers = (!headers.is_none()).then_some(*headers);
         let mut head = head::encode_upgrade(py, headers)?;
@@ -194,13 +201,13 @@ impl Channel {
             let name = super::utf8_of(py, subprotocol)?;
             let name = name.as_bytes().unwrap_or_default();
             crate::wsgi::head_rules::check_value(name)
-                .map_err(|fault| Raised::new(py, Kind::Value, &fault.message(name)))?;
+                .map_err(|fault| Raised::new(py, ExceptionKind::Value, &fault.message(name)))?;
             append_header(&mut head, b"Sec-WebSocket-Protocol", name);
         }
         let mut state = lock(py, &self.state);
         let Some(conversation) = &mut state.conversation else { return answer(py, SendStatus::Gone) };
         conversation.upgrade(&head);
-        state.socket = Some(Box::new(Socket::new()));
+        state.socket = Some(Box::new(WebSocket::new()));
         state.stage = super::channel::ResponseStage::Streaming;
         answer(py, state.advance())
     }
@@ -212,17 +219,17 @@ impl Channel {
         let put = |name: &Stored, value: &Object| message.dict_set(name.get(py), value);
         let names = self.names;
         match event {
-            Event::Nothing => return Ok(py.none().own(py)),
-            Event::Sign => return Ok(py.truth(true).own(py)),
-            Event::Text(text) => {
+            WebSocketEvent::Nothing => return Ok(py.none().own(py)),
+            WebSocketEvent::Sign => return Ok(py.truth(true).own(py)),
+            WebSocketEvent::Text(text) => {
                 put(&names.kind, names.websocket_receive.get(py))?;
                 put(&names.text, &*py.text(text.as_str())?)?;
             }
-            Event::Binary(bytes) => {
+            WebSocketEvent::Binary(bytes) => {
                 put(&names.kind, names.websocket_receive.get(py))?;
                 put(&names.bytes, &*py.bytes(&bytes)?)?;
             }
-            Event::Closed(code, reason) => {
+            WebSocketEvent::Closed(code, reason) => {
                 put(&names.kind, names.websocket_disconnect.get(py))?;
                 put(&names.code, &*py.int(code.into())?)?;
                 put(&names.reason, &*py.text(&reason)?)?;
@@ -232,9 +239,13 @@ impl Channel {
     }
 
     /// `send_message(message)`: a `websocket.send`.
-    pub(super) fn send_message<'py>(&self, py: Attached<'py>, arguments: Args<'py>) -> Result<Owned<'py>> {
+    pub(super) fn send_message<'py>(
+        &self,
+        py: Attached<'py>,
+        arguments: CallArguments<'py>,
+    ) -> Result<Owned<'py>> {
         let Some(message) = arguments.first() else {
-            return Err(Raised::new(py, Kind::Type, "a message"));
+            return Err(Raised::new(py, ExceptionKind::Type, "a message"));
         };
         let given = |name| Ok(super::entry(py, message, name)?.filter(|value| !value.is_none()));
         let message = match (given(&self.names.text)?, given(&self.names.bytes)?) {
@@ -245,21 +256,31 @@ impl Channel {
             }
             (None, Some(bytes)) => Message::Binary(match bytes.as_bytes() {
                 Some(bytes) => Bytes::copy_from_slice(bytes),
-                None => Buffer::new(py, &bytes)?.to_vec().into(),
+                None => BufferView::new(py, &bytes)?.to_vec().into(),
             }),
-            _ => return Err(Raised::new(py, Kind::Value, "websocket.send needs either text or bytes")),
+            _ => {
+                return Err(Raised::new(
+                    py,
+                    ExceptionKind::Value,
+                    "websocket.send needs either text or bytes",
+                ));
+            }
         };
         let status = lock(py, &self.state).send_message(py, message)?;
         answer(py, status)
     }
 
     /// `end_socket(code, reason)`: a close frame.
-    pub(super) fn end_socket<'py>(&self, py: Attached<'py>, arguments: Args<'py>) -> Result<Owned<'py>> {
+    pub(super) fn end_socket<'py>(
+        &self,
+        py: Attached<'py>,
+        arguments: CallArguments<'py>,
+    ) -> Result<Owned<'py>> {
         let [code, reason] = arguments else {
-            return Err(Raised::new(py, Kind::Type, "code and reason"));
+            return Err(Raised::new(py, ExceptionKind::Type, "code and reason"));
         };
         let code = u16::try_from(code.index(py)?).ok().filter(|code| CloseCode::from(*code).is_allowed());
-        let code = code.ok_or_else(|| Raised::new(py, Kind::Value, "no code of a close frame"))?;
+        let code = code.ok_or_else(|| Raised::new(py, ExceptionKind::Value, "no code of a close frame"))?;
         let reason = if reason.is_none() { String::new() } else { reason.lossy(py) };
         let mut state = lock(py, &self.state);
         let state = &mut *state;
@@ -286,28 +307,36 @@ impl Channel {
     pub(super) fn give_up<'py>(&self, py: Attached<'py>) -> Result<Owned<'py>> {
         let mut state = lock(py, &self.state);
         state.gone = true;
-        state.end(Outcome::Complete);
+        state.end(RequestOutcome::Complete);
         answer(py, state.advance())
     }
 }
 
 /// Adds the methods of a WebSocket to the class of channels.
 pub(super) fn methods(
-    builder: crate::python::class::ClassBuilder<Channel>,
-) -> crate::python::class::ClassBuilder<Channel> {
+    builder: crate::python::class::ClassBuilder<AsgiChannel>,
+) -> crate::python::class::ClassBuilder<AsgiChannel> {
     builder
-        .method(c"accept", |py, this: This<'_, Channel>, arguments| this.accept(py, arguments))
-        .method(c"next_message", |py, this: This<'_, Channel>, _| this.next_message(py))
-        .method(c"send_message", |py, this: This<'_, Channel>, arguments| this.send_message(py, arguments))
-        .method(c"end_socket", |py, this: This<'_, Channel>, arguments| this.end_socket(py, arguments))
-        .method(c"ping", |py, this: This<'_, Channel>, _| this.ping(py))
-        .method(c"give_up", |py, this: This<'_, Channel>, _| this.give_up(py))
+        .method(c"accept", |py, this: MethodSelf<'_, AsgiChannel>, arguments| this.accept(py, arguments))
+        .method(c"next_message", |py, this: MethodSelf<'_, AsgiChannel>, _| this.next_message(py))
+        .method(c"send_message", |py, this: MethodSelf<'_, AsgiChannel>, arguments| {
+            this.send_message(py, arguments)
+        })
+        .method(c"end_socket", |py, this: MethodSelf<'_, AsgiChannel>, arguments| {
+            this.end_socket(py, arguments)
+        })
+        .method(c"ping", |py, this: MethodSelf<'_, AsgiChannel>, _| this.ping(py))
+        .method(c"give_up", |py, this: MethodSelf<'_, AsgiChannel>, _| this.give_up(py))
 }
 
 /// A str as bytes.
 pub(super) fn utf8<'py>(py: Attached<'py>, text: &Object) -> Result<Owned<'py>> {
     if !text.is_str() {
-        return Err(Raised::new(py, Kind::Type, &format!("text must be str, not {}", text.type_name(py))));
+        return Err(Raised::new(
+            py,
+            ExceptionKind::Type,
+            &format!("text must be str, not {}", text.type_name(py)),
+        ));
     }
     // SAFETY: a live str; a new reference comes back, or UnicodeEncodeError for a lone surrogate.
     unsafe { Owned::from_raw(py, ffi::PyUnicode_AsUTF8String(text.as_ptr())) }
@@ -325,16 +354,16 @@ mod tests {
     }
 
     fn events(bytes: &[u8]) -> (Vec<String>, Vec<u8>) {
-        let mut socket = Socket::new();
+        let mut socket = WebSocket::new();
         socket.pipe.incoming.extend_from_slice(bytes);
         let mut seen = Vec::new();
         loop {
             match socket.next() {
-                Event::Nothing => break,
-                Event::Sign => seen.push("sign".to_owned()),
-                Event::Text(text) => seen.push(format!("text {text}")),
-                Event::Binary(bytes) => seen.push(format!("{} bytes", bytes.len())),
-                Event::Closed(code, reason) => {
+                WebSocketEvent::Nothing => break,
+                WebSocketEvent::Sign => seen.push("sign".to_owned()),
+                WebSocketEvent::Text(text) => seen.push(format!("text {text}")),
+                WebSocketEvent::Binary(bytes) => seen.push(format!("{} bytes", bytes.len())),
+                WebSocketEvent::Closed(code, reason) => {
                     seen.push(format!("{code} {reason}"));
                     break;
                 }

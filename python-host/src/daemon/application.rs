@@ -1,24 +1,24 @@
 //! What the serve loop asks of whatever runs requests; Python in production, a fake in unit tests.
 
-use super::socket_exchange::{Released, Unsent};
+use super::socket_exchange::{GilRelease, UnsentRecord};
 use crate::conversation::Conversation;
-use crate::exchange::{Exchange, Outcome};
-use crate::host::Long;
+use crate::exchange::{Exchange, RequestOutcome};
+use crate::host::LongRunning;
 use std::time::Duration;
-use wsgi_protocol::heirloom::{Heir, Tried};
-use wsgi_protocol::launch::Preload;
+use wsgi_protocol::heirloom::{HeirScript, TriedVersions};
+use wsgi_protocol::launch::PreloadScript;
 use wsgi_protocol::request::RequestHead;
 
 /// The process-wide side of the application. Unless said otherwise methods are called without the GIL.
 pub(super) trait Application: Sync + 'static {
     /// Per-thread side.
-    type Runner: Runner;
+    type Runner: RequestRunner;
 
     /// Gives the GIL up around a call; called with the GIL held.
-    const RELEASED: Released;
+    const RELEASED: GilRelease;
 
     /// Takes the log records that httpd does not take.
-    const UNSENT: Unsent;
+    const UNSENT: UnsentRecord;
 
     /// Makes the calling thread ready to run requests as number `thread_id` (1-based).
     fn runner(&'static self, thread_id: u32) -> Self::Runner;
@@ -31,7 +31,7 @@ pub(super) trait Application: Sync + 'static {
     fn interrupt(&self, thread_id: u32, seconds: f64, is_current: &dyn Fn() -> bool);
 
     /// Logs where such a thread is, under the same terms.
-    fn report(&self, thread_id: u32, why: Long, seconds: f64, is_current: &dyn Fn() -> bool);
+    fn report(&self, thread_id: u32, why: LongRunning, seconds: f64, is_current: &dyn Fn() -> bool);
 
     /// Takes the main interpreter's GIL and gives it back. May wait for ever.
     fn probe(&self);
@@ -40,13 +40,13 @@ pub(super) trait Application: Sync + 'static {
     fn has_loaded(&self) -> bool;
 
     /// The scripts that are loaded now, for a successor; `failed` tells of changes that have failed.
-    fn heirs(&self, failed: &dyn Fn(&Preload) -> Option<Tried>) -> Vec<Heir>;
+    fn heirs(&self, failed: &dyn Fn(&PreloadScript) -> Option<TriedVersions>) -> Vec<HeirScript>;
 
     /// How long loading them has taken.
     fn load_time(&self) -> Duration;
 
     /// What stands behind the reasons why a changed script could not be loaded.
-    fn about_kept(&self, script: &Preload) -> String;
+    fn about_kept(&self, script: &PreloadScript) -> String;
 
     /// Delivers `process_signal` to the subscribers. May run for ever.
     fn publish_signal(&self, signal: i32);
@@ -90,7 +90,7 @@ pub(super) trait Application: Sync + 'static {
 }
 
 /// What a worker thread uses to run requests; never leaves its thread.
-pub(super) trait Runner {
+pub(super) trait RequestRunner {
     /// Takes the GIL, if all requests need the same one.
     fn attach(&mut self);
 
@@ -101,5 +101,5 @@ pub(super) trait Runner {
     fn is_attached(&self) -> bool;
 
     /// Runs one request; may return without the GIL.
-    fn run(&mut self, payload: &[u8], exchange: &mut dyn Exchange) -> Outcome;
+    fn run(&mut self, payload: &[u8], exchange: &mut dyn Exchange) -> RequestOutcome;
 }

@@ -2,14 +2,14 @@
 //! which credit was given.
 
 use super::body_file::BodyFile;
-use super::connection::Connection;
-use super::os::{self, Wait};
-use super::socket_exchange::{Released, error_text, send_all};
+use super::connection::HttpdConnection;
+use super::os::{self, WaitMode};
+use super::socket_exchange::{GilRelease, error_text, send_all};
 use crate::exchange::{BodyError, SendError};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::time::{Duration, Instant};
-use wsgi_protocol::frame::{HEADER_LEN, Header, Kind};
-use wsgi_protocol::request::{Flags, Request};
+use wsgi_protocol::frame::{FrameHeader, FrameKind, HEADER_LEN};
+use wsgi_protocol::request::{Request, RequestFlags};
 
 /// Body bytes that may be on their way at once; as much as a socket holds, so more would not help.
 pub(super) const WINDOW: usize = 256 * 1024;
@@ -25,7 +25,7 @@ const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 const PARTIAL: &str = "Partial results are valid but processing is incomplete";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum End {
+enum BodyEnd {
     /// More may come.
     Open,
     /// Complete.
@@ -47,7 +47,7 @@ pub(super) struct BodyReader<'a> {
     /// The next frame's header, as far as received.
     header: [u8; HEADER_LEN],
     have: usize,
-    end: End,
+    end: BodyEnd,
     file: BodyFile,
     /// When httpd last heard that the application reads.
     shown_at: Instant,
@@ -64,7 +64,7 @@ pub(super) fn body_of(payload: &[u8]) -> (usize, bool, BodyFile) {
     let is_readable = pairs.by_ref().all(|pair| pair.is_ok());
     let at = if is_readable { payload.len() - pairs.body().len() } else { payload.len() };
     let flags = request.head.flags;
-    (at, !flags.has(Flags::BODY_FOLLOWS), BodyFile::of(flags))
+    (at, !flags.has(RequestFlags::BODY_FOLLOWS), BodyFile::of(flags))
 }
 
 impl<'a> BodyReader<'a> {
@@ -77,7 +77,7 @@ impl<'a> BodyReader<'a> {
             left: 0,
             header: [0; HEADER_LEN],
             have: 0,
-            end: End::Open,
+            end: BodyEnd::Open,
             file: BodyFile::None,
             shown_at: Instant::now(),
             malformed: false,
@@ -86,7 +86,7 @@ impl<'a> BodyReader<'a> {
     }
 
     /// Gives back to the connection what nobody will read. False: the connection cannot be used again.
-    pub(super) fn give_back(&mut self, connection: &mut Connection) -> bool {
+    pub(super) fn give_back(&mut self, connection: &mut HttpdConnection) -> bool {
         connection.skip = self.left;
         if self.have > 0 {
             connection.partial.splice(..0, self.header[..self.have].iter().copied());
@@ -98,9 +98,9 @@ impl<'a> BodyReader<'a> {
     /// Reads up to `buffer.len()` bytes; 0 is the end.
     pub(super) fn read(
         &mut self,
-        connection: &mut Connection,
+        connection: &mut HttpdConnection,
         seq: u16,
-        released: Released,
+        released: GilRelease,
         buffer: &mut [u8],
     ) -> Result<usize, BodyError> {
         if buffer.is_empty() {
@@ -117,7 +117,7 @@ impl<'a> BodyReader<'a> {
         if let Some(result) = self.read_file(connection, seq, released, buffer) {
             return result;
         }
-        if self.end == End::Open {
+        if self.end == BodyEnd::Open {
             // Asked for before the rest is waited for, so that it comes while the application works.
             self.grant(connection, seq, released, buffer.len() - n)?;
         }
@@ -126,7 +126,7 @@ impl<'a> BodyReader<'a> {
         }
         let result = self.receive(connection, seq, released, buffer);
         if let Err(error) = &result {
-            self.end = End::Failed(error.clone());
+            self.end = BodyEnd::Failed(error.clone());
         }
         result
     }
@@ -138,14 +138,19 @@ impl<'a> BodyReader<'a> {
         }
         let (start, is_whole, file) = body_of(self.payload);
         if is_whole {
-            self.end = End::Complete;
+            self.end = BodyEnd::Complete;
         }
         (self.at, self.file) = (Some(start), file);
         start
     }
 
     /// Tells httpd that the application goes on reading, where that needs nothing of httpd: it waits for so long only.
-    fn show_life(&mut self, connection: &Connection, seq: u16, released: Released) -> Result<(), BodyError> {
+    fn show_life(
+        &mut self,
+        connection: &HttpdConnection,
+        seq: u16,
+        released: GilRelease,
+    ) -> Result<(), BodyError> {
         if self.shown_at.elapsed() < SIGN_OF_LIFE {
             return Ok(());
         }
@@ -156,9 +161,9 @@ impl<'a> BodyReader<'a> {
     /// Tops the credit up when half of it is used.
     fn grant(
         &mut self,
-        connection: &Connection,
+        connection: &HttpdConnection,
         seq: u16,
-        released: Released,
+        released: GilRelease,
         wanted: usize,
     ) -> Result<(), BodyError> {
         let window = wanted.clamp(WINDOW, MAX_WINDOW);
@@ -176,13 +181,13 @@ impl<'a> BodyReader<'a> {
     /// Asks for so many bytes more.
     fn want(
         &mut self,
-        connection: &Connection,
+        connection: &HttpdConnection,
         seq: u16,
-        released: Released,
+        released: GilRelease,
         bytes: usize,
     ) -> Result<(), BodyError> {
         let payload = (bytes as u32).to_le_bytes();
-        let header = Header::new(Kind::WantBody, seq, payload.len()).encode();
+        let header = FrameHeader::new(FrameKind::WantBody, seq, payload.len()).encode();
         let mut parts = [IoSlice::new(&header), IoSlice::new(&payload)];
         send_all(connection, &mut parts, None, released).map_err(|e| {
             self.malformed = true;
@@ -195,16 +200,16 @@ impl<'a> BodyReader<'a> {
 
     fn receive(
         &mut self,
-        connection: &mut Connection,
+        connection: &mut HttpdConnection,
         seq: u16,
-        released: Released,
+        released: GilRelease,
         buffer: &mut [u8],
     ) -> Result<usize, BodyError> {
         loop {
             match &self.end {
-                End::Complete => return Ok(0),
-                End::Failed(error) => return Err(error.clone()),
-                End::Open => {}
+                BodyEnd::Complete => return Ok(0),
+                BodyEnd::Failed(error) => return Err(error.clone()),
+                BodyEnd::Open => {}
             }
             if let Some(result) = self.read_file(connection, seq, released, buffer) {
                 return result;
@@ -236,30 +241,30 @@ impl<'a> BodyReader<'a> {
     /// Reads from the file, if there is one with something left.
     fn read_file(
         &mut self,
-        connection: &Connection,
+        connection: &HttpdConnection,
         seq: u16,
-        released: Released,
+        released: GilRelease,
         buffer: &mut [u8],
     ) -> Option<Result<usize, BodyError>> {
-        let mut got = self.file.read(buffer, Wait::No)?;
+        let mut got = self.file.read(buffer, WaitMode::No)?;
         if let Err(error) = self.show_life(connection, seq, released) {
             return Some(Err(error));
         }
         // Linux 5.9 and 5.10 may answer 0 before the end (readv(2), "BUGS").
         if !matches!(got, Ok(n) if n > 0) {
-            released(&mut || got = self.file.read(buffer, Wait::Yes).unwrap_or(Ok(0)));
+            released(&mut || got = self.file.read(buffer, WaitMode::Yes).unwrap_or(Ok(0)));
         }
         let error = match got {
             Ok(0) => BodyError::Failed(PARTIAL.to_owned()),
             Ok(n) => return Some(Ok(n)),
             Err(error) => BodyError::Failed(error_text(&error)),
         };
-        (self.file, self.end) = (BodyFile::None, End::Failed(error.clone()));
+        (self.file, self.end) = (BodyFile::None, BodyEnd::Failed(error.clone()));
         Some(Err(error))
     }
 
     /// Reads how much of the body is in the file.
-    fn open_file(&mut self, connection: &mut Connection, released: Released) -> Result<(), BodyError> {
+    fn open_file(&mut self, connection: &mut HttpdConnection, released: GilRelease) -> Result<(), BodyError> {
         let (mut length, mut have) = ([0; 8], 0);
         while have < length.len() {
             let got = receive(connection, &mut [IoSliceMut::new(&mut length[have..])], released);
@@ -275,8 +280,8 @@ impl<'a> BodyReader<'a> {
     /// Reads from the current frame, and the next frame's header with it if `buffer` has room for the rest.
     fn receive_data(
         &mut self,
-        connection: &mut Connection,
-        released: Released,
+        connection: &mut HttpdConnection,
+        released: GilRelease,
         buffer: &mut [u8],
     ) -> Result<usize, BodyError> {
         let part = self.left.min(buffer.len());
@@ -293,13 +298,18 @@ impl<'a> BodyReader<'a> {
     }
 
     /// Acts on a complete header.
-    fn frame(&mut self, connection: &mut Connection, seq: u16, released: Released) -> Result<(), BodyError> {
-        let header = Header::decode(&self.header).ok().flatten().filter(|h| h.seq == seq);
+    fn frame(
+        &mut self,
+        connection: &mut HttpdConnection,
+        seq: u16,
+        released: GilRelease,
+    ) -> Result<(), BodyError> {
+        let header = FrameHeader::decode(&self.header).ok().flatten().filter(|h| h.seq == seq);
         match header.map(|h| (h.kind, h.len as usize)) {
-            Some((Kind::Body, len)) if len <= self.credit => self.left = len,
-            Some((Kind::BodyFile, 8)) => self.open_file(connection, released)?,
-            Some((Kind::BodyEnd, 0)) => self.end = End::Complete,
-            Some((Kind::Abort, 1)) => {
+            Some((FrameKind::Body, len)) if len <= self.credit => self.left = len,
+            Some((FrameKind::BodyFile, 8)) => self.open_file(connection, released)?,
+            Some((FrameKind::BodyEnd, 0)) => self.end = BodyEnd::Complete,
+            Some((FrameKind::Abort, 1)) => {
                 let got = receive(connection, &mut [IoSliceMut::new(&mut [0])], released);
                 self.check(got)?;
                 self.gone = true;
@@ -334,9 +344,9 @@ impl<'a> BodyReader<'a> {
 
     /// Called when something is there to be read and the application does not read: an ABORT may have come.
     /// True if the client is gone.
-    pub(super) fn notice_abort(&mut self, connection: &mut Connection, seq: u16) -> bool {
+    pub(super) fn notice_abort(&mut self, connection: &mut HttpdConnection, seq: u16) -> bool {
         // With credit outstanding the bytes are the body; they are the application's to read.
-        if self.credit > 0 || self.left > 0 || self.have > 0 || self.end != End::Open {
+        if self.credit > 0 || self.left > 0 || self.have > 0 || self.end != BodyEnd::Open {
             return self.gone;
         }
         let mut parts = [IoSliceMut::new(&mut self.header)];
@@ -344,7 +354,7 @@ impl<'a> BodyReader<'a> {
         if self.have == HEADER_LEN {
             self.have = 0;
             if let Err(error) = self.frame(connection, seq, |f| f()) {
-                self.end = End::Failed(error);
+                self.end = BodyEnd::Failed(error);
             }
         }
         self.gone
@@ -352,9 +362,9 @@ impl<'a> BodyReader<'a> {
 }
 
 /// Takes what was received early, else receives without waiting.
-fn receive_now(connection: &mut Connection, parts: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+fn receive_now(connection: &mut HttpdConnection, parts: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
     if connection.partial.is_empty() {
-        return os::recv(connection.socket(), parts, Wait::No);
+        return os::recv(connection.socket(), parts, WaitMode::No);
     }
     let mut n = 0;
     for part in parts {
@@ -368,31 +378,31 @@ fn receive_now(connection: &mut Connection, parts: &mut [IoSliceMut<'_>]) -> io:
 
 /// As [`receive_now`], but waits (without the GIL) if nothing is there.
 fn receive(
-    connection: &mut Connection,
+    connection: &mut HttpdConnection,
     parts: &mut [IoSliceMut<'_>],
-    released: Released,
+    released: GilRelease,
 ) -> io::Result<usize> {
     match receive_now(connection, parts) {
         Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
         result => return result,
     }
     let mut result = Ok(0);
-    released(&mut || result = os::recv(connection.socket(), parts, Wait::Yes));
+    released(&mut || result = os::recv(connection.socket(), parts, WaitMode::Yes));
     result
 }
 
 /// As [`receive`] for the frame with which the file comes.
 fn receive_file(
-    connection: &Connection,
+    connection: &HttpdConnection,
     file: &mut BodyFile,
     buffer: &mut [u8],
-    released: Released,
+    released: GilRelease,
 ) -> io::Result<usize> {
-    match file.receive(connection.socket(), buffer, Wait::No) {
+    match file.receive(connection.socket(), buffer, WaitMode::No) {
         Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
         result => return result,
     }
     let mut result = Ok(0);
-    released(&mut || result = file.receive(connection.socket(), buffer, Wait::Yes));
+    released(&mut || result = file.receive(connection.socket(), buffer, WaitMode::Yes));
     result
 }

@@ -1,9 +1,9 @@
 //! The part of a request body that httpd has buffered in a file (WSGIRequestBuffering): it comes before all that is sent.
 
-use super::os::{self, Wait};
+use super::os::{self, WaitMode};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use wsgi_protocol::request::Flags;
+use wsgi_protocol::request::RequestFlags;
 
 /// See the module's comment.
 #[derive(Debug)]
@@ -18,8 +18,8 @@ pub(super) enum BodyFile {
 
 impl BodyFile {
     /// What a request's flags say.
-    pub(super) fn of(flags: Flags) -> Self {
-        if flags.has(Flags::BODY_IN_FILE) { Self::Expected } else { Self::None }
+    pub(super) fn of(flags: RequestFlags) -> Self {
+        if flags.has(RequestFlags::BODY_IN_FILE) { Self::Expected } else { Self::None }
     }
 
     /// Whether a descriptor is still to come.
@@ -37,7 +37,7 @@ impl BodyFile {
         &mut self,
         socket: BorrowedFd<'_>,
         buffer: &mut [u8],
-        wait: Wait,
+        wait: WaitMode,
     ) -> io::Result<usize> {
         let mut found = None;
         let got = os::recv_with_descriptor(socket, buffer, wait, &mut found)?;
@@ -56,7 +56,7 @@ impl BodyFile {
     }
 
     /// Reads on; `None` when nothing of it is left. No bytes: httpd has given the request up, and the file with it.
-    pub(super) fn read(&mut self, buffer: &mut [u8], wait: Wait) -> Option<io::Result<usize>> {
+    pub(super) fn read(&mut self, buffer: &mut [u8], wait: WaitMode) -> Option<io::Result<usize>> {
         let Self::Open { file, at, left: left @ 1.. } = self else { return None };
         let part = usize::try_from(*left).map_or(buffer.len(), |left| left.min(buffer.len()));
         let got = os::read_at(file.as_fd(), &mut buffer[..part], *at, wait);

@@ -6,8 +6,8 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
-use wsgi_protocol::heirloom::Tried;
-use wsgi_protocol::launch::Preload;
+use wsgi_protocol::heirloom::TriedVersions;
+use wsgi_protocol::launch::PreloadScript;
 
 /// Without a modification time (the script's own hook wants the reload) one change cannot be told from the next, and of some
 /// failures nobody tells: the supervisor is asked again after this long.
@@ -25,16 +25,16 @@ const UNTOLD: Duration = Duration::from_secs(5);
 
 /// A change of a script.
 #[derive(Debug)]
-struct Change {
+struct ScriptChange {
     /// The file's modification time; 0 if it is not known.
     mtime: u64,
     asked: Instant,
-    failed: Option<Failed>,
+    failed: Option<FailedChange>,
 }
 
 #[derive(Debug)]
-struct Failed {
-    tried: Tried,
+struct FailedChange {
+    tried: TriedVersions,
     lines: Vec<String>,
     since: Instant,
     looked: Instant,
@@ -50,14 +50,14 @@ struct Failed {
 
 /// Files to be looked at where nothing is held that others need: they may lie on a file system that does not answer.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Sight {
+pub(super) struct FileSight {
     key: (Vec<u8>, Vec<u8>),
     files: Vec<(Vec<u8>, i64)>,
     /// A file is another one than before.
     has_changed: bool,
 }
 
-impl Sight {
+impl FileSight {
     /// Looks.
     pub(super) fn look(&mut self) {
         for (file, known) in &mut self.files {
@@ -84,23 +84,23 @@ pub(super) enum ChangeLook {
 
 /// See the module's comment. By application group and script.
 #[derive(Debug, Default)]
-pub(super) struct Changes(HashMap<(Vec<u8>, Vec<u8>), Change>);
+pub(super) struct ScriptChanges(HashMap<(Vec<u8>, Vec<u8>), ScriptChange>);
 
 fn mtime_of(path: &[u8]) -> i64 {
     let metadata = fs::metadata(OsStr::from_bytes(path));
     metadata.map_or(0, |metadata| metadata.mtime() * 1_000_000 + metadata.mtime_nsec() / 1000)
 }
 
-impl Changes {
-    /// What is to be looked at before [`Changes::look`]: the files of failed changes, now and then. Each is given back to
-    /// [`Changes::note_sight`].
-    pub(super) fn sights(&mut self, now: Instant) -> Vec<Sight> {
+impl ScriptChanges {
+    /// What is to be looked at before [`ScriptChanges::look`]: the files of failed changes, now and then. Each is given back to
+    /// [`ScriptChanges::note_sight`].
+    pub(super) fn sights(&mut self, now: Instant) -> Vec<FileSight> {
         let mut sights = Vec::new();
         for (key, change) in &mut self.0 {
             let Some(failed) = &mut change.failed else { continue };
             if now.duration_since(failed.looked) >= LOOK && !failed.has_changed && !failed.is_looked_at {
                 (failed.looked, failed.is_looked_at) = (now, true);
-                sights.push(Sight {
+                sights.push(FileSight {
                     key: key.clone(),
                     files: failed.tried.files.clone(),
                     has_changed: false,
@@ -111,9 +111,9 @@ impl Changes {
     }
 
     /// Takes note of what was seen, unless the change has been tried again meanwhile.
-    pub(super) fn note_sight(&mut self, sight: Sight) {
+    pub(super) fn note_sight(&mut self, sight: FileSight) {
         let failed = self.0.get_mut(&sight.key).and_then(|change| change.failed.as_mut());
-        let is_same = |failed: &&mut Failed| {
+        let is_same = |failed: &&mut FailedChange| {
             let files = failed.tried.files.iter().zip(&sight.files);
             failed.tried.files.len() == sight.files.len() && files.into_iter().all(|(a, b)| a.0 == b.0)
         };
@@ -132,7 +132,7 @@ impl Changes {
             change.mtime == mtime && (mtime != 0 || now.duration_since(change.asked) < ASK_AGAIN)
         });
         let Some(change) = known else {
-            self.0.insert(key, Change { mtime, asked: now, failed: None });
+            self.0.insert(key, ScriptChange { mtime, asked: now, failed: None });
             return ChangeLook::New;
         };
         match &mut change.failed {
@@ -159,8 +159,8 @@ impl Changes {
     /// A script could not be loaded. Whether that is news.
     pub(super) fn note_failure(
         &mut self,
-        script: &Preload,
-        tried: &Tried,
+        script: &PreloadScript,
+        tried: &TriedVersions,
         lines: Vec<String>,
         now: Instant,
     ) -> bool {
@@ -181,7 +181,7 @@ impl Changes {
         let lines =
             if is_known { failed_before.map(|failed| failed.lines).unwrap_or_default() } else { lines };
         let (tried, retry_at) = (tried.clone(), now + pause);
-        let failed = Failed {
+        let failed = FailedChange {
             tried,
             lines,
             since: now,
@@ -192,12 +192,12 @@ impl Changes {
             has_changed: false,
             is_due: false,
         };
-        self.0.insert(key, Change { mtime, asked: now, failed: Some(failed) });
+        self.0.insert(key, ScriptChange { mtime, asked: now, failed: Some(failed) });
         !is_known
     }
 
     /// What failed of a script, if its last change did.
-    pub(super) fn failed(&self, script: &Preload) -> Option<Tried> {
+    pub(super) fn failed(&self, script: &PreloadScript) -> Option<TriedVersions> {
         let key = (script.application_group.clone(), script.script.clone());
         let failed = self.0.get(&key)?.failed.as_ref()?;
         // Once a file has changed, the script is worth a try.
@@ -215,7 +215,8 @@ impl Changes {
 
     /// Whether there is a change that has been asked about and has not failed.
     pub(super) fn are_untried(&self, now: Instant) -> bool {
-        let is_recent = |change: &Change| change.mtime != 0 || now.duration_since(change.asked) < ASK_AGAIN;
+        let is_recent =
+            |change: &ScriptChange| change.mtime != 0 || now.duration_since(change.asked) < ASK_AGAIN;
         self.0.values().any(|change| change.failed.is_none() && is_recent(change))
     }
 
@@ -226,14 +227,14 @@ impl Changes {
         old.flat_map(|failed| std::mem::take(&mut failed.lines)).collect()
     }
 
-    /// When [`Changes::untold`] has something to say.
+    /// When [`ScriptChanges::untold`] has something to say.
     pub(super) fn next_untold(&self) -> Option<Instant> {
         let failed = self.0.values().filter_map(|change| change.failed.as_ref());
         failed.filter(|failed| !failed.lines.is_empty()).map(|failed| failed.since + UNTOLD).min()
     }
 }
 
-impl Failed {
+impl FailedChange {
     fn look(&mut self, now: Instant) -> ChangeLook {
         // Once: what comes of it will be noted.
         if std::mem::take(&mut self.has_changed) {
@@ -252,17 +253,17 @@ impl Failed {
 mod tests {
     use super::*;
 
-    fn script() -> Preload {
-        Preload { script: b"a".to_vec(), application_group: b"g".to_vec() }
+    fn script() -> PreloadScript {
+        PreloadScript { script: b"a".to_vec(), application_group: b"g".to_vec() }
     }
 
-    fn look(changes: &mut Changes, mtime: u64, now: Instant) -> ChangeLook {
+    fn look(changes: &mut ScriptChanges, mtime: u64, now: Instant) -> ChangeLook {
         see(changes, now);
         changes.look(b"a", b"g", mtime, now)
     }
 
     /// As a request does before.
-    fn see(changes: &mut Changes, now: Instant) {
+    fn see(changes: &mut ScriptChanges, now: Instant) {
         for mut sight in changes.sights(now) {
             sight.look();
             changes.note_sight(sight);
@@ -271,9 +272,9 @@ mod tests {
 
     #[test]
     fn nobody_looks_beside_one_who_has_not_come_back() {
-        let (mut changes, now) = (Changes::default(), Instant::now());
+        let (mut changes, now) = (ScriptChanges::default(), Instant::now());
         assert_eq!(changes.look(b"a", b"g", 1, now), ChangeLook::New);
-        let tried = Tried { mtime: 1, files: vec![(b"/nowhere".to_vec(), 0)] };
+        let tried = TriedVersions { mtime: 1, files: vec![(b"/nowhere".to_vec(), 0)] };
         changes.note_failure(&script(), &tried, Vec::new(), now);
         let mut away = changes.sights(now + LOOK);
         assert_eq!(away.len(), 1);
@@ -284,9 +285,9 @@ mod tests {
 
     #[test]
     fn a_failed_change_is_tried_again_with_growing_pauses() {
-        let (mut changes, mut now) = (Changes::default(), Instant::now());
+        let (mut changes, mut now) = (ScriptChanges::default(), Instant::now());
         assert_eq!(look(&mut changes, 1, now), ChangeLook::New);
-        let tried = Tried { mtime: 1, files: Vec::new() };
+        let tried = TriedVersions { mtime: 1, files: Vec::new() };
         for pause in [10, 20, 40] {
             let is_news = changes.note_failure(&script(), &tried, vec!["why".to_owned()], now);
             assert_eq!(is_news, pause == 10);
@@ -305,9 +306,9 @@ mod tests {
     fn who_waits_for_another_script_sees_its_repair() {
         let path = std::env::temp_dir().join(format!("wsgi-others-{}", std::process::id()));
         let name = path.as_os_str().as_bytes().to_vec();
-        let (mut changes, now) = (Changes::default(), Instant::now());
+        let (mut changes, now) = (ScriptChanges::default(), Instant::now());
         assert_eq!(changes.look(b"other", b"", 1, now), ChangeLook::New);
-        changes.note_failure(&script(), &Tried { mtime: 1, files: vec![(name, 0)] }, Vec::new(), now);
+        changes.note_failure(&script(), &TriedVersions { mtime: 1, files: vec![(name, 0)] }, Vec::new(), now);
         see(&mut changes, now + LOOK);
         assert_eq!(changes.look(b"other", b"", 1, now + LOOK), ChangeLook::Known);
         fs::write(&path, "").unwrap();
@@ -318,10 +319,15 @@ mod tests {
 
     #[test]
     fn a_change_without_a_time_is_not_asked_about_all_the_time() {
-        let (mut changes, now) = (Changes::default(), Instant::now());
+        let (mut changes, now) = (ScriptChanges::default(), Instant::now());
         for (noticed, tried) in [(0, 7), (7, 0)] {
             look(&mut changes, noticed, now);
-            changes.note_failure(&script(), &Tried { mtime: tried, files: Vec::new() }, Vec::new(), now);
+            changes.note_failure(
+                &script(),
+                &TriedVersions { mtime: tried, files: Vec::new() },
+                Vec::new(),
+                now,
+            );
             assert_eq!(look(&mut changes, noticed, now), ChangeLook::Known);
         }
     }
@@ -330,9 +336,9 @@ mod tests {
     fn a_repair_elsewhere_is_noticed_once() {
         let path = std::env::temp_dir().join(format!("wsgi-changes-{}", std::process::id()));
         let name = path.as_os_str().as_bytes().to_vec();
-        let (mut changes, now) = (Changes::default(), Instant::now());
+        let (mut changes, now) = (ScriptChanges::default(), Instant::now());
         look(&mut changes, 1, now);
-        changes.note_failure(&script(), &Tried { mtime: 1, files: vec![(name, 0)] }, Vec::new(), now);
+        changes.note_failure(&script(), &TriedVersions { mtime: 1, files: vec![(name, 0)] }, Vec::new(), now);
         assert_eq!(look(&mut changes, 1, now + LOOK), ChangeLook::Known, "it is missing as before");
         assert!(changes.failed(&script()).is_some());
         fs::write(&path, "").unwrap();
@@ -345,8 +351,8 @@ mod tests {
 
     #[test]
     fn lines_wait_for_a_request_but_not_for_ever() {
-        let (mut changes, now) = (Changes::default(), Instant::now());
-        changes.note_failure(&script(), &Tried::default(), vec!["why".to_owned()], now);
+        let (mut changes, now) = (ScriptChanges::default(), Instant::now());
+        changes.note_failure(&script(), &TriedVersions::default(), vec!["why".to_owned()], now);
         assert_eq!(changes.untold(now), Vec::<String>::new());
         assert_eq!(changes.next_untold(), Some(now + UNTOLD));
         assert_eq!(changes.untold(now + UNTOLD), ["why"]);

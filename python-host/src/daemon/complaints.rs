@@ -7,9 +7,9 @@ const INTERVAL: u64 = 10_000_000_000;
 
 /// When the last line was written, monotonic ns; 0 is never.
 #[derive(Debug, Default)]
-pub(super) struct Complaints(AtomicU64);
+pub(super) struct ComplaintLimit(AtomicU64);
 
-impl Complaints {
+impl ComplaintLimit {
     /// Whether a line may be written now; only one of several who ask at the same time.
     pub(super) fn may_be_told(&self, now: u64) -> bool {
         let last = self.0.load(Relaxed);
@@ -24,7 +24,7 @@ mod tests {
 
     #[test]
     fn one_line_in_ten_seconds() {
-        let complaints = Complaints::default();
+        let complaints = ComplaintLimit::default();
         let told = (0..100).filter(|n| complaints.may_be_told(n * 500_000_000)).count();
         assert_eq!(told, 5);
     }

@@ -3,12 +3,12 @@
 //! Whoever took the connection's one-shot event out of the epoll set owns it until it is armed again. The
 //! receive buffer belongs to the worker; a connection stores bytes only while a frame is incomplete.
 
-use super::os::{self, Wait};
+use super::os::{self, WaitMode};
 use std::io;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use wsgi_protocol::frame::{HEADER_LEN, Header, Kind};
+use wsgi_protocol::frame::{FrameHeader, FrameKind, HEADER_LEN};
 use wsgi_protocol::{PROTOCOL_VERSION, ProtocolError};
 
 /// Room that a receive into an empty buffer finds; larger frames make the buffer grow to their size.
@@ -16,7 +16,7 @@ pub(super) const READ_ROOM: usize = 64 * 1024;
 
 /// Why a connection has to be closed.
 #[derive(Debug)]
-pub(super) enum Broken {
+pub(super) enum ConnectionError {
     /// The peer sent something that is not the protocol.
     Malformed(ProtocolError),
     /// Receiving failed.
@@ -25,7 +25,7 @@ pub(super) enum Broken {
 
 /// What a ready connection had to say.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Incoming {
+pub(super) enum ConnectionInput {
     /// A whole REQUEST frame: its number and where in the buffer its payload lies.
     Request { seq: u16, payload: Range<usize> },
     /// No whole frame yet.
@@ -36,9 +36,9 @@ pub(super) enum Incoming {
 
 /// See the module's comment.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(super) struct HttpdConnection {
     socket: OwnedFd,
-    /// Set while a thread works on this connection; taken by [`Connection::claim`].
+    /// Set while a thread works on this connection; taken by [`HttpdConnection::claim`].
     claimed: AtomicBool,
     greeted: bool,
     /// GOAWAY has been sent.
@@ -53,7 +53,7 @@ pub(super) struct Connection {
     pub(super) was_held: bool,
 }
 
-impl Connection {
+impl HttpdConnection {
     /// Wraps an accepted socket in blocking mode.
     pub(super) fn new(socket: OwnedFd) -> Self {
         Self {
@@ -97,11 +97,11 @@ impl Connection {
 
     /// Reads what is there, without blocking, until a whole REQUEST is in `buffer`. Frames that were on their
     /// way when their request had already ended are dropped. Bytes behind the request stay in `buffer`;
-    /// the caller passes them to [`Connection::keep_rest`].
+    /// the caller passes them to [`HttpdConnection::keep_rest`].
     ///
     /// # Errors
-    /// See [`Broken`]; the connection must be closed.
-    pub(super) fn read(&mut self, buffer: &mut Vec<u8>) -> Result<Incoming, Broken> {
+    /// See [`ConnectionError`]; the connection must be closed.
+    pub(super) fn read(&mut self, buffer: &mut Vec<u8>) -> Result<ConnectionInput, ConnectionError> {
         buffer.clear();
         if self.partial.len() > READ_ROOM {
             *buffer = std::mem::take(&mut self.partial);
@@ -110,7 +110,7 @@ impl Connection {
         }
         let mut drained = false;
         loop {
-            let need = match self.parse(buffer).map_err(Broken::Malformed)? {
+            let need = match self.parse(buffer).map_err(ConnectionError::Malformed)? {
                 Ok(incoming) => return Ok(incoming),
                 Err(need) => need,
             };
@@ -119,19 +119,19 @@ impl Connection {
             }
             buffer.reserve(need.saturating_sub(buffer.len()).max(READ_ROOM));
             let room = buffer.capacity() - buffer.len();
-            match os::recv_append(self.socket(), buffer, Wait::No) {
-                Ok(0) => return Ok(Incoming::Closed),
+            match os::recv_append(self.socket(), buffer, WaitMode::No) {
+                Ok(0) => return Ok(ConnectionInput::Closed),
                 // Less than there was room for: the socket is empty, another call would only say so.
                 Ok(n) => drained = n < room,
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
-                Err(e) if e.raw_os_error() == Some(libc::ECONNRESET) => return Ok(Incoming::Closed),
-                Err(e) => return Err(Broken::Receiving(e)),
+                Err(e) if e.raw_os_error() == Some(libc::ECONNRESET) => return Ok(ConnectionInput::Closed),
+                Err(e) => return Err(ConnectionError::Receiving(e)),
             }
         }
         if !buffer.is_empty() {
             self.partial = std::mem::take(buffer);
         }
-        Ok(Incoming::Incomplete)
+        Ok(ConnectionInput::Incomplete)
     }
 
     /// Stores what was received behind the request at `payload`; almost always nothing.
@@ -142,17 +142,17 @@ impl Connection {
     }
 
     /// Finds a whole REQUEST at the front of `buffer`; `Err` holds how long the buffer has to become.
-    fn parse(&mut self, buffer: &mut Vec<u8>) -> Result<Result<Incoming, usize>, ProtocolError> {
+    fn parse(&mut self, buffer: &mut Vec<u8>) -> Result<Result<ConnectionInput, usize>, ProtocolError> {
         let mut at = 0;
         let need = loop {
             let dropped = self.skip.min(buffer.len() - at);
             at += dropped;
             self.skip -= dropped;
             let rest = &buffer[at..];
-            let Some(header) = Header::decode(rest)? else { break HEADER_LEN };
+            let Some(header) = FrameHeader::decode(rest)? else { break HEADER_LEN };
             let len = header.len as usize;
             match header.kind {
-                Kind::Hello if !self.greeted && len == 4 => {
+                FrameKind::Hello if !self.greeted && len == 4 => {
                     let Some(version) = rest.get(HEADER_LEN..).and_then(|r| r.first_chunk::<4>()) else {
                         break HEADER_LEN + len;
                     };
@@ -163,16 +163,18 @@ impl Connection {
                     self.greeted = true;
                     at += HEADER_LEN + len;
                 }
-                Kind::Body | Kind::BodyFile | Kind::BodyEnd | Kind::Abort if self.greeted => {
+                FrameKind::Body | FrameKind::BodyFile | FrameKind::BodyEnd | FrameKind::Abort
+                    if self.greeted =>
+                {
                     at += HEADER_LEN;
                     self.skip = len;
                 }
-                Kind::Request if self.greeted => {
+                FrameKind::Request if self.greeted => {
                     if rest.len() < HEADER_LEN + len {
                         break HEADER_LEN + len;
                     }
                     let start = at + HEADER_LEN;
-                    return Ok(Ok(Incoming::Request { seq: header.seq, payload: start..start + len }));
+                    return Ok(Ok(ConnectionInput::Request { seq: header.seq, payload: start..start + len }));
                 }
                 other => return Err(ProtocolError::FrameKind(other as u8)),
             }
@@ -189,14 +191,14 @@ mod tests {
     use std::os::unix::net::UnixStream;
     use wsgi_protocol::frame::put_frame;
 
-    fn pair() -> (Connection, UnixStream) {
+    fn pair() -> (HttpdConnection, UnixStream) {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        (Connection::new(ours.into()), theirs)
+        (HttpdConnection::new(ours.into()), theirs)
     }
 
     fn hello() -> Vec<u8> {
         let mut out = Vec::new();
-        put_frame(&mut out, Kind::Hello, 0, &PROTOCOL_VERSION.to_le_bytes());
+        put_frame(&mut out, FrameKind::Hello, 0, &PROTOCOL_VERSION.to_le_bytes());
         out
     }
 
@@ -204,28 +206,28 @@ mod tests {
     fn greeting_and_request_in_one_write() {
         let (mut c, mut peer) = pair();
         let mut bytes = hello();
-        put_frame(&mut bytes, Kind::Request, 1, b"payload");
+        put_frame(&mut bytes, FrameKind::Request, 1, b"payload");
         peer.write_all(&bytes).unwrap();
         let mut buffer = Vec::new();
-        let Incoming::Request { seq: 1, payload } = c.read(&mut buffer).unwrap() else { panic!() };
+        let ConnectionInput::Request { seq: 1, payload } = c.read(&mut buffer).unwrap() else { panic!() };
         assert_eq!(&buffer[payload], b"payload");
-        assert_eq!(c.read(&mut buffer).unwrap(), Incoming::Incomplete);
+        assert_eq!(c.read(&mut buffer).unwrap(), ConnectionInput::Incomplete);
         drop(peer);
-        assert_eq!(c.read(&mut buffer).unwrap(), Incoming::Closed);
+        assert_eq!(c.read(&mut buffer).unwrap(), ConnectionInput::Closed);
     }
 
     #[test]
     fn every_cut_is_put_together_again() {
         let mut bytes = hello();
-        put_frame(&mut bytes, Kind::Request, 9, b"payload");
-        put_frame(&mut bytes, Kind::Abort, 9, &[1]);
+        put_frame(&mut bytes, FrameKind::Request, 9, b"payload");
+        put_frame(&mut bytes, FrameKind::Abort, 9, &[1]);
         for cut in 1..bytes.len() - 9 {
             let (mut c, mut peer) = pair();
             let mut buffer = Vec::new();
             peer.write_all(&bytes[..cut]).unwrap();
-            assert_eq!(c.read(&mut buffer).unwrap(), Incoming::Incomplete, "cut at {cut}");
+            assert_eq!(c.read(&mut buffer).unwrap(), ConnectionInput::Incomplete, "cut at {cut}");
             peer.write_all(&bytes[cut..]).unwrap();
-            let Incoming::Request { seq: 9, payload } = c.read(&mut buffer).unwrap() else { panic!() };
+            let ConnectionInput::Request { seq: 9, payload } = c.read(&mut buffer).unwrap() else { panic!() };
             assert_eq!(&buffer[payload.clone()], b"payload");
             c.keep_rest(&buffer, &payload);
             assert_eq!(c.partial.len(), 9);
@@ -236,9 +238,9 @@ mod tests {
     fn frames_of_an_ended_request_are_dropped() {
         let (mut c, mut peer) = pair();
         let mut bytes = hello();
-        put_frame(&mut bytes, Kind::Body, 1, &vec![7; 100_000]);
-        put_frame(&mut bytes, Kind::BodyEnd, 1, b"");
-        put_frame(&mut bytes, Kind::Request, 2, b"x");
+        put_frame(&mut bytes, FrameKind::Body, 1, &vec![7; 100_000]);
+        put_frame(&mut bytes, FrameKind::BodyEnd, 1, b"");
+        put_frame(&mut bytes, FrameKind::Request, 2, b"x");
         let writer = std::thread::spawn(move || {
             peer.write_all(&bytes).unwrap();
             peer
@@ -246,9 +248,9 @@ mod tests {
         let mut buffer = Vec::new();
         loop {
             match c.read(&mut buffer).unwrap() {
-                Incoming::Incomplete => std::thread::yield_now(),
+                ConnectionInput::Incomplete => std::thread::yield_now(),
                 other => {
-                    assert!(matches!(other, Incoming::Request { seq: 2, .. }));
+                    assert!(matches!(other, ConnectionInput::Request { seq: 2, .. }));
                     break;
                 }
             }
@@ -259,16 +261,18 @@ mod tests {
     #[test]
     fn strangers_are_refused() {
         for (kind, payload, refused) in [
-            (Kind::Request, &b"x"[..], ProtocolError::FrameKind(2)),
-            (Kind::Hello, &[9, 0, 0, 0], ProtocolError::Version(9)),
-            (Kind::Hello, &[1], ProtocolError::FrameKind(1)),
-            (Kind::End, b"", ProtocolError::FrameKind(22)),
+            (FrameKind::Request, &b"x"[..], ProtocolError::FrameKind(2)),
+            (FrameKind::Hello, &[9, 0, 0, 0], ProtocolError::Version(9)),
+            (FrameKind::Hello, &[1], ProtocolError::FrameKind(1)),
+            (FrameKind::End, b"", ProtocolError::FrameKind(22)),
         ] {
             let (mut c, mut peer) = pair();
             let mut bytes = Vec::new();
             put_frame(&mut bytes, kind, 1, payload);
             peer.write_all(&bytes).unwrap();
-            let Err(Broken::Malformed(e)) = c.read(&mut Vec::new()) else { panic!("{kind:?} passed") };
+            let Err(ConnectionError::Malformed(e)) = c.read(&mut Vec::new()) else {
+                panic!("{kind:?} passed")
+            };
             assert_eq!(e, refused);
         }
     }

@@ -1,13 +1,13 @@
-//! The controller thread: samples what the workers did and sets the gate by [`Pace`].
+//! The controller thread: samples what the workers did and sets the gate by [`GatePace`].
 //!
 //! It ticks only while requests are being run, and parks otherwise; a worker that starts a request wakes it,
 //! which in steady state costs that worker one fence and one load.
 
 use super::gate::WorkerGate;
 use super::os::{self, Epoll};
-use super::slot::{Slot, WorkerState};
-use crate::scheduler::pace::{Effort, Pace, Sample};
-use crate::scheduler::waits::{STARVED, Waits, is_runnable};
+use super::slot::{WorkerRecord, WorkerState};
+use crate::scheduler::pace::{GatePace, PaceSample, RequestEffort};
+use crate::scheduler::waits::{STARVED, ThreadWaits, is_runnable};
 use crate::scheduler::wakeup::Wakeup;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed, Ordering::SeqCst};
 use std::thread;
@@ -23,10 +23,10 @@ const CALM: u32 = 16;
 const CARRY: u64 = 4;
 
 /// Everything the controller looks at.
-pub(super) struct Controller<'d> {
+pub(super) struct WorkerController<'d> {
     pub(super) gate: &'d WorkerGate,
     pub(super) epoll: &'d Epoll,
-    pub(super) slots: &'d [Slot],
+    pub(super) slots: &'d [WorkerRecord],
     pub(super) wakeup: &'d Wakeup,
     /// Set when the workers shall end.
     pub(super) stop: &'d AtomicBool,
@@ -34,7 +34,7 @@ pub(super) struct Controller<'d> {
 
 /// What is remembered of one worker between two ticks.
 #[derive(Debug, Default)]
-struct Track {
+struct WorkerTrack {
     cpu: u64,
     delay: u64,
     finished: u64,
@@ -43,20 +43,20 @@ struct Track {
     /// Time that was counted as a wait for a CPU before the kernel did.
     ahead: u64,
     /// Of the request that it runs.
-    effort: Effort,
+    effort: RequestEffort,
     /// It runs one and has been looked at in this window.
     runs: bool,
     /// It was parked at the last tick.
     away: bool,
-    waits: Waits,
+    waits: ThreadWaits,
 }
 
-impl Controller<'_> {
+impl WorkerController<'_> {
     /// The thread's body. `admit` makes one more worker active and says whether it did.
     pub(super) fn run(&self, admit: impl Fn() -> bool) {
         self.wakeup.listen();
-        let mut pace = Pace::new(self.slots.len());
-        let mut tracks: Vec<Track> = self.slots.iter().map(|_| Track::default()).collect();
+        let mut pace = GatePace::new(self.slots.len());
+        let mut tracks: Vec<WorkerTrack> = self.slots.iter().map(|_| WorkerTrack::default()).collect();
         let mut last = os::now_ns();
         let mut calm = 0;
         while !self.stop.load(Relaxed) {
@@ -83,9 +83,10 @@ impl Controller<'_> {
     }
 
     /// One window's figures, and whether any request was running in it.
-    fn sample(&self, tracks: &mut [Track], elapsed: u64) -> (Sample, bool) {
+    fn sample(&self, tracks: &mut [WorkerTrack], elapsed: u64) -> (PaceSample, bool) {
         let slept = self.gate.idle() > 0;
-        let mut sample = Sample { elapsed: Duration::from_nanos(elapsed), slept, ..Sample::default() };
+        let mut sample =
+            PaceSample { elapsed: Duration::from_nanos(elapsed), slept, ..PaceSample::default() };
         let mut worked = false;
         let (mut used, mut wanted) = (0, 0);
         for (slot, track) in self.slots.iter().zip(tracks.iter_mut()) {
@@ -107,7 +108,7 @@ impl Controller<'_> {
             worked |= began || running.is_some();
             let is_another = began || ended > 0;
             if is_another || running.is_none() {
-                track.effort = Effort::default();
+                track.effort = RequestEffort::default();
             }
             sample.running += usize::from(running.is_some());
             let (cpu, delay) = (slot.cpu_ns(), track.waits.delay(slot.tid()));
@@ -133,7 +134,7 @@ impl Controller<'_> {
             track.effort.settle(cpu + late, elapsed);
             wanted += (cpu + late).min(CARRY * elapsed);
         }
-        let is_long = |track: &&Track| track.runs && track.effort.is_apart(sample.running);
+        let is_long = |track: &&WorkerTrack| track.runs && track.effort.is_apart(sample.running);
         sample.long = tracks.iter().filter(is_long).count();
         sample.cpu = used as f64 / elapsed.max(1) as f64;
         sample.demand = wanted as f64 / elapsed.max(1) as f64;

@@ -3,19 +3,19 @@
 use super::application::Application;
 use super::body::{WINDOW, body_of};
 use super::body_file::BodyFile;
-use super::connection::Connection;
-use super::os::{self, Wait};
-use super::pool::{CONNECTION_EVENTS, Phase, Pool};
+use super::connection::HttpdConnection;
+use super::os::{self, WaitMode};
+use super::pool::{CONNECTION_EVENTS, PoolPhase, WorkerPool};
 use super::reload;
-use crate::conversation::{Arrived, Conversation, InFlightPlace, Sent};
-use crate::exchange::Outcome;
+use crate::conversation::{Conversation, ConversationInput, InFlightPlace, SendOutcome};
+use crate::exchange::RequestOutcome;
 use crate::fork::is_forked;
 use crate::log;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
-use wsgi_protocol::frame::{self, BODY_CHUNK, HEADER_LEN, Header, Kind, MAX_LOG, Refusal};
-use wsgi_protocol::metrics::Account;
+use wsgi_protocol::frame::{self, BODY_CHUNK, FrameHeader, FrameKind, HEADER_LEN, MAX_LOG, RequestRefusal};
+use wsgi_protocol::metrics::RequestAccount;
 
 /// Most bytes of the body in one message to the application.
 const PART: usize = 64 * 1024;
@@ -25,7 +25,7 @@ const LARGE: usize = 16 * 1024;
 
 /// See the module's comment.
 pub(super) struct SocketConversation<A: Application> {
-    pool: &'static Pool<A>,
+    pool: &'static WorkerPool<A>,
     connection: ClaimedConnection,
     seq: u16,
     payload: Arc<Vec<u8>>,
@@ -56,7 +56,7 @@ pub(super) struct SocketConversation<A: Application> {
 }
 
 /// A connection that its holder has claimed and that is in no epoll set.
-struct ClaimedConnection(*mut Connection);
+struct ClaimedConnection(*mut HttpdConnection);
 
 // SAFETY: the holder is the connection's only user, whichever thread it is on.
 unsafe impl Send for ClaimedConnection {}
@@ -65,8 +65,8 @@ impl<A: Application> SocketConversation<A> {
     /// Takes a claimed, disarmed connection over, from which the request `payload` with the number `seq` was read at
     /// `began` (monotonic ns).
     pub(super) fn new(
-        pool: &'static Pool<A>,
-        connection: &mut Connection,
+        pool: &'static WorkerPool<A>,
+        connection: &mut HttpdConnection,
         seq: u16,
         payload: &[u8],
         began: u64,
@@ -96,7 +96,7 @@ impl<A: Application> SocketConversation<A> {
         }
     }
 
-    fn connection(&mut self) -> &mut Connection {
+    fn connection(&mut self) -> &mut HttpdConnection {
         // SAFETY: claimed and disarmed, so that this is its only user until `settle`, which consumes `self`.
         unsafe { &mut *self.connection.0 }
     }
@@ -106,7 +106,7 @@ impl<A: Application> SocketConversation<A> {
         unsafe { BorrowedFd::borrow_raw((*self.connection.0).socket().as_raw_fd()) }
     }
 
-    fn put(&mut self, kind: Kind, payload: &[u8]) {
+    fn put(&mut self, kind: FrameKind, payload: &[u8]) {
         frame::put_frame(&mut self.out, kind, self.seq, payload);
     }
 
@@ -119,7 +119,7 @@ impl<A: Application> SocketConversation<A> {
             }
             let waiting = &self.out[self.sent..];
             let parts = [IoSlice::new(waiting), IoSlice::new(block)];
-            match os::send(self.fd(), &parts, None, Wait::No) {
+            match os::send(self.fd(), &parts, None, WaitMode::No) {
                 Ok(taken) => {
                     let old = taken.min(waiting.len());
                     self.sent += old;
@@ -146,36 +146,36 @@ impl<A: Application> SocketConversation<A> {
         }
         let more = (WINDOW - self.credit) as u32;
         self.credit = WINDOW;
-        self.put(Kind::WantBody, &more.to_le_bytes());
+        self.put(FrameKind::WantBody, &more.to_le_bytes());
         self.send(&[]);
     }
 
     /// Acts on complete frames in the buffer, up to the first byte of a body.
     fn frames(&mut self) {
         while self.left == 0 && !self.gone && !self.broken {
-            let header = match Header::decode(&self.buffer) {
+            let header = match FrameHeader::decode(&self.buffer) {
                 Ok(Some(header)) => header,
                 Ok(None) => return,
                 Err(_) => return self.break_off(),
             };
             let len = header.len as usize;
             match header.kind {
-                Kind::Body if len <= self.credit && !self.complete && header.seq == self.seq => {
+                FrameKind::Body if len <= self.credit && !self.complete && header.seq == self.seq => {
                     self.left = len;
                     self.buffer.drain(..HEADER_LEN);
                 }
-                Kind::BodyFile if len == 8 && header.seq == self.seq => {
+                FrameKind::BodyFile if len == 8 && header.seq == self.seq => {
                     let Some(length) = self.buffer[HEADER_LEN..].first_chunk::<8>() else { return };
                     if !self.file.announce(*length) {
                         return self.break_off();
                     }
                     self.buffer.drain(..HEADER_LEN + len);
                 }
-                Kind::BodyEnd if len == 0 && header.seq == self.seq => {
+                FrameKind::BodyEnd if len == 0 && header.seq == self.seq => {
                     self.complete = true;
                     self.buffer.drain(..HEADER_LEN);
                 }
-                Kind::Abort if len == 1 => {
+                FrameKind::Abort if len == 1 => {
                     if self.buffer.len() <= HEADER_LEN {
                         return;
                     }
@@ -192,12 +192,12 @@ impl<A: Application> SocketConversation<A> {
         let socket = self.fd();
         if self.file.is_expected() {
             let mut beginning = [0; HEADER_LEN + 8];
-            let got = self.file.receive(socket, &mut beginning, Wait::No)?;
+            let got = self.file.receive(socket, &mut beginning, WaitMode::No)?;
             self.buffer.extend_from_slice(&beginning[..got]);
             return Ok(got);
         }
         self.buffer.reserve(PART + HEADER_LEN);
-        os::recv_append(socket, &mut self.buffer, Wait::No)
+        os::recv_append(socket, &mut self.buffer, WaitMode::No)
     }
 
     fn break_off(&mut self) {
@@ -210,7 +210,7 @@ impl<A: Application> SocketConversation<A> {
             return None;
         }
         let mut part = vec![0; PART];
-        match self.file.read(&mut part, Wait::Yes)? {
+        match self.file.read(&mut part, WaitMode::Yes)? {
             Ok(n) if n > 0 => {
                 part.truncate(n);
                 Some(part)
@@ -268,55 +268,55 @@ impl<A: Application> Conversation for SocketConversation<A> {
         reload::begin_request(was_held);
     }
 
-    fn receive(&mut self) -> Arrived {
+    fn receive(&mut self) -> ConversationInput {
         if self.at < self.payload.len() {
             self.told = self.complete;
             let part = self.payload[self.at..].to_vec();
             self.at = self.payload.len();
-            return Arrived::Body(part, self.complete);
+            return ConversationInput::Body(part, self.complete);
         }
         loop {
             if let Some(part) = self.part_of_file() {
-                return Arrived::Body(part, false);
+                return ConversationInput::Body(part, false);
             }
             self.frames();
             if let Some(part) = self.part() {
                 self.frames();
                 self.told = self.complete;
-                return Arrived::Body(part, self.complete);
+                return ConversationInput::Body(part, self.complete);
             }
             if self.complete && !std::mem::replace(&mut self.told, true) {
-                return Arrived::Body(Vec::new(), true);
+                return ConversationInput::Body(Vec::new(), true);
             }
             if self.gone || self.broken {
-                return Arrived::Gone;
+                return ConversationInput::Gone;
             }
             self.grant();
             if self.complete && !std::mem::replace(&mut self.watching, true) {
-                self.put(Kind::Watch, &[]);
+                self.put(FrameKind::Watch, &[]);
                 self.send(&[]);
             }
             match self.fill() {
                 Ok(0) => self.break_off(),
                 Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Arrived::Nothing,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return ConversationInput::Nothing,
                 Err(_) => self.break_off(),
             }
         }
     }
 
     fn head(&mut self, payload: &[u8]) {
-        self.put(Kind::Head, payload);
+        self.put(FrameKind::Head, payload);
     }
 
     fn upgrade(&mut self, payload: &[u8]) {
-        self.put(Kind::Upgrade, payload);
+        self.put(FrameKind::Upgrade, payload);
         (self.complete, self.told) = (false, false);
     }
 
     fn data(&mut self, block: &[u8]) {
         for chunk in block.chunks(BODY_CHUNK) {
-            self.out.extend_from_slice(&Header::new(Kind::Data, self.seq, chunk.len()).encode());
+            self.out.extend_from_slice(&FrameHeader::new(FrameKind::Data, self.seq, chunk.len()).encode());
             if chunk.len() < LARGE {
                 self.out.extend_from_slice(chunk);
             } else {
@@ -326,35 +326,35 @@ impl<A: Application> Conversation for SocketConversation<A> {
     }
 
     fn push(&mut self) {
-        self.put(Kind::Flush, &[]);
+        self.put(FrameKind::Flush, &[]);
     }
 
-    fn flush(&mut self) -> Sent {
+    fn flush(&mut self) -> SendOutcome {
         self.send(&[]);
         match (self.broken, self.sent == self.out.len()) {
-            (true, _) => Sent::Gone,
-            (false, true) => Sent::All,
-            (false, false) => Sent::Full,
+            (true, _) => SendOutcome::Gone,
+            (false, true) => SendOutcome::All,
+            (false, false) => SendOutcome::Full,
         }
     }
 
-    fn file(&mut self, file: BorrowedFd<'_>, offset: u64, length: u64) -> Sent {
-        if self.flush() != Sent::All {
+    fn file(&mut self, file: BorrowedFd<'_>, offset: u64, length: u64) -> SendOutcome {
+        if self.flush() != SendOutcome::All {
             return self.flush();
         }
-        let mut frame = Header::new(Kind::File, self.seq, 16).encode().to_vec();
+        let mut frame = FrameHeader::new(FrameKind::File, self.seq, 16).encode().to_vec();
         frame.extend_from_slice(&offset.to_le_bytes());
         frame.extend_from_slice(&length.to_le_bytes());
-        match os::send(self.fd(), &[IoSlice::new(&frame)], Some(file), Wait::No) {
+        match os::send(self.fd(), &[IoSlice::new(&frame)], Some(file), WaitMode::No) {
             Ok(taken) => {
                 // The descriptor has gone with the first byte.
                 self.out.extend_from_slice(&frame[taken..]);
-                Sent::All
+                SendOutcome::All
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Sent::Full,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => SendOutcome::Full,
             Err(_) => {
                 self.break_off();
-                Sent::Gone
+                SendOutcome::Gone
             }
         }
     }
@@ -364,27 +364,28 @@ impl<A: Application> Conversation for SocketConversation<A> {
             return log::write_bytes(level, text);
         }
         let text = &text[..text.len().min(MAX_LOG - 5)];
-        self.out.extend_from_slice(&Header::new(Kind::Log, self.seq, text.len() + 5).encode());
+        self.out.extend_from_slice(&FrameHeader::new(FrameKind::Log, self.seq, text.len() + 5).encode());
         self.out.push(level);
         self.out.extend_from_slice(&os::own_tid().to_le_bytes());
         self.out.extend_from_slice(text);
         self.send(&[]);
     }
 
-    fn finish(&mut self, outcome: Outcome) {
-        let account = Account { began: self.began, ended: os::now_ns(), ..Account::default() }.encode();
+    fn finish(&mut self, outcome: RequestOutcome) {
+        let account =
+            RequestAccount { began: self.began, ended: os::now_ns(), ..RequestAccount::default() }.encode();
         match outcome {
-            Outcome::Complete => self.put(Kind::End, &account),
-            Outcome::Fail(status) => {
+            RequestOutcome::Complete => self.put(FrameKind::End, &account),
+            RequestOutcome::Fail(status) => {
                 let payload = [&status.to_le_bytes()[..], &account].concat();
-                self.put(Kind::Fail, &payload);
+                self.put(FrameKind::Fail, &payload);
             }
-            Outcome::Refused => self.put(Kind::Refused, &[Refusal::Restarting as u8]),
-            Outcome::Aborted | Outcome::ForLoop => self.put(Kind::Aborted, &account),
+            RequestOutcome::Refused => self.put(FrameKind::Refused, &[RequestRefusal::Restarting as u8]),
+            RequestOutcome::Aborted | RequestOutcome::ForLoop => self.put(FrameKind::Aborted, &account),
         }
-        let is_leaving = self.pool.phase() != Phase::Serving;
+        let is_leaving = self.pool.phase() != PoolPhase::Serving;
         if is_leaving && !std::mem::replace(&mut self.connection().dismissed, true) {
-            self.put(Kind::GoAway, &[]);
+            self.put(FrameKind::GoAway, &[]);
         }
     }
 
@@ -397,14 +398,14 @@ impl<A: Application> Conversation for SocketConversation<A> {
 
     fn refuse(mut self: Box<Self>) {
         if !self.pool.reload.take_hold() {
-            self.finish(Outcome::Refused);
+            self.finish(RequestOutcome::Refused);
             self.send(&[]);
             self.settle();
             return self.pool.left_loop();
         }
         self.over = true;
         let mut frame = Vec::with_capacity(self.payload.len() + HEADER_LEN);
-        frame::put_frame(&mut frame, Kind::Request, self.seq, &self.payload);
+        frame::put_frame(&mut frame, FrameKind::Request, self.seq, &self.payload);
         frame.append(&mut self.buffer);
         let pool = self.pool;
         let connection = self.connection();

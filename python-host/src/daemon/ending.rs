@@ -61,7 +61,11 @@ pub(super) fn end<A: Application>(mut main: MainThread<A>, shutdown: Duration) -
     0
 }
 
-fn watch<A: Application>(pool: &'static super::pool::Pool<A>, shutdown: Duration, culprit: Option<u32>) {
+fn watch<A: Application>(
+    pool: &'static super::pool::WorkerPool<A>,
+    shutdown: Duration,
+    culprit: Option<u32>,
+) {
     let watchdog = move || {
         thread::sleep(shutdown);
         // The log may be what the process is stuck in: it gets its chance, but is not waited for.

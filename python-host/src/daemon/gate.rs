@@ -8,7 +8,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Whom to start after [`WorkerGate::admit`].
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Admitted {
+pub(super) enum AdmittedWorkers {
     /// A parked worker has been woken.
     Woken,
     /// The caller has to start the worker with this index.
@@ -86,22 +86,22 @@ impl WorkerGate {
     }
 
     /// Makes one more worker active if the bound permits.
-    pub(super) fn admit(&self) -> Admitted {
+    pub(super) fn admit(&self) -> AdmittedWorkers {
         let mut books = self.books();
         if books.closed || self.active.load(SeqCst) >= self.allowed.load(SeqCst) {
-            return Admitted::Nobody;
+            return AdmittedWorkers::Nobody;
         }
         if let Some(index) = books.parked.pop() {
             self.active.fetch_add(1, SeqCst);
             self.wakeups[index].notify_one();
-            return Admitted::Woken;
+            return AdmittedWorkers::Woken;
         }
         if books.started == self.wakeups.len() {
-            return Admitted::Nobody;
+            return AdmittedWorkers::Nobody;
         }
         self.active.fetch_add(1, SeqCst);
         books.started += 1;
-        Admitted::Start(books.started - 1)
+        AdmittedWorkers::Start(books.started - 1)
     }
 
     /// The thread of the worker just admitted could not be created.
@@ -142,12 +142,12 @@ mod tests {
     fn workers_start_lazily_and_park_last_in_first_out() {
         let gate = Arc::new(WorkerGate::new(3, 1));
         assert!(gate.lacks_poller());
-        assert_eq!(gate.admit(), Admitted::Start(0));
-        assert_eq!(gate.admit(), Admitted::Nobody);
+        assert_eq!(gate.admit(), AdmittedWorkers::Start(0));
+        assert_eq!(gate.admit(), AdmittedWorkers::Nobody);
         gate.allow(9);
-        assert_eq!(gate.admit(), Admitted::Start(1));
-        assert_eq!(gate.admit(), Admitted::Start(2));
-        assert_eq!(gate.admit(), Admitted::Nobody);
+        assert_eq!(gate.admit(), AdmittedWorkers::Start(1));
+        assert_eq!(gate.admit(), AdmittedWorkers::Start(2));
+        assert_eq!(gate.admit(), AdmittedWorkers::Nobody);
         gate.allow(1);
         assert!(gate.is_over());
         let (sender, woken) = std::sync::mpsc::channel();
@@ -163,11 +163,11 @@ mod tests {
         }
         assert!(!gate.is_over());
         gate.allow(2);
-        assert_eq!(gate.admit(), Admitted::Woken);
+        assert_eq!(gate.admit(), AdmittedWorkers::Woken);
         assert_eq!(woken.recv().unwrap(), (2, true));
-        assert_eq!(gate.admit(), Admitted::Nobody);
+        assert_eq!(gate.admit(), AdmittedWorkers::Nobody);
         gate.close();
         assert_eq!(woken.recv().unwrap(), (1, false));
-        assert_eq!(gate.admit(), Admitted::Nobody);
+        assert_eq!(gate.admit(), AdmittedWorkers::Nobody);
     }
 }

@@ -1,20 +1,20 @@
 //! [`Application`] as the serve loop wants it, by the [`Host`] that runs Python.
 
-use super::application::{Application, Runner};
-use super::pool::Pool;
-use super::reload::Decision;
-use super::socket_exchange::{Released, Unsent};
+use super::application::{Application, RequestRunner};
+use super::pool::WorkerPool;
+use super::reload::ChangeDecision;
+use super::socket_exchange::{GilRelease, UnsentRecord};
 use crate::conversation::Conversation;
-use crate::exchange::{Exchange, Outcome};
-use crate::host::{Host, Long, ReloadDecision, ReloadPolicy, Worker};
-use crate::interpreter::gates::Gates;
+use crate::exchange::{Exchange, RequestOutcome};
+use crate::host::{Host, LongRunning, ReloadDecision, ReloadPolicy, RequestThread};
+use crate::interpreter::gates::GateRegistry;
 use crate::interpreter::threads;
 use crate::messages;
 use crate::python;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
-use wsgi_protocol::heirloom::{Heir, Tried};
-use wsgi_protocol::launch::Preload;
+use wsgi_protocol::heirloom::{HeirScript, TriedVersions};
+use wsgi_protocol::launch::PreloadScript;
 use wsgi_protocol::request::RequestHead;
 
 /// httpd's log level "error".
@@ -23,12 +23,12 @@ const ERROR: u8 = 3;
 const INFO: u8 = 6;
 
 impl Application for Host {
-    type Runner = Worker;
-    const RELEASED: Released = python::released;
-    const UNSENT: Unsent = crate::log::write_bytes;
+    type Runner = RequestThread;
+    const RELEASED: GilRelease = python::released;
+    const UNSENT: UnsentRecord = crate::log::write_bytes;
 
-    fn runner(&'static self, thread_id: u32) -> Worker {
-        GATES.get_or_init(|| if Host::shares_lock(self) { None } else { Gates::new(self) });
+    fn runner(&'static self, thread_id: u32) -> RequestThread {
+        GATES.get_or_init(|| if Host::shares_lock(self) { None } else { GateRegistry::new(self) });
         self.worker(thread_id)
     }
 
@@ -40,7 +40,7 @@ impl Application for Host {
         self.inject_timeout(thread_id, seconds, is_current);
     }
 
-    fn report(&self, thread_id: u32, why: Long, seconds: f64, is_current: &dyn Fn() -> bool) {
+    fn report(&self, thread_id: u32, why: LongRunning, seconds: f64, is_current: &dyn Fn() -> bool) {
         Host::report(self, thread_id, why, seconds, is_current);
     }
 
@@ -52,7 +52,7 @@ impl Application for Host {
         Host::has_loaded(self)
     }
 
-    fn heirs(&self, failed: &dyn Fn(&Preload) -> Option<Tried>) -> Vec<Heir> {
+    fn heirs(&self, failed: &dyn Fn(&PreloadScript) -> Option<TriedVersions>) -> Vec<HeirScript> {
         Host::heirs(self, failed)
     }
 
@@ -60,7 +60,7 @@ impl Application for Host {
         Host::load_time(self)
     }
 
-    fn about_kept(&self, script: &Preload) -> String {
+    fn about_kept(&self, script: &PreloadScript) -> String {
         messages::kept(&script.script, &self.launch().group)
     }
 
@@ -116,54 +116,54 @@ impl Application for Host {
 }
 
 /// Before the GILs of this process, if there are several: which one a request is for shows when it has been read.
-static GATES: OnceLock<Option<Gates>> = OnceLock::new();
+static GATES: OnceLock<Option<GateRegistry>> = OnceLock::new();
 
-fn gates() -> Option<&'static Gates> {
+fn gates() -> Option<&'static GateRegistry> {
     GATES.get().and_then(Option::as_ref)
 }
 
-impl Runner for Worker {
-    /// With several GILs the right one is taken by [`Runner::run`].
+impl RequestRunner for RequestThread {
+    /// With several GILs the right one is taken by [`RequestRunner::run`].
     fn attach(&mut self) {
         if gates().is_none() {
             let since = Instant::now();
-            Worker::attach(self);
+            RequestThread::attach(self);
             // A request waits in its socket meanwhile.
             python::note_entry(since);
         }
     }
 
     fn detach(&mut self) {
-        Worker::detach(self);
+        RequestThread::detach(self);
     }
 
     fn is_attached(&self) -> bool {
         threads::attached_to().is_some()
     }
 
-    fn run(&mut self, payload: &[u8], exchange: &mut dyn Exchange) -> Outcome {
-        let Some(gates) = gates() else { return Worker::run(self, payload, exchange) };
-        let mut outcome = Outcome::Fail(500);
+    fn run(&mut self, payload: &[u8], exchange: &mut dyn Exchange) -> RequestOutcome {
+        let Some(gates) = gates() else { return RequestThread::run(self, payload, exchange) };
+        let mut outcome = RequestOutcome::Fail(500);
         let arrived = Instant::now();
         gates.of(payload).run(&mut || {
             python::note_entry(arrived);
-            outcome = Worker::run(self, payload, exchange);
-            Worker::detach(self);
+            outcome = RequestThread::run(self, payload, exchange);
+            RequestThread::detach(self);
         });
         outcome
     }
 }
 
-impl ReloadPolicy for Pool<Host> {
+impl ReloadPolicy for WorkerPool<Host> {
     fn on_changed(&self, script: &[u8], group: &[u8], mtime_us: u64) -> ReloadDecision {
         let (decision, wake) = self.reload.noticed(script, group, mtime_us, python::released);
         if wake {
             self.main_wake.signal();
         }
         match decision {
-            Decision::ServeOld => ReloadDecision::ServeOld,
-            Decision::Tell(lines) => ReloadDecision::Tell(lines),
-            Decision::Refuse => ReloadDecision::Refuse,
+            ChangeDecision::ServeOld => ReloadDecision::ServeOld,
+            ChangeDecision::Tell(lines) => ReloadDecision::Tell(lines),
+            ChangeDecision::Refuse => ReloadDecision::Refuse,
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::host::Host;
 use crate::messages;
 use crate::wsgi::early;
 use std::io;
-use wsgi_protocol::heirloom::{Failure, Heir, Heirloom, Tried};
+use wsgi_protocol::heirloom::{HeirScript, Heirloom, LoadFailure, TriedVersions};
 
 /// httpd's log level "error".
 const ERROR: u8 = 3;
@@ -14,13 +14,13 @@ const WARN: u8 = 4;
 
 /// What came of it.
 #[derive(Debug, Default)]
-pub struct Inherited {
+pub struct InheritedScripts {
     left: Heirloom,
     refused: bool,
     conflict: bool,
 }
 
-impl Inherited {
+impl InheritedScripts {
     /// Whether the predecessor shall go on.
     pub fn is_refused(&self) -> bool {
         self.refused
@@ -32,13 +32,13 @@ impl Inherited {
     }
 
     /// What the predecessor left.
-    pub fn scripts(&self) -> &[Heir] {
+    pub fn scripts(&self) -> &[HeirScript] {
         &self.left.scripts
     }
 }
 
 /// Loads all of them, or those that `wants` takes, so that everything that fails is known at once. On the main thread.
-pub fn inherit(host: &'static Host, wants: &dyn Fn(&Heir) -> bool) -> Inherited {
+pub fn inherit(host: &'static Host, wants: &dyn Fn(&HeirScript) -> bool) -> InheritedScripts {
     let left = link::inherited();
     let launch = host.launch();
     let (mut failures, mut obstacle, mut conflict) = (Vec::new(), None, true);
@@ -76,16 +76,16 @@ pub fn inherit(host: &'static Host, wants: &dyn Fn(&Heir) -> bool) -> Inherited 
         None if is_bound => drop(leave_to(&left, Vec::new())),
         _ => {}
     }
-    Inherited { left, refused, conflict }
+    InheritedScripts { left, refused, conflict }
 }
 
 /// Whether anything that stands in the way of a script has changed since the predecessor loaded it.
-fn has_changed(heir: &Heir, failure: &Failure) -> bool {
+fn has_changed(heir: &HeirScript, failure: &LoadFailure) -> bool {
     failure.tried.files.iter().any(|(_, mtime)| *mtime > heir.loaded)
 }
 
 /// Leaves what the predecessor has to know; what cannot be left is at least logged.
-fn tell_predecessor(host: &Host, left: &Heirloom, failures: Vec<Failure>) {
+fn tell_predecessor(host: &Host, left: &Heirloom, failures: Vec<LoadFailure>) {
     if let Err(error) = leave_to(left, failures.clone()) {
         host.log(WARN, &messages::cannot_leave(error));
         for line in failures.iter().flat_map(|failure| &failure.lines) {
@@ -95,16 +95,16 @@ fn tell_predecessor(host: &Host, left: &Heirloom, failures: Vec<Failure>) {
 }
 
 /// What it is just loading, in case that it does not come back.
-fn tell_progress(left: &Heirloom, failures: &[Failure], heir: &Heir) {
+fn tell_progress(left: &Heirloom, failures: &[LoadFailure], heir: &HeirScript) {
     let lines = vec![messages::does_not_come_back(&heir.script.script)];
-    let tried = Tried { mtime: early::mtime_of(&heir.script.script), files: Vec::new() };
-    let stuck = Failure { script: heir.script.clone(), tried, lines };
+    let tried = TriedVersions { mtime: early::mtime_of(&heir.script.script), files: Vec::new() };
+    let stuck = LoadFailure { script: heir.script.clone(), tried, lines };
     // Without it nobody knows which script hangs, which is all.
     let _ = leave_to(left, failures.iter().cloned().chain([stuck]).collect());
 }
 
 /// Adds to what the predecessor left, unless it has left something else since.
-fn leave_to(left: &Heirloom, failures: Vec<Failure>) -> io::Result<()> {
+fn leave_to(left: &Heirloom, failures: Vec<LoadFailure>) -> io::Result<()> {
     if link::inherited().number != left.number {
         return Ok(());
     }

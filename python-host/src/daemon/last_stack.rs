@@ -5,9 +5,9 @@
 
 mod signals;
 
-use super::slot::{Slot, WorkerState};
+use super::slot::{WorkerRecord, WorkerState};
 use crate::interpreter::Interpreter;
-use crate::python::{Attached, Numbers, Result};
+use crate::python::{Attached, NumberValues, Result};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use wsgi_protocol::death::MAX_STACK;
@@ -60,7 +60,7 @@ pub(super) fn leave_to_parent() {
 
 /// Has the threads that run requests write their stacks, that of request thread `first` before all others. Calls of
 /// theirs may be interrupted, so this is for a process that ends anyway.
-pub(super) fn leave(slots: &[Slot], first: Option<u32>) {
+pub(super) fn leave(slots: &[WorkerRecord], first: Option<u32>) {
     if !PREPARED.load(Relaxed) || !is_handled() {
         return;
     }
@@ -111,7 +111,7 @@ fn position() -> i64 {
 }
 
 /// Leaves the stacks when a process that shall end soon goes on burning CPU time, once.
-pub(super) fn leave_once(slots: &[Slot]) {
+pub(super) fn leave_once(slots: &[WorkerRecord]) {
     static DONE: AtomicBool = AtomicBool::new(false);
     if !DONE.swap(true, Relaxed) {
         leave(slots, None);

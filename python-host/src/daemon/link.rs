@@ -7,10 +7,10 @@ use std::mem::ManuallyDrop;
 use std::os::fd::FromRawFd;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use wsgi_protocol::death::Reason;
+use wsgi_protocol::death::EndReason;
 use wsgi_protocol::heirloom::Heirloom;
 use wsgi_protocol::launch::{
-    self, BOARD_FD, HEIRLOOM_FD, HEIRLOOM_MAX, LISTEN_FD, ORDER_FD, Order, READY_FD, Ready,
+    self, BOARD_FD, DaemonOrder, HEIRLOOM_FD, HEIRLOOM_MAX, LISTEN_FD, ORDER_FD, READY_FD, ReadyByte,
 };
 
 /// Bytes in front of the encoded text: its length, because the file's own size is sealed.
@@ -77,7 +77,7 @@ pub(super) fn leave(left: &Heirloom) -> io::Result<()> {
 }
 
 /// Says one thing to the supervisor. False: nobody listens.
-pub(super) fn say(ready: Ready) -> bool {
+pub(super) fn say(ready: ReadyByte) -> bool {
     if !SUPERVISED.load(Relaxed) {
         return false;
     }
@@ -91,7 +91,7 @@ static SUPERVISED: AtomicBool = AtomicBool::new(false);
 
 /// Tells the supervisor why the process is about to stop, for the line about its end.
 pub(super) fn say_why(reason: &str) {
-    let Some(reason) = Reason::from_name(reason).filter(|_| SUPERVISED.load(Relaxed)) else { return };
+    let Some(reason) = EndReason::from_name(reason).filter(|_| SUPERVISED.load(Relaxed)) else { return };
     let byte = [reason as u8];
     // SAFETY: as above. Nobody may be listening, and then nobody is told.
     unsafe { libc::write(READY_FD, byte.as_ptr().cast(), 1) };
@@ -99,9 +99,9 @@ pub(super) fn say_why(reason: &str) {
 
 /// What came from the supervisor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Word {
+pub(super) enum SupervisorMessage {
     /// An order.
-    Order(Order),
+    Order(DaemonOrder),
     /// The supervisor is gone.
     End,
     /// Nothing (more) now.
@@ -109,20 +109,20 @@ pub(super) enum Word {
 }
 
 /// Takes the next order from a non-blocking pipe.
-pub(super) fn next_order(fd: i32) -> Word {
+pub(super) fn next_order(fd: i32) -> SupervisorMessage {
     loop {
         let mut byte = [0u8];
         // SAFETY: room for one byte is passed.
         match unsafe { libc::read(fd, byte.as_mut_ptr().cast(), 1) } {
-            0 => return Word::End,
-            1 => match Order::from_byte(byte[0]) {
-                Some(order) => return Word::Order(order),
+            0 => return SupervisorMessage::End,
+            1 => match DaemonOrder::from_byte(byte[0]) {
+                Some(order) => return SupervisorMessage::Order(order),
                 None => continue,
             },
             _ => match io::Error::last_os_error().kind() {
                 io::ErrorKind::Interrupted => continue,
-                io::ErrorKind::WouldBlock => return Word::Nothing,
-                _ => return Word::End,
+                io::ErrorKind::WouldBlock => return SupervisorMessage::Nothing,
+                _ => return SupervisorMessage::End,
             },
         }
     }
@@ -154,8 +154,8 @@ pub fn prepare_descriptors() {
 mod tests {
     use super::*;
     use std::os::fd::AsRawFd;
-    use wsgi_protocol::heirloom::{Broken, Heir};
-    use wsgi_protocol::launch::Preload;
+    use wsgi_protocol::heirloom::{BrokenChange, HeirScript};
+    use wsgi_protocol::launch::PreloadScript;
 
     #[test]
     fn scripts_survive_in_a_file_of_any_size() {
@@ -163,9 +163,9 @@ mod tests {
         assert_eq!(read(&file), None);
         file.set_len(HEIRLOOM_MAX as u64).unwrap();
         assert_eq!(read(&file), None);
-        let script = |n: usize| Heir {
-            script: Preload { script: vec![n as u8; 40], application_group: b"g".to_vec() },
-            ..Heir::default()
+        let script = |n: usize| HeirScript {
+            script: PreloadScript { script: vec![n as u8; 40], application_group: b"g".to_vec() },
+            ..HeirScript::default()
         };
         let of = |count| Heirloom { scripts: (0..count).map(script).collect(), ..Heirloom::default() };
         write(&file, &of(2)).unwrap();
@@ -173,9 +173,10 @@ mod tests {
         assert_eq!(read(&file), Some(of(1)));
         assert!(write(&file, &of(2000)).is_err());
         let mut large = of(1);
-        large.scripts[0].broken = Some(Broken { source: Some(vec![0; HEIRLOOM_MAX]), ..Broken::default() });
+        large.scripts[0].broken =
+            Some(BrokenChange { source: Some(vec![0; HEIRLOOM_MAX]), ..BrokenChange::default() });
         write(&file, &large).unwrap();
-        assert_eq!(read(&file).unwrap().scripts[0].broken, Some(Broken::default()), "without its code");
+        assert_eq!(read(&file).unwrap().scripts[0].broken, Some(BrokenChange::default()), "without its code");
         write(&file, &of(0)).unwrap();
         assert_eq!(read(&file), Some(of(0)));
     }
@@ -192,11 +193,11 @@ mod tests {
         use std::os::fd::AsFd;
         os::set_nonblocking(reader.as_fd()).unwrap();
         let fd = reader.as_raw_fd();
-        assert_eq!(next_order(fd), Word::Nothing);
+        assert_eq!(next_order(fd), SupervisorMessage::Nothing);
         (&writer).write_all(b"?KD").unwrap();
-        assert_eq!(next_order(fd), Word::Order(Order::Keep));
-        assert_eq!(next_order(fd), Word::Order(Order::Drain));
+        assert_eq!(next_order(fd), SupervisorMessage::Order(DaemonOrder::Keep));
+        assert_eq!(next_order(fd), SupervisorMessage::Order(DaemonOrder::Drain));
         drop(writer);
-        assert_eq!(next_order(fd), Word::End);
+        assert_eq!(next_order(fd), SupervisorMessage::End);
     }
 }

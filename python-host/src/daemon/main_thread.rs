@@ -3,23 +3,23 @@
 //! It never takes the GIL before the end and never waits for anything but its own poll.
 
 use super::application::Application;
-use super::connection::{Connection, Incoming};
+use super::connection::{ConnectionInput, HttpdConnection};
 use super::helper_thread::{GilWatchdog, HelperThread};
-use super::lifecycle::{Action, Evict, Lifecycle, Stage};
-use super::link::{self, Word};
-use super::pool::{CONNECTION_EVENTS, Phase, Pool, TOKEN_WAKE};
-use super::reload::Ask;
+use super::lifecycle::{DaemonLifecycle, EvictionCause, LifecycleAction, LifecycleStage};
+use super::link::{self, SupervisorMessage};
+use super::pool::{CONNECTION_EVENTS, PoolPhase, TOKEN_WAKE, WorkerPool};
+use super::reload::ReloadRequest;
 use super::slot::WorkerState;
-use super::timers::{Due, Timetable, View};
+use super::timers::{DueAction, TimerView, Timetable};
 use super::{last_stack, os, signals};
-use crate::host::Long;
+use crate::host::LongRunning;
 use crate::messages;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
-use wsgi_protocol::frame::{Header, Kind};
+use wsgi_protocol::frame::{FrameHeader, FrameKind};
 use wsgi_protocol::heirloom::Heirloom;
-use wsgi_protocol::launch::{Launch, Order, Preload, Ready};
+use wsgi_protocol::launch::{DaemonOrder, Launch, PreloadScript, ReadyByte};
 
 /// How long a drained process stays for requests that were sent before its GOAWAY was read, ns.
 const LINGER: u64 = 50_000_000;
@@ -32,8 +32,8 @@ const SETTLE: Duration = Duration::from_millis(1);
 
 /// See the module's comment.
 pub(super) struct MainThread<A: Application> {
-    pub(super) pool: &'static Pool<A>,
-    pub(super) life: Lifecycle,
+    pub(super) pool: &'static WorkerPool<A>,
+    pub(super) life: DaemonLifecycle,
     /// Threads besides the pool's that may be in Python.
     pub(super) helper_threads: Arc<AtomicUsize>,
     gil_watchdog: GilWatchdog,
@@ -58,12 +58,12 @@ pub(super) struct MainThread<A: Application> {
 
 impl<A: Application> MainThread<A> {
     /// `order_fd` is non-blocking; -1 if there is no supervisor.
-    pub(super) fn new(pool: &'static Pool<A>, launch: &Launch, order_fd: i32) -> Self {
+    pub(super) fn new(pool: &'static WorkerPool<A>, launch: &Launch, order_fd: i32) -> Self {
         let helper_threads = Arc::new(AtomicUsize::new(0));
         let now = os::now_ns();
         Self {
             pool,
-            life: Lifecycle::new(&launch.timers),
+            life: DaemonLifecycle::new(&launch.timers),
             gil_watchdog: GilWatchdog::default(),
             culprit: None,
             timetable: Timetable::new(&launch.timers, pool.slots.len(), launch.maximum_rss > 0, now),
@@ -97,7 +97,7 @@ impl<A: Application> MainThread<A> {
             self.check_descriptors();
             let timers = self.check_timers();
             self.tick();
-            if self.life.stage() == Stage::Stopping {
+            if self.life.stage() == LifecycleStage::Stopping {
                 return;
             }
             let next = [timers, self.life.next(), self.tell_untold(), self.release_overdue()];
@@ -121,26 +121,26 @@ impl<A: Application> MainThread<A> {
         self.timetable.active(&self.pool.slots, self.now()) + self.pool.in_loop.count()
     }
 
-    fn act(&mut self, action: Action) {
+    fn act(&mut self, action: LifecycleAction) {
         match action {
-            Action::None => {}
-            Action::Recycle { warm } => self.ask_successor(Ready::Recycle, warm),
-            Action::Resume => {
+            LifecycleAction::None => {}
+            LifecycleAction::Recycle { warm } => self.ask_successor(ReadyByte::Recycle, warm),
+            LifecycleAction::Resume => {
                 self.timetable.rearm(os::now_ns());
                 self.pool.restart_count();
             }
-            Action::Drain => {
+            LifecycleAction::Drain => {
                 self.pool.log(6, &format!("Draining process, reason '{}'.", self.life.reason()));
                 self.linger_until = self.now() + LINGER;
                 link::say_why(self.life.reason());
-                self.pool.leave(Phase::Draining);
+                self.pool.leave(PoolPhase::Draining);
                 self.pool.application.drain_loop();
                 self.decided();
                 self.pool.dismiss_idle();
             }
-            Action::Stop => {
+            LifecycleAction::Stop => {
                 link::say_why(self.life.reason());
-                self.pool.leave(Phase::Stopping);
+                self.pool.leave(PoolPhase::Stopping);
                 self.pool.application.drain_loop();
                 self.silenced = false;
                 self.decided();
@@ -149,13 +149,13 @@ impl<A: Application> MainThread<A> {
         }
     }
 
-    fn ask_successor(&mut self, ready: Ready, warm: bool) {
+    fn ask_successor(&mut self, ready: ReadyByte, warm: bool) {
         let pool = self.pool;
-        let failed = |script: &Preload| pool.reload.failed(script);
+        let failed = |script: &PreloadScript| pool.reload.failed(script);
         let scripts = if warm { pool.application.heirs(&failed) } else { Vec::new() };
         self.heirlooms += 1;
         // Whoever notices a change has a log in which a failure belongs.
-        let quiet = ready == Ready::Replace;
+        let quiet = ready == ReadyByte::Replace;
         self.has_change = quiet;
         let left = Heirloom { number: self.heirlooms, scripts, quiet, ..Heirloom::default() };
         if let Err(error) = link::leave(&left) {
@@ -215,18 +215,18 @@ impl<A: Application> MainThread<A> {
             let (active, now) = (self.active(), self.now());
             let action = match signal {
                 libc::SIGTERM | libc::SIGINT => self.life.stop("shutdown_signal"),
-                libc::SIGUSR1 => self.life.evict(Evict::Signal, active, now),
+                libc::SIGUSR1 => self.life.evict(EvictionCause::Signal, active, now),
                 libc::SIGXCPU => {
-                    if self.life.stage() != Stage::Serving {
+                    if self.life.stage() != LifecycleStage::Serving {
                         // The kernel kills it next.
                         last_stack::leave_once(&self.pool.slots);
                     }
-                    self.life.evict(Evict::CpuTime, active, now)
+                    self.life.evict(EvictionCause::CpuTime, active, now)
                 }
                 _ => {
                     let application = self.pool.application;
                     self.dispatcher.ask(move || application.publish_signal(signal));
-                    Action::None
+                    LifecycleAction::None
                 }
             };
             self.act(action);
@@ -236,20 +236,20 @@ impl<A: Application> MainThread<A> {
     fn take_orders(&mut self) {
         loop {
             let order = match link::next_order(self.order_fd) {
-                Word::Nothing => return,
-                Word::Order(order) => order,
+                SupervisorMessage::Nothing => return,
+                SupervisorMessage::Order(order) => order,
                 // The supervisor is dead, and the next one starts others: the requests under way end here.
-                Word::End => {
+                SupervisorMessage::End => {
                     self.order_fd = -1;
-                    Order::Drain
+                    DaemonOrder::Drain
                 }
             };
-            if order == Order::Stacks {
+            if order == DaemonOrder::Stacks {
                 self.dump_stacks();
             }
             let action = self.life.order(order, self.now());
             self.act(action);
-            if order == Order::Keep {
+            if order == DaemonOrder::Keep {
                 self.keep();
             }
             if self.order_fd < 0 {
@@ -271,27 +271,27 @@ impl<A: Application> MainThread<A> {
     fn take_ask(&mut self) {
         let action = match self.pool.reload.take_ask() {
             None => return,
-            Some(Ask::Drain) => self.life.drain("script_reload", self.now()),
+            Some(ReloadRequest::Drain) => self.life.drain("script_reload", self.now()),
             // Somebody is waiting for a successor already: it will have the new code.
-            Some(Ask::Successor) if self.life.stage() != Stage::Serving => return,
-            Some(Ask::Successor) => {
+            Some(ReloadRequest::Successor) if self.life.stage() != LifecycleStage::Serving => return,
+            Some(ReloadRequest::Successor) => {
                 self.life.reloading();
                 self.pool.reload.set_patience(self.pool.application.load_time());
-                self.ask_successor(Ready::Replace, true);
-                Action::None
+                self.ask_successor(ReadyByte::Replace, true);
+                LifecycleAction::None
             }
         };
         self.act(action);
     }
 
     fn check_count(&mut self) {
-        if self.life.stage() != Stage::Serving || !self.pool.is_used_up() {
+        if self.life.stage() != LifecycleStage::Serving || !self.pool.is_used_up() {
             return;
         }
         let now = self.now();
         let action = if self.run_once {
             // `wsgi.run_once` promises that nothing else runs in this process.
-            link::say(Ready::Recycle);
+            link::say(ReadyByte::Recycle);
             self.life.drain("maximum_requests", now)
         } else {
             self.life.recycle("maximum_requests", now)
@@ -300,7 +300,7 @@ impl<A: Application> MainThread<A> {
     }
 
     fn check_descriptors(&mut self) {
-        if self.pool.take_exhausted() && self.life.stage() == Stage::Serving {
+        if self.pool.take_exhausted() && self.life.stage() == LifecycleStage::Serving {
             let action = self.life.recycle("no_descriptors", self.now());
             self.act(action);
         }
@@ -308,7 +308,7 @@ impl<A: Application> MainThread<A> {
 
     fn check_timers(&mut self) -> Option<u64> {
         let pool = self.pool;
-        let view = View {
+        let view = TimerView {
             now: self.now(),
             first_request: pool.first_request.load(SeqCst),
             loaded: pool.limits.startup && pool.application.has_loaded(),
@@ -323,28 +323,28 @@ impl<A: Application> MainThread<A> {
         next
     }
 
-    fn timer(&mut self, due: Due, now: u64) {
+    fn timer(&mut self, due: DueAction, now: u64) {
         let action = match due {
-            Due::Restart => self.life.recycle("restart_interval", now),
-            Due::Inactive => self.life.recycle("inactivity_timeout", now),
-            Due::Startup => self.life.stop("startup_timeout"),
-            Due::Deadlock => self.life.stop("deadlock_timeout"),
-            Due::Rss if self.is_too_large() => self.life.recycle("maximum_rss", now),
-            Due::Rss => Action::None,
-            Due::Interrupt { worker, number } => {
-                self.attend(worker, number, Long::Interrupted, now);
-                Action::None
+            DueAction::Restart => self.life.recycle("restart_interval", now),
+            DueAction::Inactive => self.life.recycle("inactivity_timeout", now),
+            DueAction::Startup => self.life.stop("startup_timeout"),
+            DueAction::Deadlock => self.life.stop("deadlock_timeout"),
+            DueAction::Rss if self.is_too_large() => self.life.recycle("maximum_rss", now),
+            DueAction::Rss => LifecycleAction::None,
+            DueAction::Interrupt { worker, number } => {
+                self.attend(worker, number, LongRunning::Interrupted, now);
+                LifecycleAction::None
             }
-            Due::Slow { worker, number } => {
-                self.attend(worker, number, Long::Slow, now);
-                Action::None
+            DueAction::Slow { worker, number } => {
+                self.attend(worker, number, LongRunning::Slow, now);
+                LifecycleAction::None
             }
-            Due::Expired { worker, number } => {
-                let action = self.life.evict(Evict::RequestTimeout, self.active(), now);
-                if action != Action::None {
+            DueAction::Expired { worker, number } => {
+                let action = self.life.evict(EvictionCause::RequestTimeout, self.active(), now);
+                if action != LifecycleAction::None {
                     self.culprit = Some(worker as u32 + 1);
                 }
-                self.attend(worker, number, Long::Overdue, now);
+                self.attend(worker, number, LongRunning::Overdue, now);
                 action
             }
         };
@@ -352,15 +352,17 @@ impl<A: Application> MainThread<A> {
     }
 
     /// Has a thread that may wait for the GIL look after a request that takes long.
-    fn attend(&mut self, worker: usize, number: u64, why: Long, now: u64) {
+    fn attend(&mut self, worker: usize, number: u64, why: LongRunning, now: u64) {
         let (application, slots) = (self.pool.application, &self.pool.slots);
         let Some((_, start)) = slots[worker].running().filter(|(n, _)| *n == number) else { return };
         let seconds = Duration::from_nanos(now.saturating_sub(start)).as_secs_f64();
         self.interrupter.ask(move || {
             let current = || slots[worker].running().is_some_and(|(n, _)| n == number);
             match why {
-                Long::Interrupted => application.interrupt(worker as u32 + 1, seconds, &current),
-                Long::Slow | Long::Overdue => application.report(worker as u32 + 1, why, seconds, &current),
+                LongRunning::Interrupted => application.interrupt(worker as u32 + 1, seconds, &current),
+                LongRunning::Slow | LongRunning::Overdue => {
+                    application.report(worker as u32 + 1, why, seconds, &current)
+                }
             }
         });
     }
@@ -381,7 +383,7 @@ impl<A: Application> MainThread<A> {
     fn tick(&mut self) {
         let now = self.now();
         let mut active = self.active();
-        if self.life.stage() == Stage::Draining {
+        if self.life.stage() == LifecycleStage::Draining {
             self.refuse_ready();
             if active == 0 && now < self.linger_until && self.pool.connections() > 0 {
                 active = 1;
@@ -412,25 +414,25 @@ impl<A: Application> MainThread<A> {
             if token <= TOKEN_WAKE {
                 continue;
             }
-            self.refuse(token as *mut Connection, flags);
+            self.refuse(token as *mut HttpdConnection, flags);
         }
     }
 
-    fn refuse(&mut self, pointer: *mut Connection, flags: i32) {
+    fn refuse(&mut self, pointer: *mut HttpdConnection, flags: i32) {
         // SAFETY: as in the workers: the one-shot event makes this thread the connection's only user.
         let connection = unsafe {
             (*pointer).claim_waiting();
             &mut *pointer
         };
         let closed = flags & (libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR) != 0;
-        let incoming = if closed { Ok(Incoming::Closed) } else { connection.read(&mut self.buffer) };
+        let incoming = if closed { Ok(ConnectionInput::Closed) } else { connection.read(&mut self.buffer) };
         match incoming {
-            Ok(Incoming::Request { seq, payload }) => {
+            Ok(ConnectionInput::Request { seq, payload }) => {
                 connection.keep_rest(&self.buffer, &payload);
                 self.pool.refuse(connection, seq);
             }
-            Ok(Incoming::Incomplete) => {}
-            Ok(Incoming::Closed) | Err(_) => return self.pool.close(pointer),
+            Ok(ConnectionInput::Incomplete) => {}
+            Ok(ConnectionInput::Closed) | Err(_) => return self.pool.close(pointer),
         }
         connection.unclaim();
         self.pool.arm(pointer, CONNECTION_EVENTS);
@@ -440,8 +442,8 @@ impl<A: Application> MainThread<A> {
     /// would not show as a reset, and httpd could not know that they were not started.
     pub(super) fn refuse_partial(&self) {
         self.pool.for_each_idle(|connection| {
-            if let Ok(Some(header)) = Header::decode(&connection.partial)
-                && header.kind == Kind::Request
+            if let Ok(Some(header)) = FrameHeader::decode(&connection.partial)
+                && header.kind == FrameKind::Request
             {
                 self.pool.refuse(connection, header.seq);
             }
@@ -451,7 +453,7 @@ impl<A: Application> MainThread<A> {
     fn wait(&self, next: Option<u64>) {
         let mut timeout = next.map(|at| Duration::from_nanos(at.saturating_sub(self.now())));
         let mut epoll = -1;
-        if self.life.stage() == Stage::Draining {
+        if self.life.stage() == LifecycleStage::Draining {
             let most = match self.silenced {
                 true if self.lasts => SELDOM,
                 true => Duration::from_nanos(LINGER) / 5,

@@ -41,7 +41,7 @@ mod title;
 mod worker;
 mod zygote;
 
-pub use inheriting::{Inherited, inherit};
+pub use inheriting::{InheritedScripts, inherit};
 pub use last_stack::prepare as watch_faults;
 pub use link::prepare_descriptors;
 pub use os::default_stack;
@@ -53,14 +53,14 @@ use crate::messages;
 use crate::wsgi::telemetry;
 use application::Application;
 use main_thread::MainThread;
-use pool::Pool;
+use pool::WorkerPool;
 use std::io;
 use std::time::Duration;
 use wsgi_protocol::death::FORCED_STATUS;
-use wsgi_protocol::launch::{LISTEN_FD, Launch, ORDER_FD, Ready};
+use wsgi_protocol::launch::{LISTEN_FD, Launch, ORDER_FD, ReadyByte};
 
-/// Says one thing to the supervisor before serving, e.g. [`Ready::ImportFailed`]. False: nobody listens.
-pub fn announce(ready: Ready) -> bool {
+/// Says one thing to the supervisor before serving, e.g. [`ReadyByte::ImportFailed`]. False: nobody listens.
+pub fn announce(ready: ReadyByte) -> bool {
     link::say(ready)
 }
 
@@ -68,7 +68,7 @@ pub fn announce(ready: Ready) -> bool {
 /// may be finalized. Called on Python's main thread without the GIL, after the preloads and what was inherited;
 /// `threads=0` returns at once (see [`attend_service`]).
 #[must_use]
-pub fn serve(host: &'static Host, inherited: &Inherited) -> i32 {
+pub fn serve(host: &'static Host, inherited: &InheritedScripts) -> i32 {
     let launch = host.launch();
     if let Some(title) = &launch.title {
         title::set(title);
@@ -77,7 +77,7 @@ pub fn serve(host: &'static Host, inherited: &Inherited) -> i32 {
         return 0;
     }
     if inherited.is_refused() {
-        announce(if inherited.is_conflict() { Ready::ImportConflict } else { Ready::ImportFailed });
+        announce(if inherited.is_conflict() { ReadyByte::ImportConflict } else { ReadyByte::ImportFailed });
         return 0;
     }
     match prepare(host, &spread(launch)) {
@@ -90,7 +90,7 @@ pub fn serve(host: &'static Host, inherited: &Inherited) -> i32 {
                 return FORCED_STATUS;
             }
             outlive_supervisor(launch);
-            announce(Ready::Serving);
+            announce(ReadyByte::Serving);
             main.run(launch.timers.deadlock > 0);
             ending::end(main, Duration::from_millis(launch.timers.shutdown))
         }
@@ -125,8 +125,8 @@ fn spread(launch: &Launch) -> Launch {
 fn prepare<A: Application>(application: &'static A, launch: &Launch) -> io::Result<MainThread<A>> {
     link::prepare_descriptors();
     // Workers, the handlers and late events refer to the pool until the process is gone.
-    let pool: &'static Pool<A> =
-        Box::leak(Box::new(Pool::new(application, launch, os::inherited(LISTEN_FD))?));
+    let pool: &'static WorkerPool<A> =
+        Box::leak(Box::new(WorkerPool::new(application, launch, os::inherited(LISTEN_FD))?));
     signals::install(pool.main_wake.as_raw())?;
     Ok(MainThread::new(pool, launch, ORDER_FD))
 }

@@ -238,21 +238,21 @@ pub(super) fn set_socket_timeout(socket: BorrowedFd<'_>, timeout: Duration) -> i
 
 /// Whether a receive or send may wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wait {
+pub(super) enum WaitMode {
     /// Returns EAGAIN at once.
     No,
     /// Up to the socket's timeout, then EAGAIN.
     Yes,
 }
 
-impl Wait {
+impl WaitMode {
     fn flag(self) -> libc::c_int {
         if self == Self::No { libc::MSG_DONTWAIT } else { 0 }
     }
 }
 
 /// Receives into the spare capacity of `buffer`, which grows by what came. 0 is end of file.
-pub(super) fn recv_append(socket: BorrowedFd<'_>, buffer: &mut Vec<u8>, wait: Wait) -> io::Result<usize> {
+pub(super) fn recv_append(socket: BorrowedFd<'_>, buffer: &mut Vec<u8>, wait: WaitMode) -> io::Result<usize> {
     let spare = buffer.spare_capacity_mut();
     let (at, room) = (spare.as_mut_ptr(), spare.len());
     // SAFETY: `at` points to `room` writable bytes.
@@ -263,7 +263,11 @@ pub(super) fn recv_append(socket: BorrowedFd<'_>, buffer: &mut Vec<u8>, wait: Wa
 }
 
 /// Receives into several buffers in order. 0 is end of file.
-pub(super) fn recv(socket: BorrowedFd<'_>, parts: &mut [IoSliceMut<'_>], wait: Wait) -> io::Result<usize> {
+pub(super) fn recv(
+    socket: BorrowedFd<'_>,
+    parts: &mut [IoSliceMut<'_>],
+    wait: WaitMode,
+) -> io::Result<usize> {
     // SAFETY: all-zero is a valid msghdr.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
     // IoSliceMut is guaranteed to have the layout of iovec.
@@ -277,7 +281,7 @@ pub(super) fn recv(socket: BorrowedFd<'_>, parts: &mut [IoSliceMut<'_>], wait: W
 pub(super) fn recv_with_descriptor(
     socket: BorrowedFd<'_>,
     buffer: &mut [u8],
-    wait: Wait,
+    wait: WaitMode,
     found: &mut Option<OwnedFd>,
 ) -> io::Result<usize> {
     let mut control = ControlBuffer([0; CONTROL_LEN]);
@@ -322,10 +326,15 @@ pub(super) fn take_descriptors(socket: BorrowedFd<'_>) {
     }
 }
 
-/// Reads at a place of a file; 0 is its end. [`Wait::No`] reads only what is in memory.
-pub(super) fn read_at(file: BorrowedFd<'_>, buffer: &mut [u8], offset: u64, wait: Wait) -> io::Result<usize> {
+/// Reads at a place of a file; 0 is its end. [`WaitMode::No`] reads only what is in memory.
+pub(super) fn read_at(
+    file: BorrowedFd<'_>,
+    buffer: &mut [u8],
+    offset: u64,
+    wait: WaitMode,
+) -> io::Result<usize> {
     let part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
-    let flags = if wait == Wait::No { libc::RWF_NOWAIT } else { 0 };
+    let flags = if wait == WaitMode::No { libc::RWF_NOWAIT } else { 0 };
     // SAFETY: one part, which describes writable memory borrowed for the call.
     retry(|| unsafe {
         libc::preadv2(file.as_raw_fd(), &raw const part, 1, offset as libc::off_t, flags) as i64
@@ -337,7 +346,7 @@ pub(super) fn send(
     socket: BorrowedFd<'_>,
     parts: &[IoSlice<'_>],
     file: Option<BorrowedFd<'_>>,
-    wait: Wait,
+    wait: WaitMode,
 ) -> io::Result<usize> {
     let mut control = ControlBuffer([0; CONTROL_LEN]);
     // SAFETY: all-zero is a valid msghdr.
@@ -406,7 +415,7 @@ mod tests {
         let epoll = Epoll::new().unwrap();
         epoll.add(a.as_fd(), libc::EPOLLIN | libc::EPOLLONESHOT, 7).unwrap();
         assert!(!epoll.has_event());
-        send(b.as_fd(), &[IoSlice::new(b"x")], None, Wait::No).unwrap();
+        send(b.as_fd(), &[IoSlice::new(b"x")], None, WaitMode::No).unwrap();
         assert!(epoll.has_event());
         assert_eq!(epoll.wait(Some(Duration::ZERO)).unwrap(), Some((7, libc::EPOLLIN)));
         assert_eq!(epoll.wait(Some(Duration::ZERO)).unwrap(), None);
@@ -417,14 +426,14 @@ mod tests {
     #[test]
     fn receiving_in_parts() {
         let (a, b) = UnixStream::pair().unwrap();
-        send(b.as_fd(), &[IoSlice::new(b"ab"), IoSlice::new(b"cdef")], None, Wait::No).unwrap();
+        send(b.as_fd(), &[IoSlice::new(b"ab"), IoSlice::new(b"cdef")], None, WaitMode::No).unwrap();
         let (mut one, mut two) = ([0; 3], [0; 8]);
         let mut parts = [IoSliceMut::new(&mut one), IoSliceMut::new(&mut two)];
-        assert_eq!(recv(a.as_fd(), &mut parts, Wait::No).unwrap(), 6);
+        assert_eq!(recv(a.as_fd(), &mut parts, WaitMode::No).unwrap(), 6);
         assert_eq!((&one, &two[..3]), (b"abc", &b"def"[..]));
         let mut grown = Vec::with_capacity(8);
         assert_eq!(
-            recv_append(a.as_fd(), &mut grown, Wait::No).unwrap_err().kind(),
+            recv_append(a.as_fd(), &mut grown, WaitMode::No).unwrap_err().kind(),
             io::ErrorKind::WouldBlock
         );
     }
@@ -437,15 +446,15 @@ mod tests {
         let file = std::fs::File::open(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
         take_descriptors(a.as_fd());
-        send(b.as_fd(), &[IoSlice::new(b"head"), IoSlice::new(b"rest")], Some(file.as_fd()), Wait::No)
+        send(b.as_fd(), &[IoSlice::new(b"head"), IoSlice::new(b"rest")], Some(file.as_fd()), WaitMode::No)
             .unwrap();
         let (mut buffer, mut found) = ([0; 4], None);
-        assert_eq!(recv_with_descriptor(a.as_fd(), &mut buffer, Wait::No, &mut found).unwrap(), 4);
+        assert_eq!(recv_with_descriptor(a.as_fd(), &mut buffer, WaitMode::No, &mut found).unwrap(), 4);
         let mut piece = [0; 4];
-        assert_eq!(read_at(found.unwrap().as_fd(), &mut piece, 7, Wait::Yes).unwrap(), 3);
+        assert_eq!(read_at(found.unwrap().as_fd(), &mut piece, 7, WaitMode::Yes).unwrap(), 3);
         assert_eq!((&buffer, &piece[..3]), (b"head", &b"789"[..]));
         let mut none = None;
-        assert_eq!(recv_with_descriptor(a.as_fd(), &mut buffer, Wait::No, &mut none).unwrap(), 4);
+        assert_eq!(recv_with_descriptor(a.as_fd(), &mut buffer, WaitMode::No, &mut none).unwrap(), 4);
         assert!(none.is_none() && &buffer == b"rest");
     }
 
@@ -454,7 +463,7 @@ mod tests {
         let (a, _b) = UnixStream::pair().unwrap();
         set_socket_timeout(a.as_fd(), Duration::from_millis(20)).unwrap();
         let mut buffer = Vec::with_capacity(8);
-        let error = recv_append(a.as_fd(), &mut buffer, Wait::Yes).unwrap_err();
+        let error = recv_append(a.as_fd(), &mut buffer, WaitMode::Yes).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
     }
 

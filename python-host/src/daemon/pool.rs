@@ -2,17 +2,17 @@
 
 use super::application::Application;
 
-use super::complaints::Complaints;
-use super::connection::Connection;
-use super::controller::Controller;
-use super::gate::{Admitted, WorkerGate};
+use super::complaints::ComplaintLimit;
+use super::connection::HttpdConnection;
+use super::controller::WorkerController;
+use super::gate::{AdmittedWorkers, WorkerGate};
 use super::in_loop::InLoop;
 use super::os::{self, Epoll, EventFd};
-use super::registry::Registry;
-use super::reload::Reload;
-use super::slot::Slot;
+use super::registry::ConnectionRegistry;
+use super::reload::ScriptReload;
+use super::slot::WorkerRecord;
 use super::socket_exchange::send_frame;
-use super::stream::Flusher;
+use super::stream::StreamFlusher;
 use super::worker::WorkerThread;
 use crate::messages;
 use crate::scheduler::wakeup::Wakeup;
@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
-use wsgi_protocol::frame::{Kind, Refusal};
+use wsgi_protocol::frame::{FrameKind, RequestRefusal};
 use wsgi_protocol::launch::Launch;
 
 /// Token of the listening socket in the epoll set.
@@ -39,7 +39,7 @@ const AT_ONCE: i32 = CONNECTION_EVENTS | libc::EPOLLOUT;
 /// How the process treats requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub(super) enum Phase {
+pub(super) enum PoolPhase {
     /// Workers run requests.
     Serving = 0,
     /// Workers end when their request has ended; new requests are refused.
@@ -50,7 +50,7 @@ pub(super) enum Phase {
 
 /// The settings the request path looks at.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Limits {
+pub(super) struct RequestLimits {
     /// inactivity-timeout is on.
     pub(super) inactivity: bool,
     /// startup-timeout is on.
@@ -68,13 +68,13 @@ pub(super) struct Limits {
 }
 
 /// See the module's comment.
-pub(super) struct Pool<A: Application> {
+pub(super) struct WorkerPool<A: Application> {
     pub(super) application: &'static A,
-    pub(super) limits: Limits,
-    pub(super) slots: Box<[Slot]>,
+    pub(super) limits: RequestLimits,
+    pub(super) slots: Box<[WorkerRecord]>,
     pub(super) gate: WorkerGate,
-    pub(super) flusher: Flusher,
-    pub(super) reload: Reload,
+    pub(super) flusher: StreamFlusher,
+    pub(super) reload: ScriptReload,
     /// When the first request was begun, monotonic ns, 0 = never; only kept with startup-timeout.
     pub(super) first_request: AtomicU64,
     /// Wakes the main thread.
@@ -85,13 +85,13 @@ pub(super) struct Pool<A: Application> {
     epoll: Epoll,
     listener: BorrowedFd<'static>,
     wake: EventFd,
-    registry: Registry,
+    registry: ConnectionRegistry,
     phase: AtomicU8,
-    /// Requests ended since the last [`Pool::restart_count`].
+    /// Requests ended since the last [`WorkerPool::restart_count`].
     count: AtomicU64,
     /// A connection could not be accepted.
     is_exhausted: AtomicBool,
-    complaints: Complaints,
+    complaints: ComplaintLimit,
     /// What the event loop runs.
     pub(super) in_loop: InLoop,
     /// Worker threads that have not ended.
@@ -99,7 +99,7 @@ pub(super) struct Pool<A: Application> {
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
-impl<A: Application> Pool<A> {
+impl<A: Application> WorkerPool<A> {
     /// A pool for the process described by `launch`, taking connections from `listener`.
     ///
     /// # Errors
@@ -111,7 +111,7 @@ impl<A: Application> Pool<A> {
     ) -> io::Result<Self> {
         let threads = launch.threads as usize;
         let gated = threads > 1 && application.shares_lock();
-        let limits = Limits {
+        let limits = RequestLimits {
             inactivity: launch.timers.inactivity > 0,
             startup: launch.timers.startup > 0,
             queue: Duration::from_millis(launch.timers.queue),
@@ -128,10 +128,10 @@ impl<A: Application> Pool<A> {
         Ok(Self {
             application,
             limits,
-            slots: (0..threads).map(|_| Slot::default()).collect(),
+            slots: (0..threads).map(|_| WorkerRecord::default()).collect(),
             gate: WorkerGate::new(threads, if gated { 1 } else { threads }),
-            flusher: Flusher::new(threads),
-            reload: Reload::new(launch.reload_immediate),
+            flusher: StreamFlusher::new(threads),
+            reload: ScriptReload::new(launch.reload_immediate),
             first_request: AtomicU64::new(0),
             main_wake: EventFd::new()?,
             gated,
@@ -140,11 +140,11 @@ impl<A: Application> Pool<A> {
             epoll,
             listener,
             wake,
-            registry: Registry::default(),
-            phase: AtomicU8::new(Phase::Serving as u8),
+            registry: ConnectionRegistry::default(),
+            phase: AtomicU8::new(PoolPhase::Serving as u8),
             count: AtomicU64::new(0),
             is_exhausted: AtomicBool::new(false),
-            complaints: Complaints::default(),
+            complaints: ComplaintLimit::default(),
             in_loop: InLoop::new(launch.requests_in_flight),
             live: AtomicUsize::new(0),
             threads: Mutex::default(),
@@ -172,7 +172,7 @@ impl<A: Application> Pool<A> {
 
     fn control(&'static self) {
         let (gate, epoll, slots, wakeup) = (&self.gate, &self.epoll, &self.slots, &self.wakeup);
-        Controller { gate, epoll, slots, wakeup, stop: &self.stop }.run(|| self.admit());
+        WorkerController { gate, epoll, slots, wakeup, stop: &self.stop }.run(|| self.admit());
     }
 
     fn lock_threads(&self) -> std::sync::MutexGuard<'_, Vec<JoinHandle<()>>> {
@@ -183,9 +183,9 @@ impl<A: Application> Pool<A> {
     /// Makes one more worker active if the gate permits; says whether it did.
     pub(super) fn admit(&'static self) -> bool {
         let index = match self.gate.admit() {
-            Admitted::Woken => return true,
-            Admitted::Nobody => return false,
-            Admitted::Start(index) => index,
+            AdmittedWorkers::Woken => return true,
+            AdmittedWorkers::Nobody => return false,
+            AdmittedWorkers::Start(index) => index,
         };
         self.live.fetch_add(1, SeqCst);
         let builder = thread::Builder::new().name(format!("wsgi-{}", index + 1));
@@ -220,16 +220,16 @@ impl<A: Application> Pool<A> {
 
     /// How requests are treated now.
     #[inline]
-    pub(super) fn phase(&self) -> Phase {
+    pub(super) fn phase(&self) -> PoolPhase {
         match self.phase.load(SeqCst) {
-            0 => Phase::Serving,
-            1 => Phase::Draining,
-            _ => Phase::Stopping,
+            0 => PoolPhase::Serving,
+            1 => PoolPhase::Draining,
+            _ => PoolPhase::Stopping,
         }
     }
 
     /// Leaves the serving phase: no connection is accepted, workers end with their request.
-    pub(super) fn leave(&self, phase: Phase) {
+    pub(super) fn leave(&self, phase: PoolPhase) {
         self.phase.store(phase as u8, SeqCst);
         // It may have left the set before.
         let _ = self.epoll.delete(self.listener);
@@ -244,7 +244,7 @@ impl<A: Application> Pool<A> {
         self.live.load(SeqCst)
     }
 
-    /// Waits for all threads of the pool; only when [`Pool::live`] is 0 and the phase has been left.
+    /// Waits for all threads of the pool; only when [`WorkerPool::live`] is 0 and the phase has been left.
     pub(super) fn join(&self) {
         for thread in std::mem::take(&mut *self.lock_threads()) {
             // A panic of a worker has been logged by the panic hook and changes nothing here.
@@ -300,7 +300,7 @@ impl<A: Application> Pool<A> {
 
     /// Takes one connection from the queue. False: the queue is empty.
     pub(super) fn accept(&self) -> io::Result<bool> {
-        if self.phase() != Phase::Serving {
+        if self.phase() != PoolPhase::Serving {
             return Ok(false);
         }
         let socket = match os::accept(self.listener) {
@@ -312,7 +312,7 @@ impl<A: Application> Pool<A> {
             result => result?,
         };
         let Some(socket) = socket else { return Ok(false) };
-        let connection = Connection::new(socket);
+        let connection = HttpdConnection::new(socket);
         let uid = os::peer_uid(connection.socket())?;
         if uid != 0 && !self.limits.peer_uids.contains(&uid) {
             self.log(2, &messages::not_httpd(uid));
@@ -330,7 +330,7 @@ impl<A: Application> Pool<A> {
     }
 
     /// Lets `connection` produce its next event. The caller must not touch it afterwards.
-    pub(super) fn arm(&self, connection: *mut Connection, events: i32) {
+    pub(super) fn arm(&self, connection: *mut HttpdConnection, events: i32) {
         // SAFETY: connections live until `close`, which only the thread that got the event may call; until the
         // call below has armed it, that is this thread.
         let socket = unsafe { (*connection).socket() };
@@ -340,7 +340,7 @@ impl<A: Application> Pool<A> {
     }
 
     /// Ends a connection that the calling thread has claimed.
-    pub(super) fn close(&self, connection: *mut Connection) {
+    pub(super) fn close(&self, connection: *mut HttpdConnection) {
         // SAFETY: claimed by the caller and disarmed, so that no other thread has it. It leaves the epoll set by
         // hand, because a forked child may keep the socket open and with it the entry in the set.
         unsafe {
@@ -350,11 +350,11 @@ impl<A: Application> Pool<A> {
     }
 
     /// Tells httpd that the request was not started here.
-    pub(super) fn refuse(&self, connection: &mut Connection, seq: u16) {
+    pub(super) fn refuse(&self, connection: &mut HttpdConnection, seq: u16) {
         // If it cannot be sent the peer has gone, and the next event closes the connection.
-        send_frame(connection, Kind::Refused, seq, &[Refusal::Restarting as u8]);
+        send_frame(connection, FrameKind::Refused, seq, &[RequestRefusal::Restarting as u8]);
         if !std::mem::replace(&mut connection.dismissed, true) {
-            send_frame(connection, Kind::GoAway, seq, &[]);
+            send_frame(connection, FrameKind::GoAway, seq, &[]);
         }
     }
 
@@ -363,13 +363,13 @@ impl<A: Application> Pool<A> {
         self.for_each_idle(|connection| {
             // One that is being received, or held, gets its answer first.
             if connection.partial.is_empty() && !std::mem::replace(&mut connection.dismissed, true) {
-                send_frame(connection, Kind::GoAway, 0, &[]);
+                send_frame(connection, FrameKind::GoAway, 0, &[]);
             }
         });
     }
 
     /// Calls `f` with every connection that nobody works on.
-    pub(super) fn for_each_idle(&self, f: impl FnMut(&mut Connection)) {
+    pub(super) fn for_each_idle(&self, f: impl FnMut(&mut HttpdConnection)) {
         self.registry.for_each_idle(f);
     }
 
@@ -381,7 +381,7 @@ impl<A: Application> Pool<A> {
     /// The event loop is done with a request.
     pub(super) fn left_loop(&self) {
         self.in_loop.leave();
-        if self.phase() != Phase::Serving {
+        if self.phase() != PoolPhase::Serving {
             self.main_wake.signal();
         }
     }
@@ -435,11 +435,11 @@ impl<A: Application> Pool<A> {
 
     /// Requests ended by all workers.
     pub(super) fn served(&self) -> u64 {
-        self.slots.iter().map(Slot::finished).sum::<u64>() + self.in_loop.begun()
+        self.slots.iter().map(WorkerRecord::finished).sum::<u64>() + self.in_loop.begun()
     }
 
     /// Keeps a connection whose request noticed a changed script; the caller gives it away.
-    pub(super) fn hold(&self, connection: &mut Connection) {
+    pub(super) fn hold(&self, connection: &mut HttpdConnection) {
         match self.reload.hold(std::ptr::from_mut(connection)) {
             Some(released) => self.release(released),
             // The main thread may have worked out already how long it may sleep.
@@ -448,7 +448,7 @@ impl<A: Application> Pool<A> {
     }
 
     /// Lets a held connection go: its request is run, or refused if the process is ending.
-    pub(super) fn release(&self, connection: *mut Connection) {
+    pub(super) fn release(&self, connection: *mut HttpdConnection) {
         // SAFETY: a held connection is claimed and disarmed, and the hold has just been given up by this thread.
         unsafe { (*connection).unclaim() };
         self.arm(connection, AT_ONCE);

@@ -1,6 +1,6 @@
 //! All open connections of the process. The serve loop only comes here to add and remove one.
 
-use super::connection::Connection;
+use super::connection::HttpdConnection;
 use super::os;
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
@@ -30,28 +30,28 @@ pub(super) fn close_in_child() {
 
 /// The connections by place; see the module's comment.
 #[derive(Debug, Default)]
-pub(super) struct Registry {
-    places: Mutex<Places>,
+pub(super) struct ConnectionRegistry {
+    places: Mutex<ConnectionPlaces>,
 }
 
 #[derive(Debug, Default)]
-struct Places {
-    connections: Vec<*mut Connection>,
+struct ConnectionPlaces {
+    connections: Vec<*mut HttpdConnection>,
     free: Vec<usize>,
 }
 
 // SAFETY: the pointers are only followed by the thread that claimed the connection, or under the lock for the
 // shared, atomic part of the connection; `remove` frees one only after taking it out under the lock.
-unsafe impl Send for Places {}
+unsafe impl Send for ConnectionPlaces {}
 
-impl Registry {
-    fn lock(&self) -> MutexGuard<'_, Places> {
+impl ConnectionRegistry {
+    fn lock(&self) -> MutexGuard<'_, ConnectionPlaces> {
         // The lists are consistent at every point where a panic is possible.
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a connection in; the pointer stays valid until [`Registry::remove`].
-    pub(super) fn insert(&self, mut connection: Connection) -> *mut Connection {
+    /// Takes a connection in; the pointer stays valid until [`ConnectionRegistry::remove`].
+    pub(super) fn insert(&self, mut connection: HttpdConnection) -> *mut HttpdConnection {
         let mut places = self.lock();
         let place = places.free.pop().unwrap_or(places.connections.len());
         connection.place = place;
@@ -71,9 +71,9 @@ impl Registry {
     /// Closes and frees a connection.
     ///
     /// # Safety
-    /// `pointer` came from [`Registry::insert`] of this registry, the caller has claimed it, and it can no longer
+    /// `pointer` came from [`ConnectionRegistry::insert`] of this registry, the caller has claimed it, and it can no longer
     /// come out of the epoll set.
-    pub(super) unsafe fn remove(&self, pointer: *mut Connection) {
+    pub(super) unsafe fn remove(&self, pointer: *mut HttpdConnection) {
         let mut places = self.lock();
         // SAFETY: by contract nobody else uses the connection, and it came out of `Box::into_raw`.
         let connection = unsafe { Box::from_raw(pointer) };
@@ -86,7 +86,7 @@ impl Registry {
     }
 
     /// Calls `f` with every connection that nobody is working on.
-    pub(super) fn for_each_idle(&self, mut f: impl FnMut(&mut Connection)) {
+    pub(super) fn for_each_idle(&self, mut f: impl FnMut(&mut HttpdConnection)) {
         let places = self.lock();
         for &pointer in places.connections.iter().filter(|p| !p.is_null()) {
             // SAFETY: pointers in the list are alive while the lock is held, and `claim` is a method on shared
@@ -124,8 +124,8 @@ mod tests {
 
     #[test]
     fn places_are_used_again_and_claimed_ones_are_left_alone() {
-        let registry = Registry::default();
-        let new = || Connection::new(UnixStream::pair().unwrap().0.into());
+        let registry = ConnectionRegistry::default();
+        let new = || HttpdConnection::new(UnixStream::pair().unwrap().0.into());
         let a = registry.insert(new());
         let b = registry.insert(new());
         // SAFETY: both are alive.

@@ -10,18 +10,18 @@
 //! stood in its traceback changes, and now and then while requests come. A successor tells which scripts failed: those keep
 //! their old code, and hold no other script's change up.
 
-use super::changes::{ChangeLook, Changes, Sight};
-use super::connection::Connection;
+use super::changes::{ChangeLook, FileSight, ScriptChanges};
+use super::connection::HttpdConnection;
 use std::cell::Cell;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
-use wsgi_protocol::heirloom::{Failure, Heir, Tried};
-use wsgi_protocol::launch::Preload;
+use wsgi_protocol::heirloom::{HeirScript, LoadFailure, TriedVersions};
+use wsgi_protocol::launch::PreloadScript;
 
 /// What a request that noticed a change shall do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Decision {
+pub(super) enum ChangeDecision {
     /// Run with the code that is loaded.
     ServeOld,
     /// The same, and these lines belong into its log.
@@ -32,7 +32,7 @@ pub(super) enum Decision {
 
 /// What the main thread has to do about a noticed change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ask {
+pub(super) enum ReloadRequest {
     /// Ask for a successor.
     Successor,
     /// End without waiting for one (`reload=immediate`).
@@ -41,11 +41,11 @@ pub(super) enum Ask {
 
 #[derive(Debug, Default)]
 struct ReloadState {
-    changes: Changes,
+    changes: ScriptChanges,
     /// A successor has been asked for and the supervisor has not decided yet.
     pending: bool,
     /// Set for the main thread.
-    ask: Option<Ask>,
+    ask: Option<ReloadRequest>,
     /// The threads whose requests noticed and are on their way out of the application.
     holders: Vec<ThreadId>,
     held: Vec<HeldRequests>,
@@ -53,7 +53,7 @@ struct ReloadState {
 
 #[derive(Debug)]
 struct HeldRequests {
-    connection: *mut Connection,
+    connection: *mut HttpdConnection,
     until: Instant,
 }
 
@@ -62,7 +62,7 @@ unsafe impl Send for HeldRequests {}
 
 /// See the module's comment.
 #[derive(Debug)]
-pub(super) struct Reload {
+pub(super) struct ScriptReload {
     immediate: bool,
     /// How long a request is held at most.
     patience: Mutex<Duration>,
@@ -79,7 +79,7 @@ pub(super) fn begin_request(was_held: bool) {
     WAS_HELD.set(was_held);
 }
 
-impl Reload {
+impl ScriptReload {
     /// With `immediate` there is no readiness gate.
     pub(super) fn new(immediate: bool) -> Self {
         Self { immediate, patience: Mutex::new(Duration::from_secs(10)), state: Mutex::default() }
@@ -98,7 +98,7 @@ impl Reload {
     }
 
     /// What the predecessor knew of changes that failed.
-    pub(super) fn inherit(&self, heirs: &[Heir]) {
+    pub(super) fn inherit(&self, heirs: &[HeirScript]) {
         let mut state = self.lock();
         for heir in heirs {
             if let Some(broken) = &heir.broken {
@@ -115,45 +115,45 @@ impl Reload {
         group: &[u8],
         mtime: u64,
         released: fn(&mut dyn FnMut()),
-    ) -> (Decision, bool) {
+    ) -> (ChangeDecision, bool) {
         if self.immediate {
-            let first = self.lock().ask.replace(Ask::Drain).is_none();
-            return (Decision::Refuse, first);
+            let first = self.lock().ask.replace(ReloadRequest::Drain).is_none();
+            return (ChangeDecision::Refuse, first);
         }
         let now = Instant::now();
         let mut sights = self.lock().changes.sights(now);
         if !sights.is_empty() {
-            released(&mut || sights.iter_mut().for_each(Sight::look));
+            released(&mut || sights.iter_mut().for_each(FileSight::look));
         }
         let mut state = self.lock();
         sights.into_iter().for_each(|sight| state.changes.note_sight(sight));
         let pending = state.pending;
         match state.changes.look(script, group, mtime, now) {
-            ChangeLook::Tell(lines) => return (Decision::Tell(lines), false),
-            ChangeLook::Known => return (Decision::ServeOld, false),
+            ChangeLook::Tell(lines) => return (ChangeDecision::Tell(lines), false),
+            ChangeLook::Known => return (ChangeDecision::ServeOld, false),
             // What is being tried may be what has been mended.
-            ChangeLook::Mended | ChangeLook::Again if pending => return (Decision::ServeOld, false),
+            ChangeLook::Mended | ChangeLook::Again if pending => return (ChangeDecision::ServeOld, false),
             ChangeLook::Again => {
                 state.begin(now);
-                return (Decision::ServeOld, true);
+                return (ChangeDecision::ServeOld, true);
             }
             ChangeLook::New | ChangeLook::Mended => {}
         }
         state.begin(now);
         if WAS_HELD.get() {
-            return (Decision::ServeOld, true);
+            return (ChangeDecision::ServeOld, true);
         }
         state.holders.push(thread::current().id());
-        (Decision::Refuse, true)
+        (ChangeDecision::Refuse, true)
     }
 
     /// What the main thread has to do, if anything.
-    pub(super) fn take_ask(&self) -> Option<Ask> {
+    pub(super) fn take_ask(&self) -> Option<ReloadRequest> {
         self.lock().ask.take()
     }
 
     /// Changes that have failed, for the heirloom.
-    pub(super) fn failed(&self, script: &Preload) -> Option<Tried> {
+    pub(super) fn failed(&self, script: &PreloadScript) -> Option<TriedVersions> {
         self.lock().changes.failed(script)
     }
 
@@ -166,7 +166,7 @@ impl Reload {
     }
 
     /// Holds a claimed connection. Gives it back if the decision has come in the meantime.
-    pub(super) fn hold(&self, connection: *mut Connection) -> Option<*mut Connection> {
+    pub(super) fn hold(&self, connection: *mut HttpdConnection) -> Option<*mut HttpdConnection> {
         let patience = *self.patience.lock().unwrap_or_else(PoisonError::into_inner);
         let mut state = self.lock();
         if !state.pending {
@@ -189,7 +189,7 @@ impl Reload {
     }
 
     /// Requests that have waited long enough: they run with the old code.
-    pub(super) fn overdue(&self) -> Vec<*mut Connection> {
+    pub(super) fn overdue(&self) -> Vec<*mut HttpdConnection> {
         let now = Instant::now();
         let mut state = self.lock();
         let (over, held) = std::mem::take(&mut state.held).into_iter().partition(|held| held.until <= now);
@@ -198,7 +198,7 @@ impl Reload {
     }
 
     /// The supervisor has decided: returns the connections to be released.
-    pub(super) fn decided(&self) -> Vec<*mut Connection> {
+    pub(super) fn decided(&self) -> Vec<*mut HttpdConnection> {
         let mut state = self.lock();
         state.pending = false;
         std::mem::take(&mut state.held).into_iter().map(|held| held.connection).collect()
@@ -209,9 +209,9 @@ impl Reload {
     /// held, stays so.
     pub(super) fn failed_with(
         &self,
-        failures: Vec<Failure>,
+        failures: Vec<LoadFailure>,
         wanted: bool,
-        about: impl Fn(&Preload) -> String,
+        about: impl Fn(&PreloadScript) -> String,
     ) -> bool {
         let now = Instant::now();
         let mut state = self.lock();
@@ -229,7 +229,7 @@ impl Reload {
         again
     }
 
-    /// When [`Reload::untold`] has something to say.
+    /// When [`ScriptReload::untold`] has something to say.
     pub(super) fn next_untold(&self) -> Option<Instant> {
         self.lock().changes.next_untold()
     }
@@ -243,7 +243,7 @@ impl Reload {
 impl ReloadState {
     fn begin(&mut self, now: Instant) {
         self.pending = true;
-        self.ask = Some(Ask::Successor);
+        self.ask = Some(ReloadRequest::Successor);
         self.changes.begin(now);
     }
 }
@@ -255,26 +255,30 @@ mod tests {
     const A: &[u8] = b"a";
     const B: &[u8] = b"b";
 
-    fn failure(script: &[u8], mtime: i64) -> Failure {
-        let script = Preload { script: script.to_vec(), application_group: Vec::new() };
-        Failure { script, tried: Tried { mtime, files: Vec::new() }, lines: vec!["why".to_owned()] }
+    fn failure(script: &[u8], mtime: i64) -> LoadFailure {
+        let script = PreloadScript { script: script.to_vec(), application_group: Vec::new() };
+        LoadFailure {
+            script,
+            tried: TriedVersions { mtime, files: Vec::new() },
+            lines: vec!["why".to_owned()],
+        }
     }
 
-    fn noticed(reload: &Reload, script: &[u8], mtime: u64) -> (Decision, bool) {
+    fn noticed(reload: &ScriptReload, script: &[u8], mtime: u64) -> (ChangeDecision, bool) {
         reload.noticed(script, b"", mtime, |f| f())
     }
 
-    fn reload() -> Reload {
+    fn reload() -> ScriptReload {
         begin_request(false);
-        Reload::new(false)
+        ScriptReload::new(false)
     }
 
     #[test]
     fn a_change_is_asked_about_once() {
         let reload = reload();
-        assert_eq!(noticed(&reload, A, 1), (Decision::Refuse, true));
-        assert_eq!(noticed(&reload, A, 1), (Decision::ServeOld, false));
-        assert_eq!(reload.take_ask(), Some(Ask::Successor));
+        assert_eq!(noticed(&reload, A, 1), (ChangeDecision::Refuse, true));
+        assert_eq!(noticed(&reload, A, 1), (ChangeDecision::ServeOld, false));
+        assert_eq!(reload.take_ask(), Some(ReloadRequest::Successor));
         assert_eq!(reload.take_ask(), None);
         assert!(reload.take_hold());
         assert!(!reload.take_hold());
@@ -282,37 +286,37 @@ mod tests {
         assert_eq!(reload.hold(fake), None);
         assert_eq!(reload.decided(), [fake]);
         assert_eq!(reload.hold(fake), Some(fake), "the decision was faster");
-        assert_eq!(noticed(&reload, A, 1), (Decision::ServeOld, false), "asked before");
-        assert_eq!(noticed(&reload, A, 2), (Decision::Refuse, true), "changed again");
+        assert_eq!(noticed(&reload, A, 1), (ChangeDecision::ServeOld, false), "asked before");
+        assert_eq!(noticed(&reload, A, 2), (ChangeDecision::Refuse, true), "changed again");
     }
 
     #[test]
     fn a_newer_change_is_asked_about_at_once_and_nobody_is_held_twice() {
         let reload = reload();
-        assert_eq!(noticed(&reload, A, 1), (Decision::Refuse, true));
+        assert_eq!(noticed(&reload, A, 1), (ChangeDecision::Refuse, true));
         reload.take_ask();
         begin_request(true);
-        assert_eq!(noticed(&reload, A, 2), (Decision::ServeOld, true));
-        assert_eq!(reload.take_ask(), Some(Ask::Successor));
+        assert_eq!(noticed(&reload, A, 2), (ChangeDecision::ServeOld, true));
+        assert_eq!(reload.take_ask(), Some(ReloadRequest::Successor));
         begin_request(false);
     }
 
     #[test]
     fn a_broken_script_holds_no_other_up() {
         let reload = reload();
-        assert_eq!(noticed(&reload, A, 1), (Decision::Refuse, true));
+        assert_eq!(noticed(&reload, A, 1), (ChangeDecision::Refuse, true));
         reload.take_ask();
         assert!(
             reload.failed_with(vec![failure(B, 5)], false, |_| "about".to_owned()),
             "a is worth a try of its own"
         );
-        assert_eq!(reload.take_ask(), Some(Ask::Successor));
+        assert_eq!(reload.take_ask(), Some(ReloadRequest::Successor));
         assert!(!reload.failed_with(vec![failure(B, 5)], false, |_| "about".to_owned()), "nothing new");
         reload.decided();
-        let told = Decision::Tell(vec!["why".to_owned(), "about".to_owned()]);
+        let told = ChangeDecision::Tell(vec!["why".to_owned(), "about".to_owned()]);
         assert_eq!(noticed(&reload, B, 5), (told, false));
-        assert_eq!(noticed(&reload, B, 5), (Decision::ServeOld, false), "told once");
-        assert_eq!(noticed(&reload, B, 6), (Decision::Refuse, true));
+        assert_eq!(noticed(&reload, B, 5), (ChangeDecision::ServeOld, false), "told once");
+        assert_eq!(noticed(&reload, B, 6), (ChangeDecision::Refuse, true));
     }
 
     #[test]
@@ -331,10 +335,10 @@ mod tests {
 
     #[test]
     fn immediate_refuses_everybody() {
-        let reload = Reload::new(true);
-        assert_eq!(noticed(&reload, A, 1), (Decision::Refuse, true));
-        assert_eq!(noticed(&reload, A, 1), (Decision::Refuse, false));
+        let reload = ScriptReload::new(true);
+        assert_eq!(noticed(&reload, A, 1), (ChangeDecision::Refuse, true));
+        assert_eq!(noticed(&reload, A, 1), (ChangeDecision::Refuse, false));
         assert!(!reload.take_hold());
-        assert_eq!(reload.take_ask(), Some(Ask::Drain));
+        assert_eq!(reload.take_ask(), Some(ReloadRequest::Drain));
     }
 }

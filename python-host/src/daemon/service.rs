@@ -1,17 +1,17 @@
 //! A daemon without request threads (`threads=0`, spec/daemon.md §2.2): the supervisor's orders become SIGTERM,
 //! because the scripts run on the main thread and nothing else could end them.
 
-use super::link::{self, Word};
+use super::link::{self, SupervisorMessage};
 use super::os;
 use std::thread;
 use std::time::Duration;
-use wsgi_protocol::launch::{ORDER_FD, Order, Ready};
+use wsgi_protocol::launch::{DaemonOrder, ORDER_FD, ReadyByte};
 
 /// Announces the service and watches for orders. Called before the scripts of the service are run. A service
 /// that has not ended `shutdown` after it was told to is ended by force; zero waits for ever.
 pub fn attend_service(shutdown: Duration) {
     link::prepare_descriptors();
-    link::say(Ready::Serving);
+    link::say(ReadyByte::Serving);
     // Without the thread the service still ends by signals.
     let _ = thread::Builder::new().name("wsgi-orders".into()).spawn(move || {
         loop {
@@ -20,9 +20,11 @@ pub fn attend_service(shutdown: Duration) {
                 return;
             }
             match link::next_order(ORDER_FD) {
-                Word::Order(Order::Drain | Order::MakeRoom | Order::Stop) | Word::End => break,
-                Word::Order(Order::Stacks) => link::dump_stacks(),
-                Word::Order(Order::Keep | Order::Renew) | Word::Nothing => {}
+                SupervisorMessage::Order(DaemonOrder::Drain | DaemonOrder::MakeRoom | DaemonOrder::Stop)
+                | SupervisorMessage::End => break,
+                SupervisorMessage::Order(DaemonOrder::Stacks) => link::dump_stacks(),
+                SupervisorMessage::Order(DaemonOrder::Keep | DaemonOrder::Renew)
+                | SupervisorMessage::Nothing => {}
             }
         }
         // SAFETY: a signal to the own process; Python's handler turns it into SystemExit.

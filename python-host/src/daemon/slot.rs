@@ -20,7 +20,7 @@ pub(super) enum WorkerState {
 /// One worker's record; a cache line pair of its own, written by that worker only (but for `injected_ns`).
 #[derive(Debug, Default)]
 #[repr(align(128))]
-pub(super) struct Slot {
+pub(super) struct WorkerRecord {
     state: AtomicU8,
     /// Monotonic start of the running request, ns; 0 between requests.
     started_ns: AtomicU64,
@@ -40,7 +40,7 @@ pub(super) struct Slot {
     tid: AtomicI32,
 }
 
-impl Slot {
+impl WorkerRecord {
     /// Called by the worker itself when it starts.
     pub(super) fn enter(&self) {
         self.clock.store(os::own_cpu_clock().unwrap_or(0), Relaxed);

@@ -3,18 +3,18 @@
 //! Small frames that may wait are collected in one buffer; a simple response (head, block, end) leaves in
 //! one call. Every call is tried without waiting first; only a full or empty socket costs the GIL.
 
-use super::connection::Connection;
-use super::os::{self, Wait};
-use super::slot::Slot;
-use super::stream::{Flusher, Stream};
-use crate::exchange::{BodyError, Exchange, Hold, Outcome, SendError};
+use super::connection::HttpdConnection;
+use super::os::{self, WaitMode};
+use super::slot::WorkerRecord;
+use super::stream::{ResponseStream, StreamFlusher};
+use crate::exchange::{BodyError, Exchange, HoldBack, RequestOutcome, SendError};
 use crate::fork::is_forked;
 use crate::scheduler::clock::own_tid;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::atomic::Ordering::Relaxed;
-use wsgi_protocol::frame::{self, BODY_CHUNK, Header, Kind, MAX_LOG, Refusal};
-use wsgi_protocol::metrics::Account;
+use wsgi_protocol::frame::{self, BODY_CHUNK, FrameHeader, FrameKind, MAX_LOG, RequestRefusal};
+use wsgi_protocol::metrics::RequestAccount;
 
 /// Blocks up to this size are copied so that they leave together with what follows; copying this much costs
 /// less than another send and another wake-up of the reader.
@@ -24,30 +24,30 @@ const COALESCE: usize = 32 * 1024;
 const QUICK: u64 = 500_000;
 
 /// Gives the GIL up around a call that may block.
-pub(super) type Released = fn(&mut dyn FnMut());
+pub(super) type GilRelease = fn(&mut dyn FnMut());
 
 /// Writes a record that httpd does not take any more to the group's log; called with the GIL held.
-pub(super) type Unsent = fn(u8, &[u8]);
+pub(super) type UnsentRecord = fn(u8, &[u8]);
 
-/// One request's way in and out over a [`Connection`].
+/// One request's way in and out over a [`HttpdConnection`].
 pub(super) struct SocketExchange<'a> {
-    pub(super) connection: &'a mut Connection,
+    pub(super) connection: &'a mut HttpdConnection,
     pub(super) seq: u16,
     /// Frames that may wait; empty at the start of a request.
     pub(super) out: &'a mut Vec<u8>,
-    pub(super) released: Released,
-    pub(super) unsent: Unsent,
+    pub(super) released: GilRelease,
+    pub(super) unsent: UnsentRecord,
     /// Where activity is noted, if the request counts for the inactivity timer.
-    pub(super) activity: Option<&'a Slot>,
+    pub(super) activity: Option<&'a WorkerRecord>,
     pub(super) body: super::body::BodyReader<'a>,
     /// What the end of the response tells of its times.
-    pub(super) account: Option<Account>,
+    pub(super) account: Option<RequestAccount>,
     /// Something of HEAD, DATA or FILE has left.
     committed: bool,
     /// The first failure to send; every later attempt fails the same way.
     broken: Option<SendError>,
     /// Where blocks that follow each other quickly are collected.
-    stream: Option<(&'static Flusher, &'static Stream)>,
+    stream: Option<(&'static StreamFlusher, &'static ResponseStream)>,
     /// When a block last left, and when it was last asked whether the client is gone; monotonic ns.
     sent_at: u64,
     asked_at: u64,
@@ -65,12 +65,12 @@ impl Drop for SocketExchange<'_> {
 impl<'a> SocketExchange<'a> {
     /// An exchange for the request `payload` with the number `seq`.
     pub(super) fn new(
-        connection: &'a mut Connection,
+        connection: &'a mut HttpdConnection,
         seq: u16,
         payload: &'a [u8],
         out: &'a mut Vec<u8>,
-        (released, unsent): (Released, Unsent),
-        activity: Option<&'a Slot>,
+        (released, unsent): (GilRelease, UnsentRecord),
+        activity: Option<&'a WorkerRecord>,
     ) -> Self {
         out.clear();
         let body = super::body::BodyReader::new(payload);
@@ -92,7 +92,7 @@ impl<'a> SocketExchange<'a> {
     }
 
     /// Lets blocks be collected in the stream of a worker.
-    pub(super) fn with_stream(mut self, flusher: &'static Flusher, worker: usize) -> Self {
+    pub(super) fn with_stream(mut self, flusher: &'static StreamFlusher, worker: usize) -> Self {
         self.stream = Some((flusher, flusher.stream(worker)));
         self
     }
@@ -118,7 +118,7 @@ impl<'a> SocketExchange<'a> {
     }
 
     /// The stream, if it holds anything. A forked child leaves it alone: the lock may have been taken when it was forked.
-    fn dirty_stream(&self) -> Option<&'static Stream> {
+    fn dirty_stream(&self) -> Option<&'static ResponseStream> {
         let (_, stream) = self.stream?;
         (stream.is_dirty() && !is_forked()).then_some(stream)
     }
@@ -161,30 +161,30 @@ impl<'a> SocketExchange<'a> {
     }
 
     /// Says how the request ended. False: the connection is of no further use.
-    pub(super) fn finish(&mut self, outcome: Outcome, go_away: bool) -> bool {
+    pub(super) fn finish(&mut self, outcome: RequestOutcome, go_away: bool) -> bool {
         let seq = self.seq;
-        let account = self.account.map(Account::encode);
+        let account = self.account.map(RequestAccount::encode);
         let account: &[u8] = account.as_ref().map_or(&[], |account| account);
         match outcome {
-            Outcome::Complete => frame::put_frame(self.out, Kind::End, seq, account),
-            Outcome::Aborted => frame::put_frame(self.out, Kind::Aborted, seq, account),
-            Outcome::ForLoop => {}
-            _ if self.committed => frame::put_frame(self.out, Kind::Aborted, seq, account),
-            Outcome::Fail(status) => {
+            RequestOutcome::Complete => frame::put_frame(self.out, FrameKind::End, seq, account),
+            RequestOutcome::Aborted => frame::put_frame(self.out, FrameKind::Aborted, seq, account),
+            RequestOutcome::ForLoop => {}
+            _ if self.committed => frame::put_frame(self.out, FrameKind::Aborted, seq, account),
+            RequestOutcome::Fail(status) => {
                 self.out.clear();
-                let mark = frame::begin_frame(self.out, Kind::Fail, seq);
+                let mark = frame::begin_frame(self.out, FrameKind::Fail, seq);
                 self.out.extend_from_slice(&status.to_le_bytes());
                 self.out.extend_from_slice(account);
                 // A few bytes: never too long.
                 let _ = frame::end_frame(self.out, mark, 0);
             }
-            Outcome::Refused => {
+            RequestOutcome::Refused => {
                 self.out.clear();
-                frame::put_frame(self.out, Kind::Refused, seq, &[Refusal::Restarting as u8]);
+                frame::put_frame(self.out, FrameKind::Refused, seq, &[RequestRefusal::Restarting as u8]);
             }
         }
         if go_away && !self.connection.dismissed {
-            frame::put_frame(self.out, Kind::GoAway, seq, &[]);
+            frame::put_frame(self.out, FrameKind::GoAway, seq, &[]);
             self.connection.dismissed = true;
         }
         let sent = self.transmit(&[], None).is_ok();
@@ -195,10 +195,10 @@ impl<'a> SocketExchange<'a> {
 
 /// Sends `parts` completely, giving the GIL up only if the socket is full.
 pub(super) fn send_all(
-    connection: &Connection,
+    connection: &HttpdConnection,
     mut parts: &mut [IoSlice<'_>],
     mut file: Option<BorrowedFd<'_>>,
-    released: Released,
+    released: GilRelease,
 ) -> Result<(), SendError> {
     if is_forked() {
         return Err(SendError::ClientGone);
@@ -207,7 +207,7 @@ pub(super) fn send_all(
     if parts.is_empty() {
         return Ok(());
     }
-    match os::send(connection.socket(), parts, file, Wait::No) {
+    match os::send(connection.socket(), parts, file, WaitMode::No) {
         Ok(n) => {
             IoSlice::advance_slices(&mut parts, n);
             if parts.is_empty() {
@@ -223,7 +223,7 @@ pub(super) fn send_all(
         let mut parts = std::mem::take(&mut parts);
         let mut file = file.take();
         while !parts.is_empty() {
-            match os::send(connection.socket(), parts, file, Wait::Yes) {
+            match os::send(connection.socket(), parts, file, WaitMode::Yes) {
                 Ok(n) => IoSlice::advance_slices(&mut parts, n),
                 Err(e) => {
                     result = Err(send_error(&e));
@@ -237,10 +237,10 @@ pub(super) fn send_all(
 }
 
 /// Sends one frame outside of any request; never waits. False if it could not be sent.
-pub(super) fn send_frame(connection: &Connection, kind: Kind, seq: u16, payload: &[u8]) -> bool {
-    let header = Header::new(kind, seq, payload.len()).encode();
+pub(super) fn send_frame(connection: &HttpdConnection, kind: FrameKind, seq: u16, payload: &[u8]) -> bool {
+    let header = FrameHeader::new(kind, seq, payload.len()).encode();
     let parts = [IoSlice::new(&header), IoSlice::new(payload)];
-    os::send(connection.socket(), &parts, None, Wait::No).is_ok_and(|n| n == header.len() + payload.len())
+    os::send(connection.socket(), &parts, None, WaitMode::No).is_ok_and(|n| n == header.len() + payload.len())
 }
 
 /// What an application is told of a failed send.
@@ -278,25 +278,25 @@ impl Exchange for SocketExchange<'_> {
         if payload.len() > frame::MAX_PAYLOAD as usize {
             return Err(SendError::Failed("Argument list too long".to_owned()));
         }
-        frame::put_frame(self.out, Kind::Head, self.seq, payload);
+        frame::put_frame(self.out, FrameKind::Head, self.seq, payload);
         match &self.broken {
             Some(error) => Err(error.clone()),
             None => Ok(()),
         }
     }
 
-    fn data(&mut self, block: &[u8], hold: Hold) -> Result<(), SendError> {
+    fn data(&mut self, block: &[u8], hold: HoldBack) -> Result<(), SendError> {
         self.touch();
         self.committed = true;
-        if hold == Hold::Yes && self.out.len() + block.len() <= COALESCE && self.broken.is_none() {
-            frame::put_frame(self.out, Kind::Data, self.seq, block);
+        if hold == HoldBack::Yes && self.out.len() + block.len() <= COALESCE && self.broken.is_none() {
+            frame::put_frame(self.out, FrameKind::Data, self.seq, block);
             return Ok(());
         }
-        if hold == Hold::No && self.broken.is_none() && self.collect(block)? {
+        if hold == HoldBack::No && self.broken.is_none() && self.collect(block)? {
             return Ok(());
         }
         for chunk in block.chunks(BODY_CHUNK) {
-            let header = Header::new(Kind::Data, self.seq, chunk.len()).encode();
+            let header = FrameHeader::new(FrameKind::Data, self.seq, chunk.len()).encode();
             self.transmit(&[&header, chunk], None)?;
         }
         Ok(())
@@ -308,7 +308,7 @@ impl Exchange for SocketExchange<'_> {
         let mut range = [0; 16];
         range[..8].copy_from_slice(&offset.to_le_bytes());
         range[8..].copy_from_slice(&length.to_le_bytes());
-        let header = Header::new(Kind::File, self.seq, range.len()).encode();
+        let header = FrameHeader::new(FrameKind::File, self.seq, range.len()).encode();
         self.transmit(&[&header, &range], Some(file))
     }
 
@@ -316,7 +316,8 @@ impl Exchange for SocketExchange<'_> {
         let text = &text[..text.len().min(MAX_LOG - 5)];
         const HEAD: usize = frame::HEADER_LEN + 5;
         let mut head = [level; HEAD];
-        head[..frame::HEADER_LEN].copy_from_slice(&Header::new(Kind::Log, self.seq, text.len() + 5).encode());
+        head[..frame::HEADER_LEN]
+            .copy_from_slice(&FrameHeader::new(FrameKind::Log, self.seq, text.len() + 5).encode());
         head[HEAD - 4..].copy_from_slice(&own_tid().to_le_bytes());
         // Not through `transmit`: the head of the response may go on waiting for its first block. A record that
         // httpd does not take any more goes to the group's log; the next block of the response reports the failure.

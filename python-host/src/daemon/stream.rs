@@ -1,8 +1,8 @@
 //! Blocks that follow each other quickly leave together: a worker collects them, and the flusher thread sends what the
 //! worker does not come back for, so that no block waits for the application (PEP 3333, "Buffering and Streaming").
 
-use super::os::{self, Wait};
-use super::socket_exchange::{Unsent, send_error};
+use super::os::{self, WaitMode};
+use super::socket_exchange::{UnsentRecord, send_error};
 use crate::exchange::SendError;
 use crate::scheduler::wakeup::Wakeup;
 use std::io::IoSlice;
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Acquire, Ordering::Relaxed, Orderi
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::thread;
 use std::time::Duration;
-use wsgi_protocol::frame::{self, Kind};
+use wsgi_protocol::frame::{self, FrameKind};
 
 /// Longest time a block waits for the next one; also the flusher's step. httpd waits longer before it flushes
 /// (`response-flush-delay`), so nobody can tell.
@@ -25,7 +25,7 @@ const FULL: usize = 64 * 1024;
 
 /// What one worker has collected.
 #[derive(Debug, Default)]
-pub(super) struct Stream {
+pub(super) struct ResponseStream {
     /// Something is held, or an error is to be told; only the worker sets it.
     dirty: AtomicBool,
     held: Mutex<HeldBlocks>,
@@ -42,7 +42,7 @@ struct HeldBlocks {
     error: Option<SendError>,
 }
 
-impl Stream {
+impl ResponseStream {
     fn lock(&self) -> MutexGuard<'_, HeldBlocks> {
         // Nothing panics between two writes.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
@@ -68,7 +68,7 @@ impl Stream {
             held.bytes.reserve(FULL + block.len());
         }
         let HeldBlocks { bytes, open, .. } = &mut *held;
-        let start = *open.get_or_insert_with(|| frame::begin_frame(bytes, Kind::Data, seq));
+        let start = *open.get_or_insert_with(|| frame::begin_frame(bytes, FrameKind::Data, seq));
         bytes.extend_from_slice(block);
         // Cannot be too long: it is sent when it is FULL.
         let _ = frame::end_frame(bytes, start, 0);
@@ -104,7 +104,7 @@ impl Stream {
         held.open = None;
         // SAFETY: as long as anything is held its worker keeps the connection open: `take` comes before the end.
         let socket = unsafe { BorrowedFd::borrow_raw(held.socket) };
-        match os::send(socket, &[IoSlice::new(&held.bytes)], None, Wait::No) {
+        match os::send(socket, &[IoSlice::new(&held.bytes)], None, WaitMode::No) {
             Ok(sent) => drop(held.bytes.drain(..sent)),
             // Full: whoever sends next waits for room; until then it is tried again.
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => held.since = now,
@@ -128,18 +128,18 @@ impl Stream {
 
 /// The streams of all workers, and the thread that looks after them.
 #[derive(Debug)]
-pub(super) struct Flusher {
-    streams: Box<[Stream]>,
+pub(super) struct StreamFlusher {
+    streams: Box<[ResponseStream]>,
     wakeup: Wakeup,
     start: Once,
     runs: AtomicBool,
 }
 
-impl Flusher {
+impl StreamFlusher {
     /// For so many workers.
     pub(super) fn new(workers: usize) -> Self {
         Self {
-            streams: (0..workers).map(|_| Stream::default()).collect(),
+            streams: (0..workers).map(|_| ResponseStream::default()).collect(),
             wakeup: Wakeup::default(),
             start: Once::new(),
             runs: AtomicBool::new(false),
@@ -147,12 +147,12 @@ impl Flusher {
     }
 
     /// The stream of a worker.
-    pub(super) fn stream(&self, worker: usize) -> &Stream {
+    pub(super) fn stream(&self, worker: usize) -> &ResponseStream {
         &self.streams[worker]
     }
 
     /// Whether somebody looks at what is held; asked before anything is.
-    pub(super) fn is_there(&'static self, unsent: Unsent) -> bool {
+    pub(super) fn is_there(&'static self, unsent: UnsentRecord) -> bool {
         self.start.call_once(|| {
             let thread = thread::Builder::new().name("wsgi-flusher".into()).stack_size(64 * 1024);
             match thread.spawn(|| self.run()) {
@@ -182,7 +182,7 @@ impl Flusher {
                 let busy = self.streams.iter().filter(|stream| stream.flush(now)).count() > 0;
                 calm = if busy { 0 } else { calm + 1 };
             }
-            self.wakeup.sleep_unless(|| self.streams.iter().any(Stream::is_waiting));
+            self.wakeup.sleep_unless(|| self.streams.iter().any(ResponseStream::is_waiting));
         }
     }
 }
@@ -197,12 +197,12 @@ mod tests {
 
     #[test]
     fn blocks_make_one_frame_until_somebody_sends() {
-        let stream = Stream::default();
+        let stream = ResponseStream::default();
         assert!(!stream.hold(0, 7, b"one", 1).unwrap());
         assert!(!stream.hold(0, 7, b"two", 2).unwrap());
         let (mut taken, mut expected) = (Vec::new(), Vec::new());
         stream.take(&mut taken).unwrap();
-        put_frame(&mut expected, Kind::Data, 7, b"onetwo");
+        put_frame(&mut expected, FrameKind::Data, 7, b"onetwo");
         assert_eq!(taken, expected);
         assert!(!stream.is_dirty());
         assert!(stream.hold(0, 7, &vec![b'x'; FULL], 3).unwrap(), "enough for a send");
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn what_the_worker_does_not_come_back_for_is_sent() {
-        let flusher: &'static Flusher = Box::leak(Box::new(Flusher::new(2)));
+        let flusher: &'static StreamFlusher = Box::leak(Box::new(StreamFlusher::new(2)));
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         theirs.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         for round in 0..3 {
@@ -229,7 +229,7 @@ mod tests {
     fn a_full_socket_and_a_closed_one() {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();
-        let stream = Stream::default();
+        let stream = ResponseStream::default();
         let big = vec![b'x'; 4 << 20];
         stream.hold(ours.as_raw_fd(), 1, &big, 0).unwrap();
         assert!(stream.flush(u64::MAX / 2));
@@ -238,7 +238,7 @@ mod tests {
         let mut rest = Vec::new();
         stream.take(&mut rest).unwrap();
         assert!(rest.len() < big.len() && rest.ends_with(b"end"));
-        assert_eq!(rest[rest.len() - 3 - HEADER_LEN], Kind::Data as u8);
+        assert_eq!(rest[rest.len() - 3 - HEADER_LEN], FrameKind::Data as u8);
         let mut first = vec![0; HEADER_LEN + big.len() + HEADER_LEN + 3 - rest.len()];
         theirs.read_exact(&mut first).unwrap();
         drop(theirs);

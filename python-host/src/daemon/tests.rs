@@ -1,12 +1,12 @@
 //! The whole loop with a fake application, over real sockets, in this process.
 
-use super::application::{Application, Runner};
+use super::application::{Application, RequestRunner};
 use super::main_thread::MainThread;
-use super::pool::{Phase, Pool};
-use super::reload::Decision;
-use super::socket_exchange::{Released, Unsent};
-use crate::exchange::{Exchange, Hold, Outcome};
-use crate::host::Long;
+use super::pool::{PoolPhase, WorkerPool};
+use super::reload::ChangeDecision;
+use super::socket_exchange::{GilRelease, UnsentRecord};
+use crate::exchange::{Exchange, HoldBack, RequestOutcome};
+use crate::host::LongRunning;
 use std::cell::RefCell;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd};
@@ -14,10 +14,10 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
-use wsgi_protocol::frame::{self, HEADER_LEN, Header, Kind, Refusal};
-use wsgi_protocol::heirloom::{Heir, Tried};
-use wsgi_protocol::launch::{Launch, Order, Preload, Timers};
-use wsgi_protocol::metrics::Account;
+use wsgi_protocol::frame::{self, FrameHeader, FrameKind, HEADER_LEN, RequestRefusal};
+use wsgi_protocol::heirloom::{HeirScript, TriedVersions};
+use wsgi_protocol::launch::{DaemonOrder, DaemonTimers, Launch, PreloadScript};
+use wsgi_protocol::metrics::RequestAccount;
 use wsgi_protocol::request::{RequestHead, RequestWriter};
 
 /// A GIL, as far as the loop can tell.
@@ -43,19 +43,19 @@ fn released(f: &mut dyn FnMut()) {
 }
 
 #[derive(Default)]
-struct Fake {
+struct FakeApplication {
     runners: AtomicUsize,
     /// Requests that came to the closed gate.
     entered: AtomicUsize,
     log: Mutex<Vec<String>>,
     open: Mutex<bool>,
     opened: Condvar,
-    pool: std::sync::OnceLock<&'static Pool<Fake>>,
+    pool: std::sync::OnceLock<&'static WorkerPool<FakeApplication>>,
 }
 
-struct FakeRunner(&'static Fake, u32);
+struct FakeRunner(&'static FakeApplication, u32);
 
-impl Runner for FakeRunner {
+impl RequestRunner for FakeRunner {
     fn attach(&mut self) {
         attach();
     }
@@ -69,7 +69,7 @@ impl Runner for FakeRunner {
     }
 
     /// The request's script says what to do.
-    fn run(&mut self, payload: &[u8], exchange: &mut dyn Exchange) -> Outcome {
+    fn run(&mut self, payload: &[u8], exchange: &mut dyn Exchange) -> RequestOutcome {
         let request = wsgi_protocol::request::Request::decode(payload).unwrap();
         let script = String::from_utf8_lossy(request.head.script).into_owned();
         let (verb, rest) = script.split_once(' ').unwrap_or((&script, ""));
@@ -91,25 +91,25 @@ impl Runner for FakeRunner {
                 if wake {
                     self.0.pool.get().unwrap().main_wake.signal();
                 }
-                if decision == Decision::Refuse {
-                    return Outcome::Refused;
+                if decision == ChangeDecision::Refuse {
+                    return RequestOutcome::Refused;
                 }
             }
             _ => {}
         }
         exchange.head(b"head").unwrap();
         let id = self.1.to_string();
-        match exchange.data(id.as_bytes(), Hold::Yes) {
-            Ok(()) => Outcome::Complete,
-            Err(_) => Outcome::Aborted,
+        match exchange.data(id.as_bytes(), HoldBack::Yes) {
+            Ok(()) => RequestOutcome::Complete,
+            Err(_) => RequestOutcome::Aborted,
         }
     }
 }
 
-impl Application for Fake {
+impl Application for FakeApplication {
     type Runner = FakeRunner;
-    const RELEASED: Released = released;
-    const UNSENT: Unsent = |_, _| ();
+    const RELEASED: GilRelease = released;
+    const UNSENT: UnsentRecord = |_, _| ();
 
     fn runner(&'static self, thread_id: u32) -> FakeRunner {
         self.runners.fetch_add(1, SeqCst);
@@ -127,7 +127,7 @@ impl Application for Fake {
         }
         detach();
     }
-    fn report(&self, thread_id: u32, why: Long, _: f64, _: &dyn Fn() -> bool) {
+    fn report(&self, thread_id: u32, why: LongRunning, _: f64, _: &dyn Fn() -> bool) {
         self.log(6, &format!("{why:?} {thread_id}"));
     }
     fn probe(&self) {
@@ -137,13 +137,13 @@ impl Application for Fake {
     fn has_loaded(&self) -> bool {
         true
     }
-    fn heirs(&self, _: &dyn Fn(&Preload) -> Option<Tried>) -> Vec<Heir> {
+    fn heirs(&self, _: &dyn Fn(&PreloadScript) -> Option<TriedVersions>) -> Vec<HeirScript> {
         Vec::new()
     }
     fn load_time(&self) -> Duration {
         Duration::ZERO
     }
-    fn about_kept(&self, _: &Preload) -> String {
+    fn about_kept(&self, _: &PreloadScript) -> String {
         String::new()
     }
     fn publish_signal(&self, signal: i32) {
@@ -166,15 +166,15 @@ impl Application for Fake {
 }
 
 /// A daemon in this process: its pool, its main thread, and the supervisor's end of the order pipe.
-struct Daemon {
-    fake: &'static Fake,
-    pool: &'static Pool<Fake>,
+struct TestDaemon {
+    fake: &'static FakeApplication,
+    pool: &'static WorkerPool<FakeApplication>,
     path: std::path::PathBuf,
     orders: std::io::PipeWriter,
     main: std::thread::JoinHandle<i32>,
 }
 
-fn daemon(launch: Launch) -> Daemon {
+fn daemon(launch: Launch) -> TestDaemon {
     static NUMBER: AtomicUsize = AtomicUsize::new(0);
     let name = format!("wsgi-loop-{}-{}", std::process::id(), NUMBER.fetch_add(1, SeqCst));
     let path = std::env::temp_dir().join(name);
@@ -185,8 +185,9 @@ fn daemon(launch: Launch) -> Daemon {
     let listener = unsafe { BorrowedFd::borrow_raw(listener.into_raw_fd()) };
     let (reader, orders) = std::io::pipe().unwrap();
     super::os::set_nonblocking(reader.as_fd()).unwrap();
-    let fake: &'static Fake = Box::leak(Box::default());
-    let pool: &'static Pool<Fake> = Box::leak(Box::new(Pool::new(fake, &launch, listener).unwrap()));
+    let fake: &'static FakeApplication = Box::leak(Box::default());
+    let pool: &'static WorkerPool<FakeApplication> =
+        Box::leak(Box::new(WorkerPool::new(fake, &launch, listener).unwrap()));
     assert!(fake.pool.set(pool).is_ok());
     let shutdown = Duration::from_millis(launch.timers.shutdown);
     let main = std::thread::spawn(move || {
@@ -197,24 +198,28 @@ fn daemon(launch: Launch) -> Daemon {
         drop(reader);
         status
     });
-    Daemon { fake, pool, path, orders, main }
+    TestDaemon { fake, pool, path, orders, main }
 }
 
 fn launch(threads: u32) -> Launch {
-    Launch { threads, timers: Timers { graceful: 5000, ..Timers::default() }, ..Launch::default() }
+    Launch {
+        threads,
+        timers: DaemonTimers { graceful: 5000, ..DaemonTimers::default() },
+        ..Launch::default()
+    }
 }
 
-impl Daemon {
-    fn connect(&self) -> Client {
+impl TestDaemon {
+    fn connect(&self) -> TestClient {
         let socket = UnixStream::connect(&self.path).unwrap();
         socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         let mut hello = Vec::new();
-        frame::put_frame(&mut hello, Kind::Hello, 0, &wsgi_protocol::PROTOCOL_VERSION.to_le_bytes());
+        frame::put_frame(&mut hello, FrameKind::Hello, 0, &wsgi_protocol::PROTOCOL_VERSION.to_le_bytes());
         (&socket).write_all(&hello).unwrap();
-        Client { socket, seq: 0 }
+        TestClient { socket, seq: 0 }
     }
 
-    fn order(&self, order: Order) {
+    fn order(&self, order: DaemonOrder) {
         (&self.orders).write_all(&[order as u8]).unwrap();
     }
 
@@ -224,35 +229,35 @@ impl Daemon {
     }
 
     fn stop(self) -> Vec<String> {
-        let _ = (&self.orders).write_all(&[Order::Stop as u8]);
+        let _ = (&self.orders).write_all(&[DaemonOrder::Stop as u8]);
         assert_eq!(self.main.join().unwrap(), 0);
         let _ = std::fs::remove_file(&self.path);
         self.fake.log.lock().unwrap().clone()
     }
 }
 
-struct Client {
+struct TestClient {
     socket: UnixStream,
     seq: u16,
 }
 
-impl Client {
+impl TestClient {
     fn send(&mut self, script: &str) {
         self.seq += 1;
         let mut payload = Vec::new();
         let head = RequestHead { script: script.as_bytes(), request_start_us: 1, ..RequestHead::default() };
         RequestWriter::begin(&mut payload, &head).finish();
         let mut out = Vec::new();
-        frame::put_frame(&mut out, Kind::Request, self.seq, &payload);
+        frame::put_frame(&mut out, FrameKind::Request, self.seq, &payload);
         self.socket.write_all(&out).unwrap();
     }
 
-    fn frame(&mut self) -> (Kind, Vec<u8>) {
+    fn frame(&mut self) -> (FrameKind, Vec<u8>) {
         let mut header = [0; HEADER_LEN];
         if self.socket.read_exact(&mut header).is_err() {
-            return (Kind::Hello, Vec::new());
+            return (FrameKind::Hello, Vec::new());
         }
-        let header = Header::decode(&header).unwrap().unwrap();
+        let header = FrameHeader::decode(&header).unwrap().unwrap();
         let mut payload = vec![0; header.len as usize];
         self.socket.read_exact(&mut payload).unwrap();
         (header.kind, payload)
@@ -260,10 +265,10 @@ impl Client {
 
     /// The response's body.
     fn response(&mut self) -> String {
-        assert_eq!(self.frame().0, Kind::Head);
+        assert_eq!(self.frame().0, FrameKind::Head);
         let (kind, body) = self.frame();
-        assert_eq!(kind, Kind::Data);
-        assert_eq!(self.frame().0, Kind::End);
+        assert_eq!(kind, FrameKind::Data);
+        assert_eq!(self.frame().0, FrameKind::End);
         String::from_utf8(body).unwrap()
     }
 
@@ -327,8 +332,8 @@ fn a_panic_is_a_500_and_the_thread_goes_on() {
     let mut c = d.connect();
     c.send("panic");
     let (kind, payload) = c.frame();
-    assert_eq!((kind, &payload[..2]), (Kind::Fail, &500u16.to_le_bytes()[..]));
-    let account = Account::decode(&payload[2..]).expect("the times of the request");
+    assert_eq!((kind, &payload[..2]), (FrameKind::Fail, &500u16.to_le_bytes()[..]));
+    let account = RequestAccount::decode(&payload[2..]).expect("the times of the request");
     assert!(account.began > 0 && account.ended >= account.began);
     assert_eq!(c.get("hello"), "1");
     assert!(d.stop().iter().any(|l| l.contains("as asked")));
@@ -341,7 +346,7 @@ fn queue_timeout_is_told() {
     let d = daemon(l);
     let mut c = d.connect();
     c.send("hello");
-    assert_eq!(c.frame(), (Kind::Refused, vec![Refusal::QueueTimeout as u8]));
+    assert_eq!(c.frame(), (FrameKind::Refused, vec![RequestRefusal::QueueTimeout as u8]));
     d.stop();
 }
 
@@ -354,20 +359,20 @@ fn draining_ends_what_runs_and_refuses_the_rest() {
     while d.fake.entered.load(SeqCst) == 0 {
         std::thread::yield_now();
     }
-    d.order(Order::Drain);
-    assert_eq!(idle.frame().0, Kind::GoAway);
+    d.order(DaemonOrder::Drain);
+    assert_eq!(idle.frame().0, FrameKind::GoAway);
     idle.send("hello");
-    assert_eq!(idle.frame(), (Kind::Refused, vec![Refusal::Restarting as u8]));
+    assert_eq!(idle.frame(), (FrameKind::Refused, vec![RequestRefusal::Restarting as u8]));
     d.open();
     busy.response();
-    assert_eq!(busy.frame().0, Kind::GoAway);
+    assert_eq!(busy.frame().0, FrameKind::GoAway);
     let log = d.stop();
     assert!(log.contains(&"stopping shutdown_signal".to_owned()) && log.contains(&"end true".to_owned()));
 }
 
 #[test]
 fn the_request_that_noticed_waits_for_the_decision() {
-    for (order, kind) in [(Order::Drain, Kind::Refused), (Order::Keep, Kind::Head)] {
+    for (order, kind) in [(DaemonOrder::Drain, FrameKind::Refused), (DaemonOrder::Keep, FrameKind::Head)] {
         let d = daemon(launch(1));
         let (mut first, mut other) = (d.connect(), d.connect());
         first.send("changed");
@@ -378,13 +383,13 @@ fn the_request_that_noticed_waits_for_the_decision() {
         assert_eq!(other.get("changed"), "1", "the others are served by the old code");
         d.order(order);
         assert_eq!(first.frame().0, kind);
-        if order == Order::Keep {
+        if order == DaemonOrder::Keep {
             first.frame();
             first.frame();
             assert_eq!(first.get("changed"), "1", "this change is not asked about again");
         }
         let log = d.stop();
-        let reason = if order == Order::Drain { "script_reload" } else { "shutdown_signal" };
+        let reason = if order == DaemonOrder::Drain { "script_reload" } else { "shutdown_signal" };
         assert!(log.contains(&format!("stopping {reason}")), "{log:?}");
     }
 }
@@ -409,7 +414,7 @@ fn an_expired_request_ends_the_process_at_the_shutdown_limit() {
     let d = daemon(l);
     let mut c = d.connect();
     c.send("gate");
-    while d.pool.phase() != Phase::Stopping {
+    while d.pool.phase() != PoolPhase::Stopping {
         std::thread::sleep(Duration::from_millis(5));
     }
     d.open();
@@ -430,14 +435,14 @@ fn maximum_requests_recycles_after_the_successor_serves() {
     }
     // The main thread asks for the successor before it hears that there is one.
     std::thread::sleep(Duration::from_millis(100));
-    d.order(Order::Drain);
-    assert_eq!(c.frame().0, Kind::GoAway);
+    d.order(DaemonOrder::Drain);
+    assert_eq!(c.frame().0, FrameKind::GoAway);
     assert!(d.stop().contains(&"stopping maximum_requests".to_owned()));
 }
 
 #[test]
 fn the_supervisors_end_is_the_daemons() {
-    let Daemon { fake, main, orders, path, .. } = daemon(launch(2));
+    let TestDaemon { fake, main, orders, path, .. } = daemon(launch(2));
     drop(orders);
     assert_eq!(main.join().unwrap(), 0);
     assert!(fake.log.lock().unwrap().contains(&"stopping shutdown_signal".to_owned()));

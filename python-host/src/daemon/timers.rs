@@ -3,16 +3,16 @@
 //! All of them run on the monotonic clock, each by itself, and all are exact: [`Timetable::check`] says what
 //! is due now and when to ask again. A timer that is not armed yet contributes its whole length to that.
 
-use super::slot::Slot;
+use super::slot::WorkerRecord;
 use std::sync::atomic::Ordering::Relaxed;
-use wsgi_protocol::launch::Timers;
+use wsgi_protocol::launch::DaemonTimers;
 
 /// How often the resident size is looked at while requests are served, ns.
 const RSS_PERIOD: u64 = 1_000_000_000;
 
 /// What has to be done now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Due {
+pub(super) enum DueAction {
     /// restart-interval.
     Restart,
     /// inactivity-timeout.
@@ -33,7 +33,7 @@ pub(super) enum Due {
 
 /// What the timers look at besides the slots. Times are monotonic ns, 0 = has not happened.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct View {
+pub(super) struct TimerView {
     /// Now.
     pub(super) now: u64,
     /// The process's first request reached the application.
@@ -70,7 +70,7 @@ fn ns(ms: u64) -> u64 {
 
 impl Timetable {
     /// Timers of a process with `threads` workers that starts to serve at `now`.
-    pub(super) fn new(timers: &Timers, threads: usize, watch_rss: bool, now: u64) -> Self {
+    pub(super) fn new(timers: &DaemonTimers, threads: usize, watch_rss: bool, now: u64) -> Self {
         // A fail-safe rather than a promise: the more threads, the likelier one of them may be slow.
         let scale = 1.0 + (threads.max(1) as f64).ln();
         Self {
@@ -96,8 +96,12 @@ impl Timetable {
     }
 
     /// Number of requests under way that are not so old that nobody waits for them any more.
-    pub(super) fn active(&self, slots: &[Slot], now: u64) -> usize {
-        slots.iter().filter_map(Slot::running).filter(|(_, start)| !self.is_stale(now, *start)).count()
+    pub(super) fn active(&self, slots: &[WorkerRecord], now: u64) -> usize {
+        slots
+            .iter()
+            .filter_map(WorkerRecord::running)
+            .filter(|(_, start)| !self.is_stale(now, *start))
+            .count()
     }
 
     fn is_stale(&self, now: u64, start: u64) -> bool {
@@ -105,26 +109,31 @@ impl Timetable {
     }
 
     /// Puts what is due into `due` and returns when to ask again at the latest.
-    pub(super) fn check(&mut self, slots: &[Slot], view: &View, due: &mut Vec<Due>) -> Option<u64> {
+    pub(super) fn check(
+        &mut self,
+        slots: &[WorkerRecord],
+        view: &TimerView,
+        due: &mut Vec<DueAction>,
+    ) -> Option<u64> {
         let now = view.now;
-        let mut next = Deadline { now, at: None };
+        let mut next = NextDeadline { now, at: None };
         if self.restart > 0 && next.is_over(self.restart_from + self.restart) {
-            due.push(Due::Restart);
+            due.push(DueAction::Restart);
         }
         if self.deadlock > 0 && next.is_over(view.probed + self.deadlock) {
-            due.push(Due::Deadlock);
+            due.push(DueAction::Deadlock);
         }
         if self.startup > 0 && !view.loaded {
             match view.first_request {
                 0 => next.or_after(self.startup),
-                at if next.is_over(at + self.startup) => due.push(Due::Startup),
+                at if next.is_over(at + self.startup) => due.push(DueAction::Startup),
                 _ => {}
             }
         }
         if self.rss && next.is_over(self.rss_at) {
             self.rss_at = now + RSS_PERIOD;
             next.or_after(RSS_PERIOD);
-            due.push(Due::Rss);
+            due.push(DueAction::Rss);
         }
         self.check_inactivity(slots, view, &mut next, due);
         for (worker, slot) in slots.iter().enumerate() {
@@ -133,7 +142,13 @@ impl Timetable {
         next.at
     }
 
-    fn check_inactivity(&mut self, slots: &[Slot], view: &View, next: &mut Deadline, due: &mut Vec<Due>) {
+    fn check_inactivity(
+        &mut self,
+        slots: &[WorkerRecord],
+        view: &TimerView,
+        next: &mut NextDeadline,
+        due: &mut Vec<DueAction>,
+    ) {
         let now = view.now;
         if self.inactivity == 0 {
             return;
@@ -143,14 +158,20 @@ impl Timetable {
             next.or_after(self.inactivity);
         } else if next.is_over(touched.max(self.inactivity_from) + self.inactivity) {
             if self.active(slots, now) + view.in_loop == 0 {
-                due.push(Due::Inactive);
+                due.push(DueAction::Inactive);
             }
             self.inactivity_from = now;
             next.or_after(self.inactivity);
         }
     }
 
-    fn check_request(&mut self, worker: usize, slot: &Slot, next: &mut Deadline, due: &mut Vec<Due>) {
+    fn check_request(
+        &mut self,
+        worker: usize,
+        slot: &WorkerRecord,
+        next: &mut NextDeadline,
+        due: &mut Vec<DueAction>,
+    ) {
         let Some((number, start)) = slot.running() else {
             for length in [self.request, self.slow].into_iter().filter(|l| *l > 0) {
                 next.or_after(length);
@@ -160,7 +181,7 @@ impl Timetable {
         let [interrupted, reported, expired] = &mut self.handled[worker];
         if self.slow > 0 && *reported != number && next.is_over(start + self.slow) {
             *reported = number;
-            due.push(Due::Slow { worker, number });
+            due.push(DueAction::Slow { worker, number });
         }
         if self.request == 0 || *expired == number {
             return;
@@ -170,7 +191,7 @@ impl Timetable {
                 *interrupted = number;
                 slot.injected_ns.store(next.now, Relaxed);
                 next.or_after(self.interrupt);
-                due.push(Due::Interrupt { worker, number });
+                due.push(DueAction::Interrupt { worker, number });
             }
             return;
         }
@@ -180,18 +201,18 @@ impl Timetable {
         };
         if next.is_over(limit) {
             *expired = number;
-            due.push(Due::Expired { worker, number });
+            due.push(DueAction::Expired { worker, number });
         }
     }
 }
 
 /// The earliest future moment that was asked about.
-struct Deadline {
+struct NextDeadline {
     now: u64,
     at: Option<u64>,
 }
 
-impl Deadline {
+impl NextDeadline {
     /// Whether `at` is past; otherwise it is a candidate for the next check.
     fn is_over(&mut self, at: u64) -> bool {
         if at <= self.now {
@@ -212,46 +233,46 @@ mod tests {
 
     const S: u64 = 1_000_000_000;
 
-    fn check(t: &mut Timetable, slots: &[Slot], now: u64) -> (Vec<Due>, Option<u64>) {
+    fn check(t: &mut Timetable, slots: &[WorkerRecord], now: u64) -> (Vec<DueAction>, Option<u64>) {
         let mut due = Vec::new();
-        let next = t.check(slots, &View { now, probed: 100 * S, ..View::default() }, &mut due);
+        let next = t.check(slots, &TimerView { now, probed: 100 * S, ..TimerView::default() }, &mut due);
         (due, next)
     }
 
-    fn slots() -> Vec<Slot> {
-        vec![Slot::default(), Slot::default()]
+    fn slots() -> Vec<WorkerRecord> {
+        vec![WorkerRecord::default(), WorkerRecord::default()]
     }
 
     #[test]
     fn nothing_set_never_wakes() {
-        let mut t = Timetable::new(&Timers::default(), 2, false, 100 * S);
+        let mut t = Timetable::new(&DaemonTimers::default(), 2, false, 100 * S);
         assert_eq!(check(&mut t, &slots(), 100 * S), (vec![], None));
     }
 
     #[test]
     fn intervals_are_independent_of_each_other() {
-        let timers = Timers { restart_interval: 5000, deadlock: 3000, ..Timers::default() };
+        let timers = DaemonTimers { restart_interval: 5000, deadlock: 3000, ..DaemonTimers::default() };
         let mut t = Timetable::new(&timers, 2, false, 100 * S);
         assert_eq!(check(&mut t, &slots(), 101 * S), (vec![], Some(103 * S)));
-        assert_eq!(check(&mut t, &slots(), 103 * S), (vec![Due::Deadlock], Some(105 * S)));
+        assert_eq!(check(&mut t, &slots(), 103 * S), (vec![DueAction::Deadlock], Some(105 * S)));
         t.deadlock = 0;
-        assert_eq!(check(&mut t, &slots(), 105 * S), (vec![Due::Restart], None));
+        assert_eq!(check(&mut t, &slots(), 105 * S), (vec![DueAction::Restart], None));
         t.rearm(105 * S);
         assert_eq!(check(&mut t, &slots(), 106 * S), (vec![], Some(110 * S)));
     }
 
     #[test]
     fn a_request_is_interrupted_once_and_then_expires() {
-        let timers = Timers { request: 10_000, interrupt: 2000, ..Timers::default() };
+        let timers = DaemonTimers { request: 10_000, interrupt: 2000, ..DaemonTimers::default() };
         let mut t = Timetable::new(&timers, 1, false, 100 * S);
-        let slots = vec![Slot::default()];
+        let slots = vec![WorkerRecord::default()];
         assert_eq!(check(&mut t, &slots, 100 * S), (vec![], Some(110 * S)));
         slots[0].begin(104 * S);
         assert_eq!(check(&mut t, &slots, 110 * S), (vec![], Some(114 * S)));
-        let interrupt = Due::Interrupt { worker: 0, number: 1 };
+        let interrupt = DueAction::Interrupt { worker: 0, number: 1 };
         assert_eq!(check(&mut t, &slots, 114 * S), (vec![interrupt], Some(116 * S)));
         assert_eq!(t.active(&slots, 116 * S), 1);
-        assert_eq!(check(&mut t, &slots, 116 * S), (vec![Due::Expired { worker: 0, number: 1 }], None));
+        assert_eq!(check(&mut t, &slots, 116 * S), (vec![DueAction::Expired { worker: 0, number: 1 }], None));
         assert_eq!(t.active(&slots, 117 * S), 0, "stale");
         assert_eq!(check(&mut t, &slots, 120 * S), (vec![], None));
         slots[0].end();
@@ -261,13 +282,13 @@ mod tests {
 
     #[test]
     fn request_limit_grows_with_the_threads() {
-        let t = Timetable::new(&Timers { request: 60_000, ..Timers::default() }, 15, false, 0);
+        let t = Timetable::new(&DaemonTimers { request: 60_000, ..DaemonTimers::default() }, 15, false, 0);
         assert_eq!(t.request / S, 222);
     }
 
     #[test]
     fn inactivity_needs_a_first_request_and_idleness() {
-        let timers = Timers { inactivity: 4000, ..Timers::default() };
+        let timers = DaemonTimers { inactivity: 4000, ..DaemonTimers::default() };
         let mut t = Timetable::new(&timers, 2, false, 100 * S);
         let slots = slots();
         assert_eq!(check(&mut t, &slots, 150 * S), (vec![], Some(154 * S)));
@@ -276,30 +297,31 @@ mod tests {
         assert_eq!(check(&mut t, &slots, 155 * S).0, [], "busy");
         slots[1].end();
         assert_eq!(check(&mut t, &slots, 158 * S), (vec![], Some(159 * S)));
-        assert_eq!(check(&mut t, &slots, 159 * S).0, [Due::Inactive]);
+        assert_eq!(check(&mut t, &slots, 159 * S).0, [DueAction::Inactive]);
     }
 
     #[test]
     fn startup_runs_from_the_first_request_until_a_script_is_loaded() {
-        let mut t = Timetable::new(&Timers { startup: 2000, ..Timers::default() }, 1, false, 0);
-        let mut ask = |view: View| {
+        let mut t = Timetable::new(&DaemonTimers { startup: 2000, ..DaemonTimers::default() }, 1, false, 0);
+        let mut ask = |view: TimerView| {
             let mut due = Vec::new();
             (t.check(&[], &view, &mut due), due)
         };
-        assert_eq!(ask(View { now: 50 * S, ..View::default() }).0, Some(52 * S));
-        let view = View { now: 51 * S, first_request: 50 * S, ..View::default() };
+        assert_eq!(ask(TimerView { now: 50 * S, ..TimerView::default() }).0, Some(52 * S));
+        let view = TimerView { now: 51 * S, first_request: 50 * S, ..TimerView::default() };
         assert_eq!(ask(view).0, Some(52 * S));
-        assert_eq!(ask(View { now: 52 * S, ..view }).1, [Due::Startup]);
-        assert_eq!(ask(View { now: 52 * S, loaded: true, ..view }), (None, vec![]));
+        assert_eq!(ask(TimerView { now: 52 * S, ..view }).1, [DueAction::Startup]);
+        assert_eq!(ask(TimerView { now: 52 * S, loaded: true, ..view }), (None, vec![]));
     }
 
     #[test]
     fn slow_requests_are_reported_once() {
-        let mut t = Timetable::new(&Timers { slow_request: 1000, ..Timers::default() }, 2, false, 0);
+        let mut t =
+            Timetable::new(&DaemonTimers { slow_request: 1000, ..DaemonTimers::default() }, 2, false, 0);
         let slots = slots();
         slots[1].begin(10 * S);
         let due = check(&mut t, &slots, 11 * S).0;
-        assert_eq!(due, [Due::Slow { worker: 1, number: 1 }]);
+        assert_eq!(due, [DueAction::Slow { worker: 1, number: 1 }]);
         assert_eq!(check(&mut t, &slots, 12 * S).0, []);
     }
 }

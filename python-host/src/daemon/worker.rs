@@ -3,24 +3,24 @@
 //! The GIL, if there is one for all, is taken before the request is read and kept from one request to the next while
 //! more are ready; a request still in its socket when this process dies was certainly not started.
 
-use super::application::{Application, Runner};
-use super::connection::{Broken, Connection, Incoming, READ_ROOM};
+use super::application::{Application, RequestRunner};
+use super::connection::{ConnectionError, ConnectionInput, HttpdConnection, READ_ROOM};
 use super::conversation::SocketConversation;
 use super::os;
-use super::pool::{CONNECTION_EVENTS, Phase, Pool, TOKEN_LISTENER, TOKEN_WAKE};
+use super::pool::{CONNECTION_EVENTS, PoolPhase, TOKEN_LISTENER, TOKEN_WAKE, WorkerPool};
 use super::reload;
-use super::slot::{Slot, WorkerState};
+use super::slot::{WorkerRecord, WorkerState};
 use super::socket_exchange::{SocketExchange, send_frame};
-use crate::exchange::Outcome;
+use crate::exchange::RequestOutcome;
 use crate::{messages, waits};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use wsgi_protocol::ProtocolError;
-use wsgi_protocol::frame::{Kind, Refusal};
-use wsgi_protocol::metrics::Account;
-use wsgi_protocol::request::{Flags, Request, RequestHead};
+use wsgi_protocol::frame::{FrameKind, RequestRefusal};
+use wsgi_protocol::metrics::RequestAccount;
+use wsgi_protocol::request::{Request, RequestFlags, RequestHead};
 use wsgi_protocol::yielding::AdaptiveYield;
 
 /// A worker's buffers are given back to the system after a request that made them larger than this.
@@ -41,7 +41,7 @@ const LOOKS: u32 = 3;
 static YIELDING: AdaptiveYield = AdaptiveYield::new();
 
 pub(super) struct WorkerThread<A: Application> {
-    pool: &'static Pool<A>,
+    pool: &'static WorkerPool<A>,
     index: usize,
     runner: A::Runner,
     attached: bool,
@@ -50,7 +50,7 @@ pub(super) struct WorkerThread<A: Application> {
 }
 
 /// What becomes of a connection after an event.
-enum Next {
+enum ConnectionFate {
     /// Wait for its next event.
     Arm,
     Close,
@@ -60,7 +60,7 @@ enum Next {
 
 impl<A: Application> WorkerThread<A> {
     /// The body of worker thread `index`.
-    pub(super) fn run(pool: &'static Pool<A>, index: usize) {
+    pub(super) fn run(pool: &'static WorkerPool<A>, index: usize) {
         // Request threads count from 1 (spec/behaviour.md §1.9).
         let thread_id = index as u32 + 1;
         pool.slots[index].enter();
@@ -87,7 +87,7 @@ impl<A: Application> WorkerThread<A> {
 
     fn serve(&mut self) {
         let pool = self.pool;
-        while pool.phase() == Phase::Serving {
+        while pool.phase() == PoolPhase::Serving {
             if pool.is_spent() {
                 // What comes now waits, unread, for the successor.
                 self.detach();
@@ -138,7 +138,7 @@ impl<A: Application> WorkerThread<A> {
             Some((token, events)) if token > TOKEN_WAKE && pool.gate.is_over() => {
                 // Writable was asked for because the whole request is here already: no further byte will tell of it.
                 let again = CONNECTION_EVENTS | (events & libc::EPOLLOUT);
-                pool.arm(token as *mut Connection, again);
+                pool.arm(token as *mut HttpdConnection, again);
                 None
             }
             event => event,
@@ -162,7 +162,7 @@ impl<A: Application> WorkerThread<A> {
     }
 
     fn connection_event(&mut self, token: u64, flags: i32) {
-        let pointer = token as *mut Connection;
+        let pointer = token as *mut HttpdConnection;
         // SAFETY: tokens above the reserved ones are connections of the registry; the one-shot event made this
         // thread the only one to work on it, which `claim_waiting` completes against the draining main thread.
         let connection = unsafe {
@@ -172,17 +172,17 @@ impl<A: Application> WorkerThread<A> {
         let next = if flags & (libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR) != 0 {
             // Whoever asked does not wait for the answer any more: nothing is run for it (spec/daemon.md §8, trap
             // 89).
-            Next::Close
+            ConnectionFate::Close
         } else {
             self.read(connection)
         };
         match next {
-            Next::Arm => {
+            ConnectionFate::Arm => {
                 connection.unclaim();
                 self.pool.arm(pointer, CONNECTION_EVENTS);
             }
-            Next::Close => self.pool.close(pointer),
-            Next::Gone => {}
+            ConnectionFate::Close => self.pool.close(pointer),
+            ConnectionFate::Gone => {}
         }
         if self.buffer.capacity() > KEEP_CAPACITY {
             self.buffer = Vec::with_capacity(READ_ROOM);
@@ -192,50 +192,56 @@ impl<A: Application> WorkerThread<A> {
         }
     }
 
-    fn read(&mut self, connection: &mut Connection) -> Next {
+    fn read(&mut self, connection: &mut HttpdConnection) -> ConnectionFate {
         if connection.partial.is_empty() && !self.pool.in_loop.is_all() {
             self.attach();
         }
         let mut buffer = std::mem::take(&mut self.buffer);
         let next = match connection.read(&mut buffer) {
-            Ok(Incoming::Request { seq, payload }) => {
+            Ok(ConnectionInput::Request { seq, payload }) => {
                 connection.keep_rest(&buffer, &payload);
                 self.request(connection, seq, &buffer, payload)
             }
-            Ok(Incoming::Incomplete) => Next::Arm,
-            Ok(Incoming::Closed) => Next::Close,
+            Ok(ConnectionInput::Incomplete) => ConnectionFate::Arm,
+            Ok(ConnectionInput::Closed) => ConnectionFate::Close,
             Err(broken) => {
                 self.complain(connection, &broken);
-                Next::Close
+                ConnectionFate::Close
             }
         };
         self.buffer = buffer;
         next
     }
 
-    fn complain(&self, connection: &Connection, broken: &Broken) {
-        if let Broken::Malformed(ProtocolError::Version(_)) = broken {
-            send_frame(connection, Kind::Refused, 0, &[Refusal::Version as u8]);
+    fn complain(&self, connection: &HttpdConnection, broken: &ConnectionError) {
+        if let ConnectionError::Malformed(ProtocolError::Version(_)) = broken {
+            send_frame(connection, FrameKind::Refused, 0, &[RequestRefusal::Version as u8]);
         }
         let text = match broken {
-            Broken::Malformed(e) => e.to_string(),
-            Broken::Receiving(e) => e.to_string(),
+            ConnectionError::Malformed(e) => e.to_string(),
+            ConnectionError::Receiving(e) => e.to_string(),
         };
         self.pool.log(3, &messages::connection_closed(text));
     }
 
-    fn request(&mut self, connection: &mut Connection, seq: u16, buffer: &[u8], range: Range<usize>) -> Next {
+    fn request(
+        &mut self,
+        connection: &mut HttpdConnection,
+        seq: u16,
+        buffer: &[u8],
+        range: Range<usize>,
+    ) -> ConnectionFate {
         let payload = &buffer[range];
         let head = match Request::decode(payload) {
             Ok(request) => request.head,
             Err(e) => {
-                self.complain(connection, &Broken::Malformed(e));
-                return Next::Close;
+                self.complain(connection, &ConnectionError::Malformed(e));
+                return ConnectionFate::Close;
             }
         };
-        if self.pool.phase() != Phase::Serving {
+        if self.pool.phase() != PoolPhase::Serving {
             self.pool.refuse(connection, seq);
-            return Next::Arm;
+            return ConnectionFate::Arm;
         }
         let now = os::now_ns();
         if self.pool.application.is_for_loop(&head) {
@@ -254,38 +260,38 @@ impl<A: Application> WorkerThread<A> {
     /// The event loop runs the request.
     fn hand_over(
         &mut self,
-        connection: &mut Connection,
+        connection: &mut HttpdConnection,
         seq: u16,
         payload: &[u8],
         head: &RequestHead<'_>,
         began: u64,
-    ) -> Next {
+    ) -> ConnectionFate {
         let pool = self.pool;
         if is_overdue(pool.limits.queue, head) {
             return refuse_overdue(connection, seq);
         }
-        if pool.limits.inactivity && !head.flags.has(Flags::IGNORE_ACTIVITY) {
+        if pool.limits.inactivity && !head.flags.has(RequestFlags::IGNORE_ACTIVITY) {
             pool.slots[self.index].touched_ns.store(began, Relaxed);
         }
         self.detach();
         pool.in_loop.enter();
         pool.note_first_request();
         pool.application.converse(Box::new(SocketConversation::new(pool, connection, seq, payload, began)));
-        Next::Gone
+        ConnectionFate::Gone
     }
 
     /// `None`: it is for the event loop, and nothing was run.
     fn run_request(
         &mut self,
-        connection: &mut Connection,
+        connection: &mut HttpdConnection,
         seq: u16,
         payload: &[u8],
         head: &RequestHead<'_>,
         began: u64,
-    ) -> Option<Next> {
+    ) -> Option<ConnectionFate> {
         let pool = self.pool;
         reload::begin_request(std::mem::take(&mut connection.was_held));
-        let counts = pool.limits.inactivity && !head.flags.has(Flags::IGNORE_ACTIVITY);
+        let counts = pool.limits.inactivity && !head.flags.has(RequestFlags::IGNORE_ACTIVITY);
         let activity = counts.then(|| &pool.slots[self.index]);
         let mut exchange =
             SocketExchange::new(connection, seq, payload, &mut self.out, (A::RELEASED, A::UNSENT), activity)
@@ -294,8 +300,8 @@ impl<A: Application> WorkerThread<A> {
             drop(exchange);
             return Some(refuse_overdue(connection, seq));
         }
-        let clock = head.flags.has(Flags::MEASURE_CPU).then(|| &pool.slots[self.index]);
-        let cpu = clock.map_or(0, Slot::cpu_ns);
+        let clock = head.flags.has(RequestFlags::MEASURE_CPU).then(|| &pool.slots[self.index]);
+        let cpu = clock.map_or(0, WorkerRecord::cpu_ns);
         let runner = &mut self.runner;
         let result = catch_unwind(AssertUnwindSafe(|| runner.run(payload, &mut exchange)));
         if !self.runner.is_attached() {
@@ -303,44 +309,44 @@ impl<A: Application> WorkerThread<A> {
         }
         let outcome = result.unwrap_or_else(|panic| {
             pool.log(2, &messages::panicked(panic_text(&*panic)));
-            Outcome::Fail(500)
+            RequestOutcome::Fail(500)
         });
-        if outcome == Outcome::ForLoop {
+        if outcome == RequestOutcome::ForLoop {
             return None;
         }
-        if outcome == Outcome::Refused && pool.reload.take_hold() {
+        if outcome == RequestOutcome::Refused && pool.reload.take_hold() {
             drop(exchange);
             return Some(self.hold(connection, seq, payload));
         }
-        let used = clock.map_or(0, Slot::cpu_ns).saturating_sub(cpu);
-        exchange.account = Some(Account { began, ended: os::now_ns(), gil: waits::take(), cpu: used });
-        let draining = pool.phase() != Phase::Serving;
-        Some(if exchange.finish(outcome, draining) { Next::Arm } else { Next::Close })
+        let used = clock.map_or(0, WorkerRecord::cpu_ns).saturating_sub(cpu);
+        exchange.account = Some(RequestAccount { began, ended: os::now_ns(), gil: waits::take(), cpu: used });
+        let draining = pool.phase() != PoolPhase::Serving;
+        Some(if exchange.finish(outcome, draining) { ConnectionFate::Arm } else { ConnectionFate::Close })
     }
 
     /// Keeps the request that noticed a changed script until the supervisor has decided; the connection gets
     /// it back as if it had just been received.
-    fn hold(&self, connection: &mut Connection, seq: u16, payload: &[u8]) -> Next {
+    fn hold(&self, connection: &mut HttpdConnection, seq: u16, payload: &[u8]) -> ConnectionFate {
         let mut frame = Vec::with_capacity(payload.len() + connection.partial.len() + 8);
-        wsgi_protocol::frame::put_frame(&mut frame, Kind::Request, seq, payload);
+        wsgi_protocol::frame::put_frame(&mut frame, FrameKind::Request, seq, payload);
         frame.append(&mut connection.partial);
         connection.partial = frame;
         connection.was_held = true;
         self.pool.hold(connection);
-        Next::Gone
+        ConnectionFate::Gone
     }
 }
 
 /// Gives a request back that has waited too long: httpd answers, and writes the line.
-fn refuse_overdue(connection: &Connection, seq: u16) -> Next {
-    let sent = send_frame(connection, Kind::Refused, seq, &[Refusal::QueueTimeout as u8]);
-    if sent { Next::Arm } else { Next::Close }
+fn refuse_overdue(connection: &HttpdConnection, seq: u16) -> ConnectionFate {
+    let sent = send_frame(connection, FrameKind::Refused, seq, &[RequestRefusal::QueueTimeout as u8]);
+    if sent { ConnectionFate::Arm } else { ConnectionFate::Close }
 }
 
 /// Whether the request waited longer than `limit` (spec/daemon.md §1.10; wall clock).
 fn is_overdue(limit: Duration, head: &RequestHead<'_>) -> bool {
     // Until its body had come a request waited for its client.
-    let is_buffered = head.flags.has(Flags::BUFFERED);
+    let is_buffered = head.flags.has(RequestFlags::BUFFERED);
     let since = if is_buffered { head.queue_start_us } else { head.request_start_us };
     if limit.is_zero() || since == 0 {
         return false;

@@ -11,12 +11,12 @@ use std::thread::{Builder, JoinHandle};
 const STACK: usize = 8 * 1024 * 1024;
 
 /// The thread, and where it is told what to do at the end.
-struct Apart {
+struct PythonThread {
     order: Sender<fn()>,
     thread: JoinHandle<()>,
 }
 
-static APART: Mutex<Option<Apart>> = Mutex::new(None);
+static APART: Mutex<Option<PythonThread>> = Mutex::new(None);
 
 /// Starts Python as [`super::start`] does, on a thread of its own, which then sleeps until Python is ended.
 pub fn start_apart(message: &[u8]) -> bool {
@@ -34,7 +34,7 @@ pub fn start_apart(message: &[u8]) -> bool {
     };
     match Builder::new().name("wsgi-python".to_owned()).stack_size(STACK).spawn(body) {
         Ok(thread) => {
-            *APART.lock().unwrap_or_else(PoisonError::into_inner) = Some(Apart { order, thread });
+            *APART.lock().unwrap_or_else(PoisonError::into_inner) = Some(PythonThread { order, thread });
             // Nothing comes if the start panicked, which has been logged.
             told.recv().unwrap_or(false)
         }
@@ -49,7 +49,7 @@ pub fn start_apart(message: &[u8]) -> bool {
 pub fn on_its_thread(task: fn()) {
     let apart = APART.lock().unwrap_or_else(PoisonError::into_inner).take();
     match apart {
-        Some(Apart { order, thread }) => {
+        Some(PythonThread { order, thread }) => {
             // A thread that is gone, by a panic that has been logged, does nothing.
             let _ = order.send(task);
             let _ = thread.join();

@@ -1,7 +1,7 @@
 //! [`Exchange`] over httpd's C table.
 
-use super::outlet::Outlet;
-use crate::exchange::{BodyError, Exchange, Hold, Outcome, SendError};
+use super::outlet::ResponseOutlet;
+use crate::exchange::{BodyError, Exchange, HoldBack, RequestOutcome, SendError};
 use crate::fork::is_forked;
 use crate::python;
 use crate::scheduler::clock::now_ns;
@@ -25,21 +25,21 @@ const COLLECTED: usize = 32 * 1024;
 
 /// httpd's side of a request.
 #[derive(Debug, Clone, Copy)]
-struct Way {
+struct HttpdExchange {
     httpd: &'static HttpdTable,
     request: *mut c_void,
 }
 
 // SAFETY: the handle is used by one thread at a time (see `super::outlet`).
-unsafe impl Send for Way {}
+unsafe impl Send for HttpdExchange {}
 
 /// One request's way in and out.
 pub struct TableExchange {
-    way: Way,
+    way: HttpdExchange,
     held: Vec<u8>,
     broken: Option<SendError>,
     /// Where blocks are collected that application code follows; made when the first is.
-    outlet: Option<Arc<Outlet>>,
+    outlet: Option<Arc<ResponseOutlet>>,
     /// When a block last left, monotonic ns.
     sent_at: u64,
 }
@@ -57,7 +57,7 @@ fn without_gil(f: &mut dyn FnMut()) {
     python::released(&mut || gate::away(f));
 }
 
-impl Way {
+impl HttpdExchange {
     fn write(self, data: &[u8], flush: bool) -> Result<(), SendError> {
         let mut error = 0;
         // SAFETY: pointer and length belong together, and the request is under way.
@@ -86,12 +86,12 @@ impl Way {
 impl TableExchange {
     /// An exchange for httpd's `request`.
     pub fn new(httpd: &'static HttpdTable, request: *mut c_void) -> Self {
-        let way = Way { httpd, request };
+        let way = HttpdExchange { httpd, request };
         Self { way, held: Vec::new(), broken: None, outlet: None, sent_at: 0 }
     }
 
     /// Sends what was held, after the GIL was given up; how the request ended after all.
-    pub fn finish(&mut self, outcome: Outcome) -> Outcome {
+    pub fn finish(&mut self, outcome: RequestOutcome) -> RequestOutcome {
         if self.broken.is_some() {
             return outcome;
         }
@@ -101,7 +101,7 @@ impl TableExchange {
         let sent = sent.and_then(|()| if held.is_empty() { Ok(()) } else { self.way.write(&held, false) });
         match sent {
             Ok(()) => outcome,
-            Err(_) => Outcome::Aborted,
+            Err(_) => RequestOutcome::Aborted,
         }
     }
 
@@ -114,7 +114,10 @@ impl TableExchange {
     }
 
     /// Sends what is held, then `f`, all without the GIL.
-    fn released(&mut self, mut f: impl FnMut(Way) -> Result<(), SendError>) -> Result<(), SendError> {
+    fn released(
+        &mut self,
+        mut f: impl FnMut(HttpdExchange) -> Result<(), SendError>,
+    ) -> Result<(), SendError> {
         self.check()?;
         let held = std::mem::take(&mut self.held);
         let (way, outlet) = (self.way, self.outlet.as_deref());
@@ -140,7 +143,10 @@ impl TableExchange {
         }
         let way = self.way;
         let outlet = self.outlet.get_or_insert_with(|| {
-            Outlet::new(Box::new(move |bytes, flush| way.write(bytes, flush)), python::released_if_attached)
+            ResponseOutlet::new(
+                Box::new(move |bytes, flush| way.write(bytes, flush)),
+                python::released_if_attached,
+            )
         });
         let has_room = outlet.hold(block, now).inspect_err(|error| self.broken = Some(error.clone()))?;
         if !has_room {
@@ -153,7 +159,7 @@ impl TableExchange {
     }
 
     /// Runs `f` while no flusher uses the request.
-    fn alone<T>(&self, f: impl FnOnce(Way) -> T) -> T {
+    fn alone<T>(&self, f: impl FnOnce(HttpdExchange) -> T) -> T {
         match &self.outlet {
             // In a forked child there is no flusher, and its copy of the lock may never be given back.
             Some(outlet) if !is_forked() => outlet.alone(|| f(self.way)),
@@ -200,16 +206,16 @@ impl Exchange for TableExchange {
         way.sent(result, libc::EINVAL).inspect_err(|error| self.broken = Some(error.clone()))
     }
 
-    fn data(&mut self, block: &[u8], hold: Hold) -> Result<(), SendError> {
+    fn data(&mut self, block: &[u8], hold: HoldBack) -> Result<(), SendError> {
         self.check()?;
-        if hold == Hold::Yes && self.held.len() + block.len() <= HELD {
+        if hold == HoldBack::Yes && self.held.len() + block.len() <= HELD {
             self.held.extend_from_slice(block);
             return Ok(());
         }
-        if hold == Hold::No && self.collect(block)? {
+        if hold == HoldBack::No && self.collect(block)? {
             return Ok(());
         }
-        self.released(|way| way.write(block, hold == Hold::No))
+        self.released(|way| way.write(block, hold == HoldBack::No))
     }
 
     fn file(&mut self, file: BorrowedFd<'_>, offset: u64, length: u64) -> Result<(), SendError> {

@@ -7,10 +7,10 @@ mod outlet;
 mod slow;
 
 use crate::boundary;
-use crate::exchange::Outcome;
+use crate::exchange::RequestOutcome;
 use crate::fork;
-use crate::host::{Host, Worker};
-use crate::interpreter::gates::Gates;
+use crate::host::{Host, RequestThread};
+use crate::interpreter::gates::GateRegistry;
 use crate::interpreter::{self, start as python, threads};
 use crate::log;
 use crate::messages;
@@ -27,7 +27,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst};
 use std::time::Instant;
 use wsgi_protocol::abi::{self, HttpdTable};
-use wsgi_protocol::call::Verdict;
+use wsgi_protocol::call::ScriptVerdict;
 use wsgi_protocol::launch::{self, Launch};
 use wsgi_protocol::scoreboard::Scoreboard;
 
@@ -35,7 +35,7 @@ static HTTPD: OnceLock<&'static HttpdTable> = OnceLock::new();
 static HOST: OnceLock<&'static Host> = OnceLock::new();
 
 /// Before the GILs that request threads share, if there are several of them.
-static GATES: OnceLock<Option<Gates>> = OnceLock::new();
+static GATES: OnceLock<Option<GateRegistry>> = OnceLock::new();
 
 /// Requests under way.
 static BUSY: AtomicUsize = AtomicUsize::new(0);
@@ -79,7 +79,7 @@ pub fn start(message: &[u8]) -> bool {
         let _ = host.load(script);
     }
     // Started once per child.
-    let _ = GATES.set(Gates::new(host));
+    let _ = GATES.set(GateRegistry::new(host));
     let _ = HOST.set(host);
     slow::watch(host);
     telemetry::start(host);
@@ -88,7 +88,7 @@ pub fn start(message: &[u8]) -> bool {
 
 thread_local! {
     /// The thread's workers that run nothing. Never dropped: see `thread_end`.
-    static WORKERS: ManuallyDrop<RefCell<Vec<Worker>>> = const { ManuallyDrop::new(RefCell::new(Vec::new())) };
+    static WORKERS: ManuallyDrop<RefCell<Vec<RequestThread>>> = const { ManuallyDrop::new(RefCell::new(Vec::new())) };
 }
 
 /// The number of the calling thread: request threads count from 1, the main thread is 0.
@@ -98,16 +98,16 @@ fn thread_number() -> u32 {
 }
 
 /// A thread that may be in Python; counted as long as this lives.
-struct Busy;
+struct BusyThread;
 
-impl Busy {
+impl BusyThread {
     fn begin() -> Self {
         BUSY.fetch_add(1, SeqCst);
         Self
     }
 }
 
-impl Drop for Busy {
+impl Drop for BusyThread {
     fn drop(&mut self) {
         BUSY.fetch_sub(1, SeqCst);
     }
@@ -115,7 +115,7 @@ impl Drop for Busy {
 
 /// Runs `f` with a worker of the calling thread, detached. A request that httpd starts inside of another one gets one of
 /// its own.
-fn with_worker<T>(host: &'static Host, f: impl FnOnce(&mut Worker) -> T) -> T {
+fn with_worker<T>(host: &'static Host, f: impl FnOnce(&mut RequestThread) -> T) -> T {
     let idle = WORKERS.with(|workers| workers.borrow_mut().pop());
     let mut worker = idle.unwrap_or_else(|| {
         thread_end::arrange(|| WORKERS.with(|workers| drop(workers.take())));
@@ -132,16 +132,16 @@ fn with_worker<T>(host: &'static Host, f: impl FnOnce(&mut Worker) -> T) -> T {
 }
 
 /// Runs a request on the calling thread.
-pub fn request(request: *mut c_void, payload: &[u8]) -> abi::Outcome {
+pub fn request(request: *mut c_void, payload: &[u8]) -> abi::HostOutcome {
     let (Some(host), Some(httpd)) = (HOST.get(), HTTPD.get()) else { return 500 };
-    let _busy = Busy::begin();
+    let _busy = BusyThread::begin();
     let mut exchange = TableExchange::new(httpd, request);
-    let mut outcome = Outcome::Fail(500);
+    let mut outcome = RequestOutcome::Fail(500);
     let arrived = Instant::now();
     let mut run = || {
         note_entry(arrived);
         outcome = if threads::is_closed() {
-            Outcome::Refused
+            RequestOutcome::Refused
         } else {
             with_worker(host, |worker| worker.run(payload, &mut exchange))
         };
@@ -151,27 +151,27 @@ pub fn request(request: *mut c_void, payload: &[u8]) -> abi::Outcome {
         None => run(),
     }
     match exchange.finish(outcome) {
-        Outcome::Complete => abi::OK,
-        Outcome::Fail(status) => status.into(),
-        Outcome::Aborted => abi::FAILED,
+        RequestOutcome::Complete => abi::OK,
+        RequestOutcome::Fail(status) => status.into(),
+        RequestOutcome::Aborted => abi::FAILED,
         // Embedded scripts are loaded again in place; nobody refuses.
-        Outcome::Refused | Outcome::ForLoop => 503,
+        RequestOutcome::Refused | RequestOutcome::ForLoop => 503,
     }
 }
 
 /// Asks a host script about a request, on the calling thread.
-pub fn call(request: *mut c_void, payload: &[u8]) -> Verdict {
-    let (Some(host), Some(httpd)) = (HOST.get(), HTTPD.get()) else { return Verdict::Failed };
-    let _busy = Busy::begin();
+pub fn call(request: *mut c_void, payload: &[u8]) -> ScriptVerdict {
+    let (Some(host), Some(httpd)) = (HOST.get(), HTTPD.get()) else { return ScriptVerdict::Failed };
+    let _busy = BusyThread::begin();
     if threads::is_closed() {
-        return Verdict::Failed;
+        return ScriptVerdict::Failed;
     }
     let mut exchange = TableExchange::new(httpd, request);
     let answered = with_worker(host, |worker| worker.call(payload, &mut exchange));
     for (number, text) in &answered.answers {
         // SAFETY: pointer and length belong together, and the request is under way.
         if unsafe { (httpd.answer)(request, *number, text.as_ptr(), text.len()) } != abi::OK {
-            return Verdict::Failed;
+            return ScriptVerdict::Failed;
         }
     }
     answered.verdict

@@ -19,13 +19,13 @@ const DELAY: u64 = 1_000_000;
 const ENOUGH: usize = 32 * 1024;
 
 /// Sends bytes to the client; with `true` so that they leave at once.
-pub type Sink = Box<dyn FnMut(&[u8], bool) -> Result<(), SendError> + Send>;
+pub type ClientSink = Box<dyn FnMut(&[u8], bool) -> Result<(), SendError> + Send>;
 
 /// Gives the GIL up, if the calling thread has it, around a wait.
 pub type WithoutGil = fn(&mut dyn FnMut());
 
 /// The blocks of one request.
-pub struct Outlet {
+pub struct ResponseOutlet {
     held: Mutex<HeldOutput>,
     released: WithoutGil,
 }
@@ -37,7 +37,7 @@ struct HeldOutput {
     /// A flusher knows of this outlet.
     listed: bool,
     broken: Option<SendError>,
-    sink: Sink,
+    sink: ClientSink,
 }
 
 impl HeldOutput {
@@ -50,15 +50,15 @@ impl HeldOutput {
     }
 }
 
-impl Outlet {
-    /// An outlet into `sink`, which is not used any more once [`Outlet::send`] or [`Outlet::close`] was called last.
-    pub fn new(sink: Sink, released: WithoutGil) -> Arc<Self> {
+impl ResponseOutlet {
+    /// An outlet into `sink`, which is not used any more once [`ResponseOutlet::send`] or [`ResponseOutlet::close`] was called last.
+    pub fn new(sink: ClientSink, released: WithoutGil) -> Arc<Self> {
         let bytes = Vec::with_capacity(ENOUGH);
         let held = Mutex::new(HeldOutput { bytes, since: 0, listed: false, broken: None, sink });
         Arc::new(Self { held, released })
     }
 
-    /// Holds a block. False: [`Outlet::send`] has to follow.
+    /// Holds a block. False: [`ResponseOutlet::send`] has to follow.
     ///
     /// # Errors
     /// What was held before could not be sent.
@@ -132,33 +132,33 @@ enum FlusherLook {
 }
 
 /// The flushers of this process: one that watches, and as many more as are kept by slow clients.
-struct Flushers {
+struct OutletFlushers {
     books: Mutex<FlusherBooks>,
     wakeup: Condvar,
 }
 
 struct FlusherBooks {
     /// What to look at, and when.
-    list: VecDeque<(u64, Arc<Outlet>)>,
+    list: VecDeque<(u64, Arc<ResponseOutlet>)>,
     /// A flusher sleeps until the next of the list is due.
     watched: bool,
     /// Flushers that wait for the list, or are about to.
     idle: usize,
 }
 
-static FLUSHERS: Flushers = Flushers {
+static FLUSHERS: OutletFlushers = OutletFlushers {
     books: Mutex::new(FlusherBooks { list: VecDeque::new(), watched: false, idle: 0 }),
     wakeup: Condvar::new(),
 };
 
-impl Flushers {
+impl OutletFlushers {
     fn books(&self) -> MutexGuard<'_, FlusherBooks> {
         // Nothing panics under this lock.
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Has an outlet looked at. False: nobody can.
-    fn list(&'static self, outlet: Arc<Outlet>) -> bool {
+    fn list(&'static self, outlet: Arc<ResponseOutlet>) -> bool {
         let mut books = self.books();
         books.list.push_back((now_ns() + DELAY, outlet));
         let provided = self.provide(&mut books);
@@ -223,12 +223,12 @@ mod tests {
     use super::*;
     use std::sync::mpsc;
 
-    fn outlet() -> (Arc<Outlet>, mpsc::Receiver<(usize, bool)>) {
+    fn outlet() -> (Arc<ResponseOutlet>, mpsc::Receiver<(usize, bool)>) {
         let (sender, sent) = mpsc::channel();
         let sink = move |bytes: &[u8], flush: bool| {
             sender.send((bytes.len(), flush)).map_err(|_| SendError::ClientGone)
         };
-        (Outlet::new(Box::new(sink), |f| f()), sent)
+        (ResponseOutlet::new(Box::new(sink), |f| f()), sent)
     }
 
     #[test]
@@ -273,7 +273,7 @@ mod tests {
             let _ = slow.recv();
             Ok(())
         };
-        let stuck = Outlet::new(Box::new(sink), |f| f());
+        let stuck = ResponseOutlet::new(Box::new(sink), |f| f());
         stuck.hold(b"block", now_ns()).unwrap();
         start.recv().unwrap();
         let (quick, sent) = outlet();

@@ -1,8 +1,8 @@
 //! WSGISlowRequests in an httpd child: a thread that looks now and then which requests take long. (In a daemon the
 //! main thread does.)
 
-use super::Busy;
-use crate::host::{Host, Long};
+use super::BusyThread;
+use crate::host::{Host, LongRunning};
 use crate::interpreter::threads;
 use crate::messages;
 use crate::scheduler::block_signals;
@@ -52,13 +52,13 @@ impl SlowWatch {
     }
 
     fn report(&self, thread: u32, number: u64, age: Duration) {
-        let _busy = Busy::begin();
+        let _busy = BusyThread::begin();
         // From here on the end of the child waits for us, or leaves Python alone.
         if threads::is_closed() {
             return;
         }
         let host = self.host;
         let is_current = || host.running().iter().any(|(t, n, _)| (*t, *n) == (thread, number));
-        host.report(thread, Long::Slow, age.as_secs_f64(), &is_current);
+        host.report(thread, LongRunning::Slow, age.as_secs_f64(), &is_current);
     }
 }

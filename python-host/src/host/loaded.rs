@@ -6,12 +6,12 @@ use crate::wsgi::{clock, early};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
-use wsgi_protocol::heirloom::{Broken, Failure, Heir, Tried};
-use wsgi_protocol::launch::Preload;
+use wsgi_protocol::heirloom::{BrokenChange, HeirScript, LoadFailure, TriedVersions};
+use wsgi_protocol::launch::PreloadScript;
 
 /// A script that has been loaded.
-pub(super) struct Loaded {
-    script: Preload,
+pub(super) struct LoadedScript {
+    script: PreloadScript,
     /// The code that runs, if it came from a file that is a script.
     source: Option<Arc<[u8]>>,
     /// Modification time of that file, or of the module's, µs; 0 if unknown.
@@ -24,11 +24,11 @@ pub(super) struct Loaded {
 
 impl Host {
     /// Whether a script has been loaded.
-    pub(crate) fn is_loaded(&self, script: &Preload) -> bool {
+    pub(crate) fn is_loaded(&self, script: &PreloadScript) -> bool {
         self.loaded().iter().any(|known| known.script == *script)
     }
 
-    fn loaded(&self) -> MutexGuard<'_, Vec<Loaded>> {
+    fn loaded(&self) -> MutexGuard<'_, Vec<LoadedScript>> {
         // Held for moments; every change is complete before anything that may panic.
         self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -39,8 +39,8 @@ impl Host {
         match loaded.iter_mut().find(|known| known.script.is(script, group)) {
             Some(known) => (known.source, known.mtime, known.loaded) = (source, mtime, now),
             None => {
-                let script = Preload { script: script.to_vec(), application_group: group.to_vec() };
-                loaded.push(Loaded { script, source, mtime, loaded: now, callables: Vec::new() });
+                let script = PreloadScript { script: script.to_vec(), application_group: group.to_vec() };
+                loaded.push(LoadedScript { script, source, mtime, loaded: now, callables: Vec::new() });
             }
         }
     }
@@ -75,14 +75,14 @@ impl Host {
     /// The scripts that are loaded, in the order in which they were: what a successor shall load first. `tried` tells of
     /// changes that have failed, by script and application group.
     #[must_use]
-    pub fn heirs(&self, tried: &dyn Fn(&Preload) -> Option<Tried>) -> Vec<Heir> {
-        let heir = |known: &Loaded| Heir {
+    pub fn heirs(&self, tried: &dyn Fn(&PreloadScript) -> Option<TriedVersions>) -> Vec<HeirScript> {
+        let heir = |known: &LoadedScript| HeirScript {
             script: known.script.clone(),
             loaded: known.loaded,
             callables: known.callables.clone(),
             broken: tried(&known.script).map(|tried| {
                 let source = known.source.as_ref().filter(|_| tried.mtime != known.mtime);
-                Broken { source: source.map(|source| source.to_vec()), tried }
+                BrokenChange { source: source.map(|source| source.to_vec()), tried }
             }),
         };
         self.loaded().iter().map(heir).collect()
@@ -90,14 +90,14 @@ impl Host {
 
     /// Loads what the predecessor of this process had loaded, on the main thread; tells what cannot be, and what was said of
     /// that. With the code of before, where it is told, such a script is no failure.
-    pub(crate) fn inherit(&'static self, heir: &Heir) -> Result<(), Failure> {
+    pub(crate) fn inherit(&'static self, heir: &HeirScript) -> Result<(), LoadFailure> {
         let path = self.inside_chroot(&heir.script.script).unwrap_or(&heir.script.script).to_vec();
-        let seen = Preload { script: path, application_group: heir.script.application_group.clone() };
+        let seen = PreloadScript { script: path, application_group: heir.script.application_group.clone() };
         let failed = || self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         if failed().contains(&seen) {
-            return Err(Failure { script: seen, ..Failure::default() });
+            return Err(LoadFailure { script: seen, ..LoadFailure::default() });
         }
-        let heir = Heir { script: seen.clone(), ..heir.clone() };
+        let heir = HeirScript { script: seen.clone(), ..heir.clone() };
         let result = early::inherit(self, &heir).and_then(|()| asgi::start_heir(self, &heir));
         if result.is_err() {
             failed().push(seen);
@@ -110,10 +110,11 @@ impl Host {
     ///
     /// # Errors
     /// [`NotLoaded`]; the reason has been logged and the first request will try again.
-    pub fn load(&'static self, script: &Preload) -> Result<(), NotLoaded> {
+    pub fn load(&'static self, script: &PreloadScript) -> Result<(), NotLoaded> {
         // httpd names its aliases' scripts as it sees them; an import script is named as the process sees it.
         let path = self.inside_chroot(&script.script).unwrap_or(&script.script);
-        let seen = Preload { script: path.to_vec(), application_group: script.application_group.clone() };
+        let seen =
+            PreloadScript { script: path.to_vec(), application_group: script.application_group.clone() };
         let failed = || self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         if failed().contains(&seen) {
             return Err(NotLoaded);

@@ -1,13 +1,13 @@
 //! Calling a host script's functions, and what each value they return means (spec/behaviour.md §6.9, §7.2).
 
-use super::{Answered, Asking, messages};
-use crate::python::{Kind, Numbers, Object, Owned, Raised, Result, Text};
+use super::{ScriptAnswer, ScriptCall, messages};
+use crate::python::{ExceptionKind, NumberValues, Object, Owned, Raised, Result, TextValues};
 use pyo3::ffi;
 use std::borrow::Cow;
-use wsgi_protocol::call::{Route, ScriptQuestion, Verdict};
+use wsgi_protocol::call::{DispatchRoute, ScriptQuestion, ScriptVerdict};
 
 /// Asks. `Err`: an exception that has not been logged.
-pub fn of(asking: &Asking<'_, '_, '_>, namespace: &Object, environ: &Object) -> Result<Answered> {
+pub fn of(asking: &ScriptCall<'_, '_, '_>, namespace: &Object, environ: &Object) -> Result<ScriptAnswer> {
     let py = asking.py;
     let [first, second] = asking.call.arguments;
     let ask = |name: &str, arguments: &[&[u8]]| {
@@ -17,16 +17,18 @@ pub fn of(asking: &Asking<'_, '_, '_>, namespace: &Object, environ: &Object) -> 
             std::iter::once(environ).chain(texts.iter().map(|text| &**text)).collect();
         function.call_out(py, &arguments).map(Some)
     };
-    let (name, result, meaning): (_, _, fn(&Asking<'_, '_, '_>, &Object) -> Result<Answered>) = match asking
-        .call
-        .question
-    {
-        ScriptQuestion::Dispatch => return dispatch(asking, namespace, environ),
-        ScriptQuestion::Access => ("allow_access", ask("allow_access", &[first])?, access),
-        ScriptQuestion::Password => ("check_password", ask("check_password", &[first, second])?, password),
-        ScriptQuestion::RealmHash => ("get_realm_hash", ask("get_realm_hash", &[first, second])?, realm_hash),
-        ScriptQuestion::Groups => ("groups_for_user", ask("groups_for_user", &[first])?, groups),
-    };
+    let (name, result, meaning): (_, _, fn(&ScriptCall<'_, '_, '_>, &Object) -> Result<ScriptAnswer>) =
+        match asking.call.question {
+            ScriptQuestion::Dispatch => return dispatch(asking, namespace, environ),
+            ScriptQuestion::Access => ("allow_access", ask("allow_access", &[first])?, access),
+            ScriptQuestion::Password => {
+                ("check_password", ask("check_password", &[first, second])?, password)
+            }
+            ScriptQuestion::RealmHash => {
+                ("get_realm_hash", ask("get_realm_hash", &[first, second])?, realm_hash)
+            }
+            ScriptQuestion::Groups => ("groups_for_user", ask("groups_for_user", &[first])?, groups),
+        };
     match result {
         Some(result) => meaning(asking, &result),
         None => {
@@ -37,13 +39,13 @@ pub fn of(asking: &Asking<'_, '_, '_>, namespace: &Object, environ: &Object) -> 
 }
 
 /// All three functions, each optional, see one environ.
-fn dispatch(asking: &Asking<'_, '_, '_>, namespace: &Object, environ: &Object) -> Result<Answered> {
-    const FUNCTIONS: [(&str, Route); 3] = [
-        ("process_group", Route::ProcessGroup),
-        ("application_group", Route::ApplicationGroup),
-        ("callable_object", Route::CallableObject),
+fn dispatch(asking: &ScriptCall<'_, '_, '_>, namespace: &Object, environ: &Object) -> Result<ScriptAnswer> {
+    const FUNCTIONS: [(&str, DispatchRoute); 3] = [
+        ("process_group", DispatchRoute::ProcessGroup),
+        ("application_group", DispatchRoute::ApplicationGroup),
+        ("callable_object", DispatchRoute::CallableObject),
     ];
-    let mut answered = Answered::from(Verdict::Granted);
+    let mut answered = ScriptAnswer::from(ScriptVerdict::Granted);
     for (name, route) in FUNCTIONS {
         let Some(function) = asking.function(namespace, name)? else { continue };
         let result = function.call_out(asking.py, &[environ])?;
@@ -54,29 +56,33 @@ fn dispatch(asking: &Asking<'_, '_, '_>, namespace: &Object, environ: &Object) -
     Ok(answered)
 }
 
-fn routed(asking: &Asking<'_, '_, '_>, name: &str, result: &Object) -> Result<Vec<u8>> {
+fn routed(asking: &ScriptCall<'_, '_, '_>, name: &str, result: &Object) -> Result<Vec<u8>> {
     let py = asking.py;
     let text = match bytes_of(asking, result) {
         Ok(Some(text)) => text,
         Ok(None) => {
             let kind = result.type_name(py);
             let text = format!("{name}() must return str, bytes or None, not {kind}");
-            return Err(Raised::new(py, Kind::Type, &text));
+            return Err(Raised::new(py, ExceptionKind::Type, &text));
         }
         Err(raised) => {
             raised.clear(py);
             let text = format!("{name}() must return a str that is latin-1");
-            return Err(Raised::new(py, Kind::Type, &text));
+            return Err(Raised::new(py, ExceptionKind::Type, &text));
         }
     };
     if text.contains(&0) {
-        return Err(Raised::new(py, Kind::Value, &format!("{name}() returned a name with a null character")));
+        return Err(Raised::new(
+            py,
+            ExceptionKind::Value,
+            &format!("{name}() returned a name with a null character"),
+        ));
     }
     Ok(text.into_owned())
 }
 
 /// The bytes of bytes or a latin-1 str; `None` for another type.
-fn bytes_of<'o>(asking: &Asking<'_, '_, '_>, value: &'o Object) -> Result<Option<Cow<'o, [u8]>>> {
+fn bytes_of<'o>(asking: &ScriptCall<'_, '_, '_>, value: &'o Object) -> Result<Option<Cow<'o, [u8]>>> {
     match value.as_bytes() {
         Some(bytes) => Ok(Some(Cow::Borrowed(bytes))),
         None if value.is_str() => value.latin1_bytes(asking.py).map(Some),
@@ -85,22 +91,26 @@ fn bytes_of<'o>(asking: &Asking<'_, '_, '_>, value: &'o Object) -> Result<Option
 }
 
 /// True, False and None by identity: 1 is not True.
-fn verdict(asking: &Asking<'_, '_, '_>, result: &Object) -> Option<Verdict> {
+fn verdict(asking: &ScriptCall<'_, '_, '_>, result: &Object) -> Option<ScriptVerdict> {
     let is = |object: &Object| object.as_ptr() == result.as_ptr();
     let py = asking.py;
-    [(py.truth(true), Verdict::Granted), (py.truth(false), Verdict::Refused), (py.none(), Verdict::None)]
-        .into_iter()
-        .find_map(|(object, verdict)| is(object).then_some(verdict))
+    [
+        (py.truth(true), ScriptVerdict::Granted),
+        (py.truth(false), ScriptVerdict::Refused),
+        (py.none(), ScriptVerdict::None),
+    ]
+    .into_iter()
+    .find_map(|(object, verdict)| is(object).then_some(verdict))
 }
 
-fn access(asking: &Asking<'_, '_, '_>, result: &Object) -> Result<Answered> {
+fn access(asking: &ScriptCall<'_, '_, '_>, result: &Object) -> Result<ScriptAnswer> {
     Ok(match verdict(asking, result) {
         Some(verdict) => verdict.into(),
         None => asking.refuse(&messages::not_a_boolean(script(asking), &result.type_name(asking.py))),
     })
 }
 
-fn password(asking: &Asking<'_, '_, '_>, result: &Object) -> Result<Answered> {
+fn password(asking: &ScriptCall<'_, '_, '_>, result: &Object) -> Result<ScriptAnswer> {
     let py = asking.py;
     if let Some(verdict) = verdict(asking, result) {
         return Ok(verdict.into());
@@ -116,27 +126,27 @@ fn password(asking: &Asking<'_, '_, '_>, result: &Object) -> Result<Answered> {
         Some(name) if name.contains(&0) => {
             asking.refuse(&messages::not_a_user(script(asking), "a name with a null character"))
         }
-        Some(name) => Answered { verdict: Verdict::Granted, answers: vec![(0, name.to_vec())] },
+        Some(name) => ScriptAnswer { verdict: ScriptVerdict::Granted, answers: vec![(0, name.to_vec())] },
     })
 }
 
-fn realm_hash(asking: &Asking<'_, '_, '_>, result: &Object) -> Result<Answered> {
+fn realm_hash(asking: &ScriptCall<'_, '_, '_>, result: &Object) -> Result<ScriptAnswer> {
     if result.is_none() {
-        return Ok(Verdict::None.into());
+        return Ok(ScriptVerdict::None.into());
     }
     let hash = bytes_of(asking, result).map_err(|raised| {
         raised.clear(asking.py);
-        Raised::new(asking.py, Kind::Type, "get_realm_hash() must return a str that is latin-1")
+        Raised::new(asking.py, ExceptionKind::Type, "get_realm_hash() must return a str that is latin-1")
     })?;
     Ok(match hash {
         None => asking.refuse(&messages::not_a_hash(script(asking), &result.type_name(asking.py))),
         Some(hash) if hash.is_empty() => asking.refuse(&messages::empty_hash(script(asking))),
-        Some(hash) => Answered { verdict: Verdict::Granted, answers: vec![(0, hash.into_owned())] },
+        Some(hash) => ScriptAnswer { verdict: ScriptVerdict::Granted, answers: vec![(0, hash.into_owned())] },
     })
 }
 
 /// All groups or none: an exception on the way loses those that came before it.
-fn groups(asking: &Asking<'_, '_, '_>, result: &Object) -> Result<Answered> {
+fn groups(asking: &ScriptCall<'_, '_, '_>, result: &Object) -> Result<ScriptAnswer> {
     let py = asking.py;
     // SAFETY: alive; a new reference comes back.
     let iterator = match unsafe { Owned::from_raw(py, ffi::PyObject_GetIter(result.as_ptr())) } {
@@ -147,7 +157,7 @@ fn groups(asking: &Asking<'_, '_, '_>, result: &Object) -> Result<Answered> {
             return Err(exception.restore());
         }
     };
-    let mut answered = Answered::from(Verdict::Granted);
+    let mut answered = ScriptAnswer::from(ScriptVerdict::Granted);
     // SAFETY: alive; a new reference comes back, null at the end or with an exception.
     while let Ok(item) = unsafe { Owned::from_raw(py, ffi::PyIter_Next(iterator.as_ptr())) } {
         match bytes_of(asking, &item) {
@@ -169,6 +179,6 @@ fn groups(asking: &Asking<'_, '_, '_>, result: &Object) -> Result<Answered> {
     Ok(answered)
 }
 
-fn script<'r>(asking: &Asking<'_, '_, 'r>) -> &'r [u8] {
+fn script<'r>(asking: &ScriptCall<'_, '_, 'r>) -> &'r [u8] {
     asking.call.request.head.script
 }

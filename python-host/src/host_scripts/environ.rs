@@ -1,16 +1,17 @@
 //! The environ of a host script: what httpd sent, and next to nothing else (spec/behaviour.md §6.9, §7.1).
 
-use super::{Asking, ssl};
-use crate::python::{Kind, Numbers, Object, Owned, Raised, Result, Text};
+use super::{ScriptCall, ssl};
+use crate::python::{ExceptionKind, NumberValues, Object, Owned, Raised, Result, TextValues};
 use crate::wsgi::environ::add_request_record;
 use wsgi_protocol::call::ScriptQuestion;
 
-pub fn build<'py>(asking: &Asking<'py, '_, '_>, errors: &Object) -> Result<Owned<'py>> {
+pub fn build<'py>(asking: &ScriptCall<'py, '_, '_>, errors: &Object) -> Result<Owned<'py>> {
     let (py, request) = (asking.py, &asking.call.request);
     let environ = py.dict()?;
     for pair in request.pairs() {
-        let (key, value) =
-            pair.map_err(|error| Raised::new(py, Kind::Value, &format!("request from httpd: {error}")))?;
+        let (key, value) = pair.map_err(|error| {
+            Raised::new(py, ExceptionKind::Value, &format!("request from httpd: {error}"))
+        })?;
         environ.dict_set(&*py.latin1(key.as_bytes())?, &*py.latin1(value)?)?;
     }
     environ.dict_set_named(py, "wsgi.errors", errors)?;

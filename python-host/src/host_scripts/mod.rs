@@ -1,5 +1,5 @@
 //! Scripts that httpd's child asks about a request before, or instead of, running an application: dispatch, access,
-//! authentication (spec/behaviour.md §6.9, §7). Whatever goes wrong is [`Verdict::Failed`], never a yes, except that a
+//! authentication (spec/behaviour.md §6.9, §7). Whatever goes wrong is [`ScriptVerdict::Failed`], never a yes, except that a
 //! dispatch script which cannot be loaded leaves the choice to the configuration: it is no boundary.
 
 mod answers;
@@ -11,32 +11,32 @@ use crate::boundary;
 use crate::exchange::Exchange;
 use crate::interpreter::Interpreter;
 use crate::log;
-use crate::python::{Attached, Object, Owned, Raised, Result, Text};
+use crate::python::{Attached, Object, Owned, Raised, Result, TextValues};
 use crate::wsgi::failures::{self, LogScope};
 use crate::wsgi::log_object::{TextLayer, close_request};
-use crate::wsgi::request::{RequestState, Running};
-use crate::wsgi::script::{Found, Reason};
+use crate::wsgi::request::{RequestState, RunningRequest};
+use crate::wsgi::script::{LoadReason, ScriptLookup};
 use std::sync::Arc;
-use wsgi_protocol::call::{Call, ScriptQuestion, Verdict};
-use wsgi_protocol::request::Flags;
+use wsgi_protocol::call::{HostScriptCall, ScriptQuestion, ScriptVerdict};
+use wsgi_protocol::request::RequestFlags;
 
 /// What a script said.
 #[derive(Debug)]
-pub struct Answered {
+pub struct ScriptAnswer {
     /// Yes, no, or why not.
-    pub verdict: Verdict,
-    /// What else it said, with the number of the function (`wsgi_protocol::call::Route`) or 0. Empty unless granted.
+    pub verdict: ScriptVerdict,
+    /// What else it said, with the number of the function (`wsgi_protocol::call::DispatchRoute`) or 0. Empty unless granted.
     pub answers: Vec<(u32, Vec<u8>)>,
 }
 
-impl Default for Answered {
+impl Default for ScriptAnswer {
     fn default() -> Self {
-        Self::from(Verdict::Failed)
+        Self::from(ScriptVerdict::Failed)
     }
 }
 
-impl From<Verdict> for Answered {
-    fn from(verdict: Verdict) -> Self {
+impl From<ScriptVerdict> for ScriptAnswer {
+    fn from(verdict: ScriptVerdict) -> Self {
         Self { verdict, answers: Vec::new() }
     }
 }
@@ -56,42 +56,42 @@ pub fn ask(
     py: Attached<'_>,
     interpreter: &'static Interpreter,
     thread_id: u32,
-    call: &Call<'_>,
+    call: &HostScriptCall<'_>,
     exchange: &mut dyn Exchange,
-) -> Answered {
+) -> ScriptAnswer {
     let head = &call.request.head;
     let state = RequestState::new(
         interpreter,
         thread_id,
-        (head.log_level, Flags::default()),
+        (head.log_level, RequestFlags::default()),
         head.resource,
         exchange,
     );
     let state = Arc::new(state);
     // What these functions print belongs to no request (spec/behaviour.md §7.2).
-    let _nothing = Running::nothing();
-    let asking = Asking { py, interpreter, state: &state, call };
+    let _nothing = RunningRequest::nothing();
+    let asking = ScriptCall { py, interpreter, state: &state, call };
     boundary::caught(|| asking.run()).unwrap_or_else(|| {
         Raised.clear(py);
-        Answered::default()
+        ScriptAnswer::default()
     })
 }
 
 /// What all steps need.
-struct Asking<'py, 's, 'r> {
+struct ScriptCall<'py, 's, 'r> {
     py: Attached<'py>,
     interpreter: &'static Interpreter,
     state: &'s Arc<RequestState>,
-    call: &'s Call<'r>,
+    call: &'s HostScriptCall<'r>,
 }
 
-impl<'py> Asking<'py, '_, '_> {
-    fn run(&self) -> Answered {
+impl<'py> ScriptCall<'py, '_, '_> {
+    fn run(&self) -> ScriptAnswer {
         let over = QuestionOver(self.py, self.state);
         let Some(namespace) = self.namespace() else {
             // The request goes on with what is configured; the next one tries again.
             let ignored = self.call.question == ScriptQuestion::Dispatch;
-            return if ignored { Verdict::Granted.into() } else { Answered::default() };
+            return if ignored { ScriptVerdict::Granted.into() } else { ScriptAnswer::default() };
         };
         let layer = match TextLayer::obtain(self.py, self.state) {
             Ok(layer) => layer,
@@ -118,9 +118,9 @@ impl<'py> Asking<'py, '_, '_> {
                 return None;
             }
         };
-        match script.obtain(py, self.interpreter, self.log_scope(), Reason::Question(head)) {
-            Found::Namespace(namespace) => Some(namespace),
-            Found::Refused | Found::Failed => None,
+        match script.obtain(py, self.interpreter, self.log_scope(), LoadReason::Question(head)) {
+            ScriptLookup::Namespace(namespace) => Some(namespace),
+            ScriptLookup::Refused | ScriptLookup::Failed => None,
         }
     }
 
@@ -133,15 +133,15 @@ impl<'py> Asking<'py, '_, '_> {
         failures::report(py, self.log_scope(), self.interpreter, script, raised.take(py));
     }
 
-    fn failed(&self, raised: Raised) -> Answered {
+    fn failed(&self, raised: Raised) -> ScriptAnswer {
         self.report(raised);
-        Answered::default()
+        ScriptAnswer::default()
     }
 
     /// The script broke the rules.
-    fn refuse(&self, message: &str) -> Answered {
+    fn refuse(&self, message: &str) -> ScriptAnswer {
         self.log_scope().record(self.py, log::ERROR, message);
-        Answered::default()
+        ScriptAnswer::default()
     }
 
     /// A function of the script.

@@ -11,7 +11,7 @@ use crate::python::symbols::{self, InterpreterConfig};
 use pyo3::ffi;
 use std::ptr;
 use std::sync::{Mutex, OnceLock, PoisonError};
-use wsgi_protocol::launch::Mode;
+use wsgi_protocol::launch::HostMode;
 
 /// Held while an interpreter is being made, never while waiting to be told something by another request thread.
 static CREATING: Mutex<()> = Mutex::new(());
@@ -47,7 +47,7 @@ pub fn is_for_main(host: &Host, name: &[u8]) -> bool {
 fn claims_main(host: &Host, name: &[u8]) -> bool {
     let launch = host.launch();
     let is_free = main().furnished().is_none();
-    name.is_empty() || (is_free && launch.mode == Mode::Daemon && !launch.names_global)
+    name.is_empty() || (is_free && launch.mode == HostMode::Daemon && !launch.names_global)
 }
 
 /// A new sub-interpreter; the calling thread is detached before and after.

@@ -9,17 +9,17 @@ use std::sync::{PoisonError, RwLock};
 use wsgi_protocol::request::Request;
 
 /// Gates of interpreters by application group.
-type Own = Vec<(Box<[u8]>, &'static Gate)>;
+type OwnGates = Vec<(Box<[u8]>, &'static Gate)>;
 
 /// See the module's comment.
 #[derive(Debug)]
-pub struct Gates {
+pub struct GateRegistry {
     host: &'static Host,
     shared: Gate,
-    own: Option<RwLock<Own>>,
+    own: Option<RwLock<OwnGates>>,
 }
 
-impl Gates {
+impl GateRegistry {
     /// For the request threads of this process; `None` if there is one only.
     pub fn new(host: &'static Host) -> Option<Self> {
         let own = may_have_own_gils(host).then(RwLock::default);
@@ -36,7 +36,7 @@ impl Gates {
         if !has_own_gil(self.host, group) {
             return &self.shared;
         }
-        let find = |list: &Own| list.iter().find(|(name, _)| **name == *group).map(|(_, gate)| *gate);
+        let find = |list: &OwnGates| list.iter().find(|(name, _)| **name == *group).map(|(_, gate)| *gate);
         // Each change to the list is one push.
         if let Some(gate) = find(&own.read().unwrap_or_else(PoisonError::into_inner)) {
             return gate;

@@ -14,9 +14,9 @@ pub use ending::{end, finish_main, run_exit_handlers};
 pub use populate::{import, populate_main_basics};
 
 use crate::host::Host;
-use crate::python::{Attached, Object, Owned, Result, Stored, Text};
-use crate::wsgi::script::Scripts;
-use crate::wsgi::{self, Kit};
+use crate::python::{Attached, Object, Owned, Result, Stored, TextValues};
+use crate::wsgi::script::InterpreterScripts;
+use crate::wsgi::{self, InterpreterKit};
 use pyo3::ffi;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, OnceLock, PoisonError, RwLock};
@@ -32,9 +32,9 @@ pub struct Interpreter {
     /// The process that it belongs to.
     pub host: &'static Host,
     /// The scripts that it knows.
-    pub scripts: Scripts,
+    pub scripts: InterpreterScripts,
     name: OnceLock<Box<[u8]>>,
-    kit: OnceLock<Kit>,
+    kit: OnceLock<InterpreterKit>,
     fixtures: OnceLock<Stored>,
     log_class: OnceLock<Stored>,
     ended: AtomicBool,
@@ -92,7 +92,7 @@ impl Interpreter {
             is_main,
             own_gil,
             host,
-            scripts: Scripts::default(),
+            scripts: InterpreterScripts::default(),
             name: OnceLock::new(),
             kit: OnceLock::new(),
             fixtures: OnceLock::new(),
@@ -123,13 +123,13 @@ impl Interpreter {
     }
 
     /// What requests need. Only interpreters that are completely furnished are ever found.
-    pub fn kit(&self) -> &Kit {
+    pub fn kit(&self) -> &InterpreterKit {
         // `find` and `obtain` give out no other.
         self.kit.get().expect("furnished")
     }
 
     /// As [`Interpreter::kit`], for whoever got here without `find`.
-    pub fn furnished(&self) -> Option<&Kit> {
+    pub fn furnished(&self) -> Option<&InterpreterKit> {
         self.kit.get()
     }
 
@@ -155,11 +155,15 @@ impl Interpreter {
     /// Calls a function of `fixtures.py`.
     pub fn fixture<'py>(&self, py: Attached<'py>, name: &str, arguments: &[&Object]) -> Result<Owned<'py>> {
         let Some(fixtures) = self.fixtures.get() else {
-            return Err(crate::python::Raised::new(py, crate::python::Kind::Runtime, "not furnished"));
+            return Err(crate::python::Raised::new(
+                py,
+                crate::python::ExceptionKind::Runtime,
+                "not furnished",
+            ));
         };
         match fixtures.get(py).dict_get(py, &*py.text(name)?)? {
             Some(function) => function.call(py, arguments),
-            None => Err(crate::python::Raised::new(py, crate::python::Kind::Runtime, name)),
+            None => Err(crate::python::Raised::new(py, crate::python::ExceptionKind::Runtime, name)),
         }
     }
 }

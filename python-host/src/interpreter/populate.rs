@@ -1,18 +1,18 @@
 //! What an interpreter gets before application code runs in it, in the order of spec/daemon.md §5.8.
 
 use super::Interpreter;
-use super::rules::{Settings, resolve};
+use super::rules::{InterpreterSettings, resolve};
 use crate::log;
 use crate::messages;
-use crate::python::embedded_source::{self, Native, native, source};
-use crate::python::trampoline::Args;
-use crate::python::{Attached, Kind, Numbers, Object, Owned, Raised, Result, Text};
-use crate::wsgi::{self, Kit, failures};
+use crate::python::embedded_source::{self, NativeFunction, native, source};
+use crate::python::trampoline::CallArguments;
+use crate::python::{Attached, ExceptionKind, NumberValues, Object, Owned, Raised, Result, TextValues};
+use crate::wsgi::{self, InterpreterKit, failures};
 use pyo3::ffi;
 use std::ffi::CStr;
 use std::sync::OnceLock;
-use wsgi_protocol::events::{self, Event};
-use wsgi_protocol::launch::{Launch, Mode};
+use wsgi_protocol::events::{self, LogEvent};
+use wsgi_protocol::launch::{HostMode, Launch};
 
 const SOURCE: &CStr = source(concat!(include_str!("fixtures.py"), "\0"));
 
@@ -52,13 +52,18 @@ impl Interpreter {
         self.fixture(py, "basics", &[&title]).map(drop)
     }
 
-    fn populate_inner(&self, py: Attached<'_>, launch: &Launch, settings: &Settings<'_>) -> Result<()> {
+    fn populate_inner(
+        &self,
+        py: Attached<'_>,
+        launch: &Launch,
+        settings: &InterpreterSettings<'_>,
+    ) -> Result<()> {
         if self.fixtures.get().is_none() {
             self.load_fixtures(py)?;
             self.basics(py)?;
         }
         self.switch_interval(py, settings)?;
-        let kit = Kit::build(py, self)?;
+        let kit = InterpreterKit::build(py, self)?;
         self.streams(py, settings);
         self.signals(py, settings);
         self.environment(py, launch)?;
@@ -81,7 +86,7 @@ impl Interpreter {
     }
 
     /// Logs a failure that does not matter enough to give the interpreter up.
-    fn tolerate(&self, py: Attached<'_>, event: &Event, what: &str, result: Result<Owned<'_>>) {
+    fn tolerate(&self, py: Attached<'_>, event: &LogEvent, what: &str, result: Result<Owned<'_>>) {
         if let Err(raised) = result {
             log::write(log::ERROR, &messages::not_installed(event, what));
             failures::report_startup(py, self, raised.take(py));
@@ -95,7 +100,7 @@ impl Interpreter {
         Ok(())
     }
 
-    fn switch_interval(&self, py: Attached<'_>, settings: &Settings<'_>) -> Result<()> {
+    fn switch_interval(&self, py: Attached<'_>, settings: &InterpreterSettings<'_>) -> Result<()> {
         let Some((seconds, is_own)) = settings.switch_interval else { return Ok(()) };
         if is_own && !self.is_main && !self.own_gil {
             log::write(
@@ -114,7 +119,7 @@ impl Interpreter {
         Ok(())
     }
 
-    fn streams(&self, py: Attached<'_>, settings: &Settings<'_>) {
+    fn streams(&self, py: Attached<'_>, settings: &InterpreterSettings<'_>) {
         let stderr = wsgi::log_object::stream(py, self, "<stderr>")
             .and_then(|raw| self.fixture(py, "stderr", &[&raw]));
         self.tolerate(py, &events::STDERR_KEPT, "sys.stderr", stderr);
@@ -126,7 +131,7 @@ impl Interpreter {
         }
     }
 
-    fn signals(&self, py: Attached<'_>, settings: &Settings<'_>) {
+    fn signals(&self, py: Attached<'_>, settings: &InterpreterSettings<'_>) {
         if self.host.is_service() {
             // Python lets only its main interpreter and main thread set a handler.
             if self.is_main {
@@ -152,7 +157,7 @@ impl Interpreter {
             Some(bytes) => py.path(bytes),
             None => Ok(py.none().own(py)),
         };
-        let user = launch.user.as_ref().filter(|_| launch.mode == Mode::Daemon);
+        let user = launch.user.as_ref().filter(|_| launch.mode == HostMode::Daemon);
         let name = text(user.map(|(name, _)| name))?;
         let home = text(user.map(|(_, home)| home))?;
         let eggs = text(launch.python_eggs.as_ref())?;
@@ -160,7 +165,7 @@ impl Interpreter {
         Ok(())
     }
 
-    fn paths(&self, py: Attached<'_>, launch: &Launch, settings: &Settings<'_>) -> Result<()> {
+    fn paths(&self, py: Attached<'_>, launch: &Launch, settings: &InterpreterSettings<'_>) -> Result<()> {
         let layers = py.list(&[])?;
         for layer in &settings.layers {
             layers.list_append(&*py.path(layer)?)?;
@@ -188,7 +193,7 @@ impl Interpreter {
         facts.dict_set_named(py, "description", &*py.latin1(&httpd.description)?)?;
         facts.dict_set_named(py, "mpm_name", &*py.latin1(&httpd.mpm_name)?)?;
         facts.dict_set_named(py, "build_date", &*py.latin1(&httpd.build_date)?)?;
-        let embedded = py.truth(launch.mode == Mode::Embedded);
+        let embedded = py.truth(launch.mode == HostMode::Embedded);
         self.fixture(py, "apache_module", &[embedded, &facts])?;
         Ok(())
     }
@@ -202,18 +207,18 @@ pub fn import<'py>(py: Attached<'py>, name: &str) -> Result<Owned<'py>> {
 }
 
 /// The functions that `fixtures.py` expects.
-fn native_functions() -> &'static [Native] {
-    static TABLE: OnceLock<[Native; 3]> = OnceLock::new();
+fn native_functions() -> &'static [NativeFunction] {
+    static TABLE: OnceLock<[NativeFunction; 3]> = OnceLock::new();
     TABLE.get_or_init(|| {
         [native(c"log", log_line), native(c"log_in_request", log_in_request), native(c"is_logged", is_logged)]
     })
 }
 
 /// `level, text` of a call from `fixtures.py`.
-fn record(py: Attached<'_>, arguments: Args<'_>) -> Result<(u8, String)> {
+fn record(py: Attached<'_>, arguments: CallArguments<'_>) -> Result<(u8, String)> {
     match arguments {
         [level, text] => Ok((level_of(py, level), text.lossy(py))),
-        _ => Err(Raised::new(py, Kind::Type, "level and text")),
+        _ => Err(Raised::new(py, ExceptionKind::Type, "level and text")),
     }
 }
 
@@ -221,19 +226,19 @@ fn level_of(py: Attached<'_>, level: &Object) -> u8 {
     level.as_int(py).and_then(|level| u8::try_from(level).ok()).unwrap_or(log::ERROR)
 }
 
-fn log_line<'py>(py: Attached<'py>, arguments: Args<'py>) -> Result<Owned<'py>> {
+fn log_line<'py>(py: Attached<'py>, arguments: CallArguments<'py>) -> Result<Owned<'py>> {
     let (level, text) = record(py, arguments)?;
     log::write(level, &text);
     Ok(py.none().own(py))
 }
 
-fn log_in_request<'py>(py: Attached<'py>, arguments: Args<'py>) -> Result<Owned<'py>> {
+fn log_in_request<'py>(py: Attached<'py>, arguments: CallArguments<'py>) -> Result<Owned<'py>> {
     let (level, text) = record(py, arguments)?;
     wsgi::request::log_current(py, level, &text);
     Ok(py.none().own(py))
 }
 
-fn is_logged<'py>(py: Attached<'py>, arguments: Args<'py>) -> Result<Owned<'py>> {
+fn is_logged<'py>(py: Attached<'py>, arguments: CallArguments<'py>) -> Result<Owned<'py>> {
     let level = arguments.first().map_or(log::ERROR, |level| level_of(py, level));
     Ok(py.truth(wsgi::request::is_logged(level)).own(py))
 }

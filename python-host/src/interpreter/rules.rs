@@ -5,7 +5,7 @@ use wsgi_protocol::launch::{InterpreterRule, Launch};
 
 /// The settings of one interpreter.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Settings<'l> {
+pub struct InterpreterSettings<'l> {
     /// `sys.path` layers; each one ends up before those in front of it.
     pub layers: Vec<&'l [u8]>,
     /// Own GIL, if it is a sub-interpreter.
@@ -21,7 +21,7 @@ pub struct Settings<'l> {
 }
 
 /// The settings for `group`. Rules are ordered from least to most specific, and later ones win.
-pub fn resolve<'l>(launch: &'l Launch, group: &[u8]) -> Settings<'l> {
+pub fn resolve<'l>(launch: &'l Launch, group: &[u8]) -> InterpreterSettings<'l> {
     let rules: Vec<&InterpreterRule> = launch
         .rules
         .iter()
@@ -35,7 +35,7 @@ pub fn resolve<'l>(launch: &'l Launch, group: &[u8]) -> Settings<'l> {
         .find_map(|rule| rule.switch_interval.map(|seconds| (seconds, rule.application_group.is_some())));
     let base = launch.python_path.iter();
     let layers = base.chain(rules.iter().filter_map(|rule| rule.python_path.as_ref()));
-    Settings {
+    InterpreterSettings {
         layers: layers.map(Vec::as_slice).collect(),
         own_gil: flag(|rule| rule.own_gil).unwrap_or(false),
         switch_interval: launch.switch_interval.map(|seconds| (seconds, false)).or(switch),

@@ -6,7 +6,7 @@ use super::threads;
 use crate::host::Host;
 use crate::log;
 use crate::messages;
-use crate::python::{Attached, Numbers, Text, symbols};
+use crate::python::{Attached, NumberValues, TextValues, symbols};
 use pyo3::ffi;
 use std::ffi::{CStr, CString, OsStr, c_char};
 use std::os::unix::ffi::OsStrExt;

@@ -30,7 +30,7 @@ struct PythonState {
 }
 
 /// The states of one OS thread.
-struct Thread {
+struct ThreadStates {
     states: RefCell<Vec<PythonState>>,
     /// Where it is attached now.
     current: Cell<Option<&'static Interpreter>>,
@@ -38,8 +38,8 @@ struct Thread {
 
 thread_local! {
     /// Never dropped: see `thread_end`, which ends the states.
-    static THREAD: ManuallyDrop<Thread> =
-        const { ManuallyDrop::new(Thread { states: RefCell::new(Vec::new()), current: Cell::new(None) }) };
+    static THREAD: ManuallyDrop<ThreadStates> =
+        const { ManuallyDrop::new(ThreadStates { states: RefCell::new(Vec::new()), current: Cell::new(None) }) };
 }
 
 thread_local! {
@@ -186,7 +186,7 @@ pub fn end_states() {
     });
 }
 
-impl Thread {
+impl ThreadStates {
     fn state_for(&self, interpreter: &'static Interpreter) -> StatePointer {
         let mut states = self.states.borrow_mut();
         if let Some(state) = states.iter().find(|state| std::ptr::eq(state.interpreter, interpreter)) {

@@ -23,12 +23,12 @@ pub struct RawBuffer {
 }
 
 /// A contiguous view; released when dropped.
-pub struct Buffer<'py> {
+pub struct BufferView<'py> {
     raw: RawBuffer,
     attached: PhantomData<Attached<'py>>,
 }
 
-impl<'py> Buffer<'py> {
+impl<'py> BufferView<'py> {
     /// The view of a bytes-like object.
     ///
     /// # Errors
@@ -51,7 +51,7 @@ impl<'py> Buffer<'py> {
     }
 }
 
-impl Drop for Buffer<'_> {
+impl Drop for BufferView<'_> {
     fn drop(&mut self) {
         // SAFETY: filled by `new` and released once.
         unsafe { symbols::get().release_buffer(&raw mut self.raw) }

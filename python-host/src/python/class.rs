@@ -1,6 +1,6 @@
 //! Classes of our own: heap types, made anew for each interpreter.
 
-use super::trampoline::{self, Args, METH_FASTCALL};
+use super::trampoline::{self, CallArguments, METH_FASTCALL};
 use super::{Attached, Object, Owned, Result};
 use pyo3::ffi;
 use std::ffi::{CStr, c_int, c_void};
@@ -9,7 +9,7 @@ use std::ops::Deref;
 use std::ptr;
 
 /// What an instance of a class holds.
-pub trait Value: Sized + 'static {
+pub trait ClassValue: Sized + 'static {
     /// Whether it holds a Python object that may refer back to it.
     const COLLECTED: bool = false;
 
@@ -24,32 +24,32 @@ pub trait Value: Sized + 'static {
 
 /// The memory of an instance.
 #[repr(C)]
-pub struct Instance<T> {
+pub struct ClassInstance<T> {
     head: ffi::PyObject,
     /// Ours.
     pub value: T,
 }
 
 /// `self` of a method.
-pub struct This<'py, T> {
+pub struct MethodSelf<'py, T> {
     /// The object.
     pub object: &'py Object,
     value: &'py T,
 }
 
-impl<T> Deref for This<'_, T> {
+impl<T> Deref for MethodSelf<'_, T> {
     type Target = T;
     fn deref(&self) -> &T {
         self.value
     }
 }
 
-impl<'py, T> This<'py, T> {
+impl<'py, T> MethodSelf<'py, T> {
     /// # Safety
     /// `object` is a live instance of a class built for `T`.
     pub unsafe fn of(object: *mut ffi::PyObject) -> Self {
         // SAFETY: by the contract.
-        unsafe { Self { object: Object::borrow(object), value: &(*object.cast::<Instance<T>>()).value } }
+        unsafe { Self { object: Object::borrow(object), value: &(*object.cast::<ClassInstance<T>>()).value } }
     }
 }
 
@@ -63,7 +63,7 @@ pub struct ClassBuilder<T> {
     value: PhantomData<T>,
 }
 
-impl<T: Value> ClassBuilder<T> {
+impl<T: ClassValue> ClassBuilder<T> {
     /// A class with this full name, which only [`instance`] makes instances of.
     pub fn new(name: &'static CStr) -> Self {
         let mut builder = Self {
@@ -90,7 +90,8 @@ impl<T: Value> ClassBuilder<T> {
     /// Lets Python make instances and derive from the class. A value of zeroes must be valid: `init` may not run.
     pub fn open<F>(mut self, _: F) -> Self
     where
-        F: for<'py> Fn(Attached<'py>, This<'py, T>, &'py Object, Option<&'py Object>) -> Result<()> + Copy,
+        F: for<'py> Fn(Attached<'py>, MethodSelf<'py, T>, &'py Object, Option<&'py Object>) -> Result<()>
+            + Copy,
     {
         self.flags |= u64::from(ffi::Py_TPFLAGS_BASETYPE as u32);
         self.slot(ffi::Py_tp_new, ffi::PyType_GenericNew as *mut c_void);
@@ -101,7 +102,7 @@ impl<T: Value> ClassBuilder<T> {
     /// A method with positional arguments.
     pub fn method<F>(mut self, name: &'static CStr, _: F) -> Self
     where
-        F: for<'py> Fn(Attached<'py>, This<'py, T>, Args<'py>) -> Result<Owned<'py>> + Copy,
+        F: for<'py> Fn(Attached<'py>, MethodSelf<'py, T>, CallArguments<'py>) -> Result<Owned<'py>> + Copy,
     {
         self.methods.push(definition(name, trampoline::method::<T, F>));
         self
@@ -110,7 +111,7 @@ impl<T: Value> ClassBuilder<T> {
     /// A read-only attribute.
     pub fn getter<F>(mut self, name: &'static CStr, _: F) -> Self
     where
-        F: for<'py> Fn(Attached<'py>, This<'py, T>) -> Result<Owned<'py>> + Copy,
+        F: for<'py> Fn(Attached<'py>, MethodSelf<'py, T>) -> Result<Owned<'py>> + Copy,
     {
         self.getters.push(ffi::PyGetSetDef {
             name: name.as_ptr(),
@@ -123,8 +124,8 @@ impl<T: Value> ClassBuilder<T> {
     /// `__iter__` and `__next__`.
     pub fn iterator<I, N>(mut self, _: I, _: N) -> Self
     where
-        I: for<'py> Fn(Attached<'py>, This<'py, T>) -> Result<Owned<'py>> + Copy,
-        N: for<'py> Fn(Attached<'py>, This<'py, T>) -> Result<Option<Owned<'py>>> + Copy,
+        I: for<'py> Fn(Attached<'py>, MethodSelf<'py, T>) -> Result<Owned<'py>> + Copy,
+        N: for<'py> Fn(Attached<'py>, MethodSelf<'py, T>) -> Result<Option<Owned<'py>>> + Copy,
     {
         self.slot(ffi::Py_tp_iter, trampoline::unary::<T, I> as *mut c_void);
         self.slot(ffi::Py_tp_iternext, trampoline::next::<T, N> as *mut c_void);
@@ -149,7 +150,7 @@ impl<T: Value> ClassBuilder<T> {
         self.slots.push(ffi::PyType_Slot { slot: 0, pfunc: ptr::null_mut() });
         let mut spec = ffi::PyType_Spec {
             name: self.name.as_ptr(),
-            basicsize: size_of::<Instance<T>>() as c_int,
+            basicsize: size_of::<ClassInstance<T>>() as c_int,
             itemsize: 0,
             flags: self.flags as _,
             slots: self.slots.as_mut_ptr(),
@@ -179,11 +180,15 @@ pub fn definition(name: &'static CStr, function: FastFunction) -> ffi::PyMethodD
 ///
 /// # Safety
 /// `class` was built by a [`ClassBuilder`] for the same `T`.
-pub unsafe fn instance<'py, T: Value>(py: Attached<'py>, class: &Object, value: T) -> Result<Owned<'py>> {
+pub unsafe fn instance<'py, T: ClassValue>(
+    py: Attached<'py>,
+    class: &Object,
+    value: T,
+) -> Result<Owned<'py>> {
     // SAFETY: the memory is as large as the class says; the value is written before anybody sees it.
     unsafe {
         let object = Owned::from_raw(py, ffi::PyType_GenericAlloc(class.as_ptr().cast(), 0))?;
-        (&raw mut (*object.as_ptr().cast::<Instance<T>>()).value).write(value);
+        (&raw mut (*object.as_ptr().cast::<ClassInstance<T>>()).value).write(value);
         Ok(object)
     }
 }

@@ -1,26 +1,26 @@
 //! Python source that belongs to this library, run in a namespace of its own with functions of this library in it.
 
 use super::class::definition;
-use super::trampoline::{self, Args};
-use super::{Attached, Numbers, Owned, Result, Text};
+use super::trampoline::{self, CallArguments};
+use super::{Attached, NumberValues, Owned, Result, TextValues};
 use pyo3::ffi;
 use std::ffi::CStr;
 use std::ptr;
 
 /// A function of this library that Python can call.
-pub struct Native(ffi::PyMethodDef);
+pub struct NativeFunction(ffi::PyMethodDef);
 
 // SAFETY: never changed; it points to a static name and a function.
-unsafe impl Sync for Native {}
+unsafe impl Sync for NativeFunction {}
 // SAFETY: as above.
-unsafe impl Send for Native {}
+unsafe impl Send for NativeFunction {}
 
 /// A row of a table of functions; `f` captures nothing.
-pub fn native<F>(name: &'static CStr, _: F) -> Native
+pub fn native<F>(name: &'static CStr, _: F) -> NativeFunction
 where
-    F: for<'py> Fn(Attached<'py>, Args<'py>) -> Result<Owned<'py>> + Copy,
+    F: for<'py> Fn(Attached<'py>, CallArguments<'py>) -> Result<Owned<'py>> + Copy,
 {
-    Native(definition(name, trampoline::function::<F>))
+    NativeFunction(definition(name, trampoline::function::<F>))
 }
 
 /// A text of Python that ends with NUL.
@@ -42,7 +42,7 @@ pub fn run<'py>(
     py: Attached<'py>,
     source: &CStr,
     file: &CStr,
-    functions: &'static [Native],
+    functions: &'static [NativeFunction],
 ) -> Result<Owned<'py>> {
     let space = py.dict()?;
     // SAFETY: borrowed from the thread; alive while attached.
@@ -51,7 +51,7 @@ pub fn run<'py>(
         space.dict_set_named(py, "__builtins__", &builtins)?;
     }
     space.dict_set_named(py, "__name__", &*py.text("mod_wsgi")?)?;
-    for Native(function) in functions {
+    for NativeFunction(function) in functions {
         // SAFETY: the table is static.
         let function = unsafe {
             let table = ptr::from_ref(function).cast_mut();

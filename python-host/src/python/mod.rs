@@ -12,11 +12,11 @@ pub mod symbols;
 pub mod trampoline;
 mod values;
 
-pub use buffer::Buffer;
+pub use buffer::BufferView;
 pub use bytes_repr::bytes_repr;
 pub use object::{Object, Owned, Stored};
-pub use raised::{Exception, Kind, Raised, Result};
-pub use values::{Numbers, Text};
+pub use raised::{Exception, ExceptionKind, Raised, Result};
+pub use values::{NumberValues, TextValues};
 
 use pyo3::ffi;
 use std::cell::Cell;

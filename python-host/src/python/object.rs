@@ -1,7 +1,7 @@
 //! Handles: `&Object` is borrowed, [`Owned`] holds a reference for as long as the thread is attached, [`Stored`]
 //! holds one across attachments.
 
-use super::{Attached, Raised, Result, Text, symbols};
+use super::{Attached, Raised, Result, TextValues, symbols};
 use crate::fork;
 use pyo3::ffi;
 use std::marker::PhantomData;

@@ -1,6 +1,6 @@
 //! Python exceptions: `Err(Raised)` means that one is set in the thread state, as CPython's own functions say it.
 
-use super::{Attached, Object, Owned, Text};
+use super::{Attached, Object, Owned, TextValues};
 use pyo3::ffi;
 use std::ptr;
 
@@ -14,7 +14,7 @@ pub type Result<T> = std::result::Result<T, Raised>;
 
 /// Built-in exceptions that we raise or look for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ExceptionKind {
     /// AttributeError.
     Attribute,
     /// DeprecationWarning, as a category.
@@ -31,7 +31,7 @@ pub enum Kind {
     Value,
 }
 
-impl Kind {
+impl ExceptionKind {
     /// The class.
     pub fn class<'py>(self, _: Attached<'py>) -> &'py Object {
         // SAFETY: the interpreter's own static objects, alive as long as any interpreter.
@@ -58,7 +58,7 @@ impl Raised {
 
     /// Raises `kind` with one text argument.
     #[cold]
-    pub fn new(py: Attached<'_>, kind: Kind, text: &str) -> Self {
+    pub fn new(py: Attached<'_>, kind: ExceptionKind, text: &str) -> Self {
         if let Ok(text) = py.text(text) {
             // SAFETY: both are alive. If there is no memory for the text, MemoryError is set instead.
             unsafe { ffi::PyErr_SetObject(kind.class(py).as_ptr(), text.as_ptr()) };
@@ -73,7 +73,7 @@ impl Raised {
     }
 
     /// Whether it is of this kind or derived from it.
-    pub fn is(&self, py: Attached<'_>, kind: Kind) -> bool {
+    pub fn is(&self, py: Attached<'_>, kind: ExceptionKind) -> bool {
         self.is_a(kind.class(py))
     }
 
@@ -124,7 +124,7 @@ impl<'py> Exception<'py> {
     }
 
     /// Whether it is of this kind or derived from it.
-    pub fn is(&self, py: Attached<'py>, kind: Kind) -> bool {
+    pub fn is(&self, py: Attached<'py>, kind: ExceptionKind) -> bool {
         self.is_a(kind.class(py))
     }
 

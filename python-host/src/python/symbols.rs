@@ -34,14 +34,14 @@ pub struct InterpreterConfig {
 
 /// CPython's `PyStatus`.
 #[repr(C)]
-pub struct Status {
+pub struct PyStatus {
     kind: c_int,
     func: *const c_char,
     err_msg: *const c_char,
     exitcode: c_int,
 }
 
-impl Status {
+impl PyStatus {
     /// Whether the call succeeded.
     pub fn is_ok(&self) -> bool {
         self.kind == 0
@@ -57,7 +57,8 @@ impl Status {
     }
 }
 
-type NewInterpreter = unsafe extern "C" fn(*mut *mut ffi::PyThreadState, *const InterpreterConfig) -> Status;
+type NewInterpreter =
+    unsafe extern "C" fn(*mut *mut ffi::PyThreadState, *const InterpreterConfig) -> PyStatus;
 
 /// `_Py_DumpTraceback`: writes a stack to a descriptor; async-signal-safe.
 pub type DumpTraceback = unsafe extern "C" fn(c_int, *mut ffi::PyThreadState);
@@ -91,7 +92,7 @@ pub type AuditHook = unsafe extern "C" fn(*const c_char, *mut ffi::PyObject, *mu
 pub type AddAuditHook = unsafe extern "C" fn(AuditHook, *mut c_void) -> c_int;
 
 /// What was found.
-pub struct Symbols {
+pub struct PythonSymbols {
     /// Version of the running Python: 3 and the minor number.
     pub version: (u32, u32),
     vectorcall: Vectorcall,
@@ -115,11 +116,11 @@ pub struct Symbols {
 }
 
 // SAFETY: the one variable is only written before Python is initialised.
-unsafe impl Send for Symbols {}
+unsafe impl Send for PythonSymbols {}
 // SAFETY: as above.
-unsafe impl Sync for Symbols {}
+unsafe impl Sync for PythonSymbols {}
 
-static SYMBOLS: OnceLock<Symbols> = OnceLock::new();
+static SYMBOLS: OnceLock<PythonSymbols> = OnceLock::new();
 
 /// Finds the functions.
 ///
@@ -127,7 +128,7 @@ static SYMBOLS: OnceLock<Symbols> = OnceLock::new();
 /// The name of the first one that is missing and needed.
 pub fn find() -> Result<(), &'static str> {
     if SYMBOLS.get().is_none() {
-        let found = Symbols::find()?;
+        let found = PythonSymbols::find()?;
         // Another thread may have been faster; both found the same.
         let _ = SYMBOLS.set(found);
     }
@@ -136,7 +137,7 @@ pub fn find() -> Result<(), &'static str> {
 
 /// The functions; [`find`] has succeeded before.
 #[inline]
-pub fn get() -> &'static Symbols {
+pub fn get() -> &'static PythonSymbols {
     // Every door into this library calls `find` before anything else.
     SYMBOLS.get().expect("found at the door")
 }
@@ -156,7 +157,7 @@ macro_rules! lookup {
     };
 }
 
-impl Symbols {
+impl PythonSymbols {
     fn find() -> Result<Self, &'static str> {
         Ok(Self {
             version: running_version().ok_or("Py_GetVersion")?,
@@ -214,7 +215,7 @@ impl Symbols {
     /// `PyBuffer_Release`.
     ///
     /// # Safety
-    /// `view` was filled by [`Symbols::get_buffer`].
+    /// `view` was filled by [`PythonSymbols::get_buffer`].
     pub unsafe fn release_buffer(&self, view: *mut RawBuffer) {
         // SAFETY: by the contract.
         unsafe { (self.release_buffer)(view) }

@@ -5,7 +5,7 @@ use pyo3::ffi;
 use std::borrow::Cow;
 
 /// Text and bytes.
-pub trait Text<'py>: Copy {
+pub trait TextValues<'py>: Copy {
     /// A str.
     fn text(self, text: &str) -> Result<Owned<'py>>;
     /// A str that is the same object for the same text.
@@ -22,7 +22,7 @@ pub trait Text<'py>: Copy {
     fn none(self) -> &'py Object;
 }
 
-impl<'py> Text<'py> for Attached<'py> {
+impl<'py> TextValues<'py> for Attached<'py> {
     fn text(self, text: &str) -> Result<Owned<'py>> {
         // SAFETY: pointer and length belong together; a new reference comes back.
         unsafe {
@@ -97,7 +97,7 @@ impl<'py> Text<'py> for Attached<'py> {
 }
 
 /// Numbers and containers.
-pub trait Numbers<'py>: Copy {
+pub trait NumberValues<'py>: Copy {
     /// An int.
     fn int(self, number: i64) -> Result<Owned<'py>>;
     /// A float.
@@ -114,7 +114,7 @@ pub trait Numbers<'py>: Copy {
     fn version(self, version: (u32, u32, u32)) -> Result<Owned<'py>>;
 }
 
-impl<'py> Numbers<'py> for Attached<'py> {
+impl<'py> NumberValues<'py> for Attached<'py> {
     fn int(self, number: i64) -> Result<Owned<'py>> {
         // SAFETY: a new reference comes back.
         unsafe { Owned::from_raw(self, ffi::PyLong_FromLongLong(number)) }

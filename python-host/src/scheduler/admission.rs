@@ -27,19 +27,19 @@ pub struct AdmissionQueue {
     queued: AtomicUsize,
     /// The first of the queue has been called and has not tried yet.
     called: AtomicBool,
-    queue: Mutex<VecDeque<Arc<Waiter>>>,
+    queue: Mutex<VecDeque<Arc<AdmissionWaiter>>>,
 }
 
 /// Where a thread waits; one per thread.
 #[derive(Debug)]
-pub struct Waiter {
+pub struct AdmissionWaiter {
     state: AtomicU8,
     /// Since when it is in the queue, or was led in, monotonic ns.
     since: AtomicU64,
     thread: Thread,
 }
 
-impl Default for Waiter {
+impl Default for AdmissionWaiter {
     /// For the calling thread.
     fn default() -> Self {
         let (state, since) = (AtomicU8::new(INSIDE), AtomicU64::new(0));
@@ -47,7 +47,7 @@ impl Default for Waiter {
     }
 }
 
-impl Waiter {
+impl AdmissionWaiter {
     fn tell(&self, state: u8) {
         self.state.store(state, SeqCst);
         self.thread.unpark();
@@ -82,7 +82,7 @@ impl AdmissionQueue {
     /// Waits until the calling thread, whose place this is, may go in; since when it is inside, monotonic ns.
     /// `queued` is called when others can see that it waits.
     #[cold]
-    pub fn wait(&self, place: &Arc<Waiter>, queued: impl FnOnce()) -> u64 {
+    pub fn wait(&self, place: &Arc<AdmissionWaiter>, queued: impl FnOnce()) -> u64 {
         place.since.store(clock::now_ns(), Relaxed);
         let mut queue = self.queue();
         place.state.store(WAITING, SeqCst);
@@ -141,7 +141,7 @@ impl AdmissionQueue {
     }
 
     /// Tells the first of the queue, for whom there is room, that it is inside.
-    fn take_first(&self, queue: &mut VecDeque<Arc<Waiter>>, now: u64) {
+    fn take_first(&self, queue: &mut VecDeque<Arc<AdmissionWaiter>>, now: u64) {
         let Some(first) = queue.pop_front() else { return };
         self.queued.store(queue.len(), SeqCst);
         if first.state.load(SeqCst) == CALLED {
@@ -153,7 +153,7 @@ impl AdmissionQueue {
 
     /// Wakes the first of the queue to try; under the lock of the queue.
     #[cold]
-    fn call(&self, queue: &VecDeque<Arc<Waiter>>) {
+    fn call(&self, queue: &VecDeque<Arc<AdmissionWaiter>>) {
         if let Some(first) = queue.front()
             && !self.called.swap(true, SeqCst)
         {
@@ -186,7 +186,7 @@ impl AdmissionQueue {
         self.inside.load(SeqCst)
     }
 
-    fn queue(&self) -> MutexGuard<'_, VecDeque<Arc<Waiter>>> {
+    fn queue(&self) -> MutexGuard<'_, VecDeque<Arc<AdmissionWaiter>>> {
         // Nothing panics under this lock.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }

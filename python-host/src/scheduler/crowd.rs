@@ -2,7 +2,7 @@
 //! clocks but the one of the process.
 
 use super::clock::clock_ns;
-use super::pace::{PARALLEL, Pace, Sample};
+use super::pace::{GatePace, PARALLEL, PaceSample};
 use std::time::Duration;
 
 /// CPU time, and demand of short requests (see `pace`), from which requests are in each other's way; both averaged.
@@ -17,9 +17,9 @@ pub const MOST: usize = 4096;
 
 /// What happened since the last look.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Window {
+pub struct CrowdWindow {
     /// For the rules.
-    pub sample: Sample,
+    pub sample: PaceSample,
     /// Demand of the requests that are not long.
     pub young: f64,
 }
@@ -33,7 +33,7 @@ pub struct Crowd {
     cpu: f64,
     young: f64,
     /// None: the gate stands open.
-    pace: Option<Pace>,
+    pace: Option<GatePace>,
     /// Since when demand is low.
     thin: Duration,
 }
@@ -58,7 +58,7 @@ impl Crowd {
     }
 
     /// Judges one window; how many may be inside if the gate is kept, or is not any more.
-    pub fn judge(&mut self, window: &Window) -> Option<usize> {
+    pub fn judge(&mut self, window: &CrowdWindow) -> Option<usize> {
         let sample = &window.sample;
         if let Some(pace) = &mut self.pace {
             self.thin = if sample.demand < THIN.0 { self.thin + sample.elapsed } else { Duration::ZERO };
@@ -75,7 +75,7 @@ impl Crowd {
         let is_single = sample.cpu <= PARALLEL || window.young > 2.0 * sample.cpu;
         let is_crowd = self.cpu > CROWDED.0 && self.young > CROWDED.1 && is_single;
         is_crowd.then(|| {
-            self.pace = Some(Pace::new(MOST));
+            self.pace = Some(GatePace::new(MOST));
             1
         })
     }
@@ -86,10 +86,10 @@ mod tests {
     use super::*;
 
     /// 10 ms with four threads.
-    fn window(cpu: f64, young: f64) -> Window {
+    fn window(cpu: f64, young: f64) -> CrowdWindow {
         let elapsed = Duration::from_millis(10);
-        let sample = Sample { elapsed, demand: cpu, cpu, running: 4, ..Sample::default() };
-        Window { sample, young }
+        let sample = PaceSample { elapsed, demand: cpu, cpu, running: 4, ..PaceSample::default() };
+        CrowdWindow { sample, young }
     }
 
     /// After how many windows the gate is set to `allowed`, if it is within five seconds.

@@ -7,12 +7,12 @@
 //! from waiting for each other. A request then goes in at the cost of one atomic operation. The thread that watches is
 //! started by the first request that meets another one, and sleeps unless requests meet.
 
-use super::admission::{AdmissionQueue, Waiter};
+use super::admission::{AdmissionQueue, AdmissionWaiter};
 use super::block_signals;
 use super::clock::now_ns;
-use super::crowd::{Crowd, MOST, Window};
-use super::meter::Meter;
-use super::pace::{Effort, Sample};
+use super::crowd::{Crowd, CrowdWindow, MOST};
+use super::meter::ThreadMeter;
+use super::pace::{PaceSample, RequestEffort};
 use super::wakeup::Wakeup;
 use crate::log;
 use crate::thread_end;
@@ -36,7 +36,7 @@ const QUIET: f64 = 0.5;
 #[derive(Debug)]
 pub struct Gate {
     admission: AdmissionQueue,
-    turns: Mutex<Vec<Watched>>,
+    turns: Mutex<Vec<WatchedTurn>>,
     wakeup: Wakeup,
     watched: OnceLock<()>,
     open: AtomicBool,
@@ -44,8 +44,8 @@ pub struct Gate {
 
 /// What one request thread does, written by that thread only.
 #[derive(Debug, Default)]
-struct Turn {
-    place: Arc<Waiter>,
+struct GateTurn {
+    place: Arc<AdmissionWaiter>,
     /// When it went in, monotonic ns; 0 outside.
     begun: AtomicU64,
     /// Time inside, ns, and number of turns, of those that ended.
@@ -56,7 +56,7 @@ struct Turn {
     away: AtomicU64,
 }
 
-impl Turn {
+impl GateTurn {
     fn begin(&self, now: u64) {
         self.begun.store(now, Release);
     }
@@ -78,22 +78,22 @@ impl Turn {
 
 /// A turn, and what was last seen of it.
 #[derive(Debug)]
-struct Watched {
-    turn: Arc<Turn>,
-    meter: Meter,
+struct WatchedTurn {
+    turn: Arc<GateTurn>,
+    meter: ThreadMeter,
     inside: u64,
     finished: u64,
     /// Of the turn that it is in.
-    effort: Effort,
+    effort: RequestEffort,
 }
 
 /// A thread's membership of a gate.
-struct Member {
+struct GateMember {
     gate: &'static Gate,
-    turn: Arc<Turn>,
+    turn: Arc<GateTurn>,
 }
 
-impl Drop for Member {
+impl Drop for GateMember {
     fn drop(&mut self) {
         self.gate.turns().retain(|watched| !Arc::ptr_eq(&watched.turn, &self.turn));
     }
@@ -101,18 +101,18 @@ impl Drop for Member {
 
 /// What a thread knows of gates.
 #[derive(Default)]
-struct Memberships {
-    list: RefCell<Vec<Rc<Member>>>,
+struct GateMemberships {
+    list: RefCell<Vec<Rc<GateMember>>>,
     /// It is inside of one: requests that it runs inside of its request pass all.
     inside: Cell<bool>,
     /// The turn that it does.
-    turn: RefCell<Option<Arc<Turn>>>,
+    turn: RefCell<Option<Arc<GateTurn>>>,
 }
 
 /// Runs `f`, which sends or receives without the GIL, in the midst of a turn: it keeps nobody from that GIL, however
 /// long it takes.
 pub fn away(f: &mut dyn FnMut()) {
-    struct BackAtWork(Option<Arc<Turn>>);
+    struct BackAtWork(Option<Arc<GateTurn>>);
     impl Drop for BackAtWork {
         fn drop(&mut self) {
             if let Some(turn) = &self.0 {
@@ -133,13 +133,13 @@ pub fn away(f: &mut dyn FnMut()) {
 
 thread_local! {
     /// Never dropped: see `thread_end`.
-    static MEMBERSHIPS: ManuallyDrop<Memberships> = ManuallyDrop::default();
+    static MEMBERSHIPS: ManuallyDrop<GateMemberships> = ManuallyDrop::default();
 }
 
 /// The thread is inside until this is dropped.
-struct Inside<'m>(&'m Memberships, Rc<Member>);
+struct InsideGate<'m>(&'m GateMemberships, Rc<GateMember>);
 
-impl Drop for Inside<'_> {
+impl Drop for InsideGate<'_> {
     fn drop(&mut self) {
         self.0.inside.set(false);
         self.0.turn.take();
@@ -172,7 +172,7 @@ impl Gate {
             member.turn.begin(member.enter());
             own.inside.set(true);
             own.turn.replace(Some(member.turn.clone()));
-            let _inside = Inside(own, member);
+            let _inside = InsideGate(own, member);
             task();
         });
     }
@@ -184,14 +184,14 @@ impl Gate {
     }
 
     /// Begins to watch the calling thread.
-    fn join(&'static self) -> Member {
-        let turn = Arc::<Turn>::default();
-        let (meter, effort) = (Meter::of_this_thread(), Effort::default());
-        self.turns().push(Watched { turn: turn.clone(), meter, inside: 0, finished: 0, effort });
-        Member { gate: self, turn }
+    fn join(&'static self) -> GateMember {
+        let turn = Arc::<GateTurn>::default();
+        let (meter, effort) = (ThreadMeter::of_this_thread(), RequestEffort::default());
+        self.turns().push(WatchedTurn { turn: turn.clone(), meter, inside: 0, finished: 0, effort });
+        GateMember { gate: self, turn }
     }
 
-    fn turns(&self) -> MutexGuard<'_, Vec<Watched>> {
+    fn turns(&self) -> MutexGuard<'_, Vec<WatchedTurn>> {
         // The list is whole at every moment.
         self.turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -253,9 +253,9 @@ impl Gate {
 
     /// One window's figures. Its length is told by the time that the process was given: a busy machine makes all
     /// requests take long, and more of them at once would not help.
-    fn look(&self, now: u64, elapsed: u64) -> Window {
+    fn look(&self, now: u64, elapsed: u64) -> CrowdWindow {
         let waiting = self.admission.keeps_waiting(now);
-        let mut sample = Sample { waiting, ..Sample::default() };
+        let mut sample = PaceSample { waiting, ..PaceSample::default() };
         let (mut used, mut wanted, mut young) = (0, 0, 0);
         let mut turns = self.turns();
         for watched in turns.iter_mut() {
@@ -265,7 +265,7 @@ impl Gate {
             let at_work = inside.saturating_sub(std::mem::replace(&mut watched.inside, inside)).min(elapsed);
             let ended = finished - std::mem::replace(&mut watched.finished, finished);
             if ended > 0 || begun == 0 {
-                watched.effort = Effort::default();
+                watched.effort = RequestEffort::default();
             }
             if at_work == 0 && begun == 0 {
                 continue;
@@ -284,19 +284,19 @@ impl Gate {
                 young += reading.wanted;
             }
         }
-        let is_long = |watched: &&Watched| watched.effort.is_apart(sample.running);
+        let is_long = |watched: &&WatchedTurn| watched.effort.is_apart(sample.running);
         sample.long = turns.iter().filter(is_long).count();
         let length = (elapsed as f64 * used as f64 / wanted.max(used).max(1) as f64) as u64;
         sample.elapsed = Duration::from_nanos(if wanted == 0 { elapsed } else { length });
         sample.cpu = used as f64 / elapsed.max(1) as f64;
         sample.demand = wanted as f64 / elapsed.max(1) as f64;
         let young = young as f64 / elapsed.max(1) as f64;
-        Window { sample, young }
+        CrowdWindow { sample, young }
     }
 }
 
-impl Memberships {
-    fn of(&self, gate: &'static Gate) -> Rc<Member> {
+impl GateMemberships {
+    fn of(&self, gate: &'static Gate) -> Rc<GateMember> {
         let mut list = self.list.borrow_mut();
         if let Some(member) = list.iter().find(|member| std::ptr::eq(member.gate, gate)) {
             return member.clone();
@@ -310,7 +310,7 @@ impl Memberships {
     }
 }
 
-impl Member {
+impl GateMember {
     /// Waits until the calling thread may go in; since when it is inside, monotonic ns.
     fn enter(&self) -> u64 {
         let gate = self.gate;

@@ -1,14 +1,14 @@
 //! What a thread wanted of the CPU while it was at work: what it got, and what it had to wait for.
 
 use super::clock;
-use super::waits::{STARVED, Waits, is_runnable};
+use super::waits::{STARVED, ThreadWaits, is_runnable};
 
 /// Most time at work that a later wait may explain, in windows.
 const CARRY: u64 = 4;
 
 /// What is remembered of one thread between two looks.
 #[derive(Debug, Default)]
-pub struct Meter {
+pub struct ThreadMeter {
     tid: i32,
     clock: Option<libc::clockid_t>,
     cpu: u64,
@@ -17,19 +17,19 @@ pub struct Meter {
     unexplained: u64,
     /// Time that was taken for a wait before the kernel counted it.
     ahead: u64,
-    waits: Waits,
+    waits: ThreadWaits,
 }
 
 /// One window of one thread, ns.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Reading {
+pub struct MeterReading {
     /// CPU time.
     pub used: u64,
     /// CPU time, and time that it waited for a CPU.
     pub wanted: u64,
 }
 
-impl Meter {
+impl ThreadMeter {
     /// Of the calling thread.
     pub fn of_this_thread() -> Self {
         Self { tid: clock::own_tid(), clock: clock::own_cpu_clock(), ..Self::default() }
@@ -37,12 +37,12 @@ impl Meter {
 
     /// Nobody looks for a while: the descriptor is given back.
     pub fn rest(&mut self) {
-        self.waits = Waits::default();
+        self.waits = ThreadWaits::default();
     }
 
     /// Looks again after a window of `elapsed` ns, of which the thread spent `at_work` ns at what is measured, and
     /// whether `now` too. What it did besides is not told apart, but cannot count for more than that.
-    pub fn read(&mut self, elapsed: u64, at_work: u64, now: bool) -> Reading {
+    pub fn read(&mut self, elapsed: u64, at_work: u64, now: bool) -> MeterReading {
         let cpu = self.clock.and_then(clock::clock_ns).unwrap_or(0);
         let cpu = cpu.saturating_sub(std::mem::replace(&mut self.cpu, cpu));
         let delay = self.waits.delay(self.tid);
@@ -52,17 +52,17 @@ impl Meter {
         self.judge(elapsed, at_work, cpu, if starved { None } else { Some(delay) })
     }
 
-    fn judge(&mut self, elapsed: u64, at_work: u64, cpu: u64, delay: Option<u64>) -> Reading {
+    fn judge(&mut self, elapsed: u64, at_work: u64, cpu: u64, delay: Option<u64>) -> MeterReading {
         let used = cpu.min(at_work);
         let Some(delay) = delay else {
             self.ahead += elapsed;
-            return Reading { used, wanted: elapsed };
+            return MeterReading { used, wanted: elapsed };
         };
         let late = delay.saturating_sub(std::mem::take(&mut self.ahead));
         let left = self.unexplained + at_work - used;
         let waited = late.min(left);
         self.unexplained = (left - waited).min(CARRY * elapsed);
-        Reading { used, wanted: used + waited }
+        MeterReading { used, wanted: used + waited }
     }
 }
 
@@ -74,14 +74,14 @@ mod tests {
 
     #[test]
     fn work_elsewhere_does_not_count_for_more_than_the_time_at_work() {
-        let mut meter = Meter::default();
-        assert_eq!(meter.judge(2 * MS, MS, 2 * MS, Some(0)), Reading { used: MS, wanted: MS });
-        assert_eq!(meter.judge(2 * MS, 0, 2 * MS, Some(0)), Reading::default());
+        let mut meter = ThreadMeter::default();
+        assert_eq!(meter.judge(2 * MS, MS, 2 * MS, Some(0)), MeterReading { used: MS, wanted: MS });
+        assert_eq!(meter.judge(2 * MS, 0, 2 * MS, Some(0)), MeterReading::default());
     }
 
     #[test]
     fn a_wait_that_is_counted_late_explains_earlier_windows() {
-        let mut meter = Meter::default();
+        let mut meter = ThreadMeter::default();
         assert_eq!(meter.judge(2 * MS, 2 * MS, 0, Some(0)).wanted, 0);
         assert_eq!(meter.judge(2 * MS, 2 * MS, MS, Some(3 * MS)).wanted, 4 * MS);
         assert_eq!(meter.judge(2 * MS, 2 * MS, MS, Some(9 * MS)).wanted, 2 * MS);
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn a_wait_that_was_foreseen_is_not_counted_twice() {
-        let mut meter = Meter::default();
+        let mut meter = ThreadMeter::default();
         assert_eq!(meter.judge(2 * MS, 2 * MS, 0, None).wanted, 2 * MS);
         assert_eq!(meter.judge(2 * MS, 2 * MS, MS, Some(3 * MS)).wanted, 2 * MS);
         assert_eq!(meter.judge(2 * MS, 2 * MS, 0, Some(0)).wanted, 0);
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn the_own_thread_is_measured() {
-        let mut meter = Meter::of_this_thread();
+        let mut meter = ThreadMeter::of_this_thread();
         meter.read(MS, MS, true);
         let start = clock::now_ns();
         while clock::clock_ns(libc::CLOCK_THREAD_CPUTIME_ID) < meter.cpu.checked_add(5 * MS) {}

@@ -62,7 +62,7 @@ const TRIAL: (Duration, Duration) = (Duration::from_millis(250), Duration::from_
 
 /// What happened since the last tick.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Sample {
+pub struct PaceSample {
     /// Length of the window.
     pub elapsed: Duration,
     /// Requests wait now.
@@ -75,20 +75,20 @@ pub struct Sample {
     pub cpu: f64,
     /// Workers that run a request now.
     pub running: usize,
-    /// Those of them that are no reason to keep others out: see [`Effort::is_apart`].
+    /// Those of them that are no reason to keep others out: see [`RequestEffort::is_apart`].
     pub long: usize,
 }
 
 /// What one request has done so far.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Effort {
+pub struct RequestEffort {
     /// CPU time, ns.
     used: u64,
     /// For how long it has neither computed nor waited for a CPU, ns.
     still: u64,
 }
 
-impl Effort {
+impl RequestEffort {
     /// It has computed for so long, ns.
     pub fn compute(&mut self, used: u64) {
         self.used += used;
@@ -112,15 +112,15 @@ impl Effort {
 
 /// Demand and CPU time, averaged over windows.
 #[derive(Debug, Clone, Copy, Default)]
-struct Mean {
+struct DemandMean {
     demand: f64,
     cpu: f64,
 }
 
-impl Mean {
+impl DemandMean {
     /// Of so many windows with this one; the plain mean at first, since the window in which a worker came or went tells
     /// little by itself.
-    fn add(&mut self, sample: &Sample, windows: u32) {
+    fn add(&mut self, sample: &PaceSample, windows: u32) {
         let weight = 1.0 / f64::from(windows);
         self.demand += (sample.demand - self.demand) * weight;
         self.cpu += (sample.cpu - self.cpu) * weight;
@@ -129,7 +129,7 @@ impl Mean {
 
 /// See the module's comment.
 #[derive(Debug)]
-pub struct Pace {
+pub struct GatePace {
     threads: usize,
     /// Workers allowed besides those in long requests and those asleep.
     limit: usize,
@@ -137,8 +137,8 @@ pub struct Pace {
     extra: usize,
     /// Windows in a row with little demand.
     idle: u32,
-    brief: Mean,
-    lasting: Mean,
+    brief: DemandMean,
+    lasting: DemandMean,
     /// Windows since the limit changed or no request ran.
     steady: u32,
     /// How long the last of the `extra` workers stays although fewer are in long requests.
@@ -149,7 +149,7 @@ pub struct Pace {
     trial: bool,
 }
 
-impl Pace {
+impl GatePace {
     /// Starts with one worker.
     pub fn new(threads: usize) -> Self {
         Self {
@@ -157,8 +157,8 @@ impl Pace {
             limit: 1,
             extra: 0,
             idle: 0,
-            brief: Mean::default(),
-            lasting: Mean::default(),
+            brief: DemandMean::default(),
+            lasting: DemandMean::default(),
             steady: 0,
             stay: Duration::ZERO,
             full: Duration::ZERO,
@@ -168,7 +168,7 @@ impl Pace {
     }
 
     /// Judges one window; returns how many workers may be active.
-    pub fn tick(&mut self, sample: &Sample) -> usize {
+    pub fn tick(&mut self, sample: &PaceSample) -> usize {
         self.judge_long(sample);
         if sample.running == 0 {
             self.steady = 0;
@@ -185,7 +185,7 @@ impl Pace {
     }
 
     /// Requests wait and no worker sleeps: would one more do them any good?
-    fn judge_lack(&mut self, sample: &Sample) {
+    fn judge_lack(&mut self, sample: &PaceSample) {
         self.idle = if sample.demand < IDLE { self.idle + 1 } else { 0 };
         if self.idle >= SURE {
             self.idle = 0;
@@ -208,7 +208,7 @@ impl Pace {
     }
 
     /// The GIL is in full demand: do too many workers race for it?
-    fn judge_excess(&mut self, sample: &Sample) {
+    fn judge_excess(&mut self, sample: &PaceSample) {
         let fresh = sample.running - sample.long.min(sample.running);
         if self.steady < STEADY || self.brief.demand <= FULL || self.brief.cpu > PARALLEL {
             return;
@@ -231,7 +231,7 @@ impl Pace {
         }
     }
 
-    fn judge_long(&mut self, sample: &Sample) {
+    fn judge_long(&mut self, sample: &PaceSample) {
         if sample.waiting && !sample.slept && sample.running > 0 && sample.long >= sample.running {
             self.extra = self.extra.max(sample.long);
         }
@@ -251,20 +251,20 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    fn busy(demand: f64, running: usize) -> Sample {
-        Sample { elapsed: 3 * MS, waiting: true, demand, cpu: demand, running, ..Sample::default() }
+    fn busy(demand: f64, running: usize) -> PaceSample {
+        PaceSample { elapsed: 3 * MS, waiting: true, demand, cpu: demand, running, ..PaceSample::default() }
     }
 
     #[test]
     fn blocked_workers_reach_all_threads_within_a_few_windows() {
-        let mut pace = Pace::new(8);
+        let mut pace = GatePace::new(8);
         let steps = [1, 1, 2, 2, 4, 4, 8].map(|n| pace.tick(&busy(0.05, n)));
         assert_eq!(steps, [1, 2, 2, 4, 4, 8, 8]);
     }
 
     #[test]
     fn computing_workers_shrink_to_one_and_stay_there() {
-        let mut pace = Pace::new(8);
+        let mut pace = GatePace::new(8);
         for n in [1, 1, 2, 2, 4, 4] {
             pace.tick(&busy(0.0, n));
         }
@@ -279,7 +279,7 @@ mod tests {
 
     #[test]
     fn a_gap_of_a_third_is_filled() {
-        let mut pace = Pace::new(8);
+        let mut pace = GatePace::new(8);
         for _ in 0..=STEADY {
             pace.tick(&busy(0.65, 1));
         }
@@ -289,7 +289,7 @@ mod tests {
 
     #[test]
     fn computing_without_the_gil_is_found_by_trial() {
-        let mut pace = Pace::new(4);
+        let mut pace = GatePace::new(4);
         let mut active = 1;
         for _ in 0..200 {
             active = pace.tick(&busy(active.min(3) as f64, active));
@@ -297,24 +297,24 @@ mod tests {
         assert_eq!(active, 4);
         // Many threads on the run queue are not parallel work.
         for _ in 0..8 * STEADY {
-            active = pace.tick(&Sample { cpu: 1.05, ..busy(4.0, active) });
+            active = pace.tick(&PaceSample { cpu: 1.05, ..busy(4.0, active) });
         }
         assert_eq!(active, 1);
     }
 
     #[test]
     fn one_is_admitted_beside_those_that_are_long() {
-        let mut pace = Pace::new(8);
-        let mut tick = |running, long| pace.tick(&Sample { long, ..busy(1.0, running) });
+        let mut pace = GatePace::new(8);
+        let mut tick = |running, long| pace.tick(&PaceSample { long, ..busy(1.0, running) });
         assert_eq!([tick(1, 0), tick(1, 1), tick(2, 1), tick(2, 2), tick(3, 2)], [1, 2, 2, 3, 3]);
     }
 
     #[test]
     fn those_admitted_beside_long_ones_stay_for_as_long_as_it_was_worth() {
         let stays = |long_windows| {
-            let mut pace = Pace::new(8);
+            let mut pace = GatePace::new(8);
             for _ in 0..long_windows {
-                assert_eq!(pace.tick(&Sample { long: 1, ..busy(0.9, 1) }), 2);
+                assert_eq!(pace.tick(&PaceSample { long: 1, ..busy(0.9, 1) }), 2);
             }
             (0..1000).take_while(|_| pace.tick(&busy(0.9, 1)) > 1).count() as u32
         };
@@ -325,7 +325,7 @@ mod tests {
     #[test]
     fn a_single_window_decides_nothing() {
         for demands in [[0.46, 1.05, 0.99, 1.01, 1.0, 1.0], [1.0, 1.0, 1.0, 1.0, 0.45, 1.0]] {
-            let mut pace = Pace::new(8);
+            let mut pace = GatePace::new(8);
             assert_eq!(demands.map(|demand| pace.tick(&busy(demand, 1))), [1; 6]);
         }
     }
@@ -333,7 +333,7 @@ mod tests {
     #[test]
     fn those_who_race_are_not_taken_for_asleep() {
         let ms = |n| n * MS.as_nanos() as u64;
-        let is_apart = |used, still, running| Effort { used, still }.is_apart(running);
+        let is_apart = |used, still, running| RequestEffort { used, still }.is_apart(running);
         assert!(is_apart(ms(12), 0, 9) && is_apart(0, ms(40), 2) && !is_apart(ms(11), ms(39), 2));
         // A turn of the GIL takes 5 ms: whoever waits for all the others twice over is still in the race.
         assert!((2..64).all(|running| !is_apart(0, ms(2 * 5 * running), running as usize)));
@@ -341,10 +341,10 @@ mod tests {
 
     #[test]
     fn no_request_waiting_changes_nothing() {
-        let mut pace = Pace::new(8);
+        let mut pace = GatePace::new(8);
         for _ in 0..100 {
-            assert_eq!(pace.tick(&Sample { waiting: false, ..busy(0.0, 1) }), 1);
-            assert_eq!(pace.tick(&Sample { slept: true, ..busy(0.0, 1) }), 1);
+            assert_eq!(pace.tick(&PaceSample { waiting: false, ..busy(0.0, 1) }), 1);
+            assert_eq!(pace.tick(&PaceSample { slept: true, ..busy(0.0, 1) }), 1);
         }
     }
 }

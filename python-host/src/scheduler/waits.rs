@@ -7,11 +7,11 @@ pub const STARVED: u64 = 8;
 
 /// The waits of one thread; its file stays open between two looks.
 #[derive(Debug, Default)]
-pub struct Waits {
+pub struct ThreadWaits {
     schedstat: Option<std::fs::File>,
 }
 
-impl Waits {
+impl ThreadWaits {
     /// Nanoseconds the thread `tid` has been waiting for a CPU so far; 0 where the kernel does not tell, and before the
     /// thread has started (`tid` 0).
     pub fn delay(&mut self, tid: i32) -> u64 {

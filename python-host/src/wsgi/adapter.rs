@@ -4,11 +4,11 @@ use super::events;
 use super::head_rules::{HeadFault, check_name, check_status, check_value};
 use super::request::RequestState;
 use super::response::is_length;
-use crate::exchange::{Hold, SendError};
+use crate::exchange::{HoldBack, SendError};
 use crate::host_scripts::ssl;
-use crate::python::class::{ClassBuilder, This, Value, instance};
-use crate::python::trampoline::Args;
-use crate::python::{Attached, Kind, Object, Owned, Raised, Result, Text, lock};
+use crate::python::class::{ClassBuilder, ClassValue, MethodSelf, instance};
+use crate::python::trampoline::CallArguments;
+use crate::python::{Attached, ExceptionKind, Object, Owned, Raised, Result, TextValues, lock};
 use pyo3::ffi;
 use std::borrow::Cow;
 use std::ptr;
@@ -16,21 +16,21 @@ use std::sync::Arc;
 use wsgi_protocol::response::HeadWriter;
 
 /// The object behind both callables.
-pub struct Adapter {
+pub struct WsgiAdapter {
     state: Arc<RequestState>,
 }
 
-impl Value for Adapter {}
+impl ClassValue for WsgiAdapter {}
 
 /// The class.
 pub fn class(py: Attached<'_>) -> Result<Owned<'_>> {
-    ClassBuilder::<Adapter>::new(c"mod_wsgi.Adapter")
+    ClassBuilder::<WsgiAdapter>::new(c"mod_wsgi.Adapter")
         .method(c"start_response", start_response)
         .method(c"write", write)
-        .method(c"ssl_is_https", |py, this: This<'_, Adapter>, arguments| {
+        .method(c"ssl_is_https", |py, this: MethodSelf<'_, WsgiAdapter>, arguments| {
             ssl::is_https(py, &this.state, arguments)
         })
-        .method(c"ssl_var_lookup", |py, this: This<'_, Adapter>, arguments| {
+        .method(c"ssl_var_lookup", |py, this: MethodSelf<'_, WsgiAdapter>, arguments| {
             ssl::var_lookup(py, &this.state, arguments)
         })
         .build(py)
@@ -39,20 +39,20 @@ pub fn class(py: Attached<'_>) -> Result<Owned<'_>> {
 /// The `start_response` of a request.
 pub fn callable<'py>(py: Attached<'py>, state: &Arc<RequestState>) -> Result<Owned<'py>> {
     let kit = state.interpreter.kit();
-    // SAFETY: the kit's class was built for `Adapter`.
-    let adapter = unsafe { instance(py, kit.adapter.get(py), Adapter { state: state.clone() }) }?;
+    // SAFETY: the kit's class was built for `WsgiAdapter`.
+    let adapter = unsafe { instance(py, kit.adapter.get(py), WsgiAdapter { state: state.clone() }) }?;
     adapter.attr(py, kit.names.start_response.get(py))
 }
 
 fn start_response<'py>(
     py: Attached<'py>,
-    this: This<'py, Adapter>,
-    arguments: Args<'py>,
+    this: MethodSelf<'py, WsgiAdapter>,
+    arguments: CallArguments<'py>,
 ) -> Result<Owned<'py>> {
     let state = &this.state;
     if !state.is_active(py) {
         let text = "start_response() called after request completed";
-        return Err(Raised::new(py, Kind::Runtime, text));
+        return Err(Raised::new(py, ExceptionKind::Runtime, text));
     }
     let (status, headers, exc_info) = parse(py, arguments)?;
     let committed = lock(py, &state.response).committed;
@@ -60,7 +60,7 @@ fn start_response<'py>(
         Some(exc_info) if committed => return Err(raise_again(py, exc_info)),
         None if committed => {
             let text = "start_response() called more than once without exc_info";
-            return Err(Raised::new(py, Kind::Runtime, text));
+            return Err(Raised::new(py, ExceptionKind::Runtime, text));
         }
         _ => {}
     }
@@ -73,10 +73,10 @@ fn start_response<'py>(
     this.object.attr(py, state.interpreter.kit().names.write.get(py))
 }
 
-type Parsed<'py> = (&'py Object, &'py Object, Option<&'py Object>);
+type ParsedHeaders<'py> = (&'py Object, &'py Object, Option<&'py Object>);
 
 /// Checks 2 and 3.
-fn parse<'py>(py: Attached<'py>, arguments: Args<'py>) -> Result<Parsed<'py>> {
+fn parse<'py>(py: Attached<'py>, arguments: CallArguments<'py>) -> Result<ParsedHeaders<'py>> {
     let (status, headers, exc_info) = match arguments {
         [status, headers] => (*status, *headers, None),
         [status, headers, exc_info] => (*status, *headers, Some(*exc_info)),
@@ -84,20 +84,20 @@ fn parse<'py>(py: Attached<'py>, arguments: Args<'py>) -> Result<Parsed<'py>> {
             let given = arguments.len();
             let (least, count) = if given < 2 { ("least", 2) } else { ("most", 3) };
             let text = format!("start_response() takes at {least} {count} arguments ({given} given)");
-            return Err(Raised::new(py, Kind::Type, &text));
+            return Err(Raised::new(py, ExceptionKind::Type, &text));
         }
     };
     // SAFETY: alive.
     if unsafe { ffi::PyList_Check(headers.as_ptr()) } == 0 {
         let kind = if headers.is_none() { "None".to_owned() } else { headers.type_name(py) };
         let text = format!("start_response() argument 2 must be list, not {kind}");
-        return Err(Raised::new(py, Kind::Type, &text));
+        return Err(Raised::new(py, ExceptionKind::Type, &text));
     }
     let exc_info = exc_info.filter(|exc_info| !exc_info.is_none());
     // SAFETY: alive.
     if exc_info.is_some_and(|exc_info| unsafe { ffi::PyTuple_Check(exc_info.as_ptr()) } == 0) {
         let text = "start_response() argument 'exc_info' must be a 3-tuple or None";
-        return Err(Raised::new(py, Kind::Runtime, text));
+        return Err(Raised::new(py, ExceptionKind::Runtime, text));
     }
     Ok((status, headers, exc_info))
 }
@@ -111,7 +111,7 @@ fn raise_again(py: Attached<'_>, exc_info: &Object) -> Raised {
     };
     if size != 3 {
         let text = format!("function takes exactly 3 arguments ({size} given)");
-        return Raised::new(py, Kind::Type, &text);
+        return Raised::new(py, ExceptionKind::Type, &text);
     }
     let (kind, value, trace) = (item(0), item(1), item(2));
     // SAFETY: alive.
@@ -120,7 +120,7 @@ fn raise_again(py: Attached<'_>, exc_info: &Object) -> Raised {
             && ffi::PyType_IsSubtype(kind.as_ptr().cast(), ffi::PyExc_BaseException.cast()) != 0
     };
     if !is_exception {
-        return Raised::new(py, Kind::Type, "exceptions must derive from BaseException");
+        return Raised::new(py, ExceptionKind::Type, "exceptions must derive from BaseException");
     }
     let trace = if trace.is_none() { ptr::null_mut() } else { trace.own(py).into_raw() };
     // SAFETY: a class, its instance or arguments, and a traceback or null, each given away.
@@ -166,12 +166,12 @@ fn pair<'h>(py: Attached<'_>, header: &'h Object) -> Result<(&'h Object, &'h Obj
     unsafe {
         if ffi::PyTuple_Check(header.as_ptr()) == 0 {
             let text = format!("each header must be a 2-tuple, not {}", header.type_name(py));
-            return Err(Raised::new(py, Kind::Type, &text));
+            return Err(Raised::new(py, ExceptionKind::Type, &text));
         }
         let size = ffi::PyTuple_Size(header.as_ptr());
         if size != 2 {
             let text = format!("each header must be a 2-tuple, got length {size}");
-            return Err(Raised::new(py, Kind::Value, &text));
+            return Err(Raised::new(py, ExceptionKind::Value, &text));
         }
         let item = |place| Object::borrow(ffi::PyTuple_GetItem(header.as_ptr(), place));
         Ok((item(0), item(1)))
@@ -182,7 +182,7 @@ fn pair<'h>(py: Attached<'_>, header: &'h Object) -> Result<(&'h Object, &'h Obj
 fn native<'o>(py: Attached<'_>, text: &'o Object) -> Result<Cow<'o, [u8]>> {
     if !text.is_str() {
         let text = format!("must be str, not {}", text.type_name(py));
-        return Err(Raised::new(py, Kind::Type, &text));
+        return Err(Raised::new(py, ExceptionKind::Type, &text));
     }
     text.latin1_bytes(py)
 }
@@ -199,25 +199,29 @@ fn native_part<'o>(
 
 #[cold]
 fn complain(py: Attached<'_>, fault: HeadFault, bytes: &[u8]) -> Raised {
-    Raised::new(py, Kind::Value, &fault.message(bytes))
+    Raised::new(py, ExceptionKind::Value, &fault.message(bytes))
 }
 
-fn write<'py>(py: Attached<'py>, this: This<'py, Adapter>, arguments: Args<'py>) -> Result<Owned<'py>> {
+fn write<'py>(
+    py: Attached<'py>,
+    this: MethodSelf<'py, WsgiAdapter>,
+    arguments: CallArguments<'py>,
+) -> Result<Owned<'py>> {
     let state = &this.state;
     if !state.is_active(py) {
-        return Err(Raised::new(py, Kind::Runtime, "write() called after request completed"));
+        return Err(Raised::new(py, ExceptionKind::Runtime, "write() called after request completed"));
     }
     let [data] = arguments else {
         let text = format!("write() takes exactly 1 argument ({} given)", arguments.len());
-        return Err(Raised::new(py, Kind::Type, &text));
+        return Err(Raised::new(py, ExceptionKind::Type, &text));
     };
     let Some(block) = data.as_bytes() else {
         let text = format!("write() argument must be bytes, not {}", data.type_name(py));
-        return Err(Raised::new(py, Kind::Type, &text));
+        return Err(Raised::new(py, ExceptionKind::Type, &text));
     };
     state.commit(py)?;
     if !block.is_empty() {
-        state.send(py, block, Hold::No).map_err(|error| send_failed(py, error))?;
+        state.send(py, block, HoldBack::No).map_err(|error| send_failed(py, error))?;
     }
     Ok(py.none().own(py))
 }
@@ -225,10 +229,10 @@ fn write<'py>(py: Attached<'py>, this: This<'py, Adapter>, arguments: Args<'py>)
 /// The OSError for a response that cannot be sent (spec/behaviour.md §4.2).
 pub fn send_failed(py: Attached<'_>, error: SendError) -> Raised {
     match error {
-        SendError::ClientGone => Raised::new(py, Kind::Os, "mod_wsgi client connection closed"),
+        SendError::ClientGone => Raised::new(py, ExceptionKind::Os, "mod_wsgi client connection closed"),
         SendError::Failed(text) => {
             let text = format!("mod_wsgi failed to write response data: {text}");
-            Raised::new(py, Kind::Os, &text)
+            Raised::new(py, ExceptionKind::Os, &text)
         }
     }
 }

@@ -23,11 +23,11 @@ pub enum ReadFault {
 }
 
 /// Where the bytes come from: fills the buffer from the front; 0 is the end.
-pub type Source<'s> = dyn FnMut(&mut [u8]) -> Result<usize, ReadFault> + 's;
+pub type BodySource<'s> = dyn FnMut(&mut [u8]) -> Result<usize, ReadFault> + 's;
 
 /// What was read ahead, and what reading has cost.
 #[derive(Debug, Default)]
-pub struct Body {
+pub struct RequestBody {
     buffer: Vec<u8>,
     at: usize,
     ended: bool,
@@ -40,12 +40,12 @@ pub struct Body {
     pub seconds: f64,
 }
 
-impl Body {
+impl RequestBody {
     /// Exactly `size` bytes unless the body ends before, or all of it; `consume` gets them.
     pub fn read<T>(
         &mut self,
         size: Option<usize>,
-        source: &mut Source<'_>,
+        source: &mut BodySource<'_>,
         consume: impl FnOnce(&[u8]) -> T,
     ) -> Result<T, ReadFault> {
         self.check()?;
@@ -58,8 +58,8 @@ impl Body {
         Ok(self.take(take, consume))
     }
 
-    /// As [`Body::read`] into the caller's memory, without a copy of what was not read ahead; the number of bytes.
-    pub fn read_into(&mut self, buffer: &mut [u8], source: &mut Source<'_>) -> Result<usize, ReadFault> {
+    /// As [`RequestBody::read`] into the caller's memory, without a copy of what was not read ahead; the number of bytes.
+    pub fn read_into(&mut self, buffer: &mut [u8], source: &mut BodySource<'_>) -> Result<usize, ReadFault> {
         self.check()?;
         let ahead = self.ahead().len().min(buffer.len());
         self.take(ahead, |bytes| buffer[..ahead].copy_from_slice(bytes));
@@ -74,7 +74,7 @@ impl Body {
     pub fn line<T>(
         &mut self,
         limit: Option<usize>,
-        source: &mut Source<'_>,
+        source: &mut BodySource<'_>,
         consume: impl FnOnce(&[u8]) -> T,
     ) -> Result<T, ReadFault> {
         self.check()?;
@@ -111,7 +111,7 @@ impl Body {
         taken
     }
 
-    fn fill(&mut self, length: usize, source: &mut Source<'_>) -> Result<(), ReadFault> {
+    fn fill(&mut self, length: usize, source: &mut BodySource<'_>) -> Result<(), ReadFault> {
         let filled = self.buffer.len();
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.resize(filled + length, 0);
@@ -122,7 +122,7 @@ impl Body {
     }
 
     /// Asks the source once; keeps the books.
-    fn ask(&mut self, buffer: &mut [u8], source: &mut Source<'_>) -> Result<usize, ReadFault> {
+    fn ask(&mut self, buffer: &mut [u8], source: &mut BodySource<'_>) -> Result<usize, ReadFault> {
         let result = source(buffer).map(|got| got.min(buffer.len()));
         let got = result.as_ref().map_or(0, |got| *got);
         self.reads += 1;
@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn reads_are_never_short() {
         let mut from = source(&["ab", "c", "defg"], None);
-        let mut body = Body::default();
+        let mut body = RequestBody::default();
         assert_eq!(body.read(Some(0), &mut from, text).unwrap(), "");
         assert_eq!(body.reads, 0);
         assert_eq!(body.read(Some(4), &mut from, text).unwrap(), "abcd");
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn lines_and_reads_mix() {
         let mut from = source(&["on", "e\ntwo\nre", "st"], None);
-        let mut body = Body::default();
+        let mut body = RequestBody::default();
         assert_eq!(body.line(None, &mut from, text).unwrap(), "one\n");
         assert_eq!(body.line(Some(2), &mut from, text).unwrap(), "tw");
         assert_eq!(body.line(Some(0), &mut from, text).unwrap(), "");
@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn reads_go_straight_into_memory() {
         let mut from = source(&["one\ntwo", "three", "four"], None);
-        let mut body = Body::default();
+        let mut body = RequestBody::default();
         assert_eq!(body.line(None, &mut from, text).unwrap(), "one\n");
         let mut memory = [0; 10];
         assert_eq!(body.read_into(&mut memory, &mut from), Ok(10));
@@ -208,7 +208,7 @@ mod tests {
     fn a_failure_stays() {
         let fault = ReadFault::Body(BodyError::Terminated);
         let mut from = source(&["ab"], Some(fault.clone()));
-        let mut body = Body::default();
+        let mut body = RequestBody::default();
         assert_eq!(body.read(None, &mut from, text), Err(fault));
         assert_eq!(body.read(Some(0), &mut from, text), Err(ReadFault::Again));
         assert_eq!(body.line(None, &mut from, text), Err(ReadFault::Again));

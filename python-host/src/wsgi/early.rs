@@ -1,15 +1,15 @@
 //! Scripts that are loaded before the first request: those that the configuration names, and those that the predecessor of
 //! this process had loaded.
 
-use super::failures::{Kept, LogScope};
-use super::script::{self, Found, Reason, entry, module_file};
+use super::failures::{KeptFailure, LogScope};
+use super::script::{self, LoadReason, ScriptLookup, entry, module_file};
 use crate::host::Host;
 use crate::interpreter::{self, Interpreter, threads};
 use crate::messages;
-use crate::python::{Attached, Owned, Text};
+use crate::python::{Attached, Owned, TextValues};
 use pyo3::ffi;
-use wsgi_protocol::heirloom::{Failure, Heir, Tried};
-use wsgi_protocol::launch::Preload;
+use wsgi_protocol::heirloom::{HeirScript, LoadFailure, TriedVersions};
+use wsgi_protocol::launch::PreloadScript;
 
 /// Loads a script outside of any request; on the main thread, detached.
 pub fn preload(host: &'static Host, path: &[u8], application_group: &[u8]) -> bool {
@@ -22,8 +22,8 @@ pub fn preload(host: &'static Host, path: &[u8], application_group: &[u8]) -> bo
         match found {
             Ok(found) => {
                 matches!(
-                    found.obtain(py, interpreter, LogScope::Server, Reason::Preload),
-                    Found::Namespace(_)
+                    found.obtain(py, interpreter, LogScope::Server, LoadReason::Preload),
+                    ScriptLookup::Namespace(_)
                 )
             }
             Err(raised) => {
@@ -36,16 +36,16 @@ pub fn preload(host: &'static Host, path: &[u8], application_group: &[u8]) -> bo
 
 /// Loads a script that the predecessor of this process had loaded, and looks whether its callables are there; on the main
 /// thread, detached. A change that is known to be broken is not tried again: the code of before serves on, if it can.
-pub fn inherit(host: &'static Host, heir: &Heir) -> std::result::Result<(), Failure> {
-    let Preload { script: path, application_group: group } = &heir.script;
-    let kept = Kept::default();
+pub fn inherit(host: &'static Host, heir: &HeirScript) -> std::result::Result<(), LoadFailure> {
+    let PreloadScript { script: path, application_group: group } = &heir.script;
+    let kept = KeptFailure::default();
     let old_code = heir.broken.as_ref().and_then(|broken| broken.source.as_deref());
     let tried_at = mtime_of(path);
     let loaded = match interpreter::obtain(host, group) {
         // That has been logged.
         None => false,
         Some(interpreter) => threads::within(interpreter, |py| {
-            let reason = old_code.map_or(Reason::Preload, Reason::OldCode);
+            let reason = old_code.map_or(LoadReason::Preload, LoadReason::OldCode);
             inherit_attached(py, interpreter, heir, &kept, reason)
         }),
     };
@@ -56,8 +56,8 @@ pub fn inherit(host: &'static Host, heir: &Heir) -> std::result::Result<(), Fail
     files.retain(|file| file != path);
     let files = files.into_iter().map(|file| (mtime_of(&file), file));
     let files = files.map(|(mtime, file)| (file, mtime)).collect();
-    let tried = Tried { mtime: tried_at, files };
-    Err(Failure { script: heir.script.clone(), tried, lines })
+    let tried = TriedVersions { mtime: tried_at, files };
+    Err(LoadFailure { script: heir.script.clone(), tried, lines })
 }
 
 /// Modification time of a script, µs since the epoch; 0 if it is no file, or missing.
@@ -68,9 +68,9 @@ pub fn mtime_of(script: &[u8]) -> i64 {
 fn inherit_attached(
     py: Attached<'_>,
     interpreter: &'static Interpreter,
-    heir: &Heir,
-    kept: &Kept,
-    reason: Reason<'_, '_>,
+    heir: &HeirScript,
+    kept: &KeptFailure,
+    reason: LoadReason<'_, '_>,
 ) -> bool {
     let path = &heir.script.script;
     let script = match interpreter.scripts.get(py, path, interpreter.host.launch().case_insensitive) {
@@ -80,7 +80,8 @@ fn inherit_attached(
             return false;
         }
     };
-    let Found::Namespace(namespace) = script.obtain(py, interpreter, LogScope::Kept(kept), reason) else {
+    let ScriptLookup::Namespace(namespace) = script.obtain(py, interpreter, LogScope::Kept(kept), reason)
+    else {
         return false;
     };
     let is_there = |name: &[u8]| {

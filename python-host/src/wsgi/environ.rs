@@ -2,16 +2,16 @@
 //! what is the same for all requests, filled with the pairs that httpd sent.
 
 use super::clock;
-use super::kit::Kit;
+use super::kit::InterpreterKit;
 use crate::host::Host;
-use crate::python::{Attached, Kind, Numbers, Object, Owned, Raised, Result, Text};
+use crate::python::{Attached, ExceptionKind, NumberValues, Object, Owned, Raised, Result, TextValues};
 use pyo3::ffi;
 use std::ffi::c_void;
 use wsgi_protocol::keys::{KNOWN_KEYS, USUAL_KEYS};
-use wsgi_protocol::request::{Flags, Key, Request};
+use wsgi_protocol::request::{EnvironKey, Request, RequestFlags};
 
 /// What environ shows besides httpd's pairs.
-pub struct Extras<'a> {
+pub struct EnvironExtras<'a> {
     /// `wsgi.input`.
     pub input: &'a Object,
     /// `wsgi.errors`.
@@ -27,19 +27,20 @@ pub struct Extras<'a> {
 /// Builds the environ, and returns the first body bytes too.
 pub fn build<'py, 'r>(
     py: Attached<'py>,
-    kit: &Kit,
+    kit: &InterpreterKit,
     host: &Host,
     request: &Request<'r>,
-    extras: &Extras<'_>,
+    extras: &EnvironExtras<'_>,
 ) -> Result<Owned<'py>> {
     // SAFETY: alive and a dict; a new reference comes back.
     let environ = unsafe { Owned::from_raw(py, ffi::PyDict_Copy(kit.template.get(py).as_ptr())) }?;
     let mut missing = USUAL_KEYS;
     for pair in request.pairs() {
-        let (key, value) =
-            pair.map_err(|error| Raised::new(py, Kind::Value, &format!("request from httpd: {error}")))?;
+        let (key, value) = pair.map_err(|error| {
+            Raised::new(py, ExceptionKind::Value, &format!("request from httpd: {error}"))
+        })?;
         set_pair(py, kit, host, &environ, key, value)?;
-        if let Key::Known(index) = key {
+        if let EnvironKey::Known(index) = key {
             missing &= !(1 << index);
         }
     }
@@ -53,14 +54,14 @@ pub fn build<'py, 'r>(
 
 fn set_pair(
     py: Attached<'_>,
-    kit: &Kit,
+    kit: &InterpreterKit,
     host: &Host,
     environ: &Object,
-    key: Key<'_>,
+    key: EnvironKey<'_>,
     value: &[u8],
 ) -> Result<()> {
     match key {
-        Key::Known(index) => {
+        EnvironKey::Known(index) => {
             let known = kit.keys[usize::from(index)].get(py);
             let value = match KNOWN_KEYS[usize::from(index)] {
                 name @ ("DOCUMENT_ROOT" | "SCRIPT_FILENAME") => {
@@ -78,7 +79,7 @@ fn set_pair(
             };
             environ.dict_set(known, &value)
         }
-        Key::Name(name) => {
+        EnvironKey::Name(name) => {
             let name = match std::str::from_utf8(name) {
                 Ok(name) => py.text(name)?,
                 Err(_) => py.latin1(name)?,
@@ -90,13 +91,13 @@ fn set_pair(
 
 fn add(
     py: Attached<'_>,
-    kit: &Kit,
+    kit: &InterpreterKit,
     environ: &Object,
     request: &Request<'_>,
-    extras: &Extras<'_>,
+    extras: &EnvironExtras<'_>,
 ) -> Result<()> {
     let (names, head) = (&kit.names, &request.head);
-    let scheme = if head.flags.has(Flags::HTTPS) { &names.https } else { &names.http };
+    let scheme = if head.flags.has(RequestFlags::HTTPS) { &names.https } else { &names.http };
     environ.dict_set(names.wsgi_url_scheme.get(py), scheme.get(py))?;
     environ.dict_set(names.wsgi_input.get(py), extras.input)?;
     environ.dict_set(names.wsgi_errors.get(py), extras.errors)?;

@@ -2,16 +2,18 @@
 
 use super::clock;
 use super::failures;
-use super::kit::Kit;
+use super::kit::InterpreterKit;
 use super::request::RequestState;
 use crate::interpreter::Interpreter;
-use crate::python::{Attached, Exception, GilWaits, Numbers, Object, Owned, Result, Stored, Text, lock};
+use crate::python::{
+    Attached, Exception, GilWaits, NumberValues, Object, Owned, Result, Stored, TextValues, lock,
+};
 use pyo3::ffi;
 use wsgi_protocol::request::RequestHead;
 
 /// What `active_requests` and the events know a request by.
 #[derive(Debug)]
-pub struct Registered {
+pub struct RegisteredRequest {
     /// httpd's log id, if it has one.
     id: Option<Stored>,
     /// The dict of the application.
@@ -20,7 +22,7 @@ pub struct Registered {
 
 /// Clocks of a request.
 #[derive(Debug, Clone, Copy)]
-pub struct Times {
+pub struct RequestTimes {
     /// When a daemon took it up, seconds since the epoch; 0 in embedded mode.
     pub daemon_start: f64,
     /// When the application was called.
@@ -30,21 +32,21 @@ pub struct Times {
 }
 
 /// Enters a request into `active_requests`.
-pub fn register(py: Attached<'_>, kit: &Kit, state: &RequestState, id: &[u8]) -> Result<()> {
+pub fn register(py: Attached<'_>, kit: &InterpreterKit, state: &RequestState, id: &[u8]) -> Result<()> {
     let data = py.dict()?;
     let id = if id.is_empty() { None } else { Some(py.latin1(id)?) };
     if let Some(id) = &id {
         kit.active_requests.get(py).dict_set(id, &data)?;
     }
-    let registered = Registered { id: id.map(Owned::store), data: data.store() };
+    let registered = RegisteredRequest { id: id.map(Owned::store), data: data.store() };
     *lock(py, &state.registered) = Some(registered);
     Ok(())
 }
 
 /// Takes it out again.
-pub fn unregister(py: Attached<'_>, kit: &Kit, state: &RequestState) {
+pub fn unregister(py: Attached<'_>, kit: &InterpreterKit, state: &RequestState) {
     let registered = lock(py, &state.registered).take();
-    if let Some(Registered { id, data }) = registered {
+    if let Some(RegisteredRequest { id, data }) = registered {
         if let Some(id) = id {
             let id = id.into_owned(py);
             kit.active_requests.get(py).dict_remove(py, &id);
@@ -54,7 +56,7 @@ pub fn unregister(py: Attached<'_>, kit: &Kit, state: &RequestState) {
 }
 
 /// Whether anybody wants to hear of requests.
-pub fn has_subscribers(py: Attached<'_>, kit: &Kit) -> bool {
+pub fn has_subscribers(py: Attached<'_>, kit: &InterpreterKit) -> bool {
     kit.event_callbacks.get(py).list_len() > 0
 }
 
@@ -105,10 +107,10 @@ fn request_event(
     py: Attached<'_>,
     state: &RequestState,
     name: &str,
-    fill: impl FnOnce(&Payload<'_>) -> Result<()>,
+    fill: impl FnOnce(&EventPayload<'_>) -> Result<()>,
 ) {
     let kit = state.interpreter.kit();
-    let built = Payload::new(py, state).and_then(|payload| fill(&payload).map(|()| payload));
+    let built = EventPayload::new(py, state).and_then(|payload| fill(&payload).map(|()| payload));
     match built {
         Ok(payload) => publish(py, state.interpreter, &[&kit.event_callbacks], name, &payload.dict),
         Err(raised) => failures::report_callback(py, state.interpreter, name, raised.take(py)),
@@ -116,12 +118,12 @@ fn request_event(
 }
 
 /// Keywords of an event.
-pub struct Payload<'py> {
+pub struct EventPayload<'py> {
     py: Attached<'py>,
     dict: Owned<'py>,
 }
 
-impl<'py> Payload<'py> {
+impl<'py> EventPayload<'py> {
     fn new(py: Attached<'py>, state: &RequestState) -> Result<Self> {
         let payload = Self { py, dict: py.dict()? };
         let (id, data) = match &*lock(py, &state.registered) {
@@ -149,7 +151,7 @@ impl<'py> Payload<'py> {
         self.put(name, &*self.py.int(i64::try_from(value).unwrap_or(i64::MAX))?)
     }
 
-    fn head(&self, state: &RequestState, head: &RequestHead<'_>, times: &Times) -> Result<()> {
+    fn head(&self, state: &RequestState, head: &RequestHead<'_>, times: &RequestTimes) -> Result<()> {
         self.int("thread_id", state.thread_id.into())?;
         let pid = std::str::from_utf8(head.server_pid).ok().and_then(|pid| pid.parse().ok());
         self.int("server_pid", pid.unwrap_or(0))?;
@@ -164,13 +166,13 @@ pub fn request_started<'py>(
     py: Attached<'py>,
     state: &RequestState,
     head: &RequestHead<'_>,
-    times: &Times,
+    times: &RequestTimes,
     environ: &Object,
     application: &Object,
 ) -> Option<Owned<'py>> {
     let kit = state.interpreter.kit();
     let fill = || {
-        let payload = Payload::new(py, state)?;
+        let payload = EventPayload::new(py, state)?;
         payload.head(state, head, times)?;
         payload.int("daemon_connects", head.connects.into())?;
         payload.int("daemon_restarts", head.restarts.into())?;
@@ -221,7 +223,7 @@ pub fn request_finished(
     py: Attached<'_>,
     state: &RequestState,
     head: &RequestHead<'_>,
-    times: &Times,
+    times: &RequestTimes,
     waits: GilWaits,
 ) {
     if !has_subscribers(py, state.interpreter.kit()) {

@@ -2,7 +2,7 @@
 //! the code may be as good as before, and only the predecessor that still holds it is in the way.
 
 use crate::interpreter::Interpreter;
-use crate::python::{Attached, Exception, Object, Text};
+use crate::python::{Attached, Exception, Object, TextValues};
 
 /// Error numbers of what is taken: EAGAIN (flock), EBUSY, EEXIST (a lock file), ETXTBSY, EADDRINUSE.
 const NUMBERS: [i32; 5] = [libc::EAGAIN, libc::EBUSY, libc::EEXIST, libc::ETXTBSY, libc::EADDRINUSE];

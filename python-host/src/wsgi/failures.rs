@@ -5,7 +5,7 @@ use crate::host::texts_of;
 use crate::interpreter::Interpreter;
 use crate::log;
 use crate::messages;
-use crate::python::{Attached, Exception, Kind, Object, Owned, Text};
+use crate::python::{Attached, Exception, ExceptionKind, Object, Owned, TextValues};
 use pyo3::ffi;
 use std::cell::RefCell;
 
@@ -17,19 +17,19 @@ pub enum LogScope<'a> {
     /// In the log of the server.
     Server,
     /// Errors are kept for whoever can say more about them.
-    Kept(&'a Kept),
+    Kept(&'a KeptFailure),
 }
 
 /// What was said about a script that cannot be loaded.
 #[derive(Default)]
-pub struct Kept {
+pub struct KeptFailure {
     /// Records of level error.
     pub lines: RefCell<Vec<String>>,
     /// Files that stood in the traceback.
     pub files: RefCell<Vec<Vec<u8>>>,
 }
 
-impl Kept {
+impl KeptFailure {
     fn note(&self, level: u8, text: &str) {
         if level <= log::ERROR {
             self.lines.borrow_mut().push(text.to_owned());
@@ -78,7 +78,7 @@ pub fn report(
     if !log_scope.wants(log::ERROR) {
         return;
     }
-    let is_exit = exception.is(py, Kind::SystemExit);
+    let is_exit = exception.is(py, ExceptionKind::SystemExit);
     let (event, text) = messages::raised(&exception.name(py), script, &interpreter.place(), is_exit);
     if let LogScope::Kept(kept) = log_scope {
         *kept.files.borrow_mut() = files_of(py, interpreter, &exception);
@@ -125,7 +125,7 @@ pub fn client_left<'py>(py: Attached<'py>, exception: &Exception<'py>) -> Option
         "mod_wsgi request data read error: Connection was terminated",
         "mod_wsgi client connection closed",
     ];
-    if !exception.is(py, Kind::Os) {
+    if !exception.is(py, ExceptionKind::Os) {
         return None;
     }
     // SAFETY: alive; a new reference comes back, or an exception is set.
@@ -169,14 +169,14 @@ fn files_of(py: Attached<'_>, interpreter: &Interpreter, exception: &Exception<'
 
 /// An exception while an interpreter was being furnished or ended.
 pub fn report_startup(py: Attached<'_>, interpreter: &Interpreter, exception: Exception<'_>) {
-    let is_exit = exception.is(py, Kind::SystemExit);
+    let is_exit = exception.is(py, ExceptionKind::SystemExit);
     let text = messages::raised_at_startup(&exception.name(py), &interpreter.place(), is_exit);
     log::write(log::ERROR, &with_trace(py, text, interpreter, exception));
 }
 
 /// An exception in a callback of an application.
 pub fn report_callback(py: Attached<'_>, interpreter: &Interpreter, event: &str, exception: Exception<'_>) {
-    let is_exit = exception.is(py, Kind::SystemExit);
+    let is_exit = exception.is(py, ExceptionKind::SystemExit);
     let place = interpreter.place();
     let text = messages::raised_in_callback(&exception.name(py), event, &place, is_exit);
     log::write(log::ERROR, &with_trace(py, text, interpreter, exception));
@@ -200,7 +200,7 @@ fn with_trace(
         }
         Err(raised) => {
             raised.clear(py);
-            if !exception.is(py, Kind::SystemExit) {
+            if !exception.is(py, ExceptionKind::SystemExit) {
                 let _ = exception.restore();
                 // SAFETY: an exception is set; without `1` it would be kept in `sys.last_traceback`.
                 unsafe { ffi::PyErr_PrintEx(0) };

@@ -1,9 +1,9 @@
 //! `mod_wsgi.FileWrapper`, the class behind `wsgi.file_wrapper` (spec/behaviour.md §5.1).
 
 use crate::interpreter;
-use crate::python::class::{ClassBuilder, This, Value};
-use crate::python::trampoline::Args;
-use crate::python::{Attached, Kind, Numbers, Object, Owned, Raised, Result, Text};
+use crate::python::class::{ClassBuilder, ClassValue, MethodSelf};
+use crate::python::trampoline::CallArguments;
+use crate::python::{Attached, ExceptionKind, NumberValues, Object, Owned, Raised, Result, TextValues};
 use pyo3::ffi;
 use std::cell::Cell;
 use std::ffi::c_char;
@@ -16,7 +16,7 @@ pub struct FileWrapper {
     block_size: Cell<i32>,
 }
 
-impl Value for FileWrapper {
+impl ClassValue for FileWrapper {
     const COLLECTED: bool = true;
 
     fn held(&self) -> *mut ffi::PyObject {
@@ -52,14 +52,14 @@ pub fn class(py: Attached<'_>) -> Result<Owned<'_>> {
 /// `object` is an instance of the class built by [`class`].
 pub unsafe fn wrapped<'py>(py: Attached<'py>, object: &Object) -> Option<Owned<'py>> {
     // SAFETY: by the contract; the pointer is null or alive.
-    unsafe { Owned::from_borrowed(py, This::<FileWrapper>::of(object.as_ptr()).filelike.get()) }
+    unsafe { Owned::from_borrowed(py, MethodSelf::<FileWrapper>::of(object.as_ptr()).filelike.get()) }
 }
 
 impl FileWrapper {
     fn filelike<'py>(&self, py: Attached<'py>) -> Result<Owned<'py>> {
         // SAFETY: null or alive.
         let filelike = unsafe { Owned::from_borrowed(py, self.filelike.get()) };
-        filelike.ok_or_else(|| Raised::new(py, Kind::Value, "I/O operation on closed file"))
+        filelike.ok_or_else(|| Raised::new(py, ExceptionKind::Value, "I/O operation on closed file"))
     }
 
     fn take<'py>(&self, py: Attached<'py>) -> Option<Owned<'py>> {
@@ -70,7 +70,7 @@ impl FileWrapper {
 
 fn init<'py>(
     py: Attached<'py>,
-    this: This<'py, FileWrapper>,
+    this: MethodSelf<'py, FileWrapper>,
     arguments: &'py Object,
     keywords: Option<&'py Object>,
 ) -> Result<()> {
@@ -92,7 +92,7 @@ fn init<'py>(
         return Err(Raised);
     }
     if block_size < 0 {
-        return Err(Raised::new(py, Kind::Value, "blksize must not be negative"));
+        return Err(Raised::new(py, ExceptionKind::Value, "blksize must not be negative"));
     }
     // SAFETY: the arguments keep it alive.
     let filelike = unsafe { Object::borrow(filelike) }.own(py);
@@ -103,7 +103,7 @@ fn init<'py>(
     Ok(())
 }
 
-fn next<'py>(py: Attached<'py>, this: This<'py, FileWrapper>) -> Result<Option<Owned<'py>>> {
+fn next<'py>(py: Attached<'py>, this: MethodSelf<'py, FileWrapper>) -> Result<Option<Owned<'py>>> {
     let filelike = this.filelike(py)?;
     let read = match interpreter::current(py).and_then(|interpreter| interpreter.furnished()) {
         Some(kit) => filelike.attr(py, kit.names.read.get(py)),
@@ -115,15 +115,19 @@ fn next<'py>(py: Attached<'py>, this: This<'py, FileWrapper>) -> Result<Option<O
         Some(_) => Ok(Some(block)),
         None => {
             let text = format!("file wrapper read() must return bytes, not {}", block.type_name(py));
-            Err(Raised::new(py, Kind::Type, &text))
+            Err(Raised::new(py, ExceptionKind::Type, &text))
         }
     }
 }
 
-fn close<'py>(py: Attached<'py>, this: This<'py, FileWrapper>, arguments: Args<'py>) -> Result<Owned<'py>> {
+fn close<'py>(
+    py: Attached<'py>,
+    this: MethodSelf<'py, FileWrapper>,
+    arguments: CallArguments<'py>,
+) -> Result<Owned<'py>> {
     if !arguments.is_empty() {
         let text = format!("close() takes no arguments ({} given)", arguments.len());
-        return Err(Raised::new(py, Kind::Type, &text));
+        return Err(Raised::new(py, ExceptionKind::Type, &text));
     }
     if let Some(Err(raised)) = this.take(py).map(|filelike| filelike.call_method(py, "close", &[])) {
         raised.clear(py);

@@ -1,11 +1,13 @@
-//! `mod_wsgi.Input`: `wsgi.input` (spec/behaviour.md §2).
+//! `mod_wsgi.WsgiInput`: `wsgi.input` (spec/behaviour.md §2).
 
-use super::body::{Body, ReadFault, Source};
+use super::body::{BodySource, ReadFault, RequestBody};
 use super::request::RequestState;
 use crate::exchange::BodyError;
-use crate::python::class::{ClassBuilder, This, Value, instance};
-use crate::python::trampoline::Args;
-use crate::python::{Attached, Kind, Numbers, Owned, Raised, Result, Text, lock, measures_waits};
+use crate::python::class::{ClassBuilder, ClassValue, MethodSelf, instance};
+use crate::python::trampoline::CallArguments;
+use crate::python::{
+    Attached, ExceptionKind, NumberValues, Owned, Raised, Result, TextValues, lock, measures_waits,
+};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,15 +16,15 @@ use std::time::Instant;
 const DIRECT: std::ops::RangeInclusive<usize> = 8 * 1024..=1024 * 1024;
 
 /// The input of a request.
-pub struct Input {
+pub struct WsgiInput {
     state: Arc<RequestState>,
 }
 
-impl Value for Input {}
+impl ClassValue for WsgiInput {}
 
 /// The class.
 pub fn class(py: Attached<'_>) -> Result<Owned<'_>> {
-    ClassBuilder::<Input>::new(c"mod_wsgi.Input")
+    ClassBuilder::<WsgiInput>::new(c"mod_wsgi.Input")
         .method(c"read", read)
         .method(c"readline", read_line)
         .method(c"readlines", read_lines)
@@ -33,16 +35,16 @@ pub fn class(py: Attached<'_>) -> Result<Owned<'_>> {
 
 /// The `wsgi.input` of a request.
 pub fn object<'py>(py: Attached<'py>, state: &Arc<RequestState>) -> Result<Owned<'py>> {
-    // SAFETY: the kit's class was built for `Input`.
-    unsafe { instance(py, state.interpreter.kit().input.get(py), Input { state: state.clone() }) }
+    // SAFETY: the kit's class was built for `WsgiInput`.
+    unsafe { instance(py, state.interpreter.kit().input.get(py), WsgiInput { state: state.clone() }) }
 }
 
-impl Input {
+impl WsgiInput {
     /// Runs `f` on the body; the texts of failures are interface (§2.2).
     fn with_body<T>(
         &self,
         py: Attached<'_>,
-        f: impl FnOnce(&mut Body, &mut Source<'_>) -> std::result::Result<T, ReadFault>,
+        f: impl FnOnce(&mut RequestBody, &mut BodySource<'_>) -> std::result::Result<T, ReadFault>,
     ) -> Result<T> {
         let state = &*self.state;
         let measured = measures_waits();
@@ -64,7 +66,7 @@ impl Input {
             return Ok(());
         }
         let text = format!("{method}() called on wsgi.input after request completed");
-        Err(Raised::new(py, Kind::Runtime, &text))
+        Err(Raised::new(py, ExceptionKind::Runtime, &text))
     }
 
     fn check_iteration(&self, py: Attached<'_>) -> Result<()> {
@@ -72,7 +74,7 @@ impl Input {
             return Ok(());
         }
         let text = "iteration of wsgi.input attempted after request completed";
-        Err(Raised::new(py, Kind::Runtime, text))
+        Err(Raised::new(py, ExceptionKind::Runtime, text))
     }
 
     /// The next line; `None` at the end.
@@ -91,26 +93,30 @@ fn failure(py: Attached<'_>, fault: ReadFault) -> Raised {
         ReadFault::Body(BodyError::Terminated) => "Connection was terminated".to_owned(),
         ReadFault::Again => "input is already in error state".to_owned(),
         ReadFault::Over => {
-            return Raised::new(py, Kind::Runtime, "wsgi.input was read after request completed");
+            return Raised::new(py, ExceptionKind::Runtime, "wsgi.input was read after request completed");
         }
     };
-    Raised::new(py, Kind::Os, &format!("mod_wsgi request data read error: {text}"))
+    Raised::new(py, ExceptionKind::Os, &format!("mod_wsgi request data read error: {text}"))
 }
 
 /// At most one integer; negative and missing ones mean no limit.
-fn limit(py: Attached<'_>, method: &str, arguments: Args<'_>) -> Result<Option<usize>> {
+fn limit(py: Attached<'_>, method: &str, arguments: CallArguments<'_>) -> Result<Option<usize>> {
     match arguments {
         [] => Ok(None),
         [size] => Ok(usize::try_from(size.index(py)?).ok()),
         _ => {
             let given = arguments.len();
             let text = format!("{method}() takes at most 1 argument ({given} given)");
-            Err(Raised::new(py, Kind::Type, &text))
+            Err(Raised::new(py, ExceptionKind::Type, &text))
         }
     }
 }
 
-fn read<'py>(py: Attached<'py>, this: This<'py, Input>, arguments: Args<'py>) -> Result<Owned<'py>> {
+fn read<'py>(
+    py: Attached<'py>,
+    this: MethodSelf<'py, WsgiInput>,
+    arguments: CallArguments<'py>,
+) -> Result<Owned<'py>> {
     this.check(py, "read")?;
     let size = limit(py, "read", arguments)?;
     if let Some(size) = size.filter(|size| DIRECT.contains(size)) {
@@ -120,7 +126,11 @@ fn read<'py>(py: Attached<'py>, this: This<'py, Input>, arguments: Args<'py>) ->
     this.with_body(py, |body, source| body.read(size, source, |bytes| py.bytes(bytes)))?
 }
 
-fn read_line<'py>(py: Attached<'py>, this: This<'py, Input>, arguments: Args<'py>) -> Result<Owned<'py>> {
+fn read_line<'py>(
+    py: Attached<'py>,
+    this: MethodSelf<'py, WsgiInput>,
+    arguments: CallArguments<'py>,
+) -> Result<Owned<'py>> {
     this.check(py, "readline")?;
     let limit = limit(py, "readline", arguments)?;
     match this.line(py, limit)? {
@@ -129,7 +139,11 @@ fn read_line<'py>(py: Attached<'py>, this: This<'py, Input>, arguments: Args<'py
     }
 }
 
-fn read_lines<'py>(py: Attached<'py>, this: This<'py, Input>, arguments: Args<'py>) -> Result<Owned<'py>> {
+fn read_lines<'py>(
+    py: Attached<'py>,
+    this: MethodSelf<'py, WsgiInput>,
+    arguments: CallArguments<'py>,
+) -> Result<Owned<'py>> {
     this.check(py, "readlines")?;
     let hint = limit(py, "readlines", arguments)?.filter(|hint| *hint > 0).unwrap_or(usize::MAX);
     let lines = py.list(&[])?;
@@ -142,21 +156,25 @@ fn read_lines<'py>(py: Attached<'py>, this: This<'py, Input>, arguments: Args<'p
     Ok(lines)
 }
 
-fn close<'py>(py: Attached<'py>, this: This<'py, Input>, arguments: Args<'py>) -> Result<Owned<'py>> {
+fn close<'py>(
+    py: Attached<'py>,
+    this: MethodSelf<'py, WsgiInput>,
+    arguments: CallArguments<'py>,
+) -> Result<Owned<'py>> {
     this.check(py, "close")?;
     if !arguments.is_empty() {
         let text = format!("close() takes no arguments ({} given)", arguments.len());
-        return Err(Raised::new(py, Kind::Type, &text));
+        return Err(Raised::new(py, ExceptionKind::Type, &text));
     }
     Ok(py.none().own(py))
 }
 
-fn iterate<'py>(py: Attached<'py>, this: This<'py, Input>) -> Result<Owned<'py>> {
+fn iterate<'py>(py: Attached<'py>, this: MethodSelf<'py, WsgiInput>) -> Result<Owned<'py>> {
     this.check_iteration(py)?;
     Ok(this.object.own(py))
 }
 
-fn next<'py>(py: Attached<'py>, this: This<'py, Input>) -> Result<Option<Owned<'py>>> {
+fn next<'py>(py: Attached<'py>, this: MethodSelf<'py, WsgiInput>) -> Result<Option<Owned<'py>>> {
     this.check_iteration(py)?;
     this.line(py, None)
 }

@@ -2,28 +2,32 @@
 
 use super::request::RequestState;
 use super::transfer;
-use crate::exchange::{Hold, SendError};
+use crate::exchange::{HoldBack, SendError};
 use crate::fork;
-use crate::python::{Attached, Kind, Object, Owned, Raised, lock};
+use crate::python::{Attached, ExceptionKind, Object, Owned, Raised, lock};
 use pyo3::ffi;
 
 /// Why the response did not come to its normal end.
 #[derive(Debug)]
-pub enum Stop {
+pub enum ResponseStop {
     /// An exception is set.
     Raised(Raised),
     /// The client or httpd is gone. A failure to send a file is the application's to see.
     Broken(Option<SendError>),
 }
 
-impl From<Raised> for Stop {
+impl From<Raised> for ResponseStop {
     fn from(raised: Raised) -> Self {
         Self::Raised(raised)
     }
 }
 
 /// Sends the body that `result` stands for, and commits the response.
-pub fn send_all(py: Attached<'_>, state: &RequestState, result: &Object) -> std::result::Result<(), Stop> {
+pub fn send_all(
+    py: Attached<'_>,
+    state: &RequestState,
+    result: &Object,
+) -> std::result::Result<(), ResponseStop> {
     if let Some(sent) = transfer::send(py, state, result) {
         return sent;
     }
@@ -41,7 +45,11 @@ pub fn is_plain(result: &Object) -> bool {
     unsafe { ffi::PyList_CheckExact(result.as_ptr()) != 0 || ffi::PyTuple_CheckExact(result.as_ptr()) != 0 }
 }
 
-fn send_plain(py: Attached<'_>, state: &RequestState, items: &Object) -> std::result::Result<(), Stop> {
+fn send_plain(
+    py: Attached<'_>,
+    state: &RequestState,
+    items: &Object,
+) -> std::result::Result<(), ResponseStop> {
     // SAFETY: alive, and the type is checked here.
     let is_list = unsafe { ffi::PyList_CheckExact(items.as_ptr()) != 0 };
     for place in 0.. {
@@ -60,12 +68,12 @@ fn send_plain(py: Attached<'_>, state: &RequestState, items: &Object) -> std::re
             };
             Owned::from_borrowed(py, item).ok_or(Raised)?
         };
-        send_block(py, state, &item, Hold::Yes)?;
+        send_block(py, state, &item, HoldBack::Yes)?;
     }
     Ok(())
 }
 
-fn iterate(py: Attached<'_>, state: &RequestState, result: &Object) -> std::result::Result<(), Stop> {
+fn iterate(py: Attached<'_>, state: &RequestState, result: &Object) -> std::result::Result<(), ResponseStop> {
     // SAFETY: alive; a new reference comes back.
     let iterator = unsafe { Owned::from_raw(py, ffi::PyObject_GetIter(result.as_ptr())) }?;
     let mut any = false;
@@ -77,12 +85,12 @@ fn iterate(py: Attached<'_>, state: &RequestState, result: &Object) -> std::resu
             Ok(item) => item,
             // SAFETY: attached.
             Err(Raised) if unsafe { ffi::PyErr_Occurred().is_null() } => return Ok(()),
-            Err(raised) => return Err(Stop::Raised(raised)),
+            Err(raised) => return Err(ResponseStop::Raised(raised)),
         };
         if any && state.exchange(py, |exchange| exchange.is_gone()).unwrap_or(true) {
-            return Err(Stop::Broken(None));
+            return Err(ResponseStop::Broken(None));
         }
-        any |= send_block(py, state, &item, Hold::No)?;
+        any |= send_block(py, state, &item, HoldBack::No)?;
     }
 }
 
@@ -91,17 +99,17 @@ fn send_block(
     py: Attached<'_>,
     state: &RequestState,
     item: &Object,
-    hold: Hold,
-) -> std::result::Result<bool, Stop> {
+    hold: HoldBack,
+) -> std::result::Result<bool, ResponseStop> {
     let Some(block) = item.as_bytes() else {
         let text = format!("response iterable must yield bytes, not {}", item.type_name(py));
-        return Err(Stop::Raised(Raised::new(py, Kind::Type, &text)));
+        return Err(ResponseStop::Raised(Raised::new(py, ExceptionKind::Type, &text)));
     };
     if block.is_empty() {
         return Ok(false);
     }
     state.commit(py)?;
-    state.send(py, block, hold).map_err(|_| Stop::Broken(None))?;
+    state.send(py, block, hold).map_err(|_| ResponseStop::Broken(None))?;
     Ok(true)
 }
 
@@ -119,7 +127,7 @@ pub fn close(
     }
     let close = match result.attr(py, state.interpreter.kit().names.close.get(py)) {
         Ok(close) => close,
-        Err(raised) if raised.is(py, Kind::Attribute) => {
+        Err(raised) if raised.is(py, ExceptionKind::Attribute) => {
             raised.clear(py);
             return Ok(());
         }

@@ -5,7 +5,7 @@ use crate::host_scripts::ssl;
 use crate::interpreter::Interpreter;
 use crate::log;
 use crate::messages;
-use crate::python::{Attached, Numbers, Object, Owned, Result, Stored, Text};
+use crate::python::{Attached, NumberValues, Object, Owned, Result, Stored, TextValues};
 use pyo3::ffi;
 use std::sync::Mutex;
 use wsgi_protocol::keys::{self, KNOWN_KEYS, USUAL_KEYS};
@@ -15,11 +15,11 @@ macro_rules! names {
     ($($field:ident = $text:expr),* $(,)?) => {
         /// Interned strings that the request path uses.
         #[derive(Debug)]
-        pub struct Names {
+        pub struct InternedNames {
             $(#[doc = concat!("Field `", stringify!($field), "`.")] pub $field: Stored,)*
         }
 
-        impl Names {
+        impl InternedNames {
             fn new(py: Attached<'_>) -> Result<Self> {
                 Ok(Self { $($field: py.interned($text)?.store(),)* })
             }
@@ -54,9 +54,9 @@ names! {
 
 /// See the module's comment. Everything belongs to one interpreter.
 #[derive(Debug)]
-pub struct Kit {
+pub struct InterpreterKit {
     /// Strings.
-    pub names: Names,
+    pub names: InternedNames,
     /// The environ keys that travel as numbers.
     pub keys: Vec<Stored>,
     /// What every environ holds.
@@ -89,10 +89,10 @@ pub struct Kit {
     pub spare_logs: Mutex<Vec<(Stored, Stored)>>,
 }
 
-impl Kit {
+impl InterpreterKit {
     /// Makes everything, and installs the `mod_wsgi` module.
     pub fn build(py: Attached<'_>, interpreter: &Interpreter) -> Result<Self> {
-        let names = Names::new(py)?;
+        let names = InternedNames::new(py)?;
         let keys = KNOWN_KEYS.iter().map(|key| Ok(py.interned(key)?.store())).collect::<Result<Vec<_>>>()?;
         let wrapper = file_wrapper::class(py)?;
         let timeout = request_timeout(py)?;
@@ -153,7 +153,7 @@ fn import<'py>(py: Attached<'py>, name: &str) -> Result<Owned<'py>> {
 fn template<'py>(
     py: Attached<'py>,
     interpreter: &Interpreter,
-    names: &Names,
+    names: &InternedNames,
     wrapper: &Object,
 ) -> Result<Owned<'py>> {
     let launch = interpreter.host.launch();

@@ -5,7 +5,7 @@ const LONGEST: usize = 8192;
 
 /// The line that has not ended yet.
 #[derive(Debug, Default)]
-pub struct Lines {
+pub struct LineBuffer {
     pending: Vec<u8>,
     /// Nothing may be written any more.
     pub closed: bool,
@@ -13,7 +13,7 @@ pub struct Lines {
     pub touched: bool,
 }
 
-impl Lines {
+impl LineBuffer {
     /// Takes data in and gives each line that is complete now to `emit`.
     pub fn push(&mut self, mut data: &[u8], mut emit: impl FnMut(&[u8])) {
         while let Some(end) = data.iter().position(|byte| *byte == b'\n') {
@@ -57,7 +57,7 @@ fn cut(line: &[u8]) -> &[u8] {
 mod tests {
     use super::*;
 
-    fn pushed(lines: &mut Lines, data: &[u8]) -> Vec<Vec<u8>> {
+    fn pushed(lines: &mut LineBuffer, data: &[u8]) -> Vec<Vec<u8>> {
         let mut records = Vec::new();
         lines.push(data, |line| records.push(line.to_vec()));
         records
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn lines_end_at_newlines_and_flushes() {
-        let mut lines = Lines::default();
+        let mut lines = LineBuffer::default();
         assert_eq!(pushed(&mut lines, b"a\n\nb\r\nc"), [&b"a"[..], b"", b"b\r"]);
         assert_eq!(pushed(&mut lines, b"d"), [b""; 0]);
         assert_eq!(pushed(&mut lines, b"e\nf"), [b"cde"]);
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn records_have_a_maximum() {
-        let mut lines = Lines::default();
+        let mut lines = LineBuffer::default();
         for _ in 0..3 {
             pushed(&mut lines, &[b'x'; 5000]);
         }

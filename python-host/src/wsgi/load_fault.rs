@@ -1,6 +1,6 @@
 //! Why a script could not be loaded.
 
-use crate::python::{Attached, Kind, Numbers, Raised, Text};
+use crate::python::{Attached, ExceptionKind, NumberValues, Raised, TextValues};
 use pyo3::ffi;
 use std::io;
 
@@ -48,7 +48,7 @@ pub(super) fn raise_io(py: Attached<'_>, error: &io::Error, path: &[u8]) -> Rais
     let (number, text) = parts(error);
     let instance = || {
         let (number, text, path) = (py.int(number.into())?, py.text(&text)?, py.path(path)?);
-        Kind::Os.class(py).call(py, &[&number, &text, &path])
+        ExceptionKind::Os.class(py).call(py, &[&number, &text, &path])
     };
     match instance() {
         Ok(instance) => {

@@ -4,7 +4,7 @@ use crate::host::texts_of;
 use crate::interpreter::{Interpreter, threads};
 use crate::log;
 use crate::messages;
-use crate::python::{Attached, Numbers, detached};
+use crate::python::{Attached, NumberValues, detached};
 use pyo3::ffi;
 use std::fs;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};

@@ -1,31 +1,33 @@
-//! `mod_wsgi.Log`: the binary layer below `wsgi.errors`, `sys.stdout` and `sys.stderr` (spec/behaviour.md §3).
+//! `mod_wsgi.LogTarget`: the binary layer below `wsgi.errors`, `sys.stdout` and `sys.stderr` (spec/behaviour.md §3).
 
-use super::kit::Kit;
-use super::lines::Lines;
+use super::kit::InterpreterKit;
+use super::lines::LineBuffer;
 use super::request::{self, RequestState};
 use crate::interpreter::{Interpreter, import};
 use crate::log;
-use crate::python::class::{ClassBuilder, This, Value, instance};
-use crate::python::trampoline::{Args, none};
-use crate::python::{Attached, Buffer, Kind, Numbers, Object, Owned, Raised, Result, Text, lock};
+use crate::python::class::{ClassBuilder, ClassValue, MethodSelf, instance};
+use crate::python::trampoline::{CallArguments, none};
+use crate::python::{
+    Attached, BufferView, ExceptionKind, NumberValues, Object, Owned, Raised, Result, TextValues, lock,
+};
 use pyo3::ffi;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 /// What a log object writes to.
-pub struct Log {
+pub struct LogTarget {
     name: &'static str,
     /// The request of a `wsgi.errors`; a stream looks for its thread's request at each call.
     request: Mutex<Option<Arc<RequestState>>>,
     is_stream: bool,
-    own: Mutex<Lines>,
+    own: Mutex<LineBuffer>,
 }
 
-impl Value for Log {}
+impl ClassValue for LogTarget {}
 
 /// The class, for `Interpreter::log_class`.
 pub fn class(py: Attached<'_>) -> Result<Owned<'_>> {
-    ClassBuilder::<Log>::new(c"mod_wsgi.Log")
+    ClassBuilder::<LogTarget>::new(c"mod_wsgi.Log")
         .method(c"write", write)
         .method(c"writelines", write_lines)
         .method(c"flush", flush)
@@ -44,8 +46,8 @@ pub fn class(py: Attached<'_>) -> Result<Owned<'_>> {
 
 /// A log object for `sys.stdout` or `sys.stderr`.
 pub fn stream<'py>(py: Attached<'py>, interpreter: &Interpreter, name: &'static str) -> Result<Owned<'py>> {
-    let value = Log { name, request: Mutex::default(), is_stream: true, own: Mutex::default() };
-    // SAFETY: the class was built for `Log`.
+    let value = LogTarget { name, request: Mutex::default(), is_stream: true, own: Mutex::default() };
+    // SAFETY: the class was built for `LogTarget`.
     unsafe { instance(py, interpreter.log_class(py)?, value) }
 }
 
@@ -53,8 +55,8 @@ pub fn stream<'py>(py: Attached<'py>, interpreter: &Interpreter, name: &'static 
 fn for_request<'py>(py: Attached<'py>, state: Arc<RequestState>) -> Result<Owned<'py>> {
     let class = state.interpreter.log_class(py)?;
     let request = Mutex::new(Some(state));
-    let value = Log { name: "<wsgi.errors>", request, is_stream: false, own: Mutex::default() };
-    // SAFETY: the class was built for `Log`.
+    let value = LogTarget { name: "<wsgi.errors>", request, is_stream: false, own: Mutex::default() };
+    // SAFETY: the class was built for `LogTarget`.
     unsafe { instance(py, class, value) }
 }
 
@@ -64,7 +66,7 @@ fn for_request<'py>(py: Attached<'py>, state: Arc<RequestState>) -> Result<Owned
 /// `object` came from [`for_request`].
 unsafe fn rearm(py: Attached<'_>, object: &Object, state: Arc<RequestState>) {
     // SAFETY: by the contract.
-    let this = unsafe { This::<Log>::of(object.as_ptr()) };
+    let this = unsafe { MethodSelf::<LogTarget>::of(object.as_ptr()) };
     let before = lock(py, &this.request).replace(state);
     drop(before);
 }
@@ -75,7 +77,7 @@ unsafe fn rearm(py: Attached<'_>, object: &Object, state: Arc<RequestState>) {
 /// `object` came from [`for_request`].
 unsafe fn disarm(py: Attached<'_>, object: &Object) {
     // SAFETY: by the contract.
-    let this = unsafe { This::<Log>::of(object.as_ptr()) };
+    let this = unsafe { MethodSelf::<LogTarget>::of(object.as_ptr()) };
     let before = lock(py, &this.request).take();
     drop(before);
 }
@@ -114,10 +116,14 @@ fn write_to_request(py: Attached<'_>, state: &RequestState, data: &[u8]) -> Resu
 }
 
 fn over(py: Attached<'_>, method: &str) -> Raised {
-    Raised::new(py, Kind::Runtime, &format!("{method}() called on wsgi.errors after request completed"))
+    Raised::new(
+        py,
+        ExceptionKind::Runtime,
+        &format!("{method}() called on wsgi.errors after request completed"),
+    )
 }
 
-impl Log {
+impl LogTarget {
     /// Where it writes to now.
     fn with_request<T>(&self, py: Attached<'_>, f: impl FnOnce(Option<&RequestState>) -> T) -> T {
         if self.is_stream {
@@ -170,10 +176,10 @@ fn with_data<T>(py: Attached<'_>, data: &Object, f: impl FnOnce(&[u8]) -> Result
         return f(bytes);
     }
     if !data.is_str() {
-        return f(&Buffer::new(py, data)?.to_vec());
+        return f(&BufferView::new(py, data)?.to_vec());
     }
     if !WARNED.swap(true, Relaxed) {
-        let category = Kind::Deprecation.class(py);
+        let category = ExceptionKind::Deprecation.class(py);
         let text = c"write() of the binary layer of wsgi.errors was called with a str";
         // SAFETY: the category is alive, the text is NUL-ended.
         Raised::check(unsafe { ffi::PyErr_WarnEx(category.as_ptr(), text.as_ptr(), 1) })?;
@@ -182,23 +188,31 @@ fn with_data<T>(py: Attached<'_>, data: &Object, f: impl FnOnce(&[u8]) -> Result
 }
 
 /// Exactly one argument.
-fn one<'py>(py: Attached<'py>, method: &str, arguments: Args<'py>) -> Result<&'py Object> {
+fn one<'py>(py: Attached<'py>, method: &str, arguments: CallArguments<'py>) -> Result<&'py Object> {
     match arguments {
         [argument] => Ok(argument),
         _ => {
             let text = format!("{method}() takes exactly 1 argument ({} given)", arguments.len());
-            Err(Raised::new(py, Kind::Type, &text))
+            Err(Raised::new(py, ExceptionKind::Type, &text))
         }
     }
 }
 
-fn write<'py>(py: Attached<'py>, this: This<'py, Log>, arguments: Args<'py>) -> Result<Owned<'py>> {
+fn write<'py>(
+    py: Attached<'py>,
+    this: MethodSelf<'py, LogTarget>,
+    arguments: CallArguments<'py>,
+) -> Result<Owned<'py>> {
     let data = one(py, "write", arguments)?;
     with_data(py, data, |data| this.write(py, data))?;
     Ok(py.none().own(py))
 }
 
-fn write_lines<'py>(py: Attached<'py>, this: This<'py, Log>, arguments: Args<'py>) -> Result<Owned<'py>> {
+fn write_lines<'py>(
+    py: Attached<'py>,
+    this: MethodSelf<'py, LogTarget>,
+    arguments: CallArguments<'py>,
+) -> Result<Owned<'py>> {
     let items = one(py, "writelines", arguments)?;
     let finished = this.with_request(py, |request| match request {
         Some(state) => lock(py, &state.lines).closed,
@@ -220,13 +234,21 @@ fn write_lines<'py>(py: Attached<'py>, this: This<'py, Log>, arguments: Args<'py
     Ok(py.none().own(py))
 }
 
-fn flush<'py>(py: Attached<'py>, this: This<'py, Log>, arguments: Args<'py>) -> Result<Owned<'py>> {
+fn flush<'py>(
+    py: Attached<'py>,
+    this: MethodSelf<'py, LogTarget>,
+    arguments: CallArguments<'py>,
+) -> Result<Owned<'py>> {
     none(py, "flush", arguments)?;
     this.flush(py)?;
     Ok(py.none().own(py))
 }
 
-fn close<'py>(py: Attached<'py>, this: This<'py, Log>, arguments: Args<'py>) -> Result<Owned<'py>> {
+fn close<'py>(
+    py: Attached<'py>,
+    this: MethodSelf<'py, LogTarget>,
+    arguments: CallArguments<'py>,
+) -> Result<Owned<'py>> {
     none(py, "close", arguments)?;
     this.flush(py)?;
     this.with_request(py, |request| {
@@ -241,10 +263,14 @@ fn close<'py>(py: Attached<'py>, this: This<'py, Log>, arguments: Args<'py>) -> 
 
 const NO_DESCRIPTOR: &str = "wsgi.errors log object has no file descriptor";
 
-fn fileno<'py>(py: Attached<'py>, this: This<'py, Log>, arguments: Args<'py>) -> Result<Owned<'py>> {
+fn fileno<'py>(
+    py: Attached<'py>,
+    this: MethodSelf<'py, LogTarget>,
+    arguments: CallArguments<'py>,
+) -> Result<Owned<'py>> {
     none(py, "fileno", arguments)?;
     if !this.is_stream {
-        return Err(Raised::new(py, Kind::Os, NO_DESCRIPTOR));
+        return Err(Raised::new(py, ExceptionKind::Os, NO_DESCRIPTOR));
     }
     // An OSError that says what Python's own streams without a descriptor do: subprocess and others look for it.
     let class = import(py, "io")?.attr_named(py, "UnsupportedOperation")?;
@@ -254,11 +280,11 @@ fn fileno<'py>(py: Attached<'py>, this: This<'py, Log>, arguments: Args<'py>) ->
     Err(Raised)
 }
 
-fn no<'py>(py: Attached<'py>, _: This<'py, Log>, _: Args<'py>) -> Result<Owned<'py>> {
+fn no<'py>(py: Attached<'py>, _: MethodSelf<'py, LogTarget>, _: CallArguments<'py>) -> Result<Owned<'py>> {
     Ok(py.truth(false).own(py))
 }
 
-fn yes<'py>(py: Attached<'py>, _: This<'py, Log>, _: Args<'py>) -> Result<Owned<'py>> {
+fn yes<'py>(py: Attached<'py>, _: MethodSelf<'py, LogTarget>, _: CallArguments<'py>) -> Result<Owned<'py>> {
     Ok(py.truth(true).own(py))
 }
 
@@ -312,7 +338,7 @@ impl<'py> TextLayer<'py> {
     }
 
     /// Whether the application has left no attributes on the text layer.
-    fn is_bare(&self, py: Attached<'py>, kit: &Kit) -> bool {
+    fn is_bare(&self, py: Attached<'py>, kit: &InterpreterKit) -> bool {
         match self.text.attr(py, kit.names.dict.get(py)) {
             // SAFETY: alive; another type gives -1.
             Ok(dict) => unsafe { ffi::PyDict_Size(dict.as_ptr()) == 0 },

@@ -26,5 +26,5 @@ pub mod script;
 pub mod telemetry;
 mod transfer;
 
-pub use kit::Kit;
+pub use kit::InterpreterKit;
 pub use run::{USUAL_ASGI, find_application, run};

@@ -1,17 +1,19 @@
 //! The `mod_wsgi` module of an interpreter (spec/behaviour.md §8.1).
 
-use super::kit::Kit;
+use super::kit::InterpreterKit;
 use super::metrics;
 use super::request;
 use crate::interpreter::{self, Interpreter};
 use crate::log;
 use crate::messages;
-use crate::python::trampoline::{self, Args};
-use crate::python::{Attached, Kind, Numbers, Object, Owned, Raised, Result, Stored, Text, class, lock};
+use crate::python::trampoline::{self, CallArguments};
+use crate::python::{
+    Attached, ExceptionKind, NumberValues, Object, Owned, Raised, Result, Stored, TextValues, class, lock,
+};
 use pyo3::ffi;
 use std::ffi::CStr;
 use std::sync::OnceLock;
-use wsgi_protocol::launch::Mode;
+use wsgi_protocol::launch::HostMode;
 
 struct MethodTable(Vec<ffi::PyMethodDef>);
 
@@ -23,7 +25,7 @@ unsafe impl Send for MethodTable {}
 fn table() -> MethodTable {
     fn one<F>(name: &'static CStr, _: F) -> ffi::PyMethodDef
     where
-        F: for<'py> Fn(Attached<'py>, Args<'py>) -> Result<Owned<'py>> + Copy,
+        F: for<'py> Fn(Attached<'py>, CallArguments<'py>) -> Result<Owned<'py>> + Copy,
     {
         class::definition(name, trampoline::function::<F>)
     }
@@ -55,7 +57,7 @@ pub fn create(py: Attached<'_>) -> Result<Owned<'_>> {
 }
 
 /// Fills it from the kit and makes it importable.
-pub fn fill(py: Attached<'_>, interpreter: &Interpreter, kit: &Kit) -> Result<()> {
+pub fn fill(py: Attached<'_>, interpreter: &Interpreter, kit: &InterpreterKit) -> Result<()> {
     let launch = interpreter.host.launch();
     let module = kit.module.get(py);
     // A service has no request threads.
@@ -85,31 +87,31 @@ pub fn fill(py: Attached<'_>, interpreter: &Interpreter, kit: &Kit) -> Result<()
     modules.dict_set_named(py, "mod_wsgi", module)
 }
 
-fn kit(py: Attached<'_>) -> Result<(&'static Interpreter, &'static Kit)> {
+fn kit(py: Attached<'_>) -> Result<(&'static Interpreter, &'static InterpreterKit)> {
     let interpreter = interpreter::current(py);
     let kit = interpreter.and_then(|interpreter| Some((interpreter, interpreter.furnished()?)));
-    kit.ok_or_else(|| Raised::new(py, Kind::Runtime, "the interpreter is not ready"))
+    kit.ok_or_else(|| Raised::new(py, ExceptionKind::Runtime, "the interpreter is not ready"))
 }
 
 /// `__getattr__` of the module: `LogHandler`, which needs `logging`, if it could not be made at first.
-fn late_attribute<'py>(py: Attached<'py>, arguments: Args<'py>) -> Result<Owned<'py>> {
+fn late_attribute<'py>(py: Attached<'py>, arguments: CallArguments<'py>) -> Result<Owned<'py>> {
     let (interpreter, kit) = kit(py)?;
     let name = one(py, "__getattr__", arguments)?.lossy(py);
     if name != "LogHandler" {
         let text = format!("module 'mod_wsgi' has no attribute '{name}'");
-        return Err(Raised::new(py, Kind::Attribute, &text));
+        return Err(Raised::new(py, ExceptionKind::Attribute, &text));
     }
     let handler = interpreter.fixture(py, "log_handler", &[])?;
     kit.module.get(py).set_attr(py, "LogHandler", &handler)?;
     Ok(handler)
 }
 
-fn one<'py>(py: Attached<'py>, function: &str, arguments: Args<'py>) -> Result<&'py Object> {
+fn one<'py>(py: Attached<'py>, function: &str, arguments: CallArguments<'py>) -> Result<&'py Object> {
     match arguments {
         [argument] => Ok(argument),
         _ => {
             let text = format!("{function}() takes exactly 1 argument ({} given)", arguments.len());
-            Err(Raised::new(py, Kind::Type, &text))
+            Err(Raised::new(py, ExceptionKind::Type, &text))
         }
     }
 }
@@ -117,25 +119,25 @@ fn one<'py>(py: Attached<'py>, function: &str, arguments: Args<'py>) -> Result<&
 fn subscribe<'py>(
     py: Attached<'py>,
     function: &str,
-    arguments: Args<'py>,
-    list: fn(&Kit) -> &Stored,
+    arguments: CallArguments<'py>,
+    list: fn(&InterpreterKit) -> &Stored,
 ) -> Result<Owned<'py>> {
     let callback = one(py, function, arguments)?;
     list(kit(py)?.1).get(py).list_append(callback)?;
     Ok(callback.own(py))
 }
 
-fn subscribe_events<'py>(py: Attached<'py>, arguments: Args<'py>) -> Result<Owned<'py>> {
+fn subscribe_events<'py>(py: Attached<'py>, arguments: CallArguments<'py>) -> Result<Owned<'py>> {
     subscribe(py, "subscribe_events", arguments, |kit| &kit.event_callbacks)
 }
 
-fn subscribe_shutdown<'py>(py: Attached<'py>, arguments: Args<'py>) -> Result<Owned<'py>> {
+fn subscribe_shutdown<'py>(py: Attached<'py>, arguments: CallArguments<'py>) -> Result<Owned<'py>> {
     subscribe(py, "subscribe_shutdown", arguments, |kit| &kit.shutdown_callbacks)
 }
 
-fn subscribe_signals<'py>(py: Attached<'py>, arguments: Args<'py>) -> Result<Owned<'py>> {
+fn subscribe_signals<'py>(py: Attached<'py>, arguments: CallArguments<'py>) -> Result<Owned<'py>> {
     let (interpreter, _) = kit(py)?;
-    if interpreter.host.launch().mode == Mode::Daemon {
+    if interpreter.host.launch().mode == HostMode::Daemon {
         return subscribe(py, "subscribe_signals", arguments, |kit| &kit.signal_callbacks);
     }
     let callback = one(py, "subscribe_signals", arguments)?;
@@ -151,10 +153,10 @@ fn subscribe_signals<'py>(py: Attached<'py>, arguments: Args<'py>) -> Result<Own
     Ok(callback.own(py))
 }
 
-fn request_data<'py>(py: Attached<'py>, arguments: Args<'py>) -> Result<Owned<'py>> {
+fn request_data<'py>(py: Attached<'py>, arguments: CallArguments<'py>) -> Result<Owned<'py>> {
     trampoline::none(py, "request_data", arguments)?;
     let data = request::current(py).and_then(|state| {
         lock(py, &state.registered).as_ref().map(|registered| registered.data.get(py).own(py))
     });
-    data.ok_or_else(|| Raised::new(py, Kind::Runtime, "no active request for thread"))
+    data.ok_or_else(|| Raised::new(py, ExceptionKind::Runtime, "no active request for thread"))
 }

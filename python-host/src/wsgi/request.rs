@@ -1,9 +1,9 @@
 //! One request as its Python objects share it: they outlive it, and must find that it is over.
 
-use super::body::Body;
-use super::events::Registered;
-use super::lines::Lines;
-use super::response::Response;
+use super::body::RequestBody;
+use super::events::RegisteredRequest;
+use super::lines::LineBuffer;
+use super::response::ResponseState;
 use crate::exchange::Exchange;
 use crate::interpreter::{self, Interpreter};
 use crate::log;
@@ -11,7 +11,7 @@ use crate::python::{Attached, lock};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError, TryLockError};
-use wsgi_protocol::request::Flags;
+use wsgi_protocol::request::RequestFlags;
 
 /// See the module's comment. The locks are held for moments, but `live` and `body`, which may be held while the GIL
 /// is given up: hence `crate::python::lock` everywhere, and no Python code while one is held.
@@ -25,31 +25,31 @@ pub struct RequestState {
     /// Nobody wants to see the body.
     pub discards_body: bool,
     /// What was read of the body.
-    pub body: Mutex<Body>,
+    pub body: Mutex<RequestBody>,
     /// The log line that has not ended yet.
-    pub lines: Mutex<Lines>,
+    pub lines: Mutex<LineBuffer>,
     /// What was sent.
-    pub response: Mutex<Response>,
+    pub response: Mutex<ResponseState>,
     /// What `mod_wsgi.active_requests` knows it by.
-    pub registered: Mutex<Option<Registered>>,
+    pub registered: Mutex<Option<RegisteredRequest>>,
     /// `sys.stdout` and `sys.stderr` of its thread belong to it.
     pub owns_streams: AtomicBool,
     log_level: u32,
-    live: Mutex<Option<Live>>,
+    live: Mutex<Option<LiveRequest>>,
     /// Records of another thread that came while this one was sending or receiving.
     late: Mutex<Vec<(u8, Vec<u8>)>>,
     has_late: AtomicBool,
 }
 
 /// What is there as long as the request runs.
-struct Live {
+struct LiveRequest {
     exchange: NonNull<dyn Exchange>,
     /// `[script <path>] `
     prefix: Vec<u8>,
 }
 
 // SAFETY: the exchange is only used under the lock, and taken away before it ends.
-unsafe impl Send for Live {}
+unsafe impl Send for LiveRequest {}
 
 thread_local! {
     /// Written by its thread only; others look through a [`CurrentRequest`].
@@ -91,7 +91,7 @@ impl CurrentRequest {
 
 /// The request that the calling thread runs in this interpreter.
 pub fn current<'py>(py: Attached<'py>) -> Option<&'py RequestState> {
-    // SAFETY: `Running` keeps the pointer valid, and this thread cannot leave the request before `'py` ends: whatever
+    // SAFETY: `RunningRequest` keeps the pointer valid, and this thread cannot leave the request before `'py` ends: whatever
     // runs Python code on it was called from there.
     let state = unsafe { current_pointer().as_ref() }?;
     let here = interpreter::current(py)?;
@@ -116,11 +116,11 @@ pub fn is_logged(level: u8) -> bool {
 }
 
 /// Makes a request the calling thread's current one, until it is dropped.
-pub struct Running {
+pub struct RunningRequest {
     before: *mut RequestState,
 }
 
-impl Running {
+impl RunningRequest {
     /// The request must stay alive at least as long.
     pub fn begin(state: &RequestState) -> Self {
         let before = current_pointer();
@@ -134,7 +134,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningRequest {
     fn drop(&mut self) {
         CURRENT.with(|current| current.store(self.before, Relaxed));
     }
@@ -145,7 +145,7 @@ impl RequestState {
     pub fn new(
         interpreter: &'static Interpreter,
         thread_id: u32,
-        (log_level, flags): (u32, Flags),
+        (log_level, flags): (u32, RequestFlags),
         script: &[u8],
         exchange: &mut dyn Exchange,
     ) -> Self {
@@ -161,15 +161,15 @@ impl RequestState {
         Self {
             interpreter,
             thread_id,
-            head_only: flags.has(Flags::HEAD_ONLY),
-            discards_body: flags.has(Flags::HEAD_ONLY) && !flags.has(Flags::HEAD_IS_FILTERED),
+            head_only: flags.has(RequestFlags::HEAD_ONLY),
+            discards_body: flags.has(RequestFlags::HEAD_ONLY) && !flags.has(RequestFlags::HEAD_IS_FILTERED),
             body: Mutex::default(),
             lines: Mutex::default(),
             response: Mutex::default(),
             registered: Mutex::default(),
             owns_streams: AtomicBool::new(false),
             log_level,
-            live: Mutex::new(NonNull::new(exchange).map(|exchange| Live { exchange, prefix })),
+            live: Mutex::new(NonNull::new(exchange).map(|exchange| LiveRequest { exchange, prefix })),
             late: Mutex::default(),
             has_late: AtomicBool::new(false),
         }
@@ -232,7 +232,7 @@ impl RequestState {
         self.write(py, lock(py, &self.live).as_mut(), level, number, text);
     }
 
-    fn write(&self, _: Attached<'_>, live: Option<&mut Live>, level: u8, number: &[u8], text: &[u8]) {
+    fn write(&self, _: Attached<'_>, live: Option<&mut LiveRequest>, level: u8, number: &[u8], text: &[u8]) {
         // A request that is over has nobody to tell.
         if let Some(live) = live {
             let record = [number, &live.prefix, text].concat();

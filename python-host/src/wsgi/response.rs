@@ -2,14 +2,14 @@
 
 use super::head_rules::content_length;
 use super::request::RequestState;
-use crate::exchange::{Hold, SendError};
-use crate::python::{Attached, Kind, Raised, Result, lock};
+use crate::exchange::{HoldBack, SendError};
+use crate::python::{Attached, ExceptionKind, Raised, Result, lock};
 use std::time::Instant;
 use wsgi_protocol::response::{HeadWriter, append_header};
 
 /// What `start_response` accepted last, and what of it has been sent.
 #[derive(Debug, Default)]
-pub struct Response {
+pub struct ResponseState {
     /// The status code; 0 before `start_response`.
     pub status: u16,
     /// The encoded head, without Content-Length.
@@ -54,7 +54,7 @@ impl RequestState {
         if response.status == 0 && response.head.is_empty() {
             drop(response);
             let text = "start_response() must be called before response content is produced";
-            return Err(Raised::new(py, Kind::Runtime, text));
+            return Err(Raised::new(py, ExceptionKind::Runtime, text));
         }
         let announced = response.length_text.as_deref().map(content_length);
         if announced == Some(None) {
@@ -62,7 +62,7 @@ impl RequestState {
             drop(response);
             let value = value.iter().copied().map(char::from).collect::<String>();
             let text = format!("invalid Content-Length header value: '{value}'");
-            return Err(Raised::new(py, Kind::Value, &text));
+            return Err(Raised::new(py, ExceptionKind::Value, &text));
         }
         response.announced = announced.flatten();
         response.committed = true;
@@ -70,7 +70,7 @@ impl RequestState {
     }
 
     /// Sends a block of a committed response: the head in front of the first one, and nothing beyond Content-Length.
-    pub fn send(&self, py: Attached<'_>, block: &[u8], hold: Hold) -> std::result::Result<(), SendError> {
+    pub fn send(&self, py: Attached<'_>, block: &[u8], hold: HoldBack) -> std::result::Result<(), SendError> {
         let mut response = lock(py, &self.response);
         response.produced += block.len() as u64;
         response.writes += 1;
@@ -153,7 +153,7 @@ impl RequestState {
 }
 
 /// The head with its Content-Length, if it has not been sent; from now on it has.
-fn take_head(response: &mut Response) -> Option<Vec<u8>> {
+fn take_head(response: &mut ResponseState) -> Option<Vec<u8>> {
     if std::mem::replace(&mut response.head_sent, true) {
         return None;
     }
@@ -172,7 +172,7 @@ pub fn is_length(name: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wsgi_protocol::response::Head;
+    use wsgi_protocol::response::ResponseHead;
 
     #[test]
     fn the_head_leaves_once_with_its_length() {
@@ -180,9 +180,9 @@ mod tests {
         let mut writer = HeadWriter::begin(&mut head, 200, b"200 OK");
         writer.header(b"X-A", b"1");
         writer.finish();
-        let mut response = Response { head, announced: Some(7), ..Response::default() };
+        let mut response = ResponseState { head, announced: Some(7), ..ResponseState::default() };
         let sent = take_head(&mut response).unwrap();
-        let decoded = Head::decode(&sent).unwrap();
+        let decoded = ResponseHead::decode(&sent).unwrap();
         let headers: Vec<_> = decoded.headers().collect();
         assert_eq!(headers, [(&b"X-A"[..], &b"1"[..]), (b"Content-Length", b"7")]);
         assert_eq!(decoded.line, b"200 OK");

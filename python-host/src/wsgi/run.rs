@@ -2,38 +2,38 @@
 
 use super::adapter::{callable, send_failed};
 use super::clock;
-use super::environ::{self, Extras};
-use super::events::{self, Times};
+use super::environ::{self, EnvironExtras};
+use super::events::{self, RequestTimes};
 use super::failures::{self, LogScope};
-use super::iterate::{self, Stop};
-use super::kit::Kit;
+use super::iterate::{self, ResponseStop};
+use super::kit::InterpreterKit;
 use super::log_object::{TextLayer, close_request};
 use super::metrics;
-use super::request::{RequestState, Running};
-use super::script::{Found, Reason, Script};
+use super::request::{RequestState, RunningRequest};
+use super::script::{LoadReason, Script, ScriptLookup};
 use crate::asgi;
 use crate::boundary;
-use crate::exchange::{Exchange, Outcome};
+use crate::exchange::{Exchange, RequestOutcome};
 use crate::interpreter::Interpreter;
 use crate::log;
 use crate::messages;
 use crate::python::{
-    Attached, Exception, GilWaits, Object, Owned, Raised, Result, Text, add_wait, measure_waits,
+    Attached, Exception, GilWaits, Object, Owned, Raised, Result, TextValues, add_wait, measure_waits,
     take_entry_wait,
 };
 use pyo3::ffi;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use wsgi_protocol::launch::Mode;
+use wsgi_protocol::launch::HostMode;
 use wsgi_protocol::request::{Request, RequestHead};
 
 /// What ASGI applications are usually called.
 pub const USUAL_ASGI: &[u8] = b"app";
 
 /// Ends the request for its Python objects, whatever happens.
-struct Over<'py, 's>(Attached<'py>, &'s RequestState);
+struct RequestEnding<'py, 's>(Attached<'py>, &'s RequestState);
 
-impl Drop for Over<'_, '_> {
+impl Drop for RequestEnding<'_, '_> {
     fn drop(&mut self) {
         self.1.end(self.0);
     }
@@ -46,18 +46,18 @@ pub fn run(
     thread_id: u32,
     request: &Request<'_>,
     exchange: &mut dyn Exchange,
-) -> Outcome {
+) -> RequestOutcome {
     let mut request = request.clone();
     if !enter_chroot(interpreter, &mut request.head, exchange) {
-        return Outcome::Fail(502);
+        return RequestOutcome::Fail(502);
     }
     let head = &request.head;
     let switches = (head.log_level, head.flags);
     let named = if head.resource.is_empty() { head.script } else { head.resource };
     let state = Arc::new(RequestState::new(interpreter, thread_id, switches, named, exchange));
-    let _running = Running::begin(&state);
-    let _over = Over(py, &state);
-    let job = Job { py, interpreter, kit: interpreter.kit(), state: &state, request: &request };
+    let _running = RunningRequest::begin(&state);
+    let _over = RequestEnding(py, &state);
+    let job = WsgiCall { py, interpreter, kit: interpreter.kit(), state: &state, request: &request };
     if let Err(raised) = events::register(py, job.kit, &state, head.request_id) {
         return job.failed(raised.take(py));
     }
@@ -72,8 +72,8 @@ pub fn find_application<'py>(
     interpreter: &'static Interpreter,
     state: &Arc<RequestState>,
     request: &Request<'_>,
-) -> std::result::Result<Owned<'py>, Outcome> {
-    Job { py, interpreter, kit: interpreter.kit(), state, request }
+) -> std::result::Result<Owned<'py>, RequestOutcome> {
+    WsgiCall { py, interpreter, kit: interpreter.kit(), state, request }
         .application()
         .map(|(_, application)| application)
 }
@@ -92,23 +92,23 @@ fn enter_chroot(interpreter: &Interpreter, head: &mut RequestHead<'_>, exchange:
 }
 
 /// What all steps need.
-struct Job<'py, 's, 'r> {
+struct WsgiCall<'py, 's, 'r> {
     py: Attached<'py>,
     interpreter: &'static Interpreter,
-    kit: &'static Kit,
+    kit: &'static InterpreterKit,
     state: &'s Arc<RequestState>,
     request: &'s Request<'r>,
 }
 
-impl<'py> Job<'py, '_, '_> {
+impl<'py> WsgiCall<'py, '_, '_> {
     fn head(&self) -> &RequestHead<'_> {
         &self.request.head
     }
 
-    fn run(&self) -> Outcome {
+    fn run(&self) -> RequestOutcome {
         let daemon_start = match self.interpreter.host.launch().mode {
-            Mode::Daemon => clock::now(),
-            Mode::Embedded => 0.0,
+            HostMode::Daemon => clock::now(),
+            HostMode::Embedded => 0.0,
         };
         let application = match self.application() {
             Ok((script, application)) if script.is_wsgi(&application, self.head().flags) => application,
@@ -124,7 +124,7 @@ impl<'py> Job<'py, '_, '_> {
         if watched {
             add_wait(entry);
         }
-        let times = Times {
+        let times = RequestTimes {
             daemon_start,
             application_start: clock::now(),
             cpu: watched.then(clock::thread_cpu).flatten(),
@@ -136,7 +136,7 @@ impl<'py> Job<'py, '_, '_> {
         let (outcome, waits) = self.serve(application, &times);
         if recorded {
             let failed = match outcome {
-                Outcome::Fail(status) => Some(status),
+                RequestOutcome::Fail(status) => Some(status),
                 _ => None,
             };
             metrics::end(self.py, self.state, self.head(), (&times, waits), failed);
@@ -145,13 +145,17 @@ impl<'py> Job<'py, '_, '_> {
     }
 
     /// A fault of ours, which has been logged.
-    fn panicked(&self) -> Outcome {
+    fn panicked(&self) -> RequestOutcome {
         Raised.clear(self.py);
-        if iterate::has_begun(self.py, self.state) { Outcome::Aborted } else { Outcome::Fail(500) }
+        if iterate::has_begun(self.py, self.state) {
+            RequestOutcome::Aborted
+        } else {
+            RequestOutcome::Fail(500)
+        }
     }
 
     /// The callable, or how the request ends without it.
-    fn application(&self) -> std::result::Result<(&'static Script, Owned<'py>), Outcome> {
+    fn application(&self) -> std::result::Result<(&'static Script, Owned<'py>), RequestOutcome> {
         let (py, head) = (self.py, self.head());
         let case_insensitive = self.interpreter.host.launch().case_insensitive;
         let script = self
@@ -160,10 +164,10 @@ impl<'py> Job<'py, '_, '_> {
             .get(py, head.script, case_insensitive)
             .map_err(|raised| self.failed(raised.take(py)))?;
         let log_scope = LogScope::Request(self.state);
-        let namespace = match script.obtain(py, self.interpreter, log_scope, Reason::Request(head)) {
-            Found::Namespace(namespace) => namespace,
-            Found::Refused => return Err(Outcome::Refused),
-            Found::Failed => return Err(Outcome::Fail(500)),
+        let namespace = match script.obtain(py, self.interpreter, log_scope, LoadReason::Request(head)) {
+            ScriptLookup::Namespace(namespace) => namespace,
+            ScriptLookup::Refused => return Err(RequestOutcome::Refused),
+            ScriptLookup::Failed => return Err(RequestOutcome::Fail(500)),
         };
         let name = script.callable(head.callable);
         match self.look_up(&namespace, name) {
@@ -178,8 +182,8 @@ impl<'py> Job<'py, '_, '_> {
                 }
                 let other = self.other_callable(&namespace);
                 log_scope.record(py, log::ERROR, &messages::no_callable(head.script, name, other));
-                let embedded = self.interpreter.host.launch().mode == Mode::Embedded;
-                Err(Outcome::Fail(if embedded { 404 } else { 500 }))
+                let embedded = self.interpreter.host.launch().mode == HostMode::Embedded;
+                Err(RequestOutcome::Fail(if embedded { 404 } else { 500 }))
             }
             Err(raised) => Err(self.failed(raised.take(py))),
         }
@@ -190,14 +194,14 @@ impl<'py> Job<'py, '_, '_> {
         &self,
         script: &Script,
         application: Owned<'py>,
-    ) -> std::result::Result<Owned<'py>, Outcome> {
+    ) -> std::result::Result<Owned<'py>, RequestOutcome> {
         let (head, host) = (self.head(), self.interpreter.host);
         if !asgi::is_asgi(self.py, self.interpreter, head.flags, &application) {
             script.note_wsgi(&application, head.flags);
             return Ok(application);
         }
         let log_scope = LogScope::Request(self.state);
-        if host.launch().mode == Mode::Embedded {
+        if host.launch().mode == HostMode::Embedded {
             log_scope.record(self.py, log::ERROR, &messages::asgi_embedded(head.script));
         } else if !self.interpreter.is_main {
             log_scope.record(
@@ -207,9 +211,9 @@ impl<'py> Job<'py, '_, '_> {
             );
         } else {
             asgi::note(self.interpreter, head);
-            return Err(Outcome::ForLoop);
+            return Err(RequestOutcome::ForLoop);
         }
-        Err(Outcome::Fail(500))
+        Err(RequestOutcome::Fail(500))
     }
 
     /// `app`, where there is no `application`: the usual name of an ASGI application.
@@ -242,7 +246,7 @@ impl<'py> Job<'py, '_, '_> {
     }
 
     /// Calls the application and sends what it returns.
-    fn serve(&self, application: Owned<'py>, times: &Times) -> (Outcome, GilWaits) {
+    fn serve(&self, application: Owned<'py>, times: &RequestTimes) -> (RequestOutcome, GilWaits) {
         let py = self.py;
         let layer = match TextLayer::obtain(py, self.state) {
             Ok(layer) => layer,
@@ -261,10 +265,10 @@ impl<'py> Job<'py, '_, '_> {
         (outcome, waits)
     }
 
-    fn environ(&self, layer: &TextLayer<'py>, times: &Times) -> Result<Owned<'py>> {
+    fn environ(&self, layer: &TextLayer<'py>, times: &RequestTimes) -> Result<Owned<'py>> {
         let (py, host) = (self.py, self.interpreter.host);
         let input = super::input::object(py, self.state)?;
-        let extras = Extras {
+        let extras = EnvironExtras {
             input: &input,
             errors: &layer.text,
             thread_id: self.state.thread_id,
@@ -274,7 +278,7 @@ impl<'py> Job<'py, '_, '_> {
         environ::build(py, self.kit, host, self.request, &extras)
     }
 
-    fn call(&self, mut application: Owned<'py>, environ: Owned<'py>, times: &Times) -> Outcome {
+    fn call(&self, mut application: Owned<'py>, environ: Owned<'py>, times: &RequestTimes) -> RequestOutcome {
         let py = self.py;
         let start_response = match callable(py, self.state) {
             Ok(callable) => callable,
@@ -314,31 +318,31 @@ impl<'py> Job<'py, '_, '_> {
     }
 
     /// The response is complete as far as the application is concerned.
-    fn finish(&self) -> Outcome {
+    fn finish(&self) -> RequestOutcome {
         match self.state.finish(self.py) {
-            Ok(true) => Outcome::Complete,
+            Ok(true) => RequestOutcome::Complete,
             // Fewer bytes than announced, or nobody is there any more: the connection must not be used again.
-            Ok(false) | Err(_) => Outcome::Aborted,
+            Ok(false) | Err(_) => RequestOutcome::Aborted,
         }
     }
 
-    fn stopped(&self, stop: Stop) -> Outcome {
+    fn stopped(&self, stop: ResponseStop) -> RequestOutcome {
         match stop {
-            Stop::Raised(raised) => self.failed(raised.take(self.py)),
-            Stop::Broken(None) => Outcome::Aborted,
-            Stop::Broken(Some(error)) => self.failed(send_failed(self.py, error).take(self.py)),
+            ResponseStop::Raised(raised) => self.failed(raised.take(self.py)),
+            ResponseStop::Broken(None) => RequestOutcome::Aborted,
+            ResponseStop::Broken(Some(error)) => self.failed(send_failed(self.py, error).take(self.py)),
         }
     }
 
     /// An exception came out of the application.
-    fn failed(&self, exception: Exception<'_>) -> Outcome {
+    fn failed(&self, exception: Exception<'_>) -> RequestOutcome {
         let py = self.py;
         let begun = iterate::has_begun(py, self.state);
         if exception.is_a(self.kit.request_timeout.get(py)) {
             let text = if begun { messages::TIMEOUT_TRUNCATED } else { messages::TIMEOUT_RECOVERED };
             LogScope::Request(self.state).record(py, log::INFO, text);
             if begun {
-                return Outcome::Aborted;
+                return RequestOutcome::Aborted;
             }
             self.state.answer_empty(py, 504, "504 Gateway Timeout");
             return self.finish();
@@ -349,7 +353,7 @@ impl<'py> Job<'py, '_, '_> {
             Some(text) => LogScope::Request(self.state).record(py, log::INFO, &messages::client_left(&text)),
             None => self.report(exception),
         }
-        if begun { Outcome::Aborted } else { Outcome::Fail(500) }
+        if begun { RequestOutcome::Aborted } else { RequestOutcome::Fail(500) }
     }
 
     fn report(&self, exception: Exception<'_>) {

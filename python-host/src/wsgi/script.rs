@@ -9,7 +9,9 @@ use crate::host::ReloadDecision;
 use crate::interpreter::Interpreter;
 use crate::log;
 use crate::messages;
-use crate::python::{Attached, Kind, Numbers, Object, Owned, Raised, Result, Stored, Text, detached, lock};
+use crate::python::{
+    Attached, ExceptionKind, NumberValues, Object, Owned, Raised, Result, Stored, TextValues, detached, lock,
+};
 use md5::{Digest, Md5};
 use pyo3::ffi;
 use std::collections::HashMap;
@@ -22,11 +24,11 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
-use wsgi_protocol::request::{Flags, RequestHead};
+use wsgi_protocol::request::{RequestFlags, RequestHead};
 
 /// What is loaded.
 #[derive(Debug)]
-enum Target {
+enum ScriptTarget {
     /// A file, whatever its name.
     File,
     /// `module:package.name[:callable]`
@@ -42,7 +44,7 @@ enum Target {
 #[derive(Debug)]
 pub struct Script {
     path: Vec<u8>,
-    target: Target,
+    target: ScriptTarget,
     /// Name in `sys.modules`.
     key: Stored,
     /// Loaded successfully, and not being loaded again.
@@ -62,10 +64,10 @@ pub struct Script {
 
 /// The scripts of one interpreter. There are as many as the configuration has targets.
 #[derive(Debug, Default)]
-pub struct Scripts(Mutex<HashMap<Vec<u8>, &'static Script>>);
+pub struct InterpreterScripts(Mutex<HashMap<Vec<u8>, &'static Script>>);
 
 /// What came of looking for a script.
-pub enum Found<'py> {
+pub enum ScriptLookup<'py> {
     /// The module's namespace.
     Namespace(Owned<'py>),
     /// Another process shall run the request.
@@ -76,18 +78,18 @@ pub enum Found<'py> {
 
 /// Why a script is loaded.
 #[derive(Clone, Copy)]
-pub enum Reason<'a, 'r> {
+pub enum LoadReason<'a, 'r> {
     /// A request needs it.
     Request(&'a RequestHead<'r>),
     /// It is asked about a request: `reload_required` does not count (spec/behaviour.md §6.3).
     Question(&'a RequestHead<'r>),
     /// The configuration or a predecessor said so.
     Preload,
-    /// As [`Reason::Preload`], with this code instead of what the file holds.
+    /// As [`LoadReason::Preload`], with this code instead of what the file holds.
     OldCode(&'a [u8]),
 }
 
-impl Scripts {
+impl InterpreterScripts {
     /// The script `path`, loaded or not.
     pub fn get(&self, py: Attached<'_>, path: &[u8], case_insensitive: bool) -> Result<&'static Script> {
         if let Some(script) = lock(py, &self.0).get(path) {
@@ -126,9 +128,9 @@ impl Script {
                 let mut parts = rest.splitn(2, |byte| *byte == b':');
                 let name = String::from_utf8_lossy(parts.next().unwrap_or_default()).into_owned();
                 let callable = parts.next().map(<[u8]>::to_vec);
-                (name, Target::Module { callable, mtime: AtomicI64::new(0) })
+                (name, ScriptTarget::Module { callable, mtime: AtomicI64::new(0) })
             }
-            None => (module_key(path, case_insensitive), Target::File),
+            None => (module_key(path, case_insensitive), ScriptTarget::File),
         };
         Ok(Self {
             path: path.to_vec(),
@@ -146,7 +148,7 @@ impl Script {
     /// The name of the callable, which a target may hold itself.
     pub fn callable<'a>(&'a self, configured: &'a [u8]) -> &'a [u8] {
         match &self.target {
-            Target::Module { callable: Some(callable), .. } => callable,
+            ScriptTarget::Module { callable: Some(callable), .. } => callable,
             _ => configured,
         }
     }
@@ -157,28 +159,28 @@ impl Script {
         py: Attached<'py>,
         interpreter: &'static Interpreter,
         log_scope: LogScope<'_>,
-        reason: Reason<'_, '_>,
-    ) -> Found<'py> {
+        reason: LoadReason<'_, '_>,
+    ) -> ScriptLookup<'py> {
         let mut verb = "Loading";
         if let Some(namespace) = self.loaded(py) {
             let Some(mtime) = self.change(py, interpreter, log_scope, reason, &namespace) else {
-                return Found::Namespace(namespace);
+                return ScriptLookup::Namespace(namespace);
             };
             match interpreter.host.on_changed(&self.path, interpreter.name(), mtime) {
-                Some(ReloadDecision::ServeOld) => return Found::Namespace(namespace),
+                Some(ReloadDecision::ServeOld) => return ScriptLookup::Namespace(namespace),
                 Some(ReloadDecision::Tell(lines)) => {
                     for line in lines {
                         log_scope.record(py, log::ERROR, &line);
                     }
-                    return Found::Namespace(namespace);
+                    return ScriptLookup::Namespace(namespace);
                 }
-                Some(ReloadDecision::Refuse) => return Found::Refused,
+                Some(ReloadDecision::Refuse) => return ScriptLookup::Refused,
                 None => verb = "Reloading",
             }
         }
         match self.load(py, interpreter, log_scope, reason, verb) {
-            Some(namespace) => Found::Namespace(namespace),
-            None => Found::Failed,
+            Some(namespace) => ScriptLookup::Namespace(namespace),
+            None => ScriptLookup::Failed,
         }
     }
 
@@ -211,21 +213,23 @@ impl Script {
         py: Attached<'_>,
         interpreter: &Interpreter,
         log_scope: LogScope<'_>,
-        reason: Reason<'_, '_>,
+        reason: LoadReason<'_, '_>,
         namespace: &Object,
     ) -> Option<u64> {
         let (head, is_application) = match reason {
-            Reason::Request(head) => (head, true),
-            Reason::Question(head) => (head, false),
-            Reason::Preload | Reason::OldCode(_) => return None,
+            LoadReason::Request(head) => (head, true),
+            LoadReason::Question(head) => (head, false),
+            LoadReason::Preload | LoadReason::OldCode(_) => return None,
         };
-        if !head.flags.has(Flags::SCRIPT_RELOADING) {
+        if !head.flags.has(RequestFlags::SCRIPT_RELOADING) {
             return None;
         }
         let names = &interpreter.kit().names;
         let (known, file) = match &self.target {
-            Target::File => (entry(py, namespace, names.mtime.get(py))?.and_then(|t| t.as_int(py)), None),
-            Target::Module { mtime, .. } => match mtime.load(Relaxed) {
+            ScriptTarget::File => {
+                (entry(py, namespace, names.mtime.get(py))?.and_then(|t| t.as_int(py)), None)
+            }
+            ScriptTarget::Module { mtime, .. } => match mtime.load(Relaxed) {
                 0 => return None,
                 known => (Some(known), module_file(py, namespace)),
             },
@@ -269,10 +273,10 @@ impl Script {
         py: Attached<'py>,
         interpreter: &'static Interpreter,
         log_scope: LogScope<'_>,
-        reason: Reason<'_, '_>,
+        reason: LoadReason<'_, '_>,
         verb: &str,
     ) -> Option<Owned<'py>> {
-        let preload = matches!(reason, Reason::Preload | Reason::OldCode(_));
+        let preload = matches!(reason, LoadReason::Preload | LoadReason::OldCode(_));
         let failures = self.failures.load(Relaxed);
         let _loading = lock(py, &self.loading);
         if let Some(namespace) = self.loaded(py) {
@@ -306,18 +310,18 @@ impl Script {
         &self,
         py: Attached<'_>,
         interpreter: &'static Interpreter,
-        reason: Reason<'_, '_>,
-    ) -> std::result::Result<Code, LoadFault> {
+        reason: LoadReason<'_, '_>,
+    ) -> std::result::Result<ScriptCode, LoadFault> {
         let begun = Instant::now();
         // A service script is not expected to come back.
         let is_service = interpreter.host.is_service();
         let watch = (!is_service).then(|| ImportWatch::begin(interpreter, &self.path)).flatten();
         let result = match &self.target {
-            Target::File => match reason {
-                Reason::OldCode(source) => self.execute_source(py, interpreter, source.to_vec(), 1),
+            ScriptTarget::File => match reason {
+                LoadReason::OldCode(source) => self.execute_source(py, interpreter, source.to_vec(), 1),
                 _ => self.execute_file(py, interpreter),
             },
-            Target::Module { mtime, .. } => self.import(py, interpreter, mtime),
+            ScriptTarget::Module { mtime, .. } => self.import(py, interpreter, mtime),
         };
         // The thread that watches, and whoever waits for this script, are the parent's.
         fork::end_if_forked();
@@ -343,13 +347,13 @@ impl Script {
             // That one would be about the request, and those who wait may have time left.
             self.failures.fetch_add(1, Relaxed);
         }
-        if interpreter.host.is_service() && exception.is(py, Kind::SystemExit) {
+        if interpreter.host.is_service() && exception.is(py, ExceptionKind::SystemExit) {
             // That is how a service ends.
             return;
         }
         let message = match &cause {
             Some(_) => messages::unreadable(&self.path, preload),
-            None if exception.is(py, Kind::SystemExit) => messages::exited(&self.path, preload),
+            None if exception.is(py, ExceptionKind::SystemExit) => messages::exited(&self.path, preload),
             None => messages::not_executed(&self.path, preload),
         };
         log_scope.record_after(py, log::ERROR, cause.as_deref().unwrap_or_default(), &message);
@@ -365,8 +369,8 @@ impl Script {
     /// Whether the file is the one whose code was last run, as far as it can be seen.
     fn is_as_it_was_tried(&self) -> bool {
         match &self.target {
-            Target::File => mtime_of(&self.path) == Some(self.tried_mtime.load(Relaxed)),
-            Target::Module { .. } => true,
+            ScriptTarget::File => mtime_of(&self.path) == Some(self.tried_mtime.load(Relaxed)),
+            ScriptTarget::Module { .. } => true,
         }
     }
 
@@ -374,7 +378,7 @@ impl Script {
         &self,
         py: Attached<'_>,
         interpreter: &Interpreter,
-    ) -> std::result::Result<Code, LoadFault> {
+    ) -> std::result::Result<ScriptCode, LoadFault> {
         let (source, mtime) = detached(|| read(&self.path))
             .map_err(|error| LoadFault::Read(raise_io(py, &error, &self.path), system_text(&error)))?;
         self.execute_source(py, interpreter, source, mtime)
@@ -386,7 +390,7 @@ impl Script {
         interpreter: &Interpreter,
         source: Vec<u8>,
         mtime: i64,
-    ) -> std::result::Result<Code, LoadFault> {
+    ) -> std::result::Result<ScriptCode, LoadFault> {
         self.tried_mtime.store(mtime, Relaxed);
         self.wsgi.store(std::ptr::null_mut(), Relaxed);
         let code = self.compile(py, interpreter, &source).map_err(LoadFault::Compile)?;
@@ -396,13 +400,13 @@ impl Script {
 
     /// Whether a callable is known to be a WSGI application.
     #[inline]
-    pub fn is_wsgi(&self, application: &Object, flags: Flags) -> bool {
-        self.wsgi.load(Relaxed) == application.as_ptr() && !flags.has(Flags::ASGI)
+    pub fn is_wsgi(&self, application: &Object, flags: RequestFlags) -> bool {
+        self.wsgi.load(Relaxed) == application.as_ptr() && !flags.has(RequestFlags::ASGI)
     }
 
     /// It is one, without its alias saying so.
-    pub fn note_wsgi(&self, application: &Object, flags: Flags) {
-        if !flags.has(Flags::WSGI) {
+    pub fn note_wsgi(&self, application: &Object, flags: RequestFlags) {
+        if !flags.has(RequestFlags::WSGI) {
             self.wsgi.store(application.as_ptr(), Relaxed);
         }
     }
@@ -452,7 +456,7 @@ impl Script {
         py: Attached<'_>,
         interpreter: &Interpreter,
         mtime: &AtomicI64,
-    ) -> std::result::Result<Code, LoadFault> {
+    ) -> std::result::Result<ScriptCode, LoadFault> {
         let module = interpreter.fixture(py, "import_module", &[self.key.get(py)]);
         let namespace = module.and_then(|module| module.attr_named(py, "__dict__"));
         let namespace = namespace.map_err(LoadFault::Execute)?;
@@ -463,7 +467,7 @@ impl Script {
 }
 
 /// The text of a script, and its modification time, µs.
-type Code = (Option<Arc<[u8]>>, i64);
+type ScriptCode = (Option<Arc<[u8]>>, i64);
 
 /// An entry of a namespace; the outer `None` if it cannot even be looked for.
 pub fn entry<'py>(py: Attached<'py>, namespace: &Object, name: &Object) -> Option<Option<Owned<'py>>> {

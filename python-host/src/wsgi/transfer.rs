@@ -1,7 +1,7 @@
 //! Sending the file of a FileWrapper as a file (spec/behaviour.md §5.2). Any doubt, and it is iterated instead.
 
 use super::file_wrapper;
-use super::iterate::Stop;
+use super::iterate::ResponseStop;
 use super::request::RequestState;
 use super::response::FilePart;
 use crate::exchange::SendError;
@@ -15,7 +15,7 @@ pub fn send<'py>(
     py: Attached<'py>,
     state: &RequestState,
     wrapper: &Object,
-) -> Option<std::result::Result<(), Stop>> {
+) -> Option<std::result::Result<(), ResponseStop>> {
     let kit = state.interpreter.kit();
     if !wrapper.is_instance(kit.file_wrapper.get(py)) || lock(py, &state.response).sent > 0 {
         return None;
@@ -82,8 +82,8 @@ fn transfer(
     state: &RequestState,
     fd: i32,
     rest: FilePart,
-) -> std::result::Result<(), Stop> {
-    state.commit(py).map_err(Stop::Raised)?;
+) -> std::result::Result<(), ResponseStop> {
+    state.commit(py).map_err(ResponseStop::Raised)?;
     let announced = lock(py, &state.response).announced;
     let length = announced.map_or(rest.length, |announced| announced.min(rest.length));
     // SAFETY: the application's file object keeps it open; it is alive until the response is closed.
@@ -93,5 +93,5 @@ fn transfer(
     let opened = File::open(format!("/proc/self/fd/{fd}")).ok();
     let file = opened.as_ref().map_or(own, AsFd::as_fd);
     let part = FilePart { length, ..rest };
-    state.send_file(py, file, part).map_err(|error: SendError| Stop::Broken(Some(error)))
+    state.send_file(py, file, part).map_err(|error: SendError| ResponseStop::Broken(Some(error)))
 }

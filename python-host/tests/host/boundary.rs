@@ -3,11 +3,11 @@
 use std::ffi::c_void;
 use std::sync::Mutex;
 use wsgi_protocol::abi;
-use wsgi_protocol::response::Head;
+use wsgi_protocol::response::ResponseHead;
 
 /// What a request of this test looks like to the callbacks.
 #[derive(Default)]
-pub struct Handle {
+pub struct TestRequest {
     pub input: Vec<u8>,
     pub head: Option<(String, Vec<(String, String)>)>,
     pub body: Vec<u8>,
@@ -20,8 +20,8 @@ pub struct Handle {
 pub static LOG: Mutex<String> = Mutex::new(String::new());
 
 /// # Safety
-/// `request` is a [`Handle`].
-unsafe fn handle<'h>(request: *mut c_void) -> &'h mut Handle {
+/// `request` is a [`TestRequest`].
+unsafe fn handle<'h>(request: *mut c_void) -> &'h mut TestRequest {
     // SAFETY: by the contract.
     unsafe { &mut *request.cast() }
 }
@@ -51,7 +51,7 @@ pub unsafe extern "C" fn read_body(
 pub unsafe extern "C" fn send_head(request: *mut c_void, head: *const u8, len: usize) -> i32 {
     // SAFETY: as above.
     let (handle, payload) = unsafe { (handle(request), std::slice::from_raw_parts(head, len)) };
-    let Ok(head) = Head::decode(payload) else { return abi::FAILED };
+    let Ok(head) = ResponseHead::decode(payload) else { return abi::FAILED };
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     handle.head = Some((text(head.line), head.headers().map(|(n, v)| (text(n), text(v))).collect()));
     abi::OK

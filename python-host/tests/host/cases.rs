@@ -1,8 +1,8 @@
 //! Daemons of every Python.
 
-use crate::process::{Daemon, Folder, launch};
+use crate::process::{RunningDaemon, ScriptFolder, launch};
 use crate::pythons;
-use crate::wire::Get;
+use crate::wire::GetRequest;
 
 const HELLO: &str = "
 def application(environ, start_response):
@@ -14,13 +14,13 @@ def application(environ, start_response):
 #[test]
 fn says_hello() {
     for python in pythons::all() {
-        let folder = Folder::new(&format!("hello-{}", python.minor));
+        let folder = ScriptFolder::new(&format!("hello-{}", python.minor));
         let script = folder.write("hello.wsgi", HELLO);
-        let daemon = Daemon::serving(&python, &launch());
+        let daemon = RunningDaemon::serving(&python, &launch());
         let mut connection = daemon.connect();
-        let answer = connection.run(&Get::new(&script)).ok();
+        let answer = connection.run(&GetRequest::new(&script)).ok();
         assert_eq!(answer.text(), "Hello, world!\n");
-        let answer = connection.run(&Get::new(&script)).ok();
+        let answer = connection.run(&GetRequest::new(&script)).ok();
         assert_eq!(answer.reads, 1, "head, body and end leave in one write");
         drop(connection);
         let (status, log) = daemon.stop();
@@ -54,20 +54,20 @@ def application(environ, start_response):
 fn memory_does_not_grow() {
     let rounds: u32 = std::env::var("WSGI_TEST_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(1500);
     for python in pythons::all() {
-        let folder = Folder::new(&format!("memory-{}", python.minor));
+        let folder = ScriptFolder::new(&format!("memory-{}", python.minor));
         let (hello, busy) = (folder.write("hello.wsgi", HELLO), folder.write("busy.wsgi", BUSY));
         let mut launch = launch();
         launch.log_level = 2;
-        let daemon = Daemon::serving(&python, &launch);
+        let daemon = RunningDaemon::serving(&python, &launch);
         let mut connection = daemon.connect();
         let mut round = |times: u32| {
             for _ in 0..times {
-                connection.run(&Get::new(&hello)).ok();
-                connection.run(&Get::new(&busy).body(b"some\nlines\n")).ok();
+                connection.run(&GetRequest::new(&hello)).ok();
+                connection.run(&GetRequest::new(&busy).body(b"some\nlines\n")).ok();
                 connection
-                    .run(&Get::new(&busy).body(b"more").group("sub").pair("QUERY_STRING", "generator"))
+                    .run(&GetRequest::new(&busy).body(b"more").group("sub").pair("QUERY_STRING", "generator"))
                     .ok();
-                let mut get = Get::new(&busy).pair("QUERY_STRING", "raise");
+                let mut get = GetRequest::new(&busy).pair("QUERY_STRING", "raise");
                 get.head.log_level = 2;
                 connection.run(&get);
             }
@@ -102,11 +102,11 @@ def application(environ, start_response):
 #[test]
 fn a_crowd_is_served() {
     for python in pythons::all() {
-        let folder = Folder::new(&format!("crowd-{}", python.minor));
+        let folder = ScriptFolder::new(&format!("crowd-{}", python.minor));
         let script = folder.write("app.wsgi", CROWDED);
         let mut launch = launch();
         launch.threads = 4;
-        let daemon = Daemon::serving(&python, &launch);
+        let daemon = RunningDaemon::serving(&python, &launch);
         std::thread::scope(|scope| {
             for client in 0..8 {
                 let (daemon, script) = (&daemon, &script);
@@ -114,7 +114,7 @@ fn a_crowd_is_served() {
                     let mut connection = daemon.connect();
                     for number in 0..100 {
                         let id = format!("{client}-{number}");
-                        let mut get = Get::new(script).body(b"data ").pair("mod_wsgi.request_id", &id);
+                        let mut get = GetRequest::new(script).body(b"data ").pair("mod_wsgi.request_id", &id);
                         get.head.request_id = id.as_bytes();
                         get.head.application_group = [&b""[..], b"one", b"two"][(client + number) % 3];
                         let answer = connection.run(&get).ok();

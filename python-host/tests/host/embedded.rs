@@ -1,10 +1,10 @@
 //! An httpd child in miniature: a process of its own opens libpython and the library as httpd does, and calls it through
 //! the C table.
 
-use crate::boundary::{self, Handle, LOG};
-use crate::process::{Folder, launch, library};
+use crate::boundary::{self, LOG, TestRequest};
+use crate::process::{ScriptFolder, launch, library};
 use crate::pythons;
-use crate::wire::Get;
+use crate::wire::GetRequest;
 use std::ffi::{CString, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -12,8 +12,8 @@ use std::process::Command;
 use std::sync::{Arc, Barrier};
 use wsgi_protocol::PROTOCOL_VERSION;
 use wsgi_protocol::abi::{self, HostTable, HttpdTable};
-use wsgi_protocol::call::{self, ScriptQuestion, Verdict};
-use wsgi_protocol::launch::{self, Launch, Mode, PythonSettings};
+use wsgi_protocol::call::{self, ScriptQuestion, ScriptVerdict};
+use wsgi_protocol::launch::{self, HostMode, Launch, PythonSettings};
 
 /// Names the libpython that the child process shall open.
 const LIBRARY: &str = "WSGI_TEST_LIBPYTHON";
@@ -26,7 +26,7 @@ const FOLDER: &str = "WSGI_TEST_FOLDER";
 fn serves_in_every_python() {
     for python in pythons::all() {
         let Some(shared) = python.library() else { continue };
-        let folder = Folder::new(&format!("embedded-{}", python.minor));
+        let folder = ScriptFolder::new(&format!("embedded-{}", python.minor));
         let output = Command::new(std::env::current_exe().expect("a test has a path"))
             .args(["embedded::child", "--exact", "--nocapture", "--test-threads=1"])
             .env(LIBRARY, &shared)
@@ -76,7 +76,7 @@ fn open(path: &Path, flags: i32) -> *mut c_void {
     handle
 }
 
-fn run(host: &HostTable, get: &Get<'_>, mut handle: Handle) -> (i32, Handle) {
+fn run(host: &HostTable, get: &GetRequest<'_>, mut handle: TestRequest) -> (i32, TestRequest) {
     let payload = get.payload();
     // SAFETY: both live until the call returns.
     let outcome = unsafe { (host.request)((&raw mut handle).cast(), payload.as_ptr(), payload.len()) };
@@ -89,12 +89,12 @@ fn run_child(shared: &Path) {
     // SAFETY: the symbol has the documented type; the table lives as long as the process.
     let host: &'static HostTable = unsafe {
         let entry = libc::dlsym(library, abi::ENTRY_SYMBOL.as_ptr());
-        let entry = std::mem::transmute::<*mut c_void, abi::Entry>(entry);
+        let entry = std::mem::transmute::<*mut c_void, abi::HostEntry>(entry);
         entry(&raw const TABLE).as_ref().expect("the versions fit")
     };
     let program = std::env::var_os(PROGRAM).unwrap().into_encoded_bytes();
     let message = Launch {
-        mode: Mode::Embedded,
+        mode: HostMode::Embedded,
         group: Vec::new(),
         threads: 4,
         program_name: Some(program),
@@ -156,8 +156,8 @@ fn crowd(host: &'static HostTable, script: &Path) -> Vec<impl FnOnce() + Send + 
         move || {
             for _ in 0..100 {
                 let group = format!("group{}", number % 2);
-                let handle = Handle { input: b"12345".to_vec(), ..Handle::default() };
-                let (outcome, handle) = run(host, &Get::new(&script).group(&group), handle);
+                let handle = TestRequest { input: b"12345".to_vec(), ..TestRequest::default() };
+                let (outcome, handle) = run(host, &GetRequest::new(&script).group(&group), handle);
                 assert_eq!((outcome, handle.body.as_slice()), (0, &b"12345 in embedded"[..]));
             }
         }
@@ -186,7 +186,8 @@ def application(environ, start_response):
 ";
 
 fn facts(host: &HostTable, script: &Path) {
-    let (outcome, handle) = run(host, &Get::new(script).pair("QUERY_STRING", "facts"), Handle::default());
+    let (outcome, handle) =
+        run(host, &GetRequest::new(script).pair("QUERY_STRING", "facts"), TestRequest::default());
     let body = String::from_utf8_lossy(&handle.body).into_owned();
     assert_eq!(outcome, 0, "{body} {}", LOG.lock().unwrap());
     assert_eq!(body, "[1, 1, 1, True, ['ignore::UserWarning'], False, True, 0, 0.0, False, 1, '\\n']");
@@ -194,12 +195,14 @@ fn facts(host: &HostTable, script: &Path) {
 }
 
 fn faults(host: &HostTable, script: &Path) {
-    let mut get = Get::new(script);
+    let mut get = GetRequest::new(script);
     get.head.callable = b"nothing";
-    assert_eq!(run(host, &get, Handle::default()).0, 404);
-    let (outcome, handle) = run(host, &Get::new(script).pair("QUERY_STRING", "late"), Handle::default());
+    assert_eq!(run(host, &get, TestRequest::default()).0, 404);
+    let (outcome, handle) =
+        run(host, &GetRequest::new(script).pair("QUERY_STRING", "late"), TestRequest::default());
     assert_eq!((outcome, handle.body.as_slice()), (abi::FAILED, &b"x"[..]));
-    let (outcome, _) = run(host, &Get::new(script), Handle { gone: true, ..Handle::default() });
+    let (outcome, _) =
+        run(host, &GetRequest::new(script), TestRequest { gone: true, ..TestRequest::default() });
     assert_eq!(outcome, 500);
     assert!(LOG.lock().unwrap().contains("OSError: mod_wsgi request data read error: error 70014"));
 }
@@ -208,7 +211,7 @@ fn reload(host: &HostTable, script: &Path) {
     std::fs::write(script, APP.replace("in embedded", "again")).unwrap();
     let time = std::time::SystemTime::now() + std::time::Duration::from_secs(5);
     std::fs::File::options().write(true).open(script).unwrap().set_modified(time).unwrap();
-    let (outcome, handle) = run(host, &Get::new(script), Handle::default());
+    let (outcome, handle) = run(host, &GetRequest::new(script), TestRequest::default());
     assert_eq!((outcome, handle.body.as_slice()), (0, &b" again"[..]));
     assert!(LOG.lock().unwrap().contains("Reloading WSGI script"));
 }
@@ -228,30 +231,36 @@ def callable_object(environ):
 
 fn host_scripts(host: &HostTable, script: &Path) {
     std::fs::write(script, HOOK).unwrap();
-    let ask = |question, arguments: [&[u8]; 2], mut handle: Handle| {
+    let ask = |question, arguments: [&[u8]; 2], mut handle: TestRequest| {
         let mut payload = Vec::new();
         call::begin(&mut payload, question, arguments);
-        payload.extend_from_slice(&Get::new(script).group("hooks").payload());
+        payload.extend_from_slice(&GetRequest::new(script).group("hooks").payload());
         // SAFETY: both live until the call returns.
         let verdict = unsafe { (host.call)((&raw mut handle).cast(), payload.as_ptr(), payload.len()) };
         let answers = handle.answers.into_iter();
         let answers: Vec<String> = answers.map(|(number, text)| format!("{number} {text}")).collect();
-        (Verdict::from_number(verdict), answers.join(","))
+        (ScriptVerdict::from_number(verdict), answers.join(","))
     };
-    let handle = Handle::default;
+    let handle = TestRequest::default;
     let answered = |verdict, answers: &str| (verdict, answers.to_owned());
-    assert_eq!(ask(ScriptQuestion::Access, [b"h", b""], handle()), answered(Verdict::Granted, ""));
-    assert_eq!(ask(ScriptQuestion::Access, [b"i", b""], handle()), answered(Verdict::Refused, ""));
+    assert_eq!(ask(ScriptQuestion::Access, [b"h", b""], handle()), answered(ScriptVerdict::Granted, ""));
+    assert_eq!(ask(ScriptQuestion::Access, [b"i", b""], handle()), answered(ScriptVerdict::Refused, ""));
     assert_eq!(
         ask(ScriptQuestion::Password, [b"u", b"p"], handle()),
-        answered(Verdict::Granted, "0 TLSv1.3")
+        answered(ScriptVerdict::Granted, "0 TLSv1.3")
     );
-    assert_eq!(ask(ScriptQuestion::Groups, [b"u", b""], handle()), answered(Verdict::Granted, "0 a,0 b"));
-    assert_eq!(ask(ScriptQuestion::Groups, [b"x", b""], handle()), answered(Verdict::Failed, ""));
-    assert_eq!(ask(ScriptQuestion::RealmHash, [b"u", b"r"], handle()), answered(Verdict::Failed, ""));
-    assert_eq!(ask(ScriptQuestion::Dispatch, [b"", b""], handle()), answered(Verdict::Granted, "2 other"));
-    let deaf = Handle { gone: true, ..Handle::default() };
-    assert_eq!(ask(ScriptQuestion::Dispatch, [b"", b""], deaf), answered(Verdict::Failed, ""));
+    assert_eq!(
+        ask(ScriptQuestion::Groups, [b"u", b""], handle()),
+        answered(ScriptVerdict::Granted, "0 a,0 b")
+    );
+    assert_eq!(ask(ScriptQuestion::Groups, [b"x", b""], handle()), answered(ScriptVerdict::Failed, ""));
+    assert_eq!(ask(ScriptQuestion::RealmHash, [b"u", b"r"], handle()), answered(ScriptVerdict::Failed, ""));
+    assert_eq!(
+        ask(ScriptQuestion::Dispatch, [b"", b""], handle()),
+        answered(ScriptVerdict::Granted, "2 other")
+    );
+    let deaf = TestRequest { gone: true, ..TestRequest::default() };
+    assert_eq!(ask(ScriptQuestion::Dispatch, [b"", b""], deaf), answered(ScriptVerdict::Failed, ""));
     let log = LOG.lock().unwrap();
     assert!(log.contains("KeyError: 'groups'") && log.contains("WSGI0046"), "{log}");
 }

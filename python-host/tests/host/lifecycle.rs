@@ -1,23 +1,23 @@
 //! What a daemon does besides answering: services, successors, timeouts, metrics, chroot paths.
 
-use crate::process::{Daemon, Folder, launch};
+use crate::process::{RunningDaemon, ScriptFolder, launch};
 use crate::pythons;
 use crate::snippets::{each, each_with};
-use crate::wire::{End, Get};
+use crate::wire::{End, GetRequest};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
-use wsgi_protocol::launch::{Launch, Order, Preload, Timers};
+use wsgi_protocol::launch::{DaemonOrder, DaemonTimers, Launch, PreloadScript};
 
-fn preload(script: &Path, group: &[u8]) -> Preload {
-    Preload { script: script.as_os_str().as_bytes().to_vec(), application_group: group.to_vec() }
+fn preload(script: &Path, group: &[u8]) -> PreloadScript {
+    PreloadScript { script: script.as_os_str().as_bytes().to_vec(), application_group: group.to_vec() }
 }
 
 /// `threads=0`: the script runs until it is told to stop, by an exception that lets it clean up.
 #[test]
 fn services_end_by_an_exception() {
     for python in pythons::all() {
-        let folder = Folder::new(&format!("service-{}", python.minor));
+        let folder = ScriptFolder::new(&format!("service-{}", python.minor));
         let script = folder.write(
             "service.py",
             "import time
@@ -29,14 +29,14 @@ finally:
 ",
         );
         let launch = Launch { threads: 0, preloads: vec![preload(&script, b"")], ..launch() };
-        let daemon = Daemon::serving(&python, &launch);
+        let daemon = RunningDaemon::serving(&python, &launch);
         daemon.wait_for_log("<3>service runs\n");
         let (status, log) = daemon.stop();
         assert_eq!(status, 0, "{log}");
         assert!(log.contains("<3>service cleans up\n") && !log.contains("SystemExit"), "{log}");
         let quick = folder.write("quick.py", "print('done')\n");
         let launch = Launch { preloads: vec![preload(&quick, b"named")], ..launch };
-        let mut daemon = Daemon::start(&python, &launch);
+        let mut daemon = RunningDaemon::start(&python, &launch);
         daemon.ready();
         let (status, log) = daemon.ended();
         assert_eq!((status, log.contains("<3>done\n")), (0, true), "{log}");
@@ -52,26 +52,26 @@ fn successors_are_asked_for() {
         )
     };
     for python in pythons::all() {
-        let folder = Folder::new(&format!("successor-{}", python.minor));
+        let folder = ScriptFolder::new(&format!("successor-{}", python.minor));
         let script = folder.write("app.wsgi", &source("old"));
         let change = |seconds: u64| {
             folder.write("app.wsgi", &source("new"));
             let file = std::fs::File::options().write(true).open(&script).expect("own file");
             file.set_modified(SystemTime::now() + Duration::from_secs(seconds)).expect("own file");
         };
-        let mut daemon = Daemon::serving(&python, &launch());
+        let mut daemon = RunningDaemon::serving(&python, &launch());
         let (mut one, mut two) = (daemon.connect(), daemon.connect());
-        assert_eq!(one.run(&Get::new(&script)).ok().text(), "old");
+        assert_eq!(one.run(&GetRequest::new(&script)).ok().text(), "old");
         change(5);
-        one.send(&Get::new(&script));
+        one.send(&GetRequest::new(&script));
         assert_eq!(daemon.ready(), Some(b'T'));
-        assert_eq!(two.run(&Get::new(&script)).ok().text(), "old", "others are served meanwhile");
-        daemon.order(Order::Keep);
+        assert_eq!(two.run(&GetRequest::new(&script)).ok().text(), "old", "others are served meanwhile");
+        daemon.order(DaemonOrder::Keep);
         assert_eq!(one.answer().ok().text(), "old");
         change(10);
-        one.send(&Get::new(&script));
+        one.send(&GetRequest::new(&script));
         assert_eq!(daemon.ready(), Some(b'T'));
-        daemon.order(Order::Drain);
+        daemon.order(DaemonOrder::Drain);
         assert_eq!(one.answer().end, End::Refused(1));
         let (status, log) = daemon.ended();
         assert_eq!(status, 0, "{log}");
@@ -80,7 +80,7 @@ fn successors_are_asked_for() {
 
 #[test]
 fn long_requests_are_interrupted() {
-    let timers = Timers { request: 300, interrupt: 5000, ..Timers::default() };
+    let timers = DaemonTimers { request: 300, interrupt: 5000, ..DaemonTimers::default() };
     let launch = Launch { timers, threads: 1, ..launch() };
     each_with("interrupted", launch, |snippets| {
         for group in ["", "sub"] {
@@ -143,7 +143,7 @@ fn metrics() {
 #[test]
 fn chroot_directory_is_stripped() {
     for python in pythons::all() {
-        let folder = Folder::new(&format!("chroot-{}", python.minor));
+        let folder = ScriptFolder::new(&format!("chroot-{}", python.minor));
         let script = folder.write(
             "app.wsgi",
             "def application(environ, start_response):
@@ -152,14 +152,16 @@ fn chroot_directory_is_stripped() {
         );
         let outer = Path::new("/jail").join(script.strip_prefix("/").expect("absolute"));
         let named = outer.to_str().expect("ASCII").as_bytes().to_vec();
-        let preloads = vec![Preload { script: named, application_group: Vec::new() }];
-        let daemon =
-            Daemon::serving(&python, &Launch { chroot: Some(b"/jail".to_vec()), preloads, ..launch() });
-        let get = Get::new(&outer).pair("SCRIPT_FILENAME", outer.to_str().expect("ASCII"));
+        let preloads = vec![PreloadScript { script: named, application_group: Vec::new() }];
+        let daemon = RunningDaemon::serving(
+            &python,
+            &Launch { chroot: Some(b"/jail".to_vec()), preloads, ..launch() },
+        );
+        let get = GetRequest::new(&outer).pair("SCRIPT_FILENAME", outer.to_str().expect("ASCII"));
         let answer = daemon.connect().run(&get.clone().pair("DOCUMENT_ROOT", "/jail/www")).ok();
         assert_eq!(answer.text(), "(True, '/www')");
         assert_eq!(daemon.connect().run(&get.pair("DOCUMENT_ROOT", "/www")).ok().text(), "(True, None)");
-        let answer = daemon.connect().run(&Get::new(&script));
+        let answer = daemon.connect().run(&GetRequest::new(&script));
         assert_eq!(answer.end, End::Fail(502));
         assert!(answer.log().contains("WSGI0081"), "{}", answer.log());
         let (status, log) = daemon.stop();

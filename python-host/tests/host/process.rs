@@ -1,7 +1,7 @@
 //! A supervisor in miniature: starts a daemon as the real one does, and looks at what becomes of it.
 
-use crate::pythons::Python;
-use crate::wire::Connection;
+use crate::pythons::InstalledPython;
+use crate::wire::DaemonConnection;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use wsgi_protocol::launch::{self, BOOTSTRAP, HttpdFacts, Launch, Order};
+use wsgi_protocol::launch::{self, BOOTSTRAP, DaemonOrder, HttpdFacts, Launch};
 
 /// The library under test. Cargo does not build a cdylib for a test that does not link it, so the test asks for it.
 pub fn library() -> &'static Path {
@@ -31,9 +31,9 @@ pub fn library() -> &'static Path {
 }
 
 /// A folder of scripts that goes away with the test.
-pub struct Folder(PathBuf);
+pub struct ScriptFolder(PathBuf);
 
-impl Folder {
+impl ScriptFolder {
     pub fn new(name: &str) -> Self {
         let unique = format!("wsgi-host-{name}-{}", std::process::id());
         let path = std::env::temp_dir().join(unique);
@@ -54,7 +54,7 @@ impl Folder {
     }
 }
 
-impl Drop for Folder {
+impl Drop for ScriptFolder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
@@ -77,14 +77,14 @@ pub fn launch() -> Launch {
 }
 
 /// A running daemon.
-pub struct Daemon {
+pub struct RunningDaemon {
     child: Child,
     orders: File,
     ready: File,
     path: PathBuf,
     log: Arc<Mutex<String>>,
     reader: Option<JoinHandle<()>>,
-    _folder: Folder,
+    _folder: ScriptFolder,
 }
 
 fn memory_file(bytes: &[u8]) -> File {
@@ -101,11 +101,11 @@ fn pipe() -> (File, File) {
     (File::from(OwnedFd::from(reader)), File::from(OwnedFd::from(writer)))
 }
 
-impl Daemon {
-    pub fn start(python: &Python, launch: &Launch) -> Self {
+impl RunningDaemon {
+    pub fn start(python: &InstalledPython, launch: &Launch) -> Self {
         static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
         let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-        let folder = Folder::new(&format!("socket-{number}"));
+        let folder = ScriptFolder::new(&format!("socket-{number}"));
         let path = folder.path().join("socket");
         let listener = UnixListener::bind(&path).expect("socket");
         let (ready, ready_writer) = pipe();
@@ -152,14 +152,14 @@ impl Daemon {
     }
 
     /// A started daemon that serves.
-    pub fn serving(python: &Python, launch: &Launch) -> Self {
+    pub fn serving(python: &InstalledPython, launch: &Launch) -> Self {
         let mut daemon = Self::start(python, launch);
         assert_eq!(daemon.ready(), Some(b'R'), "{python:?}: {}", daemon.log());
         daemon
     }
 
-    pub fn connect(&self) -> Connection {
-        Connection::new(UnixStream::connect(&self.path).expect("the daemon listens"))
+    pub fn connect(&self) -> DaemonConnection {
+        DaemonConnection::new(UnixStream::connect(&self.path).expect("the daemon listens"))
     }
 
     pub fn pid(&self) -> u32 {
@@ -180,13 +180,13 @@ impl Daemon {
         }
     }
 
-    pub fn order(&mut self, order: Order) {
+    pub fn order(&mut self, order: DaemonOrder) {
         self.orders.write_all(&[order as u8]).expect("pipe");
     }
 
     /// Orders it to stop, and returns how it ended: exit status or minus the signal, and its whole log.
     pub fn stop(mut self) -> (i32, String) {
-        self.order(Order::Stop);
+        self.order(DaemonOrder::Stop);
         self.ended()
     }
 
@@ -208,7 +208,7 @@ impl Daemon {
     }
 }
 
-impl Drop for Daemon {
+impl Drop for RunningDaemon {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -5,14 +5,14 @@ use std::process::Command;
 
 /// One installed Python.
 #[derive(Debug, Clone)]
-pub struct Python {
+pub struct InstalledPython {
     /// The interpreter.
     pub path: PathBuf,
     /// Minor version.
     pub minor: u32,
 }
 
-impl Python {
+impl InstalledPython {
     fn at(path: PathBuf) -> Option<Self> {
         let output =
             Command::new(&path).args(["-c", "import sys; print(sys.version_info[1])"]).output().ok()?;
@@ -31,14 +31,14 @@ impl Python {
 }
 
 /// The system's Python and all that pyenv has installed, from 3.9 on.
-pub fn all() -> Vec<Python> {
+pub fn all() -> Vec<InstalledPython> {
     let mut paths = vec![PathBuf::from("/usr/bin/python3")];
     let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
     if let Ok(versions) = std::fs::read_dir(home.join(".pyenv/versions")) {
         paths.extend(versions.flatten().map(|version| version.path().join("bin/python3")));
     }
     paths.extend(std::env::var_os("WSGI_TEST_PYTHON").map(PathBuf::from));
-    let mut pythons: Vec<Python> = paths.into_iter().filter_map(Python::at).collect();
+    let mut pythons: Vec<InstalledPython> = paths.into_iter().filter_map(InstalledPython::at).collect();
     pythons.sort_by_key(|python| python.minor);
     assert!(!pythons.is_empty(), "no Python to test with");
     pythons

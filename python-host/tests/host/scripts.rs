@@ -1,13 +1,13 @@
 //! Scripts, interpreters and the `mod_wsgi` module (spec/behaviour.md §6, §8; spec/daemon.md §5).
 
-use crate::process::{Daemon, Folder, launch};
+use crate::process::{RunningDaemon, ScriptFolder, launch};
 use crate::pythons;
 use crate::snippets::{each, each_with};
-use crate::wire::{End, Get};
+use crate::wire::{End, GetRequest};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
-use wsgi_protocol::launch::{InterpreterRule, Launch, Order, Preload};
-use wsgi_protocol::request::Flags;
+use wsgi_protocol::launch::{DaemonOrder, InterpreterRule, Launch, PreloadScript};
+use wsgi_protocol::request::RequestFlags;
 
 fn saying(text: &str) -> String {
     format!(
@@ -34,31 +34,31 @@ impl AddSigned for SystemTime {
 #[test]
 fn loading() {
     for python in pythons::all() {
-        let folder = Folder::new(&format!("loading-{}", python.minor));
-        let daemon = Daemon::serving(&python, &launch());
+        let folder = ScriptFolder::new(&format!("loading-{}", python.minor));
+        let daemon = RunningDaemon::serving(&python, &launch());
         let mut connection = daemon.connect();
         let broken = folder.write("broken.wsgi", "def application(environ start_response): pass\n");
-        let answer = connection.run(&Get::new(&broken));
+        let answer = connection.run(&GetRequest::new(&broken));
         assert_eq!(answer.end, End::Fail(500));
         assert!(answer.log().contains("] WSGI0105: "), "{}", answer.log());
         assert!(answer.log().contains("WSGI0174: [script ") && answer.log().contains("SyntaxError: "));
         let missing = folder.path().join("missing.wsgi");
-        let answer = connection.run(&Get::new(&missing));
+        let answer = connection.run(&GetRequest::new(&missing));
         assert_eq!(answer.end, End::Fail(500));
         assert!(answer.log().contains("<3>(2)No such file or directory: [script "), "{}", answer.log());
         assert!(answer.log().contains("FileNotFoundError: [Errno 2] No such file or directory: "));
         let raising = folder.write("raising.wsgi", "print('attempt')\nraise RuntimeError('not today')\n");
         for _ in 0..2 {
-            let answer = connection.run(&Get::new(&raising));
+            let answer = connection.run(&GetRequest::new(&raising));
             assert_eq!(answer.end, End::Fail(500));
             assert!(answer.log().contains("Unable to execute Python script file"), "{}", answer.log());
             assert!(answer.log().contains("RuntimeError: not today"));
         }
         let exiting = folder.write("exiting.wsgi", "import sys; sys.exit(15)\n");
-        let answer = connection.run(&Get::new(&exiting));
+        let answer = connection.run(&GetRequest::new(&exiting));
         assert!(answer.log().contains("WSGI0107") && answer.log().contains("WSGI0175"), "{}", answer.log());
         let empty = folder.write("empty.wsgi", "app = None\n");
-        let answer = connection.run(&Get::new(&empty));
+        let answer = connection.run(&GetRequest::new(&empty));
         assert_eq!(answer.end, End::Fail(500));
         assert!(answer.log().contains("] WSGI0089: "), "{}", answer.log());
         let path = empty.display();
@@ -75,7 +75,7 @@ fn loading() {
 #[test]
 fn namespace() {
     for python in pythons::all() {
-        let folder = Folder::new(&format!("namespace-{}", python.minor));
+        let folder = ScriptFolder::new(&format!("namespace-{}", python.minor));
         let source = "# -*- coding: latin-1 -*-\nimport sys, os\ndef application(environ, start_response):
     start_response('200 OK', [])
     module = sys.modules[__name__]
@@ -83,14 +83,14 @@ fn namespace() {
         __mtime__ == os.stat(__file__).st_mtime_ns // 1000, type(__loader__).__name__, __spec__.name == __name__,
         os.path.dirname(__file__) in sys.path, '' in sys.path, sys.argv]).encode()]\n";
         let script = folder.write("\u{e9}.wsgi", source);
-        let mut daemon = Daemon::serving(&python, &launch());
+        let mut daemon = RunningDaemon::serving(&python, &launch());
         let name: String = script.to_str().unwrap().bytes().map(char::from).collect();
-        let get = Get::new(&script).pair("SCRIPT_FILENAME", &name);
+        let get = GetRequest::new(&script).pair("SCRIPT_FILENAME", &name);
         assert_eq!(
             daemon.connect().run(&get).ok().text(),
             "['_mod_wsgi_', 42, True, 'int', True, 'SourceFileLoader', True, False, False, ['mod_wsgi']]"
         );
-        daemon.order(Order::Stop);
+        daemon.order(DaemonOrder::Stop);
         assert_eq!(daemon.ended().0, 0);
     }
 }
@@ -99,18 +99,18 @@ fn namespace() {
 #[test]
 fn changed_script_is_refused() {
     for python in pythons::all() {
-        let folder = Folder::new(&format!("reload-{}", python.minor));
+        let folder = ScriptFolder::new(&format!("reload-{}", python.minor));
         let script = folder.write("app.wsgi", &saying("first"));
         let launch = Launch { reload_immediate: true, ..launch() };
-        let daemon = Daemon::serving(&python, &launch);
+        let daemon = RunningDaemon::serving(&python, &launch);
         let mut connection = daemon.connect();
-        assert_eq!(connection.run(&Get::new(&script)).ok().text(), "first");
+        assert_eq!(connection.run(&GetRequest::new(&script)).ok().text(), "first");
         folder.write("app.wsgi", &saying("second"));
         touch(&script, -50);
-        let mut get = Get::new(&script);
-        get.head.flags.0 &= !Flags::SCRIPT_RELOADING;
+        let mut get = GetRequest::new(&script);
+        get.head.flags.0 &= !RequestFlags::SCRIPT_RELOADING;
         assert_eq!(connection.run(&get).ok().text(), "first", "WSGIScriptReloading Off");
-        let answer = connection.run(&Get::new(&script));
+        let answer = connection.run(&GetRequest::new(&script));
         assert_eq!(answer.end, End::Refused(1), "{answer:?}");
         let (status, log) = daemon.ended();
         assert_eq!(status, 0, "{log}");
@@ -120,19 +120,19 @@ fn changed_script_is_refused() {
 #[test]
 fn hook_asks_for_a_reload() {
     for python in pythons::all() {
-        let folder = Folder::new(&format!("hook-{}", python.minor));
+        let folder = ScriptFolder::new(&format!("hook-{}", python.minor));
         let hook = "def reload_required(path):\n    if path != __file__: raise ValueError(path)\n    return wanted\nwanted = False\n";
         let want = format!("{hook}{}", saying("x"))
             .replace("start_response('2", "global wanted; wanted = True; start_response('2");
         let script = folder.write("app.wsgi", &want);
-        let daemon = Daemon::serving(&python, &Launch { reload_immediate: true, ..launch() });
+        let daemon = RunningDaemon::serving(&python, &Launch { reload_immediate: true, ..launch() });
         let mut connection = daemon.connect();
-        connection.run(&Get::new(&script)).ok();
-        let mut get = Get::new(&script);
+        connection.run(&GetRequest::new(&script)).ok();
+        let mut get = GetRequest::new(&script);
         get.head.resource = b"/other";
         let answer = connection.run(&get).ok();
         assert!(answer.log().contains("ValueError: /other"), "{}", answer.log());
-        assert_eq!(connection.run(&Get::new(&script)).end, End::Refused(1));
+        assert_eq!(connection.run(&GetRequest::new(&script)).end, End::Refused(1));
         assert_eq!(daemon.ended().0, 0);
     }
 }
@@ -140,17 +140,17 @@ fn hook_asks_for_a_reload() {
 #[test]
 fn module_targets() {
     for python in pythons::all() {
-        let folder = Folder::new(&format!("module-{}", python.minor));
+        let folder = ScriptFolder::new(&format!("module-{}", python.minor));
         folder.write("lib/pack/__init__.py", "");
         folder.write("lib/pack/web.py", &saying("module").replace("application", "app"));
         let path = folder.path().join("lib").into_os_string().into_encoded_bytes();
-        let daemon = Daemon::serving(&python, &Launch { python_path: Some(path), ..launch() });
+        let daemon = RunningDaemon::serving(&python, &Launch { python_path: Some(path), ..launch() });
         let target = Path::new("module:pack.web:app");
-        assert_eq!(daemon.connect().run(&Get::new(target)).ok().text(), "module");
-        let mut get = Get::new(Path::new("module:pack.web"));
+        assert_eq!(daemon.connect().run(&GetRequest::new(target)).ok().text(), "module");
+        let mut get = GetRequest::new(Path::new("module:pack.web"));
         get.head.callable = b"app";
         assert_eq!(daemon.connect().run(&get).ok().text(), "module");
-        let answer = daemon.connect().run(&Get::new(Path::new("module:pack.none")));
+        let answer = daemon.connect().run(&GetRequest::new(Path::new("module:pack.none")));
         assert!(
             answer.log().contains("ModuleNotFoundError: No module named 'pack.none'"),
             "{}",
@@ -239,7 +239,7 @@ fn own_gil() {
 #[test]
 fn preloads_and_the_end() {
     for python in pythons::all() {
-        let folder = Folder::new(&format!("preload-{}", python.minor));
+        let folder = ScriptFolder::new(&format!("preload-{}", python.minor));
         let script = folder.write(
             "app.wsgi",
             &format!(
@@ -252,14 +252,14 @@ mod_wsgi.subscribe_events(lambda name, **keywords: print('event', name))
                 saying("x")
             ),
         );
-        let preload = |group: &[u8]| Preload {
+        let preload = |group: &[u8]| PreloadScript {
             script: script.as_os_str().as_encoded_bytes().to_vec(),
             application_group: group.to_vec(),
         };
         let launch = Launch { preloads: vec![preload(b""), preload(b"sub")], ..launch() };
-        let daemon = Daemon::serving(&python, &launch);
-        daemon.connect().run(&Get::new(&script)).ok();
-        daemon.connect().run(&Get::new(&script).group("sub")).ok();
+        let daemon = RunningDaemon::serving(&python, &launch);
+        daemon.connect().run(&GetRequest::new(&script)).ok();
+        daemon.connect().run(&GetRequest::new(&script).group("sub")).ok();
         let (status, log) = daemon.stop();
         assert_eq!(status, 0, "{log}");
         assert_eq!(log.matches("<3>loaded by MainThread\n").count(), 2, "{log}");

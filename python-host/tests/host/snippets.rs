@@ -1,37 +1,37 @@
 //! Python written inside a test, run by the application that the integration tests use too.
 
-use crate::process::{Daemon, Folder, launch};
-use crate::pythons::{self, Python};
-use crate::wire::{Answer, Connection, Get};
+use crate::process::{RunningDaemon, ScriptFolder, launch};
+use crate::pythons::{self, InstalledPython};
+use crate::wire::{DaemonAnswer, DaemonConnection, GetRequest};
 use std::path::PathBuf;
 use wsgi_protocol::launch::Launch;
 
 const SOURCE: &str = include_str!("../../../tests/apps/snippet.py");
 
 /// A daemon with that application, and a connection to it.
-pub struct Snippets {
-    pub python: Python,
+pub struct SnippetDaemon {
+    pub python: InstalledPython,
     pub script: PathBuf,
-    pub folder: Folder,
-    pub connection: Connection,
-    pub daemon: Daemon,
+    pub folder: ScriptFolder,
+    pub connection: DaemonConnection,
+    pub daemon: RunningDaemon,
 }
 
 /// Runs a test with each Python.
-pub fn each(name: &str, test: impl Fn(&mut Snippets)) {
+pub fn each(name: &str, test: impl Fn(&mut SnippetDaemon)) {
     each_with(name, launch(), test);
 }
 
 /// Runs a test with each Python, in daemons that are started with `launch`.
-pub fn each_with(name: &str, launch: Launch, test: impl Fn(&mut Snippets)) {
+pub fn each_with(name: &str, launch: Launch, test: impl Fn(&mut SnippetDaemon)) {
     for python in pythons::all() {
-        let folder = Folder::new(&format!("{name}-{}", python.minor));
+        let folder = ScriptFolder::new(&format!("{name}-{}", python.minor));
         let script = folder.write("snippet.wsgi", SOURCE);
-        let daemon = Daemon::serving(&python, &launch);
+        let daemon = RunningDaemon::serving(&python, &launch);
         let connection = daemon.connect();
-        let mut snippets = Snippets { python: python.clone(), script, folder, connection, daemon };
+        let mut snippets = SnippetDaemon { python: python.clone(), script, folder, connection, daemon };
         test(&mut snippets);
-        let Snippets { daemon, connection, .. } = snippets;
+        let SnippetDaemon { daemon, connection, .. } = snippets;
         drop(connection);
         let (status, log) = daemon.stop();
         assert_eq!(status, 0, "{python:?} ended badly: {log}");
@@ -39,15 +39,15 @@ pub fn each_with(name: &str, launch: Launch, test: impl Fn(&mut Snippets)) {
     }
 }
 
-impl Snippets {
+impl SnippetDaemon {
     /// A request that runs this Python, which defines `app`.
-    pub fn request(&self, code: &str) -> Get<'_> {
-        Get::new(&self.script).pair("HTTP_X_CODE", &base64(code.as_bytes()))
+    pub fn request(&self, code: &str) -> GetRequest<'_> {
+        GetRequest::new(&self.script).pair("HTTP_X_CODE", &base64(code.as_bytes()))
     }
 
-    pub fn run(&mut self, code: &str) -> Answer {
+    pub fn run(&mut self, code: &str) -> DaemonAnswer {
         let script = self.script.clone();
-        let get = Get::new(&script).pair("HTTP_X_CODE", &base64(code.as_bytes()));
+        let get = GetRequest::new(&script).pair("HTTP_X_CODE", &base64(code.as_bytes()));
         self.connection.run(&get)
     }
 
@@ -57,7 +57,7 @@ impl Snippets {
         let list: Vec<String> = rows.iter().map(|row| json(row.0)).collect();
         let script = self.script.clone();
         let expressions = base64(format!("[{}]", list.join(",")).as_bytes());
-        let get = Get::new(&script).pair("HTTP_X_EVAL", &expressions).body(body.as_bytes());
+        let get = GetRequest::new(&script).pair("HTTP_X_EVAL", &expressions).body(body.as_bytes());
         let answer = self.connection.run(&get);
         assert_eq!(answer.status, "200 OK", "{:?}: {answer:?}", self.python);
         let expected: Vec<String> = rows.iter().map(|row| row.1.to_owned()).collect();

@@ -5,13 +5,13 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 use wsgi_protocol::PROTOCOL_VERSION;
-use wsgi_protocol::frame::{HEADER_LEN, Header, Kind, put_frame};
-use wsgi_protocol::request::{Flags, RequestHead, RequestWriter};
-use wsgi_protocol::response::Head;
+use wsgi_protocol::frame::{FrameHeader, FrameKind, HEADER_LEN, put_frame};
+use wsgi_protocol::request::{RequestFlags, RequestHead, RequestWriter};
+use wsgi_protocol::response::ResponseHead;
 
 /// A request to a script.
 #[derive(Debug, Clone)]
-pub struct Get<'a> {
+pub struct GetRequest<'a> {
     pub head: RequestHead<'a>,
     pub pairs: Vec<(&'a str, String)>,
     pub body: &'a [u8],
@@ -28,7 +28,7 @@ pub enum End {
 
 /// What came back.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub struct DaemonAnswer {
     pub end: End,
     pub status: String,
     pub headers: Vec<(String, String)>,
@@ -41,7 +41,7 @@ pub struct Answer {
     pub reads: usize,
 }
 
-impl Answer {
+impl DaemonAnswer {
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
@@ -57,12 +57,12 @@ impl Answer {
     }
 }
 
-impl<'a> Get<'a> {
+impl<'a> GetRequest<'a> {
     pub fn new(script: &'a Path) -> Self {
         use std::os::unix::ffi::OsStrExt;
         let script = script.as_os_str().as_bytes();
         let head = RequestHead {
-            flags: Flags(Flags::SCRIPT_RELOADING),
+            flags: RequestFlags(RequestFlags::SCRIPT_RELOADING),
             request_start_us: 1_700_000_000_000_000,
             queue_start_us: 1_700_000_000_500_000,
             connects: 1,
@@ -125,36 +125,36 @@ impl<'a> Get<'a> {
 }
 
 /// A connection to a daemon.
-pub struct Connection {
+pub struct DaemonConnection {
     stream: UnixStream,
     buffer: Vec<u8>,
     seq: u16,
 }
 
-impl Connection {
+impl DaemonConnection {
     pub fn new(mut stream: UnixStream) -> Self {
         stream.set_read_timeout(Some(Duration::from_secs(20))).expect("socket");
         let mut hello = Vec::new();
-        put_frame(&mut hello, Kind::Hello, 0, &PROTOCOL_VERSION.to_le_bytes());
+        put_frame(&mut hello, FrameKind::Hello, 0, &PROTOCOL_VERSION.to_le_bytes());
         stream.write_all(&hello).expect("socket");
         Self { stream, buffer: Vec::new(), seq: 0 }
     }
 
-    pub fn send(&mut self, get: &Get<'_>) {
+    pub fn send(&mut self, get: &GetRequest<'_>) {
         self.seq += 1;
         let mut frame = Vec::new();
-        put_frame(&mut frame, Kind::Request, self.seq, &get.payload());
+        put_frame(&mut frame, FrameKind::Request, self.seq, &get.payload());
         self.stream.write_all(&frame).expect("socket");
     }
 
     /// Sends a request and waits for its end.
-    pub fn run(&mut self, get: &Get<'_>) -> Answer {
+    pub fn run(&mut self, get: &GetRequest<'_>) -> DaemonAnswer {
         self.send(get);
         self.answer()
     }
 
-    pub fn answer(&mut self) -> Answer {
-        let mut answer = Answer {
+    pub fn answer(&mut self) -> DaemonAnswer {
+        let mut answer = DaemonAnswer {
             end: End::Aborted,
             status: String::new(),
             headers: Vec::new(),
@@ -166,37 +166,40 @@ impl Connection {
         loop {
             let (header, payload) = self.frame(&mut answer.reads);
             match header.kind {
-                Kind::Head => {
-                    let head = Head::decode(&payload).expect("a valid head");
+                FrameKind::Head => {
+                    let head = ResponseHead::decode(&payload).expect("a valid head");
                     let latin1 = |bytes: &[u8]| bytes.iter().map(|byte| char::from(*byte)).collect();
                     answer.status = latin1(head.line);
                     answer.headers = head.headers().map(|(n, v)| (latin1(n), latin1(v))).collect();
                 }
-                Kind::Data => answer.body.extend_from_slice(&payload),
-                Kind::File => {
+                FrameKind::Data => answer.body.extend_from_slice(&payload),
+                FrameKind::File => {
                     let number = |at: usize| u64::from_le_bytes(payload[at..at + 8].try_into().expect("8"));
                     answer.files.push((number(0), number(8)));
                 }
-                Kind::Log => {
+                FrameKind::Log => {
                     let text = String::from_utf8_lossy(&payload[5..]).into_owned();
                     answer.logs.extend(text.split('\n').map(|line| (payload[0], line.to_owned())));
                 }
-                Kind::End => answer.end = End::Complete,
-                Kind::Aborted => answer.end = End::Aborted,
-                Kind::Fail => answer.end = End::Fail(u16::from_le_bytes([payload[0], payload[1]])),
-                Kind::Refused => answer.end = End::Refused(payload[0]),
-                Kind::WantBody | Kind::Flush | Kind::GoAway => continue,
+                FrameKind::End => answer.end = End::Complete,
+                FrameKind::Aborted => answer.end = End::Aborted,
+                FrameKind::Fail => answer.end = End::Fail(u16::from_le_bytes([payload[0], payload[1]])),
+                FrameKind::Refused => answer.end = End::Refused(payload[0]),
+                FrameKind::WantBody | FrameKind::Flush | FrameKind::GoAway => continue,
                 other => panic!("{other:?} is not for httpd"),
             }
-            if matches!(header.kind, Kind::End | Kind::Aborted | Kind::Fail | Kind::Refused) {
+            if matches!(
+                header.kind,
+                FrameKind::End | FrameKind::Aborted | FrameKind::Fail | FrameKind::Refused
+            ) {
                 return answer;
             }
         }
     }
 
-    fn frame(&mut self, reads: &mut usize) -> (Header, Vec<u8>) {
+    fn frame(&mut self, reads: &mut usize) -> (FrameHeader, Vec<u8>) {
         loop {
-            if let Some(header) = Header::decode(&self.buffer).expect("a valid frame") {
+            if let Some(header) = FrameHeader::decode(&self.buffer).expect("a valid frame") {
                 let end = HEADER_LEN + header.len as usize;
                 if self.buffer.len() >= end {
                     let payload = self.buffer[HEADER_LEN..end].to_vec();

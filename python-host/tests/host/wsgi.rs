@@ -1,8 +1,8 @@
 //! WSGI as the specification has it (spec/behaviour.md §1 to §5), in daemons of every Python.
 
-use crate::snippets::{Snippets, each};
+use crate::snippets::{SnippetDaemon, each};
 use crate::wire::End;
-use wsgi_protocol::request::Flags;
+use wsgi_protocol::request::RequestFlags;
 
 #[test]
 fn environ() {
@@ -37,7 +37,7 @@ fn environ() {
         let get = get
             .pair("HTTP_X_ODD", "\u{e9}\u{ff}")
             .pair("SCRIPT_FILENAME", "/\u{c3}\u{a9}")
-            .flag(Flags::HTTPS);
+            .flag(RequestFlags::HTTPS);
         let script = snippets.script.clone();
         let mut connection = snippets.daemon.connect();
         let answer = connection.run(&get).text();
@@ -184,14 +184,14 @@ fn responses() {
         assert_eq!((answer.end, answer.body.len()), (End::Aborted, 1));
         let head =
             snippets.request("def app(e, s):\n    s('200 OK', [('Content-Length', '7')])\n    return [b'x']");
-        let answer = snippets.daemon.connect().run(&head.flag(Flags::HEAD_ONLY));
+        let answer = snippets.daemon.connect().run(&head.flag(RequestFlags::HEAD_ONLY));
         assert_eq!((answer.end, answer.body.len()), (End::Complete, 0));
         assert_eq!(answer.headers.len(), 1);
     });
 }
 
 #[track_caller]
-fn fails(snippets: &mut Snippets, code: &str, end: End, texts: &[&str]) {
+fn fails(snippets: &mut SnippetDaemon, code: &str, end: End, texts: &[&str]) {
     let answer = snippets.run(code);
     assert_eq!(answer.end, end, "{code}: {answer:?}");
     for text in texts {

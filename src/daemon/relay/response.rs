@@ -1,33 +1,35 @@
 //! What a daemon's frames say about the response: its head, and files that httpd sends itself.
 
-use super::{Body, Relay, Replacement, Step, Verdict};
+use super::{AttemptVerdict, Relay, RelayStep, ReplacementAnswer, ResponseBody};
 use crate::daemon::files;
-use crate::httpd::origin::Origin;
+use crate::httpd::origin::LogOrigin;
 use crate::respond::{self, HeadSource};
 use crate::{config, messages};
 use std::ffi::c_int;
 use std::time::Instant;
-use wsgi_protocol::frame::{Header, Kind};
-use wsgi_protocol::response::Head;
+use wsgi_protocol::frame::{FrameHeader, FrameKind};
+use wsgi_protocol::response::ResponseHead;
 
 /// Most bytes of a head, unless header-buffer-size allows more: a single header may have half of them.
 const HEAD: usize = 1024 * 1024;
 
 impl Relay<'_, '_> {
     /// A frame that has to be there as a whole must not be larger than its kind can be, before any of it is read.
-    pub(super) fn check_length(&mut self, header: Header) -> Step {
+    pub(super) fn check_length(&mut self, header: FrameHeader) -> RelayStep {
         let (len, limit) = (header.len as usize, self.longest(header.kind));
         if len <= limit {
             return Ok(());
         }
-        if header.kind == Kind::Head && matches!(self.body, Body::Awaited) {
-            return Err(Verdict::Failed(messages::head_too_large(&self.group.name, len, limit).into()));
+        if header.kind == FrameKind::Head && matches!(self.body, ResponseBody::Awaited) {
+            return Err(AttemptVerdict::Failed(
+                messages::head_too_large(&self.group.name, len, limit).into(),
+            ));
         }
         Err(self.malformed(&format!("frame {:?} of {len} bytes", header.kind)))
     }
 
     /// The largest payload of this kind.
-    pub(super) fn longest(&self, kind: Kind) -> usize {
+    pub(super) fn longest(&self, kind: FrameKind) -> usize {
         kind.max_len(self.group.header_limit.saturating_mul(2).max(HEAD))
     }
 
@@ -36,7 +38,7 @@ impl Relay<'_, '_> {
         let (Some((tid, text)), Some(state)) = (text.split_first_chunk::<4>(), config::state()) else {
             return;
         };
-        let origin = Origin { pid: self.process.pid(), tid: u32::from_le_bytes(*tid) };
+        let origin = LogOrigin { pid: self.process.pid(), tid: u32::from_le_bytes(*tid) };
         // SAFETY: a live request of this thread; httpd escapes control characters itself.
         unsafe { state.log_servers.log_request(self.job.r.raw(), Some(origin), level.min(15), text) };
         let pause = self.group.log_rate.pay(text, Instant::now());
@@ -45,14 +47,15 @@ impl Relay<'_, '_> {
         }
     }
 
-    pub(super) fn head(&mut self, payload: &[u8]) -> Step {
-        if !matches!(self.body, Body::Awaited) {
+    pub(super) fn head(&mut self, payload: &[u8]) -> RelayStep {
+        if !matches!(self.body, ResponseBody::Awaited) {
             return Err(self.malformed(&"a second head"));
         }
-        let head = Head::decode(payload)
-            .map_err(|error| Verdict::Failed(messages::malformed_head(&self.group.name, &error).into()))?;
+        let head = ResponseHead::decode(payload).map_err(|error| {
+            AttemptVerdict::Failed(messages::malformed_head(&self.group.name, &error).into())
+        })?;
         if head.headers().any(|(name, value)| name.len() + value.len() + 2 > self.group.header_limit) {
-            return Err(Verdict::Failed(messages::header_too_long(&self.group.name).into()));
+            return Err(AttemptVerdict::Failed(messages::header_too_long(&self.group.name).into()));
         }
         let r = self.job.r;
         #[cfg(feature = "fault-injection")]
@@ -63,19 +66,21 @@ impl Relay<'_, '_> {
             for (name, value) in head.headers().filter(|(n, _)| n.eq_ignore_ascii_case(b"WWW-Authenticate")) {
                 r.err_headers_out().add(r.pool(), name, value);
             }
-            self.body = Body::Discard(Replacement::ErrorPage(c_int::from(head.status)));
+            self.body = ResponseBody::Discard(ReplacementAnswer::ErrorPage(c_int::from(head.status)));
         } else if respond::is_local_redirect(&head) {
-            self.body = Body::Discard(Replacement::Redirect(head.last("location").unwrap_or(b"/").to_vec()));
+            self.body = ResponseBody::Discard(ReplacementAnswer::Redirect(
+                head.last("location").unwrap_or(b"/").to_vec(),
+            ));
         } else {
             respond::apply_head(r, &head, HeadSource::Daemon);
             self.announced = respond::body_length(r, &head);
-            self.body = Body::Pass;
+            self.body = ResponseBody::Pass;
         }
         Ok(())
     }
 
     /// A file the daemon opened for us: httpd sends it itself.
-    pub(super) fn file(&mut self, payload: &[u8]) -> Step {
+    pub(super) fn file(&mut self, payload: &[u8]) -> RelayStep {
         let fd = self.connection.take_fd();
         let numbers = payload.first_chunk::<8>().zip(payload.last_chunk::<8>());
         let Some(fd) = fd else { return Err(self.malformed(&"FILE without descriptor")) };
@@ -91,11 +96,11 @@ impl Relay<'_, '_> {
                 return Err(self.malformed(&reason));
             }
         };
-        if matches!(self.body, Body::Awaited) {
+        if matches!(self.body, ResponseBody::Awaited) {
             return Err(self.malformed(&"a file before the head"));
         }
         let length = self.clip(length);
-        if !matches!(self.body, Body::Pass) || self.client_gone || length == 0 {
+        if !matches!(self.body, ResponseBody::Pass) || self.client_gone || length == 0 {
             return Ok(());
         }
         if length > size.saturating_sub(offset) {
@@ -108,7 +113,7 @@ impl Relay<'_, '_> {
     }
 
     /// A file that was shorter when it was sent than it had been before: whoever read it got less than was announced.
-    pub(super) fn check_file(&mut self) -> Step {
+    pub(super) fn check_file(&mut self) -> RelayStep {
         if self.out.is_cut() {
             Err(self.broken(&"a file of it could not be read to its end"))
         } else {

@@ -2,8 +2,8 @@
 //! side ends. The child knows nothing of WebSocket frames.
 
 use super::watch::GONE;
-use super::{Body, HANDLED, Relay, Step, Verdict};
-use crate::daemon::connection::{Fill, wait_all};
+use super::{AttemptVerdict, HANDLED, Relay, RelayStep, ResponseBody};
+use crate::daemon::connection::{FillOutcome, wait_all};
 use crate::daemon::request_body::RequestBody;
 use crate::httpd::request::Request;
 use crate::messages;
@@ -11,8 +11,8 @@ use apr_sys as sys;
 use std::ffi::c_int;
 use std::time::{Duration, Instant};
 use wsgi_protocol::frame::AbortReason;
-use wsgi_protocol::response::Head;
-use wsgi_protocol::websocket::{self, Opening};
+use wsgi_protocol::response::ResponseHead;
+use wsgi_protocol::websocket::{self, WebSocketOpening};
 
 /// The host library sends a ping every 20 seconds, whatever else it sends.
 const PINGS: Duration = Duration::from_secs(30);
@@ -32,7 +32,7 @@ const OWN: [&str; 8] = [
 fn key_of(r: Request<'_>) -> Option<&[u8]> {
     let headers = r.headers_in();
     let get = |name| headers.get(name).unwrap_or_default();
-    let opening = Opening {
+    let opening = WebSocketOpening {
         method: r.method(),
         protocol: r.protocol(),
         upgrade: get(c"Upgrade"),
@@ -71,7 +71,7 @@ fn has_unread(socket: c_int) -> bool {
 }
 
 /// The 101 as it goes to the client.
-fn answer(head: &Head<'_>, key: &[u8]) -> Vec<u8> {
+fn answer(head: &ResponseHead<'_>, key: &[u8]) -> Vec<u8> {
     let accept = websocket::base64(&sha1(&[key, websocket::MAGIC].concat()));
     let mut text =
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n".to_vec();
@@ -86,18 +86,19 @@ fn answer(head: &Head<'_>, key: &[u8]) -> Vec<u8> {
 
 impl<'r> Relay<'_, 'r> {
     /// The application has accepted a WebSocket. Comes back when it has ended.
-    pub(super) fn upgrade(&mut self, payload: &[u8]) -> Step {
+    pub(super) fn upgrade(&mut self, payload: &[u8]) -> RelayStep {
         let r = self.job.r;
-        let key = key_of(r).filter(|_| matches!(self.body, Body::Awaited) && self.request_body.told);
+        let key = key_of(r).filter(|_| matches!(self.body, ResponseBody::Awaited) && self.request_body.told);
         let Some(key) = key else {
             return Err(self.malformed(&"101 for a request that is no WebSocket handshake"));
         };
-        let head = Head::decode_upgrade(payload)
-            .map_err(|error| Verdict::Failed(messages::malformed_head(&self.group.name, &error).into()))?;
+        let head = ResponseHead::decode_upgrade(payload).map_err(|error| {
+            AttemptVerdict::Failed(messages::malformed_head(&self.group.name, &error).into())
+        })?;
         let answer = answer(&head, key);
         r.become_tunnel();
         *self.request_body = RequestBody::tunnel(r);
-        self.body = Body::Pass;
+        self.body = ResponseBody::Pass;
         // SAFETY: passed on at once.
         unsafe { self.out.add_transient(&answer) };
         self.pass(true);
@@ -107,7 +108,7 @@ impl<'r> Relay<'_, 'r> {
 
     /// Waits for both sides. Pings between their ends tell whether they are there; a daemon that sends none holds this thread
     /// no longer than one that answers no request.
-    fn wait_tunnel(&mut self, timeout_ms: u64) -> Step {
+    fn wait_tunnel(&mut self, timeout_ms: u64) -> RelayStep {
         let Some(client) = self.job.r.client_fd() else { return Err(self.closed(None)) };
         let limit = Duration::from_millis(timeout_ms).max(PINGS);
         let heard = self.tunnel;
@@ -136,16 +137,16 @@ impl<'r> Relay<'_, 'r> {
     }
 
     /// The client is gone: the application is told, and what it logs is heard.
-    pub(super) fn tunnel_ends(&mut self) -> Verdict {
+    pub(super) fn tunnel_ends(&mut self) -> AttemptVerdict {
         self.request_body.told = true;
         // The connection is given up either way.
         let _ = self.tell_abort(AbortReason::ClientGone);
         self.hear_out();
-        Verdict::Finished(HANDLED)
+        AttemptVerdict::Finished(HANDLED)
     }
 
     /// One round of a tunnel.
-    pub(super) fn tunnel_step(&mut self, timeout_ms: u64) -> Step {
+    pub(super) fn tunnel_step(&mut self, timeout_ms: u64) -> RelayStep {
         self.frames()?;
         if self.client_gone {
             return Err(self.tunnel_ends());
@@ -154,11 +155,11 @@ impl<'r> Relay<'_, 'r> {
             return Ok(());
         }
         match self.fill() {
-            Ok(Fill::Some) => {
+            Ok(FillOutcome::Some) => {
                 self.tunnel = Some(Instant::now());
                 Ok(())
             }
-            Ok(Fill::Again) => {
+            Ok(FillOutcome::Again) => {
                 if self.unflushed > 0 {
                     self.pass(true);
                 }
@@ -166,7 +167,7 @@ impl<'r> Relay<'_, 'r> {
                 self.wait_tunnel(timeout_ms)
             }
             // The application's process has ended; the client sees its connection close.
-            Ok(Fill::Eof) => Err(self.closed(None)),
+            Ok(FillOutcome::Eof) => Err(self.closed(None)),
             Err(error) => Err(self.closed(Some(error))),
         }
     }

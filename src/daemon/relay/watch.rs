@@ -1,7 +1,7 @@
 //! A client that goes while an ASGI application waits for that (`http.disconnect`): the daemon asks by WATCH, and is told
 //! by ABORT.
 
-use super::{ASK_MS, Relay, Verdict};
+use super::{ASK_MS, AttemptVerdict, Relay};
 use crate::daemon::connection::{wait, wait_all};
 use wsgi_protocol::frame::AbortReason;
 
@@ -10,7 +10,7 @@ pub(super) const GONE: i16 = libc::POLLRDHUP | libc::POLLHUP | libc::POLLERR;
 
 impl Relay<'_, '_> {
     /// Waits for the daemon, and for the client to go. True: there is something to do.
-    pub(super) fn wait_watching(&mut self, timeout_ms: u64) -> Result<bool, Verdict> {
+    pub(super) fn wait_watching(&mut self, timeout_ms: u64) -> Result<bool, AttemptVerdict> {
         let Some(client) = self.job.r.client_fd() else { return self.wait_stream(timeout_ms) };
         let mut polled = [
             libc::pollfd { fd: self.connection.raw(), events: libc::POLLIN, revents: 0 },
@@ -24,7 +24,7 @@ impl Relay<'_, '_> {
     }
 
     /// A client without a socket of its own (HTTP/2) is looked at now and then.
-    fn wait_stream(&mut self, timeout_ms: u64) -> Result<bool, Verdict> {
+    fn wait_stream(&mut self, timeout_ms: u64) -> Result<bool, AttemptVerdict> {
         let mut left = timeout_ms;
         while left > 0 {
             if self.job.r.is_aborted() {

@@ -1,8 +1,8 @@
 //! What a start says about httpd's own environment: which names no group passes, and which are passed and not there. Only
 //! a start does, because the shell of a configuration test has another environment. Values are never told.
 
-use super::Subjects;
-use super::inquiry::Findings;
+use super::CheckSubjects;
+use super::inquiry::CheckFindings;
 use crate::lifecycle::survey::Survey;
 use wsgi_directives::{DaemonGroup, is_usual};
 
@@ -10,7 +10,7 @@ use wsgi_directives::{DaemonGroup, is_usual};
 const MOST: usize = 30;
 
 /// Compares httpd's environment with what the configuration says of it.
-pub fn compare(subjects: &Subjects<'_>, survey: &Survey, findings: &mut Findings) {
+pub fn compare(subjects: &CheckSubjects<'_>, survey: &Survey, findings: &mut CheckFindings) {
     let global = &subjects.state.global;
     if global.groups.is_empty() {
         return;
@@ -47,7 +47,7 @@ pub fn compare(subjects: &Subjects<'_>, survey: &Survey, findings: &mut Findings
 }
 
 /// Whether a group has a variable of this name, from wherever.
-fn has(subjects: &Subjects<'_>, survey: &Survey, group: &DaemonGroup, name: &str) -> bool {
+fn has(subjects: &CheckSubjects<'_>, survey: &Survey, group: &DaemonGroup, name: &str) -> bool {
     let options = &group.options;
     let uid = subjects.runner_of(group).uid;
     let in_file = |path: &String| {

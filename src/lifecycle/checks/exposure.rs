@@ -1,12 +1,12 @@
 //! What root or httpd itself executes or opens as code: whoever else can change that has their rights.
 
-use super::super::survey::{Question, Survey};
-use super::Subjects;
-use super::inquiry::Findings;
+use super::super::survey::{Survey, SurveyQuestion};
+use super::CheckSubjects;
+use super::inquiry::CheckFindings;
 use std::path::PathBuf;
 
 /// A file or folder that nobody else should be able to change.
-pub struct Code {
+pub struct CodePath {
     /// What it is.
     what: &'static str,
     path: PathBuf,
@@ -14,11 +14,11 @@ pub struct Code {
 }
 
 /// Asks about module, supervisor, host library and embedded Python.
-pub fn collect(subjects: &Subjects<'_>, survey: &mut Survey) -> Vec<Code> {
-    let mut list: Vec<Code> = Vec::new();
+pub fn collect(subjects: &CheckSubjects<'_>, survey: &mut Survey) -> Vec<CodePath> {
+    let mut list: Vec<CodePath> = Vec::new();
     // SAFETY: cannot fail.
     let own = unsafe { libc::geteuid() };
-    let mut add = |what, path| list.push(Code { what, path, own });
+    let mut add = |what, path| list.push(CodePath { what, path, own });
     if let Some(module) = super::super::module_file() {
         add("the module", module);
     }
@@ -39,13 +39,13 @@ pub fn collect(subjects: &Subjects<'_>, survey: &mut Survey) -> Vec<Code> {
         add("the home of embedded Python", home.map(PathBuf::from).unwrap_or_else(|| "/usr".into()));
     }
     for code in &list {
-        survey.add(&super::Runner::reader(), Question::Exposure(code.path.clone(), own));
+        survey.add(&super::ProcessIdentity::reader(), SurveyQuestion::Exposure(code.path.clone(), own));
     }
     list
 }
 
 /// Says what is in reach of others.
-pub fn judge(list: &[Code], survey: &Survey, findings: &mut Findings) {
+pub fn judge(list: &[CodePath], survey: &Survey, findings: &mut CheckFindings) {
     let mut told: Vec<PathBuf> = Vec::new();
     for code in list {
         let Some(part) = survey.exposure(&code.path, code.own) else { continue };

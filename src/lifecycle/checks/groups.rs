@@ -1,18 +1,18 @@
 //! What the config test looks at for daemon groups: interpreter, directories, environment files, sockets.
 
-use super::super::access::Need;
-use super::super::python::{HomeError, Interpreter};
-use super::super::runner::Runner;
-use super::super::survey::{Question, Survey};
+use super::super::access::AccessNeed;
+use super::super::python::{HomeError, PythonInterpreter};
+use super::super::runner::ProcessIdentity;
+use super::super::survey::{Survey, SurveyQuestion};
 use super::super::{accounts, socket_prefix};
-use super::Subjects;
-use super::inquiry::{Findings, Inquiry, Weight};
+use super::CheckSubjects;
+use super::inquiry::{CheckFindings, FindingWeight, PathInquiry};
 use crate::messages;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use wsgi_directives::{DaemonGroup, Groups, Origin};
+use wsgi_directives::{DaemonGroup, GroupTable, SourceLocation};
 
 /// Bytes a socket path may have (`sun_path` without its NUL).
 const LONGEST_SOCKET_PATH: usize = 107;
@@ -22,14 +22,14 @@ const SHORTEST_SUFFIX: &str = ".1.0.1.sock";
 
 /// Asks about all groups and the directory of their sockets.
 pub fn inquire(
-    subjects: &Subjects<'_>,
+    subjects: &CheckSubjects<'_>,
     survey: &Survey,
-    inquiries: &mut Vec<Inquiry>,
-    findings: &mut Findings,
+    inquiries: &mut Vec<PathInquiry>,
+    findings: &mut CheckFindings,
 ) {
     let global = &subjects.state.global;
     for group in &global.groups {
-        let about = About { group, runner: subjects.runner_of(group) };
+        let about = CheckedGroup { group, runner: subjects.runner_of(group) };
         match survey.interpreter(&subjects.looker(group), subjects.home_of(group)) {
             // In a chroot another file is executed, behind other directories.
             Ok(_) if group.options.chroot.is_some() => (),
@@ -60,7 +60,7 @@ const OF_PLACE: u64 = 10;
 const OF_PROCESS: u64 = 24;
 
 /// The limits of open files: what is too low for the supervisor keeps processes from starting.
-fn files(groups: &Groups, findings: &mut Findings) {
+fn files(groups: &GroupTable, findings: &mut CheckFindings) {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the kernel fills `limit`.
     if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } != 0 {
@@ -78,34 +78,34 @@ fn files(groups: &Groups, findings: &mut Findings) {
 }
 
 /// The directory of the sockets.
-pub fn socket_folder(subjects: &Subjects<'_>) -> Option<PathBuf> {
+pub fn socket_folder(subjects: &CheckSubjects<'_>) -> Option<PathBuf> {
     Path::new(&socket_prefix(subjects.state)).parent().map(Path::to_owned)
 }
 
 /// Asks what has to be known before anything else can be asked or started.
-pub fn collect(subjects: &Subjects<'_>, survey: &mut Survey) {
+pub fn collect(subjects: &CheckSubjects<'_>, survey: &mut Survey) {
     let global = &subjects.state.global;
     for group in &global.groups {
         if let Some(home) = subjects.home_of(group) {
-            survey.add(&subjects.looker(group), Question::Interpreter(home.into()));
+            survey.add(&subjects.looker(group), SurveyQuestion::Interpreter(home.into()));
         }
         let uid = subjects.runner_of(group).uid;
         for path in &group.options.env_files {
-            survey.add(&Runner::reader(), Question::Environment(path.into(), uid));
+            survey.add(&ProcessIdentity::reader(), SurveyQuestion::Environment(path.into(), uid));
         }
     }
     if let Some(folder) = socket_folder(subjects).filter(|_| !global.groups.is_empty()) {
-        survey.add(&Runner::reader(), Question::Common(folder));
+        survey.add(&ProcessIdentity::reader(), SurveyQuestion::Common(folder));
     }
 }
 
 /// A group and the identity of its processes.
-struct About<'g> {
+struct CheckedGroup<'g> {
     group: &'g DaemonGroup,
-    runner: Rc<Runner>,
+    runner: Rc<ProcessIdentity>,
 }
 
-impl About<'_> {
+impl CheckedGroup<'_> {
     fn cannot_start(&self, reason: &str) -> String {
         messages::group_cannot_start(&self.group.name, reason, &self.group.place.to_string())
     }
@@ -115,7 +115,7 @@ impl About<'_> {
     }
 
     /// Says once which program runs a home that has none.
-    fn stand_in(&self, python: &Interpreter) -> Option<String> {
+    fn stand_in(&self, python: &PythonInterpreter) -> Option<String> {
         let program = python.stand_in.as_ref()?;
         Some(self.line(&format!(
             "there is no '{}': '{}', which pyvenv.cfg names, is executed for it; make the virtual environment anew when \
@@ -125,8 +125,8 @@ impl About<'_> {
         )))
     }
 
-    fn inquiry(&self, option: &str, what: &'static str, path: PathBuf, need: Need) -> Inquiry {
-        Inquiry {
+    fn inquiry(&self, option: &str, what: &'static str, path: PathBuf, need: AccessNeed) -> PathInquiry {
+        PathInquiry {
             runner: Rc::clone(&self.runner),
             path,
             need,
@@ -134,16 +134,16 @@ impl About<'_> {
             what,
             otherwise: "",
             place: Some(self.group.place.clone()),
-            weight: Weight::Warning,
+            weight: FindingWeight::Warning,
         }
     }
 
-    fn interpreter(&self, python: &Interpreter) -> Inquiry {
-        let inquiry = self.inquiry("", "the interpreter", python.program().to_owned(), Need::Program);
-        Inquiry { weight: Weight::Group(self.group.name.clone()), ..inquiry }
+    fn interpreter(&self, python: &PythonInterpreter) -> PathInquiry {
+        let inquiry = self.inquiry("", "the interpreter", python.program().to_owned(), AccessNeed::Program);
+        PathInquiry { weight: FindingWeight::Group(self.group.name.clone()), ..inquiry }
     }
 
-    fn directories(&self, subjects: &Subjects<'_>, inquiries: &mut Vec<Inquiry>) {
+    fn directories(&self, subjects: &CheckSubjects<'_>, inquiries: &mut Vec<PathInquiry>) {
         let options = &self.group.options;
         // Paths of a chroot are seen from inside it.
         let seen = |path: &str| match &options.chroot {
@@ -151,27 +151,28 @@ impl About<'_> {
             None => PathBuf::from(path),
         };
         if let Some(root) = &options.chroot {
-            inquiries.push(self.inquiry(" chroot=", "the directory", root.into(), Need::Directory));
+            inquiries.push(self.inquiry(" chroot=", "the directory", root.into(), AccessNeed::Directory));
         }
         if let Some(home) = &options.home {
-            inquiries.push(self.inquiry(" home=", "the directory", seen(home), Need::Directory));
+            inquiries.push(self.inquiry(" home=", "the directory", seen(home), AccessNeed::Directory));
         } else if let Some(home) = self.passwd_home(subjects) {
-            let inquiry = self.inquiry(" user=", "the home directory of the user", home, Need::Directory);
-            inquiries.push(Inquiry { otherwise: "or set home=", ..inquiry });
+            let inquiry =
+                self.inquiry(" user=", "the home directory of the user", home, AccessNeed::Directory);
+            inquiries.push(PathInquiry { otherwise: "or set home=", ..inquiry });
         }
         for entry in options.python_path.iter().flatten().filter(|entry| entry.starts_with('/')) {
-            inquiries.push(self.inquiry(" python-path=", "the entry", seen(entry), Need::Either));
+            inquiries.push(self.inquiry(" python-path=", "the entry", seen(entry), AccessNeed::Either));
         }
     }
 
     /// Where processes go that have no `home=` and another user than httpd (spec/directives.md §7.1).
-    fn passwd_home(&self, subjects: &Subjects<'_>) -> Option<PathBuf> {
+    fn passwd_home(&self, subjects: &CheckSubjects<'_>) -> Option<PathBuf> {
         let is_other = self.runner.uid != subjects.httpd.uid && self.group.options.chroot.is_none();
         let user = is_other.then(|| accounts::user(self.runner.uid)).flatten()?;
         Some(PathBuf::from(OsString::from_vec(user.home)))
     }
 
-    fn environment(&self, survey: &Survey, findings: &mut Findings) {
+    fn environment(&self, survey: &Survey, findings: &mut CheckFindings) {
         for path in &self.group.options.env_files {
             if let Err(reason) = survey.environment(path, self.runner.uid) {
                 findings.errors.push(self.cannot_start(&reason));
@@ -181,7 +182,12 @@ impl About<'_> {
 }
 
 /// The directory of the sockets, and the length of their paths.
-fn sockets(subjects: &Subjects<'_>, survey: &Survey, inquiries: &mut Vec<Inquiry>, findings: &mut Findings) {
+fn sockets(
+    subjects: &CheckSubjects<'_>,
+    survey: &Survey,
+    inquiries: &mut Vec<PathInquiry>,
+    findings: &mut CheckFindings,
+) {
     let prefix = socket_prefix(subjects.state);
     let place = subjects.state.global.places.get("WSGISocketPrefix").cloned();
     if prefix.len() + SHORTEST_SUFFIX.len() > LONGEST_SOCKET_PATH {
@@ -200,18 +206,18 @@ fn sockets(subjects: &Subjects<'_>, survey: &Survey, inquiries: &mut Vec<Inquiry
         );
         findings.warnings.push(with_place(place.as_ref(), &text));
     }
-    inquiries.push(Inquiry {
+    inquiries.push(PathInquiry {
         runner: Rc::clone(&subjects.embedded),
         path: folder,
-        need: Need::Directory,
+        need: AccessNeed::Directory,
         subject: format!("WSGISocketPrefix {prefix}"),
         what: "the directory of the sockets",
         otherwise: "",
         place,
-        weight: Weight::Warning,
+        weight: FindingWeight::Warning,
     });
 }
 
-fn with_place(place: Option<&Origin>, text: &str) -> String {
+fn with_place(place: Option<&SourceLocation>, text: &str) -> String {
     place.map_or_else(|| format!("{text}."), |place| format!("{place}: {text}."))
 }

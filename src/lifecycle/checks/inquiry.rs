@@ -1,18 +1,18 @@
 //! What the config test asks about files, and the lines it says about the answers: each names directive or
 //! option, place, and fix.
 
-use super::super::access::{Need, Problem};
-use super::super::runner::Runner;
-use super::super::survey::{Question, Survey};
+use super::super::access::{AccessNeed, AccessProblem};
+use super::super::runner::ProcessIdentity;
+use super::super::survey::{Survey, SurveyQuestion};
 use crate::messages;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use wsgi_directives::Origin;
+use wsgi_directives::SourceLocation;
 
 /// What a config test found out.
 #[derive(Debug, Default)]
-pub struct Findings {
+pub struct CheckFindings {
     /// What cannot work; at a start others say so, too.
     pub errors: Vec<String>,
     /// What probably will not.
@@ -23,13 +23,13 @@ pub struct Findings {
 
 /// One path of the configuration.
 #[derive(Debug, Clone)]
-pub struct Inquiry {
+pub struct PathInquiry {
     /// Who uses it.
-    pub runner: Rc<Runner>,
+    pub runner: Rc<ProcessIdentity>,
     /// The path.
     pub path: PathBuf,
     /// What has to be possible.
-    pub need: Need,
+    pub need: AccessNeed,
     /// Directive or option, e.g. `WSGIScriptAlias /app`.
     pub subject: String,
     /// What the path is, e.g. `script`.
@@ -37,14 +37,14 @@ pub struct Inquiry {
     /// Another way out than to mend the path; may be empty.
     pub otherwise: &'static str,
     /// Where it was written.
-    pub place: Option<Origin>,
+    pub place: Option<SourceLocation>,
     /// Who suffers.
-    pub weight: Weight,
+    pub weight: FindingWeight,
 }
 
 /// How bad it is when the answer is no.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Weight {
+pub enum FindingWeight {
     /// Probably something will not work.
     Warning,
     /// A warning, and only if permission is lacking: another inquiry tells the rest.
@@ -55,29 +55,32 @@ pub enum Weight {
     Embedded,
 }
 
-impl Weight {
+impl FindingWeight {
     fn is_light(&self) -> bool {
         matches!(self, Self::Warning | Self::PermissionOnly)
     }
 }
 
 /// Asks all, and appends what is to be said.
-pub fn judge(inquiries: &[Inquiry], is_root: bool, survey: &mut Survey, findings: &mut Findings) {
+pub fn judge(inquiries: &[PathInquiry], is_root: bool, survey: &mut Survey, findings: &mut CheckFindings) {
     for inquiry in inquiries {
-        survey.add(&inquiry.runner, Question::Access(inquiry.path.clone(), inquiry.need));
+        survey.add(&inquiry.runner, SurveyQuestion::Access(inquiry.path.clone(), inquiry.need));
     }
     survey.run(is_root);
-    let mut said: HashMap<(&Runner, &Path, &str), usize> = HashMap::new();
+    let mut said: HashMap<(&ProcessIdentity, &Path, &str), usize> = HashMap::new();
     let mut lines: Vec<(String, usize)> = Vec::new();
     for inquiry in inquiries {
         let problem = survey.problem(&inquiry.runner, &inquiry.path, inquiry.need);
         // Another user than root cannot know what httpd's user will be allowed.
-        let problem = problem.filter(|problem| is_root || !matches!(problem, Problem::Denied(..)));
+        let problem = problem.filter(|problem| is_root || !matches!(problem, AccessProblem::Denied(..)));
         let Some(problem) = problem else { continue };
         match &inquiry.weight {
-            Weight::PermissionOnly if !matches!(problem, Problem::Denied(..)) => (),
-            Weight::Warning | Weight::PermissionOnly | Weight::Group(_) | Weight::Embedded
-                if matches!(problem, Problem::Silent(_)) || inquiry.weight.is_light() =>
+            FindingWeight::PermissionOnly if !matches!(problem, AccessProblem::Denied(..)) => (),
+            FindingWeight::Warning
+            | FindingWeight::PermissionOnly
+            | FindingWeight::Group(_)
+            | FindingWeight::Embedded
+                if matches!(problem, AccessProblem::Silent(_)) || inquiry.weight.is_light() =>
             {
                 let key = (&*inquiry.runner, inquiry.path.as_path(), inquiry.what);
                 match said.get(&key) {
@@ -88,7 +91,7 @@ pub fn judge(inquiries: &[Inquiry], is_root: bool, survey: &mut Survey, findings
                     }
                 }
             }
-            Weight::Group(name) => {
+            FindingWeight::Group(name) => {
                 let place = inquiry.place.as_ref().map(ToString::to_string).unwrap_or_default();
                 findings.errors.push(messages::group_cannot_start(name, &inquiry.reason(&problem), &place));
             }
@@ -102,8 +105,8 @@ pub fn judge(inquiries: &[Inquiry], is_root: bool, survey: &mut Survey, findings
     }));
 }
 
-impl Inquiry {
-    fn line(&self, problem: &Problem) -> String {
+impl PathInquiry {
+    fn line(&self, problem: &AccessProblem) -> String {
         let place = self.place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default();
         let otherwise =
             if self.otherwise.is_empty() { String::new() } else { format!(", {}", self.otherwise) };
@@ -111,41 +114,45 @@ impl Inquiry {
     }
 
     /// What is wrong, and what to do; without a full stop.
-    fn reason(&self, problem: &Problem) -> String {
+    fn reason(&self, problem: &AccessProblem) -> String {
         let (what, path, user) = (self.what, self.path.display(), &self.runner.name);
         let verb = match self.need {
-            Need::Reach | Need::ReachScript => "be reached",
-            Need::File => "be read",
-            Need::Directory => "be entered",
-            Need::Either | Need::Script => "be used",
-            Need::Program => "be executed",
+            AccessNeed::Reach | AccessNeed::ReachScript => "be reached",
+            AccessNeed::File => "be read",
+            AccessNeed::Directory => "be entered",
+            AccessNeed::Either | AccessNeed::Script => "be used",
+            AccessNeed::Program => "be executed",
         };
         match problem {
-            Problem::Missing(part) if *part == self.path => {
+            AccessProblem::Missing(part) if *part == self.path => {
                 format!("{what} '{path}' does not exist; create it or correct the path")
             }
-            Problem::Missing(part) => format!(
+            AccessProblem::Missing(part) => format!(
                 "{what} '{path}' does not exist, there is no '{}'; create it or correct the path",
                 part.display()
             ),
-            Problem::NotDirectory => format!("{what} '{path}' is no directory; name one"),
-            Problem::IsDirectory if matches!(self.need, Need::Script | Need::ReachScript) => format!(
-                "{what} '{path}' is a directory, and each file in it a script with its name in the URL; if one \
+            AccessProblem::NotDirectory => format!("{what} '{path}' is no directory; name one"),
+            AccessProblem::IsDirectory
+                if matches!(self.need, AccessNeed::Script | AccessNeed::ReachScript) =>
+            {
+                format!(
+                    "{what} '{path}' is a directory, and each file in it a script with its name in the URL; if one \
                  application is meant, name its file (wsgi.py, for example), else end URL and path with '/'"
-            ),
-            Problem::IsDirectory => format!("{what} '{path}' is a directory; name a file"),
-            Problem::Silent(seconds) => format!(
+                )
+            }
+            AccessProblem::IsDirectory => format!("{what} '{path}' is a directory; name a file"),
+            AccessProblem::Silent(seconds) => format!(
                 "{what} '{path}' could not be looked at within {seconds} s by user '{user}': its file system does not \
                  answer"
             ),
-            Problem::Denied(part, true) => format!(
+            AccessProblem::Denied(part, true) => format!(
                 "{what} '{path}' cannot {verb} by user '{user}', who may not search '{0}'; allow it (chmod o+x \
                  '{0}') or move it to a place that user can reach",
                 part.display()
             ),
-            Problem::Denied(part, false) => format!(
+            AccessProblem::Denied(part, false) => format!(
                 "{what} '{path}' cannot {verb} by user '{user}'; allow it (chmod o+{} '{}')",
-                if self.need == Need::Program { "rx" } else { "r" },
+                if self.need == AccessNeed::Program { "rx" } else { "r" },
                 part.display()
             ),
         }
@@ -156,25 +163,25 @@ impl Inquiry {
 mod tests {
     use super::*;
 
-    fn inquiry(path: &str, need: Need) -> Inquiry {
-        let runner = Runner { uid: 33, gid: 33, groups: vec![33], name: "www-data".into() };
-        Inquiry {
+    fn inquiry(path: &str, need: AccessNeed) -> PathInquiry {
+        let runner = ProcessIdentity { uid: 33, gid: 33, groups: vec![33], name: "www-data".into() };
+        PathInquiry {
             runner: Rc::new(runner),
             path: path.into(),
             need,
             subject: "WSGIScriptAlias /x".into(),
             what: "script",
             otherwise: "",
-            place: Some(Origin { file: "a.conf".into(), line: 7, virtual_host: None }),
-            weight: Weight::Warning,
+            place: Some(SourceLocation { file: "a.conf".into(), line: 7, virtual_host: None }),
+            weight: FindingWeight::Warning,
         }
     }
 
     #[test]
     fn lines_name_directive_place_and_fix_and_come_once() {
-        let mut findings = Findings::default();
+        let mut findings = CheckFindings::default();
         let mut survey = Survey::new(false);
-        judge(&vec![inquiry("/no/app.wsgi", Need::Either); 3], false, &mut survey, &mut findings);
+        judge(&vec![inquiry("/no/app.wsgi", AccessNeed::Either); 3], false, &mut survey, &mut findings);
         assert_eq!(
             findings.warnings,
             [
@@ -187,9 +194,11 @@ mod tests {
 
     #[test]
     fn a_lack_of_permission_names_user_and_part() {
-        let line = inquiry("/srv/x/app.wsgi", Need::File).line(&Problem::Denied("/srv/x".into(), true));
+        let line =
+            inquiry("/srv/x/app.wsgi", AccessNeed::File).line(&AccessProblem::Denied("/srv/x".into(), true));
         assert!(line.contains("'www-data'") && line.contains("chmod o+x '/srv/x'"), "{line}");
-        let line = inquiry("/srv/x", Need::Program).line(&Problem::Denied("/srv/x".into(), false));
+        let line =
+            inquiry("/srv/x", AccessNeed::Program).line(&AccessProblem::Denied("/srv/x".into(), false));
         assert!(line.contains("chmod o+rx '/srv/x'"), "{line}");
     }
 }

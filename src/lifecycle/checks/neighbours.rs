@@ -2,15 +2,15 @@
 
 use crate::httpd::bytes;
 use apr_sys as sys;
-use wsgi_directives::{Neighbours, Origin};
+use wsgi_directives::{NeighbourDirectives, SourceLocation};
 
 /// What chooses authentication providers; `<AuthnProviderAlias wsgi NAME>` gives ours another name.
 const PROVIDERS: [&str; 4] =
     ["AuthBasicProvider", "AuthDigestProvider", "AuthFormProvider", "<AuthnProviderAlias"];
 
 /// Looks for them.
-pub fn find() -> Neighbours {
-    let mut found = Neighbours::default();
+pub fn find() -> NeighbourDirectives {
+    let mut found = NeighbourDirectives::default();
     // SAFETY: check_config or post_config, on the parent's only thread: the tree is complete and does not change.
     unsafe { walk(sys::ap_conftree, &mut found) };
     found
@@ -18,7 +18,7 @@ pub fn find() -> Neighbours {
 
 /// # Safety
 /// `directive` is null or the first of a list in httpd's configuration tree.
-unsafe fn walk(mut directive: *const sys::ap_directive_t, found: &mut Neighbours) {
+unsafe fn walk(mut directive: *const sys::ap_directive_t, found: &mut NeighbourDirectives) {
     // SAFETY: by the contract; lists end with null, names, files and arguments are strings or null.
     unsafe {
         while let Some(one) = directive.as_ref() {
@@ -29,7 +29,7 @@ unsafe fn walk(mut directive: *const sys::ap_directive_t, found: &mut Neighbours
             };
             let place = || {
                 let line = one.line_num.max(0).cast_unsigned();
-                Some(Origin { file: text(one.filename).into(), line, virtual_host: None })
+                Some(SourceLocation { file: text(one.filename).into(), line, virtual_host: None })
             };
             if PROVIDERS.iter().any(|provider| is(provider)) && says("wsgi") {
                 found.provider = found.provider.take().or_else(place);

@@ -1,36 +1,37 @@
 //! What the config test looks at for applications: targets of aliases, preloads, handler and hook scripts, and the
 //! files of embedded mode.
 
-use super::super::access::Need;
-use super::super::runner::Runner;
-use super::super::survey::{Question, Survey};
-use super::inquiry::{Findings, Inquiry, Weight};
-use super::{Server, Subjects};
+use super::super::access::AccessNeed;
+use super::super::runner::ProcessIdentity;
+use super::super::survey::{Survey, SurveyQuestion};
+use super::inquiry::{CheckFindings, FindingWeight, PathInquiry};
+use super::{CheckSubjects, CheckedServer};
 use crate::messages;
 use std::path::PathBuf;
 use std::rc::Rc;
-use wsgi_directives::{Alias, AliasForm, Origin, ScriptReader, Target, VhostId};
+use wsgi_directives::{AliasForm, MountTarget, ScriptAlias, ScriptReader, SourceLocation, VhostId};
 
 /// Asks about everything that is loaded.
 pub fn inquire(
-    subjects: &Subjects<'_>,
+    subjects: &CheckSubjects<'_>,
     survey: &Survey,
-    inquiries: &mut Vec<Inquiry>,
-    findings: &mut Findings,
+    inquiries: &mut Vec<PathInquiry>,
+    findings: &mut CheckFindings,
 ) {
     for server in &subjects.servers {
-        let own = |alias: &&std::sync::Arc<Alias>| alias.place.virtual_host == server.host;
+        let own = |alias: &&std::sync::Arc<ScriptAlias>| alias.place.virtual_host == server.host;
         for alias in server.config.aliases.iter().filter(own) {
             subjects.alias(alias, server, inquiries);
         }
     }
     let global = &subjects.state.global;
     for import in global.imports.iter().filter(|import| import.explicit) {
-        let (Target::File(path), Some(reader)) = (&import.target, subjects.reader(&import.process_group))
+        let (MountTarget::File(path), Some(reader)) =
+            (&import.target, subjects.reader(&import.process_group))
         else {
             continue;
         };
-        inquiries.extend(script("WSGIImportScript", path, &import.place, Need::File, reader));
+        inquiries.extend(script("WSGIImportScript", path, &import.place, AccessNeed::File, reader));
     }
     for used in &global.scripts {
         let reader = match &used.reader {
@@ -38,54 +39,56 @@ pub fn inquire(
             ScriptReader::Group(name) => subjects.reader_or_default(name.as_deref(), used.place.virtual_host),
         };
         let reader = reader.unwrap_or_else(|| subjects.nobody());
-        inquiries.extend(script(used.directive, &used.path, &used.place, Need::File, reader));
+        inquiries.extend(script(used.directive, &used.path, &used.place, AccessNeed::File, reader));
     }
     embedded(subjects, survey, inquiries, findings);
 }
 
 /// Asks what embedded mode and `preload=on` depend on.
-pub fn collect(subjects: &Subjects<'_>, survey: &mut Survey) {
+pub fn collect(subjects: &CheckSubjects<'_>, survey: &mut Survey) {
     let global = &subjects.state.global;
     if let Some(home) = global.python_home.as_deref().filter(|_| global.needs_embedded_python()) {
-        survey.add(&subjects.embedded, Question::Interpreter(home.into()));
-        survey.add(&subjects.embedded, Question::Library(home.into()));
+        survey.add(&subjects.embedded, SurveyQuestion::Interpreter(home.into()));
+        survey.add(&subjects.embedded, SurveyQuestion::Library(home.into()));
     }
     for group in global.groups.iter().filter(|group| group.options.preload) {
         for target in global.routes.targets_of(&group.name) {
-            if let Target::File(path) = target {
-                survey.add(&subjects.looker(group), Question::Access(path.into(), Need::File));
+            if let MountTarget::File(path) = target {
+                survey.add(&subjects.looker(group), SurveyQuestion::Access(path.into(), AccessNeed::File));
             }
         }
     }
 }
 
-impl Subjects<'_> {
+impl CheckSubjects<'_> {
     /// httpd itself looks for the target; the processes that run it read it.
-    fn alias(&self, alias: &Alias, server: &Server, inquiries: &mut Vec<Inquiry>) {
-        let (AliasForm::Prefix(prefix), Target::File(path)) = (&alias.form, &alias.target) else { return };
+    fn alias(&self, alias: &ScriptAlias, server: &CheckedServer, inquiries: &mut Vec<PathInquiry>) {
+        let (AliasForm::Prefix(prefix), MountTarget::File(path)) = (&alias.form, &alias.target) else {
+            return;
+        };
         let subject = format!("WSGIScriptAlias {prefix}");
         // A directory is meant where the target ends like one.
-        let need = if path.ends_with('/') { Need::Either } else { Need::Script };
+        let need = if path.ends_with('/') { AccessNeed::Either } else { AccessNeed::Script };
         let httpd = || Rc::clone(&self.embedded);
         let reader = self.reader_or_default(alias.options.process_group.as_deref(), server.host);
-        let reached = script(&subject, path, &alias.place, Need::Reach, httpd());
+        let reached = script(&subject, path, &alias.place, AccessNeed::Reach, httpd());
         match reader {
             Some(reader) if reader == self.embedded => {
                 inquiries.extend(script(&subject, path, &alias.place, need, reader));
             }
             Some(reader) => {
                 inquiries.extend(script(&subject, path, &alias.place, need, reader));
-                inquiries.extend(reached.map(|i| Inquiry { weight: Weight::PermissionOnly, ..i }));
+                inquiries.extend(reached.map(|i| PathInquiry { weight: FindingWeight::PermissionOnly, ..i }));
             }
-            None if need == Need::Script => {
-                inquiries.extend(reached.map(|i| Inquiry { need: Need::ReachScript, ..i }));
+            None if need == AccessNeed::Script => {
+                inquiries.extend(reached.map(|i| PathInquiry { need: AccessNeed::ReachScript, ..i }));
             }
             None => inquiries.extend(reached),
         }
     }
 
     /// Who runs a process group that was named, or that the server has; `None` when only a request tells.
-    fn reader_or_default(&self, named: Option<&str>, host: Option<VhostId>) -> Option<Rc<Runner>> {
+    fn reader_or_default(&self, named: Option<&str>, host: Option<VhostId>) -> Option<Rc<ProcessIdentity>> {
         if let Some(name) = named {
             return self.reader(name);
         }
@@ -97,7 +100,7 @@ impl Subjects<'_> {
     }
 
     /// Who runs a process group of this name.
-    fn reader(&self, name: &str) -> Option<Rc<Runner>> {
+    fn reader(&self, name: &str) -> Option<Rc<ProcessIdentity>> {
         match name {
             "" | "%{GLOBAL}" => Some(Rc::clone(&self.embedded)),
             _ => {
@@ -109,14 +112,20 @@ impl Subjects<'_> {
     }
 
     /// Stands for processes unknown: nothing is forbidden to root, so only existence counts.
-    fn nobody(&self) -> Rc<Runner> {
-        Rc::new(Runner::reader())
+    fn nobody(&self) -> Rc<ProcessIdentity> {
+        Rc::new(ProcessIdentity::reader())
     }
 }
 
 /// An inquiry about a script; none for paths that are not fixed, or not absolute (which is warned about anyway).
-fn script(subject: &str, path: &str, place: &Origin, need: Need, runner: Rc<Runner>) -> Option<Inquiry> {
-    (path.starts_with('/') && !path.contains('$')).then(|| Inquiry {
+fn script(
+    subject: &str,
+    path: &str,
+    place: &SourceLocation,
+    need: AccessNeed,
+    runner: Rc<ProcessIdentity>,
+) -> Option<PathInquiry> {
+    (path.starts_with('/') && !path.contains('$')).then(|| PathInquiry {
         runner,
         path: PathBuf::from(path),
         need,
@@ -124,14 +133,19 @@ fn script(subject: &str, path: &str, place: &Origin, need: Need, runner: Rc<Runn
         what: "script",
         otherwise: "",
         place: Some(place.clone()),
-        weight: Weight::Warning,
+        weight: FindingWeight::Warning,
     })
 }
 
 /// The library of embedded mode, if it is certainly used, and the directories of WSGIPythonPath.
-fn embedded(subjects: &Subjects<'_>, survey: &Survey, inquiries: &mut Vec<Inquiry>, findings: &mut Findings) {
+fn embedded(
+    subjects: &CheckSubjects<'_>,
+    survey: &Survey,
+    inquiries: &mut Vec<PathInquiry>,
+    findings: &mut CheckFindings,
+) {
     let global = &subjects.state.global;
-    let inquiry = |path: PathBuf, need, what, weight| Inquiry {
+    let inquiry = |path: PathBuf, need, what, weight| PathInquiry {
         runner: Rc::clone(&subjects.embedded),
         path,
         need,
@@ -143,12 +157,16 @@ fn embedded(subjects: &Subjects<'_>, survey: &Survey, inquiries: &mut Vec<Inquir
     };
     if subjects.state.embedded_is_eager() {
         match survey.library(&subjects.embedded, global.python_home.as_deref()) {
-            Ok(path) => inquiries.push(inquiry(path, Need::File, "the library", Weight::Embedded)),
+            Ok(path) => {
+                inquiries.push(inquiry(path, AccessNeed::File, "the library", FindingWeight::Embedded))
+            }
             Err(error) => findings.errors.push(messages::embedded_cannot_start(&error.to_string())),
         }
     }
     if global.needs_embedded_python() {
         let entries = global.interpreter.python_path.iter().flatten().filter(|entry| entry.starts_with('/'));
-        inquiries.extend(entries.map(|e| inquiry(e.into(), Need::Either, "the entry", Weight::Warning)));
+        inquiries.extend(
+            entries.map(|e| inquiry(e.into(), AccessNeed::Either, "the entry", FindingWeight::Warning)),
+        );
     }
 }

@@ -2,7 +2,7 @@
 //! and fix; what a start would go on over is a warning, unless the test is told to be strict.
 
 use super::modules;
-use super::{ENVIRON, Judge};
+use super::{ConfigJudge, ENVIRON};
 use integration::{Httpd, Subject, is_root, test_user};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -30,7 +30,7 @@ fn is_warning(verdict: &str, subject: &str, texts: &[&str]) {
 
 #[test]
 fn a_usual_site_is_not_commented_on() {
-    let said = Judge::new().accepted(
+    let said = ConfigJudge::new().accepted(
         "WSGIDaemonProcess site home=@ROOT@/app python-path=@ROOT@/app:@ROOT@/htdocs\n\
          WSGIScriptAlias /one @ROOT@/app/app.wsgi process-group=site application-group=%{GLOBAL}\n\
          WSGIScriptAlias /files/ @ROOT@/app/\nWSGIScriptAliasMatch ^/(x+) @ROOT@/app/$1.wsgi\n\
@@ -48,7 +48,7 @@ fn missing_files_are_warnings() {
     if Subject::skips("it does not look at files") {
         return;
     }
-    let said = Judge::new().accepted(
+    let said = ConfigJudge::new().accepted(
         "WSGIDaemonProcess site home=@ROOT@/app/home python-path=@ROOT@/app:@ROOT@/app/lib\n\
          WSGIScriptAlias /one @ROOT@/app/no.wsgi process-group=site\n\
          WSGIScriptAlias /two /no/such/folder/two.wsgi\n\
@@ -84,7 +84,7 @@ fn permissions_are_those_of_the_identity_that_runs() {
         println!("skipped: only root can look as others");
         return;
     };
-    let judge = Judge::new();
+    let judge = ConfigJudge::new();
     let root = judge.server.root();
     for name in ["private/app.wsgi", "open/secret.wsgi"] {
         judge.server.write(name, "application = None\n");
@@ -126,7 +126,7 @@ fn what_only_a_request_tells_is_not_guessed() {
     if Subject::skips("it does not look at files") || !is_root() {
         return;
     }
-    let judge = Judge::new();
+    let judge = ConfigJudge::new();
     let path = judge.server.write("own.wsgi", "application = None\n");
     mode(&path, 0o600);
     let alias = "WSGIScriptAlias /own @ROOT@/app/own.wsgi\n";
@@ -142,7 +142,7 @@ fn what_cannot_work_is_a_warning_and_an_error_if_strict() {
     if Subject::skips("it does not look at files") {
         return;
     }
-    let judge = Judge::new();
+    let judge = ConfigJudge::new();
     let folder = format!("@ROOT@/{}", "long-".repeat(20));
     for (lines, texts) in [
         (
@@ -186,7 +186,7 @@ fn interpreter_must_be_executable_by_the_user() {
         println!("skipped: only root can look as others");
         return;
     };
-    let judge = Judge::new();
+    let judge = ConfigJudge::new();
     judge.server.write("venv/bin/python3", "");
     let home = judge.server.root().join("app/venv");
     mode(&home.join("bin/python3"), 0o755);
@@ -206,7 +206,7 @@ fn socket_directory_is_looked_at() {
     if Subject::skips("it does not look at files") {
         return;
     }
-    let judge = Judge::new();
+    let judge = ConfigJudge::new();
     let root = judge.server.root();
     let group = "WSGIDaemonProcess site\n";
     let said = judge.accepted(&format!("{group}WSGISocketPrefix @ROOT@/no/wsgi"));
@@ -241,7 +241,7 @@ fn home_of_the_user_must_exist() {
         println!("skipped: every user has a home directory");
         return;
     };
-    let judge = Judge::new();
+    let judge = ConfigJudge::new();
     let line = format!("WSGIDaemonProcess site user={}", fields[0]);
     let said = judge.accepted(&line);
     is_warning(&said, "WSGIDaemonProcess site user=", &[fields[5], "set home=", "more.conf:1"]);
@@ -255,7 +255,7 @@ fn configuration_as_a_whole_is_looked_at() {
     if Subject::skips("it does not") {
         return;
     }
-    let said = Judge::new().accepted(
+    let said = ConfigJudge::new().accepted(
         "WSGIScriptAlias / @ROOT@/app/app.wsgi\nWSGIScriptAlias /x @ROOT@/app/app.wsgi process-group=nowhere\n\
          WSGITrustedProxyHeaders X-Forwarded-For\n<VirtualHost 127.0.0.1:1>\nServerName a.example\n\
          WSGIProcessGroup elsewhere\n</VirtualHost>",

@@ -3,9 +3,9 @@
 
 use super::guides::modules;
 use super::{ENVIRON, key, paths};
-use integration::{Builder, Httpd, Mode};
+use integration::{Httpd, HttpdBuilder, Mode};
 
-fn root_mount(modules_to_load: &[&str], lines: &str) -> Builder {
+fn root_mount(modules_to_load: &[&str], lines: &str) -> HttpdBuilder {
     Httpd::builder()
         .directives(&modules(modules_to_load))
         .directives(lines)

@@ -1,7 +1,7 @@
 //! Which of httpd's own variables daemons see: those that are named, and a start says which are not.
 
 use super::Subject;
-use integration::{Builder, Httpd, Mode};
+use integration::{Httpd, HttpdBuilder, Mode};
 
 const APP: &str = "import json, os
 def application(environ, start_response):
@@ -11,7 +11,7 @@ def application(environ, start_response):
 ";
 
 /// An httpd that was started with these, each of the value `planted`.
-fn server(names: &[&str], options: &str) -> Builder {
+fn server(names: &[&str], options: &str) -> HttpdBuilder {
     let builder = Httpd::builder().mode(Mode::Daemon).app(APP).daemon_options(options);
     names.iter().fold(builder, |builder, name| builder.env(name, "planted"))
 }

@@ -1,8 +1,8 @@
 //! The error catalogue of spec/directives.md §7, §9, §11 to §16: each condition has its text, in ours and in the
 //! original.
 
-use super::{Judge, groups, is_old, paths, site};
-use integration::{Builder, Subject};
+use super::{ConfigJudge, groups, is_old, paths, site};
+use integration::{HttpdBuilder, Subject};
 
 /// Lines, and what is said of them; names of options and values stand as in the original.
 const CATALOGUE: &[(&str, &str)] = &[
@@ -185,7 +185,7 @@ const CATALOGUE_6: &[(&str, &str)] = &[
 
 #[test]
 fn each_condition_has_its_text() {
-    let judge = Judge::new();
+    let judge = ConfigJudge::new();
     let new = CATALOGUE_6.iter().filter(|_| !is_old());
     let wrong: Vec<String> = CATALOGUE
         .iter()
@@ -205,7 +205,7 @@ fn refusals_name_the_fix() {
     if Subject::skips("it does not") {
         return;
     }
-    let judge = Judge::new();
+    let judge = ConfigJudge::new();
     for (lines, fix) in [
         ("WSGIDaemonProcess a thread=5", "did you mean threads=?"),
         ("WSGIDaemonProcess a threads=many", "a number from 0 to 65533"),
@@ -237,7 +237,7 @@ fn equal_groups_of_cloned_virtual_hosts_are_one() {
              WSGIScriptAlias / @ROOT@/app/app.wsgi process-group=a application-group=%{{GLOBAL}}\n</VirtualHost>"
         )
     };
-    Judge::new().accepted(&format!("LogLevel notice\n{}\n{}", host("1"), host("2")));
+    ConfigJudge::new().accepted(&format!("LogLevel notice\n{}\n{}", host("1"), host("2")));
     let server = site(&host("@PORT@")).start();
     assert_eq!(groups(&server.get("/")), "a|");
 }
@@ -250,7 +250,7 @@ fn equal_groups_of_two_sites_are_an_error() {
         let (before, behind) = if late { ("", name.as_str()) } else { (name.as_str(), "") };
         format!("<VirtualHost 127.0.0.1:1>\n{before}WSGIDaemonProcess a threads=2\n{behind}</VirtualHost>\n")
     };
-    let judge = Judge::new();
+    let judge = ConfigJudge::new();
     let group = "WSGIDaemonProcess a threads=2\n";
     for (lines, first, again) in [
         (host("a.example", false) + &host("b.example", false), "3 (ServerName a", "7 (ServerName b"),
@@ -275,13 +275,13 @@ fn configuration_of_4_9_starts_with_warnings() {
                  WSGINewRelicEnvironment production\nWSGIVerboseDebugging Off\nWSGIAcceptMutex default\n\
                  WSGIDaemonProcess a newrelic-config-file=/etc/n.ini newrelic-environment=x inactivity-timeout=60s\n\
                  WSGIDaemonProcess b newrelic-config-file=/etc/n.ini\nWSGIScriptAlias / @ROOT@/app/app.wsgi";
-    let judge = Judge::new();
+    let judge = ConfigJudge::new();
     let text = judge.accepted(lines);
     if is_old() {
         return;
     }
     let warned = ["no longer supported", "WSGILazyInitialization", "nothing names this group"];
-    let server = warned.into_iter().fold(site(lines), Builder::allow_log).start();
+    let server = warned.into_iter().fold(site(lines), HttpdBuilder::allow_log).start();
     assert_eq!(paths(&server, "/x"), "|/x", "it serves");
     for name in
         ["WSGINewRelicConfigFile", "WSGINewRelicEnvironment", "newrelic-config-file", "newrelic-environment"]

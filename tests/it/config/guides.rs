@@ -2,7 +2,7 @@
 //! without a remark, and serves small stand-ins for the applications.
 
 use super::{ENVIRON, groups, is_old, key, paths};
-use integration::{Apache, Builder, Httpd, test_user};
+use integration::{Apache, Httpd, HttpdBuilder, test_user};
 
 /// `LoadModule` lines for modules that the harness does not load.
 pub(crate) fn modules(names: &[&str]) -> String {
@@ -15,7 +15,7 @@ pub(crate) fn modules(names: &[&str]) -> String {
 const AUTHENTICATION: [&str; 4] = ["authn_core", "auth_basic", "authn_file", "authz_user"];
 
 /// The guide with these files below `app/site`, each the environ application unless text is given.
-fn guide(text: &str, scripts: &[&str], documents: &[&str]) -> Builder {
+fn guide(text: &str, scripts: &[&str], documents: &[&str]) -> HttpdBuilder {
     let identity = test_user('a').map_or(String::new(), |user| format!("user={user} group={user}"));
     let text = text.replace("@SITE@", "@ROOT@/app/site").replace("@IDENTITY@", &identity);
     let builder = Httpd::builder().directives(&modules(&AUTHENTICATION)).directives(&text);
@@ -24,7 +24,7 @@ fn guide(text: &str, scripts: &[&str], documents: &[&str]) -> Builder {
 }
 
 /// Starts it, after the config test of the same text had nothing to remark.
-fn served(builder: impl Fn() -> Builder) -> Httpd {
+fn served(builder: impl Fn() -> HttpdBuilder) -> Httpd {
     let verdict = builder().configtest();
     let remarks: Vec<&str> = verdict.text.lines().filter(|line| !line.contains(":notice]")).collect();
     assert!(verdict.is_ok && remarks == ["Syntax OK"], "{}", verdict.text);

@@ -1,8 +1,8 @@
 //! Where each directive may stand (spec/directives.md §2.6): sections, virtual hosts, `.htaccess` under each override.
 
-use super::{Judge, is_old, key, site};
+use super::{ConfigJudge, is_old, key, site};
 use integration::{Httpd, Mode, Subject};
-use wsgi_directives::{Contexts, DIRECTIVES, Directive};
+use wsgi_directives::{DIRECTIVES, Directive, DirectiveContexts};
 
 fn since_6(row: &Directive) -> bool {
     row.since.starts_with('6') || row.since == "new"
@@ -18,7 +18,7 @@ fn rows() -> impl Iterator<Item = &'static Directive> {
 
 #[test]
 fn misplaced_directives_are_refused_with_httpds_words() {
-    let judge = Judge::new();
+    let judge = ConfigJudge::new();
     let mut wrong = Vec::new();
     let mut expect = |row: &Directive, lines: String, text: &str| {
         let said = judge.verdict(&lines);
@@ -33,15 +33,15 @@ fn misplaced_directives_are_refused_with_httpds_words() {
             format!("<{section}>\n{line}\n</{tag}>")
         };
         let host = "VirtualHost 127.0.0.1:1";
-        if row.contexts.has(Contexts::G) {
+        if row.contexts.has(DirectiveContexts::G) {
             expect(row, within(host), &format!("{name} cannot occur within <VirtualHost> section"));
         }
-        if !row.contexts.has(Contexts::D) {
+        if !row.contexts.has(DirectiveContexts::D) {
             for section in ["Directory /srv", "Location /x", "Files x", "If true"] {
                 expect(row, within(section), " not allowed ");
             }
         }
-        if !row.contexts.has(Contexts::V) && !row.contexts.has(Contexts::G) {
+        if !row.contexts.has(DirectiveContexts::V) && !row.contexts.has(DirectiveContexts::G) {
             expect(row, line.clone(), &format!("{name} not allowed"));
             expect(row, within(host), &format!("{name} not allowed"));
         }
@@ -77,8 +77,8 @@ fn htaccess_takes_what_its_overrides_allow() {
             continue;
         }
         let status = |allowed| if allowed { 200 } else { 500 };
-        let file_info = status(row.contexts.has(Contexts::H_FILEINFO));
-        let auth = status(row.contexts.has(Contexts::H_AUTHCFG));
+        let file_info = status(row.contexts.has(DirectiveContexts::H_FILEINFO));
+        let auth = status(row.contexts.has(DirectiveContexts::H_AUTHCFG));
         assert_eq!(in_htaccess(&server, "fileinfo", row), file_info, "{} in FileInfo", row.name);
         assert_eq!(in_htaccess(&server, "authconfig", row), auth, "{} in AuthConfig", row.name);
         assert_eq!(in_htaccess(&server, "other", row), 500, "{} elsewhere", row.name);
@@ -99,7 +99,7 @@ fn override_list_names_directives() {
         .allow_log("not allowed here")
         .start();
     for row in rows().filter(|row| row.name != "WSGIAccessScript") {
-        let expected = if row.contexts.has(Contexts::D) { 200 } else { 500 };
+        let expected = if row.contexts.has(DirectiveContexts::D) { 200 } else { 500 };
         assert_eq!(in_htaccess(&server, "list", row), expected, "{}", row.name);
     }
 }
@@ -141,7 +141,7 @@ fn foreign_directives_in_a_block_act_globally() {
     if Subject::is_too_old("blocks came with 6.0") {
         return;
     }
-    let judge = Judge::new();
+    let judge = ConfigJudge::new();
     judge.accepted(
         "<WSGIInterpreterOptions>\nWSGIDaemonProcess site\n</WSGIInterpreterOptions>\nWSGIProcessGroup site",
     );

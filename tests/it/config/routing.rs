@@ -1,10 +1,10 @@
 //! From URL to script, SCRIPT_NAME and PATH_INFO (spec/directives.md §5).
 
 use super::{ENVIRON, key, paths, site};
-use integration::{Builder, Httpd, Mode};
+use integration::{Httpd, HttpdBuilder, Mode};
 
 /// In a daemon, with the environ application under several names.
-fn mounted(lines: &str) -> Builder {
+fn mounted(lines: &str) -> HttpdBuilder {
     ["w/x.wsgi", "w/a.wsgi"].iter().fold(site(lines), |b, name| b.file(name, ENVIRON)).mode(Mode::Daemon)
 }
 

@@ -1,11 +1,11 @@
 //! Every row of the directive table and of the option tables: its good and its bad example, given to a real httpd;
 //! what the original does otherwise must be listed in docs/differences.md.
 
-use super::Judge;
+use super::ConfigJudge;
 use integration::{Subject, is_root};
 use std::collections::BTreeSet;
 use wsgi_directives::docs::options_of;
-use wsgi_directives::{Contexts, DIRECTIVES, Directive, Effect, OptionInfo};
+use wsgi_directives::{DIRECTIVES, Directive, DirectiveContexts, OptionInfo, RowEffect};
 
 /// Examples that must exist on the machine.
 const EXISTING: [(&str, &str); 4] = [
@@ -21,7 +21,7 @@ fn existing(text: &str) -> String {
 
 /// One line to be judged.
 #[derive(Debug)]
-struct Case {
+struct LineCase {
     /// Directive, or `directive option=`.
     name: String,
     lines: String,
@@ -32,19 +32,19 @@ struct Case {
 fn in_places(row: &Directive, line: &str) -> Vec<String> {
     let block = |open: &str, close: &str| format!("{open}\n{line}\n{close}");
     let mut all = Vec::new();
-    if row.contexts.has(Contexts::G) || row.contexts.has(Contexts::V) {
+    if row.contexts.has(DirectiveContexts::G) || row.contexts.has(DirectiveContexts::V) {
         all.push(line.to_owned());
     }
-    if row.contexts.has(Contexts::V) {
+    if row.contexts.has(DirectiveContexts::V) {
         all.push(block("<VirtualHost 127.0.0.1:1>\nServerName other.example", "</VirtualHost>"));
     }
-    if row.contexts.has(Contexts::D) {
+    if row.contexts.has(DirectiveContexts::D) {
         for section in ["Directory /srv", "Location /x", "Files x", "DirectoryMatch x", "If \"true\""] {
             let name = section.split(' ').next().expect("a word");
             all.push(block(&format!("<{section}>"), &format!("</{name}>")));
         }
     }
-    if row.contexts.has(Contexts::I) {
+    if row.contexts.has(DirectiveContexts::I) {
         all.push(block("<WSGIInterpreterOptions process-group=%{GLOBAL}>", "</WSGIInterpreterOptions>"));
     }
     all
@@ -58,10 +58,10 @@ fn written(row: &Directive, arguments: &str) -> String {
     }
 }
 
-fn directive_cases() -> Vec<Case> {
+fn directive_cases() -> Vec<LineCase> {
     let mut cases = Vec::new();
     for row in DIRECTIVES {
-        let case = |lines, is_good| Case { name: row.name.to_owned(), lines, is_good };
+        let case = |lines, is_good| LineCase { name: row.name.to_owned(), lines, is_good };
         let good = written(row, &existing(row.good));
         cases.extend(in_places(row, &good).into_iter().map(|lines| case(lines, true)));
         if let Some(bad) = row.bad {
@@ -96,13 +96,13 @@ fn with_option(row: &Directive, option: &OptionInfo, value: &str) -> String {
     in_places(row, &line).swap_remove(0)
 }
 
-fn option_cases() -> Vec<Case> {
+fn option_cases() -> Vec<LineCase> {
     let mut cases = Vec::new();
     for row in DIRECTIVES {
         // Only root can chroot, and the test of the configuration says so (spec/directives.md §2.8).
         let options = options_of(row.name).into_iter().filter(|option| is_root() || option.name != "chroot");
         for option in options {
-            let case = |value: &str, is_good| Case {
+            let case = |value: &str, is_good| LineCase {
                 name: format!("{} {}=", row.name, option.name),
                 lines: with_option(row, option, value),
                 is_good,
@@ -174,8 +174,8 @@ const DIFFERENT: [(&str, &[&str]); 6] = [
 ];
 
 /// Judges all; under the control, the names that it judges otherwise must be exactly those of [`DIFFERENT`].
-fn judge_all(cases: &[Case]) {
-    let judge = Judge::new();
+fn judge_all(cases: &[LineCase]) {
+    let judge = ConfigJudge::new();
     let mut wrong = Vec::new();
     for case in cases {
         let verdict = judge.verdict(&case.lines);
@@ -223,11 +223,11 @@ fn all_good_examples_together() {
     if Subject::skips("some are new") {
         return;
     }
-    let current = DIRECTIVES.iter().filter(|row| !matches!(row.effect, Effect::Legacy(_)));
+    let current = DIRECTIVES.iter().filter(|row| !matches!(row.effect, RowEffect::Legacy(_)));
     let first = |row: &Directive| in_places(row, &written(row, &existing(row.good))).swap_remove(0);
     // The manual's example of a block names the group `site`, which stands before it.
     let lines: Vec<String> = current.map(first).collect();
-    Judge::new().accepted(&lines.join("\n"));
+    ConfigJudge::new().accepted(&lines.join("\n"));
 }
 
 /// The sample that is installed: as it is, and with each line made active.
@@ -236,7 +236,7 @@ fn sample_configuration_is_accepted() {
     if Subject::skips("some directives are new") {
         return;
     }
-    let judge = Judge::new();
+    let judge = ConfigJudge::new();
     let sample = include_str!("../../../conf/wsgi.conf");
     judge.accepted(sample);
     for row in DIRECTIVES.iter().filter(|row| !row.is_section()) {

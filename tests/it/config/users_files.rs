@@ -2,7 +2,7 @@
 //! a restart, and what they are is said.
 
 use super::ENVIRON;
-use integration::{Httpd, Mode, Process, Subject, is_root, pythons, test_user, wait_until};
+use integration::{Httpd, Mode, SeenProcess, Subject, is_root, pythons, test_user, wait_until};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{Read, Write};
@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Puts something in the place of a file.
-type Trap = fn(&Path);
+type FileTrap = fn(&Path);
 
 /// What a user may put there.
-const TRAPS: [(&str, Trap); 5] = [
+const TRAPS: [(&str, FileTrap); 5] = [
     ("pipe", |name| nix::unistd::mkfifo(name, nix::sys::stat::Mode::S_IRWXU).expect("a pipe")),
     ("device", |name| symlink("/dev/zero", name).expect("a link")),
     ("huge", |name| File::create(name).and_then(|file| file.set_len(1 << 40)).expect("a file with a hole")),
@@ -24,7 +24,7 @@ const TRAPS: [(&str, Trap); 5] = [
 ];
 
 /// An honest group beside others; `more.conf` is theirs.
-fn server() -> integration::Builder {
+fn server() -> integration::HttpdBuilder {
     Httpd::builder()
         .mode(Mode::Daemon)
         .app(ENVIRON)
@@ -38,7 +38,7 @@ fn own(path: &Path, user: &str) {
 }
 
 /// A virtual environment of a user, with a trap for its `pyvenv.cfg`.
-fn trapped_home(root: &Path, name: &str, trap: Trap, user: &str) -> PathBuf {
+fn trapped_home(root: &Path, name: &str, trap: FileTrap, user: &str) -> PathBuf {
     let home = root.join("app").join(name);
     fs::create_dir_all(home.join("bin")).expect("own folder");
     symlink(pythons()[0].base.join("bin/python3"), home.join("bin/python3")).expect("a link");
@@ -216,6 +216,6 @@ fn mount_that_never_answers_delays_and_stops_nothing() {
     assert_eq!(server.get("/").ok().status, 200, "the supervisor and the other group live on");
     server.write("more.conf", "");
     silent.end();
-    let waits = |process: &Process| process.command.contains("silent");
+    let waits = |process: &SeenProcess| process.command.contains("silent");
     wait_until(Duration::from_secs(10), || (!server.processes().iter().any(waits)).then_some(()));
 }

@@ -1,10 +1,10 @@
 //! Random conversations of a daemon that may send anything: frames, descriptors, and bytes that are none. Each client gets a response
 //! or sees that it is broken, the child of httpd lives on, and an honest request in between gets its answer.
 
-use super::random::Random;
-use super::{CRASHES, Extent, Run, SetByPanic};
+use super::random::FuzzRandom;
+use super::{CRASHES, FuzzRun, RunExtent, SetByPanic};
 use crate::hostile::{read, request, server, start};
-use crate::hostile_descriptors::Deaf;
+use crate::hostile_descriptors::DeafPeer;
 use integration::{Httpd, Subject, eventually};
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -18,7 +18,7 @@ fn random_conversations() {
     if Subject::skips("its daemons are forks of httpd, which nothing can stand in for") {
         return;
     }
-    let (run, deaf) = (Run::asked_for(), Deaf::new());
+    let (run, deaf) = (FuzzRun::asked_for(), DeafPeer::new());
     let server = start(server("threads=8 socket-timeout=1").allow_log("[wsgi:").allow_log("[http:error]"));
     let (before, started, is_over) = (server.children(), Instant::now(), AtomicBool::new(false));
     std::thread::scope(|scope| {
@@ -27,8 +27,8 @@ fn random_conversations() {
             scope.spawn(move || {
                 let _over = SetByPanic(is_over);
                 let goes_on = |number: u64| match extent {
-                    Extent::Requests(limit) => number < limit / SHARE,
-                    Extent::Time(length) => started.elapsed() < length,
+                    RunExtent::Requests(limit) => number < limit / SHARE,
+                    RunExtent::Time(length) => started.elapsed() < length,
                 };
                 for number in (0..).take_while(|number| goes_on(*number)) {
                     if is_over.load(Relaxed) {
@@ -54,7 +54,7 @@ fn descriptors(pid: i32) -> usize {
 
 /// One request that is answered as the seed says, and now and then an honest one.
 fn converse(server: &Httpd, seed: u64, port: u16) {
-    let mut random = Random::new(seed);
+    let mut random = FuzzRandom::new(seed);
     let length = if random.percent(20) { 1000 } else { 0 };
     let body = random.bytes(length);
     let headers = format!("Connection: close\r\nContent-Length: {}\r\n", body.len());

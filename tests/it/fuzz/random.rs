@@ -1,13 +1,13 @@
 //! Numbers that a seed repeats, and choices made with them.
 
 /// xorshift64*, by Vigna (2016): small, and the same on every machine.
-pub struct Random(u64);
+pub struct FuzzRandom(u64);
 
-impl Random {
+impl FuzzRandom {
     /// The same seed gives the same numbers.
-    pub fn new(seed: u64) -> Random {
+    pub fn new(seed: u64) -> FuzzRandom {
         // Zero would stay zero, and seeds in a row should not begin alike.
-        let mut random = Random((seed ^ 0x9E37_79B9_7F4A_7C15).wrapping_mul(0xBF58_476D_1CE4_E5B9) | 1);
+        let mut random = FuzzRandom((seed ^ 0x9E37_79B9_7F4A_7C15).wrapping_mul(0xBF58_476D_1CE4_E5B9) | 1);
         random.next();
         random
     }

@@ -1,6 +1,6 @@
 //! Random requests: honest ones with the answer they must get, and all others.
 
-use super::random::Random;
+use super::random::FuzzRandom;
 
 /// What `tests/apps/fuzzed.py` can be asked for; the last ones end in a line in the log.
 const ACTIONS: [&str; 14] = [
@@ -38,7 +38,7 @@ const HEADERS: [(&str, &str); 18] = [
 ];
 
 /// A request that must be answered with `answer`.
-pub struct Honest {
+pub struct HonestRequest {
     /// Head and body.
     pub bytes: Vec<u8>,
     /// The body of the response.
@@ -46,7 +46,7 @@ pub struct Honest {
 }
 
 /// POST of a body that comes back.
-pub fn honest(random: &mut Random, mount: &str) -> Honest {
+pub fn honest(random: &mut FuzzRandom, mount: &str) -> HonestRequest {
     let limit = random.one(&[10, 1000, 100_000]);
     let length = random.below(limit);
     let body = random.bytes(length);
@@ -58,11 +58,11 @@ pub fn honest(random: &mut Random, mount: &str) -> Honest {
         bytes.extend(b"Transfer-Encoding: chunked\r\n\r\n");
         bytes.extend(chunked(random, &body));
     }
-    Honest { bytes, answer: body }
+    HonestRequest { bytes, answer: body }
 }
 
 /// One to three requests, most of them wrong somewhere.
-pub fn wild(random: &mut Random, mount: &str) -> Vec<u8> {
+pub fn wild(random: &mut FuzzRandom, mount: &str) -> Vec<u8> {
     let count = random.one(&[1, 1, 1, 2, 3]);
     let mut bytes: Vec<u8> = (0..count).flat_map(|_| request(random, mount)).collect();
     if random.percent(30) {
@@ -71,7 +71,7 @@ pub fn wild(random: &mut Random, mount: &str) -> Vec<u8> {
     bytes
 }
 
-fn request(random: &mut Random, mount: &str) -> Vec<u8> {
+fn request(random: &mut FuzzRandom, mount: &str) -> Vec<u8> {
     let action = if random.percent(1) { random.one(&FAILURES) } else { random.one(&ACTIONS) };
     let method = if random.percent(70) { random.one(&["GET", "POST"]) } else { random.one(&METHODS) };
     let path = if random.percent(60) { "/" } else { random.one(&PATHS) };
@@ -91,7 +91,7 @@ fn request(random: &mut Random, mount: &str) -> Vec<u8> {
     bytes
 }
 
-fn header(random: &mut Random, bytes: &mut Vec<u8>) {
+fn header(random: &mut FuzzRandom, bytes: &mut Vec<u8>) {
     match random.below(10) {
         0 => {
             let (name, value) = (random.size(20), random.size(9000));
@@ -112,7 +112,7 @@ fn header(random: &mut Random, bytes: &mut Vec<u8>) {
 }
 
 /// The end of the head, and the body in some framing.
-fn body(random: &mut Random, bytes: &mut Vec<u8>) {
+fn body(random: &mut FuzzRandom, bytes: &mut Vec<u8>) {
     let length = random.size(100_000);
     let body = random.bytes(length);
     let announced = match random.below(10) {
@@ -162,7 +162,7 @@ fn body(random: &mut Random, bytes: &mut Vec<u8>) {
     }
 }
 
-fn chunked(random: &mut Random, body: &[u8]) -> Vec<u8> {
+fn chunked(random: &mut FuzzRandom, body: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut rest = body;
     while !rest.is_empty() {
@@ -178,7 +178,7 @@ fn chunked(random: &mut Random, body: &[u8]) -> Vec<u8> {
 }
 
 /// Some bytes changed, left out, said twice, or put in.
-fn spoil(random: &mut Random, bytes: &mut Vec<u8>) {
+fn spoil(random: &mut FuzzRandom, bytes: &mut Vec<u8>) {
     for _ in 0..=random.below(4) {
         let at = random.below(bytes.len());
         let end = (at + 1 + random.size(1000)).min(bytes.len());

@@ -1,14 +1,14 @@
 //! Table laws, places, argument counts and the error catalogue of spec/directives.md §16.
 
 use super::*;
-use crate::fake::Conf;
+use crate::fake::FakeConfiguration;
 use crate::place::VhostId;
 
 /// Whether a row's arguments are accepted in a place where it may stand.
 fn accepts(row: &Directive, args: &str) -> Result<Vec<Notice>, ConfigError> {
-    let mut conf = Conf::of(&["WSGIDaemonProcess known"]);
+    let mut conf = FakeConfiguration::of(&["WSGIDaemonProcess known"]);
     let line = format!("{} {args}", row.name);
-    if row.contexts.has(Contexts::D) { conf.directory(&line) } else { conf.main(&line) }
+    if row.contexts.has(DirectiveContexts::D) { conf.directory(&line) } else { conf.main(&line) }
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn override_classes_follow_the_contexts() {
 
 #[test]
 fn places() {
-    let mut conf = Conf::default();
+    let mut conf = FakeConfiguration::default();
     let in_vhost = conf.vhost("WSGIPythonHome /v", 1, None).unwrap_err().to_string();
     assert_eq!(in_vhost, "WSGIPythonHome cannot occur within <VirtualHost> section");
     let section = conf.vhost("<WSGIInterpreterOptions process-group=x>", 1, None).unwrap_err().to_string();
@@ -79,7 +79,7 @@ fn places() {
 
 #[test]
 fn values_go_to_the_record_of_their_place() {
-    let mut conf = Conf::default();
+    let mut conf = FakeConfiguration::default();
     conf.main("WSGIErrorOverride on").unwrap();
     conf.directory("WSGIErrorOverride OFF").unwrap();
     assert_eq!(conf.server.layer.settings.error_override, Some(true));
@@ -185,7 +185,7 @@ const CATALOGUE: &[(&str, &str)] = &[
 #[test]
 fn error_catalogue() {
     for (line, expected) in CATALOGUE {
-        let text = Conf::default().error(line);
+        let text = FakeConfiguration::default().error(line);
         assert!(text.starts_with(expected), "{line}\n  gives    {text}\n  expected {expected}");
         assert!(!text.contains('\n'), "{line}: one line please");
     }
@@ -193,7 +193,7 @@ fn error_catalogue() {
 
 #[test]
 fn a_refused_line_stores_nothing() {
-    let mut conf = Conf::of(&["WSGITrustedProxies 10.0.0.0/8"]);
+    let mut conf = FakeConfiguration::of(&["WSGITrustedProxies 10.0.0.0/8"]);
     conf.error("WSGITrustedProxies 127.0.0.1 nonsense");
     conf.error("WSGIScriptAlias / /x process-group=g application-group=a");
     assert_eq!(conf.server.layer.settings.trusted_proxies.as_ref().unwrap().len(), 1);
@@ -202,15 +202,21 @@ fn a_refused_line_stores_nothing() {
 
 #[test]
 fn lists_append_within_a_scope_and_may_be_empty() {
-    let conf = Conf::of(&["WSGITrustedProxies", "WSGITrustedProxies ::1 10.", "WSGITrustedProxies 1.2.3.4"]);
+    let conf = FakeConfiguration::of(&[
+        "WSGITrustedProxies",
+        "WSGITrustedProxies ::1 10.",
+        "WSGITrustedProxies 1.2.3.4",
+    ]);
     assert_eq!(conf.server.layer.settings.trusted_proxies.as_ref().unwrap().len(), 3);
-    let conf =
-        Conf::of(&["WSGITrustedProxyHeaders x-real-ip \"\" X-Nothing", "WSGITrustedProxyHeaders X-Host"]);
+    let conf = FakeConfiguration::of(&[
+        "WSGITrustedProxyHeaders x-real-ip \"\" X-Nothing",
+        "WSGITrustedProxyHeaders X-Host",
+    ]);
     let headers = conf.server.layer.settings.trusted_proxy_headers.unwrap();
     assert_eq!(headers.iter().map(|h| h.key()).collect::<Vec<_>>(), ["HTTP_X_REAL_IP", "HTTP_X_HOST"]);
-    let conf = Conf::of(&["WSGIRestrictProcess a", "WSGIRestrictProcess"]);
+    let conf = FakeConfiguration::of(&["WSGIRestrictProcess a", "WSGIRestrictProcess"]);
     assert!(!conf.server.layer.settings.restrict_process.unwrap().contains(b""));
-    let conf = Conf::of(&[
+    let conf = FakeConfiguration::of(&[
         "WSGIPythonWarnings a",
         "WSGIPythonWarnings b",
         "WSGIPythonPath /a",
@@ -222,7 +228,7 @@ fn lists_append_within_a_scope_and_may_be_empty() {
 
 #[test]
 fn notices_are_given_once_per_name() {
-    let mut conf = Conf::default();
+    let mut conf = FakeConfiguration::default();
     for nothing in ["WSGITelemetryOptions none", "WSGIFreeThreading Off", "WSGIAcceptMutex default"] {
         assert!(conf.main(nothing).unwrap().is_empty(), "{nothing}");
     }
@@ -240,7 +246,7 @@ fn notices_are_given_once_per_name() {
 
 #[test]
 fn python_in_children_is_a_sticky_flag() {
-    let needed = |lines: &[&str]| Conf::of(lines).global.needs_embedded_python();
+    let needed = |lines: &[&str]| FakeConfiguration::of(lines).global.needs_embedded_python();
     assert!(needed(&[]));
     assert!(!needed(&["WSGIRestrictEmbedded On"]));
     assert!(needed(&["WSGIRestrictEmbedded On", "WSGIRestrictEmbedded Off"]));
@@ -256,7 +262,7 @@ fn python_in_children_is_a_sticky_flag() {
 #[test]
 fn aliases_with_fixed_groups_are_preloaded() {
     let imports = |line: &str| {
-        let conf = Conf::of(&["WSGIDaemonProcess g", line]);
+        let conf = FakeConfiguration::of(&["WSGIDaemonProcess g", line]);
         conf.global
             .imports
             .iter()
@@ -277,7 +283,7 @@ fn aliases_with_fixed_groups_are_preloaded() {
 #[test]
 fn preloads_check_the_servers_of_their_group() {
     let import = "WSGIImportScript /x process-group=g application-group=a";
-    let mut conf = Conf::default();
+    let mut conf = FakeConfiguration::default();
     conf.vhost("WSGIDaemonProcess g", 1, None).unwrap();
     // Neither has a name so far.
     conf.vhost(import, 2, None).unwrap();
@@ -295,7 +301,7 @@ fn preloads_check_the_servers_of_their_group() {
 
 #[test]
 fn main_server_values() {
-    let conf = Conf::of(&[
+    let conf = FakeConfiguration::of(&[
         "WSGIPythonHashSeed random",
         "WSGIPythonOptimize -3",
         "WSGISocketPrefix run/wsgi",
@@ -314,13 +320,16 @@ fn main_server_values() {
     assert_eq!(global.telemetry_service.unwrap().interval.as_secs(), 2);
     assert!(!global.telemetry_options.capture_user_agent);
     assert_eq!(global.support_directory.as_deref(), Some("/usr/lib/wsgi"));
-    assert_eq!(Conf::of(&["WSGIPythonHashSeed 0042"]).global.hash_seed, Some(crate::HashSeed::Fixed(42)));
-    assert_eq!(Conf::of(&["WSGISlowRequests 0"]).global.slow_requests, None);
+    assert_eq!(
+        FakeConfiguration::of(&["WSGIPythonHashSeed 0042"]).global.hash_seed,
+        Some(crate::HashSeed::Fixed(42))
+    );
+    assert_eq!(FakeConfiguration::of(&["WSGISlowRequests 0"]).global.slow_requests, None);
 }
 
 #[test]
 fn an_unknown_id_is_an_error() {
-    let mut conf = Conf::default();
-    let scope = Scope { global: Some(&mut conf.global), server: None, dir: None };
-    assert!(apply(9999, "", &Place::default(), scope, &conf.machine).is_err());
+    let mut conf = FakeConfiguration::default();
+    let scope = LineScope { global: Some(&mut conf.global), server: None, dir: None };
+    assert!(apply(9999, "", &DirectivePlace::default(), scope, &conf.machine).is_err());
 }

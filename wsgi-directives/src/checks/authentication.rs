@@ -2,12 +2,12 @@
 
 use super::groups::UNLESS;
 use crate::config::{GlobalConfig, ScriptUse};
-use crate::place::{Notice, System};
+use crate::place::{Notice, SystemFacts};
 
 impl GlobalConfig {
     /// Scripts that nobody asks, and what asks for a script that is not there. Over the whole configuration: which of them
     /// meet in one directory only a request tells.
-    pub(super) fn check_authentication(&self, system: &dyn System, notices: &mut Vec<Notice>) {
+    pub(super) fn check_authentication(&self, system: &dyn SystemFacts, notices: &mut Vec<Notice>) {
         let neighbours = system.neighbours();
         let unless = if neighbours.overrides { UNLESS } else { "" };
         let script = |directive: &str| -> Option<&ScriptUse> {

@@ -1,7 +1,7 @@
 //! Daemon groups and the lines that name them: names that no group has, and groups that no line names.
 
 use crate::config::{AliasForm, DaemonGroup, GlobalConfig, ScriptReader};
-use crate::place::{Notice, Origin, System, VhostId};
+use crate::place::{Notice, SourceLocation, SystemFacts, VhostId};
 use crate::request::select::GroupRefusal;
 
 /// What `.htaccess` files could say otherwise is not known before requests come.
@@ -9,7 +9,7 @@ pub(super) const UNLESS: &str = " (unless a .htaccess does)";
 
 impl GlobalConfig {
     /// Names of groups in the configuration files that no request can use.
-    pub(super) fn check_names(&self, system: &dyn System, notices: &mut Vec<Notice>) {
+    pub(super) fn check_names(&self, system: &dyn SystemFacts, notices: &mut Vec<Notice>) {
         for line in self.routes.process_lines() {
             let is_section = line.section.is_some();
             if let Some(problem) = self.name_problem(line.value, line.place, is_section, system) {
@@ -32,9 +32,9 @@ impl GlobalConfig {
     fn name_problem(
         &self,
         name: &str,
-        place: &Origin,
+        place: &SourceLocation,
         is_section: bool,
-        system: &dyn System,
+        system: &dyn SystemFacts,
     ) -> Option<String> {
         if name.is_empty() || name.contains("%{") {
             return None;
@@ -78,7 +78,7 @@ impl GlobalConfig {
 
     /// Groups that no request, preload or handler can use: then the applications run in httpd's own children, with
     /// another Python than the one that was meant.
-    pub(super) fn check_unused(&self, system: &dyn System, notices: &mut Vec<Notice>) {
+    pub(super) fn check_unused(&self, system: &dyn SystemFacts, notices: &mut Vec<Notice>) {
         let of_scripts = self.scripts.iter().filter_map(|used| match &used.reader {
             ScriptReader::Group(name) => name.as_deref(),
             ScriptReader::Httpd => None,

@@ -1,12 +1,12 @@
 //! Warnings about a configuration as a whole.
 
 use super::*;
-use crate::fake::Conf;
-use crate::place::{Neighbours, Origin, Place};
+use crate::fake::FakeConfiguration;
+use crate::place::{DirectivePlace, NeighbourDirectives, SourceLocation};
 
 /// Warnings for a server that consists of these lines.
 fn warnings(lines: &[&str]) -> Vec<String> {
-    let mut conf = Conf::of(lines);
+    let mut conf = FakeConfiguration::of(lines);
     let view = ServerView { host: None, name: Some("example.com"), config: &conf.server };
     let notices = conf.global.finish(&[view], &conf.machine);
     notices.iter().map(ToString::to_string).collect()
@@ -87,7 +87,7 @@ fn each_warning_names_place_and_fix() {
 
 #[test]
 fn inherited_problems_are_told_once() {
-    let mut conf = Conf::of(&["WSGIProcessGroup x", "WSGITrustedProxyHeaders X-Host"]);
+    let mut conf = FakeConfiguration::of(&["WSGIProcessGroup x", "WSGITrustedProxyHeaders X-Host"]);
     let views: Vec<ServerView<'_>> = (0..2000_u32)
         .map(|n| ServerView { host: n.checked_sub(1).map(VhostId), name: None, config: &conf.server })
         .collect();
@@ -96,7 +96,7 @@ fn inherited_problems_are_told_once() {
 
 #[test]
 fn groups_of_another_host_are_told() {
-    let mut conf = Conf::default();
+    let mut conf = FakeConfiguration::default();
     conf.vhost("WSGIDaemonProcess x", 1, Some("a")).unwrap();
     conf.vhost("WSGIScriptAlias / /a process-group=x", 2, Some("b")).unwrap();
     conf.machine.server_names.insert(VhostId(1), "a".into());
@@ -117,11 +117,11 @@ fn groups_that_requests_may_name_are_in_use() {
 
 #[test]
 fn names_in_sections_are_looked_at() {
-    let mut conf = Conf::of(&["WSGIDaemonProcess main"]);
+    let mut conf = FakeConfiguration::of(&["WSGIDaemonProcess main"]);
     conf.vhost("WSGIDaemonProcess other", 1, Some("a")).unwrap();
     for (name, host) in [("main", 2), ("other", 1), ("other", 2), ("nowhere", 2)] {
         let virtual_host = Some(VhostId(host));
-        let place = Place { virtual_host, directory: Some("/srv"), ..Place::default() };
+        let place = DirectivePlace { virtual_host, directory: Some("/srv"), ..DirectivePlace::default() };
         conf.at(&format!("WSGIProcessGroup {name}"), place).unwrap();
     }
     let notices = conf.global.finish(&[], &conf.machine);
@@ -137,12 +137,12 @@ fn names_in_sections_are_looked_at() {
 
 #[test]
 fn authentication_scripts_and_what_asks_them_belong_together() {
-    let origin = || Some(Origin { file: "auth.conf".into(), line: 9, virtual_host: None });
+    let origin = || Some(SourceLocation { file: "auth.conf".into(), line: 9, virtual_host: None });
     let warned = |lines: &[&str], provider: bool, required: bool, overrides: bool| -> Vec<String> {
-        let mut conf = Conf::default();
+        let mut conf = FakeConfiguration::default();
         lines.iter().for_each(|line| drop(conf.directory(line).unwrap()));
         let (provider, group_required) = (origin().filter(|_| provider), origin().filter(|_| required));
-        conf.machine.neighbours = Neighbours { provider, group_required, overrides };
+        conf.machine.neighbours = NeighbourDirectives { provider, group_required, overrides };
         conf.global.finish(&[], &conf.machine).iter().map(ToString::to_string).collect()
     };
     let (user, group) = ("WSGIAuthUserScript /u", "WSGIAuthGroupScript /g");

@@ -2,7 +2,7 @@
 
 use super::environment::PassEnv;
 use crate::error::ConfigError;
-use crate::place::{Origin, System, VhostId};
+use crate::place::{SourceLocation, SystemFacts, VhostId};
 use std::collections::HashMap;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
@@ -17,9 +17,9 @@ pub struct DaemonGroup {
     /// The options as written (name, value), in order.
     pub written: Vec<(&'static str, String)>,
     /// Where it was defined first.
-    pub place: Origin,
+    pub place: SourceLocation,
     /// Identical later definitions (certbot clones virtual hosts).
-    pub also: Vec<Origin>,
+    pub also: Vec<SourceLocation>,
     /// ServerName of the virtual hosts it is defined in, filled by [`crate::GlobalConfig::finish`].
     pub server_names: Vec<String>,
 }
@@ -37,7 +37,7 @@ impl DaemonGroup {
 
     /// Why another definition of the same name is refused: its server is certainly another site, as far as ServerNames
     /// are known. Clones of a virtual host (certbot's for port 443) share the name.
-    pub(crate) fn stranger(&self, again: &Origin, system: &dyn System) -> Option<ConfigError> {
+    pub(crate) fn stranger(&self, again: &SourceLocation, system: &dyn SystemFacts) -> Option<ConfigError> {
         let (one, other) = (self.place.virtual_host, again.virtual_host);
         let name = |host: Option<VhostId>| host.and_then(|host| system.server_name_of(host));
         let are_strangers = match (name(one), name(other)) {
@@ -77,11 +77,11 @@ pub struct DaemonOptions {
     /// `display-name=`, unexpanded.
     pub display_name: Option<String>,
     /// `user=`; `None` is httpd's User.
-    pub user: Option<Who>,
+    pub user: Option<NamedAccount>,
     /// `group=`; `None` is httpd's Group.
-    pub group: Option<Who>,
+    pub group: Option<NamedAccount>,
     /// `supplementary-groups=`; `None` means the memberships of the user.
-    pub supplementary_groups: Option<Vec<Who>>,
+    pub supplementary_groups: Option<Vec<NamedAccount>>,
     /// `umask=`; `None` inherits.
     pub umask: Option<Umask>,
     /// `home=`, absolute.
@@ -131,7 +131,7 @@ pub struct DaemonOptions {
     /// `preload=`
     pub preload: bool,
     /// `reload=`
-    pub reload: Reload,
+    pub reload: ReloadMode,
     /// What concerns ASGI applications.
     pub asgi: AsgiOptions,
     /// `maximum-requests=`; `None` is unlimited.
@@ -165,7 +165,7 @@ pub struct DaemonOptions {
     /// `listen-backlog=`
     pub listen_backlog: u32,
     /// `socket-user=`; `None` is httpd's User.
-    pub socket_user: Option<Who>,
+    pub socket_user: Option<NamedAccount>,
     /// `send-buffer-size=`, bytes; `None` is the system's.
     pub send_buffer_size: Option<NonZeroU64>,
     /// `receive-buffer-size=`, bytes; `None` is the system's.
@@ -179,9 +179,9 @@ pub struct DaemonOptions {
     /// `response-flush-delay=`
     pub response_flush_delay: Duration,
     /// `script-user=`
-    pub script_user: Option<Who>,
+    pub script_user: Option<NamedAccount>,
     /// `script-group=`
-    pub script_group: Option<Who>,
+    pub script_group: Option<NamedAccount>,
 }
 
 /// Default of `header-buffer-size=`, bytes.
@@ -226,7 +226,7 @@ impl Default for DaemonOptions {
             tasks_max: None,
             no_new_privileges: true,
             preload: false,
-            reload: Reload::Overlap,
+            reload: ReloadMode::Overlap,
             asgi: AsgiOptions::default(),
             maximum_requests: None,
             restart_interval: None,
@@ -285,7 +285,7 @@ impl DaemonOptions {
 
 /// A user or group by name and number; the name is `#123` where only the number was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Who {
+pub struct NamedAccount {
     /// Name from the database, or `#id`.
     pub name: String,
     /// uid or gid.
@@ -310,7 +310,7 @@ impl Umask {
 
 /// `reload=`: how a process is replaced, because its script has changed, at a graceful restart, or to be recycled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reload {
+pub enum ReloadMode {
     /// A successor is tried first; the old process serves until it is ready.
     Overlap,
     /// The old process ends its requests and itself before its successor starts: for applications that hold something that
@@ -324,7 +324,7 @@ pub enum Reload {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AsgiOptions {
     /// `interface=`
-    pub interface: Interface,
+    pub interface: ApplicationInterface,
     /// `loop=`
     pub event_loop: EventLoop,
     /// `max-requests-in-flight=`
@@ -335,13 +335,17 @@ impl Default for AsgiOptions {
     fn default() -> Self {
         /// A number that is not zero.
         const REQUESTS: NonZeroU32 = NonZeroU32::new(1000).expect("not zero");
-        Self { interface: Interface::Auto, event_loop: EventLoop::Auto, requests_in_flight: REQUESTS }
+        Self {
+            interface: ApplicationInterface::Auto,
+            event_loop: EventLoop::Auto,
+            requests_in_flight: REQUESTS,
+        }
     }
 }
 
 /// `interface=`: how applications are called.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Interface {
+pub enum ApplicationInterface {
     /// As they look: a coroutine function, or an object whose `__call__` is one, is an ASGI application.
     #[default]
     Auto,
@@ -365,12 +369,12 @@ pub enum EventLoop {
 
 /// All groups of the server, by definition order and by name.
 #[derive(Clone, Debug, Default)]
-pub struct Groups {
+pub struct GroupTable {
     list: Vec<DaemonGroup>,
     by_name: HashMap<String, usize>,
 }
 
-impl Groups {
+impl GroupTable {
     /// The group of exactly this name.
     pub fn get(&self, name: &str) -> Option<&DaemonGroup> {
         self.by_name.get(name).map(|&index| &self.list[index])
@@ -413,7 +417,7 @@ impl Groups {
     }
 }
 
-impl<'a> IntoIterator for &'a Groups {
+impl<'a> IntoIterator for &'a GroupTable {
     type Item = &'a DaemonGroup;
     type IntoIter = std::slice::Iter<'a, DaemonGroup>;
 

@@ -1,11 +1,11 @@
 //! Main-server settings and everything that is collected over the whole configuration.
 
-use super::daemon::Groups;
+use super::daemon::GroupTable;
 use super::environment::PassEnv;
 use super::layer::layered;
-use super::mount::{ScriptUse, Target};
-use super::routes::Routes;
-use crate::place::{BlockId, Origin};
+use super::mount::{MountTarget, ScriptUse};
+use super::routes::RouteLines;
+use crate::place::{BlockId, SourceLocation};
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
@@ -37,14 +37,14 @@ pub struct InterpreterBlock {
     /// What it says.
     pub settings: InterpreterSettings,
     /// Where it was written.
-    pub place: Origin,
+    pub place: SourceLocation,
 }
 
 /// Everything main-server-only, and the lists collected from all servers.
 #[derive(Debug, Default)]
 pub struct GlobalConfig {
     /// WSGIDaemonProcess, in definition order.
-    pub groups: Groups,
+    pub groups: GroupTable,
     /// Preloads in configuration order: WSGIImportScript and aliases with both groups fixed.
     pub imports: Vec<ImportScript>,
     /// `<WSGIInterpreterOptions>` blocks in file order.
@@ -94,12 +94,12 @@ pub struct GlobalConfig {
     /// Handler and hook scripts of the configuration files (not of `.htaccess`), in order.
     pub scripts: Vec<ScriptUse>,
     /// Where each main-server directive was written last, outside `<WSGIInterpreterOptions>`.
-    pub places: HashMap<&'static str, Origin>,
+    pub places: HashMap<&'static str, SourceLocation>,
     /// A directory-type section chooses process groups, or a dispatch script may: what runs an alias cannot be
     /// told from the server's settings alone.
     pub routes_in_sections: bool,
     /// What chooses groups, and for which aliases.
-    pub routes: Routes,
+    pub routes: RouteLines,
     /// WSGIGroupAuthoritative and others whose lack of effect has been told.
     pub(crate) told: HashSet<&'static str>,
 }
@@ -156,7 +156,7 @@ impl EmbeddedPython {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImportScript {
     /// What is loaded.
-    pub target: Target,
+    pub target: MountTarget,
     /// Where; "" is embedded mode.
     pub process_group: String,
     /// In which interpreter; "" is the main one.
@@ -164,7 +164,7 @@ pub struct ImportScript {
     /// WSGIImportScript (true) or implied by an alias (false).
     pub explicit: bool,
     /// Where it was written.
-    pub place: Origin,
+    pub place: SourceLocation,
 }
 
 /// WSGIPythonHashSeed.

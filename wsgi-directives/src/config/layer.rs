@@ -65,17 +65,17 @@ layered! {
 
 /// One server's or directory's [`Settings`] plus its handler scripts, which merge by name.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Layer {
+pub struct ConfigLayer {
     /// Scalars and lists that the child replaces.
     pub settings: Settings,
     /// WSGIHandlerScript: union of parent and child, the child wins per name.
     pub handler_scripts: Arc<[Arc<HandlerScript>]>,
 }
 
-impl Layer {
+impl ConfigLayer {
     /// Child over base (spec/directives.md §3.2).
-    pub fn merge(base: &Layer, child: &Layer) -> Layer {
-        Layer {
+    pub fn merge(base: &ConfigLayer, child: &ConfigLayer) -> ConfigLayer {
+        ConfigLayer {
             settings: Settings::merge(&base.settings, &child.settings),
             handler_scripts: merge_handlers(&base.handler_scripts, &child.handler_scripts),
         }

@@ -3,7 +3,7 @@
 
 /// The lines that decide where requests run, in the order of the configuration.
 #[derive(Debug, Default)]
-pub struct Routing {
+pub struct RoutingLines {
     lines: Vec<GlobalLine>,
 }
 
@@ -26,7 +26,7 @@ const NAMING: [&str; 5] = [
 
 /// What a name in the configuration stands for.
 #[derive(Debug, PartialEq, Eq)]
-enum Name<'a> {
+enum RoutingName<'a> {
     /// This one.
     Fixed(&'a str),
     /// Embedded mode, which is no group.
@@ -35,7 +35,7 @@ enum Name<'a> {
     Unknown,
 }
 
-impl<'a> Name<'a> {
+impl<'a> RoutingName<'a> {
     fn of(text: &'a str) -> Self {
         match text.trim_matches(|c| c == '"' || c == '\'') {
             "%{GLOBAL}" => Self::Embedded,
@@ -57,7 +57,9 @@ impl GlobalLine {
     fn may_name_main(&self) -> bool {
         NAMING.contains(&&*self.directive)
             && (self.args.contains("%{GLOBAL}") || self.args.contains("%{ENV:"))
-            && self.application_group().is_none_or(|name| !matches!(Name::of(name), Name::Fixed(_)))
+            && self
+                .application_group()
+                .is_none_or(|name| !matches!(RoutingName::of(name), RoutingName::Fixed(_)))
     }
 
     /// The value of an option, without quotes around both.
@@ -74,11 +76,11 @@ impl GlobalLine {
     }
 
     /// The daemon group that it names.
-    fn process_group(&self) -> Option<Name<'_>> {
+    fn process_group(&self) -> Option<RoutingName<'_>> {
         if self.directive == "WSGIProcessGroup" {
-            return self.args.split_whitespace().next().map(Name::of);
+            return self.args.split_whitespace().next().map(RoutingName::of);
         }
-        self.option("process-group").map(Name::of)
+        self.option("process-group").map(RoutingName::of)
     }
 
     /// Whether a request for `other`'s scope may be subject to it.
@@ -87,7 +89,7 @@ impl GlobalLine {
     }
 }
 
-impl Routing {
+impl RoutingLines {
     /// Takes note of a line.
     pub fn note(&mut self, vhost: Option<u32>, directive: &str, args: &str) {
         if NAMING.contains(&directive) || ["WSGIProcessGroup", "WSGIDispatchScript"].contains(&directive) {
@@ -126,7 +128,7 @@ mod tests {
     type Text<'a> = (Option<u32>, &'a str, &'a str);
 
     fn groups(lines: &[Text<'_>]) -> [bool; 2] {
-        let mut routing = Routing::default();
+        let mut routing = RoutingLines::default();
         lines.iter().for_each(|(vhost, directive, args)| routing.note(*vhost, directive, args));
         ["a", "b"].map(|group| routing.may_name_main_of(group))
     }

@@ -9,14 +9,19 @@ pub mod mount;
 pub mod record;
 pub mod routes;
 
-pub use daemon::{AsgiOptions, DaemonGroup, DaemonOptions, EventLoop, Groups, Interface, Reload, Umask, Who};
+pub use daemon::{
+    ApplicationInterface, AsgiOptions, DaemonGroup, DaemonOptions, EventLoop, GroupTable, NamedAccount,
+    ReloadMode, Umask,
+};
 pub use environment::{PassEnv, is_inherited, is_usual};
 pub use global::{
     AcceptMutex, EmbeddedPython, GlobalConfig, HashSeed, ImportScript, InterpreterBlock, InterpreterSettings,
     TelemetryFlags, TelemetryService,
 };
-pub use layer::{Layer, MapHead, ProcessSet};
-pub use mount::{Alias, AliasForm, AliasOptions, HandlerScript, ScriptReader, ScriptRef, ScriptUse, Target};
+pub use layer::{ConfigLayer, MapHead, ProcessSet};
+pub use mount::{
+    AliasForm, AliasOptions, HandlerScript, MountTarget, ScriptAlias, ScriptReader, ScriptRef, ScriptUse,
+};
 pub use record::{DirConfig, ServerConfig};
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! What WSGI scripts are bound to: aliases, handler names, hook scripts; and what they point at.
 
-use super::daemon::Interface;
-use crate::place::{Origin, UriRegex};
+use super::daemon::ApplicationInterface;
+use crate::place::{SourceLocation, UriRegex};
 use std::sync::Arc;
 
 /// What is loaded: a script file, or (beyond the original) an importable module.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
+pub enum MountTarget {
     /// Path exactly as written.
     File(String),
     /// `module:package.name[:callable]`
@@ -18,7 +18,7 @@ pub enum Target {
     },
 }
 
-impl Target {
+impl MountTarget {
     /// As it travels: the path, or `module:name[:callable]`.
     #[must_use]
     pub fn text(&self) -> String {
@@ -32,15 +32,15 @@ impl Target {
 
 /// One WSGIScriptAlias or WSGIScriptAliasMatch.
 #[derive(Debug)]
-pub struct Alias {
+pub struct ScriptAlias {
     /// What is matched.
     pub form: AliasForm,
     /// What it is mapped to.
-    pub target: Target,
+    pub target: MountTarget,
     /// Options after the target.
     pub options: AliasOptions,
     /// Where it was written.
-    pub place: Origin,
+    pub place: SourceLocation,
 }
 
 /// What an alias is compared with.
@@ -78,7 +78,7 @@ pub struct AliasOptions {
     /// `pass-authorization=`
     pub pass_authorization: Option<bool>,
     /// `interface=`; `None` is that of the daemon group.
-    pub interface: Option<Interface>,
+    pub interface: Option<ApplicationInterface>,
 }
 
 /// One WSGIHandlerScript.
@@ -102,7 +102,7 @@ pub struct ScriptUse {
     /// Who reads it.
     pub reader: ScriptReader,
     /// Where it was written.
-    pub place: Origin,
+    pub place: SourceLocation,
 }
 
 /// The process that reads a script.

@@ -1,23 +1,23 @@
 //! The per-server and per-directory records and how they merge.
 
-use super::layer::{Layer, layered};
-use super::mount::{Alias, ScriptRef};
+use super::layer::{ConfigLayer, layered};
+use super::mount::{ScriptAlias, ScriptRef};
 use std::sync::Arc;
 
 /// Server-level record: main server or one virtual host, as written or merged.
 #[derive(Clone, Debug, Default)]
 pub struct ServerConfig {
     /// Switches and names.
-    pub layer: Layer,
+    pub layer: ConfigLayer,
     /// WSGIScriptAlias and WSGIScriptAliasMatch, one shared list in search order.
-    pub aliases: Vec<Arc<Alias>>,
+    pub aliases: Vec<Arc<ScriptAlias>>,
 }
 
 impl ServerConfig {
     /// Virtual host over main server: the host's aliases are searched first (spec/directives.md §3.2).
     pub fn merge(base: &ServerConfig, child: &ServerConfig) -> ServerConfig {
         ServerConfig {
-            layer: Layer::merge(&base.layer, &child.layer),
+            layer: ConfigLayer::merge(&base.layer, &child.layer),
             aliases: child.aliases.iter().chain(&base.aliases).cloned().collect(),
         }
     }
@@ -41,7 +41,7 @@ layered! {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DirConfig {
     /// Switches and names.
-    pub layer: Layer,
+    pub layer: ConfigLayer,
     /// Access and authentication scripts.
     pub access: AccessSettings,
 }
@@ -50,7 +50,7 @@ impl DirConfig {
     /// More specific directory over less specific (spec/directives.md §3.2).
     pub fn merge(base: &DirConfig, child: &DirConfig) -> DirConfig {
         DirConfig {
-            layer: Layer::merge(&base.layer, &child.layer),
+            layer: ConfigLayer::merge(&base.layer, &child.layer),
             access: AccessSettings::merge(&base.access, &child.access),
         }
     }

@@ -1,14 +1,14 @@
 //! What can be told about routing before any request: which scripts will run in a group's main interpreter. For
 //! `preload=on`, which imports them early; a wrong guess costs an import, never a wrong answer.
 
-use super::daemon::Interface;
-use super::mount::{Alias, AliasForm, Target};
-use crate::place::{Origin, Place, VhostId};
+use super::daemon::ApplicationInterface;
+use super::mount::{AliasForm, MountTarget, ScriptAlias};
+use crate::place::{DirectivePlace, SourceLocation, VhostId};
 use std::sync::Arc;
 
 /// Which name a line sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum RouteKind {
     /// WSGIProcessGroup.
     Process,
     /// WSGIApplicationGroup.
@@ -18,11 +18,11 @@ pub enum Kind {
 /// One WSGIProcessGroup or WSGIApplicationGroup, and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct RouteLine {
-    kind: Kind,
+    kind: RouteKind,
     virtual_host: Option<VhostId>,
     section: Option<String>,
     value: String,
-    place: Origin,
+    place: SourceLocation,
 }
 
 /// One WSGIProcessGroup, as it is written.
@@ -33,19 +33,19 @@ pub struct ProcessLine<'a> {
     /// Path of the directory-type section around it.
     pub section: Option<&'a str>,
     /// Where it stands.
-    pub place: &'a Origin,
+    pub place: &'a SourceLocation,
 }
 
 /// The lines that choose groups, and the aliases they choose for.
 #[derive(Debug, Default)]
-pub struct Routes {
+pub struct RouteLines {
     lines: Vec<RouteLine>,
-    aliases: Vec<Arc<Alias>>,
+    aliases: Vec<Arc<ScriptAlias>>,
 }
 
-impl Routes {
+impl RouteLines {
     /// Takes a line in.
-    pub(crate) fn note(&mut self, kind: Kind, place: &Place<'_>, value: String) {
+    pub(crate) fn note(&mut self, kind: RouteKind, place: &DirectivePlace<'_>, value: String) {
         let section = place.directory.map(str::to_owned);
         self.lines.push(RouteLine {
             kind,
@@ -57,18 +57,18 @@ impl Routes {
     }
 
     /// Takes an alias in.
-    pub(crate) fn mount(&mut self, alias: Arc<Alias>) {
+    pub(crate) fn mount(&mut self, alias: Arc<ScriptAlias>) {
         self.aliases.push(alias);
     }
 
     /// Targets of aliases that, as far as fixed texts tell, run in the main interpreter of this group.
-    pub fn targets_of(&self, group: &str) -> Vec<&Target> {
-        let runs_here = |alias: &&Arc<Alias>| {
+    pub fn targets_of(&self, group: &str) -> Vec<&MountTarget> {
+        let runs_here = |alias: &&Arc<ScriptAlias>| {
             let options = &alias.options;
-            self.value(Kind::Process, alias, options.process_group.as_deref()) == Some(group)
-                && self.value(Kind::Application, alias, options.application_group.as_deref()) == Some("")
+            self.value(RouteKind::Process, alias, options.process_group.as_deref()) == Some(group)
+                && self.value(RouteKind::Application, alias, options.application_group.as_deref()) == Some("")
         };
-        let mut targets: Vec<&Target> = Vec::new();
+        let mut targets: Vec<&MountTarget> = Vec::new();
         for alias in self.aliases.iter().filter(runs_here).filter(|alias| alias.has_fixed_target()) {
             if !targets.contains(&&alias.target) {
                 targets.push(&alias.target);
@@ -79,23 +79,28 @@ impl Routes {
 
     /// What aliases mount in the main interpreter of this group, whose `interface=` is given, as far as fixed texts tell:
     /// target, callable, and how it is called. An ASGI application runs there unless an application group is named.
-    pub fn mounted_in(&self, group: &str, default: Interface) -> Vec<(&Target, &str, Interface)> {
+    pub fn mounted_in(
+        &self,
+        group: &str,
+        default: ApplicationInterface,
+    ) -> Vec<(&MountTarget, &str, ApplicationInterface)> {
         let mut found = Vec::new();
         for alias in self.aliases.iter().filter(|alias| alias.has_fixed_target()) {
             let options = &alias.options;
             let interface = options.interface.unwrap_or(default);
-            let is_main = match self.text(Kind::Application, alias, options.application_group.as_deref()) {
-                None => interface == Interface::Asgi,
+            let is_main = match self.text(RouteKind::Application, alias, options.application_group.as_deref())
+            {
+                None => interface == ApplicationInterface::Asgi,
                 Some(text) => text.is_empty() || text == "%{GLOBAL}",
             };
             let own = match &alias.target {
-                Target::Module { callable: Some(callable), .. } => Some(callable),
+                MountTarget::Module { callable: Some(callable), .. } => Some(callable),
                 _ => options.callable_object.as_ref(),
             };
             let row = (&alias.target, own.map_or("application", String::as_str), interface);
-            let runs_here =
-                is_main && self.value(Kind::Process, alias, options.process_group.as_deref()) == Some(group);
-            if runs_here && interface != Interface::Wsgi && !found.contains(&row) {
+            let runs_here = is_main
+                && self.value(RouteKind::Process, alias, options.process_group.as_deref()) == Some(group);
+            if runs_here && interface != ApplicationInterface::Wsgi && !found.contains(&row) {
                 found.push(row);
             }
         }
@@ -104,7 +109,7 @@ impl Routes {
 
     /// The lines that choose process groups.
     pub fn process_lines(&self) -> impl Iterator<Item = ProcessLine<'_>> {
-        self.lines.iter().filter(|line| line.kind == Kind::Process).map(|line| ProcessLine {
+        self.lines.iter().filter(|line| line.kind == RouteKind::Process).map(|line| ProcessLine {
             value: &line.value,
             section: line.section.as_deref(),
             place: &line.place,
@@ -118,26 +123,26 @@ impl Routes {
     }
 
     /// Aliases for which nothing chooses a process group.
-    pub fn without_group(&self) -> impl Iterator<Item = &Arc<Alias>> {
+    pub fn without_group(&self) -> impl Iterator<Item = &Arc<ScriptAlias>> {
         self.aliases.iter().filter(|alias| {
-            self.value(Kind::Process, alias, alias.options.process_group.as_deref()).is_none()
+            self.value(RouteKind::Process, alias, alias.options.process_group.as_deref()).is_none()
         })
     }
 
     /// All scripts that aliases name, as patterns: `*` at the end stands for the rest of a path.
     pub fn patterns(&self) -> Vec<String> {
-        let pattern = |alias: &Arc<Alias>| match (&alias.form, &alias.target) {
-            (AliasForm::Regex { .. }, Target::File(path)) if path.contains('$') => {
+        let pattern = |alias: &Arc<ScriptAlias>| match (&alias.form, &alias.target) {
+            (AliasForm::Regex { .. }, MountTarget::File(path)) if path.contains('$') => {
                 format!("{}*", path.split('$').next().unwrap_or_default())
             }
-            (AliasForm::Prefix(_), Target::File(path)) if path.ends_with('/') => format!("{path}*"),
+            (AliasForm::Prefix(_), MountTarget::File(path)) if path.ends_with('/') => format!("{path}*"),
             (_, target) => target.text(),
         };
         self.aliases.iter().map(pattern).collect()
     }
 
     /// The fixed name in force for an alias: its own option, or that of the most specific line.
-    fn value<'a>(&'a self, kind: Kind, alias: &Alias, own: Option<&'a str>) -> Option<&'a str> {
+    fn value<'a>(&'a self, kind: RouteKind, alias: &ScriptAlias, own: Option<&'a str>) -> Option<&'a str> {
         match self.text(kind, alias, own)? {
             "%{GLOBAL}" => Some(""),
             value if value.contains("%{") => None,
@@ -146,7 +151,7 @@ impl Routes {
     }
 
     /// The same as it is written.
-    fn text<'a>(&'a self, kind: Kind, alias: &Alias, own: Option<&'a str>) -> Option<&'a str> {
+    fn text<'a>(&'a self, kind: RouteKind, alias: &ScriptAlias, own: Option<&'a str>) -> Option<&'a str> {
         let ranked = self.lines.iter().filter(|line| line.kind == kind);
         let best = ranked.filter_map(|line| Some((line.rank(alias)?, line))).max_by_key(|(rank, _)| *rank);
         own.or_else(|| best.map(|(_, line)| line.value.as_str()))
@@ -156,15 +161,15 @@ impl Routes {
 impl RouteLine {
     /// How specific the line is for an alias, in httpd's order of merging: server, directory, location; the main server's
     /// before those of the virtual host. `None`: it is not about the alias.
-    fn rank(&self, alias: &Alias) -> Option<(u8, bool, usize)> {
+    fn rank(&self, alias: &ScriptAlias) -> Option<(u8, bool, usize)> {
         let own_host = self.virtual_host == alias.place.virtual_host;
         if !own_host && self.virtual_host.is_some() {
             return None;
         }
         let Some(section) = &self.section else { return Some((0, own_host, 0)) };
         let file = match &alias.target {
-            Target::File(path) => path.as_str(),
-            Target::Module { .. } => "",
+            MountTarget::File(path) => path.as_str(),
+            MountTarget::Module { .. } => "",
         };
         let url = match &alias.form {
             AliasForm::Prefix(url) => url.as_str(),
@@ -181,13 +186,13 @@ impl RouteLine {
     }
 }
 
-impl Alias {
+impl ScriptAlias {
     /// Whether the target is the same for all requests, as far as the line itself tells.
     fn has_fixed_target(&self) -> bool {
         match (&self.form, &self.target) {
-            (AliasForm::Regex { .. }, Target::File(path)) => !path.contains('$'),
-            (AliasForm::Prefix(_), Target::File(path)) => !path.ends_with('/'),
-            (_, Target::Module { .. }) => true,
+            (AliasForm::Regex { .. }, MountTarget::File(path)) => !path.contains('$'),
+            (AliasForm::Prefix(_), MountTarget::File(path)) => !path.ends_with('/'),
+            (_, MountTarget::Module { .. }) => true,
         }
     }
 }
@@ -199,15 +204,17 @@ fn is_within(path: &str, section: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::Interface;
-    use crate::fake::Conf;
-    use crate::place::Place;
+    use super::ApplicationInterface;
+    use crate::fake::FakeConfiguration;
+    use crate::place::DirectivePlace;
 
     fn targets(lines: &[(Option<&str>, &str)]) -> Vec<String> {
-        let mut conf = Conf::of(&["WSGIDaemonProcess g"]);
+        let mut conf = FakeConfiguration::of(&["WSGIDaemonProcess g"]);
         for (directory, line) in lines {
             match directory {
-                Some(path) => conf.at(line, Place { directory: Some(path), ..Place::default() }).unwrap(),
+                Some(path) => conf
+                    .at(line, DirectivePlace { directory: Some(path), ..DirectivePlace::default() })
+                    .unwrap(),
                 None => conf.main(line).unwrap(),
             };
         }
@@ -239,7 +246,7 @@ mod tests {
 
     #[test]
     fn asgi_applications_run_in_the_main_interpreter() {
-        let conf = Conf::of(&[
+        let conf = FakeConfiguration::of(&[
             "WSGIDaemonProcess g",
             "WSGIProcessGroup g",
             "WSGIScriptAlias /a /srv/a.py interface=asgi callable-object=app",
@@ -253,13 +260,13 @@ mod tests {
             rows.map(|(target, callable, _)| format!("{} {callable}", target.text())).collect::<Vec<_>>()
         };
         let always = ["/srv/a.py app", "module:site.main:api api"];
-        assert_eq!(mounted(Interface::Auto), always);
-        assert_eq!(mounted(Interface::Asgi), [&always[..], &["/srv/d.py application"]].concat());
+        assert_eq!(mounted(ApplicationInterface::Auto), always);
+        assert_eq!(mounted(ApplicationInterface::Asgi), [&always[..], &["/srv/d.py application"]].concat());
     }
 
     #[test]
     fn patterns_stand_for_what_an_alias_can_reach() {
-        let conf = Conf::of(&[
+        let conf = FakeConfiguration::of(&[
             "WSGIScriptAlias /a /srv/a.wsgi",
             "WSGIScriptAlias /b /srv/b/",
             "WSGIScriptAliasMatch ^/(x) /srv/m/$1.wsgi",

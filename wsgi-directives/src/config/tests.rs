@@ -1,7 +1,7 @@
 //! Merge laws of spec/directives.md §3.2, by property.
 
 use super::*;
-use crate::fake::Conf;
+use crate::fake::FakeConfiguration;
 use proptest::prelude::*;
 
 /// A line that may stand at server level and in directories.
@@ -22,14 +22,14 @@ fn server() -> impl Strategy<Value = ServerConfig> {
     let alias = "WSGIScriptAlias /[ab] /[xyz]";
     prop::collection::vec(prop_oneof![3 => layer_line(), 1 => alias], 0..6).prop_map(|lines| {
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
-        Conf::of(&lines).server
+        FakeConfiguration::of(&lines).server
     })
 }
 
 fn dir() -> impl Strategy<Value = DirConfig> {
     let access = "WSGI(AccessScript|AuthUserScript|AuthGroupScript) /[xy]|WSGIGroupAuthoritative (On|Off)";
     prop::collection::vec(prop_oneof![3 => layer_line(), 1 => access], 0..6).prop_map(|lines| {
-        let mut conf = Conf::default();
+        let mut conf = FakeConfiguration::default();
         for line in lines {
             conf.directory(&line).unwrap();
         }
@@ -38,8 +38,8 @@ fn dir() -> impl Strategy<Value = DirConfig> {
 }
 
 /// Handler scripts as a set: their order has no meaning.
-fn same_layer(a: &Layer, b: &Layer) -> bool {
-    let sorted = |layer: &Layer| {
+fn same_layer(a: &ConfigLayer, b: &ConfigLayer) -> bool {
+    let sorted = |layer: &ConfigLayer| {
         let mut list: Vec<_> =
             layer.handler_scripts.iter().map(|s| (s.handler.clone(), s.path.clone())).collect();
         list.sort();
@@ -87,12 +87,12 @@ proptest! {
     fn a_virtual_host_is_searched_first(main in server(), host in server()) {
         let merged = ServerConfig::merge(&main, &host);
         prop_assert_eq!(targets(&merged), [targets(&host), targets(&main)].concat());
-        prop_assert!(same_layer(&merged.layer, &Layer::merge(&main.layer, &host.layer)));
+        prop_assert!(same_layer(&merged.layer, &ConfigLayer::merge(&main.layer, &host.layer)));
     }
 
     #[test]
     fn effective_settings_are_those_of_one_merge(base in server(), over in dir()) {
-        let merged = Layer::merge(&base.layer, &over.layer);
+        let merged = ConfigLayer::merge(&base.layer, &over.layer);
         let config = crate::effective(&base, &over, None);
         prop_assert_eq!(config.process_group, merged.settings.process_group.as_deref());
         prop_assert_eq!(config.error_override, merged.settings.error_override.unwrap_or(false));

@@ -1,7 +1,7 @@
 //! `docs/directives.md`: an index, then every directive with its options.
 
 use super::{options_of, state, written_name};
-use crate::directive::{Directive, Effect};
+use crate::directive::{Directive, RowEffect};
 use crate::options::OptionInfo;
 use crate::table::DIRECTIVES;
 use std::fmt::Write;
@@ -57,10 +57,10 @@ fn directive(out: &mut String, row: &Directive) {
     let _ = writeln!(out, "- Since: {}", row.since);
     let _ = writeln!(out, "- Example: `{} {}`", row.name, row.good);
     match row.effect {
-        Effect::Acts => {}
-        Effect::Later(why) => drop(writeln!(out, "- No effect yet: {why}")),
-        Effect::Never(why) => drop(writeln!(out, "- No effect: {why}")),
-        Effect::Legacy(why) => drop(writeln!(out, "- Obsolete: {why}")),
+        RowEffect::Acts => {}
+        RowEffect::Later(why) => drop(writeln!(out, "- No effect yet: {why}")),
+        RowEffect::Never(why) => drop(writeln!(out, "- No effect: {why}")),
+        RowEffect::Legacy(why) => drop(writeln!(out, "- Obsolete: {why}")),
     }
     if !row.details.is_empty() {
         let _ = write!(out, "\n{}\n", cell(row.details));
@@ -99,7 +99,7 @@ fn code(default: &str) -> String {
     }
 }
 
-fn with_state(doc: &str, effect: Effect) -> String {
+fn with_state(doc: &str, effect: RowEffect) -> String {
     match state(effect) {
         "" => cell(doc),
         state => format!("{} *({state})*", cell(doc)),

@@ -3,7 +3,7 @@
 mod manual;
 mod sample;
 
-use crate::directive::{Contexts, Directive, Effect};
+use crate::directive::{Directive, DirectiveContexts, RowEffect};
 use crate::options::{
     ALIAS_OPTIONS, DAEMON_OPTIONS, HANDLER_OPTIONS, IMPORT_OPTIONS, OptionInfo, OptionRow, SCRIPT_OPTIONS,
     SELECTORS,
@@ -43,16 +43,16 @@ fn written_name(row: &Directive) -> String {
 }
 
 /// One word about whether a row acts; empty if it does.
-fn state(effect: Effect) -> &'static str {
+fn state(effect: RowEffect) -> &'static str {
     match effect {
-        Effect::Acts => "",
-        Effect::Later(_) => "no effect yet",
-        Effect::Never(_) => "no effect",
-        Effect::Legacy(_) => "obsolete",
+        RowEffect::Acts => "",
+        RowEffect::Later(_) => "no effect yet",
+        RowEffect::Never(_) => "no effect",
+        RowEffect::Legacy(_) => "obsolete",
     }
 }
 
 /// Where a directive mainly belongs, for grouping.
 fn is_directory_only(row: &Directive) -> bool {
-    row.contexts.has(Contexts::D) && !row.contexts.has(Contexts::V)
+    row.contexts.has(DirectiveContexts::D) && !row.contexts.has(DirectiveContexts::V)
 }

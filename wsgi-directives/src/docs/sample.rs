@@ -1,7 +1,7 @@
 //! `conf/wsgi.conf`: every directive with its default, all commented out.
 
 use super::{is_directory_only, options_of, state};
-use crate::directive::{Contexts, Directive, Effect};
+use crate::directive::{Directive, DirectiveContexts, RowEffect};
 use crate::table::DIRECTIVES;
 use std::fmt::Write;
 
@@ -22,8 +22,8 @@ const HEAD: &str = "# Configuration of mod_wsgi. Every directive is listed with 
 /// The whole file.
 pub(super) fn render() -> String {
     let current = || DIRECTIVES.iter().filter(|row| !row.is_removed());
-    let main_server = |row: &&Directive| row.contexts.has(Contexts::G);
-    let server = |row: &&Directive| row.contexts.has(Contexts::V);
+    let main_server = |row: &&Directive| row.contexts.has(DirectiveContexts::G);
+    let server = |row: &&Directive| row.contexts.has(DirectiveContexts::V);
     let directory = |row: &&Directive| is_directory_only(row);
     let mut out = String::from(HEAD);
     group(&mut out, "Main server only", current().filter(main_server));
@@ -65,7 +65,7 @@ fn options(out: &mut String, row: &Directive) {
         return;
     }
     for option in
-        options_of(row.name).into_iter().filter(|option| !matches!(option.effect, Effect::Legacy(_)))
+        options_of(row.name).into_iter().filter(|option| !matches!(option.effect, RowEffect::Legacy(_)))
     {
         let default = option.default.trim_start_matches('(').trim_end_matches(')');
         let default = if default.is_empty() { "not set" } else { default };
@@ -75,16 +75,16 @@ fn options(out: &mut String, row: &Directive) {
 
 fn also(row: &Directive) -> String {
     let mut places = Vec::new();
-    if row.contexts.has(Contexts::D) && row.contexts.has(Contexts::V) {
+    if row.contexts.has(DirectiveContexts::D) && row.contexts.has(DirectiveContexts::V) {
         places.push("directories");
     }
-    if row.contexts.has(Contexts::H_FILEINFO) {
+    if row.contexts.has(DirectiveContexts::H_FILEINFO) {
         places.push(".htaccess with AllowOverride FileInfo");
     }
-    if row.contexts.has(Contexts::H_AUTHCFG) {
+    if row.contexts.has(DirectiveContexts::H_AUTHCFG) {
         places.push(".htaccess with AllowOverride AuthConfig");
     }
-    if row.contexts.has(Contexts::I) {
+    if row.contexts.has(DirectiveContexts::I) {
         places.push("<WSGIInterpreterOptions>");
     }
     places.join(", ")

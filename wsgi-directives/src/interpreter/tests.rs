@@ -1,19 +1,20 @@
 //! Resolution of `<WSGIInterpreterOptions>` (spec/directives.md §13).
 
 use super::*;
-use crate::fake::Conf;
-use crate::place::Place;
+use crate::fake::FakeConfiguration;
+use crate::place::DirectivePlace;
 
 /// Reads lines; those after an opening tag and before `</` go into that block.
-fn conf(lines: &[&str]) -> Conf {
-    let mut conf = Conf::default();
+fn conf(lines: &[&str]) -> FakeConfiguration {
+    let mut conf = FakeConfiguration::default();
     let mut inside = None;
     for line in lines {
         if line.starts_with("</") {
             inside = None;
             continue;
         }
-        conf.at(line, Place { in_interpreter_options: inside, ..Place::default() }).unwrap();
+        conf.at(line, DirectivePlace { in_interpreter_options: inside, ..DirectivePlace::default() })
+            .unwrap();
         if line.starts_with('<') {
             inside = conf.global.newest_block();
         }
@@ -57,7 +58,8 @@ fn free_threading_concerns_whole_processes() {
         "</",
         "<WSGIInterpreterOptions application-group=a>",
     ]);
-    let place = Place { in_interpreter_options: conf.global.newest_block(), ..Place::default() };
+    let place =
+        DirectivePlace { in_interpreter_options: conf.global.newest_block(), ..DirectivePlace::default() };
     let notices = conf.at("WSGIFreeThreading On", place).unwrap();
     assert_eq!(notices[0].number, Some(201));
     assert!(conf.main("WSGIFreeThreading On").unwrap().is_empty());

@@ -1,7 +1,7 @@
 //! Users and groups named in options: `name` or `#number`.
 
 use super::OptionContext;
-use crate::config::Who;
+use crate::config::NamedAccount;
 use crate::error::ConfigError;
 
 /// Looks a user up. `uncheckable` is the text for `#uid` without an entry in the user database.
@@ -9,7 +9,7 @@ pub(crate) fn user(
     text: &str,
     uncheckable: &'static str,
     context: &OptionContext<'_, '_, '_>,
-) -> Result<Who, ConfigError> {
+) -> Result<NamedAccount, ConfigError> {
     let system = context.line.system;
     let id = id_of(text, "user", system.uid_of_name(text), context)?;
     named(text, id, system.name_of_uid(id), uncheckable, context)
@@ -20,12 +20,12 @@ pub(crate) fn group(
     text: &str,
     uncheckable: Option<&'static str>,
     context: &OptionContext<'_, '_, '_>,
-) -> Result<Who, ConfigError> {
+) -> Result<NamedAccount, ConfigError> {
     let system = context.line.system;
     let id = id_of(text, "group", system.gid_of_name(text), context)?;
     match uncheckable {
         Some(complaint) => named(text, id, system.name_of_gid(id), complaint, context),
-        None => Ok(Who { name: system.name_of_gid(id).unwrap_or_else(|| text.to_owned()), id }),
+        None => Ok(NamedAccount { name: system.name_of_gid(id).unwrap_or_else(|| text.to_owned()), id }),
     }
 }
 
@@ -51,10 +51,10 @@ fn named(
     name: Option<String>,
     uncheckable: &'static str,
     context: &OptionContext<'_, '_, '_>,
-) -> Result<Who, ConfigError> {
+) -> Result<NamedAccount, ConfigError> {
     match name {
-        _ if !text.starts_with('#') => Ok(Who { name: text.to_owned(), id }),
-        Some(name) => Ok(Who { name, id }),
+        _ if !text.starts_with('#') => Ok(NamedAccount { name: text.to_owned(), id }),
+        Some(name) => Ok(NamedAccount { name, id }),
         None => Err(ConfigError::value(
             uncheckable,
             format!(

@@ -5,10 +5,10 @@ pub(crate) mod identity;
 pub(crate) mod mount;
 pub mod value;
 
-use crate::apply::{Application, is_default, parse_on_off};
-use crate::directive::Effect;
+use crate::apply::{LineApplication, is_default, parse_on_off};
+use crate::directive::RowEffect;
 use crate::error::ConfigError;
-use crate::words::{BadPair, Words};
+use crate::words::{BadPair, LineWords};
 use std::time::Duration;
 
 pub use daemon::DAEMON_OPTIONS;
@@ -32,7 +32,7 @@ pub struct OptionInfo {
     /// One line.
     pub doc: &'static str,
     /// Whether it acts.
-    pub effect: Effect,
+    pub effect: RowEffect,
     /// A value that is accepted.
     pub good: &'static str,
     /// A value that is refused; `None` where no text is wrong.
@@ -45,11 +45,11 @@ pub struct OptionRow<T: 'static> {
     pub info: OptionInfo,
     /// The `THING` in "Invalid THING for WSGI daemon process.", or the whole text if it ends in a dot.
     pub(crate) thing: &'static str,
-    pub(crate) set: Set<T>,
+    pub(crate) set: ValueSetter<T>,
 }
 
 /// How a value is read and where it goes.
-pub(crate) enum Set<T: 'static> {
+pub(crate) enum ValueSetter<T: 'static> {
     /// Any text.
     Text(fn(&mut T) -> &mut Option<String>),
     /// Any text but the empty one.
@@ -71,7 +71,7 @@ pub(crate) enum Set<T: 'static> {
 /// What reading an option's value may need.
 pub(crate) struct OptionContext<'c, 'a, 's> {
     /// The line.
-    pub line: &'c mut Application<'a, 's>,
+    pub line: &'c mut LineApplication<'a, 's>,
     /// The option being read.
     pub info: &'static OptionInfo,
     /// Its [`OptionRow::thing`].
@@ -103,9 +103,9 @@ impl OptionContext<'_, '_, '_> {
 pub(crate) fn read_options<T>(
     rows: &'static [OptionRow<T>],
     definition: &'static str,
-    words: &mut Words<'_>,
+    words: &mut LineWords<'_>,
     target: &mut T,
-    line: &mut Application<'_, '_>,
+    line: &mut LineApplication<'_, '_>,
 ) -> Result<Vec<(&'static str, String)>, ConfigError> {
     let mut written = Vec::new();
     while let Some(pair) = words.pair() {
@@ -123,29 +123,29 @@ pub(crate) fn read_options<T>(
 }
 
 fn store<T>(
-    set: &Set<T>,
+    set: &ValueSetter<T>,
     target: &mut T,
     text: &str,
     context: &mut OptionContext<'_, '_, '_>,
 ) -> Result<(), ConfigError> {
     let wrong = |context: &OptionContext<'_, '_, '_>| context.invalid(text);
     match set {
-        Set::Text(field) => *field(target) = Some(text.to_owned()),
-        Set::NonEmpty(_) if text.is_empty() => return Err(wrong(context)),
-        Set::Absolute(_) if !text.starts_with('/') => return Err(wrong(context)),
-        Set::NonEmpty(field) | Set::Absolute(field) => *field(target) = Some(text.to_owned()),
-        Set::Flag(field) => *field(target) = parse_on_off(text).ok_or_else(|| wrong(context))?,
-        Set::SecondsOrOff(field) => {
+        ValueSetter::Text(field) => *field(target) = Some(text.to_owned()),
+        ValueSetter::NonEmpty(_) if text.is_empty() => return Err(wrong(context)),
+        ValueSetter::Absolute(_) if !text.starts_with('/') => return Err(wrong(context)),
+        ValueSetter::NonEmpty(field) | ValueSetter::Absolute(field) => *field(target) = Some(text.to_owned()),
+        ValueSetter::Flag(field) => *field(target) = parse_on_off(text).ok_or_else(|| wrong(context))?,
+        ValueSetter::SecondsOrOff(field) => {
             let time = value::duration(text, value::SECOND).ok_or_else(|| wrong(context))?;
             *field(target) = (!time.is_zero()).then_some(time);
         }
-        Set::Seconds(field) => {
+        ValueSetter::Seconds(field) => {
             *field(target) = value::duration(text, value::SECOND).ok_or_else(|| wrong(context))?;
         }
-        Set::Millis(field) => {
+        ValueSetter::Millis(field) => {
             *field(target) = value::duration(text, value::MILLISECOND).ok_or_else(|| wrong(context))?;
         }
-        Set::Custom(run) => run(target, text, context)?,
+        ValueSetter::Custom(run) => run(target, text, context)?,
     }
     Ok(())
 }

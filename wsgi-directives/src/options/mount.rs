@@ -1,9 +1,9 @@
 //! Options of aliases, handler scripts, preloads, hook scripts, and the selectors of interpreter options.
 
-use super::{OptionContext, OptionInfo, OptionRow, Set, value};
+use super::{OptionContext, OptionInfo, OptionRow, ValueSetter, value};
 use crate::apply::parse_on_off;
 use crate::config::AliasOptions;
-use crate::directive::Effect;
+use crate::directive::RowEffect;
 use crate::error::ConfigError;
 
 const PROCESS_GROUP: OptionInfo = OptionInfo {
@@ -14,7 +14,7 @@ const PROCESS_GROUP: OptionInfo = OptionInfo {
     range: "a group name",
     since: "2.0",
     doc: "Daemon group that runs these requests; %{GLOBAL} is embedded mode.",
-    effect: Effect::Acts,
+    effect: RowEffect::Acts,
     good: "%{GLOBAL}",
     bad: Some(""),
 };
@@ -27,7 +27,7 @@ const APPLICATION_GROUP: OptionInfo = OptionInfo {
     range: "an interpreter name",
     since: "2.0",
     doc: "Interpreter that runs these requests; %{GLOBAL} is the main interpreter.",
-    effect: Effect::Acts,
+    effect: RowEffect::Acts,
     good: "%{GLOBAL}",
     bad: Some(""),
 };
@@ -40,7 +40,7 @@ const PASS_AUTHORIZATION: OptionInfo = OptionInfo {
     range: "On or Off",
     since: "3.0",
     doc: "Whether HTTP_AUTHORIZATION is passed to the application.",
-    effect: Effect::Acts,
+    effect: RowEffect::Acts,
     good: "On",
     bad: Some("yes"),
 };
@@ -53,7 +53,7 @@ const CALLABLE_OBJECT: OptionInfo = OptionInfo {
     range: "the name of a callable",
     since: "3.0",
     doc: "Entry point of the script, used verbatim: %{...} is not expanded here.",
-    effect: Effect::Acts,
+    effect: RowEffect::Acts,
     good: "app",
     bad: Some(""),
 };
@@ -67,7 +67,7 @@ const INTERFACE: OptionInfo = OptionInfo {
     since: "new",
     doc: "How the application is called: auto takes a coroutine function, or an object whose __call__ is one, for an ASGI \
           application. With asgi it runs in the main interpreter unless an application group is named.",
-    effect: Effect::Acts,
+    effect: RowEffect::Acts,
     good: "asgi",
     bad: Some("fastcgi"),
 };
@@ -80,11 +80,19 @@ const BAD_INTERFACE: &str = "Invalid value for interface.";
 
 /// Options of WSGIScriptAlias and WSGIScriptAliasMatch (spec/directives.md §5.1).
 pub static ALIAS_OPTIONS: &[OptionRow<AliasOptions>] = &[
-    OptionRow { info: APPLICATION_GROUP, thing: BAD_APPLICATION_GROUP, set: Set::Custom(fixed_application) },
-    OptionRow { info: CALLABLE_OBJECT, thing: BAD_CALLABLE, set: Set::NonEmpty(|o| &mut o.callable_object) },
-    OptionRow { info: INTERFACE, thing: BAD_INTERFACE, set: Set::Custom(interface) },
-    OptionRow { info: PASS_AUTHORIZATION, thing: BAD_AUTHORIZATION, set: Set::Custom(authorization) },
-    OptionRow { info: PROCESS_GROUP, thing: BAD_PROCESS_GROUP, set: Set::Custom(fixed_process) },
+    OptionRow {
+        info: APPLICATION_GROUP,
+        thing: BAD_APPLICATION_GROUP,
+        set: ValueSetter::Custom(fixed_application),
+    },
+    OptionRow {
+        info: CALLABLE_OBJECT,
+        thing: BAD_CALLABLE,
+        set: ValueSetter::NonEmpty(|o| &mut o.callable_object),
+    },
+    OptionRow { info: INTERFACE, thing: BAD_INTERFACE, set: ValueSetter::Custom(interface) },
+    OptionRow { info: PASS_AUTHORIZATION, thing: BAD_AUTHORIZATION, set: ValueSetter::Custom(authorization) },
+    OptionRow { info: PROCESS_GROUP, thing: BAD_PROCESS_GROUP, set: ValueSetter::Custom(fixed_process) },
 ];
 
 /// Options of WSGIHandlerScript (spec/directives.md §9.3).
@@ -92,10 +100,14 @@ pub static HANDLER_OPTIONS: &[OptionRow<AliasOptions>] = &[
     OptionRow {
         info: APPLICATION_GROUP,
         thing: BAD_APPLICATION_GROUP,
-        set: Set::NonEmpty(|o| &mut o.application_group),
+        set: ValueSetter::NonEmpty(|o| &mut o.application_group),
     },
-    OptionRow { info: PASS_AUTHORIZATION, thing: BAD_AUTHORIZATION, set: Set::Custom(authorization) },
-    OptionRow { info: PROCESS_GROUP, thing: BAD_PROCESS_GROUP, set: Set::NonEmpty(|o| &mut o.process_group) },
+    OptionRow { info: PASS_AUTHORIZATION, thing: BAD_AUTHORIZATION, set: ValueSetter::Custom(authorization) },
+    OptionRow {
+        info: PROCESS_GROUP,
+        thing: BAD_PROCESS_GROUP,
+        set: ValueSetter::NonEmpty(|o| &mut o.process_group),
+    },
 ];
 
 /// Options of WSGIImportScript, both mandatory (spec/directives.md §9.1).
@@ -107,7 +119,7 @@ pub static IMPORT_OPTIONS: &[OptionRow<AliasOptions>] = &[
             ..APPLICATION_GROUP
         },
         thing: BAD_APPLICATION_GROUP,
-        set: Set::Custom(fixed_application),
+        set: ValueSetter::Custom(fixed_application),
     },
     OptionRow {
         info: OptionInfo {
@@ -116,7 +128,7 @@ pub static IMPORT_OPTIONS: &[OptionRow<AliasOptions>] = &[
             ..PROCESS_GROUP
         },
         thing: BAD_PROCESS_GROUP,
-        set: Set::Custom(fixed_process),
+        set: ValueSetter::Custom(fixed_process),
     },
 ];
 
@@ -129,7 +141,7 @@ pub static SCRIPT_OPTIONS: &[OptionRow<AliasOptions>] = &[OptionRow {
         ..APPLICATION_GROUP
     },
     thing: BAD_APPLICATION_GROUP,
-    set: Set::NonEmpty(|o| &mut o.application_group),
+    set: ValueSetter::NonEmpty(|o| &mut o.application_group),
 }];
 
 /// Selectors of `<WSGIInterpreterOptions>` (spec/directives.md §13); read by [`crate::table`], listed for the manual.

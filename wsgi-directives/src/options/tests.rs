@@ -1,14 +1,14 @@
 //! Option tables: laws, every WSGIDaemonProcess option, error texts of spec/directives.md §7, duplicates.
 
 use super::*;
-use crate::config::{DaemonOptions, Reload, Who};
+use crate::config::{DaemonOptions, NamedAccount, ReloadMode};
 use crate::docs::options_of;
-use crate::fake::Conf;
+use crate::fake::FakeConfiguration;
 use crate::place::{NoticeLevel, VhostId};
 
 /// The options of `WSGIDaemonProcess x <text>`, or the error text.
 fn daemon(text: &str) -> Result<DaemonOptions, String> {
-    let mut conf = Conf::default();
+    let mut conf = FakeConfiguration::default();
     conf.main(&format!("WSGIDaemonProcess x {text}")).map_err(|error| error.to_string())?;
     Ok(conf.global.groups.get("x").unwrap().options.clone())
 }
@@ -27,7 +27,7 @@ fn tables_are_sorted_unique_and_documented() {
     }
     let upstream = DAEMON_OPTIONS
         .iter()
-        .filter(|row| row.info.since != "new" && !matches!(row.info.effect, crate::Effect::Legacy(_)));
+        .filter(|row| row.info.since != "new" && !matches!(row.info.effect, crate::RowEffect::Legacy(_)));
     assert_eq!(upstream.count(), 44, "options of mod_wsgi 6.1.1");
 }
 
@@ -71,9 +71,9 @@ fn options_of_other_directives() {
                 _ => ("/x", ""),
             };
             let line = |value: &str| format!("{} {head} {rest} {}='{value}'", directive.name, option.name);
-            Conf::of(&[&line(option.good)]);
+            FakeConfiguration::of(&[&line(option.good)]);
             if let Some(bad) = option.bad {
-                Conf::default().error(&line(bad));
+                FakeConfiguration::default().error(&line(bad));
             }
         }
     }
@@ -170,7 +170,7 @@ fn every_timeout_is_named_in_its_error() {
 
 #[test]
 fn values() {
-    let who = |name: &str, id| Some(Who { name: name.into(), id });
+    let who = |name: &str, id| Some(NamedAccount { name: name.into(), id });
     assert_eq!(daemon("user=joe group=#33").unwrap().user, who("joe", 1000));
     assert_eq!(daemon("user=#1000").unwrap().user, who("joe", 1000));
     assert_eq!(daemon("group=#4711").unwrap().group, who("#4711", 4711));
@@ -184,7 +184,7 @@ fn values() {
     assert_eq!(daemon("request-timeout=2min").unwrap().request_timeout.unwrap().as_secs(), 120);
     assert_eq!(daemon("response-flush-delay=7").unwrap().response_flush_delay.as_millis(), 7);
     assert_eq!(daemon("header-buffer-size=0").unwrap().header_buffer_size.get(), 32768);
-    assert_eq!(daemon("reload=Immediate").unwrap().reload, Reload::Immediate);
+    assert_eq!(daemon("reload=Immediate").unwrap().reload, ReloadMode::Immediate);
     assert_eq!(daemon("env=A=1 env='B=x y' env=C=").unwrap().env.len(), 3);
     assert_eq!(daemon("env-file=/a env-file=/b").unwrap().env_files, ["/a", "/b"]);
     assert!(daemon("threads=1 maximum-requests=1").unwrap().run_once());
@@ -195,14 +195,17 @@ fn values() {
 
 #[test]
 fn display_name_of_the_group() {
-    let conf = Conf::of(&["WSGIDaemonProcess site display-name='%{GROUP}'"]);
+    let conf = FakeConfiguration::of(&["WSGIDaemonProcess site display-name='%{GROUP}'"]);
     assert_eq!(conf.global.groups.get("site").unwrap().display_name(), "(wsgi:site)");
-    assert_eq!(Conf::of(&["WSGIDaemonProcess x"]).global.groups.get("x").unwrap().display_name(), "(wsgi:x)");
+    assert_eq!(
+        FakeConfiguration::of(&["WSGIDaemonProcess x"]).global.groups.get("x").unwrap().display_name(),
+        "(wsgi:x)"
+    );
 }
 
 #[test]
 fn chroot_needs_root() {
-    let mut conf = Conf::default();
+    let mut conf = FakeConfiguration::default();
     conf.machine.root = false;
     let text = conf.error("WSGIDaemonProcess x chroot=/jail");
     assert!(text.starts_with("Cannot chroot WSGI daemon process when not root."), "{text}");
@@ -210,7 +213,7 @@ fn chroot_needs_root() {
 
 #[test]
 fn equal_definitions_are_one_group() {
-    let mut conf = Conf::of(&["WSGIDaemonProcess x user=joe threads=2"]);
+    let mut conf = FakeConfiguration::of(&["WSGIDaemonProcess x user=joe threads=2"]);
     let notices = conf.main("WSGIDaemonProcess x threads=2 user=joe").unwrap();
     assert_eq!(notices[0].level, NoticeLevel::Notice);
     assert!(notices[0].text.contains("test.conf:1"), "{}", notices[0].text);
@@ -229,7 +232,7 @@ fn equal_definitions_are_one_group() {
 #[test]
 fn groups_are_shared_by_servers_of_one_name() {
     let line = "WSGIDaemonProcess x threads=2";
-    let mut conf = Conf::default();
+    let mut conf = FakeConfiguration::default();
     conf.vhost(line, 1, Some("a.example")).unwrap();
     conf.vhost(line, 2, Some("A.example")).unwrap();
     let text = conf.vhost(line, 3, Some("b.example")).unwrap_err().to_string();
@@ -240,7 +243,7 @@ fn groups_are_shared_by_servers_of_one_name() {
     let text = conf.error("WSGIDaemonProcess x");
     assert!(text.contains("(main server)"), "{text}");
     // The names may stand behind the groups.
-    let mut conf = Conf::default();
+    let mut conf = FakeConfiguration::default();
     conf.vhost(line, 1, None).unwrap();
     conf.vhost(line, 2, None).unwrap();
     assert_eq!(conf.global.shared_group(&conf.machine), None);
@@ -253,7 +256,7 @@ fn groups_are_shared_by_servers_of_one_name() {
 
 #[test]
 fn old_options_are_warned_about_once() {
-    let mut conf = Conf::default();
+    let mut conf = FakeConfiguration::default();
     let notices = conf.main("WSGIDaemonProcess a newrelic-config-file=/x newrelic-environment=y").unwrap();
     assert_eq!(notices.iter().filter(|notice| notice.level == NoticeLevel::Warning).count(), 2);
     assert!(conf.main("WSGIDaemonProcess b newrelic-config-file=/x").unwrap().is_empty());
@@ -264,7 +267,7 @@ fn old_options_are_warned_about_once() {
 /// Lines that say something else than what they look like.
 #[test]
 fn names_and_values_that_look_wrong_are_warned_about() {
-    let mut conf = Conf::default();
+    let mut conf = FakeConfiguration::default();
     for (line, text) in [
         ("WSGIDaemonProcess threads=5", "write WSGIDaemonProcess NAME threads=5."),
         ("WSGIDaemonProcess a env=KEY=${X}", "env=KEY: ${X} is set nowhere"),

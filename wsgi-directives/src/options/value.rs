@@ -1,6 +1,6 @@
 //! Numbers, times and sizes as operators write them; trailing text is an error, unlike C's `atoi`.
 
-use crate::config::Interface;
+use crate::config::ApplicationInterface;
 use std::time::Duration;
 
 /// One millisecond.
@@ -35,11 +35,11 @@ pub fn duration(text: &str, unit: Duration) -> Option<Duration> {
 }
 
 /// How applications are called.
-pub fn interface(text: &str) -> Option<Interface> {
+pub fn interface(text: &str) -> Option<ApplicationInterface> {
     match text.to_ascii_lowercase().as_str() {
-        "auto" => Some(Interface::Auto),
-        "wsgi" => Some(Interface::Wsgi),
-        "asgi" => Some(Interface::Asgi),
+        "auto" => Some(ApplicationInterface::Auto),
+        "wsgi" => Some(ApplicationInterface::Wsgi),
+        "asgi" => Some(ApplicationInterface::Asgi),
         _ => None,
     }
 }

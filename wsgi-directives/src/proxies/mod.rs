@@ -19,7 +19,7 @@ pub trait EnvTable {
 
 /// Headers of one category compete: only the last applied one stays in the environ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Category {
+pub enum HeaderCategory {
     /// REMOTE_ADDR
     Client,
     /// HTTP_HOST
@@ -41,33 +41,33 @@ const CATEGORIES: usize = 6;
 pub struct ProxyHeader(u8);
 
 /// One row of the registry.
-struct Row {
+struct ProxyRow {
     /// CGI form of the header's name.
     key: &'static str,
-    category: Category,
+    category: HeaderCategory,
 }
 
-const fn row(key: &'static str, category: Category) -> Row {
-    Row { key, category }
+const fn row(key: &'static str, category: HeaderCategory) -> ProxyRow {
+    ProxyRow { key, category }
 }
 
 /// The registry of spec/directives.md §11, in its order.
-static HEADERS: &[Row] = &[
-    row("HTTP_X_FORWARDED_FOR", Category::Client),
-    row("HTTP_X_CLIENT_IP", Category::Client),
-    row("HTTP_X_REAL_IP", Category::Client),
-    row("HTTP_X_FORWARDED_HOST", Category::Host),
-    row("HTTP_X_HOST", Category::Host),
-    row("HTTP_X_FORWARDED_SERVER", Category::Server),
-    row("HTTP_X_FORWARDED_PORT", Category::Port),
-    row("HTTP_X_SCRIPT_NAME", Category::Script),
-    row("HTTP_X_FORWARDED_SCRIPT_NAME", Category::Script),
-    row("HTTP_X_FORWARDED_PROTO", Category::Scheme),
-    row("HTTP_X_FORWARDED_SCHEME", Category::Scheme),
-    row("HTTP_X_SCHEME", Category::Scheme),
-    row("HTTP_X_FORWARDED_HTTPS", Category::Scheme),
-    row("HTTP_X_FORWARDED_SSL", Category::Scheme),
-    row("HTTP_X_HTTPS", Category::Scheme),
+static HEADERS: &[ProxyRow] = &[
+    row("HTTP_X_FORWARDED_FOR", HeaderCategory::Client),
+    row("HTTP_X_CLIENT_IP", HeaderCategory::Client),
+    row("HTTP_X_REAL_IP", HeaderCategory::Client),
+    row("HTTP_X_FORWARDED_HOST", HeaderCategory::Host),
+    row("HTTP_X_HOST", HeaderCategory::Host),
+    row("HTTP_X_FORWARDED_SERVER", HeaderCategory::Server),
+    row("HTTP_X_FORWARDED_PORT", HeaderCategory::Port),
+    row("HTTP_X_SCRIPT_NAME", HeaderCategory::Script),
+    row("HTTP_X_FORWARDED_SCRIPT_NAME", HeaderCategory::Script),
+    row("HTTP_X_FORWARDED_PROTO", HeaderCategory::Scheme),
+    row("HTTP_X_FORWARDED_SCHEME", HeaderCategory::Scheme),
+    row("HTTP_X_SCHEME", HeaderCategory::Scheme),
+    row("HTTP_X_FORWARDED_HTTPS", HeaderCategory::Scheme),
+    row("HTTP_X_FORWARDED_SSL", HeaderCategory::Scheme),
+    row("HTTP_X_HTTPS", HeaderCategory::Scheme),
 ];
 
 impl ProxyHeader {
@@ -83,7 +83,7 @@ impl ProxyHeader {
     }
 
     /// What it is about.
-    pub fn category(self) -> Category {
+    pub fn category(self) -> HeaderCategory {
         HEADERS[usize::from(self.0)].category
     }
 }
@@ -134,23 +134,23 @@ impl TrustedProxies<'_> {
                 env.unset(row.key);
             }
         }
-        winners[Category::Scheme as usize].is_some()
+        winners[HeaderCategory::Scheme as usize].is_some()
     }
 
     fn apply_header(&self, header: ProxyHeader, value: &[u8], env: &mut dyn EnvTable) {
         match header.category() {
-            Category::Client if header.key() == "HTTP_X_FORWARDED_FOR" => {
+            HeaderCategory::Client if header.key() == "HTTP_X_FORWARDED_FOR" => {
                 self.apply_forwarded_for(value, env)
             }
-            Category::Client => env.set("REMOTE_ADDR", value),
-            Category::Host => env.set("HTTP_HOST", value),
-            Category::Server => env.set("SERVER_NAME", value),
-            Category::Port => env.set("SERVER_PORT", value),
-            Category::Script => {
+            HeaderCategory::Client => env.set("REMOTE_ADDR", value),
+            HeaderCategory::Host => env.set("HTTP_HOST", value),
+            HeaderCategory::Server => env.set("SERVER_NAME", value),
+            HeaderCategory::Port => env.set("SERVER_PORT", value),
+            HeaderCategory::Script => {
                 env.set("SCRIPT_NAME", value);
                 env.set("mod_wsgi.mount_point", value);
             }
-            Category::Scheme => apply_scheme(header, value, env),
+            HeaderCategory::Scheme => apply_scheme(header, value, env),
         }
     }
 

@@ -1,14 +1,14 @@
 //! The trusted-proxy algorithm of spec/directives.md §11 and the scheme of spec/behaviour.md §1.12.
 
 use super::*;
-use crate::fake::Conf;
+use crate::fake::FakeConfiguration;
 use crate::request::effective;
 use std::collections::BTreeMap;
 
 #[derive(Default)]
-struct Env(BTreeMap<String, Vec<u8>>);
+struct TestEnvironment(BTreeMap<String, Vec<u8>>);
 
-impl EnvTable for Env {
+impl EnvTable for TestEnvironment {
     fn get(&self, key: &str) -> Option<&[u8]> {
         self.0.get(key).map(Vec::as_slice)
     }
@@ -23,11 +23,11 @@ impl EnvTable for Env {
 /// Runs a request through two directives; the environ is given and returned as `KEY=value` words, where `^`
 /// stands for a blank. REMOTE_ADDR is 10.0.0.1 unless given.
 fn run(headers: &str, proxies: Option<&str>, env: &str) -> String {
-    let mut conf = Conf::of(&[&format!("WSGITrustedProxyHeaders {headers}")]);
+    let mut conf = FakeConfiguration::of(&[&format!("WSGITrustedProxyHeaders {headers}")]);
     if let Some(proxies) = proxies {
         conf.main(&format!("WSGITrustedProxies {proxies}")).unwrap();
     }
-    let mut table = Env::default();
+    let mut table = TestEnvironment::default();
     table.set("REMOTE_ADDR", b"10.0.0.1");
     for pair in env.split(' ').filter(|pair| !pair.is_empty()) {
         let (key, value) = pair.split_once('=').unwrap();
@@ -105,8 +105,8 @@ fn values_are_taken_verbatim() {
 
 /// `wsgi.url_scheme` for headers of a trusted peer.
 fn scheme(headers: &str, env: &[(&str, &str)], tls: bool) -> &'static str {
-    let conf = Conf::of(&[&format!("WSGITrustedProxyHeaders {headers}")]);
-    let mut table = Env::default();
+    let conf = FakeConfiguration::of(&[&format!("WSGITrustedProxyHeaders {headers}")]);
+    let mut table = TestEnvironment::default();
     for (key, value) in env {
         table.set(key, value.as_bytes());
     }

@@ -1,6 +1,6 @@
 //! Finds the WSGIScriptAlias of a URI and composes the file name (spec/directives.md §5.2).
 
-use crate::config::{Alias, AliasForm, Target};
+use crate::config::{AliasForm, MountTarget, ScriptAlias};
 use crate::place::RegexMatch;
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug)]
 pub struct AliasMatch<'a> {
     /// The alias.
-    pub alias: &'a Arc<Alias>,
+    pub alias: &'a Arc<ScriptAlias>,
     /// Number of URI bytes it consumed (`L` of the spec).
     pub consumed: usize,
     groups: RegexMatch,
@@ -16,7 +16,7 @@ pub struct AliasMatch<'a> {
 
 /// What the URI is mapped to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Mapped<'a> {
+pub enum MappedUri<'a> {
     /// `r->filename` before httpd's directory walk splits it into file and path info.
     File(Vec<u8>),
     /// A module; SCRIPT_NAME is the URI up to `script_end`, PATH_INFO the rest.
@@ -31,7 +31,7 @@ pub enum Mapped<'a> {
 }
 
 /// The first alias of the merged list that matches the decoded URI path; there is no longest-prefix rule.
-pub fn find_alias<'a>(aliases: &'a [Arc<Alias>], uri: &[u8]) -> Option<AliasMatch<'a>> {
+pub fn find_alias<'a>(aliases: &'a [Arc<ScriptAlias>], uri: &[u8]) -> Option<AliasMatch<'a>> {
     if !uri.is_empty() && uri[0] != b'/' {
         return None;
     }
@@ -49,18 +49,18 @@ pub fn find_alias<'a>(aliases: &'a [Arc<Alias>], uri: &[u8]) -> Option<AliasMatc
 
 impl<'a> AliasMatch<'a> {
     /// Target plus what the alias left of the URI. A mount of exactly `/` leaves the whole URI.
-    pub fn target(&self, uri: &[u8]) -> Mapped<'a> {
+    pub fn target(&self, uri: &[u8]) -> MappedUri<'a> {
         let mount = match &self.alias.form {
             AliasForm::Prefix(prefix) => prefix.as_bytes(),
             AliasForm::Regex { .. } => &uri[..self.consumed],
         };
         match &self.alias.target {
-            Target::Module { module, callable } => {
+            MountTarget::Module { module, callable } => {
                 let last = uri[..self.consumed].iter().rposition(|byte| *byte != b'/');
                 let script_end = last.map_or(0, |last| last + 1);
-                Mapped::Module { module, callable: callable.as_deref(), script_end }
+                MappedUri::Module { module, callable: callable.as_deref(), script_end }
             }
-            Target::File(path) => {
+            MountTarget::File(path) => {
                 let rest = if mount == b"/" { uri } else { &uri[self.consumed..] };
                 let mut name = Vec::with_capacity(path.len() + rest.len());
                 match self.alias.form {
@@ -68,18 +68,18 @@ impl<'a> AliasMatch<'a> {
                     AliasForm::Regex { .. } => substitute(path.as_bytes(), uri, &self.groups, &mut name),
                 }
                 name.extend_from_slice(rest);
-                Mapped::File(name)
+                MappedUri::File(name)
             }
         }
     }
 }
 
-impl Alias {
+impl ScriptAlias {
     /// Length of the target in the file `name` that this alias made, if everything behind it can be nothing but path
     /// info once the target is a file. `None` where httpd's own walk has to find out.
     #[must_use]
     pub fn plain_target(&self, name: &[u8]) -> Option<usize> {
-        let (AliasForm::Prefix(_), Target::File(path)) = (&self.form, &self.target) else { return None };
+        let (AliasForm::Prefix(_), MountTarget::File(path)) = (&self.form, &self.target) else { return None };
         let is_plain = |part: &[u8]| !part.windows(2).any(|two| two == b"//" || two == b"/.");
         let rest = name.strip_prefix(path.as_bytes())?;
         let is_split = path.starts_with('/') && !path.ends_with('/') && (rest.is_empty() || rest[0] == b'/');
@@ -89,7 +89,7 @@ impl Alias {
     /// Whether a file name still begins with this alias's target, whose length is `len`.
     #[must_use]
     pub fn is_at(&self, len: usize, name: &[u8]) -> bool {
-        matches!(&self.target, Target::File(path) if name.get(..len) == Some(path.as_bytes()))
+        matches!(&self.target, MountTarget::File(path) if name.get(..len) == Some(path.as_bytes()))
     }
 }
 

@@ -4,7 +4,7 @@ use super::BodyLength;
 
 /// What has been received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Received {
+pub struct ReceivedBody {
     /// Bytes.
     pub bytes: u64,
     /// The end was among it.
@@ -18,14 +18,14 @@ pub struct Received {
 /// `None`: it is refused.
 pub fn length_of_received(
     announced: BodyLength,
-    received: Received,
+    received: ReceivedBody,
     chunked_request: bool,
 ) -> Option<BodyLength> {
     match (announced, received) {
-        (BodyLength::None, Received { bytes: 0, is_whole: true }) => Some(BodyLength::None),
-        (_, Received { bytes, is_whole: true }) => Some(BodyLength::Known(bytes)),
+        (BodyLength::None, ReceivedBody { bytes: 0, is_whole: true }) => Some(BodyLength::None),
+        (_, ReceivedBody { bytes, is_whole: true }) => Some(BodyLength::Known(bytes)),
         (BodyLength::Chunked, _) if !chunked_request => None,
-        (BodyLength::Known(length), Received { bytes, .. }) if bytes > length => None,
+        (BodyLength::Known(length), ReceivedBody { bytes, .. }) if bytes > length => None,
         (announced, _) => Some(announced),
     }
 }
@@ -36,7 +36,7 @@ mod tests {
 
     #[test]
     fn what_is_whole_has_a_length() {
-        let whole = |bytes| Received { bytes, is_whole: true };
+        let whole = |bytes| ReceivedBody { bytes, is_whole: true };
         for announced in [BodyLength::Chunked, BodyLength::Known(29), BodyLength::None] {
             assert_eq!(length_of_received(announced, whole(1000), false), Some(BodyLength::Known(1000)));
         }
@@ -46,7 +46,7 @@ mod tests {
 
     #[test]
     fn what_is_longer_stays_as_it_was_announced() {
-        let part = Received { bytes: 10, is_whole: false };
+        let part = ReceivedBody { bytes: 10, is_whole: false };
         for announced in [BodyLength::Chunked, BodyLength::Known(29), BodyLength::None] {
             assert_eq!(length_of_received(announced, part, true), Some(announced));
         }

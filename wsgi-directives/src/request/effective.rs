@@ -1,7 +1,8 @@
 //! The settings in effect for a request: defaults, server, directory, alias (spec/directives.md §3.3).
 
 use crate::config::{
-    AliasOptions, DirConfig, HandlerScript, Interface, Layer, MapHead, ProcessSet, ScriptRef, ServerConfig,
+    AliasOptions, ApplicationInterface, ConfigLayer, DirConfig, HandlerScript, MapHead, ProcessSet,
+    ScriptRef, ServerConfig,
 };
 use crate::proxies::TrustedProxies;
 use std::borrow::Cow;
@@ -15,7 +16,7 @@ pub struct RequestConfig<'a> {
     /// Unexpanded application group; `None` where unset.
     pub application_group: Option<&'a str>,
     /// The entry point.
-    pub callable: Callable<'a>,
+    pub callable: CallableName<'a>,
     /// WSGIRestrictProcess.
     pub restrict_process: Option<&'a ProcessSet>,
     /// WSGIDispatchScript.
@@ -39,26 +40,26 @@ pub struct RequestConfig<'a> {
     /// WSGIEnableSendfile.
     pub enable_sendfile: bool,
     /// `interface=` of the alias; `None` is that of the daemon group.
-    pub interface: Option<Interface>,
+    pub interface: Option<ApplicationInterface>,
     /// WSGITrustedProxyHeaders and WSGITrustedProxies.
     pub trusted_proxies: TrustedProxies<'a>,
 }
 
 /// Where the name of the entry point comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Callable<'a> {
+pub enum CallableName<'a> {
     /// WSGICallableObject, to be expanded; `None` where unset.
     Expand(Option<&'a str>),
     /// `callable-object=` of the alias, used as it is.
     Verbatim(&'a str),
 }
 
-impl<'a> Callable<'a> {
+impl<'a> CallableName<'a> {
     /// The name for a request.
     pub fn resolve(self, names: &'a dyn super::RequestNames) -> Cow<'a, [u8]> {
         match self {
-            Callable::Verbatim(name) => Cow::Borrowed(name.as_bytes()),
-            Callable::Expand(text) => super::callable_object(text.map(str::as_bytes), names),
+            CallableName::Verbatim(name) => Cow::Borrowed(name.as_bytes()),
+            CallableName::Expand(text) => super::callable_object(text.map(str::as_bytes), names),
         }
     }
 }
@@ -85,8 +86,8 @@ pub fn effective<'a>(
         option.map(String::as_str).or(layer.map(|text| &**text))
     };
     let callable = match mount.and_then(|options| options.callable_object.as_deref()) {
-        Some(name) => Callable::Verbatim(name),
-        None => Callable::Expand(reference!(callable_object).map(|text| &**text)),
+        Some(name) => CallableName::Verbatim(name),
+        None => CallableName::Expand(reference!(callable_object).map(|text| &**text)),
     };
     let pass_authorization = mount.and_then(|options| options.pass_authorization);
     RequestConfig {
@@ -121,7 +122,7 @@ pub fn handler_script<'a>(
     dir: &'a DirConfig,
     handler: &[u8],
 ) -> Option<&'a Arc<HandlerScript>> {
-    let find = |layer: &'a Layer| layer.handler_script(handler);
+    let find = |layer: &'a ConfigLayer| layer.handler_script(handler);
     find(&dir.layer).or_else(|| find(&server.layer))
 }
 

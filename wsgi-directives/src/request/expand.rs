@@ -23,7 +23,7 @@ pub trait RequestNames {
 
 /// Which tokens count.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Tokens {
+enum TokenSet {
     /// All of them.
     Routing,
     /// Those of access, auth and dispatch scripts: GLOBAL, SERVER, HOST.
@@ -32,17 +32,17 @@ enum Tokens {
 
 /// The process group; "" is embedded mode. `text` is `None` where nothing is configured.
 pub fn process_group<'a>(text: Option<&'a [u8]>, names: &'a dyn RequestNames) -> Cow<'a, [u8]> {
-    text.map_or(Cow::Borrowed(b""), |text| expand(text, names, Tokens::Routing))
+    text.map_or(Cow::Borrowed(b""), |text| expand(text, names, TokenSet::Routing))
 }
 
 /// The application group; "" is the main interpreter. Unset means `%{RESOURCE}`.
 pub fn application_group<'a>(text: Option<&'a [u8]>, names: &'a dyn RequestNames) -> Cow<'a, [u8]> {
-    expand(text.unwrap_or(b"%{RESOURCE}"), names, Tokens::Routing)
+    expand(text.unwrap_or(b"%{RESOURCE}"), names, TokenSet::Routing)
 }
 
 /// `application-group=` of access, auth and dispatch scripts. Unset means the main interpreter.
 pub fn script_group<'a>(text: Option<&'a [u8]>, names: &'a dyn RequestNames) -> Cow<'a, [u8]> {
-    text.map_or(Cow::Borrowed(b""), |text| expand(text, names, Tokens::Script))
+    text.map_or(Cow::Borrowed(b""), |text| expand(text, names, TokenSet::Script))
 }
 
 /// The callable of WSGICallableObject or of a dispatch script. A variable's value is used as it is; whatever
@@ -56,11 +56,11 @@ pub fn callable_object<'a>(text: Option<&'a [u8]>, names: &'a dyn RequestNames) 
     }
 }
 
-fn expand<'a>(text: &'a [u8], names: &'a dyn RequestNames, tokens: Tokens) -> Cow<'a, [u8]> {
+fn expand<'a>(text: &'a [u8], names: &'a dyn RequestNames, tokens: TokenSet) -> Cow<'a, [u8]> {
     if text.first() != Some(&b'%') {
         return Cow::Borrowed(text);
     }
-    if tokens == Tokens::Routing
+    if tokens == TokenSet::Routing
         && let Some(name) = variable(text)
     {
         return match names.lookup(name) {
@@ -75,13 +75,13 @@ fn expand<'a>(text: &'a [u8], names: &'a dyn RequestNames, tokens: Tokens) -> Co
 }
 
 /// The tokens that need no variable; anything else is literal text.
-fn expand_token<'a>(text: &'a [u8], names: &'a dyn RequestNames, tokens: Tokens) -> Cow<'a, [u8]> {
+fn expand_token<'a>(text: &'a [u8], names: &'a dyn RequestNames, tokens: TokenSet) -> Cow<'a, [u8]> {
     match text {
         b"%{GLOBAL}" => Cow::Borrowed(b""),
         b"%{SERVER}" => with_port(names.server_host(), names),
         b"%{HOST}" if names.request_host().is_empty() => with_port(names.server_host(), names),
         b"%{HOST}" => with_port(names.request_host(), names),
-        b"%{RESOURCE}" if tokens == Tokens::Routing => {
+        b"%{RESOURCE}" if tokens == TokenSet::Routing => {
             let mut name = with_port(names.server_host(), names).into_owned();
             name.push(b'|');
             let start = name.len();

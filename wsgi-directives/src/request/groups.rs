@@ -1,12 +1,12 @@
 //! `Require wsgi-group`: whether a user's groups hold one of those that are required (spec/behaviour.md §7.2).
 
-use crate::words::Words;
+use crate::words::LineWords;
 
 /// `required` is the rest of the line, in words as httpd reads them; case does not matter. Bytes are compared as they are.
 pub fn is_member<'a>(required: &[u8], groups: impl Iterator<Item = &'a [u8]> + Clone) -> bool {
     // A character per byte, so that lines in any encoding can be split.
     let line: String = required.iter().map(|byte| char::from(*byte)).collect();
-    Words::new(&line).filter(|word| !word.is_empty()).any(|word| {
+    LineWords::new(&line).filter(|word| !word.is_empty()).any(|word| {
         let word: Vec<u8> = word.chars().map(|c| c as u8).collect();
         groups.clone().any(|group| group.eq_ignore_ascii_case(&word))
     })

@@ -11,13 +11,15 @@ pub mod paths;
 pub mod precheck;
 pub mod select;
 
-pub use alias::{AliasMatch, Mapped, find_alias};
-pub use buffering::{Received, length_of_received};
-pub use effective::{Callable, RequestConfig, effective};
+pub use alias::{AliasMatch, MappedUri, find_alias};
+pub use buffering::{ReceivedBody, length_of_received};
+pub use effective::{CallableName, RequestConfig, effective};
 pub use expand::{RequestNames, application_group, callable_object, process_group, script_group};
 pub use groups::is_member;
 pub use headers::{HeaderFate, header_fate, write_cgi_key};
-pub use ownership::{Demand, Fault, Ownership, Part, Violation, check_ownership};
+pub use ownership::{
+    FileOwnership, OwnedPart, OwnershipDemand, OwnershipFault, OwnershipViolation, check_ownership,
+};
 pub use paths::{collapse_slashes, find_path_info, script_and_path_info};
 pub use precheck::{BodyLength, FileKind, PrecheckFacts, PrecheckRefusal, precheck};
 pub use select::{GroupChoice, GroupRefusal, select_group};

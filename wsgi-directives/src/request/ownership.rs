@@ -5,7 +5,7 @@ use crate::config::DaemonOptions;
 
 /// Owner and mode of a file or directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ownership {
+pub struct FileOwnership {
     /// Owner.
     pub uid: u32,
     /// Group.
@@ -16,7 +16,7 @@ pub struct Ownership {
 
 /// What is owned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum OwnedPart {
     /// The requested file.
     Script,
     /// The directory it is in.
@@ -25,7 +25,7 @@ pub enum Part {
 
 /// Which option is violated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Demand {
+pub enum OwnershipDemand {
     /// `script-user=`
     User,
     /// `script-group=`
@@ -34,7 +34,7 @@ pub enum Demand {
 
 /// How.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum OwnershipFault {
     /// Somebody else owns it: the id.
     OwnedBy(u32),
     /// Its group may write to it.
@@ -47,19 +47,19 @@ pub enum Fault {
 
 /// Why a script is not served; always status 403.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Violation {
+pub struct OwnershipViolation {
     /// Which option.
-    pub demand: Demand,
+    pub demand: OwnershipDemand,
     /// Of what.
-    pub part: Part,
+    pub part: OwnedPart,
     /// What is wrong.
-    pub fault: Fault,
+    pub fault: OwnershipFault,
 }
 
-impl Violation {
+impl OwnershipViolation {
     /// Message number of the original.
     pub fn number(self) -> u16 {
-        use {Demand::*, Fault::*, Part::*};
+        use {OwnedPart::*, OwnershipDemand::*, OwnershipFault::*};
         match (self.demand, self.part, self.fault) {
             (Group, Script, Unknown) => 153,
             (Group, Script, OwnedBy(_)) => 155,
@@ -78,28 +78,28 @@ impl Violation {
         }
     }
 
-    /// The log line. `name` is that of [`Fault::OwnedBy`]'s id.
+    /// The log line. `name` is that of [`OwnershipFault::OwnedBy`]'s id.
     pub fn message(self, name: &str) -> String {
         let (kind, owner) = match self.demand {
-            Demand::User => ("user", "owner"),
-            Demand::Group => ("group", "group"),
+            OwnershipDemand::User => ("user", "owner"),
+            OwnershipDemand::Group => ("group", "group"),
         };
         let subject = match self.part {
-            Part::Script => "WSGI script file",
-            Part::Parent => "Parent directory of WSGI script file",
+            OwnedPart::Script => "WSGI script file",
+            OwnedPart::Parent => "Parent directory of WSGI script file",
         };
         match (self.fault, self.part) {
-            (Fault::OwnedBy(_), Part::Script) => {
+            (OwnershipFault::OwnedBy(_), OwnedPart::Script) => {
                 format!("{subject} {owner} '{name}' does not match {kind} required for daemon process.")
             }
-            (Fault::OwnedBy(_), Part::Parent) => {
+            (OwnershipFault::OwnedBy(_), OwnedPart::Parent) => {
                 format!(
                     "{subject} has {owner} '{name}' which does not match {kind} required for daemon process."
                 )
             }
-            (Fault::GroupWritable, _) => format!("{subject} is writable to group."),
-            (Fault::WorldWritable, _) => format!("{subject} is writable to world."),
-            (Fault::Unknown, _) => {
+            (OwnershipFault::GroupWritable, _) => format!("{subject} is writable to group."),
+            (OwnershipFault::WorldWritable, _) => format!("{subject} is writable to world."),
+            (OwnershipFault::Unknown, _) => {
                 format!("{subject} cannot be examined, and the daemon process demands a {kind} of it.")
             }
         }
@@ -113,29 +113,29 @@ impl Violation {
 /// The first violation, the file's before the directory's.
 pub fn check_ownership(
     options: &DaemonOptions,
-    script: Option<Ownership>,
-    parent: Option<Ownership>,
-) -> Result<(), Violation> {
-    let user = options.script_user.as_ref().map(|who| (Demand::User, who.id));
-    let group = options.script_group.as_ref().map(|who| (Demand::Group, who.id));
+    script: Option<FileOwnership>,
+    parent: Option<FileOwnership>,
+) -> Result<(), OwnershipViolation> {
+    let user = options.script_user.as_ref().map(|who| (OwnershipDemand::User, who.id));
+    let group = options.script_group.as_ref().map(|who| (OwnershipDemand::Group, who.id));
     let Some((demand, id)) = user.or(group) else { return Ok(()) };
-    let refuse = |part, fault| Err(Violation { demand, part, fault });
-    for (part, facts) in [(Part::Script, script), (Part::Parent, parent)] {
+    let refuse = |part, fault| Err(OwnershipViolation { demand, part, fault });
+    for (part, facts) in [(OwnedPart::Script, script), (OwnedPart::Parent, parent)] {
         let Some(facts) = facts else {
-            if part == Part::Parent {
-                return refuse(part, Fault::Unknown);
+            if part == OwnedPart::Parent {
+                return refuse(part, OwnershipFault::Unknown);
             }
             continue;
         };
-        let owner = if demand == Demand::User { facts.uid } else { facts.gid };
+        let owner = if demand == OwnershipDemand::User { facts.uid } else { facts.gid };
         if owner != id {
-            return refuse(part, Fault::OwnedBy(owner));
+            return refuse(part, OwnershipFault::OwnedBy(owner));
         }
-        if demand == Demand::User && facts.mode & 0o020 != 0 {
-            return refuse(part, Fault::GroupWritable);
+        if demand == OwnershipDemand::User && facts.mode & 0o020 != 0 {
+            return refuse(part, OwnershipFault::GroupWritable);
         }
         if facts.mode & 0o002 != 0 {
-            return refuse(part, Fault::WorldWritable);
+            return refuse(part, OwnershipFault::WorldWritable);
         }
     }
     Ok(())
@@ -144,17 +144,17 @@ pub fn check_ownership(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Who;
+    use crate::config::NamedAccount;
 
-    fn demanding(demand: Demand) -> DaemonOptions {
-        let who = Some(Who { name: "#33".into(), id: 33 });
+    fn demanding(demand: OwnershipDemand) -> DaemonOptions {
+        let who = Some(NamedAccount { name: "#33".into(), id: 33 });
         match demand {
-            Demand::User => DaemonOptions { script_user: who, ..DaemonOptions::default() },
-            Demand::Group => DaemonOptions { script_group: who, ..DaemonOptions::default() },
+            OwnershipDemand::User => DaemonOptions { script_user: who, ..DaemonOptions::default() },
+            OwnershipDemand::Group => DaemonOptions { script_group: who, ..DaemonOptions::default() },
         }
     }
 
-    const GOOD: Ownership = Ownership { uid: 33, gid: 33, mode: 0o755 };
+    const GOOD: FileOwnership = FileOwnership { uid: 33, gid: 33, mode: 0o755 };
 
     #[test]
     fn nothing_is_demanded_by_default() {
@@ -163,39 +163,47 @@ mod tests {
 
     #[test]
     fn each_violation_has_the_number_of_the_original() {
-        let other = Ownership { uid: 0, gid: 0, ..GOOD };
-        let group = Ownership { mode: 0o775, ..GOOD };
-        let world = Ownership { mode: 0o757, ..GOOD };
+        let other = FileOwnership { uid: 0, gid: 0, ..GOOD };
+        let group = FileOwnership { mode: 0o775, ..GOOD };
+        let world = FileOwnership { mode: 0o757, ..GOOD };
         for (demand, script, parent, number) in [
-            (Demand::User, GOOD, Some(GOOD), None),
-            (Demand::User, other, Some(other), Some(164)),
-            (Demand::User, group, Some(GOOD), Some(166)),
-            (Demand::User, world, Some(GOOD), Some(168)),
-            (Demand::User, GOOD, Some(other), Some(171)),
-            (Demand::User, GOOD, Some(world), Some(172)),
-            (Demand::User, GOOD, Some(group), Some(173)),
-            (Demand::User, GOOD, None, Some(169)),
-            (Demand::Group, group, Some(group), None),
-            (Demand::Group, other, Some(GOOD), Some(155)),
-            (Demand::Group, world, Some(GOOD), Some(157)),
-            (Demand::Group, GOOD, Some(other), Some(160)),
-            (Demand::Group, GOOD, Some(world), Some(161)),
+            (OwnershipDemand::User, GOOD, Some(GOOD), None),
+            (OwnershipDemand::User, other, Some(other), Some(164)),
+            (OwnershipDemand::User, group, Some(GOOD), Some(166)),
+            (OwnershipDemand::User, world, Some(GOOD), Some(168)),
+            (OwnershipDemand::User, GOOD, Some(other), Some(171)),
+            (OwnershipDemand::User, GOOD, Some(world), Some(172)),
+            (OwnershipDemand::User, GOOD, Some(group), Some(173)),
+            (OwnershipDemand::User, GOOD, None, Some(169)),
+            (OwnershipDemand::Group, group, Some(group), None),
+            (OwnershipDemand::Group, other, Some(GOOD), Some(155)),
+            (OwnershipDemand::Group, world, Some(GOOD), Some(157)),
+            (OwnershipDemand::Group, GOOD, Some(other), Some(160)),
+            (OwnershipDemand::Group, GOOD, Some(world), Some(161)),
         ] {
             let found = check_ownership(&demanding(demand), Some(script), parent);
-            assert_eq!(found.err().map(Violation::number), number, "{demand:?} {script:?} {parent:?}");
+            assert_eq!(
+                found.err().map(OwnershipViolation::number),
+                number,
+                "{demand:?} {script:?} {parent:?}"
+            );
         }
     }
 
     #[test]
     fn a_resource_that_does_not_exist_has_its_directory_checked() {
-        let options = demanding(Demand::User);
+        let options = demanding(OwnershipDemand::User);
         assert_eq!(check_ownership(&options, None, Some(GOOD)), Ok(()));
-        assert!(check_ownership(&options, None, Some(Ownership { uid: 0, ..GOOD })).is_err());
+        assert!(check_ownership(&options, None, Some(FileOwnership { uid: 0, ..GOOD })).is_err());
     }
 
     #[test]
     fn texts_name_the_owner() {
-        let violation = Violation { demand: Demand::User, part: Part::Script, fault: Fault::OwnedBy(0) };
+        let violation = OwnershipViolation {
+            demand: OwnershipDemand::User,
+            part: OwnedPart::Script,
+            fault: OwnershipFault::OwnedBy(0),
+        };
         assert_eq!(
             violation.message("root"),
             "WSGI script file owner 'root' does not match user required for daemon process."

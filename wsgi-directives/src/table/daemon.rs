@@ -1,31 +1,31 @@
 //! WSGIDaemonProcess and the directives about its sockets and support files (spec/directives.md §7, §8).
 
-use crate::apply::{Action, Application};
+use crate::apply::{LineApplication, RowAction};
 use crate::config::{AcceptMutex, DaemonGroup, DaemonOptions};
-use crate::directive::{Arity, Contexts, Directive, Effect};
+use crate::directive::{Arity, Directive, DirectiveContexts, RowEffect};
 use crate::error::ConfigError;
 use crate::options::{DAEMON_OPTIONS, read_options};
-use crate::place::{Notice, NoticeLevel, System};
+use crate::place::{Notice, NoticeLevel, SystemFacts};
 
 pub(super) const ACCEPT_MUTEX: Directive = Directive {
     name: "WSGIAcceptMutex",
     arity: Arity::Take1,
-    contexts: Contexts::G,
+    contexts: DirectiveContexts::G,
     syntax: "default|flock|fcntl|sysvsem|posixsem|pthread",
     default: "default",
     since: "1.0",
     doc: "Accepted without effect: accepting a connection needs no lock here.",
     details: "",
-    effect: Effect::Never("processes of a group need no lock to accept a connection"),
+    effect: RowEffect::Never("processes of a group need no lock to accept a connection"),
     good: "fcntl",
     bad: Some("spinlock"),
-    action: Action::Custom(accept_mutex),
+    action: RowAction::Custom(accept_mutex),
 };
 
 pub(super) const DAEMON_PROCESS: Directive = Directive {
     name: "WSGIDaemonProcess",
     arity: Arity::RawArgs,
-    contexts: Contexts::V,
+    contexts: DirectiveContexts::V,
     syntax: "NAME [OPTION=VALUE...]",
     default: "",
     since: "1.0",
@@ -33,16 +33,16 @@ pub(super) const DAEMON_PROCESS: Directive = Directive {
     details: "Inside a virtual host only hosts of the same ServerName may use the group, and it logs to that \
               host's ErrorLog. The same definition may be repeated in virtual hosts of the same ServerName (certbot \
               clones them), if all options are equal.",
-    effect: Effect::Acts,
+    effect: RowEffect::Acts,
     good: "site processes=2 threads=5 display-name=%{GROUP}",
     bad: Some("site threads=many"),
-    action: Action::Custom(daemon_process),
+    action: RowAction::Custom(daemon_process),
 };
 
 pub(super) const PASS_ENV: Directive = Directive {
     name: "WSGIPassEnv",
     arity: Arity::List,
-    contexts: Contexts::G,
+    contexts: DirectiveContexts::G,
     syntax: "NAME... | *",
     default: "",
     since: "new",
@@ -51,58 +51,58 @@ pub(super) const PASS_ENV: Directive = Directive {
               rest of a name; alone it means all but those of the shell and the service manager (HOME, PWD, SUDO_*, \
               LISTEN_* and so on). May be repeated. One group: pass-env=. Whatever is passed can be read by \
               every application of the group.",
-    effect: Effect::Acts,
+    effect: RowEffect::Acts,
     good: "DATABASE_URL PG*",
     bad: Some("A=B"),
-    action: Action::Custom(pass_env),
+    action: RowAction::Custom(pass_env),
 };
 
 pub(super) const SOCKET_PREFIX: Directive = Directive {
     name: "WSGISocketPrefix",
     arity: Arity::Take1,
-    contexts: Contexts::G,
+    contexts: DirectiveContexts::G,
     syntax: "PATH",
     default: "(the runtime directory of httpd with /wsgi appended)",
     since: "1.0",
     doc: "Prefix of the paths of daemon sockets, relative to ServerRoot.",
     details: "The directory must exist, and the whole path must fit into 107 bytes.",
-    effect: Effect::Acts,
+    effect: RowEffect::Acts,
     good: "/run/wsgi",
     bad: Some(""),
-    action: Action::Custom(socket_prefix),
+    action: RowAction::Custom(socket_prefix),
 };
 
 pub(super) const SOCKET_ROTATION: Directive = Directive {
     name: "WSGISocketRotation",
     arity: Arity::Take1,
-    contexts: Contexts::G,
+    contexts: DirectiveContexts::G,
     syntax: "On|Off",
     default: "On",
     since: "4.6.0",
     doc: "Whether each restart gives the daemon sockets new names.",
     details: "",
-    effect: Effect::Acts,
+    effect: RowEffect::Acts,
     good: "Off",
     bad: Some("no"),
-    action: Action::GlobalFlag(|global| &mut global.socket_rotation),
+    action: RowAction::GlobalFlag(|global| &mut global.socket_rotation),
 };
 
 pub(super) const SUPPORT_DIRECTORY: Directive = Directive {
     name: "WSGISupportDirectory",
     arity: Arity::Take1,
-    contexts: Contexts::G,
+    contexts: DirectiveContexts::G,
     syntax: "DIR",
     default: "(mod_wsgi/ beside mod_wsgi.so)",
     since: "new",
     doc: "Directory of wsgi-supervisor and of the Python host library.",
     details: "",
-    effect: Effect::Acts,
+    effect: RowEffect::Acts,
     good: "/usr/lib/apache2/modules/mod_wsgi",
     bad: Some(""),
-    action: Action::Custom(support_directory),
+    action: RowAction::Custom(support_directory),
 };
 
-fn accept_mutex(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
+fn accept_mutex(line: &mut LineApplication<'_, '_>) -> Result<(), ConfigError> {
     let word = line.word();
     let method = match word.to_ascii_lowercase().as_str() {
         "default" => AcceptMutex::Default,
@@ -125,7 +125,7 @@ fn accept_mutex(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
     Ok(())
 }
 
-fn pass_env(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
+fn pass_env(line: &mut LineApplication<'_, '_>) -> Result<(), ConfigError> {
     let words: Vec<_> = line.words().collect();
     let set = &mut line.global()?.pass_env;
     match words.iter().find(|word| !set.add(word)) {
@@ -137,27 +137,27 @@ fn pass_env(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
     }
 }
 
-fn socket_prefix(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
+fn socket_prefix(line: &mut LineApplication<'_, '_>) -> Result<(), ConfigError> {
     let path = absolute(line, "WSGISocketPrefix")?;
     line.global()?.socket_prefix = Some(path);
     Ok(())
 }
 
-fn support_directory(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
+fn support_directory(line: &mut LineApplication<'_, '_>) -> Result<(), ConfigError> {
     let path = absolute(line, "WSGISupportDirectory")?;
     line.global()?.support_directory = Some(path);
     Ok(())
 }
 
 /// The single argument, relative to ServerRoot.
-fn absolute(line: &Application<'_, '_>, directive: &str) -> Result<String, ConfigError> {
+fn absolute(line: &LineApplication<'_, '_>, directive: &str) -> Result<String, ConfigError> {
     let word = line.word();
     let hint = "Write an absolute path.";
     let wrong = || ConfigError::value(format!("Invalid {directive} '{word}'."), hint);
     line.system.server_root_relative(&word).ok_or_else(wrong)
 }
 
-fn daemon_process(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
+fn daemon_process(line: &mut LineApplication<'_, '_>) -> Result<(), ConfigError> {
     let mut words = line.words();
     let name = words.next().unwrap_or_default().into_owned();
     if name.is_empty() {
@@ -195,7 +195,11 @@ fn daemon_process(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
 }
 
 /// Accepts a second definition that is equal to the first, and of the same site.
-fn repeat(first: &mut DaemonGroup, again: DaemonGroup, system: &dyn System) -> Result<Notice, ConfigError> {
+fn repeat(
+    first: &mut DaemonGroup,
+    again: DaemonGroup,
+    system: &dyn SystemFacts,
+) -> Result<Notice, ConfigError> {
     if let Some(error) = first.stranger(&again.place, system) {
         return Err(error);
     }

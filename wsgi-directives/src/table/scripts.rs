@@ -1,9 +1,9 @@
 //! Scripts that are no mounted application: preloads, dispatch, handler, access and auth (spec/directives.md §9).
 
 use super::routing::parse_target;
-use crate::apply::{Action, Application};
+use crate::apply::{LineApplication, RowAction};
 use crate::config::{AliasOptions, HandlerScript, ImportScript, ScriptReader, ScriptRef, ScriptUse};
-use crate::directive::{Arity, Contexts, Directive, Effect};
+use crate::directive::{Arity, Directive, DirectiveContexts, RowEffect};
 use crate::error::{ConfigError, GroupReference};
 use crate::options::{HANDLER_OPTIONS, IMPORT_OPTIONS, SCRIPT_OPTIONS, read_options};
 use std::sync::Arc;
@@ -11,17 +11,17 @@ use std::sync::Arc;
 pub(super) const ACCESS_SCRIPT: Directive = Directive {
     name: "WSGIAccessScript",
     arity: Arity::RawArgs,
-    contexts: Contexts::DH_AUTH,
+    contexts: DirectiveContexts::DH_AUTH,
     syntax: "PATH [application-group=NAME]",
     default: "",
     since: "2.0",
     doc: "Script whose allow_access(environ, host) decides about a request.",
     details: "True allows, None has no opinion, anything else is 403. The script runs in the httpd child, wherever the \
               application runs.",
-    effect: Effect::Acts,
+    effect: RowEffect::Acts,
     good: "/srv/hooks/access.wsgi",
     bad: Some(""),
-    action: Action::Custom(access_script),
+    action: RowAction::Custom(access_script),
 };
 
 pub(super) const AUTH_GROUP_SCRIPT: Directive = Directive {
@@ -29,7 +29,7 @@ pub(super) const AUTH_GROUP_SCRIPT: Directive = Directive {
     doc: "Script whose groups_for_user(environ, user) serves Require wsgi-group.",
     details: "It returns the user's groups as str or bytes; one of those required must be among them, in any case.",
     good: "/srv/hooks/groups.wsgi",
-    action: Action::Custom(auth_group_script),
+    action: RowAction::Custom(auth_group_script),
     ..ACCESS_SCRIPT
 };
 
@@ -40,89 +40,89 @@ pub(super) const AUTH_USER_SCRIPT: Directive = Directive {
               shall have. get_realm_hash(environ, user, realm) returns the hexadecimal MD5 of user:realm:password, or \
               None. Anything else is 500.",
     good: "/srv/hooks/users.wsgi",
-    action: Action::Custom(auth_user_script),
+    action: RowAction::Custom(auth_user_script),
     ..ACCESS_SCRIPT
 };
 
 pub(super) const DISPATCH_SCRIPT: Directive = Directive {
     name: "WSGIDispatchScript",
-    contexts: Contexts::VD,
+    contexts: DirectiveContexts::VD,
     doc: "Script whose process_group(), application_group() and callable_object() route each request.",
     details: "Each function gets an environ and returns a name, or None to keep what is configured. The script runs in the \
               httpd child, in the main interpreter unless application-group says otherwise.",
     good: "/srv/hooks/dispatch.wsgi application-group=%{GLOBAL}",
-    action: Action::Custom(dispatch_script),
+    action: RowAction::Custom(dispatch_script),
     ..ACCESS_SCRIPT
 };
 
 pub(super) const GROUP_AUTHORITATIVE: Directive = Directive {
     name: "WSGIGroupAuthoritative",
     arity: Arity::Take1,
-    contexts: Contexts::DH_AUTH,
+    contexts: DirectiveContexts::DH_AUTH,
     syntax: "On|Off",
     default: "On",
     since: "2.0",
     doc: "Accepted without effect, as always with httpd 2.4.",
     details: "",
-    effect: Effect::Never("httpd 2.4 asks every authorization provider itself"),
+    effect: RowEffect::Never("httpd 2.4 asks every authorization provider itself"),
     good: "Off",
     bad: Some("no"),
-    action: Action::Custom(group_authoritative),
+    action: RowAction::Custom(group_authoritative),
 };
 
 pub(super) const HANDLER_SCRIPT: Directive = Directive {
     name: "WSGIHandlerScript",
-    contexts: Contexts::VD,
+    contexts: DirectiveContexts::VD,
     syntax: "HANDLER-NAME PATH [OPTION=VALUE...]",
     since: "3.0",
     doc: "Script whose handle_request(environ, start_response) serves an httpd handler name.",
     details: "httpd lower-cases handler names: write the name in lower case.",
-    effect: Effect::Acts,
+    effect: RowEffect::Acts,
     good: "py-template /srv/hooks/template.wsgi process-group=site",
     bad: Some("py-template"),
-    action: Action::Custom(handler_script),
+    action: RowAction::Custom(handler_script),
     ..ACCESS_SCRIPT
 };
 
 pub(super) const IMPORT_SCRIPT: Directive = Directive {
     name: "WSGIImportScript",
-    contexts: Contexts::V,
+    contexts: DirectiveContexts::V,
     syntax: "PATH process-group=NAME application-group=NAME",
     doc: "Load a script when a process starts; both options are required.",
     details: "The group must be defined earlier in the configuration. %{GLOBAL} is httpd's own children, or the \
               main interpreter.",
-    effect: Effect::Acts,
+    effect: RowEffect::Acts,
     good: "/srv/site/site.wsgi process-group=%{GLOBAL} application-group=%{GLOBAL}",
     bad: Some("/srv/site/site.wsgi process-group=site"),
-    action: Action::Custom(import_script),
+    action: RowAction::Custom(import_script),
     ..ACCESS_SCRIPT
 };
 
-fn access_script(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
+fn access_script(line: &mut LineApplication<'_, '_>) -> Result<(), ConfigError> {
     let script = read_script(line, "access script")?;
     line.dir()?.access.access_script = Some(script);
     Ok(())
 }
 
-fn auth_user_script(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
+fn auth_user_script(line: &mut LineApplication<'_, '_>) -> Result<(), ConfigError> {
     let script = read_script(line, "auth user script")?;
     line.dir()?.access.auth_user_script = Some(script);
     Ok(())
 }
 
-fn auth_group_script(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
+fn auth_group_script(line: &mut LineApplication<'_, '_>) -> Result<(), ConfigError> {
     let script = read_script(line, "auth group script")?;
     line.dir()?.access.auth_group_script = Some(script);
     Ok(())
 }
 
-fn dispatch_script(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
+fn dispatch_script(line: &mut LineApplication<'_, '_>) -> Result<(), ConfigError> {
     let script = read_script(line, "dispatch script")?;
     line.layer()?.settings.dispatch_script = Some(script);
     Ok(())
 }
 
-fn group_authoritative(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
+fn group_authoritative(line: &mut LineApplication<'_, '_>) -> Result<(), ConfigError> {
     let value = line.on_off()?;
     line.dir()?.access.group_authoritative = Some(value);
     Ok(())
@@ -130,7 +130,10 @@ fn group_authoritative(line: &mut Application<'_, '_>) -> Result<(), ConfigError
 
 /// `PATH [application-group=NAME]`. Such a script runs in httpd children, so they need Python; a
 /// `.htaccess` comes too late for that.
-fn read_script(line: &mut Application<'_, '_>, kind: &'static str) -> Result<Arc<ScriptRef>, ConfigError> {
+fn read_script(
+    line: &mut LineApplication<'_, '_>,
+    kind: &'static str,
+) -> Result<Arc<ScriptRef>, ConfigError> {
     let definition = match kind {
         "access script" => "WSGI access script",
         "auth user script" => "WSGI auth user script",
@@ -151,7 +154,7 @@ fn read_script(line: &mut Application<'_, '_>, kind: &'static str) -> Result<Arc
     Ok(Arc::new(ScriptRef { path, application_group: options.application_group }))
 }
 
-fn handler_script(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
+fn handler_script(line: &mut LineApplication<'_, '_>) -> Result<(), ConfigError> {
     let mut words = line.words();
     let handler = words.next().unwrap_or_default().into_owned();
     if handler.is_empty() {
@@ -174,14 +177,14 @@ fn handler_script(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
 }
 
 /// Keeps a script for the config test; in `.htaccess` there is none.
-fn note_script(line: &mut Application<'_, '_>, path: &str, reader: ScriptReader) {
+fn note_script(line: &mut LineApplication<'_, '_>, path: &str, reader: ScriptReader) {
     let (directive, place) = (line.row.name, line.place.origin());
     if let Some(global) = line.scope.global.as_deref_mut() {
         global.scripts.push(ScriptUse { directive, path: path.to_owned(), reader, place });
     }
 }
 
-fn import_script(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
+fn import_script(line: &mut LineApplication<'_, '_>) -> Result<(), ConfigError> {
     let mut words = line.words();
     let path = words.next().unwrap_or_default().into_owned();
     if path.is_empty() {
@@ -205,13 +208,13 @@ fn import_script(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
     Ok(())
 }
 
-fn missing(line: &Application<'_, '_>, text: impl Into<std::borrow::Cow<'static, str>>) -> ConfigError {
+fn missing(line: &LineApplication<'_, '_>, text: impl Into<std::borrow::Cow<'static, str>>) -> ConfigError {
     ConfigError::value(text, format!("Write {} {}.", line.row.name, line.row.syntax))
 }
 
 /// A preload may name embedded mode, or a group that was defined before and is usable from this server
 /// (spec/directives.md §9.1).
-pub(super) fn check_group(line: &mut Application<'_, '_>, name: &str) -> Result<(), ConfigError> {
+pub(super) fn check_group(line: &mut LineApplication<'_, '_>, name: &str) -> Result<(), ConfigError> {
     if name.is_empty() {
         return Ok(());
     }

@@ -1,8 +1,8 @@
 //! Per-request switches and trusted proxies (spec/directives.md §10, §11).
 
-use crate::apply::{Action, Application};
+use crate::apply::{LineApplication, RowAction};
 use crate::config::MapHead;
-use crate::directive::{Arity, Contexts, Directive, Effect};
+use crate::directive::{Arity, Directive, DirectiveContexts, RowEffect};
 use crate::error::ConfigError;
 use crate::options::value;
 use crate::place::Notice;
@@ -13,45 +13,45 @@ use std::sync::Arc;
 const SWITCH: Directive = Directive {
     name: "",
     arity: Arity::Take1,
-    contexts: Contexts::VDH,
+    contexts: DirectiveContexts::VDH,
     syntax: "On|Off",
     default: "Off",
     since: "3.0",
     doc: "",
     details: "",
-    effect: Effect::Acts,
+    effect: RowEffect::Acts,
     good: "On",
     bad: Some("yes"),
-    action: Action::LayerFlag(|layer| &mut layer.settings.chunked_request),
+    action: RowAction::LayerFlag(|layer| &mut layer.settings.chunked_request),
 };
 
 pub(super) const CHUNKED_REQUEST: Directive = Directive {
     name: "WSGIChunkedRequest",
     arity: Arity::Take1,
-    contexts: Contexts::VDH,
+    contexts: DirectiveContexts::VDH,
     syntax: "On|Off",
     default: "Off",
     since: "3.0",
     doc: "On: accept request bodies in chunked transfer coding, instead of answering 411.",
     details: "",
-    effect: Effect::Acts,
+    effect: RowEffect::Acts,
     good: "On",
     bad: Some("yes"),
-    action: Action::LayerFlag(|layer| &mut layer.settings.chunked_request),
+    action: RowAction::LayerFlag(|layer| &mut layer.settings.chunked_request),
 };
 
 pub(super) const ENABLE_SENDFILE: Directive = Directive {
     name: "WSGIEnableSendfile",
     since: "3.4",
     doc: "On: files of wsgi.file_wrapper may be sent by the system's sendfile().",
-    action: Action::LayerFlag(|layer| &mut layer.settings.enable_sendfile),
+    action: RowAction::LayerFlag(|layer| &mut layer.settings.enable_sendfile),
     ..SWITCH
 };
 
 pub(super) const ERROR_OVERRIDE: Directive = Directive {
     name: "WSGIErrorOverride",
     doc: "On: replace 4xx and 5xx responses of daemon processes by httpd's ErrorDocument.",
-    action: Action::LayerFlag(|layer| &mut layer.settings.error_override),
+    action: RowAction::LayerFlag(|layer| &mut layer.settings.error_override),
     ..SWITCH
 };
 
@@ -59,8 +59,8 @@ pub(super) const IGNORE_ACTIVITY: Directive = Directive {
     name: "WSGIIgnoreActivity",
     since: "4.5.8",
     doc: "On: these requests do not push back inactivity-timeout.",
-    effect: Effect::Acts,
-    action: Action::LayerFlag(|layer| &mut layer.settings.ignore_activity),
+    effect: RowEffect::Acts,
+    action: RowAction::LayerFlag(|layer| &mut layer.settings.ignore_activity),
     ..SWITCH
 };
 
@@ -72,15 +72,15 @@ pub(super) const MAP_HEAD_TO_GET: Directive = Directive {
     doc: "Whether applications see HEAD as GET; Auto: when an output filter needs the body.",
     good: "Auto",
     bad: Some("maybe"),
-    action: Action::Custom(map_head_to_get),
+    action: RowAction::Custom(map_head_to_get),
     ..SWITCH
 };
 
 pub(super) const PASS_APACHE_REQUEST: Directive = Directive {
     name: "WSGIPassApacheRequest",
-    contexts: Contexts::VD,
+    contexts: DirectiveContexts::VD,
     doc: "On: environ['apache.request_rec'] is a capsule of httpd's request_rec, in embedded mode.",
-    action: Action::LayerFlag(|layer| &mut layer.settings.pass_apache_request),
+    action: RowAction::LayerFlag(|layer| &mut layer.settings.pass_apache_request),
     ..SWITCH
 };
 
@@ -88,13 +88,13 @@ pub(super) const PASS_AUTHORIZATION: Directive = Directive {
     name: "WSGIPassAuthorization",
     since: "1.0",
     doc: "On: the application sees the Authorization header.",
-    action: Action::LayerFlag(|layer| &mut layer.settings.pass_authorization),
+    action: RowAction::LayerFlag(|layer| &mut layer.settings.pass_authorization),
     ..SWITCH
 };
 
 pub(super) const REQUEST_BUFFERING: Directive = Directive {
     name: "WSGIRequestBuffering",
-    contexts: Contexts::VD,
+    contexts: DirectiveContexts::VD,
     syntax: "SIZE|Off",
     since: "new",
     doc: "Receive request bodies up to this size before the application is called, so that their length is known.",
@@ -108,7 +108,7 @@ pub(super) const REQUEST_BUFFERING: Directive = Directive {
               whose authors do not own that space.",
     good: "10M",
     bad: Some("10MB"),
-    action: Action::Custom(request_buffering),
+    action: RowAction::Custom(request_buffering),
     ..SWITCH
 };
 
@@ -119,30 +119,30 @@ pub(super) const SCRIPT_RELOADING: Directive = Directive {
     doc: "Whether a changed script file is loaded anew (in daemon mode: by a new process).",
     good: "Off",
     bad: Some("no"),
-    action: Action::LayerFlag(|layer| &mut layer.settings.script_reloading),
+    action: RowAction::LayerFlag(|layer| &mut layer.settings.script_reloading),
     ..SWITCH
 };
 
 pub(super) const TRUSTED_PROXIES: Directive = Directive {
     name: "WSGITrustedProxies",
     arity: Arity::List,
-    contexts: Contexts::VDH,
+    contexts: DirectiveContexts::VDH,
     syntax: "[ADDRESS[/PREFIX]]...",
     default: "(any peer)",
     since: "4.4.10",
     doc: "Addresses and subnets whose WSGITrustedProxyHeaders are believed.",
     details: "IPv6 addresses in lower case. Repeating it adds to the list; a list in a more specific place \
               replaces the inherited one; an empty list trusts nobody.",
-    effect: Effect::Acts,
+    effect: RowEffect::Acts,
     good: "127.0.0.1 10.0.0.0/8 ::1",
     bad: Some("proxy.example.com"),
-    action: Action::Custom(trusted_proxies),
+    action: RowAction::Custom(trusted_proxies),
 };
 
 pub(super) const TRUSTED_PROXY_HEADERS: Directive = Directive {
     name: "WSGITrustedProxyHeaders",
     arity: Arity::List,
-    contexts: Contexts::VDH,
+    contexts: DirectiveContexts::VDH,
     syntax: "[HEADER]...",
     default: "",
     since: "4.4.9",
@@ -151,13 +151,13 @@ pub(super) const TRUSTED_PROXY_HEADERS: Directive = Directive {
               X-Forwarded-Port; X-Script-Name, X-Forwarded-Script-Name; X-Forwarded-Proto, X-Forwarded-Scheme, \
               X-Scheme; X-Forwarded-HTTPS, X-Forwarded-SSL, X-HTTPS. Without WSGITrustedProxies every client \
               is believed. Repeating it adds to the list.",
-    effect: Effect::Acts,
+    effect: RowEffect::Acts,
     good: "X-Forwarded-For X-Forwarded-Proto",
     bad: Some("X_Forwarded_For"),
-    action: Action::Custom(trusted_proxy_headers),
+    action: RowAction::Custom(trusted_proxy_headers),
 };
 
-fn request_buffering(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
+fn request_buffering(line: &mut LineApplication<'_, '_>) -> Result<(), ConfigError> {
     let given = line.word();
     let off = given.eq_ignore_ascii_case("off").then_some(0);
     let size = off.or_else(|| value::bytes(&given)).ok_or_else(|| {
@@ -168,7 +168,7 @@ fn request_buffering(line: &mut Application<'_, '_>) -> Result<(), ConfigError> 
     Ok(())
 }
 
-fn map_head_to_get(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
+fn map_head_to_get(line: &mut LineApplication<'_, '_>) -> Result<(), ConfigError> {
     let given = line.word();
     let mode = match given.to_ascii_lowercase().as_str() {
         "off" => MapHead::Off,
@@ -184,7 +184,7 @@ fn map_head_to_get(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
 }
 
 /// Appends within a scope (spec/directives.md §3.2).
-fn trusted_proxies(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
+fn trusted_proxies(line: &mut LineApplication<'_, '_>) -> Result<(), ConfigError> {
     let parsed: Vec<Subnet> = line.words().map(|word| Subnet::parse(&word)).collect::<Result<_, _>>()?;
     let slot = &mut line.layer()?.settings.trusted_proxies;
     *slot = Some(extended(slot.as_ref(), parsed));
@@ -193,7 +193,7 @@ fn trusted_proxies(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
 
 /// Appends within a scope. An underscore is refused: the original takes such a name and then crashes on
 /// every request (spec/directives.md §11).
-fn trusted_proxy_headers(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
+fn trusted_proxy_headers(line: &mut LineApplication<'_, '_>) -> Result<(), ConfigError> {
     let mut headers = Vec::new();
     for word in line.words() {
         if let Some(wrong) = word.chars().find(|c| !c.is_ascii_alphanumeric() && *c != '-') {

@@ -1,49 +1,49 @@
 //! Metrics and telemetry (spec/directives.md §14).
 
-use crate::apply::{Action, Application};
+use crate::apply::{LineApplication, RowAction};
 use crate::config::{TelemetryFlags, TelemetryService};
-use crate::directive::{Arity, Contexts, Directive, Effect};
+use crate::directive::{Arity, Directive, DirectiveContexts, RowEffect};
 use crate::error::ConfigError;
 use crate::options::value;
 use std::time::Duration;
 
-const NOT_CAPTURED: Effect =
-    Effect::Never("slow requests are logged with their Python stack (WSGISlowRequests), not sent");
+const NOT_CAPTURED: RowEffect =
+    RowEffect::Never("slow requests are logged with their Python stack (WSGISlowRequests), not sent");
 
 pub(super) const SERVER_METRICS: Directive = Directive {
     name: "WSGIServerMetrics",
     arity: Arity::Take1,
-    contexts: Contexts::G,
+    contexts: DirectiveContexts::G,
     syntax: "On|Off",
     default: "Off",
     since: "4.2.0",
     doc: "Allow mod_wsgi.server_metrics() in embedded mode.",
     details: "It shows the requests of all virtual hosts. Daemons cannot see httpd's scoreboard.",
-    effect: Effect::Acts,
+    effect: RowEffect::Acts,
     good: "On",
     bad: Some("yes"),
-    action: Action::GlobalFlag(|global| &mut global.server_metrics),
+    action: RowAction::GlobalFlag(|global| &mut global.server_metrics),
 };
 
 pub(super) const SLOW_REQUESTS: Directive = Directive {
     name: "WSGISlowRequests",
     arity: Arity::Take1,
-    contexts: Contexts::G,
+    contexts: DirectiveContexts::G,
     syntax: "SECONDS",
     default: "0",
     since: "6.0.0",
     doc: "Log where requests are that run longer than this, once each; 0 logs none.",
     details: "The line with the Python stack stands in the request's own error log. Fractions are allowed. Text that is no number is an error (mod_wsgi took it as 0).",
-    effect: Effect::Acts,
+    effect: RowEffect::Acts,
     good: "2.5",
     bad: Some("-1"),
-    action: Action::Custom(slow_requests),
+    action: RowAction::Custom(slow_requests),
 };
 
 pub(super) const TELEMETRY_OPTIONS: Directive = Directive {
     name: "WSGITelemetryOptions",
     arity: Arity::RawArgs,
-    contexts: Contexts::G,
+    contexts: DirectiveContexts::G,
     syntax: "[+|-]FLAG...|None|All",
     default: "None",
     since: "6.0.0",
@@ -52,25 +52,25 @@ pub(super) const TELEMETRY_OPTIONS: Directive = Directive {
     effect: NOT_CAPTURED,
     good: "+CaptureUserAgent",
     bad: Some("CaptureEverything"),
-    action: Action::Custom(telemetry_options),
+    action: RowAction::Custom(telemetry_options),
 };
 
 pub(super) const TELEMETRY_SERVICE: Directive = Directive {
     name: "WSGITelemetryService",
     arity: Arity::Take12,
-    contexts: Contexts::G,
+    contexts: DirectiveContexts::G,
     syntax: "unix:PATH [interval=SECONDS]",
     default: "",
     since: "6.0.0",
     doc: "Datagram socket that telemetry reports are sent to, at an interval of 1 s or as given (at least 0.5).",
     details: "The reports are those of mod_wsgi's telemetry program: what a process did in each interval, its start and its end. Slow requests go to the log (WSGISlowRequests), collections of garbage are not told. request_metrics() and process_metrics() return None.",
-    effect: Effect::Acts,
+    effect: RowEffect::Acts,
     good: "unix:/run/telemetry.sock interval=5",
     bad: Some("/run/telemetry.sock"),
-    action: Action::Custom(telemetry_service),
+    action: RowAction::Custom(telemetry_service),
 };
 
-fn slow_requests(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
+fn slow_requests(line: &mut LineApplication<'_, '_>) -> Result<(), ConfigError> {
     let word = line.word();
     let time = value::seconds(&word).ok_or_else(|| {
         let hint = format!("'{word}' is no such number of seconds; write for example WSGISlowRequests 2.5.");
@@ -80,7 +80,7 @@ fn slow_requests(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
     Ok(())
 }
 
-fn telemetry_service(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
+fn telemetry_service(line: &mut LineApplication<'_, '_>) -> Result<(), ConfigError> {
     let mut words = line.words();
     let target = words.next().unwrap_or_default();
     let path = target.strip_prefix("unix:").filter(|path| !path.is_empty()).ok_or_else(|| {
@@ -105,7 +105,7 @@ fn telemetry_service(line: &mut Application<'_, '_>) -> Result<(), ConfigError> 
 }
 
 /// What all flags mean to the set: `None`, `All`, or a change of one flag.
-fn telemetry_options(line: &mut Application<'_, '_>) -> Result<(), ConfigError> {
+fn telemetry_options(line: &mut LineApplication<'_, '_>) -> Result<(), ConfigError> {
     let wrong = |text: String| ConfigError::value(format!("WSGITelemetryOptions: {text}"), "");
     let words: Vec<_> = line.words().collect();
     if words.is_empty() {

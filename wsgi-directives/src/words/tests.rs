@@ -4,7 +4,7 @@ use super::*;
 use proptest::prelude::*;
 
 fn words(line: &str) -> Vec<String> {
-    Words::new(line).map(Cow::into_owned).collect()
+    LineWords::new(line).map(Cow::into_owned).collect()
 }
 
 #[test]
@@ -25,7 +25,7 @@ fn examples() {
 }
 
 fn pairs(line: &str) -> Vec<Option<(String, String)>> {
-    let mut words = Words::new(line);
+    let mut words = LineWords::new(line);
     let mut found = Vec::new();
     while let Some(pair) = words.pair() {
         let stop = pair.is_err();
@@ -106,7 +106,7 @@ proptest! {
 
     #[test]
     fn apply_never_panics(id in 0..crate::DIRECTIVES.len(), args in r#"[ -~]{0,40}|[a-z]{1,4} ([a-z-]{1,12}=[0-9a-z%{}]{0,6} ?){0,3}"#) {
-        let mut conf = crate::fake::Conf::default();
+        let mut conf = crate::fake::FakeConfiguration::default();
         let _ = conf.main(&format!("{} {args}", crate::DIRECTIVES[id].name));
     }
 }

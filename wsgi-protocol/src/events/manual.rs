@@ -1,6 +1,6 @@
 //! `docs/messages.md`: the error map for operators.
 
-use super::{Event, rows};
+use super::{LogEvent, rows};
 use std::fmt::Write;
 
 const HEAD: &str = "# Messages
@@ -34,8 +34,8 @@ pub fn render() -> String {
     out
 }
 
-fn row(out: &mut String, number: &str, event: &Event) {
-    let Event { level, cause, answer, fate, advice, writer, .. } = event;
+fn row(out: &mut String, number: &str, event: &LogEvent) {
+    let LogEvent { level, cause, answer, fate, advice, writer, .. } = event;
     // Writing to a String cannot fail.
     let _ = writeln!(out, "| {number} | {level} | {cause} | {answer} | {fate} | {advice} | {writer} |");
 }

@@ -6,7 +6,7 @@ pub const LEN: usize = 32;
 /// Times of one request in a daemon, ns. httpd's child takes them for numbers of the group's owner: they are cut to what
 /// the child has measured itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Account {
+pub struct RequestAccount {
     /// When the thread that runs it had read it (CLOCK_MONOTONIC).
     pub began: u64,
     /// When its application had ended.
@@ -17,7 +17,7 @@ pub struct Account {
     pub cpu: u64,
 }
 
-impl Account {
+impl RequestAccount {
     /// The bytes on the wire.
     #[must_use]
     pub fn encode(self) -> [u8; LEN] {
@@ -41,17 +41,17 @@ impl Account {
     /// Queue, application, GIL and CPU time of a request that was sent at `sent` and had ended by `now`. They are never
     /// longer than the time in between.
     #[must_use]
-    pub fn judged(self, sent: u64, now: u64) -> Judged {
+    pub fn judged(self, sent: u64, now: u64) -> PlausibleTimes {
         let total = now.saturating_sub(sent);
         let queue = self.began.saturating_sub(sent).min(total);
         let application = self.ended.saturating_sub(self.began).min(total - queue);
-        Judged { queue, application, gil: self.gil.min(total), cpu: self.cpu.min(total) }
+        PlausibleTimes { queue, application, gil: self.gil.min(total), cpu: self.cpu.min(total) }
     }
 }
 
 /// Times that are plausible, ns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Judged {
+pub struct PlausibleTimes {
     /// Until it was read.
     pub queue: u64,
     /// In the application.
@@ -68,14 +68,14 @@ mod tests {
 
     #[test]
     fn accounts_round_trip_and_false_ones_are_cut() {
-        let account = Account { began: 1 << 60, ended: u64::MAX, gil: 3, cpu: 0x0102 };
-        assert_eq!(Account::decode(&account.encode()), Some(account));
-        assert_eq!(Account::decode(&[0; 31]), None);
+        let account = RequestAccount { began: 1 << 60, ended: u64::MAX, gil: 3, cpu: 0x0102 };
+        assert_eq!(RequestAccount::decode(&account.encode()), Some(account));
+        assert_eq!(RequestAccount::decode(&[0; 31]), None);
         let judged = account.judged(100, 150);
         assert_eq!((judged.queue, judged.application, judged.gil, judged.cpu), (50, 0, 3, 50));
-        let judged = Account { began: 110, ended: 140, gil: 0, cpu: 0 }.judged(100, 150);
+        let judged = RequestAccount { began: 110, ended: 140, gil: 0, cpu: 0 }.judged(100, 150);
         assert_eq!((judged.queue, judged.application), (10, 30));
-        let judged = Account { began: 50, ended: 10, gil: 0, cpu: 0 }.judged(100, 150);
+        let judged = RequestAccount { began: 50, ended: 10, gil: 0, cpu: 0 }.judged(100, 150);
         assert_eq!((judged.queue, judged.application), (0, 0));
     }
 }

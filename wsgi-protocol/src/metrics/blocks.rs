@@ -1,20 +1,21 @@
 //! Who counts where: groups are registered, blocks claimed, filled, and given back.
 
 use super::{
-    Block, GroupRecord, MAX_BLOCKS, MAX_GROUPS, MemoryHeader, Phase, RETIRED, Sample, Stage, TEXT, bucket,
+    GroupRecord, MAX_BLOCKS, MAX_GROUPS, MemoryHeader, MetricsBlock, RETIRED, RequestPhase, RequestSample,
+    TEXT, ThreadStage, bucket,
 };
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicU64, fence};
 
 /// The memory as a process sees it.
 #[derive(Debug, Clone, Copy)]
-pub struct View<'a> {
+pub struct MetricsView<'a> {
     /// The front.
     pub header: &'a MemoryHeader,
     /// [`MAX_GROUPS`] records.
     pub groups: &'a [GroupRecord],
     /// [`MAX_BLOCKS`] blocks.
-    pub blocks: &'a [Block],
+    pub blocks: &'a [MetricsBlock],
 }
 
 /// Longest part of a name that tells groups apart.
@@ -35,7 +36,7 @@ pub(super) fn read_words(words: &[AtomicU64], len: usize) -> Vec<u8> {
     bytes
 }
 
-impl<'a> View<'a> {
+impl<'a> MetricsView<'a> {
     /// The number of the group `name`; httpd's parent registers it if it is new. `None` when there are too many.
     #[must_use]
     pub fn register(&self, name: &[u8]) -> Option<usize> {
@@ -75,7 +76,7 @@ impl<'a> View<'a> {
 
     /// The block that threads share which find none of their own.
     #[must_use]
-    pub fn retired(&self, group: usize) -> Option<&'a Block> {
+    pub fn retired(&self, group: usize) -> Option<&'a MetricsBlock> {
         let count = self.header.groups.load(Acquire) as usize;
         let group = self.groups.get(group).filter(|_| group < count)?;
         self.blocks.get(group.retired.load(Relaxed) as usize)
@@ -84,7 +85,7 @@ impl<'a> View<'a> {
     /// In httpd's parent: what a dead child has counted goes to the retired blocks, and its blocks become free.
     pub fn fold(&self, owner: u32) {
         let mine = self.used().iter().filter(|block| block.owner.load(Acquire) == owner);
-        let mine: Vec<&Block> = mine.collect();
+        let mine: Vec<&MetricsBlock> = mine.collect();
         if mine.is_empty() || owner == RETIRED || owner == 0 {
             return;
         }
@@ -116,7 +117,7 @@ impl<'a> View<'a> {
     }
 
     /// Blocks that may be in use.
-    pub(super) fn used(&self) -> &'a [Block] {
+    pub(super) fn used(&self) -> &'a [MetricsBlock] {
         let used = (self.header.used.load(Acquire) as usize).min(self.blocks.len());
         &self.blocks[..used]
     }
@@ -128,7 +129,7 @@ impl GroupRecord {
     }
 }
 
-impl Block {
+impl MetricsBlock {
     /// Whether several threads write to it.
     #[must_use]
     pub fn is_shared(&self) -> bool {
@@ -150,20 +151,20 @@ impl Block {
         write_words(&self.text, &text[..len]);
         self.text_len.store(len as u32, Relaxed);
         self.slot.store(0, Relaxed);
-        self.stage.store(Stage::Dispatch as u32, Relaxed);
+        self.stage.store(ThreadStage::Dispatch as u32, Relaxed);
         self.version.store(version.wrapping_add(1), Release);
         self.since.store(since, Release);
     }
 
     /// What becomes of its request.
-    pub fn advance(&self, stage: Stage) {
+    pub fn advance(&self, stage: ThreadStage) {
         self.stage.store(stage as u32, Relaxed);
     }
 
     /// Its request was sent to the process in this slot of the status memory.
     pub fn sent_to(&self, slot: usize) {
         self.slot.store(slot as u32 + 1, Relaxed);
-        self.advance(Stage::Sent);
+        self.advance(ThreadStage::Sent);
     }
 
     /// Its thread has no request.
@@ -172,7 +173,7 @@ impl Block {
     }
 
     /// Counts a request.
-    pub fn count(&self, sample: &Sample) {
+    pub fn count(&self, sample: &RequestSample) {
         let shared = self.is_shared();
         let add = |cell: &AtomicU64, n: u64| {
             if shared {
@@ -198,7 +199,7 @@ impl Block {
     }
 }
 
-impl Phase {
+impl RequestPhase {
     /// All phases.
     pub const ALL: [Self; super::PHASES] = [Self::Request, Self::Queue, Self::Application, Self::Gil];
 

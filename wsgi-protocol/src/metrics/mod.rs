@@ -1,7 +1,7 @@
 //! The metrics memory: counters of all groups, shared by httpd's parent, its children and the supervisor (never by a
 //! daemon). It lives as long as httpd's parent, over graceful restarts, so that counters only grow.
 //!
-//! Each thread of a child that serves a group has a [`Block`] for it, and is the only one to write to it. When the child
+//! Each thread of a child that serves a group has a [`MetricsBlock`] for it, and is the only one to write to it. When the child
 //! ends, the parent adds its blocks to the group's retired block. A reader adds up all blocks of the group; it needs no
 //! lock, no Python, and no process that is alive.
 
@@ -9,11 +9,11 @@ mod account;
 mod blocks;
 mod totals;
 
-pub use account::{Account, LEN as ACCOUNT_LEN};
-pub use blocks::View;
-pub use totals::{Distribution, Lifecycle, Running, Totals};
+pub use account::{LEN as ACCOUNT_LEN, RequestAccount};
+pub use blocks::MetricsView;
+pub use totals::{Distribution, GroupTotals, ProcessLifecycle, RunningRequest};
 
-use crate::death::{Death, REASON_COUNT, Reason};
+use crate::death::{EndReason, ProcessDeath, REASON_COUNT};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use serde::{Deserialize, Serialize};
 
@@ -74,7 +74,7 @@ pub const OUTCOMES: [(RequestOutcome, &str); 10] = [
 /// The parts of a request's time that have a histogram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Phase {
+pub enum RequestPhase {
     /// In httpd's handler: from the choice of the group until the response has been passed on.
     Request = 0,
     /// From sending it to a process until a thread there, which has the GIL, has read it.
@@ -91,7 +91,7 @@ pub const PHASES: usize = 4;
 /// What a thread of httpd does with its request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[repr(u32)]
-pub enum Stage {
+pub enum ThreadStage {
     /// It looks for a process.
     Dispatch = 0,
     /// Sent to a process; not known to have been read.
@@ -102,7 +102,7 @@ pub enum Stage {
     Response = 3,
 }
 
-impl Stage {
+impl ThreadStage {
     /// The stage a number stands for.
     #[must_use]
     pub fn from_u32(n: u32) -> Self {
@@ -126,7 +126,7 @@ impl Stage {
     }
 }
 
-/// The reasons for which processes stop, by index: those of [`Reason`], then a death nobody asked for, then an end in
+/// The reasons for which processes stop, by index: those of [`EndReason`], then a death nobody asked for, then an end in
 /// order without a reason.
 pub const STOPS: usize = REASON_COUNT + 2;
 
@@ -134,7 +134,7 @@ pub const STOPS: usize = REASON_COUNT + 2;
 #[must_use]
 pub fn stop_name(index: usize) -> &'static str {
     match index.checked_sub(REASON_COUNT) {
-        None => Reason::by_index(index).map_or("other", Reason::name),
+        None => EndReason::by_index(index).map_or("other", EndReason::name),
         Some(0) => "crash",
         Some(_) => "replaced",
     }
@@ -188,7 +188,7 @@ impl GroupRecord {
     }
 
     /// A process has ended, having used so many µs of CPU (user, system).
-    pub fn note_stop(&self, death: &Death, cpu_us: (u64, u64)) {
+    pub fn note_stop(&self, death: &ProcessDeath, cpu_us: (u64, u64)) {
         let index = match death.reason {
             Some(reason) => reason.index(),
             None if death.cause().is_orderly() => REASON_COUNT + 1,
@@ -229,7 +229,7 @@ pub const TEXT: usize = 128;
 /// What one thread of a child has counted for one group, and what it does now.
 #[derive(Debug)]
 #[repr(C, align(64))]
-pub struct Block {
+pub struct MetricsBlock {
     /// Process id of the child; 0: free. [`RETIRED`] for a group's retired block.
     owner: AtomicU32,
     /// Index of the group.
@@ -238,13 +238,13 @@ pub struct Block {
     since: AtomicU64,
     /// Slot of the daemon process, plus 1; 0 for none.
     slot: AtomicU32,
-    /// [`Stage`].
+    /// [`ThreadStage`].
     stage: AtomicU32,
     /// Odd while `text` is written.
     version: AtomicU32,
     text_len: AtomicU32,
     text: [AtomicU64; TEXT / 8],
-    cells: Cells,
+    cells: BlockCells,
 }
 
 /// `owner` of a block that no child has.
@@ -253,7 +253,7 @@ pub const RETIRED: u32 = u32::MAX;
 /// The counters of a block.
 #[derive(Debug)]
 #[repr(C)]
-struct Cells {
+struct BlockCells {
     classes: [AtomicU64; 5],
     outcomes: [AtomicU64; OUTCOMES.len()],
     bytes: [AtomicU64; 2],
@@ -268,7 +268,7 @@ struct Histogram {
     buckets: [AtomicU64; BUCKETS],
 }
 
-impl Cells {
+impl BlockCells {
     /// All cells, in one order.
     fn each(&self) -> impl Iterator<Item = &AtomicU64> {
         let phases =
@@ -286,7 +286,7 @@ fn bucket(ns: u64) -> usize {
 
 /// A finished request.
 #[derive(Debug, Clone, Copy)]
-pub struct Sample {
+pub struct RequestSample {
     /// Status that the client got, or would have got; a response that broke off counts as 500.
     pub status: u16,
     /// How it ended.
@@ -295,14 +295,14 @@ pub struct Sample {
     pub bytes: (u64, u64),
     /// CPU time of its thread in the daemon, ns.
     pub cpu_ns: u64,
-    /// By [`Phase`], ns; the last three are `None` for a request that no application has seen.
+    /// By [`RequestPhase`], ns; the last three are `None` for a request that no application has seen.
     pub phases: [Option<u64>; PHASES],
 }
 
 /// Length of the memory in bytes.
 #[must_use]
 pub const fn memory_len() -> usize {
-    BLOCKS_AT + MAX_BLOCKS * size_of::<Block>()
+    BLOCKS_AT + MAX_BLOCKS * size_of::<MetricsBlock>()
 }
 
 /// Where the groups' records begin.

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 /// A memory of `blocks` blocks, all zero.
-fn memory(blocks: usize) -> View<'static> {
+fn memory(blocks: usize) -> MetricsView<'static> {
     let cell = || AtomicU64::new(0);
     let group = || GroupRecord {
         name_len: AtomicU32::new(0),
@@ -21,7 +21,7 @@ fn memory(blocks: usize) -> View<'static> {
         reloads: [AtomicU32::new(0), AtomicU32::new(0)],
     };
     let histogram = || Histogram { sum_ns: cell(), buckets: std::array::from_fn(|_| cell()) };
-    let block = || Block {
+    let block = || MetricsBlock {
         owner: AtomicU32::new(0),
         group: AtomicU32::new(0),
         since: cell(),
@@ -30,7 +30,7 @@ fn memory(blocks: usize) -> View<'static> {
         version: AtomicU32::new(0),
         text_len: AtomicU32::new(0),
         text: std::array::from_fn(|_| cell()),
-        cells: Cells {
+        cells: BlockCells {
             classes: std::array::from_fn(|_| cell()),
             outcomes: std::array::from_fn(|_| cell()),
             bytes: [cell(), cell()],
@@ -47,15 +47,15 @@ fn memory(blocks: usize) -> View<'static> {
         configured_us: cell(),
         drained_us: cell(),
     };
-    View {
+    MetricsView {
         header: Box::leak(Box::new(header)),
         groups: (0..4).map(|_| group()).collect::<Vec<_>>().leak(),
         blocks: (0..blocks).map(|_| block()).collect::<Vec<_>>().leak(),
     }
 }
 
-fn sample(status: u16) -> Sample {
-    Sample {
+fn sample(status: u16) -> RequestSample {
+    RequestSample {
         status,
         outcome: RequestOutcome::Ok,
         bytes: (3, 7),
@@ -67,10 +67,10 @@ fn sample(status: u16) -> Sample {
 #[test]
 fn blocks_are_whole_cache_lines_and_layout_is_stable() {
     assert_eq!(
-        (size_of::<MemoryHeader>(), size_of::<Block>() % 64, size_of::<GroupRecord>() % 64),
+        (size_of::<MemoryHeader>(), size_of::<MetricsBlock>() % 64, size_of::<GroupRecord>() % 64),
         (64, 0, 0)
     );
-    assert_eq!(size_of::<Cells>(), 8 * (5 + 10 + 2 + 1 + PHASES * (BUCKETS + 1)));
+    assert_eq!(size_of::<BlockCells>(), 8 * (5 + 10 + 2 + 1 + PHASES * (BUCKETS + 1)));
     assert!(memory_len() < 32 << 20);
 }
 
@@ -86,8 +86,8 @@ fn counts_survive_the_end_of_a_child() {
     let before = view.all_totals(&[a, b]);
     assert_eq!(before[0].classes, [0, 1, 0, 0, 1]);
     assert_eq!((before[0].requests(), before[0].bytes, before[0].cpu_ns), (2, (6, 14), 10));
-    assert_eq!(before[0].phase(Phase::Request).sum_ns, 4_000_000);
-    assert_eq!(before[0].phase(Phase::Gil).count(), 0);
+    assert_eq!(before[0].phase(RequestPhase::Request).sum_ns, 4_000_000);
+    assert_eq!(before[0].phase(RequestPhase::Gil).count(), 0);
     assert_eq!(view.owners(), [7, 8]);
     view.fold(7);
     assert_eq!(view.owners(), [8]);
@@ -99,7 +99,7 @@ fn counts_survive_the_end_of_a_child() {
 }
 
 /// A block of the dead child is used again, from zero.
-fn blocks_again(view: View<'_>, group: usize, used: u32) {
+fn blocks_again(view: MetricsView<'_>, group: usize, used: u32) {
     let again = &view.blocks[view.claim(9, group).unwrap()];
     assert_eq!(view.header.used.load(Relaxed), used);
     again.count(&sample(200));
@@ -151,10 +151,10 @@ fn what_runs_is_told() {
     assert_eq!(view.running(group), []);
     block.begin(100, b"GET", &[b'/'; 300]);
     block.sent_to(3);
-    block.advance(Stage::Running);
+    block.advance(ThreadStage::Running);
     let running = view.running(group);
     assert_eq!((running[0].child, running[0].since, running[0].slot), (5, 100, Some(3)));
-    assert_eq!((running[0].stage, running[0].text.len()), (Stage::Running, TEXT));
+    assert_eq!((running[0].stage, running[0].text.len()), (ThreadStage::Running, TEXT));
     assert!(running[0].text.starts_with(b"GET /"));
     block.rest();
     assert_eq!(view.running(group), []);
@@ -185,12 +185,12 @@ fn percentiles_are_interpolated() {
 fn stops_are_counted_by_reason() {
     let view = memory(4);
     let group = view.register(b"g").unwrap();
-    let death = |status, reason, killed| Death { pid: 1, status, reason, killed, stack: Vec::new() };
+    let death = |status, reason, killed| ProcessDeath { pid: 1, status, reason, killed, stack: Vec::new() };
     let record = &view.groups[group];
     record.note_start();
     record.note_stop(&death(11, None, false), (4, 2));
-    record.note_stop(&death(0, Some(Reason::MaximumRequests), false), (4, 2));
-    record.note_stop(&death(9, Some(Reason::DeadlockTimeout), true), (0, 0));
+    record.note_stop(&death(0, Some(EndReason::MaximumRequests), false), (4, 2));
+    record.note_stop(&death(9, Some(EndReason::DeadlockTimeout), true), (0, 0));
     assert_eq!(record.cpu_with((1, 1)), (9, 5));
     assert_eq!(record.cpu_with((0, 2)), (9, 6), "never less");
     record.note_reload(false, 77, true);
@@ -221,13 +221,19 @@ fn cost_of_counting() {
         block.begin(since, black_box(b"GET"), black_box(b"/some/path/of/a/site"));
         let sent = clock();
         block.sent_to(3);
-        let account = Account { began: clock(), ended: clock(), gil: 0, cpu: 0 };
-        block.advance(Stage::Response);
-        let account = Account::decode(&black_box(account.encode())).unwrap();
+        let account = RequestAccount { began: clock(), ended: clock(), gil: 0, cpu: 0 };
+        block.advance(ThreadStage::Response);
+        let account = RequestAccount::decode(&black_box(account.encode())).unwrap();
         let now = clock();
         let times = account.judged(sent, now);
         let phases = [Some(now - since), Some(times.queue), Some(times.application), Some(times.gil)];
-        block.count(&Sample { status: 200, outcome: RequestOutcome::Ok, bytes: (0, 2), cpu_ns: 0, phases });
+        block.count(&RequestSample {
+            status: 200,
+            outcome: RequestOutcome::Ok,
+            bytes: (0, 2),
+            cpu_ns: 0,
+            phases,
+        });
         block.rest();
     };
     let batch = || {

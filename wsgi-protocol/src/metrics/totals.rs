@@ -1,7 +1,10 @@
 //! Reading: totals of a group, what runs, and what became of its processes.
 
 use super::blocks::read_words;
-use super::{BOUNDS_US, BUCKETS, Block, OUTCOMES, PHASES, Phase, RETIRED, STOPS, Stage, TEXT, View};
+use super::{
+    BOUNDS_US, BUCKETS, MetricsBlock, MetricsView, OUTCOMES, PHASES, RETIRED, RequestPhase, STOPS, TEXT,
+    ThreadStage,
+};
 use core::sync::atomic::Ordering::{Acquire, Relaxed};
 use core::sync::atomic::fence;
 use serde::{Deserialize, Serialize};
@@ -55,7 +58,7 @@ impl Distribution {
 
 /// All that was counted for a group.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Totals {
+pub struct GroupTotals {
     /// Requests by first digit of the status.
     pub classes: [u64; 5],
     /// Requests by [`super::Outcome`].
@@ -64,11 +67,11 @@ pub struct Totals {
     pub bytes: (u64, u64),
     /// CPU time of requests, ns; 0 if it is not measured.
     pub cpu_ns: u64,
-    /// By [`Phase`].
+    /// By [`RequestPhase`].
     pub phases: [Distribution; PHASES],
 }
 
-impl Totals {
+impl GroupTotals {
     /// Requests in all.
     #[must_use]
     pub fn requests(&self) -> u64 {
@@ -77,11 +80,11 @@ impl Totals {
 
     /// One histogram.
     #[must_use]
-    pub fn phase(&self, phase: Phase) -> &Distribution {
+    pub fn phase(&self, phase: RequestPhase) -> &Distribution {
         &self.phases[phase as usize]
     }
 
-    fn add(&mut self, block: &Block) {
+    fn add(&mut self, block: &MetricsBlock) {
         let phases = self
             .phases
             .iter_mut()
@@ -96,7 +99,7 @@ impl Totals {
 
 /// A request under way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Running {
+pub struct RunningRequest {
     /// Process id of httpd's child.
     pub child: u32,
     /// When it began, monotonic ns.
@@ -104,14 +107,14 @@ pub struct Running {
     /// Slot of the daemon process in the status memory.
     pub slot: Option<usize>,
     /// What is done with it.
-    pub stage: Stage,
+    pub stage: ThreadStage,
     /// Method and path, perhaps cut; bytes of the client.
     pub text: Vec<u8>,
 }
 
 /// What became of a group's processes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lifecycle {
+pub struct ProcessLifecycle {
     /// Processes started.
     pub starts: u64,
     /// Processes that ended: not in order, in order; by index of [`super::stop_name`].
@@ -127,21 +130,21 @@ pub struct Lifecycle {
 /// How often a reader starts again while counters are being moved.
 const TRIES: usize = 100;
 
-impl View<'_> {
+impl MetricsView<'_> {
     /// Adds up a group's counters.
     #[must_use]
-    pub fn totals(&self, group: usize) -> Totals {
+    pub fn totals(&self, group: usize) -> GroupTotals {
         self.all_totals(&[group]).pop().unwrap_or_default()
     }
 
     /// Adds up the counters of several groups, all at the same moment as far as the end of a child is concerned.
     #[must_use]
-    pub fn all_totals(&self, groups: &[usize]) -> Vec<Totals> {
+    pub fn all_totals(&self, groups: &[usize]) -> Vec<GroupTotals> {
         let mut seen = Vec::new();
         for _ in 0..TRIES {
             let version = self.header.folding.load(Acquire);
             if version.is_multiple_of(2) || seen.is_empty() {
-                let mut all = vec![Totals::default(); groups.len()];
+                let mut all = vec![GroupTotals::default(); groups.len()];
                 for block in self.used().iter().filter(|block| block.owner.load(Acquire) != 0) {
                     let group = block.group.load(Relaxed) as usize;
                     for at in
@@ -164,17 +167,17 @@ impl View<'_> {
 
     /// The requests of a group under way, oldest first.
     #[must_use]
-    pub fn running(&self, group: usize) -> Vec<Running> {
+    pub fn running(&self, group: usize) -> Vec<RunningRequest> {
         let blocks = self.used().iter().filter(|block| block.group.load(Relaxed) as usize == group);
-        let mut all: Vec<Running> = blocks.filter_map(Block::running).collect();
+        let mut all: Vec<RunningRequest> = blocks.filter_map(MetricsBlock::running).collect();
         all.sort_by_key(|running| running.since);
         all
     }
 
     /// What became of a group's processes.
     #[must_use]
-    pub fn lifecycle(&self, group: usize) -> Lifecycle {
-        let Some(group) = self.groups.get(group) else { return Lifecycle::default() };
+    pub fn lifecycle(&self, group: usize) -> ProcessLifecycle {
+        let Some(group) = self.groups.get(group) else { return ProcessLifecycle::default() };
         let reload = match group.reload_result.load(Relaxed) {
             0 => None,
             result => Some((group.reload_at.load(Relaxed), result == 1)),
@@ -185,7 +188,7 @@ impl View<'_> {
                 row[reason].load(Relaxed)
             })
         });
-        Lifecycle {
+        ProcessLifecycle {
             starts: group.starts.load(Relaxed),
             stops,
             cpu_us: (group.cpu_us[0].load(Relaxed), group.cpu_us[1].load(Relaxed)),
@@ -195,9 +198,9 @@ impl View<'_> {
     }
 }
 
-impl Block {
+impl MetricsBlock {
     /// The request its thread has; `None` if it has none, or has just begun another one.
-    fn running(&self) -> Option<Running> {
+    fn running(&self) -> Option<RunningRequest> {
         let since = self.since.load(Acquire);
         let version = self.version.load(Acquire);
         let child = self.owner.load(Relaxed);
@@ -206,9 +209,9 @@ impl Block {
         }
         let text = read_words(&self.text, (self.text_len.load(Relaxed) as usize).min(TEXT));
         let slot = (self.slot.load(Relaxed) as usize).checked_sub(1);
-        let stage = Stage::from_u32(self.stage.load(Relaxed));
+        let stage = ThreadStage::from_u32(self.stage.load(Relaxed));
         fence(Acquire);
         let same = self.version.load(Relaxed) == version && self.since.load(Relaxed) == since;
-        same.then_some(Running { child, since, slot, stage, text })
+        same.then_some(RunningRequest { child, since, slot, stage, text })
     }
 }

@@ -3,9 +3,9 @@
 use super::*;
 use std::os::unix::net::UnixStream;
 
-struct Directory(PathBuf);
+struct TestDirectory(PathBuf);
 
-impl Directory {
+impl TestDirectory {
     fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("wsgi-listen-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
@@ -13,18 +13,18 @@ impl Directory {
     }
 }
 
-impl Drop for Directory {
+impl Drop for TestDirectory {
     fn drop(&mut self) {
         std::fs::remove_dir_all(&self.0).unwrap();
     }
 }
 
-fn options() -> Sockets {
-    Sockets { backlog: 5, owner: nix::unistd::getuid().as_raw(), ..Sockets::default() }
+fn options() -> GroupSockets {
+    GroupSockets { backlog: 5, owner: nix::unistd::getuid().as_raw(), ..GroupSockets::default() }
 }
 
-fn open(path: &Path, warnings: &mut Vec<String>) -> Result<Listener, ListenError> {
-    Listener::bind(path, &options(), true, &mut |text| warnings.push(text))
+fn open(path: &Path, warnings: &mut Vec<String>) -> Result<ListeningSocket, ListenError> {
+    ListeningSocket::bind(path, &options(), true, &mut |text| warnings.push(text))
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn long_path_is_refused_and_the_directive_named() {
 
 #[test]
 fn stale_socket_is_replaced_but_a_file_is_not() {
-    let directory = Directory::new("stale");
+    let directory = TestDirectory::new("stale");
     let path = directory.0.join("a.sock");
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     let mut warnings = Vec::new();
@@ -63,7 +63,7 @@ fn missing_directory_names_the_fix() {
 
 #[test]
 fn queue_is_reached_under_old_and_new_path() {
-    let directory = Directory::new("link");
+    let directory = TestDirectory::new("link");
     let (old, new) = (directory.0.join("old"), directory.0.join("new"));
     let mut listener = open(&old, &mut Vec::new()).unwrap();
     let waiting = UnixStream::connect(&old).unwrap();
@@ -81,19 +81,19 @@ fn queue_is_reached_under_old_and_new_path() {
 
 #[test]
 fn another_socket_takes_all_names_over() {
-    let directory = Directory::new("over");
+    let directory = TestDirectory::new("over");
     let (old, new) = (directory.0.join("1.sock"), directory.0.join("2.sock"));
     let mut first = open(&old, &mut Vec::new()).unwrap();
     first.adapt(&new, &options(), true, &mut |text| panic!("{text}")).unwrap();
     let warn = &mut |text| panic!("{text}");
-    let mut second = Listener::bind_over(&new, &options(), true, false, warn).unwrap();
+    let mut second = ListeningSocket::bind_over(&new, &options(), true, false, warn).unwrap();
     assert!(first.is_at(&new) && !second.is_at(&new));
     assert!(second.take_over(&mut first, &new).is_empty());
     let waiting = [UnixStream::connect(&old).unwrap(), UnixStream::connect(&new).unwrap()];
     for _ in &waiting {
         nix::unistd::close(nix::sys::socket::accept(second.fd.as_raw_fd()).unwrap()).unwrap();
     }
-    let mut third = Listener::bind_over(&new, &options(), true, true, warn).unwrap();
+    let mut third = ListeningSocket::bind_over(&new, &options(), true, true, warn).unwrap();
     assert!(third.is_at(&new) && !second.is_at(&new) && second.is_at(&old));
     assert!([&mut first, &mut second, &mut third].into_iter().all(|listener| listener.withdraw().is_empty()));
     assert_eq!(std::fs::read_dir(&directory.0).unwrap().count(), 0);
@@ -101,7 +101,7 @@ fn another_socket_takes_all_names_over() {
 
 #[test]
 fn what_an_application_does_to_its_socket_is_seen() {
-    let directory = Directory::new("shut");
+    let directory = TestDirectory::new("shut");
     let path = directory.0.join("a.sock");
     let mut listener = open(&path, &mut Vec::new()).unwrap();
     assert!(listener.is_listening(&options()));
@@ -116,7 +116,7 @@ fn what_an_application_does_to_its_socket_is_seen() {
 
 #[test]
 fn socket_of_somebody_else_is_left_alone() {
-    let directory = Directory::new("foreign");
+    let directory = TestDirectory::new("foreign");
     let path = directory.0.join("a.sock");
     let mut first = open(&path, &mut Vec::new()).unwrap();
     let mut second = open(&path, &mut Vec::new()).unwrap();
@@ -128,10 +128,10 @@ fn socket_of_somebody_else_is_left_alone() {
 
 #[test]
 fn lost_file_makes_a_socket_unusable_for_a_new_path() {
-    let directory = Directory::new("lost");
+    let directory = TestDirectory::new("lost");
     let (old, new) = (directory.0.join("old"), directory.0.join("new"));
     let mut listener = open(&old, &mut Vec::new()).unwrap();
     std::fs::remove_file(&old).unwrap();
     let error = listener.adapt(&new, &options(), true, &mut |_| ()).unwrap_err();
-    assert_eq!(error, ListenError::Call(Message::Bind, new, Errno::ENOENT));
+    assert_eq!(error, ListenError::Call(LineSubject::Bind, new, Errno::ENOENT));
 }

@@ -8,7 +8,7 @@ use std::ffi::c_void;
 use std::num::NonZeroUsize;
 use std::os::fd::OwnedFd;
 use std::ptr::NonNull;
-use wsgi_protocol::status::{ExitRecords, SLOTS_AT, Slot};
+use wsgi_protocol::status::{ExitRecords, SLOTS_AT, SlotRecord};
 
 /// Gives back to the kernel what a generation that is over has left in the heap, so that a thousand restarts take no
 /// more than one.
@@ -42,7 +42,7 @@ impl StatusMemory {
         let length = length.and_then(NonZeroUsize::new).ok_or(Errno::EINVAL)?;
         let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         // SAFETY: a new mapping at an address of the kernel's choice; it aliases no Rust object, and all
-        // accesses go through the atomics of `Slot`.
+        // accesses go through the atomics of `SlotRecord`.
         let address = unsafe { mmap(None, length, protection, MapFlags::MAP_SHARED, fd, 0)? };
         Ok(Self { address, length, identity: (facts.st_dev, facts.st_ino) })
     }
@@ -56,18 +56,18 @@ impl StatusMemory {
     /// Number of slots that fit.
     #[must_use]
     pub fn len(&self) -> usize {
-        (self.length.get() - SLOTS_AT) / size_of::<Slot>()
+        (self.length.get() - SLOTS_AT) / size_of::<SlotRecord>()
     }
 
     /// One slot, if it lies within the memory.
     #[must_use]
-    pub fn slot(&self, index: usize) -> Option<&Slot> {
+    pub fn slot(&self, index: usize) -> Option<&SlotRecord> {
         if index >= self.len() {
             return None;
         }
-        // SAFETY: in bounds (above); a mapping is page aligned; `Slot` is atomics only, for which every bit
+        // SAFETY: in bounds (above); a mapping is page aligned; `SlotRecord` is atomics only, for which every bit
         // pattern is valid; the reference cannot outlive the mapping.
-        Some(unsafe { self.address.byte_add(SLOTS_AT).cast::<Slot>().add(index).as_ref() })
+        Some(unsafe { self.address.byte_add(SLOTS_AT).cast::<SlotRecord>().add(index).as_ref() })
     }
 
     /// The latest deaths.

@@ -8,7 +8,9 @@ use std::ffi::c_void;
 use std::num::NonZeroUsize;
 use std::os::fd::OwnedFd;
 use std::ptr::NonNull;
-use wsgi_protocol::metrics::{BLOCKS_AT, GROUPS_AT, GroupRecord, MAX_BLOCKS, MAX_GROUPS, View, memory_len};
+use wsgi_protocol::metrics::{
+    BLOCKS_AT, GROUPS_AT, GroupRecord, MAX_BLOCKS, MAX_GROUPS, MetricsView, memory_len,
+};
 
 /// The mapped memory; unmapped when dropped.
 #[derive(Debug)]
@@ -42,12 +44,12 @@ impl MetricsMemory {
 
     /// All of it.
     #[must_use]
-    pub fn view(&self) -> View<'_> {
+    pub fn view(&self) -> MetricsView<'_> {
         // SAFETY: `map` has mapped `memory_len` bytes; a mapping is page aligned, and the offsets are multiples of the
         // records' alignment; all records are atomics, for which every bit pattern is valid; the references cannot outlive
         // the mapping.
         unsafe {
-            View {
+            MetricsView {
                 header: self.address.cast().as_ref(),
                 groups: std::slice::from_raw_parts(
                     self.address.byte_add(GROUPS_AT).cast().as_ptr(),

@@ -1,6 +1,6 @@
 //! Asks a zygote for a worker (`wsgi_protocol::birth`), and finds out from the kernel which process came of it.
 
-use super::{Started, shared_file};
+use super::{StartedDaemon, shared_file};
 use crate::facts;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -16,7 +16,7 @@ use wsgi_protocol::death::MAX_STACK;
 
 /// The supervisor's side of a worker that has been asked for.
 #[derive(Debug)]
-pub struct Unborn {
+pub struct UnbornWorker {
     /// It shows itself here.
     pub ready: OwnedFd,
     order: OwnedFd,
@@ -27,7 +27,7 @@ pub struct Unborn {
 
 /// What a worker has shown of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Claim {
+pub enum BirthClaim {
     /// Nothing yet.
     Nothing,
     /// A process says that it is the worker: its id and user by the kernel's word.
@@ -56,7 +56,7 @@ pub fn ask(
     order: BirthOrder,
     listener: BorrowedFd<'_>,
     heirloom: BorrowedFd<'_>,
-) -> Result<Unborn, Errno> {
+) -> Result<UnbornWorker, Errno> {
     let (ready, ready_child) = pipe2(OFlag::O_CLOEXEC)?;
     let (output, output_child) = pipe2(OFlag::O_CLOEXEC)?;
     let (order_child, orders) = pipe2(OFlag::O_CLOEXEC)?;
@@ -76,21 +76,21 @@ pub fn ask(
     let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
     let rights = [ControlMessage::ScmRights(&numbers)];
     sendmsg::<()>(forker.as_raw_fd(), &[IoSlice::new(&bytes)], &rights, flags, None)?;
-    Ok(Unborn { ready, order: orders, output, stack })
+    Ok(UnbornWorker { ready, order: orders, output, stack })
 }
 
-impl Unborn {
+impl UnbornWorker {
     /// Looks who is there.
     #[must_use]
-    pub fn claim(&self) -> Claim {
+    pub fn claim(&self) -> BirthClaim {
         let mut byte = [0];
         match nix::unistd::read(&self.ready, &mut byte) {
             Ok(1) if byte == [HERE] => {
                 let who = self.holder().and_then(|pid| Some((pid, facts::user(pid.as_raw())?)));
-                who.map_or(Claim::Lost, |(pid, user)| Claim::Here(pid, user))
+                who.map_or(BirthClaim::Lost, |(pid, user)| BirthClaim::Here(pid, user))
             }
-            Err(Errno::EAGAIN | Errno::EINTR) => Claim::Nothing,
-            Ok(_) | Err(_) => Claim::Lost,
+            Err(Errno::EAGAIN | Errno::EINTR) => BirthClaim::Nothing,
+            Ok(_) | Err(_) => BirthClaim::Lost,
         }
     }
 
@@ -105,13 +105,13 @@ impl Unborn {
 
     /// Takes the worker `pid` in; `None`: it has ended meanwhile, or is not a child of this process.
     #[must_use]
-    pub fn welcome(self, pid: Pid) -> Option<Started> {
+    pub fn welcome(self, pid: Pid) -> Option<StartedDaemon> {
         if !is_own_child(pid) {
             return None;
         }
         nix::unistd::write(&self.order, &[WELCOME]).ok()?;
         let Self { ready, order, output, stack } = self;
-        Some(Started { pid, ready, order, output, report: None, stack })
+        Some(StartedDaemon { pid, ready, order, output, report: None, stack })
     }
 }
 
@@ -130,12 +130,12 @@ mod tests {
     use std::os::fd::AsFd;
 
     /// What was asked for, and the worker's ready pipe, stack, and other descriptors.
-    fn ask_for_one() -> (Unborn, OwnedFd, OwnedFd, Vec<OwnedFd>) {
+    fn ask_for_one() -> (UnbornWorker, OwnedFd, OwnedFd, Vec<OwnedFd>) {
         let (ours, zygote) = order_sockets().unwrap();
         let file = std::fs::File::open("/dev/null").unwrap();
         let order = BirthOrder { slot: 2, has_predecessor: true };
         let unborn = ask(ours.as_fd(), order, file.as_fd(), file.as_fd()).unwrap();
-        assert_eq!(unborn.claim(), Claim::Nothing);
+        assert_eq!(unborn.claim(), BirthClaim::Nothing);
         let mut bytes = [0; 16];
         let mut space = nix::cmsg_space!([RawFd; BIRTH_FDS]);
         let mut parts = [IoSliceMut::new(&mut bytes)];
@@ -160,19 +160,19 @@ mod tests {
     }
 
     /// What is claimed at last. A process that another test has just forked holds copies of the pipes until its exec.
-    fn said(unborn: &Unborn) -> Option<Claim> {
+    fn said(unborn: &UnbornWorker) -> Option<BirthClaim> {
         let claim = std::iter::repeat_with(|| {
             std::thread::sleep(std::time::Duration::from_millis(5));
             unborn.claim()
         });
-        claim.take(2000).find(|claim| *claim != Claim::Nothing)
+        claim.take(2000).find(|claim| *claim != BirthClaim::Nothing)
     }
 
     #[test]
     fn worker_is_who_the_kernel_says_it_is() {
         let (unborn, ready, stack, _others) = ask_for_one();
         let mut child = worker(ready, stack);
-        let Some(Claim::Here(pid, uid)) = said(&unborn) else { panic!("not seen") };
+        let Some(BirthClaim::Here(pid, uid)) = said(&unborn) else { panic!("not seen") };
         assert_eq!((pid.as_raw(), uid), (child.id().cast_signed(), nix::unistd::getuid().as_raw()));
         assert!(unborn.welcome(pid).is_some());
         child.kill().unwrap();
@@ -183,11 +183,11 @@ mod tests {
     fn silence_and_nonsense_are_no_worker() {
         let (unborn, ready, ..) = ask_for_one();
         drop(ready);
-        assert_eq!(said(&unborn), Some(Claim::Lost));
+        assert_eq!(said(&unborn), Some(BirthClaim::Lost));
         for text in [b"?", &[HERE]] {
             let (unborn, ready, ..) = ask_for_one();
             nix::unistd::write(&ready, text).unwrap();
-            assert_eq!(said(&unborn), Some(Claim::Lost), "nobody has the lock");
+            assert_eq!(said(&unborn), Some(BirthClaim::Lost), "nobody has the lock");
         }
         let (unborn, ..) = ask_for_one();
         assert!(unborn.welcome(nix::unistd::getpid()).is_none(), "a process is not its own child");

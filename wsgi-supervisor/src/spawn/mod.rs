@@ -5,7 +5,7 @@ pub mod birth;
 mod child;
 pub mod step;
 
-use crate::cgroup::Cgroup;
+use crate::cgroup::ProcessCgroup;
 use crate::os::process::fork_into;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, SealFlag, fcntl};
@@ -21,7 +21,7 @@ use wsgi_protocol::launch::{BOOTSTRAP, HEIRLOOM_MAX, encode};
 
 /// What the supervisor learns once, at its own start.
 #[derive(Debug, Clone, Copy)]
-pub struct Circumstances {
+pub struct SpawnCircumstances {
     /// Running as root: identities are changed.
     pub as_root: bool,
     /// httpd's umask.
@@ -32,19 +32,19 @@ pub struct Circumstances {
 
 /// What is exec'ed.
 #[derive(Debug)]
-struct Program {
+struct DaemonProgram {
     interpreter: CString,
     host_library: CString,
     arguments: Vec<CString>,
     environment: Vec<CString>,
-    circumstances: Circumstances,
+    circumstances: SpawnCircumstances,
     /// Where to enter its control group.
     cgroup: Option<PathBuf>,
 }
 
 /// The child's ends of its pipes, and what it inherits.
 #[derive(Debug)]
-struct Descriptors<'a> {
+struct ChildDescriptors<'a> {
     null: BorrowedFd<'a>,
     output: BorrowedFd<'a>,
     listener: BorrowedFd<'a>,
@@ -57,7 +57,7 @@ struct Descriptors<'a> {
     report: BorrowedFd<'a>,
 }
 
-impl<'a> Descriptors<'a> {
+impl<'a> ChildDescriptors<'a> {
     /// By number: 0, 1, 2, then as `wsgi_protocol::launch` says.
     fn layout(&self) -> Vec<BorrowedFd<'a>> {
         let fixed = [
@@ -77,7 +77,7 @@ impl<'a> Descriptors<'a> {
 
 /// What is to be started.
 #[derive(Debug)]
-pub struct Request<'a> {
+pub struct SpawnRequest<'a> {
     /// The group.
     pub spec: &'a GroupSpec,
     /// Path of the host library.
@@ -95,14 +95,14 @@ pub struct Request<'a> {
     /// The slot's heirloom.
     pub heirloom: BorrowedFd<'a>,
     /// The control group it shall be in.
-    pub cgroup: Option<&'a Cgroup>,
+    pub cgroup: Option<&'a ProcessCgroup>,
     /// The scoreboard, if it may see that.
     pub board: Option<BorrowedFd<'a>>,
 }
 
 /// The supervisor's side of a started daemon; all reading ends do not block.
 #[derive(Debug)]
-pub struct Started {
+pub struct StartedDaemon {
     /// Its process id.
     pub pid: Pid,
     /// Ready bytes come from here.
@@ -121,7 +121,7 @@ pub struct Started {
 ///
 /// # Errors
 /// The errno of the call that failed: descriptors, memory or processes have run out.
-pub fn start(request: &Request<'_>, circumstances: Circumstances) -> Result<Started, Errno> {
+pub fn start(request: &SpawnRequest<'_>, circumstances: SpawnCircumstances) -> Result<StartedDaemon, Errno> {
     let program = program(request, circumstances)?;
     let launch = launch_file(request)?;
     let stack = shared_file("wsgi stack", MAX_STACK)?;
@@ -133,7 +133,7 @@ pub fn start(request: &Request<'_>, circumstances: Circumstances) -> Result<Star
     for end in [&ready, &output, &report, &order] {
         fcntl(end, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     }
-    let descriptors = Descriptors {
+    let descriptors = ChildDescriptors {
         null: null.as_fd(),
         output: output_child.as_fd(),
         listener: request.listener,
@@ -147,10 +147,10 @@ pub fn start(request: &Request<'_>, circumstances: Circumstances) -> Result<Star
     };
     let supervisor = getpid();
     let pid = fork_into(|| child::become_daemon(request.spec, &program, &descriptors, supervisor))?;
-    Ok(Started { pid, ready, order, output, report: Some(report), stack })
+    Ok(StartedDaemon { pid, ready, order, output, report: Some(report), stack })
 }
 
-fn program(request: &Request<'_>, circumstances: Circumstances) -> Result<Program, Errno> {
+fn program(request: &SpawnRequest<'_>, circumstances: SpawnCircumstances) -> Result<DaemonProgram, Errno> {
     let text = |bytes: &[u8]| CString::new(bytes).map_err(|_| Errno::EINVAL);
     let texts = |list: &[Vec<u8>]| list.iter().map(|bytes| text(bytes)).collect::<Result<Vec<_>, _>>();
     let interpreter = text(&request.spec.interpreter)?;
@@ -161,12 +161,12 @@ fn program(request: &Request<'_>, circumstances: Circumstances) -> Result<Progra
     let host_library = text(request.host_library)?;
     arguments.extend([c"-c".to_owned(), text(BOOTSTRAP.as_bytes())?, host_library.clone()]);
     let environment = texts(&request.spec.environment)?;
-    let cgroup = request.cgroup.map(Cgroup::entrance);
-    Ok(Program { interpreter, host_library, arguments, environment, circumstances, cgroup })
+    let cgroup = request.cgroup.map(ProcessCgroup::entrance);
+    Ok(DaemonProgram { interpreter, host_library, arguments, environment, circumstances, cgroup })
 }
 
 /// The memory file with the encoded `Launch`; nobody can change it any more.
-fn launch_file(request: &Request<'_>) -> Result<OwnedFd, Errno> {
+fn launch_file(request: &SpawnRequest<'_>) -> Result<OwnedFd, Errno> {
     let mut launch = request.spec.launch.clone();
     launch.slot = request.slot;
     launch.has_predecessor = request.has_predecessor;

@@ -1,13 +1,13 @@
 //! The steps between fork and exec, how a child reports one that failed, and what the log says about it.
 
-use crate::messages::Message;
+use crate::messages::LineSubject;
 use nix::errno::Errno;
 use wsgi_protocol::control::GroupSpec;
 
 /// A step of a starting daemon (spec/daemon.md §1.4). The numbers are the report's bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Step {
+pub enum StartStep {
     /// setsid.
     Session = 1,
     /// Laying out the descriptors.
@@ -54,36 +54,36 @@ pub enum Step {
     LimitTasks = 22,
 }
 
-const ALL: [Step; 22] = [
-    Step::Session,
-    Step::Descriptors,
-    Step::Priority,
-    Step::Chroot,
-    Step::SetGroup,
-    Step::SetGroups,
-    Step::InitGroups,
-    Step::SetUser,
-    Step::Home,
-    Step::PasswdHome,
-    Step::NoPasswdHome,
-    Step::CoreDumps,
-    Step::LimitCpu,
-    Step::LimitData,
-    Step::LimitAddressSpace,
-    Step::NoNewPrivileges,
-    Step::ParentDeath,
-    Step::HostLibrary,
-    Step::Exec,
-    Step::Keyring,
-    Step::OomScore,
-    Step::LimitTasks,
+const ALL: [StartStep; 22] = [
+    StartStep::Session,
+    StartStep::Descriptors,
+    StartStep::Priority,
+    StartStep::Chroot,
+    StartStep::SetGroup,
+    StartStep::SetGroups,
+    StartStep::InitGroups,
+    StartStep::SetUser,
+    StartStep::Home,
+    StartStep::PasswdHome,
+    StartStep::NoPasswdHome,
+    StartStep::CoreDumps,
+    StartStep::LimitCpu,
+    StartStep::LimitData,
+    StartStep::LimitAddressSpace,
+    StartStep::NoNewPrivileges,
+    StartStep::ParentDeath,
+    StartStep::HostLibrary,
+    StartStep::Exec,
+    StartStep::Keyring,
+    StartStep::OomScore,
+    StartStep::LimitTasks,
 ];
 
 /// A step that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Failure {
+pub struct StepFailure {
     /// Which one.
-    pub step: Step,
+    pub step: StartStep,
     /// Why.
     pub errno: Errno,
 }
@@ -93,7 +93,7 @@ pub const REPORT_BYTES: usize = 7;
 /// Most bytes of advice, so that a report is written in one piece.
 pub const ADVICE_BYTES: usize = 1024;
 
-impl Failure {
+impl StepFailure {
     /// The report's bytes, with what the child has found out about the cause.
     #[must_use]
     pub fn to_bytes(self, advice: &str) -> Vec<u8> {
@@ -114,35 +114,37 @@ impl Failure {
     /// Whether the child goes on without the step.
     #[must_use]
     pub fn is_soft(self) -> bool {
-        use Step::{CoreDumps, LimitAddressSpace, LimitCpu, LimitData, LimitTasks, OomScore, Priority};
+        use StartStep::{CoreDumps, LimitAddressSpace, LimitCpu, LimitData, LimitTasks, OomScore, Priority};
         let limits = matches!(self.step, LimitAddressSpace | LimitCpu | LimitData | LimitTasks);
         limits || matches!(self.step, CoreDumps | OomScore | Priority)
     }
 
     /// The message it becomes.
     #[must_use]
-    pub fn message(self) -> Message {
+    pub fn message(self) -> LineSubject {
         match self.step {
-            Step::Priority => Message::Priority,
-            Step::Chroot => Message::Chroot,
-            Step::SetGroup => Message::SetGroup,
-            Step::SetGroups => Message::SetGroups,
-            Step::InitGroups => Message::InitGroups,
-            Step::SetUser => Message::SetUser,
-            Step::Home => Message::Home,
-            Step::PasswdHome => Message::PasswdHome,
-            Step::NoPasswdHome => Message::NoPasswdHome,
-            Step::CoreDumps => Message::CoreDumps,
-            Step::LimitCpu => Message::LimitCpu,
-            Step::LimitData => Message::LimitData,
-            Step::LimitAddressSpace => Message::LimitAddressSpace,
-            Step::HostLibrary => Message::HostLibrary,
-            Step::Exec => Message::Interpreter,
-            Step::Session | Step::Descriptors | Step::NoNewPrivileges | Step::ParentDeath | Step::Keyring => {
-                Message::SetUp
-            }
-            Step::OomScore => Message::OomScore,
-            Step::LimitTasks => Message::LimitTasks,
+            StartStep::Priority => LineSubject::Priority,
+            StartStep::Chroot => LineSubject::Chroot,
+            StartStep::SetGroup => LineSubject::SetGroup,
+            StartStep::SetGroups => LineSubject::SetGroups,
+            StartStep::InitGroups => LineSubject::InitGroups,
+            StartStep::SetUser => LineSubject::SetUser,
+            StartStep::Home => LineSubject::Home,
+            StartStep::PasswdHome => LineSubject::PasswdHome,
+            StartStep::NoPasswdHome => LineSubject::NoPasswdHome,
+            StartStep::CoreDumps => LineSubject::CoreDumps,
+            StartStep::LimitCpu => LineSubject::LimitCpu,
+            StartStep::LimitData => LineSubject::LimitData,
+            StartStep::LimitAddressSpace => LineSubject::LimitAddressSpace,
+            StartStep::HostLibrary => LineSubject::HostLibrary,
+            StartStep::Exec => LineSubject::Interpreter,
+            StartStep::Session
+            | StartStep::Descriptors
+            | StartStep::NoNewPrivileges
+            | StartStep::ParentDeath
+            | StartStep::Keyring => LineSubject::SetUp,
+            StartStep::OomScore => LineSubject::OomScore,
+            StartStep::LimitTasks => LineSubject::LimitTasks,
         }
     }
 
@@ -174,7 +176,10 @@ impl Failure {
 
     /// Whether it looks at files of the jail, which look like those of the system.
     fn is_inside_jail(self) -> bool {
-        matches!(self.step, Step::Home | Step::PasswdHome | Step::HostLibrary | Step::Exec)
+        matches!(
+            self.step,
+            StartStep::Home | StartStep::PasswdHome | StartStep::HostLibrary | StartStep::Exec
+        )
     }
 
     /// What has to be put into the jail, and where.
@@ -182,11 +187,11 @@ impl Failure {
         let root = String::from_utf8_lossy(spec.identity.chroot.as_deref()?);
         let root = root.trim_end_matches('/');
         match (self.step, self.errno) {
-            (Step::HostLibrary, Errno::ENOENT) => Some(format!(
+            (StartStep::HostLibrary, Errno::ENOENT) => Some(format!(
                 "provide it as '{root}{}', which this user can read",
                 String::from_utf8_lossy(host_library)
             )),
-            (Step::Exec, Errno::ENOENT) => Some(format!(
+            (StartStep::Exec, Errno::ENOENT) => Some(format!(
                 "provide '{root}{}' with the program loader, the libraries and the standard library that it needs",
                 String::from_utf8_lossy(&spec.interpreter)
             )),
@@ -200,32 +205,36 @@ impl Failure {
         };
         let (identity, limits) = (&spec.identity, &spec.limits);
         match self.step {
-            Step::Session => "start a session".to_owned(),
-            Step::Descriptors => "lay out the descriptors".to_owned(),
-            Step::Priority => format!("set cpu-priority={}", identity.cpu_priority),
-            Step::Chroot => format!("chroot to '{}'", path(&identity.chroot)),
-            Step::SetGroup => format!("set the group id {}", identity.gid),
-            Step::SetGroups => "set supplementary-groups".to_owned(),
-            Step::InitGroups => "take the groups of the user".to_owned(),
-            Step::SetUser => format!("set the user id {}", identity.uid),
-            Step::Home => format!("change to home '{}'", path(&identity.home)),
-            Step::PasswdHome => {
+            StartStep::Session => "start a session".to_owned(),
+            StartStep::Descriptors => "lay out the descriptors".to_owned(),
+            StartStep::Priority => format!("set cpu-priority={}", identity.cpu_priority),
+            StartStep::Chroot => format!("chroot to '{}'", path(&identity.chroot)),
+            StartStep::SetGroup => format!("set the group id {}", identity.gid),
+            StartStep::SetGroups => "set supplementary-groups".to_owned(),
+            StartStep::InitGroups => "take the groups of the user".to_owned(),
+            StartStep::SetUser => format!("set the user id {}", identity.uid),
+            StartStep::Home => format!("change to home '{}'", path(&identity.home)),
+            StartStep::PasswdHome => {
                 format!("change to the user's home directory '{}'", path(&identity.passwd_home))
             }
-            Step::NoPasswdHome => "change to the user's home directory, there is no passwd entry".to_owned(),
-            Step::CoreDumps => "set up core dumps".to_owned(),
-            Step::LimitCpu => format!("set cpu-time-limit={}", limits.cpu_seconds),
-            Step::LimitData => format!("set memory-limit={}", limits.data),
-            Step::LimitAddressSpace => format!("set virtual-memory-limit={}", limits.address_space),
-            Step::LimitTasks => format!("set tasks-max={}", limits.tasks),
-            Step::NoNewPrivileges => "give up the right to gain privileges".to_owned(),
-            Step::ParentDeath => "tie the process to the supervisor".to_owned(),
-            Step::Keyring => "get a session keyring of its own".to_owned(),
-            Step::OomScore => "give up httpd's protection from the OOM killer (oom_score_adj)".to_owned(),
-            Step::HostLibrary => {
+            StartStep::NoPasswdHome => {
+                "change to the user's home directory, there is no passwd entry".to_owned()
+            }
+            StartStep::CoreDumps => "set up core dumps".to_owned(),
+            StartStep::LimitCpu => format!("set cpu-time-limit={}", limits.cpu_seconds),
+            StartStep::LimitData => format!("set memory-limit={}", limits.data),
+            StartStep::LimitAddressSpace => format!("set virtual-memory-limit={}", limits.address_space),
+            StartStep::LimitTasks => format!("set tasks-max={}", limits.tasks),
+            StartStep::NoNewPrivileges => "give up the right to gain privileges".to_owned(),
+            StartStep::ParentDeath => "tie the process to the supervisor".to_owned(),
+            StartStep::Keyring => "get a session keyring of its own".to_owned(),
+            StartStep::OomScore => {
+                "give up httpd's protection from the OOM killer (oom_score_adj)".to_owned()
+            }
+            StartStep::HostLibrary => {
                 format!("read the host library '{}'", String::from_utf8_lossy(host_library))
             }
-            Step::Exec => {
+            StartStep::Exec => {
                 format!("execute the interpreter '{}'", String::from_utf8_lossy(&spec.interpreter))
             }
         }
@@ -233,25 +242,27 @@ impl Failure {
 
     fn usual_fix(self) -> Option<&'static str> {
         match (self.step, self.errno) {
-            (Step::Home | Step::PasswdHome | Step::NoPasswdHome, _) => {
+            (StartStep::Home | StartStep::PasswdHome | StartStep::NoPasswdHome, _) => {
                 Some("set home= to a directory that this user may enter")
             }
-            (Step::Chroot, _) => Some("correct chroot="),
-            (Step::SetUser | Step::InitGroups | Step::SetGroup | Step::SetGroups, _) => Some(
-                "correct user=, group= or supplementary-groups=, or the limits on processes of that user",
-            ),
-            (Step::HostLibrary, Errno::ENOENT) => {
+            (StartStep::Chroot, _) => Some("correct chroot="),
+            (StartStep::SetUser | StartStep::InitGroups | StartStep::SetGroup | StartStep::SetGroups, _) => {
+                Some(
+                    "correct user=, group= or supplementary-groups=, or the limits on processes of that user",
+                )
+            }
+            (StartStep::HostLibrary, Errno::ENOENT) => {
                 Some("install the folder mod_wsgi beside the module again, or set WSGISupportDirectory")
             }
-            (Step::HostLibrary, _) => Some(
+            (StartStep::HostLibrary, _) => Some(
                 "grant read permission on it, and search permission on the directories above it, to this user",
             ),
-            (Step::Exec, Errno::ENOENT) => {
+            (StartStep::Exec, Errno::ENOENT) => {
                 Some("correct python-home or WSGIPythonHome, or install that Python")
             }
-            (Step::Exec, Errno::EACCES) => Some("grant execute permission on it to this user"),
-            (Step::Exec, Errno::ENOEXEC) => Some("it is no program for this machine"),
-            (Step::Exec, Errno::ENOMEM) => Some("raise memory-limit or virtual-memory-limit"),
+            (StartStep::Exec, Errno::EACCES) => Some("grant execute permission on it to this user"),
+            (StartStep::Exec, Errno::ENOEXEC) => Some("it is no program for this machine"),
+            (StartStep::Exec, Errno::ENOMEM) => Some("raise memory-limit or virtual-memory-limit"),
             _ => None,
         }
     }
@@ -260,39 +271,42 @@ impl Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wsgi_protocol::control::Identity;
+    use wsgi_protocol::control::DaemonIdentity;
 
     #[test]
     fn reports_round_trip() {
         for (index, step) in ALL.into_iter().enumerate() {
             assert_eq!(step as usize, index + 1);
-            let failure = Failure { step, errno: Errno::EACCES };
+            let failure = StepFailure { step, errno: Errno::EACCES };
             let bytes = failure.to_bytes("ab");
-            assert_eq!(Failure::from_bytes(*bytes.first_chunk().unwrap()), Some((failure, 2)));
+            assert_eq!(StepFailure::from_bytes(*bytes.first_chunk().unwrap()), Some((failure, 2)));
             assert_eq!(bytes.len(), REPORT_BYTES + 2);
         }
-        assert_eq!(Failure::from_bytes([0; REPORT_BYTES]), None);
-        let long = Failure { step: Step::Exec, errno: Errno::EACCES }.to_bytes(&"x".repeat(5000));
+        assert_eq!(StepFailure::from_bytes([0; REPORT_BYTES]), None);
+        let long = StepFailure { step: StartStep::Exec, errno: Errno::EACCES }.to_bytes(&"x".repeat(5000));
         assert_eq!(long.len(), REPORT_BYTES + ADVICE_BYTES);
     }
 
     #[test]
     fn line_names_group_user_path_and_fix() {
-        let identity =
-            Identity { user: b"joe".to_vec(), home: Some(b"/srv/x".to_vec()), ..Identity::default() };
+        let identity = DaemonIdentity {
+            user: b"joe".to_vec(),
+            home: Some(b"/srv/x".to_vec()),
+            ..DaemonIdentity::default()
+        };
         let spec = GroupSpec {
             name: b"shop".to_vec(),
             identity,
             interpreter: b"/v/bin/python3".to_vec(),
             ..GroupSpec::default()
         };
-        let home = Failure { step: Step::Home, errno: Errno::EACCES };
+        let home = StepFailure { step: StartStep::Home, errno: Errno::EACCES };
         assert_eq!(
             home.describe(&spec, b"", None),
             "WSGI0009: daemon process group 'shop' (user 'joe'): cannot change to home '/srv/x': \
              Permission denied (error 13); set home= to a directory that this user may enter"
         );
-        let exec = Failure { step: Step::Exec, errno: Errno::EACCES };
+        let exec = StepFailure { step: StartStep::Exec, errno: Errno::EACCES };
         let line = exec.describe(&spec, b"", Some("grant execute permission on '/v'".to_owned()));
         assert!(
             line.contains("'/v/bin/python3'") && line.ends_with("; grant execute permission on '/v'"),
@@ -302,9 +316,10 @@ mod tests {
 
     #[test]
     fn line_about_a_jail_names_what_is_missing_where() {
-        let identity = Identity { uid: 7, chroot: Some(b"/jail/".to_vec()), ..Identity::default() };
+        let identity =
+            DaemonIdentity { uid: 7, chroot: Some(b"/jail/".to_vec()), ..DaemonIdentity::default() };
         let spec = GroupSpec { name: b"shop".to_vec(), identity, ..GroupSpec::default() };
-        let failure = Failure { step: Step::HostLibrary, errno: Errno::ENOENT };
+        let failure = StepFailure { step: StartStep::HostLibrary, errno: Errno::ENOENT };
         assert_eq!(
             failure.describe(&spec, b"/lib/host.so", None),
             "WSGI0314: daemon process group 'shop' (uid 7): cannot read the host library '/lib/host.so' inside of \

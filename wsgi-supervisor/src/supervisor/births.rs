@@ -2,24 +2,24 @@
 
 use super::Supervisor;
 use super::replace::heirloom;
-use crate::backoff::Outcome;
-use crate::cgroup::Cgroup;
-use crate::escalation::Ending;
-use crate::forker::{Birth, Candidate};
-use crate::group::{NO_SLOT, Process};
-use crate::messages::Message;
-use crate::spawn::birth::{self, Claim};
-use crate::spawn::{self, Request};
+use crate::backoff::ProcessOutcome;
+use crate::cgroup::ProcessCgroup;
+use crate::escalation::EndingReason;
+use crate::forker::{WorkerBirth, ZygoteCandidate};
+use crate::group::{DaemonProcess, NO_SLOT};
+use crate::messages::LineSubject;
+use crate::spawn::birth::{self, BirthClaim};
+use crate::spawn::{self, SpawnRequest};
 use nix::errno::Errno;
 use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::time::Instant;
 use wsgi_protocol::birth::BirthOrder;
-use wsgi_protocol::launch::Ready;
+use wsgi_protocol::launch::ReadyByte;
 
 /// Where the next process of a slot comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Origin {
+pub(super) enum ProcessOrigin {
     /// It is exec'ed.
     Exec,
     /// This zygote forks it.
@@ -52,7 +52,7 @@ impl Supervisor {
             let forker = group.and_then(|group| group.forker.as_ref());
             let is_wanted = forker.is_some_and(|forker| !forker.given_up && forker.has(process.pid));
             if process.ending.is_none() && !is_wanted {
-                process.end(Ending::Stop, now);
+                process.end(EndingReason::Stop, now);
                 moments.push(now);
             }
         }
@@ -70,29 +70,30 @@ impl Supervisor {
     }
 
     /// Decides where the next process of a slot comes from; starts a zygote with the changed code if that is asked for.
-    pub(super) fn origin(&mut self, name: &[u8], index: usize, now: Instant) -> Origin {
+    pub(super) fn origin(&mut self, name: &[u8], index: usize, now: Instant) -> ProcessOrigin {
         if self.is_expected(name, index) {
-            return Origin::Wait;
+            return ProcessOrigin::Wait;
         }
-        let Some(group) = self.groups.get_mut(name) else { return Origin::Exec };
+        let Some(group) = self.groups.get_mut(name) else { return ProcessOrigin::Exec };
         let (Some(forker), Some(slot)) = (&group.forker, group.slots.get_mut(index)) else {
-            return Origin::Exec;
+            return ProcessOrigin::Exec;
         };
         if forker.given_up || forker.plan.generation.serial != slot.plan.generation.serial {
-            return Origin::Exec;
+            return ProcessOrigin::Exec;
         }
         // Whoever noticed changed code is replaced by another zygote's worker. That one notices by itself if its code is
         // still not the newest.
         let asker = slot.current.and_then(|pid| self.processes.get(&pid));
-        let stale =
-            asker.filter(|process| process.asked == Some(Ready::Replace)).and_then(|process| process.zygote);
+        let stale = asker
+            .filter(|process| process.asked == Some(ReadyByte::Replace))
+            .and_then(|process| process.zygote);
         let renewed_since = group.roll_since.filter(|_| group.roll_by_operator);
         let is_usable = |pid: &i32| {
             let started = self.processes.get(pid).map(|zygote| zygote.started);
             Some(*pid) != stale && renewed_since.is_none_or(|since| started.is_some_and(|at| at >= since))
         };
         if let Some(pid) = forker.current.filter(is_usable) {
-            return Origin::Zygote(pid);
+            return ProcessOrigin::Zygote(pid);
         }
         if forker.current.is_some() && forker.candidate.is_none() {
             match slot.pace.take(now) {
@@ -100,7 +101,7 @@ impl Supervisor {
                 Err(at) => self.wake_at(at),
             }
         }
-        Origin::Wait
+        ProcessOrigin::Wait
     }
 
     /// Starts a zygote: for changed code that the process of slot `asker` has noticed, or because there is none.
@@ -117,7 +118,7 @@ impl Supervisor {
         let started = heirloom(slot).and_then(|()| {
             let Some((_, heirloom)) = &slot.heirloom else { return Err(Errno::EBADF) };
             let (ours, theirs) = birth::order_sockets()?;
-            let request = Request {
+            let request = SpawnRequest {
                 spec: &plan.spec,
                 host_library: &plan.generation.host_library,
                 zygote: true,
@@ -135,9 +136,9 @@ impl Supervisor {
             Ok((started, ours)) => {
                 // Others wait for it then: it has to come up within a bounded time.
                 let is_bounded = asker.is_some() || forker.is_retried;
-                let mut process = Process::new(started, plan, NO_SLOT, is_bounded, now);
+                let mut process = DaemonProcess::new(started, plan, NO_SLOT, is_bounded, now);
                 (process.forker, process.cgroup) = (Some(ours), cgroup.map(Rc::new));
-                forker.candidate = Some(Candidate { pid: process.pid, asker, started: now });
+                forker.candidate = Some(ZygoteCandidate { pid: process.pid, asker, started: now });
                 forker.retry_at = None;
                 self.tell_start(&process);
                 if let Some(deadline) = process.deadline {
@@ -146,13 +147,13 @@ impl Supervisor {
                 self.processes.insert(process.pid, process);
             }
             Err(errno) => {
-                forker.note_death(Outcome::NeverServed, now);
-                let (prefix, group) = (Message::NoZygote.prefix(), plan.name());
+                forker.note_death(ProcessOutcome::NeverServed, now);
+                let (prefix, group) = (LineSubject::NoZygote.prefix(), plan.name());
                 let text = format!(
                     "{prefix}cannot start a zygote of daemon process group '{group}': {}",
                     errno.desc()
                 );
-                plan.log.write(Message::NoZygote.level(), &text);
+                plan.log.write(LineSubject::NoZygote.level(), &text);
                 if asker.is_some() {
                     self.answer_askers(name, now, true, now);
                 }
@@ -162,11 +163,11 @@ impl Supervisor {
     }
 
     /// A ready byte of a zygote.
-    pub(super) fn zygote_says(&mut self, pid: i32, ready: Ready, now: Instant) {
+    pub(super) fn zygote_says(&mut self, pid: i32, ready: ReadyByte, now: Instant) {
         let Some(process) = self.processes.get_mut(&pid) else { return };
         let name = process.plan.spec.name.clone();
         match ready {
-            Ready::Serving => {
+            ReadyByte::Serving => {
                 process.served.get_or_insert(now);
                 process.deadline = None;
                 let Some(group) = self.groups.get_mut(&name) else { return };
@@ -180,11 +181,11 @@ impl Supervisor {
                     self.wake_at(now);
                 }
             }
-            Ready::ImportFailed | Ready::ImportConflict => {
-                process.end(Ending::Discard, now);
+            ReadyByte::ImportFailed | ReadyByte::ImportConflict => {
+                process.end(EndingReason::Discard, now);
                 self.candidate_lost(&name, pid, false, now);
             }
-            Ready::Replace | Ready::Recycle => {}
+            ReadyByte::Replace | ReadyByte::Recycle => {}
         }
     }
 
@@ -197,7 +198,7 @@ impl Supervisor {
         match candidate.asker {
             Some(_) => self.answer_askers(name, candidate.started, not_set_up, now),
             None => {
-                let outcome = if not_set_up { Outcome::NotSetUp } else { Outcome::NeverServed };
+                let outcome = if not_set_up { ProcessOutcome::NotSetUp } else { ProcessOutcome::NeverServed };
                 forker.note_death(outcome, now);
                 self.check_patience(name, now);
             }
@@ -209,9 +210,9 @@ impl Supervisor {
     fn answer_askers(&mut self, name: &[u8], started: Instant, not_set_up: bool, now: Instant) {
         let Some(group) = self.groups.get(name) else { return };
         let by_operator = group.roll_since.is_some() && group.roll_by_operator;
-        let wants_new_code = |process: &Process| {
+        let wants_new_code = |process: &DaemonProcess| {
             let asked = process.asked_at.is_some_and(|at| at <= started);
-            process.renew || (asked && (process.asked == Some(Ready::Replace) || by_operator))
+            process.renew || (asked && (process.asked == Some(ReadyByte::Replace) || by_operator))
         };
         let of_slot = |pid: Option<i32>| pid.and_then(|pid| self.processes.get(&pid));
         let places = group
@@ -226,7 +227,7 @@ impl Supervisor {
     }
 
     /// A zygote is dead; its workers are not its children and go on.
-    pub(super) fn zygote_lost(&mut self, process: &Process, now: Instant) {
+    pub(super) fn zygote_lost(&mut self, process: &DaemonProcess, now: Instant) {
         let name = &process.plan.spec.name;
         self.candidate_lost(name, process.pid, process.set_up_failed, now);
         let Some(forker) = self.groups.get_mut(name).and_then(|group| group.forker.as_mut()) else {
@@ -238,7 +239,7 @@ impl Supervisor {
         forker.current = None;
         if process.ending.is_none() {
             let served = process.served.unwrap_or(now);
-            forker.note_death(Outcome::Served { after: now.duration_since(served) }, now);
+            forker.note_death(ProcessOutcome::Served { after: now.duration_since(served) }, now);
             self.check_patience(name, now);
         }
         self.wake_at(now);
@@ -257,10 +258,10 @@ impl Supervisor {
             "{}preload=on does not work for daemon process group '{}': its zygote has failed {times}, which the lines \
              above explain; each process imports the application itself, and a zygote is tried again when the script \
              changes, at `mod_wsgi-ctl restart` and at a graceful restart of httpd",
-            Message::PreloadGivenUp.prefix(),
+            LineSubject::PreloadGivenUp.prefix(),
             plan.name()
         );
-        plan.log.write(Message::PreloadGivenUp.level(), &line);
+        plan.log.write(LineSubject::PreloadGivenUp.level(), &line);
         self.wake_at(now);
     }
 
@@ -289,7 +290,7 @@ impl Supervisor {
         });
         match asked {
             Ok(unborn) => {
-                let birth = Birth::new(plan, index, zygote, has_predecessor, unborn, now);
+                let birth = WorkerBirth::new(plan, index, zygote, has_predecessor, unborn, now);
                 self.wake_at(birth.deadline);
                 self.births.push(birth);
                 self.publish(name, index);
@@ -302,21 +303,22 @@ impl Supervisor {
     pub(super) fn read_claim(&mut self, index: usize, now: Instant) {
         let Some(birth) = self.births.get(index) else { return };
         let claim = birth.unborn.claim();
-        if claim == Claim::Nothing {
+        if claim == BirthClaim::Nothing {
             return;
         }
-        let Birth { plan, slot, zygote, has_predecessor, unborn, .. } = self.births.remove(index);
+        let WorkerBirth { plan, slot, zygote, has_predecessor, unborn, .. } = self.births.remove(index);
         let own = self.make_cgroup(&plan.spec.name).map(Rc::new);
         let mut cgroup = None;
         let started = match claim {
             // The user is its zygote's; and a process has one place.
-            Claim::Here(pid, uid)
+            BirthClaim::Here(pid, uid)
                 if !self.processes.contains_key(&pid.as_raw())
                     && (!self.circumstances.as_root || uid == plan.spec.identity.uid) =>
             {
                 // Before it runs anything of the application's. If it cannot, it stays in that of its zygote, which must not
                 // end with the zygote then.
-                let enters = |own: &Rc<Cgroup>| std::fs::write(own.entrance(), pid.to_string()).is_ok();
+                let enters =
+                    |own: &Rc<ProcessCgroup>| std::fs::write(own.entrance(), pid.to_string()).is_ok();
                 let of_zygote = || self.processes.get(&zygote)?.cgroup.clone();
                 cgroup = own.filter(enters).or_else(of_zygote);
                 unborn.welcome(pid)
@@ -326,7 +328,7 @@ impl Supervisor {
         let name = plan.spec.name.clone();
         match started {
             Some(started) => {
-                let mut process = Process::new(started, plan, slot, has_predecessor, now);
+                let mut process = DaemonProcess::new(started, plan, slot, has_predecessor, now);
                 (process.zygote, process.cgroup) = (Some(zygote), cgroup);
                 self.settle(process);
                 self.wake_at(now);
@@ -339,11 +341,11 @@ impl Supervisor {
     fn birth_failed(&mut self, name: &[u8], zygote: i32, why: &str, now: Instant) {
         if let Some(process) = self.processes.get_mut(&zygote).filter(|process| process.ending.is_none()) {
             let group = process.plan.name();
-            let prefix = Message::BarrenZygote.prefix();
+            let prefix = LineSubject::BarrenZygote.prefix();
             let line =
                 format!("{prefix}zygote {zygote} of group '{group}' gives no process and is replaced: {why}");
-            process.plan.log.write(Message::BarrenZygote.level(), &line);
-            process.end(Ending::Stop, now);
+            process.plan.log.write(LineSubject::BarrenZygote.level(), &line);
+            process.end(EndingReason::Stop, now);
         }
         self.note_birth(name, false, now);
         if let Some(forker) = self.groups.get_mut(name).and_then(|group| group.forker.as_mut()) {

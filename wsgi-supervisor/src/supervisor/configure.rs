@@ -1,15 +1,15 @@
 //! Taking over a generation: sockets first, so that httpd can go on; processes follow in the loop.
 
 use super::Supervisor;
-use super::mending::Waiting;
-use super::sockets::Socket;
+use super::mending::WaitingGroup;
+use super::sockets::SocketPlan;
 use crate::check::check;
-use crate::control::Delivery;
-use crate::escalation::Ending;
+use crate::control::ConfigureDelivery;
+use crate::escalation::EndingReason;
 use crate::forker::Forker;
-use crate::generation::{Claims, Generation, Logs, Place, Places, Plan};
-use crate::listen::{ListenError, Listener};
-use crate::log::{Level, Log, LogFile};
+use crate::generation::{Generation, GenerationLogs, GroupPlace, GroupPlaces, GroupPlan, PathClaims};
+use crate::listen::{ListenError, ListeningSocket};
+use crate::log::{GroupLog, LogFile, LogLevel};
 use crate::log_writer::LogWriter;
 use crate::os::descriptors::redirect_standard_error;
 use crate::os::memory::{StatusMemory, trim_heap};
@@ -24,23 +24,23 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
-use wsgi_protocol::control::{Answer, GroupSpec, LogTarget};
+use wsgi_protocol::control::{GroupSpec, LogTarget, SupervisorAnswer};
 
 /// A group that can be started, its log, and its sockets.
-type Accepted = (GroupSpec, Log, Vec<Socket>);
+type AcceptedGroup = (GroupSpec, GroupLog, Vec<SocketPlan>);
 /// The name of one that cannot, and why.
-type Failed = (Vec<u8>, String);
+type FailedGroup = (Vec<u8>, String);
 
 impl Supervisor {
     /// Takes over a configuration and says what came of it.
-    pub(super) fn configure(&mut self, delivery: Delivery, now: Instant) -> Answer {
+    pub(super) fn configure(&mut self, delivery: ConfigureDelivery, now: Instant) -> SupervisorAnswer {
         let configuration = delivery.configuration;
         let memory = match StatusMemory::map(&delivery.status) {
             Ok(memory) => memory,
             Err(errno) => {
                 let error = crate::error::SupervisorError::StatusMemory(errno);
-                self.log.write(Level::ERROR, &format!("supervisor: {error}"));
-                return Answer::Refused;
+                self.log.write(LogLevel::ERROR, &format!("supervisor: {error}"));
+                return SupervisorAnswer::Refused;
             }
         };
         let logs = self.open_logs(configuration.log, delivery.logs, delivery.log_writer);
@@ -68,7 +68,7 @@ impl Supervisor {
         self.lifelines.push((self.serial, delivery.lifeline));
         self.abandoned = None;
         for (spec, log, listeners) in accepted {
-            let plan = Rc::new(Plan::new(spec, log, Rc::clone(&generation)));
+            let plan = Rc::new(GroupPlan::new(spec, log, Rc::clone(&generation)));
             self.install(&plan, listeners, now);
         }
         self.release(now);
@@ -77,12 +77,17 @@ impl Supervisor {
             self.remove_leftovers(&configuration.operator_socket);
         }
         trim_heap();
-        Answer::Listening { generation: configuration.generation, failed }
+        SupervisorAnswer::Listening { generation: configuration.generation, failed }
     }
 
     /// Checks groups and makes their sockets: which can be started, and which cannot, with the reasons. Those whose sockets may
     /// be made later wait.
-    fn accept(&mut self, groups: Vec<GroupSpec>, logs: &Logs, slots: usize) -> (Vec<Accepted>, Vec<Failed>) {
+    fn accept(
+        &mut self,
+        groups: Vec<GroupSpec>,
+        logs: &GenerationLogs,
+        slots: usize,
+    ) -> (Vec<AcceptedGroup>, Vec<FailedGroup>) {
         let mut accepted = Vec::new();
         let mut failed = Vec::new();
         let mut taken = BTreeSet::new();
@@ -93,7 +98,10 @@ impl Supervisor {
             let checked = check(&spec, self.circumstances.as_root, slots, &mut taken);
             let text = String::from_utf8_lossy(&name).into_owned();
             let refused = |reason: &str| {
-                log.write(Level::ALERT, &format!("daemon process group '{text}' is not started: {reason}"));
+                log.write(
+                    LogLevel::ALERT,
+                    &format!("daemon process group '{text}' is not started: {reason}"),
+                );
             };
             if let Err(reason) = checked {
                 refused(&reason);
@@ -104,7 +112,7 @@ impl Supervisor {
                 Ok(listeners) => accepted.push((spec, log, listeners)),
                 Err(error) if error.may_pass() => {
                     refused(&format!("{error}; it is tried again every few seconds"));
-                    self.waiting.push(Waiting { spec, log });
+                    self.waiting.push(WaitingGroup { spec, log });
                 }
                 Err(error) => {
                     refused(&error.to_string());
@@ -123,8 +131,8 @@ impl Supervisor {
     }
 
     /// Takes over the logs of a generation; `main` is the supervisor's own.
-    fn open_logs(&mut self, main: LogTarget, files: Vec<OwnedFd>, writer: Option<OwnedFd>) -> Logs {
-        let logs = Logs {
+    fn open_logs(&mut self, main: LogTarget, files: Vec<OwnedFd>, writer: Option<OwnedFd>) -> GenerationLogs {
+        let logs = GenerationLogs {
             files: files.into_iter().map(|fd| Rc::new(LogFile::new(fd))).collect(),
             writer: writer.map(|fd| Rc::new(LogWriter::new(fd))),
         };
@@ -142,8 +150,8 @@ impl Supervisor {
         if is_stopped { 0 } else { spec.processes as usize }
     }
 
-    fn places<'a>(&self, specs: impl Iterator<Item = &'a GroupSpec>) -> Places {
-        let place = |spec: &GroupSpec| Place {
+    fn places<'a>(&self, specs: impl Iterator<Item = &'a GroupSpec>) -> GroupPlaces {
+        let place = |spec: &GroupSpec| GroupPlace {
             first_slot: spec.first_slot as usize,
             paths: spec.sockets.paths.iter().map(|path| PathBuf::from(OsStr::from_bytes(path))).collect(),
             count: Cell::new(self.count_of(spec)),
@@ -152,13 +160,17 @@ impl Supervisor {
     }
 
     /// Sockets for all slots of a group. If one fails, those made for the group go again.
-    pub(super) fn listeners_for(&mut self, spec: &GroupSpec, log: &Log) -> Result<Vec<Socket>, ListenError> {
-        let mut made: Vec<Socket> = Vec::new();
+    pub(super) fn listeners_for(
+        &mut self,
+        spec: &GroupSpec,
+        log: &GroupLog,
+    ) -> Result<Vec<SocketPlan>, ListenError> {
+        let mut made: Vec<SocketPlan> = Vec::new();
         for (index, path) in spec.sockets.paths.iter().take(self.count_of(spec)).enumerate() {
             match self.socket_for(spec, index, Path::new(OsStr::from_bytes(path)), log) {
                 Ok(socket) => made.push(socket),
                 Err(error) => {
-                    made.iter_mut().for_each(Socket::withdraw);
+                    made.iter_mut().for_each(SocketPlan::withdraw);
                     return Err(error);
                 }
             }
@@ -190,7 +202,7 @@ impl Supervisor {
     }
 
     /// Puts a group's plan into its slots. Successors of an older plan are of no use any more.
-    pub(super) fn install(&mut self, plan: &Rc<Plan>, sockets: Vec<Socket>, now: Instant) {
+    pub(super) fn install(&mut self, plan: &Rc<GroupPlan>, sockets: Vec<SocketPlan>, now: Instant) {
         let group = self.groups.entry(plan.spec.name.clone()).or_default();
         (group.roll_since, group.told_set_up, group.is_held_back) = (None, None, false);
         group.is_exclusive = false;
@@ -199,7 +211,7 @@ impl Supervisor {
         if group.stopped {
             let line =
                 format!("daemon process group '{}' stays stopped: mod_wsgi-ctl start starts it", plan.name());
-            plan.log.write(Level::NOTICE, &line);
+            plan.log.write(LogLevel::NOTICE, &line);
         }
         group.forker = plan.wants_zygote().then(|| Forker::new(Rc::clone(plan)));
         if group.forker.is_some() {
@@ -243,7 +255,7 @@ impl Supervisor {
             Some(generation.serial) == current
                 || lifelines.iter().any(|(serial, _)| *serial == generation.serial)
         });
-        let claims = Claims::of(self.live.iter().map(|generation| &generation.places));
+        let claims = PathClaims::of(self.live.iter().map(|generation| &generation.places));
         for (name, group) in &mut self.groups {
             let mut index = 0;
             group.slots.retain_mut(|slot| {
@@ -252,17 +264,17 @@ impl Supervisor {
                 let problems = match paths {
                     Some(paths) => slot.listener.retain(|path| paths.contains(path)),
                     None => {
-                        let next = slot.next.as_mut().map(Listener::withdraw).unwrap_or_default();
+                        let next = slot.next.as_mut().map(ListeningSocket::withdraw).unwrap_or_default();
                         [slot.listener.withdraw(), next].concat()
                     }
                 };
                 for problem in problems {
-                    slot.plan.log.write(Level::WARN, &problem);
+                    slot.plan.log.write(LogLevel::WARN, &problem);
                 }
                 if paths.is_none() {
                     for pid in [slot.current, slot.successor].into_iter().flatten() {
                         if let Some(process) = self.processes.get_mut(&pid) {
-                            process.end(Ending::Drain, now);
+                            process.end(EndingReason::Drain, now);
                         }
                     }
                 }
@@ -279,8 +291,8 @@ impl Supervisor {
 
 /// A worker's parent is to be this process, which only the kernel can arrange: by adoption, once the process that forked
 /// it is gone. From now on whatever daemons leave behind is adopted too, and reaped like anything else.
-fn adopt_orphans(log: &Log) {
+fn adopt_orphans(log: &GroupLog) {
     if let Err(errno) = nix::sys::prctl::set_child_subreaper(true) {
-        log.write(Level::ERROR, &format!("supervisor: cannot adopt processes: {}", errno.desc()));
+        log.write(LogLevel::ERROR, &format!("supervisor: cannot adopt processes: {}", errno.desc()));
     }
 }

@@ -2,9 +2,9 @@
 //! Python itself (a `.pth` file on a mount that does not answer).
 
 use super::Supervisor;
-use crate::backoff::Outcome;
-use crate::escalation::Ending;
-use crate::log::Level;
+use crate::backoff::ProcessOutcome;
+use crate::escalation::EndingReason;
+use crate::log::LogLevel;
 use std::time::Instant;
 
 impl Supervisor {
@@ -17,10 +17,10 @@ impl Supervisor {
             return;
         }
         let seconds = now.duration_since(process.started).as_secs();
-        process.end(Ending::Discard, now);
+        process.end(EndingReason::Discard, now);
         let (noun, group) = (process.noun(), process.plan.name());
         let line = format!("{noun} {pid} of group '{group}' did not come up in {seconds} s");
-        process.plan.log.write(Level::WARN, &line);
+        process.plan.log.write(LogLevel::WARN, &line);
         let (name, index) = (process.plan.spec.name.clone(), process.slot);
         self.candidate_lost(&name, pid, false, now);
         let Some(slot) = self.groups.get_mut(&name).and_then(|group| group.slots.get_mut(index)) else {
@@ -30,7 +30,7 @@ impl Supervisor {
             self.successor_lost(&name, index, false, now);
         } else if slot.current == Some(pid) {
             slot.current = None;
-            slot.retry_at = Some(now + slot.backoff.note(Outcome::NeverServed));
+            slot.retry_at = Some(now + slot.backoff.note(ProcessOutcome::NeverServed));
             self.occupant_left(&name, index);
             self.wake_at(now);
         }

@@ -1,18 +1,18 @@
 //! A process has ended: say why, and let its slot react at once.
 
 use super::messages::MAX_ORPHANS;
-use super::{Orphan, Supervisor};
-use crate::backoff::{Outcome, SERVICE_PACE};
-use crate::escalation::Ending;
-use crate::group::Process;
-use crate::log::Level;
-use crate::messages::Message;
+use super::{OrphanOutput, Supervisor};
+use crate::backoff::{ProcessOutcome, SERVICE_PACE};
+use crate::escalation::EndingReason;
+use crate::group::DaemonProcess;
+use crate::log::LogLevel;
+use crate::messages::LineSubject;
 use crate::os::clock::monotonic_ns;
 use crate::os::process::{ended_child, reap};
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
-use wsgi_protocol::death::{Cause, Death, MAX_STACK, Reason};
+use wsgi_protocol::death::{DeathCause, EndReason, MAX_STACK, ProcessDeath};
 
 /// Most pieces of output read after a death, before the line about it is written.
 const LAST_PIECES: usize = 64;
@@ -55,7 +55,7 @@ impl Supervisor {
         let log = process.plan.log.clone();
         process.lines.recover(|level, text| log.write_as(level, pid, text));
         process.lines.finish(|level, text| log.write_as(level, pid, text));
-        let death = Death {
+        let death = ProcessDeath {
             pid: pid.cast_unsigned(),
             status,
             reason: self.explanation(&process, status),
@@ -95,14 +95,15 @@ impl Supervisor {
     }
 
     /// What the process said of itself; or, if it was killed and not by us: was it for lack of memory?
-    fn explanation(&mut self, process: &Process, status: i32) -> Option<Reason> {
-        let is_kill = matches!(Cause::from_raw(status), Cause::Signal { number: libc::SIGKILL, .. });
+    fn explanation(&mut self, process: &DaemonProcess, status: i32) -> Option<EndReason> {
+        let is_kill =
+            matches!(DeathCause::from_raw(status), DeathCause::Signal { number: libc::SIGKILL, .. });
         let is_foreign = is_kill && !process.killed && process.reason.is_none();
-        if is_foreign && self.oom.explains_kill() { Some(Reason::OutOfMemory) } else { process.reason }
+        if is_foreign && self.oom.explains_kill() { Some(EndReason::OutOfMemory) } else { process.reason }
     }
 
     /// httpd's children, whose requests have just been cut off, wait for this.
-    fn note_death(&self, process: &Process, death: &Death) {
+    fn note_death(&self, process: &DaemonProcess, death: &ProcessDeath) {
         let now = monotonic_ns();
         for generation in &self.live {
             generation.with_slot(&process.plan.spec.name, process.slot, |slot| {
@@ -114,7 +115,7 @@ impl Supervisor {
     }
 
     /// The process of a slot is gone: the next one starts at once, unless it keeps failing.
-    fn current_lost(&mut self, process: &Process, cause: Cause, now: Instant) {
+    fn current_lost(&mut self, process: &DaemonProcess, cause: DeathCause, now: Instant) {
         let (name, index) = (process.plan.spec.name.clone(), process.slot);
         let Some(group) = self.groups.get_mut(&name) else { return };
         let count = group.slots.len();
@@ -126,13 +127,13 @@ impl Supervisor {
         let pause = if process.ending.is_some() || (has_said_why && cause.is_orderly()) {
             Duration::ZERO
         } else if process.set_up_failed {
-            slot.backoff.note(Outcome::NotSetUp)
+            slot.backoff.note(ProcessOutcome::NotSetUp)
         } else if is_service && cause.is_orderly() {
             (process.started + SERVICE_PACE).saturating_duration_since(now)
         } else {
             let since = if is_service { Some(process.started) } else { process.served };
-            let lived = since.map(|since| Outcome::Served { after: now.duration_since(since) });
-            let outcome = lived.unwrap_or(Outcome::NeverServed);
+            let lived = since.map(|since| ProcessOutcome::Served { after: now.duration_since(since) });
+            let outcome = lived.unwrap_or(ProcessOutcome::NeverServed);
             slot.backoff.note(if is_service { outcome.without_requests() } else { outcome })
         };
         slot.retry_at = Some(now + pause);
@@ -150,7 +151,7 @@ impl Supervisor {
                 pause.as_secs_f64()
             );
             if !process.set_up_failed {
-                slot.plan.log.write(Level::ERROR, &line);
+                slot.plan.log.write(LogLevel::ERROR, &line);
             }
         }
         self.occupant_left(&name, index);
@@ -159,7 +160,7 @@ impl Supervisor {
     /// Whether so many processes of a group were killed without ending that it gets no further one. An application can have
     /// them wait in the kernel, for a file system of its user's, and ask for another process again and again.
     pub(super) fn is_clogged(&mut self, name: &[u8], now: Instant) -> bool {
-        let is_stuck = |process: &&Process| process.killed && process.plan.spec.name == name;
+        let is_stuck = |process: &&DaemonProcess| process.killed && process.plan.spec.name == name;
         let stuck: Vec<i32> = self.processes.values().filter(is_stuck).map(|process| process.pid).collect();
         let Some(group) = self.groups.get_mut(name) else { return false };
         let is_clogged = stuck.len() >= STUCK + group.slots.len();
@@ -171,22 +172,22 @@ impl Supervisor {
             let line = format!(
                 "{}processes of group '{}' were killed and do not end, because they wait in the kernel: {stuck:?}; no other \
                  one is started before they do",
-                Message::Clogged.prefix(),
+                LineSubject::Clogged.prefix(),
                 plan.name()
             );
-            plan.log.write(Message::Clogged.level(), &line);
+            plan.log.write(LineSubject::Clogged.level(), &line);
         }
         self.wake_at(now + LOOK);
         true
     }
 
     /// Children that a daemon left behind may still write to its output.
-    fn keep_output(&mut self, process: Process) {
+    fn keep_output(&mut self, process: DaemonProcess) {
         let Some(output) = process.output else { return };
         if self.orphans.len() == MAX_ORPHANS {
             self.orphans.remove(0).finish(Instant::now());
         }
-        self.orphans.push(Orphan {
+        self.orphans.push(OrphanOutput {
             pid: process.pid,
             plan: Rc::clone(&process.plan),
             output,
@@ -196,7 +197,7 @@ impl Supervisor {
 }
 
 /// The Python stack that a dead process has left; empty if there is none.
-fn last_stack(process: &Process) -> Vec<u8> {
+fn last_stack(process: &DaemonProcess) -> Vec<u8> {
     let mut bytes = vec![0; MAX_STACK];
     // The file has this size, and nobody can change it; unwritten bytes are zero.
     let length = nix::sys::uio::pread(&process.stack, &mut bytes, 0).unwrap_or(0);
@@ -206,7 +207,7 @@ fn last_stack(process: &Process) -> Vec<u8> {
 }
 
 /// The line about a death.
-fn tell(process: &Process, death: &Death, is_successor: bool, now: Instant) {
+fn tell(process: &DaemonProcess, death: &ProcessDeath, is_successor: bool, now: Instant) {
     if process.set_up_failed {
         return;
     }
@@ -217,12 +218,12 @@ fn tell(process: &Process, death: &Death, is_successor: bool, now: Instant) {
         None => format!("{:.1} s after its start, before it served", seconds(process.started)),
     };
     let (level, verb) = match &process.ending {
-        Some(_) if process.killed => (Level::WARN, "did not end in time and was killed"),
-        Some((Ending::Discard, _)) => (Level::INFO, "was given up"),
-        Some(_) if death.cause().is_orderly() => (Level::INFO, "has ended as told"),
-        Some(_) => (Level::WARN, "has ended as told, but not in order"),
-        None if death.cause().is_orderly() => (Level::INFO, "has ended"),
-        None => (Level::ERROR, "has died"),
+        Some(_) if process.killed => (LogLevel::WARN, "did not end in time and was killed"),
+        Some((EndingReason::Discard, _)) => (LogLevel::INFO, "was given up"),
+        Some(_) if death.cause().is_orderly() => (LogLevel::INFO, "has ended as told"),
+        Some(_) => (LogLevel::WARN, "has ended as told, but not in order"),
+        None if death.cause().is_orderly() => (LogLevel::INFO, "has ended"),
+        None => (LogLevel::ERROR, "has died"),
     };
     let mut line = format!(
         "{} {} of group '{}' {verb}: {death}, {age}",
@@ -233,7 +234,7 @@ fn tell(process: &Process, death: &Death, is_successor: bool, now: Instant) {
     if is_successor {
         line.push_str(", while its predecessor went on serving");
     }
-    if level != Level::INFO {
+    if level != LogLevel::INFO {
         if let Some(hint) = process.lines.hint() {
             line.push_str(&format!("; its last output: {hint}"));
         }

@@ -1,9 +1,9 @@
 //! How the supervisor itself ends: with httpd, or because httpd has started another one.
 
 use super::Supervisor;
-use crate::escalation::{Action, Ending, Escalation};
-use crate::listen::Listener;
-use crate::log::Level;
+use crate::escalation::{EndingReason, Escalation, EscalationAction};
+use crate::listen::ListeningSocket;
+use crate::log::LogLevel;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getppid};
@@ -17,7 +17,7 @@ const ABANDON_GRACE: Duration = Duration::from_secs(8);
 
 /// Why the supervisor ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub enum SupervisorEnd {
     /// httpd stops, or is dead: everything ends within httpd's own limit.
     Stop,
     /// httpd lives and has dropped us, because it was upgraded: daemons drain.
@@ -30,19 +30,20 @@ impl Supervisor {
         self.parent = None;
         self.control = None;
         self.control_lost = None;
-        self.begin_end(End::Stop, now);
+        self.begin_end(SupervisorEnd::Stop, now);
     }
 
     /// Ends all daemons. A stop overrides a retirement.
-    pub(super) fn begin_end(&mut self, end: End, now: Instant) {
-        if self.ending == Some(End::Stop) || self.ending == Some(end) {
+    pub(super) fn begin_end(&mut self, end: SupervisorEnd, now: Instant) {
+        if self.ending == Some(SupervisorEnd::Stop) || self.ending == Some(end) {
             return;
         }
         self.ending = Some(end);
         // What is not there yet is not waited for: it ends when it is not welcomed.
         self.births.clear();
-        self.log.write(Level::INFO, &format!("supervisor: ending {} daemon processes", self.processes.len()));
-        let ending = if end == End::Stop { Ending::Stop } else { Ending::Drain };
+        self.log
+            .write(LogLevel::INFO, &format!("supervisor: ending {} daemon processes", self.processes.len()));
+        let ending = if end == SupervisorEnd::Stop { EndingReason::Stop } else { EndingReason::Drain };
         for process in self.processes.values_mut() {
             process.end(ending, now);
         }
@@ -51,7 +52,7 @@ impl Supervisor {
     /// httpd stops, and does not wait for daemons any longer.
     pub(super) fn kill_all(&mut self) {
         let pids: Vec<_> = self.processes.keys().copied().collect();
-        pids.into_iter().for_each(|pid| self.act(pid, Action::Kill));
+        pids.into_iter().for_each(|pid| self.act(pid, EscalationAction::Kill));
     }
 
     /// Decides what the loss of the control socket means.
@@ -62,7 +63,7 @@ impl Supervisor {
             return;
         }
         self.control_lost = None;
-        let end = if getppid() == self.parent_id { End::Retire } else { End::Stop };
+        let end = if getppid() == self.parent_id { SupervisorEnd::Retire } else { SupervisorEnd::Stop };
         self.begin_end(end, now);
     }
 
@@ -75,7 +76,7 @@ impl Supervisor {
             return;
         }
         self.abandoned = None;
-        self.begin_end(End::Retire, now);
+        self.begin_end(SupervisorEnd::Retire, now);
     }
 
     /// Carries out what is due for processes that shall end, and finds those that hang while they start.
@@ -90,7 +91,7 @@ impl Supervisor {
         }
     }
 
-    fn next_action(&mut self, pid: i32, now: Instant) -> Option<Action> {
+    fn next_action(&mut self, pid: i32, now: Instant) -> Option<EscalationAction> {
         let (_, escalation) = self.processes.get_mut(&pid)?.ending.as_mut()?;
         let action = escalation.next_due(now);
         let deadline = escalation.deadline();
@@ -100,12 +101,12 @@ impl Supervisor {
         action
     }
 
-    fn act(&mut self, pid: i32, action: Action) {
+    fn act(&mut self, pid: i32, action: EscalationAction) {
         let Some(process) = self.processes.get_mut(&pid) else { return };
         // It has not been waited for, so the number cannot belong to another process.
         let id = Pid::from_raw(pid);
         let _ = match action {
-            Action::Order(order) => match nix::unistd::write(&process.order, &[order as u8]) {
+            EscalationAction::Order(order) => match nix::unistd::write(&process.order, &[order as u8]) {
                 // It has closed the other end, and knows only signals.
                 Err(Errno::EPIPE) => {
                     if let Some((_, escalation)) = &mut process.ending {
@@ -115,8 +116,8 @@ impl Supervisor {
                 }
                 result => result.map(drop),
             },
-            Action::Terminate => kill(id, Signal::SIGTERM),
-            Action::Kill => {
+            EscalationAction::Terminate => kill(id, Signal::SIGTERM),
+            EscalationAction::Kill => {
                 process.killed = true;
                 kill(id, Signal::SIGKILL)
             }
@@ -133,9 +134,9 @@ impl Supervisor {
         for group in self.groups.values_mut() {
             group.retiring.iter_mut().for_each(|place| _ = place.listener.withdraw());
             for slot in &mut group.slots {
-                let next = slot.next.as_mut().map(Listener::withdraw).unwrap_or_default();
+                let next = slot.next.as_mut().map(ListeningSocket::withdraw).unwrap_or_default();
                 for problem in slot.listener.withdraw().into_iter().chain(next) {
-                    slot.plan.log.write(Level::WARN, &problem);
+                    slot.plan.log.write(LogLevel::WARN, &problem);
                 }
             }
         }

@@ -3,9 +3,9 @@
 //! the next configuration, whose processes may be others, or none that can be started.
 
 use super::Supervisor;
-use crate::escalation::Ending;
-use crate::group::Slot;
-use crate::messages::Message;
+use crate::escalation::EndingReason;
+use crate::group::ProcessSlot;
+use crate::messages::LineSubject;
 use std::time::Instant;
 
 /// After so many processes in a row that found something taken the next one serves without it.
@@ -35,13 +35,13 @@ impl Supervisor {
         }
         let current = group.slots.get(index).and_then(|slot| slot.current);
         if let Some(process) = current.and_then(|pid| self.processes.get_mut(&pid)) {
-            process.end(Ending::MakeRoom, now);
+            process.end(EndingReason::MakeRoom, now);
             self.wake_at(now);
         }
         // One that was replaced earlier and still drains may be what holds it.
         let of_group = self.processes.values_mut().filter(|process| process.plan.spec.name == name);
         let draining = of_group.filter(|process| process.ending.is_some() && process.slot == index);
-        draining.for_each(|process| process.end(Ending::MakeRoom, now));
+        draining.for_each(|process| process.end(EndingReason::MakeRoom, now));
     }
 
     /// The successor of a slot has found something taken that its predecessor may hold. The only process of a group makes
@@ -50,14 +50,14 @@ impl Supervisor {
         let Some(group) = self.groups.get_mut(name) else { return };
         let are_many = group.slots.len() > 1 || group.has_zygotes();
         let Some(slot) = group.slots.get_mut(index) else { return };
-        let (prefix, text, log) = (Message::Conflict.prefix(), slot.plan.name(), slot.plan.log.clone());
+        let (prefix, text, log) = (LineSubject::Conflict.prefix(), slot.plan.name(), slot.plan.log.clone());
         if are_many {
             let line = format!(
                 "{prefix}the application of daemon process group '{text}' holds something that two processes cannot have (see \
                  the traceback above): write reload=exclusive, which ends each process before its successor starts, or give \
                  the group one process"
             );
-            log.write(Message::Conflict.level(), &line);
+            log.write(LineSubject::Conflict.level(), &line);
             return self.successor_lost(name, index, false, now);
         }
         slot.successor = None;
@@ -67,12 +67,12 @@ impl Supervisor {
              traceback above): from now on its process ends before its successor starts, and requests wait meanwhile; \
              reload=exclusive does so without trying"
         );
-        log.write(Message::Conflict.level(), &line);
+        log.write(LineSubject::Conflict.level(), &line);
         self.end_for_successor(name, index, now);
     }
 }
 
-impl Slot {
+impl ProcessSlot {
     /// Its only process found something taken, and will not serve. Who holds it may be gone soon; or stays, and then requests
     /// shall be told by the application why it does not work, and try again. A process that inherits no scripts has none
     /// that could refuse.
@@ -83,12 +83,12 @@ impl Slot {
         }
         self.heirloom = None;
         self.conflicts = 0;
-        let (prefix, group) = (Message::StaysTaken.prefix(), self.plan.name());
+        let (prefix, group) = (LineSubject::StaysTaken.prefix(), self.plan.name());
         let line = format!(
             "{prefix}what the application of daemon process group '{group}' needs for itself alone is still taken after {CONFLICTS} \
              processes (see the tracebacks above): the next process serves without having loaded it, and each request tries \
              the import again"
         );
-        self.plan.log.write(Message::StaysTaken.level(), &line);
+        self.plan.log.write(LineSubject::StaysTaken.level(), &line);
     }
 }

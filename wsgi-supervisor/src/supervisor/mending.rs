@@ -2,12 +2,12 @@
 //! temporary files, an operator's slip, a file system that is full for a while. They are looked at every few seconds.
 
 use super::Supervisor;
-use crate::generation::{Claims, Plan};
-use crate::group::Slot;
-use crate::listen::Listener;
-use crate::log::{Level, Log};
-use crate::messages::Message;
-use crate::operator::Operator;
+use crate::generation::{GroupPlan, PathClaims};
+use crate::group::ProcessSlot;
+use crate::listen::ListeningSocket;
+use crate::log::{GroupLog, LogLevel};
+use crate::messages::LineSubject;
+use crate::operator::OperatorSocket;
 use nix::errno::Errno;
 use nix::sys::stat::lstat;
 use std::collections::BTreeSet;
@@ -23,16 +23,16 @@ const LOOK: Duration = Duration::from_secs(2);
 
 /// A group of the newest generation that has no sockets yet.
 #[derive(Debug)]
-pub(super) struct Waiting {
+pub(super) struct WaitingGroup {
     /// The group.
     pub(super) spec: GroupSpec,
     /// Its log.
-    pub(super) log: Log,
+    pub(super) log: GroupLog,
 }
 
 /// What can be done about the names of a slot's socket.
 #[derive(Debug, PartialEq, Eq)]
-enum Mended {
+enum MendedName {
     /// Nothing is missing, or nothing can be done now.
     Nothing,
     /// The socket has all its names again.
@@ -61,16 +61,16 @@ impl Supervisor {
     fn start_waiting(&mut self, now: Instant) {
         let newest = self.live.last().map(Rc::clone).filter(|_| !self.waiting.is_empty());
         let Some(generation) = newest else { return };
-        for Waiting { spec, log } in std::mem::take(&mut self.waiting) {
+        for WaitingGroup { spec, log } in std::mem::take(&mut self.waiting) {
             match self.listeners_for(&spec, &log) {
                 Ok(sockets) => {
-                    let plan = Rc::new(Plan::new(spec, log, Rc::clone(&generation)));
+                    let plan = Rc::new(GroupPlan::new(spec, log, Rc::clone(&generation)));
                     let line = format!("daemon process group '{}' is started now", plan.name());
-                    plan.log.write(Level::NOTICE, &line);
+                    plan.log.write(LogLevel::NOTICE, &line);
                     self.install(&plan, sockets, now);
                     self.wake_at(now);
                 }
-                Err(_) => self.waiting.push(Waiting { spec, log }),
+                Err(_) => self.waiting.push(WaitingGroup { spec, log }),
             }
         }
         self.publish_all();
@@ -79,29 +79,29 @@ impl Supervisor {
     /// The socket for operators.
     fn mend_operator(&mut self) {
         let path = Path::new(OsStr::from_bytes(&self.operator_path));
-        let is_fine = self.operator.as_ref().is_some_and(Operator::is_reachable);
+        let is_fine = self.operator.as_ref().is_some_and(OperatorSocket::is_reachable);
         if is_fine || path.as_os_str().is_empty() || !is_missing(path) {
             return;
         }
-        if let Ok(operator) = Operator::bind(path) {
+        if let Ok(operator) = OperatorSocket::bind(path) {
             let line = format!("supervisor: mod_wsgi-ctl works again: '{}' was missing", path.display());
-            self.log.write(Level::NOTICE, &line);
+            self.log.write(LogLevel::NOTICE, &line);
             self.operator = Some(operator);
         }
     }
 
     /// The sockets of processes.
     fn mend_sockets(&mut self, now: Instant) {
-        let claims = Claims::of(self.live.iter().map(|generation| &generation.places));
+        let claims = PathClaims::of(self.live.iter().map(|generation| &generation.places));
         let as_root = self.circumstances.as_root;
         let mut replaced = Vec::new();
         for (name, group) in &mut self.groups {
             for (index, slot) in group.slots.iter_mut().enumerate() {
                 let Some(paths) = claims.paths(name, index) else { continue };
                 match slot.mend(index, paths, as_root, now) {
-                    Mended::Nothing => {}
-                    Mended::Names => slot.tell_removed("it is made again"),
-                    Mended::Socket => {
+                    MendedName::Nothing => {}
+                    MendedName::Names => slot.tell_removed("it is made again"),
+                    MendedName::Socket => {
                         slot.tell_removed("another socket takes its place, and another process");
                         replaced.push((name.clone(), index));
                     }
@@ -121,50 +121,50 @@ impl Supervisor {
     }
 }
 
-impl Slot {
+impl ProcessSlot {
     /// Makes missing names again: links to one that is left, or the name of another socket.
-    fn mend(&mut self, index: usize, wanted: &BTreeSet<PathBuf>, as_root: bool, now: Instant) -> Mended {
+    fn mend(&mut self, index: usize, wanted: &BTreeSet<PathBuf>, as_root: bool, now: Instant) -> MendedName {
         let is_lost = |path: &&PathBuf| !self.listener.is_at(path) && is_missing(path);
         let lost: Vec<PathBuf> = wanted.iter().filter(is_lost).cloned().collect();
         // The names of a socket that is on its way are its own when it is there.
         if lost.is_empty() || self.next.is_some() {
             self.told_missing &= !lost.is_empty();
-            return Mended::Nothing;
+            return MendedName::Nothing;
         }
         if lost.iter().all(|path| self.listener.restore(path).is_ok()) {
-            return Mended::Names;
+            return MendedName::Names;
         }
         let own = self.plan.spec.sockets.paths.get(index);
         let own = own.map(|path| PathBuf::from(OsStr::from_bytes(path)));
         let Some(own) = own.filter(|own| lost.contains(own) && !self.listener.is_at(own)) else {
-            return Mended::Nothing; // an older generation's, and there is no room for it
+            return MendedName::Nothing; // an older generation's, and there is no room for it
         };
         if self.pace.take(now).is_err() {
-            return Mended::Nothing;
+            return MendedName::Nothing;
         }
         let log = self.plan.log.clone();
-        let mut warn = |text: String| log.write(Level::WARN, &text);
-        match Listener::bind_over(&own, &self.plan.spec.sockets, as_root, false, &mut warn) {
+        let mut warn = |text: String| log.write(LogLevel::WARN, &text);
+        match ListeningSocket::bind_over(&own, &self.plan.spec.sockets, as_root, false, &mut warn) {
             Ok(listener) => {
                 self.next = Some(listener);
-                Mended::Socket
+                MendedName::Socket
             }
             Err(error) => {
                 if !std::mem::replace(&mut self.told_missing, true) {
                     log.write(error.level(), &format!("{error}; it is tried again every few seconds"));
                 }
-                Mended::Nothing
+                MendedName::Nothing
             }
         }
     }
 
     fn tell_removed(&mut self, what_is_done: &str) {
         self.told_missing = false;
-        let (prefix, group) = (Message::Removed.prefix(), self.plan.name());
+        let (prefix, group) = (LineSubject::Removed.prefix(), self.plan.name());
         let line = format!(
             "{prefix}somebody has removed the file of a socket of daemon process group '{group}': {what_is_done}"
         );
-        self.plan.log.write(Message::Removed.level(), &line);
+        self.plan.log.write(LineSubject::Removed.level(), &line);
     }
 }
 

@@ -1,17 +1,17 @@
 //! Reading what daemons say: ready bytes, failures of the set-up, output.
 
-use super::{Orphan, Supervisor};
-use crate::budget::Dropped;
-use crate::generation::Plan;
-use crate::log::Level;
-use crate::messages::Message;
-use crate::output::Lines;
-use crate::spawn::step::{ADVICE_BYTES, Failure, REPORT_BYTES};
+use super::{OrphanOutput, Supervisor};
+use crate::budget::DroppedLines;
+use crate::generation::GroupPlan;
+use crate::log::LogLevel;
+use crate::messages::LineSubject;
+use crate::output::LineCutter;
+use crate::spawn::step::{ADVICE_BYTES, REPORT_BYTES, StepFailure};
 use nix::errno::Errno;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
-use wsgi_protocol::death::Reason;
-use wsgi_protocol::launch::Ready;
+use wsgi_protocol::death::EndReason;
+use wsgi_protocol::launch::ReadyByte;
 
 /// Bytes of output taken at a time, so that one chatty process does not keep the others waiting.
 const PIECE: usize = 64 * 1024;
@@ -33,7 +33,13 @@ fn read_once(fd: &OwnedFd, buffer: &mut [u8]) -> Result<usize, bool> {
 }
 
 /// Passes a piece of output on as lines; whether the pipe has ended.
-fn pass_on(fd: &OwnedFd, lines: &mut Lines, plan: &Plan, pid: i32, now: Instant) -> Result<(), bool> {
+fn pass_on(
+    fd: &OwnedFd,
+    lines: &mut LineCutter,
+    plan: &GroupPlan,
+    pid: i32,
+    now: Instant,
+) -> Result<(), bool> {
     let mut buffer = vec![0; PIECE];
     let length = read_once(fd, &mut buffer)?;
     let mut budget = plan.budget.borrow_mut();
@@ -44,7 +50,7 @@ fn pass_on(fd: &OwnedFd, lines: &mut Lines, plan: &Plan, pid: i32, now: Instant)
     Ok(())
 }
 
-impl Orphan {
+impl OrphanOutput {
     /// Nobody looks at it any more: what is there is logged, and what is left is a line.
     pub(super) fn finish(mut self, now: Instant) {
         let _ = pass_on(&self.output, &mut self.lines, &self.plan, self.pid, now);
@@ -69,13 +75,13 @@ impl Supervisor {
             return;
         }
         if !std::mem::replace(&mut process.is_deaf, true) {
-            let (prefix, group) = (Message::DescriptorsLost.prefix(), process.plan.name());
+            let (prefix, group) = (LineSubject::DescriptorsLost.prefix(), process.plan.name());
             let line = format!(
                 "{prefix}process {pid} of group '{group}' has closed descriptors of ours; it is replaced"
             );
-            process.plan.log.write(Message::DescriptorsLost.level(), &line);
+            process.plan.log.write(LineSubject::DescriptorsLost.level(), &line);
         }
-        process.asked.get_or_insert(Ready::Recycle);
+        process.asked.get_or_insert(ReadyByte::Recycle);
         process.asked_at.get_or_insert(now);
         self.wake_at(now);
     }
@@ -89,11 +95,11 @@ impl Supervisor {
             Ok(length) if process.may_say(length, now) => length,
             Ok(_) => {
                 process.ready = None;
-                let (prefix, group) = (Message::Chatter.prefix(), process.plan.name());
+                let (prefix, group) = (LineSubject::Chatter.prefix(), process.plan.name());
                 let line = format!(
                     "{prefix}process {pid} of group '{group}' sends sign after sign; it is not listened to any more"
                 );
-                return process.plan.log.write(Message::Chatter.level(), &line);
+                return process.plan.log.write(LineSubject::Chatter.level(), &line);
             }
             Err(ended) => {
                 if ended {
@@ -106,7 +112,7 @@ impl Supervisor {
             }
         };
         for byte in &bytes[..length] {
-            match (Ready::from_byte(*byte), Reason::said_by_daemon(*byte)) {
+            match (ReadyByte::from_byte(*byte), EndReason::said_by_daemon(*byte)) {
                 (Some(ready), _) => self.on_ready(pid, ready, now),
                 (None, Some(reason)) => {
                     if let Some(process) = self.processes.get_mut(&pid) {
@@ -132,7 +138,7 @@ impl Supervisor {
             match read_once(fd, &mut bytes) {
                 // A report is written in one piece, far below PIPE_BUF.
                 Ok(REPORT_BYTES) => {
-                    let Some((failure, length)) = Failure::from_bytes(bytes) else { continue };
+                    let Some((failure, length)) = StepFailure::from_bytes(bytes) else { continue };
                     let mut advice = [0; ADVICE_BYTES];
                     let got = if length > 0 { read_once(fd, &mut advice[..length]).unwrap_or(0) } else { 0 };
                     let text = String::from_utf8_lossy(&advice[..got]).into_owned();
@@ -148,7 +154,7 @@ impl Supervisor {
     }
 
     /// One line for a step that failed; the same one again only at level info.
-    fn on_failure(&mut self, pid: i32, failure: Failure, fix: Option<String>) {
+    fn on_failure(&mut self, pid: i32, failure: StepFailure, fix: Option<String>) {
         let Some(process) = self.processes.get_mut(&pid) else { return };
         let spec = &process.plan.spec;
         let line = failure.describe(spec, &process.plan.generation.host_library, fix);
@@ -158,7 +164,9 @@ impl Supervisor {
         // A number stands for a level (the error map), so that what is only repeated has none.
         match told.as_ref() == Some(&line) {
             false => process.plan.log.write(failure.message().level(), &line),
-            true => process.plan.log.write(Level::INFO, line.trim_start_matches(&failure.message().prefix())),
+            true => {
+                process.plan.log.write(LogLevel::INFO, line.trim_start_matches(&failure.message().prefix()))
+            }
         }
     }
 
@@ -206,12 +214,13 @@ impl Supervisor {
     }
 }
 
-fn tell_dropped(plan: &Plan, dropped: Dropped) {
-    let (prefix, group, Dropped { lines, bytes }) = (Message::LogRate.prefix(), plan.name(), dropped);
+fn tell_dropped(plan: &GroupPlan, dropped: DroppedLines) {
+    let (prefix, group, DroppedLines { lines, bytes }) =
+        (LineSubject::LogRate.prefix(), plan.name(), dropped);
     let line = format!(
         "{prefix}{lines} lines ({bytes} bytes) of output of group '{group}' were dropped: there were more than \
          log-rate={} a second",
         plan.spec.log_rate
     );
-    plan.log.write(Message::LogRate.level(), &line);
+    plan.log.write(LineSubject::LogRate.level(), &line);
 }

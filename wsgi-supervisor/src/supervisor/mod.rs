@@ -16,20 +16,20 @@ mod replace;
 mod scale;
 mod sockets;
 
-use crate::cgroup::Cgroups;
-use crate::control::{Control, Received};
+use crate::cgroup::DelegatedCgroup;
+use crate::control::{ControlSocket, ReceivedRecord};
 use crate::disposal::close_dropped;
 use crate::error::SupervisorError;
-use crate::forker::Birth;
-use crate::generation::{Generation, Plan};
-use crate::group::{Group, Process};
-use crate::log::{Level, Log};
+use crate::forker::WorkerBirth;
+use crate::generation::{Generation, GroupPlan};
+use crate::group::{DaemonGroup, DaemonProcess};
+use crate::log::{GroupLog, LogLevel};
 use crate::log_writer::LogWriter;
 use crate::oom::OomWatch;
-use crate::operator::Operator;
+use crate::operator::OperatorSocket;
 use crate::os::process::open_process;
-use crate::output::Lines;
-use crate::spawn::Circumstances;
+use crate::output::LineCutter;
+use crate::spawn::SpawnCircumstances;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
@@ -39,7 +39,7 @@ use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
-use wsgi_protocol::control::Answer;
+use wsgi_protocol::control::SupervisorAnswer;
 
 /// Most signals that are read at once.
 const SIGNALS: usize = 16;
@@ -47,16 +47,16 @@ const SIGNALS: usize = 16;
 /// The supervisor.
 #[derive(Debug)]
 pub struct Supervisor {
-    control: Option<Control>,
+    control: Option<ControlSocket>,
     /// The way in for `mod_wsgi-ctl`.
-    operator: Option<Operator>,
+    operator: Option<OperatorSocket>,
     /// Where it is to be.
     operator_path: Vec<u8>,
     signals: SignalFd,
     /// Process descriptor of httpd's parent, where the kernel has such.
     parent: Option<OwnedFd>,
     parent_id: Pid,
-    circumstances: Circumstances,
+    circumstances: SpawnCircumstances,
     /// Generations with httpd children, the current one last.
     live: Vec<Rc<Generation>>,
     /// Read ends of their lifelines, by serial; gone when all httpd children of the generation have ended.
@@ -67,21 +67,21 @@ pub struct Supervisor {
     /// Up to this serial all httpd children had ended when the next configuration came (a restart that is not
     /// graceful): nobody waits for what the processes of those generations run.
     deserted: u64,
-    groups: BTreeMap<Vec<u8>, Group>,
-    processes: BTreeMap<i32, Process>,
+    groups: BTreeMap<Vec<u8>, DaemonGroup>,
+    processes: BTreeMap<i32, DaemonProcess>,
     /// Workers that zygotes were asked for.
-    births: Vec<Birth>,
+    births: Vec<WorkerBirth>,
     /// Output pipes of dead daemons that their own children still hold.
-    orphans: Vec<Orphan>,
+    orphans: Vec<OrphanOutput>,
     /// Sessions of dead processes that are not empty yet.
-    remains: Vec<remains::Remains>,
+    remains: Vec<remains::SessionRemains>,
     /// Where control groups for processes can be made.
-    cgroups: Option<Cgroups>,
-    log: Log,
+    cgroups: Option<DelegatedCgroup>,
+    log: GroupLog,
     /// httpd's log writers, of all generations that still log.
     log_writers: Vec<Weak<LogWriter>>,
     oom: OomWatch,
-    ending: Option<end::End>,
+    ending: Option<end::SupervisorEnd>,
     /// The control socket was closed at this moment.
     control_lost: Option<Instant>,
     serial: u64,
@@ -94,23 +94,23 @@ pub struct Supervisor {
     /// When their names are.
     names_at: Instant,
     /// Groups of the newest generation for which there are no sockets yet.
-    waiting: Vec<mending::Waiting>,
+    waiting: Vec<mending::WaitingGroup>,
     /// The next moment at which something is due.
     wake: Option<Instant>,
 }
 
 /// Output of processes that a dead daemon left behind.
 #[derive(Debug)]
-struct Orphan {
+struct OrphanOutput {
     pid: i32,
-    plan: Rc<Plan>,
+    plan: Rc<GroupPlan>,
     output: OwnedFd,
-    lines: Lines,
+    lines: LineCutter,
 }
 
 /// What a descriptor is, in the list given to poll.
 #[derive(Debug, Clone, Copy)]
-enum Source {
+enum PollSource {
     Control,
     Signals,
     Parent,
@@ -130,7 +130,7 @@ impl Supervisor {
     ///
     /// # Errors
     /// Signals cannot be set up.
-    pub fn new(control: OwnedFd, circumstances: Circumstances) -> Result<Self, SupervisorError> {
+    pub fn new(control: OwnedFd, circumstances: SpawnCircumstances) -> Result<Self, SupervisorError> {
         let mut mask = SigSet::empty();
         mask.add(Signal::SIGCHLD);
         mask.add(Signal::SIGTERM);
@@ -141,7 +141,7 @@ impl Supervisor {
         // Of another process if the parent died in between, but then the control socket is closed.
         let parent = open_process(parent_id).ok();
         Ok(Self {
-            control: Some(Control::new(control)),
+            control: Some(ControlSocket::new(control)),
             operator: None,
             operator_path: Vec::new(),
             signals,
@@ -157,8 +157,8 @@ impl Supervisor {
             births: Vec::new(),
             orphans: Vec::new(),
             remains: Vec::new(),
-            cgroups: Cgroups::find(),
-            log: Log::new(None, Level::WARN.0),
+            cgroups: DelegatedCgroup::find(),
+            log: GroupLog::new(None, LogLevel::WARN.0),
             log_writers: Vec::new(),
             oom: OomWatch::new(),
             ending: None,
@@ -231,7 +231,7 @@ impl Supervisor {
         self.wake = Some(self.wake.map_or(moment, |wake| wake.min(moment)));
     }
 
-    fn wait(&self) -> Result<Vec<Source>, Errno> {
+    fn wait(&self) -> Result<Vec<PollSource>, Errno> {
         let (mut sources, mut polled): (Vec<_>, Vec<_>) = self
             .sources()
             .into_iter()
@@ -239,7 +239,7 @@ impl Supervisor {
             .unzip();
         let writers = self.living_log_writers();
         for writer in writers.iter().filter(|writer| writer.is_waiting()) {
-            sources.push(Source::LogWriter);
+            sources.push(PollSource::LogWriter);
             polled.push(PollFd::new(writer.as_fd(), PollFlags::POLLOUT));
         }
         match poll(&mut polled, self.timeout()) {
@@ -265,81 +265,83 @@ impl Supervisor {
             .unwrap_or(PollTimeout::ZERO)
     }
 
-    fn sources(&self) -> Vec<(Source, BorrowedFd<'_>)> {
+    fn sources(&self) -> Vec<(PollSource, BorrowedFd<'_>)> {
         let now = Instant::now();
-        let mut list = vec![(Source::Signals, self.signals.as_fd())];
-        list.extend(self.control.as_ref().map(|control| (Source::Control, control.as_fd())));
-        list.extend(self.parent.as_ref().map(|parent| (Source::Parent, parent.as_fd())));
+        let mut list = vec![(PollSource::Signals, self.signals.as_fd())];
+        list.extend(self.control.as_ref().map(|control| (PollSource::Control, control.as_fd())));
+        list.extend(self.parent.as_ref().map(|parent| (PollSource::Parent, parent.as_fd())));
         for process in self.processes.values() {
             let pid = process.pid;
-            list.extend(process.report.as_ref().map(|fd| (Source::Report(pid), fd.as_fd())));
-            list.extend(process.ready.as_ref().map(|fd| (Source::Ready(pid), fd.as_fd())));
+            list.extend(process.report.as_ref().map(|fd| (PollSource::Report(pid), fd.as_fd())));
+            list.extend(process.ready.as_ref().map(|fd| (PollSource::Ready(pid), fd.as_fd())));
             let output = process.output.as_ref().filter(|_| process.plan.is_heard(now));
-            list.extend(output.map(|fd| (Source::Output(pid), fd.as_fd())));
+            list.extend(output.map(|fd| (PollSource::Output(pid), fd.as_fd())));
         }
         list.extend(
             self.orphans
                 .iter()
                 .enumerate()
                 .filter(|(_, orphan)| orphan.plan.is_heard(now))
-                .map(|(index, orphan)| (Source::Orphan(index), orphan.output.as_fd())),
+                .map(|(index, orphan)| (PollSource::Orphan(index), orphan.output.as_fd())),
         );
         list.extend(
             self.births
                 .iter()
                 .enumerate()
-                .map(|(index, birth)| (Source::Claim(index), birth.unborn.ready.as_fd())),
+                .map(|(index, birth)| (PollSource::Claim(index), birth.unborn.ready.as_fd())),
         );
         if let Some(operator) = &self.operator {
-            list.push((Source::Operator, operator.as_fd()));
-            list.extend(operator.peers().enumerate().map(|(index, fd)| (Source::Peer(index), fd)));
+            list.push((PollSource::Operator, operator.as_fd()));
+            list.extend(operator.peers().enumerate().map(|(index, fd)| (PollSource::Peer(index), fd)));
         }
         for (generation, fd) in &self.lifelines {
-            list.push((Source::Lifeline(*generation), fd.as_fd()));
+            list.push((PollSource::Lifeline(*generation), fd.as_fd()));
         }
         list
     }
 
-    fn handle(&mut self, source: Source) {
+    fn handle(&mut self, source: PollSource) {
         let now = Instant::now();
         match source {
-            Source::Control => self.read_control(now),
-            Source::Signals => self.read_signals(now),
-            Source::Parent => self.parent_ended(now),
-            Source::Lifeline(serial) => self.lifeline_ended(serial, now),
-            Source::Ready(pid) => self.read_ready(pid, now),
-            Source::Output(pid) => _ = self.read_output(pid, now),
-            Source::Report(pid) => self.read_report(pid),
-            Source::Orphan(index) => self.read_orphan(index, now),
-            Source::Claim(index) => self.read_claim(index, now),
-            Source::Operator => _ = self.operator.as_mut().map(|operator| operator.accept(now)),
-            Source::Peer(index) => self.read_operator(index, now),
-            Source::LogWriter => {} // `advance` gives it what waits
+            PollSource::Control => self.read_control(now),
+            PollSource::Signals => self.read_signals(now),
+            PollSource::Parent => self.parent_ended(now),
+            PollSource::Lifeline(serial) => self.lifeline_ended(serial, now),
+            PollSource::Ready(pid) => self.read_ready(pid, now),
+            PollSource::Output(pid) => _ = self.read_output(pid, now),
+            PollSource::Report(pid) => self.read_report(pid),
+            PollSource::Orphan(index) => self.read_orphan(index, now),
+            PollSource::Claim(index) => self.read_claim(index, now),
+            PollSource::Operator => _ = self.operator.as_mut().map(|operator| operator.accept(now)),
+            PollSource::Peer(index) => self.read_operator(index, now),
+            PollSource::LogWriter => {} // `advance` gives it what waits
         }
     }
 
     fn read_control(&mut self, now: Instant) {
         let Some(control) = &self.control else { return };
         match control.receive() {
-            Ok(Received::Nothing) => {}
+            Ok(ReceivedRecord::Nothing) => {}
             // The parent has given this supervisor up while it could not read: another one has the order.
-            Ok(Received::Configure(_)) if control.is_closed() => {}
-            Ok(Received::Configure(_)) if self.ending.is_some() => control.answer(&Answer::Refused),
-            Ok(Received::Configure(delivery)) => {
+            Ok(ReceivedRecord::Configure(_)) if control.is_closed() => {}
+            Ok(ReceivedRecord::Configure(_)) if self.ending.is_some() => {
+                control.answer(&SupervisorAnswer::Refused)
+            }
+            Ok(ReceivedRecord::Configure(delivery)) => {
                 let answer = self.configure(*delivery, now);
                 if let Some(control) = &self.control {
                     control.answer(&answer);
                 }
             }
-            Ok(Received::Stop) if self.ending == Some(end::End::Stop) => self.kill_all(),
-            Ok(Received::Stop) => self.begin_end(end::End::Stop, now),
-            Ok(Received::Closed) => {
+            Ok(ReceivedRecord::Stop) if self.ending == Some(end::SupervisorEnd::Stop) => self.kill_all(),
+            Ok(ReceivedRecord::Stop) => self.begin_end(end::SupervisorEnd::Stop, now),
+            Ok(ReceivedRecord::Closed) => {
                 self.control = None;
                 self.control_lost = Some(now);
             }
             Err(error) => {
-                control.answer(&Answer::Refused);
-                self.log.write(Level::ERROR, &format!("supervisor: {error}"));
+                control.answer(&SupervisorAnswer::Refused);
+                self.log.write(LogLevel::ERROR, &format!("supervisor: {error}"));
             }
         }
     }
@@ -348,7 +350,7 @@ impl Supervisor {
         for _ in 0..SIGNALS {
             let Ok(Some(signal)) = self.signals.read_signal() else { break };
             if signal.ssi_signo == Signal::SIGTERM as u32 {
-                self.begin_end(end::End::Stop, now);
+                self.begin_end(end::SupervisorEnd::Stop, now);
             }
         }
         // Signals of the same kind merge: several children may have ended.

@@ -1,9 +1,9 @@
 //! What an operator asks for: looking at everything, restarting, scaling, stopping and starting groups, stacks.
 
 use super::Supervisor;
-use crate::group::{Group, NO_SLOT, Process};
-use crate::log::Level;
-use crate::operator::{self, Operator};
+use crate::group::{DaemonGroup, DaemonProcess, NO_SLOT};
+use crate::log::LogLevel;
+use crate::operator::{self, OperatorSocket};
 use crate::os::clock::{epoch_us, monotonic_ns};
 use nix::errno::Errno;
 use std::ffi::OsStr;
@@ -11,9 +11,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
-use wsgi_protocol::launch::Order;
-use wsgi_protocol::metrics::{MemoryHeader, Running};
-use wsgi_protocol::operator::{GroupMetrics, GroupStatus, ProcessStatus, Question, Reply, State, Status};
+use wsgi_protocol::launch::DaemonOrder;
+use wsgi_protocol::metrics::{MemoryHeader, RunningRequest};
+use wsgi_protocol::operator::{
+    GroupMetrics, GroupStatus, OperatorQuestion, OperatorReply, ProcessState, ProcessStatus, ServerStatus,
+};
 
 /// What to write when the operator's socket cannot be made.
 fn advice(errno: Errno) -> &'static str {
@@ -38,7 +40,7 @@ impl Supervisor {
             return;
         }
         self.operator = None;
-        match Operator::bind(path) {
+        match OperatorSocket::bind(path) {
             Ok(operator) => self.operator = Some(operator),
             Err(errno) => {
                 let line = format!(
@@ -48,7 +50,7 @@ impl Supervisor {
                     errno as i32,
                     advice(errno)
                 );
-                self.log.write(Level::WARN, &line);
+                self.log.write(LogLevel::WARN, &line);
             }
         }
     }
@@ -57,20 +59,20 @@ impl Supervisor {
     pub(super) fn read_operator(&mut self, index: usize, now: Instant) {
         let Some(operator) = &mut self.operator else { return };
         let Some((peer, question)) = operator.question(index) else { return };
-        let reply = self.operate(&question, now).unwrap_or_else(Reply::Refused);
+        let reply = self.operate(&question, now).unwrap_or_else(OperatorReply::Refused);
         operator::answer(&peer, &reply);
     }
 
-    fn operate(&mut self, question: &Question, now: Instant) -> Result<Reply, String> {
+    fn operate(&mut self, question: &OperatorQuestion, now: Instant) -> Result<OperatorReply, String> {
         let name = match question {
-            Question::Status => return Ok(Reply::Status(self.status(now))),
-            Question::Metrics => return Ok(Reply::Metrics(self.metrics())),
-            Question::Drain { on } => return self.drain(*on),
-            Question::Restart { group }
-            | Question::Scale { group, .. }
-            | Question::Stop { group }
-            | Question::Start { group }
-            | Question::Stacks { group } => group,
+            OperatorQuestion::Status => return Ok(OperatorReply::Status(self.status(now))),
+            OperatorQuestion::Metrics => return Ok(OperatorReply::Metrics(self.metrics())),
+            OperatorQuestion::Drain { on } => return self.drain(*on),
+            OperatorQuestion::Restart { group }
+            | OperatorQuestion::Scale { group, .. }
+            | OperatorQuestion::Stop { group }
+            | OperatorQuestion::Start { group }
+            | OperatorQuestion::Stacks { group } => group,
         };
         if self.ending.is_some() {
             return Err("httpd is stopping".to_owned());
@@ -83,23 +85,23 @@ impl Supervisor {
             ));
         };
         let line = match question {
-            Question::Stacks { .. } => return Ok(self.stacks(name)),
-            Question::Restart { .. } if group.stopped => return Err(is_stopped(&text)),
-            Question::Restart { .. } => {
+            OperatorQuestion::Stacks { .. } => return Ok(self.stacks(name)),
+            OperatorQuestion::Restart { .. } if group.stopped => return Err(is_stopped(&text)),
+            OperatorQuestion::Restart { .. } => {
                 group.roll(now, true);
                 format!("daemon process group '{text}' is restarted by mod_wsgi-ctl")
             }
-            Question::Scale { .. } if group.stopped => return Err(is_stopped(&text)),
-            Question::Scale { processes, .. } => {
+            OperatorQuestion::Scale { .. } if group.stopped => return Err(is_stopped(&text)),
+            OperatorQuestion::Scale { processes, .. } => {
                 let count = allowed_scale(group, *processes)?;
                 self.scale(name, count, now)?;
                 format!("daemon process group '{text}' is scaled to {count} processes by mod_wsgi-ctl")
             }
-            Question::Stop { .. } => {
+            OperatorQuestion::Stop { .. } => {
                 self.scale(name, 0, now)?;
                 format!("daemon process group '{text}' is stopped by mod_wsgi-ctl; its requests get 503")
             }
-            Question::Start { .. } => {
+            OperatorQuestion::Start { .. } => {
                 if !group.stopped {
                     return Err(format!("daemon process group '{text}' is not stopped"));
                 }
@@ -110,19 +112,21 @@ impl Supervisor {
                 self.scale(name, count, now)?;
                 format!("daemon process group '{text}' is started by mod_wsgi-ctl")
             }
-            Question::Status | Question::Metrics | Question::Drain { .. } => return Ok(Reply::Begun),
+            OperatorQuestion::Status | OperatorQuestion::Metrics | OperatorQuestion::Drain { .. } => {
+                return Ok(OperatorReply::Begun);
+            }
         };
-        if matches!(question, Question::Restart { .. }) {
+        if matches!(question, OperatorQuestion::Restart { .. }) {
             self.give_up_all(name, now);
         }
-        self.log.write(Level::NOTICE, &line);
+        self.log.write(LogLevel::NOTICE, &line);
         self.wake_at(now);
-        Ok(Reply::Begun)
+        Ok(OperatorReply::Begun)
     }
 
     /// Notes in the metrics memory, which httpd's children of all generations look at, that balancers shall send no more
     /// requests here, or that they may.
-    fn drain(&mut self, on: bool) -> Result<Reply, String> {
+    fn drain(&mut self, on: bool) -> Result<OperatorReply, String> {
         if self.ending.is_some() {
             return Err("httpd is stopping".to_owned());
         }
@@ -140,8 +144,8 @@ impl Supervisor {
         } else {
             "the server is no longer drained: wsgi-health answers as before"
         };
-        self.log.write(Level::NOTICE, line);
-        Ok(Reply::Begun)
+        self.log.write(LogLevel::NOTICE, line);
+        Ok(OperatorReply::Begun)
     }
 
     /// The front of the metrics memory.
@@ -150,19 +154,19 @@ impl Supervisor {
     }
 
     /// Asks the processes of a group for their stacks. The text goes to the log: nothing a daemon says is read here.
-    fn stacks(&self, name: &[u8]) -> Reply {
+    fn stacks(&self, name: &[u8]) -> OperatorReply {
         let of_group = self.processes.values().filter(|process| process.plan.spec.name == name);
-        let serves = |process: &&Process| process.served.is_some() && process.forker.is_none();
-        let asked: Vec<&Process> = of_group.filter(serves).collect();
+        let serves = |process: &&DaemonProcess| process.served.is_some() && process.forker.is_none();
+        let asked: Vec<&DaemonProcess> = of_group.filter(serves).collect();
         let log = asked.first().and_then(|process| process.plan.log.place());
         for process in &asked {
-            let _ = nix::unistd::write(&process.order, &[Order::Stacks as u8]);
+            let _ = nix::unistd::write(&process.order, &[DaemonOrder::Stacks as u8]);
         }
-        Reply::Stacks { log, pids: asked.iter().map(|process| process.pid).collect() }
+        OperatorReply::Stacks { log, pids: asked.iter().map(|process| process.pid).collect() }
     }
 
-    fn status(&self, now: Instant) -> Status {
-        let group = |(name, group): (&Vec<u8>, &Group)| {
+    fn status(&self, now: Instant) -> ServerStatus {
+        let group = |(name, group): (&Vec<u8>, &DaemonGroup)| {
             let spec = &group.plan.as_ref()?.spec;
             Some(GroupStatus {
                 name: name.clone(),
@@ -174,7 +178,7 @@ impl Supervisor {
                 processes: self.process_rows(name, group, now),
             })
         };
-        Status {
+        ServerStatus {
             httpd: self.parent_id.as_raw(),
             supervisor: std::process::id().cast_signed(),
             generation: self.live.last().map_or(0, |generation| generation.number),
@@ -186,12 +190,12 @@ impl Supervisor {
     /// What httpd's children count: plain numbers, and the texts of requests, which are only passed on.
     fn metrics(&self) -> Vec<GroupMetrics> {
         let now = monotonic_ns();
-        let group = |(name, group): (&Vec<u8>, &Group)| {
+        let group = |(name, group): (&Vec<u8>, &DaemonGroup)| {
             let plan = group.plan.as_ref()?;
             let (view, number) = (plan.generation.metrics.as_ref()?.view(), plan.spec.metrics? as usize);
             let first = plan.generation.places.get(name)?.first_slot;
-            let pid = |running: &Running| group.slots.get(running.slot?.checked_sub(first)?)?.current;
-            let row = |running: Running| {
+            let pid = |running: &RunningRequest| group.slots.get(running.slot?.checked_sub(first)?)?.current;
+            let row = |running: RunningRequest| {
                 let age = now.saturating_sub(running.since) / 1_000_000;
                 (age, pid(&running).unwrap_or(0), running)
             };
@@ -202,7 +206,7 @@ impl Supervisor {
     }
 
     /// The processes of a group by place, then those that have lost theirs.
-    fn process_rows(&self, name: &[u8], group: &Group, now: Instant) -> Vec<ProcessStatus> {
+    fn process_rows(&self, name: &[u8], group: &DaemonGroup, now: Instant) -> Vec<ProcessStatus> {
         let mut rows = Vec::new();
         for (index, slot) in group.slots.iter().enumerate() {
             let (in_flight, requests) = self.counts(name, index);
@@ -225,7 +229,7 @@ impl Supervisor {
             }
             let mut row = row(process, now);
             if slot.is_some_and(|slot| slot.successor == Some(process.pid)) {
-                row.state = State::Succeeding;
+                row.state = ProcessState::Succeeding;
             }
             rows.push(row);
         }
@@ -245,13 +249,13 @@ impl Supervisor {
     }
 }
 
-fn row(process: &Process, now: Instant) -> ProcessStatus {
+fn row(process: &DaemonProcess, now: Instant) -> ProcessStatus {
     let state = match process {
-        process if process.ending.is_some() => State::Draining,
-        process if process.forker.is_some() => State::Zygote,
-        process if process.plan.is_service() => State::Service,
-        process if process.served.is_some() => State::Serving,
-        _ => State::Starting,
+        process if process.ending.is_some() => ProcessState::Draining,
+        process if process.forker.is_some() => ProcessState::Zygote,
+        process if process.plan.is_service() => ProcessState::Service,
+        process if process.served.is_some() => ProcessState::Serving,
+        _ => ProcessState::Starting,
     };
     ProcessStatus {
         place: place(process.slot),
@@ -273,7 +277,7 @@ fn is_stopped(name: &str) -> String {
 }
 
 /// Whether a group may have so many processes.
-fn allowed_scale(group: &Group, processes: u32) -> Result<usize, String> {
+fn allowed_scale(group: &DaemonGroup, processes: u32) -> Result<usize, String> {
     let Some(plan) = &group.plan else { return Err("the group is not configured".to_owned()) };
     let (name, most) = (plan.name(), plan.spec.sockets.paths.len());
     let count = usize::try_from(processes).unwrap_or(usize::MAX);

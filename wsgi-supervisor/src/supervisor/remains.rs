@@ -4,10 +4,10 @@
 //! group is delegated, because then all that a process has started is known.
 
 use super::Supervisor;
-use super::end::End;
-use crate::cgroup::Cgroup;
+use super::end::SupervisorEnd;
+use crate::cgroup::ProcessCgroup;
 use crate::facts;
-use crate::log::{Level, Log};
+use crate::log::{GroupLog, LogLevel};
 use crate::os::process::{open_process, signal_process};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
@@ -25,21 +25,21 @@ const ATTEMPTS: u32 = 5;
 
 /// Members of the session of a dead process.
 #[derive(Debug)]
-pub(super) struct Remains {
+pub(super) struct SessionRemains {
     /// Process id of the dead, which is that of the session.
     leader: i32,
     /// Their control group, if they have one.
-    cgroup: Option<Cgroup>,
+    cgroup: Option<ProcessCgroup>,
     /// Real user id of the group's processes.
     user: Option<u32>,
     kill_at: Instant,
     attempts: u32,
-    log: Log,
+    log: GroupLog,
 }
 
 impl Supervisor {
     /// A control group for the next process of a group.
-    pub(super) fn make_cgroup(&mut self, name: &[u8]) -> Option<Cgroup> {
+    pub(super) fn make_cgroup(&mut self, name: &[u8]) -> Option<ProcessCgroup> {
         let plan = self.groups.get(name)?.plan.as_ref()?;
         if plan.spec.ends_session { self.cgroups.as_mut()?.make() } else { None }
     }
@@ -54,16 +54,16 @@ impl Supervisor {
         let own = process.cgroup.take().and_then(Rc::into_inner);
         // Where it could not be entered, what is left is known by its session.
         let cgroup = own.filter(|cgroup| cgroup.holds(pid));
-        let left = cgroup.as_ref().map_or_else(|| facts::members(pid), Cgroup::members);
+        let left = cgroup.as_ref().map_or_else(|| facts::members(pid), ProcessCgroup::members);
         let is_empty = left.iter().all(|member| *member == pid);
-        if is_empty && cgroup.as_ref().is_none_or(Cgroup::remove) {
+        if is_empty && cgroup.as_ref().is_none_or(ProcessCgroup::remove) {
             return;
         }
         let (count, group) = (left.len(), process.plan.name());
         let line =
             format!("process {pid} of group '{group}' has left {count} processes behind, which are ended");
-        process.plan.log.write(if is_empty { Level(7) } else { Level::INFO }, &line);
-        let is_stopping = self.ending == Some(End::Stop);
+        process.plan.log.write(if is_empty { LogLevel(7) } else { LogLevel::INFO }, &line);
+        let is_stopping = self.ending == Some(SupervisorEnd::Stop);
         let signal = if is_stopping { Signal::SIGKILL } else { Signal::SIGTERM };
         send(&left, signal, |member| match &cgroup {
             Some(cgroup) => cgroup.holds(member),
@@ -72,7 +72,7 @@ impl Supervisor {
         let kill_at = if is_stopping || is_empty { now } else { now + PATIENCE };
         let user = self.circumstances.as_root.then_some(process.plan.spec.identity.uid);
         let log = process.plan.log.clone();
-        self.remains.push(Remains { leader: pid, cgroup, user, kill_at, attempts: 0, log });
+        self.remains.push(SessionRemains { leader: pid, cgroup, user, kill_at, attempts: 0, log });
         self.wake_at(kill_at);
     }
 
@@ -81,7 +81,7 @@ impl Supervisor {
         let mut remains = std::mem::take(&mut self.remains);
         remains.retain_mut(|session| {
             if self.ending.is_none() && session.kill_at > now {
-                let is_over = session.cgroup.as_ref().is_some_and(Cgroup::remove);
+                let is_over = session.cgroup.as_ref().is_some_and(ProcessCgroup::remove);
                 self.wake_at(session.kill_at.min(now + LOOK));
                 return !is_over;
             }
@@ -109,7 +109,7 @@ impl Supervisor {
             self.wake_at(session.kill_at);
             if session.attempts == ATTEMPTS {
                 let line = format!("processes of session {} do not end by SIGKILL: {left:?}", session.leader);
-                session.log.write(Level::INFO, &line);
+                session.log.write(LogLevel::INFO, &line);
             }
             session.attempts < ATTEMPTS
         });

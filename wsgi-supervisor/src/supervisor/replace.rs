@@ -1,20 +1,20 @@
 //! Who serves a slot: first starts, successors, the hand-over between them, and rolling a whole group.
 
 use super::Supervisor;
-use super::births::Origin;
-use crate::backoff::Outcome;
-use crate::escalation::Ending;
-use crate::group::{Process, Slot, owner};
-use crate::log::Level;
-use crate::messages::Message;
+use super::births::ProcessOrigin;
+use crate::backoff::ProcessOutcome;
+use crate::escalation::EndingReason;
+use crate::group::{DaemonProcess, ProcessSlot, owner};
+use crate::log::LogLevel;
+use crate::messages::LineSubject;
 use crate::os::clock::epoch_us;
-use crate::spawn::{self, Request};
+use crate::spawn::{self, SpawnRequest};
 use nix::errno::Errno;
 use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
-use wsgi_protocol::launch::{Order, Ready};
+use wsgi_protocol::launch::{DaemonOrder, ReadyByte};
 use wsgi_protocol::metrics::GroupRecord;
 
 /// How long processes are started before the supervisor looks for other things to do.
@@ -44,15 +44,15 @@ impl Supervisor {
         }
     }
 
-    pub(super) fn slot_of(&self, process: &Process) -> Option<&Slot> {
+    pub(super) fn slot_of(&self, process: &DaemonProcess) -> Option<&ProcessSlot> {
         self.slot(&process.plan.spec.name, process.slot)
     }
 
-    pub(super) fn slot(&self, name: &[u8], index: usize) -> Option<&Slot> {
+    pub(super) fn slot(&self, name: &[u8], index: usize) -> Option<&ProcessSlot> {
         self.groups.get(name)?.slots.get(index)
     }
 
-    fn slot_mut(&mut self, name: &[u8], index: usize) -> Option<&mut Slot> {
+    fn slot_mut(&mut self, name: &[u8], index: usize) -> Option<&mut ProcessSlot> {
         self.groups.get_mut(name)?.slots.get_mut(index)
     }
 
@@ -111,7 +111,7 @@ impl Supervisor {
                 return;
             }
         }
-        if asked == Some(Ready::Replace) && !is_ours && self.is_reloading(name) {
+        if asked == Some(ReadyByte::Replace) && !is_ours && self.is_reloading(name) {
             return; // the first one tries: if the new code fails, it fails once
         }
         // What httpd or an operator wants is only held back by failures.
@@ -126,12 +126,12 @@ impl Supervisor {
             }
             return;
         }
-        let origin = if is_service { Origin::Exec } else { self.origin(name, index, now) };
-        if origin == Origin::Wait {
+        let origin = if is_service { ProcessOrigin::Exec } else { self.origin(name, index, now) };
+        if origin == ProcessOrigin::Wait {
             return;
         }
         // A daemon may ask at any rate. Where a zygote was started for it, that has counted already.
-        let has_counted = asked == Some(Ready::Replace) && origin != Origin::Exec;
+        let has_counted = asked == Some(ReadyByte::Replace) && origin != ProcessOrigin::Exec;
         if asked.is_some() && !is_ours && !has_counted && !self.may_replace(name, index, now) {
             return;
         }
@@ -148,13 +148,13 @@ impl Supervisor {
         granted.is_ok()
     }
 
-    fn replace(&mut self, name: &[u8], index: usize, current: i32, origin: Origin, now: Instant) {
+    fn replace(&mut self, name: &[u8], index: usize, current: i32, origin: ProcessOrigin, now: Instant) {
         let Some(process) = self.processes.get_mut(&current) else { return };
         let Some(slot) = self.groups.get_mut(name).and_then(|group| group.slots.get_mut(index)) else {
             return;
         };
         if process.plan.is_service() {
-            process.end(Ending::StopService, now);
+            process.end(EndingReason::StopService, now);
             slot.current = None;
             slot.retry_at = None;
             self.wake_at(now);
@@ -165,14 +165,21 @@ impl Supervisor {
     }
 
     /// Starts a process for a slot from where it comes.
-    fn start_from(&mut self, origin: Origin, name: &[u8], index: usize, has_predecessor: bool, now: Instant) {
+    fn start_from(
+        &mut self,
+        origin: ProcessOrigin,
+        name: &[u8],
+        index: usize,
+        has_predecessor: bool,
+        now: Instant,
+    ) {
         if self.is_clogged(name, now) {
             return;
         }
         match origin {
-            Origin::Exec => self.start(name, index, has_predecessor, now),
-            Origin::Zygote(zygote) => self.order_birth(name, index, zygote, has_predecessor, now),
-            Origin::Wait => {}
+            ProcessOrigin::Exec => self.start(name, index, has_predecessor, now),
+            ProcessOrigin::Zygote(zygote) => self.order_birth(name, index, zygote, has_predecessor, now),
+            ProcessOrigin::Wait => {}
         }
     }
 
@@ -182,8 +189,8 @@ impl Supervisor {
         let Some(group) = self.groups.get(name).filter(|group| group.roll_since.is_none()) else {
             return false;
         };
-        let asked = |slot: &Slot| self.processes.get(&slot.current?)?.asked;
-        group.slots.iter().any(|slot| slot.successor.is_some() && asked(slot) == Some(Ready::Replace))
+        let asked = |slot: &ProcessSlot| self.processes.get(&slot.current?)?.asked;
+        group.slots.iter().any(|slot| slot.successor.is_some() && asked(slot) == Some(ReadyByte::Replace))
     }
 
     /// The changed code does not come up: the other processes that wait for it need not try.
@@ -191,9 +198,9 @@ impl Supervisor {
         let Some(group) = self.groups.get(name) else { return };
         for slot in group.slots.iter().filter(|slot| slot.successor.is_none()) {
             let Some(process) = slot.current.and_then(|pid| self.processes.get_mut(&pid)) else { continue };
-            if process.asked == Some(Ready::Replace) && process.ending.is_none() {
+            if process.asked == Some(ReadyByte::Replace) && process.ending.is_none() {
                 process.asked = None;
-                let _ = nix::unistd::write(&process.order, &[Order::Keep as u8]);
+                let _ = nix::unistd::write(&process.order, &[DaemonOrder::Keep as u8]);
             }
         }
     }
@@ -211,7 +218,7 @@ impl Supervisor {
         let plan = Rc::clone(&slot.plan);
         let started = heirloom(slot).and_then(|()| {
             let Some((_, heirloom)) = &slot.heirloom else { return Err(Errno::EBADF) };
-            let request = Request {
+            let request = SpawnRequest {
                 spec: &plan.spec,
                 host_library: &plan.generation.host_library,
                 zygote: false,
@@ -227,19 +234,19 @@ impl Supervisor {
         });
         match started {
             Ok(started) => {
-                let mut process = Process::new(started, Rc::clone(&plan), index, has_predecessor, now);
+                let mut process = DaemonProcess::new(started, Rc::clone(&plan), index, has_predecessor, now);
                 process.cgroup = cgroup.map(Rc::new);
                 self.settle(process);
             }
             Err(errno) => {
-                let (prefix, group) = (Message::Fork.prefix(), plan.name());
+                let (prefix, group) = (LineSubject::Fork.prefix(), plan.name());
                 let text =
                     format!("{prefix}cannot start a daemon process of group '{group}': {}", errno.desc());
-                plan.log.write(Message::Fork.level(), &text);
+                plan.log.write(LineSubject::Fork.level(), &text);
                 if has_predecessor {
                     self.successor_lost(name, index, true, now);
                 } else {
-                    let retry_at = now + slot.backoff.note(Outcome::NotSetUp);
+                    let retry_at = now + slot.backoff.note(ProcessOutcome::NotSetUp);
                     slot.retry_at = Some(retry_at);
                     self.wake_at(retry_at);
                     self.publish(name, index);
@@ -249,7 +256,7 @@ impl Supervisor {
     }
 
     /// Gives a process its place in its slot.
-    pub(super) fn settle(&mut self, process: Process) {
+    pub(super) fn settle(&mut self, process: DaemonProcess) {
         let (name, index) = (process.plan.spec.name.clone(), process.slot);
         // Without a place it is not wanted, and ends when its pipes are closed.
         let Some(slot) = self.slot_mut(&name, index) else { return };
@@ -267,7 +274,7 @@ impl Supervisor {
         self.publish(&name, index);
     }
 
-    pub(super) fn tell_start(&self, process: &Process) {
+    pub(super) fn tell_start(&self, process: &DaemonProcess) {
         let (spec, identity) = (&process.plan.spec, &process.plan.spec.identity);
         let ids = match self.circumstances.as_root {
             true => format!(" with uid={} gid={}", identity.uid, identity.gid),
@@ -279,18 +286,18 @@ impl Supervisor {
             (None, Some(_)) => format!("process {pid} of group '{group}' was forked threads={threads}"),
             (None, None) => format!("starting process {pid} of group '{group}'{ids} threads={threads}"),
         };
-        process.plan.log.write(Level::INFO, &line);
+        process.plan.log.write(LogLevel::INFO, &line);
     }
 
     /// A ready byte of a process.
-    pub(super) fn on_ready(&mut self, pid: i32, ready: Ready, now: Instant) {
+    pub(super) fn on_ready(&mut self, pid: i32, ready: ReadyByte, now: Instant) {
         let Some(process) = self.processes.get_mut(&pid) else { return };
         if process.forker.is_some() {
             return self.zygote_says(pid, ready, now);
         }
         let (name, index) = (process.plan.spec.name.clone(), process.slot);
         match ready {
-            Ready::Serving => {
+            ReadyByte::Serving => {
                 let is_born = process.zygote.is_some() && process.served.is_none();
                 process.served.get_or_insert(now);
                 process.deadline = None;
@@ -304,29 +311,29 @@ impl Supervisor {
                 self.hand_over(&name, index, pid, now);
                 self.publish(&name, index);
             }
-            Ready::Replace | Ready::Recycle => {
-                if process.asked == Some(Ready::Replace) && ready == Ready::Replace {
+            ReadyByte::Replace | ReadyByte::Recycle => {
+                if process.asked == Some(ReadyByte::Replace) && ready == ReadyByte::Replace {
                     self.give_up_outdated(&name, now);
-                } else if process.asked != Some(Ready::Replace) {
+                } else if process.asked != Some(ReadyByte::Replace) {
                     process.asked = Some(ready);
                     process.asked_at = Some(now);
-                    if let Some(group) = self.groups.get_mut(&name).filter(|_| ready == Ready::Replace) {
+                    if let Some(group) = self.groups.get_mut(&name).filter(|_| ready == ReadyByte::Replace) {
                         group.code_has_changed(index, now);
                     }
                 }
             }
-            Ready::ImportFailed | Ready::ImportConflict => {
-                process.end(Ending::Discard, now);
+            ReadyByte::ImportFailed | ReadyByte::ImportConflict => {
+                process.end(EndingReason::Discard, now);
                 let Some(slot) = self.slot_mut(&name, index) else { return };
-                if slot.successor == Some(pid) && ready == Ready::ImportConflict {
+                if slot.successor == Some(pid) && ready == ReadyByte::ImportConflict {
                     self.successor_conflicts(&name, index, now);
                 } else if slot.successor == Some(pid) {
                     self.successor_lost(&name, index, false, now);
                 } else if slot.current == Some(pid) {
                     // Its predecessor died meanwhile: the next one starts without one, and serves in any case.
                     slot.current = None;
-                    slot.retry_at = Some(now + slot.backoff.note(Outcome::NeverServed));
-                    if ready == Ready::ImportConflict {
+                    slot.retry_at = Some(now + slot.backoff.note(ProcessOutcome::NeverServed));
+                    if ready == ReadyByte::ImportConflict {
                         slot.note_conflict();
                     }
                     self.occupant_left(&name, index);
@@ -348,8 +355,8 @@ impl Supervisor {
         let deserted = self.deserted;
         if let Some(old) = old.and_then(|old| self.processes.get_mut(&old)) {
             let is_deserted = old.plan.generation.serial <= deserted;
-            old.end(if is_deserted { Ending::MakeRoom } else { Ending::Drain }, now);
-            let changed_code = old.asked == Some(Ready::Replace);
+            old.end(if is_deserted { EndingReason::MakeRoom } else { EndingReason::Drain }, now);
+            let changed_code = old.asked == Some(ReadyByte::Replace);
             old.plan.count(|counters| counters.note_reload(true, epoch_us(), changed_code));
             if let Some(group) = self.groups.get_mut(name).filter(|_| changed_code) {
                 group.roll_since = started;
@@ -407,10 +414,10 @@ impl Supervisor {
         group.is_held_back = true;
         let asked = current.asked.take();
         current.asked_at = None;
-        let changed_code = asked == Some(Ready::Replace);
+        let changed_code = asked == Some(ReadyByte::Replace);
         current.plan.count(|counters| counters.note_reload(false, epoch_us(), changed_code));
         if asked.is_some() {
-            let _ = nix::unistd::write(&current.order, &[Order::Keep as u8]);
+            let _ = nix::unistd::write(&current.order, &[DaemonOrder::Keep as u8]);
         }
         if was_rolled {
             group.roll_since = None;
@@ -418,7 +425,7 @@ impl Supervisor {
         let reason = match asked {
             _ if is_stale => "with the new configuration",
             _ if was_rolled && group.roll_by_operator => "at the restart by mod_wsgi-ctl",
-            Some(Ready::Recycle) if !was_rolled => "to recycle a process",
+            Some(ReadyByte::Recycle) if !was_rolled => "to recycle a process",
             _ => "with the changed code",
         };
         let why = if not_set_up { "cannot be started" } else { "does not come up" };
@@ -430,11 +437,11 @@ impl Supervisor {
         if is_stale {
             group.told_kept = Some(slot.plan.generation.serial);
         }
-        let level = if is_repeated { Level::INFO } else { Level::ERROR };
+        let level = if is_repeated { LogLevel::INFO } else { LogLevel::ERROR };
         let line =
             format!("daemon process group '{group_name}' {why} {reason}: process {pid} keeps serving{again}");
         slot.plan.log.write(level, &line);
-        if asked == Some(Ready::Replace) {
+        if asked == Some(ReadyByte::Replace) {
             self.keep_others(name);
         }
         self.publish(name, index);
@@ -454,12 +461,12 @@ impl Supervisor {
 
 /// Tells a process that it shall be replaced. One that does not ask for its successor in a second gets it unasked,
 /// and a service is replaced at once. Returns when to look again.
-fn tell_renew(process: &mut Process, now: Instant) -> Option<Instant> {
+fn tell_renew(process: &mut DaemonProcess, now: Instant) -> Option<Instant> {
     const PATIENCE: Duration = Duration::from_secs(1);
     let told = match process.told_renew {
         Some(told) => told,
         None => {
-            let _ = nix::unistd::write(&process.order, &[Order::Renew as u8]);
+            let _ = nix::unistd::write(&process.order, &[DaemonOrder::Renew as u8]);
             *process.told_renew.insert(now)
         }
     };
@@ -468,7 +475,7 @@ fn tell_renew(process: &mut Process, now: Instant) -> Option<Instant> {
 }
 
 /// Makes sure that a slot has an heirloom of the user its processes run as.
-pub(super) fn heirloom(slot: &mut Slot) -> Result<(), Errno> {
+pub(super) fn heirloom(slot: &mut ProcessSlot) -> Result<(), Errno> {
     let owner = owner(&slot.plan.spec.identity);
     if slot.heirloom.as_ref().is_none_or(|(known, _)| *known != owner) {
         slot.heirloom = Some((owner, spawn::heirloom()?));

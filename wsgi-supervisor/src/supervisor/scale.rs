@@ -3,9 +3,9 @@
 //! there is served, or is seen not to have been started and goes elsewhere.
 
 use super::Supervisor;
-use crate::escalation::Ending;
-use crate::group::Retiring;
-use crate::log::Level;
+use crate::escalation::EndingReason;
+use crate::group::RetiringSocket;
+use crate::log::LogLevel;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -42,7 +42,7 @@ impl Supervisor {
                 });
             }
             let (log, listener) = (slot.plan.log.clone(), slot.listener);
-            group.retiring.push(Retiring { listener, log, pids, drain_at: Some(now + STRAGGLERS) });
+            group.retiring.push(RetiringSocket { listener, log, pids, drain_at: Some(now + STRAGGLERS) });
         }
         self.publish_all();
         Ok(())
@@ -84,11 +84,11 @@ impl Supervisor {
                 Some(_) => {
                     place.drain_at = None;
                     for problem in place.listener.withdraw() {
-                        place.log.write(Level::WARN, &problem);
+                        place.log.write(LogLevel::WARN, &problem);
                     }
                     for pid in &place.pids {
                         if let Some(process) = self.processes.get_mut(pid) {
-                            process.end(Ending::MakeRoom, now);
+                            process.end(EndingReason::MakeRoom, now);
                         }
                     }
                     self.wake_at(now);

@@ -4,12 +4,12 @@
 //! step each, and who waits in the queue of the old one is sent away unread, and asks again.
 
 use super::Supervisor;
-use crate::escalation::Ending;
-use crate::generation::Plan;
-use crate::group::{Slot, owner};
-use crate::listen::{ListenError, Listener};
-use crate::log::{Level, Log};
-use crate::messages::Message;
+use crate::escalation::EndingReason;
+use crate::generation::GroupPlan;
+use crate::group::{ProcessSlot, owner};
+use crate::listen::{ListenError, ListeningSocket};
+use crate::log::{GroupLog, LogLevel};
+use crate::messages::LineSubject;
 use nix::errno::Errno;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -23,18 +23,18 @@ const LOOK: Duration = Duration::from_secs(2);
 
 /// What a new generation does about the socket of a slot.
 #[derive(Debug)]
-pub(super) enum Socket {
+pub(super) enum SocketPlan {
     /// It stays until the next process serves, which has another one.
     Kept,
     /// There was none, or none that could be reached.
-    Made(Listener),
+    Made(ListeningSocket),
     /// Requests of the generation go to this one from now on: the processes are another user's.
-    Next(Listener),
+    Next(ListeningSocket),
     /// They do already.
     Waiting,
 }
 
-impl Socket {
+impl SocketPlan {
     /// It is not used after all.
     pub(super) fn withdraw(&mut self) {
         if let Self::Made(listener) | Self::Next(listener) = self {
@@ -43,25 +43,25 @@ impl Socket {
     }
 }
 
-impl Slot {
+impl ProcessSlot {
     /// Takes what a new generation has for it.
-    pub(super) fn give(&mut self, socket: Socket) {
-        let is_waiting = matches!(socket, Socket::Waiting);
+    pub(super) fn give(&mut self, socket: SocketPlan) {
+        let is_waiting = matches!(socket, SocketPlan::Waiting);
         let unused = if is_waiting { None } else { self.next.take() };
         let was_cut_off = self.is_cut_off;
-        self.wants_socket = matches!(socket, Socket::Kept);
-        self.is_cut_off = is_waiting || matches!(socket, Socket::Next(_));
+        self.wants_socket = matches!(socket, SocketPlan::Kept);
+        self.is_cut_off = is_waiting || matches!(socket, SocketPlan::Next(_));
         match socket {
-            Socket::Kept | Socket::Waiting => {}
-            Socket::Made(listener) => self.listener = listener,
-            Socket::Next(listener) => self.next = Some(listener),
+            SocketPlan::Kept | SocketPlan::Waiting => {}
+            SocketPlan::Made(listener) => self.listener = listener,
+            SocketPlan::Next(listener) => self.next = Some(listener),
         }
         let Some(mut unused) = unused else { return };
         // Who waits there goes where requests of the new generation go, and so never to a process of a user from before;
         // unless that one is the present user again.
         let taker = self.next.as_mut().unwrap_or(&mut self.listener);
         let problems = if was_cut_off { taker.absorb(&mut unused) } else { unused.withdraw() };
-        problems.iter().for_each(|problem| self.plan.log.write(Level::WARN, problem));
+        problems.iter().for_each(|problem| self.plan.log.write(LogLevel::WARN, problem));
     }
 
     fn path(&self, index: usize) -> Option<PathBuf> {
@@ -77,46 +77,46 @@ impl Supervisor {
         spec: &GroupSpec,
         index: usize,
         path: &Path,
-        log: &Log,
-    ) -> Result<Socket, ListenError> {
+        log: &GroupLog,
+    ) -> Result<SocketPlan, ListenError> {
         let (as_root, options) = (self.circumstances.as_root, &spec.sockets);
-        let mut warn = |text: String| log.write(Level::WARN, &text);
+        let mut warn = |text: String| log.write(LogLevel::WARN, &text);
         let slot = self.groups.get_mut(&spec.name).and_then(|group| group.slots.get_mut(index));
         let Some(slot) = slot else {
-            return Listener::bind(path, options, as_root, &mut warn).map(Socket::Made);
+            return ListeningSocket::bind(path, options, as_root, &mut warn).map(SocketPlan::Made);
         };
         let current = slot.current.and_then(|pid| self.processes.get(&pid));
-        let is_foreign = |user: &crate::group::Process| {
+        let is_foreign = |user: &crate::group::DaemonProcess| {
             as_root && owner(&user.plan.spec.identity) != owner(&spec.identity) && !user.plan.is_service()
         };
         // A name that leads to a socket of this slot is moved in one step.
         let is_next_there = slot.next.as_ref().is_some_and(|next| next.is_at(path));
         let is_ours = is_next_there || slot.listener.is_at(path);
         let make = |warn: &mut dyn FnMut(String)| match is_ours {
-            true => Listener::bind_over(path, options, as_root, true, warn),
-            false => Listener::bind(path, options, as_root, warn),
+            true => ListeningSocket::bind_over(path, options, as_root, true, warn),
+            false => ListeningSocket::bind(path, options, as_root, warn),
         };
         if current.is_some_and(is_foreign) {
             let is_same = slot.is_cut_off && owner(&slot.plan.spec.identity) == owner(&spec.identity);
             return match slot.next.as_mut().filter(|_| is_same) {
-                Some(next) => next.adapt(path, options, as_root, &mut warn).map(|()| Socket::Waiting),
-                None => make(&mut warn).map(Socket::Next),
+                Some(next) => next.adapt(path, options, as_root, &mut warn).map(|()| SocketPlan::Waiting),
+                None => make(&mut warn).map(SocketPlan::Next),
             };
         }
         if is_next_there && slot.listener.replace(path).is_err() {
             // It has lost its only name to a socket of another user's, whose turn never came.
-            return make(&mut warn).map(Socket::Made);
+            return make(&mut warn).map(SocketPlan::Made);
         }
         match slot.listener.adapt(path, options, as_root, &mut warn) {
-            Ok(()) => Ok(Socket::Kept),
+            Ok(()) => Ok(SocketPlan::Kept),
             // Somebody removed its files: nobody can reach it any more.
-            Err(ListenError::Call(_, _, Errno::ENOENT)) => make(&mut warn).map(Socket::Made),
+            Err(ListenError::Call(_, _, Errno::ENOENT)) => make(&mut warn).map(SocketPlan::Made),
             Err(error) => Err(error),
         }
     }
 
     /// Puts a plan and its socket into a slot, or makes the slot. A successor of an older plan is of no use any more.
-    pub(super) fn seat(&mut self, plan: &Rc<Plan>, index: usize, socket: Socket, now: Instant) {
+    pub(super) fn seat(&mut self, plan: &Rc<GroupPlan>, index: usize, socket: SocketPlan, now: Instant) {
         let Some(group) = self.groups.get_mut(&plan.spec.name) else { return };
         match (group.slots.get_mut(index), socket) {
             (Some(slot), socket) => {
@@ -124,13 +124,13 @@ impl Supervisor {
                 slot.renew(Rc::clone(plan));
                 let stale = slot.successor.take().and_then(|pid| self.processes.get_mut(&pid));
                 if let Some(process) = stale {
-                    process.end(Ending::Drain, now);
+                    process.end(EndingReason::Drain, now);
                 }
             }
-            (None, Socket::Made(listener)) => {
-                group.slots.push(Slot::new(Rc::clone(plan), listener, now));
+            (None, SocketPlan::Made(listener)) => {
+                group.slots.push(ProcessSlot::new(Rc::clone(plan), listener, now));
             }
-            (None, Socket::Kept | Socket::Next(_) | Socket::Waiting) => {} // cannot be: there is a slot then
+            (None, SocketPlan::Kept | SocketPlan::Next(_) | SocketPlan::Waiting) => {} // cannot be: there is a slot then
         }
     }
 
@@ -154,7 +154,7 @@ impl Supervisor {
         let Some(slot) = slot else { return };
         let (Some(mut next), Some(path)) = (slot.next.take(), slot.path(index)) else { return };
         for problem in next.take_over(&mut slot.listener, &path) {
-            slot.plan.log.write(Level::WARN, &problem);
+            slot.plan.log.write(LogLevel::WARN, &problem);
         }
         slot.listener = next;
         (slot.wants_socket, slot.is_cut_off) = (false, false);
@@ -179,12 +179,12 @@ impl Supervisor {
             self.switch_socket(&name, index);
             let Some(slot) = self.slot_at(&name, index) else { continue };
             let pid = slot.current.unwrap_or(0);
-            let (prefix, group) = (Message::Shut.prefix(), slot.plan.name());
+            let (prefix, group) = (LineSubject::Shut.prefix(), slot.plan.name());
             let line = format!(
                 "{prefix}the listening socket of process {pid} of group '{group}' takes no connections any more: its \
                  application has shut it down; it is replaced, and so is the process"
             );
-            slot.plan.log.write(Message::Shut.level(), &line);
+            slot.plan.log.write(LineSubject::Shut.level(), &line);
             for pid in [slot.current, slot.successor].into_iter().flatten() {
                 if let Some(process) = self.processes.get_mut(&pid) {
                     (process.renew, process.told_renew) = (true, Some(now));
@@ -198,18 +198,18 @@ impl Supervisor {
         }
     }
 
-    fn slot_at(&self, name: &[u8], index: usize) -> Option<&Slot> {
+    fn slot_at(&self, name: &[u8], index: usize) -> Option<&ProcessSlot> {
         self.groups.get(name)?.slots.get(index)
     }
 }
 
-impl Slot {
+impl ProcessSlot {
     /// Makes the next socket. If that fails, the present one has to do.
     fn make_next(&mut self, index: usize, as_root: bool) -> bool {
         let Some(path) = self.path(index) else { return false };
         let log = self.plan.log.clone();
-        let mut warn = |text: String| log.write(Level::WARN, &text);
-        match Listener::bind_over(&path, &self.plan.spec.sockets, as_root, false, &mut warn) {
+        let mut warn = |text: String| log.write(LogLevel::WARN, &text);
+        match ListeningSocket::bind_over(&path, &self.plan.spec.sockets, as_root, false, &mut warn) {
             Ok(listener) => self.next = Some(listener),
             Err(error) => {
                 self.wants_socket = false;

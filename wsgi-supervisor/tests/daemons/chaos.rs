@@ -1,15 +1,15 @@
 //! Everything at once, in a fixed pseudo-random order: in the end each slot is served by one process.
 
-use crate::rig::{Rig, eventually, is_alive};
+use crate::rig::{SupervisorRig, eventually, is_alive};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::time::Duration;
 use wsgi_protocol::status::SlotState;
 
 /// A small linear congruential generator, so that a failure can be repeated.
-struct Dice(u64);
+struct ChaosDice(u64);
 
-impl Dice {
+impl ChaosDice {
     fn roll(&mut self, sides: usize) -> usize {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(self.0 >> 33).unwrap() % sides
@@ -18,9 +18,9 @@ impl Dice {
 
 #[test]
 fn any_order_of_events_ends_well() {
-    let mut rig = Rig::new();
+    let mut rig = SupervisorRig::new();
     let seed = std::env::var("WSGI_CHAOS_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(7);
-    let mut dice = Dice(seed);
+    let mut dice = ChaosDice(seed);
     let mut generations = vec![rig.configure(vec![rig.group("app", "a", 0, 3), rig.group("b", "b", 3, 1)])];
     for _ in 0..150 {
         let pids: Vec<_> = rig.started().into_iter().filter(|pid| is_alive(*pid)).collect();

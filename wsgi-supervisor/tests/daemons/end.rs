@@ -1,13 +1,13 @@
 //! The supervisor ends, and everything with it.
 
-use crate::rig::{Rig, eventually, is_alive, signal};
+use crate::rig::{SupervisorRig, eventually, is_alive, signal};
 use nix::sys::signal::Signal;
 use std::time::{Duration, Instant};
-use wsgi_protocol::control::Command;
+use wsgi_protocol::control::ParentCommand;
 
 #[test]
 fn closed_control_socket_drains() {
-    let mut rig = Rig::new();
+    let mut rig = SupervisorRig::new();
     let generation = rig.configure(vec![rig.group("app", "a", 0, 2)]);
     let pids = [generation.serving(0, 0), generation.serving(1, 0)];
     rig.control = None;
@@ -19,12 +19,12 @@ fn closed_control_socket_drains() {
 
 #[test]
 fn stop_command_ends_quickly() {
-    let mut rig = Rig::new();
+    let mut rig = SupervisorRig::new();
     let generation = rig.configure(vec![rig.group("app", "a", 0, 1), rig.group("b", "b", 1, 1)]);
     let pid = generation.serving(0, 0);
     generation.serving(1, 0);
     let start = Instant::now();
-    rig.command(&Command::Stop, &[]);
+    rig.command(&ParentCommand::Stop, &[]);
     assert_eq!(rig.ended(), 0);
     assert!(start.elapsed() < Duration::from_secs(8));
     rig.ordered(pid, "X");
@@ -32,7 +32,7 @@ fn stop_command_ends_quickly() {
 
 #[test]
 fn sigterm_stops_and_other_signals_do_not() {
-    let mut rig = Rig::new();
+    let mut rig = SupervisorRig::new();
     let generation = rig.configure(vec![rig.group("app", "a", 0, 1)]);
     let pid = generation.serving(0, 0);
     let supervisor = rig.child.id().cast_signed();
@@ -48,7 +48,7 @@ fn sigterm_stops_and_other_signals_do_not() {
 
 #[test]
 fn deaf_and_hanging_processes_are_killed() {
-    let mut rig = Rig::new();
+    let mut rig = SupervisorRig::new();
     rig.behave("deaf");
     let generation = rig.configure(vec![rig.group("app", "a", 0, 1)]);
     generation.serving(0, 0);
@@ -56,7 +56,7 @@ fn deaf_and_hanging_processes_are_killed() {
     let _second = rig.configure(vec![rig.group("app", "a", 0, 1), rig.group("b", "b", 1, 1)]);
     eventually("all started", || (rig.started().len() == 3).then_some(()));
     let start = Instant::now();
-    rig.command(&Command::Stop, &[]);
+    rig.command(&ParentCommand::Stop, &[]);
     assert_eq!(rig.ended(), 0);
     let took = start.elapsed().as_millis();
     assert!((1000..8000).contains(&took), "{took} ms for shutdown-timeout=1");
@@ -65,8 +65,9 @@ fn deaf_and_hanging_processes_are_killed() {
 #[test]
 fn death_of_the_parent_ends_everything() {
     // The shell is httpd's parent; the test keeps the control socket open, as forked children of httpd might.
-    let mut rig =
-        Rig::with("exec 3<&0 </dev/null; \"$0\" /tag & echo $! >\"/tmp/wsgi-rig-pid-$$\"; exec 3<&-; wait");
+    let mut rig = SupervisorRig::with(
+        "exec 3<&0 </dev/null; \"$0\" /tag & echo $! >\"/tmp/wsgi-rig-pid-$$\"; exec 3<&-; wait",
+    );
     let generation = rig.configure(vec![rig.group("app", "a", 0, 2)]);
     let pids = [generation.serving(0, 0), generation.serving(1, 0)];
     let file = format!("/tmp/wsgi-rig-pid-{}", rig.child.id());
@@ -84,7 +85,7 @@ fn death_of_the_parent_ends_everything() {
 
 #[test]
 fn death_of_the_supervisor_takes_the_daemons_along() {
-    let mut rig = Rig::new();
+    let mut rig = SupervisorRig::new();
     rig.behave("deaf");
     let generation = rig.configure(vec![rig.group("app", "a", 0, 1)]);
     let pid = generation.serving(0, 0);

@@ -1,6 +1,6 @@
 //! Processes that die, or never come up.
 
-use crate::rig::{Rig, eventually, is_alive, signal};
+use crate::rig::{SupervisorRig, eventually, is_alive, signal};
 use nix::sys::signal::Signal;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -9,7 +9,7 @@ use wsgi_protocol::status::SlotState;
 
 #[test]
 fn killed_process_is_replaced_at_once_and_says_why() {
-    let mut rig = Rig::new();
+    let mut rig = SupervisorRig::new();
     let generation = rig.configure(vec![rig.group("app", "a", 0, 1)]);
     let first = generation.serving(0, 0);
     let before = generation.view(0);
@@ -28,7 +28,7 @@ fn killed_process_is_replaced_at_once_and_says_why() {
 
 #[test]
 fn process_that_dies_before_it_serves_is_held_back() {
-    let mut rig = Rig::new();
+    let mut rig = SupervisorRig::new();
     rig.behave("die");
     let generation = rig.configure(vec![rig.group("app", "a", 0, 1)]);
     let view = generation.state(0, SlotState::Failed);
@@ -48,7 +48,7 @@ fn process_that_dies_before_it_serves_is_held_back() {
 
 #[test]
 fn missing_interpreter_is_one_clear_line() {
-    let mut rig = Rig::new();
+    let mut rig = SupervisorRig::new();
     let link = rig.path("python-link");
     std::os::unix::fs::symlink("/nowhere/python3.99", &link).unwrap();
     let mut group = rig.group("app", "a", 0, 2);
@@ -73,7 +73,7 @@ fn interpreter_behind_a_closed_directory_names_it() {
     if !nix::unistd::geteuid().is_root() {
         return; // the owner of the directory could enter it
     }
-    let mut rig = Rig::new();
+    let mut rig = SupervisorRig::new();
     fs::create_dir(rig.path("closed")).unwrap();
     rig.install_interpreter("closed/python");
     fs::set_permissions(rig.path("closed"), fs::Permissions::from_mode(0o700)).unwrap();
@@ -92,7 +92,7 @@ fn each_step_of_the_set_up_is_named() {
     if !nix::unistd::geteuid().is_root() {
         return; // an ordinary user's daemons have no such steps
     }
-    let mut rig = Rig::new();
+    let mut rig = SupervisorRig::new();
     let mut home = rig.group("home", "h", 0, 1);
     home.identity.home = Some(b"/nowhere".to_vec());
     let mut passwd = rig.group("passwd", "p", 1, 1);
@@ -114,7 +114,7 @@ fn each_step_of_the_set_up_is_named() {
 
 #[test]
 fn exit_codes_stay_here() {
-    let mut rig = Rig::new();
+    let mut rig = SupervisorRig::new();
     rig.behave("die");
     let generation = rig.configure(vec![rig.group("app", "a", 0, 1)]);
     generation.state(0, SlotState::Failed);
@@ -125,7 +125,7 @@ fn exit_codes_stay_here() {
 /// Bytes that mean nothing on the pipe for signs, and all there are on the one for output.
 #[test]
 fn nonsense_of_a_process_confuses_nobody() {
-    let mut rig = Rig::new();
+    let mut rig = SupervisorRig::new();
     rig.behave("serve noise");
     let generation = rig.configure(vec![rig.group("app", "a", 0, 1), rig.group("other", "b", 1, 1)]);
     let pids = [generation.serving(0, 0), generation.serving(1, 0)];
@@ -138,9 +138,9 @@ fn nonsense_of_a_process_confuses_nobody() {
 }
 
 /// A control group whose processes do nothing, not even end, as those that wait in the kernel.
-struct Freezer(std::path::PathBuf);
+struct FreezerCgroup(std::path::PathBuf);
 
-impl Freezer {
+impl FreezerCgroup {
     fn new() -> Option<Self> {
         let path =
             std::path::Path::new("/sys/fs/cgroup/freezer").join(format!("wsgi-{}", std::process::id()));
@@ -159,7 +159,7 @@ impl Freezer {
     }
 }
 
-impl Drop for Freezer {
+impl Drop for FreezerCgroup {
     fn drop(&mut self) {
         let _ = fs::write(self.0.join("freezer.state"), "THAWED");
         for _ in 0..1000 {
@@ -174,15 +174,16 @@ impl Drop for Freezer {
 /// Who has processes that cannot be killed gets a bounded number of them.
 #[test]
 fn processes_that_do_not_end_are_not_followed_by_ever_more() {
-    let mut rig = Rig::new();
-    let Some(freezer) = Freezer::new() else {
+    let mut rig = SupervisorRig::new();
+    let Some(freezer) = FreezerCgroup::new() else {
         println!("skipped: processes cannot be frozen here");
         return;
     };
     let mut generations = vec![rig.configure(vec![rig.group("app", "a", 0, 1)])];
     let old = generations[0].serving(0, 0);
     rig.behave("hang");
-    let successors = |rig: &Rig| rig.started().into_iter().filter(|pid| *pid != old).collect::<Vec<_>>();
+    let successors =
+        |rig: &SupervisorRig| rig.started().into_iter().filter(|pid| *pid != old).collect::<Vec<_>>();
     for count in 1..=9 {
         generations.push(rig.configure(vec![rig.group("app", "a", 0, 1)]));
         let all = eventually("one more", || Some(successors(&rig)).filter(|all| all.len() == count));

@@ -1,6 +1,6 @@
 //! A new configuration takes over from the old one.
 
-use crate::rig::{Rig, eventually, is_alive, signal};
+use crate::rig::{SupervisorRig, eventually, is_alive, signal};
 use nix::sys::signal::Signal;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -9,7 +9,7 @@ use wsgi_protocol::status::SlotState;
 
 #[test]
 fn new_generation_starts_beside_the_old_one() {
-    let mut rig = Rig::new();
+    let mut rig = SupervisorRig::new();
     let mut first = rig.configure(vec![rig.group("app", "one", 0, 2), rig.group("gone", "gone", 2, 1)]);
     let old = [0, 1, 2].map(|slot| first.serving(slot, 0));
     let group = rig.group("app", "two", 4, 1);
@@ -37,7 +37,7 @@ fn new_generation_starts_beside_the_old_one() {
 
 #[test]
 fn queue_of_an_older_generation_is_sent_away_when_the_newer_one_serves() {
-    let mut rig = Rig::new();
+    let mut rig = SupervisorRig::new();
     let mut first = rig.configure(vec![rig.group("app", "a", 0, 1)]);
     let old = first.serving(0, 0);
     let waiting = UnixStream::connect(rig.path("a0.sock")).unwrap();
@@ -53,7 +53,7 @@ fn queue_of_an_older_generation_is_sent_away_when_the_newer_one_serves() {
 
 #[test]
 fn queue_survives_within_a_generation() {
-    let mut rig = Rig::new();
+    let mut rig = SupervisorRig::new();
     let first = rig.configure(vec![rig.group("app", "a", 0, 1)]);
     let old = first.serving(0, 0);
     let waiting = UnixStream::connect(rig.path("a0.sock")).unwrap();
@@ -69,7 +69,7 @@ fn queue_survives_within_a_generation() {
 /// The old user's process serves those who know it; who was configured for the other user waits for that one's.
 #[test]
 fn requests_of_another_user_wait_for_its_process() {
-    let mut rig = Rig::new();
+    let mut rig = SupervisorRig::new();
     if !nix::unistd::geteuid().is_root() {
         return;
     }
@@ -109,14 +109,15 @@ fn requests_of_a_user_between_two_never_reach_the_process_of_the_first() {
         return;
     }
     for [second, third] in [["a", "a"], ["b", "c"], ["b", "b"], ["a", "c"]] {
-        let mut rig = Rig::new();
-        let connect = |rig: &Rig, prefix: &str| UnixStream::connect(rig.path(&format!("{prefix}0.sock")));
+        let mut rig = SupervisorRig::new();
+        let connect =
+            |rig: &SupervisorRig, prefix: &str| UnixStream::connect(rig.path(&format!("{prefix}0.sock")));
         rig.behave("serve accept");
         let first = rig.configure(vec![rig.group("app", "a", 0, 1)]);
         let old = first.serving(0, 0);
         assert_eq!(answer(connect(&rig, "a").unwrap()), Some(old));
         rig.behave("hang");
-        let with = |rig: &Rig, prefix: &str, gid: u32| {
+        let with = |rig: &SupervisorRig, prefix: &str, gid: u32| {
             let mut group = rig.group("app", prefix, 0, 1);
             group.identity.gid = gid;
             vec![group]
@@ -142,7 +143,7 @@ fn requests_of_a_user_who_never_came_are_those_of_the_first_again() {
         return;
     }
     for prefix in ["a", "b"] {
-        let mut rig = Rig::new();
+        let mut rig = SupervisorRig::new();
         rig.behave("serve accept");
         let first = rig.configure(vec![rig.group("app", "a", 0, 1)]);
         let old = first.serving(0, 0);
@@ -162,7 +163,7 @@ fn requests_of_a_user_who_never_came_are_those_of_the_first_again() {
 
 #[test]
 fn group_that_does_not_come_up_keeps_its_processes() {
-    let mut rig = Rig::new();
+    let mut rig = SupervisorRig::new();
     let first = rig.configure(vec![rig.group("app", "a", 0, 1)]);
     let old = first.serving(0, 0);
     rig.behave("die");
@@ -177,7 +178,7 @@ fn group_that_does_not_come_up_keeps_its_processes() {
 
 #[test]
 fn unusable_socket_keeps_the_old_group() {
-    let mut rig = Rig::new();
+    let mut rig = SupervisorRig::new();
     let first = rig.configure(vec![rig.group("app", "a", 0, 1)]);
     let old = first.serving(0, 0);
     let mut group = rig.group("app", "a", 0, 1);
@@ -198,7 +199,7 @@ fn unusable_socket_keeps_the_old_group() {
 /// The parent gave this supervisor up while it was stopped: the order is another one's now, and so may be the paths.
 #[test]
 fn stale_order_is_dropped() {
-    let mut rig = Rig::new();
+    let mut rig = SupervisorRig::new();
     let first = rig.configure(vec![rig.group("app", "a", 0, 1)]);
     let old = first.serving(0, 0);
     let supervisor = rig.child.id().cast_signed();
@@ -218,7 +219,7 @@ fn stale_order_is_dropped() {
 /// Another supervisor that is alive listens there.
 #[test]
 fn socket_that_is_listened_at_is_not_removed() {
-    let (mut rig, mut other) = (Rig::new(), Rig::new());
+    let (mut rig, mut other) = (SupervisorRig::new(), SupervisorRig::new());
     let first = other.configure(vec![other.group("app", "a", 0, 1)]);
     first.serving(0, 0);
     let mut group = rig.group("app", "a", 0, 1);
@@ -231,7 +232,7 @@ fn socket_that_is_listened_at_is_not_removed() {
 /// Whoever else does, as an application may that has outlived its supervisor, does not keep the name.
 #[test]
 fn socket_that_anybody_else_listens_at_is_replaced() {
-    let mut rig = Rig::new();
+    let mut rig = SupervisorRig::new();
     let _other = UnixListener::bind(rig.path("a0.sock")).unwrap();
     rig.behave("serve accept");
     let pid = rig.configure(vec![rig.group("app", "a", 0, 1)]).serving(0, 0);
@@ -241,7 +242,7 @@ fn socket_that_anybody_else_listens_at_is_replaced() {
 
 #[test]
 fn many_generations_in_a_row_leave_one_process() {
-    let mut rig = Rig::new();
+    let mut rig = SupervisorRig::new();
     let mut generations = Vec::new();
     for _ in 0..20 {
         generations.push(rig.configure(vec![rig.group("app", "a", 0, 1)]));
@@ -265,7 +266,7 @@ fn many_generations_in_a_row_leave_one_process() {
 
 #[test]
 fn hundreds_of_generations_leave_the_supervisor_flat() {
-    let mut rig = Rig::new();
+    let mut rig = SupervisorRig::new();
     let script = "#!/bin/sh\n: >\"$1/$$.facts\"\nprintf R >&4\nhead -c1 <&6 >/dev/null\n";
     std::fs::write(rig.path("sh"), script).unwrap();
     std::fs::set_permissions(rig.path("sh"), std::fs::Permissions::from_mode(0o755)).unwrap();

@@ -1,6 +1,6 @@
 //! A process asks for a successor.
 
-use crate::rig::{Rig, eventually, is_alive, signal};
+use crate::rig::{SupervisorRig, eventually, is_alive, signal};
 use nix::sys::signal::Signal;
 use std::fs;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use wsgi_protocol::status::SlotState;
 
 #[test]
 fn successor_takes_over_and_the_old_one_drains() {
-    let mut rig = Rig::new();
+    let mut rig = SupervisorRig::new();
     rig.behave("slow");
     let generation = rig.configure(vec![rig.group("app", "a", 0, 1)]);
     let old = generation.serving(0, 0);
@@ -28,7 +28,7 @@ fn successor_takes_over_and_the_old_one_drains() {
 
 #[test]
 fn broken_code_keeps_the_old_process() {
-    let mut rig = Rig::new();
+    let mut rig = SupervisorRig::new();
     let generation = rig.configure(vec![rig.group("app", "a", 0, 1)]);
     let old = generation.serving(0, 0);
     for broken in ["fail", "die"] {
@@ -55,7 +55,7 @@ fn broken_code_keeps_the_old_process() {
 
 #[test]
 fn hanging_successor_is_given_up() {
-    let mut rig = Rig::new();
+    let mut rig = SupervisorRig::new();
     let mut group = rig.group("app", "a", 0, 1);
     group.launch.timers.startup = 400;
     let generation = rig.configure(vec![group]);
@@ -69,7 +69,7 @@ fn hanging_successor_is_given_up() {
 
 #[test]
 fn predecessor_may_die_meanwhile() {
-    let mut rig = Rig::new();
+    let mut rig = SupervisorRig::new();
     let generation = rig.configure(vec![rig.group("app", "a", 0, 1)]);
     let old = generation.serving(0, 0);
     rig.behave("hang");
@@ -85,7 +85,7 @@ fn predecessor_may_die_meanwhile() {
 
 #[test]
 fn whole_group_follows_one_by_one() {
-    let mut rig = Rig::new();
+    let mut rig = SupervisorRig::new();
     let generation = rig.configure(vec![rig.group("app", "a", 0, 3)]);
     let old = [0, 1, 2].map(|slot| generation.serving(slot, 0));
     signal(old[1], Signal::SIGUSR1);
@@ -100,7 +100,7 @@ fn whole_group_follows_one_by_one() {
 
 #[test]
 fn recycling_concerns_one_process() {
-    let mut rig = Rig::new();
+    let mut rig = SupervisorRig::new();
     let generation = rig.configure(vec![rig.group("app", "a", 0, 2)]);
     let (old, other) = (generation.serving(0, 0), generation.serving(1, 0));
     signal(old, Signal::SIGUSR2);
@@ -111,7 +111,7 @@ fn recycling_concerns_one_process() {
 
 #[test]
 fn process_that_does_not_drain_is_killed() {
-    let mut rig = Rig::new();
+    let mut rig = SupervisorRig::new();
     rig.behave("deaf");
     let mut group = rig.group("app", "a", 0, 1);
     (group.launch.timers.graceful, group.launch.timers.shutdown) = (0, 1);
@@ -125,7 +125,7 @@ fn process_that_does_not_drain_is_killed() {
 
 #[test]
 fn service_never_runs_twice() {
-    let mut rig = Rig::new();
+    let mut rig = SupervisorRig::new();
     rig.behave("slow");
     let mut group = rig.group("service", "s", 0, 1);
     group.launch.threads = 0;

@@ -17,10 +17,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command as Program, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use wsgi_protocol::control::{Answer, Command, Configuration, GroupSpec, Identity, LogTarget, Sockets};
-use wsgi_protocol::launch::{Launch, Timers, decode, encode};
-use wsgi_protocol::operator::{Question, Reply};
-use wsgi_protocol::status::{SLOTS_AT, Slot, SlotState, memory_len};
+use wsgi_protocol::control::{
+    Configuration, DaemonIdentity, GroupSockets, GroupSpec, LogTarget, ParentCommand, SupervisorAnswer,
+};
+use wsgi_protocol::launch::{DaemonTimers, Launch, decode, encode};
+use wsgi_protocol::operator::{OperatorQuestion, OperatorReply};
+use wsgi_protocol::status::{SLOTS_AT, SlotRecord, SlotState, memory_len};
 
 /// Slots in the status memory of every rig.
 const SLOTS: usize = 16;
@@ -49,7 +51,7 @@ pub fn signal(pid: i32, signal: Signal) {
 
 /// What a slot of the status memory says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct View {
+pub struct SlotView {
     pub state: SlotState,
     pub pid: i32,
     pub epoch: u32,
@@ -58,18 +60,18 @@ pub struct View {
 }
 
 /// A generation as httpd's parent sees it.
-pub struct Generation {
-    pub answer: Answer,
+pub struct TestGeneration {
+    pub answer: SupervisorAnswer,
     memory: File,
     lifeline: Option<OwnedFd>,
 }
 
-impl Generation {
-    pub fn view(&self, slot: usize) -> View {
-        let mut bytes = [0; size_of::<Slot>()];
-        self.memory.read_exact_at(&mut bytes, (SLOTS_AT + slot * size_of::<Slot>()) as u64).unwrap();
+impl TestGeneration {
+    pub fn view(&self, slot: usize) -> SlotView {
+        let mut bytes = [0; size_of::<SlotRecord>()];
+        self.memory.read_exact_at(&mut bytes, (SLOTS_AT + slot * size_of::<SlotRecord>()) as u64).unwrap();
         let word = |index: usize| u32::from_le_bytes(bytes[index * 4..index * 4 + 4].try_into().unwrap());
-        View {
+        SlotView {
             state: SlotState::from_u32(word(0)),
             pid: word(1).cast_signed(),
             epoch: word(3),
@@ -81,7 +83,8 @@ impl Generation {
     /// How many processes httpd's children think that the group of this first slot has.
     pub fn count(&self, first_slot: usize) -> u32 {
         let mut bytes = [0; 4];
-        let at = SLOTS_AT + first_slot * size_of::<Slot>() + std::mem::offset_of!(Slot, processes);
+        let at =
+            SLOTS_AT + first_slot * size_of::<SlotRecord>() + std::mem::offset_of!(SlotRecord, processes);
         self.memory.read_exact_at(&mut bytes, at as u64).unwrap();
         u32::from_le_bytes(bytes)
     }
@@ -94,7 +97,7 @@ impl Generation {
         })
     }
 
-    pub fn state(&self, slot: usize, state: SlotState) -> View {
+    pub fn state(&self, slot: usize, state: SlotState) -> SlotView {
         eventually(&format!("{state:?}"), || Some(self.view(slot)).filter(|view| view.state == state))
     }
 
@@ -105,14 +108,14 @@ impl Generation {
 }
 
 /// A running supervisor and its directory.
-pub struct Rig {
+pub struct SupervisorRig {
     pub directory: PathBuf,
     pub control: Option<OwnedFd>,
     pub child: Child,
     count: u32,
 }
 
-impl Rig {
+impl SupervisorRig {
     /// Starts a supervisor whose parent is the test.
     pub fn new() -> Self {
         Self::with("exec \"$0\" /tag 3<&0 </dev/null")
@@ -168,25 +171,25 @@ impl Rig {
             interpreter: bytes(self.path("python")),
             flags: vec![bytes(self.directory.clone())],
             environment: vec![b"LC_ALL=C.UTF-8".to_vec()],
-            identity: Identity {
+            identity: DaemonIdentity {
                 uid: if root { 65534 } else { nix::unistd::geteuid().as_raw() },
                 gid: if root { 65534 } else { nix::unistd::getegid().as_raw() },
-                ..Identity::default()
+                ..DaemonIdentity::default()
             },
-            sockets: Sockets {
+            sockets: GroupSockets {
                 paths: (0..processes.max(4))
                     .map(|n| bytes(self.path(&format!("{prefix}{n}.sock"))))
                     .collect(),
                 owner: if root { 65533 } else { nix::unistd::geteuid().as_raw() },
                 backlog: 10,
-                ..Sockets::default()
+                ..GroupSockets::default()
             },
             log: LogTarget { index: 0, level: 7, server: None },
             launch: Launch {
                 group: name.as_bytes().to_vec(),
                 threads: 1,
                 multiprocess: true,
-                timers: Timers { shutdown: 1000, graceful: 1000, ..Timers::default() },
+                timers: DaemonTimers { shutdown: 1000, graceful: 1000, ..DaemonTimers::default() },
                 ..Launch::default()
             },
             ..GroupSpec::default()
@@ -194,7 +197,7 @@ impl Rig {
     }
 
     /// Sends a generation and takes the answer.
-    pub fn configure(&mut self, groups: Vec<GroupSpec>) -> Generation {
+    pub fn configure(&mut self, groups: Vec<GroupSpec>) -> TestGeneration {
         let message = self.message(groups);
         self.send(&message)
     }
@@ -219,12 +222,12 @@ impl Rig {
     }
 
     /// Sends the bytes of a configuration.
-    pub fn send(&mut self, message: &[u8]) -> Generation {
+    pub fn send(&mut self, message: &[u8]) -> TestGeneration {
         let (memory, lifeline) = self.post(message);
         let mut bytes = [0; 4096];
         let length = recv(self.control.as_ref().unwrap().as_raw_fd(), &mut bytes, MsgFlags::empty()).unwrap();
         let answer = decode(&bytes[..length]).unwrap();
-        Generation { answer, memory, lifeline: Some(lifeline) }
+        TestGeneration { answer, memory, lifeline: Some(lifeline) }
     }
 
     fn post(&mut self, message: &[u8]) -> (File, OwnedFd) {
@@ -237,11 +240,11 @@ impl Rig {
         let fds: Vec<RawFd> = [message.as_fd(), memory.as_fd(), read_end.as_fd(), none, none, log.as_fd()]
             .map(|fd| fd.as_raw_fd())
             .to_vec();
-        self.command(&Command::Configure, &fds);
+        self.command(&ParentCommand::Configure, &fds);
         (memory, lifeline)
     }
 
-    pub fn command(&self, command: &Command, fds: &[RawFd]) {
+    pub fn command(&self, command: &ParentCommand, fds: &[RawFd]) {
         let bytes = encode(command).unwrap();
         let rights = [ControlMessage::ScmRights(fds)];
         let rights = if fds.is_empty() { &[] } else { &rights[..] };
@@ -250,7 +253,7 @@ impl Rig {
     }
 
     /// Asks as `mod_wsgi-ctl` does.
-    pub fn ask(&self, question: &Question) -> Reply {
+    pub fn ask(&self, question: &OperatorQuestion) -> OperatorReply {
         let fd = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None).unwrap();
         connect(fd.as_raw_fd(), &UnixAddr::new(&self.path("control")).unwrap()).unwrap();
         sendmsg::<()>(
@@ -344,10 +347,10 @@ impl Rig {
     }
 }
 
-impl Drop for Rig {
+impl Drop for SupervisorRig {
     fn drop(&mut self) {
         if let Some(control) = self.control.take() {
-            let stop = encode(&Command::Stop).unwrap();
+            let stop = encode(&ParentCommand::Stop).unwrap();
             let _ = nix::sys::socket::send(control.as_raw_fd(), &stop, MsgFlags::MSG_NOSIGNAL);
         }
         let failed = std::thread::panicking();

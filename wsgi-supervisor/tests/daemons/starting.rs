@@ -1,17 +1,17 @@
 //! What a daemon is when its interpreter starts.
 
-use crate::rig::{Rig, mode_and_owner};
+use crate::rig::{SupervisorRig, mode_and_owner};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use wsgi_protocol::control::{Answer, Limits};
+use wsgi_protocol::control::{ResourceLimits, SupervisorAnswer};
 use wsgi_protocol::status::SlotState;
 
 #[test]
 fn process_starts_and_serves() {
-    let mut rig = Rig::new();
+    let mut rig = SupervisorRig::new();
     let generation = rig.configure(vec![rig.group("app", "a", 2, 2)]);
-    assert_eq!(generation.answer, Answer::Listening { generation: 1, failed: vec![] });
+    assert_eq!(generation.answer, SupervisorAnswer::Listening { generation: 1, failed: vec![] });
     assert_eq!(rig.sockets(), ["a0.sock", "a1.sock"]);
     UnixStream::connect(rig.path("a1.sock")).unwrap();
     let first = generation.serving(2, 0);
@@ -26,13 +26,13 @@ fn process_starts_and_serves() {
 
 #[test]
 fn interpreter_gets_exactly_what_it_should() {
-    let mut rig = Rig::new();
+    let mut rig = SupervisorRig::new();
     let mut group = rig.group("app", "a", 0, 1);
     group.environment = [b"LC_ALL=C.UTF-8".to_vec(), b"PATH=/bin".to_vec(), b"X==y".to_vec()].to_vec();
     group.identity.home = Some(b"/usr".to_vec());
     group.identity.umask = Some(0o27);
     group.flags.push(b"-B".to_vec());
-    group.limits = Limits { cpu_seconds: 100, data: 1 << 30, ..Limits::default() };
+    group.limits = ResourceLimits { cpu_seconds: 100, data: 1 << 30, ..ResourceLimits::default() };
     let generation = rig.configure(vec![group]);
     let pid = generation.serving(0, 0);
     let facts = rig.facts(pid);
@@ -57,7 +57,7 @@ fn identity_is_as_configured() {
     if !nix::unistd::geteuid().is_root() {
         return; // an ordinary user cannot change identities, and the supervisor does not try
     }
-    let mut rig = Rig::new();
+    let mut rig = SupervisorRig::new();
     let mut group = rig.group("app", "a", 0, 1);
     group.identity.supplementary = Some(vec![4, 65534, 24]);
     group.identity.cpu_priority = -3;
@@ -73,7 +73,7 @@ fn groups_of_the_user_are_taken() {
     if !nix::unistd::geteuid().is_root() {
         return; // as above
     }
-    let mut rig = Rig::new();
+    let mut rig = SupervisorRig::new();
     let mut group = rig.group("app", "a", 0, 1);
     group.identity.user = b"www-data".to_vec();
     let generation = rig.configure(vec![group]);
@@ -83,7 +83,7 @@ fn groups_of_the_user_are_taken() {
 
 #[test]
 fn output_is_logged_with_its_levels() {
-    let mut rig = Rig::new();
+    let mut rig = SupervisorRig::new();
     rig.behave("serve print");
     let mut group = rig.group("app", "a", 0, 1);
     group.log.level = 4;
@@ -97,13 +97,13 @@ fn output_is_logged_with_its_levels() {
 
 #[test]
 fn other_version_is_refused_and_damaged_groups_are_left_out() {
-    let mut rig = Rig::new();
-    assert_eq!(rig.send(b"\x63\0\0\0abc").answer, Answer::Refused);
+    let mut rig = SupervisorRig::new();
+    assert_eq!(rig.send(b"\x63\0\0\0abc").answer, SupervisorAnswer::Refused);
     let mut long = rig.group("long", &"x".repeat(100), 0, 1);
     long.identity.umask = Some(0);
     let good = rig.group("good", "g", 1, 1);
     let generation = rig.configure(vec![long, good]);
-    let Answer::Listening { failed, .. } = &generation.answer else { panic!("refused") };
+    let SupervisorAnswer::Listening { failed, .. } = &generation.answer else { panic!("refused") };
     assert_eq!(failed.len(), 1);
     assert!(failed[0].0 == b"long" && failed[0].1.contains("WSGISocketPrefix"), "{failed:?}");
     generation.serving(1, 0);
@@ -115,7 +115,7 @@ fn chroot_is_entered_before_the_interpreter() {
     if !nix::unistd::geteuid().is_root() {
         return; // only root can
     }
-    let mut rig = Rig::new();
+    let mut rig = SupervisorRig::new();
     let jail = rig.path("jail");
     std::fs::create_dir(&jail).unwrap();
     let ldd = std::process::Command::new("ldd").arg("/bin/sh").output().unwrap();

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use wsgi_protocol::frame::{HEADER_LEN, put_frame};
-use wsgi_protocol::request::{Flags, RequestHead, RequestWriter};
+use wsgi_protocol::request::{RequestFlags, RequestHead, RequestWriter};
 
 fn now(f: &mut dyn FnMut()) {
     f();
@@ -13,7 +13,7 @@ fn now(f: &mut dyn FnMut()) {
 
 fn payload(flags: u32, body: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
-    let head = RequestHead { flags: Flags(flags), ..RequestHead::default() };
+    let head = RequestHead { flags: RequestFlags(flags), ..RequestHead::default() };
     let mut w = RequestWriter::begin(&mut out, &head);
     w.pair(b"PATH_INFO", b"/");
     w.finish();
@@ -21,17 +21,17 @@ fn payload(flags: u32, body: &[u8]) -> Vec<u8> {
     out
 }
 
-fn pair() -> (Connection, UnixStream) {
+fn pair() -> (HttpdConnection, UnixStream) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     theirs.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
-    (Connection::new(ours.into()), theirs)
+    (HttpdConnection::new(ours.into()), theirs)
 }
 
 /// Reads one frame.
-fn frame(peer: &mut UnixStream) -> (Kind, Vec<u8>) {
+fn frame(peer: &mut UnixStream) -> (FrameKind, Vec<u8>) {
     let mut header = [0; HEADER_LEN];
     peer.read_exact(&mut header).unwrap();
-    let header = Header::decode(&header).unwrap().unwrap();
+    let header = FrameHeader::decode(&header).unwrap().unwrap();
     let mut payload = vec![0; header.len as usize];
     peer.read_exact(&mut payload).unwrap();
     (header.kind, payload)
@@ -43,16 +43,16 @@ fn a_simple_response_leaves_in_one_piece() {
     let (p, mut out) = (payload(0, b""), Vec::new());
     let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, (now, |_, _| ()), None);
     e.head(b"head").unwrap();
-    e.data(b"block", Hold::Yes).unwrap();
+    e.data(b"block", HoldBack::Yes).unwrap();
     peer.set_nonblocking(true).unwrap();
     assert!(peer.read(&mut [0; 1]).is_err(), "nothing leaves before the end");
-    assert!(e.finish(Outcome::Complete, false));
+    assert!(e.finish(RequestOutcome::Complete, false));
     let mut all = [0; 100];
     let n = peer.read(&mut all).unwrap();
     let mut expected = Vec::new();
-    put_frame(&mut expected, Kind::Head, 1, b"head");
-    put_frame(&mut expected, Kind::Data, 1, b"block");
-    put_frame(&mut expected, Kind::End, 1, b"");
+    put_frame(&mut expected, FrameKind::Head, 1, b"head");
+    put_frame(&mut expected, FrameKind::Data, 1, b"block");
+    put_frame(&mut expected, FrameKind::End, 1, b"");
     assert_eq!(&all[..n], expected);
 }
 
@@ -64,11 +64,11 @@ fn large_blocks_are_cut_and_survive_a_full_socket() {
         loop {
             let (kind, payload) = frame(&mut peer);
             match kind {
-                Kind::Data => {
+                FrameKind::Data => {
                     assert!(payload.len() <= BODY_CHUNK);
                     got.extend_from_slice(&payload);
                 }
-                Kind::End => return got,
+                FrameKind::End => return got,
                 _ => {}
             }
         }
@@ -77,33 +77,33 @@ fn large_blocks_are_cut_and_survive_a_full_socket() {
     let (p, mut out) = (payload(0, b""), Vec::new());
     let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, (now, |_, _| ()), None);
     e.head(b"head").unwrap();
-    e.data(&block, Hold::Yes).unwrap();
-    assert!(e.finish(Outcome::Complete, false));
+    e.data(&block, HoldBack::Yes).unwrap();
+    assert!(e.finish(RequestOutcome::Complete, false));
     assert!(reader.join().unwrap() == block);
 }
 
 #[test]
 fn outcomes_by_what_has_left() {
     for (send, outcome, kind) in [
-        (false, Outcome::Fail(500), Kind::Fail),
-        (true, Outcome::Fail(500), Kind::Aborted),
-        (true, Outcome::Aborted, Kind::Aborted),
-        (false, Outcome::Refused, Kind::Refused),
+        (false, RequestOutcome::Fail(500), FrameKind::Fail),
+        (true, RequestOutcome::Fail(500), FrameKind::Aborted),
+        (true, RequestOutcome::Aborted, FrameKind::Aborted),
+        (false, RequestOutcome::Refused, FrameKind::Refused),
     ] {
         let (mut c, mut peer) = pair();
         let (p, mut out) = (payload(0, b""), Vec::new());
         let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, (now, |_, _| ()), None);
         e.head(b"head").unwrap();
         if send {
-            e.data(b"x", Hold::No).unwrap();
+            e.data(b"x", HoldBack::No).unwrap();
         }
         assert!(e.finish(outcome, true));
         if send {
-            assert_eq!(frame(&mut peer).0, Kind::Head);
-            assert_eq!(frame(&mut peer).0, Kind::Data);
+            assert_eq!(frame(&mut peer).0, FrameKind::Head);
+            assert_eq!(frame(&mut peer).0, FrameKind::Data);
         }
         assert_eq!(frame(&mut peer).0, kind);
-        assert_eq!(frame(&mut peer).0, Kind::GoAway);
+        assert_eq!(frame(&mut peer).0, FrameKind::GoAway);
     }
 }
 
@@ -129,21 +129,21 @@ fn a_file_travels_with_its_frame() {
     let n = unsafe { libc::recvmsg(peer.as_raw_fd(), &raw mut message, 0) };
     assert_eq!(n as usize, HEADER_LEN + 4 + HEADER_LEN + 16);
     assert_eq!(message.msg_controllen as usize, 24, "one descriptor came along");
-    assert_eq!(bytes[12], Kind::File as u8);
+    assert_eq!(bytes[12], FrameKind::File as u8);
 }
 
 #[test]
 fn body_first_bytes_then_credit_then_end() {
     let (mut c, mut peer) = pair();
-    let (p, mut out) = (payload(Flags::BODY_FOLLOWS, b"abc"), Vec::new());
+    let (p, mut out) = (payload(RequestFlags::BODY_FOLLOWS, b"abc"), Vec::new());
     let sender = std::thread::spawn(move || {
         let (kind, credit) = frame(&mut peer);
-        assert_eq!((kind, credit.len()), (Kind::WantBody, 4));
+        assert_eq!((kind, credit.len()), (FrameKind::WantBody, 4));
         let mut bytes = Vec::new();
-        put_frame(&mut bytes, Kind::Body, 1, b"defgh");
-        put_frame(&mut bytes, Kind::Body, 1, b"");
-        put_frame(&mut bytes, Kind::Body, 1, b"i");
-        put_frame(&mut bytes, Kind::BodyEnd, 1, b"");
+        put_frame(&mut bytes, FrameKind::Body, 1, b"defgh");
+        put_frame(&mut bytes, FrameKind::Body, 1, b"");
+        put_frame(&mut bytes, FrameKind::Body, 1, b"i");
+        put_frame(&mut bytes, FrameKind::BodyEnd, 1, b"");
         for byte in bytes {
             peer.write_all(&[byte]).unwrap();
         }
@@ -160,34 +160,34 @@ fn body_first_bytes_then_credit_then_end() {
     }
     assert_eq!(all, b"abcdefghi");
     assert_eq!(e.read_body(&mut buffer), Ok(0));
-    assert!(e.finish(Outcome::Complete, false));
+    assert!(e.finish(RequestOutcome::Complete, false));
     sender.join().unwrap();
 }
 
 #[test]
 fn reading_exactly_what_is_there_grants_no_credit() {
     let (mut c, mut peer) = pair();
-    let (p, mut out) = (payload(Flags::BODY_FOLLOWS, b"abc"), Vec::new());
+    let (p, mut out) = (payload(RequestFlags::BODY_FOLLOWS, b"abc"), Vec::new());
     let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, (now, |_, _| ()), None);
     assert_eq!(e.read_body(&mut [0; 3]), Ok(3));
-    assert!(e.finish(Outcome::Complete, false));
-    assert_eq!(frame(&mut peer).0, Kind::End);
+    assert!(e.finish(RequestOutcome::Complete, false));
+    assert_eq!(frame(&mut peer).0, FrameKind::End);
 }
 
 #[test]
 fn what_the_application_left_is_skipped_before_the_next_request() {
     let (mut c, mut peer) = pair();
     let mut hello = Vec::new();
-    put_frame(&mut hello, Kind::Hello, 0, &wsgi_protocol::PROTOCOL_VERSION.to_le_bytes());
+    put_frame(&mut hello, FrameKind::Hello, 0, &wsgi_protocol::PROTOCOL_VERSION.to_le_bytes());
     peer.write_all(&hello).unwrap();
     let mut buffer = Vec::new();
     c.read(&mut buffer).unwrap();
-    let (p, mut out) = (payload(Flags::BODY_FOLLOWS, b""), Vec::new());
+    let (p, mut out) = (payload(RequestFlags::BODY_FOLLOWS, b""), Vec::new());
     let mut bytes = Vec::new();
-    put_frame(&mut bytes, Kind::Body, 1, b"0123456789");
-    put_frame(&mut bytes, Kind::Body, 1, b"more");
-    put_frame(&mut bytes, Kind::BodyEnd, 1, b"");
-    put_frame(&mut bytes, Kind::Request, 2, b"next");
+    put_frame(&mut bytes, FrameKind::Body, 1, b"0123456789");
+    put_frame(&mut bytes, FrameKind::Body, 1, b"more");
+    put_frame(&mut bytes, FrameKind::BodyEnd, 1, b"");
+    put_frame(&mut bytes, FrameKind::Request, 2, b"next");
     for read in [1, 4, 10, 11, 14] {
         peer.write_all(&bytes).unwrap();
         let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, (now, |_, _| ()), None);
@@ -195,9 +195,10 @@ fn what_the_application_left_is_skipped_before_the_next_request() {
         while left > 0 {
             left -= e.read_body(&mut vec![0; left]).unwrap();
         }
-        assert!(e.finish(Outcome::Complete, false));
+        assert!(e.finish(RequestOutcome::Complete, false));
         drop(e);
-        let super::super::connection::Incoming::Request { seq: 2, payload } = c.read(&mut buffer).unwrap()
+        let super::super::connection::ConnectionInput::Request { seq: 2, payload } =
+            c.read(&mut buffer).unwrap()
         else {
             panic!("after reading {read}");
         };
@@ -210,9 +211,9 @@ fn abort_and_close_end_the_body_with_an_error() {
     let partial = Err(BodyError::Failed("Partial results are valid but processing is incomplete".into()));
     for close in [false, true] {
         let (mut c, mut peer) = pair();
-        let (p, mut out) = (payload(Flags::BODY_FOLLOWS, b""), Vec::new());
+        let (p, mut out) = (payload(RequestFlags::BODY_FOLLOWS, b""), Vec::new());
         let mut bytes = Vec::new();
-        put_frame(&mut bytes, Kind::Abort, 1, &[1]);
+        put_frame(&mut bytes, FrameKind::Abort, 1, &[1]);
         peer.write_all(&bytes).unwrap();
         let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, (now, |_, _| ()), None);
         if close {
@@ -227,11 +228,11 @@ fn abort_and_close_end_the_body_with_an_error() {
 #[test]
 fn gone_is_noticed_without_reading() {
     let (mut c, mut peer) = pair();
-    let (p, mut out) = (payload(Flags::BODY_FOLLOWS, b""), Vec::new());
+    let (p, mut out) = (payload(RequestFlags::BODY_FOLLOWS, b""), Vec::new());
     let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, (now, |_, _| ()), None);
     assert!(!e.is_gone());
     let mut bytes = Vec::new();
-    put_frame(&mut bytes, Kind::Abort, 1, &[1]);
+    put_frame(&mut bytes, FrameKind::Abort, 1, &[1]);
     peer.write_all(&bytes).unwrap();
     assert!(e.is_gone());
 
@@ -241,51 +242,51 @@ fn gone_is_noticed_without_reading() {
     drop(peer);
     assert!(e.is_gone());
     e.head(b"h").unwrap();
-    assert_eq!(e.data(b"x", Hold::No), Err(SendError::ClientGone));
-    assert!(!e.finish(Outcome::Aborted, false));
+    assert_eq!(e.data(b"x", HoldBack::No), Err(SendError::ClientGone));
+    assert!(!e.finish(RequestOutcome::Aborted, false));
 }
 
 #[test]
 fn bytes_without_credit_break_the_connection() {
     let (mut c, mut peer) = pair();
-    let (p, mut out) = (payload(Flags::BODY_FOLLOWS, b""), Vec::new());
+    let (p, mut out) = (payload(RequestFlags::BODY_FOLLOWS, b""), Vec::new());
     let mut bytes = Vec::new();
-    put_frame(&mut bytes, Kind::Body, 1, &vec![0; 9_000_000]);
+    put_frame(&mut bytes, FrameKind::Body, 1, &vec![0; 9_000_000]);
     std::thread::spawn(move || peer.write_all(&bytes));
     let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, (now, |_, _| ()), None);
     assert!(e.read_body(&mut [0; 3]).is_err());
-    assert!(!e.finish(Outcome::Complete, false));
+    assert!(!e.finish(RequestOutcome::Complete, false));
 }
 
 #[test]
 fn quick_blocks_leave_together_and_in_order() {
-    let flusher: &'static Flusher = Box::leak(Box::new(Flusher::new(1)));
+    let flusher: &'static StreamFlusher = Box::leak(Box::new(StreamFlusher::new(1)));
     let (mut c, mut peer) = pair();
     let (p, mut out) = (payload(0, b""), Vec::new());
     let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, (now, |_, _| ()), None).with_stream(flusher, 0);
     e.head(b"head").unwrap();
-    e.data(b"first", Hold::No).unwrap();
-    assert_eq!(frame(&mut peer).0, Kind::Head);
-    assert_eq!(frame(&mut peer), (Kind::Data, b"first".to_vec()), "the first one does not wait");
+    e.data(b"first", HoldBack::No).unwrap();
+    assert_eq!(frame(&mut peer).0, FrameKind::Head);
+    assert_eq!(frame(&mut peer), (FrameKind::Data, b"first".to_vec()), "the first one does not wait");
     let mut expected = Vec::new();
     for n in 0..100u8 {
-        e.data(&[n; 100], Hold::No).unwrap();
+        e.data(&[n; 100], HoldBack::No).unwrap();
         expected.extend_from_slice(&[n; 100]);
     }
     e.log(6, b"text");
-    e.data(b"last", Hold::No).unwrap();
-    assert!(e.finish(Outcome::Complete, false));
+    e.data(b"last", HoldBack::No).unwrap();
+    assert!(e.finish(RequestOutcome::Complete, false));
     let (mut got, mut frames) = (Vec::new(), 0);
     loop {
         match frame(&mut peer) {
-            (Kind::Data, data) => got.extend_from_slice(&data),
-            (Kind::Log, text) => {
+            (FrameKind::Data, data) => got.extend_from_slice(&data),
+            (FrameKind::Log, text) => {
                 let expected_text =
                     [&b"\x06"[..], &crate::scheduler::clock::own_tid().to_le_bytes(), b"text"].concat();
                 assert_eq!((&text, &got), (&expected_text, &expected));
             }
             (kind, _) => {
-                assert_eq!(kind, Kind::End);
+                assert_eq!(kind, FrameKind::End);
                 break;
             }
         }
@@ -306,13 +307,13 @@ fn file(contents: &[u8]) -> std::fs::File {
 }
 
 fn send_file(peer: &UnixStream, file: Option<&std::fs::File>, length: u64) {
-    let header = Header::new(Kind::BodyFile, 1, 8).encode();
+    let header = FrameHeader::new(FrameKind::BodyFile, 1, 8).encode();
     let length = length.to_le_bytes();
     let parts = [IoSlice::new(&header), IoSlice::new(&length)];
-    os::send(peer.as_fd(), &parts, file.map(AsFd::as_fd), Wait::No).unwrap();
+    os::send(peer.as_fd(), &parts, file.map(AsFd::as_fd), WaitMode::No).unwrap();
 }
 
-const IN_FILE: u32 = Flags::BODY_FOLLOWS | Flags::BODY_IN_FILE;
+const IN_FILE: u32 = RequestFlags::BODY_FOLLOWS | RequestFlags::BODY_IN_FILE;
 
 #[test]
 fn a_body_comes_from_a_file_and_goes_on_in_frames() {
@@ -322,8 +323,8 @@ fn a_body_comes_from_a_file_and_goes_on_in_frames() {
     let kept = file(b"0123456789 and what does not belong to it");
     send_file(&peer, Some(&kept), 10);
     let mut frames = Vec::new();
-    put_frame(&mut frames, Kind::Body, 1, b"abc");
-    put_frame(&mut frames, Kind::BodyEnd, 1, b"");
+    put_frame(&mut frames, FrameKind::Body, 1, b"abc");
+    put_frame(&mut frames, FrameKind::BodyEnd, 1, b"");
     peer.write_all(&frames).unwrap();
     let (mut all, mut piece) = (Vec::new(), [0; 4]);
     loop {
@@ -334,8 +335,8 @@ fn a_body_comes_from_a_file_and_goes_on_in_frames() {
         all.extend_from_slice(&piece[..n]);
     }
     assert_eq!(all, b"0123456789abc");
-    assert_eq!(frame(&mut peer).0, Kind::WantBody, "asked for before anything was read");
-    assert!(e.finish(Outcome::Complete, false), "the connection goes on");
+    assert_eq!(frame(&mut peer).0, FrameKind::WantBody, "asked for before anything was read");
+    assert!(e.finish(RequestOutcome::Complete, false), "the connection goes on");
 }
 
 #[test]
@@ -354,5 +355,5 @@ fn a_file_that_is_emptied_or_missing_is_a_broken_body() {
     let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, (now, |_, _| ()), None);
     send_file(&peer, None, 10);
     assert!(e.read_body(&mut [0; 4]).is_err());
-    assert!(!e.finish(Outcome::Complete, false));
+    assert!(!e.finish(RequestOutcome::Complete, false));
 }

@@ -6,7 +6,7 @@ use crate::fork;
 use crate::host::Host;
 use crate::interpreter;
 use crate::messages;
-use wsgi_protocol::launch::Preload;
+use wsgi_protocol::launch::PreloadScript;
 
 /// httpd's log level "warn".
 const WARN: u8 = 4;
@@ -17,19 +17,19 @@ pub(super) fn import(host: &'static Host) -> bool {
     let mut tried = 0;
     let mut threads = fork::other_threads();
     // httpd names candidates as it sees them, as it does in requests.
-    let seen_here = |candidate: &Preload| {
+    let seen_here = |candidate: &PreloadScript| {
         let script = host.inside_chroot(&candidate.script)?.to_vec();
-        Some(Preload { script, application_group: candidate.application_group.clone() })
+        Some(PreloadScript { script, application_group: candidate.application_group.clone() })
     };
-    let candidates: Vec<Preload> = launch.candidates.iter().filter_map(seen_here).collect();
-    let is_ours = |script: &Preload| interpreter::is_for_main(host, &script.application_group);
+    let candidates: Vec<PreloadScript> = launch.candidates.iter().filter_map(seen_here).collect();
+    let is_ours = |script: &PreloadScript| interpreter::is_for_main(host, &script.application_group);
     // First: why these cannot be loaded concerns the predecessor.
     let inherited = inherit(host, &|heir| is_ours(&heir.script));
     if inherited.is_refused() {
         return false;
     }
     tried += inherited.scripts().iter().filter(|heir| is_ours(&heir.script)).count();
-    let mut warn = |script: &Preload| {
+    let mut warn = |script: &PreloadScript| {
         let now = fork::other_threads();
         if now.count > threads.count {
             host.log(WARN, &messages::threads_are_lost(&script.script, &host.place(), &now.describe()));

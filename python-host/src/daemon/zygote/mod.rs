@@ -5,14 +5,14 @@ mod import;
 mod order;
 mod worker;
 
-use super::link::{self, Word};
+use super::link::{self, SupervisorMessage};
 use super::{announce, os, title};
-use crate::fork::{self, Side};
+use crate::fork::{self, ForkSide};
 use crate::host::Host;
-use order::{Order, Request};
+use order::{ForkOrder, ZygoteRequest};
 use std::time::Duration;
 use wsgi_protocol::birth::FORKER_FD;
-use wsgi_protocol::launch::{self, ORDER_FD, Ready};
+use wsgi_protocol::launch::{self, ORDER_FD, ReadyByte};
 
 /// httpd's log level "error".
 const ERROR: u8 = 3;
@@ -26,23 +26,23 @@ pub fn raise_workers(host: &'static Host) {
         title::set(&[title, b" (zygote)".as_slice()].concat());
     }
     if !import::import(host) && host.launch().has_predecessor {
-        announce(Ready::ImportFailed);
+        announce(ReadyByte::ImportFailed);
         os::exit_now(0);
     }
     fork::freeze();
-    announce(Ready::Serving);
+    announce(ReadyByte::Serving);
     loop {
         let order = next_order(host);
         // Asked before the fork: afterwards it is another process for a moment.
         let supervisor = os::parent();
         match fork::fork_away(|| worker::arrive(order.descriptors, supervisor)) {
-            Ok(Side::Child) => {
+            Ok(ForkSide::Child) => {
                 link::prepare_descriptors();
                 host.be_born(order.birth);
                 fork::settle();
                 return;
             }
-            Ok(Side::Parent) => {}
+            Ok(ForkSide::Parent) => {}
             // The supervisor sees that its descriptors are closed without a word, and asks again.
             Err(error) => host.log(ERROR, &format!("The zygote cannot fork a process: {error}.")),
         }
@@ -50,7 +50,7 @@ pub fn raise_workers(host: &'static Host) {
 }
 
 /// Waits for the next order. Ends the process when there will be none. Exit handlers are for processes that serve.
-fn next_order(host: &Host) -> Order {
+fn next_order(host: &Host) -> ForkOrder {
     loop {
         let readable = libc::POLLIN;
         let mut fds = [(FORKER_FD, readable), (ORDER_FD, readable)];
@@ -60,17 +60,19 @@ fn next_order(host: &Host) -> Order {
         }
         if fds[1].1 != 0 {
             match link::next_order(ORDER_FD) {
-                Word::Order(launch::Order::Drain | launch::Order::MakeRoom | launch::Order::Stop)
-                | Word::End => os::exit_now(0),
-                Word::Order(_) | Word::Nothing => {}
+                SupervisorMessage::Order(
+                    launch::DaemonOrder::Drain | launch::DaemonOrder::MakeRoom | launch::DaemonOrder::Stop,
+                )
+                | SupervisorMessage::End => os::exit_now(0),
+                SupervisorMessage::Order(_) | SupervisorMessage::Nothing => {}
             }
         }
         if fds[0].1 != 0 {
             match order::receive(FORKER_FD) {
-                Request::Birth(order) => return order,
-                Request::Nothing => {}
-                Request::End => os::exit_now(0),
-                Request::Unknown => host.log(ERROR, "The zygote does not understand its supervisor."),
+                ZygoteRequest::Birth(order) => return order,
+                ZygoteRequest::Nothing => {}
+                ZygoteRequest::End => os::exit_now(0),
+                ZygoteRequest::Unknown => host.log(ERROR, "The zygote does not understand its supervisor."),
             }
         }
     }

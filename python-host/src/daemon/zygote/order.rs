@@ -9,13 +9,13 @@ const CONTROL_BYTES: usize = 64;
 
 /// Type of a length in control data: it differs between C libraries.
 #[cfg(target_env = "musl")]
-type Length = libc::socklen_t;
+type ControlLength = libc::socklen_t;
 #[cfg(not(target_env = "musl"))]
-type Length = libc::size_t;
+type ControlLength = libc::size_t;
 
 /// A worker to be forked.
 #[derive(Debug)]
-pub(super) struct Order {
+pub(super) struct ForkOrder {
     /// What it is told.
     pub(super) birth: BirthOrder,
     /// Its descriptors, in the order of `wsgi_protocol::birth`.
@@ -24,9 +24,9 @@ pub(super) struct Order {
 
 /// What came over the socket.
 #[derive(Debug)]
-pub(super) enum Request {
+pub(super) enum ZygoteRequest {
     /// A worker is wanted.
-    Birth(Order),
+    Birth(ForkOrder),
     /// Nothing yet.
     Nothing,
     /// A record that cannot be used.
@@ -36,7 +36,7 @@ pub(super) enum Request {
 }
 
 /// Takes the next record, without waiting.
-pub(super) fn receive(socket: RawFd) -> Request {
+pub(super) fn receive(socket: RawFd) -> ZygoteRequest {
     #[repr(align(8))]
     struct OrderControl([u8; CONTROL_BYTES]);
     let mut control = OrderControl([0; CONTROL_BYTES]);
@@ -54,17 +54,17 @@ pub(super) fn receive(socket: RawFd) -> Request {
     let length = unsafe { libc::recvmsg(socket, &raw mut message, flags) };
     let descriptors = descriptors(&message);
     match usize::try_from(length) {
-        Ok(0) => Request::End,
+        Ok(0) => ZygoteRequest::End,
         Ok(ORDER_BYTES) if message.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) == 0 => {
             match (BirthOrder::from_bytes(bytes), descriptors.try_into()) {
-                (Some(birth), Ok(descriptors)) => Request::Birth(Order { birth, descriptors }),
-                _ => Request::Unknown,
+                (Some(birth), Ok(descriptors)) => ZygoteRequest::Birth(ForkOrder { birth, descriptors }),
+                _ => ZygoteRequest::Unknown,
             }
         }
-        Ok(_) => Request::Unknown,
+        Ok(_) => ZygoteRequest::Unknown,
         Err(_) => match std::io::Error::last_os_error().kind() {
-            std::io::ErrorKind::WouldBlock | std::io::ErrorKind::Interrupted => Request::Nothing,
-            _ => Request::End,
+            std::io::ErrorKind::WouldBlock | std::io::ErrorKind::Interrupted => ZygoteRequest::Nothing,
+            _ => ZygoteRequest::End,
         },
     }
 }
@@ -80,7 +80,9 @@ fn descriptors(message: &libc::msghdr) -> Vec<OwnedFd> {
             if entry.cmsg_level == libc::SOL_SOCKET && entry.cmsg_type == libc::SCM_RIGHTS {
                 let data = libc::CMSG_DATA(header).cast::<RawFd>();
                 let mut count = 0;
-                while libc::CMSG_LEN((count + 1) * size_of::<RawFd>() as u32) as Length <= entry.cmsg_len {
+                while libc::CMSG_LEN((count + 1) * size_of::<RawFd>() as u32) as ControlLength
+                    <= entry.cmsg_len
+                {
                     found.push(OwnedFd::from_raw_fd(data.add(count as usize).read_unaligned()));
                     count += 1;
                 }
@@ -94,7 +96,7 @@ fn descriptors(message: &libc::msghdr) -> Vec<OwnedFd> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::daemon::os::{Wait, send};
+    use crate::daemon::os::{WaitMode, send};
     use std::io::IoSlice;
     use std::os::fd::{AsFd, AsRawFd};
 
@@ -107,14 +109,14 @@ mod tests {
             (OwnedFd::from_raw_fd(pair[0]), OwnedFd::from_raw_fd(pair[1]))
         };
         let socket = theirs.as_raw_fd();
-        assert!(matches!(receive(socket), Request::Nothing));
+        assert!(matches!(receive(socket), ZygoteRequest::Nothing));
         let record = BirthOrder { slot: 1, has_predecessor: true }.to_bytes();
         let file = ours.as_fd();
-        send(file, &[IoSlice::new(&record)], Some(file), Wait::No).unwrap();
-        assert!(matches!(receive(socket), Request::Unknown), "one descriptor is too few");
-        send(file, &[IoSlice::new(b"short")], None, Wait::No).unwrap();
-        assert!(matches!(receive(socket), Request::Unknown));
+        send(file, &[IoSlice::new(&record)], Some(file), WaitMode::No).unwrap();
+        assert!(matches!(receive(socket), ZygoteRequest::Unknown), "one descriptor is too few");
+        send(file, &[IoSlice::new(b"short")], None, WaitMode::No).unwrap();
+        assert!(matches!(receive(socket), ZygoteRequest::Unknown));
         drop(ours);
-        assert!(matches!(receive(socket), Request::End));
+        assert!(matches!(receive(socket), ZygoteRequest::End));
     }
 }

@@ -7,19 +7,19 @@ mod server;
 pub use server::server_metrics;
 
 use super::clock;
-use super::events::Times;
+use super::events::RequestTimes;
 use super::request::RequestState;
 use crate::host::Host;
 use crate::interpreter;
-use crate::python::trampoline::{Args, none};
-use crate::python::{Attached, GilWaits, Numbers, Object, Owned, Result, Text, lock};
-use recorder::{MetricsWindow, PHASES, PhaseTime, Recorder, RequestSample};
+use crate::python::trampoline::{CallArguments, none};
+use crate::python::{Attached, GilWaits, NumberValues, Object, Owned, Result, TextValues, lock};
+use recorder::{MetricsRecorder, MetricsWindow, PHASES, PhaseTime, RequestSample};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
-use wsgi_protocol::launch::Mode;
+use wsgi_protocol::launch::HostMode;
 use wsgi_protocol::request::RequestHead;
 
-static RECORDER: Mutex<Option<Recorder>> = Mutex::new(None);
+static RECORDER: Mutex<Option<MetricsRecorder>> = Mutex::new(None);
 static RECORDING: AtomicBool = AtomicBool::new(false);
 
 /// Whether requests have to be recorded.
@@ -28,7 +28,7 @@ pub fn is_recording() -> bool {
 }
 
 /// What was recorded, for those who report it.
-pub struct Recorded {
+pub struct RecordedMetrics {
     /// The window that has ended.
     pub window: MetricsWindow,
     /// Seconds since the beginning of the request that each thread has, 0 for none; by thread number − 1.
@@ -37,8 +37,8 @@ pub struct Recorded {
     pub totals: Vec<u64>,
 }
 
-impl Recorded {
-    fn of(recorder: &Recorder, window: MetricsWindow, now: f64) -> Self {
+impl RecordedMetrics {
+    fn of(recorder: &MetricsRecorder, window: MetricsWindow, now: f64) -> Self {
         let elapsed = recorder.running.iter().map(|start| start.map_or(0.0, |start| now - start));
         Self { window, elapsed: elapsed.collect(), totals: recorder.totals.clone() }
     }
@@ -60,22 +60,22 @@ impl Recorded {
 /// Begins to record, for WSGITelemetryService. Without the GIL, before there are requests.
 pub fn record(threads: u32) {
     let mut recorder = RECORDER.lock().unwrap_or_else(PoisonError::into_inner);
-    *recorder = Some(Recorder::new(clock::now(), clock::process_cpu(), threads as usize));
+    *recorder = Some(MetricsRecorder::new(clock::now(), clock::process_cpu(), threads as usize));
     RECORDING.store(true, Relaxed);
 }
 
 /// Ends a window, without the GIL: whoever has the lock never waits for it.
-pub fn take(now: f64, cpu: (f64, f64)) -> Option<Recorded> {
+pub fn take(now: f64, cpu: (f64, f64)) -> Option<RecordedMetrics> {
     let mut recorder = RECORDER.lock().unwrap_or_else(PoisonError::into_inner);
     let recorder = recorder.as_mut()?;
     let window = recorder.cut(now, cpu);
-    Some(Recorded::of(recorder, window, now))
+    Some(RecordedMetrics::of(recorder, window, now))
 }
 
 /// The same without ending it: the window is empty.
-pub fn peek() -> Option<Recorded> {
+pub fn peek() -> Option<RecordedMetrics> {
     let recorder = RECORDER.lock().unwrap_or_else(PoisonError::into_inner);
-    Some(Recorded::of(recorder.as_ref()?, MetricsWindow::default(), clock::now()))
+    Some(RecordedMetrics::of(recorder.as_ref()?, MetricsWindow::default(), clock::now()))
 }
 
 /// Whether what is recorded is for WSGITelemetryService: then `request_metrics()` and `process_metrics()` have nothing.
@@ -89,7 +89,7 @@ fn place(state: &RequestState) -> usize {
 }
 
 /// A request begins.
-pub fn begin(py: Attached<'_>, state: &RequestState, times: &Times) {
+pub fn begin(py: Attached<'_>, state: &RequestState, times: &RequestTimes) {
     if let Some(recorder) = lock(py, &RECORDER).as_mut() {
         recorder.begin(place(state), times.application_start);
     }
@@ -102,7 +102,7 @@ pub fn end(
     py: Attached<'_>,
     state: &RequestState,
     head: &RequestHead<'_>,
-    (times, waits): (&Times, GilWaits),
+    (times, waits): (&RequestTimes, GilWaits),
     failed: Option<u16>,
 ) {
     let mut sample = sample(py, state, head, times, waits);
@@ -116,7 +116,7 @@ fn sample(
     py: Attached<'_>,
     state: &RequestState,
     head: &RequestHead<'_>,
-    times: &Times,
+    times: &RequestTimes,
     waits: GilWaits,
 ) -> RequestSample {
     let end = clock::now();
@@ -124,7 +124,7 @@ fn sample(
         (clock::from_micros(head.request_start_us), clock::from_micros(head.queue_start_us));
     let application = (end - times.application_start).max(0.0);
     let before = (times.application_start - request).max(0.0);
-    let daemon = state.interpreter.host.launch().mode == Mode::Daemon;
+    let daemon = state.interpreter.host.launch().mode == HostMode::Daemon;
     let (input, read) = {
         let body = lock(py, &state.body);
         ((body.length, body.reads), body.seconds)
@@ -152,12 +152,12 @@ fn sample(
 }
 
 /// `start_recording_metrics()`
-pub fn start_recording<'py>(py: Attached<'py>, arguments: Args<'py>) -> Result<Owned<'py>> {
+pub fn start_recording<'py>(py: Attached<'py>, arguments: CallArguments<'py>) -> Result<Owned<'py>> {
     none(py, "start_recording_metrics", arguments)?;
     let threads = host(py).map_or(0, |host| host.launch().threads as usize);
     let mut recorder = lock(py, &RECORDER);
     if recorder.is_none() {
-        *recorder = Some(Recorder::new(clock::now(), clock::process_cpu(), threads));
+        *recorder = Some(MetricsRecorder::new(clock::now(), clock::process_cpu(), threads));
         RECORDING.store(true, Relaxed);
     }
     drop(recorder);
@@ -167,7 +167,7 @@ pub fn start_recording<'py>(py: Attached<'py>, arguments: Args<'py>) -> Result<O
 /// A process that was forked off begins with its own times, if recording was switched on before the fork.
 pub fn begin_again(py: Attached<'_>, threads: u32) {
     if let Some(recorder) = lock(py, &RECORDER).as_mut() {
-        *recorder = Recorder::new(clock::now(), clock::process_cpu(), threads as usize);
+        *recorder = MetricsRecorder::new(clock::now(), clock::process_cpu(), threads as usize);
     }
 }
 
@@ -210,7 +210,7 @@ impl DictBuilder<'_> {
 }
 
 /// `request_metrics()`: what happened since the last call.
-pub fn request_metrics<'py>(py: Attached<'py>, arguments: Args<'py>) -> Result<Owned<'py>> {
+pub fn request_metrics<'py>(py: Attached<'py>, arguments: CallArguments<'py>) -> Result<Owned<'py>> {
     none(py, "request_metrics", arguments)?;
     if is_taken(py) {
         return Ok(py.none().own(py));
@@ -236,7 +236,7 @@ pub fn request_metrics<'py>(py: Attached<'py>, arguments: Args<'py>) -> Result<O
     table.memory()?;
     capacity(&table, &window, period, &elapsed, &totals)?;
     traffic(&table, &window)?;
-    let daemon = host(py).is_some_and(|host| host.launch().mode == Mode::Daemon);
+    let daemon = host(py).is_some_and(|host| host.launch().mode == HostMode::Daemon);
     for (name, phase) in PHASES.iter().zip(&window.phases) {
         phase_metrics(&table, name, phase, daemon || !matches!(*name, "queue_time" | "daemon_time"))?;
     }
@@ -303,7 +303,7 @@ fn phase_metrics(table: &DictBuilder<'_>, name: &str, phase: &PhaseTime, exists:
 }
 
 /// `process_metrics()`: totals since recording began, and the process itself.
-pub fn process_metrics<'py>(py: Attached<'py>, arguments: Args<'py>) -> Result<Owned<'py>> {
+pub fn process_metrics<'py>(py: Attached<'py>, arguments: CallArguments<'py>) -> Result<Owned<'py>> {
     none(py, "process_metrics", arguments)?;
     if is_taken(py) {
         return Ok(py.none().own(py));

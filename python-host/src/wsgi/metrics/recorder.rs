@@ -120,7 +120,7 @@ pub struct MetricsWindow {
 
 /// Everything that is recorded in this process.
 #[derive(Debug)]
-pub struct Recorder {
+pub struct MetricsRecorder {
     /// The current window.
     pub window: MetricsWindow,
     /// Start of the request that each thread runs, by thread number − 1.
@@ -131,7 +131,7 @@ pub struct Recorder {
     pub busy: f64,
 }
 
-impl Recorder {
+impl MetricsRecorder {
     /// Begins at `now` with this CPU time, for so many request threads.
     pub fn new(now: f64, cpu: (f64, f64), threads: usize) -> Self {
         let window = MetricsWindow {
@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn windows_share_a_long_request() {
-        let mut recorder = Recorder::new(100.0, (0.0, 0.0), 2);
+        let mut recorder = MetricsRecorder::new(100.0, (0.0, 0.0), 2);
         recorder.begin(0, 101.0);
         recorder.begin(1, 102.0);
         let status = 200;

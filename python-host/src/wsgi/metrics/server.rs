@@ -4,18 +4,18 @@
 use super::DictBuilder;
 use crate::daemon::board;
 use crate::embedded;
-use crate::python::trampoline::{Args, none};
-use crate::python::{Attached, Numbers, Owned, Result, Text, detached};
+use crate::python::trampoline::{CallArguments, none};
+use crate::python::{Attached, NumberValues, Owned, Result, TextValues, detached};
 use crate::wsgi::clock;
-use wsgi_protocol::launch::Mode;
-use wsgi_protocol::scoreboard::{Process, Scoreboard, Worker};
+use wsgi_protocol::launch::HostMode;
+use wsgi_protocol::scoreboard::{ChildProcess, ChildThread, Scoreboard};
 
 /// The function of the module: a dict, or None where the scoreboard must not or cannot be seen.
-pub fn server_metrics<'py>(py: Attached<'py>, arguments: Args<'py>) -> Result<Owned<'py>> {
+pub fn server_metrics<'py>(py: Attached<'py>, arguments: CallArguments<'py>) -> Result<Owned<'py>> {
     none(py, "server_metrics", arguments)?;
     let launch = super::host(py).map(|host| host.launch());
     let read = match launch {
-        Some(launch) if launch.mode == Mode::Daemon => {
+        Some(launch) if launch.mode == HostMode::Daemon => {
             launch.server_metrics.then_some(board::scoreboard as fn() -> _)
         }
         Some(_) => Some(embedded::scoreboard as fn() -> _),
@@ -44,7 +44,7 @@ fn whole<'py>(py: Attached<'py>, board: &Scoreboard) -> Result<Owned<'py>> {
     Ok(table.1)
 }
 
-fn one_process<'py>(py: Attached<'py>, slot: usize, process: &Process) -> Result<Owned<'py>> {
+fn one_process<'py>(py: Attached<'py>, slot: usize, process: &ChildProcess) -> Result<Owned<'py>> {
     let table = DictBuilder(py, py.dict()?);
     table.int("process_num", slot as u64)?;
     table.put("pid", &*py.int(process.pid.into())?)?;
@@ -58,7 +58,7 @@ fn one_process<'py>(py: Attached<'py>, slot: usize, process: &Process) -> Result
     Ok(table.1)
 }
 
-fn one_worker<'py>(py: Attached<'py>, worker: &Worker) -> Result<Owned<'py>> {
+fn one_worker<'py>(py: Attached<'py>, worker: &ChildThread) -> Result<Owned<'py>> {
     let table = DictBuilder(py, py.dict()?);
     table.put("thread_num", &*py.int(worker.thread.into())?)?;
     table.put("generation", &*py.int(worker.generation.into())?)?;

@@ -4,7 +4,7 @@
 mod wire;
 
 use super::clock;
-use super::metrics::{self, Recorded};
+use super::metrics::{self, RecordedMetrics};
 use crate::host::Host;
 use crate::scheduler::block_signals;
 use pyo3::ffi;
@@ -16,8 +16,8 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
-use wire::{Datagram, FieldKind};
-use wsgi_protocol::launch::{Mode, Telemetry};
+use wire::{FieldKind, TelemetryDatagram};
+use wsgi_protocol::launch::{HostMode, TelemetryService};
 
 /// Room for what is not read yet.
 static SEND_BUFFER: libc::c_int = 65536;
@@ -26,9 +26,9 @@ static SEND_BUFFER: libc::c_int = 65536;
 const SWITCH_INTERVAL: f64 = 0.005;
 
 /// The reporter of this process.
-static REPORTER: OnceLock<Reporter> = OnceLock::new();
+static REPORTER: OnceLock<TelemetryReporter> = OnceLock::new();
 
-struct Reporter {
+struct TelemetryReporter {
     host: &'static Host,
     socket: UnixDatagram,
     sequence: AtomicU32,
@@ -46,7 +46,7 @@ pub fn start(host: &'static Host) {
     let Some(settings) = &host.launch().telemetry else { return };
     metrics::record(host.launch().threads);
     let Ok(socket) = open() else { return };
-    let reporter = Reporter {
+    let reporter = TelemetryReporter {
         host,
         socket,
         sequence: AtomicU32::new(0),
@@ -97,7 +97,7 @@ pub fn stopped() {
     }
     reporter.sample_of(reporter.settings());
     let recorded = metrics::peek();
-    let left = recorded.as_ref().map_or(0, Recorded::active);
+    let left = recorded.as_ref().map_or(0, RecordedMetrics::active);
     let now = clock::now();
     let mut datagram = reporter.begin(FieldKind::Stopped, now);
     datagram.text(5, &reporter.host_name);
@@ -134,17 +134,17 @@ fn host_name() -> Vec<u8> {
     name.split(|byte| *byte == 0).next().unwrap_or_default().to_vec()
 }
 
-impl Reporter {
-    fn settings(&self) -> Option<&Telemetry> {
+impl TelemetryReporter {
+    fn settings(&self) -> Option<&TelemetryService> {
         self.host.launch().telemetry.as_ref()
     }
 
-    fn begin(&self, kind: FieldKind, stamp: f64) -> Datagram {
+    fn begin(&self, kind: FieldKind, stamp: f64) -> TelemetryDatagram {
         let sequence = self.sequence.fetch_add(1, Relaxed).wrapping_add(1);
-        Datagram::new(kind, std::process::id(), sequence, stamp)
+        TelemetryDatagram::new(kind, std::process::id(), sequence, stamp)
     }
 
-    fn send(&self, datagram: Datagram, settings: Option<&Telemetry>) {
+    fn send(&self, datagram: TelemetryDatagram, settings: Option<&TelemetryService>) {
         if let (Some(bytes), Some(settings)) = (datagram.finish(), settings) {
             // By name each time: the reader may come, go and come again.
             let _ = self.socket.send_to(&bytes, Path::new(OsStr::from_bytes(&settings.path)));
@@ -152,7 +152,7 @@ impl Reporter {
     }
 
     /// Who it is.
-    fn identify(&self, datagram: &mut Datagram) {
+    fn identify(&self, datagram: &mut TelemetryDatagram) {
         let launch = self.host.launch();
         let (major, minor, micro) = launch.version;
         datagram.text(1, format!("{major}.{minor}.{micro}").as_bytes());
@@ -169,7 +169,7 @@ impl Reporter {
         self.host.launch().switch_interval.unwrap_or(SWITCH_INTERVAL)
     }
 
-    fn started(&self, settings: &Telemetry) {
+    fn started(&self, settings: &TelemetryService) {
         let mut datagram = self.begin(FieldKind::Started, self.host.started());
         self.identify(&mut datagram);
         datagram.float(13, self.switch_interval());
@@ -177,13 +177,13 @@ impl Reporter {
     }
 
     /// What happened since the last time, unless the end has been told.
-    fn sample(&self, settings: &Telemetry) {
+    fn sample(&self, settings: &TelemetryService) {
         if !self.is_stopped.load(Relaxed) {
             self.sample_of(Some(settings));
         }
     }
 
-    fn sample_of(&self, settings: Option<&Telemetry>) {
+    fn sample_of(&self, settings: Option<&TelemetryService>) {
         let Some(settings) = settings else { return };
         let (now, cpu) = (clock::now(), clock::process_cpu());
         let Some(recorded) = metrics::take(now, cpu) else { return };
@@ -214,9 +214,9 @@ impl Reporter {
         self.send(datagram, Some(settings));
     }
 
-    fn times(&self, datagram: &mut Datagram, recorded: &Recorded) {
+    fn times(&self, datagram: &mut TelemetryDatagram, recorded: &RecordedMetrics) {
         let window = &recorded.window;
-        let in_daemon = self.host.launch().mode == Mode::Daemon && window.requests > 0;
+        let in_daemon = self.host.launch().mode == HostMode::Daemon && window.requests > 0;
         for (number, phase) in (0..).zip(&window.phases) {
             // Queue and daemon.
             if matches!(number, 1 | 2) && !in_daemon {
@@ -232,7 +232,7 @@ impl Reporter {
     }
 }
 
-fn traffic(datagram: &mut Datagram, recorded: &Recorded) {
+fn traffic(datagram: &mut TelemetryDatagram, recorded: &RecordedMetrics) {
     let window = &recorded.window;
     for (id, value) in (100..).zip([window.input.0, window.input.1, window.output.0, window.output.1]) {
         datagram.integer(id, value);

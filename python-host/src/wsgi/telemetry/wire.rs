@@ -28,9 +28,9 @@ const FLOATS: u8 = 6;
 
 /// A datagram under construction.
 #[derive(Debug)]
-pub struct Datagram(Vec<u8>);
+pub struct TelemetryDatagram(Vec<u8>);
 
-impl Datagram {
+impl TelemetryDatagram {
     /// Begins one of process `pid`; `stamp` is in seconds since the epoch.
     pub fn new(kind: FieldKind, pid: u32, sequence: u32, stamp: f64) -> Self {
         let mut bytes = Vec::with_capacity(4096);
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn bytes_are_those_of_the_specification() {
-        let mut datagram = Datagram::new(FieldKind::Sample, 0x0102, 3, 1.0);
+        let mut datagram = TelemetryDatagram::new(FieldKind::Sample, 0x0102, 3, 1.0);
         datagram.integer(20, 5);
         datagram.float(21, 0.5);
         datagram.text(6, b"a\0b");
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_datagram_has_an_end() {
-        let mut datagram = Datagram::new(FieldKind::Stopped, 1, 1, 0.0);
+        let mut datagram = TelemetryDatagram::new(FieldKind::Stopped, 1, 1, 0.0);
         (0..8).for_each(|id| datagram.floats(id, (0..1000).map(f64::from)));
         assert_eq!(datagram.finish(), None, "eight times 128 numbers");
     }

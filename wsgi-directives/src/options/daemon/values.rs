@@ -1,7 +1,7 @@
 //! Readers of those WSGIDaemonProcess values that are more than a text, a switch or a time.
 
 use crate::config::daemon::{HEADER_BUFFER, RESPONSE_BUFFER};
-use crate::config::{DaemonOptions, EventLoop, Reload, Umask, Who};
+use crate::config::{DaemonOptions, EventLoop, NamedAccount, ReloadMode, Umask};
 use crate::error::ConfigError;
 use crate::options::{OptionContext, identity, value};
 use crate::place::Notice;
@@ -146,9 +146,9 @@ pub(super) fn python_path(o: &mut DaemonOptions, text: &str, _: Context<'_, '_, 
 
 pub(super) fn reload(o: &mut DaemonOptions, text: &str, cx: Context<'_, '_, '_, '_>) -> Done {
     o.reload = match text.to_ascii_lowercase().as_str() {
-        "overlap" | "rolling" => Reload::Overlap,
-        "exclusive" => Reload::Exclusive,
-        "immediate" => Reload::Immediate,
+        "overlap" | "rolling" => ReloadMode::Overlap,
+        "exclusive" => ReloadMode::Exclusive,
+        "immediate" => ReloadMode::Immediate,
         _ => return Err(cx.invalid(text)),
     };
     Ok(())
@@ -255,7 +255,8 @@ pub(super) fn supplementary_groups(o: &mut DaemonOptions, text: &str, cx: Contex
         return Ok(());
     }
     let names = text.split(',').filter(|name| !name.is_empty());
-    let groups: Vec<Who> = names.map(|name| identity::group(name, None, cx)).collect::<Result<_, _>>()?;
+    let groups: Vec<NamedAccount> =
+        names.map(|name| identity::group(name, None, cx)).collect::<Result<_, _>>()?;
     let most = cx.line.system.ngroups_max();
     if groups.len() > most {
         return Err(ConfigError::value(

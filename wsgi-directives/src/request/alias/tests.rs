@@ -1,16 +1,16 @@
 //! The examples and matching rules of spec/directives.md §5.2.
 
 use super::*;
-use crate::fake::Conf;
+use crate::fake::FakeConfiguration;
 use proptest::prelude::*;
 
 /// The file a URI is mapped to by aliases in this order.
 fn file(lines: &[&str], uri: &str) -> Option<String> {
-    let conf = Conf::of(lines);
+    let conf = FakeConfiguration::of(lines);
     let found = find_alias(&conf.server.aliases, uri.as_bytes())?;
     match found.target(uri.as_bytes()) {
-        Mapped::File(name) => Some(String::from_utf8(name).unwrap()),
-        Mapped::Module { .. } => panic!("a module"),
+        MappedUri::File(name) => Some(String::from_utf8(name).unwrap()),
+        MappedUri::Module { .. } => panic!("a module"),
     }
 }
 
@@ -61,11 +61,11 @@ fn first_match_wins() {
 
 #[test]
 fn the_end_of_an_unanchored_match_counts() {
-    let conf = Conf::of(&["WSGIScriptAliasMatch foo /t"]);
+    let conf = FakeConfiguration::of(&["WSGIScriptAliasMatch foo /t"]);
     let uri = b"/bar/foo/baz";
     let found = find_alias(&conf.server.aliases, uri).unwrap();
     assert_eq!(found.consumed, 8);
-    assert_eq!(found.target(uri), Mapped::File(b"/t/baz".to_vec()));
+    assert_eq!(found.target(uri), MappedUri::File(b"/t/baz".to_vec()));
     // A regex whose match is exactly "/" mounts at the root.
     assert_eq!(file(&["WSGIScriptAliasMatch ^/ /t"], "/x"), Some("/t/x".into()));
 }
@@ -73,9 +73,9 @@ fn the_end_of_an_unanchored_match_counts() {
 #[test]
 fn only_what_is_surely_path_info_is_split_off() {
     let split = |line: &str, uri: &str| {
-        let conf = Conf::of(&[line]);
+        let conf = FakeConfiguration::of(&[line]);
         let found = find_alias(&conf.server.aliases, uri.as_bytes()).unwrap();
-        let Mapped::File(name) = found.target(uri.as_bytes()) else { panic!("a module") };
+        let MappedUri::File(name) = found.target(uri.as_bytes()) else { panic!("a module") };
         let len = found.alias.plain_target(&name);
         assert!(
             len.is_none_or(|len| found.alias.is_at(len, &name) && !found.alias.is_at(len, b"/other/a.wsgi"))
@@ -108,13 +108,13 @@ fn substitution() {
 #[test]
 fn modules_split_at_the_mount() {
     let split = |line: &str, uri: &str| {
-        let conf = Conf::of(&[line]);
+        let conf = FakeConfiguration::of(&[line]);
         let found = find_alias(&conf.server.aliases, uri.as_bytes()).unwrap();
         match found.target(uri.as_bytes()) {
-            Mapped::Module { module, callable, script_end } => {
+            MappedUri::Module { module, callable, script_end } => {
                 (module.to_owned(), callable.map(str::to_owned), uri[script_end..].to_owned())
             }
-            Mapped::File(_) => panic!("a file"),
+            MappedUri::File(_) => panic!("a file"),
         }
     };
     let result = |callable: Option<&str>, rest: &str| {

@@ -1,10 +1,10 @@
 //! Precedence of spec/directives.md §3.3.
 
 use super::*;
-use crate::fake::Conf;
+use crate::fake::FakeConfiguration;
 
-fn conf(server: &[&str], dir: &[&str]) -> Conf {
-    let mut conf = Conf::of(server);
+fn conf(server: &[&str], dir: &[&str]) -> FakeConfiguration {
+    let mut conf = FakeConfiguration::of(server);
     for line in dir {
         conf.directory(line).unwrap();
     }
@@ -16,7 +16,7 @@ fn defaults() {
     let conf = conf(&[], &[]);
     let config = effective(&conf.server, &conf.dir, None);
     assert_eq!((config.process_group, config.application_group), (None, None));
-    assert_eq!(config.callable, Callable::Expand(None));
+    assert_eq!(config.callable, CallableName::Expand(None));
     assert_eq!(config.map_head_to_get, MapHead::Auto);
     assert!(config.script_reloading && !config.error_override && !config.pass_authorization);
     assert!(config.trusted_proxies.headers.is_empty() && config.trusted_proxies.peers.is_none());
@@ -40,21 +40,21 @@ fn directory_over_server_and_alias_over_both() {
     );
     let config = effective(&conf.server, &conf.dir, None);
     assert_eq!(config.process_group, Some("d"));
-    assert_eq!(config.callable, Callable::Expand(Some("%{ENV:D}")));
+    assert_eq!(config.callable, CallableName::Expand(Some("%{ENV:D}")));
     assert!(!config.pass_authorization && !config.script_reloading);
     let options = AliasOptions {
         process_group: Some(String::new()),
         callable_object: Some("%{ENV:X}".into()),
         pass_authorization: Some(true),
-        interface: Some(Interface::Asgi),
+        interface: Some(ApplicationInterface::Asgi),
         ..AliasOptions::default()
     };
     let config = effective(&conf.server, &conf.dir, Some(&options));
     assert_eq!(config.process_group, Some(""));
     assert_eq!(config.application_group, Some("d"));
-    assert_eq!(config.callable, Callable::Verbatim("%{ENV:X}"));
+    assert_eq!(config.callable, CallableName::Verbatim("%{ENV:X}"));
     assert!(config.pass_authorization);
-    assert_eq!(config.interface, Some(Interface::Asgi));
+    assert_eq!(config.interface, Some(ApplicationInterface::Asgi));
 }
 
 #[test]

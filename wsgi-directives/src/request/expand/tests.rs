@@ -2,15 +2,15 @@
 
 use super::*;
 
-struct Request {
+struct TestRequest {
     port: u16,
     request_host: &'static [u8],
     case_sensitive: bool,
 }
 
-const REQUEST: Request = Request { port: 80, request_host: b"www.example.com", case_sensitive: true };
+const REQUEST: TestRequest = TestRequest { port: 80, request_host: b"www.example.com", case_sensitive: true };
 
-impl RequestNames for Request {
+impl RequestNames for TestRequest {
     fn server_host(&self) -> &[u8] {
         b"example.com"
     }
@@ -102,13 +102,13 @@ fn callables() {
 
 #[test]
 fn ports() {
-    let server = |port| text(&process_group(Some(b"%{SERVER}"), &Request { port, ..REQUEST })).to_owned();
+    let server = |port| text(&process_group(Some(b"%{SERVER}"), &TestRequest { port, ..REQUEST })).to_owned();
     assert_eq!(server(80), "example.com");
     assert_eq!(server(443), "example.com");
     assert_eq!(server(8080), "example.com:8080");
     // A client's invention.
     assert_eq!(server(4711), "example.com");
-    let request = Request { port: 8080, case_sensitive: false, request_host: b"" };
+    let request = TestRequest { port: 8080, case_sensitive: false, request_host: b"" };
     assert_eq!(text(&application_group(None, &request)), "example.com:8080|/app");
     assert_eq!(text(&application_group(Some(b"%{HOST}"), &request)), "example.com:8080");
 }

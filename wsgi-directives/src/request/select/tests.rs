@@ -3,11 +3,11 @@
 use super::*;
 use crate::checks::ServerView;
 use crate::config::{DirConfig, ServerConfig};
-use crate::fake::Conf;
+use crate::fake::FakeConfiguration;
 use crate::request::effective;
 
-fn conf() -> Conf {
-    let mut conf = Conf::of(&["WSGIDaemonProcess main"]);
+fn conf() -> FakeConfiguration {
+    let mut conf = FakeConfiguration::of(&["WSGIDaemonProcess main"]);
     conf.vhost("WSGIDaemonProcess first", 1, Some("a")).unwrap();
     conf.vhost("WSGIDaemonProcess twice", 1, Some("a")).unwrap();
     conf.vhost("WSGIDaemonProcess twice", 3, Some("A")).unwrap();
@@ -17,7 +17,7 @@ fn conf() -> Conf {
     conf
 }
 
-fn choose(conf: &Conf, group: &str, host: Option<u32>, name: Option<&str>) -> String {
+fn choose(conf: &FakeConfiguration, group: &str, host: Option<u32>, name: Option<&str>) -> String {
     let dir = DirConfig::default();
     let request = effective::effective(&conf.server, &dir, None);
     match select_group(&conf.global, &request, group.as_bytes(), host.map(VhostId), name) {
@@ -38,7 +38,7 @@ fn groups_belong_to_servers() {
     assert_eq!(choose(&conf, "first", None, None), "152");
     assert_eq!(choose(&conf, "twice", Some(4), Some("A")), "twice");
     assert_eq!(choose(&conf, "First", Some(1), Some("a")), "151");
-    assert_eq!(choose(&Conf::default(), "x", None, None), "150");
+    assert_eq!(choose(&FakeConfiguration::default(), "x", None, None), "150");
 }
 
 #[test]

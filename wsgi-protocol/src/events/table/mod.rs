@@ -8,7 +8,7 @@ macro_rules! events {
        $cause:literal, $advice:literal;)+) => {
         $(
             #[doc = $cause]
-            pub const $name: Event = Event {
+            pub const $name: LogEvent = LogEvent {
                 number: $number,
                 writer: $writer,
                 level: $level,
@@ -20,18 +20,18 @@ macro_rules! events {
         )+
 
         /// All rows of this file, with their names.
-        pub(super) const ROWS: &[(&str, &Event)] = &[$((stringify!($name), &$name)),+];
+        pub(super) const ROWS: &[(&str, &LogEvent)] = &[$((stringify!($name), &$name)),+];
     };
 }
 
 mod original;
 mod own;
 
-use super::Event;
+use super::LogEvent;
 pub use original::*;
 pub use own::*;
 
 /// All rows, with their names, in the order of their numbers; those without a number come last.
-pub fn rows() -> impl Iterator<Item = (&'static str, &'static Event)> {
+pub fn rows() -> impl Iterator<Item = (&'static str, &'static LogEvent)> {
     original::ROWS.iter().chain(own::ROWS).copied()
 }

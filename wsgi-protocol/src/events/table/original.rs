@@ -3,10 +3,10 @@
 use crate::events::ClientAnswer::{
     BodyFault, BrokenOff, Later, Modes, Status, StatusOrBroken, Unaffected as Served,
 };
-use crate::events::Event;
-use crate::events::Fate::{NotStarted, Retried, Unaffected as LivesOn, WithoutPython};
-use crate::events::Level::{Alert, Crit, Error, Warn};
-use crate::events::Writer::{Child, Daemon, Parent, Python, Supervisor};
+use crate::events::EventLevel::{Alert, Crit, Error, Warn};
+use crate::events::LineWriter::{Child, Daemon, Parent, Python, Supervisor};
+use crate::events::LogEvent;
+use crate::events::ProcessFate::{NotStarted, Retried, Unaffected as LivesOn, WithoutPython};
 
 events! {
     EMBEDDED_UNUSABLE = 1, Parent, Crit, Later(500), WithoutPython =>

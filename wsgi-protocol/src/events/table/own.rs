@@ -1,10 +1,10 @@
 //! Events that only this project has; those without a number of their own stand last.
 
 use crate::events::ClientAnswer::{BrokenOff, Later, Status, StatusOrBroken, Unaffected as Served};
-use crate::events::Event;
-use crate::events::Fate::{NotStarted, Replaced, Retried, Unaffected as LivesOn};
-use crate::events::Level::{Alert, Crit, Error, Info, Warn};
-use crate::events::Writer::{Child, Daemon, Parent, Python, Supervisor};
+use crate::events::EventLevel::{Alert, Crit, Error, Info, Warn};
+use crate::events::LineWriter::{Child, Daemon, Parent, Python, Supervisor};
+use crate::events::LogEvent;
+use crate::events::ProcessFate::{NotStarted, Replaced, Retried, Unaffected as LivesOn};
 
 events! {
     INTERNAL_ERROR = 300, Child, Crit, StatusOrBroken(500), LivesOn =>
