@@ -61,7 +61,7 @@ test-tidy: ## the rules of CONTRIBUTING.md that can be checked by looking
 test-it: ## a real httpd with the module of build/lib
 	MODULE_UNDER_TEST=ours $(IT)
 
-test-pythons: build ## the tests about Pythons with 3.14 and 3.15, in a folder with Debian's unstable (as root); TESTS="daemon:: input::"
+test-pythons: build ## the tests about Pythons with 3.14 and 3.15, in a folder with Debian's unstable (as root); TESTS="processes:: input::"
 	binary=$$($(CARGO) test -p integration --test it --no-run --message-format=json 2>/dev/null | \
 	  sed -nE 's/.*"executable":"([^"]+)".*/\1/p' | tail -n 1) && \
 	  scripts/newer_pythons.sh run "$$binary" --test-threads=2 $(TESTS)

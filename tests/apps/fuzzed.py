@@ -1,4 +1,4 @@
-"""What a random request may ask an application to do (tests/it/fuzz.rs): the query names it."""
+"""What a random request may ask an application to do (tests/it/product/fuzz.rs): the query names it."""
 
 
 def echo(environ, start_response):

@@ -1,6 +1,6 @@
 #!/usr/bin/python3 -IS
 """Stands where a daemon's interpreter would be and speaks the daemon's protocol by hand: the header X-Code of a request
-says, in Python, what comes back (tests/it/hostile.rs; the frames are those of wsgi-protocol/src/frame.rs)."""
+says, in Python, what comes back (tests/it/failures/hostile.rs; the frames are those of wsgi-protocol/src/frame.rs)."""
 import array, base64, os, random, re, select, socket, struct, tempfile, threading, time
 
 LISTEN, READY, ORDER = 3, 4, 6

@@ -1,4 +1,4 @@
-# What a process sees of itself that it may have inherited (tests/it/inherited.rs).
+# What a process sees of itself that it may have inherited (tests/it/processes/inherited.rs).
 import ctypes
 import json
 import os

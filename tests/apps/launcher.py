@@ -1,4 +1,4 @@
-# Starts httpd as a shell with unusual settings would (tests/it/inherited.rs): everything here is inherited.
+# Starts httpd as a shell with unusual settings would (tests/it/processes/inherited.rs): everything here is inherited.
 import ctypes, fcntl, os, platform, resource, signal, struct, sys
 
 libc = ctypes.CDLL(None, use_errno=True)

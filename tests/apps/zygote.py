@@ -1,6 +1,6 @@
 #!/usr/bin/python3 -IS
 """Stands where a zygote's interpreter would be (preload=on) and sends its supervisor, over every socket it has or is given,
-a TCP socket that takes hours to close (tests/it/supervisor_trust.rs)."""
+a TCP socket that takes hours to close (tests/it/processes/supervisor_trust.rs)."""
 import array, os, socket, stat, struct, time
 
 FORKER, READY, ORDER = 3, 4, 6

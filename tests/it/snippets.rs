@@ -68,3 +68,8 @@ pub fn base64(bytes: &[u8]) -> String {
     }
     text
 }
+
+/// A server whose application fails: WSGI0174 and tracebacks are expected.
+pub fn failing(mode: Mode) -> HttpdBuilder {
+    server(mode).expect_log("WSGI0174").allow_python_errors()
+}

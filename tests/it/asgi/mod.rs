@@ -1,0 +1,6 @@
+//! ASGI applications.
+
+pub mod applications;
+mod examples;
+mod lifespan;
+mod websocket;

@@ -1,0 +1,263 @@
+//! WebSockets of ASGI applications: handshake, messages both ways, ways to the end, restarts.
+
+use crate::asgi::applications::REASON;
+use integration::{Httpd, HttpdBuilder, Mode, Response, Subject, WireConnection, eventually};
+
+const APP: &str = include_str!("../../apps/asgi_socket.py");
+const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+pub const TEXT: u8 = 0x81;
+const BINARY: u8 = 0x82;
+const CLOSE: u8 = 0x88;
+const PING: u8 = 0x89;
+const PONG: u8 = 0x8a;
+
+fn server() -> HttpdBuilder {
+    Httpd::builder().mode(Mode::Daemon).script("/", "app.py", APP).allow_log("[wsgi:error]")
+}
+
+/// A client that speaks frames.
+pub struct FrameClient(WireConnection);
+
+impl FrameClient {
+    pub fn open(server: &Httpd, path: &str) -> Self {
+        let (client, response) = Self::ask(server, path, "");
+        assert_eq!(response.status, 101);
+        client
+    }
+
+    /// Sends an opening handshake with further headers.
+    fn ask(server: &Httpd, path: &str, headers: &str) -> (Self, Response) {
+        let mut wire = server.connect();
+        wire.send(format!(
+            "GET {path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n{headers}\r\n"
+        ));
+        let response = wire.head().expect("an answer");
+        (Self(wire), response)
+    }
+
+    pub fn send(&mut self, first: u8, payload: &[u8]) {
+        let mut frame = vec![first];
+        match payload.len() {
+            length @ 0..=125 => frame.push(0x80 | length as u8),
+            length @ 126..=65535 => {
+                frame.push(0x80 | 126);
+                frame.extend_from_slice(&(length as u16).to_be_bytes());
+            }
+            length => {
+                frame.push(0x80 | 127);
+                frame.extend_from_slice(&(length as u64).to_be_bytes());
+            }
+        }
+        let mask = [1, 2, 3, 4];
+        frame.extend_from_slice(&mask);
+        frame.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+        self.0.send(frame);
+    }
+
+    fn frame(&mut self) -> (u8, Vec<u8>) {
+        let head = self.0.exactly(2).expect("a frame");
+        let mut number = |count| {
+            let bytes = self.0.exactly(count).expect("a length");
+            bytes.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte))
+        };
+        let length = match head[1] {
+            126 => number(2),
+            127 => number(8),
+            short => usize::from(short),
+        };
+        (head[0], self.0.exactly(length).expect("a payload"))
+    }
+
+    #[track_caller]
+    pub fn expect(&mut self, first: u8, payload: &[u8]) {
+        let (kind, got) = self.frame();
+        assert!((kind, &*got) == (first, payload), "{kind:#x}: {} bytes", got.len());
+    }
+
+    /// The close frame that comes, which is answered; then the connection ends.
+    #[track_caller]
+    pub fn closed(&mut self, code: u16, reason: &str) {
+        self.expect(CLOSE, &[&code.to_be_bytes(), reason.as_bytes()].concat());
+        self.send(CLOSE, &code.to_be_bytes());
+        assert_eq!(self.0.read_to_end(), b"", "nothing more");
+    }
+}
+
+#[test]
+fn handshake() {
+    if Subject::skips(REASON) {
+        return;
+    }
+    let server = server().start();
+    let (mut client, response) =
+        FrameClient::ask(&server, "/a%20b", "Sec-WebSocket-Protocol: chat, superchat\r\n");
+    assert_eq!(response.status, 101);
+    let header = |name| response.all(name);
+    assert_eq!(header("Sec-WebSocket-Accept"), ["s3pPLMBiTxaQ9kYGzzhZRbK+xOo="]);
+    assert_eq!(header("Sec-WebSocket-Protocol"), ["superchat"]);
+    assert_eq!((header("Upgrade"), header("Content-Length")), (vec!["websocket"], vec![]));
+    assert_eq!((header("x-own"), header("set-cookie")), (vec!["value"], vec!["a=b"]));
+    let (kind, text) = client.frame();
+    let text = String::from_utf8(text).expect("text");
+    assert_eq!(
+        (kind, text.as_str()),
+        (TEXT, r#"["websocket", "ws", "/a b", ["chat", "superchat"], false, {}]"#)
+    );
+    client.closed(4001, "enough");
+    let access = std::fs::read_to_string(server.root().join("logs/access")).expect("a log");
+    assert!(access.contains("\"GET /a%20b HTTP/1.1\" 101"), "{access}");
+}
+
+/// What is no handshake is an HTTP request, and gets no 101.
+#[test]
+fn only_a_handshake_is_one() {
+    if Subject::skips(REASON) {
+        return;
+    }
+    let server = server().start();
+    let whole = format!(
+        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n"
+    );
+    for (line, headers) in [
+        ("GET /echo HTTP/1.1", String::new()),
+        ("POST /echo HTTP/1.1", whole.clone()),
+        ("GET /echo HTTP/1.0", whole.clone()),
+        ("GET /echo HTTP/1.1", whole.replace("websocket", "h2c")),
+        ("GET /echo HTTP/1.1", whole.replace("Connection: Upgrade", "Connection: close")),
+        ("GET /echo HTTP/1.1", whole.replace("13", "12")),
+        ("GET /echo HTTP/1.1", whole.replace(KEY, "short")),
+        ("GET /echo HTTP/1.1", whole.clone() + "Content-Length: 3\r\n"),
+    ] {
+        let mut client = server.connect();
+        client.send(format!("{line}\r\nHost: x\r\n{headers}\r\nabc"));
+        assert_eq!(client.head().expect("an answer").status, 426, "{line} {headers}");
+    }
+}
+
+#[test]
+fn messages() {
+    if Subject::skips(REASON) {
+        return;
+    }
+    let server = server().expect_log("closed by 1000 bye").start();
+    let mut client = FrameClient::open(&server, "/echo");
+    let long: Vec<u8> = (0..1_000_000_u32).map(|at| (at % 251) as u8).collect();
+    for length in [0, 1, 125, 126, 127, 65535, 65536, 1_000_000] {
+        client.send(BINARY, &long[..length]);
+        client.expect(BINARY, &long[..length]);
+    }
+    client.send(TEXT, "w\u{f6}rld \u{2615}".as_bytes());
+    client.expect(TEXT, "w\u{f6}rld \u{2615}".as_bytes());
+    client.send(PING, b"there?");
+    client.expect(PONG, b"there?");
+    client.send(0x01, b"in ");
+    client.send(PING, b"");
+    client.send(0x00, b"three ");
+    client.send(0x80, b"parts");
+    client.expect(PONG, b"");
+    client.expect(TEXT, b"in three parts");
+    client.send(CLOSE, b"\x03\xe8bye");
+    client.expect(CLOSE, b"\x03\xe8bye");
+    assert_eq!(client.0.read_to_end(), b"");
+}
+
+#[test]
+fn back_pressure_both_ways() {
+    if Subject::skips(REASON) {
+        return;
+    }
+    let server = server().start();
+    let mut client = FrameClient::open(&server, "/burst");
+    for number in 0..200 {
+        client.expect(BINARY, &[number; 50000]);
+    }
+    let mut client = FrameClient::open(&server, "/late");
+    for _ in 0..2000 {
+        client.send(TEXT, b"x");
+    }
+    client.expect(TEXT, b"2000");
+}
+
+/// A client sends much and leaves before the application wants it: it gets all the same.
+#[test]
+fn what_a_client_sent_before_it_left_is_read() {
+    if Subject::skips(REASON) {
+        return;
+    }
+    let server = server().start();
+    let mut client = FrameClient::open(&server, "/later");
+    for _ in 0..300 {
+        client.send(TEXT, &[b'x'; 1000]);
+    }
+    client.0.finish();
+    assert_eq!(server.get("/go").status, 426);
+    server.wait_for_log("had 300 messages");
+}
+
+#[test]
+fn ways_to_the_end() {
+    if Subject::skips(REASON) {
+        return;
+    }
+    let server = server().expect_log("ValueError: in the midst of a WebSocket").start();
+    let (mut client, response) = FrameClient::ask(&server, "/deny", "");
+    assert_eq!((response.status, response.all("x-why")), (418, vec!["tea"]));
+    assert_eq!(client.0.exactly(11).expect("a body"), b"3\r\nno \r\n6\r\n");
+    assert_eq!(FrameClient::ask(&server, "/refuse", "").1.status, 403);
+    FrameClient::open(&server, "/leave").closed(1000, "");
+    FrameClient::open(&server, "/fail").closed(1011, "");
+    for (frames, code) in [
+        (vec![(0x81, &b"\xff"[..])], 1007),
+        (vec![(0x83, b"")], 1002),
+        (vec![(0x80, b"")], 1002),
+        (vec![(0xc1, b"x")], 1002),
+        (vec![(0x89, &[0; 126])], 1002),
+    ] {
+        let mut client = FrameClient::open(&server, "/echo");
+        frames.iter().for_each(|(first, payload)| client.send(*first, payload));
+        let (kind, payload) = client.frame();
+        assert_eq!((kind, &payload[..2]), (CLOSE, &u16::to_be_bytes(code)[..]), "{frames:?}");
+    }
+    drop(FrameClient::open(&server, "/echo"));
+    server.wait_for_log("closed by 1006");
+    assert_eq!(server.get("/").status, 426, "and it serves on");
+}
+
+#[test]
+fn broadcast() {
+    if Subject::skips(REASON) {
+        return;
+    }
+    let server = server().daemon_options("threads=1").start();
+    let mut clients: Vec<_> = (0..5).map(|_| FrameClient::open(&server, "/chat")).collect();
+    clients[4].send(TEXT, b"here");
+    clients.iter_mut().for_each(|client| client.expect(TEXT, b"here"));
+    drop(clients.pop());
+    eventually("one has left", || {
+        clients[0].send(TEXT, b"still here");
+        clients.iter_mut().for_each(|client| client.expect(TEXT, b"still here"));
+        Some(())
+    });
+}
+
+/// At a graceful restart they are told to connect again, at once, and reach the successor.
+#[test]
+fn restarts() {
+    if Subject::skips(REASON) {
+        return;
+    }
+    let server = server().expect_log("2 WebSockets are closed with 1012").start();
+    let mut clients = [FrameClient::open(&server, "/echo"), FrameClient::open(&server, "/echo")];
+    for client in &mut clients {
+        client.send(TEXT, b"before");
+        client.expect(TEXT, b"before");
+    }
+    server.graceful();
+    for client in &mut clients {
+        client.closed(1012, "service restart");
+    }
+    let mut client = FrameClient::open(&server, "/echo");
+    client.send(TEXT, b"after");
+    client.expect(TEXT, b"after");
+}

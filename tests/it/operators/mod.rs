@@ -1,0 +1,11 @@
+//! What operators see and do.
+
+pub mod control;
+mod control_terminal;
+mod drain;
+mod log_records;
+mod observability;
+mod server_metrics;
+mod slow;
+mod status;
+mod telemetry;

@@ -1,0 +1,14 @@
+//! Processes: groups, starts, ends, and whom they may reach.
+
+mod groups;
+mod handover;
+mod inherited;
+mod jail;
+mod leftovers;
+mod lifecycle;
+mod preload;
+mod preload_failing;
+mod shutdown;
+mod supervisor_trust;
+mod timers;
+mod trust;

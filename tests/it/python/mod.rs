@@ -1,0 +1,9 @@
+//! Python around the application.
+
+mod contention;
+mod forks;
+mod leaving;
+mod parallel;
+mod process;
+mod python_module;
+mod pythons;
