@@ -74,18 +74,41 @@ def memory(pid):
 
 
 def memory_by_role(pids, parent):
-    """KiB of PSS: of the whole tree, and the mean of each httpd child and of each daemon (None where there is none)."""
+    """KiB of PSS: of the whole tree, and the mean of the processes of each role (None where there is none)."""
     sizes = {}
     for pid in pids:
         size = memory(pid)
         if size:
             sizes.setdefault(role(pid, parent), []).append(size)
     found = {"pss": sum(pss for rows in sizes.values() for pss, _ in rows)}
-    for name in ("child", "daemon"):
+    for name in ("parent", "child", "daemon", "supervisor"):
         rows = sizes.get(name)
         found["pss_" + name] = sum(pss for pss, _ in rows) / len(rows) if rows else None
         found["private_" + name] = sum(private for _, private in rows) / len(rows) if rows else None
     return found
+
+
+def wakeups(pids):
+    """How often the threads of these processes have gone to sleep so far: somebody woke them as often, or a clock did."""
+    total = 0
+    for pid in pids:
+        for status in pathlib.Path("/proc/%d/task" % pid).glob("*/status"):
+            try:
+                total += int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", status.read_text(), re.M).group(1))
+            except OSError:
+                continue  # it has ended
+    return total
+
+
+def idle_python(python, script):
+    """KiB of PSS of a Python that has read the same application and waits: what no daemon can do without."""
+    program = ("import sys; exec(compile(open({0!r}).read(), {0!r}, 'exec'), dict(__file__={0!r}, __name__='app')); "
+               "print(flush=True); sys.stdin.read()").format(str(script))
+    with subprocess.Popen([str(python), "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        size = memory(process.pid)
+        process.stdin.close()
+    return size and size[0]
 
 
 class Noise:

@@ -17,7 +17,7 @@ import time
 
 import measure
 import report
-from scenarios import SCENARIOS, STATIC
+from scenarios import NO_FLOOR, SCENARIOS
 from servers import NAMES, WORK, prepare, servers
 
 #: the first pattern that fits the name of a mapped file names the component
@@ -220,7 +220,7 @@ def print_calls(tables):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("scenario", nargs="?", default="hello", choices=[n for n in SCENARIOS if n not in
-                        ("mixed", "flood", "cold", "cold-django", "reload", "touch")])
+                        ("mixed", "flood", "cold", "cold-django", "idle", "reload", "touch")])
     parser.add_argument("server", nargs="?", default="ours-daemon", choices=NAMES)
     parser.add_argument("--seconds", type=int, default=4)
     parser.add_argument("--requests", type=int, default=1000, help="of the parts that send one after the other")
@@ -241,7 +241,7 @@ def profile(options):
     """Measures, and prints the tables."""
     prepare()
     name, scenario = options.scenario, SCENARIOS[options.scenario]
-    wanted = [options.server] + (["floor"] if scenario.path in STATIC and options.server != "floor" else [])
+    wanted = [options.server] + (["floor"] if name not in NO_FLOOR and options.server != "floor" else [])
     calls, components, named = {}, {}, []
     print("%s, %s. httpd with one child of 25 threads, %d threads in the daemon.\n" % (
         time.strftime("%Y-%m-%d %H:%M"), NAMES[options.server], options.threads))

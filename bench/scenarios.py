@@ -7,7 +7,7 @@ import time
 import typing
 
 import measure
-from servers import ROOT
+from servers import ROOT, venv
 
 BENCH = ROOT / "bench"
 
@@ -40,6 +40,7 @@ SCENARIOS = {
     "flood": Load("scenarios.py", "/hello", 2, script("short.lua")),
     "cold": Load("scenarios.py", "/hello", 1, []),
     "cold-django": Load("site.py", "/django", 1, []),
+    "idle": Load("scenarios.py", "/hello", 1, []),
     "reload": Load("scenarios.py", "/hello", 16, []),
     "touch": Load("scenarios.py", "/hello", 16, []),
 }
@@ -61,6 +62,8 @@ ABOUT = {
     "flood": "6 connections with 100 ms of computing each; beside them short requests as in mixed, whose latencies these are",
     "cold": "start: from the start of the server to the first 200. First request: after one second of idleness",
     "cold-django": "the same for the Django page",
+    "idle": "one request, then nothing: memory and wake-ups per second of the whole server. python3 alone: a Python that has "
+            "read the same file and waits",
     "reload": "hello while the server is told to restart gracefully every second (with `--mpm debian` at least)",
     "touch": "hello while the application's file is touched every second",
 }
@@ -68,13 +71,16 @@ ABOUT = {
 #: what runs beside the short requests: path, connections, arguments of wrk
 BESIDE = {"mixed": ("/sleep", 8, script("mixed.lua")), "flood": ("/flood", 6, [])}
 
-STATIC = ("/hello", "/file", "/response")
+#: in these the floor has nothing to be compared with: its CPU is not asked for, or there is no application to touch
+NO_FLOOR = ("mixed", "flood", "cold-django", "touch")
+#: seconds of nothing, in the scenario "idle"
+IDLE = 5
 
 
 def applies(name, server):
-    """Whether a server takes part in a scenario: the floor has no applications, threads=1 is compared in few."""
+    """Whether a server takes part in a scenario: threads=1 is compared in few."""
     if server == "floor":
-        return SCENARIOS[name].path in STATIC and name not in ("mixed", "flood", "touch")
+        return name not in NO_FLOOR
     if server == "ours-daemon-1":
         return name in ("hello", "django", "compute")
     return name != "touch" or server.endswith(("-daemon", "-embedded"))
@@ -136,6 +142,21 @@ def cold(name, server, _seconds):
     return row
 
 
+def idle(name, server, _seconds):
+    """Memory of a server that has answered once, and how often it wakes up without a reason."""
+    server.start(SCENARIOS[name].path)
+    time.sleep(2)
+    row = {"errors": 0, "problems": "", **server.memory()}
+    noise, before = measure.Noise(server), measure.wakeups(server.pids())
+    time.sleep(IDLE)
+    row["wakeups"] = (measure.wakeups(server.pids()) - before) / IDLE
+    row.update(noise.stop())
+    server.stop()  # what Pythons share would be divided among them
+    if row["pss_daemon"]:
+        row["python3"] = measure.idle_python(venv() / "bin/python3", server.script)
+    return row
+
+
 def wait_for(condition, limit=30):
     deadline = time.perf_counter() + limit
     while time.perf_counter() < deadline:
@@ -184,4 +205,5 @@ def disturbed(name, server, seconds):
     return row
 
 
-ROUNDS = {"mixed": beside, "flood": beside, "cold": cold, "cold-django": cold, "reload": disturbed, "touch": disturbed}
+ROUNDS = {"mixed": beside, "flood": beside, "cold": cold, "cold-django": cold, "idle": idle, "reload": disturbed,
+          "touch": disturbed}

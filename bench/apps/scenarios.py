@@ -49,6 +49,11 @@ def sleep(environ, start_response):
     return hello(environ, start_response)
 
 
+def long(environ, start_response):
+    time.sleep(10)
+    return hello(environ, start_response)
+
+
 def compute(environ, start_response):
     deadline = time.thread_time() + 0.001
     while time.thread_time() < deadline:
@@ -65,7 +70,7 @@ def flood(environ, start_response):
 
 PATHS = {
     "/hello": hello, "/upload": upload, "/response": response, "/blocks": blocks, "/file": file, "/sleep": sleep,
-    "/compute": compute, "/flood": flood,
+    "/compute": compute, "/flood": flood, "/long": long,
 }
 
 
