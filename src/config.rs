@@ -6,14 +6,15 @@ use crate::httpd::pool::Pool;
 use crate::httpd::{bytes, server};
 use crate::lifecycle::runtime::ChildRuntime;
 use apr_sys as sys;
+use std::collections::HashMap;
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use wsgi_directives::config::main_interpreter::RoutingLines;
 use wsgi_directives::{
-    DIRECTIVES, DirConfig, DirectivePlace, GlobalConfig, LineScope, NoticeLevel, RegexMatch, ServerConfig,
-    SystemFacts, UriRegex, VhostId,
+    DIRECTIVES, DirConfig, DirectivePlace, GlobalConfig, LineScope, MergedRecord, NoticeLevel, RegexMatch,
+    ServerConfig, SystemFacts, UriRegex, VhostId,
 };
 
 /// What one configuration pass collects over all servers. Lives from pre_config until the configuration pool
@@ -22,8 +23,9 @@ use wsgi_directives::{
 pub struct ConfigState {
     /// Main-server settings, daemon groups, preloads.
     pub global: GlobalConfig,
-    /// Server records by [`VhostId`].
+    /// Server records by [`VhostId`], and the other way round: each request asks.
     hosts: Vec<*mut sys::server_rec>,
+    numbers: HashMap<*mut sys::server_rec, VhostId>,
     /// What is to be said about single lines, to which server's log.
     notices: Vec<(*mut sys::server_rec, log::LogLevel, String)>,
     /// By which lines of other processes are logged; made in post_config.
@@ -117,12 +119,16 @@ pub unsafe fn create_server(p: *mut sys::apr_pool_t, _s: *mut sys::server_rec) -
 }
 
 /// # Safety
-/// `p` is a live pool; the records were made by [`create_server`].
+/// `p` is a live pool; the records were made by [`create_server`] and live as long as `p`.
 pub unsafe fn merge_server(p: *mut sys::apr_pool_t, base: *mut c_void, child: *mut c_void) -> *mut c_void {
     // SAFETY: by the contract.
-    unsafe {
-        let merged = ServerConfig::merge(&*base.cast::<ServerConfig>(), &*child.cast::<ServerConfig>());
-        Pool::from_raw(p).own(merged).cast()
+    let merged =
+        unsafe { ServerConfig::merged(&*base.cast::<ServerConfig>(), &*child.cast::<ServerConfig>()) };
+    match merged {
+        MergedRecord::Base => base,
+        MergedRecord::Child => child,
+        // SAFETY: by the contract.
+        MergedRecord::New(record) => unsafe { Pool::from_raw(p) }.own(record).cast(),
     }
 }
 
@@ -134,12 +140,15 @@ pub unsafe fn create_dir(p: *mut sys::apr_pool_t) -> *mut c_void {
 }
 
 /// # Safety
-/// `p` is a live pool; the records were made by [`create_dir`].
+/// `p` is a live pool; the records were made by [`create_dir`] and live as long as `p`.
 pub unsafe fn merge_dir(p: *mut sys::apr_pool_t, base: *mut c_void, child: *mut c_void) -> *mut c_void {
     // SAFETY: by the contract.
-    unsafe {
-        let merged = DirConfig::merge(&*base.cast::<DirConfig>(), &*child.cast::<DirConfig>());
-        Pool::from_raw(p).own(merged).cast()
+    let merged = unsafe { DirConfig::merged(&*base.cast::<DirConfig>(), &*child.cast::<DirConfig>()) };
+    match merged {
+        MergedRecord::Base => base,
+        MergedRecord::Child => child,
+        // SAFETY: by the contract.
+        MergedRecord::New(record) => unsafe { Pool::from_raw(p) }.own(record).cast(),
     }
 }
 
@@ -170,17 +179,17 @@ pub unsafe fn vhost_id(state: &mut ConfigState, s: *mut sys::server_rec) -> Opti
     if unsafe { (*s).is_virtual } == 0 {
         return None;
     }
-    let known = state.hosts.iter().position(|host| *host == s);
-    let index = known.unwrap_or_else(|| {
-        state.hosts.push(s);
-        state.hosts.len() - 1
+    let ConfigState { hosts, numbers, .. } = state;
+    let number = numbers.entry(s).or_insert_with(|| {
+        hosts.push(s);
+        VhostId(hosts.len() as u32 - 1)
     });
-    Some(VhostId(index as u32))
+    Some(*number)
 }
 
 /// Number of a virtual host as far as a directive stood in it.
 pub fn known_vhost(state: &ConfigState, s: *mut sys::server_rec) -> Option<VhostId> {
-    state.hosts.iter().position(|host| *host == s).map(|index| VhostId(index as u32))
+    state.numbers.get(&s).copied()
 }
 
 /// The server record behind a number.

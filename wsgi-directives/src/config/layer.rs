@@ -81,6 +81,11 @@ impl ConfigLayer {
         }
     }
 
+    /// Whether it says nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.handler_scripts.is_empty() && self.settings == Settings::default()
+    }
+
     /// The script bound to an httpd handler name; exact match.
     pub fn handler_script(&self, handler: &[u8]) -> Option<&Arc<HandlerScript>> {
         self.handler_scripts.iter().find(|script| script.handler.as_bytes() == handler)

@@ -22,7 +22,7 @@ pub use layer::{ConfigLayer, MapHead, ProcessSet};
 pub use mount::{
     AliasForm, AliasOptions, HandlerScript, MountTarget, ScriptAlias, ScriptReader, ScriptRef, ScriptUse,
 };
-pub use record::{DirConfig, ServerConfig};
+pub use record::{DirConfig, MergedRecord, ServerConfig};
 
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,18 @@ use super::layer::{ConfigLayer, layered};
 use super::mount::{ScriptAlias, ScriptRef};
 use std::sync::Arc;
 
+/// What comes of a base and what stands over it. Most virtual hosts and sections say nothing about us, and httpd merges
+/// sections for each request: the record that says everything serves as it is.
+#[derive(Debug, PartialEq, Eq)]
+pub enum MergedRecord<T> {
+    /// The child says nothing.
+    Base,
+    /// The base says nothing.
+    Child,
+    /// Both do.
+    New(T),
+}
+
 /// Server-level record: main server or one virtual host, as written or merged.
 #[derive(Clone, Debug, Default)]
 pub struct ServerConfig {
@@ -20,6 +32,21 @@ impl ServerConfig {
             layer: ConfigLayer::merge(&base.layer, &child.layer),
             aliases: child.aliases.iter().chain(&base.aliases).cloned().collect(),
         }
+    }
+
+    /// The same, without a new record where none is needed.
+    pub fn merged(base: &ServerConfig, child: &ServerConfig) -> MergedRecord<ServerConfig> {
+        if child.is_empty() {
+            return MergedRecord::Base;
+        }
+        if base.is_empty() {
+            return MergedRecord::Child;
+        }
+        MergedRecord::New(ServerConfig::merge(base, child))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.aliases.is_empty() && self.layer.is_empty()
     }
 }
 
@@ -53,5 +80,20 @@ impl DirConfig {
             layer: ConfigLayer::merge(&base.layer, &child.layer),
             access: AccessSettings::merge(&base.access, &child.access),
         }
+    }
+
+    /// The same, without a new record where none is needed.
+    pub fn merged(base: &DirConfig, child: &DirConfig) -> MergedRecord<DirConfig> {
+        if child.is_empty() {
+            return MergedRecord::Base;
+        }
+        if base.is_empty() {
+            return MergedRecord::Child;
+        }
+        MergedRecord::New(DirConfig::merge(base, child))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.layer.is_empty() && self.access == AccessSettings::default()
     }
 }

@@ -68,6 +68,25 @@ proptest! {
     }
 
     #[test]
+    fn a_record_is_made_only_where_both_say_something(a in dir(), b in dir(), main in server(), host in server()) {
+        let merged = DirConfig::merge(&a, &b);
+        match DirConfig::merged(&a, &b) {
+            MergedRecord::Base => prop_assert!(merged == a && b == DirConfig::default()),
+            MergedRecord::Child => prop_assert!(merged == b && a == DirConfig::default()),
+            MergedRecord::New(new) => {
+                prop_assert!(new == merged && a != DirConfig::default() && b != DirConfig::default());
+            }
+        }
+        let none = ServerConfig::default();
+        prop_assert!(matches!(ServerConfig::merged(&main, &none), MergedRecord::Base));
+        let merged = ServerConfig::merged(&none, &host);
+        prop_assert!(matches!(merged, MergedRecord::Child) || targets(&host).is_empty());
+        if let MergedRecord::New(new) = ServerConfig::merged(&main, &host) {
+            prop_assert_eq!(targets(&new), targets(&ServerConfig::merge(&main, &host)));
+        }
+    }
+
+    #[test]
     fn merging_twice_is_merging_once(a in dir(), b in dir()) {
         let once = DirConfig::merge(&a, &b);
         prop_assert!(same_layer(&DirConfig::merge(&once, &b).layer, &once.layer));
