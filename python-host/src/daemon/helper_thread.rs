@@ -12,8 +12,10 @@ use super::os;
 /// Jobs that may wait; further ones are dropped, as a full signal pipe would (spec/daemon.md §2.3).
 const BACKLOG: usize = 64;
 
-/// How often the GIL is taken for deadlock-timeout.
-const PROBE_PERIOD: Duration = Duration::from_secs(1);
+/// The GIL is taken for deadlock-timeout so many times within its length, but not more often than this: each time wakes an idle
+/// process up.
+const PROBES: u64 = 10;
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 
 type HelperJob = Box<dyn FnOnce() + Send>;
 
@@ -72,34 +74,45 @@ fn spawn(name: &str, live: &Arc<AtomicUsize>, body: impl FnOnce() + Send + 'stat
     thread::Builder::new().name(name.to_owned()).stack_size(os::default_stack()).spawn(body).is_ok()
 }
 
-/// Takes the GIL once a second and notes when it last succeeded.
+/// The pause between two attempts, for a deadlock-timeout of so many milliseconds.
+fn pause(deadlock_ms: u64) -> Duration {
+    Duration::from_millis(deadlock_ms / PROBES).max(SHORTEST_PAUSE)
+}
+
+/// Takes the GIL now and then and notes since when it waits for it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct GilWatchdog {
-    at: Arc<AtomicU64>,
+    /// When the attempt under way began, monotonic ns; 0 while there is none.
+    waiting_since: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
     thread: Arc<OnceLock<Thread>>,
 }
 
 impl GilWatchdog {
-    /// Starts the thread; says whether that worked.
-    pub(super) fn start<A: Application>(&self, application: &'static A, live: &Arc<AtomicUsize>) -> bool {
-        self.at.store(os::now_ns(), SeqCst);
+    /// Starts the thread, for a deadlock-timeout of so many milliseconds; says whether that worked.
+    pub(super) fn start<A: Application>(
+        &self,
+        application: &'static A,
+        deadlock_ms: u64,
+        live: &Arc<AtomicUsize>,
+    ) -> bool {
         let me = self.clone();
         spawn("wsgi-gil_watchdog", live, move || {
             // Only this thread sets it.
             let _ = me.thread.set(thread::current());
             while !me.stop.load(SeqCst) {
+                me.waiting_since.store(os::now_ns(), SeqCst);
                 application.probe();
-                me.at.store(os::now_ns(), SeqCst);
+                me.waiting_since.store(0, SeqCst);
                 // `stop` unparks; if that comes between the two lines the token is kept.
-                thread::park_timeout(PROBE_PERIOD);
+                thread::park_timeout(pause(deadlock_ms));
             }
         })
     }
 
-    /// Monotonic ns of the last success; 0 if it never ran.
-    pub(super) fn last(&self) -> u64 {
-        self.at.load(SeqCst)
+    /// Since when it waits for the GIL, monotonic ns, if it does.
+    pub(super) fn waiting_since(&self) -> Option<u64> {
+        Some(self.waiting_since.load(SeqCst)).filter(|since| *since > 0)
     }
 
     /// Lets the thread end after the probe it is in.
@@ -107,6 +120,18 @@ impl GilWatchdog {
         self.stop.store(true, SeqCst);
         if let Some(thread) = self.thread.get() {
             thread.unpark();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longer_the_timeout_the_fewer_probes() {
+        for (deadlock_ms, seconds) in [(1000, 1), (10_000, 1), (60_000, 6), (300_000, 30), (3_600_000, 360)] {
+            assert_eq!(pause(deadlock_ms), Duration::from_secs(seconds), "{deadlock_ms}");
         }
     }
 }

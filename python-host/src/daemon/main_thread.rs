@@ -83,9 +83,10 @@ impl<A: Application> MainThread<A> {
         }
     }
 
-    /// Serves until the process has to end.
-    pub(super) fn run(&mut self, deadlock: bool) {
-        if deadlock && !self.gil_watchdog.start(self.pool.application, &self.helper_threads) {
+    /// Serves until the process has to end; with a deadlock-timeout of so many milliseconds, 0 for none.
+    pub(super) fn run(&mut self, deadlock_ms: u64) {
+        let watchdog = &self.gil_watchdog;
+        if deadlock_ms > 0 && !watchdog.start(self.pool.application, deadlock_ms, &self.helper_threads) {
             self.pool.log(3, &messages::no_deadlock_watch());
         }
         loop {
@@ -308,12 +309,14 @@ impl<A: Application> MainThread<A> {
 
     fn check_timers(&mut self) -> Option<u64> {
         let pool = self.pool;
+        let now = self.now();
         let view = TimerView {
-            now: self.now(),
+            now,
             first_request: pool.first_request.load(SeqCst),
             loaded: pool.limits.startup && pool.application.has_loaded(),
             in_loop: pool.in_loop.count(),
-            probed: self.gil_watchdog.last(),
+            // What waits for nothing has not waited until now.
+            gil_wanted: self.gil_watchdog.waiting_since().unwrap_or(now),
         };
         let mut due = Vec::new();
         let next = self.timetable.check(&pool.slots, &view, &mut due);

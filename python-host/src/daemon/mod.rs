@@ -91,7 +91,7 @@ pub fn serve(host: &'static Host, inherited: &InheritedScripts) -> i32 {
             }
             outlive_supervisor(launch);
             announce(ReadyByte::Serving);
-            main.run(launch.timers.deadlock > 0);
+            main.run(launch.timers.deadlock);
             ending::end(main, Duration::from_millis(launch.timers.shutdown))
         }
         Err(error) => {

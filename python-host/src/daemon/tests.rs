@@ -193,7 +193,7 @@ fn daemon(launch: Launch) -> TestDaemon {
     let main = std::thread::spawn(move || {
         let mut main = MainThread::new(pool, &launch, reader.as_raw_fd());
         pool.start().unwrap();
-        main.run(false);
+        main.run(0);
         let status = super::ending::end(main, shutdown);
         drop(reader);
         status

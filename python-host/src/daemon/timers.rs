@@ -42,8 +42,8 @@ pub(super) struct TimerView {
     pub(super) loaded: bool,
     /// Requests that the event loop runs.
     pub(super) in_loop: usize,
-    /// The GIL was last obtained by the GIL watchdog.
-    pub(super) probed: u64,
+    /// Since when the GIL watchdog waits for the GIL.
+    pub(super) gil_wanted: u64,
 }
 
 /// See the module's comment. Lengths are ns, 0 = off.
@@ -120,7 +120,7 @@ impl Timetable {
         if self.restart > 0 && next.is_over(self.restart_from + self.restart) {
             due.push(DueAction::Restart);
         }
-        if self.deadlock > 0 && next.is_over(view.probed + self.deadlock) {
+        if self.deadlock > 0 && next.is_over(view.gil_wanted + self.deadlock) {
             due.push(DueAction::Deadlock);
         }
         if self.startup > 0 && !view.loaded {
@@ -235,7 +235,7 @@ mod tests {
 
     fn check(t: &mut Timetable, slots: &[WorkerRecord], now: u64) -> (Vec<DueAction>, Option<u64>) {
         let mut due = Vec::new();
-        let next = t.check(slots, &TimerView { now, probed: 100 * S, ..TimerView::default() }, &mut due);
+        let next = t.check(slots, &TimerView { now, gil_wanted: 100 * S, ..TimerView::default() }, &mut due);
         (due, next)
     }
 

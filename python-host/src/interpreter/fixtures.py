@@ -225,13 +225,22 @@ def advice(value, group, place):
     return None
 
 
+def may_be_coroutine(function):
+    # What inspect.iscoroutinefunction looks at; importing that module costs a process a megabyte.
+    flags = getattr(getattr(function, "__code__", None), "co_flags", 0)
+    return bool(flags & 0x80) or hasattr(function, "_is_coroutine_marker") or hasattr(function, "func")
+
+
 def is_asgi(application):
     import functools
-    import inspect
 
     target = application
     while isinstance(target, functools.partial):
         target = target.func
+    if not may_be_coroutine(target) and not may_be_coroutine(getattr(target, "__call__", None)):
+        return False
+    import inspect
+
     if not inspect.iscoroutinefunction(target):
         if inspect.isclass(target) or not callable(target) or not inspect.iscoroutinefunction(target.__call__):
             return False
@@ -358,6 +367,10 @@ def run_exit_handlers():
     import atexit
 
     atexit._run_exitfuncs()
+
+
+def names_of_module(module):
+    return sorted({*vars(module), "LogHandler"})
 
 
 def log_handler():

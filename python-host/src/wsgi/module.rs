@@ -39,6 +39,7 @@ fn table() -> MethodTable {
         one(c"process_metrics", metrics::process_metrics),
         one(c"server_metrics", metrics::server_metrics),
         one(c"__getattr__", late_attribute),
+        one(c"__dir__", names),
         // SAFETY: all zero is the end marker.
         unsafe { std::mem::zeroed() },
     ])
@@ -77,11 +78,6 @@ pub fn fill(py: Attached<'_>, interpreter: &Interpreter, kit: &InterpreterKit) -
     ] {
         module.set_attr(py, name, value)?;
     }
-    match interpreter.fixture(py, "log_handler", &[]) {
-        Ok(handler) => module.set_attr(py, "LogHandler", &handler)?,
-        // `logging` is not to be had now; `__getattr__` tries again, and says why.
-        Err(raised) => raised.clear(py),
-    }
     // SAFETY: attached; the container is alive.
     let modules = unsafe { Object::borrow(ffi::PyImport_GetModuleDict()) };
     modules.dict_set_named(py, "mod_wsgi", module)
@@ -93,7 +89,8 @@ fn kit(py: Attached<'_>) -> Result<(&'static Interpreter, &'static InterpreterKi
     kit.ok_or_else(|| Raised::new(py, ExceptionKind::Runtime, "the interpreter is not ready"))
 }
 
-/// `__getattr__` of the module: `LogHandler`, which needs `logging`, if it could not be made at first.
+/// `__getattr__` of the module: `LogHandler` is made when it is first asked for, because importing `logging` costs a process
+/// two megabytes.
 fn late_attribute<'py>(py: Attached<'py>, arguments: CallArguments<'py>) -> Result<Owned<'py>> {
     let (interpreter, kit) = kit(py)?;
     let name = one(py, "__getattr__", arguments)?.lossy(py);
@@ -104,6 +101,12 @@ fn late_attribute<'py>(py: Attached<'py>, arguments: CallArguments<'py>) -> Resu
     let handler = interpreter.fixture(py, "log_handler", &[])?;
     kit.module.get(py).set_attr(py, "LogHandler", &handler)?;
     Ok(handler)
+}
+
+/// `__dir__` of the module: what is there, and `LogHandler`.
+fn names<'py>(py: Attached<'py>, _: CallArguments<'py>) -> Result<Owned<'py>> {
+    let (interpreter, kit) = kit(py)?;
+    interpreter.fixture(py, "names_of_module", &[kit.module.get(py)])
 }
 
 fn one<'py>(py: Attached<'py>, function: &str, arguments: CallArguments<'py>) -> Result<&'py Object> {
