@@ -78,7 +78,17 @@ pub unsafe fn post_config(pconf: *mut sys::apr_pool_t, main: *mut sys::server_re
         checks::tell(main, &findings);
         start_daemons(state, main, pconf);
     }
+    give_memory_back();
     DONE_WELL
+}
+
+/// What reading and checking the configuration has used goes back to the system: each child would inherit it.
+fn give_memory_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: the allocator's own function, which frees nothing that is in use.
+    unsafe {
+        libc::malloc_trim(0);
+    }
 }
 
 fn unsafe_pool<'p>(pconf: *mut sys::apr_pool_t) -> Pool<'p> {
