@@ -237,7 +237,7 @@ def is_asgi(application):
     target = application
     while isinstance(target, functools.partial):
         target = target.func
-    if not may_be_coroutine(target) and not may_be_coroutine(getattr(target, "__call__", None)):
+    if not callable(target) or not (may_be_coroutine(target) or may_be_coroutine(target.__call__)):
         return False
     import inspect
 
