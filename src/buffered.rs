@@ -60,6 +60,27 @@ pub fn receive<'r>(job: &mut RequestJob<'r>) -> Result<Option<BufferedBody<'r>>,
     Ok(Some(BufferedBody { memory: store.memory, file: store.file, rest, is_whole }))
 }
 
+/// Whether the body of an HTTP/2 stream is empty although its headers do not end the stream: mod_proxy_http2 sends a GET so
+/// now and then, and mod_http2 says *chunked* of all such streams. Waits for the first byte or the end.
+pub fn is_empty_stream(r: Request<'_>) -> bool {
+    if !r.is_stream() || r.expects_continue() {
+        return false;
+    }
+    let mut read = Brigade::new(r);
+    loop {
+        match read.front() {
+            Ok(Some(BrigadePiece::End)) => return true,
+            Ok(Some(BrigadePiece::Data(_))) | Err(_) => return false,
+            Ok(Some(BrigadePiece::Metadata)) => read.drop_front(),
+            Ok(None) => {
+                if read.fill(1, true).is_err() {
+                    return false;
+                }
+            }
+        }
+    }
+}
+
 /// Where the bytes go.
 struct BodyStore<'r> {
     pool: Pool<'r>,

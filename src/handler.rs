@@ -5,7 +5,7 @@ use crate::environ::{self, ExpansionNames};
 use crate::httpd::log::LogLevel;
 use crate::httpd::request::Request;
 use crate::translate::MountedAlias;
-use crate::{daemon, embedded, host_scripts, messages, respond};
+use crate::{buffered, daemon, embedded, host_scripts, messages, respond};
 use apr_sys as sys;
 use std::ffi::c_int;
 use std::sync::Arc;
@@ -91,7 +91,10 @@ fn prepare(r: Request<'_>) -> Result<RequestJob<'_>, c_int> {
     let config = effective(server, dir, options);
     let module = mount.map(|mount| mount.module.as_str()).filter(|module| !module.is_empty());
     let facts = facts(r, &config, is_script && module.is_none(), mount.is_some());
-    let body = precheck(&facts).map_err(|refusal| refuse(r, refusal))?;
+    let body = match precheck(&facts) {
+        Err(PrecheckRefusal::ChunkedOff) if buffered::is_empty_stream(r) => BodyLength::Known(0),
+        checked => checked.map_err(|refusal| refuse(r, refusal))?,
+    };
     let script = match (bound, module) {
         (Some(bound), _) => bound.path.clone().into_bytes(),
         (None, Some(module)) => module.as_bytes().to_vec(),

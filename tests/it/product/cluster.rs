@@ -2,6 +2,7 @@
 
 use crate::operators::control::done;
 use crate::product::examples::example;
+use crate::asking::load;
 use integration::{Apache, Httpd, HttpdBuilder, Mode, Response, Subject, eventually, unused_port, workspace};
 use std::path::Path;
 use std::process::Command;
@@ -100,6 +101,28 @@ fn front(ports: &[u16]) -> Httpd {
     );
     let server = Httpd::builder().without_module().directives(&loads.concat()).directives(&balancer);
     server.log_level("crit").start()
+}
+
+/// A front that speaks HTTP/2 with its host: it does not always end the stream of a GET with the headers.
+#[test]
+fn http2_between_front_and_host() {
+    let modules = &Apache::installed().modules;
+    if !modules.join("mod_proxy_http2.so").exists() {
+        println!("skipped: this httpd has no mod_proxy_http2");
+        return;
+    }
+    if Subject::skips("one GET in ten gets 411") {
+        return;
+    }
+    let host = host().directives(&load(&["http2"])).directives("Protocols h2c http/1.1").start();
+    let pass = format!("ProxyPass / h2c://127.0.0.1:{}\n", host.port());
+    let front = Httpd::builder().without_module().directives(&load(&["proxy", "http2", "proxy_http2"]));
+    let front = front.directives(&pass).log_level("crit").start();
+    for _ in 0..200 {
+        assert_eq!(front.get("/").ok().text(), "ok");
+    }
+    assert!(posts(&front, "", 20).iter().all(|answer| answer.status == 200));
+    assert_eq!(runs(&host), 220);
 }
 
 /// Sends so many POSTs of one kind through the front; returns the answers.

@@ -131,6 +131,24 @@ fn upload_without_a_length(mode: Mode) {
     }
 }
 
+/// mod_http2 says *chunked* of a stream whose headers do not end it, also if nothing follows.
+fn streams_that_end_late_may_be_empty(mode: Mode) {
+    if Subject::skips("411, although there is no body") {
+        return;
+    }
+    let server = h2c(mode).start();
+    let file = server.root().join("run/upload");
+    std::fs::write(&file, "").expect("own folder");
+    let code = "def app(environ, start_response):
+    return answer(start_response, '%d %s' % (len(input.read()), environ.get('CONTENT_LENGTH')))";
+    let upload = file.display().to_string();
+    for method in ["GET", "POST"] {
+        let arguments = ["-H", "Transfer-Encoding: chunked", "-T", &upload, "-X", method];
+        let answer = snippet(&server, code, &arguments);
+        assert_eq!((answer.exit, answer.response.text().as_str()), (0, "0 None"), "{method}");
+    }
+}
+
 /// An early answer to an upload that goes on.
 fn early_answer(mode: Mode) {
     let server = h2c(mode).start();
@@ -383,6 +401,7 @@ in_both_modes!(
     many_streams,
     mod_ssl_is_asked,
     nghttp,
+    streams_that_end_late_may_be_empty,
     tls_bodies,
     tls_environ,
     truncation_resets_the_stream,
