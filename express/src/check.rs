@@ -39,6 +39,7 @@ pub fn run(values: OptionValues, words: &[String]) -> Result<u8, ExpressError> {
         ));
     }
     wrong.extend(real.entry.problem().map(ExpressError::Usage));
+    wrong.extend(out_of_reach(&real));
     wrong.extend(unreadable(&real));
     wrong.extend(taken_ports(&real));
     let scratch = ScratchRoot::make()?;
@@ -78,10 +79,45 @@ impl Drop for ScratchRoot {
     }
 }
 
+/// What the processes of the application cannot be started without: a place that their user cannot reach.
+pub fn out_of_reach(plan: &ServerPlan) -> Option<ExpressError> {
+    if !plan.entry.is_application() && plan.values.pairs("service-script").is_empty() {
+        return None;
+    }
+    let folder = plan.working_directory();
+    let mut wanted = vec![("working-directory", folder.clone(), folder, "enter")];
+    if let Some(python) = &plan.python {
+        wanted.push(("python-home", python.home.clone(), format!("{}/bin/python3", python.home), "run"));
+    }
+    let root = paths::text(&plan.root);
+    if plan.root.exists() {
+        wanted.push(("server-root", root.clone(), root, "enter"));
+    }
+    let problem = |(option, written, path, act): (&str, String, String, &str)| {
+        if !Path::new(&path).exists() {
+            let is_missed = option == "working-directory";
+            return is_missed
+                .then(|| ExpressError::Usage(format!("--{option} {written}: there is no such folder")));
+        }
+        let user = &plan.identity.user;
+        let sentence = || {
+            format!(
+                "--{option} {written}: user {user} cannot {act} {path}, so its processes cannot be started: let this user \
+                 pass all folders of the path (namei -l {path} shows them), or name another place"
+            )
+        };
+        (!plan.identity.can_enter(path.as_ref())).then(|| ExpressError::Machine(sentence()))
+    };
+    wanted.into_iter().find_map(problem)
+}
+
 /// Files and folders that the application's user must be able to read.
 fn unreadable(plan: &ServerPlan) -> Vec<ExpressError> {
     let values = &plan.values;
-    let mut wanted = vec![("working-directory", plan.working_directory())];
+    let mut wanted = Vec::new();
+    if out_of_reach(plan).is_none() {
+        wanted.push(("working-directory", plan.working_directory()));
+    }
     if matches!(plan.entry.kind, EntryKind::Script | EntryKind::Paste | EntryKind::Static)
         && plan.entry.problem().is_none()
     {

@@ -121,6 +121,10 @@ fn serve(values: OptionValues, words: &[String], starts: bool) -> Result<u8, Exp
         problem => plan.notes.extend(problem),
     }
     server_root::write(&mut plan, words)?;
+    match check::out_of_reach(&plan) {
+        Some(problem) if starts => return Err(problem),
+        problem => plan.notes.extend(problem.map(|problem| problem.to_string())),
+    }
     for note in &plan.notes {
         output::tell(note);
     }

@@ -69,8 +69,17 @@ impl ApplicationIdentity {
         if !self.is_other() {
             return std::fs::File::open(path).is_ok();
         }
+        self.test("-r", path)
+    }
+
+    /// Whether this user can enter a folder, or run a program.
+    pub fn can_enter(&self, path: &std::path::Path) -> bool {
+        self.test("-x", path)
+    }
+
+    fn test(&self, what: &str, path: &std::path::Path) -> bool {
         let test = super::program("test").unwrap_or_else(|| "/usr/bin/test".into());
-        self.command(&test).arg("-r").arg(path).current_dir("/").status().is_ok_and(|status| status.success())
+        self.command(&test).arg(what).arg(path).current_dir("/").status().is_ok_and(|status| status.success())
     }
 }
 

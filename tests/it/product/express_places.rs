@@ -7,10 +7,47 @@ use std::process::{Command, Stdio};
 
 /// The command with another user than httpd's.
 fn for_user(express: &ExpressServer, words: &str, user: &str) -> Command {
+    replaced(express, words, "www-data", user)
+}
+
+/// The command with another word in place of one that it has by itself.
+fn replaced(express: &ExpressServer, words: &str, word: &str, other: &str) -> Command {
     let given = express.command(words);
     let mut command = express.command("");
-    command.args(given.get_args().map(|word| if word == "www-data" { user.as_ref() } else { word }));
+    command.args(given.get_args().map(|given| if given == word { other.as_ref() } else { given }));
     command
+}
+
+#[test]
+fn places_that_the_user_cannot_reach_are_named() {
+    if !is_root() {
+        println!("skipped: only root can have other users");
+        return;
+    }
+    if Subject::skips("nothing is said on the terminal") {
+        return;
+    }
+    let express = site();
+    let closed = express.root().join("closed");
+    for folder in ["site", "server"] {
+        std::fs::create_dir_all(closed.join(folder)).expect("own folder");
+    }
+    std::fs::set_permissions(&closed, PermissionsExt::from_mode(0o700)).expect("own folder");
+    let start = "start-server wsgi.py --working-directory";
+    let failed = express.run(express.command(&format!("{start} @ROOT@/closed/site")));
+    let said = express.fill("--working-directory @ROOT@/closed/site: user www-data cannot enter");
+    assert!(failed.status == 4 && failed.text.contains(&said), "{}", failed.text);
+    let told = express.run(express.command("setup-server wsgi.py --working-directory @ROOT@/closed/site"));
+    assert!(told.status == 0 && told.text.contains(&said), "{}", told.text);
+    let checked =
+        express.run(express.command("check wsgi.py --user www-data --working-directory @ROOT@/closed/site"));
+    assert!(checked.status == 4 && checked.text.matches(&said).count() == 1, "{}", checked.text);
+    let failed = express.run(express.command(&format!("{start} @ROOT@/nowhere")));
+    assert!(failed.status == 2 && failed.text.contains("there is no such folder"), "{}", failed.text);
+    let (usual, inside) = (express.fill("@ROOT@/server"), express.fill("@ROOT@/closed/server"));
+    let failed = express.run(replaced(&express, "start-server wsgi.py", &usual, &inside));
+    let said = format!("--server-root {inside}: user www-data cannot enter");
+    assert!(failed.status == 4 && failed.text.contains(&said), "{}", failed.text);
 }
 
 #[test]

@@ -59,6 +59,8 @@ const USUAL: &[&str] = &[
     "CACHE_DIRECTORY",
     "CONFIGURATION_DIRECTORY",
     "CREDENTIALS_DIRECTORY",
+    // What mod_wsgi-express says to itself; what is for applications it passes on.
+    "MOD_WSGI_*",
     "PYTHON_*",
     "GPG_KEY",
     "GLIBC_TUNABLES",
@@ -137,7 +139,7 @@ mod tests {
 
     #[test]
     fn what_is_missed_is_told_apart() {
-        for name in ["PATH", "LC_ALL", "APACHE_RUN_DIR", "SHLVL", "TERM", "INVOCATION_ID"] {
+        for name in ["PATH", "LC_ALL", "APACHE_RUN_DIR", "SHLVL", "TERM", "MOD_WSGI_SERVER_ROOT"] {
             assert!(is_usual(name), "{name}");
         }
         for name in ["DATABASE_URL", "PYTHONPATH", "LD_LIBRARY_PATH", "http_proxy", "DJANGO_SETTINGS_MODULE"]
