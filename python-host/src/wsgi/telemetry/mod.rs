@@ -83,7 +83,7 @@ pub fn stopping(reason: &str) {
     reporter.active.store(active, Relaxed);
     let mut datagram = reporter.begin(FieldKind::Stopping, clock::now());
     datagram.text(5, &reporter.host_name);
-    datagram.text(6, &reporter.host.launch().group);
+    reporter.name_group(&mut datagram);
     datagram.text(130, reason.as_bytes());
     datagram.integer(133, active);
     reporter.send(datagram, reporter.settings());
@@ -101,7 +101,7 @@ pub fn stopped() {
     let now = clock::now();
     let mut datagram = reporter.begin(FieldKind::Stopped, now);
     datagram.text(5, &reporter.host_name);
-    datagram.text(6, &reporter.host.launch().group);
+    reporter.name_group(&mut datagram);
     datagram.text(130, reporter.reason.get().map_or(&b""[..], |reason| reason.as_bytes()));
     datagram.float(131, now - reporter.host.started());
     datagram.integer(132, recorded.as_ref().map_or(0, |recorded| recorded.totals.iter().sum()));
@@ -160,9 +160,17 @@ impl TelemetryReporter {
         datagram.text(3, &launch.httpd.description);
         datagram.text(4, &launch.httpd.mpm_name);
         datagram.text(5, &self.host_name);
-        datagram.text(6, &launch.group);
+        self.name_group(datagram);
         // SAFETY: cannot fail.
         datagram.integer(7, u64::from(unsafe { libc::getppid() }.unsigned_abs()));
+    }
+
+    /// Embedded mode has none, as with the original.
+    fn name_group(&self, datagram: &mut TelemetryDatagram) {
+        let group = &self.host.launch().group;
+        if !group.is_empty() {
+            datagram.text(6, group);
+        }
     }
 
     fn switch_interval(&self) -> f64 {
