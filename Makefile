@@ -78,6 +78,7 @@ fuzz: setup build ## random requests and daemons for FUZZ_SECONDS (an hour) each
 bench: setup build ## servers side by side, on a quiet machine; SCENARIOS="hello django" BENCH="--check --wait-quiet"
 	@scripts/setup.sh bench
 	@$(CARGO) test --release -q -p wsgi-protocol -- --ignored --nocapture cost_of_counting | grep counting
+	bench/counting.py $(COUNTING)
 	bench/bench.py $(BENCH) $(SCENARIOS)
 
 profile: setup build ## where the time of a request goes; SCENARIO=hello SERVER=ours-daemon (as root)

@@ -1,4 +1,6 @@
 """The application of the soak test: each request leaves its number and process in `started` before anything else."""
+import ctypes
+import fcntl
 import hashlib
 import os
 import time
@@ -25,7 +27,10 @@ def application(environ, start_response):
     if path == "/download":
         start_response("200 OK", headers + [("Content-Length", str(BLOCKS * len(BLOCK)))])
         return download()
-    if path == "/long":
+    if path == "/stuck":  # keeps the GIL until nobody holds the file
+        with open(HERE + "/gate") as gate:
+            ctypes.PyDLL(None).flock(gate.fileno(), fcntl.LOCK_EX)
+    elif path == "/long":
         time.sleep(10)
     elif path == "/descriptors":  # uses up all there are
         try:

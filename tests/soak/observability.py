@@ -6,6 +6,7 @@ No scrape may fail, no counter may go back, and the rates must be those of the l
 numbers of the page. The screenshots are for looking at."""
 
 import argparse
+import fcntl
 import http.client
 import json
 import os
@@ -191,12 +192,62 @@ class Trial:
         prometheus = None
         try:
             self.screenshot("at-rest")
+            self.rest()
+            self.stuck()
             prometheus = Prometheus(self.server.root, self.server.port)
             self.watch(prometheus)
         finally:
             if prometheus:
                 prometheus.stop()
             self.problems += [f"left behind: {what}" for what in self.server.stop()]
+
+    def rest(self):
+        """What httpd's parent and children, and the supervisor, use while nobody asks anything."""
+        time.sleep(2)
+        before, seconds = self.used(), 20
+        time.sleep(seconds)
+        ticks = {name: now - before.get(name, 0) for name, now in self.used().items()}
+        self.say(f"at rest for {seconds} s: hundredths of a second of CPU: {ticks}")
+
+    def used(self):
+        """Clock ticks by kind of process."""
+        ticks = {}
+        for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
+            try:
+                name, fields = path.read_text().split("(", 1)[1].rsplit(")", 1)
+                mine = str(self.server.root) in (path.parent / "maps").read_text()
+            except OSError:
+                continue
+            if mine:
+                ticks[name] = ticks.get(name, 0) + sum(map(int, fields.split()[11:13]))
+        return ticks
+
+    def stuck(self):
+        """Every process is kept from its GIL; the page answers."""
+        gate = open(self.server.root / "app/gate", "w")
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        waiting = []
+        for number in range(12):
+            wire = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
+            wire.request("GET", f"/stuck?stuck-{number}")
+            waiting.append(wire)
+        wait(lambda: all(row["active"] > 0 for row in json.loads(self.fetch("?format=json"))["groups"][0]["processes"]))
+        for query in ("?refresh=0", "?format=json", "?format=openmetrics"):
+            times = []
+            for _ in range(200):
+                begin = time.monotonic()
+                self.fetch(query)
+                times.append(time.monotonic() - begin)
+            times.sort()
+            p50, p99 = times[100] * 1e3, times[197] * 1e3
+            self.say(f"all processes stuck: {query} answers within {p50:.1f} ms (p50), {p99:.1f} ms (p99)")
+            if p50 > 50:
+                self.problems.append(f"{query} takes {p50:.0f} ms while processes are stuck")
+        gate.close()
+        for wire in waiting:
+            if wire.getresponse().status != 200:
+                self.problems.append("a stuck request was not answered in the end")
+            wire.close()
 
     def watch(self, prometheus):
         before = self.total(self.fetch("?format=json"))
