@@ -25,12 +25,21 @@ struct RequestNotes {
     outcome: Option<RequestOutcome>,
     /// The client can see that something is missing.
     is_broken: bool,
+    is_websocket: bool,
     /// Body bytes from the client.
     input: u64,
 }
 
-const NOTHING: RequestNotes =
-    RequestNotes { block: None, sent: 0, pid: 0, account: None, outcome: None, is_broken: false, input: 0 };
+const NOTHING: RequestNotes = RequestNotes {
+    block: None,
+    sent: 0,
+    pid: 0,
+    account: None,
+    outcome: None,
+    is_broken: false,
+    is_websocket: false,
+    input: 0,
+};
 
 thread_local! {
     static NOTES: Cell<RequestNotes> = const { Cell::new(NOTHING) };
@@ -77,16 +86,17 @@ impl<'r> RequestRecording<'r> {
         };
         let gone = if self.r.is_aborted() { RequestOutcome::ClientGone } else { RequestOutcome::Ok };
         let total = ended.saturating_sub(self.began);
+        let is_measured = !notes.is_websocket;
         RequestSample {
             status,
             outcome: notes.outcome.unwrap_or(gone),
             bytes: (notes.input, self.r.bytes_sent()),
             cpu_ns: times.map_or(0, |times| times.cpu),
             phases: [
-                Some(total),
+                is_measured.then_some(total),
                 times.map(|times| times.queue),
-                times.map(|times| times.application),
-                times.map(|times| times.gil),
+                times.map(|times| times.application).filter(|_| is_measured),
+                times.and_then(|times| times.gil),
             ],
         }
     }
@@ -169,6 +179,12 @@ pub fn note_stage(stage: ThreadStage) {
     }
 }
 
+/// Its client's connection has become a WebSocket.
+pub fn note_websocket() {
+    note(|notes| notes.is_websocket = true);
+    note_stage(ThreadStage::WebSocket);
+}
+
 /// So many bytes of its body came from the client.
 pub fn note_input(bytes: usize) {
     note(|notes| notes.input += bytes as u64);
@@ -205,20 +221,21 @@ pub fn note_event(number: u16) {
     note_outcome(known.map_or(RequestOutcome::Rejected, |row| row.1));
 }
 
-/// Takes what a daemon tells of the request's times off the end of the frame that ends it.
-pub fn take_account(kind: FrameKind, payload: &[u8]) -> &[u8] {
+/// Takes what a daemon tells of the request's times off the end of the frame that ends it; says whether an event loop ran
+/// it, if that is told.
+pub fn take_account(kind: FrameKind, payload: &[u8]) -> (&[u8], Option<bool>) {
     let own = match kind {
         FrameKind::End | FrameKind::Aborted => 0,
         FrameKind::Fail => 2,
-        _ => return payload,
+        _ => return (payload, None),
     };
-    let Some((rest, account)) = payload.split_at_checked(own) else { return payload };
+    let Some((rest, account)) = payload.split_at_checked(own) else { return (payload, None) };
     match RequestAccount::decode(account) {
         Some(account) => {
             note(|notes| notes.account = Some(account));
-            rest
+            (rest, Some(account.is_on_loop()))
         }
-        None => payload,
+        None => (payload, None),
     }
 }
 

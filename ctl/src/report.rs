@@ -47,6 +47,7 @@ pub fn json(status: &ServerStatus, memory: &BTreeMap<i32, u64>) -> String {
             "processes_configured": group.configured,
             "processes_wanted": group.wanted,
             "threads": group.threads,
+            "at_once": group.at_once,
             "stopped": group.stopped,
             "import_failed": group.import_failed,
             "processes": group.processes.iter().map(process).collect::<Vec<Value>>(),

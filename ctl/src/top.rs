@@ -22,7 +22,7 @@ pub struct ServerSample {
 /// What groups are sorted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SortOrder {
-    /// Share of threads that are busy.
+    /// Share of what can run at once that does.
     #[default]
     Load,
     /// Requests per second.
@@ -59,8 +59,9 @@ impl SortOrder {
 struct GroupFigures<'a> {
     group: &'a GroupStatus,
     busy: u32,
-    threads: u32,
+    limit: u32,
     queue: u32,
+    websockets: u32,
     rate: f64,
     errors: f64,
     request: Distribution,
@@ -70,6 +71,7 @@ struct GroupFigures<'a> {
 impl<'a> GroupFigures<'a> {
     fn new(group: &'a GroupStatus, now: &ServerSample, before: &ServerSample) -> Self {
         let none = GroupTotals::default();
+        let metrics = now.metrics.iter().find(|metrics| metrics.name == group.name);
         let (now_totals, old) = (totals(now, &group.name, &none), totals(before, &group.name, &none));
         let seconds = (now.at - before.at).max(0.001);
         let per_second = |now: u64, old: u64| now.saturating_sub(old) as f64 / seconds;
@@ -78,15 +80,16 @@ impl<'a> GroupFigures<'a> {
             if recent.count() == 0 { *now_totals.phase(phase) } else { recent }
         };
         let load = group.processes.iter().map(|process| {
-            let busy = process.in_flight.min(group.threads);
+            let busy = process.in_flight.min(group.at_once);
             (busy, process.in_flight - busy)
         });
         let (busy, queue) = load.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
         Self {
             group,
             busy,
-            threads: group.threads * group.wanted,
+            limit: group.at_once.saturating_mul(group.wanted),
             queue,
+            websockets: metrics.map_or(0, |metrics| metrics.websockets),
             rate: per_second(now_totals.requests(), old.requests()),
             errors: per_second(now_totals.classes[4], old.classes[4]),
             request: phase(RequestPhase::Request),
@@ -95,14 +98,15 @@ impl<'a> GroupFigures<'a> {
     }
 
     fn load(&self) -> f64 {
-        f64::from(self.busy + self.queue) / f64::from(self.threads.max(1))
+        f64::from(self.busy + self.queue) / f64::from(self.limit.max(1))
     }
 
     fn cells(&self) -> Vec<String> {
         vec![
             text(&self.group.name),
-            format!("{}/{}", self.busy, self.threads),
+            format!("{}/{}", self.busy, self.limit),
             self.queue.to_string(),
+            self.websockets.to_string(),
             format!("{:.1}", self.rate),
             format!("{:.1}", self.errors),
             latency(self.request.percentile(0.5)),
@@ -153,7 +157,7 @@ pub fn screen(now: &ServerSample, before: &ServerSample, sort: SortOrder, is_pau
         };
         order.then_with(|| a.group.name.cmp(&b.group.name))
     });
-    let heads = ["GROUP", "BUSY", "QUEUE", "REQ/S", "5XX/S", "P50", "P95", "P99", "WAIT P95"];
+    let heads = ["GROUP", "BUSY", "QUEUE", "WS", "REQ/S", "5XX/S", "P50", "P95", "P99", "WAIT P95"];
     lines.extend(aligned(&heads, rows.iter().map(GroupFigures::cells).collect()));
     lines.push(String::new());
     let heads = ["GROUP", "PLACE", "PID", "STATE", "AGE", "IN FLIGHT", "REQUESTS", "MEMORY"];
@@ -232,8 +236,12 @@ mod tests {
             stage: ThreadStage::Running,
             text: b"GET /\x1b[2J".to_vec(),
         };
-        let metrics =
-            |name: &[u8]| GroupMetrics { name: name.to_vec(), totals: totals.clone(), running: vec![] };
+        let metrics = |name: &[u8]| GroupMetrics {
+            name: name.to_vec(),
+            totals: totals.clone(),
+            websockets: 7,
+            running: vec![],
+        };
         let process = ProcessStatus {
             place: 1,
             pid: 77,
@@ -245,6 +253,7 @@ mod tests {
             name: name.to_vec(),
             wanted: 1,
             threads: 3,
+            at_once: 3,
             ..GroupStatus::default()
         };
         let busy = GroupStatus { processes: vec![process], ..group(b"busy") };
@@ -262,7 +271,7 @@ mod tests {
     #[test]
     fn rates_are_between_two_looks_and_nothing_reaches_the_terminal() {
         let text = screen(&look(12.0, 150), &look(10.0, 50), SortOrder::Load, false).join("\n");
-        assert!(text.contains("busy   3/3   2      50.0"), "{text}");
+        assert!(text.contains("busy   3/3   2      7   50.0"), "{text}");
         assert!(text.contains("busy   1      77   serving  0.0s  5          0         5.0M"), "{text}");
         assert!(text.contains("1m01s    running  busy   77   GET /\\u001b[2J"), "{text}");
         assert!(!text.contains('\x1b'));

@@ -100,7 +100,7 @@ fn check_group(group: &GroupView) -> Result<(), DaemonFailure> {
     if let Some(reason) = &group.failed {
         return Err(messages::group_unavailable(name, reason).into());
     }
-    if group.threads == 0 {
+    if group.concurrency.threads == 0 {
         return Err(messages::group_is_service(name).into());
     }
     Ok(())

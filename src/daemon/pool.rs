@@ -114,7 +114,7 @@ impl InFlight {
         // A process that is still starting counts as fully loaded: it is worth waiting for when the others are, too.
         let start = |slot: &SlotRecord| match SlotState::from_u32(slot.state.load(Ordering::Relaxed)) {
             SlotState::Serving => Some(0),
-            SlotState::Starting | SlotState::Empty => Some(group.threads),
+            SlotState::Starting | SlotState::Empty => Some(slot.capacity(group.concurrency)),
             SlotState::Failed | SlotState::Service | SlotState::Retired | SlotState::Unsupervised => None,
         };
         let count = count(runtime, group);
@@ -129,6 +129,11 @@ impl InFlight {
         slot.in_flight.fetch_add(1, Ordering::Relaxed);
         let pid = slot.pid.load(Ordering::Relaxed);
         Some(Self { status: runtime.status, slot, index, process, pid })
+    }
+
+    /// A request of the process was seen to run on its event loop, or in a thread.
+    pub fn note_runner(&self, on_loop: bool) {
+        self.slot.note_runner(self.pid(), on_loop);
     }
 
     /// Whether the process has been taken out of the group since it was chosen, or cannot be started.

@@ -308,13 +308,21 @@ impl<'a, 'r> Relay<'a, 'r> {
         let number = |bytes: &[u8]| bytes.try_into().ok().map(u32::from_le_bytes);
         if !matches!(header.kind, FrameKind::Refused | FrameKind::GoAway | FrameKind::Log) {
             self.seen = true;
-            metrics::note_stage(if header.kind == FrameKind::Head {
-                ThreadStage::Response
-            } else {
-                ThreadStage::Running
-            });
+            if self.tunnel.is_none() {
+                metrics::note_stage(if header.kind == FrameKind::Head {
+                    ThreadStage::Response
+                } else {
+                    ThreadStage::Running
+                });
+            }
         }
-        let payload = metrics::take_account(header.kind, payload);
+        let (payload, on_loop) = metrics::take_account(header.kind, payload);
+        // These two are said of ASGI applications only.
+        let on_loop =
+            matches!(header.kind, FrameKind::Watch | FrameKind::Upgrade).then_some(true).or(on_loop);
+        if let Some(on_loop) = on_loop {
+            self.process.note_runner(on_loop);
+        }
         let is_last =
             matches!(header.kind, FrameKind::End | FrameKind::Aborted | FrameKind::Fail | FrameKind::Refused);
         if is_last && self.connection.has_fds() {

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use wsgi_protocol::control::Configuration;
 use wsgi_protocol::launch::Launch;
+use wsgi_protocol::status::ProcessConcurrency;
 
 /// A daemon group as a child sees it.
 #[derive(Debug)]
@@ -36,8 +37,8 @@ pub struct GroupView {
     pub header_limit: usize,
     /// Write timeout towards the client while relaying.
     pub response_timeout: Option<Duration>,
-    /// `threads=`; 0 is a service daemon.
-    pub threads: u32,
+    /// What its processes can run at once; no threads: a service daemon.
+    pub concurrency: ProcessConcurrency,
     /// Its number in the metrics memory.
     pub metrics: Option<usize>,
     /// `listen-backlog=`

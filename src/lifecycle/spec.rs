@@ -21,6 +21,7 @@ use wsgi_protocol::launch::{
     MountedApplication, PreloadScript, PythonSettings, TelemetryService,
 };
 use wsgi_protocol::operator::{SCALE_LIMIT, SOCKET_SUFFIX};
+use wsgi_protocol::status::ProcessConcurrency;
 
 /// mod_wsgi release whose behaviour is offered; the package version.
 pub const VERSION: (u32, u32, u32) = (6, 1, 1);
@@ -437,7 +438,11 @@ pub fn child_group(group: &DaemonGroup, spec: Result<&GroupSpec, String>, first_
         log_rate: LogRate::new(options.log_rate),
         header_limit: options.header_buffer_size.get().try_into().unwrap_or(usize::MAX),
         response_timeout: options.response_socket_timeout.or(options.socket_timeout),
-        threads: u32::from(options.threads),
+        concurrency: ProcessConcurrency {
+            threads: u32::from(options.threads),
+            on_loop: options.asgi.requests_in_flight.get(),
+            is_asgi: options.asgi.interface == wsgi_directives::ApplicationInterface::Asgi,
+        },
         metrics: None,
         backlog: options.listen_backlog,
         python: None,

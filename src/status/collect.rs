@@ -53,12 +53,24 @@ fn server(runtime: &ChildRuntime, view: Option<&MetricsView<'_>>) -> ServerRepor
             reloads: header.map_or(0, |header| header.reloads.load(Relaxed)),
             started_us: header.map_or(0, |header| header.started_us.load(Relaxed)),
             configured_us: header.map_or(0, |header| header.configured_us.load(Relaxed)),
+            workers: workers(),
             now_us: sys::apr_time_now().max(0) as u64,
             took_us: 0,
             drained_us: header.map_or(0, |header| header.drained_us.load(Relaxed)),
             is_stopping: told && mpm_state == sys::AP_MPMQ_STOPPING as c_int,
         }
     }
+}
+
+/// Requests that httpd handles at once (MaxRequestWorkers).
+fn workers() -> u32 {
+    let query = |what: u32| {
+        let mut answer: c_int = 0;
+        // SAFETY: a plain query of httpd, with room for its answer.
+        let told = unsafe { sys::ap_mpm_query(what as c_int, &raw mut answer) } == 0;
+        told.then(|| answer.max(0).cast_unsigned()).unwrap_or_default()
+    };
+    query(sys::AP_MPMQ_MAX_DAEMONS).saturating_mul(query(sys::AP_MPMQ_MAX_THREADS))
 }
 
 /// Embedded mode, once it has had a request or if nothing else is configured.
@@ -98,9 +110,10 @@ fn daemon(
         name: group.name.clone(),
         python: group.python.clone(),
         failed: group.failed.clone(),
-        is_service: group.threads == 0,
+        is_service: group.concurrency.threads == 0,
         is_stopped: count == 0 && group.failed.is_none(),
-        threads: group.threads,
+        threads: group.concurrency.threads,
+        requests_on_loop: is_asgi(runtime, group).then_some(group.concurrency.on_loop),
         wanted: count as u32,
         backlog: group.backlog,
         processes,
@@ -110,6 +123,12 @@ fn daemon(
         requests: requests(runtime, view, group.metrics, now),
         ..GroupReport::default()
     }
+}
+
+/// Whether event loops run the requests of the group.
+fn is_asgi(runtime: &ChildRuntime, group: &runtime::GroupView) -> bool {
+    let slots = (0..group.sockets.len()).filter_map(|place| runtime.status.slot(group.first_slot + place));
+    slots.into_iter().any(|slot| slot.is_asgi(group.concurrency))
 }
 
 fn process(runtime: &ChildRuntime, group: &runtime::GroupView, place: usize) -> Option<ProcessReport> {

@@ -98,6 +98,8 @@ pub struct GroupMetrics {
     pub name: Vec<u8>,
     /// Counters.
     pub totals: GroupTotals,
+    /// WebSockets that are open.
+    pub websockets: u32,
     /// Requests under way, oldest first; age in ms, process id or 0.
     pub running: Vec<(u64, i32, RunningRequest)>,
 }
@@ -113,6 +115,8 @@ pub struct GroupStatus {
     pub wanted: u32,
     /// Threads of each; 0 for a service.
     pub threads: u32,
+    /// Requests that each can run at once: threads, or what its event loop takes (ASGI).
+    pub at_once: u32,
     /// Stopped by an operator.
     pub stopped: bool,
     /// The changed code of its script could not be imported: the code from before serves.

@@ -61,7 +61,44 @@ pub struct SlotRecord {
     pub last_pid: AtomicU32,
     /// In a group's first slot: how many of its slots are in use; 0 when an operator has stopped the group.
     pub processes: AtomicU32,
-    reserved: [AtomicU32; 8],
+    /// Process id of the last one here whose event loop ran a request (ASGI); 0: threads run them.
+    event_loop: AtomicU32,
+    reserved: [AtomicU32; 7],
+}
+
+/// What decides how many requests a process can run at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ProcessConcurrency {
+    /// `threads=`
+    pub threads: u32,
+    /// `max-requests-in-flight=`
+    pub on_loop: u32,
+    /// `interface=asgi`: it is known without a request.
+    pub is_asgi: bool,
+}
+
+impl SlotRecord {
+    /// A child of httpd has seen a request run in the process `pid` here, on its event loop or in a thread. A process that
+    /// is on its way out says nothing of its successor; one that has run ASGI and WSGI applications counts as ASGI.
+    pub fn note_runner(&self, pid: u32, on_loop: bool) {
+        let known = self.event_loop.load(Ordering::Relaxed);
+        let told = if on_loop { pid } else { 0 };
+        if known != told && (on_loop || known != pid) && self.pid.load(Ordering::Relaxed) == pid {
+            self.event_loop.store(told, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether an event loop runs the requests of the process.
+    #[must_use]
+    pub fn is_asgi(&self, concurrency: ProcessConcurrency) -> bool {
+        concurrency.is_asgi || self.event_loop.load(Ordering::Relaxed) != 0
+    }
+
+    /// How many requests the process can run at once.
+    #[must_use]
+    pub fn capacity(&self, concurrency: ProcessConcurrency) -> u32 {
+        if self.is_asgi(concurrency) { concurrency.on_loop } else { concurrency.threads }
+    }
 }
 
 /// Where in the memory the first slot stands.
@@ -172,6 +209,23 @@ mod tests {
     fn a_slot_is_a_cache_line() {
         assert_eq!((size_of::<SlotRecord>(), align_of::<SlotRecord>()), (64, 64));
         assert_eq!(SLOTS_AT % 64, 0);
+    }
+
+    #[test]
+    fn what_runs_requests_is_seen_from_them() {
+        let (slot, rule) =
+            (SlotRecord::default(), ProcessConcurrency { threads: 5, on_loop: 1000, is_asgi: false });
+        let runs = |pid: u32, on_loop: bool| {
+            slot.note_runner(pid, on_loop);
+            slot.capacity(rule)
+        };
+        slot.pid.store(7, Ordering::Relaxed);
+        assert_eq!((runs(7, false), runs(7, true)), (5, 1000));
+        assert_eq!(runs(7, false), 1000, "it runs both");
+        slot.pid.store(8, Ordering::Relaxed);
+        assert_eq!(slot.capacity(rule), 1000, "the successor is likely to be the same");
+        assert_eq!((runs(7, true), runs(8, false), runs(7, true)), (1000, 5, 5));
+        assert_eq!(slot.capacity(ProcessConcurrency { is_asgi: true, ..rule }), 1000);
     }
 
     fn empty() -> ExitRecords {

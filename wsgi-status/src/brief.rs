@@ -63,7 +63,7 @@ mod tests {
             text.contains("WSGI-a\\\"<g>_-BusyThreads: 4\n") && text.contains("WSGI-embedded-Requests: 0\n"),
             "{text}"
         );
-        assert_eq!(text.lines().count(), 2 + 2 * 6);
+        assert_eq!(text.lines().count(), 2 + 3 * 6);
         assert!(table(&sample()).contains("<td>a\\&quot;&lt;g&gt;"));
     }
 }

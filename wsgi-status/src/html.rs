@@ -1,9 +1,11 @@
 //! The report as a page that works without JavaScript and asks again by itself.
 
 use crate::query::encode;
-use crate::{EarlierCounters, GroupReport, ProcessReport, ReportQuery, RequestReport, StatusReport};
+use crate::{
+    EarlierCounters, GroupReport, ProcessReport, ReportQuery, RequestReport, ServerReport, StatusReport,
+};
 use std::fmt::Write;
-use wsgi_protocol::metrics::{OUTCOMES, RequestOutcome, RequestPhase, STOPS, stop_name};
+use wsgi_protocol::metrics::{OUTCOMES, RequestOutcome, RequestPhase, STOPS, ThreadStage, stop_name};
 
 const STYLE: &str = include_str!("page.css");
 
@@ -83,7 +85,7 @@ pub fn page(report: &StatusReport, query: &ReportQuery) -> String {
     for (index, group) in report.groups.iter().enumerate() {
         if query.group.as_ref().is_none_or(|name| *name == group.name) {
             let rate = rate(report, query.earlier.as_ref(), index);
-            section(&mut out, group, rate);
+            section(&mut out, group, server, rate);
         }
     }
     out.push_str("</body></html>\n");
@@ -142,35 +144,46 @@ fn condition(group: &GroupReport) -> (&'static str, String) {
         group if group.is_embedded => ("good", "in httpd's children".to_owned()),
         group if group.is_service => ("good", "service, takes no requests".to_owned()),
         group if group.serving() == 0 => ("bad", "no process serves".to_owned()),
-        group if group.queue() > 0 => ("warn", format!("{} requests wait for a thread", group.queue())),
+        group if group.queue() > 0 => {
+            ("warn", format!("{} requests wait {}", group.queue(), waited_for(group)))
+        }
         group if (group.serving() as u32) < group.wanted => ("warn", "not all processes serve".to_owned()),
         _ => ("good", "serving".to_owned()),
     }
 }
 
-fn section(out: &mut String, group: &GroupReport, (rate, is_recent): (f64, bool)) {
+fn waited_for(group: &GroupReport) -> &'static str {
+    if group.requests_on_loop.is_some() { "for a place on an event loop" } else { "for a thread" }
+}
+
+fn section(out: &mut String, group: &GroupReport, server: &ServerReport, (rate, is_recent): (f64, bool)) {
     let (class, said) = condition(group);
     let python =
         group.python.as_ref().map(|version| format!(" · Python {}", escape(version))).unwrap_or_default();
     put!(out, "<section><h2>{} <span class=\"{class}\">{}</span>", escape(group.title()), escape(&said));
-    put!(
-        out,
-        "<small>{} × {} threads{python}</small></h2>\n<div class=\"facts\">",
-        group.wanted,
-        group.threads
-    );
+    let each = match group.requests_on_loop {
+        Some(requests) => format!("{requests} requests on the event loop"),
+        None => format!("{} threads", group.threads),
+    };
+    put!(out, "<small>{} × {each}{python}</small></h2>\n<div class=\"facts\">", group.wanted);
     let (busy, limit) = (group.busy(), group.limit().max(1));
     let unit = if is_recent { "since the last look" } else { "since the start" };
     let errors = group.errors();
     let lost = group.totals.outcomes[RequestOutcome::ProcessLost as usize];
     put!(
         out,
-        "<dl><dt>busy threads</dt><dd><meter min=\"0\" max=\"{limit}\" high=\"{}\" value=\"{busy}\"></meter> {busy} of {limit}</dd>\
-         <dt>waiting</dt><dd>{}</dd><dt>oldest request</dt><dd>{}</dd></dl>\n",
+        "<dl><dt>{}</dt><dd><meter min=\"0\" max=\"{limit}\" high=\"{}\" value=\"{busy}\"></meter> {busy} of {limit}</dd>\
+         <dt>waiting</dt><dd>{}</dd><dt>oldest request</dt><dd>{}</dd>",
+        if group.requests_on_loop.is_some() { "running" } else { "busy threads" },
         f64::from(limit) * 0.8,
         group.queue(),
-        if group.requests.is_empty() { "–".to_owned() } else { age(group.oldest()) },
+        if group.oldest() > 0.0 { age(group.oldest()) } else { "–".to_owned() },
     );
+    if group.requests_on_loop.is_some() {
+        let (open, most) = (group.websockets(), group.websockets_limit(server));
+        put!(out, "<dt>open WebSockets</dt><dd>{open} <small>of at most {most}</small></dd>");
+    }
+    out.push_str("</dl>\n");
     put!(
         out,
         "<dl><dt>requests</dt><dd>{}</dd><dt>rate</dt><dd>{rate:.1}/s <small>{unit}</small></dd>\
@@ -197,7 +210,7 @@ fn latencies(out: &mut String, group: &GroupReport) {
         let of = group.totals.phase(phase);
         let name = match phase {
             RequestPhase::Request => "request",
-            RequestPhase::Queue => "· waiting for a thread",
+            RequestPhase::Queue => "· waiting to run",
             RequestPhase::Application => "· in the application",
             RequestPhase::Gil => "· waiting for the GIL",
         };
@@ -222,7 +235,7 @@ fn outcomes(out: &mut String, group: &GroupReport) {
 
 fn processes(out: &mut String, group: &GroupReport) {
     out.push_str(
-        "<table class=\"wide\"><tr><th>process</th><th>state</th><th>threads</th><th>waiting</th><th>requests</th>\
+        "<table class=\"wide\"><tr><th>process</th><th>state</th><th>running</th><th>waiting</th><th>requests</th>\
          <th>memory</th><th>CPU</th><th>age</th></tr>\n",
     );
     let mut shown: Vec<&ProcessReport> = group.processes.iter().collect();
@@ -230,20 +243,19 @@ fn processes(out: &mut String, group: &GroupReport) {
     for process in shown {
         let (busy, queue) = group.load(process);
         let (busy_us, system_us) = process.cpu_us;
-        let idle = group.threads - busy;
         let class = match process.state {
             "serving" | "service" => "good",
             "failed" => "bad",
             _ => "warn",
         };
-        let strip = format!("{}{}", "W".repeat(busy.min(64) as usize), "_".repeat(idle.min(64) as usize));
         put!(
             out,
-            "<tr><td>{} <small>pid {}</small></td><td class=\"{class}\">{}</td><td><code>{strip}</code> {busy} busy, {idle} idle</td>\
+            "<tr><td>{} <small>pid {}</small></td><td class=\"{class}\">{}</td><td>{}</td>\
              <td>{queue}</td><td>{}</td><td>{}</td><td>{:.2} s</td><td>{}</td></tr>\n",
             process.place,
             process.pid,
             process.state,
+            running(group, busy),
             process.requests,
             megabytes(process.rss),
             (busy_us + system_us) as f64 / 1e6,
@@ -251,6 +263,16 @@ fn processes(out: &mut String, group: &GroupReport) {
         );
     }
     out.push_str("</table>\n");
+}
+
+/// What the threads of a process do, or its event loop.
+fn running(group: &GroupReport, busy: u32) -> String {
+    if group.requests_on_loop.is_some() {
+        return format!("{busy} on the event loop");
+    }
+    let idle = group.threads - busy;
+    let strip = format!("{}{}", "W".repeat(busy.min(64) as usize), "_".repeat(idle.min(64) as usize));
+    format!("<code>{strip}</code> {busy} busy, {idle} idle")
 }
 
 fn lifecycle(out: &mut String, group: &GroupReport) {
@@ -294,7 +316,7 @@ fn requests(out: &mut String, group: &GroupReport) {
 }
 
 fn row(out: &mut String, request: &RequestReport) {
-    let class = if request.age >= 5.0 { "warn" } else { "" };
+    let class = if request.age >= 5.0 && request.stage != ThreadStage::WebSocket { "warn" } else { "" };
     put!(
         out,
         "<tr><td class=\"{class}\">{}</td><td>{}</td><td>{}</td><td><code>{}</code></td><td>{}</td></tr>\n",
@@ -327,7 +349,7 @@ mod tests {
         assert!(page("").contains("2.5/s <small>since the start"));
         assert!(page("was=40000000.0.50").contains("5.0/s <small>since the last look"));
         assert!(page("was=40000000").contains("10.0/s"));
-        assert!(page("").contains("content=\"5;url=?refresh=5&amp;was=50000000.0.100\""));
+        assert!(page("").contains("content=\"5;url=?refresh=5&amp;was=50000000.0.100.0\""));
         assert!(!page("refresh=0").contains("http-equiv=\"refresh\""));
     }
 
@@ -336,6 +358,10 @@ mod tests {
         let page = page(&sample(), &ReportQuery::read(b"", b""));
         assert!(page.contains("<span class=\"warn\">2 requests wait for a thread</span>"), "{page}");
         assert!(page.contains("failed, the old code serves on") && page.contains("1 crash"), "{page}");
+        assert!(
+            page.contains("2 × 1000 requests on the event loop") && page.contains("300 on the event loop")
+        );
+        assert!(page.contains("<dt>open WebSockets</dt><dd>2 <small>of at most 400"), "{page}");
         assert!(page.contains("daemon lost 3") && !page.contains("draining"));
         let mut report = sample();
         report.server.drained_us = 20_000_000;

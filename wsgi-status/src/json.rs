@@ -1,6 +1,6 @@
 //! The report as JSON. Members are added, never changed or removed (`"schema": "wsgi-status/1"`).
 
-use crate::{GroupReport, ProcessReport, ReportQuery, RequestReport, StatusReport};
+use crate::{GroupReport, ProcessReport, ReportQuery, RequestReport, ServerReport, StatusReport};
 use serde_json::{Map, Value, json};
 use wsgi_protocol::metrics::{Distribution, OUTCOMES, RequestPhase, STOPS, stop_name};
 
@@ -16,6 +16,7 @@ pub fn json(report: &StatusReport, query: &ReportQuery) -> Value {
             "version": server.version,
             "httpd": server.httpd,
             "mpm": server.mpm,
+            "workers": server.workers,
             "pid": server.pid,
             "generation": server.generation,
             "reloads": server.reloads,
@@ -25,7 +26,7 @@ pub fn json(report: &StatusReport, query: &ReportQuery) -> Value {
             "stopping": server.is_stopping,
             "draining": server.is_draining(),
         },
-        "groups": shown.map(group).collect::<Vec<_>>(),
+        "groups": shown.map(|shown| group(shown, server)).collect::<Vec<_>>(),
     })
 }
 
@@ -33,7 +34,7 @@ fn seconds(us: u64) -> f64 {
     us as f64 / 1e6
 }
 
-fn group(group: &GroupReport) -> Value {
+fn group(group: &GroupReport, server: &ServerReport) -> Value {
     let totals = &group.totals;
     let classes = (1..).zip(totals.classes).map(|(class, count)| (format!("{class}xx"), json!(count)));
     let outcomes = OUTCOMES
@@ -47,7 +48,12 @@ fn group(group: &GroupReport) -> Value {
         "python": group.python,
         "failed": group.failed,
         "stopped": group.is_stopped,
-        "config": { "processes": group.wanted, "threads": group.threads, "listen_backlog": group.backlog },
+        "config": {
+            "processes": group.wanted,
+            "threads": group.threads,
+            "requests_on_loop": group.requests_on_loop,
+            "listen_backlog": group.backlog,
+        },
         "totals": {
             "requests": totals.requests(),
             "status": classes.collect::<Map<_, _>>(),
@@ -62,6 +68,8 @@ fn group(group: &GroupReport) -> Value {
             "threads": group.limit(),
             "busy": group.busy(),
             "queue": group.queue(),
+            "websockets": group.websockets(),
+            "websockets_limit": group.websockets_limit(server),
             "oldest_request": group.oldest(),
             "rss": group.rss(),
         },
@@ -131,7 +139,7 @@ mod tests {
     #[test]
     fn numbers_are_where_they_are_looked_for() {
         let value = json(&sample(), &ReportQuery::read(b"", b""));
-        assert_eq!(value["groups"].as_array().unwrap().len(), 2);
+        assert_eq!(value["groups"].as_array().unwrap().len(), 3);
         let group = &value["groups"][1];
         assert_eq!(group["totals"]["requests"], 100);
         assert_eq!(group["totals"]["status"]["5xx"], 3);
@@ -141,6 +149,19 @@ mod tests {
         assert_eq!(group["latency"]["queue"]["p50"], Value::Null);
         assert_eq!(group["lifecycle"]["stops"][0], json!({"reason": "crash", "graceful": false, "count": 1}));
         assert_eq!(group["requests"][0]["stage"], "running");
+        let asgi = &value["groups"][2];
+        assert_eq!(asgi["config"]["requests_on_loop"], 1000);
+        let capacity = &asgi["capacity"];
+        assert_eq!(
+            (&capacity["threads"], &capacity["busy"], &capacity["queue"]),
+            (&json!(2000), &json!(300), &json!(0)),
+            "an event loop runs more requests than there are threads"
+        );
+        assert_eq!((&capacity["websockets"], &capacity["websockets_limit"]), (&json!(2), &json!(400)));
+        assert_eq!(
+            (&asgi["requests"][0]["stage"], &capacity["oldest_request"]),
+            (&json!("websocket"), &json!(2.5))
+        );
         let one = json(&sample(), &ReportQuery::read(b"group=nobody", b""));
         assert_eq!(one["groups"], json!([]));
     }

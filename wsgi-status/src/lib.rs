@@ -36,6 +36,8 @@ pub struct ServerReport {
     pub httpd: String,
     /// `event`, `worker`, `prefork`.
     pub mpm: String,
+    /// Requests that httpd handles at once (MaxRequestWorkers).
+    pub workers: u32,
     /// Process id of httpd's parent.
     pub pid: u32,
     /// Number of the configuration, counted from the start.
@@ -73,6 +75,8 @@ pub struct GroupReport {
     pub is_stopped: bool,
     /// Threads per process.
     pub threads: u32,
+    /// Requests that the event loop of a process runs at once (ASGI); `None`: threads run them.
+    pub requests_on_loop: Option<u32>,
     /// Processes it shall have.
     pub wanted: u32,
     /// Requests that may wait for one process.
@@ -140,13 +144,19 @@ impl GroupReport {
         if self.is_embedded { "embedded" } else { &self.name }
     }
 
-    /// Threads that run a request, and requests that wait, at the process: more requests than threads cannot run.
+    /// Requests that a process can run at once: a thread for each, or on its event loop.
+    #[must_use]
+    pub fn at_once(&self) -> u32 {
+        self.requests_on_loop.unwrap_or(self.threads)
+    }
+
+    /// Requests that run, and those that wait, at the process.
     fn load(&self, process: &ProcessReport) -> (u32, u32) {
-        let busy = process.in_flight.min(self.threads);
+        let busy = process.in_flight.min(self.at_once());
         (busy, process.in_flight - busy)
     }
 
-    /// Threads that run a request.
+    /// Requests that run: threads that are busy, or requests on event loops.
     #[must_use]
     pub fn busy(&self) -> u32 {
         if self.is_embedded {
@@ -155,16 +165,29 @@ impl GroupReport {
         self.processes.iter().map(|process| self.load(process).0).sum()
     }
 
-    /// Requests that wait for a thread.
+    /// Requests that wait until they can run.
     #[must_use]
     pub fn queue(&self) -> u32 {
         if self.is_embedded { 0 } else { self.processes.iter().map(|process| self.load(process).1).sum() }
     }
 
-    /// Threads there are.
+    /// Requests that all its processes can run at once.
     #[must_use]
     pub fn limit(&self) -> u32 {
-        self.threads.saturating_mul(self.wanted)
+        self.at_once().saturating_mul(self.wanted)
+    }
+
+    /// WebSockets that are open.
+    #[must_use]
+    pub fn websockets(&self) -> u32 {
+        let open = self.requests.iter().filter(|request| request.stage == ThreadStage::WebSocket).count();
+        u32::try_from(open).unwrap_or(u32::MAX)
+    }
+
+    /// How many WebSockets it can have at most: each occupies a place on an event loop, and a thread of httpd's.
+    #[must_use]
+    pub fn websockets_limit(&self, server: &ServerReport) -> u32 {
+        if self.requests_on_loop.is_some() { self.limit().min(server.workers) } else { 0 }
     }
 
     /// Processes that serve.
@@ -185,10 +208,11 @@ impl GroupReport {
         self.processes.iter().map(|process| process.rss).sum()
     }
 
-    /// Age of the oldest request, seconds.
+    /// Age of the oldest request, seconds. WebSockets are not meant to end.
     #[must_use]
     pub fn oldest(&self) -> f64 {
-        self.requests.first().map_or(0.0, |request| request.age)
+        let oldest = self.requests.iter().find(|request| request.stage != ThreadStage::WebSocket);
+        oldest.map_or(0.0, |request| request.age)
     }
 }
 
@@ -226,11 +250,27 @@ fn sample() -> StatusReport {
         threads: 4,
         wanted: 1,
         backlog: 100,
-        processes: vec![process],
+        processes: vec![process.clone()],
         totals,
         lifecycle,
         cpu_us: (1_500_000, 250_000),
-        requests: vec![request],
+        requests: vec![request.clone()],
+        ..GroupReport::default()
+    };
+    let websocket = |age| RequestReport {
+        age,
+        stage: ThreadStage::WebSocket,
+        text: b"GET /ws".to_vec(),
+        ..request.clone()
+    };
+    let asgi = GroupReport {
+        name: "asgi".to_owned(),
+        threads: 4,
+        requests_on_loop: Some(1000),
+        wanted: 2,
+        backlog: 100,
+        processes: vec![ProcessReport { in_flight: 300, ..process.clone() }],
+        requests: vec![websocket(900.0), websocket(800.0), request.clone()],
         ..GroupReport::default()
     };
     let embedded = GroupReport { is_embedded: true, threads: 25, wanted: 1, ..GroupReport::default() };
@@ -238,11 +278,12 @@ fn sample() -> StatusReport {
         version: "6.1.1".into(),
         httpd: "Apache/2.4".into(),
         mpm: "event".into(),
+        workers: 400,
         pid: 1,
         now_us: 50_000_000,
         started_us: 10_000_000,
         configured_us: 20_000_000,
         ..ServerReport::default()
     };
-    StatusReport { server, groups: vec![embedded, group] }
+    StatusReport { server, groups: vec![embedded, group, asgi] }
 }

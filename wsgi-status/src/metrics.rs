@@ -1,6 +1,6 @@
 //! The report for Prometheus: OpenMetrics 1.0, or the older text format 0.0.4. Names and labels: docs/observability.md.
 
-use crate::{GroupReport, ReportQuery, StatusReport};
+use crate::{GroupReport, ReportQuery, ServerReport, StatusReport};
 use std::fmt::Write;
 use wsgi_protocol::metrics::{BOUNDS_US, Distribution, OUTCOMES, RequestPhase, STOPS, stop_name};
 
@@ -110,7 +110,7 @@ pub fn expose(report: &StatusReport, query: &ReportQuery, exposition: Exposition
     let groups: Vec<&GroupReport> = groups.collect();
     requests(&mut w, &groups);
     waiting(&mut w, &groups);
-    capacity(&mut w, &groups);
+    capacity(&mut w, &groups, &report.server);
     resources(&mut w, &groups, query.per_process);
     lifecycle(&mut w, &groups);
     server(&mut w, report, &groups);
@@ -193,20 +193,39 @@ fn gauge(
     }
 }
 
-fn capacity(w: &mut FamilyWriter, groups: &[&GroupReport]) {
+fn capacity(w: &mut FamilyWriter, groups: &[&GroupReport], server: &ServerReport) {
     let g = |w: &mut FamilyWriter, name, value: fn(&GroupReport) -> f64| gauge(w, groups, name, value);
     g(w, ("wsgi_dispatch_inflight", "Requests under way."), |group| f64::from(group.busy() + group.queue()));
-    g(w, ("wsgi_queue_depth", "Requests under way beyond the threads that can run them."), |group| {
+    g(w, ("wsgi_queue_depth", "Requests under way beyond those that can run at once."), |group| {
         f64::from(group.queue())
     });
-    g(w, ("wsgi_threads_limit", "Threads of all processes."), |group| f64::from(group.limit()));
-    g(w, ("wsgi_threads_busy", "Threads with a request."), |group| f64::from(group.busy()));
+    g(
+        w,
+        (
+            "wsgi_threads_limit",
+            "Threads of all processes; ASGI: requests that their event loops run at once.",
+        ),
+        |group| f64::from(group.limit()),
+    );
+    g(w, ("wsgi_threads_busy", "Threads with a request; ASGI: requests on event loops."), |group| {
+        f64::from(group.busy())
+    });
     g(w, ("wsgi_processes_limit", "Processes that the group shall have."), |group| f64::from(group.wanted));
-    g(w, ("wsgi_oldest_request_age_seconds", "Age of the oldest request under way."), GroupReport::oldest);
+    g(
+        w,
+        ("wsgi_oldest_request_age_seconds", "Age of the oldest request under way that is no WebSocket."),
+        GroupReport::oldest,
+    );
+    g(w, ("wsgi_websockets", "Open WebSockets."), |group| f64::from(group.websockets()));
+    let limit = (
+        "wsgi_websockets_limit",
+        "Most WebSockets that can be open: of the group, and of MaxRequestWorkers.",
+    );
+    gauge(w, groups, limit, |group| f64::from(group.websockets_limit(server)));
     w.family(
         "wsgi_thread_busy_seconds",
         MetricKind::Counter,
-        "Time that threads have spent in requests that have ended.",
+        "Time that threads, or event loops, have had requests that have ended.",
     );
     for group in groups {
         w.sample(&[(GROUP, &group.name)], group.totals.phase(RequestPhase::Application).sum_ns as f64 / 1e9);
@@ -345,6 +364,11 @@ mod tests {
             "http_server_request_duration_seconds_bucket{wsgi_process_group=\"a\\\\\\\"<g>\\n\",le=\"1.0\"} 100",
             "http_server_request_duration_seconds_sum{wsgi_process_group=\"a\\\\\\\"<g>\\n\"} 0.0625",
             "wsgi_process_cpu_seconds_total{wsgi_process_group=\"a\\\\\\\"<g>\\n\",cpu_mode=\"user\"} 1.5",
+            "wsgi_threads_limit{wsgi_process_group=\"asgi\"} 2000",
+            "wsgi_queue_depth{wsgi_process_group=\"asgi\"} 0",
+            "wsgi_websockets{wsgi_process_group=\"asgi\"} 2",
+            "wsgi_websockets_limit{wsgi_process_group=\"asgi\"} 400",
+            "wsgi_oldest_request_age_seconds{wsgi_process_group=\"asgi\"} 2.5",
             "wsgi_build_info{version=\"6.1.1\",apache_version=\"Apache/2.4\",mpm=\"event\"} 1",
         ] {
             assert!(text.lines().any(|has| has == line), "{line} in\n{text}");

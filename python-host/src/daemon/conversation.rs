@@ -372,8 +372,7 @@ impl<A: Application> Conversation for SocketConversation<A> {
     }
 
     fn finish(&mut self, outcome: RequestOutcome) {
-        let account =
-            RequestAccount { began: self.began, ended: os::now_ns(), ..RequestAccount::default() }.encode();
+        let account = RequestAccount::on_loop(self.began, os::now_ns()).encode();
         match outcome {
             RequestOutcome::Complete => self.put(FrameKind::End, &account),
             RequestOutcome::Fail(status) => {

@@ -6,7 +6,7 @@ use super::{AttemptVerdict, HANDLED, Relay, RelayStep, ResponseBody};
 use crate::daemon::connection::{FillOutcome, wait_all};
 use crate::daemon::request_body::RequestBody;
 use crate::httpd::request::Request;
-use crate::messages;
+use crate::{messages, metrics};
 use apr_sys as sys;
 use std::ffi::c_int;
 use std::time::{Duration, Instant};
@@ -103,6 +103,7 @@ impl<'r> Relay<'_, 'r> {
         unsafe { self.out.add_transient(&answer) };
         self.pass(true);
         self.tunnel = Some(Instant::now());
+        metrics::note_websocket();
         Ok(())
     }
 

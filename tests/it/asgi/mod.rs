@@ -3,4 +3,5 @@
 pub mod applications;
 mod examples;
 mod lifespan;
-mod websocket;
+mod status;
+pub mod websocket;

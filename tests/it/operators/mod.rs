@@ -7,5 +7,5 @@ mod log_records;
 mod observability;
 mod server_metrics;
 mod slow;
-mod status;
+pub mod status;
 mod telemetry;

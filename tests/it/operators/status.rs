@@ -30,7 +30,7 @@ def application(environ, start_response):
     return [b'x' * 10]
 "#;
 
-const PAGES: &str = "<Location /wsgi-status>\nSetHandler wsgi-status\n</Location>\n\
+pub const PAGES: &str = "<Location /wsgi-status>\nSetHandler wsgi-status\n</Location>\n\
     <Location /wsgi-health>\nSetHandler wsgi-health\n</Location>";
 
 /// What the original does.
@@ -48,12 +48,12 @@ fn closed_gate(server: &Httpd) -> File {
 }
 
 /// What is told of the last group: the daemon group if there is one.
-fn group(server: &Httpd) -> Value {
+pub fn group(server: &Httpd) -> Value {
     let status = server.get("/wsgi-status?format=json").json();
     status["groups"].as_array().and_then(|groups| groups.last().cloned()).expect("a group")
 }
 
-fn number(value: &Value) -> u64 {
+pub fn number(value: &Value) -> u64 {
     value.as_u64().unwrap_or_else(|| panic!("no number: {value}"))
 }
 
@@ -155,23 +155,37 @@ fn answers_while_every_process_is_stuck() {
     if Subject::skips(NO_PAGE) {
         return;
     }
-    let server = server(Mode::Daemon).daemon_options("processes=1 threads=1").start();
-    let pid = daemon(&server);
+    let more =
+        "WSGIDaemonProcess more processes=2 threads=1\n<Location /more>\nWSGIProcessGroup more\n</Location>";
+    let server = server(Mode::Daemon).daemon_options("processes=1 threads=1").directives(more).start();
+    let group = |server: &Httpd| server.get("/wsgi-status?format=json&group=app").json()["groups"][0].clone();
+    let pid = eventually("it serves", || {
+        let row = group(&server)["processes"][0].clone();
+        (row["state"] == "serving").then(|| row["pid"].clone())
+    });
     std::thread::scope(|scope| {
         let gate = closed_gate(&server);
         let stuck = scope.spawn(|| server.get("/some/where?stick").status);
+        let others = [(); 2].map(|()| scope.spawn(|| server.get("/more?stick").status));
+        eventually("the other group is stuck too", || {
+            let status = server.get("/wsgi-status?format=json&group=more").json();
+            let rows = status["groups"][0]["requests"].as_array().expect("a list").clone();
+            (rows.len() == 2 && rows.iter().all(|row| row["stage"] == "running")).then_some(())
+        });
         let request = eventually("it is seen to run", || {
             let request = group(&server)["requests"][0].clone();
             (request["stage"] == "running").then_some(request)
         });
-        assert_eq!((&request["request"], &request["pid"]), (&"GET /some/where".into(), &pid.into()));
+        assert_eq!((&request["request"], &request["pid"]), (&"GET /some/where".into(), &pid));
         let group = group(&server);
         assert_eq!((&group["capacity"]["busy"], &group["capacity"]["threads"]), (&1.into(), &1.into()));
         let page = server.get("/wsgi-status").ok();
         assert!(page.text().contains("GET /some/where") && !page.text().contains("stick"), "{}", page.text());
         assert_eq!(server.get("/wsgi-health").json()["ready"], true);
         drop(gate);
-        assert_eq!(stuck.join().expect("it ends"), 200);
+        for request in others.into_iter().chain([stuck]) {
+            assert_eq!(request.join().expect("it ends"), 200);
+        }
     });
 }
 

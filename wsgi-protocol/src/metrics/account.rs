@@ -11,13 +11,28 @@ pub struct RequestAccount {
     pub began: u64,
     /// When its application had ended.
     pub ended: u64,
-    /// Waiting for the GIL, before and during it.
+    /// Waiting for the GIL, before and during it; [`ON_LOOP`] if no thread ran it.
     pub gil: u64,
     /// CPU time of the thread; 0 if it was not measured.
     pub cpu: u64,
 }
 
+/// Stands for the wait of a request that an event loop ran (ASGI): what the loop waits for belongs to no request.
+const ON_LOOP: u64 = u64::MAX;
+
 impl RequestAccount {
+    /// Of a request that an event loop ran.
+    #[must_use]
+    pub fn on_loop(began: u64, ended: u64) -> Self {
+        Self { began, ended, gil: ON_LOOP, cpu: 0 }
+    }
+
+    /// Whether an event loop ran it.
+    #[must_use]
+    pub fn is_on_loop(&self) -> bool {
+        self.gil == ON_LOOP
+    }
+
     /// The bytes on the wire.
     #[must_use]
     pub fn encode(self) -> [u8; LEN] {
@@ -45,7 +60,8 @@ impl RequestAccount {
         let total = now.saturating_sub(sent);
         let queue = self.began.saturating_sub(sent).min(total);
         let application = self.ended.saturating_sub(self.began).min(total - queue);
-        PlausibleTimes { queue, application, gil: self.gil.min(total), cpu: self.cpu.min(total) }
+        let gil = (!self.is_on_loop()).then(|| self.gil.min(total));
+        PlausibleTimes { queue, application, gil, cpu: self.cpu.min(total) }
     }
 }
 
@@ -56,8 +72,8 @@ pub struct PlausibleTimes {
     pub queue: u64,
     /// In the application.
     pub application: u64,
-    /// Waiting for the GIL.
-    pub gil: u64,
+    /// Waiting for the GIL, if a thread ran it.
+    pub gil: Option<u64>,
     /// CPU.
     pub cpu: u64,
 }
@@ -72,9 +88,10 @@ mod tests {
         assert_eq!(RequestAccount::decode(&account.encode()), Some(account));
         assert_eq!(RequestAccount::decode(&[0; 31]), None);
         let judged = account.judged(100, 150);
-        assert_eq!((judged.queue, judged.application, judged.gil, judged.cpu), (50, 0, 3, 50));
+        assert_eq!((judged.queue, judged.application, judged.gil, judged.cpu), (50, 0, Some(3), 50));
         let judged = RequestAccount { began: 110, ended: 140, gil: 0, cpu: 0 }.judged(100, 150);
         assert_eq!((judged.queue, judged.application), (10, 30));
+        assert_eq!(RequestAccount::on_loop(110, 140).judged(100, 150).gil, None);
         let judged = RequestAccount { began: 50, ended: 10, gil: 0, cpu: 0 }.judged(100, 150);
         assert_eq!((judged.queue, judged.application), (0, 0));
     }

@@ -100,6 +100,8 @@ pub enum ThreadStage {
     Running = 2,
     /// The response has begun.
     Response = 3,
+    /// The client's connection has become a WebSocket.
+    WebSocket = 4,
 }
 
 impl ThreadStage {
@@ -110,6 +112,7 @@ impl ThreadStage {
             1 => Self::Sent,
             2 => Self::Running,
             3 => Self::Response,
+            4 => Self::WebSocket,
             _ => Self::Dispatch,
         }
     }
@@ -122,6 +125,7 @@ impl ThreadStage {
             Self::Sent => "sent",
             Self::Running => "running",
             Self::Response => "response",
+            Self::WebSocket => "websocket",
         }
     }
 }
@@ -295,7 +299,8 @@ pub struct RequestSample {
     pub bytes: (u64, u64),
     /// CPU time of its thread in the daemon, ns.
     pub cpu_ns: u64,
-    /// By [`RequestPhase`], ns; the last three are `None` for a request that no application has seen.
+    /// By [`RequestPhase`], ns; the last three are `None` for a request that no application has seen. Of a WebSocket only the
+    /// queue is measured: how long it stays open is no latency.
     pub phases: [Option<u64>; PHASES],
 }
 

@@ -226,7 +226,7 @@ fn cost_of_counting() {
         let account = RequestAccount::decode(&black_box(account.encode())).unwrap();
         let now = clock();
         let times = account.judged(sent, now);
-        let phases = [Some(now - since), Some(times.queue), Some(times.application), Some(times.gil)];
+        let phases = [Some(now - since), Some(times.queue), Some(times.application), times.gil];
         block.count(&RequestSample {
             status: 200,
             outcome: RequestOutcome::Ok,

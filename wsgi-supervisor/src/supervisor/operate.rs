@@ -11,11 +11,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
-use wsgi_protocol::launch::DaemonOrder;
-use wsgi_protocol::metrics::{MemoryHeader, RunningRequest};
+use wsgi_protocol::launch::{ApplicationInterface, DaemonOrder, Launch};
+use wsgi_protocol::metrics::{MemoryHeader, RunningRequest, ThreadStage};
 use wsgi_protocol::operator::{
     GroupMetrics, GroupStatus, OperatorQuestion, OperatorReply, ProcessState, ProcessStatus, ServerStatus,
 };
+use wsgi_protocol::status::ProcessConcurrency;
 
 /// What to write when the operator's socket cannot be made.
 fn advice(errno: Errno) -> &'static str {
@@ -173,6 +174,7 @@ impl Supervisor {
                 configured: spec.processes,
                 wanted: u32::try_from(group.wanted).unwrap_or(u32::MAX),
                 threads: spec.launch.threads,
+                at_once: self.at_once(name, &spec.launch),
                 stopped: group.stopped,
                 import_failed: group.is_held_back,
                 processes: self.process_rows(name, group, now),
@@ -199,8 +201,14 @@ impl Supervisor {
                 let age = now.saturating_sub(running.since) / 1_000_000;
                 (age, pid(&running).unwrap_or(0), running)
             };
-            let running = view.running(number).into_iter().take(MOST_REQUESTS).map(row).collect();
-            Some(GroupMetrics { name: name.clone(), totals: view.totals(number), running })
+            let running = view.running(number);
+            let websockets = running.iter().filter(|one| one.stage == ThreadStage::WebSocket).count();
+            Some(GroupMetrics {
+                name: name.clone(),
+                totals: view.totals(number),
+                websockets: u32::try_from(websockets).unwrap_or(u32::MAX),
+                running: running.into_iter().take(MOST_REQUESTS).map(row).collect(),
+            })
         };
         self.groups.iter().filter_map(group).collect()
     }
@@ -234,6 +242,22 @@ impl Supervisor {
             rows.push(row);
         }
         rows
+    }
+
+    /// How many requests a process of the group can run at once.
+    fn at_once(&self, name: &[u8], launch: &Launch) -> u32 {
+        let rule = ProcessConcurrency {
+            threads: launch.threads,
+            on_loop: launch.requests_in_flight,
+            is_asgi: launch.interface == ApplicationInterface::Asgi,
+        };
+        let mut at_once = launch.threads;
+        if let Some(generation) = self.live.last() {
+            for index in 0..self.groups.get(name).map_or(0, |group| group.slots.len()) {
+                generation.with_slot(name, index, |slot| at_once = at_once.max(slot.capacity(rule)));
+            }
+        }
+        at_once
     }
 
     /// Requests under way and completed at a place, over all generations of httpd's children.
