@@ -1,5 +1,5 @@
-//! `examples/observability/`: every query of dashboard and alerts finds its series in what a real server tells, and
-//! Prometheus' own tool, where it is installed, can read them.
+//! `examples/observability/`, and the autoscaler of `examples/kubernetes/`: every query of dashboard and alerts finds its
+//! series in what a real server tells, and Prometheus' own tool, where it is installed, can read them.
 
 use crate::operators::status::parsed;
 use crate::product::examples::example;
@@ -25,6 +25,26 @@ fn queries() -> Vec<String> {
     let alerts = text("alerts.yml");
     let alerts = alerts.lines().filter_map(|line| line.trim().strip_prefix("expr: ")).map(str::to_owned);
     shown.chain(alerts).collect()
+}
+
+/// What the autoscaler of `examples/kubernetes` asks the adapter for, and what the adapter asks Prometheus for.
+fn autoscaling() -> (String, Vec<String>) {
+    let text = |name: &str| {
+        let path = workspace().join("examples/kubernetes").join(name);
+        std::fs::read_to_string(path).expect("it is there")
+    };
+    let between = |text: &str, start: &str, end: char| {
+        let (_, rest) = text.split_once(start).expect("it is written");
+        rest.split(end).next().unwrap_or_default().trim().to_owned()
+    };
+    let (rule, scaler) = (text("adapter-rule.yaml"), text("autoscaler.yaml"));
+    let wanted = between(&scaler, "metric: {name: ", '}');
+    assert_eq!(between(&rule, "name: {as: ", '}'), wanted, "both talk of the same metric");
+    let (_, query) = rule.split_once("metricsQuery: >-").expect("it is written");
+    let series = between(&rule, "seriesQuery: '", '{');
+    // Labels of pods are the scraper's; the adapter fills the rest in.
+    let query = query.replace("{<<.LabelMatchers>>}", "").replace("(<<.GroupBy>>)", "()");
+    (series, vec![query])
 }
 
 /// A metric with the labels, and perhaps values, that a query asks for.
@@ -102,6 +122,12 @@ fn every_query_finds_its_series() {
         }
     }
     assert!(names.len() > 15, "{names:?}");
+    let (series, queries) = autoscaling();
+    let asked: Vec<String> = queries.iter().flat_map(|query| selectors(query)).map(|found| found.0).collect();
+    assert_eq!(asked, ["wsgi_thread_busy_seconds_total", "wsgi_threads_limit"]);
+    for name in asked.iter().chain([&series]) {
+        assert!(samples.iter().any(|sample| sample["name"] == **name), "{name}");
+    }
 }
 
 #[test]
