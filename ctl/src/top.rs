@@ -3,7 +3,7 @@
 use crate::memory;
 use crate::report::{age, text, word};
 use std::collections::BTreeMap;
-use wsgi_protocol::metrics::{Distribution, GroupTotals, RequestPhase};
+use wsgi_protocol::metrics::{Distribution, GroupTotals, RequestPhase, ThreadStage};
 use wsgi_protocol::operator::{GroupMetrics, GroupStatus, ServerStatus};
 
 /// One look at a server.
@@ -186,12 +186,14 @@ fn processes<'a>(group: &'a GroupStatus, now: &'a ServerSample) -> impl Iterator
     })
 }
 
-/// All requests under way, oldest first.
+/// All requests under way, oldest first, WebSockets last.
 fn requests(now: &ServerSample) -> Vec<Vec<String>> {
     let running =
         now.metrics.iter().flat_map(|group| group.running.iter().map(move |running| (group, running)));
     let mut running: Vec<_> = running.collect();
-    running.sort_by_key(|(_, (age, ..))| std::cmp::Reverse(*age));
+    running.sort_by_key(|(_, (age, _, running))| {
+        (running.stage == ThreadStage::WebSocket, std::cmp::Reverse(*age))
+    });
     let row = |(group, (millis, pid, running)): &(
         &GroupMetrics,
         &(u64, i32, wsgi_protocol::metrics::RunningRequest),
@@ -223,7 +225,7 @@ fn aligned(heads: &[&str], rows: Vec<Vec<String>>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wsgi_protocol::metrics::{RunningRequest, ThreadStage};
+    use wsgi_protocol::metrics::RunningRequest;
     use wsgi_protocol::operator::{ProcessState, ProcessStatus};
 
     fn look(at: f64, requests: u64) -> ServerSample {
@@ -258,6 +260,8 @@ mod tests {
         };
         let busy = GroupStatus { processes: vec![process], ..group(b"busy") };
         let mut all = vec![metrics(b"a"), metrics(b"busy")];
+        let websocket = RunningRequest { stage: ThreadStage::WebSocket, ..running.clone() };
+        all[1].running.push((900_000, 77, websocket));
         all[1].running.push((61_000, 77, running));
         let status = ServerStatus {
             httpd: 5,
@@ -273,7 +277,8 @@ mod tests {
         let text = screen(&look(12.0, 150), &look(10.0, 50), SortOrder::Load, false).join("\n");
         assert!(text.contains("busy   3/3   2      7   50.0"), "{text}");
         assert!(text.contains("busy   1      77   serving  0.0s  5          0         5.0M"), "{text}");
-        assert!(text.contains("1m01s    running  busy   77   GET /\\u001b[2J"), "{text}");
+        assert!(text.contains("1m01s    running    busy   77   GET /\\u001b[2J"), "{text}");
+        assert!(text.ends_with("15m00s   websocket  busy   77   GET /\\u001b[2J"), "they are last: {text}");
         assert!(!text.contains('\x1b'));
     }
 

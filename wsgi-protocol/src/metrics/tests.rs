@@ -156,6 +156,12 @@ fn what_runs_is_told() {
     assert_eq!((running[0].child, running[0].since, running[0].slot), (5, 100, Some(3)));
     assert_eq!((running[0].stage, running[0].text.len()), (ThreadStage::Running, TEXT));
     assert!(running[0].text.starts_with(b"GET /"));
+    let other = &view.blocks[view.claim(6, group).unwrap()];
+    other.begin(50, b"GET", b"/ws");
+    other.advance(ThreadStage::WebSocket);
+    let since: Vec<u64> = view.running(group).iter().map(|running| running.since).collect();
+    assert_eq!(since, [100, 50], "WebSockets are last");
+    other.rest();
     block.rest();
     assert_eq!(view.running(group), []);
 }

@@ -165,12 +165,12 @@ impl MetricsView<'_> {
         seen
     }
 
-    /// The requests of a group under way, oldest first.
+    /// The requests of a group under way, oldest first; WebSockets, which are not meant to end, behind all others.
     #[must_use]
     pub fn running(&self, group: usize) -> Vec<RunningRequest> {
         let blocks = self.used().iter().filter(|block| block.group.load(Relaxed) as usize == group);
         let mut all: Vec<RunningRequest> = blocks.filter_map(MetricsBlock::running).collect();
-        all.sort_by_key(|running| running.since);
+        all.sort_by_key(|running| (running.stage == ThreadStage::WebSocket, running.since));
         all
     }
 
