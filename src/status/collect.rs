@@ -68,7 +68,7 @@ fn workers() -> u32 {
         let mut answer: c_int = 0;
         // SAFETY: a plain query of httpd, with room for its answer.
         let told = unsafe { sys::ap_mpm_query(what as c_int, &raw mut answer) } == 0;
-        told.then(|| answer.max(0).cast_unsigned()).unwrap_or_default()
+        if told { answer.max(0).cast_unsigned() } else { 0 }
     };
     query(sys::AP_MPMQ_MAX_DAEMONS).saturating_mul(query(sys::AP_MPMQ_MAX_THREADS))
 }
@@ -127,8 +127,9 @@ fn daemon(
 
 /// Whether event loops run the requests of the group.
 fn is_asgi(runtime: &ChildRuntime, group: &runtime::GroupView) -> bool {
-    let slots = (0..group.sockets.len()).filter_map(|place| runtime.status.slot(group.first_slot + place));
-    slots.into_iter().any(|slot| slot.is_asgi(group.concurrency))
+    let mut slots =
+        (0..group.sockets.len()).filter_map(|place| runtime.status.slot(group.first_slot + place));
+    slots.any(|slot| slot.is_asgi(group.concurrency))
 }
 
 fn process(runtime: &ChildRuntime, group: &runtime::GroupView, place: usize) -> Option<ProcessReport> {
