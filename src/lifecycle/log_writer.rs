@@ -3,6 +3,7 @@
 //! from the supervisor's socket and logs it. A line stays in the socket until it is written, so that none is lost when a
 //! writer dies: the parent holds the socket and forks another.
 
+use super::earlier::EarlierGenerations;
 use super::runtime::ChildRuntime;
 use super::supervisor::{PersistentState, monotonic_seconds};
 use super::{MAIN, log_main};
@@ -273,8 +274,9 @@ impl LogWriters {
             let socket = std::mem::replace(&mut self.reader, -1);
             self.close();
             let supervisor = PersistentState::of(main);
-            supervisor.close_lifeline();
+            supervisor.close_lifeline_writer();
             supervisor.give_up_in_child();
+            EarlierGenerations::of(main).close();
             close_listeners();
             if sys::ap_run_drop_privileges((*(*main).process).pconf, main) == 0 {
                 write_all(socket, servers);

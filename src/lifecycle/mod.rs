@@ -5,6 +5,7 @@ pub mod accounts;
 pub mod board;
 pub mod checks;
 mod delegate;
+mod earlier;
 mod end;
 mod env_file;
 mod environment;
@@ -30,6 +31,7 @@ use crate::httpd::pool::Pool;
 use crate::httpd::{bytes, server};
 use crate::messages;
 use apr_sys as sys;
+use earlier::EarlierGenerations;
 use log_writer::LogWriters;
 use logs::ErrorLogs;
 use metrics::MetricsMemory;
@@ -358,6 +360,8 @@ unsafe fn start_daemons(state: &mut ConfigState, main: *mut sys::server_rec, pco
     }
     // SAFETY: parent process in post_config.
     unsafe { log_writer::begin(runtime, main, pconf, &state.log_servers) };
+    // If it cannot be had, the attempt below fails and says so.
+    let _ = persistent.open_lifeline();
     let failed = match persistent.bring_up(main, runtime) {
         Ok(failed) => failed,
         Err(error) => return persistent.note_failure(main, runtime, &error),
@@ -433,6 +437,7 @@ pub unsafe fn child_init(pchild: *mut sys::apr_pool_t, main: *mut sys::server_re
         // SAFETY: the record was inherited by fork; the child closes its copies.
         unsafe {
             PersistentState::of(main).give_up_in_child();
+            EarlierGenerations::of(main).close();
             LogWriters::of(main).close();
         }
     }
@@ -486,7 +491,7 @@ pub fn generation_ends() {
     if !main.is_null() {
         // SAFETY: parent process; the main server is freed after the cleanups of its pool have run.
         unsafe {
-            PersistentState::of(main).close_lifeline();
+            EarlierGenerations::of(main).keep(PersistentState::of(main));
             let pool = (*(*main).process).pool;
             sys::apr_pool_cleanup_kill(pool, ptr::null(), Some(crate::boundary::httpd_ends));
             LogWriters::of(main).close();

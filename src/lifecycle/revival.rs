@@ -2,6 +2,7 @@
 //! long as httpd runs. The parent never sleeps for it: a pause is a child process that does nothing but end, and where
 //! not even that can be made, httpd's own watch (the monitor hook, every ten seconds) tries again.
 
+use super::earlier::EarlierGenerations;
 use super::log_main;
 use super::process::close_from;
 use super::runtime::ChildRuntime;
@@ -40,8 +41,10 @@ impl PersistentState {
         runtime: &ChildRuntime,
     ) -> io::Result<Vec<(Vec<u8>, String)>> {
         self.end_pause();
+        // SAFETY: parent process.
+        let earlier = unsafe { EarlierGenerations::of(main) };
         if self.is_alive() {
-            match self.configure(runtime) {
+            match self.configure(earlier, runtime) {
                 Ok(failed) => return Ok(failed),
                 // After an upgrade: it lets its daemons end in order, a new one takes over.
                 Err(error) if error.kind() == io::ErrorKind::Unsupported => self.forget(),
@@ -52,7 +55,8 @@ impl PersistentState {
             }
         }
         self.start(&runtime.supervisor, &tag())?;
-        self.configure(runtime)
+        earlier.tell(self, runtime);
+        self.configure(earlier, runtime)
     }
 
     /// The supervisor has ended: starts another one, now or after a pause.
@@ -69,7 +73,12 @@ impl PersistentState {
     /// Starts a supervisor for the configuration that httpd's children run with. It is not waited for.
     pub fn try_again(&mut self, main: *mut sys::server_rec, runtime: &ChildRuntime) {
         self.end_pause();
-        let started = self.start(&runtime.supervisor, &tag()).and_then(|()| self.send(runtime, true));
+        // SAFETY: parent process.
+        let earlier = unsafe { EarlierGenerations::of(main) };
+        let started = self.start(&runtime.supervisor, &tag()).and_then(|()| {
+            earlier.tell(self, runtime);
+            self.send(earlier, runtime)
+        });
         match started {
             // SAFETY: the configuration pool of the running generation.
             Ok(()) => self.register(unsafe { (*(*main).process).pconf }),

@@ -1,6 +1,7 @@
 //! The parent's side of the supervisor: started once, kept over restarts, told each new configuration.
 
 use crate::httpd::pool::persistent;
+use crate::lifecycle::earlier::EarlierGenerations;
 use crate::lifecycle::process::ProcessStat;
 use crate::lifecycle::runtime::ChildRuntime;
 use apr_sys as sys;
@@ -155,26 +156,42 @@ impl PersistentState {
     }
 
     /// Sends the generation and waits until its sockets listen.
-    pub fn configure(&mut self, runtime: &ChildRuntime) -> io::Result<Vec<(Vec<u8>, String)>> {
-        self.send(runtime, false)?;
+    pub fn configure(
+        &mut self,
+        earlier: &mut EarlierGenerations,
+        runtime: &ChildRuntime,
+    ) -> io::Result<Vec<(Vec<u8>, String)>> {
+        self.send(earlier, runtime)?;
         self.await_answer(runtime.configuration.generation)
     }
 
-    /// Sends the generation. Children that run already hold the lifeline `is_kept`.
-    pub fn send(&mut self, runtime: &ChildRuntime, is_kept: bool) -> io::Result<()> {
-        let message = memory_file(&encode(&runtime.configuration).map_err(io::Error::other)?)?;
-        let fresh = if is_kept && self.lifeline_reader >= 0 { None } else { Some(pipe()?) };
-        let reader = fresh.as_ref().map_or(self.lifeline_reader, |(reader, _)| reader.as_raw_fd());
-        let metrics = runtime.metrics.map_or(self.status_fd, |memory| memory.fd);
-        let board = runtime.board.map_or(self.status_fd, |board| board.fd);
-        let mut fds = vec![message.as_raw_fd(), self.status_fd, reader, metrics, board];
+    /// Sends the generation.
+    pub fn send(&mut self, earlier: &mut EarlierGenerations, runtime: &ChildRuntime) -> io::Result<()> {
+        let message = earlier.write_configuration(runtime)?;
+        self.open_lifeline()?;
+        let (metrics, board) = self.shared_memories(runtime, self.status_fd);
+        let mut fds = vec![message, self.status_fd, self.lifeline_reader, metrics, board];
         debug_assert_eq!(fds.len(), CONFIGURE_FIXED_FDS);
         let writer = runtime.log_writer.iter();
         fds.extend(writer.chain(&runtime.logs).take(1 + MAX_LOG_FDS));
-        let command = encode(&ParentCommand::Configure).map_err(io::Error::other)?;
-        send_with_fds(self.control, &command, &fds)?;
-        if let Some((reader, writer)) = fresh {
-            self.close_lifeline();
+        self.send_record(&encode(&ParentCommand::Configure).map_err(io::Error::other)?, &fds)
+    }
+
+    /// Descriptors of the metrics memory and the scoreboard's copy; `other` stands for what there is not.
+    pub fn shared_memories(&self, runtime: &ChildRuntime, other: RawFd) -> (RawFd, RawFd) {
+        (runtime.metrics.map_or(other, |memory| memory.fd), runtime.board.map_or(other, |board| board.fd))
+    }
+
+    /// Sends one record.
+    pub fn send_record(&self, payload: &[u8], fds: &[RawFd]) -> io::Result<()> {
+        send_with_fds(self.control, payload, fds)
+    }
+
+    /// Makes the lifeline of the generation, if there is none yet. It has to be there before the first child, also where
+    /// the supervisor cannot be started yet.
+    pub fn open_lifeline(&mut self) -> io::Result<()> {
+        if self.lifeline_reader < 0 {
+            let (reader, writer) = pipe()?;
             self.lifeline = std::os::fd::IntoRawFd::into_raw_fd(writer);
             self.lifeline_reader = std::os::fd::IntoRawFd::into_raw_fd(reader);
         }
@@ -190,14 +207,12 @@ impl PersistentState {
     }
 
     /// Gives up the parent's end of the lifeline; children of its generation hold their own.
-    pub fn close_lifeline(&mut self) {
-        for fd in [&mut self.lifeline, &mut self.lifeline_reader] {
-            if *fd >= 0 {
-                // SAFETY: the descriptor is ours.
-                unsafe { libc::close(*fd) };
-            }
-            *fd = -1;
+    pub fn close_lifeline_writer(&mut self) {
+        if self.lifeline >= 0 {
+            // SAFETY: the descriptor is ours.
+            unsafe { libc::close(self.lifeline) };
         }
+        self.lifeline = -1;
     }
 
     fn await_answer(&mut self, generation: u32) -> io::Result<Vec<(Vec<u8>, String)>> {
@@ -313,7 +328,8 @@ fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     }
 }
 
-fn memory_file(content: &[u8]) -> io::Result<OwnedFd> {
+/// A memory file with this content.
+pub fn memory_file(content: &[u8]) -> io::Result<OwnedFd> {
     use std::io::{Seek, Write};
     // SAFETY: a fresh descriptor is wrapped at once.
     let fd = unsafe {

@@ -20,6 +20,9 @@ import soak
 from soak import Load, Server, Soak, wait
 
 INSIDE = "MOD_WSGI_BADLUCK_NAMESPACE"
+# Together they leave a group without any process: the old ones end with their supervisor, and new ones cannot be had.
+GIVES_UP = {"supervisor killed", "supervisor frozen over a graceful restart"}
+NOTHING_TO_START = {"interpreter gone", "sockets without room", "sockets without room over a graceful restart"}
 # What ends processes: the next ones have no code but the broken one.
 ENDS = {"process", "supervisor", "interpreter", "descriptors"}
 PYTHON = pathlib.Path("/usr/bin/python3")
@@ -76,7 +79,7 @@ class BadLuck(Soak):
         self.frozen = None
         self.filled = []
         self.late = []
-        self.unsupervised = []  # when a supervisor was killed, or given up over a graceful restart
+        self.deserted = []  # from when to when there could be no process
         # An interpreter that is gone, sockets without room, a supervisor that was given up.
         self.expected = re.compile("cannot execute the interpreter|No space left on device|is not started: ")
 
@@ -115,7 +118,6 @@ class BadLuck(Soak):
 
     def kill_supervisor(self):
         self.unseen_deaths |= self.killed
-        self.unsupervised.append(time.monotonic())
         os.kill(self.server.supervisor(), signal.SIGKILL)
 
     def freeze(self):
@@ -126,7 +128,6 @@ class BadLuck(Soak):
         self.freeze()
         self.unseen_deaths |= self.killed
         self.server.graceful()
-        self.unsupervised.append(time.monotonic())
 
     def thaw(self):
         try:
@@ -204,7 +205,9 @@ class BadLuck(Soak):
 
     def strike(self):
         chosen = self.choose()
+        begun = time.monotonic()
         self.active = [name for name, *_ in chosen]
+        names = set(self.active)
         print(f"{self.mpm}: {time.strftime('%H:%M:%S')} {' + '.join(self.active)}", flush=True)
         for name, begin, _ in chosen:
             self.counts[name] += 1
@@ -223,6 +226,8 @@ class BadLuck(Soak):
             wait(self.is_well, self.arguments.patience)
         except TimeoutError:
             pass
+        if self.can_have_none(names):
+            self.deserted.append((begun, time.monotonic()))
         took = time.monotonic() - ended
         self.healed.append(took)
         if took > self.arguments.limit:
@@ -233,13 +238,16 @@ class BadLuck(Soak):
         """A fresh connection is served, all processes are there, and none serves something that is not meant."""
         return self.server.ask("/work?start") == 200 and self.server.settled()
 
+    @staticmethod
+    def can_have_none(names):
+        is_given_up = names & GIVES_UP or names >= {"supervisor frozen", "sockets without room over a graceful restart"}
+        return bool(is_given_up and names & NOTHING_TO_START)
+
     def judge(self, load, left, seconds):
-        """A child from before a graceful restart that finds its supervisor dead does not know the next one's sockets: what it
-        has accepted and not handed over is answered 503. The application has not seen it."""
-        started = (self.server.root / "app/started").read_text()
-        refused = [failure for failure in load.failures if failure[2].startswith("503")
-                   and f"{failure[1]} " not in started
-                   and any(-1 < failure[3] - moment < 15 for moment in self.unsupervised)]
+        """Where there can be no process, requests that none has seen are answered 503 until all is well again."""
+        started = {line.partition(" ")[0] for line in (self.server.root / "app/started").read_text().splitlines()}
+        refused = [failure for failure in load.failures if failure[2].startswith("503") and failure[1] not in started
+                   and any(begin <= failure[3] <= end for begin, end in self.deserted)]
         load.failures = [failure for failure in load.failures if failure not in refused]
         self.refused = len(refused)
         return super().judge(load, left, seconds)
@@ -248,7 +256,7 @@ class BadLuck(Soak):
         counts = ", ".join(f"{count} {name}" for name, count in sorted(self.counts.items()))
         self.healed.sort()
         return (f"{counts}; healed after {self.healed[len(self.healed) // 2]:.1f} s in the middle, "
-                f"{self.healed[-1]:.1f} s at most; {self.refused} refused between two supervisors;")
+                f"{self.healed[-1]:.1f} s at most; {self.refused} refused while there could be no process;")
 
     def run(self):
         load = Load(self.server, self.arguments.seed)

@@ -152,6 +152,10 @@ pub enum ParentCommand {
     Configure,
     /// httpd is stopping: end all daemons within their shutdown limits, then exit.
     Stop,
+    /// To a supervisor that was just started, before its first `Configure`, oldest first: the configuration of an earlier
+    /// generation that may still have children, with the same descriptors, but of the logs only the main server's. Not
+    /// answered.
+    Inherit,
 }
 
 /// supervisor → parent.

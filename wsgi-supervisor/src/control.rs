@@ -44,6 +44,8 @@ pub struct ConfigureDelivery {
 pub enum ReceivedRecord {
     /// A new generation.
     Configure(Box<ConfigureDelivery>),
+    /// A generation from before this supervisor.
+    Inherit(Box<ConfigureDelivery>),
     /// httpd stops.
     Stop,
     /// The other end is closed.
@@ -94,7 +96,10 @@ impl ControlSocket {
         match decode(&bytes[..length]).map_err(SupervisorError::Message)? {
             ParentCommand::Stop => Ok(ReceivedRecord::Stop),
             ParentCommand::Configure => {
-                deliver(fds).map(|delivery| ReceivedRecord::Configure(Box::new(delivery)))
+                deliver(fds, true).map(|delivery| ReceivedRecord::Configure(Box::new(delivery)))
+            }
+            ParentCommand::Inherit => {
+                deliver(fds, false).map(|delivery| ReceivedRecord::Inherit(Box::new(delivery)))
             }
         }
     }
@@ -141,7 +146,7 @@ fn shortened(answer: &SupervisorAnswer) -> SupervisorAnswer {
     }
 }
 
-fn deliver(fds: Vec<OwnedFd>) -> Result<ConfigureDelivery, SupervisorError> {
+fn deliver(fds: Vec<OwnedFd>, with_log_writer: bool) -> Result<ConfigureDelivery, SupervisorError> {
     let count = fds.len();
     let mut fds = fds.into_iter();
     let (Some(message), Some(status), Some(lifeline), Some(metrics), Some(board)) =
@@ -151,7 +156,7 @@ fn deliver(fds: Vec<OwnedFd>) -> Result<ConfigureDelivery, SupervisorError> {
     };
     let bytes = read_all(&File::from(message)).map_err(SupervisorError::MessageFile)?;
     let configuration: Configuration = decode(&bytes).map_err(SupervisorError::Message)?;
-    let log_writer = if configuration.log_writer {
+    let log_writer = if configuration.log_writer && with_log_writer {
         Some(fds.next().ok_or(SupervisorError::Descriptors(count))?)
     } else {
         None

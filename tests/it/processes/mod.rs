@@ -9,6 +9,7 @@ mod lifecycle;
 mod preload;
 mod preload_failing;
 mod shutdown;
+mod successors;
 mod supervisor_trust;
 mod timers;
 mod trust;

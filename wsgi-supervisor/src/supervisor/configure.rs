@@ -32,8 +32,23 @@ type AcceptedGroup = (GroupSpec, GroupLog, Vec<SocketPlan>);
 type FailedGroup = (Vec<u8>, String);
 
 impl Supervisor {
-    /// Takes over a configuration and says what came of it.
-    pub(super) fn configure(&mut self, delivery: ConfigureDelivery, now: Instant) -> SupervisorAnswer {
+    /// Takes over a configuration, after those that a supervisor before this one had, and says what came of it. httpd's children
+    /// from before a graceful restart know only the sockets and the status memory of their own one.
+    pub(super) fn take_delivery(&mut self, delivery: ConfigureDelivery, now: Instant) -> SupervisorAnswer {
+        for earlier in std::mem::take(&mut self.inherited) {
+            // What cannot be had for it is told of the configuration that follows.
+            self.configure(earlier, now);
+        }
+        let (is_first, operator_socket) = (!self.has_cleaned, delivery.configuration.operator_socket.clone());
+        let answer = self.configure(delivery, now);
+        if is_first && answer != SupervisorAnswer::Refused {
+            self.remove_leftovers(&operator_socket);
+            self.has_cleaned = true;
+        }
+        answer
+    }
+
+    fn configure(&mut self, delivery: ConfigureDelivery, now: Instant) -> SupervisorAnswer {
         let configuration = delivery.configuration;
         let memory = match StatusMemory::map(&delivery.status) {
             Ok(memory) => memory,
@@ -73,9 +88,6 @@ impl Supervisor {
         }
         self.release(now);
         self.publish_all();
-        if self.serial == 1 {
-            self.remove_leftovers(&configuration.operator_socket);
-        }
         trim_heap();
         SupervisorAnswer::Listening { generation: configuration.generation, failed }
     }

@@ -17,7 +17,7 @@ mod scale;
 mod sockets;
 
 use crate::cgroup::DelegatedCgroup;
-use crate::control::{ControlSocket, ReceivedRecord};
+use crate::control::{ConfigureDelivery, ControlSocket, ReceivedRecord};
 use crate::disposal::close_dropped;
 use crate::error::SupervisorError;
 use crate::forker::WorkerBirth;
@@ -93,6 +93,10 @@ pub struct Supervisor {
     advanced_to: Option<Vec<u8>>,
     /// When their names are.
     names_at: Instant,
+    /// Generations from before this supervisor whose children may still serve, until the first configuration comes.
+    inherited: Vec<ConfigureDelivery>,
+    /// What a supervisor before this one has left behind is gone.
+    has_cleaned: bool,
     /// Groups of the newest generation for which there are no sockets yet.
     waiting: Vec<mending::WaitingGroup>,
     /// The next moment at which something is due.
@@ -168,6 +172,8 @@ impl Supervisor {
             sockets_at: Instant::now(),
             advanced_to: None,
             names_at: Instant::now(),
+            inherited: Vec::new(),
+            has_cleaned: false,
             waiting: Vec::new(),
             wake: None,
         })
@@ -328,11 +334,12 @@ impl Supervisor {
                 control.answer(&SupervisorAnswer::Refused)
             }
             Ok(ReceivedRecord::Configure(delivery)) => {
-                let answer = self.configure(*delivery, now);
+                let answer = self.take_delivery(*delivery, now);
                 if let Some(control) = &self.control {
                     control.answer(&answer);
                 }
             }
+            Ok(ReceivedRecord::Inherit(delivery)) => self.inherited.push(*delivery),
             Ok(ReceivedRecord::Stop) if self.ending == Some(end::SupervisorEnd::Stop) => self.kill_all(),
             Ok(ReceivedRecord::Stop) => self.begin_end(end::SupervisorEnd::Stop, now),
             Ok(ReceivedRecord::Closed) => {
