@@ -82,50 +82,58 @@ fn strike_under_load(server: &Httpd, strike: impl FnOnce(&SeenProcess)) {
     assert!(asked.load(Ordering::Relaxed) > 0);
 }
 
-fn in_both_mpms(test: impl Fn(Mpm)) {
-    if !Subject::skips(NO_SUPERVISOR) {
-        [Mpm::Event, Mpm::Prefork].into_iter().for_each(test);
+const MPMS: [Mpm; 2] = [Mpm::Event, Mpm::Prefork];
+
+#[test]
+fn supervisor_dies_after_a_graceful_restart() {
+    if Subject::skips(NO_SUPERVISOR) {
+        return;
+    }
+    for mpm in MPMS {
+        let server = server(mpm);
+        strike_under_load(&server, |old| {
+            server.graceful();
+            send(old, Signal::SIGKILL);
+        });
     }
 }
 
 #[test]
-fn supervisor_dies_after_a_graceful_restart() {
-    in_both_mpms(|mpm| {
-        let server = server(mpm);
-        strike_under_load(&server, |old| {
-            server.graceful();
-            send(old, Signal::SIGKILL);
-        });
-    });
-}
-
-#[test]
 fn supervisor_dies_before_a_graceful_restart() {
-    in_both_mpms(|mpm| {
+    if Subject::skips(NO_SUPERVISOR) {
+        return;
+    }
+    for mpm in MPMS {
         let server = server(mpm);
         strike_under_load(&server, |old| {
             send(old, Signal::SIGKILL);
             server.graceful();
         });
-    });
+    }
 }
 
 /// The one that is given up has got the order for the new configuration, and its successor only that.
 #[test]
 fn supervisor_is_given_up_over_a_graceful_restart() {
-    in_both_mpms(|mpm| {
+    if Subject::skips(NO_SUPERVISOR) {
+        return;
+    }
+    for mpm in MPMS {
         let server = server(mpm);
         strike_under_load(&server, |old| {
             send(old, Signal::SIGSTOP);
             server.graceful();
         });
-    });
+    }
 }
 
 /// Two configurations back, and a supervisor that died between them.
 #[test]
 fn several_generations_are_served() {
-    in_both_mpms(|mpm| {
+    if Subject::skips(NO_SUPERVISOR) {
+        return;
+    }
+    for mpm in MPMS {
         let server = server(mpm);
         recovers(&server);
         let first = begun(&server);
@@ -140,13 +148,16 @@ fn several_generations_are_served() {
         recovers(&server);
         finish(second);
         finish(first);
-    });
+    }
 }
 
 /// A group that the new configuration does not have any more is still there for the children of the old one.
 #[test]
 fn group_that_is_gone_is_served_to_who_knows_it() {
-    in_both_mpms(|mpm| {
+    if Subject::skips(NO_SUPERVISOR) {
+        return;
+    }
+    for mpm in MPMS {
         let server = server(mpm);
         recovers(&server);
         let waiting = begun(&server);
@@ -162,5 +173,5 @@ fn group_that_is_gone_is_served_to_who_knows_it() {
         eventually("another supervisor runs", || (supervisor(&server).pid != old.pid).then_some(()));
         recovers(&server);
         finish(waiting);
-    });
+    }
 }
