@@ -4,6 +4,7 @@
 //! writer dies: the parent holds the socket and forks another.
 
 use super::earlier::EarlierGenerations;
+use super::log_progress::WriterProgress;
 use super::runtime::ChildRuntime;
 use super::supervisor::{PersistentState, monotonic_seconds};
 use super::{MAIN, log_main};
@@ -23,7 +24,7 @@ use std::time::Duration;
 use wsgi_protocol::record::{LogRecord, MAX_RECORD};
 
 /// Key of the record in the process pool; the number is the layout's version.
-const KEY: &std::ffi::CStr = c"mod_wsgi:log-writer:2";
+const KEY: &std::ffi::CStr = c"mod_wsgi:log-writer:3";
 /// Writers of older generations that may still be busy with the last lines of their daemons.
 const WRITERS: usize = 16;
 /// Writers that end in quick succession, after which the supervisor writes itself.
@@ -45,8 +46,10 @@ pub struct LogWriters {
     /// When it was started, seconds (monotonic), and how many have ended in quick succession.
     started: i64,
     failures: u32,
-    /// The record that waited first when the last one ended; 0 for none.
-    suspect: u64,
+    /// The record on which the last one ended that did so by itself, and how many had been written before it; 0 for none.
+    suspect: (u64, u32),
+    /// Where writers leave how far they have come; null before the first one, or without memory for it.
+    progress: *const WriterProgress,
     /// apr's records of the processes, for the other-child list; process id 0 for none.
     processes: [sys::apr_proc_t; WRITERS],
 }
@@ -89,7 +92,7 @@ pub unsafe fn changed(reason: c_int, process: *mut sys::apr_proc_t, status: c_in
     // SAFETY: as above.
     let writers = unsafe { LogWriters::of(main) };
     // SAFETY: as above.
-    match unsafe { writers.ended(process, main, &state.log_servers) } {
+    match unsafe { writers.ended((process, status), main, &state.log_servers) } {
         None => {}
         Some(Ok(discarded)) => {
             log_main(main, LogLevel::Warning, &messages::log_writer_died(status));
@@ -125,7 +128,8 @@ impl LogWriters {
                 current: 0,
                 started: 0,
                 failures: 0,
-                suspect: 0,
+                suspect: (0, 0),
+                progress: ptr::null(),
                 processes: none,
             };
             &mut *persistent((*(*main).process).pool, KEY, initial)
@@ -145,7 +149,11 @@ impl LogWriters {
             return Err(io::Error::last_os_error());
         }
         [self.reader, self.writer] = fds;
-        (self.failures, self.suspect) = (0, 0);
+        (self.failures, self.suspect) = (0, (0, 0));
+        if self.progress.is_null() {
+            self.progress = WriterProgress::map().map_or(ptr::null(), ptr::from_ref);
+        }
+        self.settle();
         // SAFETY: by the contract.
         unsafe { self.start(main, servers) }.inspect_err(|_| self.close())
     }
@@ -186,7 +194,7 @@ impl LogWriters {
     /// Parent process; `process` is one of this record's, and the configuration is alive.
     unsafe fn ended(
         &mut self,
-        process: *mut sys::apr_proc_t,
+        (process, status): (*mut sys::apr_proc_t, c_int),
         main: *mut sys::server_rec,
         servers: &LogServers,
     ) -> Option<io::Result<Option<(u32, usize)>>> {
@@ -199,7 +207,7 @@ impl LogWriters {
         }
         let quick = monotonic_seconds() - self.started < 2;
         self.failures = if quick { self.failures + 1 } else { 0 };
-        let discarded = self.discard_poison();
+        let discarded = self.discard_poison(status);
         if self.failures > MAX_FAILURES {
             // With nobody left to read, the supervisor's next line fails, and it writes itself.
             self.close();
@@ -215,16 +223,31 @@ impl LogWriters {
         Some(restarted.map(|()| discarded))
     }
 
-    /// Two writers in a row have ended with the same record before them, however long that took: no other one shall have it.
-    /// It is not looked into but for what the supervisor has written in front of the text.
-    fn discard_poison(&mut self) -> Option<(u32, usize)> {
+    /// Two writers have ended on the same record, however long that took: no other one shall have it. It is not looked into but
+    /// for what the supervisor has written in front of the text. One that somebody has killed, or that was not at work on the
+    /// record, says nothing about it.
+    fn discard_poison(&mut self, status: c_int) -> Option<(u32, usize)> {
+        let (was_at_work, done) = self.settle();
+        if !was_at_work || status == libc::SIGKILL {
+            return None;
+        }
         let first = first_record(self.reader);
-        let print = first.as_deref().map_or(0, fingerprint);
+        let print = (first.as_deref().map_or(0, fingerprint), done);
         let last = std::mem::replace(&mut self.suspect, print);
         let record = first.filter(|_| print == last)?;
         receive(self.reader, libc::MSG_DONTWAIT);
-        (self.failures, self.suspect) = (0, 0);
+        (self.failures, self.suspect) = (0, (0, 0));
         LogRecord::decode(&record).map(|record| (record.pid, record.text.len()))
+    }
+
+    fn progress(&self) -> Option<&'static WriterProgress> {
+        // SAFETY: null, or a page that is never removed.
+        unsafe { self.progress.as_ref() }
+    }
+
+    /// Whether the last writer was at work, as far as that is known, and what had been written before.
+    fn settle(&self) -> (bool, u32) {
+        self.progress().map_or((true, 0), WriterProgress::settle)
     }
 
     /// Closes both ends: in the parent for the next generation, in a child because they are not its own.
@@ -279,7 +302,7 @@ impl LogWriters {
             EarlierGenerations::of(main).close();
             close_listeners();
             if sys::ap_run_drop_privileges((*(*main).process).pconf, main) == 0 {
-                write_all(socket, servers);
+                write_all(socket, servers, self.progress());
             }
             libc::_exit(1)
         }
@@ -311,7 +334,7 @@ fn fingerprint(record: &[u8]) -> u64 {
 ///
 /// # Safety
 /// The configuration behind `servers` is alive.
-unsafe fn write_all(socket: RawFd, servers: &LogServers) {
+unsafe fn write_all(socket: RawFd, servers: &LogServers, progress: Option<&WriterProgress>) {
     loop {
         match receive(socket, libc::MSG_PEEK) {
             Some(record) if record.is_empty() => {
@@ -319,12 +342,14 @@ unsafe fn write_all(socket: RawFd, servers: &LogServers) {
                 unsafe { libc::_exit(0) }
             }
             Some(record) => {
+                progress.inspect(|progress| progress.begin());
                 if let Some(record) = LogRecord::decode(&record) {
                     let origin = LogOrigin { pid: record.pid, tid: record.tid };
                     // SAFETY: by the contract.
                     unsafe { servers.log(record.server, origin, record.level.min(15), record.text) };
                 }
                 let _ = receive(socket, 0);
+                progress.inspect(|progress| progress.finish());
             }
             None if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
             None => return,
@@ -379,7 +404,9 @@ mod tests {
             assert_eq!(libc::socketpair(libc::AF_UNIX, kind, 0, fds.as_mut_ptr()), 0);
             let processes = [std::mem::zeroed(); WRITERS];
             let [reader, writer] = fds;
-            LogWriters { reader, writer, current: 0, started: 0, failures: 0, suspect: 0, processes }
+            let progress = WriterProgress::map().map_or(ptr::null(), ptr::from_ref);
+            let suspect = (0, 0);
+            LogWriters { reader, writer, current: 0, started: 0, failures: 0, suspect, progress, processes }
         }
     }
 
@@ -390,21 +417,52 @@ mod tests {
         assert_eq!(sent, record.len() as isize);
     }
 
+    /// A writer ends while the first record is being written.
+    fn ends_at_work(writers: &mut LogWriters, status: c_int) -> Option<(u32, usize)> {
+        writers.progress().unwrap().begin();
+        writers.discard_poison(status)
+    }
+
+    fn writes_one(writers: &LogWriters) {
+        writers.progress().unwrap().begin();
+        receive(writers.reader, 0);
+        writers.progress().unwrap().finish();
+    }
+
     #[test]
-    fn only_a_record_that_two_writers_in_a_row_have_left_is_left_out() {
+    fn only_a_record_on_which_two_writers_have_ended_is_left_out() {
         let mut writers = writers();
-        assert!((0..3).all(|_| writers.discard_poison().is_none()), "there is none");
+        assert!((0..3).all(|_| ends_at_work(&mut writers, libc::SIGSEGV).is_none()), "there is none");
         ["bad", "good", "better"].iter().for_each(|text| say(&writers, text));
         writers.failures = 2;
-        assert_eq!(writers.discard_poison(), None);
-        assert_eq!(writers.discard_poison(), Some((9, 3)));
+        assert_eq!(ends_at_work(&mut writers, libc::SIGSEGV), None);
+        assert_eq!(ends_at_work(&mut writers, libc::SIGSEGV), Some((9, 3)));
         assert_eq!(writers.failures, 0);
-        // The next one has had no chance yet. Then somebody kills writers, but they write.
+        // The next one has had no chance yet. Then writers end between records.
         for _ in 0..2 {
-            assert_eq!(writers.discard_poison(), None);
-            receive(writers.reader, 0);
+            assert_eq!(ends_at_work(&mut writers, libc::SIGSEGV), None);
+            writes_one(&writers);
         }
         assert_eq!(first_record(writers.reader), None);
+        writers.close();
+    }
+
+    #[test]
+    fn a_record_is_innocent_of_deaths_that_have_other_reasons() {
+        let mut writers = writers();
+        ["same", "same", "same"].iter().for_each(|text| say(&writers, text));
+        for _ in 0..3 {
+            assert_eq!(ends_at_work(&mut writers, libc::SIGKILL), None, "somebody kills them");
+            assert_eq!(writers.discard_poison(libc::SIGSEGV), None, "they end before they have begun");
+        }
+        for _ in 0..3 {
+            assert_eq!(
+                ends_at_work(&mut writers, libc::SIGSEGV),
+                None,
+                "others of the same text were written since"
+            );
+            writes_one(&writers);
+        }
         writers.close();
     }
 }

@@ -10,6 +10,7 @@ mod end;
 mod env_file;
 mod environment;
 pub mod ledger;
+mod log_progress;
 pub mod log_writer;
 mod logs;
 pub mod metrics;
