@@ -469,8 +469,7 @@ impl<A: Application> MainThread<A> {
         let mut fds =
             [(self.pool.main_wake.as_raw(), readable), (self.order_fd, readable), (epoll, readable)];
         if let Err(error) = os::poll(&mut fds, timeout) {
-            self.pool.log(2, &messages::cannot_wait(error));
-            std::thread::sleep(Duration::from_millis(100));
+            self.pool.cannot_wait(&error);
         }
     }
 }

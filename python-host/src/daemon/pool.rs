@@ -92,6 +92,8 @@ pub(super) struct WorkerPool<A: Application> {
     /// A connection could not be accepted.
     is_exhausted: AtomicBool,
     complaints: ComplaintLimit,
+    /// The same for threads that cannot even wait.
+    waits: ComplaintLimit,
     /// What the event loop runs.
     pub(super) in_loop: InLoop,
     /// Worker threads that have not ended.
@@ -145,6 +147,7 @@ impl<A: Application> WorkerPool<A> {
             count: AtomicU64::new(0),
             is_exhausted: AtomicBool::new(false),
             complaints: ComplaintLimit::default(),
+            waits: ComplaintLimit::default(),
             in_loop: InLoop::new(launch.requests_in_flight),
             live: AtomicUsize::new(0),
             threads: Mutex::default(),
@@ -255,10 +258,17 @@ impl<A: Application> WorkerPool<A> {
     /// The next event of the epoll set.
     pub(super) fn wait(&self, timeout: Option<Duration>) -> Option<(u64, i32)> {
         self.epoll.wait(timeout).unwrap_or_else(|error| {
-            self.log(2, &messages::cannot_wait(error));
-            thread::sleep(Duration::from_millis(100));
+            self.cannot_wait(&error);
             None
         })
+    }
+
+    /// What all threads wait with is gone: each finds that again after a pause, and one says so once in a while.
+    pub(super) fn cannot_wait(&self, error: &io::Error) {
+        if self.waits.may_be_told(os::now_ns()) {
+            self.log(2, &messages::cannot_wait(error));
+        }
+        thread::sleep(Duration::from_millis(100));
     }
 
     /// A connection could not be accepted: out of descriptors or memory. Another process may have what this one lacks, so

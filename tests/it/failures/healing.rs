@@ -305,6 +305,10 @@ fn closed_descriptors_cost_their_process_only() {
         let response = server.request("GET", "/").header("Connection", "close").send();
         (response.status == 200 && response.text() != first).then_some(())
     });
+    if Subject::is_ours() {
+        server.wait_for_log(&format!("process {first} of group 'app' has"));
+        assert!(server.error_log().matches("WSGI0311").count() <= 4, "told once in a while");
+    }
 }
 
 #[test]
