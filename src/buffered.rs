@@ -11,7 +11,7 @@ use std::ffi::c_int;
 use std::io;
 use std::path::Path;
 use wsgi_directives::{ReceivedBody, length_of_received};
-use wsgi_protocol::metrics::RequestOutcome;
+use wsgi_protocol::metrics::{RequestOutcome, ThreadStage};
 
 /// Most bytes of a body that stay in memory.
 const MEMORY: usize = 64 * 1024;
@@ -48,7 +48,9 @@ pub fn receive<'r>(job: &mut RequestJob<'r>) -> Result<Option<BufferedBody<'r>>,
         return Ok(None);
     }
     let mut store = BodyStore { pool: job.r.pool(), memory: Vec::new(), file: None, bytes: 0 };
+    metrics::note_stage(ThreadStage::Buffering);
     let received = store.receive(job.r, limit);
+    metrics::note_stage(ThreadStage::Dispatch);
     let (rest, is_whole) = received.map_err(|fault| refuse(job, fault))?;
     let received = ReceivedBody { bytes: store.bytes, is_whole };
     let length = length_of_received(job.body, received, job.config.chunked_request);

@@ -150,6 +150,20 @@ fn counters_survive_restarts_and_deaths() {
     assert!(after["totals"]["cpu_user"].as_f64() >= before["totals"]["cpu_user"].as_f64());
 }
 
+/// A request whose body httpd still receives looks for no process yet.
+#[test]
+fn body_that_is_buffered_is_told() {
+    if Subject::skips(NO_PAGE) {
+        return;
+    }
+    let server = server(Mode::Daemon).directives("WSGIRequestBuffering 1M").start();
+    let mut wire = server.connect();
+    wire.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n");
+    assert_eq!(wire.head().expect("an interim head").status, 100);
+    assert_eq!(group(&server)["requests"][0]["stage"], "buffering");
+    wire.send("x").response(false).ok();
+}
+
 #[test]
 fn answers_while_every_process_is_stuck() {
     if Subject::skips(NO_PAGE) {

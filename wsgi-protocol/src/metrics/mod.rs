@@ -102,6 +102,8 @@ pub enum ThreadStage {
     Response = 3,
     /// The client's connection has become a WebSocket.
     WebSocket = 4,
+    /// Its body is being received, before a process is looked for.
+    Buffering = 5,
 }
 
 impl ThreadStage {
@@ -113,6 +115,7 @@ impl ThreadStage {
             2 => Self::Running,
             3 => Self::Response,
             4 => Self::WebSocket,
+            5 => Self::Buffering,
             _ => Self::Dispatch,
         }
     }
@@ -126,6 +129,7 @@ impl ThreadStage {
             Self::Running => "running",
             Self::Response => "response",
             Self::WebSocket => "websocket",
+            Self::Buffering => "buffering",
         }
     }
 }
