@@ -3,9 +3,16 @@ import ctypes
 import fcntl
 import hashlib
 import os
+import socket
+import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+try:
+    import part  # noqa: F401  what badluck.py breaks and repairs; other runs have none
+except ImportError:
+    pass
 STARTED = os.open(HERE + "/started", os.O_WRONLY | os.O_APPEND)
 BLOCK = bytes(range(256)) * 256  # 64 KiB
 BLOCKS = 32
@@ -38,6 +45,13 @@ def application(environ, start_response):
                 KEPT.append(os.dup(0))
         except OSError:
             pass
+    elif path == "/close":  # all but the one above
+        os.closerange(3, STARTED)
+        os.closerange(STARTED + 1, 4096)
+    elif path == "/crash":
+        os._exit(3)
+    elif path == "/shut":
+        socket.socket(fileno=os.dup(3)).shutdown(socket.SHUT_RDWR)
     elif path == "/work":
         time.sleep(0.02)
     start_response("200 OK", headers + [("Content-Length", "2")])

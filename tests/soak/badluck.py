@@ -21,10 +21,11 @@ from soak import Load, Server, Soak, wait
 
 INSIDE = "MOD_WSGI_BADLUCK_NAMESPACE"
 # Together they leave a group without any process: the old ones end with their supervisor, and new ones cannot be had.
-GIVES_UP = {"supervisor killed", "supervisor frozen over a graceful restart"}
+GIVES_UP = {"supervisor killed", "supervisor frozen over a graceful restart", "crashing client"}
 NOTHING_TO_START = {"interpreter gone", "sockets without room", "sockets without room over a graceful restart"}
 # What ends processes: the next ones have no code but the broken one.
-ENDS = {"process", "supervisor", "interpreter", "descriptors"}
+ENDS = {"process", "supervisor", "interpreter", "descriptors", "crashing", "listener"}
+SHARED_MEMORY = pathlib.Path("/dev/shm")
 PYTHON = pathlib.Path("/usr/bin/python3")
 
 
@@ -41,6 +42,12 @@ class Unlucky(Server):
         (self.home / "bin").mkdir(parents=True)
         (self.home / "bin/python3").symlink_to(PYTHON)
         (self.home / "pyvenv.cfg").write_text(f"home = {PYTHON.parent}\n")
+        (self.root / "app/part.py").touch()
+        self.logs = self.root / "logs"
+        self.logs.mkdir()
+        if os.geteuid() == 0:
+            subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m,mode=755", "logs", self.logs], check=True)
+        self.log = self.logs / "error.log"
         text = super().configuration()
         text = text.replace(f"WSGISocketPrefix {self.root}/run/wsgi", f"WSGISocketPrefix {self.sockets}/wsgi")
         return text.replace("threads=12", f"threads=12 python-home={self.home}")
@@ -58,6 +65,10 @@ class Unlucky(Server):
         if os.path.ismount(self.sockets):
             left += [str(path) for path in self.sockets.iterdir()]
             subprocess.run(["umount", self.sockets], check=False)
+            kept = self.root / "error.log"
+            kept.write_text(self.log_text())
+            subprocess.run(["umount", self.logs], check=False)
+            self.log = kept
         return left
 
     def ask(self, path):
@@ -79,9 +90,11 @@ class BadLuck(Soak):
         self.frozen = None
         self.filled = []
         self.late = []
+        self.sacrifices = 0
         self.deserted = []  # from when to when there could be no process
         # An interpreter that is gone, sockets without room, a supervisor that was given up.
-        self.expected = re.compile("cannot execute the interpreter|No space left on device|is not started: ")
+        self.expected = re.compile("cannot execute the interpreter|No space left on device|is not started: |"
+                                   "supervisor of the daemon processes could not be started|WSGI0311")
 
     def make_server(self):
         return Unlucky(self.mpm, self.arguments.library)
@@ -93,15 +106,26 @@ class BadLuck(Soak):
             ("supervisor killed", self.kill_supervisor, None),
             ("supervisor frozen", self.freeze, self.thaw),
             ("supervisor frozen over a graceful restart", self.freeze_and_restart, self.thaw),
+            ("supervisor without its program", self.hide_program, self.put_program_back),
             ("httpd graceful twice", self.twice, None),
+            ("httpd graceful again and again", lambda: [self.server.graceful() for _ in range(6)], None),
             ("script touched", self.touch, None),
+            ("script touched again and again", self.touch_often, None),
             ("script broken", self.break_script, self.repair),
+            ("script that hangs", self.hang_script, self.repair),
+            ("script with a broken module", self.break_module, self.repair_module),
             ("interpreter gone", self.remove_home, self.put_home_back),
             ("sockets removed", self.remove_sockets, None),
+            ("listener shut down", self.shut_listener, None),
             ("operator restarts", self.restart, None),
+            ("operator scales", lambda: self.operate("scale", "1"), lambda: self.operate("scale", "3")),
             ("descriptors used up", self.use_up_descriptors, None),
+            ("descriptors closed", lambda: self.sacrifice("/close"), None),
+            ("crashing client", self.crash, None),
         ]
         if os.geteuid() == 0:
+            faults += [("memory files without room", self.fill_shared_memory, self.empty_shared_memory)]
+            faults += [("log without room", self.fill_log, self.empty_log)]
             faults += [("sockets without room", self.fill, self.make_room)]
             faults += [("sockets without room over a graceful restart", self.fill_and_restart, self.make_room)]
         return faults
@@ -147,6 +171,71 @@ class BadLuck(Soak):
         kind = self.random.choice(["import nothing_of_that_name\n", "def (:\n", "application = None\n", ""])
         self.server.script.write_text(kind + self.server.source if kind.startswith("import") else kind)
 
+    def hang_script(self):
+        wait(self.server.settled, self.arguments.patience)
+        wait(self.all_loaded, self.arguments.patience)
+        self.server.script.write_text("import time\ntime.sleep(1000)\n" + self.server.source)
+
+    def break_module(self):
+        """The script is touched, so that the module is imported once more; its repair is all that follows."""
+        wait(self.server.settled, self.arguments.patience)
+        wait(self.all_loaded, self.arguments.patience)
+        (self.server.root / "app/part.py").write_text("def (:\n")
+        self.touch()
+
+    def repair_module(self):
+        (self.server.root / "app/part.py").write_text("# repaired\n")
+
+    def touch_often(self):
+        for _ in range(10):
+            self.touch()
+            time.sleep(0.1)
+
+    def hide_program(self):
+        program = self.server.root / "lib/mod_wsgi/wsgi-supervisor"
+        program.rename(program.with_suffix(".aside"))
+        self.kill_supervisor()
+
+    def put_program_back(self):
+        program = self.server.root / "lib/mod_wsgi/wsgi-supervisor"
+        program.with_suffix(".aside").rename(program)
+
+    def sacrifice(self, path):
+        """A request that its process does not survive: what else that process runs may be lost with it."""
+        self.sacrifices += 1
+        name = f"sacrifice-{self.sacrifices}"
+        self.kills.append(time.monotonic())
+        try:
+            self.server.ask(f"{path}?{name}")
+        except (OSError, http.client.HTTPException):
+            pass
+        found = re.search(rf"^{name} (\d+)$", (self.server.root / "app/started").read_text(), re.M)
+        if found:
+            self.killed.add(int(found[1]))
+            self.unseen_deaths.add(int(found[1]))  # told in other words
+        self.kills.append(time.monotonic())
+
+    def crash(self):
+        for _ in range(4):
+            self.sacrifice("/crash")
+            time.sleep(0.3)
+
+    def shut_listener(self):
+        self.server.ask("/shut?start")
+
+    def fill_shared_memory(self):
+        fill_up(SHARED_MEMORY / "filled")
+
+    def empty_shared_memory(self):
+        (SHARED_MEMORY / "filled").unlink()
+
+    def fill_log(self):
+        self.unseen_deaths |= self.killed
+        fill_up(self.server.logs / "filled")
+
+    def empty_log(self):
+        (self.server.logs / "filled").unlink()
+
     def repair(self):
         self.server.script.write_text(self.server.source)
         os.utime(self.server.script)
@@ -167,8 +256,11 @@ class BadLuck(Soak):
                 path.unlink(missing_ok=True)
 
     def restart(self):
+        self.operate("restart")
+
+    def operate(self, what, *arguments):
         program = self.server.root / "lib/mod_wsgi/mod_wsgi-ctl"
-        subprocess.run([program, "--socket", self.server.control(), "--no-wait", "restart", "soak"],
+        subprocess.run([program, "--socket", self.server.control(), "--no-wait", what, "soak", *arguments],
                        capture_output=True, check=False)
 
     def use_up_descriptors(self):
@@ -196,10 +288,12 @@ class BadLuck(Soak):
         """One fault, or two that have nothing to do with each other."""
         faults = self.faults()
         chosen = [self.random.choice(faults)]
-        if self.random.random() < 0.4:
+        if chosen[0][0] != "log without room" and self.random.random() < 0.4:  # there the run looks for lines
             other = self.random.choice(faults)
             words = {name.split()[0] for name, *_ in (chosen[0], other)}
-            if len(words) == 2 and not ("script broken" in (chosen[0][0], other[0]) and words & ENDS):
+            is_scaled = "operator scales" in (chosen[0][0], other[0])
+            if len(words) == 2 and other[0] != "log without room" \
+                    and not ("script" in words and (words & ENDS or is_scaled)):
                 chosen.append(other)
         return chosen
 
@@ -240,15 +334,28 @@ class BadLuck(Soak):
 
     @staticmethod
     def can_have_none(names):
+        if "supervisor without its program" in names:
+            return True
         is_given_up = names & GIVES_UP or names >= {"supervisor frozen", "sockets without room over a graceful restart"}
         return bool(is_given_up and names & NOTHING_TO_START)
 
     def judge(self, load, left, seconds):
         """Where there can be no process, requests that none has seen are answered 503 until all is well again."""
-        started = {line.partition(" ")[0] for line in (self.server.root / "app/started").read_text().splitlines()}
-        refused = [failure for failure in load.failures if failure[2].startswith("503") and failure[1] not in started
-                   and any(begin <= failure[3] <= end for begin, end in self.deserted)]
-        load.failures = [failure for failure in load.failures if failure not in refused]
+        lines = (self.server.root / "app/started").read_text().splitlines()
+        started = {line.partition(" ")[0]: int(line.partition(" ")[2]) for line in lines}
+
+        def is_refused(kind, name, problem, moment):
+            is_unseen = problem.startswith("503") and name not in started
+            # h2load counts all of 500 and above as one; streams that were begun are looked at one by one.
+            is_unseen |= kind == "http2" and problem == "502"
+            return is_unseen and any(begin <= moment <= end for begin, end in self.deserted)
+
+        def is_crippled(kind, name, problem, moment):
+            """An application without descriptors says 500."""
+            return problem.startswith("500") and started.get(name) in self.killed
+        refused = [failure for failure in load.failures if is_refused(*failure)]
+        load.failures = [failure for failure in load.failures
+                         if not is_refused(*failure) and not is_crippled(*failure)]
         self.refused = len(refused)
         return super().judge(load, left, seconds)
 
@@ -273,6 +380,16 @@ class BadLuck(Soak):
         return good and not self.late
 
 
+def fill_up(path):
+    with open(path, "wb", buffering=0) as file:
+        for size in (1 << 20, 4096):
+            try:
+                while file.write(bytes(size)) == size:
+                    pass
+            except OSError:
+                pass
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mpm", default="event,worker,prefork")
@@ -287,6 +404,8 @@ def main():
         os.environ[INSIDE] = "1"
         os.environ["PYTHONPATH"] = str(pathlib.Path(__file__).parent)
         os.execvp("unshare", ["unshare", "--mount", sys.executable, *sys.argv])
+    if os.geteuid() == 0:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "small", SHARED_MEMORY], check=True)
     print(f"badluck: --seed {arguments.seed}", flush=True)
     mpms = [mpm for mpm in arguments.mpm.split(",") if mpm]
     arguments.seconds /= len(mpms)
