@@ -136,7 +136,7 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
     "maximum-requests" "N", default "0", unit "requests", takes "a number from 0, 0 is unlimited",
         since "1.0", good "10000", bad Some("many"), effect RowEffect::Acts,
         error "request count", set ValueSetter::Custom(values::maximum_requests),
-        "Replace a process after this many requests; those of one group follow each other over a further tenth. It serves until its successor does, so that no request waits for that: with 100 and an application of a tenth of a millisecond, 9,200 were seen. Where requests cost memory, add maximum-rss= or memory-limit=.";
+        "Replace a process after this many requests; those of one group follow each other over a further tenth. It serves until its successor does, so that no request waits for that: with 100, threads=15 and 16 clients, 4,248 were seen at most on two busy cores (half of the processes had 1,548 or more), 841 where each request took 10 ms. Where requests cost memory, add maximum-rss= or memory-limit=.";
     "maximum-rss" "N", default "0", unit "bytes", takes "a size, 0 is unlimited",
         since "new", good "512M", bad Some("512MB"), effect RowEffect::Acts,
         error "maximum resident size", set ValueSetter::Custom(values::maximum_rss),
