@@ -20,7 +20,7 @@ use crate::wsgi::telemetry;
 pub use apart::start_apart;
 pub use children::announced;
 use exchange::TableExchange;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
 use std::mem::ManuallyDrop;
 use std::sync::OnceLock;
@@ -87,6 +87,8 @@ pub fn start(message: &[u8]) -> bool {
 }
 
 thread_local! {
+    /// Requests under way on this thread, one inside of the other.
+    static BUSY_HERE: Cell<u32> = const { Cell::new(0) };
     /// The thread's workers that run nothing. Never dropped: see `thread_end`.
     static WORKERS: ManuallyDrop<RefCell<Vec<RequestThread>>> = const { ManuallyDrop::new(RefCell::new(Vec::new())) };
 }
@@ -102,6 +104,7 @@ struct BusyThread;
 
 impl BusyThread {
     fn begin() -> Self {
+        BUSY_HERE.set(BUSY_HERE.get() + 1);
         BUSY.fetch_add(1, SeqCst);
         Self
     }
@@ -110,6 +113,7 @@ impl BusyThread {
 impl Drop for BusyThread {
     fn drop(&mut self) {
         BUSY.fetch_sub(1, SeqCst);
+        BUSY_HERE.set(BUSY_HERE.get() - 1);
     }
 }
 
@@ -194,9 +198,10 @@ pub fn scoreboard() -> Option<Scoreboard> {
 }
 
 /// The child ends: publishes `process_stopping`, and ends Python if no request is running. Nothing of that if the process
-/// ends in the midst of Python (C's `exit()`), or is a copy that the application forked off.
+/// ends in the midst of Python (C's `exit()`), or is a copy that the application forked off; nor if this thread has a
+/// request: prefork's children end in a signal handler, wherever their thread is, with whatever it has locked.
 pub fn stop() {
-    if !fork::is_forked() && !is_attached() {
+    if !fork::is_forked() && !is_attached() && BUSY_HERE.get() == 0 {
         apart::on_its_thread(end);
     }
 }

@@ -55,6 +55,21 @@ fn exit_of_c_with_the_gil_held_in_embedded_mode() {
     }
 }
 
+/// prefork's children end in a signal handler, on the thread whose request waits for its client: Python is left alone there.
+#[test]
+fn child_of_prefork_ends_while_it_answers() {
+    // More than sockets hold.
+    const LARGE: &str = "def application(environ, start_response):
+    start_response('200 OK', [])
+    return [b'x' * (64 << 20)]
+";
+    let server = Httpd::builder().mode(Mode::Embedded).mpm(Mpm::Prefork).app(LARGE).start();
+    let mut wire = server.connect();
+    wire.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    wire.exactly(1000).expect("the beginning");
+    server.stop(); // which finds children that have crashed
+}
+
 /// Notes that its exit handler and shutdown callback ran.
 const NOTING: &str = r#"
 import atexit, os, sys, mod_wsgi
