@@ -19,8 +19,9 @@ pub enum ConnectError {
     Refused(io::Error),
 }
 
-/// How long a path may be missing: a little longer than the supervisor takes to notice.
-const MISSING: Duration = Duration::from_millis(3500);
+/// How long a path may be missing: longer than the supervisor takes to notice, who looks every two seconds, on a machine that
+/// is busy.
+const MISSING: Duration = Duration::from_secs(6);
 
 /// Pause between attempts: short ones first, then a second each.
 fn pause(slept: Duration) -> Duration {

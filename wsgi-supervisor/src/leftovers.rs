@@ -88,6 +88,7 @@ mod tests {
     #[test]
     fn what_nobody_listens_at_goes() {
         let folder = std::env::temp_dir().join(format!("wsgi-leftovers-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder); // of a process that had this number before
         std::fs::create_dir_all(&folder).unwrap();
         let bind = |name: &str| UnixListener::bind(folder.join(name)).unwrap();
         let (dead, claimed, other) = (bind("w.7.0.1.sock"), bind("w.7.1.1.sock"), bind("w.70.0.1.sock"));
@@ -112,6 +113,7 @@ mod tests {
     #[test]
     fn own_sockets_are_not_those_of_another_supervisor() {
         let path = std::env::temp_dir().join(format!("wsgi-listened-{}", std::process::id()));
+        let _ = std::fs::remove_file(&path); // of a process that had this number before
         let listener = UnixListener::bind(&path).unwrap();
         assert!(!is_listened_at(&path));
         drop(listener);

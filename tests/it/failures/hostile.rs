@@ -303,7 +303,7 @@ fn silence_and_endless_restarts() {
         ("send(HEAD, head()); send(DATA, b'begun'); send(FLUSH)", Broken, "WSGI0119"),
         ("send(REFUSED, bytes([1]))", Status(503), "WSGI0124"),
     ];
-    check(&start(server("socket-timeout=1 threads=4")), &rows);
+    check(&start(server("socket-timeout=3 threads=4")), &rows);
 }
 
 /// Uploads to a daemon that asks for everything, reads nothing, or answers before the end.
@@ -340,7 +340,7 @@ fn tunnels() {
     if Subject::skips("it knows no WebSockets") {
         return;
     }
-    let server = start(server("socket-timeout=1 threads=4"));
+    let server = start(server("socket-timeout=3 threads=4"));
     let accept = "send(UPGRADE, head(b'101 Switching Protocols', [(b'X', b'y')]))";
     let twice = format!("{accept}; {accept}");
     let late = format!("send(HEAD, head()); {accept}");

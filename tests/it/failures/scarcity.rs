@@ -1,10 +1,11 @@
 //! What runs out or goes away, and what is there again when the cause is gone: descriptors, names of sockets, space for
 //! sockets, logs and shared memory.
 
-use integration::{Httpd, HttpdBuilder, Mode, Subject, eventually, is_root, kill};
+use integration::{Httpd, HttpdBuilder, Mode, Subject, eventually, is_root, kill, wait_until};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 const APP: &str = include_str!("../../apps/process.py");
 
@@ -266,10 +267,10 @@ fn hang_before_python_serves_ends_by_startup_timeout() {
     }
     let server = server()
         .python_home(None)
-        .daemon_options("threads=2 startup-timeout=1 python-home=@ROOT@/app/home")
+        .daemon_options("threads=2 startup-timeout=3 python-home=@ROOT@/app/home")
         .file("home/pyvenv.cfg", "home = /usr/bin\n")
         .file("home/bin/here", "")
-        .expect_log("did not come up in 1 s")
+        .expect_log("did not come up in 3 s")
         .allow_log("WSGI01")
         .allow_log("[wsgi:");
     let server = server.start();
@@ -286,8 +287,10 @@ fn hang_before_python_serves_ends_by_startup_timeout() {
     let hanging = packages.join("hanging.pth");
     nix::unistd::mkfifo(&hanging, nix::sys::stat::Mode::from_bits_truncate(0o644)).expect("own folder");
     kill(pid(&server));
-    server.wait_for_log("did not come up in 1 s");
-    eventually("requests fail at once", || (fresh(&server) == 503).then_some(()));
+    server.wait_for_log("did not come up in 3 s");
+    // After four attempts in a row.
+    wait_until(Duration::from_secs(90), || (fresh(&server) == 503).then_some(()))
+        .expect("requests fail at once");
     fs::remove_file(&hanging).expect("own file");
     recovers(&server);
 }
