@@ -1,11 +1,12 @@
 //! One configuration generation: what it wants, where it logs, which slots of its status memory are whose.
 
 use crate::budget::LogBudget;
+use crate::decide::GroupPlan;
 use crate::log::{GroupLog, LogFile};
 use crate::log_writer::LogWriter;
 use crate::os::memory::StatusMemory;
 use crate::os::metrics::MetricsMemory;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
@@ -24,8 +25,6 @@ pub struct GroupPlace {
     pub first_slot: usize,
     /// A path per process there can be.
     pub paths: Vec<PathBuf>,
-    /// How many of them httpd's children of the generation use now.
-    pub count: Cell<usize>,
 }
 
 /// The groups of a generation that came to listen, by name.
@@ -51,17 +50,9 @@ pub struct Generation {
 }
 
 impl Generation {
-    /// How many processes of a group its children know.
-    #[must_use]
-    pub fn count(&self, group: &[u8]) -> usize {
-        self.places.get(group).map_or(0, |place| place.count.get())
-    }
-
     /// Tells its children how many processes a group has.
-    pub fn set_count(&self, group: &[u8], count: usize) {
-        let Some(place) = self.places.get(group) else { return };
-        place.count.set(count.min(place.paths.len()));
-        let count = u32::try_from(place.count.get()).unwrap_or(u32::MAX);
+    pub fn publish_count(&self, group: &[u8], count: usize) {
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
         self.with_slot(group, 0, |slot| slot.processes.store(count, Ordering::Release));
     }
 
@@ -85,11 +76,11 @@ impl Generation {
     }
 }
 
-/// What processes of a group are started with.
+/// What a plan needs beside what is decided about it: a log, the memories of its generation.
 #[derive(Debug)]
-pub struct GroupPlan {
-    /// The group as configured.
-    pub spec: GroupSpec,
+pub struct PlanHandles {
+    /// The plan.
+    pub plan: Rc<GroupPlan>,
     /// Log of the group.
     pub log: GroupLog,
     /// The generation it belongs to.
@@ -98,18 +89,13 @@ pub struct GroupPlan {
     pub budget: RefCell<LogBudget>,
 }
 
-impl GroupPlan {
-    /// A plan of nothing spent.
+impl PlanHandles {
+    /// Those of a group of which nothing is logged yet.
     #[must_use]
     pub fn new(spec: GroupSpec, log: GroupLog, generation: Rc<Generation>) -> Self {
         let budget = RefCell::new(LogBudget::new(spec.log_rate));
-        Self { spec, log, generation, budget }
-    }
-
-    /// `threads=0`: takes no requests.
-    #[must_use]
-    pub fn is_service(&self) -> bool {
-        self.spec.launch.threads == 0
+        let plan = Rc::new(GroupPlan { spec, serial: generation.serial, number: generation.number });
+        Self { plan, log, generation, budget }
     }
 
     /// Whether output of its processes is read now: they are within `log-rate=`, and the log keeps up.
@@ -118,31 +104,19 @@ impl GroupPlan {
         self.budget.borrow().paused(now).is_none() && !self.log.is_congested()
     }
 
-    /// `preload=on`: processes are forked from a zygote.
-    #[must_use]
-    pub fn wants_zygote(&self) -> bool {
-        self.spec.preload && !self.is_service()
-    }
-
     /// The scoreboard, if processes of the group may see it.
     #[must_use]
     pub fn board(&self) -> Option<BorrowedFd<'_>> {
-        self.generation.board.as_ref().filter(|_| self.spec.launch.server_metrics).map(AsFd::as_fd)
+        self.generation.board.as_ref().filter(|_| self.plan.spec.launch.server_metrics).map(AsFd::as_fd)
     }
 
     /// Counts something, if the group has counters.
     pub fn count(&self, note: impl FnOnce(&GroupRecord)) {
-        let (memory, number) = (self.generation.metrics.as_ref(), self.spec.metrics);
+        let (memory, number) = (self.generation.metrics.as_ref(), self.plan.spec.metrics);
         let record = memory.zip(number).and_then(|(memory, number)| memory.group(number as usize));
         if let Some(record) = record {
             note(record);
         }
-    }
-
-    /// The group's name for messages.
-    #[must_use]
-    pub fn name(&self) -> String {
-        String::from_utf8_lossy(&self.spec.name).into_owned()
     }
 }
 
@@ -172,11 +146,11 @@ impl GenerationLogs {
 pub struct PathClaims(BTreeMap<(Vec<u8>, usize), BTreeSet<PathBuf>>);
 
 impl PathClaims {
-    /// Collects the claims of generations.
-    pub fn of<'a>(generations: impl Iterator<Item = &'a GroupPlaces>) -> Self {
+    /// Collects the claims of groups of generations, each with the number of processes that is used there.
+    pub fn of<'a>(groups: impl Iterator<Item = (&'a Vec<u8>, &'a GroupPlace, usize)>) -> Self {
         let mut claims = Self::default();
-        for (name, place) in generations.flatten() {
-            for (index, path) in place.paths.iter().take(place.count.get()).enumerate() {
+        for (name, place, count) in groups {
+            for (index, path) in place.paths.iter().take(count).enumerate() {
                 claims.0.entry((name.clone(), index)).or_default().insert(path.clone());
             }
         }
@@ -195,11 +169,8 @@ mod tests {
     use super::*;
 
     fn places(groups: &[(&str, &[&str])]) -> GroupPlaces {
-        let place = |paths: &[&str]| GroupPlace {
-            first_slot: 0,
-            paths: paths.iter().map(PathBuf::from).collect(),
-            count: Cell::new(paths.len()),
-        };
+        let place =
+            |paths: &[&str]| GroupPlace { first_slot: 0, paths: paths.iter().map(PathBuf::from).collect() };
         groups.iter().map(|(name, paths)| (name.as_bytes().to_vec(), place(paths))).collect()
     }
 
@@ -207,7 +178,13 @@ mod tests {
     fn claims_are_the_union_of_living_generations() {
         let old = places(&[("a", &["/1.a0", "/1.a1"]), ("gone", &["/1.g"])]);
         let new = places(&[("a", &["/2.a0"]), ("added", &["/2.n"])]);
-        let both = PathClaims::of([&old, &new].into_iter());
+        let of = |generations: &[&GroupPlaces]| {
+            let groups = generations.iter().flat_map(|places| places.iter());
+            PathClaims::of(
+                groups.map(|(name, place)| (name, place, place.paths.len())).collect::<Vec<_>>().into_iter(),
+            )
+        };
+        let both = of(&[&old, &new]);
         let paths = |claims: &PathClaims, group: &str, index| {
             claims
                 .paths(group.as_bytes(), index)
@@ -216,7 +193,7 @@ mod tests {
         assert_eq!(paths(&both, "a", 0).unwrap(), ["/1.a0", "/2.a0"]);
         assert_eq!(paths(&both, "a", 1).unwrap(), ["/1.a1"]);
         assert_eq!(paths(&both, "gone", 0).unwrap(), ["/1.g"]);
-        let only_new = PathClaims::of(std::iter::once(&new));
+        let only_new = of(&[&new]);
         assert_eq!(paths(&only_new, "a", 0).unwrap(), ["/2.a0"]);
         assert_eq!(paths(&only_new, "a", 1), None);
         assert_eq!(paths(&only_new, "gone", 0), None);

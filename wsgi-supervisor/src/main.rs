@@ -4,18 +4,16 @@
 
 #![deny(unsafe_code)]
 
-mod backoff;
 mod budget;
 mod cgroup;
 mod check;
 mod control;
+mod decide;
 mod disposal;
 mod error;
-mod escalation;
 mod facts;
-mod forker;
 mod generation;
-mod group;
+mod handles;
 mod leftovers;
 mod listen;
 mod log;

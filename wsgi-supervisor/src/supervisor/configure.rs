@@ -1,21 +1,21 @@
 //! Taking over a generation: sockets first, so that httpd can go on; processes follow in the loop.
 
 use super::Supervisor;
+use super::actions::tell_problems;
 use super::mending::WaitingGroup;
 use super::sockets::SocketPlan;
 use crate::check::check;
 use crate::control::ConfigureDelivery;
-use crate::escalation::EndingReason;
-use crate::forker::Forker;
-use crate::generation::{Generation, GenerationLogs, GroupPlace, GroupPlaces, GroupPlan, PathClaims};
-use crate::listen::{ListenError, ListeningSocket};
+use crate::decide::{Installation, PlaceCount, ProcessEvent};
+use crate::generation::{Generation, GenerationLogs, GroupPlace, GroupPlaces, PlanHandles};
+use crate::listen::ListenError;
 use crate::log::{GroupLog, LogFile, LogLevel};
 use crate::log_writer::LogWriter;
 use crate::os::descriptors::redirect_standard_error;
 use crate::os::memory::{StatusMemory, trim_heap};
 use crate::os::metrics::MetricsMemory;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -61,32 +61,29 @@ impl Supervisor {
         let logs = self.open_logs(configuration.log, delivery.logs, delivery.log_writer);
         self.open_operator(&configuration.operator_socket);
         let (accepted, failed) = self.accept(configuration.groups, &logs, memory.len());
-        if self.has_no_child_left() {
-            self.deserted = self.serial;
-        }
+        let is_deserted = self.has_no_child_left();
         self.serial += 1;
+        let specs =
+            || accepted.iter().map(|(spec, ..)| spec).chain(self.waiting.iter().map(|waiting| &waiting.spec));
+        let counts = specs().map(|spec| (spec.name.clone(), self.place_count(spec))).collect();
         let generation = Rc::new(Generation {
             serial: self.serial,
             number: configuration.generation,
             host_library: configuration.host_library,
-            places: self.places(
-                accepted
-                    .iter()
-                    .map(|(spec, ..)| spec)
-                    .chain(self.waiting.iter().map(|waiting| &waiting.spec)),
-            ),
+            places: places(specs()),
             memory: RefCell::new(None),
             metrics: MetricsMemory::map(&delivery.metrics),
             board: Some(delivery.board),
         });
         self.take_over(&generation, memory);
         self.lifelines.push((self.serial, delivery.lifeline));
-        self.abandoned = None;
-        for (spec, log, listeners) in accepted {
-            let plan = Rc::new(GroupPlan::new(spec, log, Rc::clone(&generation)));
-            self.install(&plan, listeners, now);
+        let mut installed = Vec::new();
+        for (spec, log, sockets) in accepted {
+            let plan = Rc::new(PlanHandles::new(spec, log, Rc::clone(&generation)));
+            installed.push(self.seat_all(&plan, sockets));
         }
-        self.release(now);
+        self.on(ProcessEvent::Configured(self.serial, is_deserted, counts, installed), now);
+        self.release();
         self.publish_all();
         trim_heap();
         SupervisorAnswer::Listening { generation: configuration.generation, failed }
@@ -156,19 +153,11 @@ impl Supervisor {
         logs
     }
 
-    /// How many processes a group shall have.
-    fn count_of(&self, spec: &GroupSpec) -> usize {
-        let is_stopped = self.groups.get(&spec.name).is_some_and(|group| group.stopped);
-        if is_stopped { 0 } else { spec.processes as usize }
-    }
-
-    fn places<'a>(&self, specs: impl Iterator<Item = &'a GroupSpec>) -> GroupPlaces {
-        let place = |spec: &GroupSpec| GroupPlace {
-            first_slot: spec.first_slot as usize,
-            paths: spec.sockets.paths.iter().map(|path| PathBuf::from(OsStr::from_bytes(path))).collect(),
-            count: Cell::new(self.count_of(spec)),
-        };
-        specs.map(|spec| (spec.name.clone(), place(spec))).collect()
+    /// How many processes a group shall have, and can have.
+    fn place_count(&self, spec: &GroupSpec) -> PlaceCount {
+        let is_stopped = self.machine.group(&spec.name).is_some_and(|group| group.stopped);
+        let (count, most) = (if is_stopped { 0 } else { spec.processes as usize }, spec.sockets.paths.len());
+        PlaceCount { count: count.min(most), most }
     }
 
     /// Sockets for all slots of a group. If one fails, those made for the group go again.
@@ -178,7 +167,7 @@ impl Supervisor {
         log: &GroupLog,
     ) -> Result<Vec<SocketPlan>, ListenError> {
         let mut made: Vec<SocketPlan> = Vec::new();
-        for (index, path) in spec.sockets.paths.iter().take(self.count_of(spec)).enumerate() {
+        for (index, path) in spec.sockets.paths.iter().take(self.place_count(spec).count).enumerate() {
             match self.socket_for(spec, index, Path::new(OsStr::from_bytes(path)), log) {
                 Ok(socket) => made.push(socket),
                 Err(error) => {
@@ -207,32 +196,20 @@ impl Supervisor {
             }
         }
         generation.memory.replace(Some(memory));
-        for (name, place) in &generation.places {
-            generation.set_count(name, place.count.get());
-        }
         self.live.push(Rc::clone(generation));
     }
 
-    /// Puts a group's plan into its slots. Successors of an older plan are of no use any more.
-    pub(super) fn install(&mut self, plan: &Rc<GroupPlan>, sockets: Vec<SocketPlan>, now: Instant) {
-        let group = self.groups.entry(plan.spec.name.clone()).or_default();
-        (group.roll_since, group.told_set_up, group.is_held_back) = (None, None, false);
-        group.is_exclusive = false;
-        group.plan = Some(Rc::clone(plan));
-        group.wanted = if group.stopped { 0 } else { plan.spec.processes as usize };
-        if group.stopped {
-            let line =
-                format!("daemon process group '{}' stays stopped: mod_wsgi-ctl start starts it", plan.name());
-            plan.log.write(LogLevel::NOTICE, &line);
-        }
-        group.forker = plan.wants_zygote().then(|| Forker::new(Rc::clone(plan)));
-        if group.forker.is_some() {
+    /// Puts the sockets of a group into its slots, and its plan.
+    pub(super) fn seat_all(&mut self, plan: &Rc<PlanHandles>, sockets: Vec<SocketPlan>) -> Installation {
+        self.keep_plan(plan);
+        if plan.plan.wants_zygote() {
             adopt_orphans(&plan.log);
         }
-        self.births.retain(|birth| birth.plan.spec.name != plan.spec.name);
+        let fates = sockets.iter().map(SocketPlan::fate).collect();
         for (index, socket) in sockets.into_iter().enumerate() {
-            self.seat(plan, index, socket, now);
+            self.seat(plan, index, socket);
         }
+        (Rc::clone(&plan.plan), fates)
     }
 
     /// Whether no httpd child of any generation is left, also when that has not been taken notice of yet.
@@ -253,52 +230,30 @@ impl Supervisor {
             _ => return, // nobody should write there; what is written is thrown away
         }
         self.lifelines.remove(at);
-        if self.live.last().is_some_and(|generation| generation.serial == serial) {
-            self.abandoned = Some(now);
-        }
-        self.release(now);
+        self.on(ProcessEvent::Childless(serial), now);
+        self.release();
     }
 
-    /// Lets go what only finished generations wanted: socket paths, slots, groups.
-    fn release(&mut self, now: Instant) {
-        let current = self.live.last().map(|generation| generation.serial);
-        let lifelines = &self.lifelines;
-        self.live.retain(|generation| {
-            Some(generation.serial) == current
-                || lifelines.iter().any(|(serial, _)| *serial == generation.serial)
-        });
-        let claims = PathClaims::of(self.live.iter().map(|generation| &generation.places));
-        for (name, group) in &mut self.groups {
-            let mut index = 0;
-            group.slots.retain_mut(|slot| {
-                let paths = claims.paths(name, index);
-                index += 1;
-                let problems = match paths {
-                    Some(paths) => slot.listener.retain(|path| paths.contains(path)),
-                    None => {
-                        let next = slot.next.as_mut().map(ListeningSocket::withdraw).unwrap_or_default();
-                        [slot.listener.withdraw(), next].concat()
-                    }
-                };
-                for problem in problems {
-                    slot.plan.log.write(LogLevel::WARN, &problem);
-                }
-                if paths.is_none() {
-                    for pid in [slot.current, slot.successor].into_iter().flatten() {
-                        if let Some(process) = self.processes.get_mut(&pid) {
-                            process.end(EndingReason::Drain, now);
-                        }
-                    }
-                }
-                paths.is_some()
-            });
+    /// Lets go what only finished generations wanted: memories and socket paths.
+    fn release(&mut self) {
+        self.live.retain(|generation| self.machine.is_live(generation.serial));
+        let claims = self.claims();
+        for (name, slots) in &mut self.slots {
+            for (index, slot) in slots.iter_mut().enumerate() {
+                let Some(paths) = claims.paths(name, index) else { continue };
+                tell_problems(&slot.plan, slot.listener.retain(|path| paths.contains(path)));
+            }
         }
-        let newest = self.live.last();
-        self.groups.retain(|name, group| {
-            let is_wanted = newest.is_some_and(|generation| generation.places.contains_key(name));
-            is_wanted || !group.slots.is_empty() || !group.retiring.is_empty()
-        });
     }
+}
+
+/// Where the groups of a configuration are found.
+fn places<'a>(specs: impl Iterator<Item = &'a GroupSpec>) -> GroupPlaces {
+    let place = |spec: &GroupSpec| GroupPlace {
+        first_slot: spec.first_slot as usize,
+        paths: spec.sockets.paths.iter().map(|path| PathBuf::from(OsStr::from_bytes(path))).collect(),
+    };
+    specs.map(|spec| (spec.name.clone(), place(spec))).collect()
 }
 
 /// A worker's parent is to be this process, which only the kernel can arrange: by adoption, once the process that forked

@@ -2,8 +2,9 @@
 //! temporary files, an operator's slip, a file system that is full for a while. They are looked at every few seconds.
 
 use super::Supervisor;
-use crate::generation::{GroupPlan, PathClaims};
-use crate::group::ProcessSlot;
+use crate::decide::ProcessEvent;
+use crate::generation::{PathClaims, PlanHandles};
+use crate::handles::SlotHandles;
 use crate::listen::ListeningSocket;
 use crate::log::{GroupLog, LogLevel};
 use crate::messages::LineSubject;
@@ -64,10 +65,11 @@ impl Supervisor {
         for WaitingGroup { spec, log } in std::mem::take(&mut self.waiting) {
             match self.listeners_for(&spec, &log) {
                 Ok(sockets) => {
-                    let plan = Rc::new(GroupPlan::new(spec, log, Rc::clone(&generation)));
-                    let line = format!("daemon process group '{}' is started now", plan.name());
+                    let plan = Rc::new(PlanHandles::new(spec, log, Rc::clone(&generation)));
+                    let line = format!("daemon process group '{}' is started now", plan.plan.name());
                     plan.log.write(LogLevel::NOTICE, &line);
-                    self.install(&plan, sockets, now);
+                    let installation = self.seat_all(&plan, sockets);
+                    self.on(ProcessEvent::Installed(installation), now);
                     self.wake_at(now);
                 }
                 Err(_) => self.waiting.push(WaitingGroup { spec, log }),
@@ -92,13 +94,14 @@ impl Supervisor {
 
     /// The sockets of processes.
     fn mend_sockets(&mut self, now: Instant) {
-        let claims = PathClaims::of(self.live.iter().map(|generation| &generation.places));
+        let claims = self.claims();
         let as_root = self.circumstances.as_root;
         let mut replaced = Vec::new();
-        for (name, group) in &mut self.groups {
-            for (index, slot) in group.slots.iter_mut().enumerate() {
+        for (name, slots) in &mut self.slots {
+            for (index, slot) in slots.iter_mut().enumerate() {
                 let Some(paths) = claims.paths(name, index) else { continue };
-                match slot.mend(index, paths, as_root, now) {
+                let mut grant = || self.machine.grant_socket(name, index, now);
+                match slot.mend(index, paths, as_root, &mut grant) {
                     MendedName::Nothing => {}
                     MendedName::Names => slot.tell_removed("it is made again"),
                     MendedName::Socket => {
@@ -109,21 +112,30 @@ impl Supervisor {
             }
         }
         for (name, index) in replaced {
-            self.switch_socket(&name, index);
-            let pids = self.slot(&name, index).map(|slot| [slot.current, slot.successor]);
-            for pid in pids.into_iter().flatten().flatten() {
-                if let Some(process) = self.processes.get_mut(&pid) {
-                    (process.renew, process.told_renew) = (true, Some(now));
-                }
-            }
+            self.switch_socket(&name, index, now);
+            self.on(ProcessEvent::SocketReplaced(name, index), now);
             self.wake_at(now);
         }
     }
+
+    /// Which paths httpd's children of all generations look for.
+    pub(super) fn claims(&self) -> PathClaims {
+        PathClaims::of(self.live.iter().flat_map(|generation| {
+            let count = |name: &[u8]| self.machine.count(generation.serial, name);
+            generation.places.iter().map(move |(name, place)| (name, place, count(name)))
+        }))
+    }
 }
 
-impl ProcessSlot {
+impl SlotHandles {
     /// Makes missing names again: links to one that is left, or the name of another socket.
-    fn mend(&mut self, index: usize, wanted: &BTreeSet<PathBuf>, as_root: bool, now: Instant) -> MendedName {
+    fn mend(
+        &mut self,
+        index: usize,
+        wanted: &BTreeSet<PathBuf>,
+        as_root: bool,
+        grant: &mut dyn FnMut() -> bool,
+    ) -> MendedName {
         let is_lost = |path: &&PathBuf| !self.listener.is_at(path) && is_missing(path);
         let lost: Vec<PathBuf> = wanted.iter().filter(is_lost).cloned().collect();
         // The names of a socket that is on its way are its own when it is there.
@@ -134,17 +146,15 @@ impl ProcessSlot {
         if lost.iter().all(|path| self.listener.restore(path).is_ok()) {
             return MendedName::Names;
         }
-        let own = self.plan.spec.sockets.paths.get(index);
-        let own = own.map(|path| PathBuf::from(OsStr::from_bytes(path)));
-        let Some(own) = own.filter(|own| lost.contains(own) && !self.listener.is_at(own)) else {
+        let Some(own) = self.path(index).filter(|own| lost.contains(own) && !self.listener.is_at(own)) else {
             return MendedName::Nothing; // an older generation's, and there is no room for it
         };
-        if self.pace.take(now).is_err() {
+        if !grant() {
             return MendedName::Nothing;
         }
         let log = self.plan.log.clone();
         let mut warn = |text: String| log.write(LogLevel::WARN, &text);
-        match ListeningSocket::bind_over(&own, &self.plan.spec.sockets, as_root, false, &mut warn) {
+        match ListeningSocket::bind_over(&own, &self.plan.plan.spec.sockets, as_root, false, &mut warn) {
             Ok(listener) => {
                 self.next = Some(listener);
                 MendedName::Socket
@@ -160,7 +170,7 @@ impl ProcessSlot {
 
     fn tell_removed(&mut self, what_is_done: &str) {
         self.told_missing = false;
-        let (prefix, group) = (LineSubject::Removed.prefix(), self.plan.name());
+        let (prefix, group) = (LineSubject::Removed.prefix(), self.plan.plan.name());
         let line = format!(
             "{prefix}somebody has removed the file of a socket of daemon process group '{group}': {what_is_done}"
         );

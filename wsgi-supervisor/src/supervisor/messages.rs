@@ -2,23 +2,19 @@
 
 use super::{OrphanOutput, Supervisor};
 use crate::budget::DroppedLines;
-use crate::generation::GroupPlan;
-use crate::log::LogLevel;
+use crate::decide::ProcessEvent;
+use crate::generation::PlanHandles;
 use crate::messages::LineSubject;
 use crate::output::LineCutter;
 use crate::spawn::step::{ADVICE_BYTES, REPORT_BYTES, StepFailure};
 use nix::errno::Errno;
 use std::os::fd::OwnedFd;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use wsgi_protocol::death::EndReason;
 use wsgi_protocol::launch::ReadyByte;
 
 /// Bytes of output taken at a time, so that one chatty process does not keep the others waiting.
 const PIECE: usize = 64 * 1024;
-/// Between the end of a process's pipes and the moment when it can be waited for.
-const LAST_MOMENT: Duration = Duration::from_millis(300);
-/// A process that hears nothing any more is replaced again after so long, if its successor has failed.
-const ASKS_AGAIN: Duration = Duration::from_secs(10);
 /// Output pipes of dead processes kept open for what they have left behind.
 pub(super) const MAX_ORPHANS: usize = 64;
 
@@ -36,7 +32,7 @@ fn read_once(fd: &OwnedFd, buffer: &mut [u8]) -> Result<usize, bool> {
 fn pass_on(
     fd: &OwnedFd,
     lines: &mut LineCutter,
-    plan: &GroupPlan,
+    plan: &PlanHandles,
     pid: i32,
     now: Instant,
 ) -> Result<(), bool> {
@@ -59,33 +55,6 @@ impl OrphanOutput {
 }
 
 impl Supervisor {
-    /// A process that serves and whose ready pipe has ended has lost its descriptors (`os.closerange`): it hears and
-    /// accepts nothing any more, and is replaced.
-    pub(super) fn check_descriptors(&mut self, pid: i32, now: Instant) {
-        let Some(process) = self.processes.get_mut(&pid) else { return };
-        match process.closed_at {
-            Some(at) if at > now => return self.wake_at(at),
-            // Again later: its successor may fail, and it cannot ask any more.
-            Some(_) => process.closed_at = Some(now + ASKS_AGAIN),
-            None => return,
-        }
-        self.wake_at(now + ASKS_AGAIN);
-        let Some(process) = self.processes.get_mut(&pid) else { return };
-        if process.served.is_none() || process.ending.is_some() || process.forker.is_some() {
-            return;
-        }
-        if !std::mem::replace(&mut process.is_deaf, true) {
-            let (prefix, group) = (LineSubject::DescriptorsLost.prefix(), process.plan.name());
-            let line = format!(
-                "{prefix}process {pid} of group '{group}' has closed descriptors of ours; it is replaced"
-            );
-            process.plan.log.write(LineSubject::DescriptorsLost.level(), &line);
-        }
-        process.asked.get_or_insert(ReadyByte::Recycle);
-        process.asked_at.get_or_insert(now);
-        self.wake_at(now);
-    }
-
     /// Takes the ready bytes that are there. A byte that means nothing ends the conversation.
     pub(super) fn read_ready(&mut self, pid: i32, now: Instant) {
         let mut bytes = [0; 64];
@@ -95,42 +64,32 @@ impl Supervisor {
             Ok(length) if process.may_say(length, now) => length,
             Ok(_) => {
                 process.ready = None;
-                let (prefix, group) = (LineSubject::Chatter.prefix(), process.plan.name());
+                let (prefix, group) = (LineSubject::Chatter.prefix(), process.plan.plan.name());
                 let line = format!(
                     "{prefix}process {pid} of group '{group}' sends sign after sign; it is not listened to any more"
                 );
                 return process.plan.log.write(LineSubject::Chatter.level(), &line);
             }
-            Err(ended) => {
-                if ended {
-                    process.ready = None;
-                    let at = now + LAST_MOMENT;
-                    process.closed_at = Some(at);
-                    self.wake_at(at);
-                }
-                return;
+            Err(true) => {
+                process.ready = None;
+                return self.on(ProcessEvent::Closed(pid), now);
             }
+            Err(false) => return,
         };
         for byte in &bytes[..length] {
-            match (ReadyByte::from_byte(*byte), EndReason::said_by_daemon(*byte)) {
-                (Some(ready), _) => self.on_ready(pid, ready, now),
-                (None, Some(reason)) => {
-                    if let Some(process) = self.processes.get_mut(&pid) {
-                        process.reason.get_or_insert(reason);
-                    }
-                }
+            let event = match (ReadyByte::from_byte(*byte), EndReason::said_by_daemon(*byte)) {
+                (Some(ready), _) => ProcessEvent::Said(pid, ready),
+                (None, Some(reason)) => ProcessEvent::Explained(pid, reason),
                 (None, None) => {
-                    if let Some(process) = self.processes.get_mut(&pid) {
-                        process.ready = None;
-                    }
-                    return;
+                    return self.processes.get_mut(&pid).into_iter().for_each(|process| process.ready = None);
                 }
-            }
+            };
+            self.on(event, now);
         }
     }
 
     /// Takes the reports of a child that is being set up.
-    pub(super) fn read_report(&mut self, pid: i32) {
+    pub(super) fn read_report(&mut self, pid: i32, now: Instant) {
         loop {
             let mut bytes = [0; REPORT_BYTES];
             let Some(process) = self.processes.get_mut(&pid) else { return };
@@ -142,7 +101,7 @@ impl Supervisor {
                     let mut advice = [0; ADVICE_BYTES];
                     let got = if length > 0 { read_once(fd, &mut advice[..length]).unwrap_or(0) } else { 0 };
                     let text = String::from_utf8_lossy(&advice[..got]).into_owned();
-                    self.on_failure(pid, failure, Some(text).filter(|text| !text.is_empty()));
+                    self.on_failure(pid, failure, Some(text).filter(|text| !text.is_empty()), now);
                 }
                 Ok(_) | Err(true) => {
                     process.report = None;
@@ -153,21 +112,11 @@ impl Supervisor {
         }
     }
 
-    /// One line for a step that failed; the same one again only at level info.
-    fn on_failure(&mut self, pid: i32, failure: StepFailure, fix: Option<String>) {
-        let Some(process) = self.processes.get_mut(&pid) else { return };
-        let spec = &process.plan.spec;
-        let line = failure.describe(spec, &process.plan.generation.host_library, fix);
-        process.set_up_failed |= !failure.is_soft();
-        let group = self.groups.get_mut(&spec.name);
-        let told = group.and_then(|group| group.told_set_up.replace(line.clone()));
-        // A number stands for a level (the error map), so that what is only repeated has none.
-        match told.as_ref() == Some(&line) {
-            false => process.plan.log.write(failure.message().level(), &line),
-            true => {
-                process.plan.log.write(LogLevel::INFO, line.trim_start_matches(&failure.message().prefix()))
-            }
-        }
+    fn on_failure(&mut self, pid: i32, failure: StepFailure, fix: Option<String>, now: Instant) {
+        let Some(process) = self.processes.get(&pid) else { return };
+        let line = failure.describe(&process.plan.plan.spec, &process.plan.generation.host_library, fix);
+        let event = ProcessEvent::SetUpFailed(pid, line, failure.message(), failure.is_soft());
+        self.on(event, now);
     }
 
     /// Leaves the output of groups alone for a while that have nothing left to spend: their pipes fill, and who writes
@@ -214,13 +163,13 @@ impl Supervisor {
     }
 }
 
-fn tell_dropped(plan: &GroupPlan, dropped: DroppedLines) {
+fn tell_dropped(plan: &PlanHandles, dropped: DroppedLines) {
     let (prefix, group, DroppedLines { lines, bytes }) =
-        (LineSubject::LogRate.prefix(), plan.name(), dropped);
+        (LineSubject::LogRate.prefix(), plan.plan.name(), dropped);
     let line = format!(
         "{prefix}{lines} lines ({bytes} bytes) of output of group '{group}' were dropped: there were more than \
          log-rate={} a second",
-        plan.spec.log_rate
+        plan.plan.spec.log_rate
     );
     plan.log.write(LineSubject::LogRate.level(), &line);
 }

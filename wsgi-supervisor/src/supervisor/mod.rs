@@ -1,28 +1,25 @@
 //! The supervision loop: everything the supervisor owns, and the order in which it looks at it.
 
-mod births;
+mod actions;
 mod configure;
-mod deadline;
 mod death;
 mod end;
-mod exclusive;
 mod mending;
 mod messages;
 mod operate;
-mod outdated;
 mod publishing;
 mod remains;
-mod replace;
 mod scale;
 mod sockets;
+mod start;
 
 use crate::cgroup::DelegatedCgroup;
 use crate::control::{ConfigureDelivery, ControlSocket, ReceivedRecord};
+use crate::decide::{ProcessEvent, StateMachine, SupervisorEnd};
 use crate::disposal::close_dropped;
 use crate::error::SupervisorError;
-use crate::forker::WorkerBirth;
-use crate::generation::{Generation, GroupPlan};
-use crate::group::{DaemonGroup, DaemonProcess};
+use crate::generation::{Generation, PlanHandles};
+use crate::handles::{ProcessHandles, RetiredSocket, SlotHandles};
 use crate::log::{GroupLog, LogLevel};
 use crate::log_writer::LogWriter;
 use crate::oom::OomWatch;
@@ -30,6 +27,7 @@ use crate::operator::OperatorSocket;
 use crate::os::process::open_process;
 use crate::output::LineCutter;
 use crate::spawn::SpawnCircumstances;
+use crate::spawn::birth::UnbornWorker;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
@@ -41,6 +39,8 @@ use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 use wsgi_protocol::control::SupervisorAnswer;
 
+/// How long processes are started before the supervisor looks for other things to do.
+const TURN: Duration = Duration::from_millis(50);
 /// Most signals that are read at once.
 const SIGNALS: usize = 16;
 
@@ -61,16 +61,18 @@ pub struct Supervisor {
     live: Vec<Rc<Generation>>,
     /// Read ends of their lifelines, by serial; gone when all httpd children of the generation have ended.
     lifelines: Vec<(u64, OwnedFd)>,
-    /// Since when no httpd process can reach the newest generation: between two configurations of a restart, or
-    /// for good when the next one does not load the module.
-    abandoned: Option<Instant>,
-    /// Up to this serial all httpd children had ended when the next configuration came (a restart that is not
-    /// graceful): nobody waits for what the processes of those generations run.
-    deserted: u64,
-    groups: BTreeMap<Vec<u8>, DaemonGroup>,
-    processes: BTreeMap<i32, DaemonProcess>,
-    /// Workers that zygotes were asked for.
-    births: Vec<WorkerBirth>,
+    /// What is decided: groups and processes.
+    machine: StateMachine,
+    /// What belongs to plans by which something is decided, by serial and group.
+    plans: BTreeMap<(u64, Vec<u8>), Rc<PlanHandles>>,
+    /// What belongs to the slots of each group.
+    slots: BTreeMap<Vec<u8>, Vec<SlotHandles>>,
+    /// What belongs to processes.
+    processes: BTreeMap<i32, ProcessHandles>,
+    /// Our side of workers that zygotes were asked for, by their numbers.
+    unborn: BTreeMap<u64, UnbornWorker>,
+    /// Sockets of places that are given up, by their numbers.
+    retired: BTreeMap<u64, RetiredSocket>,
     /// Output pipes of dead daemons that their own children still hold.
     orphans: Vec<OrphanOutput>,
     /// Sessions of dead processes that are not empty yet.
@@ -81,7 +83,8 @@ pub struct Supervisor {
     /// httpd's log writers, of all generations that still log.
     log_writers: Vec<Weak<LogWriter>>,
     oom: OomWatch,
-    ending: Option<end::SupervisorEnd>,
+    /// The end that was told in the log.
+    told_ending: Option<SupervisorEnd>,
     /// The control socket was closed at this moment.
     control_lost: Option<Instant>,
     serial: u64,
@@ -89,8 +92,6 @@ pub struct Supervisor {
     is_behind: bool,
     /// When the listening sockets are looked at next.
     sockets_at: Instant,
-    /// The group after which the next turn of starts begins.
-    advanced_to: Option<Vec<u8>>,
     /// When their names are.
     names_at: Instant,
     /// Generations from before this supervisor whose children may still serve, until the first configuration comes.
@@ -107,7 +108,7 @@ pub struct Supervisor {
 #[derive(Debug)]
 struct OrphanOutput {
     pid: i32,
-    plan: Rc<GroupPlan>,
+    plan: Rc<PlanHandles>,
     output: OwnedFd,
     lines: LineCutter,
 }
@@ -123,7 +124,7 @@ enum PollSource {
     Output(i32),
     Report(i32),
     Orphan(usize),
-    Claim(usize),
+    Claim(u64),
     Operator,
     Peer(usize),
     LogWriter,
@@ -154,23 +155,23 @@ impl Supervisor {
             circumstances,
             live: Vec::new(),
             lifelines: Vec::new(),
-            abandoned: None,
-            deserted: 0,
-            groups: BTreeMap::new(),
+            machine: StateMachine::default(),
+            plans: BTreeMap::new(),
+            slots: BTreeMap::new(),
             processes: BTreeMap::new(),
-            births: Vec::new(),
+            unborn: BTreeMap::new(),
+            retired: BTreeMap::new(),
             orphans: Vec::new(),
             remains: Vec::new(),
             cgroups: DelegatedCgroup::find(),
             log: GroupLog::new(None, LogLevel::WARN.0),
             log_writers: Vec::new(),
             oom: OomWatch::new(),
-            ending: None,
+            told_ending: None,
             control_lost: None,
             serial: 0,
             is_behind: false,
             sockets_at: Instant::now(),
-            advanced_to: None,
             names_at: Instant::now(),
             inherited: Vec::new(),
             has_cleaned: false,
@@ -208,15 +209,15 @@ impl Supervisor {
             self.reap(now);
         }
         self.advance_end(now);
-        self.advance_abandonment(now);
-        self.advance_processes(now);
+        self.advance_machine(now);
+        self.tell_end();
+        self.forget();
         self.advance_remains(now);
         self.advance_output(now);
         if let Some(at) = self.operator.as_mut().and_then(|operator| operator.expire(now)) {
             self.wake_at(at);
         }
-        if self.ending.is_none() {
-            self.advance_groups(now);
+        if self.machine.ending().is_none() {
             self.advance_sockets(now);
             self.advance_names(now);
         }
@@ -225,6 +226,18 @@ impl Supervisor {
             if let Some(limit) = writer.advance(now) {
                 self.wake_at(limit);
             }
+        }
+    }
+
+    /// Lets the state machine do what is due. Where many processes are to be started, the rest follows after a look at what
+    /// has come in meanwhile: httpd, which wants to give another configuration, waits for an answer.
+    fn advance_machine(&mut self, now: Instant) {
+        self.on(ProcessEvent::Tick, now);
+        while self.machine.is_behind() && now.elapsed() < TURN {
+            self.on(ProcessEvent::Tick, now);
+        }
+        if let Some(at) = self.machine.wake() {
+            self.wake_at(at);
         }
     }
 
@@ -276,8 +289,8 @@ impl Supervisor {
         let mut list = vec![(PollSource::Signals, self.signals.as_fd())];
         list.extend(self.control.as_ref().map(|control| (PollSource::Control, control.as_fd())));
         list.extend(self.parent.as_ref().map(|parent| (PollSource::Parent, parent.as_fd())));
-        for process in self.processes.values() {
-            let pid = process.pid;
+        for (pid, process) in &self.processes {
+            let pid = *pid;
             list.extend(process.report.as_ref().map(|fd| (PollSource::Report(pid), fd.as_fd())));
             list.extend(process.ready.as_ref().map(|fd| (PollSource::Ready(pid), fd.as_fd())));
             let output = process.output.as_ref().filter(|_| process.plan.is_heard(now));
@@ -291,10 +304,7 @@ impl Supervisor {
                 .map(|(index, orphan)| (PollSource::Orphan(index), orphan.output.as_fd())),
         );
         list.extend(
-            self.births
-                .iter()
-                .enumerate()
-                .map(|(index, birth)| (PollSource::Claim(index), birth.unborn.ready.as_fd())),
+            self.unborn.iter().map(|(number, unborn)| (PollSource::Claim(*number), unborn.ready.as_fd())),
         );
         if let Some(operator) = &self.operator {
             list.push((PollSource::Operator, operator.as_fd()));
@@ -315,9 +325,9 @@ impl Supervisor {
             PollSource::Lifeline(serial) => self.lifeline_ended(serial, now),
             PollSource::Ready(pid) => self.read_ready(pid, now),
             PollSource::Output(pid) => _ = self.read_output(pid, now),
-            PollSource::Report(pid) => self.read_report(pid),
+            PollSource::Report(pid) => self.read_report(pid, now),
             PollSource::Orphan(index) => self.read_orphan(index, now),
-            PollSource::Claim(index) => self.read_claim(index, now),
+            PollSource::Claim(number) => self.read_claim(number, now),
             PollSource::Operator => _ = self.operator.as_mut().map(|operator| operator.accept(now)),
             PollSource::Peer(index) => self.read_operator(index, now),
             PollSource::LogWriter => {} // `advance` gives it what waits
@@ -330,7 +340,7 @@ impl Supervisor {
             Ok(ReceivedRecord::Nothing) => {}
             // The parent has given this supervisor up while it could not read: another one has the order.
             Ok(ReceivedRecord::Configure(_)) if control.is_closed() => {}
-            Ok(ReceivedRecord::Configure(_)) if self.ending.is_some() => {
+            Ok(ReceivedRecord::Configure(_)) if self.machine.ending().is_some() => {
                 control.answer(&SupervisorAnswer::Refused)
             }
             Ok(ReceivedRecord::Configure(delivery)) => {
@@ -340,8 +350,10 @@ impl Supervisor {
                 }
             }
             Ok(ReceivedRecord::Inherit(delivery)) => self.inherited.push(*delivery),
-            Ok(ReceivedRecord::Stop) if self.ending == Some(end::SupervisorEnd::Stop) => self.kill_all(),
-            Ok(ReceivedRecord::Stop) => self.begin_end(end::SupervisorEnd::Stop, now),
+            Ok(ReceivedRecord::Stop) if self.machine.ending() == Some(SupervisorEnd::Stop) => {
+                self.on(ProcessEvent::KillAll, now);
+            }
+            Ok(ReceivedRecord::Stop) => self.begin_end(SupervisorEnd::Stop, now),
             Ok(ReceivedRecord::Closed) => {
                 self.control = None;
                 self.control_lost = Some(now);
@@ -357,7 +369,7 @@ impl Supervisor {
         for _ in 0..SIGNALS {
             let Ok(Some(signal)) = self.signals.read_signal() else { break };
             if signal.ssi_signo == Signal::SIGTERM as u32 {
-                self.begin_end(end::SupervisorEnd::Stop, now);
+                self.begin_end(SupervisorEnd::Stop, now);
             }
         }
         // Signals of the same kind merge: several children may have ended.

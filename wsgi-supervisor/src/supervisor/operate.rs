@@ -1,7 +1,7 @@
 //! What an operator asks for: looking at everything, restarting, scaling, stopping and starting groups, stacks.
 
 use super::Supervisor;
-use crate::group::{DaemonGroup, DaemonProcess, NO_SLOT};
+use crate::decide::{DaemonGroup, DaemonProcess, GroupOrder};
 use crate::log::LogLevel;
 use crate::operator::{self, OperatorSocket};
 use crate::os::clock::{epoch_us, monotonic_ns};
@@ -75,52 +75,23 @@ impl Supervisor {
             | OperatorQuestion::Start { group }
             | OperatorQuestion::Stacks { group } => group,
         };
-        if self.ending.is_some() {
-            return Err("httpd is stopping".to_owned());
-        }
-        let is_current = self.live.last().is_some_and(|newest| newest.places.contains_key(name));
-        let text = String::from_utf8_lossy(name).into_owned();
-        let Some(group) = self.groups.get_mut(name).filter(|_| is_current) else {
-            return Err(format!(
-                "there is no daemon process group '{text}'; `mod_wsgi-ctl status` lists them"
-            ));
+        let order = match question {
+            OperatorQuestion::Restart { .. } => GroupOrder::Restart,
+            OperatorQuestion::Scale { processes, .. } => GroupOrder::Scale(*processes),
+            OperatorQuestion::Stop { .. } => GroupOrder::Stop,
+            OperatorQuestion::Start { .. } => GroupOrder::Start,
+            _ => return self.machine.current_group(name).map(|_| self.stacks(name)),
         };
-        let line = match question {
-            OperatorQuestion::Stacks { .. } => return Ok(self.stacks(name)),
-            OperatorQuestion::Restart { .. } if group.stopped => return Err(is_stopped(&text)),
-            OperatorQuestion::Restart { .. } => {
-                group.roll(now, true);
-                format!("daemon process group '{text}' is restarted by mod_wsgi-ctl")
-            }
-            OperatorQuestion::Scale { .. } if group.stopped => return Err(is_stopped(&text)),
-            OperatorQuestion::Scale { processes, .. } => {
-                let count = allowed_scale(group, *processes)?;
-                self.scale(name, count, now)?;
-                format!("daemon process group '{text}' is scaled to {count} processes by mod_wsgi-ctl")
-            }
-            OperatorQuestion::Stop { .. } => {
-                self.scale(name, 0, now)?;
-                format!("daemon process group '{text}' is stopped by mod_wsgi-ctl; its requests get 503")
-            }
-            OperatorQuestion::Start { .. } => {
-                if !group.stopped {
-                    return Err(format!("daemon process group '{text}' is not stopped"));
-                }
-                let count = group.plan.as_ref().map_or(1, |plan| plan.spec.processes as usize);
-                if let Some(forker) = group.forker.as_mut() {
-                    forker.try_again();
-                }
-                self.scale(name, count, now)?;
-                format!("daemon process group '{text}' is started by mod_wsgi-ctl")
-            }
-            OperatorQuestion::Status | OperatorQuestion::Metrics | OperatorQuestion::Drain { .. } => {
-                return Ok(OperatorReply::Begun);
-            }
+        self.machine.allow(name, order)?;
+        self.order_group(name, order, now)?;
+        let text = String::from_utf8_lossy(name);
+        let what = match order {
+            GroupOrder::Restart => "restarted by mod_wsgi-ctl".to_owned(),
+            GroupOrder::Scale(count) => format!("scaled to {count} processes by mod_wsgi-ctl"),
+            GroupOrder::Stop => "stopped by mod_wsgi-ctl; its requests get 503".to_owned(),
+            GroupOrder::Start => "started by mod_wsgi-ctl".to_owned(),
         };
-        if matches!(question, OperatorQuestion::Restart { .. }) {
-            self.give_up_all(name, now);
-        }
-        self.log.write(LogLevel::NOTICE, &line);
+        self.log.write(LogLevel::NOTICE, &format!("daemon process group '{text}' is {what}"));
         self.wake_at(now);
         Ok(OperatorReply::Begun)
     }
@@ -128,7 +99,7 @@ impl Supervisor {
     /// Notes in the metrics memory, which httpd's children of all generations look at, that balancers shall send no more
     /// requests here, or that they may.
     fn drain(&mut self, on: bool) -> Result<OperatorReply, String> {
-        if self.ending.is_some() {
+        if self.machine.ending().is_some() {
             return Err("httpd is stopping".to_owned());
         }
         let Some(header) = self.header() else {
@@ -156,12 +127,12 @@ impl Supervisor {
 
     /// Asks the processes of a group for their stacks. The text goes to the log: nothing a daemon says is read here.
     fn stacks(&self, name: &[u8]) -> OperatorReply {
-        let of_group = self.processes.values().filter(|process| process.plan.spec.name == name);
-        let serves = |process: &&DaemonProcess| process.served.is_some() && process.forker.is_none();
-        let asked: Vec<&DaemonProcess> = of_group.filter(serves).collect();
-        let log = asked.first().and_then(|process| process.plan.log.place());
-        for process in &asked {
-            let _ = nix::unistd::write(&process.order, &[DaemonOrder::Stacks as u8]);
+        let of_group = self.machine.processes().filter(|process| process.is_of(name));
+        let asked: Vec<&DaemonProcess> =
+            of_group.filter(|process| process.served.is_some() && !process.is_zygote()).collect();
+        let log = asked.first().and_then(|process| self.handles_of(&process.plan)?.log.place());
+        for handles in asked.iter().filter_map(|process| self.processes.get(&process.pid)) {
+            let _ = nix::unistd::write(&handles.order, &[DaemonOrder::Stacks as u8]);
         }
         OperatorReply::Stacks { log, pids: asked.iter().map(|process| process.pid).collect() }
     }
@@ -185,7 +156,7 @@ impl Supervisor {
             supervisor: std::process::id().cast_signed(),
             generation: self.live.last().map_or(0, |generation| generation.number),
             drained_us: self.header().map_or(0, |header| header.drained_us.load(Relaxed)),
-            groups: self.groups.iter().filter_map(group).collect(),
+            groups: self.machine.groups().filter_map(group).collect(),
         }
     }
 
@@ -194,8 +165,9 @@ impl Supervisor {
         let now = monotonic_ns();
         let group = |(name, group): (&Vec<u8>, &DaemonGroup)| {
             let plan = group.plan.as_ref()?;
-            let (view, number) = (plan.generation.metrics.as_ref()?.view(), plan.spec.metrics? as usize);
-            let first = plan.generation.places.get(name)?.first_slot;
+            let generation = &self.handles_of(plan)?.generation;
+            let (view, number) = (generation.metrics.as_ref()?.view(), plan.spec.metrics? as usize);
+            let first = generation.places.get(name)?.first_slot;
             let pid = |running: &RunningRequest| group.slots.get(running.slot?.checked_sub(first)?)?.current;
             let row = |running: RunningRequest| {
                 let age = now.saturating_sub(running.since) / 1_000_000;
@@ -210,7 +182,7 @@ impl Supervisor {
                 running: running.into_iter().take(MOST_REQUESTS).map(row).collect(),
             })
         };
-        self.groups.iter().filter_map(group).collect()
+        self.machine.groups().filter_map(group).collect()
     }
 
     /// The processes of a group by place, then those that have lost theirs.
@@ -218,7 +190,7 @@ impl Supervisor {
         let mut rows = Vec::new();
         for (index, slot) in group.slots.iter().enumerate() {
             let (in_flight, requests) = self.counts(name, index);
-            let current = slot.current.and_then(|pid| self.processes.get(&pid));
+            let current = self.machine.occupant(name, index);
             rows.push(ProcessStatus {
                 in_flight,
                 requests,
@@ -227,11 +199,11 @@ impl Supervisor {
                 ..current.map(|process| row(process, now)).unwrap_or_default()
             });
             if let Some(last) = rows.last_mut() {
-                last.place = place(index);
+                last.place = place(Some(index));
             }
         }
-        for process in self.processes.values().filter(|process| process.plan.spec.name == name) {
-            let slot = group.slots.get(process.slot);
+        for process in self.machine.processes().filter(|process| process.is_of(name)) {
+            let slot = process.slot.and_then(|index| group.slots.get(index));
             if slot.is_some_and(|slot| slot.current == Some(process.pid)) {
                 continue;
             }
@@ -276,7 +248,7 @@ impl Supervisor {
 fn row(process: &DaemonProcess, now: Instant) -> ProcessStatus {
     let state = match process {
         process if process.ending.is_some() => ProcessState::Draining,
-        process if process.forker.is_some() => ProcessState::Zygote,
+        process if process.is_zygote() => ProcessState::Zygote,
         process if process.plan.is_service() => ProcessState::Service,
         process if process.served.is_some() => ProcessState::Serving,
         _ => ProcessState::Starting,
@@ -286,38 +258,12 @@ fn row(process: &DaemonProcess, now: Instant) -> ProcessStatus {
         pid: process.pid,
         state,
         age: u64::try_from(now.duration_since(process.started).as_millis()).unwrap_or(u64::MAX),
-        generation: process.plan.generation.number,
+        generation: process.plan.number,
         ..ProcessStatus::default()
     }
 }
 
-fn place(index: usize) -> u32 {
+fn place(index: Option<usize>) -> u32 {
     // A zygote has no place.
-    if index == NO_SLOT { 0 } else { u32::try_from(index).unwrap_or(u32::MAX).saturating_add(1) }
-}
-
-fn is_stopped(name: &str) -> String {
-    format!("daemon process group '{name}' is stopped; `mod_wsgi-ctl start` starts it")
-}
-
-/// Whether a group may have so many processes.
-fn allowed_scale(group: &DaemonGroup, processes: u32) -> Result<usize, String> {
-    let Some(plan) = &group.plan else { return Err("the group is not configured".to_owned()) };
-    let (name, most) = (plan.name(), plan.spec.sockets.paths.len());
-    let count = usize::try_from(processes).unwrap_or(usize::MAX);
-    if count == 0 {
-        return Err("a group has at least one process; `mod_wsgi-ctl stop` ends them all".to_owned());
-    }
-    if count > most {
-        return Err(format!(
-            "group '{name}' can have {most} processes at most until httpd reads its configuration again: raise processes="
-        ));
-    }
-    if count > 1 && !plan.spec.launch.multiprocess {
-        return Err(format!(
-            "group '{name}' has no processes= option, which promises its application that there is only one process \
-             (wsgi.multiprocess): write processes=1 to allow more"
-        ));
-    }
-    Ok(count)
+    index.map_or(0, |index| u32::try_from(index).unwrap_or(u32::MAX).saturating_add(1))
 }

@@ -7,18 +7,11 @@ use wsgi_protocol::status::SlotState;
 impl Supervisor {
     /// Writes state and process id of a slot into the status memories.
     pub(super) fn publish(&self, name: &[u8], index: usize) {
-        let Some(slot) = self.slot(name, index) else { return };
-        let current = slot.current.and_then(|pid| self.processes.get(&pid));
-        let state = match current {
-            _ if slot.plan.is_service() => SlotState::Service,
-            Some(process) if process.served.is_some() => SlotState::Serving,
-            _ if slot.backoff.is_failing() => SlotState::Failed,
-            _ => SlotState::Starting,
-        };
-        let pid = slot.current.map_or(0, i32::cast_unsigned);
+        let Some(slot) = self.machine.slot(name, index) else { return };
+        let (state, pid) = (self.machine.state_of(name, index), slot.current.map_or(0, i32::cast_unsigned));
         let is_waiting = self.waiting.iter().any(|waiting| waiting.spec.name == name);
         for generation in &self.live {
-            let (state, pid) = match slot.is_cut_off && generation.serial == slot.plan.generation.serial {
+            let (state, pid) = match slot.is_cut_off && generation.serial == slot.plan.serial {
                 true => (slot.state_without_process(), 0),
                 false if is_waiting && generation.serial == self.serial => (SlotState::Failed, 0),
                 false => (state, pid),
@@ -30,9 +23,19 @@ impl Supervisor {
         }
     }
 
+    /// The same, where the process of the slot is another one, or none.
+    pub(super) fn publish_replaced(&self, name: &[u8], index: usize) {
+        for generation in &self.live {
+            generation.with_slot(name, index, |slot| {
+                slot.epoch.fetch_add(1, Ordering::Release);
+            });
+        }
+        self.publish(name, index);
+    }
+
     /// The same for all slots.
     pub(super) fn publish_all(&self) {
-        for (name, group) in &self.groups {
+        for (name, group) in self.machine.groups() {
             for index in 0..group.slots.len() {
                 self.publish(name, index);
             }

@@ -4,8 +4,8 @@
 //! group is delegated, because then all that a process has started is known.
 
 use super::Supervisor;
-use super::end::SupervisorEnd;
 use crate::cgroup::ProcessCgroup;
+use crate::decide::{GroupPlan, SupervisorEnd};
 use crate::facts;
 use crate::log::{GroupLog, LogLevel};
 use crate::os::process::{open_process, signal_process};
@@ -38,15 +38,15 @@ pub(super) struct SessionRemains {
 }
 
 impl Supervisor {
-    /// A control group for the next process of a group.
-    pub(super) fn make_cgroup(&mut self, name: &[u8]) -> Option<ProcessCgroup> {
-        let plan = self.groups.get(name)?.plan.as_ref()?;
+    /// A control group for a process of this plan.
+    pub(super) fn make_cgroup(&mut self, plan: &GroupPlan) -> Option<ProcessCgroup> {
         if plan.spec.ends_session { self.cgroups.as_mut()?.make() } else { None }
     }
 
     /// A process has ended and has not been waited for, so that its number is still its own.
     pub(super) fn end_session(&mut self, pid: i32, now: Instant) {
-        let Some(process) = self.processes.get_mut(&pid).filter(|process| process.plan.spec.ends_session)
+        let Some(process) =
+            self.processes.get_mut(&pid).filter(|process| process.plan.plan.spec.ends_session)
         else {
             return;
         };
@@ -59,18 +59,18 @@ impl Supervisor {
         if is_empty && cgroup.as_ref().is_none_or(ProcessCgroup::remove) {
             return;
         }
-        let (count, group) = (left.len(), process.plan.name());
+        let (count, group) = (left.len(), process.plan.plan.name());
         let line =
             format!("process {pid} of group '{group}' has left {count} processes behind, which are ended");
         process.plan.log.write(if is_empty { LogLevel(7) } else { LogLevel::INFO }, &line);
-        let is_stopping = self.ending == Some(SupervisorEnd::Stop);
+        let is_stopping = self.machine.ending() == Some(SupervisorEnd::Stop);
         let signal = if is_stopping { Signal::SIGKILL } else { Signal::SIGTERM };
         send(&left, signal, |member| match &cgroup {
             Some(cgroup) => cgroup.holds(member),
             None => facts::session(member) == Some(pid),
         });
         let kill_at = if is_stopping || is_empty { now } else { now + PATIENCE };
-        let user = self.circumstances.as_root.then_some(process.plan.spec.identity.uid);
+        let user = self.circumstances.as_root.then_some(process.plan.plan.spec.identity.uid);
         let log = process.plan.log.clone();
         self.remains.push(SessionRemains { leader: pid, cgroup, user, kill_at, attempts: 0, log });
         self.wake_at(kill_at);
@@ -80,7 +80,7 @@ impl Supervisor {
     pub(super) fn advance_remains(&mut self, now: Instant) {
         let mut remains = std::mem::take(&mut self.remains);
         remains.retain_mut(|session| {
-            if self.ending.is_none() && session.kill_at > now {
+            if self.machine.ending().is_none() && session.kill_at > now {
                 let is_over = session.cgroup.as_ref().is_some_and(ProcessCgroup::remove);
                 self.wake_at(session.kill_at.min(now + LOOK));
                 return !is_over;
@@ -105,7 +105,7 @@ impl Supervisor {
                 }
             };
             session.attempts += 1;
-            session.kill_at = now + if self.ending.is_some() { PAUSE / 20 } else { PAUSE };
+            session.kill_at = now + if self.machine.ending().is_some() { PAUSE / 20 } else { PAUSE };
             self.wake_at(session.kill_at);
             if session.attempts == ATTEMPTS {
                 let line = format!("processes of session {} do not end by SIGKILL: {left:?}", session.leader);

@@ -4,16 +4,15 @@
 //! step each, and who waits in the queue of the old one is sent away unread, and asks again.
 
 use super::Supervisor;
-use crate::escalation::EndingReason;
-use crate::generation::GroupPlan;
-use crate::group::{ProcessSlot, owner};
+use super::actions::tell_problems;
+use crate::decide::{ProcessEvent, SocketFate, StartOrder, owner};
+use crate::generation::PlanHandles;
+use crate::handles::SlotHandles;
 use crate::listen::{ListenError, ListeningSocket};
 use crate::log::{GroupLog, LogLevel};
 use crate::messages::LineSubject;
 use nix::errno::Errno;
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use wsgi_protocol::control::GroupSpec;
@@ -35,6 +34,15 @@ pub(super) enum SocketPlan {
 }
 
 impl SocketPlan {
+    /// What that means for the processes of the slot.
+    pub(super) fn fate(&self) -> SocketFate {
+        match self {
+            Self::Kept => SocketFate::Kept,
+            Self::Made(_) => SocketFate::Made,
+            Self::Next(_) | Self::Waiting => SocketFate::CutOff,
+        }
+    }
+
     /// It is not used after all.
     pub(super) fn withdraw(&mut self) {
         if let Self::Made(listener) | Self::Next(listener) = self {
@@ -43,14 +51,11 @@ impl SocketPlan {
     }
 }
 
-impl ProcessSlot {
+impl SlotHandles {
     /// Takes what a new generation has for it.
-    pub(super) fn give(&mut self, socket: SocketPlan) {
+    fn give(&mut self, socket: SocketPlan, was_cut_off: bool) {
         let is_waiting = matches!(socket, SocketPlan::Waiting);
         let unused = if is_waiting { None } else { self.next.take() };
-        let was_cut_off = self.is_cut_off;
-        self.wants_socket = matches!(socket, SocketPlan::Kept);
-        self.is_cut_off = is_waiting || matches!(socket, SocketPlan::Next(_));
         match socket {
             SocketPlan::Kept | SocketPlan::Waiting => {}
             SocketPlan::Made(listener) => self.listener = listener,
@@ -61,12 +66,7 @@ impl ProcessSlot {
         // unless that one is the present user again.
         let taker = self.next.as_mut().unwrap_or(&mut self.listener);
         let problems = if was_cut_off { taker.absorb(&mut unused) } else { unused.withdraw() };
-        problems.iter().for_each(|problem| self.plan.log.write(LogLevel::WARN, problem));
-    }
-
-    fn path(&self, index: usize) -> Option<PathBuf> {
-        let path = self.plan.spec.sockets.paths.get(index)?;
-        Some(Path::new(OsStr::from_bytes(path)).to_owned())
+        tell_problems(&self.plan, problems);
     }
 }
 
@@ -81,14 +81,15 @@ impl Supervisor {
     ) -> Result<SocketPlan, ListenError> {
         let (as_root, options) = (self.circumstances.as_root, &spec.sockets);
         let mut warn = |text: String| log.write(LogLevel::WARN, &text);
-        let slot = self.groups.get_mut(&spec.name).and_then(|group| group.slots.get_mut(index));
+        let slot = self.slots.get_mut(&spec.name).and_then(|slots| slots.get_mut(index));
         let Some(slot) = slot else {
             return ListeningSocket::bind(path, options, as_root, &mut warn).map(SocketPlan::Made);
         };
-        let current = slot.current.and_then(|pid| self.processes.get(&pid));
-        let is_foreign = |user: &crate::group::DaemonProcess| {
-            as_root && owner(&user.plan.spec.identity) != owner(&spec.identity) && !user.plan.is_service()
-        };
+        let user = self.machine.occupant(&spec.name, index).map(|process| &process.plan);
+        let is_foreign = user.is_some_and(|user| {
+            as_root && owner(&user.spec.identity) != owner(&spec.identity) && !user.is_service()
+        });
+        let is_cut_off = self.machine.slot(&spec.name, index).is_some_and(|slot| slot.is_cut_off);
         // A name that leads to a socket of this slot is moved in one step.
         let is_next_there = slot.next.as_ref().is_some_and(|next| next.is_at(path));
         let is_ours = is_next_there || slot.listener.is_at(path);
@@ -96,8 +97,8 @@ impl Supervisor {
             true => ListeningSocket::bind_over(path, options, as_root, true, warn),
             false => ListeningSocket::bind(path, options, as_root, warn),
         };
-        if current.is_some_and(is_foreign) {
-            let is_same = slot.is_cut_off && owner(&slot.plan.spec.identity) == owner(&spec.identity);
+        if is_foreign {
+            let is_same = is_cut_off && owner(&slot.plan.plan.spec.identity) == owner(&spec.identity);
             return match slot.next.as_mut().filter(|_| is_same) {
                 Some(next) => next.adapt(path, options, as_root, &mut warn).map(|()| SocketPlan::Waiting),
                 None => make(&mut warn).map(SocketPlan::Next),
@@ -115,49 +116,51 @@ impl Supervisor {
         }
     }
 
-    /// Puts a plan and its socket into a slot, or makes the slot. A successor of an older plan is of no use any more.
-    pub(super) fn seat(&mut self, plan: &Rc<GroupPlan>, index: usize, socket: SocketPlan, now: Instant) {
-        let Some(group) = self.groups.get_mut(&plan.spec.name) else { return };
-        match (group.slots.get_mut(index), socket) {
+    /// Puts a plan and its socket into a slot, or makes the slot.
+    pub(super) fn seat(&mut self, plan: &Rc<PlanHandles>, index: usize, socket: SocketPlan) {
+        let name = &plan.plan.spec.name;
+        let was_cut_off = self.machine.slot(name, index).is_some_and(|slot| slot.is_cut_off);
+        let slots = self.slots.entry(name.clone()).or_default();
+        match (slots.get_mut(index), socket) {
             (Some(slot), socket) => {
-                slot.give(socket);
-                slot.renew(Rc::clone(plan));
-                let stale = slot.successor.take().and_then(|pid| self.processes.get_mut(&pid));
-                if let Some(process) = stale {
-                    process.end(EndingReason::Drain, now);
-                }
+                slot.give(socket, was_cut_off);
+                slot.plan = Rc::clone(plan);
             }
-            (None, SocketPlan::Made(listener)) => {
-                group.slots.push(ProcessSlot::new(Rc::clone(plan), listener, now));
-            }
+            (None, SocketPlan::Made(listener)) => slots.push(SlotHandles::new(Rc::clone(plan), listener)),
             (None, SocketPlan::Kept | SocketPlan::Next(_) | SocketPlan::Waiting) => {} // cannot be: there is a slot then
         }
     }
 
+    pub(super) fn slot_mut(&mut self, name: &[u8], index: usize) -> Option<&mut SlotHandles> {
+        self.slots.get_mut(name)?.get_mut(index)
+    }
+
     /// Before a process is started: sees that there is the socket it shall have. Where no process serves the old one, it goes
     /// at once.
-    pub(super) fn prepare_socket(&mut self, name: &[u8], index: usize, has_predecessor: bool) {
-        let as_root = self.circumstances.as_root;
-        let slot = self.groups.get_mut(name).and_then(|group| group.slots.get_mut(index));
-        let Some(slot) = slot else { return };
-        if slot.wants_socket && slot.next.is_none() {
-            slot.make_next(index, as_root);
+    pub(super) fn prepare_socket(
+        &mut self,
+        order: &StartOrder,
+        index: usize,
+        has_predecessor: bool,
+        now: Instant,
+    ) {
+        let (name, as_root) = (&order.plan.spec.name, self.circumstances.as_root);
+        let Some(slot) = self.slot_mut(name, index) else { return };
+        if order.wants_socket && slot.next.is_none() && !slot.make_next(index, as_root) {
+            self.on(ProcessEvent::SocketRefused(name.clone(), index), now);
         }
         if !has_predecessor {
-            self.switch_socket(name, index);
+            self.switch_socket(name, index, now);
         }
     }
 
     /// The process with the next socket serves, or is the only one: the old socket goes, with who waits in its queue.
-    pub(super) fn switch_socket(&mut self, name: &[u8], index: usize) {
-        let slot = self.groups.get_mut(name).and_then(|group| group.slots.get_mut(index));
-        let Some(slot) = slot else { return };
+    pub(super) fn switch_socket(&mut self, name: &[u8], index: usize, now: Instant) {
+        let Some(slot) = self.slot_mut(name, index) else { return };
         let (Some(mut next), Some(path)) = (slot.next.take(), slot.path(index)) else { return };
-        for problem in next.take_over(&mut slot.listener, &path) {
-            slot.plan.log.write(LogLevel::WARN, &problem);
-        }
+        tell_problems(&slot.plan, next.take_over(&mut slot.listener, &path));
         slot.listener = next;
-        (slot.wants_socket, slot.is_cut_off) = (false, false);
+        self.on(ProcessEvent::SocketSwitched(name.to_vec(), index), now);
     }
 
     /// Looks whether all sockets listen, and replaces those that do not, with their processes.
@@ -167,54 +170,51 @@ impl Supervisor {
         }
         let as_root = self.circumstances.as_root;
         let mut shut = Vec::new();
-        for (name, group) in &mut self.groups {
-            for (index, slot) in group.slots.iter_mut().enumerate() {
-                let is_due = !slot.listener.is_listening(&slot.plan.spec.sockets) && slot.next.is_none();
-                if is_due && slot.pace.take(now).is_ok() && slot.make_next(index, as_root) {
-                    shut.push((name.clone(), index));
+        for (name, slots) in &mut self.slots {
+            for (index, slot) in slots.iter_mut().enumerate() {
+                let is_due = !slot.listener.is_listening(&slot.plan.plan.spec.sockets) && slot.next.is_none();
+                if is_due && self.machine.grant_socket(name, index, now) {
+                    shut.push((name.clone(), index, slot.make_next(index, as_root)));
                 }
             }
         }
-        for (name, index) in shut {
-            self.switch_socket(&name, index);
-            let Some(slot) = self.slot_at(&name, index) else { continue };
-            let pid = slot.current.unwrap_or(0);
-            let (prefix, group) = (LineSubject::Shut.prefix(), slot.plan.name());
-            let line = format!(
-                "{prefix}the listening socket of process {pid} of group '{group}' takes no connections any more: its \
-                 application has shut it down; it is replaced, and so is the process"
-            );
-            slot.plan.log.write(LineSubject::Shut.level(), &line);
-            for pid in [slot.current, slot.successor].into_iter().flatten() {
-                if let Some(process) = self.processes.get_mut(&pid) {
-                    (process.renew, process.told_renew) = (true, Some(now));
-                }
+        for (name, index, is_made) in shut {
+            if !is_made {
+                self.on(ProcessEvent::SocketRefused(name, index), now);
+                continue;
             }
+            self.switch_socket(&name, index, now);
+            self.tell_shut(&name, index);
+            self.on(ProcessEvent::SocketReplaced(name, index), now);
             self.wake_at(now);
         }
-        if !self.groups.is_empty() {
+        if !self.slots.is_empty() {
             self.sockets_at = now + LOOK;
             self.wake_at(self.sockets_at);
         }
     }
 
-    fn slot_at(&self, name: &[u8], index: usize) -> Option<&ProcessSlot> {
-        self.groups.get(name)?.slots.get(index)
+    fn tell_shut(&self, name: &[u8], index: usize) {
+        let Some(slot) = self.slots.get(name).and_then(|slots| slots.get(index)) else { return };
+        let pid = self.machine.slot(name, index).and_then(|slot| slot.current).unwrap_or(0);
+        let (prefix, group) = (LineSubject::Shut.prefix(), slot.plan.plan.name());
+        let line = format!(
+            "{prefix}the listening socket of process {pid} of group '{group}' takes no connections any more: its \
+             application has shut it down; it is replaced, and so is the process"
+        );
+        slot.plan.log.write(LineSubject::Shut.level(), &line);
     }
 }
 
-impl ProcessSlot {
+impl SlotHandles {
     /// Makes the next socket. If that fails, the present one has to do.
     fn make_next(&mut self, index: usize, as_root: bool) -> bool {
         let Some(path) = self.path(index) else { return false };
         let log = self.plan.log.clone();
         let mut warn = |text: String| log.write(LogLevel::WARN, &text);
-        match ListeningSocket::bind_over(&path, &self.plan.spec.sockets, as_root, false, &mut warn) {
+        match ListeningSocket::bind_over(&path, &self.plan.plan.spec.sockets, as_root, false, &mut warn) {
             Ok(listener) => self.next = Some(listener),
-            Err(error) => {
-                self.wants_socket = false;
-                log.write(error.level(), &error.to_string());
-            }
+            Err(error) => log.write(error.level(), &error.to_string()),
         }
         self.next.is_some()
     }

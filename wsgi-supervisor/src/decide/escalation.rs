@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 use wsgi_protocol::launch::{DaemonOrder, DaemonTimers};
 
 /// Why a process shall end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum EndingReason {
     /// A successor serves, or its group was removed: it ends the requests under way first.
     Drain,
@@ -73,7 +73,7 @@ pub fn steps(ending: EndingReason, timers: &DaemonTimers) -> Vec<(Duration, Esca
 }
 
 /// The steps under way for one process.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Escalation {
     since: Instant,
     steps: std::collections::VecDeque<(Duration, EscalationAction)>,

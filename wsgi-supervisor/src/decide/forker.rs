@@ -1,8 +1,8 @@
 //! Where the workers of a group with `preload=on` come from: its zygotes, and the workers they were asked for.
 
-use crate::backoff::{Backoff, ProcessOutcome};
-use crate::generation::GroupPlan;
-use crate::spawn::birth::UnbornWorker;
+use super::backoff::{Backoff, ProcessOutcome};
+use super::event::{ProcessRole, StartOrder};
+use super::group::GroupPlan;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ const PATIENCE: usize = 3;
 const BIRTH_LIMIT: Duration = Duration::from_secs(10);
 
 /// The zygotes of a group, for one generation.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Forker {
     /// What they are started with.
     pub plan: Rc<GroupPlan>,
@@ -91,63 +91,53 @@ impl Forker {
 }
 
 /// A worker that a zygote was asked for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct WorkerBirth {
+    /// Its number, which is never used again.
+    pub number: u64,
     /// What it will be.
-    pub plan: Rc<GroupPlan>,
+    pub order: StartOrder,
     /// Index of its slot.
     pub slot: usize,
     /// Process id of its zygote.
     pub zygote: i32,
-    /// A process serves the slot already.
-    pub has_predecessor: bool,
     /// When it is given up.
     pub deadline: Instant,
-    /// Its pipes.
-    pub unborn: UnbornWorker,
 }
 
 impl WorkerBirth {
-    /// One that has just been asked for.
+    /// One that is asked for now.
     #[must_use]
-    pub fn new(
-        plan: Rc<GroupPlan>,
-        slot: usize,
-        zygote: i32,
-        has_predecessor: bool,
-        unborn: UnbornWorker,
-        now: Instant,
-    ) -> Self {
-        Self { plan, slot, zygote, has_predecessor, deadline: now + BIRTH_LIMIT, unborn }
+    pub fn new(number: u64, order: StartOrder, slot: usize, zygote: i32, now: Instant) -> Self {
+        Self { number, order, slot, zygote, deadline: now + BIRTH_LIMIT }
+    }
+
+    /// Whether it is of this group.
+    #[must_use]
+    pub fn is_of(&self, group: &[u8]) -> bool {
+        self.order.plan.spec.name == group
+    }
+
+    /// Whether a process serves its slot already.
+    #[must_use]
+    pub fn has_predecessor(&self) -> bool {
+        matches!(self.order.role, ProcessRole::Worker { has_predecessor: true, .. })
     }
 
     /// Whether it is for this slot.
     #[must_use]
-    pub fn is_for(&self, name: &[u8], slot: usize) -> bool {
-        self.slot == slot && self.plan.spec.name == name
+    pub fn is_for(&self, group: &[u8], slot: usize) -> bool {
+        self.slot == slot && self.is_of(group)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::generation::{Generation, GenerationLogs};
-    use std::cell::RefCell;
-    use std::collections::BTreeMap;
-    use wsgi_protocol::control::{GroupSpec, LogTarget};
+    use wsgi_protocol::control::GroupSpec;
 
     fn forker() -> Forker {
-        let generation = Generation {
-            serial: 1,
-            number: 1,
-            host_library: Vec::new(),
-            places: BTreeMap::new(),
-            memory: RefCell::new(None),
-            metrics: None,
-            board: None,
-        };
-        let log = GenerationLogs::default().of(LogTarget::default());
-        Forker::new(Rc::new(GroupPlan::new(GroupSpec::default(), log, Rc::new(generation))))
+        Forker::new(Rc::new(GroupPlan { spec: GroupSpec::default(), serial: 1, number: 1 }))
     }
 
     #[test]

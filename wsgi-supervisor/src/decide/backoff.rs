@@ -17,7 +17,7 @@ const SHORT_LIFE: Duration = Duration::from_secs(1);
 pub const SERVICE_PACE: Duration = Duration::from_secs(1);
 
 /// Counts failures in a row of one slot.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Hash)]
 pub struct Backoff {
     failures: usize,
     short_lives: usize,
@@ -91,7 +91,7 @@ impl Backoff {
 const BURST: u32 = 5;
 
 /// Grants replacements at a bounded pace.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ReplacementPace {
     tokens: u32,
     since: Instant,

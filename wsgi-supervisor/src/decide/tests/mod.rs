@@ -1,0 +1,1 @@
+//! Tables: each rule of the state machine, without a process.
