@@ -1,5 +1,6 @@
 //! Rules of this workspace that can be checked by looking at it; CONTRIBUTING.md says why each is there.
 
+mod circles;
 mod dependencies;
 mod messages;
 mod names;
