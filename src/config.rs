@@ -11,7 +11,6 @@ use std::ffi::{CString, c_char, c_int, c_void};
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
-use wsgi_directives::config::main_interpreter::RoutingLines;
 use wsgi_directives::{
     DIRECTIVES, DirConfig, DirectivePlace, GlobalConfig, LineScope, MergedRecord, NoticeLevel, RegexMatch,
     ServerConfig, SystemFacts, UriRegex, VhostId,
@@ -32,28 +31,6 @@ pub struct ConfigState {
     pub log_servers: LogServers,
     /// What post_config made of it.
     pub runtime: Option<ChildRuntime>,
-    /// Some server has an alias.
-    pub has_mounts: bool,
-    /// Lines that decide where requests run.
-    routing: RoutingLines,
-}
-
-impl ConfigState {
-    /// Whether a request may ask for the main interpreter of a daemon group by name.
-    pub fn may_name_main_of(&self, group: &str) -> bool {
-        self.routing.may_name_main_of(group)
-    }
-
-    /// Whether children set Python up when they start: something needs it there for certain, or the
-    /// configuration has mounts and no daemon group at all. Otherwise the first embedded request does.
-    pub fn embedded_is_eager(&self) -> bool {
-        use wsgi_directives::EmbeddedPython;
-        match self.global.embedded_python {
-            EmbeddedPython::Needed => true,
-            EmbeddedPython::NotNeeded => false,
-            EmbeddedPython::Undecided => self.has_mounts && self.global.groups.is_empty(),
-        }
-    }
 }
 
 static STATE: AtomicPtr<ConfigState> = AtomicPtr::new(ptr::null_mut());
@@ -241,7 +218,7 @@ unsafe fn apply(
     if htaccess {
         // SAFETY: as above. Requests run now: the shared state is not touched, and notices would come again and
         // again with each request.
-        let place = unsafe { place(parms, None, None, true) };
+        let place = unsafe { place(parms, None, None) };
         let scope = LineScope { global: None, server: None, dir };
         wsgi_directives::apply(id, args, &place, scope, &HttpdMachine).map_err(|e| e.to_string())?;
         return Ok(row.is_section());
@@ -255,8 +232,7 @@ unsafe fn apply(
         (vhost_id(state, s), config.cast::<ServerConfig>().as_mut())
     };
     // SAFETY: as above.
-    let place = unsafe { place(parms, vhost, state.global.newest_block(), false) };
-    state.routing.note(vhost.map(|id| id.0), row.name, args);
+    let place = unsafe { place(parms, vhost, Some(&state.global)) };
     let scope = LineScope { global: Some(&mut state.global), server, dir };
     for notice in wsgi_directives::apply(id, args, &place, scope, &HttpdMachine).map_err(|e| e.to_string())? {
         // SAFETY: valid parms.
@@ -265,29 +241,29 @@ unsafe fn apply(
     Ok(row.is_section())
 }
 
+/// Where a line stands; without the main server's record it is one of a `.htaccess`.
+///
 /// # Safety
 /// Valid parms.
 unsafe fn place<'a>(
     parms: *mut sys::cmd_parms,
     virtual_host: Option<VhostId>,
-    newest_block: Option<wsgi_directives::BlockId>,
-    htaccess: bool,
+    global: Option<&GlobalConfig>,
 ) -> DirectivePlace<'a> {
     // SAFETY: httpd's strings live in the configuration pool (or the request's, in .htaccess).
     unsafe {
         let text = |p: *const c_char| bytes(p).and_then(|b| std::str::from_utf8(b).ok());
         let directive = (*parms).directive;
         let parent = (*directive).parent;
-        let enclosing = if parent.is_null() { None } else { bytes((*parent).directive) };
-        let in_block = enclosing.is_some_and(|n| n.eq_ignore_ascii_case(b"<WSGIInterpreterOptions"));
+        let enclosing = if parent.is_null() { None } else { text((*parent).directive) };
         DirectivePlace {
             file: text((*directive).filename).unwrap_or("?"),
             line: (*directive).line_num.max(0) as u32,
             virtual_host,
             server_name: text((*(*parms).server).server_hostname),
             directory: text((*parms).path),
-            htaccess,
-            in_interpreter_options: if in_block { newest_block } else { None },
+            htaccess: global.is_none(),
+            in_interpreter_options: global.and_then(|global| global.block_within(enclosing)),
         }
     }
 }
@@ -338,16 +314,10 @@ pub struct HttpdMachine;
 
 impl SystemFacts for HttpdMachine {
     fn uid_of_name(&self, name: &str) -> Option<u32> {
-        if let Some(number) = name.strip_prefix('#') {
-            return number.parse().ok();
-        }
         crate::lifecycle::accounts::uid_of(name)
     }
 
     fn gid_of_name(&self, name: &str) -> Option<u32> {
-        if let Some(number) = name.strip_prefix('#') {
-            return number.parse().ok();
-        }
         crate::lifecycle::accounts::gid_of(name)
     }
 

@@ -185,7 +185,6 @@ pub unsafe fn finish(state: &mut ConfigState, main: *mut sys::server_rec) {
     let servers = unsafe { servers(state, main) };
     let views: Vec<ServerView<'_>> = servers.iter().map(CheckedServer::view).collect();
     config::tell_notices(state);
-    state.has_mounts = views.iter().any(|view| !view.config.aliases.is_empty());
     for notice in state.global.finish(&views, &config::HttpdMachine) {
         let level = config::level_of(notice.level);
         // SAFETY: live main server.

@@ -317,7 +317,7 @@ fn embedded(common: &GenerationFacts<'_>) -> Option<EmbeddedSettings> {
     Some(EmbeddedSettings {
         library,
         launch: spec::embedded_launch(common, &program),
-        eager: common.state.embedded_is_eager(),
+        eager: common.state.global.embedded_is_eager(),
     })
 }
 

@@ -89,7 +89,7 @@ pub fn group_spec(
     fill_daemon_launch(&mut launch, group, common, &identity, log);
     launch.preloads = preloads(global, &group.name);
     launch.mounted = mounted(global, group);
-    launch.names_global = names_global(common.state, &group.name);
+    launch.names_global = global.names_main_of(&group.name);
     launch.names = names(global, &group.name);
     if group.options.preload {
         launch.candidates = candidates(common, group);
@@ -409,16 +409,6 @@ fn names(global: &GlobalConfig, group: &str) -> Vec<Vec<u8>> {
         names.extend(global.imports_of(group).map(|import| import.target.text()));
     }
     names.into_iter().map(String::into_bytes).collect()
-}
-
-/// Whether any part of the configuration can send requests for the main interpreter to this group: then the
-/// first application group must not take it (decisions.md, "The first application group may have the main
-/// interpreter"). Unknown (`%{ENV:…}`) counts as yes.
-fn names_global(state: &ConfigState, group: &str) -> bool {
-    let global = &state.global;
-    let preloaded = global.imports_of(group).any(|import| import.application_group.is_empty());
-    let rule = global.blocks.iter().any(|block| block.application_group.as_deref() == Some(""));
-    preloaded || rule || state.may_name_main_of(group)
 }
 
 /// What children need to know of a group.

@@ -13,7 +13,7 @@ pub unsafe fn add(state: &ConfigState, pool: Pool<'_>) {
     let (major, minor, micro) = spec::VERSION;
     let mut names = vec![format!("mod_wsgi/{major}.{minor}.{micro}")];
     if let Some(runtime) = &state.runtime {
-        let embedded = runtime.embedded_python.iter().filter(|_| state.embedded_is_eager());
+        let embedded = runtime.embedded_python.iter().filter(|_| state.global.embedded_is_eager());
         let of_groups = runtime.groups.iter().filter_map(|group| group.python.as_ref());
         let mut versions: Vec<&String> = of_groups.chain(embedded).collect();
         versions.dedup();

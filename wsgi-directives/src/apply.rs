@@ -153,6 +153,7 @@ impl<'a, 's> LineApplication<'a, 's> {
         if contexts.has(DirectiveContexts::G) && place.in_interpreter_options.is_none() {
             global.places.insert(name, place.origin());
         }
+        global.routing.note(place.virtual_host.map(|id| id.0), name, self.args);
         global.routes_in_sections |=
             *name == "WSGIDispatchScript" || (*name == "WSGIProcessGroup" && place.directory.is_some());
         let kind = match *name {

@@ -42,6 +42,7 @@ impl GlobalConfig {
             let hosts: Vec<VhostId> = group.homes().flatten().collect();
             group.server_names = hosts.into_iter().filter_map(|host| system.server_name_of(host)).collect();
         }
+        self.has_aliases = servers.iter().any(|server| !server.config.aliases.is_empty());
         let mut notices = Vec::new();
         self.check_process_wide(&mut notices);
         self.check_names(system, &mut notices);

@@ -56,9 +56,9 @@ impl fmt::Display for SourceLocation {
 
 /// What parsing needs to know of the machine (spec/directives.md §2.8). Implemented by the glue.
 pub trait SystemFacts {
-    /// uid of a user name; also resolves `#123` without asking whether it exists.
+    /// uid of a user name.
     fn uid_of_name(&self, name: &str) -> Option<u32>;
-    /// gid of a group name; also resolves `#123` without asking whether it exists.
+    /// gid of a group name.
     fn gid_of_name(&self, name: &str) -> Option<u32>;
     /// Name of a uid from the user database.
     fn name_of_uid(&self, uid: u32) -> Option<String>;
@@ -87,6 +87,27 @@ pub struct NeighbourDirectives {
     pub group_required: Option<SourceLocation>,
     /// Some AllowOverride lets `.htaccess` files say something.
     pub overrides: bool,
+}
+
+/// What chooses authentication providers; `<AuthnProviderAlias wsgi NAME>` gives ours another name.
+const PROVIDERS: [&str; 4] =
+    ["AuthBasicProvider", "AuthDigestProvider", "AuthFormProvider", "<AuthnProviderAlias"];
+
+impl NeighbourDirectives {
+    /// Takes note of a directive of httpd's configuration; `place` is asked where it stands if that matters.
+    pub fn note(&mut self, name: &str, args: &str, place: impl FnOnce() -> SourceLocation) {
+        let is = |wanted: &str| name.eq_ignore_ascii_case(wanted);
+        let says = |wanted: &str| {
+            args.split([' ', '\t', '"', '\'', '>']).any(|word| word.eq_ignore_ascii_case(wanted))
+        };
+        if PROVIDERS.iter().any(|provider| is(provider)) && says("wsgi") {
+            self.provider.get_or_insert_with(place);
+        } else if (is("Require") || is("<AuthzProviderAlias")) && says("wsgi-group") {
+            self.group_required.get_or_insert_with(place);
+        } else if is("AllowOverride") || is("AllowOverrideList") {
+            self.overrides |= !says("None");
+        }
+    }
 }
 
 /// A compiled pattern of WSGIScriptAliasMatch.
@@ -152,5 +173,34 @@ impl fmt::Display for Notice {
             write!(f, "{origin}: ")?;
         }
         f.write_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_are_found_by_name_and_word() {
+        let found = |lines: &[(&str, &str)]| {
+            let mut found = NeighbourDirectives::default();
+            for (line, (name, args)) in (1..).zip(lines) {
+                found.note(name, args, || SourceLocation { file: "a".into(), line, virtual_host: None });
+            }
+            let line = |place: Option<SourceLocation>| place.map(|place| place.line);
+            (line(found.provider), line(found.group_required), found.overrides)
+        };
+        let basic =
+            [("authbasicprovider", "file"), ("AuthBasicProvider", "file wsgi"), ("AuthFormProvider", "wsgi")];
+        assert_eq!(found(&basic), (Some(2), None, false), "the first");
+        assert_eq!(found(&[("<AuthnProviderAlias", "wsgi mine>")]), (Some(1), None, false));
+        assert_eq!(found(&[("AuthUserFile", "wsgi"), ("AuthBasicProvider", "wsgix")]), (None, None, false));
+        assert_eq!(found(&[("Require", "not \"wsgi-group\" a")]), (None, Some(1), false));
+        assert_eq!(
+            found(&[("<AuthzProviderAlias", "wsgi-group x>"), ("Require", "user a")]),
+            (None, Some(1), false)
+        );
+        assert!(!found(&[("AllowOverride", "none"), ("AllowOverrideList", "None")]).2);
+        assert!(found(&[("AllowOverride", "AuthConfig"), ("AllowOverride", "None")]).2);
     }
 }

@@ -31,7 +31,7 @@ pub fn collect(subjects: &CheckSubjects<'_>, survey: &mut Survey) -> Vec<CodePat
         files.into_iter().for_each(|(what, name)| add(what, folder.join(name)));
     }
     let global = &subjects.state.global;
-    let home = global.python_home.as_deref().filter(|_| subjects.state.embedded_is_eager());
+    let home = global.python_home.as_deref().filter(|_| subjects.state.global.embedded_is_eager());
     if let Ok(library) = survey.library(&subjects.embedded, home)
         && global.needs_embedded_python()
     {

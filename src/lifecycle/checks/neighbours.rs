@@ -4,10 +4,6 @@ use crate::httpd::bytes;
 use apr_sys as sys;
 use wsgi_directives::{NeighbourDirectives, SourceLocation};
 
-/// What chooses authentication providers; `<AuthnProviderAlias wsgi NAME>` gives ours another name.
-const PROVIDERS: [&str; 4] =
-    ["AuthBasicProvider", "AuthDigestProvider", "AuthFormProvider", "<AuthnProviderAlias"];
-
 /// Looks for them.
 pub fn find() -> NeighbourDirectives {
     let mut found = NeighbourDirectives::default();
@@ -23,21 +19,11 @@ unsafe fn walk(mut directive: *const sys::ap_directive_t, found: &mut NeighbourD
     unsafe {
         while let Some(one) = directive.as_ref() {
             let (name, args) = (text(one.directive), text(one.args));
-            let is = |wanted: &str| name.eq_ignore_ascii_case(wanted);
-            let says = |wanted: &str| {
-                args.split([' ', '\t', '"', '\'', '>']).any(|word| word.eq_ignore_ascii_case(wanted))
-            };
             let place = || {
                 let line = one.line_num.max(0).cast_unsigned();
-                Some(SourceLocation { file: text(one.filename).into(), line, virtual_host: None })
+                SourceLocation { file: text(one.filename).into(), line, virtual_host: None }
             };
-            if PROVIDERS.iter().any(|provider| is(provider)) && says("wsgi") {
-                found.provider = found.provider.take().or_else(place);
-            } else if (is("Require") || is("<AuthzProviderAlias")) && says("wsgi-group") {
-                found.group_required = found.group_required.take().or_else(place);
-            } else if is("AllowOverride") || is("AllowOverrideList") {
-                found.overrides |= !says("None");
-            }
+            found.note(&name, &args, place);
             walk(one.first_child, found);
             directive = one.next;
         }

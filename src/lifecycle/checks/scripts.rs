@@ -155,7 +155,7 @@ fn embedded(
         place: global.places.get("WSGIPythonPath").cloned(),
         weight,
     };
-    if subjects.state.embedded_is_eager() {
+    if subjects.state.global.embedded_is_eager() {
         match survey.library(&subjects.embedded, global.python_home.as_deref()) {
             Ok(path) => {
                 inquiries.push(inquiry(path, AccessNeed::File, "the library", FindingWeight::Embedded))

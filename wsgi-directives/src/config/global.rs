@@ -3,6 +3,7 @@
 use super::daemon::GroupTable;
 use super::environment::PassEnv;
 use super::layer::layered;
+use super::main_interpreter::RoutingLines;
 use super::mount::{MountTarget, ScriptUse};
 use super::routes::RouteLines;
 use crate::place::{BlockId, SourceLocation};
@@ -100,14 +101,28 @@ pub struct GlobalConfig {
     pub routes_in_sections: bool,
     /// What chooses groups, and for which aliases.
     pub routes: RouteLines,
+    /// What decides where requests run, line by line.
+    pub(crate) routing: RoutingLines,
+    /// Some server has an alias; known once the configuration has been read.
+    pub(crate) has_aliases: bool,
     /// WSGIGroupAuthoritative and others whose lack of effect has been told.
     pub(crate) told: HashSet<&'static str>,
 }
 
 impl GlobalConfig {
     /// The block opened by the last `<WSGIInterpreterOptions>` tag.
-    pub fn newest_block(&self) -> Option<BlockId> {
+    pub(crate) fn newest_block(&self) -> Option<BlockId> {
         self.blocks.len().checked_sub(1).map(BlockId)
+    }
+
+    /// Whether children set Python up when they start: something needs it there for certain, or the
+    /// configuration has mounts and no daemon group at all. Otherwise the first embedded request does.
+    pub fn embedded_is_eager(&self) -> bool {
+        match self.embedded_python {
+            EmbeddedPython::Needed => true,
+            EmbeddedPython::NotNeeded => false,
+            EmbeddedPython::Undecided => self.has_aliases && self.groups.is_empty(),
+        }
     }
 
     /// WSGICaseSensitivity with its default for this platform: whether file names keep their case.
@@ -118,6 +133,15 @@ impl GlobalConfig {
     /// Whether httpd children have to set Python up (spec/directives.md §6, sticky flag).
     pub fn needs_embedded_python(&self) -> bool {
         self.embedded_python != EmbeddedPython::NotNeeded
+    }
+
+    /// Whether any part of the configuration can send requests for the main interpreter to this group: then the
+    /// first application group must not take it (decisions.md, "The first application group may have the main
+    /// interpreter"). Unknown (`%{ENV:…}`) counts as yes.
+    pub fn names_main_of(&self, group: &str) -> bool {
+        let preloaded = self.imports_of(group).any(|import| import.application_group.is_empty());
+        let rule = self.blocks.iter().any(|block| block.application_group.as_deref() == Some(""));
+        preloaded || rule || self.routing.may_name_main_of(group)
     }
 
     /// Preloads of one process group, in order; "" is embedded mode.

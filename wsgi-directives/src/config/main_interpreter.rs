@@ -91,15 +91,14 @@ impl GlobalLine {
 
 impl RoutingLines {
     /// Takes note of a line.
-    pub fn note(&mut self, vhost: Option<u32>, directive: &str, args: &str) {
+    pub(crate) fn note(&mut self, vhost: Option<u32>, directive: &str, args: &str) {
         if NAMING.contains(&directive) || ["WSGIProcessGroup", "WSGIDispatchScript"].contains(&directive) {
             self.lines.push(GlobalLine { vhost, directive: directive.to_owned(), args: args.to_owned() });
         }
     }
 
     /// Whether a request for the main interpreter may go to `group`.
-    #[must_use]
-    pub fn may_name_main_of(&self, group: &str) -> bool {
+    pub(super) fn may_name_main_of(&self, group: &str) -> bool {
         self.lines.iter().any(|line| {
             if line.directive == "WSGIDispatchScript" {
                 return true; // it may say anything
@@ -147,6 +146,18 @@ mod tests {
         assert_eq!(groups(&[(None, "WSGIScriptAlias", quoted)]), [false, true]);
         let unknown = "/ /a.wsgi process-group=%{ENV:g} application-group=%{GLOBAL}";
         assert_eq!(groups(&[(None, "WSGIScriptAlias", unknown)]), [true; 2]);
+    }
+
+    #[test]
+    fn preloads_and_blocks_name_it_too() {
+        let named = |line: &str| {
+            crate::fake::FakeConfiguration::of(&["WSGIDaemonProcess a", line]).global.names_main_of("a")
+        };
+        assert!(named("WSGIImportScript /a.py process-group=a application-group=%{GLOBAL}"));
+        assert!(!named("WSGIImportScript /a.py process-group=a application-group=x"));
+        assert!(named("<WSGIInterpreterOptions application-group=%{GLOBAL}>"));
+        assert!(!named("<WSGIInterpreterOptions process-group=a>"));
+        assert!(named("WSGIDispatchScript /d.py") && !named("WSGIPythonOptimize 1"));
     }
 
     #[test]

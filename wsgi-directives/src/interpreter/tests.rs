@@ -64,3 +64,13 @@ fn free_threading_concerns_whole_processes() {
     assert_eq!(notices[0].number, Some(201));
     assert!(conf.main("WSGIFreeThreading On").unwrap().is_empty());
 }
+
+#[test]
+fn a_line_belongs_to_the_section_around_it() {
+    let mut conf = FakeConfiguration::default();
+    assert_eq!(conf.global.block_within(Some("<WSGIInterpreterOptions")), None);
+    conf.main("<WSGIInterpreterOptions process-group=a>").unwrap();
+    assert_eq!(conf.global.block_within(Some("<wsgiinterpreteroptions")), conf.global.newest_block());
+    assert_eq!(conf.global.block_within(Some("<IfModule")), None);
+    assert_eq!(conf.global.block_within(None), None);
+}

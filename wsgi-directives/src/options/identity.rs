@@ -11,7 +11,7 @@ pub(crate) fn user(
     context: &OptionContext<'_, '_, '_>,
 ) -> Result<NamedAccount, ConfigError> {
     let system = context.line.system;
-    let id = id_of(text, "user", system.uid_of_name(text), context)?;
+    let id = id_of(text, "user", |name| system.uid_of_name(name), context)?;
     named(text, id, system.name_of_uid(id), uncheckable, context)
 }
 
@@ -22,7 +22,7 @@ pub(crate) fn group(
     context: &OptionContext<'_, '_, '_>,
 ) -> Result<NamedAccount, ConfigError> {
     let system = context.line.system;
-    let id = id_of(text, "group", system.gid_of_name(text), context)?;
+    let id = id_of(text, "group", |name| system.gid_of_name(name), context)?;
     match uncheckable {
         Some(complaint) => named(text, id, system.name_of_gid(id), complaint, context),
         None => Ok(NamedAccount { name: system.name_of_gid(id).unwrap_or_else(|| text.to_owned()), id }),
@@ -33,15 +33,15 @@ pub(crate) fn group(
 fn id_of(
     text: &str,
     kind: &'static str,
-    found: Option<u32>,
+    look_up: impl Fn(&str) -> Option<u32>,
     context: &OptionContext<'_, '_, '_>,
 ) -> Result<u32, ConfigError> {
-    let digits = text.strip_prefix('#');
-    if text.is_empty() || digits.is_some_and(|digits| digits.parse::<u32>().is_err()) {
-        return Err(context.invalid(text));
-    }
     let unknown = || ConfigError::LookUpIdentity { option: context.info.name, kind, name: text.to_owned() };
-    found.ok_or_else(unknown)
+    match text.strip_prefix('#') {
+        Some(digits) => digits.parse().map_err(|_| context.invalid(text)),
+        None if text.is_empty() => Err(context.invalid(text)),
+        None => look_up(text).ok_or_else(unknown),
+    }
 }
 
 /// Pairs an id with its name; only a number may lack one.

@@ -1,14 +1,23 @@
 //! `<WSGIInterpreterOptions>` and the directives that may stand in it (spec/directives.md §12, §13).
 
 use crate::apply::{LineApplication, RowAction};
-use crate::config::{InterpreterBlock, InterpreterSettings};
+use crate::config::{GlobalConfig, InterpreterBlock, InterpreterSettings};
 use crate::directive::{Arity, Directive, DirectiveContexts, RowEffect};
 use crate::error::ConfigError;
 use crate::options::value;
-use crate::place::{Notice, NoticeLevel};
+use crate::place::{BlockId, Notice, NoticeLevel};
 
 const GIL_STAYS: RowEffect =
     RowEffect::Later("free-threaded builds of Python are refused until they are supported");
+
+impl GlobalConfig {
+    /// The block whose content is being read, if the section of this name encloses the line directly: what encloses a
+    /// line is the newest block.
+    pub fn block_within(&self, section: Option<&str>) -> Option<BlockId> {
+        let is_block = section.is_some_and(|name| name.eq_ignore_ascii_case(INTERPRETER_OPTIONS.name));
+        self.newest_block().filter(|_| is_block)
+    }
+}
 
 pub(super) const INTERPRETER_OPTIONS: Directive = Directive {
     name: "<WSGIInterpreterOptions",
