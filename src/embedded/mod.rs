@@ -14,7 +14,7 @@ use crate::handler::{HANDLED, INTERNAL_ERROR, RequestJob};
 use crate::httpd::log::{self as error_log, LogLevel};
 use crate::httpd::request::Request;
 use crate::lifecycle::query_mpm;
-use crate::lifecycle::runtime::{ChildRuntime, EmbeddedSettings};
+use crate::lifecycle::runtime::ChildRuntime;
 use crate::{buffered, messages, metrics, respond};
 use apr_sys as sys;
 use exchange::RequestHandle;
@@ -22,6 +22,7 @@ use std::ffi::{CStr, CString, c_int, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::OnceLock;
+use wsgi_plan::EmbeddedSettings;
 use wsgi_protocol::abi::{self, HostTable, HttpdTable};
 use wsgi_protocol::call::ScriptVerdict;
 use wsgi_protocol::metrics::{RequestOutcome, ThreadStage};
@@ -59,7 +60,7 @@ pub fn start_in_child(main: *mut sys::server_rec) {
                 main,
                 LogLevel::Crit as u8,
                 0,
-                messages::embedded_cannot_start(reason).as_bytes(),
+                wsgi_plan::messages::embedded_cannot_start(reason).as_bytes(),
             )
         };
     }

@@ -3,16 +3,24 @@
 use std::ffi::{CStr, CString, c_char};
 use std::mem::MaybeUninit;
 use std::ptr;
+use wsgi_plan::{AccountDatabase, UserEntry};
 
-/// An entry of the user database.
-#[derive(Debug, Clone)]
-pub struct UserEntry {
-    /// Login name.
-    pub name: String,
-    /// User id.
-    pub uid: u32,
-    /// Home directory.
-    pub home: Vec<u8>,
+/// The databases of this machine.
+#[derive(Debug)]
+pub struct SystemAccounts;
+
+impl AccountDatabase for SystemAccounts {
+    fn user(&self, uid: u32) -> Option<UserEntry> {
+        user(uid)
+    }
+
+    fn memberships(&self, name: &str, primary: u32) -> Vec<u32> {
+        memberships(name, primary)
+    }
+
+    fn has_members(&self, gid: u32) -> bool {
+        has_members(gid)
+    }
 }
 
 /// Size of the scratch buffer for database entries; groups with thousands of members need much.
@@ -52,7 +60,7 @@ pub fn group_name(gid: u32) -> Option<String> {
 }
 
 /// Whether a group lists members besides root.
-pub fn has_members(gid: u32) -> bool {
+fn has_members(gid: u32) -> bool {
     let mut entry = MaybeUninit::<libc::group>::uninit();
     let mut buffer = vec![0 as c_char; SCRATCH];
     let mut found = ptr::null_mut();
@@ -74,7 +82,7 @@ pub fn has_members(gid: u32) -> bool {
 }
 
 /// All groups of a user: the given primary one and its memberships.
-pub fn memberships(name: &str, primary: u32) -> Vec<u32> {
+fn memberships(name: &str, primary: u32) -> Vec<u32> {
     let Ok(name) = CString::new(name) else { return vec![primary] };
     let mut groups = vec![0; 1024];
     let mut count = groups.len() as i32;

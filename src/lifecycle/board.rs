@@ -1,7 +1,6 @@
 //! A copy of httpd's scoreboard that daemons with `server-metrics=On` can read: a memory file that httpd's children renew
 //! while requests come, and that nobody else can write to. Made only if some group wants it.
 
-use super::runtime::MpmFacts;
 use super::supervisor::monotonic_ns;
 use super::{log_main, query_mpm};
 use crate::config::ConfigState;
@@ -15,6 +14,7 @@ use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicU64, fence};
+use wsgi_plan::MpmFacts;
 use wsgi_protocol::scoreboard::FILE_HEADER;
 
 const KEY: &CStr = c"mod_wsgi:board:1";

@@ -1,29 +1,20 @@
-//! Looks at files that another user may have made. Whatever such a path leads to, neither does it hold the root parent
-//! up nor has it an effect: a child process looks, as the user whose processes will use the file, and is given up
-//! when its file system does not answer; and a file is opened only once it is known to be a plain one.
+//! Has other processes look at files that another user may have made. Whatever such a path leads to, neither does it hold
+//! the root parent up nor has it an effect: a child looks, as the user whose processes will use the file, and is given
+//! up when its file system does not answer.
 
+use super::accounts::SystemAccounts;
 use super::process::close_from;
-use super::runner::ProcessIdentity;
 use libc::c_int;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
 use std::time::{Duration, Instant};
+use wsgi_plan::{
+    AnswerPatience, DelegateOutcome, DelegateTask, Delegation, ProcessIdentity, SurveyAnswer, SurveyQuestion,
+};
 use wsgi_protocol::launch::{decode, encode};
-
-/// How long answers are waited for. While httpd reads its configuration anew, all clients wait as well.
-#[derive(Debug, Clone, Copy)]
-pub struct AnswerPatience {
-    /// For one question.
-    pub one: Duration,
-    /// For all that are asked together.
-    pub all: Duration,
-}
 
 /// Processes at the same time.
 const WINDOW: usize = 32;
@@ -32,31 +23,29 @@ const ANSWER: usize = 1 << 20;
 /// How long to wait for the end of processes that were killed. One that sleeps in the kernel is left behind.
 const FAREWELL: Duration = Duration::from_millis(500);
 
-/// What one identity is asked, in this order.
+/// Forks for each identity and for what a group needs for its start.
 #[derive(Debug)]
-pub struct DelegateTask<'t, Q> {
-    /// Who looks.
-    pub runner: &'t ProcessIdentity,
-    /// About what.
-    pub questions: Vec<&'t Q>,
+pub struct ForkedDelegates {
+    /// Whom httpd's parent runs as; root's delegates take on the identity they are asked for.
+    pub own_uid: u32,
 }
 
-/// What became of a question.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DelegateOutcome<A> {
-    /// It was answered.
-    Seen(A),
-    /// Nothing came in time.
-    Silent,
-    /// It was left out.
-    Unasked,
+impl Delegation for ForkedDelegates {
+    fn ask(
+        &self,
+        tasks: &[DelegateTask<'_, SurveyQuestion>],
+        patience: AnswerPatience,
+    ) -> Vec<Vec<DelegateOutcome<SurveyAnswer>>> {
+        let look = |question: &SurveyQuestion| question.look(&SystemAccounts, self.own_uid);
+        ask(tasks, self.own_uid == 0, patience, &look, &SurveyQuestion::is_near)
+    }
 }
 
 /// Has all questions answered by `look`, in processes of the runners if `is_root`. Questions that are `related` to one
 /// without an answer are not asked any more.
 ///
 /// Only for the parent while it is single-threaded: it forks.
-pub fn ask<Q, A: Serialize + DeserializeOwned>(
+fn ask<Q, A: Serialize + DeserializeOwned>(
     tasks: &[DelegateTask<'_, Q>],
     is_root: bool,
     patience: AnswerPatience,
@@ -339,52 +328,6 @@ fn put(pipe: RawFd, answer: &[u8]) -> bool {
     true
 }
 
-/// Why a file was not opened.
-#[derive(Debug)]
-pub enum OpenRefusal {
-    /// The system says so.
-    Failed(io::Error),
-    /// It is a pipe, a device, a socket, a directory or a link that must not be followed, or larger than allowed.
-    NotPlain,
-}
-
-/// Opens a plain file of at most `limit` bytes. Nothing else is opened, so that no device feels it and no pipe waits.
-///
-/// # Errors
-/// It cannot be opened, or is something else.
-pub fn open_plain(path: &Path, limit: u64, follow: bool) -> Result<File, OpenRefusal> {
-    let options = |flags: c_int| {
-        let flags = flags | if follow { 0 } else { libc::O_NOFOLLOW };
-        std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(OpenRefusal::Failed)
-    };
-    let is_plain = |file: &File| {
-        let facts = file.metadata().map_err(OpenRefusal::Failed)?;
-        if facts.is_file() && facts.len() <= limit { Ok(()) } else { Err(OpenRefusal::NotPlain) }
-    };
-    let place = options(libc::O_PATH)?;
-    is_plain(&place)?;
-    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
-    let again = format!("/proc/self/fd/{}", place.as_raw_fd());
-    let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(again);
-    let file = match file {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => options(flags)?, // without /proc
-        other => other.map_err(OpenRefusal::Failed)?,
-    };
-    is_plain(&file)?;
-    Ok(file)
-}
-
-/// Reads a plain file of at most `limit` bytes.
-///
-/// # Errors
-/// As [`open_plain`]; it is longer than it said, or no UTF-8.
-pub fn read_plain(file: File, limit: u64) -> Result<String, OpenRefusal> {
-    let mut text = String::new();
-    // A file of procfs says that it is empty.
-    file.take(limit + 1).read_to_string(&mut text).map_err(OpenRefusal::Failed)?;
-    if text.len() as u64 > limit { Err(OpenRefusal::NotPlain) } else { Ok(text) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -459,32 +402,5 @@ mod tests {
         assert_eq!(words[2], ["Groups:", "65532", "65533"]);
         assert!(words[3..].iter().all(|words| words[1] == "0000000000000000"), "{lines:?}");
         assert_eq!(*dumpable, 0);
-    }
-
-    #[test]
-    fn only_plain_files_are_opened() {
-        let folder = std::env::temp_dir().join(format!("wsgi-plain-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let fifo = folder.join("fifo");
-        let name = std::ffi::CString::new(fifo.to_str().unwrap()).unwrap();
-        // SAFETY: a valid path.
-        unsafe { libc::mkfifo(name.as_ptr(), 0o600) };
-        let _socket = std::os::unix::net::UnixListener::bind(folder.join("socket")).unwrap();
-        std::os::unix::fs::symlink("/dev/zero", folder.join("zero")).unwrap();
-        std::fs::write(folder.join("long"), [b'x'; 11]).unwrap();
-        std::fs::write(folder.join("good"), "0123456789").unwrap();
-        std::os::unix::fs::symlink("good", folder.join("link")).unwrap();
-        for name in ["fifo", "socket", "zero", "long", "."] {
-            let result = open_plain(&folder.join(name), 10, true);
-            assert!(matches!(result, Err(OpenRefusal::NotPlain)), "{name}: {result:?}");
-        }
-        assert!(matches!(open_plain(&folder.join("none"), 10, true), Err(OpenRefusal::Failed(_))));
-        let read =
-            |follow| open_plain(&folder.join("link"), 10, follow).and_then(|file| read_plain(file, 10));
-        assert_eq!(read(true).unwrap(), "0123456789");
-        assert!(matches!(read(false), Err(OpenRefusal::NotPlain)), "the link itself is no plain file");
-        let endless = File::open("/dev/zero").unwrap();
-        assert!(matches!(read_plain(endless, 10), Err(OpenRefusal::NotPlain)));
-        std::fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -1,28 +1,21 @@
 //! From reading the configuration to serving: config test, generations, the supervisor, and each child's start.
 
-mod access;
 pub mod accounts;
 pub mod board;
 pub mod checks;
 mod delegate;
 mod earlier;
 mod end;
-mod env_file;
-mod environment;
 pub mod ledger;
 mod log_progress;
 pub mod log_writer;
 mod logs;
 pub mod metrics;
 pub mod process;
-pub mod python;
 mod revival;
-mod runner;
 pub mod runtime;
-pub mod spec;
 pub mod status;
 pub mod supervisor;
-mod survey;
 mod version;
 
 use crate::config::{self, ConfigState};
@@ -32,19 +25,21 @@ use crate::httpd::pool::Pool;
 use crate::httpd::{bytes, server};
 use crate::messages;
 use apr_sys as sys;
+use delegate::ForkedDelegates;
 use earlier::EarlierGenerations;
 use log_writer::LogWriters;
 use logs::ErrorLogs;
 use metrics::MetricsMemory;
-use python::PythonInterpreter;
-use runtime::{ChildRuntime, EmbeddedSettings, MpmFacts};
-use spec::{GenerationFacts, HttpdUser};
+use runtime::{ChildRuntime, GroupView};
 use status::StatusMemory;
 use std::ffi::{CStr, c_int};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use supervisor::PersistentState;
+use wsgi_directives::GlobalConfig;
+use wsgi_plan::{CheckSubjects, GenerationFacts, HttpdUser, MpmFacts, Surroundings, Survey};
 use wsgi_protocol::control::{Configuration, LogTarget};
 use wsgi_protocol::launch::HttpdFacts;
 
@@ -72,10 +67,13 @@ pub unsafe fn post_config(pconf: *mut sys::apr_pool_t, main: *mut sys::server_re
         checks::finish(state, main);
         state.log_servers = LogServers::new(unsafe_pool(pconf), main);
         let servers = checks::servers(state, main);
-        let subjects = checks::CheckSubjects::new(state, servers, httpd_user());
-        let mut survey = subjects.survey(PersistentState::of(main).is_alive() || httpd_generation() > 0);
+        let surroundings = surroundings(&state.global);
+        let delegates = ForkedDelegates { own_uid: surroundings.own_uid };
+        let subjects = CheckSubjects::new(&state.global, servers, &surroundings);
+        let is_restart = PersistentState::of(main).is_alive() || httpd_generation() > 0;
+        let mut survey = subjects.survey(is_restart, &delegates);
         let runtime = make_runtime(state, main, &subjects, &survey);
-        let findings = checks::examine(&subjects, &mut survey);
+        let findings = wsgi_plan::checks::examine(&subjects, &mut survey, checks::is_config_test());
         state.runtime = runtime.map_err(|e| log_main(main, LogLevel::Crit, &e)).ok();
         version::add(state, unsafe_pool(pconf));
         checks::tell(main, &findings);
@@ -151,11 +149,30 @@ fn facts() -> HttpdFacts {
     }
 }
 
+/// The machine and httpd as they are now.
+fn surroundings(global: &GlobalConfig) -> Surroundings {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the kernel fills `limit`.
+    let known = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } == 0;
+    Surroundings {
+        accounts: &accounts::SystemAccounts,
+        httpd: httpd_user(),
+        // SAFETY: cannot fail.
+        own_uid: unsafe { libc::geteuid() },
+        pid: std::process::id(),
+        environment: std::env::vars_os().collect(),
+        open_files: known.then_some((limit.rlim_cur, limit.rlim_max)),
+        socket_prefix: socket_prefix(global),
+        module: module_file(),
+        support: support_directory(global).ok(),
+    }
+}
+
 /// Default of WSGISocketPrefix: httpd's runtime directory (spec/directives.md §8).
-fn socket_prefix(state: &ConfigState) -> String {
+fn socket_prefix(global: &GlobalConfig) -> String {
     use wsgi_directives::SystemFacts;
     let default = || config::HttpdMachine.server_root_relative(&format!("{}/wsgi", default_runtime_dir()));
-    state.global.socket_prefix.clone().or_else(default).unwrap_or_else(|| "/run/wsgi".to_owned())
+    global.socket_prefix.clone().or_else(default).unwrap_or_else(|| "/run/wsgi".to_owned())
 }
 
 fn default_runtime_dir() -> String {
@@ -169,31 +186,27 @@ fn default_runtime_dir() -> String {
 unsafe fn make_runtime(
     state: &ConfigState,
     main: *mut sys::server_rec,
-    subjects: &checks::CheckSubjects<'_>,
-    survey: &survey::Survey,
+    subjects: &CheckSubjects<'_>,
+    survey: &Survey<'_>,
 ) -> Result<ChildRuntime, String> {
     let facts = facts();
     let generation = httpd_generation();
     let mpm = MpmFacts { threads: facts.threads_per_process, processes: facts.maximum_processes };
     let common = GenerationFacts {
-        state,
         subjects,
         survey,
-        httpd_user: httpd_user(),
         facts,
         mpm,
         generation,
-        socket_prefix: socket_prefix(state),
         // SAFETY: live main server.
         log_level: unsafe { server::log_level(main) },
         // SAFETY: httpd's own flag.
         core_dumps: unsafe { sys::ap_coredumpdir_configured } != 0,
-        environment: environment::inherited(),
     };
-    let support = support_directory(state)?;
+    let support = support_directory(&state.global)?;
     // SAFETY: live main server.
     let mut logs = unsafe { ErrorLogs::new(main) };
-    let slots = state.global.groups.iter().map(|g| spec::places(g) as usize).sum();
+    let slots = state.global.groups.iter().map(|g| wsgi_plan::places(g) as usize).sum();
     let children = query_mpm(sys::AP_MPMQ_HARD_LIMIT_DAEMONS).unwrap_or(1).max(1) as usize;
     // SAFETY: parent process.
     let persistent = unsafe { PersistentState::of(main) };
@@ -209,8 +222,8 @@ unsafe fn make_runtime(
         // SAFETY: as above.
         board: unsafe { board::for_daemons(state, main, mpm) },
         status_sections: crate::status::find_sections(),
-        embedded_python: embedded_version(&common),
-        embedded: embedded(&common),
+        embedded_python: wsgi_plan::embedded_version(&common),
+        embedded: wsgi_plan::embedded(&common),
         host_library: support.join("python-host.abi3.so"),
         supervisor: support.join("wsgi-supervisor"),
         // SAFETY: live main server.
@@ -220,7 +233,7 @@ unsafe fn make_runtime(
         // SAFETY: live main server, constant listener list.
         ports: unsafe { known_ports(main) },
     };
-    add_groups(&mut runtime, &common, main, logs);
+    add_groups(&mut runtime, state, &common, main, logs);
     Ok(runtime)
 }
 
@@ -228,10 +241,10 @@ unsafe fn make_runtime(
 fn configuration(common: &GenerationFacts<'_>, support: &Path, log: LogTarget) -> Configuration {
     Configuration {
         generation: common.generation,
-        host_library: python::path_bytes(&support.join("python-host.abi3.so")),
+        host_library: support.join("python-host.abi3.so").as_os_str().as_bytes().to_vec(),
         groups: Vec::new(),
         log,
-        operator_socket: spec::operator_socket(common),
+        operator_socket: wsgi_plan::operator_socket(common),
         log_writer: false,
     }
 }
@@ -258,72 +271,40 @@ unsafe fn known_ports(main: *mut sys::server_rec) -> Vec<u16> {
 
 fn add_groups(
     runtime: &mut ChildRuntime,
+    state: &ConfigState,
     common: &GenerationFacts<'_>,
     main: *mut sys::server_rec,
     mut logs: ErrorLogs,
 ) {
     let mut first_slot = 0;
-    for (ordinal, group) in common.state.global.groups.iter().enumerate() {
-        let host =
-            group.place.virtual_host.and_then(|id| config::server_of(common.state, id)).unwrap_or(main);
+    for (ordinal, group) in state.global.groups.iter().enumerate() {
+        let host = group.place.virtual_host.and_then(|id| config::server_of(state, id)).unwrap_or(main);
         // SAFETY: server records are live.
-        let target = unsafe { logs.target(host, &common.state.log_servers) };
-        let mut spec = spec::group_spec(common, group, ordinal, first_slot, target);
+        let target = unsafe { logs.target(host, &state.log_servers) };
+        let mut plan = wsgi_plan::plan_group(common, group, ordinal, first_slot, target);
         let metrics = runtime.metrics.and_then(|memory| memory.view().register(group.name.as_bytes()));
-        if let Ok(spec) = &mut spec {
+        if let Ok(spec) = &mut plan.spec {
             spec.metrics = metrics.map(|number| number as u32);
             spec.launch.server_metrics &= runtime.board.is_some();
         }
-        // One whose interpreter is not there yet is tried nevertheless.
-        let reason = spec.as_ref().err().cloned().or_else(|| spec::missing_home(common, group));
-        if let Some(reason) = &reason {
-            let text = messages::group_cannot_start(&group.name, reason, &group.place.to_string());
+        if let Some(text) = &plan.complaint {
             // SAFETY: as above.
             unsafe { log::server(host, LogLevel::Error as u8, 0, text.as_bytes()) };
         }
-        let mut child = spec::child_group(group, spec.as_ref().map_err(Clone::clone), first_slot);
+        let mut child = GroupView::new(group, plan.spec.as_ref().map_err(Clone::clone), first_slot);
         child.metrics = metrics;
-        child.python = spec::interpreter(common, group).ok().as_ref().and_then(version_of);
-        first_slot += spec::places(group) as usize;
+        child.python = plan.python;
+        first_slot += wsgi_plan::places(group) as usize;
         runtime.groups.push(child);
-        runtime.configuration.groups.extend(spec.ok());
+        runtime.configuration.groups.extend(plan.spec.ok());
     }
     runtime.configuration.log_writer = logs.need_writer;
     runtime.logs = logs.fds;
 }
 
-/// The version of a Python, as far as it shows.
-fn version_of(python: &PythonInterpreter) -> Option<String> {
-    python.minor.map(|minor| format!("3.{minor}"))
-}
-
-/// The version that httpd's children run, where they run one.
-fn embedded_version(common: &GenerationFacts<'_>) -> Option<String> {
-    let global = &common.state.global;
-    let home = global.python_home.as_deref().filter(|_| global.needs_embedded_python());
-    version_of(&common.survey.interpreter(&common.subjects.embedded, home).ok()?)
-}
-
-/// Embedded mode of this generation: `None` when children never need Python (spec/directives.md §6).
-fn embedded(common: &GenerationFacts<'_>) -> Option<EmbeddedSettings> {
-    let global = &common.state.global;
-    if !global.needs_embedded_python() {
-        return None;
-    }
-    let (home, runner) = (global.python_home.as_deref(), &common.subjects.embedded);
-    let found = common.survey.interpreter(runner, home);
-    let library = common.survey.library(runner, home).map_err(|error| error.to_string());
-    let program = found.map(|python| python.path).unwrap_or_default();
-    Some(EmbeddedSettings {
-        library,
-        launch: spec::embedded_launch(common, &program),
-        eager: common.state.global.embedded_is_eager(),
-    })
-}
-
 /// Where supervisor and host library are: beside this module, or where WSGISupportDirectory says.
-fn support_directory(state: &ConfigState) -> Result<PathBuf, String> {
-    if let Some(written) = &state.global.support_directory {
+fn support_directory(global: &GlobalConfig) -> Result<PathBuf, String> {
+    if let Some(written) = &global.support_directory {
         return Ok(PathBuf::from(written));
     }
     let file = module_file().ok_or_else(messages::own_file_unknown)?;

@@ -6,8 +6,9 @@ use super::status::StatusMemory;
 use crate::daemon::log_rate::LogRate;
 use std::path::PathBuf;
 use std::time::Duration;
-use wsgi_protocol::control::Configuration;
-use wsgi_protocol::launch::Launch;
+use wsgi_directives::DaemonGroup;
+use wsgi_plan::EmbeddedSettings;
+use wsgi_protocol::control::{Configuration, GroupSpec};
 use wsgi_protocol::status::ProcessConcurrency;
 
 /// A daemon group as a child sees it.
@@ -47,15 +48,49 @@ pub struct GroupView {
     pub python: Option<String>,
 }
 
-/// Embedded Python as configured.
-#[derive(Debug)]
-pub struct EmbeddedSettings {
-    /// Shared libpython, or why there is none.
-    pub library: Result<PathBuf, String>,
-    /// What the host is told.
-    pub launch: Launch,
-    /// Whether children set Python up when they start, or at the first request that needs it.
-    pub eager: bool,
+impl GroupView {
+    /// What children need to know of a group.
+    pub fn new(group: &DaemonGroup, spec: Result<&GroupSpec, String>, first_slot: usize) -> Self {
+        let options = &group.options;
+        let sockets =
+            spec.as_ref().map(|spec| spec.sockets.paths.iter().filter_map(|p| address(p)).collect());
+        Self {
+            name: group.name.clone(),
+            first_slot,
+            sockets: sockets.unwrap_or_default(),
+            failed: spec.err(),
+            connect_timeout: options.connect_timeout,
+            queue_timeout: options.queue_timeout.filter(|limit| !limit.is_zero()),
+            socket_timeout: options.socket_timeout,
+            flush_delay: options.response_flush_delay,
+            flush_bytes: options.response_buffer_size.get().try_into().unwrap_or(usize::MAX),
+            log_rate: LogRate::new(options.log_rate),
+            header_limit: options.header_buffer_size.get().try_into().unwrap_or(usize::MAX),
+            response_timeout: options.response_socket_timeout.or(options.socket_timeout),
+            concurrency: ProcessConcurrency {
+                threads: u32::from(options.threads),
+                on_loop: options.asgi.requests_in_flight.get(),
+                is_asgi: options.asgi.interface == wsgi_directives::ApplicationInterface::Asgi,
+            },
+            metrics: None,
+            backlog: options.listen_backlog,
+            python: None,
+        }
+    }
+}
+
+/// A socket address; `None` when the path is too long for the system.
+pub fn address(path: &[u8]) -> Option<libc::sockaddr_un> {
+    // SAFETY: all-zero is a valid sockaddr_un.
+    let mut address: libc::sockaddr_un = unsafe { std::mem::zeroed() };
+    address.sun_family = libc::AF_UNIX as u16;
+    if path.len() >= address.sun_path.len() {
+        return None;
+    }
+    for (to, from) in address.sun_path.iter_mut().zip(path) {
+        *to = *from as libc::c_char;
+    }
+    Some(address)
 }
 
 /// Everything children need.
@@ -89,15 +124,6 @@ pub struct ChildRuntime {
     pub log_writer: Option<i32>,
     /// Ports that `Listen` or a ServerName names.
     pub ports: Vec<u16>,
-}
-
-/// Facts about the MPM.
-#[derive(Debug, Clone, Copy)]
-pub struct MpmFacts {
-    /// Threads per child.
-    pub threads: u32,
-    /// Child processes.
-    pub processes: u32,
 }
 
 impl ChildRuntime {

@@ -1,6 +1,5 @@
 //! What `Server:` says of this module.
 
-use super::spec;
 use crate::config::ConfigState;
 use crate::httpd::pool::Pool;
 use apr_sys as sys;
@@ -10,7 +9,7 @@ use apr_sys as sys;
 /// # Safety
 /// The live configuration pool, in post_config.
 pub unsafe fn add(state: &ConfigState, pool: Pool<'_>) {
-    let (major, minor, micro) = spec::VERSION;
+    let (major, minor, micro) = wsgi_plan::VERSION;
     let mut names = vec![format!("mod_wsgi/{major}.{minor}.{micro}")];
     if let Some(runtime) = &state.runtime {
         let embedded = runtime.embedded_python.iter().filter(|_| state.global.embedded_is_eager());

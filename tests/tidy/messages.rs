@@ -9,7 +9,7 @@ use wsgi_directives::{
 use wsgi_protocol::events::{LogEvent, rows};
 
 /// Where lines are written.
-const WRITERS: [&str; 3] = ["src", "python-host/src", "wsgi-supervisor/src"];
+const WRITERS: [&str; 4] = ["src", "python-host/src", "wsgi-plan/src", "wsgi-supervisor/src"];
 
 /// Sources that write lines, without test files.
 fn writers() -> Vec<SourceFile> {

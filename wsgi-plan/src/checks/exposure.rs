@@ -1,8 +1,9 @@
 //! What root or httpd itself executes or opens as code: whoever else can change that has their rights.
 
-use super::super::survey::{Survey, SurveyQuestion};
-use super::CheckSubjects;
 use super::inquiry::CheckFindings;
+use crate::identity::ProcessIdentity;
+use crate::subjects::CheckSubjects;
+use crate::survey::{Survey, SurveyQuestion};
 use std::path::PathBuf;
 
 /// A file or folder that nobody else should be able to change.
@@ -14,15 +15,14 @@ pub struct CodePath {
 }
 
 /// Asks about module, supervisor, host library and embedded Python.
-pub fn collect(subjects: &CheckSubjects<'_>, survey: &mut Survey) -> Vec<CodePath> {
+pub fn collect(subjects: &CheckSubjects<'_>, survey: &mut Survey<'_>) -> Vec<CodePath> {
     let mut list: Vec<CodePath> = Vec::new();
-    // SAFETY: cannot fail.
-    let own = unsafe { libc::geteuid() };
+    let own = subjects.surroundings.own_uid;
     let mut add = |what, path| list.push(CodePath { what, path, own });
-    if let Some(module) = super::super::module_file() {
-        add("the module", module);
+    if let Some(module) = &subjects.surroundings.module {
+        add("the module", module.clone());
     }
-    if let Some(folder) = &subjects.support {
+    if let Some(folder) = &subjects.surroundings.support {
         let files = [
             ("the supervisor", "wsgi-supervisor"),
             ("the host library", "python-host.abi3.so"),
@@ -30,8 +30,8 @@ pub fn collect(subjects: &CheckSubjects<'_>, survey: &mut Survey) -> Vec<CodePat
         ];
         files.into_iter().for_each(|(what, name)| add(what, folder.join(name)));
     }
-    let global = &subjects.state.global;
-    let home = global.python_home.as_deref().filter(|_| subjects.state.global.embedded_is_eager());
+    let global = subjects.global;
+    let home = global.python_home.as_deref().filter(|_| subjects.global.embedded_is_eager());
     if let Ok(library) = survey.library(&subjects.embedded, home)
         && global.needs_embedded_python()
     {
@@ -39,13 +39,13 @@ pub fn collect(subjects: &CheckSubjects<'_>, survey: &mut Survey) -> Vec<CodePat
         add("the home of embedded Python", home.map(PathBuf::from).unwrap_or_else(|| "/usr".into()));
     }
     for code in &list {
-        survey.add(&super::ProcessIdentity::reader(), SurveyQuestion::Exposure(code.path.clone(), own));
+        survey.add(&ProcessIdentity::reader(), SurveyQuestion::Exposure(code.path.clone(), own));
     }
     list
 }
 
 /// Says what is in reach of others.
-pub fn judge(list: &[CodePath], survey: &Survey, findings: &mut CheckFindings) {
+pub fn judge(list: &[CodePath], survey: &Survey<'_>, findings: &mut CheckFindings) {
     let mut told: Vec<PathBuf> = Vec::new();
     for code in list {
         let Some(part) = survey.exposure(&code.path, code.own) else { continue };

@@ -1,10 +1,10 @@
 //! What the config test asks about files, and the lines it says about the answers: each names directive or
 //! option, place, and fix.
 
-use super::super::access::{AccessNeed, AccessProblem};
-use super::super::runner::ProcessIdentity;
-use super::super::survey::{Survey, SurveyQuestion};
+use crate::access::{AccessNeed, AccessProblem};
+use crate::identity::ProcessIdentity;
 use crate::messages;
+use crate::survey::{Survey, SurveyQuestion};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -62,11 +62,16 @@ impl FindingWeight {
 }
 
 /// Asks all, and appends what is to be said.
-pub fn judge(inquiries: &[PathInquiry], is_root: bool, survey: &mut Survey, findings: &mut CheckFindings) {
+pub fn judge(
+    inquiries: &[PathInquiry],
+    is_root: bool,
+    survey: &mut Survey<'_>,
+    findings: &mut CheckFindings,
+) {
     for inquiry in inquiries {
         survey.add(&inquiry.runner, SurveyQuestion::Access(inquiry.path.clone(), inquiry.need));
     }
-    survey.run(is_root);
+    survey.run();
     let mut said: HashMap<(&ProcessIdentity, &Path, &str), usize> = HashMap::new();
     let mut lines: Vec<(String, usize)> = Vec::new();
     for inquiry in inquiries {
@@ -162,6 +167,7 @@ impl PathInquiry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tests::fake::FakeDelegates;
 
     fn inquiry(path: &str, need: AccessNeed) -> PathInquiry {
         let runner = ProcessIdentity { uid: 33, gid: 33, groups: vec![33], name: "www-data".into() };
@@ -180,7 +186,8 @@ mod tests {
     #[test]
     fn lines_name_directive_place_and_fix_and_come_once() {
         let mut findings = CheckFindings::default();
-        let mut survey = Survey::new(false);
+        let delegates = FakeDelegates::default();
+        let mut survey = Survey::new(false, &delegates);
         judge(&vec![inquiry("/no/app.wsgi", AccessNeed::Either); 3], false, &mut survey, &mut findings);
         assert_eq!(
             findings.warnings,

@@ -1,7 +1,6 @@
 //! The identities that processes take.
 
-use super::accounts;
-use super::spec::HttpdUser;
+use crate::surroundings::{AccountDatabase, HttpdUser, Surroundings};
 use wsgi_directives::DaemonGroup;
 
 /// An identity that processes take.
@@ -19,12 +18,14 @@ pub struct ProcessIdentity {
 
 impl ProcessIdentity {
     /// httpd's own children.
-    pub fn httpd(user: &HttpdUser) -> Self {
-        Self::new(user.uid, user.gid, None)
+    pub fn httpd(surroundings: &Surroundings) -> Self {
+        let HttpdUser { uid, gid, .. } = surroundings.httpd;
+        Self::new(surroundings.accounts, uid, gid, None)
     }
 
     /// The processes of a daemon group.
-    pub fn of_group(group: &DaemonGroup, httpd: &HttpdUser) -> Self {
+    pub fn of_group(group: &DaemonGroup, surroundings: &Surroundings) -> Self {
+        let httpd = &surroundings.httpd;
         let options = &group.options;
         let id =
             |who: &Option<wsgi_directives::NamedAccount>, default| who.as_ref().map_or(default, |who| who.id);
@@ -34,7 +35,7 @@ impl ProcessIdentity {
             false => (httpd.uid, httpd.gid),
         };
         let list = options.supplementary_groups.as_ref();
-        Self::new(uid, gid, list.map(|list| list.iter().map(|who| who.id).collect()))
+        Self::new(surroundings.accounts, uid, gid, list.map(|list| list.iter().map(|who| who.id).collect()))
     }
 
     /// The one who reads the configuration: nothing is taken on.
@@ -47,14 +48,14 @@ impl ProcessIdentity {
         self.uid == 0
     }
 
-    fn new(uid: u32, gid: u32, supplementary: Option<Vec<u32>>) -> Self {
-        let name = accounts::user(uid).map_or_else(|| format!("#{uid}"), |user| user.name);
+    fn new(accounts: &dyn AccountDatabase, uid: u32, gid: u32, supplementary: Option<Vec<u32>>) -> Self {
+        let name = accounts.user(uid).map_or_else(|| format!("#{uid}"), |user| user.name);
         let groups = match supplementary {
             Some(mut list) => {
                 list.push(gid);
                 list
             }
-            None => accounts::memberships(&name, gid),
+            None => accounts.memberships(&name, gid),
         };
         Self { uid, gid, groups, name }
     }

@@ -1,22 +1,23 @@
 //! What a start says about httpd's own environment: which names no group passes, and which are passed and not there. Only
 //! a start does, because the shell of a configuration test has another environment. Values are never told.
 
-use super::CheckSubjects;
 use super::inquiry::CheckFindings;
-use crate::lifecycle::survey::Survey;
+use crate::subjects::CheckSubjects;
+use crate::survey::Survey;
 use wsgi_directives::{DaemonGroup, is_usual};
 
 /// Names that are told; the rest is counted.
 const MOST: usize = 30;
 
 /// Compares httpd's environment with what the configuration says of it.
-pub fn compare(subjects: &CheckSubjects<'_>, survey: &Survey, findings: &mut CheckFindings) {
-    let global = &subjects.state.global;
+pub fn compare(subjects: &CheckSubjects<'_>, survey: &Survey<'_>, findings: &mut CheckFindings) {
+    let global = subjects.global;
     if global.groups.is_empty() {
         return;
     }
+    let all = &subjects.surroundings.environment;
     let mut names: Vec<String> =
-        std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect();
+        all.iter().filter_map(|(name, _)| name.to_str().map(str::to_owned)).collect();
     names.sort();
     let is_held = |name: &&String| {
         !is_usual(name)
@@ -47,7 +48,7 @@ pub fn compare(subjects: &CheckSubjects<'_>, survey: &Survey, findings: &mut Che
 }
 
 /// Whether a group has a variable of this name, from wherever.
-fn has(subjects: &CheckSubjects<'_>, survey: &Survey, group: &DaemonGroup, name: &str) -> bool {
+fn has(subjects: &CheckSubjects<'_>, survey: &Survey<'_>, group: &DaemonGroup, name: &str) -> bool {
     let options = &group.options;
     let uid = subjects.runner_of(group).uid;
     let in_file = |path: &String| {

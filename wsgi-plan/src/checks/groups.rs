@@ -1,13 +1,12 @@
 //! What the config test looks at for daemon groups: interpreter, directories, environment files, sockets.
 
-use super::super::access::AccessNeed;
-use super::super::python::{HomeError, PythonInterpreter};
-use super::super::runner::ProcessIdentity;
-use super::super::survey::{Survey, SurveyQuestion};
-use super::super::{accounts, socket_prefix};
-use super::CheckSubjects;
 use super::inquiry::{CheckFindings, FindingWeight, PathInquiry};
+use crate::access::AccessNeed;
+use crate::identity::ProcessIdentity;
 use crate::messages;
+use crate::python::{HomeError, PythonInterpreter};
+use crate::subjects::CheckSubjects;
+use crate::survey::{Survey, SurveyQuestion};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
@@ -23,11 +22,11 @@ const SHORTEST_SUFFIX: &str = ".1.0.1.sock";
 /// Asks about all groups and the directory of their sockets.
 pub fn inquire(
     subjects: &CheckSubjects<'_>,
-    survey: &Survey,
+    survey: &Survey<'_>,
     inquiries: &mut Vec<PathInquiry>,
     findings: &mut CheckFindings,
 ) {
-    let global = &subjects.state.global;
+    let global = subjects.global;
     for group in &global.groups {
         let about = CheckedGroup { group, runner: subjects.runner_of(group) };
         match survey.interpreter(&subjects.looker(group), subjects.home_of(group)) {
@@ -42,13 +41,13 @@ pub fn inquire(
             Err(error) => findings.errors.push(about.cannot_start(&error.to_string())),
         }
         about.directories(subjects, inquiries);
-        if subjects.httpd.is_root {
+        if subjects.surroundings.httpd.is_root {
             about.environment(survey, findings); // what only root may read is root's to check
         }
     }
     if !global.groups.is_empty() {
         sockets(subjects, survey, inquiries, findings);
-        files(&global.groups, findings);
+        files(subjects.surroundings.open_files, &global.groups, findings);
     }
 }
 
@@ -60,18 +59,14 @@ const OF_PLACE: u64 = 10;
 const OF_PROCESS: u64 = 24;
 
 /// The limits of open files: what is too low for the supervisor keeps processes from starting.
-fn files(groups: &GroupTable, findings: &mut CheckFindings) {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the kernel fills `limit`.
-    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } != 0 {
-        return;
-    }
+fn files(limits: Option<(u64, u64)>, groups: &GroupTable, findings: &mut CheckFindings) {
+    let Some((soft, hard)) = limits else { return };
     let processes: u64 = groups.iter().map(|group| u64::from(group.options.process_count())).sum();
     // A process takes httpd's limits, the supervisor raises its own to the hard one.
     let threads = groups.iter().map(|group| u64::from(group.options.threads)).max().unwrap_or(0);
     let needs = [
-        (limit.rlim_max, OF_SUPERVISOR + OF_PLACE * processes, "the supervisor of all daemon processes"),
-        (limit.rlim_cur, OF_PROCESS + threads, "a daemon process"),
+        (hard, OF_SUPERVISOR + OF_PLACE * processes, "the supervisor of all daemon processes"),
+        (soft, OF_PROCESS + threads, "a daemon process"),
     ];
     let lacking = needs.into_iter().filter(|(limit, need, _)| limit < need);
     findings.warnings.extend(lacking.map(|(limit, need, who)| messages::too_few_files(who, need, limit)));
@@ -79,12 +74,12 @@ fn files(groups: &GroupTable, findings: &mut CheckFindings) {
 
 /// The directory of the sockets.
 pub fn socket_folder(subjects: &CheckSubjects<'_>) -> Option<PathBuf> {
-    Path::new(&socket_prefix(subjects.state)).parent().map(Path::to_owned)
+    Path::new(&subjects.surroundings.socket_prefix).parent().map(Path::to_owned)
 }
 
 /// Asks what has to be known before anything else can be asked or started.
-pub fn collect(subjects: &CheckSubjects<'_>, survey: &mut Survey) {
-    let global = &subjects.state.global;
+pub fn collect(subjects: &CheckSubjects<'_>, survey: &mut Survey<'_>) {
+    let global = subjects.global;
     for group in &global.groups {
         if let Some(home) = subjects.home_of(group) {
             survey.add(&subjects.looker(group), SurveyQuestion::Interpreter(home.into()));
@@ -167,12 +162,13 @@ impl CheckedGroup<'_> {
 
     /// Where processes go that have no `home=` and another user than httpd (spec/directives.md §7.1).
     fn passwd_home(&self, subjects: &CheckSubjects<'_>) -> Option<PathBuf> {
-        let is_other = self.runner.uid != subjects.httpd.uid && self.group.options.chroot.is_none();
-        let user = is_other.then(|| accounts::user(self.runner.uid)).flatten()?;
+        let is_other =
+            self.runner.uid != subjects.surroundings.httpd.uid && self.group.options.chroot.is_none();
+        let user = is_other.then(|| subjects.surroundings.accounts.user(self.runner.uid)).flatten()?;
         Some(PathBuf::from(OsString::from_vec(user.home)))
     }
 
-    fn environment(&self, survey: &Survey, findings: &mut CheckFindings) {
+    fn environment(&self, survey: &Survey<'_>, findings: &mut CheckFindings) {
         for path in &self.group.options.env_files {
             if let Err(reason) = survey.environment(path, self.runner.uid) {
                 findings.errors.push(self.cannot_start(&reason));
@@ -184,12 +180,12 @@ impl CheckedGroup<'_> {
 /// The directory of the sockets, and the length of their paths.
 fn sockets(
     subjects: &CheckSubjects<'_>,
-    survey: &Survey,
+    survey: &Survey<'_>,
     inquiries: &mut Vec<PathInquiry>,
     findings: &mut CheckFindings,
 ) {
-    let prefix = socket_prefix(subjects.state);
-    let place = subjects.state.global.places.get("WSGISocketPrefix").cloned();
+    let prefix = &subjects.surroundings.socket_prefix;
+    let place = subjects.global.places.get("WSGISocketPrefix").cloned();
     if prefix.len() + SHORTEST_SUFFIX.len() > LONGEST_SOCKET_PATH {
         let text = format!(
             "WSGISocketPrefix {prefix}: socket paths made from it would be longer than the {LONGEST_SOCKET_PATH} \

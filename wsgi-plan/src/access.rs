@@ -1,11 +1,10 @@
 //! What can be done with a file, as the kernel tells the process that asks: so that ACLs and mounts count.
 
-use libc::c_int;
+use nix::errno::Errno;
+use nix::unistd::AccessFlags;
 use serde::{Deserialize, Serialize};
-use std::ffi::CString;
 use std::fs::Metadata;
 use std::io::ErrorKind;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -62,7 +61,9 @@ pub fn look(path: &Path, need: AccessNeed) -> Option<AccessProblem> {
                 _ => Some(AccessProblem::Missing(first_missing(path))),
             }
         }
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => Some(culprit(path, libc::R_OK, 0)),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            Some(culprit(path, AccessFlags::R_OK, 0))
+        }
         Err(_) => None,
     }
 }
@@ -78,12 +79,12 @@ fn examine(path: &Path, facts: &Metadata, need: AccessNeed) -> Option<AccessProb
         _ => {}
     }
     let mode = match need {
-        AccessNeed::Reach | AccessNeed::ReachScript => libc::F_OK,
-        AccessNeed::Program => libc::X_OK,
-        _ if facts.is_dir() => libc::X_OK,
-        _ => libc::R_OK,
+        AccessNeed::Reach | AccessNeed::ReachScript => AccessFlags::F_OK,
+        AccessNeed::Program => AccessFlags::X_OK,
+        _ if facts.is_dir() => AccessFlags::X_OK,
+        _ => AccessFlags::R_OK,
     };
-    (access(path, mode) == libc::EACCES).then(|| culprit(path, mode, 0))
+    is_denied(path, mode).then(|| culprit(path, mode, 0))
 }
 
 /// The file that a path leads through.
@@ -99,28 +100,23 @@ fn first_missing(path: &Path) -> PathBuf {
     parts.into_iter().find(|part| part.metadata().is_err()).unwrap_or(path).to_owned()
 }
 
-/// The error number of access(2), 0 for success.
-fn access(path: &Path, mode: c_int) -> c_int {
-    let Ok(name) = CString::new(path.as_os_str().as_bytes()) else { return libc::EINVAL };
-    // SAFETY: the name is NUL-terminated.
-    if unsafe { libc::access(name.as_ptr(), mode) } == 0 {
-        return 0;
-    }
-    std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO)
+/// Whether access(2) says that permission is lacking.
+fn is_denied(path: &Path, mode: AccessFlags) -> bool {
+    nix::unistd::access(path, mode) == Err(Errno::EACCES)
 }
 
 /// The part of a path at which permission is lacking: a directory above it, as written or behind its links, or
 /// the path itself.
-fn culprit(path: &Path, mode: c_int, links: usize) -> AccessProblem {
+fn culprit(path: &Path, mode: AccessFlags, links: usize) -> AccessProblem {
     let mut parts: Vec<&Path> =
         path.ancestors().skip(1).filter(|part| !part.as_os_str().is_empty()).collect();
     parts.reverse();
-    let closed = parts.into_iter().find(|part| access(part, libc::X_OK) == libc::EACCES);
-    let (part, is_directory) = closed.map_or((path, mode == libc::X_OK), |part| (part, true));
+    let closed = parts.into_iter().find(|part| is_denied(part, AccessFlags::X_OK));
+    let (part, is_directory) = closed.map_or((path, mode == AccessFlags::X_OK), |part| (part, true));
     match part.read_link() {
         Ok(target) if links < MOST_LINKS => {
             let target = part.parent().unwrap_or(Path::new("/")).join(target);
-            culprit(&target, if closed.is_some() { libc::X_OK } else { mode }, links + 1)
+            culprit(&target, if closed.is_some() { AccessFlags::X_OK } else { mode }, links + 1)
         }
         _ => AccessProblem::Denied(part.to_owned(), is_directory),
     }
@@ -175,8 +171,7 @@ mod tests {
 
     #[test]
     fn open_directories_are_found_behind_links_too() {
-        // SAFETY: cannot fail.
-        let own = unsafe { libc::geteuid() };
+        let own = nix::unistd::geteuid().as_raw();
         let folder = std::env::temp_dir().join(format!("wsgi-open-{}", std::process::id()));
         let inner = folder.join("inner");
         std::fs::create_dir_all(&inner).unwrap();

@@ -1,14 +1,16 @@
 //! The environment of daemons: what the configuration says, and of httpd's own what it names.
 
-use super::spec::GenerationFacts;
+use crate::generation::GenerationFacts;
+use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use wsgi_directives::{DaemonGroup, GlobalConfig, is_inherited};
 use wsgi_protocol::control::DaemonIdentity;
 use wsgi_protocol::launch::PythonSettings;
 
 /// Names of httpd's environment that reach a daemon: where programs and texts are, never secrets.
-pub fn inherited() -> Vec<(String, String)> {
-    let all = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+fn inherited(all: &[(OsString, OsString)]) -> Vec<(String, String)> {
+    let texts = |(k, v): &(OsString, OsString)| Some((k.to_str()?.to_owned(), v.to_str()?.to_owned()));
+    let all = all.iter().filter_map(texts);
     let mut kept: Vec<_> = all.filter(|(name, _)| is_inherited(name)).collect();
     if !kept.iter().any(|(name, _)| name == "PATH") {
         kept.push(("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into()));
@@ -17,8 +19,12 @@ pub fn inherited() -> Vec<(String, String)> {
 }
 
 /// What a group has of the rest of httpd's environment, because the configuration names it.
-fn passed(global: &GlobalConfig, group: &DaemonGroup) -> Vec<(String, Vec<u8>)> {
-    let all = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_vec())));
+fn passed(
+    all: &[(OsString, OsString)],
+    global: &GlobalConfig,
+    group: &DaemonGroup,
+) -> Vec<(String, Vec<u8>)> {
+    let all = all.iter().filter_map(|(k, v)| Some((k.to_str()?.to_owned(), v.clone().into_vec())));
     let is_passed = |name: &str| global.pass_env.passes(name) || group.options.pass_env.passes(name);
     all.filter(|(name, _)| is_passed(name)).collect()
 }
@@ -33,8 +39,9 @@ pub fn of_group(
     identity: &DaemonIdentity,
     python: &PythonSettings,
 ) -> Result<Vec<Vec<u8>>, String> {
+    let all = &common.subjects.surroundings.environment;
     let mut vars: Vec<(String, Vec<u8>)> =
-        common.environment.iter().map(|(k, v)| (k.clone(), v.clone().into_bytes())).collect();
+        inherited(all).into_iter().map(|(k, v)| (k, v.into_bytes())).collect();
     for (name, value) in &mut vars {
         if matches!(name.as_str(), "USER" | "USERNAME" | "LOGNAME") {
             value.clone_from(&identity.user);
@@ -47,7 +54,7 @@ pub fn of_group(
     if let Some(home) = &identity.passwd_home {
         set("HOME", home);
     }
-    for (name, value) in passed(&common.state.global, group) {
+    for (name, value) in passed(all, common.global(), group) {
         set(&name, &value);
     }
     if let Some(lang) = &group.options.lang {

@@ -1,12 +1,12 @@
 //! What the config test looks at for applications: targets of aliases, preloads, handler and hook scripts, and the
 //! files of embedded mode.
 
-use super::super::access::AccessNeed;
-use super::super::runner::ProcessIdentity;
-use super::super::survey::{Survey, SurveyQuestion};
 use super::inquiry::{CheckFindings, FindingWeight, PathInquiry};
-use super::{CheckSubjects, CheckedServer};
+use crate::access::AccessNeed;
+use crate::identity::ProcessIdentity;
 use crate::messages;
+use crate::subjects::{CheckSubjects, CheckedServer};
+use crate::survey::{Survey, SurveyQuestion};
 use std::path::PathBuf;
 use std::rc::Rc;
 use wsgi_directives::{AliasForm, MountTarget, ScriptAlias, ScriptReader, SourceLocation, VhostId};
@@ -14,7 +14,7 @@ use wsgi_directives::{AliasForm, MountTarget, ScriptAlias, ScriptReader, SourceL
 /// Asks about everything that is loaded.
 pub fn inquire(
     subjects: &CheckSubjects<'_>,
-    survey: &Survey,
+    survey: &Survey<'_>,
     inquiries: &mut Vec<PathInquiry>,
     findings: &mut CheckFindings,
 ) {
@@ -24,7 +24,7 @@ pub fn inquire(
             subjects.alias(alias, server, inquiries);
         }
     }
-    let global = &subjects.state.global;
+    let global = subjects.global;
     for import in global.imports.iter().filter(|import| import.explicit) {
         let (MountTarget::File(path), Some(reader)) =
             (&import.target, subjects.reader(&import.process_group))
@@ -45,8 +45,8 @@ pub fn inquire(
 }
 
 /// Asks what embedded mode and `preload=on` depend on.
-pub fn collect(subjects: &CheckSubjects<'_>, survey: &mut Survey) {
-    let global = &subjects.state.global;
+pub fn collect(subjects: &CheckSubjects<'_>, survey: &mut Survey<'_>) {
+    let global = subjects.global;
     if let Some(home) = global.python_home.as_deref().filter(|_| global.needs_embedded_python()) {
         survey.add(&subjects.embedded, SurveyQuestion::Interpreter(home.into()));
         survey.add(&subjects.embedded, SurveyQuestion::Library(home.into()));
@@ -62,7 +62,7 @@ pub fn collect(subjects: &CheckSubjects<'_>, survey: &mut Survey) {
 
 impl CheckSubjects<'_> {
     /// httpd itself looks for the target; the processes that run it read it.
-    fn alias(&self, alias: &ScriptAlias, server: &CheckedServer, inquiries: &mut Vec<PathInquiry>) {
+    fn alias(&self, alias: &ScriptAlias, server: &CheckedServer<'_>, inquiries: &mut Vec<PathInquiry>) {
         let (AliasForm::Prefix(prefix), MountTarget::File(path)) = (&alias.form, &alias.target) else {
             return;
         };
@@ -92,7 +92,7 @@ impl CheckSubjects<'_> {
         if let Some(name) = named {
             return self.reader(name);
         }
-        if self.state.global.routes_in_sections {
+        if self.global.routes_in_sections {
             return None;
         }
         let server = self.by_host.get(&host).and_then(|index| self.servers.get(*index));
@@ -104,7 +104,7 @@ impl CheckSubjects<'_> {
         match name {
             "" | "%{GLOBAL}" => Some(Rc::clone(&self.embedded)),
             _ => {
-                let group = self.state.global.groups.get(name)?;
+                let group = self.global.groups.get(name)?;
                 // A chroot changes who has to search what.
                 Some(if group.options.chroot.is_some() { self.nobody() } else { self.runner_of(group) })
             }
@@ -140,11 +140,11 @@ fn script(
 /// The library of embedded mode, if it is certainly used, and the directories of WSGIPythonPath.
 fn embedded(
     subjects: &CheckSubjects<'_>,
-    survey: &Survey,
+    survey: &Survey<'_>,
     inquiries: &mut Vec<PathInquiry>,
     findings: &mut CheckFindings,
 ) {
-    let global = &subjects.state.global;
+    let global = subjects.global;
     let inquiry = |path: PathBuf, need, what, weight| PathInquiry {
         runner: Rc::clone(&subjects.embedded),
         path,
@@ -155,7 +155,7 @@ fn embedded(
         place: global.places.get("WSGIPythonPath").cloned(),
         weight,
     };
-    if subjects.state.global.embedded_is_eager() {
+    if subjects.global.embedded_is_eager() {
         match survey.library(&subjects.embedded, global.python_home.as_deref()) {
             Ok(path) => {
                 inquiries.push(inquiry(path, AccessNeed::File, "the library", FindingWeight::Embedded))

@@ -1,7 +1,7 @@
 //! Finds interpreters and shared libpythons by looking at files only: the root parent never runs Python. A home that
-//! somebody has named is looked at by a process of the user who will use it (`delegate`).
+//! somebody has named is looked at by a process of the user who will use it (`survey`).
 
-use super::delegate::{self, OpenRefusal};
+use crate::plain_file::{self, OpenRefusal};
 use serde::{Deserialize, Serialize};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -158,6 +158,11 @@ impl PythonInterpreter {
         Self { path: home.join("bin/python3"), stand_in: None, base: PathBuf::from("/usr"), minor: None }
     }
 
+    /// Its version as far as it shows: `3.13`.
+    pub fn version(&self) -> Option<String> {
+        self.minor.map(|minor| format!("3.{minor}"))
+    }
+
     /// What is executed.
     pub fn program(&self) -> &Path {
         self.stand_in.as_ref().unwrap_or(&self.path)
@@ -233,8 +238,8 @@ fn vacant_name(home: &Path) -> PathBuf {
 /// What `pyvenv.cfg` says, if there is one.
 fn read_config(home: &Path) -> Result<Option<String>, HomeError> {
     let path = home.join("pyvenv.cfg");
-    let text = delegate::open_plain(&path, CONFIG_LIMIT, true)
-        .and_then(|file| delegate::read_plain(file, CONFIG_LIMIT));
+    let text = plain_file::open_plain(&path, CONFIG_LIMIT, true)
+        .and_then(|file| plain_file::read_plain(file, CONFIG_LIMIT));
     match text {
         Ok(text) => Ok(Some(text)),
         Err(OpenRefusal::Failed(_)) => Ok(None),

@@ -1,20 +1,60 @@
 //! What the configuration names on this machine, looked at once for a start or a test: the questions are collected, then
-//! asked together by `delegate`.
+//! asked together by who can look as somebody else.
 
-use super::access::{self, AccessNeed, AccessProblem};
-use super::accounts;
-use super::delegate::{self, AnswerPatience, DelegateOutcome, DelegateTask};
-use super::env_file;
-use super::python::{HomeError, PythonInterpreter};
-use super::runner::ProcessIdentity;
+use crate::access::{self, AccessNeed, AccessProblem};
+use crate::env_file;
+use crate::identity::ProcessIdentity;
+use crate::python::{HomeError, PythonInterpreter};
+use crate::surroundings::AccountDatabase;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
+use std::fmt::Debug;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// From here on group numbers are given to people.
 const FIRST_PERSONAL_GROUP: u32 = 1000;
+
+/// How long answers are waited for. While httpd reads its configuration anew, all clients wait as well.
+#[derive(Debug, Clone, Copy)]
+pub struct AnswerPatience {
+    /// For one question.
+    pub one: Duration,
+    /// For all that are asked together.
+    pub all: Duration,
+}
+
+/// What one identity is asked, in this order.
+#[derive(Debug)]
+pub struct DelegateTask<'t, Q> {
+    /// Who looks.
+    pub runner: &'t ProcessIdentity,
+    /// About what.
+    pub questions: Vec<&'t Q>,
+}
+
+/// What became of a question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DelegateOutcome<A> {
+    /// It was answered.
+    Seen(A),
+    /// Nothing came in time.
+    Silent,
+    /// It was left out.
+    Unasked,
+}
+
+/// Who has questions answered.
+pub trait Delegation: Debug {
+    /// What each task's identity sees, in the order of its questions. Questions that are [near](SurveyQuestion::is_near)
+    /// one without an answer need not be asked any more.
+    fn ask(
+        &self,
+        tasks: &[DelegateTask<'_, SurveyQuestion>],
+        patience: AnswerPatience,
+    ) -> Vec<Vec<DelegateOutcome<SurveyAnswer>>>;
+}
 
 /// Something to look at.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -35,26 +75,33 @@ pub enum SurveyQuestion {
 
 /// What was seen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-enum SurveyAnswer {
+pub enum SurveyAnswer {
+    /// The interpreter.
     Interpreter(Result<PythonInterpreter, HomeError>),
+    /// Its shared library.
     Library(Result<PathBuf, HomeError>),
+    /// Names and values, or one sentence.
     Environment(Result<Vec<(String, String)>, String>),
+    /// What stands in the way.
     Access(Option<AccessProblem>),
+    /// The part that others may change.
     Exposure(Option<PathBuf>),
+    /// Whether every user may.
     Common(bool),
 }
 
 impl SurveyQuestion {
-    fn look(&self) -> SurveyAnswer {
+    /// Looks, as whoever this process is; `own` is whom httpd's parent runs as.
+    pub fn look(&self, accounts: &dyn AccountDatabase, own: u32) -> SurveyAnswer {
         match self {
             Self::Interpreter(home) => SurveyAnswer::Interpreter(PythonInterpreter::find(Some(home))),
             Self::Library(home) => SurveyAnswer::Library(
                 PythonInterpreter::find(Some(home)).and_then(|python| python.shared_library()),
             ),
-            Self::Environment(path, uid) => SurveyAnswer::Environment(env_file::read(path, *uid)),
+            Self::Environment(path, uid) => SurveyAnswer::Environment(env_file::read(path, *uid, own)),
             Self::Access(path, need) => SurveyAnswer::Access(access::look(path, *need)),
             Self::Exposure(path, own) => {
-                let is_shared = |gid| gid >= FIRST_PERSONAL_GROUP || accounts::has_members(gid);
+                let is_shared = |gid| gid >= FIRST_PERSONAL_GROUP || accounts.has_members(gid);
                 SurveyAnswer::Exposure(access::exposed(path, *own, &is_shared))
             }
             Self::Common(path) => SurveyAnswer::Common(
@@ -80,7 +127,7 @@ impl SurveyQuestion {
     }
 
     /// Whether a path lies where another one did not answer: beside it or below it.
-    fn is_near(silent: &Self, later: &Self) -> bool {
+    pub fn is_near(silent: &Self, later: &Self) -> bool {
         let folder = silent.path().parent().filter(|folder| folder.components().count() > 2);
         later.path().starts_with(folder.unwrap_or(silent.path()))
     }
@@ -88,7 +135,8 @@ impl SurveyQuestion {
 
 /// Questions, and what is known.
 #[derive(Debug)]
-pub struct Survey {
+pub struct Survey<'d> {
+    delegation: &'d dyn Delegation,
     answers: HashMap<ProcessIdentity, HashMap<SurveyQuestion, DelegateOutcome<SurveyAnswer>>>,
     open: Vec<(ProcessIdentity, SurveyQuestion)>,
     silent: Vec<SurveyQuestion>,
@@ -97,13 +145,20 @@ pub struct Survey {
     pub is_restart: bool,
 }
 
-impl Survey {
+impl<'d> Survey<'d> {
     /// Nothing is known yet. At a restart clients wait for the end of it, so that it must be short.
-    pub fn new(is_restart: bool) -> Self {
+    pub fn new(is_restart: bool, delegation: &'d dyn Delegation) -> Self {
         let seconds =
             |one, all| AnswerPatience { one: Duration::from_secs(one), all: Duration::from_secs(all) };
         let patience = if is_restart { seconds(2, 3) } else { seconds(5, 10) };
-        Self { answers: HashMap::new(), open: Vec::new(), silent: Vec::new(), patience, is_restart }
+        Self {
+            delegation,
+            answers: HashMap::new(),
+            open: Vec::new(),
+            silent: Vec::new(),
+            patience,
+            is_restart,
+        }
     }
 
     /// How long an answer is waited for.
@@ -122,7 +177,7 @@ impl Survey {
 
     /// Asks what has been added. What a group needs for its start is asked for each home by itself, so that one that does
     /// not answer costs its own groups only; the rest is asked for each identity.
-    pub fn run(&mut self, is_root: bool) {
+    pub fn run(&mut self) {
         let open = std::mem::take(&mut self.open);
         let mut tasks: Vec<DelegateTask<'_, SurveyQuestion>> = Vec::new();
         let mut shared: HashMap<&ProcessIdentity, usize> = HashMap::new();
@@ -141,8 +196,7 @@ impl Survey {
             }
         }
         tasks.sort_by_key(|task| task.questions.first().is_some_and(|question| question.is_advisory()));
-        let answers =
-            delegate::ask(&tasks, is_root, self.patience, &SurveyQuestion::look, &SurveyQuestion::is_near);
+        let answers = self.delegation.ask(&tasks, self.patience);
         for (task, row) in tasks.iter().zip(answers) {
             let known = self.answers.entry(task.runner.clone()).or_default();
             let silent =
@@ -224,16 +278,18 @@ impl Survey {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tests::fake::FakeDelegates;
 
     #[test]
     fn questions_are_asked_once_and_answered() {
         let reader = ProcessIdentity::reader();
-        let mut survey = Survey::new(false);
+        let delegates = FakeDelegates::default();
+        let mut survey = Survey::new(false, &delegates);
         survey.add(&reader, SurveyQuestion::Access("/etc/passwd".into(), AccessNeed::File));
         survey.add(&reader, SurveyQuestion::Access("/etc/passwd".into(), AccessNeed::File));
         survey.add(&reader, SurveyQuestion::Interpreter("/no/such/home".into()));
         assert_eq!(survey.open.len(), 2);
-        survey.run(false);
+        survey.run();
         assert_eq!(survey.problem(&reader, Path::new("/etc/passwd"), AccessNeed::File), None);
         let missing = HomeError::NoDirectory("/no/such/home".into());
         assert_eq!(survey.interpreter(&reader, Some("/no/such/home")), Err(missing));

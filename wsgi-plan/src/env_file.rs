@@ -1,7 +1,7 @@
 //! `env-file=`: `KEY=VALUE` lines for a daemon's environment, read with the rights of root and with care.
 
-use super::access;
-use super::delegate::{self, OpenRefusal};
+use crate::access;
+use crate::plain_file::{self, OpenRefusal};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -9,11 +9,11 @@ use std::path::Path;
 const LIMIT: u64 = 256 * 1024;
 
 /// Reads a file that is a regular file (no link) of root or of the user who gets the values: nobody can have
-/// root read him a file that he could not read himself.
+/// root read him a file that he could not read himself. `own` is whom httpd's parent runs as.
 ///
 /// # Errors
 /// One sentence naming the file and the fix.
-pub fn read(path: &Path, uid: u32) -> Result<Vec<(String, String)>, String> {
+pub fn read(path: &Path, uid: u32, own: u32) -> Result<Vec<(String, String)>, String> {
     let name = path.display();
     let refused = |refusal| match refusal {
         OpenRefusal::Failed(e) => {
@@ -23,10 +23,8 @@ pub fn read(path: &Path, uid: u32) -> Result<Vec<(String, String)>, String> {
             format!("env-file '{name}' must be a plain file of at most {LIMIT} bytes, and no link")
         }
     };
-    let file = delegate::open_plain(path, LIMIT, false).map_err(refused)?;
+    let file = plain_file::open_plain(path, LIMIT, false).map_err(refused)?;
     let facts = file.metadata().map_err(|e| format!("env-file '{name}' cannot be examined ({e})"))?;
-    // SAFETY: cannot fail.
-    let own = unsafe { libc::geteuid() };
     if facts.uid() != uid && (facts.nlink() > 1 || !is_guarded(path, own)) {
         return Err(format!(
             "env-file '{name}' belongs to another user than the group's, so every directory above it must belong to \
@@ -36,7 +34,7 @@ pub fn read(path: &Path, uid: u32) -> Result<Vec<(String, String)>, String> {
     if ![0, uid, own].contains(&facts.uid()) {
         return Err(format!("env-file '{name}' must be owned by root or by the user of the group"));
     }
-    let text = delegate::read_plain(file, LIMIT).map_err(|refusal| match refusal {
+    let text = plain_file::read_plain(file, LIMIT).map_err(|refusal| match refusal {
         OpenRefusal::Failed(e) => format!("env-file '{name}' cannot be read as UTF-8 ({e})"),
         OpenRefusal::NotPlain => refused(refusal),
     })?;
@@ -98,7 +96,7 @@ mod tests {
 
     #[test]
     fn links_and_directories_are_refused() {
-        assert!(read(Path::new("/etc"), 0).unwrap_err().contains("plain file"));
-        assert!(read(Path::new("/proc/self/exe"), 0).unwrap_err().contains("plain file"));
+        assert!(read(Path::new("/etc"), 0, 0).unwrap_err().contains("plain file"));
+        assert!(read(Path::new("/proc/self/exe"), 0, 0).unwrap_err().contains("plain file"));
     }
 }

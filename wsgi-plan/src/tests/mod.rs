@@ -1,0 +1,3 @@
+//! Tables: a configuration and a folder, and what is said or started.
+
+pub(crate) mod fake;
