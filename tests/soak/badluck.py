@@ -21,7 +21,7 @@ from soak import Load, Server, Soak, wait
 
 INSIDE = "MOD_WSGI_BADLUCK_NAMESPACE"
 # Together they leave a group without any process: the old ones end with their supervisor, and new ones cannot be had.
-GIVES_UP = {"supervisor killed", "supervisor frozen over a graceful restart", "crashing client"}
+GIVES_UP = {"supervisor killed", "supervisor frozen over a graceful restart", "crashing client", "operator scales"}
 NOTHING_TO_START = {"interpreter gone", "sockets without room", "sockets without room over a graceful restart"}
 # What ends processes: the next ones have no code but the broken one.
 ENDS = {"process", "supervisor", "interpreter", "descriptors", "crashing", "listener"}

@@ -427,6 +427,7 @@ class Soak:
               f"{excused} cut by their own process's death; {len(problems)} problems", flush=True)
         if problems:
             print("\n".join(problems[:40]))
+            (self.server.root / "problems").write_text("\n".join(problems) + "\n")
             print(f"kept: {self.server.root}")
         else:
             shutil.rmtree(self.server.root)
