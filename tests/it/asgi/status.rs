@@ -7,7 +7,7 @@ use crate::operators::control::done;
 use crate::operators::status::{PAGES, group, number, parsed};
 use integration::{Httpd, HttpdBuilder, Mode, Subject, eventually};
 
-const SOCKET_APP: &str = include_str!("../apps/asgi_socket.py");
+const SOCKET_APP: &str = include_str!("../../apps/asgi_socket.py");
 
 /// Each with `interface=auto`, so that it has to be found out, and with `interface=asgi`.
 fn both_ways(server: impl Fn() -> HttpdBuilder, options: &str, check: impl Fn(&Httpd)) {

@@ -1,8 +1,8 @@
 //! A host behind a balancer: refusals say that nothing has run, and httpd's mod_proxy_balancer never has a POST run twice.
 
+use crate::asking::load;
 use crate::operators::control::done;
 use crate::product::examples::example;
-use crate::asking::load;
 use integration::{Apache, Httpd, HttpdBuilder, Mode, Response, Subject, eventually, unused_port, workspace};
 use std::path::Path;
 use std::process::Command;
