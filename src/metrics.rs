@@ -9,7 +9,6 @@ use std::ffi::{CStr, c_int};
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
 use wsgi_protocol::events;
-use wsgi_protocol::frame::FrameKind;
 use wsgi_protocol::metrics::{
     MetricsBlock, OUTCOMES, RequestAccount, RequestOutcome, RequestPhase, RequestSample, ThreadStage,
 };
@@ -221,21 +220,10 @@ pub fn note_event(number: u16) {
     note_outcome(known.map_or(RequestOutcome::Rejected, |row| row.1));
 }
 
-/// Takes what a daemon tells of the request's times off the end of the frame that ends it; says whether an event loop ran
-/// it, if that is told.
-pub fn take_account(kind: FrameKind, payload: &[u8]) -> (&[u8], Option<bool>) {
-    let own = match kind {
-        FrameKind::End | FrameKind::Aborted => 0,
-        FrameKind::Fail => 2,
-        _ => return (payload, None),
-    };
-    let Some((rest, account)) = payload.split_at_checked(own) else { return (payload, None) };
-    match RequestAccount::decode(account) {
-        Some(account) => {
-            note(|notes| notes.account = Some(account));
-            (rest, Some(account.is_on_loop()))
-        }
-        None => (payload, None),
+/// What a daemon tells of the request's times, with the frame that ends it.
+pub fn note_account(account: Option<RequestAccount>) {
+    if account.is_some() {
+        note(|notes| notes.account = account);
     }
 }
 

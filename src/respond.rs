@@ -207,19 +207,6 @@ pub fn break_off(r: Request<'_>, brigade: &mut Brigade<'_>) {
     }
 }
 
-/// The announced length of a body that will be sent: not for HEAD, 204 and 304.
-pub fn body_length(r: Request<'_>, head: &ResponseHead<'_>) -> Option<u64> {
-    if r.is_header_only() || matches!(head.status, 204 | 304) {
-        return None;
-    }
-    content_length(head.last("content-length")?)
-}
-
-/// 200 with a local Location: httpd answers with what is there (daemon mode only, spec/behaviour.md §4.11).
-pub fn is_local_redirect(head: &ResponseHead<'_>) -> bool {
-    head.status == 200 && head.last("location").is_some_and(|l| l.starts_with(b"/") && !l.starts_with(b"//"))
-}
-
 /// Runs that redirect, as GET without a body.
 pub fn redirect(r: Request<'_>, target: &[u8]) {
     let pool = r.pool();

@@ -5,8 +5,6 @@ use super::{descriptors, pool};
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Instant;
-use wsgi_protocol::ProtocolError;
-use wsgi_protocol::frame::{FrameHeader, HEADER_LEN};
 
 /// Most descriptors a daemon may have under way to us.
 const MAX_FDS: usize = 8;
@@ -123,21 +121,6 @@ impl DaemonConnection {
     /// Bytes read and not consumed.
     pub fn pending(&self) -> &[u8] {
         self.buffer.pending()
-    }
-
-    /// Takes `len` pending bytes off.
-    pub fn consume(&mut self, len: usize) {
-        self.buffer.consume(len);
-    }
-
-    /// The next frame's header, if it is complete.
-    pub fn header(&self) -> Result<Option<FrameHeader>, ProtocolError> {
-        FrameHeader::decode(self.pending())
-    }
-
-    /// The payload of the next frame if all of it is there.
-    pub fn payload(&self, header: FrameHeader) -> Option<&[u8]> {
-        self.pending().get(HEADER_LEN..HEADER_LEN + header.len as usize)
     }
 
     /// The next descriptor that came along.

@@ -27,10 +27,9 @@ use request_body::RequestBody;
 use std::ffi::c_int;
 use std::time::{Duration, Instant};
 use wsgi_directives::DaemonGroup;
-use wsgi_protocol::PROTOCOL_VERSION;
 use wsgi_protocol::events::{self, LogEvent};
-use wsgi_protocol::frame::{self, FrameKind, RequestRefusal};
-use wsgi_protocol::request::RequestFlags;
+use wsgi_protocol::frame::RequestRefusal;
+use wsgi_protocol::outgoing::{AttemptStamp, BodyRest, RequestFrames};
 
 /// Pause between attempts, once there have been more than can have an orderly reason.
 const BREATHER: Duration = Duration::from_millis(5);
@@ -124,12 +123,9 @@ fn send<'r>(
 
 /// The encoded request with the first bytes of its body; kept until the daemon has started, to be sent again.
 struct RequestMessage<'r> {
-    bytes: Vec<u8>,
+    frames: RequestFrames,
     body: RequestBody<'r>,
 }
-
-/// Length of a HELLO frame, which stands before the request and is only sent on a fresh connection.
-const HELLO_LEN: usize = frame::HEADER_LEN + 4;
 
 impl<'r> RequestMessage<'r> {
     fn new(
@@ -138,34 +134,25 @@ impl<'r> RequestMessage<'r> {
         callable: &[u8],
         body: Option<BufferedBody<'r>>,
     ) -> Result<Self, DaemonFailure> {
-        let mut bytes = Vec::with_capacity(4096);
-        frame::put_frame(&mut bytes, FrameKind::Hello, 0, &PROTOCOL_VERSION.to_le_bytes());
-        let mark = frame::begin_frame(&mut bytes, FrameKind::Request, 0);
-        job.encode(&mut bytes, application, callable, b"");
+        let mut frames = RequestFrames::begin();
+        job.encode(frames.payload(), application, callable, b"");
         let mut body = RequestBody::new(job, body);
-        body.prefetch(&mut bytes);
-        frame::end_frame(&mut bytes, mark, 0).map_err(|_| messages::environ_too_long())?;
-        let payload = &mut bytes[HELLO_LEN + frame::HEADER_LEN..];
-        if body.has_file() {
-            RequestFlags::set_encoded(payload, RequestFlags::BODY_IN_FILE);
-        } else if body.is_done() {
+        body.prefetch(frames.payload());
+        let rest = match (body.has_file(), body.is_done()) {
+            (true, _) => BodyRest::File,
             // All of it is in the message. Nothing may follow before the daemon asks for it: unread bytes then
             // prove that the request itself was not read.
-            RequestFlags::clear_encoded(payload, RequestFlags::BODY_FOLLOWS);
-        }
-        Ok(Self { bytes, body })
+            (false, true) => BodyRest::Nothing,
+            (false, false) => BodyRest::Frames,
+        };
+        frames.finish(rest).map_err(|_| messages::environ_too_long())?;
+        Ok(Self { frames, body })
     }
 
     /// Stamps what differs between attempts, and returns what to send.
     fn stamped(&mut self, connection: &mut DaemonConnection, connects: u32, restarts: u32) -> &[u8] {
-        let fresh = connection.begin_request();
-        let seq = connection.seq().to_le_bytes();
-        self.bytes[HELLO_LEN + 2..HELLO_LEN + 4].copy_from_slice(&seq);
-        let at = HELLO_LEN + frame::HEADER_LEN + wsgi_protocol::request::CONNECTS_AT;
-        self.bytes[at..at + 4].copy_from_slice(&connects.to_le_bytes());
-        self.bytes[at + 4..at + 8].copy_from_slice(&restarts.to_le_bytes());
-        self.body.credit = 0;
-        if fresh { &self.bytes } else { &self.bytes[HELLO_LEN..] }
+        let is_fresh = connection.begin_request();
+        self.frames.stamped(AttemptStamp { seq: connection.seq(), is_fresh, connects, restarts })
     }
 }
 

@@ -112,7 +112,7 @@ impl InFlight {
     /// Chooses the process with the least requests under way; `None` when all keep failing.
     pub fn choose(runtime: &ChildRuntime, group: &GroupView) -> Option<Self> {
         // A process that is still starting counts as fully loaded: it is worth waiting for when the others are, too.
-        let start = |slot: &SlotRecord| match SlotState::from_u32(slot.state.load(Ordering::Relaxed)) {
+        let start = |slot: &SlotRecord| match SlotState::from_number(slot.state.load(Ordering::Relaxed)) {
             SlotState::Serving => Some(0),
             SlotState::Starting | SlotState::Empty => Some(slot.capacity(group.concurrency)),
             SlotState::Failed | SlotState::Service | SlotState::Retired | SlotState::Unsupervised => None,
@@ -138,7 +138,7 @@ impl InFlight {
 
     /// Whether the process has been taken out of the group since it was chosen, or cannot be started.
     pub fn is_out(&self) -> bool {
-        let state = SlotState::from_u32(self.slot.state.load(Ordering::Relaxed));
+        let state = SlotState::from_number(self.slot.state.load(Ordering::Relaxed));
         matches!(state, SlotState::Retired | SlotState::Failed | SlotState::Unsupervised)
     }
 
@@ -189,7 +189,7 @@ impl InFlight {
 
     /// Whether the process that was chosen serves and is alive, as far as it can be seen.
     fn still_serves(&self) -> bool {
-        let state = SlotState::from_u32(self.slot.state.load(Ordering::Relaxed));
+        let state = SlotState::from_number(self.slot.state.load(Ordering::Relaxed));
         let is_same = self.pid != 0 && self.slot.pid.load(Ordering::Relaxed) == self.pid;
         state == SlotState::Serving
             && is_same

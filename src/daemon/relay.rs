@@ -10,6 +10,7 @@ mod watch;
 pub use tunnel::is_websocket;
 
 use super::DaemonFailure;
+use super::buffer::ReadBuffer;
 use super::connection::{DaemonConnection, FillOutcome, wait, wait_all};
 use super::pool::InFlight;
 use super::request_body::RequestBody;
@@ -20,8 +21,10 @@ use crate::lifecycle::runtime::GroupView;
 use crate::metrics;
 use std::ffi::c_int;
 use std::io;
+use std::ops::ControlFlow::{self, Break, Continue};
 use std::time::{Duration, Instant};
-use wsgi_protocol::frame::{FrameHeader, FrameKind, HEADER_LEN, RequestRefusal};
+use wsgi_protocol::conversation::{ConversationRules, FedBytes, RelayConversation, RelayEffect};
+use wsgi_protocol::frame::RequestRefusal;
 use wsgi_protocol::metrics::ThreadStage;
 use wsgi_protocol::status::SlotState;
 use wsgi_protocol::yielding::AdaptiveYield;
@@ -57,25 +60,8 @@ pub enum AttemptVerdict {
     NotStarted,
 }
 
-/// What to do with the response body.
-enum ResponseBody {
-    /// No head yet.
-    Awaited,
-    /// Pass it on.
-    Pass,
-    /// An error page or an internal redirect takes its place.
-    Discard(ReplacementAnswer),
-}
-
-/// What is answered instead of the application's body.
-enum ReplacementAnswer {
-    /// httpd's own page for this status (WSGIErrorOverride).
-    ErrorPage(c_int),
-    /// The local URL of the kept head.
-    Redirect(Vec<u8>),
-}
-
-type RelayStep = Result<(), AttemptVerdict>;
+/// One step of an attempt: its value, or how the attempt ended.
+type RelayStep<T = ()> = ControlFlow<AttemptVerdict, T>;
 
 /// One attempt.
 pub struct Relay<'a, 'r> {
@@ -87,21 +73,14 @@ pub struct Relay<'a, 'r> {
     connection: &'a mut DaemonConnection,
     request_body: &'a mut RequestBody<'r>,
     out: Brigade<'r>,
-    body: ResponseBody,
-    /// The daemon has sent anything that proves it has read the request.
-    seen: bool,
-    /// Bytes of the current DATA frame that are still to come.
-    data_left: usize,
-    /// What is left of the announced Content-Length; more does not reach the client, less is a broken response.
-    announced: Option<u64>,
+    /// What may come, and what it means.
+    talk: RelayConversation,
+    /// Bytes that the frame needs which has begun to come.
+    needed: usize,
     /// Bytes given to httpd since the last flush.
     unflushed: usize,
-    /// The client does not take any more.
-    client_gone: bool,
-    /// The daemon wants to know when the client goes.
-    watched: bool,
-    /// It has become a WebSocket, and the daemon was last heard at this moment.
-    tunnel: Option<Instant>,
+    /// A WebSocket's daemon was last heard at this moment.
+    heard_at: Instant,
     body_idle_since: Instant,
 }
 
@@ -114,6 +93,16 @@ impl<'a, 'r> Relay<'a, 'r> {
         connection: &'a mut DaemonConnection,
         request_body: &'a mut RequestBody<'r>,
     ) -> Self {
+        let rules = ConversationRules {
+            header_limit: group.header_limit,
+            error_override: job.config.error_override,
+            header_only: job.r.is_header_only(),
+        };
+        let mut talk = RelayConversation::new(rules, connection.seq(), request_body.is_all_sent);
+        if is_websocket(job.r) {
+            talk.allow_upgrade();
+        }
+        let now = Instant::now();
         Self {
             job,
             group,
@@ -122,26 +111,22 @@ impl<'a, 'r> Relay<'a, 'r> {
             connection,
             request_body,
             out: Brigade::new(job.r),
-            body: ResponseBody::Awaited,
-            seen: false,
-            data_left: 0,
-            announced: None,
+            talk,
+            needed: 0,
             unflushed: 0,
-            client_gone: false,
-            watched: false,
-            tunnel: None,
-            body_idle_since: Instant::now(),
+            heard_at: now,
+            body_idle_since: now,
         }
     }
 
     /// Relays until the response has ended.
     pub fn run(mut self, timeout_ms: u64) -> AttemptVerdict {
         let timeout = self.set_client_timeout();
-        let mut step = if self.request_body.is_wanted() { Ok(()) } else { self.await_more(timeout_ms) };
+        let mut step = if self.wants_body() { Continue(()) } else { self.await_more(timeout_ms) };
         let verdict = loop {
             match step {
-                Ok(()) => step = self.step(timeout_ms),
-                Err(verdict) => break verdict,
+                Continue(()) => step = self.step(timeout_ms),
+                Break(verdict) => break verdict,
             }
         };
         self.restore_client_timeout(timeout);
@@ -149,15 +134,20 @@ impl<'a, 'r> Relay<'a, 'r> {
     }
 
     fn step(&mut self, timeout_ms: u64) -> RelayStep {
-        if self.tunnel.is_some() {
+        if self.talk.is_tunnel() {
             return self.tunnel_step(timeout_ms);
         }
         self.frames()?;
-        if self.request_body.is_wanted() && self.pump()? {
-            return Ok(());
+        if self.wants_body() && self.pump()? {
+            return Continue(());
         }
         let filled = self.fill();
         self.filled(filled, timeout_ms)
+    }
+
+    /// Whether the daemon may get some of the request body.
+    fn wants_body(&self) -> bool {
+        self.talk.is_body_wanted(self.request_body.has_ended(), self.request_body.has_file())
     }
 
     /// Nothing is there yet: others may run, and then perhaps something is.
@@ -171,26 +161,21 @@ impl<'a, 'r> Relay<'a, 'r> {
 
     fn filled(&mut self, filled: io::Result<FillOutcome>, timeout_ms: u64) -> RelayStep {
         match filled {
-            Ok(FillOutcome::Some) => Ok(()),
-            Ok(FillOutcome::Eof) => Err(self.closed(None)),
+            Ok(FillOutcome::Some) => Continue(()),
+            Ok(FillOutcome::Eof) => Break(self.closed(None)),
             Ok(FillOutcome::Again) => self.idle(timeout_ms),
-            Err(error) => Err(self.closed(Some(error))),
+            Err(error) => Break(self.closed(Some(error))),
         }
     }
 
     /// Reads what the daemon has sent. Large blocks go to memory that httpd takes over.
     fn fill(&mut self) -> io::Result<FillOutcome> {
-        if self.data_left < LARGE || !self.connection.pending().is_empty() {
+        let left = self.talk.data_left();
+        if left < LARGE || !self.connection.pending().is_empty() {
             // One frame beyond the buffer's size (a huge head) makes it grow.
-            let need = self
-                .connection
-                .header()
-                .ok()
-                .flatten()
-                .map_or(0, |h| if h.kind == FrameKind::Data { 0 } else { HEADER_LEN + h.len as usize });
-            return self.connection.fill(need);
+            return self.connection.fill(self.needed);
         }
-        let room = self.data_left.min(block::SIZE);
+        let room = left.min(block::SIZE);
         let Some(mut block) = MemoryBlock::take() else { return Err(io::ErrorKind::OutOfMemory.into()) };
         let mut have = 0;
         let ended = loop {
@@ -207,9 +192,8 @@ impl<'a, 'r> Relay<'a, 'r> {
         if have == 0 {
             return ended;
         }
-        self.data_left -= have;
-        let part = self.clip(have as u64) as usize;
-        if matches!(self.body, ResponseBody::Pass) && !self.client_gone && part > 0 {
+        let part = self.talk.take_data(have);
+        if part > 0 {
             self.out.add_block(block, part);
             self.unflushed += part;
             self.pass(false);
@@ -219,155 +203,95 @@ impl<'a, 'r> Relay<'a, 'r> {
 
     /// Handles all complete frames, and the part of a DATA frame that is there.
     fn frames(&mut self) -> RelayStep {
+        let mut buffer = self.connection.take_buffer();
+        let step = self.frames_of(&mut buffer);
+        self.connection.put_back(buffer);
+        step
+    }
+
+    fn frames_of(&mut self, buffer: &mut ReadBuffer) -> RelayStep {
         loop {
             if self.connection.is_flooded() {
-                return Err(self.malformed(&"more descriptors than may be under way"));
+                return Break(self.malformed(&"more descriptors than may be under way"));
             }
-            if self.data_left > 0 {
-                let have = self.connection.pending().len().min(self.data_left);
-                if have == 0 {
-                    return self.pass_step();
+            match self.talk.feed(buffer.pending(), self.connection.has_fds()) {
+                Ok(FedBytes::Incomplete { needed }) => {
+                    self.needed = needed;
+                    self.pass_on();
+                    return Continue(());
                 }
-                self.data(have);
-                continue;
-            }
-            let header = match self.connection.header() {
-                Ok(Some(header)) => header,
-                Ok(None) => return self.pass_step(),
-                Err(error) => return Err(self.malformed(&error)),
-            };
-            if header.kind.is_from_httpd() {
-                return Err(self.malformed(&format!("frame {:?} in the wrong direction", header.kind)));
-            }
-            if header.seq != self.connection.seq()
-                && !matches!(header.kind, FrameKind::GoAway | FrameKind::Refused)
-            {
-                return Err(self.malformed(&format!("frame {:?} of another request", header.kind)));
-            }
-            if header.kind == FrameKind::Data {
-                if !matches!(self.body, ResponseBody::Pass | ResponseBody::Discard(_)) {
-                    return Err(self.malformed(&"data before the head"));
+                Ok(FedBytes::Data { len, part }) => {
+                    self.data(&buffer.pending()[..part], len == buffer.pending().len());
+                    buffer.consume(len);
                 }
-                self.connection.consume(HEADER_LEN);
-                self.data_left = header.len as usize;
-                continue;
+                Ok(FedBytes::Frame { len, effect }) => {
+                    // Data leaves before what follows it, unless that is more data: httpd must not take a body for whole, and
+                    // give it a length, only because its end happened to arrive in the same read (spec/behaviour.md §4.5).
+                    let is_more = matches!(effect, RelayEffect::DataFollows);
+                    if !is_more || len == buffer.pending().len() {
+                        self.pass_on();
+                    }
+                    let step = self.act(effect);
+                    buffer.consume(len);
+                    step?;
+                }
+                Err(violation) => return Break(self.violated(violation)),
             }
-            self.check_length(header)?;
-            let len = HEADER_LEN + header.len as usize;
-            if self.connection.pending().len() < len {
-                return self.pass_step();
-            }
-            // Data leaves before what follows it: httpd must not take a body for whole, and give it a length,
-            // only because its end happened to arrive in the same read (spec/behaviour.md §4.5).
-            self.pass_step()?;
-            let mut buffer = self.connection.take_buffer();
-            let step = self.frame(header, &buffer.pending()[HEADER_LEN..len]);
-            buffer.consume(len);
-            self.connection.put_back(buffer);
-            step?;
         }
     }
 
-    fn pass_step(&mut self) -> RelayStep {
+    fn pass_on(&mut self) {
         if !self.out.is_empty() {
             self.pass(false);
         }
-        Ok(())
     }
 
-    /// Response bytes that stand in the connection's buffer.
-    fn data(&mut self, have: usize) {
-        let part = self.clip(have as u64) as usize;
-        if matches!(self.body, ResponseBody::Pass) && !self.client_gone && part > 0 {
-            let bytes = &self.connection.pending()[..part];
-            // SAFETY: the brigade is passed on before the buffer is used again (below, or in `pass_step`).
+    /// Response bytes that stand in the connection's buffer; `is_all`: nothing stands behind them.
+    fn data(&mut self, bytes: &[u8], is_all: bool) {
+        if !bytes.is_empty() {
+            // SAFETY: the brigade is passed on before the buffer is used again (below, or in `frames_of`).
             unsafe { self.out.add_transient(bytes) };
-            self.unflushed += part;
-            if have == self.connection.pending().len() {
-                // Consuming everything resets the buffer.
-                self.pass(false);
-            }
+            self.unflushed += bytes.len();
         }
-        self.connection.consume(have);
-        self.data_left -= have;
-    }
-
-    /// As many of `len` body bytes as the announced length still allows.
-    fn clip(&mut self, len: u64) -> u64 {
-        match &mut self.announced {
-            Some(left) => {
-                let part = len.min(*left);
-                *left -= part;
-                part
-            }
-            None => len,
+        if is_all {
+            // Consuming everything may free the buffer, also if these bytes are not for the client.
+            self.pass_on();
         }
     }
 
-    fn frame(&mut self, header: FrameHeader, payload: &[u8]) -> RelayStep {
-        let number = |bytes: &[u8]| bytes.try_into().ok().map(u32::from_le_bytes);
-        if !matches!(header.kind, FrameKind::Refused | FrameKind::GoAway | FrameKind::Log) {
-            self.seen = true;
-            if self.tunnel.is_none() {
-                metrics::note_stage(if header.kind == FrameKind::Head {
-                    ThreadStage::Response
-                } else {
-                    ThreadStage::Running
-                });
+    /// Does what a frame asks for.
+    fn act(&mut self, effect: RelayEffect<'_>) -> RelayStep {
+        if self.talk.is_seen() && !self.talk.is_tunnel() {
+            metrics::note_stage(if self.talk.has_head() {
+                ThreadStage::Response
+            } else {
+                ThreadStage::Running
+            });
+        }
+        match effect {
+            RelayEffect::Nothing | RelayEffect::DataFollows => {}
+            RelayEffect::BodyWanted(_) => self.body_idle_since = Instant::now(),
+            RelayEffect::Head(head, usage) => self.head(&head, usage),
+            RelayEffect::Upgrade(head) => {
+                self.process.note_runner(true);
+                return self.upgrade(&head);
             }
-        }
-        let (payload, on_loop) = metrics::take_account(header.kind, payload);
-        // These two are said of ASGI applications only.
-        let on_loop =
-            matches!(header.kind, FrameKind::Watch | FrameKind::Upgrade).then_some(true).or(on_loop);
-        if let Some(on_loop) = on_loop {
-            self.process.note_runner(on_loop);
-        }
-        let is_last =
-            matches!(header.kind, FrameKind::End | FrameKind::Aborted | FrameKind::Fail | FrameKind::Refused);
-        if is_last && self.connection.has_fds() {
-            return Err(self.malformed(&"a descriptor without FILE"));
-        }
-        match (header.kind, payload) {
-            (FrameKind::WantBody, bytes) => match number(bytes) {
-                Some(credit) => {
-                    self.request_body.credit += u64::from(credit);
-                    self.body_idle_since = Instant::now();
-                    Ok(())
+            RelayEffect::File { offset, length } => return self.file(offset, length),
+            // The head alone may be what a client waits for.
+            RelayEffect::Flush => self.pass(true),
+            RelayEffect::Log { level, thread, text } => self.log(level, thread, text),
+            // Only an event loop says it.
+            RelayEffect::Watched => self.process.note_runner(true),
+            RelayEffect::GoAway => self.connection.going_away = true,
+            RelayEffect::Ended(kind, account) => {
+                metrics::note_account(account);
+                if let Some(account) = account {
+                    self.process.note_runner(account.is_on_loop());
                 }
-                None => Err(self.malformed(&"length of WANT_BODY")),
-            },
-            (FrameKind::Head, bytes) => self.head(bytes),
-            (FrameKind::Upgrade, bytes) => self.upgrade(bytes),
-            (FrameKind::File, bytes) => self.file(bytes),
-            (FrameKind::Flush, []) => {
-                // The head alone may be what a client waits for.
-                if matches!(self.body, ResponseBody::Pass) && !self.client_gone {
-                    self.pass(true);
-                }
-                Ok(())
+                return Break(self.ended(kind));
             }
-            (FrameKind::Log, [level, text @ ..]) => {
-                self.log(*level, text);
-                Ok(())
-            }
-            (FrameKind::End, []) => Err(self.end()),
-            (FrameKind::Aborted, []) => Err(self.aborted()),
-            (FrameKind::Fail, &[low, high]) => Err(self.fail(u16::from_le_bytes([low, high]))),
-            (FrameKind::Refused, &[byte]) => match RequestRefusal::from_byte(byte) {
-                Some(refusal) if !self.seen => Err(AttemptVerdict::Refused(refusal)),
-                _ => Err(self.malformed(&"refusal out of turn")),
-            },
-            (FrameKind::Watch, []) => {
-                self.watched = self.request_body.told;
-                Ok(())
-            }
-            (FrameKind::GoAway, []) => {
-                self.connection.going_away = true;
-                Ok(())
-            }
-            _ => Err(self.malformed(&format!("frame {:?} of {} bytes", header.kind, payload.len()))),
         }
+        Continue(())
     }
 
     /// Gives httpd what has been collected.
@@ -378,40 +302,41 @@ impl<'a, 'r> Relay<'a, 'r> {
         }
         if self.out.pass().is_err() {
             // The application is told by the closed connection; the access log keeps its status.
-            self.client_gone = true;
+            self.talk.client_left();
         }
     }
 
     fn flush(&mut self) {
-        if self.unflushed > 0 && !self.client_gone {
+        if self.unflushed > 0 && !self.talk.is_client_gone() {
             self.pass(true);
         }
     }
 
     /// Nothing to read: flush after a short delay, then wait for daemon, client, or the time limit.
     fn idle(&mut self, timeout_ms: u64) -> RelayStep {
-        if self.client_gone {
-            return Err(AttemptVerdict::Finished(HANDLED));
+        if self.talk.is_client_gone() {
+            return Break(AttemptVerdict::Finished(HANDLED));
         }
         self.connection.rest();
         if self.unflushed > 0 {
             let delay = self.group.flush_delay.as_millis() as u64;
             if self.wait_connection(delay)? {
-                return Ok(());
+                return Continue(());
             }
             self.flush();
-            if self.client_gone {
-                return Err(AttemptVerdict::Finished(HANDLED));
+            if self.talk.is_client_gone() {
+                return Break(AttemptVerdict::Finished(HANDLED));
             }
         }
         let mut waited = 0;
         while waited < timeout_ms {
-            let slice = if self.seen { timeout_ms - waited } else { LOOK_MS.min(timeout_ms - waited) };
+            let slice =
+                if self.talk.is_seen() { timeout_ms - waited } else { LOOK_MS.min(timeout_ms - waited) };
             if self.wait_some(slice)? {
-                return Ok(());
+                return Continue(());
             }
             waited += slice;
-            if self.seen {
+            if self.talk.is_seen() {
                 continue;
             }
             // A predecessor that drains may be running it: only an unread request can be given up here.
@@ -421,27 +346,27 @@ impl<'a, 'r> Relay<'a, 'r> {
                 metrics::note_stage(ThreadStage::Running);
             }
         }
-        Err(self.timed_out())
+        Break(self.timed_out())
     }
 
     /// A request that nobody has read is given up when its process cannot be started, or when it has waited for
     /// queue-timeout: if it is read in this moment, the daemon itself refuses it for that.
     fn check_queue(&self) -> RelayStep {
         let state = self.process.slot().state.load(std::sync::atomic::Ordering::Relaxed);
-        if SlotState::from_u32(state) == SlotState::Failed {
-            return Err(AttemptVerdict::NotStarted);
+        if SlotState::from_number(state) == SlotState::Failed {
+            return Break(AttemptVerdict::NotStarted);
         }
         let waited = Duration::from_micros(now_us().saturating_sub(self.job.waiting_since()));
         if self.group.queue_timeout.is_some_and(|limit| waited > limit + QUEUE_MARGIN) {
-            return Err(AttemptVerdict::Refused(RequestRefusal::QueueTimeout));
+            return Break(AttemptVerdict::Refused(RequestRefusal::QueueTimeout));
         }
-        Ok(())
+        Continue(())
     }
 
     /// Waits for the daemon, and for the client if the daemon wants more of the body.
-    fn wait_some(&mut self, timeout_ms: u64) -> Result<bool, AttemptVerdict> {
-        if !self.request_body.is_wanted() {
-            return if self.watched {
+    fn wait_some(&mut self, timeout_ms: u64) -> RelayStep<bool> {
+        if !self.wants_body() {
+            return if self.talk.is_watched() {
                 self.wait_watching(timeout_ms)
             } else {
                 self.wait_connection(timeout_ms)
@@ -451,7 +376,7 @@ impl<'a, 'r> Relay<'a, 'r> {
             self.check_client_pace()?;
             let pause = (self.body_idle_since.elapsed().as_millis() as u64).clamp(1, STREAM_MS);
             self.wait_connection(pause)?;
-            return Ok(true);
+            return Continue(true);
         };
         let mut polled = [
             libc::pollfd { fd: self.connection.raw(), events: libc::POLLIN, revents: 0 },
@@ -460,22 +385,28 @@ impl<'a, 'r> Relay<'a, 'r> {
         let mut left = self.job.r.server_timeout_ms().min(timeout_ms);
         while left > 0 {
             let slice = left.min(ASK_MS);
-            if wait_all(&mut polled, slice).map_err(|e| self.closed(Some(e)))? {
-                return Ok(true);
+            if self.or_closed(wait_all(&mut polled, slice))? {
+                return Continue(true);
             }
             left -= slice;
             self.check_client_pace()?;
             if self.pump()? {
-                return Ok(true);
+                return Continue(true);
             }
         }
-        Ok(false)
+        Continue(false)
     }
 
-    fn wait_connection(&mut self, timeout_ms: u64) -> Result<bool, AttemptVerdict> {
-        match wait(self.connection.raw(), libc::POLLIN, timeout_ms) {
-            Ok((ready, _)) => Ok(ready),
-            Err(error) => Err(self.closed(Some(error))),
+    fn wait_connection(&mut self, timeout_ms: u64) -> RelayStep<bool> {
+        let ready = wait(self.connection.raw(), libc::POLLIN, timeout_ms).map(|(ready, _)| ready);
+        self.or_closed(ready)
+    }
+
+    /// A failure of the connection ends the attempt.
+    fn or_closed<T>(&mut self, result: io::Result<T>) -> RelayStep<T> {
+        match result {
+            Ok(value) => Continue(value),
+            Err(error) => Break(self.closed(Some(error))),
         }
     }
 

@@ -59,10 +59,8 @@ pub struct RequestBody<'r> {
     failed: Option<AprStatus>,
     /// A failure behind the bytes that are at hand.
     later: Option<AprStatus>,
-    /// Bytes the daemon has granted and not got yet.
-    pub credit: u64,
-    /// The end, or the abort, has been told to the daemon.
-    pub told: bool,
+    /// All of it is in the message.
+    pub is_all_sent: bool,
 }
 
 impl<'r> RequestBody<'r> {
@@ -84,8 +82,7 @@ impl<'r> RequestBody<'r> {
             is_long: matches!(job.body, BodyLength::Known(length) if length > PREFETCH as u64),
             failed: None,
             later: None,
-            credit: 0,
-            told: is_sent,
+            is_all_sent: is_sent,
         }
     }
 
@@ -99,8 +96,7 @@ impl<'r> RequestBody<'r> {
             is_long: true,
             failed: None,
             later: None,
-            credit: 0,
-            told: false,
+            is_all_sent: false,
             memory: Vec::new(),
             file: None,
             is_file_sent: false,
@@ -132,7 +128,7 @@ impl<'r> RequestBody<'r> {
                     self.brigade.consume(taken);
                 }
                 ClientInput::End => {
-                    self.told = true;
+                    self.is_all_sent = true;
                     return;
                 }
                 ClientInput::Wait | ClientInput::File => return,
@@ -169,10 +165,9 @@ impl<'r> RequestBody<'r> {
         self.file.as_ref()
     }
 
-    /// Whether the daemon may get something now.
-    pub fn is_wanted(&self) -> bool {
-        let has_ended = self.stage == BodyStage::Ended || self.failed.is_some();
-        !self.told && (self.credit > 0 || (has_ended && !self.has_file()))
+    /// Whether nothing more is to come from the client, or nothing good.
+    pub fn has_ended(&self) -> bool {
+        self.stage == BodyStage::Ended || self.failed.is_some()
     }
 
     /// Looks for more without waiting.

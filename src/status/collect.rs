@@ -134,7 +134,7 @@ fn is_asgi(runtime: &ChildRuntime, group: &runtime::GroupView) -> bool {
 
 fn process(runtime: &ChildRuntime, group: &runtime::GroupView, place: usize) -> Option<ProcessReport> {
     let slot = runtime.status.slot(group.first_slot + place)?;
-    let state = match SlotState::from_u32(slot.state.load(Relaxed)) {
+    let state = match SlotState::from_number(slot.state.load(Relaxed)) {
         SlotState::Serving => "serving",
         SlotState::Starting => "starting",
         SlotState::Failed => "failed",

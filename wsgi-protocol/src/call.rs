@@ -4,21 +4,22 @@
 use crate::ProtocolError;
 use crate::codec::{FieldReader, put_bytes};
 use crate::request::{MAX_VALUE, Request};
+use crate::wire_enum::wire_enum;
 
-/// What is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum ScriptQuestion {
-    /// `process_group(environ)`, `application_group(environ)`, `callable_object(environ)`; answers by [`DispatchRoute`].
-    Dispatch = 1,
-    /// `allow_access(environ, host)`.
-    Access = 2,
-    /// `check_password(environ, user, password)`; an answer is the new name of the user.
-    Password = 3,
-    /// `get_realm_hash(environ, user, realm)`; the answer is the hash.
-    RealmHash = 4,
-    /// `groups_for_user(environ, user)`; each answer is a group.
-    Groups = 5,
+wire_enum! {
+    /// What is asked.
+    pub enum ScriptQuestion: u8 {
+        /// `process_group(environ)`, `application_group(environ)`, `callable_object(environ)`; answers by [`DispatchRoute`].
+        Dispatch = 1,
+        /// `allow_access(environ, host)`.
+        Access = 2,
+        /// `check_password(environ, user, password)`; an answer is the new name of the user.
+        Password = 3,
+        /// `get_realm_hash(environ, user, realm)`; the answer is the hash.
+        RealmHash = 4,
+        /// `groups_for_user(environ, user)`; each answer is a group.
+        Groups = 5,
+    }
 }
 
 /// Which of a dispatch script's functions an answer comes from.
@@ -33,30 +34,17 @@ pub enum DispatchRoute {
     CallableObject = 2,
 }
 
-/// What the script said. The number crosses the C table; any other one is [`ScriptVerdict::Failed`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(i32)]
-pub enum ScriptVerdict {
-    /// It cannot be known, or it broke the rules; that has been logged. Never to be taken for a yes.
-    Failed = 0,
-    /// Yes: allowed, the right password, the answers count.
-    Granted = 1,
-    /// No: not allowed, the wrong password.
-    Refused = 2,
-    /// No opinion, or no such user.
-    None = 3,
-}
-
-impl ScriptVerdict {
-    /// The verdict behind a number.
-    #[must_use]
-    pub fn from_number(number: i32) -> Self {
-        match number {
-            1 => Self::Granted,
-            2 => Self::Refused,
-            3 => Self::None,
-            _ => Self::Failed,
-        }
+wire_enum! {
+    /// What the script said. The number crosses the C table; any other one is [`ScriptVerdict::Failed`].
+    pub enum ScriptVerdict: i32, else Failed {
+        /// It cannot be known, or it broke the rules; that has been logged. Never to be taken for a yes.
+        Failed = 0,
+        /// Yes: allowed, the right password, the answers count.
+        Granted = 1,
+        /// No: not allowed, the wrong password.
+        Refused = 2,
+        /// No opinion, or no such user.
+        None = 3,
     }
 }
 
@@ -86,14 +74,8 @@ impl<'a> HostScriptCall<'a> {
     /// A field that is missing, too long or out of range.
     pub fn decode(payload: &'a [u8]) -> Result<Self, ProtocolError> {
         let mut reader = FieldReader::new(payload);
-        let question = match reader.u8("question")? {
-            1 => ScriptQuestion::Dispatch,
-            2 => ScriptQuestion::Access,
-            3 => ScriptQuestion::Password,
-            4 => ScriptQuestion::RealmHash,
-            5 => ScriptQuestion::Groups,
-            _ => return Err(ProtocolError::Field("question")),
-        };
+        let question = ScriptQuestion::from_number(reader.u8("question")?);
+        let question = question.ok_or(ProtocolError::Field("question"))?;
         let arguments = [reader.bytes(MAX_VALUE, "argument")?, reader.bytes(MAX_VALUE, "argument")?];
         Ok(Self { question, arguments, request: Request::decode(reader.rest())? })
     }

@@ -1,45 +1,47 @@
 //! Why a daemon process ended, as the supervisor finds out and httpd's children tell in the log of the request that
 //! was hit: wait status, what the process said of itself, and its last Python stack.
 
+use crate::wire_enum::wire_enum;
+
 /// Longest Python stack that is passed on, in bytes.
 pub const MAX_STACK: usize = 3040;
 
 /// Exit status of a daemon that had to end itself by force.
 pub const FORCED_STATUS: i32 = 255;
 
-/// Why a process was to end. A daemon says it with one byte before it stops (`launch::READY_FD`); it is only ever
-/// shown to people.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum EndReason {
-    /// SIGTERM, SIGINT, or the supervisor's order.
-    ShutdownSignal = b'a',
-    /// SIGUSR1.
-    GracefulSignal = b'b',
-    /// SIGUSR1 with an eviction-timeout of its own.
-    EvictionSignal = b'c',
-    /// `maximum-requests`.
-    MaximumRequests = b'd',
-    /// `restart-interval`.
-    RestartInterval = b'e',
-    /// `inactivity-timeout`.
-    InactivityTimeout = b'f',
-    /// `maximum-rss`.
-    MaximumRss = b'g',
-    /// A changed script.
-    ScriptReload = b'h',
-    /// `request-timeout`.
-    RequestTimeout = b'i',
-    /// `startup-timeout`.
-    StartupTimeout = b'j',
-    /// `deadlock-timeout`.
-    DeadlockTimeout = b'k',
-    /// `cpu-time-limit`.
-    CpuTimeLimit = b'l',
-    /// It could not accept connections any more.
-    NoDescriptors = b'm',
-    /// The kernel killed it for lack of memory: found out by the supervisor, never said by a daemon.
-    OutOfMemory = b'A',
+wire_enum! {
+    /// Why a process was to end. A daemon says it with one byte before it stops (`launch::READY_FD`); it is only ever
+    /// shown to people.
+    pub enum EndReason: u8 {
+        /// SIGTERM, SIGINT, or the supervisor's order.
+        ShutdownSignal = b'a',
+        /// SIGUSR1.
+        GracefulSignal = b'b',
+        /// SIGUSR1 with an eviction-timeout of its own.
+        EvictionSignal = b'c',
+        /// `maximum-requests`.
+        MaximumRequests = b'd',
+        /// `restart-interval`.
+        RestartInterval = b'e',
+        /// `inactivity-timeout`.
+        InactivityTimeout = b'f',
+        /// `maximum-rss`.
+        MaximumRss = b'g',
+        /// A changed script.
+        ScriptReload = b'h',
+        /// `request-timeout`.
+        RequestTimeout = b'i',
+        /// `startup-timeout`.
+        StartupTimeout = b'j',
+        /// `deadlock-timeout`.
+        DeadlockTimeout = b'k',
+        /// `cpu-time-limit`.
+        CpuTimeLimit = b'l',
+        /// It could not accept connections any more.
+        NoDescriptors = b'm',
+        /// The kernel killed it for lack of memory: found out by the supervisor, never said by a daemon.
+        OutOfMemory = b'A',
+    }
 }
 
 /// Number of reasons.
@@ -81,16 +83,10 @@ impl EndReason {
         REASONS.iter().find(|row| row.0 == self).unwrap_or(&REASONS[0])
     }
 
-    /// The reason a number stands for.
-    #[must_use]
-    pub fn from_byte(byte: u8) -> Option<Self> {
-        REASONS.iter().map(|row| row.0).find(|reason| *reason as u8 == byte)
-    }
-
     /// The reason that a byte from a daemon stands for.
     #[must_use]
     pub fn said_by_daemon(byte: u8) -> Option<Self> {
-        Self::from_byte(byte).filter(|reason| *reason != Self::OutOfMemory)
+        Self::from_number(byte).filter(|reason| *reason != Self::OutOfMemory)
     }
 
     /// The reason that subscribers know by `name`.
@@ -289,11 +285,11 @@ mod tests {
     #[test]
     fn each_reason_has_byte_name_and_text() {
         for (reason, name, text) in REASONS {
-            assert_eq!(EndReason::from_byte(reason as u8), Some(reason));
+            assert_eq!(EndReason::from_number(reason as u8), Some(reason));
             assert_eq!(EndReason::from_name(name), Some(reason));
             assert_eq!((EndReason::by_index(reason.index()), reason.name()), (Some(reason), name));
             assert_eq!(reason.text(), text);
-            assert!(crate::launch::ReadyByte::from_byte(reason as u8).is_none(), "{name}");
+            assert!(crate::launch::ReadyByte::from_number(reason as u8).is_none(), "{name}");
         }
         assert_eq!(EndReason::said_by_daemon(EndReason::OutOfMemory as u8), None);
     }

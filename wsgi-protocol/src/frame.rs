@@ -4,7 +4,16 @@
 //! One request at a time per connection. `seq` lets a daemon drop body frames that were still under way
 //! when it had already ended the request they belong to.
 
-use crate::{ProtocolError, metrics};
+mod encoded;
+mod from_daemon;
+mod from_httpd;
+
+pub use encoded::EncodedFrame;
+pub use from_daemon::{FromDaemon, MAX_LOG_TEXT, frame_len};
+pub use from_httpd::{FromHttpd, MAX_SHORT};
+
+use crate::ProtocolError;
+use crate::wire_enum::wire_enum;
 
 /// Length of a frame header in bytes.
 pub const HEADER_LEN: usize = 8;
@@ -19,101 +28,56 @@ pub const MAX_LOG: usize = 64 * 1024;
 /// Largest payload of one DATA or BODY frame that our own ends write.
 pub const BODY_CHUNK: usize = 1024 * 1024;
 
-/// What a frame is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum FrameKind {
-    /// httpd → daemon, first on a connection: `u32` protocol version.
-    Hello = 1,
-    /// httpd → daemon: one request, see [`crate::request`].
-    Request = 2,
-    /// httpd → daemon: bytes of the request body; only as many as WANT_BODY granted.
-    Body = 3,
-    /// httpd → daemon: the request body ended; empty payload.
-    BodyEnd = 4,
-    /// httpd → daemon: the request body will not come, or the client that WATCH is about has gone; payload is one
-    /// `u8`, [`AbortReason`].
-    Abort = 5,
-    /// httpd → daemon: `u64`, so many bytes of the request body are at the front of a file, whose descriptor travels with the
-    /// header (SCM_RIGHTS). Sent once, before any BODY, and after the first WANT_BODY, whose credit it does not use.
-    BodyFile = 6,
-    /// daemon → httpd: `u32`, grants that many more body bytes. The first one also means "send 100 Continue".
-    WantBody = 16,
-    /// daemon → httpd: status and headers, see [`crate::response`].
-    Head = 17,
-    /// daemon → httpd: bytes of the response body.
-    Data = 18,
-    /// daemon → httpd: `u64` offset, `u64` length; the descriptor travels with the header (SCM_RIGHTS).
-    File = 19,
-    /// daemon → httpd: send what you hold to the client now; empty payload.
-    Flush = 20,
-    /// daemon → httpd: `u8` level, `u32` thread id, then text; logged in the request's context. Line feeds separate the lines
-    /// of one record.
-    Log = 21,
-    /// daemon → httpd: the response is complete; the payload is a [`crate::metrics::RequestAccount`], or empty.
-    End = 22,
-    /// daemon → httpd: the response broke off; httpd breaks the client's connection. Payload as of END.
-    Aborted = 23,
-    /// daemon → httpd: no head was sent; httpd answers with this `u16` status by its own error handling; the
-    /// payload of END follows.
-    Fail = 24,
-    /// daemon → httpd: not started; httpd may send the same request elsewhere. `u8`, [`RequestRefusal`].
-    Refused = 25,
-    /// daemon → httpd: this connection takes no further request; empty payload.
-    GoAway = 26,
-    /// daemon → httpd: say by ABORT when the client goes, while the body is complete; empty payload.
-    Watch = 27,
-    /// daemon → httpd: the request is the opening handshake of a WebSocket, and is accepted; headers as HEAD has them,
-    /// with the status 101. From then on BODY and DATA are the bytes of the client's connection, as they are.
-    Upgrade = 28,
+wire_enum! {
+    /// What a frame is.
+    pub enum FrameKind: u8 {
+        /// httpd → daemon, first on a connection: `u32` protocol version.
+        Hello = 1,
+        /// httpd → daemon: one request, see [`crate::request`].
+        Request = 2,
+        /// httpd → daemon: bytes of the request body; only as many as WANT_BODY granted.
+        Body = 3,
+        /// httpd → daemon: the request body ended; empty payload.
+        BodyEnd = 4,
+        /// httpd → daemon: the request body will not come, or the client that WATCH is about has gone; payload is one
+        /// `u8`, [`AbortReason`].
+        Abort = 5,
+        /// httpd → daemon: `u64`, so many bytes of the request body are at the front of a file, whose descriptor travels with the
+        /// header (SCM_RIGHTS). Sent once, before any BODY, and after the first WANT_BODY, whose credit it does not use.
+        BodyFile = 6,
+        /// daemon → httpd: `u32`, grants that many more body bytes. The first one also means "send 100 Continue".
+        WantBody = 16,
+        /// daemon → httpd: status and headers, see [`crate::response`].
+        Head = 17,
+        /// daemon → httpd: bytes of the response body.
+        Data = 18,
+        /// daemon → httpd: `u64` offset, `u64` length; the descriptor travels with the header (SCM_RIGHTS).
+        File = 19,
+        /// daemon → httpd: send what you hold to the client now; empty payload.
+        Flush = 20,
+        /// daemon → httpd: `u8` level, `u32` thread id, then text; logged in the request's context. Line feeds separate the lines
+        /// of one record.
+        Log = 21,
+        /// daemon → httpd: the response is complete; the payload is a [`crate::metrics::RequestAccount`], or empty.
+        End = 22,
+        /// daemon → httpd: the response broke off; httpd breaks the client's connection. Payload as of END.
+        Aborted = 23,
+        /// daemon → httpd: no head was sent; httpd answers with this `u16` status by its own error handling; the
+        /// payload of END follows.
+        Fail = 24,
+        /// daemon → httpd: not started; httpd may send the same request elsewhere. `u8`, [`RequestRefusal`].
+        Refused = 25,
+        /// daemon → httpd: this connection takes no further request; empty payload.
+        GoAway = 26,
+        /// daemon → httpd: say by ABORT when the client goes, while the body is complete; empty payload.
+        Watch = 27,
+        /// daemon → httpd: the request is the opening handshake of a WebSocket, and is accepted; headers as HEAD has them,
+        /// with the status 101. From then on BODY and DATA are the bytes of the client's connection, as they are.
+        Upgrade = 28,
+    }
 }
 
 impl FrameKind {
-    /// The kind a byte stands for.
-    #[must_use]
-    pub fn from_byte(byte: u8) -> Option<Self> {
-        Some(match byte {
-            1 => Self::Hello,
-            2 => Self::Request,
-            3 => Self::Body,
-            4 => Self::BodyEnd,
-            5 => Self::Abort,
-            6 => Self::BodyFile,
-            16 => Self::WantBody,
-            17 => Self::Head,
-            18 => Self::Data,
-            19 => Self::File,
-            20 => Self::Flush,
-            21 => Self::Log,
-            22 => Self::End,
-            23 => Self::Aborted,
-            24 => Self::Fail,
-            25 => Self::Refused,
-            26 => Self::GoAway,
-            27 => Self::Watch,
-            28 => Self::Upgrade,
-            _ => return None,
-        })
-    }
-
-    /// Largest payload of a frame of this kind that a daemon sends, where `head` is the largest one of HEAD. What is read as a
-    /// whole is bounded before any of it is; DATA is passed on as it comes.
-    #[must_use]
-    pub fn max_len(self, head: usize) -> usize {
-        match self {
-            Self::Head | Self::Upgrade => head.min(MAX_PAYLOAD as usize),
-            Self::Log => MAX_LOG,
-            Self::File => 16,
-            Self::WantBody => 4,
-            // Behind it what the process tells of the request's times.
-            Self::Fail => 2 + metrics::ACCOUNT_LEN,
-            Self::End | Self::Aborted => metrics::ACCOUNT_LEN,
-            Self::Refused => 1,
-            Self::Flush | Self::GoAway | Self::Watch => 0,
-            _ => MAX_PAYLOAD as usize,
-        }
-    }
-
     /// Whether httpd is the one that sends this kind.
     #[must_use]
     pub fn is_from_httpd(self) -> bool {
@@ -121,40 +85,27 @@ impl FrameKind {
     }
 }
 
-/// Why httpd gives up on a request body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum AbortReason {
-    /// The client closed or reset its connection.
-    ClientGone = 1,
-    /// The client stalled longer than httpd's Timeout.
-    Timeout = 2,
-    /// The body was malformed or larger than LimitRequestBody allows.
-    Malformed = 3,
+wire_enum! {
+    /// Why httpd gives up on a request body.
+    pub enum AbortReason: u8 {
+        /// The client closed or reset its connection.
+        ClientGone = 1,
+        /// The client stalled longer than httpd's Timeout.
+        Timeout = 2,
+        /// The body was malformed or larger than LimitRequestBody allows.
+        Malformed = 3,
+    }
 }
 
-/// Why a daemon did not start a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum RequestRefusal {
-    /// The process is being replaced (script changed, drain, shutdown): try another one.
-    Restarting = 1,
-    /// The request waited longer than queue-timeout: answer 504 (spec/daemon.md §1.10).
-    QueueTimeout = 2,
-    /// The peer speaks another protocol version.
-    Version = 3,
-}
-
-impl RequestRefusal {
-    /// The refusal a byte stands for.
-    #[must_use]
-    pub fn from_byte(byte: u8) -> Option<Self> {
-        match byte {
-            1 => Some(Self::Restarting),
-            2 => Some(Self::QueueTimeout),
-            3 => Some(Self::Version),
-            _ => None,
-        }
+wire_enum! {
+    /// Why a daemon did not start a request.
+    pub enum RequestRefusal: u8 {
+        /// The process is being replaced (script changed, drain, shutdown): try another one.
+        Restarting = 1,
+        /// The request waited longer than queue-timeout: answer 504 (spec/daemon.md §1.10).
+        QueueTimeout = 2,
+        /// The peer speaks another protocol version.
+        Version = 3,
     }
 }
 
@@ -191,7 +142,7 @@ impl FrameHeader {
     /// An unknown kind, a set reserved byte, or a length above the maximum.
     pub fn decode(bytes: &[u8]) -> Result<Option<Self>, ProtocolError> {
         let Some(head) = bytes.first_chunk::<HEADER_LEN>() else { return Ok(None) };
-        let kind = FrameKind::from_byte(head[0]).ok_or(ProtocolError::FrameKind(head[0]))?;
+        let kind = FrameKind::from_number(head[0]).ok_or(ProtocolError::FrameKind(head[0]))?;
         if head[1] != 0 {
             return Err(ProtocolError::Field("reserved"));
         }
@@ -236,9 +187,8 @@ mod tests {
 
     #[test]
     fn header_round_trips() {
-        for byte in 0..=255u8 {
-            let Some(kind) = FrameKind::from_byte(byte) else { continue };
-            let head = FrameHeader::new(kind, 0x1234, 77);
+        for kind in FrameKind::ALL {
+            let head = FrameHeader::new(*kind, 0x1234, 77);
             assert_eq!(FrameHeader::decode(&head.encode()), Ok(Some(head)));
         }
     }

@@ -1,6 +1,7 @@
 //! What a host needs to know to start: written by the supervisor for a daemon (in a memory file), and by the
 //! httpd child for the embedded host. Never contains secrets. Durations are milliseconds, 0 means off.
 
+use crate::wire_enum::wire_enum;
 use crate::{PROTOCOL_VERSION, ProtocolError};
 use serde::{Deserialize, Serialize};
 
@@ -43,74 +44,43 @@ loader.exec_module(module)
 sys.exit(module.serve())
 ";
 
-/// The bytes the supervisor writes to [`ORDER_FD`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum DaemonOrder {
-    /// A successor serves: stop accepting, end the requests under way, exit (bounded by the drain timer as long as somebody
-    /// waits for one of them, else by the graceful timer).
-    Drain = b'D',
-    /// A successor cannot start before: the same, bounded by the graceful timer.
-    MakeRoom = b'E',
-    /// The successor could not import the new code: go on serving with the old one.
-    Keep = b'K',
-    /// Shut down now, as SIGTERM would.
-    Stop = b'X',
-    /// Ask for a successor ([`ReadyByte::Recycle`]): the group is being replaced process by process.
-    Renew = b'R',
-    /// Log the Python stacks of all threads.
-    Stacks = b'S',
-}
-
-impl DaemonOrder {
-    /// The order a byte stands for.
-    #[must_use]
-    pub fn from_byte(byte: u8) -> Option<Self> {
-        match byte {
-            b'D' => Some(Self::Drain),
-            b'E' => Some(Self::MakeRoom),
-            b'K' => Some(Self::Keep),
-            b'X' => Some(Self::Stop),
-            b'R' => Some(Self::Renew),
-            b'S' => Some(Self::Stacks),
-            _ => None,
-        }
+wire_enum! {
+    /// The bytes the supervisor writes to [`ORDER_FD`].
+    pub enum DaemonOrder: u8 {
+        /// A successor serves: stop accepting, end the requests under way, exit (bounded by the drain timer as long as somebody
+        /// waits for one of them, else by the graceful timer).
+        Drain = b'D',
+        /// A successor cannot start before: the same, bounded by the graceful timer.
+        MakeRoom = b'E',
+        /// The successor could not import the new code: go on serving with the old one.
+        Keep = b'K',
+        /// Shut down now, as SIGTERM would.
+        Stop = b'X',
+        /// Ask for a successor ([`ReadyByte::Recycle`]): the group is being replaced process by process.
+        Renew = b'R',
+        /// Log the Python stacks of all threads.
+        Stacks = b'S',
     }
 }
 
-/// The bytes a daemon writes to [`READY_FD`]; the supervisor reads single bytes and nothing else. A byte of
-/// [`crate::death::EndReason`] may follow: why the process is about to stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum ReadyByte {
-    /// Python runs, preloads and heirloom are loaded, requests are being served.
-    Serving = b'R',
-    /// The script changed: the process asks for a successor, holds the request that noticed, and serves all
-    /// others with the old code until it gets [`DaemonOrder::Drain`] or [`DaemonOrder::Keep`]. Said again before either: it
-    /// has changed once more, and a successor that is loading what is out of date is given up for another one.
-    Replace = b'T',
-    /// The process wants to end (recycling timers, maximum-requests): start a successor, then order `Drain`.
-    Recycle = b'D',
-    /// A script of the heirloom could not be imported: the predecessor shall be kept. If the process has no
-    /// predecessor it says `Serving` instead and answers 500 until the script is mended.
-    ImportFailed = b'F',
-    /// The same, and the error says that something is taken (a port, a lock) that the predecessor may hold. Also said by a
-    /// process without a predecessor, which then ends: whoever still holds it may be gone when the next one starts.
-    ImportConflict = b'C',
-}
-
-impl ReadyByte {
-    /// The message a byte stands for.
-    #[must_use]
-    pub fn from_byte(byte: u8) -> Option<Self> {
-        match byte {
-            b'R' => Some(Self::Serving),
-            b'T' => Some(Self::Replace),
-            b'D' => Some(Self::Recycle),
-            b'F' => Some(Self::ImportFailed),
-            b'C' => Some(Self::ImportConflict),
-            _ => None,
-        }
+wire_enum! {
+    /// The bytes a daemon writes to [`READY_FD`]; the supervisor reads single bytes and nothing else. A byte of
+    /// [`crate::death::EndReason`] may follow: why the process is about to stop.
+    pub enum ReadyByte: u8 {
+        /// Python runs, preloads and heirloom are loaded, requests are being served.
+        Serving = b'R',
+        /// The script changed: the process asks for a successor, holds the request that noticed, and serves all
+        /// others with the old code until it gets [`DaemonOrder::Drain`] or [`DaemonOrder::Keep`]. Said again before either: it
+        /// has changed once more, and a successor that is loading what is out of date is given up for another one.
+        Replace = b'T',
+        /// The process wants to end (recycling timers, maximum-requests): start a successor, then order `Drain`.
+        Recycle = b'D',
+        /// A script of the heirloom could not be imported: the predecessor shall be kept. If the process has no
+        /// predecessor it says `Serving` instead and answers 500 until the script is mended.
+        ImportFailed = b'F',
+        /// The same, and the error says that something is taken (a port, a lock) that the predecessor may hold. Also said by a
+        /// process without a predecessor, which then ends: whoever still holds it may be gone when the next one starts.
+        ImportConflict = b'C',
     }
 }
 
@@ -411,7 +381,7 @@ mod tests {
     #[test]
     fn ready_bytes() {
         for byte in 0..=255 {
-            if let Some(ready) = ReadyByte::from_byte(byte) {
+            if let Some(ready) = ReadyByte::from_number(byte) {
                 assert_eq!(ready as u8, byte);
             }
         }

@@ -52,14 +52,14 @@ impl RequestFlags {
     pub const WEBSOCKET: u32 = 1 << 11;
 
     /// Clears a bit in an encoded payload, which begins with the flags.
-    pub fn clear_encoded(payload: &mut [u8], bit: u32) {
+    pub(crate) fn clear_encoded(payload: &mut [u8], bit: u32) {
         if let Some(field) = payload.first_chunk_mut::<4>() {
             *field = (u32::from_le_bytes(*field) & !bit).to_le_bytes();
         }
     }
 
     /// Sets a bit there.
-    pub fn set_encoded(payload: &mut [u8], bit: u32) {
+    pub(crate) fn set_encoded(payload: &mut [u8], bit: u32) {
         if let Some(field) = payload.first_chunk_mut::<4>() {
             *field = (u32::from_le_bytes(*field) | bit).to_le_bytes();
         }
@@ -159,10 +159,6 @@ impl<'o> RequestWriter<'o> {
         self.out[self.count_at..self.count_at + 4].copy_from_slice(&self.count.to_le_bytes());
     }
 }
-
-/// Byte offset of the `connects` field inside the payload (`restarts` follows it): both are stamped again on
-/// a re-send.
-pub const CONNECTS_AT: usize = 4 + 8 + 8;
 
 /// The key of an environ pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -329,13 +325,6 @@ mod tests {
         assert_eq!(Request::decode(&out).unwrap().head.flags, RequestFlags(RequestFlags::SCRIPT_RELOADING));
         RequestFlags::set_encoded(&mut out, RequestFlags::BODY_IN_FILE);
         assert!(Request::decode(&out).unwrap().head.flags.has(RequestFlags::BODY_IN_FILE));
-    }
-
-    #[test]
-    fn connects_field_is_where_the_constant_says() {
-        let mut out = Vec::new();
-        RequestWriter::begin(&mut out, &sample()).finish();
-        assert_eq!(out[CONNECTS_AT..CONNECTS_AT + 4], 3u32.to_le_bytes());
     }
 
     proptest! {

@@ -3,41 +3,26 @@
 //! the slots stand the latest deaths ([`ExitRecords`]), written by the supervisor alone.
 
 use crate::death::{EndReason, MAX_STACK, ProcessDeath};
+use crate::wire_enum::wire_enum;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
-/// State of a slot, as written by the supervisor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u32)]
-pub enum SlotState {
-    /// Not started yet.
-    Empty = 0,
-    /// Started, not serving yet; requests may be queued on its socket.
-    Starting = 1,
-    /// Serving.
-    Serving = 2,
-    /// The process keeps failing and its next start is delayed: answer 503 at once.
-    Failed = 3,
-    /// A service daemon (`threads=0`): takes no requests.
-    Service = 4,
-    /// The group has been given fewer processes: this place is not used.
-    Retired = 5,
-    /// Written by httpd's parent: no supervisor can be started, so nobody looks after the processes. Answer 503 at once.
-    Unsupervised = 6,
-}
-
-impl SlotState {
-    /// The state a number stands for; unknown numbers count as `Empty`.
-    #[must_use]
-    pub fn from_u32(n: u32) -> Self {
-        match n {
-            1 => Self::Starting,
-            2 => Self::Serving,
-            3 => Self::Failed,
-            4 => Self::Service,
-            5 => Self::Retired,
-            6 => Self::Unsupervised,
-            _ => Self::Empty,
-        }
+wire_enum! {
+    /// State of a slot, as written by the supervisor.
+    pub enum SlotState: u32, else Empty {
+        /// Not started yet.
+        Empty = 0,
+        /// Started, not serving yet; requests may be queued on its socket.
+        Starting = 1,
+        /// Serving.
+        Serving = 2,
+        /// The process keeps failing and its next start is delayed: answer 503 at once.
+        Failed = 3,
+        /// A service daemon (`threads=0`): takes no requests.
+        Service = 4,
+        /// The group has been given fewer processes: this place is not used.
+        Retired = 5,
+        /// Written by httpd's parent: no supervisor can be started, so nobody looks after the processes. Answer 503 at once.
+        Unsupervised = 6,
     }
 }
 
@@ -191,7 +176,7 @@ impl ExitRecord {
         let death = ProcessDeath {
             pid: self.pid.load(Ordering::Relaxed),
             status: self.status.load(Ordering::Relaxed).cast_signed(),
-            reason: EndReason::from_byte((reason & 0xff) as u8),
+            reason: EndReason::from_number((reason & 0xff) as u8),
             killed: reason & KILLED != 0,
             stack,
         };

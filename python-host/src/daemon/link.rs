@@ -115,7 +115,7 @@ pub(super) fn next_order(fd: i32) -> SupervisorMessage {
         // SAFETY: room for one byte is passed.
         match unsafe { libc::read(fd, byte.as_mut_ptr().cast(), 1) } {
             0 => return SupervisorMessage::End,
-            1 => match DaemonOrder::from_byte(byte[0]) {
+            1 => match DaemonOrder::from_number(byte[0]) {
                 Some(order) => return SupervisorMessage::Order(order),
                 None => continue,
             },

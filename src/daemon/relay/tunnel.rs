@@ -2,13 +2,14 @@
 //! side ends. The child knows nothing of WebSocket frames.
 
 use super::watch::GONE;
-use super::{AttemptVerdict, HANDLED, Relay, RelayStep, ResponseBody};
+use super::{AttemptVerdict, HANDLED, Relay, RelayStep};
 use crate::daemon::connection::{FillOutcome, wait_all};
 use crate::daemon::request_body::RequestBody;
 use crate::httpd::request::Request;
-use crate::{messages, metrics};
+use crate::metrics;
 use apr_sys as sys;
 use std::ffi::c_int;
+use std::ops::ControlFlow::{Break, Continue};
 use std::time::{Duration, Instant};
 use wsgi_protocol::frame::AbortReason;
 use wsgi_protocol::response::ResponseHead;
@@ -85,63 +86,54 @@ fn answer(head: &ResponseHead<'_>, key: &[u8]) -> Vec<u8> {
 }
 
 impl<'r> Relay<'_, 'r> {
-    /// The application has accepted a WebSocket. Comes back when it has ended.
-    pub(super) fn upgrade(&mut self, payload: &[u8]) -> RelayStep {
+    /// The application has accepted a WebSocket. Comes back when 101 has been sent.
+    pub(super) fn upgrade(&mut self, head: &ResponseHead<'_>) -> RelayStep {
         let r = self.job.r;
-        let key = key_of(r).filter(|_| matches!(self.body, ResponseBody::Awaited) && self.request_body.told);
-        let Some(key) = key else {
-            return Err(self.malformed(&"101 for a request that is no WebSocket handshake"));
-        };
-        let head = ResponseHead::decode_upgrade(payload).map_err(|error| {
-            AttemptVerdict::Failed(messages::malformed_head(&self.group.name, &error).into())
-        })?;
-        let answer = answer(&head, key);
+        // Only for such a request is it allowed.
+        let Some(key) = key_of(r) else { return Break(self.malformed(&"101 for no WebSocket handshake")) };
+        let answer = answer(head, key);
         r.become_tunnel();
         *self.request_body = RequestBody::tunnel(r);
-        self.body = ResponseBody::Pass;
         // SAFETY: passed on at once.
         unsafe { self.out.add_transient(&answer) };
         self.pass(true);
-        self.tunnel = Some(Instant::now());
+        self.heard_at = Instant::now();
         metrics::note_websocket();
-        Ok(())
+        Continue(())
     }
 
     /// Waits for both sides. Pings between their ends tell whether they are there; a daemon that sends none holds this thread
     /// no longer than one that answers no request.
     fn wait_tunnel(&mut self, timeout_ms: u64) -> RelayStep {
-        let Some(client) = self.job.r.client_fd() else { return Err(self.closed(None)) };
+        let Some(client) = self.job.r.client_fd() else { return Break(self.closed(None)) };
         let limit = Duration::from_millis(timeout_ms).max(PINGS);
-        let heard = self.tunnel;
-        let left = || heard.map_or(limit, |heard| limit.saturating_sub(heard.elapsed()));
+        let heard_at = self.heard_at;
+        let left = || limit.saturating_sub(heard_at.elapsed());
         if left().is_zero() {
-            return Err(self.timed_out());
+            return Break(self.timed_out());
         }
         // Bytes that the daemon does not want yet wait in the socket; that the client has left is seen all the same.
-        let events = if self.request_body.is_wanted() { libc::POLLIN } else { libc::POLLRDHUP };
+        let events = if self.wants_body() { libc::POLLIN } else { libc::POLLRDHUP };
         let mut polled = [
             libc::pollfd { fd: self.connection.raw(), events: libc::POLLIN, revents: 0 },
             libc::pollfd { fd: client, events, revents: 0 },
         ];
-        wait_all(&mut polled, left().as_millis() as u64 + 1).map_err(|error| self.closed(Some(error)))?;
+        self.or_closed(wait_all(&mut polled, left().as_millis() as u64 + 1))?;
         let seen = polled[1].revents;
         if seen & GONE == 0 || seen & libc::POLLIN != 0 {
-            return Ok(());
+            return Continue(());
         }
         if seen & (libc::POLLHUP | libc::POLLERR) != 0 || !has_unread(client) {
-            return Err(self.tunnel_ends());
+            return Break(self.tunnel_ends());
         }
         // What the client sent before it left is the application's, as soon as that wants it.
-        wait_all(&mut polled[..1], left().as_millis() as u64 + 1)
-            .map(|_| ())
-            .map_err(|error| self.closed(Some(error)))
+        self.or_closed(wait_all(&mut polled[..1], left().as_millis() as u64 + 1))?;
+        Continue(())
     }
 
     /// The client is gone: the application is told, and what it logs is heard.
     pub(super) fn tunnel_ends(&mut self) -> AttemptVerdict {
-        self.request_body.told = true;
-        // The connection is given up either way.
-        let _ = self.tell_abort(AbortReason::ClientGone);
+        self.give_up(AbortReason::ClientGone);
         self.hear_out();
         AttemptVerdict::Finished(HANDLED)
     }
@@ -149,16 +141,16 @@ impl<'r> Relay<'_, 'r> {
     /// One round of a tunnel.
     pub(super) fn tunnel_step(&mut self, timeout_ms: u64) -> RelayStep {
         self.frames()?;
-        if self.client_gone {
-            return Err(self.tunnel_ends());
+        if self.talk.is_client_gone() {
+            return Break(self.tunnel_ends());
         }
-        if self.request_body.is_wanted() && self.pump()? {
-            return Ok(());
+        if self.wants_body() && self.pump()? {
+            return Continue(());
         }
         match self.fill() {
             Ok(FillOutcome::Some) => {
-                self.tunnel = Some(Instant::now());
-                Ok(())
+                self.heard_at = Instant::now();
+                Continue(())
             }
             Ok(FillOutcome::Again) => {
                 if self.unflushed > 0 {
@@ -168,8 +160,8 @@ impl<'r> Relay<'_, 'r> {
                 self.wait_tunnel(timeout_ms)
             }
             // The application's process has ended; the client sees its connection close.
-            Ok(FillOutcome::Eof) => Err(self.closed(None)),
-            Err(error) => Err(self.closed(Some(error))),
+            Ok(FillOutcome::Eof) => Break(self.closed(None)),
+            Err(error) => Break(self.closed(Some(error))),
         }
     }
 }

@@ -14,6 +14,7 @@ pub use blocks::MetricsView;
 pub use totals::{Distribution, GroupTotals, ProcessLifecycle, RunningRequest};
 
 use crate::death::{EndReason, ProcessDeath, REASON_COUNT};
+use crate::wire_enum::wire_enum;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use serde::{Deserialize, Serialize};
 
@@ -88,38 +89,26 @@ pub enum RequestPhase {
 /// Number of phases.
 pub const PHASES: usize = 4;
 
-/// What a thread of httpd does with its request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[repr(u32)]
-pub enum ThreadStage {
-    /// It looks for a process.
-    Dispatch = 0,
-    /// Sent to a process; not known to have been read.
-    Sent = 1,
-    /// Seen to have been read by a thread of the process.
-    Running = 2,
-    /// The response has begun.
-    Response = 3,
-    /// The client's connection has become a WebSocket.
-    WebSocket = 4,
-    /// Its body is being received, before a process is looked for.
-    Buffering = 5,
+wire_enum! {
+    /// What a thread of httpd does with its request.
+    #[derive(Serialize, Deserialize)]
+    pub enum ThreadStage: u32, else Dispatch {
+        /// It looks for a process.
+        Dispatch = 0,
+        /// Sent to a process; not known to have been read.
+        Sent = 1,
+        /// Seen to have been read by a thread of the process.
+        Running = 2,
+        /// The response has begun.
+        Response = 3,
+        /// The client's connection has become a WebSocket.
+        WebSocket = 4,
+        /// Its body is being received, before a process is looked for.
+        Buffering = 5,
+    }
 }
 
 impl ThreadStage {
-    /// The stage a number stands for.
-    #[must_use]
-    pub fn from_u32(n: u32) -> Self {
-        match n {
-            1 => Self::Sent,
-            2 => Self::Running,
-            3 => Self::Response,
-            4 => Self::WebSocket,
-            5 => Self::Buffering,
-            _ => Self::Dispatch,
-        }
-    }
-
     /// What people read.
     #[must_use]
     pub fn text(self) -> &'static str {

@@ -209,7 +209,7 @@ impl MetricsBlock {
         }
         let text = read_words(&self.text, (self.text_len.load(Relaxed) as usize).min(TEXT));
         let slot = (self.slot.load(Relaxed) as usize).checked_sub(1);
-        let stage = ThreadStage::from_u32(self.stage.load(Relaxed));
+        let stage = ThreadStage::from_number(self.stage.load(Relaxed));
         fence(Acquire);
         let same = self.version.load(Relaxed) == version && self.since.load(Relaxed) == since;
         same.then_some(RunningRequest { child, since, slot, stage, text })

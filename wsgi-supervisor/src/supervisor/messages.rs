@@ -77,7 +77,7 @@ impl Supervisor {
             Err(false) => return,
         };
         for byte in &bytes[..length] {
-            let event = match (ReadyByte::from_byte(*byte), EndReason::said_by_daemon(*byte)) {
+            let event = match (ReadyByte::from_number(*byte), EndReason::said_by_daemon(*byte)) {
                 (Some(ready), _) => ProcessEvent::Said(pid, ready),
                 (None, Some(reason)) => ProcessEvent::Explained(pid, reason),
                 (None, None) => {

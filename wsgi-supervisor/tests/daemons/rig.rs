@@ -72,7 +72,7 @@ impl TestGeneration {
         self.memory.read_exact_at(&mut bytes, (SLOTS_AT + slot * size_of::<SlotRecord>()) as u64).unwrap();
         let word = |index: usize| u32::from_le_bytes(bytes[index * 4..index * 4 + 4].try_into().unwrap());
         SlotView {
-            state: SlotState::from_u32(word(0)),
+            state: SlotState::from_number(word(0)),
             pid: word(1).cast_signed(),
             epoch: word(3),
             last_exit: word(5),
