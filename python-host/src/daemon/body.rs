@@ -8,7 +8,7 @@ use super::socket_exchange::{GilRelease, error_text, send_all};
 use crate::exchange::{BodyError, SendError};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::time::{Duration, Instant};
-use wsgi_protocol::frame::{FrameHeader, FrameKind, HEADER_LEN};
+use wsgi_protocol::frame::{FrameHeader, FromDaemon, FromHttpd, HEADER_LEN, MAX_SHORT};
 use wsgi_protocol::request::{Request, RequestFlags};
 
 /// Body bytes that may be on their way at once; as much as a socket holds, so more would not help.
@@ -186,9 +186,8 @@ impl<'a> BodyReader<'a> {
         released: GilRelease,
         bytes: usize,
     ) -> Result<(), BodyError> {
-        let payload = (bytes as u32).to_le_bytes();
-        let header = FrameHeader::new(FrameKind::WantBody, seq, payload.len()).encode();
-        let mut parts = [IoSlice::new(&header), IoSlice::new(&payload)];
+        let frame = FromDaemon::WantBody(bytes as u32).encode(seq);
+        let mut parts = [IoSlice::new(frame.prefix())];
         send_all(connection, &mut parts, None, released).map_err(|e| {
             self.malformed = true;
             BodyError::Failed(match e {
@@ -263,20 +262,6 @@ impl<'a> BodyReader<'a> {
         Some(Err(error))
     }
 
-    /// Reads how much of the body is in the file.
-    fn open_file(&mut self, connection: &mut HttpdConnection, released: GilRelease) -> Result<(), BodyError> {
-        let (mut length, mut have) = ([0; 8], 0);
-        while have < length.len() {
-            let got = receive(connection, &mut [IoSliceMut::new(&mut length[have..])], released);
-            have += self.check(got)?;
-        }
-        if self.file.announce(length) {
-            return Ok(());
-        }
-        self.malformed = true;
-        Err(BodyError::Failed(PARTIAL.to_owned()))
-    }
-
     /// Reads from the current frame, and the next frame's header with it if `buffer` has room for the rest.
     fn receive_data(
         &mut self,
@@ -304,14 +289,12 @@ impl<'a> BodyReader<'a> {
         seq: u16,
         released: GilRelease,
     ) -> Result<(), BodyError> {
-        let header = FrameHeader::decode(&self.header).ok().flatten().filter(|h| h.seq == seq);
-        match header.map(|h| (h.kind, h.len as usize)) {
-            Some((FrameKind::Body, len)) if len <= self.credit => self.left = len,
-            Some((FrameKind::BodyFile, 8)) => self.open_file(connection, released)?,
-            Some((FrameKind::BodyEnd, 0)) => self.end = BodyEnd::Complete,
-            Some((FrameKind::Abort, 1)) => {
-                let got = receive(connection, &mut [IoSliceMut::new(&mut [0])], released);
-                self.check(got)?;
+        let mut payload = [0; MAX_SHORT];
+        match self.short_frame(connection, seq, released, &mut payload)? {
+            Some(FromHttpd::Body(len)) if len as usize <= self.credit => self.left = len as usize,
+            Some(FromHttpd::BodyFile(length)) if self.file.announce(length) => {}
+            Some(FromHttpd::BodyEnd) => self.end = BodyEnd::Complete,
+            Some(FromHttpd::Abort(_)) => {
                 self.gone = true;
                 return Err(BodyError::Failed(PARTIAL.to_owned()));
             }
@@ -321,6 +304,25 @@ impl<'a> BodyReader<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Reads what follows a header up to the first byte of a body; `None`: it is no frame of this request.
+    fn short_frame<'p>(
+        &mut self,
+        connection: &mut HttpdConnection,
+        seq: u16,
+        released: GilRelease,
+        payload: &'p mut [u8; MAX_SHORT],
+    ) -> Result<Option<FromHttpd<'p>>, BodyError> {
+        let header = FrameHeader::decode(&self.header).ok().flatten().filter(|header| header.seq == seq);
+        let needed = header.and_then(|header| Some((header, FromHttpd::needs(header).ok()?)));
+        let Some((header, needed @ ..=MAX_SHORT)) = needed else { return Ok(None) };
+        let mut have = 0;
+        while have < needed {
+            let got = receive(connection, &mut [IoSliceMut::new(&mut payload[have..needed])], released);
+            have += self.check(got)?;
+        }
+        Ok(FromHttpd::decode(header, &payload[..needed]).ok())
     }
 
     fn check(&mut self, received: io::Result<usize>) -> Result<usize, BodyError> {

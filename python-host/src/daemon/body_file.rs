@@ -49,9 +49,9 @@ impl BodyFile {
     }
 
     /// Takes its length from the frame. False: no descriptor has come along.
-    pub(super) fn announce(&mut self, length: [u8; 8]) -> bool {
+    pub(super) fn announce(&mut self, length: u64) -> bool {
         let Self::Open { left, .. } = self else { return false };
-        *left = u64::from_le_bytes(length);
+        *left = length;
         true
     }
 

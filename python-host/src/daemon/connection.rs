@@ -8,7 +8,7 @@ use std::io;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use wsgi_protocol::frame::{FrameHeader, FrameKind, HEADER_LEN};
+use wsgi_protocol::frame::{FrameHeader, FrameKind, FromHttpd, HEADER_LEN};
 use wsgi_protocol::{PROTOCOL_VERSION, ProtocolError};
 
 /// Room that a receive into an empty buffer finds; larger frames make the buffer grow to their size.
@@ -150,34 +150,23 @@ impl HttpdConnection {
             self.skip -= dropped;
             let rest = &buffer[at..];
             let Some(header) = FrameHeader::decode(rest)? else { break HEADER_LEN };
-            let len = header.len as usize;
-            match header.kind {
-                FrameKind::Hello if !self.greeted && len == 4 => {
-                    let Some(version) = rest.get(HEADER_LEN..).and_then(|r| r.first_chunk::<4>()) else {
-                        break HEADER_LEN + len;
-                    };
-                    let version = u32::from_le_bytes(*version);
-                    if version != PROTOCOL_VERSION {
-                        return Err(ProtocolError::Version(version));
-                    }
-                    self.greeted = true;
-                    at += HEADER_LEN + len;
-                }
-                FrameKind::Body | FrameKind::BodyFile | FrameKind::BodyEnd | FrameKind::Abort
-                    if self.greeted =>
-                {
-                    at += HEADER_LEN;
-                    self.skip = len;
-                }
-                FrameKind::Request if self.greeted => {
-                    if rest.len() < HEADER_LEN + len {
-                        break HEADER_LEN + len;
-                    }
-                    let start = at + HEADER_LEN;
-                    return Ok(Ok(ConnectionInput::Request { seq: header.seq, payload: start..start + len }));
-                }
-                other => return Err(ProtocolError::FrameKind(other as u8)),
+            if self.greeted == (header.kind == FrameKind::Hello) {
+                return Err(ProtocolError::FrameKind(header.kind as u8));
             }
+            let len = HEADER_LEN + FromHttpd::needs(header)?;
+            let Some(payload) = rest.get(HEADER_LEN..len) else { break len };
+            match FromHttpd::decode(header, payload)? {
+                FromHttpd::Hello(PROTOCOL_VERSION) => self.greeted = true,
+                FromHttpd::Hello(version) => return Err(ProtocolError::Version(version)),
+                FromHttpd::Request(_) => {
+                    let payload = at + HEADER_LEN..at + len;
+                    return Ok(Ok(ConnectionInput::Request { seq: header.seq, payload }));
+                }
+                // Of a request that has ended.
+                FromHttpd::Body(len) => self.skip = len as usize,
+                FromHttpd::BodyFile(_) | FromHttpd::BodyEnd | FromHttpd::Abort(_) => {}
+            }
+            at += len;
         };
         buffer.drain(..at);
         Ok(Err(need))
@@ -263,7 +252,7 @@ mod tests {
         for (kind, payload, refused) in [
             (FrameKind::Request, &b"x"[..], ProtocolError::FrameKind(2)),
             (FrameKind::Hello, &[9, 0, 0, 0], ProtocolError::Version(9)),
-            (FrameKind::Hello, &[1], ProtocolError::FrameKind(1)),
+            (FrameKind::Hello, &[1], ProtocolError::Payload(FrameKind::Hello, 1)),
             (FrameKind::End, b"", ProtocolError::FrameKind(22)),
         ] {
             let (mut c, mut peer) = pair();

@@ -7,6 +7,7 @@ use super::connection::HttpdConnection;
 use super::os::{self, WaitMode};
 use super::pool::{CONNECTION_EVENTS, PoolPhase, WorkerPool};
 use super::reload;
+use super::socket_exchange::last_frame;
 use crate::conversation::{Conversation, ConversationInput, InFlightPlace, SendOutcome};
 use crate::exchange::RequestOutcome;
 use crate::fork::is_forked;
@@ -14,7 +15,7 @@ use crate::log;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
-use wsgi_protocol::frame::{self, BODY_CHUNK, FrameHeader, FrameKind, HEADER_LEN, MAX_LOG, RequestRefusal};
+use wsgi_protocol::frame::{BODY_CHUNK, FrameHeader, FromDaemon, FromHttpd, HEADER_LEN};
 use wsgi_protocol::metrics::RequestAccount;
 
 /// Most bytes of the body in one message to the application.
@@ -106,8 +107,8 @@ impl<A: Application> SocketConversation<A> {
         unsafe { BorrowedFd::borrow_raw((*self.connection.0).socket().as_raw_fd()) }
     }
 
-    fn put(&mut self, kind: FrameKind, payload: &[u8]) {
-        frame::put_frame(&mut self.out, kind, self.seq, payload);
+    fn put(&mut self, frame: FromDaemon<'_>) {
+        frame.encode(self.seq).put(&mut self.out);
     }
 
     /// Sends what waits, and `block` behind it; what the socket does not take waits.
@@ -146,7 +147,7 @@ impl<A: Application> SocketConversation<A> {
         }
         let more = (WINDOW - self.credit) as u32;
         self.credit = WINDOW;
-        self.put(FrameKind::WantBody, &more.to_le_bytes());
+        self.put(FromDaemon::WantBody(more));
         self.send(&[]);
     }
 
@@ -158,32 +159,20 @@ impl<A: Application> SocketConversation<A> {
                 Ok(None) => return,
                 Err(_) => return self.break_off(),
             };
-            let len = header.len as usize;
-            match header.kind {
-                FrameKind::Body if len <= self.credit && !self.complete && header.seq == self.seq => {
-                    self.left = len;
-                    self.buffer.drain(..HEADER_LEN);
+            let Ok(needed) = FromHttpd::needs(header) else { return self.break_off() };
+            let Some(payload) = self.buffer.get(HEADER_LEN..HEADER_LEN + needed) else { return };
+            let frame = FromHttpd::decode(header, payload);
+            let is_own = header.seq == self.seq;
+            match frame {
+                Ok(FromHttpd::Body(len)) if is_own && !self.complete && len as usize <= self.credit => {
+                    self.left = len as usize;
                 }
-                FrameKind::BodyFile if len == 8 && header.seq == self.seq => {
-                    let Some(length) = self.buffer[HEADER_LEN..].first_chunk::<8>() else { return };
-                    if !self.file.announce(*length) {
-                        return self.break_off();
-                    }
-                    self.buffer.drain(..HEADER_LEN + len);
-                }
-                FrameKind::BodyEnd if len == 0 && header.seq == self.seq => {
-                    self.complete = true;
-                    self.buffer.drain(..HEADER_LEN);
-                }
-                FrameKind::Abort if len == 1 => {
-                    if self.buffer.len() <= HEADER_LEN {
-                        return;
-                    }
-                    self.gone = true;
-                    self.buffer.drain(..=HEADER_LEN);
-                }
+                Ok(FromHttpd::BodyFile(length)) if is_own && self.file.announce(length) => {}
+                Ok(FromHttpd::BodyEnd) if is_own => self.complete = true,
+                Ok(FromHttpd::Abort(_)) => self.gone = true,
                 _ => return self.break_off(),
             }
+            self.buffer.drain(..HEADER_LEN + needed);
         }
     }
 
@@ -293,7 +282,7 @@ impl<A: Application> Conversation for SocketConversation<A> {
             }
             self.grant();
             if self.complete && !std::mem::replace(&mut self.watching, true) {
-                self.put(FrameKind::Watch, &[]);
+                self.put(FromDaemon::Watch);
                 self.send(&[]);
             }
             match self.fill() {
@@ -306,17 +295,17 @@ impl<A: Application> Conversation for SocketConversation<A> {
     }
 
     fn head(&mut self, payload: &[u8]) {
-        self.put(FrameKind::Head, payload);
+        self.put(FromDaemon::Head(payload));
     }
 
     fn upgrade(&mut self, payload: &[u8]) {
-        self.put(FrameKind::Upgrade, payload);
+        self.put(FromDaemon::Upgrade(payload));
         (self.complete, self.told) = (false, false);
     }
 
     fn data(&mut self, block: &[u8]) {
         for chunk in block.chunks(BODY_CHUNK) {
-            self.out.extend_from_slice(&FrameHeader::new(FrameKind::Data, self.seq, chunk.len()).encode());
+            self.put(FromDaemon::Data(chunk.len() as u32));
             if chunk.len() < LARGE {
                 self.out.extend_from_slice(chunk);
             } else {
@@ -326,7 +315,7 @@ impl<A: Application> Conversation for SocketConversation<A> {
     }
 
     fn push(&mut self) {
-        self.put(FrameKind::Flush, &[]);
+        self.put(FromDaemon::Flush);
     }
 
     fn flush(&mut self) -> SendOutcome {
@@ -342,13 +331,11 @@ impl<A: Application> Conversation for SocketConversation<A> {
         if self.flush() != SendOutcome::All {
             return self.flush();
         }
-        let mut frame = FrameHeader::new(FrameKind::File, self.seq, 16).encode().to_vec();
-        frame.extend_from_slice(&offset.to_le_bytes());
-        frame.extend_from_slice(&length.to_le_bytes());
-        match os::send(self.fd(), &[IoSlice::new(&frame)], Some(file), WaitMode::No) {
+        let frame = FromDaemon::File { offset, length }.encode(self.seq);
+        match os::send(self.fd(), &[IoSlice::new(frame.prefix())], Some(file), WaitMode::No) {
             Ok(taken) => {
                 // The descriptor has gone with the first byte.
-                self.out.extend_from_slice(&frame[taken..]);
+                self.out.extend_from_slice(&frame.prefix()[taken..]);
                 SendOutcome::All
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => SendOutcome::Full,
@@ -363,28 +350,16 @@ impl<A: Application> Conversation for SocketConversation<A> {
         if self.broken || is_forked() {
             return log::write_bytes(level, text);
         }
-        let text = &text[..text.len().min(MAX_LOG - 5)];
-        self.out.extend_from_slice(&FrameHeader::new(FrameKind::Log, self.seq, text.len() + 5).encode());
-        self.out.push(level);
-        self.out.extend_from_slice(&os::own_tid().to_le_bytes());
-        self.out.extend_from_slice(text);
+        self.put(FromDaemon::Log { level, thread: os::own_tid().cast_unsigned(), text });
         self.send(&[]);
     }
 
     fn finish(&mut self, outcome: RequestOutcome) {
-        let account = RequestAccount::on_loop(self.began, os::now_ns()).encode();
-        match outcome {
-            RequestOutcome::Complete => self.put(FrameKind::End, &account),
-            RequestOutcome::Fail(status) => {
-                let payload = [&status.to_le_bytes()[..], &account].concat();
-                self.put(FrameKind::Fail, &payload);
-            }
-            RequestOutcome::Refused => self.put(FrameKind::Refused, &[RequestRefusal::Restarting as u8]),
-            RequestOutcome::Aborted | RequestOutcome::ForLoop => self.put(FrameKind::Aborted, &account),
-        }
+        let account = Some(RequestAccount::on_loop(self.began, os::now_ns()));
+        self.put(last_frame(outcome, false, account).unwrap_or(FromDaemon::Aborted(account)));
         let is_leaving = self.pool.phase() != PoolPhase::Serving;
         if is_leaving && !std::mem::replace(&mut self.connection().dismissed, true) {
-            self.put(FrameKind::GoAway, &[]);
+            self.put(FromDaemon::GoAway);
         }
     }
 
@@ -404,7 +379,7 @@ impl<A: Application> Conversation for SocketConversation<A> {
         }
         self.over = true;
         let mut frame = Vec::with_capacity(self.payload.len() + HEADER_LEN);
-        frame::put_frame(&mut frame, FrameKind::Request, self.seq, &self.payload);
+        FromHttpd::Request(&self.payload).encode(self.seq).put(&mut frame);
         frame.append(&mut self.buffer);
         let pool = self.pool;
         let connection = self.connection();

@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
-use wsgi_protocol::frame::{FrameKind, RequestRefusal};
+use wsgi_protocol::frame::{FromDaemon, RequestRefusal};
 use wsgi_protocol::launch::Launch;
 
 /// Token of the listening socket in the epoll set.
@@ -362,9 +362,9 @@ impl<A: Application> WorkerPool<A> {
     /// Tells httpd that the request was not started here.
     pub(super) fn refuse(&self, connection: &mut HttpdConnection, seq: u16) {
         // If it cannot be sent the peer has gone, and the next event closes the connection.
-        send_frame(connection, FrameKind::Refused, seq, &[RequestRefusal::Restarting as u8]);
+        send_frame(connection, FromDaemon::Refused(RequestRefusal::Restarting), seq);
         if !std::mem::replace(&mut connection.dismissed, true) {
-            send_frame(connection, FrameKind::GoAway, seq, &[]);
+            send_frame(connection, FromDaemon::GoAway, seq);
         }
     }
 
@@ -373,7 +373,7 @@ impl<A: Application> WorkerPool<A> {
         self.for_each_idle(|connection| {
             // One that is being received, or held, gets its answer first.
             if connection.partial.is_empty() && !std::mem::replace(&mut connection.dismissed, true) {
-                send_frame(connection, FrameKind::GoAway, 0, &[]);
+                send_frame(connection, FromDaemon::GoAway, 0);
             }
         });
     }

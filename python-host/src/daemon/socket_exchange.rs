@@ -13,7 +13,7 @@ use crate::scheduler::clock::own_tid;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::atomic::Ordering::Relaxed;
-use wsgi_protocol::frame::{self, BODY_CHUNK, FrameHeader, FrameKind, MAX_LOG, RequestRefusal};
+use wsgi_protocol::frame::{BODY_CHUNK, FromDaemon, MAX_PAYLOAD, RequestRefusal};
 use wsgi_protocol::metrics::RequestAccount;
 
 /// Blocks up to this size are copied so that they leave together with what follows; copying this much costs
@@ -162,35 +162,37 @@ impl<'a> SocketExchange<'a> {
 
     /// Says how the request ended. False: the connection is of no further use.
     pub(super) fn finish(&mut self, outcome: RequestOutcome, go_away: bool) -> bool {
-        let seq = self.seq;
-        let account = self.account.map(RequestAccount::encode);
-        let account: &[u8] = account.as_ref().map_or(&[], |account| account);
-        match outcome {
-            RequestOutcome::Complete => frame::put_frame(self.out, FrameKind::End, seq, account),
-            RequestOutcome::Aborted => frame::put_frame(self.out, FrameKind::Aborted, seq, account),
-            RequestOutcome::ForLoop => {}
-            _ if self.committed => frame::put_frame(self.out, FrameKind::Aborted, seq, account),
-            RequestOutcome::Fail(status) => {
+        if let Some(frame) = last_frame(outcome, self.committed, self.account) {
+            if matches!(frame, FromDaemon::Fail { .. } | FromDaemon::Refused(_)) {
+                // A head that waits for its first block is not said any more.
                 self.out.clear();
-                let mark = frame::begin_frame(self.out, FrameKind::Fail, seq);
-                self.out.extend_from_slice(&status.to_le_bytes());
-                self.out.extend_from_slice(account);
-                // A few bytes: never too long.
-                let _ = frame::end_frame(self.out, mark, 0);
             }
-            RequestOutcome::Refused => {
-                self.out.clear();
-                frame::put_frame(self.out, FrameKind::Refused, seq, &[RequestRefusal::Restarting as u8]);
-            }
+            frame.encode(self.seq).put(self.out);
         }
         if go_away && !self.connection.dismissed {
-            frame::put_frame(self.out, FrameKind::GoAway, seq, &[]);
+            FromDaemon::GoAway.encode(self.seq).put(self.out);
             self.connection.dismissed = true;
         }
         let sent = self.transmit(&[], None).is_ok();
         let usable = self.body.give_back(self.connection);
         sent && usable
     }
+}
+
+/// The frame that says how a request ended, where `committed` says that something of its response has left; none if it goes on.
+pub(super) fn last_frame(
+    outcome: RequestOutcome,
+    committed: bool,
+    account: Option<RequestAccount>,
+) -> Option<FromDaemon<'static>> {
+    Some(match outcome {
+        RequestOutcome::Complete => FromDaemon::End(account),
+        RequestOutcome::Aborted => FromDaemon::Aborted(account),
+        RequestOutcome::ForLoop => return None,
+        _ if committed => FromDaemon::Aborted(account),
+        RequestOutcome::Fail(status) => FromDaemon::Fail { status, account },
+        RequestOutcome::Refused => FromDaemon::Refused(RequestRefusal::Restarting),
+    })
 }
 
 /// Sends `parts` completely, giving the GIL up only if the socket is full.
@@ -237,10 +239,11 @@ pub(super) fn send_all(
 }
 
 /// Sends one frame outside of any request; never waits. False if it could not be sent.
-pub(super) fn send_frame(connection: &HttpdConnection, kind: FrameKind, seq: u16, payload: &[u8]) -> bool {
-    let header = FrameHeader::new(kind, seq, payload.len()).encode();
-    let parts = [IoSlice::new(&header), IoSlice::new(payload)];
-    os::send(connection.socket(), &parts, None, WaitMode::No).is_ok_and(|n| n == header.len() + payload.len())
+pub(super) fn send_frame(connection: &HttpdConnection, frame: FromDaemon<'_>, seq: u16) -> bool {
+    let frame = frame.encode(seq);
+    let parts = [IoSlice::new(frame.prefix()), IoSlice::new(frame.tail())];
+    let length = frame.prefix().len() + frame.tail().len();
+    os::send(connection.socket(), &parts, None, WaitMode::No).is_ok_and(|n| n == length)
 }
 
 /// What an application is told of a failed send.
@@ -275,10 +278,10 @@ impl Exchange for SocketExchange<'_> {
     }
 
     fn head(&mut self, payload: &[u8]) -> Result<(), SendError> {
-        if payload.len() > frame::MAX_PAYLOAD as usize {
+        if payload.len() > MAX_PAYLOAD as usize {
             return Err(SendError::Failed("Argument list too long".to_owned()));
         }
-        frame::put_frame(self.out, FrameKind::Head, self.seq, payload);
+        FromDaemon::Head(payload).encode(self.seq).put(self.out);
         match &self.broken {
             Some(error) => Err(error.clone()),
             None => Ok(()),
@@ -289,15 +292,16 @@ impl Exchange for SocketExchange<'_> {
         self.touch();
         self.committed = true;
         if hold == HoldBack::Yes && self.out.len() + block.len() <= COALESCE && self.broken.is_none() {
-            frame::put_frame(self.out, FrameKind::Data, self.seq, block);
+            self.out.extend_from_slice(FromDaemon::Data(block.len() as u32).encode(self.seq).prefix());
+            self.out.extend_from_slice(block);
             return Ok(());
         }
         if hold == HoldBack::No && self.broken.is_none() && self.collect(block)? {
             return Ok(());
         }
         for chunk in block.chunks(BODY_CHUNK) {
-            let header = FrameHeader::new(FrameKind::Data, self.seq, chunk.len()).encode();
-            self.transmit(&[&header, chunk], None)?;
+            let header = FromDaemon::Data(chunk.len() as u32).encode(self.seq);
+            self.transmit(&[header.prefix(), chunk], None)?;
         }
         Ok(())
     }
@@ -305,24 +309,16 @@ impl Exchange for SocketExchange<'_> {
     fn file(&mut self, file: BorrowedFd<'_>, offset: u64, length: u64) -> Result<(), SendError> {
         self.touch();
         self.committed = true;
-        let mut range = [0; 16];
-        range[..8].copy_from_slice(&offset.to_le_bytes());
-        range[8..].copy_from_slice(&length.to_le_bytes());
-        let header = FrameHeader::new(FrameKind::File, self.seq, range.len()).encode();
-        self.transmit(&[&header, &range], Some(file))
+        let frame = FromDaemon::File { offset, length }.encode(self.seq);
+        self.transmit(&[frame.prefix()], Some(file))
     }
 
     fn log(&mut self, level: u8, text: &[u8]) {
-        let text = &text[..text.len().min(MAX_LOG - 5)];
-        const HEAD: usize = frame::HEADER_LEN + 5;
-        let mut head = [level; HEAD];
-        head[..frame::HEADER_LEN]
-            .copy_from_slice(&FrameHeader::new(FrameKind::Log, self.seq, text.len() + 5).encode());
-        head[HEAD - 4..].copy_from_slice(&own_tid().to_le_bytes());
+        let frame = FromDaemon::Log { level, thread: own_tid().cast_unsigned(), text }.encode(self.seq);
         // Not through `transmit`: the head of the response may go on waiting for its first block. A record that
         // httpd does not take any more goes to the group's log; the next block of the response reports the failure.
         let held = if self.broken.is_none() { self.held().unwrap_or_default() } else { Vec::new() };
-        let mut parts = [IoSlice::new(&held), IoSlice::new(&head), IoSlice::new(text)];
+        let mut parts = [IoSlice::new(&held), IoSlice::new(frame.prefix()), IoSlice::new(frame.tail())];
         if self.broken.is_none() {
             match send_all(self.connection, &mut parts, None, self.released) {
                 Ok(()) => return,

@@ -18,7 +18,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use wsgi_protocol::ProtocolError;
-use wsgi_protocol::frame::{FrameKind, RequestRefusal};
+use wsgi_protocol::frame::{FromDaemon, FromHttpd, RequestRefusal};
 use wsgi_protocol::metrics::RequestAccount;
 use wsgi_protocol::request::{Request, RequestFlags, RequestHead};
 use wsgi_protocol::yielding::AdaptiveYield;
@@ -215,7 +215,7 @@ impl<A: Application> WorkerThread<A> {
 
     fn complain(&self, connection: &HttpdConnection, broken: &ConnectionError) {
         if let ConnectionError::Malformed(ProtocolError::Version(_)) = broken {
-            send_frame(connection, FrameKind::Refused, 0, &[RequestRefusal::Version as u8]);
+            send_frame(connection, FromDaemon::Refused(RequestRefusal::Version), 0);
         }
         let text = match broken {
             ConnectionError::Malformed(e) => e.to_string(),
@@ -328,7 +328,7 @@ impl<A: Application> WorkerThread<A> {
     /// it back as if it had just been received.
     fn hold(&self, connection: &mut HttpdConnection, seq: u16, payload: &[u8]) -> ConnectionFate {
         let mut frame = Vec::with_capacity(payload.len() + connection.partial.len() + 8);
-        wsgi_protocol::frame::put_frame(&mut frame, FrameKind::Request, seq, payload);
+        FromHttpd::Request(payload).encode(seq).put(&mut frame);
         frame.append(&mut connection.partial);
         connection.partial = frame;
         connection.was_held = true;
@@ -339,7 +339,7 @@ impl<A: Application> WorkerThread<A> {
 
 /// Gives a request back that has waited too long: httpd answers, and writes the line.
 fn refuse_overdue(connection: &HttpdConnection, seq: u16) -> ConnectionFate {
-    let sent = send_frame(connection, FrameKind::Refused, seq, &[RequestRefusal::QueueTimeout as u8]);
+    let sent = send_frame(connection, FromDaemon::Refused(RequestRefusal::QueueTimeout), seq);
     if sent { ConnectionFate::Arm } else { ConnectionFate::Close }
 }
 

@@ -4,7 +4,7 @@ use super::*;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use wsgi_protocol::frame::{HEADER_LEN, put_frame};
+use wsgi_protocol::frame::{FrameHeader, FrameKind, HEADER_LEN, put_frame};
 use wsgi_protocol::request::{RequestFlags, RequestHead, RequestWriter};
 
 fn now(f: &mut dyn FnMut()) {
