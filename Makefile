@@ -72,7 +72,7 @@ test-control: ## the same suite against mod_wsgi 6.1.1 from PyPI: is the suite r
 fuzz: setup build ## random requests and daemons for FUZZ_SECONDS (an hour) each; prints FUZZ_SEED, which repeats a run
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-3600} MODULE_UNDER_TEST=ours $(CARGO) test -p integration --test it -- --nocapture fuzz::
 	cd fuzz && for target in line words; do $(CARGO) run --release --bin $$target -- -max_total_time=60 -max_len=200 || exit 1; done
-	cd fuzz && for target in header response_head request call; do mkdir -p target/found/$$target && \
+	cd fuzz && for target in header from_daemon from_httpd request response_head call launch conversation; do mkdir -p target/found/$$target && \
 	  $(CARGO) run --release --bin $$target -- -max_total_time=60 -max_len=4096 target/found/$$target corpus/$$target || exit 1; done
 
 bench: setup build ## servers side by side, on a quiet machine; SCENARIOS="hello django" BENCH="--check --wait-quiet"
