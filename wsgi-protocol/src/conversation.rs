@@ -4,7 +4,7 @@
 mod rules;
 mod upload;
 
-pub use rules::{ConversationRules, EndKind, FedBytes, HeadUse, RelayEffect, Violation};
+pub use rules::{ConversationRules, EndKind, FedBytes, FrameViolation, HeadUse, RelayEffect};
 pub use upload::{BodyAction, BodySupply};
 
 use crate::ProtocolError;
@@ -80,9 +80,13 @@ impl RelayConversation {
     ///
     /// # Errors
     /// What is wrong with it: nothing that follows means anything.
-    pub fn feed<'a>(&mut self, pending: &'a [u8], has_descriptor: bool) -> Result<FedBytes<'a>, Violation> {
+    pub fn feed<'a>(
+        &mut self,
+        pending: &'a [u8],
+        has_descriptor: bool,
+    ) -> Result<FedBytes<'a>, FrameViolation> {
         if self.over {
-            return Err(Violation::AfterTheEnd);
+            return Err(FrameViolation::AfterTheEnd);
         }
         if self.data_left > 0 {
             let len = pending.len().min(self.data_left);
@@ -96,7 +100,7 @@ impl RelayConversation {
         fed
     }
 
-    fn frame<'a>(&mut self, pending: &'a [u8], has_descriptor: bool) -> Result<FedBytes<'a>, Violation> {
+    fn frame<'a>(&mut self, pending: &'a [u8], has_descriptor: bool) -> Result<FedBytes<'a>, FrameViolation> {
         let Some(header) = FrameHeader::decode(pending)? else {
             return Ok(FedBytes::Incomplete { needed: HEADER_LEN });
         };
@@ -110,18 +114,18 @@ impl RelayConversation {
     }
 
     /// Whether a frame may begin like this; how many bytes of its payload have to be there before it is decoded.
-    fn expect(&self, header: FrameHeader) -> Result<usize, Violation> {
+    fn expect(&self, header: FrameHeader) -> Result<usize, FrameViolation> {
         if header.kind.is_from_httpd() {
             return Err(ProtocolError::Direction(header.kind).into());
         }
         if header.seq != self.seq && !matches!(header.kind, FrameKind::GoAway | FrameKind::Refused) {
-            return Err(Violation::OtherRequest(header.kind));
+            return Err(FrameViolation::OtherRequest(header.kind));
         }
         let limit = self.rules.head_limit();
         let is_awaited = self.progress == ResponseProgress::Awaited;
         match FromDaemon::needs(header, limit) {
             Err(_) if header.kind == FrameKind::Head && is_awaited => {
-                Err(Violation::HeadTooLarge { len: header.len, limit })
+                Err(FrameViolation::HeadTooLarge { len: header.len, limit })
             }
             needed => Ok(needed?),
         }
@@ -131,10 +135,10 @@ impl RelayConversation {
         &mut self,
         frame: FromDaemon<'a>,
         has_descriptor: bool,
-    ) -> Result<RelayEffect<'a>, Violation> {
+    ) -> Result<RelayEffect<'a>, FrameViolation> {
         self.seen |= frame.is_answer();
         if frame.is_last() && has_descriptor {
-            return Err(Violation::StrayDescriptor);
+            return Err(FrameViolation::StrayDescriptor);
         }
         let effect = match frame {
             FromDaemon::WantBody(bytes) => {
@@ -144,7 +148,7 @@ impl RelayConversation {
             FromDaemon::Head(payload) => return self.head(payload),
             FromDaemon::Upgrade(payload) => return self.upgrade(payload),
             FromDaemon::Data(_) if self.progress == ResponseProgress::Awaited => {
-                return Err(Violation::DataBeforeHead);
+                return Err(FrameViolation::DataBeforeHead);
             }
             FromDaemon::Data(len) => {
                 self.data_left = len as usize;
@@ -159,15 +163,15 @@ impl RelayConversation {
             }
             FromDaemon::End(account) => RelayEffect::Ended(self.end()?, account),
             FromDaemon::Aborted(account) if self.begun() => RelayEffect::Ended(EndKind::Aborted, account),
-            FromDaemon::Aborted(_) => return Err(Violation::AbortBeforeHead),
+            FromDaemon::Aborted(_) => return Err(FrameViolation::AbortBeforeHead),
             FromDaemon::Fail { status, account } => {
                 if self.progress != ResponseProgress::Awaited || !(400..600).contains(&status) {
-                    return Err(Violation::FailAfterHead);
+                    return Err(FrameViolation::FailAfterHead);
                 }
                 RelayEffect::Ended(EndKind::Status(status), account)
             }
             FromDaemon::Refused(refusal) if !self.seen => RelayEffect::Ended(EndKind::Refused(refusal), None),
-            FromDaemon::Refused(_) => return Err(Violation::RefusalOutOfTurn),
+            FromDaemon::Refused(_) => return Err(FrameViolation::RefusalOutOfTurn),
             FromDaemon::GoAway => RelayEffect::GoAway,
             FromDaemon::Watch => {
                 self.watched = self.told;
@@ -193,13 +197,13 @@ impl RelayConversation {
         }
     }
 
-    fn head<'a>(&mut self, payload: &'a [u8]) -> Result<RelayEffect<'a>, Violation> {
+    fn head<'a>(&mut self, payload: &'a [u8]) -> Result<RelayEffect<'a>, FrameViolation> {
         if self.progress != ResponseProgress::Awaited {
-            return Err(Violation::SecondHead);
+            return Err(FrameViolation::SecondHead);
         }
-        let head = ResponseHead::decode(payload).map_err(Violation::BadHead)?;
+        let head = ResponseHead::decode(payload).map_err(FrameViolation::BadHead)?;
         if head.headers().any(|(name, value)| name.len() + value.len() + 2 > self.rules.header_limit) {
-            return Err(Violation::HeaderTooLong);
+            return Err(FrameViolation::HeaderTooLong);
         }
         let usage = self.rules.use_of(&head);
         self.progress = match usage {
@@ -214,11 +218,11 @@ impl RelayConversation {
         Ok(RelayEffect::Head(head, usage))
     }
 
-    fn upgrade<'a>(&mut self, payload: &'a [u8]) -> Result<RelayEffect<'a>, Violation> {
+    fn upgrade<'a>(&mut self, payload: &'a [u8]) -> Result<RelayEffect<'a>, FrameViolation> {
         if !self.may_upgrade || !self.told || self.progress != ResponseProgress::Awaited {
-            return Err(Violation::NoHandshake);
+            return Err(FrameViolation::NoHandshake);
         }
-        let head = ResponseHead::decode_upgrade(payload).map_err(Violation::BadHead)?;
+        let head = ResponseHead::decode_upgrade(payload).map_err(FrameViolation::BadHead)?;
         self.progress = ResponseProgress::Passed;
         self.is_tunnel = true;
         // What the client sends from now on is granted like a body.
@@ -231,21 +235,21 @@ impl RelayConversation {
         offset: u64,
         length: u64,
         has_descriptor: bool,
-    ) -> Result<RelayEffect<'a>, Violation> {
+    ) -> Result<RelayEffect<'a>, FrameViolation> {
         if !has_descriptor {
-            return Err(Violation::FileWithoutDescriptor);
+            return Err(FrameViolation::FileWithoutDescriptor);
         }
         if self.progress == ResponseProgress::Awaited {
-            return Err(Violation::FileBeforeHead);
+            return Err(FrameViolation::FileBeforeHead);
         }
         let length = self.clip(length);
         Ok(RelayEffect::File { offset, length: if self.passes() { length } else { 0 } })
     }
 
-    fn end(&mut self) -> Result<EndKind, Violation> {
+    fn end(&mut self) -> Result<EndKind, FrameViolation> {
         let is_short = self.announced.is_some_and(|left| left > 0) && !self.client_gone;
         match self.progress {
-            ResponseProgress::Awaited => Err(Violation::EndWithoutHead),
+            ResponseProgress::Awaited => Err(FrameViolation::EndWithoutHead),
             ResponseProgress::Passed if is_short => Ok(EndKind::Short),
             ResponseProgress::Passed | ResponseProgress::Replaced(HeadUse::Pass) => Ok(EndKind::Complete),
             ResponseProgress::Replaced(HeadUse::ErrorPage(status)) => Ok(EndKind::ErrorPage(status)),

@@ -7,7 +7,7 @@ use crate::{messages, metrics, respond};
 use std::ffi::c_int;
 use std::io;
 use std::ops::ControlFlow::Break;
-use wsgi_protocol::conversation::{EndKind, Violation};
+use wsgi_protocol::conversation::{EndKind, FrameViolation};
 use wsgi_protocol::metrics::RequestOutcome;
 
 impl Relay<'_, '_> {
@@ -88,12 +88,14 @@ impl Relay<'_, '_> {
     }
 
     /// What the daemon sends is against the rules.
-    pub(super) fn violated(&mut self, violation: Violation) -> AttemptVerdict {
+    pub(super) fn violated(&mut self, violation: FrameViolation) -> AttemptVerdict {
         let name = &self.group.name;
         let line = match violation {
-            Violation::HeadTooLarge { len, limit } => messages::head_too_large(name, len as usize, limit),
-            Violation::BadHead(error) => messages::malformed_head(name, &error),
-            Violation::HeaderTooLong => messages::header_too_long(name),
+            FrameViolation::HeadTooLarge { len, limit } => {
+                messages::head_too_large(name, len as usize, limit)
+            }
+            FrameViolation::BadHead(error) => messages::malformed_head(name, &error),
+            FrameViolation::HeaderTooLong => messages::header_too_long(name),
             other => return self.malformed(&other),
         };
         AttemptVerdict::Failed(line.into())

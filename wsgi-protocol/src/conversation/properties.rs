@@ -148,7 +148,7 @@ impl Witness {
             let rounds = pending.len();
             let taken = match talk.feed(&pending, self.descriptors > 0) {
                 Err(violation) => {
-                    assert_eq!(violation == Violation::AfterTheEnd, self.over, "{violation}: {self:?}");
+                    assert_eq!(violation == FrameViolation::AfterTheEnd, self.over, "{violation}: {self:?}");
                     self.over = true;
                     rounds
                 }
@@ -270,7 +270,7 @@ fn no_daemon_brings_about_what_must_not_be() {
         }
         // It always ends: when the connection does, nothing is fed any more.
         witness.happens(&mut talk, Happening::Lost(true));
-        prop_assert_eq!(talk.feed(b"", false).map(drop), Err(Violation::AfterTheEnd));
+        prop_assert_eq!(talk.feed(b"", false).map(drop), Err(FrameViolation::AfterTheEnd));
         prop_assert!(!talk.lost(true));
         Ok(())
     });

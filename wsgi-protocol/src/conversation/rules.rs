@@ -157,7 +157,7 @@ impl EndKind {
 
 /// What is wrong with what a daemon sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Violation {
+pub enum FrameViolation {
     /// Its bytes are no frame that a daemon can send.
     Malformed(ProtocolError),
     /// A frame that belongs to another request.
@@ -197,13 +197,13 @@ pub enum Violation {
     AfterTheEnd,
 }
 
-impl From<ProtocolError> for Violation {
+impl From<ProtocolError> for FrameViolation {
     fn from(error: ProtocolError) -> Self {
         Self::Malformed(error)
     }
 }
 
-impl fmt::Display for Violation {
+impl fmt::Display for FrameViolation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Malformed(error) | Self::BadHead(error) => return error.fmt(f),
@@ -227,4 +227,4 @@ impl fmt::Display for Violation {
     }
 }
 
-impl std::error::Error for Violation {}
+impl std::error::Error for FrameViolation {}

@@ -29,7 +29,7 @@ fn talk() -> RelayConversation {
 }
 
 /// Feeds one frame that is there as a whole.
-fn feed(talk: &mut RelayConversation, frame: FromDaemon<'_>) -> Result<String, Violation> {
+fn feed(talk: &mut RelayConversation, frame: FromDaemon<'_>) -> Result<String, FrameViolation> {
     let bytes = frame.encode(SEQ).to_vec();
     match talk.feed(&bytes, matches!(frame, FromDaemon::File { .. }))? {
         FedBytes::Frame { len, effect } => {
@@ -75,7 +75,7 @@ fn a_response_from_its_head_to_its_end() {
     assert_eq!(feed(&mut talk, FromDaemon::Flush).unwrap(), "Flush");
     assert_eq!(feed(&mut talk, FromDaemon::GoAway).unwrap(), "GoAway");
     assert_eq!(feed(&mut talk, END).unwrap(), ended(EndKind::Complete));
-    assert_eq!(feed(&mut talk, END), Err(Violation::AfterTheEnd));
+    assert_eq!(feed(&mut talk, END), Err(FrameViolation::AfterTheEnd));
 }
 
 #[test]
@@ -100,25 +100,25 @@ fn frames_have_their_order() {
     let fail = FromDaemon::Fail { status: 500, account: None };
     let refused = FromDaemon::Refused(RequestRefusal::Restarting);
     for (before, frame, violation) in [
-        (&[][..], FromDaemon::Data(1), Violation::DataBeforeHead),
-        (&[], file, Violation::FileBeforeHead),
-        (&[], END, Violation::EndWithoutHead),
-        (&[], FromDaemon::Aborted(None), Violation::AbortBeforeHead),
-        (&[page], FromDaemon::Aborted(None), Violation::AbortBeforeHead),
-        (&[head], head, Violation::SecondHead),
-        (&[page], head, Violation::SecondHead),
-        (&[head], fail, Violation::FailAfterHead),
-        (&[page], fail, Violation::FailAfterHead),
-        (&[], FromDaemon::Fail { status: 200, account: None }, Violation::FailAfterHead),
-        (&[], FromDaemon::Fail { status: 600, account: None }, Violation::FailAfterHead),
-        (&[FromDaemon::Flush], refused, Violation::RefusalOutOfTurn),
-        (&[FromDaemon::WantBody(0)], refused, Violation::RefusalOutOfTurn),
-        (&[head], refused, Violation::RefusalOutOfTurn),
-        (&[], FromDaemon::Upgrade(b""), Violation::NoHandshake),
+        (&[][..], FromDaemon::Data(1), FrameViolation::DataBeforeHead),
+        (&[], file, FrameViolation::FileBeforeHead),
+        (&[], END, FrameViolation::EndWithoutHead),
+        (&[], FromDaemon::Aborted(None), FrameViolation::AbortBeforeHead),
+        (&[page], FromDaemon::Aborted(None), FrameViolation::AbortBeforeHead),
+        (&[head], head, FrameViolation::SecondHead),
+        (&[page], head, FrameViolation::SecondHead),
+        (&[head], fail, FrameViolation::FailAfterHead),
+        (&[page], fail, FrameViolation::FailAfterHead),
+        (&[], FromDaemon::Fail { status: 200, account: None }, FrameViolation::FailAfterHead),
+        (&[], FromDaemon::Fail { status: 600, account: None }, FrameViolation::FailAfterHead),
+        (&[FromDaemon::Flush], refused, FrameViolation::RefusalOutOfTurn),
+        (&[FromDaemon::WantBody(0)], refused, FrameViolation::RefusalOutOfTurn),
+        (&[head], refused, FrameViolation::RefusalOutOfTurn),
+        (&[], FromDaemon::Upgrade(b""), FrameViolation::NoHandshake),
     ] {
         let mut talk = after(talk(), before);
         assert_eq!(feed(&mut talk, frame), Err(violation), "{before:?} {frame:?}");
-        assert_eq!(feed(&mut talk, FromDaemon::Flush), Err(Violation::AfterTheEnd));
+        assert_eq!(feed(&mut talk, FromDaemon::Flush), Err(FrameViolation::AfterTheEnd));
         assert!(!violation.to_string().is_empty());
     }
 }
@@ -155,18 +155,18 @@ fn a_request_can_be_given_elsewhere_until_it_is_seen() {
 fn frames_of_others_are_refused() {
     let mut talk = talk();
     let feed = |frame: FromDaemon<'_>, seq| talk.clone().feed(&frame.encode(seq).to_vec(), false).map(drop);
-    assert_eq!(feed(FromDaemon::Flush, SEQ + 1), Err(Violation::OtherRequest(FrameKind::Flush)));
+    assert_eq!(feed(FromDaemon::Flush, SEQ + 1), Err(FrameViolation::OtherRequest(FrameKind::Flush)));
     // Said before the process knew of the request.
     assert_eq!(feed(FromDaemon::GoAway, 0), Ok(()));
     assert_eq!(feed(FromDaemon::Refused(RequestRefusal::Version), 0), Ok(()));
     for frame in [FromHttpd::BodyEnd, FromHttpd::Abort(AbortReason::Timeout), FromHttpd::Request(b"")] {
         let bytes = frame.encode(SEQ).to_vec();
         let kind = FrameHeader::decode(&bytes).unwrap().unwrap().kind;
-        let violation = Violation::Malformed(ProtocolError::Direction(kind));
+        let violation = FrameViolation::Malformed(ProtocolError::Direction(kind));
         assert_eq!(talk.clone().feed(&bytes, false).map(drop), Err(violation));
     }
     let error = talk.feed(&[99; 8], false).map(drop).unwrap_err();
-    assert_eq!(error, Violation::Malformed(ProtocolError::FrameKind(99)));
+    assert_eq!(error, FrameViolation::Malformed(ProtocolError::FrameKind(99)));
 }
 
 #[test]
@@ -176,12 +176,12 @@ fn heads_are_bounded_and_forge_nothing() {
     let long = head_of(b"200 OK", &[(b"Name", b"123456789012345")]);
     let forged = head_of(b"200 OK", &[(b"Name", b"1\r\n2")]);
     assert_eq!(feed(&mut talk.clone(), FromDaemon::Head(&fits)).unwrap(), "Pass");
-    assert_eq!(feed(&mut talk.clone(), FromDaemon::Head(&long)), Err(Violation::HeaderTooLong));
-    let bad = Violation::BadHead(ProtocolError::Field("header value"));
+    assert_eq!(feed(&mut talk.clone(), FromDaemon::Head(&long)), Err(FrameViolation::HeaderTooLong));
+    let bad = FrameViolation::BadHead(ProtocolError::Field("header value"));
     assert_eq!(feed(&mut talk.clone(), FromDaemon::Head(&forged)), Err(bad));
     // Refused before it is read.
     let header = FrameHeader { kind: FrameKind::Head, seq: SEQ, len: (1 << 20) + 1 };
-    let too_large = Violation::HeadTooLarge { len: header.len, limit: 1 << 20 };
+    let too_large = FrameViolation::HeadTooLarge { len: header.len, limit: 1 << 20 };
     assert_eq!(talk.clone().feed(&header.encode(), false).map(drop), Err(too_large));
     let wide = ConversationRules { header_limit: 1 << 20, ..RULES };
     let mut wide = RelayConversation::new(wide, SEQ, true);
@@ -189,7 +189,7 @@ fn heads_are_bounded_and_forge_nothing() {
     // A second one is never good, however long.
     feed(&mut talk, FromDaemon::Head(&fits)).unwrap();
     let second = talk.feed(&header.encode(), false).map(drop).unwrap_err();
-    assert_eq!(second, Violation::Malformed(ProtocolError::Payload(FrameKind::Head, header.len)));
+    assert_eq!(second, FrameViolation::Malformed(ProtocolError::Payload(FrameKind::Head, header.len)));
 }
 
 #[test]
@@ -235,10 +235,10 @@ fn descriptors_come_with_files_only() {
     let mut talk = after(self::talk(), &[FromDaemon::Head(&head)]);
     let file = FromDaemon::File { offset: 0, length: 9 }.encode(SEQ).to_vec();
     let missing = talk.clone().feed(&file, false).map(drop);
-    assert_eq!(missing, Err(Violation::FileWithoutDescriptor));
+    assert_eq!(missing, Err(FrameViolation::FileWithoutDescriptor));
     for last in [END, FromDaemon::Aborted(None)] {
         let stray = talk.clone().feed(&last.encode(SEQ).to_vec(), true).map(drop);
-        assert_eq!(stray, Err(Violation::StrayDescriptor));
+        assert_eq!(stray, Err(FrameViolation::StrayDescriptor));
     }
     // It may have come ahead of its frame.
     assert!(talk.feed(&FromDaemon::Flush.encode(SEQ).to_vec(), true).is_ok());
@@ -336,14 +336,14 @@ fn a_client_is_watched_when_nothing_more_is_to_come() {
 fn a_handshake_becomes_a_tunnel_once() {
     let head = head_of(b"101 Switching Protocols", &[]);
     let upgrade = FromDaemon::Upgrade(&head);
-    assert_eq!(feed(&mut talk(), upgrade), Err(Violation::NoHandshake));
+    assert_eq!(feed(&mut talk(), upgrade), Err(FrameViolation::NoHandshake));
     let mut with_body = RelayConversation::new(RULES, SEQ, false);
     with_body.allow_upgrade();
-    assert_eq!(feed(&mut with_body, upgrade), Err(Violation::NoHandshake));
+    assert_eq!(feed(&mut with_body, upgrade), Err(FrameViolation::NoHandshake));
     let mut talk = talk();
     talk.allow_upgrade();
     let ordinary = head_of(b"200 OK", &[]);
-    let bad = Violation::BadHead(ProtocolError::Field("status"));
+    let bad = FrameViolation::BadHead(ProtocolError::Field("status"));
     assert_eq!(feed(&mut talk.clone(), FromDaemon::Upgrade(&ordinary)), Err(bad));
     feed(&mut talk, FromDaemon::WantBody(9)).unwrap();
     assert_eq!(feed(&mut talk, upgrade).unwrap(), "Upgrade");
@@ -352,8 +352,8 @@ fn a_handshake_becomes_a_tunnel_once() {
     assert_eq!(talk.next_body(BodySupply::Bytes), BodyAction::SendBytes(5));
     feed(&mut talk, FromDaemon::Data(5)).unwrap();
     assert_eq!(talk.take_data(5), 5);
-    assert_eq!(feed(&mut talk.clone(), upgrade), Err(Violation::NoHandshake));
-    assert_eq!(feed(&mut talk.clone(), FromDaemon::Head(&ordinary)), Err(Violation::SecondHead));
+    assert_eq!(feed(&mut talk.clone(), upgrade), Err(FrameViolation::NoHandshake));
+    assert_eq!(feed(&mut talk.clone(), FromDaemon::Head(&ordinary)), Err(FrameViolation::SecondHead));
     assert_eq!(feed(&mut talk, END).unwrap(), ended(EndKind::Complete));
 }
 
@@ -372,7 +372,7 @@ fn who_is_given_up_is_only_heard() {
     assert!(talk.has_logged());
     let heard = format!("{:?}", RelayEffect::Ended(EndKind::Heard, None));
     assert_eq!(feed(&mut talk, END).unwrap(), heard);
-    assert_eq!(feed(&mut talk, log), Err(Violation::AfterTheEnd));
+    assert_eq!(feed(&mut talk, log), Err(FrameViolation::AfterTheEnd));
 }
 
 #[test]
