@@ -3,6 +3,7 @@
 
 mod asgi;
 mod boundary;
+mod coalesce;
 mod conversation;
 mod daemon;
 mod embedded;

@@ -373,12 +373,6 @@ pub(super) fn send(
     retry(|| unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, flags) as i64 })
 }
 
-/// Makes the calling thread's sleeps as short as asked for; the kernel may otherwise add 50 µs.
-pub(super) fn sleep_exactly() {
-    // SAFETY: sets a property of this thread only (prctl(2)); failure leaves the default.
-    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1 as libc::c_ulong) };
-}
-
 /// Process id of the parent.
 pub(super) fn parent() -> i32 {
     // SAFETY: getppid has no arguments and cannot fail.

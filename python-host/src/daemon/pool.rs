@@ -12,14 +12,15 @@ use super::registry::ConnectionRegistry;
 use super::reload::ScriptReload;
 use super::slot::WorkerRecord;
 use super::socket_exchange::send_frame;
-use super::stream::StreamFlusher;
+use super::stream::SocketSink;
 use super::worker::WorkerThread;
+use crate::coalesce::BlockCoalescer;
 use crate::messages;
 use crate::scheduler::wakeup::Wakeup;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use wsgi_protocol::frame::{FromDaemon, RequestRefusal};
@@ -73,7 +74,7 @@ pub(super) struct WorkerPool<A: Application> {
     pub(super) limits: RequestLimits,
     pub(super) slots: Box<[WorkerRecord]>,
     pub(super) gate: WorkerGate,
-    pub(super) flusher: StreamFlusher,
+    pub(super) streams: Box<[Arc<BlockCoalescer<SocketSink>>]>,
     pub(super) reload: ScriptReload,
     /// When the first request was begun, monotonic ns, 0 = never; only kept with startup-timeout.
     pub(super) first_request: AtomicU64,
@@ -132,7 +133,8 @@ impl<A: Application> WorkerPool<A> {
             limits,
             slots: (0..threads).map(|_| WorkerRecord::default()).collect(),
             gate: WorkerGate::new(threads, if gated { 1 } else { threads }),
-            flusher: StreamFlusher::new(threads),
+            // No send into a sink waits, so that nobody has to wait for one with the GIL.
+            streams: (0..threads).map(|_| BlockCoalescer::new(SocketSink::default(), |f| f())).collect(),
             reload: ScriptReload::new(launch.reload_immediate),
             first_request: AtomicU64::new(0),
             main_wake: EventFd::new()?,

@@ -6,22 +6,17 @@
 use super::connection::HttpdConnection;
 use super::os::{self, WaitMode};
 use super::slot::WorkerRecord;
-use super::stream::{ResponseStream, StreamFlusher};
+use super::stream::SocketSink;
+use crate::coalesce::{BlockCoalescer, COPIED, HeldBlock, LastSend};
 use crate::exchange::{BodyError, Exchange, HoldBack, RequestOutcome, SendError};
 use crate::fork::is_forked;
 use crate::scheduler::clock::own_tid;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use wsgi_protocol::frame::{BODY_CHUNK, FromDaemon, MAX_PAYLOAD, RequestRefusal};
 use wsgi_protocol::metrics::RequestAccount;
-
-/// Blocks up to this size are copied so that they leave together with what follows; copying this much costs
-/// less than another send and another wake-up of the reader.
-const COALESCE: usize = 32 * 1024;
-
-/// A block that comes within this time of the last send, ns, is collected with what follows; a slower one leaves at once.
-const QUICK: u64 = 500_000;
 
 /// Gives the GIL up around a call that may block.
 pub(super) type GilRelease = fn(&mut dyn FnMut());
@@ -47,17 +42,17 @@ pub(super) struct SocketExchange<'a> {
     /// The first failure to send; every later attempt fails the same way.
     broken: Option<SendError>,
     /// Where blocks that follow each other quickly are collected.
-    stream: Option<(&'static StreamFlusher, &'static ResponseStream)>,
-    /// When a block last left, and when it was last asked whether the client is gone; monotonic ns.
-    sent_at: u64,
-    asked_at: u64,
+    stream: Option<&'static Arc<BlockCoalescer<SocketSink>>>,
+    last_send: LastSend,
+    /// When it was last asked whether the client is gone.
+    last_ask: LastSend,
 }
 
 impl Drop for SocketExchange<'_> {
     fn drop(&mut self) {
         // Whatever happened: the flusher must not write to a connection that is not this request's any more.
         if let Some(stream) = self.dirty_stream() {
-            let _ = stream.take(&mut Vec::new());
+            stream.forget();
         }
     }
 }
@@ -86,14 +81,14 @@ impl<'a> SocketExchange<'a> {
             committed: false,
             broken: None,
             stream: None,
-            sent_at: 0,
-            asked_at: 0,
+            last_send: LastSend::default(),
+            last_ask: LastSend::default(),
         }
     }
 
     /// Lets blocks be collected in the stream of a worker.
-    pub(super) fn with_stream(mut self, flusher: &'static StreamFlusher, worker: usize) -> Self {
-        self.stream = Some((flusher, flusher.stream(worker)));
+    pub(super) fn with_stream(mut self, stream: &'static Arc<BlockCoalescer<SocketSink>>) -> Self {
+        self.stream = Some(stream);
         self
     }
 
@@ -118,38 +113,29 @@ impl<'a> SocketExchange<'a> {
     }
 
     /// The stream, if it holds anything. A forked child leaves it alone: the lock may have been taken when it was forked.
-    fn dirty_stream(&self) -> Option<&'static ResponseStream> {
-        let (_, stream) = self.stream?;
-        (stream.is_dirty() && !is_forked()).then_some(stream)
+    fn dirty_stream(&self) -> Option<&'static Arc<BlockCoalescer<SocketSink>>> {
+        self.stream.filter(|stream| stream.is_dirty() && !is_forked())
     }
 
     /// What has been collected, which goes before everything else.
     fn held(&mut self) -> Result<Vec<u8>, SendError> {
-        let mut held = Vec::new();
-        if let Some(stream) = self.dirty_stream() {
-            stream.take(&mut held).inspect_err(|e| self.broken = Some(e.clone()))?;
-        }
-        Ok(held)
+        let held = self.dirty_stream().map_or(Ok(Vec::new()), |stream| stream.take());
+        held.inspect_err(|error| self.broken = Some(error.clone()))
     }
 
     /// Collects a block that follows the last one quickly. False: it has to be sent now.
     fn collect(&mut self, block: &[u8]) -> Result<bool, SendError> {
-        let Some((flusher, stream)) = self.stream else { return Ok(false) };
+        let Some(stream) = self.stream else { return Ok(false) };
         let now = os::now_ns();
-        let is_quick = now.saturating_sub(self.sent_at) < QUICK;
-        if !is_quick || block.len() > COALESCE || !self.out.is_empty() || is_forked() {
-            self.sent_at = now;
+        if !self.last_send.is_recent(now) || block.len() > COPIED || !self.out.is_empty() || is_forked() {
+            self.last_send.note(now);
             return Ok(false);
         }
-        if !flusher.is_there(self.unsent) {
-            return Ok(false);
-        }
-        let held = stream.hold(self.connection.socket().as_raw_fd(), self.seq, block, now);
-        if held.inspect_err(|e| self.broken = Some(e.clone()))? {
-            self.sent_at = now;
+        let (socket, seq) = (self.connection.socket().as_raw_fd(), self.seq);
+        let held = stream.hold(block, now, |sink| sink.begin(socket, seq));
+        if held.inspect_err(|error| self.broken = Some(error.clone()))? == HeldBlock::Due {
+            self.last_send.note(now);
             self.transmit(&[], None)?;
-        } else {
-            flusher.watch();
         }
         Ok(true)
     }
@@ -291,7 +277,7 @@ impl Exchange for SocketExchange<'_> {
     fn data(&mut self, block: &[u8], hold: HoldBack) -> Result<(), SendError> {
         self.touch();
         self.committed = true;
-        if hold == HoldBack::Yes && self.out.len() + block.len() <= COALESCE && self.broken.is_none() {
+        if hold == HoldBack::Yes && self.out.len() + block.len() <= COPIED && self.broken.is_none() {
             self.out.extend_from_slice(FromDaemon::Data(block.len() as u32).encode(self.seq).prefix());
             self.out.extend_from_slice(block);
             return Ok(());
@@ -332,13 +318,13 @@ impl Exchange for SocketExchange<'_> {
         if self.broken.is_some() || self.body.is_gone() || is_forked() {
             return true;
         }
-        if self.sent_at != 0 {
+        if self.last_send.at() != 0 {
             // Between two blocks of a quick sequence nothing is asked.
             let now = os::now_ns();
-            if now.saturating_sub(self.asked_at.max(self.sent_at)) < QUICK {
+            if self.last_send.is_recent(now) || self.last_ask.is_recent(now) {
                 return false;
             }
-            self.asked_at = now;
+            self.last_ask.note(now);
         }
         let mut fds = [(self.connection.socket().as_raw_fd(), libc::POLLRDHUP | libc::POLLIN)];
         match os::poll(&mut fds, Some(std::time::Duration::ZERO)) {

@@ -295,7 +295,7 @@ impl<A: Application> WorkerThread<A> {
         let activity = counts.then(|| &pool.slots[self.index]);
         let mut exchange =
             SocketExchange::new(connection, seq, payload, &mut self.out, (A::RELEASED, A::UNSENT), activity)
-                .with_stream(&pool.flusher, self.index);
+                .with_stream(&pool.streams[self.index]);
         if is_overdue(pool.limits.queue, head) {
             drop(exchange);
             return Some(refuse_overdue(connection, seq));

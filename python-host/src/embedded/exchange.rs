@@ -1,6 +1,6 @@
 //! [`Exchange`] over httpd's C table.
 
-use super::outlet::ResponseOutlet;
+use crate::coalesce::{BlockCoalescer, BlockSink, COPIED, HeldBlock, LastSend};
 use crate::exchange::{BodyError, Exchange, HoldBack, RequestOutcome, SendError};
 use crate::fork::is_forked;
 use crate::python;
@@ -11,17 +11,8 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::Arc;
 use wsgi_protocol::abi::{self, HttpdTable};
 
-/// Blocks up to this size may wait for the end of the request, when the GIL has been given up anyway.
-const HELD: usize = 32 * 1024;
-
 /// APR's number for "try again".
 const EAGAIN: i32 = libc::EAGAIN;
-
-/// A block that comes within this time of the last send, ns, is collected with what follows.
-const QUICK: u64 = 500_000;
-
-/// Longer blocks are sent as they are.
-const COLLECTED: usize = 32 * 1024;
 
 /// httpd's side of a request.
 #[derive(Debug, Clone, Copy)]
@@ -30,24 +21,39 @@ struct HttpdExchange {
     request: *mut c_void,
 }
 
-// SAFETY: the handle is used by one thread at a time (see `super::outlet`).
+// SAFETY: the handle is used by one thread at a time (see `crate::coalesce`).
 unsafe impl Send for HttpdExchange {}
+
+impl BlockSink for HttpdExchange {
+    // The filters of httpd run on it.
+    const STACK: usize = 2 * 1024 * 1024;
+
+    fn append(&mut self, collected: &mut Vec<u8>, block: &[u8]) {
+        collected.extend_from_slice(block);
+    }
+
+    fn send(&mut self, collected: &mut Vec<u8>, flush: bool) -> Result<(), SendError> {
+        let sent = self.write(collected, flush);
+        collected.clear();
+        sent
+    }
+}
 
 /// One request's way in and out.
 pub struct TableExchange {
     way: HttpdExchange,
+    /// What may wait for the end of the request, when the GIL has been given up anyway.
     held: Vec<u8>,
     broken: Option<SendError>,
     /// Where blocks are collected that application code follows; made when the first is.
-    outlet: Option<Arc<ResponseOutlet>>,
-    /// When a block last left, monotonic ns.
-    sent_at: u64,
+    blocks: Option<Arc<BlockCoalescer<HttpdExchange>>>,
+    last_send: LastSend,
 }
 
 impl Drop for TableExchange {
     fn drop(&mut self) {
-        if let Some(outlet) = self.outlet.as_ref().filter(|_| !is_forked()) {
-            outlet.close();
+        if let Some(blocks) = self.blocks.as_ref().filter(|_| !is_forked()) {
+            blocks.forget();
         }
     }
 }
@@ -87,7 +93,7 @@ impl TableExchange {
     /// An exchange for httpd's `request`.
     pub fn new(httpd: &'static HttpdTable, request: *mut c_void) -> Self {
         let way = HttpdExchange { httpd, request };
-        Self { way, held: Vec::new(), broken: None, outlet: None, sent_at: 0 }
+        Self { way, held: Vec::new(), broken: None, blocks: None, last_send: LastSend::default() }
     }
 
     /// Sends what was held, after the GIL was given up; how the request ended after all.
@@ -97,7 +103,7 @@ impl TableExchange {
         }
         let held = std::mem::take(&mut self.held);
         // What is not flushed leaves together with the end of the response.
-        let sent = self.outlet.as_ref().map_or(Ok(()), |outlet| outlet.send(false));
+        let sent = self.blocks.as_ref().map_or(Ok(()), |blocks| blocks.send(false));
         let sent = sent.and_then(|()| if held.is_empty() { Ok(()) } else { self.way.write(&held, false) });
         match sent {
             Ok(()) => outcome,
@@ -120,10 +126,10 @@ impl TableExchange {
     ) -> Result<(), SendError> {
         self.check()?;
         let held = std::mem::take(&mut self.held);
-        let (way, outlet) = (self.way, self.outlet.as_deref());
+        let (way, blocks) = (self.way, self.blocks.as_deref());
         let mut result = Ok(());
         without_gil(&mut || {
-            result = outlet.map_or(Ok(()), |outlet| outlet.send(false));
+            result = blocks.map_or(Ok(()), |blocks| blocks.send(false));
             if result.is_ok() && !held.is_empty() {
                 result = way.write(&held, false);
             }
@@ -131,28 +137,24 @@ impl TableExchange {
                 result = f(way);
             }
         });
-        self.sent_at = now_ns();
+        self.last_send.note(now_ns());
         result.inspect_err(|error| self.broken = Some(error.clone()))
     }
 
     /// Collects a block that follows the last one quickly. False: it has to be sent.
     fn collect(&mut self, block: &[u8]) -> Result<bool, SendError> {
         let now = now_ns();
-        if now.saturating_sub(self.sent_at) >= QUICK || block.len() > COLLECTED || !self.held.is_empty() {
+        if !self.last_send.is_recent(now) || block.len() > COPIED || !self.held.is_empty() {
             return Ok(false);
         }
         let way = self.way;
-        let outlet = self.outlet.get_or_insert_with(|| {
-            ResponseOutlet::new(
-                Box::new(move |bytes, flush| way.write(bytes, flush)),
-                python::released_if_attached,
-            )
-        });
-        let has_room = outlet.hold(block, now).inspect_err(|error| self.broken = Some(error.clone()))?;
-        if !has_room {
+        let blocks =
+            self.blocks.get_or_insert_with(|| BlockCoalescer::new(way, python::released_if_attached));
+        let held = blocks.hold(block, now, |_| ()).inspect_err(|error| self.broken = Some(error.clone()))?;
+        if held == HeldBlock::Due {
             let mut result = Ok(());
-            without_gil(&mut || result = outlet.send(true));
-            self.sent_at = now_ns();
+            without_gil(&mut || result = blocks.send(true));
+            self.last_send.note(now_ns());
             result.inspect_err(|error| self.broken = Some(error.clone()))?;
         }
         Ok(true)
@@ -160,9 +162,9 @@ impl TableExchange {
 
     /// Runs `f` while no flusher uses the request.
     fn alone<T>(&self, f: impl FnOnce(HttpdExchange) -> T) -> T {
-        match &self.outlet {
+        match &self.blocks {
             // In a forked child there is no flusher, and its copy of the lock may never be given back.
-            Some(outlet) if !is_forked() => outlet.alone(|| f(self.way)),
+            Some(blocks) if !is_forked() => blocks.alone(|| f(self.way)),
             _ => f(self.way),
         }
     }
@@ -173,9 +175,9 @@ impl Exchange for TableExchange {
         if is_forked() {
             return Err(BodyError::Terminated);
         }
-        if let Some(outlet) = self.outlet.clone() {
+        if let Some(blocks) = self.blocks.clone() {
             // The client may wait for it before it sends more. The next block reports a failure.
-            without_gil(&mut || drop(outlet.send(true)));
+            without_gil(&mut || drop(blocks.send(true)));
         }
         let way = self.way;
         let (mut read, mut error, mut result) = (0, 0, abi::FAILED);
@@ -208,7 +210,7 @@ impl Exchange for TableExchange {
 
     fn data(&mut self, block: &[u8], hold: HoldBack) -> Result<(), SendError> {
         self.check()?;
-        if hold == HoldBack::Yes && self.held.len() + block.len() <= HELD {
+        if hold == HoldBack::Yes && self.held.len() + block.len() <= COPIED {
             self.held.extend_from_slice(block);
             return Ok(());
         }
@@ -241,7 +243,7 @@ impl Exchange for TableExchange {
             return true;
         }
         // While a flusher sends nobody can know; the next block finds out.
-        let broken = self.outlet.as_ref().map_or(Some(false), |outlet| outlet.is_broken());
+        let broken = self.blocks.as_ref().map_or(Some(false), |blocks| blocks.is_broken());
         match broken {
             None => false,
             Some(true) => true,

@@ -3,7 +3,6 @@
 mod apart;
 mod children;
 mod exchange;
-mod outlet;
 mod slow;
 
 use crate::boundary;

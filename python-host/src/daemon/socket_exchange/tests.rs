@@ -260,10 +260,10 @@ fn bytes_without_credit_break_the_connection() {
 
 #[test]
 fn quick_blocks_leave_together_and_in_order() {
-    let flusher: &'static StreamFlusher = Box::leak(Box::new(StreamFlusher::new(1)));
+    let stream: &'static _ = Box::leak(Box::new(BlockCoalescer::new(SocketSink::default(), |f| f())));
     let (mut c, mut peer) = pair();
     let (p, mut out) = (payload(0, b""), Vec::new());
-    let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, (now, |_, _| ()), None).with_stream(flusher, 0);
+    let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, (now, |_, _| ()), None).with_stream(stream);
     e.head(b"head").unwrap();
     e.data(b"first", HoldBack::No).unwrap();
     assert_eq!(frame(&mut peer).0, FrameKind::Head);
