@@ -2,20 +2,21 @@
 //! request thread. Unless said otherwise methods are called without the GIL.
 
 mod loaded;
+mod threads;
 
 use crate::asgi::AsgiState;
-use crate::interpreter::{self, Interpreter, threads};
+use crate::interpreter::{self, Interpreter, threads as python_threads};
 use crate::log;
 use crate::messages;
 use crate::python::{Attached, NumberValues, Object, Owned, TextValues};
 pub use crate::worker::RequestThread;
-use crate::wsgi::request::CurrentRequest;
 use crate::wsgi::{clock, events, telemetry};
 use loaded::LoadedScript;
 use pyo3::ffi;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use threads::RequestThreads;
+pub(crate) use threads::ThreadRecord;
 use wsgi_protocol::birth::BirthOrder;
 use wsgi_protocol::launch::{HostMode, Launch, PreloadScript};
 
@@ -58,27 +59,11 @@ pub struct Host {
     /// Those of them that found something taken.
     conflicts: Mutex<Vec<PreloadScript>>,
     /// The request threads by number.
-    threads: Mutex<Vec<ThreadRecord>>,
+    threads: RequestThreads,
     /// A sub-interpreter could not be ended, or not all request threads have gone.
     unfinished: OnceLock<()>,
     /// [`Host::end`] was called.
     ended: OnceLock<()>,
-}
-
-/// Where a request thread is, for those who want to interrupt it or to look at it.
-#[derive(Clone, Copy)]
-struct ThreadRecord {
-    number: u32,
-    /// Python's name of the OS thread.
-    ident: u64,
-    interpreter: Option<&'static Interpreter>,
-    /// Which request it runs there.
-    window: CurrentRequest,
-    /// RequestTimeout was raised in the request that it runs.
-    injected: bool,
-    /// Requests begun, and when the one under way was; only kept where no scheduler does (embedded mode).
-    begun: u64,
-    since: Option<Instant>,
 }
 
 /// Why it is logged where a request is.
@@ -119,7 +104,7 @@ impl Host {
             load_time: AtomicU64::new(0),
             failed: Mutex::default(),
             conflicts: Mutex::default(),
-            threads: Mutex::default(),
+            threads: RequestThreads::default(),
             unfinished: OnceLock::new(),
             ended: OnceLock::new(),
         }))
@@ -212,51 +197,32 @@ impl Host {
         !interpreter::runs_in_parallel(self)
     }
 
-    fn records(&self) -> MutexGuard<'_, Vec<ThreadRecord>> {
-        // Held for moments; every change is complete before anything that may panic.
-        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The calling thread runs requests as number `number` from now on.
+    pub(crate) fn enter_thread(&self, number: u32) -> Arc<ThreadRecord> {
+        self.threads.enter(number)
     }
 
-    /// Notes where a thread runs a request; returns whether RequestTimeout was raised in the one before.
-    pub(crate) fn note_thread(&self, number: u32, interpreter: Option<&'static Interpreter>) -> bool {
-        // SAFETY: the number only names this thread.
-        let ident = unsafe { ffi::PyThread_get_thread_ident() } as u64;
-        let since = (self.watches && interpreter.is_some()).then(Instant::now);
-        let mut records = self.records();
-        match records.iter_mut().find(|record| record.number == number) {
-            Some(known) => {
-                (known.ident, known.interpreter, known.since) = (ident, interpreter, since);
-                known.begun += u64::from(since.is_some());
-                std::mem::take(&mut known.injected)
-            }
-            None => {
-                let window = CurrentRequest::own();
-                records.push(ThreadRecord {
-                    number,
-                    ident,
-                    interpreter,
-                    window,
-                    injected: false,
-                    begun: 1,
-                    since,
-                });
-                false
-            }
-        }
+    /// A request thread is gone.
+    pub(crate) fn leave_thread(&self, record: &Arc<ThreadRecord>) {
+        self.threads.leave(record);
+    }
+
+    /// Whether it is kept since when request threads have been running their requests.
+    pub(crate) fn watches(&self) -> bool {
+        self.watches
     }
 
     /// Request threads that have been running a request since a moment: number of the thread, of the request, and that
-    /// moment. Only in embedded mode with WSGISlowRequests.
-    pub(crate) fn running(&self) -> Vec<(u32, u64, Instant)> {
-        let running = |record: &ThreadRecord| Some((record.number, record.begun, record.since?));
-        self.records().iter().filter_map(running).collect()
+    /// moment, monotonic ns. Only in embedded mode with WSGISlowRequests.
+    pub(crate) fn running(&self) -> Vec<(u32, u64, u64)> {
+        self.threads.running()
     }
 
     /// Logs where request thread `thread_id` is, in the context of the request that it has been running for `seconds`,
     /// if `is_current`, asked with the GIL held, says that it still does. May wait for the GIL for ever.
     pub fn report(&self, thread_id: u32, why: LongRunning, seconds: f64, is_current: &dyn Fn() -> bool) {
-        if let Some(interpreter) = self.record_of(thread_id).and_then(|record| record.interpreter) {
-            threads::visit(interpreter, |py| {
+        if let Some(interpreter) = self.threads.find(thread_id).and_then(|record| record.interpreter()) {
+            python_threads::visit(interpreter, |py| {
                 self.report_attached(py, interpreter, (thread_id, why, seconds), is_current);
             });
         }
@@ -269,8 +235,8 @@ impl Host {
         (thread_id, why, seconds): (u32, LongRunning, f64),
         is_current: &dyn Fn() -> bool,
     ) {
-        let Some(record) = self.record_of(thread_id).filter(|_| is_current()) else { return };
-        let place = py.int(record.ident as i64);
+        let Some(record) = self.threads.find(thread_id).filter(|_| is_current()) else { return };
+        let place = py.int(record.ident() as i64);
         let place = place.and_then(|ident| interpreter.fixture(py, "whereabouts", &[&*ident]));
         let stack = match place {
             Ok(text) => text.lossy(py),
@@ -284,35 +250,21 @@ impl Host {
             return;
         }
         let line = messages::long_request(why, seconds, &stack);
-        // Held, so that the thread does not end: it takes this lock before.
-        let records = self.records();
-        let window = records.iter().find(|record| record.number == thread_id).map(|record| record.window);
-        // SAFETY: the thread is there as long as its record, and the GIL is held.
-        let state = window.and_then(|window| unsafe { window.request(py, interpreter) });
-        drop(records);
+        // SAFETY: the thread cannot end meanwhile, and the GIL is held.
+        let state = self.threads.with_window(thread_id, |window| unsafe { window.request(py, interpreter) });
+        let state = state.flatten();
         if let Some(state) = state.filter(|state| state.thread_id == thread_id) {
             state.log_from_outside(py, log::WARN, line.as_bytes());
         }
-    }
-
-    /// A request thread is gone.
-    pub(crate) fn forget_thread(&self, number: u32) {
-        self.records().retain(|record| record.number != number);
-    }
-
-    fn record_of(&self, number: u32) -> Option<ThreadRecord> {
-        self.records().iter().find(|record| record.number == number).copied()
     }
 
     /// Raises RequestTimeout in request thread `thread_id` if `is_current`, asked with the GIL held, says that it
     /// still runs the request that is meant; logs its stack before and a line afterwards (spec/behaviour.md §4.9).
     /// May wait for the GIL for ever.
     pub fn inject_timeout(&self, thread_id: u32, seconds: f64, is_current: &dyn Fn() -> bool) {
-        let Some(ThreadRecord { ident, interpreter: Some(interpreter), .. }) = self.record_of(thread_id)
-        else {
-            return;
-        };
-        threads::visit(interpreter, |py| {
+        let Some(record) = self.threads.find(thread_id) else { return };
+        let Some(interpreter) = record.interpreter() else { return };
+        python_threads::visit(interpreter, |py| {
             if !is_current() {
                 return;
             }
@@ -323,11 +275,9 @@ impl Host {
             }
             let class = interpreter.kit().request_timeout.get(py);
             // SAFETY: attached to the interpreter in which the thread runs; the class is alive.
-            let hit = unsafe { ffi::PyThreadState_SetAsyncExc(ident as _, class.as_ptr()) };
+            let hit = unsafe { ffi::PyThreadState_SetAsyncExc(record.ident() as _, class.as_ptr()) };
             if hit > 0 {
-                let mut records = self.records();
-                records.iter_mut().filter(|r| r.number == thread_id).for_each(|r| r.injected = true);
-                drop(records);
+                record.note_injected();
                 log::write(log::INFO, &messages::injected(thread_id));
             }
         });
@@ -337,9 +287,9 @@ impl Host {
     /// line per entry. With `is_current` answering false: empty. May wait for the GIL for ever.
     #[must_use]
     pub fn stacks(&self, thread_id: u32, is_current: &dyn Fn() -> bool) -> Vec<String> {
-        let known = self.record_of(thread_id).and_then(|record| record.interpreter);
+        let known = self.threads.find(thread_id).and_then(|record| record.interpreter());
         let interpreter = known.unwrap_or_else(interpreter::main);
-        threads::visit(interpreter, |py| {
+        python_threads::visit(interpreter, |py| {
             if is_current() { strings(py, interpreter, "stacks", &[]) } else { Vec::new() }
         })
     }
@@ -349,19 +299,21 @@ impl Host {
     pub fn other_stacks(&self) -> Vec<String> {
         let others = furnished().filter(|one| !std::ptr::eq(*one, interpreter::main()));
         others
-            .flat_map(|interpreter| threads::visit(interpreter, |py| strings(py, interpreter, "stacks", &[])))
+            .flat_map(|interpreter| {
+                python_threads::visit(interpreter, |py| strings(py, interpreter, "stacks", &[]))
+            })
             .collect()
     }
 
     /// Takes the main interpreter's GIL and gives it back. May wait for ever.
     pub fn probe(&self) {
-        threads::visit(interpreter::main(), |_| ());
+        python_threads::visit(interpreter::main(), |_| ());
     }
 
     /// Delivers `process_signal` in every interpreter (spec/behaviour.md §8.3). May run for ever.
     pub fn publish_signal(&self, signal: i32) {
         for interpreter in furnished() {
-            threads::visit(interpreter, |py| {
+            python_threads::visit(interpreter, |py| {
                 let list = &interpreter.kit().signal_callbacks;
                 let number = py.int(signal.into());
                 let keywords = number.and_then(|number| {
@@ -382,7 +334,7 @@ impl Host {
     pub fn stopping(&self, reason: &str) {
         telemetry::stopping(reason);
         for interpreter in furnished() {
-            threads::within(interpreter, |py| {
+            python_threads::within(interpreter, |py| {
                 let list = &interpreter.kit().shutdown_callbacks;
                 match py.text(reason) {
                     Ok(reason) => {

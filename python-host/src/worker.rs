@@ -3,7 +3,7 @@
 use crate::boundary;
 use crate::exchange::{Exchange, RequestOutcome};
 use crate::fork;
-use crate::host::Host;
+use crate::host::{Host, ThreadRecord};
 use crate::host_scripts::{self, ScriptAnswer};
 use crate::interpreter::{self, Interpreter, threads};
 use crate::log;
@@ -12,6 +12,7 @@ use crate::python::{self, Attached};
 use crate::wsgi;
 use pyo3::ffi;
 use std::marker::PhantomData;
+use std::sync::Arc;
 use std::time::Instant;
 use wsgi_protocol::call::HostScriptCall;
 use wsgi_protocol::request::Request;
@@ -22,6 +23,7 @@ use wsgi_protocol::request::Request;
 pub struct RequestThread {
     host: &'static Host,
     thread_id: u32,
+    record: Arc<ThreadRecord>,
     /// Where it ran its last request.
     last: Option<&'static Interpreter>,
     /// Neither `Send` nor `Sync`.
@@ -31,7 +33,7 @@ pub struct RequestThread {
 impl RequestThread {
     /// For the calling thread; see [`Host::worker`].
     pub(crate) fn new(host: &'static Host, thread_id: u32) -> Self {
-        Self { host, thread_id, last: None, stays: PhantomData }
+        Self { host, thread_id, record: host.enter_thread(thread_id), last: None, stays: PhantomData }
     }
 
     /// Takes the GIL (of the interpreter that this worker used last). Nothing happens if it has it.
@@ -50,8 +52,8 @@ impl RequestThread {
 
     /// Runs one request (`wsgi_protocol::request`). Returns with the GIL of its interpreter held; without any when it is
     /// called, this is the only one that it takes. Never panics. [`RequestOutcome::Refused`] comes only from the [`ReloadPolicy`].
-    pub fn run(&mut self, payload: &[u8], exchange: &mut dyn Exchange) -> RequestOutcome {
-        let run = boundary::caught(|| self.run_inner(payload, exchange));
+    pub fn run(&mut self, request: &Request<'_>, exchange: &mut dyn Exchange) -> RequestOutcome {
+        let run = boundary::caught(|| self.run_inner(request, exchange));
         // Before anything that another thread may have locked, which a forked process does not have.
         fork::end_if_forked();
         // A panic in between may have left the thread without the lock that the caller expects.
@@ -59,14 +61,7 @@ impl RequestThread {
         run.unwrap_or(RequestOutcome::Fail(500))
     }
 
-    fn run_inner(&mut self, payload: &[u8], exchange: &mut dyn Exchange) -> RequestOutcome {
-        let request = match Request::decode(payload) {
-            Ok(request) => request,
-            Err(error) => {
-                log::write(log::ERROR, &messages::bad_request(error));
-                return RequestOutcome::Fail(500);
-            }
-        };
+    fn run_inner(&mut self, request: &Request<'_>, exchange: &mut dyn Exchange) -> RequestOutcome {
         let since = Instant::now();
         let entered = self.enter(request.head.application_group);
         python::note_entry(since);
@@ -77,11 +72,11 @@ impl RequestThread {
         };
         // SAFETY: `enter` attached the thread, and nothing below detaches it but to come back.
         let py = unsafe { Attached::assume() };
-        if self.host.note_thread(self.thread_id, Some(interpreter)) {
+        if self.record.begin(interpreter, self.host.watches()) {
             clear_injection(py);
         }
-        let outcome = wsgi::run(py, interpreter, self.thread_id, &request, exchange);
-        if self.host.note_thread(self.thread_id, None) {
+        let outcome = wsgi::run(py, interpreter, self.thread_id, request, exchange);
+        if self.record.end() {
             clear_injection(py);
         }
         outcome
@@ -143,7 +138,7 @@ fn clear_injection(_: Attached<'_>) {
 impl Drop for RequestThread {
     fn drop(&mut self) {
         self.detach();
-        self.host.forget_thread(self.thread_id);
+        self.host.leave_thread(&self.record);
         threads::end_states();
     }
 }

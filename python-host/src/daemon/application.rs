@@ -7,7 +7,7 @@ use crate::host::LongRunning;
 use std::time::Duration;
 use wsgi_protocol::heirloom::{HeirScript, TriedVersions};
 use wsgi_protocol::launch::PreloadScript;
-use wsgi_protocol::request::RequestHead;
+use wsgi_protocol::request::{Request, RequestHead};
 
 /// The process-wide side of the application. Unless said otherwise methods are called without the GIL.
 pub(super) trait Application: Sync + 'static {
@@ -101,5 +101,5 @@ pub(super) trait RequestRunner {
     fn is_attached(&self) -> bool;
 
     /// Runs one request; may return without the GIL.
-    fn run(&mut self, payload: &[u8], exchange: &mut dyn Exchange) -> RequestOutcome;
+    fn run(&mut self, request: &Request<'_>, exchange: &mut dyn Exchange) -> RequestOutcome;
 }

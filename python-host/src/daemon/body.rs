@@ -37,9 +37,9 @@ enum BodyEnd {
 /// Reading state of one body.
 #[derive(Debug)]
 pub(super) struct BodyReader<'a> {
-    payload: &'a [u8],
-    /// Where in `payload` the next unread byte is; `None` before the first read.
-    at: Option<usize>,
+    request: Request<'a>,
+    /// What is unread of the bytes that came with the request; `None` before the first read.
+    first: Option<&'a [u8]>,
     /// Granted and not received yet.
     credit: usize,
     /// Bytes of the current BODY frame not read yet.
@@ -56,23 +56,21 @@ pub(super) struct BodyReader<'a> {
     gone: bool,
 }
 
-/// Where the body begins in the payload of a request, which the worker has decoded before; whether all of it is there, and whether a
-/// part of it comes as a file.
-pub(super) fn body_of(payload: &[u8]) -> (usize, bool, BodyFile) {
-    let Ok(request) = Request::decode(payload) else { return (payload.len(), false, BodyFile::None) };
+/// The first bytes of the body, which came with the request; whether they are all of it, and whether a part of it comes as a file.
+pub(super) fn body_of<'a>(request: &Request<'a>) -> (&'a [u8], bool, BodyFile) {
     let mut pairs = request.pairs();
     let is_readable = pairs.by_ref().all(|pair| pair.is_ok());
-    let at = if is_readable { payload.len() - pairs.body().len() } else { payload.len() };
+    let first = if is_readable { pairs.body() } else { &[] };
     let flags = request.head.flags;
-    (at, !flags.has(RequestFlags::BODY_FOLLOWS), BodyFile::of(flags))
+    (first, !flags.has(RequestFlags::BODY_FOLLOWS), BodyFile::of(flags))
 }
 
 impl<'a> BodyReader<'a> {
-    /// The body of the request `payload`; nothing is decoded before the first read.
-    pub(super) fn new(payload: &'a [u8]) -> Self {
+    /// The body of a request; it is not looked for before the first read.
+    pub(super) fn new(request: &Request<'a>) -> Self {
         Self {
-            payload,
-            at: None,
+            request: request.clone(),
+            first: None,
             credit: 0,
             left: 0,
             header: [0; HEADER_LEN],
@@ -106,11 +104,10 @@ impl<'a> BodyReader<'a> {
         if buffer.is_empty() {
             return Ok(0);
         }
-        let at = self.begin();
-        let first = &self.payload[at..];
+        let first = self.begin();
         let n = first.len().min(buffer.len());
         buffer[..n].copy_from_slice(&first[..n]);
-        self.at = Some(at + n);
+        self.first = Some(&first[n..]);
         if n == buffer.len() {
             return Ok(n);
         }
@@ -131,17 +128,17 @@ impl<'a> BodyReader<'a> {
         result
     }
 
-    /// Finds the first body byte in the payload.
-    fn begin(&mut self) -> usize {
-        if let Some(at) = self.at {
-            return at;
+    /// What is unread of the bytes that came with the request.
+    fn begin(&mut self) -> &'a [u8] {
+        if let Some(first) = self.first {
+            return first;
         }
-        let (start, is_whole, file) = body_of(self.payload);
+        let (first, is_whole, file) = body_of(&self.request);
         if is_whole {
             self.end = BodyEnd::Complete;
         }
-        (self.at, self.file) = (Some(start), file);
-        start
+        (self.first, self.file) = (Some(first), file);
+        first
     }
 
     /// Tells httpd that the application goes on reading, where that needs nothing of httpd: it waits for so long only.

@@ -17,6 +17,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 use wsgi_protocol::frame::{BODY_CHUNK, FrameHeader, FromDaemon, FromHttpd, HEADER_LEN};
 use wsgi_protocol::metrics::RequestAccount;
+use wsgi_protocol::request::Request;
 
 /// Most bytes of the body in one message to the application.
 const PART: usize = 64 * 1024;
@@ -63,17 +64,17 @@ struct ClaimedConnection(*mut HttpdConnection);
 unsafe impl Send for ClaimedConnection {}
 
 impl<A: Application> SocketConversation<A> {
-    /// Takes a claimed, disarmed connection over, from which the request `payload` with the number `seq` was read at
-    /// `began` (monotonic ns).
+    /// Takes a claimed, disarmed connection over, from which `request` was read at `began` (monotonic ns): its number and payload.
     pub(super) fn new(
         pool: &'static WorkerPool<A>,
         connection: &mut HttpdConnection,
-        seq: u16,
-        payload: &[u8],
+        (seq, payload): (u16, &[u8]),
+        request: &Request<'_>,
         began: u64,
     ) -> Self {
+        let (body, complete, file) = body_of(request);
+        let at = payload.len() - body.len();
         let payload = Arc::new(payload.to_vec());
-        let (at, complete, file) = body_of(&payload);
         let buffer = std::mem::take(&mut connection.partial);
         Self {
             pool,

@@ -15,7 +15,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use wsgi_protocol::heirloom::{HeirScript, TriedVersions};
 use wsgi_protocol::launch::PreloadScript;
-use wsgi_protocol::request::RequestHead;
+use wsgi_protocol::request::{Request, RequestHead};
 
 /// httpd's log level "error".
 const ERROR: u8 = 3;
@@ -141,13 +141,13 @@ impl RequestRunner for RequestThread {
         threads::attached_to().is_some()
     }
 
-    fn run(&mut self, payload: &[u8], exchange: &mut dyn Exchange) -> RequestOutcome {
-        let Some(gates) = gates() else { return RequestThread::run(self, payload, exchange) };
+    fn run(&mut self, request: &Request<'_>, exchange: &mut dyn Exchange) -> RequestOutcome {
+        let Some(gates) = gates() else { return RequestThread::run(self, request, exchange) };
         let mut outcome = RequestOutcome::Fail(500);
         let arrived = Instant::now();
-        gates.of(payload).run(&mut || {
+        gates.of(request.head.application_group).run(&mut || {
             python::note_entry(arrived);
-            outcome = RequestThread::run(self, payload, exchange);
+            outcome = RequestThread::run(self, request, exchange);
             RequestThread::detach(self);
         });
         outcome

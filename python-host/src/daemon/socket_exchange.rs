@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use wsgi_protocol::frame::{BODY_CHUNK, FromDaemon, MAX_PAYLOAD, RequestRefusal};
 use wsgi_protocol::metrics::RequestAccount;
+use wsgi_protocol::request::Request;
 
 /// Gives the GIL up around a call that may block.
 pub(super) type GilRelease = fn(&mut dyn FnMut());
@@ -58,17 +59,17 @@ impl Drop for SocketExchange<'_> {
 }
 
 impl<'a> SocketExchange<'a> {
-    /// An exchange for the request `payload` with the number `seq`.
+    /// An exchange for a request with the number `seq`.
     pub(super) fn new(
         connection: &'a mut HttpdConnection,
         seq: u16,
-        payload: &'a [u8],
+        request: &Request<'a>,
         out: &'a mut Vec<u8>,
         (released, unsent): (GilRelease, UnsentRecord),
         activity: Option<&'a WorkerRecord>,
     ) -> Self {
         out.clear();
-        let body = super::body::BodyReader::new(payload);
+        let body = super::body::BodyReader::new(request);
         Self {
             connection,
             seq,

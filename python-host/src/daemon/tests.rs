@@ -18,7 +18,7 @@ use wsgi_protocol::frame::{self, FrameHeader, FrameKind, HEADER_LEN, RequestRefu
 use wsgi_protocol::heirloom::{HeirScript, TriedVersions};
 use wsgi_protocol::launch::{DaemonOrder, DaemonTimers, Launch, PreloadScript};
 use wsgi_protocol::metrics::RequestAccount;
-use wsgi_protocol::request::{RequestHead, RequestWriter};
+use wsgi_protocol::request::{Request, RequestHead, RequestWriter};
 
 /// A GIL, as far as the loop can tell.
 static GIL: Mutex<()> = Mutex::new(());
@@ -69,8 +69,7 @@ impl RequestRunner for FakeRunner {
     }
 
     /// The request's script says what to do.
-    fn run(&mut self, payload: &[u8], exchange: &mut dyn Exchange) -> RequestOutcome {
-        let request = wsgi_protocol::request::Request::decode(payload).unwrap();
+    fn run(&mut self, request: &Request<'_>, exchange: &mut dyn Exchange) -> RequestOutcome {
         let script = String::from_utf8_lossy(request.head.script).into_owned();
         let (verb, rest) = script.split_once(' ').unwrap_or((&script, ""));
         match verb {

@@ -232,8 +232,8 @@ impl<A: Application> WorkerThread<A> {
         range: Range<usize>,
     ) -> ConnectionFate {
         let payload = &buffer[range];
-        let head = match Request::decode(payload) {
-            Ok(request) => request.head,
+        let request = match Request::decode(payload) {
+            Ok(request) => request,
             Err(e) => {
                 self.complain(connection, &ConnectionError::Malformed(e));
                 return ConnectionFate::Close;
@@ -244,15 +244,15 @@ impl<A: Application> WorkerThread<A> {
             return ConnectionFate::Arm;
         }
         let now = os::now_ns();
-        if self.pool.application.is_for_loop(&head) {
-            return self.hand_over(connection, seq, payload, &head, now);
+        if self.pool.application.is_for_loop(&request.head) {
+            return self.hand_over(connection, seq, payload, &request, now);
         }
         self.attach();
         self.pool.slots[self.index].begin(now);
         self.pool.started();
-        let next = self.run_request(connection, seq, payload, &head, now);
+        let next = self.run_request(connection, seq, payload, &request, now);
         self.pool.slots[self.index].end();
-        let Some(next) = next else { return self.hand_over(connection, seq, payload, &head, now) };
+        let Some(next) = next else { return self.hand_over(connection, seq, payload, &request, now) };
         self.pool.finished();
         next
     }
@@ -263,10 +263,10 @@ impl<A: Application> WorkerThread<A> {
         connection: &mut HttpdConnection,
         seq: u16,
         payload: &[u8],
-        head: &RequestHead<'_>,
+        request: &Request<'_>,
         began: u64,
     ) -> ConnectionFate {
-        let pool = self.pool;
+        let (pool, head) = (self.pool, &request.head);
         if is_overdue(pool.limits.queue, head) {
             return refuse_overdue(connection, seq);
         }
@@ -276,7 +276,13 @@ impl<A: Application> WorkerThread<A> {
         self.detach();
         pool.in_loop.enter();
         pool.note_first_request();
-        pool.application.converse(Box::new(SocketConversation::new(pool, connection, seq, payload, began)));
+        pool.application.converse(Box::new(SocketConversation::new(
+            pool,
+            connection,
+            (seq, payload),
+            request,
+            began,
+        )));
         ConnectionFate::Gone
     }
 
@@ -286,15 +292,15 @@ impl<A: Application> WorkerThread<A> {
         connection: &mut HttpdConnection,
         seq: u16,
         payload: &[u8],
-        head: &RequestHead<'_>,
+        request: &Request<'_>,
         began: u64,
     ) -> Option<ConnectionFate> {
-        let pool = self.pool;
+        let (pool, head) = (self.pool, &request.head);
         reload::begin_request(std::mem::take(&mut connection.was_held));
         let counts = pool.limits.inactivity && !head.flags.has(RequestFlags::IGNORE_ACTIVITY);
         let activity = counts.then(|| &pool.slots[self.index]);
         let mut exchange =
-            SocketExchange::new(connection, seq, payload, &mut self.out, (A::RELEASED, A::UNSENT), activity)
+            SocketExchange::new(connection, seq, request, &mut self.out, (A::RELEASED, A::UNSENT), activity)
                 .with_stream(&pool.streams[self.index]);
         if is_overdue(pool.limits.queue, head) {
             drop(exchange);
@@ -303,7 +309,7 @@ impl<A: Application> WorkerThread<A> {
         let clock = head.flags.has(RequestFlags::MEASURE_CPU).then(|| &pool.slots[self.index]);
         let cpu = clock.map_or(0, WorkerRecord::cpu_ns);
         let runner = &mut self.runner;
-        let result = catch_unwind(AssertUnwindSafe(|| runner.run(payload, &mut exchange)));
+        let result = catch_unwind(AssertUnwindSafe(|| runner.run(request, &mut exchange)));
         if !self.runner.is_attached() {
             exchange.forget_gil();
         }

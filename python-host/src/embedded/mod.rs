@@ -28,6 +28,7 @@ use std::time::Instant;
 use wsgi_protocol::abi::{self, HttpdTable};
 use wsgi_protocol::call::ScriptVerdict;
 use wsgi_protocol::launch::{self, Launch};
+use wsgi_protocol::request::Request;
 use wsgi_protocol::scoreboard::Scoreboard;
 
 static HTTPD: OnceLock<&'static HttpdTable> = OnceLock::new();
@@ -137,6 +138,13 @@ fn with_worker<T>(host: &'static Host, f: impl FnOnce(&mut RequestThread) -> T) 
 /// Runs a request on the calling thread.
 pub fn request(request: *mut c_void, payload: &[u8]) -> abi::HostOutcome {
     let (Some(host), Some(httpd)) = (HOST.get(), HTTPD.get()) else { return 500 };
+    let decoded = match Request::decode(payload) {
+        Ok(decoded) => decoded,
+        Err(error) => {
+            log::write(log::ERROR, &messages::bad_request(error));
+            return 500;
+        }
+    };
     let _busy = BusyThread::begin();
     let mut exchange = TableExchange::new(httpd, request);
     let mut outcome = RequestOutcome::Fail(500);
@@ -146,11 +154,11 @@ pub fn request(request: *mut c_void, payload: &[u8]) -> abi::HostOutcome {
         outcome = if threads::is_closed() {
             RequestOutcome::Refused
         } else {
-            with_worker(host, |worker| worker.run(payload, &mut exchange))
+            with_worker(host, |worker| worker.run(&decoded, &mut exchange))
         };
     };
     match GATES.get().and_then(Option::as_ref) {
-        Some(gates) => gates.of(payload).run(&mut run),
+        Some(gates) => gates.of(decoded.head.application_group).run(&mut run),
         None => run(),
     }
     match exchange.finish(outcome) {

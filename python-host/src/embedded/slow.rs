@@ -6,8 +6,9 @@ use crate::host::{Host, LongRunning};
 use crate::interpreter::threads;
 use crate::messages;
 use crate::scheduler::block_signals;
+use crate::scheduler::clock::now_ns;
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Starts the thread if the directive is set.
 pub(super) fn watch(host: &'static Host) {
@@ -38,10 +39,10 @@ struct SlowWatch {
 impl SlowWatch {
     /// Reports what is due; how long to sleep.
     fn look(&mut self) -> Duration {
-        let now = Instant::now();
+        let now = now_ns();
         let mut next = self.limit;
         for (thread, number, since) in self.host.running() {
-            let age = now.saturating_duration_since(since);
+            let age = Duration::from_nanos(now.saturating_sub(since));
             if age < self.limit {
                 next = next.min(self.limit - age);
             } else if self.told.insert(thread, number) != Some(number) {

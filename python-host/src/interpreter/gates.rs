@@ -6,7 +6,6 @@ use super::create::{has_own_gil, may_have_own_gils};
 use crate::host::Host;
 use crate::scheduler::gate::Gate;
 use std::sync::{PoisonError, RwLock};
-use wsgi_protocol::request::Request;
 
 /// Gates of interpreters by application group.
 type OwnGates = Vec<(Box<[u8]>, &'static Gate)>;
@@ -27,12 +26,9 @@ impl GateRegistry {
         (host.launch().threads > 1).then_some(Self { host, shared, own })
     }
 
-    /// The gate before the GIL that a request is going to take.
-    pub fn of(&'static self, payload: &[u8]) -> &'static Gate {
+    /// The gate before the GIL that a request of an application group is going to take.
+    pub fn of(&'static self, group: &[u8]) -> &'static Gate {
         let Some(own) = &self.own else { return &self.shared };
-        // A request that cannot be read is refused behind any gate.
-        let Ok(request) = Request::decode(payload) else { return &self.shared };
-        let group = request.head.application_group;
         if !has_own_gil(self.host, group) {
             return &self.shared;
         }

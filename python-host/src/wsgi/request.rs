@@ -66,6 +66,8 @@ pub struct CurrentRequest(NonNull<AtomicPtr<RequestState>>);
 
 // SAFETY: it points to an atomic; who looks through it makes sure that the thread is there.
 unsafe impl Send for CurrentRequest {}
+// SAFETY: as above; all that is shared is the way to that atomic.
+unsafe impl Sync for CurrentRequest {}
 
 impl CurrentRequest {
     /// Into the calling thread.

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use wsgi_protocol::frame::{FrameHeader, FrameKind, HEADER_LEN, put_frame};
-use wsgi_protocol::request::{RequestFlags, RequestHead, RequestWriter};
+use wsgi_protocol::request::{Request, RequestFlags, RequestHead, RequestWriter};
 
 fn now(f: &mut dyn FnMut()) {
     f();
@@ -41,7 +41,8 @@ fn frame(peer: &mut UnixStream) -> (FrameKind, Vec<u8>) {
 fn a_simple_response_leaves_in_one_piece() {
     let (mut c, mut peer) = pair();
     let (p, mut out) = (payload(0, b""), Vec::new());
-    let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, (now, |_, _| ()), None);
+    let mut e =
+        SocketExchange::new(&mut c, 1, &Request::decode(&p).unwrap(), &mut out, (now, |_, _| ()), None);
     e.head(b"head").unwrap();
     e.data(b"block", HoldBack::Yes).unwrap();
     peer.set_nonblocking(true).unwrap();
@@ -75,7 +76,8 @@ fn large_blocks_are_cut_and_survive_a_full_socket() {
     });
     let block: Vec<u8> = (0..3 * BODY_CHUNK + 17).map(|i| i as u8).collect();
     let (p, mut out) = (payload(0, b""), Vec::new());
-    let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, (now, |_, _| ()), None);
+    let mut e =
+        SocketExchange::new(&mut c, 1, &Request::decode(&p).unwrap(), &mut out, (now, |_, _| ()), None);
     e.head(b"head").unwrap();
     e.data(&block, HoldBack::Yes).unwrap();
     assert!(e.finish(RequestOutcome::Complete, false));
@@ -92,7 +94,8 @@ fn outcomes_by_what_has_left() {
     ] {
         let (mut c, mut peer) = pair();
         let (p, mut out) = (payload(0, b""), Vec::new());
-        let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, (now, |_, _| ()), None);
+        let mut e =
+            SocketExchange::new(&mut c, 1, &Request::decode(&p).unwrap(), &mut out, (now, |_, _| ()), None);
         e.head(b"head").unwrap();
         if send {
             e.data(b"x", HoldBack::No).unwrap();
@@ -112,7 +115,8 @@ fn a_file_travels_with_its_frame() {
     let (mut c, peer) = pair();
     let (p, mut out) = (payload(0, b""), Vec::new());
     let file = std::fs::File::open("/proc/self/exe").unwrap();
-    let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, (now, |_, _| ()), None);
+    let mut e =
+        SocketExchange::new(&mut c, 1, &Request::decode(&p).unwrap(), &mut out, (now, |_, _| ()), None);
     e.head(b"head").unwrap();
     e.file(file.as_fd(), 3, 9).unwrap();
     let mut bytes = [0u8; 100];
@@ -149,7 +153,8 @@ fn body_first_bytes_then_credit_then_end() {
         }
         peer
     });
-    let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, (now, |_, _| ()), None);
+    let mut e =
+        SocketExchange::new(&mut c, 1, &Request::decode(&p).unwrap(), &mut out, (now, |_, _| ()), None);
     let mut all = Vec::new();
     let mut buffer = [0; 4];
     loop {
@@ -168,7 +173,8 @@ fn body_first_bytes_then_credit_then_end() {
 fn reading_exactly_what_is_there_grants_no_credit() {
     let (mut c, mut peer) = pair();
     let (p, mut out) = (payload(RequestFlags::BODY_FOLLOWS, b"abc"), Vec::new());
-    let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, (now, |_, _| ()), None);
+    let mut e =
+        SocketExchange::new(&mut c, 1, &Request::decode(&p).unwrap(), &mut out, (now, |_, _| ()), None);
     assert_eq!(e.read_body(&mut [0; 3]), Ok(3));
     assert!(e.finish(RequestOutcome::Complete, false));
     assert_eq!(frame(&mut peer).0, FrameKind::End);
@@ -190,7 +196,8 @@ fn what_the_application_left_is_skipped_before_the_next_request() {
     put_frame(&mut bytes, FrameKind::Request, 2, b"next");
     for read in [1, 4, 10, 11, 14] {
         peer.write_all(&bytes).unwrap();
-        let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, (now, |_, _| ()), None);
+        let mut e =
+            SocketExchange::new(&mut c, 1, &Request::decode(&p).unwrap(), &mut out, (now, |_, _| ()), None);
         let mut left = read;
         while left > 0 {
             left -= e.read_body(&mut vec![0; left]).unwrap();
@@ -215,7 +222,8 @@ fn abort_and_close_end_the_body_with_an_error() {
         let mut bytes = Vec::new();
         put_frame(&mut bytes, FrameKind::Abort, 1, &[1]);
         peer.write_all(&bytes).unwrap();
-        let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, (now, |_, _| ()), None);
+        let mut e =
+            SocketExchange::new(&mut c, 1, &Request::decode(&p).unwrap(), &mut out, (now, |_, _| ()), None);
         if close {
             drop(peer);
         }
@@ -229,7 +237,8 @@ fn abort_and_close_end_the_body_with_an_error() {
 fn gone_is_noticed_without_reading() {
     let (mut c, mut peer) = pair();
     let (p, mut out) = (payload(RequestFlags::BODY_FOLLOWS, b""), Vec::new());
-    let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, (now, |_, _| ()), None);
+    let mut e =
+        SocketExchange::new(&mut c, 1, &Request::decode(&p).unwrap(), &mut out, (now, |_, _| ()), None);
     assert!(!e.is_gone());
     let mut bytes = Vec::new();
     put_frame(&mut bytes, FrameKind::Abort, 1, &[1]);
@@ -238,7 +247,8 @@ fn gone_is_noticed_without_reading() {
 
     drop(e);
     let (mut c, peer) = pair();
-    let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, (now, |_, _| ()), None);
+    let mut e =
+        SocketExchange::new(&mut c, 1, &Request::decode(&p).unwrap(), &mut out, (now, |_, _| ()), None);
     drop(peer);
     assert!(e.is_gone());
     e.head(b"h").unwrap();
@@ -253,7 +263,8 @@ fn bytes_without_credit_break_the_connection() {
     let mut bytes = Vec::new();
     put_frame(&mut bytes, FrameKind::Body, 1, &vec![0; 9_000_000]);
     std::thread::spawn(move || peer.write_all(&bytes));
-    let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, (now, |_, _| ()), None);
+    let mut e =
+        SocketExchange::new(&mut c, 1, &Request::decode(&p).unwrap(), &mut out, (now, |_, _| ()), None);
     assert!(e.read_body(&mut [0; 3]).is_err());
     assert!(!e.finish(RequestOutcome::Complete, false));
 }
@@ -263,7 +274,9 @@ fn quick_blocks_leave_together_and_in_order() {
     let stream: &'static _ = Box::leak(Box::new(BlockCoalescer::new(SocketSink::default(), |f| f())));
     let (mut c, mut peer) = pair();
     let (p, mut out) = (payload(0, b""), Vec::new());
-    let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, (now, |_, _| ()), None).with_stream(stream);
+    let mut e =
+        SocketExchange::new(&mut c, 1, &Request::decode(&p).unwrap(), &mut out, (now, |_, _| ()), None)
+            .with_stream(stream);
     e.head(b"head").unwrap();
     e.data(b"first", HoldBack::No).unwrap();
     assert_eq!(frame(&mut peer).0, FrameKind::Head);
@@ -319,7 +332,8 @@ const IN_FILE: u32 = RequestFlags::BODY_FOLLOWS | RequestFlags::BODY_IN_FILE;
 fn a_body_comes_from_a_file_and_goes_on_in_frames() {
     let (mut c, mut peer) = pair();
     let (p, mut out) = (payload(IN_FILE, b""), Vec::new());
-    let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, (now, |_, _| ()), None);
+    let mut e =
+        SocketExchange::new(&mut c, 1, &Request::decode(&p).unwrap(), &mut out, (now, |_, _| ()), None);
     let kept = file(b"0123456789 and what does not belong to it");
     send_file(&peer, Some(&kept), 10);
     let mut frames = Vec::new();
@@ -343,7 +357,8 @@ fn a_body_comes_from_a_file_and_goes_on_in_frames() {
 fn a_file_that_is_emptied_or_missing_is_a_broken_body() {
     let (mut c, peer) = pair();
     let (p, mut out) = (payload(IN_FILE, b""), Vec::new());
-    let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, (now, |_, _| ()), None);
+    let mut e =
+        SocketExchange::new(&mut c, 1, &Request::decode(&p).unwrap(), &mut out, (now, |_, _| ()), None);
     let kept = file(b"0123456789");
     send_file(&peer, Some(&kept), 10);
     assert_eq!(e.read_body(&mut [0; 4]).unwrap(), 4);
@@ -352,7 +367,8 @@ fn a_file_that_is_emptied_or_missing_is_a_broken_body() {
     assert!(e.read_body(&mut [0; 4]).is_err(), "for good");
     let (mut c, peer) = pair();
     let mut out = Vec::new();
-    let mut e = SocketExchange::new(&mut c, 1, &p, &mut out, (now, |_, _| ()), None);
+    let mut e =
+        SocketExchange::new(&mut c, 1, &Request::decode(&p).unwrap(), &mut out, (now, |_, _| ()), None);
     send_file(&peer, None, 10);
     assert!(e.read_body(&mut [0; 4]).is_err());
     assert!(!e.finish(RequestOutcome::Complete, false));
