@@ -116,7 +116,7 @@ impl RelayConversation {
     /// Whether a frame may begin like this; how many bytes of its payload have to be there before it is decoded.
     fn expect(&self, header: FrameHeader) -> Result<usize, FrameViolation> {
         if header.kind.is_from_httpd() {
-            return Err(ProtocolError::Direction(header.kind).into());
+            return Err(ProtocolError::Direction(header.kind.variant()).into());
         }
         if header.seq != self.seq && !matches!(header.kind, FrameKind::GoAway | FrameKind::Refused) {
             return Err(FrameViolation::OtherRequest(header.kind));

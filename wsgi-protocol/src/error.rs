@@ -1,6 +1,5 @@
 //! The one error type of this crate: what was being read when the bytes turned out wrong.
 
-use crate::frame::FrameKind;
 use core::fmt;
 
 /// Why bytes from the other side were refused. Variants name what was being read.
@@ -10,10 +9,10 @@ pub enum ProtocolError {
     FrameKind(u8),
     /// A frame announced more bytes than [`crate::frame::MAX_PAYLOAD`]; holds the announced length.
     FrameLength(u32),
-    /// A frame that only the other side sends.
-    Direction(FrameKind),
-    /// A frame whose payload is not one of its kind; holds the payload's length.
-    Payload(FrameKind, u32),
+    /// A frame of the named kind, which only the other side sends.
+    Direction(&'static str),
+    /// A frame of the named kind whose payload is not one of that kind; holds the payload's length.
+    Payload(&'static str, u32),
     /// The payload ended inside the named field.
     Missing(&'static str),
     /// The named field holds a value outside its range.
@@ -31,8 +30,8 @@ impl fmt::Display for ProtocolError {
         match self {
             Self::FrameKind(kind) => write!(f, "unknown frame kind {kind}"),
             Self::FrameLength(len) => write!(f, "frame of {len} bytes exceeds the maximum"),
-            Self::Direction(kind) => write!(f, "frame {kind:?} in the wrong direction"),
-            Self::Payload(kind, len) => write!(f, "frame {kind:?} of {len} bytes"),
+            Self::Direction(kind) => write!(f, "frame {kind} in the wrong direction"),
+            Self::Payload(kind, len) => write!(f, "frame {kind} of {len} bytes"),
             Self::Missing(field) => write!(f, "message ends inside field '{field}'"),
             Self::Field(field) => write!(f, "field '{field}' is out of range"),
             Self::Trailing(what) => write!(f, "bytes left over after message '{what}'"),

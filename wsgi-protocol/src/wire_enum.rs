@@ -50,6 +50,14 @@ macro_rules! wire_enum {
         impl $name {
             /// Every variant, in the order of the list.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The name of the variant.
+            #[must_use]
+            pub fn variant(self) -> &'static str {
+                match self {
+                    $(Self::$variant => stringify!($variant),)+
+                }
+            }
         }
     };
 }
@@ -85,6 +93,7 @@ mod tests {
         }
         assert_eq!((StrictSample::from_number(0), StrictSample::from_number(2)), (None, None));
         assert_eq!(StrictSample::ALL, [StrictSample::First, StrictSample::Letter]);
+        assert_eq!(StrictSample::Letter.variant(), "Letter");
     }
 
     #[test]
@@ -92,6 +101,9 @@ mod tests {
         let found = [-2, -1, 0, 1].map(LenientSample::from_number);
         use LenientSample::{Less, Nothing};
         assert_eq!(found, [Nothing, Less, Nothing, Nothing]);
-        assert_eq!(LenientSample::ALL, [Nothing, Less]);
+        assert_eq!(
+            LenientSample::ALL.iter().map(|one| one.variant()).collect::<Vec<_>>(),
+            ["Nothing", "Less"]
+        );
     }
 }

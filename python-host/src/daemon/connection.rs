@@ -252,7 +252,7 @@ mod tests {
         for (kind, payload, refused) in [
             (FrameKind::Request, &b"x"[..], ProtocolError::FrameKind(2)),
             (FrameKind::Hello, &[9, 0, 0, 0], ProtocolError::Version(9)),
-            (FrameKind::Hello, &[1], ProtocolError::Payload(FrameKind::Hello, 1)),
+            (FrameKind::Hello, &[1], ProtocolError::Payload(FrameKind::Hello.variant(), 1)),
             (FrameKind::End, b"", ProtocolError::FrameKind(22)),
         ] {
             let (mut c, mut peer) = pair();

@@ -162,7 +162,7 @@ fn frames_of_others_are_refused() {
     for frame in [FromHttpd::BodyEnd, FromHttpd::Abort(AbortReason::Timeout), FromHttpd::Request(b"")] {
         let bytes = frame.encode(SEQ).to_vec();
         let kind = FrameHeader::decode(&bytes).unwrap().unwrap().kind;
-        let violation = FrameViolation::Malformed(ProtocolError::Direction(kind));
+        let violation = FrameViolation::Malformed(ProtocolError::Direction(kind.variant()));
         assert_eq!(talk.clone().feed(&bytes, false).map(drop), Err(violation));
     }
     let error = talk.feed(&[99; 8], false).map(drop).unwrap_err();
@@ -189,7 +189,10 @@ fn heads_are_bounded_and_forge_nothing() {
     // A second one is never good, however long.
     feed(&mut talk, FromDaemon::Head(&fits)).unwrap();
     let second = talk.feed(&header.encode(), false).map(drop).unwrap_err();
-    assert_eq!(second, FrameViolation::Malformed(ProtocolError::Payload(FrameKind::Head, header.len)));
+    assert_eq!(
+        second,
+        FrameViolation::Malformed(ProtocolError::Payload(FrameKind::Head.variant(), header.len))
+    );
 }
 
 #[test]

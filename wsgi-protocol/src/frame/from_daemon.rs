@@ -67,12 +67,12 @@ impl<'a> FromDaemon<'a> {
     /// A kind that only httpd sends, or such a length.
     pub fn needs(header: FrameHeader, head: usize) -> Result<usize, ProtocolError> {
         if header.kind.is_from_httpd() {
-            return Err(ProtocolError::Direction(header.kind));
+            return Err(ProtocolError::Direction(header.kind.variant()));
         }
         let len = header.len as usize;
         match header.kind {
             FrameKind::Data => Ok(0),
-            kind if len > longest(kind, head) => Err(ProtocolError::Payload(kind, header.len)),
+            kind if len > longest(kind, head) => Err(ProtocolError::Payload(kind.variant(), header.len)),
             _ => Ok(len),
         }
     }
@@ -82,7 +82,7 @@ impl<'a> FromDaemon<'a> {
     /// # Errors
     /// A kind that only httpd sends, a wrong length, an unknown refusal.
     pub fn decode(header: FrameHeader, payload: &'a [u8]) -> Result<Self, ProtocolError> {
-        let refused = || ProtocolError::Payload(header.kind, header.len);
+        let refused = || ProtocolError::Payload(header.kind.variant(), header.len);
         let mut fields = FieldReader::new(payload);
         let frame = match header.kind {
             FrameKind::WantBody => Self::WantBody(fields.u32("credit").map_err(|_| refused())?),
@@ -111,7 +111,7 @@ impl<'a> FromDaemon<'a> {
             }
             FrameKind::GoAway => Self::GoAway,
             FrameKind::Watch => Self::Watch,
-            kind => return Err(ProtocolError::Direction(kind)),
+            kind => return Err(ProtocolError::Direction(kind.variant())),
         };
         fields.finish("frame").map_err(|_| refused())?;
         Ok(frame)
@@ -262,7 +262,7 @@ mod tests {
                 let kind = FrameHeader::decode(&bytes).unwrap().unwrap().kind;
                 assert_eq!(
                     decode(&bytes),
-                    Err(ProtocolError::Payload(kind, len as u32)),
+                    Err(ProtocolError::Payload(kind.variant(), len as u32)),
                     "{frame:?} {change}"
                 );
             }
@@ -279,13 +279,16 @@ mod tests {
             (FrameKind::Log, 65537),
             (FrameKind::Flush, 1),
         ] {
-            assert_eq!(needs(kind, len), Err(ProtocolError::Payload(kind, len)));
+            assert_eq!(needs(kind, len), Err(ProtocolError::Payload(kind.variant(), len)));
         }
-        assert_eq!(needs(FrameKind::Body, 1), Err(ProtocolError::Direction(FrameKind::Body)));
+        assert_eq!(needs(FrameKind::Body, 1), Err(ProtocolError::Direction(FrameKind::Body.variant())));
         let refused = FrameHeader { kind: FrameKind::Refused, seq: 1, len: 1 };
-        assert_eq!(FromDaemon::decode(refused, &[9]), Err(ProtocolError::Payload(FrameKind::Refused, 1)));
+        assert_eq!(
+            FromDaemon::decode(refused, &[9]),
+            Err(ProtocolError::Payload(FrameKind::Refused.variant(), 1))
+        );
         let hello = FrameHeader { kind: FrameKind::Hello, seq: 1, len: 0 };
-        assert_eq!(FromDaemon::decode(hello, b""), Err(ProtocolError::Direction(FrameKind::Hello)));
+        assert_eq!(FromDaemon::decode(hello, b""), Err(ProtocolError::Direction(FrameKind::Hello.variant())));
     }
 
     #[test]

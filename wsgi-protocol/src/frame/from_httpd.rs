@@ -38,9 +38,9 @@ impl<'a> FromHttpd<'a> {
             FrameKind::BodyEnd => 0,
             FrameKind::Abort => 1,
             FrameKind::BodyFile => 8,
-            kind => return Err(ProtocolError::Direction(kind)),
+            kind => return Err(ProtocolError::Direction(kind.variant())),
         };
-        if len == expected { Ok(len) } else { Err(ProtocolError::Payload(header.kind, header.len)) }
+        if len == expected { Ok(len) } else { Err(ProtocolError::Payload(header.kind.variant(), header.len)) }
     }
 
     /// Takes a frame apart; `payload` is all of it, except for BODY.
@@ -48,7 +48,7 @@ impl<'a> FromHttpd<'a> {
     /// # Errors
     /// As [`FromHttpd::needs`], and a reason that is none.
     pub fn decode(header: FrameHeader, payload: &'a [u8]) -> Result<Self, ProtocolError> {
-        let refused = || ProtocolError::Payload(header.kind, header.len);
+        let refused = || ProtocolError::Payload(header.kind.variant(), header.len);
         let mut fields = FieldReader::new(payload);
         let frame = match header.kind {
             FrameKind::Body => return Ok(Self::Body(header.len)),
@@ -60,7 +60,7 @@ impl<'a> FromHttpd<'a> {
                 Self::Abort(reason.ok_or_else(refused)?)
             }
             FrameKind::BodyFile => Self::BodyFile(fields.u64("length").map_err(|_| refused())?),
-            kind => return Err(ProtocolError::Direction(kind)),
+            kind => return Err(ProtocolError::Direction(kind.variant())),
         };
         fields.finish("frame").map_err(|_| refused())?;
         Ok(frame)
@@ -114,16 +114,22 @@ mod tests {
             [(FrameKind::Hello, 3), (FrameKind::BodyEnd, 1), (FrameKind::Abort, 0), (FrameKind::BodyFile, 9)]
         {
             let header = FrameHeader { kind, seq: 1, len };
-            assert_eq!(FromHttpd::needs(header), Err(ProtocolError::Payload(kind, len)));
+            assert_eq!(FromHttpd::needs(header), Err(ProtocolError::Payload(kind.variant(), len)));
             assert_eq!(
                 FromHttpd::decode(header, &[1; 9][..len as usize]),
-                Err(ProtocolError::Payload(kind, len))
+                Err(ProtocolError::Payload(kind.variant(), len))
             );
         }
-        assert_eq!(decode(&[5, 0, 2, 0, 1, 0, 0, 0, 9]), Err(ProtocolError::Payload(FrameKind::Abort, 1)));
-        assert_eq!(decode(&[22, 0, 2, 0, 0, 0, 0, 0]), Err(ProtocolError::Direction(FrameKind::End)));
+        assert_eq!(
+            decode(&[5, 0, 2, 0, 1, 0, 0, 0, 9]),
+            Err(ProtocolError::Payload(FrameKind::Abort.variant(), 1))
+        );
+        assert_eq!(
+            decode(&[22, 0, 2, 0, 0, 0, 0, 0]),
+            Err(ProtocolError::Direction(FrameKind::End.variant()))
+        );
         let end = FrameHeader { kind: FrameKind::End, seq: 1, len: 0 };
-        assert_eq!(FromHttpd::decode(end, b""), Err(ProtocolError::Direction(FrameKind::End)));
+        assert_eq!(FromHttpd::decode(end, b""), Err(ProtocolError::Direction(FrameKind::End.variant())));
     }
 
     #[test]
