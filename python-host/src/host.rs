@@ -2,21 +2,19 @@
 //! request thread. Unless said otherwise methods are called without the GIL.
 
 mod loaded;
-mod threads;
 
 use crate::asgi::AsgiState;
-use crate::interpreter::{self, Interpreter, threads as python_threads};
+use crate::interpreter::{self, Interpreter, threads};
 use crate::log;
 use crate::messages;
 use crate::python::{Attached, NumberValues, Object, Owned, TextValues};
 pub use crate::worker::RequestThread;
+use crate::worker::{RequestThreads, ThreadRecord};
 use crate::wsgi::{clock, events, telemetry};
 use loaded::LoadedScript;
 use pyo3::ffi;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use threads::RequestThreads;
-pub(crate) use threads::ThreadRecord;
 use wsgi_protocol::birth::BirthOrder;
 use wsgi_protocol::launch::{HostMode, Launch, PreloadScript};
 
@@ -222,7 +220,7 @@ impl Host {
     /// if `is_current`, asked with the GIL held, says that it still does. May wait for the GIL for ever.
     pub fn report(&self, thread_id: u32, why: LongRunning, seconds: f64, is_current: &dyn Fn() -> bool) {
         if let Some(interpreter) = self.threads.find(thread_id).and_then(|record| record.interpreter()) {
-            python_threads::visit(interpreter, |py| {
+            threads::visit(interpreter, |py| {
                 self.report_attached(py, interpreter, (thread_id, why, seconds), is_current);
             });
         }
@@ -264,7 +262,7 @@ impl Host {
     pub fn inject_timeout(&self, thread_id: u32, seconds: f64, is_current: &dyn Fn() -> bool) {
         let Some(record) = self.threads.find(thread_id) else { return };
         let Some(interpreter) = record.interpreter() else { return };
-        python_threads::visit(interpreter, |py| {
+        threads::visit(interpreter, |py| {
             if !is_current() {
                 return;
             }
@@ -289,7 +287,7 @@ impl Host {
     pub fn stacks(&self, thread_id: u32, is_current: &dyn Fn() -> bool) -> Vec<String> {
         let known = self.threads.find(thread_id).and_then(|record| record.interpreter());
         let interpreter = known.unwrap_or_else(interpreter::main);
-        python_threads::visit(interpreter, |py| {
+        threads::visit(interpreter, |py| {
             if is_current() { strings(py, interpreter, "stacks", &[]) } else { Vec::new() }
         })
     }
@@ -299,21 +297,19 @@ impl Host {
     pub fn other_stacks(&self) -> Vec<String> {
         let others = furnished().filter(|one| !std::ptr::eq(*one, interpreter::main()));
         others
-            .flat_map(|interpreter| {
-                python_threads::visit(interpreter, |py| strings(py, interpreter, "stacks", &[]))
-            })
+            .flat_map(|interpreter| threads::visit(interpreter, |py| strings(py, interpreter, "stacks", &[])))
             .collect()
     }
 
     /// Takes the main interpreter's GIL and gives it back. May wait for ever.
     pub fn probe(&self) {
-        python_threads::visit(interpreter::main(), |_| ());
+        threads::visit(interpreter::main(), |_| ());
     }
 
     /// Delivers `process_signal` in every interpreter (spec/behaviour.md §8.3). May run for ever.
     pub fn publish_signal(&self, signal: i32) {
         for interpreter in furnished() {
-            python_threads::visit(interpreter, |py| {
+            threads::visit(interpreter, |py| {
                 let list = &interpreter.kit().signal_callbacks;
                 let number = py.int(signal.into());
                 let keywords = number.and_then(|number| {
@@ -334,7 +330,7 @@ impl Host {
     pub fn stopping(&self, reason: &str) {
         telemetry::stopping(reason);
         for interpreter in furnished() {
-            python_threads::within(interpreter, |py| {
+            threads::within(interpreter, |py| {
                 let list = &interpreter.kit().shutdown_callbacks;
                 match py.text(reason) {
                     Ok(reason) => {
