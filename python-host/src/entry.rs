@@ -8,7 +8,7 @@ use crate::host::Host;
 use crate::interpreter::{self, Interpreter, threads};
 use crate::log;
 use crate::messages;
-use crate::python::{self, Attached, class, symbols};
+use crate::python::{self, Attached, class, symbols, versions};
 use pyo3::ffi;
 use std::ffi::{CString, c_int, c_void};
 use std::fs::File;
@@ -48,11 +48,10 @@ fn definition() -> ffi::PyModuleDef {
         unsafe { (std::mem::zeroed::<ffi::PyMethodDef>(), std::mem::zeroed::<ffi::PyModuleDef_Slot>()) };
     let serve = class::definition(c"serve", serve);
     let mut slots = Vec::new();
-    let version = symbols::get().version;
-    if version >= (3, 12) {
+    if versions::INTERPRETERS_SLOT.applies() {
         slots.push(ffi::PyModuleDef_Slot { slot: MULTIPLE_INTERPRETERS, value: ptr::null_mut() });
     }
-    if version >= (3, 13) {
+    if versions::GIL_SLOT.applies() {
         slots.push(ffi::PyModuleDef_Slot { slot: GIL, value: ptr::null_mut() });
     }
     slots.push(end_of_slots);

@@ -7,6 +7,7 @@ mod names;
 mod promises;
 mod references;
 mod source;
+mod versions;
 
 use serde_json::Value;
 use source::SourceFile;

@@ -107,6 +107,23 @@ fn body_end(code: &str) -> Option<usize> {
     None
 }
 
+/// Every `.py` file below a folder of the workspace, with its text.
+pub fn python_files(folder: &str) -> Vec<(PathBuf, String)> {
+    let mut open = vec![integration::workspace().join(folder)];
+    let mut found = Vec::new();
+    while let Some(folder) = open.pop() {
+        for path in fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
+            if path.is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "py") {
+                let text = fs::read_to_string(&path).unwrap_or_default();
+                found.push((path, text));
+            }
+        }
+    }
+    found
+}
+
 fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let (path, name) = (entry.path(), entry.file_name());

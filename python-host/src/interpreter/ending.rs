@@ -5,7 +5,7 @@
 use super::{Interpreter, all, threads};
 use crate::log;
 use crate::messages;
-use crate::python::{Attached, symbols};
+use crate::python::{Attached, NumberValues, symbols, versions};
 use crate::wsgi::failures;
 use pyo3::ffi;
 use std::sync::atomic::Ordering::Relaxed;
@@ -14,9 +14,7 @@ use std::sync::atomic::Ordering::Relaxed;
 /// could not be ended, only its exit handlers ran, and Python must not be finalised.
 pub fn end() -> bool {
     let own_gil = all().iter().any(|interpreter| interpreter.own_gil);
-    // In 3.12 what an own-GIL interpreter left in static argument parsers is freed into the wrong allocator:
-    // `base64.b64decode(b"")` in one is enough for "free(): invalid pointer" in Py_FinalizeEx.
-    let mut complete = !(own_gil && symbols::get().version == (3, 12));
+    let mut complete = !(own_gil && versions::PARSERS_OF_OWN_GIL.applies());
     let mut named: Vec<_> = all().into_iter().filter(|interpreter| !interpreter.is_main).collect();
     named.sort_by_key(|interpreter| !interpreter.own_gil);
     for interpreter in named {
@@ -43,7 +41,7 @@ pub fn run_exit_handlers() {
 pub fn finish_main() {
     let main = super::main();
     threads::within(main, |py| {
-        main.run_fixture(py, "join_threads");
+        main.join_threads(py);
         main.run_fixture(py, "run_exit_handlers");
     });
 }
@@ -55,11 +53,18 @@ impl Interpreter {
         }
     }
 
+    fn join_threads(&self, py: Attached<'_>) {
+        let shuts_down_twice = py.truth(versions::SHUTDOWN_TWICE.applies());
+        if let Err(raised) = self.fixture(py, "join_threads", &[shuts_down_twice]) {
+            failures::report_startup(py, self, raised.take(py));
+        }
+    }
+
     /// Ends this interpreter, to which the thread is attached; detached afterwards.
     fn end_attached(&self, py: Attached<'_>) -> bool {
         // First: `threading` waits for the state of the thread that it takes for the main one.
         self.delete_other_states(py);
-        self.run_fixture(py, "join_threads");
+        self.join_threads(py);
         if self.has_other_states(py) {
             self.run_fixture(py, "run_exit_handlers");
             log::write(log::INFO, &messages::interpreter_busy(self));

@@ -354,12 +354,11 @@ def signal_name(number):
     return signal.Signals(number).name
 
 
-def join_threads():
+def join_threads(shuts_down_twice):
     threading = sys.modules.get("threading")
     if threading is not None:
         threading._shutdown()
-        if sys.version_info[:2] == (3, 12):
-            # Py_EndInterpreter calls it once more, and it would find that its work is done.
+        if shuts_down_twice:
             threading._shutdown = lambda: None
 
 

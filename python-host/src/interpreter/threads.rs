@@ -6,7 +6,7 @@
 
 use super::Interpreter;
 use crate::fork;
-use crate::python::{self, Attached, symbols};
+use crate::python::{self, Attached, versions};
 use crate::thread_end;
 use pyo3::ffi;
 use std::cell::{Cell, RefCell};
@@ -161,10 +161,10 @@ pub fn visit<T>(interpreter: &'static Interpreter, f: impl FnOnce(Attached<'_>) 
     result
 }
 
-/// After `Py_EndInterpreter`, which leaves the thread without a state: up to 3.11 with the GIL, later without.
+/// After `Py_EndInterpreter`, which leaves the thread without a state, in some versions with the GIL.
 pub(super) fn return_from_ended() {
     python::note_attached(false);
-    if symbols::get().version >= (3, 12) {
+    if !versions::LOCK_AFTER_END.applies() {
         return;
     }
     let main = super::main();

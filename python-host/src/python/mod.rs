@@ -11,6 +11,7 @@ mod raised;
 pub mod symbols;
 pub mod trampoline;
 mod values;
+pub mod versions;
 
 pub use buffer::BufferView;
 pub use bytes_repr::bytes_repr;

@@ -1,10 +1,10 @@
-//! Stacks that `faulthandler` does not find: up to Python 3.11 it looks at the thread state that a thread had first, which
-//! is that of the main interpreter, and so sees nothing of an application in a sub-interpreter.
+//! Stacks that `faulthandler` does not find in some versions (`versions::STACKS_OF_FIRST_STATE`).
 //!
 //! Our handlers stand in front of those of `faulthandler` and write what is missing, where CPython lets them.
 
 use crate::interpreter::threads::attached_state;
 use crate::python::symbols::{self, DumpTraceback};
+use crate::python::versions;
 use pyo3::ffi;
 use std::ffi::c_int;
 use std::mem::transmute;
@@ -22,8 +22,10 @@ static BEFORE: [AtomicUsize; 65] = [const { AtomicUsize::new(libc::SIG_DFL) }; 6
 
 /// Stands in front of the handlers for crashes and for `signal`, if that is needed and possible.
 pub fn prepare(signal: c_int) {
-    let symbols = symbols::get();
-    let Some(dump) = symbols.dump_traceback.filter(|_| symbols.version < (3, 12)) else { return };
+    let Some(dump) = symbols::get().dump_traceback.filter(|_| versions::STACKS_OF_FIRST_STATE.applies())
+    else {
+        return;
+    };
     // Prepared once per process.
     let _ = DUMP.set(dump);
     FAULTS.into_iter().chain([signal]).for_each(stand_in_front);
