@@ -1,9 +1,8 @@
 //! The one door from C: every callback httpd can call stands here, catches panics, and names beside its
 //! signature what it answers then. That value always fails closed.
 
-pub mod from_host;
-
-use crate::httpd::block::MemoryBlock;
+use crate::callbacks::{self, HandedCallbacks};
+use crate::panics::{self, guard};
 use crate::{config, embedded, handler, host_scripts, httpd, lifecycle, status, translate};
 use apr_sys as sys;
 use std::ffi::{c_char, c_int, c_void};
@@ -33,69 +32,6 @@ static RUN_AFTER_US: ModuleNames<3> =
 /// (spec/directives.md §18).
 static CHECKS_BEFORE_US: ModuleNames<2> = ModuleNames([c"mod_ssl.c".as_ptr(), ptr::null()]);
 static CHECKS_AFTER_US: ModuleNames<2> = ModuleNames([c"mod_authz_host.c".as_ptr(), ptr::null()]);
-
-/// Runs a callback's body; a panic becomes `on_panic`. The panic itself is logged by the hook of
-/// [`install_panic_hook`].
-fn guard<T>(on_panic: T, body: impl FnOnce() -> T) -> T {
-    catch_unwind(AssertUnwindSafe(body)).unwrap_or(on_panic)
-}
-
-/// Panics go to the main error log as one record instead of a dump on stderr.
-fn install_panic_hook() {
-    std::panic::set_hook(Box::new(|info| {
-        let message = crate::messages::panicked(&info.to_string().replace('\n', " "));
-        // SAFETY: a null server is the main log.
-        unsafe { httpd::log::server(ptr::null(), httpd::log::LogLevel::Crit as u8, 0, message.as_bytes()) }
-    }));
-}
-
-/// Drops what [`httpd::pool::Pool::own`] boxed.
-///
-/// # Safety
-/// `data` is a pointer from `Box::<T>::into_raw` that nobody uses any more.
-pub unsafe extern "C" fn drop_boxed<T>(data: *mut c_void) -> sys::apr_status_t {
-    // SAFETY: by the contract.
-    guard((), || drop(unsafe { Box::from_raw(data.cast::<T>()) }));
-    0
-}
-
-/// Closes a descriptor whose number is the pointer's value.
-///
-/// # Safety
-/// `data` is the number of a descriptor owned by the pool.
-pub unsafe extern "C" fn close_descriptor(data: *mut c_void) -> sys::apr_status_t {
-    // SAFETY: the pool is the owner of this descriptor and calls once.
-    unsafe { libc::close(data as usize as c_int) };
-    0
-}
-
-/// Frees the memory of a bucket that holds a block.
-///
-/// # Safety
-/// `data` came from `MemoryBlock::into_raw`, and is not used any more.
-pub unsafe extern "C" fn give_back_block(data: *mut c_void) {
-    // SAFETY: by the contract.
-    guard((), || drop(unsafe { MemoryBlock::from_raw(data) }));
-}
-
-/// # Safety
-/// Called by apr for buckets of `httpd::file_bucket`.
-pub unsafe extern "C" fn destroy_file_bucket(data: *mut c_void) {
-    // SAFETY: by the contract.
-    guard((), || unsafe { httpd::file_bucket::destroy(data) });
-}
-
-/// # Safety
-/// As [`destroy_file_bucket`], with places for the answer.
-pub unsafe extern "C" fn read_file_bucket(
-    bucket: *mut sys::apr_bucket,
-    data: *mut *const c_char,
-    len: *mut usize,
-    _block: sys::apr_read_type_e,
-) -> sys::apr_status_t {
-    // SAFETY: by the contract.
-    guard(libc::EIO, || unsafe { httpd::file_bucket::read(bucket, data, len) })
-}
 
 /// # Safety
 /// Called by httpd with valid pointers.
@@ -151,7 +87,8 @@ pub unsafe extern "C" fn directive(
 /// # Safety
 /// Called by httpd once per load of the module.
 pub unsafe extern "C" fn register_hooks(p: *mut sys::apr_pool_t) {
-    install_panic_hook();
+    panics::install_hook();
+    callbacks::hand_in(&CALLBACKS);
     let middle = sys::APR_HOOK_MIDDLE as c_int;
     // SAFETY: httpd sorts the hooks later, so the neighbour lists are statics of this module.
     unsafe {
@@ -237,6 +174,16 @@ static AUTHN: sys::authn_provider =
 static AUTHZ: sys::authz_provider =
     sys::authz_provider { check_authorization: Some(check_groups), parse_require_line: Some(parse_groups) };
 
+/// What others register.
+static CALLBACKS: HandedCallbacks = HandedCallbacks {
+    httpd_ends,
+    child_exit,
+    configuration_cleared,
+    supervisor_changed,
+    log_writer_changed,
+    generation_ends: lifecycle::generation_ends,
+};
+
 unsafe extern "C" fn pre_config(
     pconf: *mut sys::apr_pool_t,
     _plog: *mut sys::apr_pool_t,
@@ -289,7 +236,7 @@ unsafe extern "C" fn child_status(
 ///
 /// # Safety
 /// Registered with apr's other-child list; `data` is null.
-pub unsafe extern "C" fn supervisor_changed(reason: c_int, _data: *mut c_void, status: c_int) {
+unsafe extern "C" fn supervisor_changed(reason: c_int, _data: *mut c_void, status: c_int) {
     guard((), || lifecycle::supervisor_changed(reason, status));
 }
 
@@ -297,7 +244,7 @@ pub unsafe extern "C" fn supervisor_changed(reason: c_int, _data: *mut c_void, s
 ///
 /// # Safety
 /// Registered on the process pool by `post_config`; `data` is unused.
-pub unsafe extern "C" fn httpd_ends(_data: *mut c_void) -> sys::apr_status_t {
+unsafe extern "C" fn httpd_ends(_data: *mut c_void) -> sys::apr_status_t {
     guard((), lifecycle::httpd_ends);
     0
 }
@@ -312,21 +259,21 @@ unsafe extern "C" fn monitor(_p: *mut sys::apr_pool_t, _main: *mut sys::server_r
 ///
 /// # Safety
 /// Registered with apr's other-child list; `data` is the process record.
-pub unsafe extern "C" fn log_writer_changed(reason: c_int, data: *mut c_void, status: c_int) {
+unsafe extern "C" fn log_writer_changed(reason: c_int, data: *mut c_void, status: c_int) {
     // SAFETY: by the contract.
     guard((), || unsafe { lifecycle::log_writer::changed(reason, data.cast(), status) });
 }
 
 /// # Safety
 /// Registered on the child's pool by `child_init`; `data` is unused.
-pub unsafe extern "C" fn child_exit(_data: *mut c_void) -> sys::apr_status_t {
+unsafe extern "C" fn child_exit(_data: *mut c_void) -> sys::apr_status_t {
     guard((), embedded::stop);
     0
 }
 
 /// # Safety
 /// Registered on the configuration pool; `data` is unused.
-pub unsafe extern "C" fn configuration_cleared(_data: *mut c_void) -> sys::apr_status_t {
+unsafe extern "C" fn configuration_cleared(_data: *mut c_void) -> sys::apr_status_t {
     guard((), config::forget);
     0
 }

@@ -1,11 +1,11 @@
 //! WSGIRequestBuffering: a request body, or its first part, is received before anything of Python is taken for the request.
 
 use crate::environ;
-use crate::handler::{RequestJob, now_us};
 use crate::httpd::brigade::{AP_FILTER_ERROR, AprStatus, Brigade, BrigadePiece};
 use crate::httpd::pool::Pool;
 use crate::httpd::request::Request;
 use crate::httpd::temporary_file::{self, TemporaryFile};
+use crate::job::{RequestJob, now_us};
 use crate::{messages, metrics};
 use std::ffi::c_int;
 use std::io;

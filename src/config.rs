@@ -1,10 +1,11 @@
 //! Configuration glue: httpd's records around the records of `wsgi-directives`, and one directive handler.
 
+use crate::callbacks;
+use crate::generation::runtime::ChildRuntime;
 use crate::httpd::log;
 use crate::httpd::origin::LogServers;
 use crate::httpd::pool::Pool;
 use crate::httpd::{bytes, server};
-use crate::lifecycle::runtime::ChildRuntime;
 use apr_sys as sys;
 use std::collections::HashMap;
 use std::ffi::{CString, c_char, c_int, c_void};
@@ -65,7 +66,7 @@ pub unsafe fn reset(pconf: *mut sys::apr_pool_t) -> c_int {
     STATE.store(Box::into_raw(Box::default()), Ordering::Release);
     // SAFETY: the cleanup runs before httpd unloads the module, which is registered on the same pool earlier.
     unsafe {
-        Pool::from_raw(pconf).on_clear(ptr::null_mut(), crate::boundary::configuration_cleared);
+        Pool::from_raw(pconf).on_clear(ptr::null_mut(), callbacks::handed().configuration_cleared);
     }
     sys::OK as c_int
 }
@@ -80,7 +81,7 @@ pub fn forget() {
     if !is_owner() {
         return;
     }
-    crate::lifecycle::generation_ends();
+    (callbacks::handed().generation_ends)();
     let old = STATE.swap(ptr::null_mut(), Ordering::AcqRel);
     if !old.is_null() {
         // SAFETY: made by Box::into_raw in `reset`; nothing borrows it when the configuration pool is cleared.

@@ -201,7 +201,7 @@ fn add_module_keys(r: Request<'_>, env: Table<'_>) {
     env.set(pool, c"mod_wsgi.listener_host", host);
     env.set(pool, c"mod_wsgi.listener_port", decimal(u64::from(port)).as_bytes());
     env.set(pool, c"mod_wsgi.request_handler", r.handler());
-    env.set(pool, c"mod_wsgi.server_pid", decimal(u64::from(crate::lifecycle::child_pid())).as_bytes());
+    env.set(pool, c"mod_wsgi.server_pid", decimal(u64::from(crate::child::child_pid())).as_bytes());
     let id = r.log_id();
     if !id.is_empty() {
         env.set(pool, c"mod_wsgi.request_id", id);

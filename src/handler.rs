@@ -2,25 +2,19 @@
 
 use crate::config::{self, ConfigState};
 use crate::environ::{self, ExpansionNames};
+use crate::httpd::answer::INTERNAL_ERROR;
 use crate::httpd::log::LogLevel;
 use crate::httpd::request::Request;
+use crate::job::{RequestJob, records};
 use crate::translate::MountedAlias;
 use crate::{buffered, daemon, embedded, host_scripts, messages, respond};
 use apr_sys as sys;
 use std::ffi::c_int;
-use std::sync::Arc;
 use wsgi_directives::request::effective::handler_script;
 use wsgi_directives::{
-    ApplicationInterface, BodyLength, DirConfig, FileKind, GroupChoice, HandlerScript, PrecheckFacts,
-    PrecheckRefusal, RequestConfig, ServerConfig, application_group, callable_object, effective, precheck,
-    process_group, select_group,
+    ApplicationInterface, BodyLength, FileKind, GroupChoice, PrecheckFacts, PrecheckRefusal, RequestConfig,
+    application_group, callable_object, effective, precheck, process_group, select_group,
 };
-use wsgi_protocol::request::{RequestFlags, RequestHead, RequestWriter};
-
-/// Status for requests we cannot handle through a fault of the server.
-pub const INTERNAL_ERROR: c_int = sys::HTTP_INTERNAL_SERVER_ERROR as c_int;
-/// The handler has dealt with the request.
-pub const HANDLED: c_int = sys::OK as c_int;
 
 const SCRIPT_HANDLERS: [&[u8]; 2] = [b"wsgi-script", b"application/x-httpd-wsgi"];
 
@@ -34,37 +28,11 @@ pub fn is_ours(r: Request<'_>) -> bool {
     !name.is_empty() && handler_script(server, dir, name).is_some()
 }
 
-/// The records in force for a request.
-pub fn records<'r>(r: Request<'r>) -> (&'r ServerConfig, &'r DirConfig) {
-    // SAFETY: a live request has a server and a directory configuration with our records.
-    unsafe { (config::of_server(r.server()), config::of_directory(r.raw())) }
-}
-
-/// One request on its way to Python.
-pub struct RequestJob<'r> {
-    /// The request.
-    pub r: Request<'r>,
-    /// Effective configuration.
-    pub config: RequestConfig<'r>,
-    /// What is loaded: script, handler script, or `module:…`.
-    pub script: Vec<u8>,
-    /// The bound handler script, if the handler name is one.
-    pub handler_script: Option<&'r Arc<HandlerScript>>,
-    /// Callable of a module target.
-    target_callable: Option<&'r str>,
-    /// What body was announced.
-    pub body: BodyLength,
-    /// When as much of the body as is to be buffered had come, µs since the epoch.
-    pub buffered_at: Option<u64>,
-    /// `wsgi.url_scheme`.
-    pub https: bool,
-}
-
 /// Handles a request whose handler name is ours; returns httpd's status.
 pub fn handle(r: Request<'_>) -> c_int {
     let Some(state) = config::state() else { return INTERNAL_ERROR };
     #[cfg(feature = "fault-injection")]
-    inject_fault(r, "handler");
+    crate::job::inject_fault(r, "handler");
     let status = match prepare(r) {
         Ok(job) => job.run(state),
         Err(status) => status,
@@ -73,12 +41,6 @@ pub fn handle(r: Request<'_>) -> c_int {
         respond::prepare_error(r);
     }
     status
-}
-
-/// Panics if the request's `X-Fault` header names this place.
-#[cfg(feature = "fault-injection")]
-pub fn inject_fault(r: Request<'_>, place: &str) {
-    assert_ne!(r.headers_in().get(c"X-Fault"), Some(place.as_bytes()), "injected fault");
 }
 
 /// Pre-checks and environ.
@@ -213,80 +175,4 @@ impl<'r> RequestJob<'r> {
             None => self.config.callable.resolve(names).into_owned(),
         }
     }
-
-    /// Logs an error about this request.
-    pub fn fail(&self, number: u16, text: &str) {
-        self.r.log(LogLevel::Error, &messages::about(&self.script, number, text));
-    }
-
-    /// Whether a request body may come that has not been read yet.
-    pub fn has_body(&self) -> bool {
-        match self.body {
-            BodyLength::Known(length) => length > 0,
-            BodyLength::Chunked => true,
-            // HTTP/2 needs neither header to announce a body. That of a request that leads here is not this one's.
-            BodyLength::None => self.r.is_stream() && self.r.is_main(),
-        }
-    }
-
-    /// Since when it has been waiting for a process, µs since the epoch: the time that its body took does not count.
-    pub fn waiting_since(&self) -> u64 {
-        self.buffered_at.unwrap_or_else(|| self.r.start_us())
-    }
-
-    /// Encodes the request for daemon or host; body bytes may be appended behind it.
-    pub fn encode(&self, out: &mut Vec<u8>, application: &[u8], callable: &[u8], request_rec: &[u8]) {
-        let r = self.r;
-        let pid = environ::decimal(u64::from(crate::lifecycle::child_pid()));
-        let queue_start = if request_rec.is_empty() { now_us() } else { 0 };
-        let head = RequestHead {
-            flags: self.flags(),
-            request_start_us: r.start_us(),
-            queue_start_us: queue_start,
-            connects: 1,
-            restarts: 0,
-            script_mtime_us: if self.handler_script.is_none() { r.mtime_us() } else { 0 },
-            log_level: r.log_level(),
-            script: &self.script,
-            resource: r.filename(),
-            application_group: application,
-            callable,
-            request_id: r.log_id(),
-            server_pid: pid.as_bytes(),
-            request_rec: if self.config.pass_apache_request { request_rec } else { b"" },
-        };
-        let mut writer = RequestWriter::begin(out, &head);
-        for (key, value) in r.subprocess_env().iter() {
-            if !environ::is_reserved(key) {
-                writer.pair(key, value);
-            }
-        }
-        writer.finish();
-    }
-
-    fn flags(&self) -> RequestFlags {
-        let config = &self.config;
-        let bits = [
-            (RequestFlags::SCRIPT_RELOADING, config.script_reloading),
-            (RequestFlags::ENABLE_SENDFILE, config.enable_sendfile),
-            (RequestFlags::IGNORE_ACTIVITY, config.ignore_activity),
-            (RequestFlags::BODY_FOLLOWS, self.has_body()),
-            (RequestFlags::HTTPS, self.https),
-            (RequestFlags::HANDLER_SCRIPT, self.handler_script.is_some()),
-            (RequestFlags::HEAD_ONLY, self.r.is_header_only()),
-            (RequestFlags::MEASURE_CPU, crate::metrics::wants_cpu()),
-            (RequestFlags::ASGI, config.interface == Some(ApplicationInterface::Asgi)),
-            (RequestFlags::WSGI, config.interface == Some(ApplicationInterface::Wsgi)),
-            (RequestFlags::WEBSOCKET, daemon::is_websocket(self.r) && !self.has_body()),
-            (RequestFlags::BUFFERED, self.buffered_at.is_some()),
-            (RequestFlags::HEAD_IS_FILTERED, self.r.is_header_only() && self.r.is_filtered()),
-        ];
-        RequestFlags(bits.iter().filter(|(_, on)| *on).fold(0, |all, (bit, _)| all | bit))
-    }
-}
-
-/// The wall clock, µs since the epoch.
-pub fn now_us() -> u64 {
-    // SAFETY: plain query.
-    unsafe { sys::apr_time_now() }.max(0) as u64
 }

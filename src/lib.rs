@@ -5,17 +5,23 @@
 
 mod boundary;
 mod buffered;
+mod callbacks;
+mod child;
+mod clock;
 mod commands;
 mod config;
 mod daemon;
 mod embedded;
 mod environ;
+mod generation;
 mod handler;
 mod host_scripts;
 mod httpd;
+mod job;
 mod lifecycle;
 mod messages;
 mod metrics;
+mod panics;
 mod respond;
 mod scoreboard;
 mod status;

@@ -1,9 +1,9 @@
 //! Counting requests: what one thread notes while it has a request, and adds to its block at the end. A note costs a few
 //! stores; clocks are read twice per request, without a system call.
 
-use crate::handler::HANDLED;
+use crate::generation::metrics::{block, now};
+use crate::httpd::answer::HANDLED;
 use crate::httpd::request::Request;
-use crate::lifecycle::metrics::{block, now};
 use std::cell::Cell;
 use std::ffi::{CStr, c_int};
 use std::sync::atomic::AtomicU32;
@@ -67,7 +67,7 @@ impl<'r> RequestRecording<'r> {
             block.begin(began, r.method(), r.uri());
         }
         let outer = NOTES.replace(RequestNotes { block: Some(block), sent: began, ..NOTHING });
-        Some(Self { r, began, status: crate::handler::INTERNAL_ERROR, outer })
+        Some(Self { r, began, status: crate::httpd::answer::INTERNAL_ERROR, outer })
     }
 
     /// It ends with this answer of the handler.
@@ -232,7 +232,7 @@ pub fn note_embedded(began: u64) {
     let account = RequestAccount { began, ended: now(), gil: 0, cpu: 0 };
     note(|notes| {
         notes.sent = began;
-        notes.pid = crate::lifecycle::child_pid();
+        notes.pid = crate::child::child_pid();
         notes.account = Some(account);
     });
 }

@@ -14,10 +14,10 @@ mod request_body;
 
 use crate::buffered::{self, BufferedBody};
 use crate::config::ConfigState;
-use crate::handler::{INTERNAL_ERROR, RequestJob, now_us};
-use crate::lifecycle::runtime::{ChildRuntime, GroupView};
+use crate::generation::runtime::{ChildRuntime, GroupView};
+use crate::httpd::answer::INTERNAL_ERROR;
+use crate::job::{RequestJob, now_us};
 use crate::{messages, metrics, respond};
-pub use relay::is_websocket;
 
 use connect::ConnectError;
 use connection::DaemonConnection;

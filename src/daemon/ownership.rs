@@ -1,7 +1,7 @@
 //! `script-user=` and `script-group=`: looks at the requested file and its directory before a daemon is asked.
 
 use super::DaemonFailure;
-use crate::handler::RequestJob;
+use crate::job::RequestJob;
 use crate::lifecycle::accounts;
 use std::ffi::{OsStr, c_int};
 use std::os::unix::ffi::OsStrExt;

@@ -1,11 +1,11 @@
 //! The child's open connections per daemon process, and the choice of the process with the least work.
 
 use super::connection::DaemonConnection;
-use crate::lifecycle::ledger;
+use crate::clock::monotonic_ns;
+use crate::generation::ledger;
+use crate::generation::runtime::{ChildRuntime, GroupView};
+use crate::generation::status::StatusMemory;
 use crate::lifecycle::process::ProcessStat;
-use crate::lifecycle::runtime::{ChildRuntime, GroupView};
-use crate::lifecycle::status::StatusMemory;
-use crate::lifecycle::supervisor::monotonic_ns;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};

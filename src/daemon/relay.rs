@@ -7,17 +7,16 @@ mod tunnel;
 mod upload;
 mod watch;
 
-pub use tunnel::is_websocket;
-
 use super::DaemonFailure;
 use super::buffer::ReadBuffer;
 use super::connection::{DaemonConnection, FillOutcome, wait, wait_all};
 use super::pool::InFlight;
 use super::request_body::RequestBody;
-use crate::handler::{HANDLED, RequestJob, now_us};
+use crate::generation::runtime::GroupView;
+use crate::httpd::answer::HANDLED;
 use crate::httpd::block::{self, MemoryBlock};
 use crate::httpd::brigade::Brigade;
-use crate::lifecycle::runtime::GroupView;
+use crate::job::{RequestJob, now_us};
 use crate::metrics;
 use std::ffi::c_int;
 use std::io;

@@ -1,10 +1,10 @@
 //! The request body on its way from the client to a daemon: only as much as the daemon granted.
 
 use crate::buffered::BufferedBody;
-use crate::handler::RequestJob;
 use crate::httpd::brigade::{AprStatus, Brigade, BrigadePiece, BrigadeSpan};
 use crate::httpd::request::Request;
 use crate::httpd::temporary_file::TemporaryFile;
+use crate::job::RequestJob;
 use crate::metrics;
 use std::io::IoSlice;
 use wsgi_directives::BodyLength;

@@ -260,7 +260,7 @@ pub unsafe fn log(request: *mut c_void, level: u32, text: *const u8, len: usize)
         let level = level.min(15) as u8;
         if request.is_null() {
             for line in text.split(|byte| *byte == b'\n') {
-                error_log::server(crate::lifecycle::main_server(), level, 0, line);
+                error_log::server(crate::child::main_server(), level, 0, line);
             }
         } else {
             let r = handle(request).r.raw();

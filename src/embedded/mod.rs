@@ -2,19 +2,14 @@
 //! calls into the host (wsgi_protocol::abi).
 
 mod exchange;
+mod from_host;
 
-pub use exchange::{
-    answer, error_text, is_aborted, log, read_body, scoreboard, send_file, send_head, ssl_is_https,
-    ssl_variable, write,
-};
-
-use crate::boundary::from_host;
 use crate::config::{self, ConfigState};
-use crate::handler::{HANDLED, INTERNAL_ERROR, RequestJob};
+use crate::generation::runtime::ChildRuntime;
+use crate::httpd::answer::{HANDLED, INTERNAL_ERROR};
 use crate::httpd::log::{self as error_log, LogLevel};
 use crate::httpd::request::Request;
-use crate::lifecycle::query_mpm;
-use crate::lifecycle::runtime::ChildRuntime;
+use crate::job::RequestJob;
 use crate::{buffered, messages, metrics, respond};
 use apr_sys as sys;
 use exchange::RequestHandle;
@@ -108,7 +103,7 @@ fn start(embedded: &EmbeddedSettings, host_library: &Path, thread: MainThread) -
         table.ok_or("the host library is of another version than mod_wsgi.so; install both together")?;
     // What `mod_wsgi.maximum_processes` says is how many children there have been at most, when this one was made.
     let mut launch = embedded.launch.clone();
-    launch.processes = query_mpm(sys::AP_MPMQ_MAX_DAEMON_USED).unwrap_or(1).max(1);
+    launch.processes = crate::httpd::server::query_mpm(sys::AP_MPMQ_MAX_DAEMON_USED).unwrap_or(1).max(1);
     let message = launch::encode(&launch).map_err(|e| e.to_string())?;
     // SAFETY: the host copies what it needs of the message.
     let status = unsafe {

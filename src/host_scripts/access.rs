@@ -4,9 +4,9 @@
 use super::{HostScriptRequest, ScriptSwitches, environ};
 use crate::config;
 use crate::embedded::ScriptAnswer;
-use crate::handler::records;
 use crate::httpd::log::LogLevel;
 use crate::httpd::request::Request;
+use crate::job::records;
 use crate::messages;
 use apr_sys as sys;
 use std::ffi::{c_char, c_int};
@@ -18,7 +18,7 @@ use wsgi_protocol::events::{self, LogEvent};
 fn ask(r: Request<'_>, script: &ScriptRef, question: ScriptQuestion, arguments: [&[u8]; 2]) -> ScriptAnswer {
     let Some(state) = config::state() else { return (ScriptVerdict::Failed, Vec::new()) };
     #[cfg(feature = "fault-injection")]
-    crate::handler::inject_fault(r, "script");
+    crate::job::inject_fault(r, "script");
     let (server, dir) = records(r);
     let config = effective(server, dir, None);
     let switches = ScriptSwitches { reloading: config.script_reloading, record: config.pass_apache_request };

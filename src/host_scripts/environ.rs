@@ -2,9 +2,9 @@
 //! request, and nothing that SetEnv or mod_ssl added (spec/behaviour.md §6.9, §7.1).
 
 use crate::environ::{self, decimal};
-use crate::handler::RequestJob;
 use crate::httpd::bytes;
 use crate::httpd::request::Request;
+use crate::job::RequestJob;
 use apr_sys as sys;
 use std::ffi::c_char;
 use wsgi_directives::{HeaderFate, find_path_info, header_fate, write_cgi_key};

@@ -9,8 +9,9 @@ pub use access::{check_access, check_groups, check_password, negates, realm_hash
 use crate::config::ConfigState;
 use crate::embedded::{self, ScriptAnswer};
 use crate::environ::{ExpansionNames, decimal};
-use crate::handler::{INTERNAL_ERROR, RequestJob};
+use crate::httpd::answer::INTERNAL_ERROR;
 use crate::httpd::request::Request;
+use crate::job::RequestJob;
 use std::ffi::c_int;
 use wsgi_directives::{ScriptRef, script_group};
 use wsgi_protocol::call::{self, DispatchRoute, ScriptQuestion, ScriptVerdict};

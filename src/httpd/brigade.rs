@@ -107,7 +107,7 @@ impl<'r> Brigade<'r> {
             let alloc = self.request.bucket_alloc();
             let start = block.into_raw().cast::<c_char>();
             let bucket =
-                sys::apr_bucket_heap_create(start, len, Some(crate::boundary::give_back_block), alloc);
+                sys::apr_bucket_heap_create(start, len, Some(super::cleanup::give_back_block), alloc);
             sys::mw_brigade_append(self.raw, bucket);
         }
     }
@@ -153,7 +153,7 @@ impl<'r> Brigade<'r> {
             let mut file: *mut sys::apr_file_t = std::ptr::null_mut();
             let flags = (sys::APR_FOPEN_READ | sys::APR_FOPEN_SENDFILE_ENABLED) as i32;
             sys::apr_os_file_put(&mut file, &mut raw_fd, flags, pool.raw());
-            pool.on_clear(raw_fd as usize as *mut c_void, crate::boundary::close_descriptor);
+            pool.on_clear(raw_fd as usize as *mut c_void, super::cleanup::close_descriptor);
             // Splits at apr's bound with buckets that share one file, so that setting one aside keeps the others good.
             sys::apr_brigade_insert_file(
                 self.raw,

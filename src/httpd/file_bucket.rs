@@ -5,6 +5,7 @@
 //! has made them, because some filters ignore that a bucket could not be read.
 
 use super::block::{self, MemoryBlock};
+use crate::panics::guard;
 use apr_sys as sys;
 use std::ffi::{c_char, c_int, c_void};
 use std::fs::File;
@@ -54,8 +55,8 @@ static KIND: FileBucketKind = FileBucketKind(sys::apr_bucket_type_t {
     name: c"WSGI FILE".as_ptr(),
     num_func: 5,
     is_metadata: sys::APR_BUCKET_DATA,
-    destroy: Some(crate::boundary::destroy_file_bucket),
-    read: Some(crate::boundary::read_file_bucket),
+    destroy: Some(destroy_file_bucket),
+    read: Some(read_file_bucket),
     // The file is the bucket's own, and no pool's.
     setaside: Some(sys::apr_bucket_setaside_noop),
     split: Some(sys::apr_bucket_shared_split),
@@ -98,8 +99,27 @@ unsafe fn blank(alloc: *mut sys::apr_bucket_alloc_t) -> *mut sys::apr_bucket {
 }
 
 /// # Safety
+/// Called by apr for buckets of this kind.
+unsafe extern "C" fn destroy_file_bucket(data: *mut c_void) {
+    // SAFETY: by the contract.
+    guard((), || unsafe { destroy(data) });
+}
+
+/// # Safety
+/// As [`destroy_file_bucket`], with places for the answer.
+unsafe extern "C" fn read_file_bucket(
+    bucket: *mut sys::apr_bucket,
+    data: *mut *const c_char,
+    len: *mut usize,
+    _block: sys::apr_read_type_e,
+) -> sys::apr_status_t {
+    // SAFETY: by the contract.
+    guard(libc::EIO, || unsafe { read(bucket, data, len) })
+}
+
+/// # Safety
 /// Called by apr for a bucket that [`create`] has made, or that was split off or copied from one.
-pub unsafe fn destroy(data: *mut c_void) {
+unsafe fn destroy(data: *mut c_void) {
     // SAFETY: by the contract.
     unsafe {
         if sys::apr_bucket_shared_destroy(data) != 0 {
@@ -112,7 +132,7 @@ pub unsafe fn destroy(data: *mut c_void) {
 ///
 /// # Safety
 /// As [`destroy`], with places for the answer.
-pub unsafe fn read(bucket: *mut sys::apr_bucket, data: *mut *const c_char, len: *mut usize) -> c_int {
+unsafe fn read(bucket: *mut sys::apr_bucket, data: *mut *const c_char, len: *mut usize) -> c_int {
     // SAFETY: by the contract.
     let (shared, start, length) = unsafe { ((*bucket).data, (*bucket).start as u64, (*bucket).length) };
     let Some(mut block) = MemoryBlock::take() else { return libc::ENOMEM };
@@ -127,7 +147,7 @@ pub unsafe fn read(bucket: *mut sys::apr_bucket, data: *mut *const c_char, len: 
         *data = block.as_ptr().cast();
         *len = part;
         let raw = block.into_raw().cast();
-        sys::apr_bucket_heap_make(bucket, raw, part, Some(crate::boundary::give_back_block));
+        sys::apr_bucket_heap_make(bucket, raw, part, Some(super::cleanup::give_back_block));
         if part == length {
             destroy(shared);
             return 0;

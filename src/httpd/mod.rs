@@ -1,7 +1,9 @@
 //! Thin safe wrappers over httpd's objects; each carries the lifetime of the pool or request it lives in.
 
+pub mod answer;
 pub mod block;
 pub mod brigade;
+pub mod cleanup;
 pub mod file_bucket;
 pub mod log;
 pub mod origin;
@@ -10,6 +12,7 @@ pub mod request;
 pub mod server;
 pub mod table;
 pub mod temporary_file;
+pub mod websocket;
 
 use std::ffi::{CStr, c_char};
 

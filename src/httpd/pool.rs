@@ -53,7 +53,7 @@ impl<'p> Pool<'p> {
             sys::apr_pool_cleanup_register(
                 self.raw,
                 raw.cast(),
-                Some(crate::boundary::drop_boxed::<T>),
+                Some(super::cleanup::drop_boxed::<T>),
                 Some(sys::apr_pool_cleanup_null),
             );
         }

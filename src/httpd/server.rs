@@ -2,6 +2,7 @@
 
 use super::bytes;
 use apr_sys as sys;
+use std::ffi::c_int;
 
 /// The ServerName as configured or derived.
 ///
@@ -47,4 +48,12 @@ pub unsafe fn error_log_fd(s: *const sys::server_rec) -> Option<i32> {
 pub unsafe fn log_level(s: *const sys::server_rec) -> u32 {
     // SAFETY: by the contract.
     unsafe { sys::mw_server_log_level(s) }.max(0) as u32
+}
+
+/// An answer of the MPM.
+pub fn query_mpm(what: u32) -> Option<u32> {
+    let mut answer = 0;
+    // SAFETY: plain query with a valid result pointer.
+    let status = unsafe { sys::ap_mpm_query(what as c_int, &mut answer) };
+    (status == 0).then(|| answer.max(0) as u32)
 }

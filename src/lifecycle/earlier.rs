@@ -1,8 +1,8 @@
 //! Generations from before a graceful restart whose children may still serve: the parent keeps what the next supervisor has
 //! to know of them, should the present one die.
 
-use super::runtime::ChildRuntime;
 use super::supervisor::{PersistentState, memory_file};
+use crate::generation::runtime::ChildRuntime;
 use crate::httpd::pool::persistent;
 use apr_sys as sys;
 use std::io;

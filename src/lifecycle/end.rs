@@ -3,8 +3,8 @@
 //! their time to end in order.
 
 use super::process::ProcessStat;
-use super::runtime::ChildRuntime;
 use super::supervisor::PersistentState;
+use crate::generation::runtime::ChildRuntime;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 

@@ -4,11 +4,12 @@
 //! writer dies: the parent holds the socket and forks another.
 
 use super::earlier::EarlierGenerations;
+use super::log_main;
 use super::log_progress::WriterProgress;
-use super::runtime::ChildRuntime;
-use super::supervisor::{PersistentState, monotonic_seconds};
-use super::{MAIN, log_main};
+use super::supervisor::PersistentState;
+use crate::clock::monotonic_seconds;
 use crate::config;
+use crate::generation::runtime::ChildRuntime;
 use crate::httpd::log::LogLevel;
 use crate::httpd::origin::{LogOrigin, LogServers};
 use crate::httpd::pool::persistent;
@@ -19,7 +20,6 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::os::fd::RawFd;
 use std::ptr;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use wsgi_protocol::record::{LogRecord, MAX_RECORD};
 
@@ -86,7 +86,7 @@ pub unsafe fn changed(reason: c_int, process: *mut sys::apr_proc_t, status: c_in
     if ![sys::APR_OC_REASON_DEATH, sys::APR_OC_REASON_LOST].contains(&(reason as u32)) {
         return;
     }
-    let main = MAIN.load(Ordering::Acquire);
+    let main = crate::child::main_server();
     // SAFETY: runs on the parent's only thread while the configuration is alive.
     let Some(state) = (unsafe { config::state_mut() }).filter(|_| !main.is_null()) else { return };
     // SAFETY: as above.
@@ -378,7 +378,7 @@ fn close_listeners() {
 /// # Safety
 /// `process` lives in the process pool and is not on the list; `pconf` is live.
 unsafe fn register(process: *mut sys::apr_proc_t, pconf: *mut sys::apr_pool_t) {
-    let callback = Some(crate::boundary::log_writer_changed as unsafe extern "C" fn(_, _, _));
+    let callback = Some(crate::callbacks::handed().log_writer_changed);
     // SAFETY: by the contract.
     unsafe {
         sys::apr_proc_other_child_register(process, callback, process.cast(), ptr::null_mut(), pconf);

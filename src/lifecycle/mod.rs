@@ -1,42 +1,37 @@
 //! From reading the configuration to serving: config test, generations, the supervisor, and each child's start.
 
 pub mod accounts;
-pub mod board;
 pub mod checks;
 mod delegate;
 mod earlier;
 mod end;
-pub mod ledger;
 mod log_progress;
 pub mod log_writer;
 mod logs;
-pub mod metrics;
 pub mod process;
 mod revival;
-pub mod runtime;
-pub mod status;
 pub mod supervisor;
 mod version;
 
 use crate::config::{self, ConfigState};
+use crate::generation::board;
+use crate::generation::metrics::{self, MetricsMemory};
+use crate::generation::runtime::{ChildRuntime, GroupView};
+use crate::generation::status::StatusMemory;
 use crate::httpd::log::{self, LogLevel};
 use crate::httpd::origin::LogServers;
 use crate::httpd::pool::Pool;
 use crate::httpd::{bytes, server};
-use crate::messages;
+use crate::{callbacks, child, messages};
 use apr_sys as sys;
 use delegate::ForkedDelegates;
 use earlier::EarlierGenerations;
 use log_writer::LogWriters;
 use logs::ErrorLogs;
-use metrics::MetricsMemory;
-use runtime::{ChildRuntime, GroupView};
-use status::StatusMemory;
 use std::ffi::{CStr, c_int};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use supervisor::PersistentState;
 use wsgi_directives::GlobalConfig;
 use wsgi_plan::{CheckSubjects, GenerationFacts, HttpdUser, MpmFacts, Surroundings, Survey};
@@ -44,9 +39,6 @@ use wsgi_protocol::control::{Configuration, LogTarget};
 use wsgi_protocol::launch::HttpdFacts;
 
 pub use checks::check_config;
-
-/// The main server of the current configuration, for callbacks that get no server.
-static MAIN: AtomicPtr<sys::server_rec> = AtomicPtr::new(ptr::null_mut());
 
 const DONE_WELL: c_int = sys::OK as c_int;
 
@@ -58,7 +50,7 @@ pub unsafe fn post_config(pconf: *mut sys::apr_pool_t, main: *mut sys::server_re
     if !config::is_final_pass() {
         return DONE_WELL;
     }
-    MAIN.store(main, Ordering::Release);
+    child::set_main_server(main);
     crate::metrics::find_wanted();
     // SAFETY: httpd's parent is single-threaded here.
     let Some(state) = (unsafe { config::state_mut() }) else { return DONE_WELL };
@@ -98,15 +90,7 @@ fn unsafe_pool<'p>(pconf: *mut sys::apr_pool_t) -> Pool<'p> {
 }
 
 fn httpd_generation() -> u32 {
-    query_mpm(sys::AP_MPMQ_GENERATION).unwrap_or(0)
-}
-
-/// An answer of the MPM.
-pub fn query_mpm(what: u32) -> Option<u32> {
-    let mut answer = 0;
-    // SAFETY: plain query with a valid result pointer.
-    let status = unsafe { sys::ap_mpm_query(what as c_int, &mut answer) };
-    (status == 0).then(|| answer.max(0) as u32)
+    server::query_mpm(sys::AP_MPMQ_GENERATION).unwrap_or(0)
 }
 
 fn log_main(main: *mut sys::server_rec, level: LogLevel, text: &str) {
@@ -143,8 +127,8 @@ fn facts() -> HttpdFacts {
             description: text(sys::ap_get_server_description()),
             mpm_name: text(sys::ap_show_mpm()),
             build_date: text(sys::ap_get_server_built()),
-            maximum_processes: query_mpm(sys::AP_MPMQ_MAX_DAEMONS).unwrap_or(1).max(1),
-            threads_per_process: query_mpm(sys::AP_MPMQ_MAX_THREADS).unwrap_or(1).max(1),
+            maximum_processes: server::query_mpm(sys::AP_MPMQ_MAX_DAEMONS).unwrap_or(1).max(1),
+            threads_per_process: server::query_mpm(sys::AP_MPMQ_MAX_THREADS).unwrap_or(1).max(1),
         }
     }
 }
@@ -207,7 +191,7 @@ unsafe fn make_runtime(
     // SAFETY: live main server.
     let mut logs = unsafe { ErrorLogs::new(main) };
     let slots = state.global.groups.iter().map(|g| wsgi_plan::places(g) as usize).sum();
-    let children = query_mpm(sys::AP_MPMQ_HARD_LIMIT_DAEMONS).unwrap_or(1).max(1) as usize;
+    let children = server::query_mpm(sys::AP_MPMQ_HARD_LIMIT_DAEMONS).unwrap_or(1).max(1) as usize;
     // SAFETY: parent process.
     let persistent = unsafe { PersistentState::of(main) };
     let status = persistent.make_status(slots, children).map_err(|e| messages::status_memory(&e))?;
@@ -220,7 +204,7 @@ unsafe fn make_runtime(
         metrics,
         embedded_metrics: metrics.and_then(|memory| memory.view().register(b"")),
         // SAFETY: as above.
-        board: unsafe { board::for_daemons(state, main, mpm) },
+        board: unsafe { board_for_daemons(state, main, mpm) },
         status_sections: crate::status::find_sections(),
         embedded_python: wsgi_plan::embedded_version(&common),
         embedded: wsgi_plan::embedded(&common),
@@ -235,6 +219,26 @@ unsafe fn make_runtime(
     };
     add_groups(&mut runtime, state, &common, main, logs);
     Ok(runtime)
+}
+
+/// The scoreboard for daemons, if some group wants it.
+///
+/// # Safety
+/// Parent process, live main server.
+unsafe fn board_for_daemons(
+    state: &ConfigState,
+    main: *mut sys::server_rec,
+    mpm: MpmFacts,
+) -> Option<board::StatusBoard> {
+    if !state.global.groups.iter().any(|group| group.options.server_metrics) {
+        return None;
+    }
+    let limit = |what: u32, least: u32| server::query_mpm(what).unwrap_or(1).max(least) as usize;
+    let processes = limit(sys::AP_MPMQ_HARD_LIMIT_DAEMONS, mpm.processes);
+    let workers = processes * limit(sys::AP_MPMQ_HARD_LIMIT_THREADS, mpm.threads);
+    // SAFETY: by the contract.
+    let board = unsafe { board::StatusBoard::of(main, workers) };
+    board.map_err(|e| log_main(main, LogLevel::Error, &messages::metrics_memory(&e))).ok()
 }
 
 /// What the supervisor is told, without the groups.
@@ -338,7 +342,7 @@ unsafe fn start_daemons(state: &mut ConfigState, main: *mut sys::server_rec, pco
     // SAFETY: the process pool; the module is still loaded when its cleanups run, or `generation_ends` has taken this back.
     unsafe {
         let pool = (*(*main).process).pool;
-        sys::apr_pool_pre_cleanup_register(pool, std::ptr::null(), Some(crate::boundary::httpd_ends));
+        sys::apr_pool_pre_cleanup_register(pool, std::ptr::null(), Some(callbacks::handed().httpd_ends));
     }
     // SAFETY: parent process in post_config.
     unsafe { log_writer::begin(runtime, main, pconf, &state.log_servers) };
@@ -361,7 +365,7 @@ pub fn supervisor_changed(reason: c_int, status: c_int) {
     if reason != sys::APR_OC_REASON_DEATH as c_int {
         return;
     }
-    let main = MAIN.load(Ordering::Acquire);
+    let main = child::main_server();
     // SAFETY: runs on the parent's only thread while the configuration is alive.
     let Some(state) = (unsafe { config::state_mut() }) else { return };
     let Some(runtime) = state.runtime.as_ref().filter(|_| !main.is_null()) else { return };
@@ -378,7 +382,7 @@ pub fn supervisor_changed(reason: c_int, status: c_int) {
 
 /// httpd's own watch, every ten seconds.
 pub fn watch() {
-    let main = MAIN.load(Ordering::Acquire);
+    let main = child::main_server();
     let runtime = config::state().and_then(|state| state.runtime.as_ref());
     if let Some(runtime) = runtime.filter(|_| !main.is_null()) {
         // SAFETY: parent process.
@@ -388,7 +392,7 @@ pub fn watch() {
 
 /// httpd's parent is about to end.
 pub fn httpd_ends() {
-    let main = MAIN.load(Ordering::Acquire);
+    let main = child::main_server();
     if !main.is_null() && config::is_owner() {
         let runtime = config::state().and_then(|state| state.runtime.as_ref());
         // SAFETY: parent process; its pools have not been touched yet.
@@ -414,7 +418,7 @@ pub fn child_ended(pid: i32) {
 /// # Safety
 /// Called by httpd in each child with the child's pool and the main server.
 pub unsafe fn child_init(pchild: *mut sys::apr_pool_t, main: *mut sys::server_rec) {
-    CHILD_PID.store(std::process::id(), Ordering::Relaxed);
+    child::note_child();
     if !config::is_owner() {
         // SAFETY: the record was inherited by fork; the child closes its copies.
         unsafe {
@@ -427,29 +431,20 @@ pub unsafe fn child_init(pchild: *mut sys::apr_pool_t, main: *mut sys::server_re
     runtime.status.ledger().join(std::process::id());
     crate::daemon::pool::prepare(runtime);
     if !runtime.groups.is_empty() {
-        crate::daemon::descriptors::make_room(query_mpm(sys::AP_MPMQ_MAX_THREADS).unwrap_or(1) as usize);
+        crate::daemon::descriptors::make_room(
+            server::query_mpm(sys::AP_MPMQ_MAX_THREADS).unwrap_or(1) as usize
+        );
     }
     if let Some(memory) = runtime.metrics {
         let groups = runtime.groups.iter().filter_map(|group| group.metrics).chain(runtime.embedded_metrics);
-        let threads = query_mpm(sys::AP_MPMQ_MAX_THREADS).unwrap_or(1).max(1) as usize;
+        let threads = server::query_mpm(sys::AP_MPMQ_MAX_THREADS).unwrap_or(1).max(1) as usize;
         metrics::prepare(memory, groups.max().map_or(0, |highest| highest + 1), threads);
     }
     if runtime.embedded.as_ref().is_some_and(|embedded| embedded.eager) {
         crate::embedded::start_in_child(main);
     }
     // SAFETY: the child's pool is cleared when the child ends, while this module is mapped.
-    unsafe { Pool::from_raw(pchild).on_clear(ptr::null_mut(), crate::boundary::child_exit) };
-}
-
-/// Process id of this child of httpd; each request needs it twice, and asking the system is a system call.
-static CHILD_PID: AtomicU32 = AtomicU32::new(0);
-
-/// Process id of this child of httpd.
-pub fn child_pid() -> u32 {
-    match CHILD_PID.load(Ordering::Relaxed) {
-        0 => std::process::id(),
-        pid => pid,
-    }
+    unsafe { Pool::from_raw(pchild).on_clear(ptr::null_mut(), callbacks::handed().child_exit) };
 }
 
 impl PersistentState {
@@ -469,19 +464,14 @@ impl PersistentState {
 /// httpd clears its configuration: the parent's end of the lifeline goes. If no module of ours comes back with the
 /// next configuration, the supervisor sees the end of the last child, and ends.
 pub fn generation_ends() {
-    let main = MAIN.swap(ptr::null_mut(), Ordering::AcqRel);
+    let main = child::set_main_server(ptr::null_mut());
     if !main.is_null() {
         // SAFETY: parent process; the main server is freed after the cleanups of its pool have run.
         unsafe {
             EarlierGenerations::of(main).keep(PersistentState::of(main));
             let pool = (*(*main).process).pool;
-            sys::apr_pool_cleanup_kill(pool, ptr::null(), Some(crate::boundary::httpd_ends));
+            sys::apr_pool_cleanup_kill(pool, ptr::null(), Some(callbacks::handed().httpd_ends));
             LogWriters::of(main).close();
         }
     }
-}
-
-/// The main server, or null before post_config.
-pub fn main_server() -> *mut sys::server_rec {
-    MAIN.load(Ordering::Acquire)
 }

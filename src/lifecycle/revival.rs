@@ -5,8 +5,9 @@
 use super::earlier::EarlierGenerations;
 use super::log_main;
 use super::process::close_from;
-use super::runtime::ChildRuntime;
-use super::supervisor::{PersistentState, monotonic_seconds};
+use super::supervisor::PersistentState;
+use crate::clock::monotonic_seconds;
+use crate::generation::runtime::ChildRuntime;
 use crate::httpd::log::LogLevel;
 use crate::messages;
 use apr_sys as sys;

@@ -1,9 +1,10 @@
 //! The parent's side of the supervisor: started once, kept over restarts, told each new configuration.
 
+use crate::clock::monotonic_seconds;
+use crate::generation::runtime::ChildRuntime;
 use crate::httpd::pool::persistent;
 use crate::lifecycle::earlier::EarlierGenerations;
 use crate::lifecycle::process::ProcessStat;
-use crate::lifecycle::runtime::ChildRuntime;
 use apr_sys as sys;
 use std::ffi::CString;
 use std::io;
@@ -292,19 +293,6 @@ unsafe fn exec_supervisor(
     }
 }
 
-/// Nanoseconds of the monotonic clock, which is that of the supervisor's records, too.
-pub fn monotonic_ns() -> u64 {
-    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the kernel fills `now`; this clock always exists.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
-    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
-}
-
-/// Seconds of the monotonic clock.
-pub fn monotonic_seconds() -> i64 {
-    (monotonic_ns() / 1_000_000_000) as i64
-}
-
 fn seqpacket_pair() -> io::Result<(OwnedFd, OwnedFd)> {
     let mut fds = [0; 2];
     // SAFETY: two fresh descriptors are wrapped at once.
@@ -400,7 +388,7 @@ impl PersistentState {
     pub fn register(&mut self, pconf: *mut sys::apr_pool_t) {
         // SAFETY: the process record lives in the process pool; the registration ends with `pconf`.
         unsafe {
-            let callback = Some(crate::boundary::supervisor_changed as unsafe extern "C" fn(_, _, _));
+            let callback = Some(crate::callbacks::handed().supervisor_changed);
             sys::apr_proc_other_child_register(
                 self.process,
                 callback,

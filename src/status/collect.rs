@@ -1,9 +1,9 @@
 //! Collects what there is to see: the metrics memory, the status memory, and what /proc says of the processes.
 
 use crate::config::ConfigState;
-use crate::lifecycle::metrics::now;
+use crate::generation::metrics::now;
+use crate::generation::runtime::{self, ChildRuntime};
 use crate::lifecycle::process::ProcessStat;
-use crate::lifecycle::runtime::{self, ChildRuntime};
 use apr_sys as sys;
 use std::ffi::{c_char, c_int};
 use std::sync::atomic::Ordering::Relaxed;

@@ -7,7 +7,7 @@ mod sections;
 pub use sections::{asks_for, find as find_sections};
 
 use crate::config;
-use crate::handler::{HANDLED, INTERNAL_ERROR};
+use crate::httpd::answer::{HANDLED, INTERNAL_ERROR};
 use crate::httpd::brigade::Brigade;
 use crate::httpd::request::Request;
 use apr_sys as sys;

@@ -2,7 +2,7 @@
 
 use super::{AttemptVerdict, Relay};
 use crate::daemon::is_gone;
-use crate::handler::HANDLED;
+use crate::httpd::answer::HANDLED;
 use crate::{messages, metrics, respond};
 use std::ffi::c_int;
 use std::io;

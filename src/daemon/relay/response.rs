@@ -27,7 +27,7 @@ impl Relay<'_, '_> {
     pub(super) fn head(&mut self, head: &ResponseHead<'_>, usage: HeadUse) {
         let r = self.job.r;
         #[cfg(feature = "fault-injection")]
-        crate::handler::inject_fault(r, "relay");
+        crate::job::inject_fault(r, "relay");
         respond::note_refusal(r, head.status);
         match usage {
             HeadUse::Pass => respond::apply_head(r, head, HeadSource::Daemon),

@@ -5,7 +5,7 @@ use super::watch::GONE;
 use super::{AttemptVerdict, HANDLED, Relay, RelayStep};
 use crate::daemon::connection::{FillOutcome, wait_all};
 use crate::daemon::request_body::RequestBody;
-use crate::httpd::request::Request;
+use crate::httpd::websocket::key_of;
 use crate::metrics;
 use apr_sys as sys;
 use std::ffi::c_int;
@@ -13,7 +13,7 @@ use std::ops::ControlFlow::{Break, Continue};
 use std::time::{Duration, Instant};
 use wsgi_protocol::frame::AbortReason;
 use wsgi_protocol::response::ResponseHead;
-use wsgi_protocol::websocket::{self, WebSocketOpening};
+use wsgi_protocol::websocket;
 
 /// The host library sends a ping every 20 seconds, whatever else it sends.
 const PINGS: Duration = Duration::from_secs(30);
@@ -28,26 +28,6 @@ const OWN: [&str; 8] = [
     "transfer-encoding",
     "upgrade",
 ];
-
-/// The key of a request that is an opening handshake, over a connection that can become a tunnel.
-fn key_of(r: Request<'_>) -> Option<&[u8]> {
-    let headers = r.headers_in();
-    let get = |name| headers.get(name).unwrap_or_default();
-    let opening = WebSocketOpening {
-        method: r.method(),
-        protocol: r.protocol(),
-        upgrade: get(c"Upgrade"),
-        connection: get(c"Connection"),
-        version: get(c"Sec-WebSocket-Version"),
-        key: get(c"Sec-WebSocket-Key"),
-    };
-    (opening.is_handshake() && r.is_main() && r.client_fd().is_some()).then_some(opening.key)
-}
-
-/// Whether a request is one.
-pub fn is_websocket(r: Request<'_>) -> bool {
-    r.headers_in().get(c"Upgrade").is_some() && key_of(r).is_some()
-}
 
 /// By APR, which httpd has anyway.
 fn sha1(bytes: &[u8]) -> [u8; 20] {

@@ -4,7 +4,7 @@ use super::{AttemptVerdict, Relay, RelayStep};
 use crate::daemon::connection::{FillOutcome, wait};
 use crate::daemon::request_body::{ClientInput, PARTS};
 use crate::daemon::{DaemonFailure, is_gone};
-use crate::handler::INTERNAL_ERROR;
+use crate::httpd::answer::INTERNAL_ERROR;
 use crate::httpd::brigade::{AP_FILTER_ERROR, AprStatus};
 use crate::messages;
 use std::ffi::c_int;

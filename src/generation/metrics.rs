@@ -1,6 +1,6 @@
 //! The metrics memory on httpd's side: made once by the parent, kept over graceful restarts, inherited by children.
 
-use super::supervisor::monotonic_ns;
+use crate::clock::monotonic_ns;
 use crate::httpd::pool::persistent;
 use apr_sys as sys;
 use std::cell::Cell;

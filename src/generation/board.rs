@@ -1,12 +1,9 @@
 //! A copy of httpd's scoreboard that daemons with `server-metrics=On` can read: a memory file that httpd's children renew
 //! while requests come, and that nobody else can write to. Made only if some group wants it.
 
-use super::supervisor::monotonic_ns;
-use super::{log_main, query_mpm};
-use crate::config::ConfigState;
-use crate::httpd::log::LogLevel;
+use crate::clock::monotonic_ns;
 use crate::httpd::pool::persistent;
-use crate::{messages, scoreboard};
+use crate::scoreboard;
 use apr_sys as sys;
 use std::ffi::CStr;
 use std::io;
@@ -14,7 +11,6 @@ use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicU64, fence};
-use wsgi_plan::MpmFacts;
 use wsgi_protocol::scoreboard::FILE_HEADER;
 
 const KEY: &CStr = c"mod_wsgi:board:1";
@@ -137,24 +133,4 @@ fn create(len: usize) -> io::Result<KeptBoard> {
         }
         Ok(KeptBoard { address: address as usize, len, fd: fd.into_raw_fd() })
     }
-}
-
-/// The scoreboard for daemons, if some group wants it.
-///
-/// # Safety
-/// Parent process, live main server.
-pub unsafe fn for_daemons(
-    state: &ConfigState,
-    main: *mut sys::server_rec,
-    mpm: MpmFacts,
-) -> Option<StatusBoard> {
-    if !state.global.groups.iter().any(|group| group.options.server_metrics) {
-        return None;
-    }
-    let limit = |what: u32, least: u32| query_mpm(what).unwrap_or(1).max(least) as usize;
-    let processes = limit(sys::AP_MPMQ_HARD_LIMIT_DAEMONS, mpm.processes);
-    let workers = processes * limit(sys::AP_MPMQ_HARD_LIMIT_THREADS, mpm.threads);
-    // SAFETY: by the contract.
-    let board = unsafe { StatusBoard::of(main, workers) };
-    board.map_err(|e| log_main(main, LogLevel::Error, &messages::metrics_memory(&e))).ok()
 }

@@ -1,7 +1,7 @@
 //! Calls of the embedded host library into this child (`wsgi_protocol::abi::HttpdTable`).
 
-use super::guard;
-use crate::embedded;
+use super::exchange;
+use crate::panics::guard;
 use std::ffi::c_void;
 use wsgi_protocol::abi;
 
@@ -15,14 +15,14 @@ pub unsafe extern "C" fn read_body(
     error: *mut i32,
 ) -> i32 {
     // SAFETY: by the contract.
-    guard(abi::FAILED, || unsafe { embedded::read_body(request, buffer, len, read, error) })
+    guard(abi::FAILED, || unsafe { exchange::read_body(request, buffer, len, read, error) })
 }
 
 /// # Safety
 /// As [`read_body`].
 pub unsafe extern "C" fn send_head(request: *mut c_void, head: *const u8, len: usize) -> i32 {
     // SAFETY: by the contract.
-    guard(abi::FAILED, || unsafe { embedded::send_head(request, head, len) })
+    guard(abi::FAILED, || unsafe { exchange::send_head(request, head, len) })
 }
 
 /// # Safety
@@ -35,7 +35,7 @@ pub unsafe extern "C" fn write(
     error: *mut i32,
 ) -> i32 {
     // SAFETY: by the contract.
-    guard(abi::FAILED, || unsafe { embedded::write(request, data, len, flush, error) })
+    guard(abi::FAILED, || unsafe { exchange::write(request, data, len, flush, error) })
 }
 
 /// # Safety
@@ -48,49 +48,49 @@ pub unsafe extern "C" fn send_file(
     error: *mut i32,
 ) -> i32 {
     // SAFETY: by the contract.
-    guard(abi::FAILED, || unsafe { embedded::send_file(request, fd, offset, len, error) })
+    guard(abi::FAILED, || unsafe { exchange::send_file(request, fd, offset, len, error) })
 }
 
 /// # Safety
 /// `request` is null or as in [`read_body`]; `text` holds `len` bytes.
 pub unsafe extern "C" fn log(request: *mut c_void, level: u32, text: *const u8, len: usize) {
     // SAFETY: by the contract.
-    guard((), || unsafe { embedded::log(request, level, text, len) });
+    guard((), || unsafe { exchange::log(request, level, text, len) });
 }
 
 /// # Safety
 /// As [`read_body`].
 pub unsafe extern "C" fn is_aborted(request: *mut c_void) -> i32 {
     // SAFETY: by the contract.
-    guard(1, || unsafe { embedded::is_aborted(request) })
+    guard(1, || unsafe { exchange::is_aborted(request) })
 }
 
 /// # Safety
 /// `buffer` holds `len` bytes.
 pub unsafe extern "C" fn error_text(error: i32, buffer: *mut u8, len: usize) -> usize {
     // SAFETY: by the contract.
-    guard(0, || unsafe { embedded::error_text(error, buffer, len) })
+    guard(0, || unsafe { exchange::error_text(error, buffer, len) })
 }
 
 /// # Safety
 /// `buffer` holds `len` bytes.
 pub unsafe extern "C" fn scoreboard(buffer: *mut u8, len: usize) -> usize {
     // SAFETY: by the contract.
-    guard(0, || unsafe { embedded::scoreboard(buffer, len) })
+    guard(0, || unsafe { exchange::scoreboard(buffer, len) })
 }
 
 /// # Safety
 /// As [`read_body`]; `text` holds `len` bytes.
 pub unsafe extern "C" fn answer(request: *mut c_void, number: u32, text: *const u8, len: usize) -> i32 {
     // SAFETY: by the contract.
-    guard(abi::FAILED, || unsafe { embedded::answer(request, number, text, len) })
+    guard(abi::FAILED, || unsafe { exchange::answer(request, number, text, len) })
 }
 
 /// # Safety
 /// As [`read_body`].
 pub unsafe extern "C" fn ssl_is_https(request: *mut c_void) -> i32 {
     // SAFETY: by the contract.
-    guard(0, || unsafe { embedded::ssl_is_https(request) })
+    guard(0, || unsafe { exchange::ssl_is_https(request) })
 }
 
 /// # Safety
@@ -103,5 +103,5 @@ pub unsafe extern "C" fn ssl_variable(
     text_len: *mut usize,
 ) -> i32 {
     // SAFETY: by the contract.
-    guard(abi::FAILED, || unsafe { embedded::ssl_variable(request, name, len, text, text_len) })
+    guard(abi::FAILED, || unsafe { exchange::ssl_variable(request, name, len, text, text_len) })
 }
