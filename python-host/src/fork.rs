@@ -1,49 +1,17 @@
 //! Forking a process with Python in it (`preload=on`), by the functions that `os.fork` uses itself.
 
-use crate::boundary;
+use crate::forked;
 use crate::host::texts;
 use crate::interpreter::{self, threads};
 use crate::wsgi::{failures, metrics};
 use pyo3::ffi;
-use std::cell::Cell;
 use std::fs;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-
-/// Exit status of a process that the application forked off, and that came back to us.
-pub const FORKED_STATUS: i32 = 255;
-
-static FORKED: AtomicBool = AtomicBool::new(false);
-
-thread_local! {
-    /// The thread is in [`fork_away`]: the process that comes of it is no copy that the application made.
-    static IS_OURS: Cell<bool> = const { Cell::new(false) };
-}
-
-/// This is the child of a fork, and unless it was ours, one that the application forked off.
-pub fn note_forked() {
-    FORKED.store(!IS_OURS.get(), Relaxed);
-}
-
-/// Whether this process is one that the application forked off.
-pub fn is_forked() -> bool {
-    FORKED.load(Relaxed)
-}
 
 /// Takes notice of forks from now on; before any code of the application runs. (A daemon that serves does more then.)
 pub fn watch() {
     // SAFETY: the handler only stores to an atomic, and this library is never unloaded.
-    unsafe { libc::pthread_atfork(None, None, Some(boundary::in_forked_child)) };
-}
-
-/// The application forked and has come back in the child: requests and their connections, scripts to load, orders and the
-/// end of the process are the parent's. Asked wherever a thread leaves Python (`threads::detach`, `Worker`), and at the
-/// doors through which httpd comes in.
-pub fn end_if_forked() {
-    if is_forked() {
-        // SAFETY: `_exit` may be called at any time.
-        unsafe { libc::_exit(FORKED_STATUS) }
-    }
+    unsafe { libc::pthread_atfork(None, None, Some(forked::in_forked_child)) };
 }
 
 /// Where a forked thread finds itself.
@@ -118,10 +86,10 @@ pub fn fork_away(arrive: impl FnOnce()) -> io::Result<ForkSide> {
     struct Ours;
     impl Drop for Ours {
         fn drop(&mut self) {
-            IS_OURS.set(false);
+            forked::note_ours(false);
         }
     }
-    IS_OURS.set(true);
+    forked::note_ours(true);
     let _ours = Ours;
     let between = threads::within(interpreter::main(), |_| {
         // SAFETY: attached; each way out below calls the function that belongs to it.

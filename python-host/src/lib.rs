@@ -10,6 +10,7 @@ mod embedded;
 mod entry;
 pub mod exchange;
 mod fork;
+mod forked;
 pub mod host;
 mod host_scripts;
 mod interpreter;

@@ -29,7 +29,7 @@ fn key() -> Option<libc::pthread_key_t> {
     *KEY.get_or_init(|| {
         let mut key = 0;
         // SAFETY: writes a live local; the function is part of this library, which is never unloaded.
-        let result = unsafe { libc::pthread_key_create(&raw mut key, Some(boundary::at_end_of_thread)) };
+        let result = unsafe { libc::pthread_key_create(&raw mut key, Some(at_end_of_thread)) };
         (result == 0).then_some(key)
     })
 }
@@ -48,8 +48,13 @@ pub fn arrange(task: fn()) {
     }
 }
 
+/// Runs at the end of each thread that asked for it.
+extern "C" fn at_end_of_thread(_: *mut c_void) {
+    boundary::guard((), run);
+}
+
 /// Runs what was arranged; on a thread that is ending.
-pub fn run() {
+fn run() {
     for task in TASKS.take().into_iter().rev().flatten() {
         task();
     }

@@ -2,7 +2,7 @@
 
 use crate::boundary;
 use crate::exchange::{Exchange, RequestOutcome};
-use crate::fork;
+use crate::forked;
 use crate::host::Host;
 use crate::host_scripts::{self, ScriptAnswer};
 use crate::interpreter::{self, Interpreter, threads};
@@ -61,7 +61,7 @@ impl RequestThread {
     pub fn run(&mut self, request: &Request<'_>, exchange: &mut dyn Exchange) -> RequestOutcome {
         let run = boundary::caught(|| self.run_inner(request, exchange));
         // Before anything that another thread may have locked, which a forked process does not have.
-        fork::end_if_forked();
+        forked::end_if_forked();
         // A panic in between may have left the thread without the lock that the caller expects.
         self.attach();
         run.unwrap_or(RequestOutcome::Fail(500))
@@ -91,7 +91,7 @@ impl RequestThread {
     /// Asks a host script (`wsgi_protocol::call`). Terms as [`RequestThread::run`].
     pub(crate) fn call(&mut self, payload: &[u8], exchange: &mut dyn Exchange) -> ScriptAnswer {
         let answered = boundary::caught(|| self.call_inner(payload, exchange));
-        fork::end_if_forked();
+        forked::end_if_forked();
         self.attach();
         answered.unwrap_or_default()
     }

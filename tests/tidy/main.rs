@@ -19,13 +19,16 @@ use std::process::Command;
 const UNSAFE_FOLDERS: [&str; 4] = ["src", "apr-sys", "python-host", "wsgi-supervisor"];
 
 /// Files where C calls Rust.
-const C_ENTRY_FILES: [&str; 7] = [
+const C_ENTRY_FILES: [&str; 10] = [
     "boundary.rs",
+    "children.rs",
     "cleanup.rs",
     "entry.rs",
     "file_bucket.rs",
+    "forked.rs",
     "from_host.rs",
     "signals.rs",
+    "thread_end.rs",
     "trampoline.rs",
 ];
 

@@ -6,7 +6,7 @@ use super::websocket::{self, WebSocket};
 use super::{head, scope};
 use crate::conversation::{Conversation, ConversationInput, InFlightPlace, SendOutcome};
 use crate::exchange::RequestOutcome;
-use crate::fork;
+use crate::forked;
 use crate::interpreter;
 use crate::log;
 use crate::messages;
@@ -119,7 +119,7 @@ pub(super) fn answer<'py>(py: Attached<'py>, status: SendStatus) -> Result<Owned
 impl ChannelState {
     /// Sends what there is to send, in order.
     pub(super) fn advance(&mut self) -> SendStatus {
-        fork::end_if_forked();
+        forked::end_if_forked();
         let Some(conversation) = &mut self.conversation else { return SendStatus::Sent };
         loop {
             match conversation.flush() {
@@ -249,7 +249,7 @@ impl AsgiChannel {
 
     /// The next message of `receive`; None: wait until the socket is readable.
     fn receive<'py>(&self, py: Attached<'py>) -> Result<Owned<'py>> {
-        fork::end_if_forked();
+        forked::end_if_forked();
         let mut state = lock(py, &self.state);
         let is_open = state.stage != ResponseStage::Ended && !state.gone;
         let arrived = match state.conversation.as_mut().filter(|_| is_open) {
@@ -449,7 +449,7 @@ impl AsgiChannel {
 
     /// Gives the connection back; what could not be sent breaks it off.
     fn release<'py>(&self, py: Attached<'py>) -> Result<Owned<'py>> {
-        fork::end_if_forked();
+        forked::end_if_forked();
         let mut state = lock(py, &self.state);
         if let Some(conversation) = state.conversation.take() {
             state.stage = ResponseStage::Ended;

@@ -4,7 +4,7 @@ use super::channel::{self, AsgiChannel};
 use super::names::ScopeNames;
 use super::watch::DisconnectWatch;
 use crate::conversation::Conversation;
-use crate::fork;
+use crate::forked;
 use crate::host::Host;
 use crate::interpreter::{self, threads};
 use crate::log;
@@ -218,7 +218,7 @@ impl EventLoop {
     /// the end.
     fn take<'py>(&'static self, py: Attached<'py>) -> Result<Owned<'py>> {
         // A process that a coroutine has forked off has the same eventfd.
-        fork::end_if_forked();
+        forked::end_if_forked();
         if let Some(wakeup) = self.wakeup.get() {
             let mut count = 0_u64;
             // SAFETY: eight bytes of room, as eventfd(2) wants; nothing there is no error here.

@@ -10,7 +10,7 @@ use super::reload;
 use super::socket_exchange::last_frame;
 use crate::conversation::{Conversation, ConversationInput, InFlightPlace, SendOutcome};
 use crate::exchange::RequestOutcome;
-use crate::fork::is_forked;
+use crate::forked::is_forked;
 use crate::log;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};

@@ -4,7 +4,7 @@
 //! set after the fork keeps the copy from writing to connections that belong to its parent.
 
 use super::os;
-use crate::fork;
+use crate::forked;
 use std::io;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering::SeqCst};
@@ -20,7 +20,7 @@ static PENDING: AtomicU64 = AtomicU64::new(0);
 extern "C" fn note(signal: libc::c_int) {
     // SAFETY: getpid is async-signal-safe and cannot fail.
     if unsafe { libc::getpid() } != OWNER.load(SeqCst) {
-        os::exit_now(fork::FORKED_STATUS);
+        os::exit_now(forked::FORKED_STATUS);
     }
     // SAFETY: the location of errno is valid for the running thread; the interrupted code must find it unchanged.
     let errno = unsafe { *libc::__errno_location() };
@@ -32,7 +32,7 @@ extern "C" fn note(signal: libc::c_int) {
 
 /// Runs in the child of every fork(2) of this process.
 extern "C" fn in_forked_child() {
-    fork::note_forked();
+    forked::note_forked();
     super::last_stack::leave_to_parent();
     super::registry::close_in_child();
 }

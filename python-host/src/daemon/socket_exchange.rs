@@ -9,7 +9,7 @@ use super::slot::WorkerRecord;
 use super::stream::SocketSink;
 use crate::coalesce::{BlockCoalescer, COPIED, HeldBlock, LastSend};
 use crate::exchange::{BodyError, Exchange, HoldBack, RequestOutcome, SendError};
-use crate::fork::is_forked;
+use crate::forked::is_forked;
 use crate::scheduler::clock::own_tid;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, BorrowedFd};

@@ -5,7 +5,9 @@
 
 use crate::boundary;
 use crate::python::symbols;
+use pyo3::ffi::PyObject;
 use std::cell::Cell;
+use std::ffi::{CStr, c_char, c_int, c_void};
 
 /// The audit events of CPython that come before a fork.
 const EVENTS: [&[u8]; 6] =
@@ -21,12 +23,19 @@ pub fn listen() {
     if let Some(add) = symbols::get().add_audit_hook {
         // SAFETY: Python is initialised, and the hook is part of this library, which is never unloaded. A failure leaves
         // signals blocked, as they were.
-        unsafe { add(boundary::on_audit_event, std::ptr::null_mut()) };
+        unsafe { add(on_audit_event, std::ptr::null_mut()) };
     }
 }
 
+/// Listens to Python's audit events (see [`announced`]); refuses nothing.
+unsafe extern "C" fn on_audit_event(event: *const c_char, _: *mut PyObject, _: *mut c_void) -> c_int {
+    // SAFETY: Python gives a NUL-ended name.
+    boundary::guard((), || announced(unsafe { CStr::from_ptr(event) }.to_bytes()));
+    0
+}
+
 /// Python tells of an event.
-pub fn announced(event: &[u8]) {
+fn announced(event: &[u8]) {
     if EVENTS.contains(&event) && BLOCKED.get().is_none() {
         // SAFETY: a signal set may be all zero, which is the empty one; only this thread's mask changes.
         unsafe {

@@ -2,7 +2,7 @@
 
 use crate::coalesce::{BlockCoalescer, BlockSink, COPIED, HeldBlock, LastSend};
 use crate::exchange::{BodyError, Exchange, HoldBack, RequestOutcome, SendError};
-use crate::fork::is_forked;
+use crate::forked::is_forked;
 use crate::python;
 use crate::scheduler::clock::now_ns;
 use crate::scheduler::gate;

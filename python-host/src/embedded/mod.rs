@@ -8,6 +8,7 @@ mod slow;
 use crate::boundary;
 use crate::exchange::RequestOutcome;
 use crate::fork;
+use crate::forked;
 use crate::host::{Host, RequestThread};
 use crate::interpreter::gates::GateRegistry;
 use crate::interpreter::{self, start as python, threads};
@@ -17,7 +18,6 @@ use crate::python::{is_attached, note_entry, symbols};
 use crate::thread_end;
 use crate::wsgi::telemetry;
 pub use apart::start_apart;
-pub use children::announced;
 use exchange::TableExchange;
 use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
@@ -208,7 +208,7 @@ pub fn scoreboard() -> Option<Scoreboard> {
 /// ends in the midst of Python (C's `exit()`), or is a copy that the application forked off; nor if this thread has a
 /// request: prefork's children end in a signal handler, wherever their thread is, with whatever it has locked.
 pub fn stop() {
-    if !fork::is_forked() && !is_attached() && BUSY_HERE.get() == 0 {
+    if !forked::is_forked() && !is_attached() && BUSY_HERE.get() == 0 {
         apart::on_its_thread(end);
     }
 }

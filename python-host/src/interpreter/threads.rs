@@ -5,7 +5,7 @@
 //! GIL API find the first one (spec/daemon.md §8.4, 56).
 
 use super::Interpreter;
-use crate::fork;
+use crate::forked;
 use crate::python::{self, Attached, versions};
 use crate::thread_end;
 use pyo3::ffi;
@@ -94,7 +94,7 @@ pub fn attach(interpreter: &'static Interpreter) {
 
 /// Detaches the calling thread, which is attached. Does not return in a process that the application forked off.
 pub fn detach() {
-    fork::end_if_forked();
+    forked::end_if_forked();
     ATTACHED.set(std::ptr::null_mut());
     let _ = python::save();
     THREAD.with(|thread| thread.current.set(None));

@@ -2,7 +2,7 @@
 //! holds one across attachments.
 
 use super::{Attached, Raised, Result, TextValues, symbols};
-use crate::fork;
+use crate::forked;
 use pyo3::ffi;
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -190,7 +190,7 @@ impl Object {
     #[inline]
     pub fn call_out<'py>(&self, py: Attached<'py>, arguments: &[&Object]) -> Result<Owned<'py>> {
         let result = self.call(py, arguments);
-        fork::end_if_forked();
+        forked::end_if_forked();
         result
     }
 
@@ -205,7 +205,7 @@ impl Object {
         let result = unsafe {
             Owned::from_raw(py, ffi::PyObject_Call(self.as_ptr(), arguments.as_ptr(), keywords.as_ptr()))
         };
-        fork::end_if_forked();
+        forked::end_if_forked();
         result
     }
 

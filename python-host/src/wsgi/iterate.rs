@@ -3,7 +3,7 @@
 use super::request::RequestState;
 use super::transfer;
 use crate::exchange::{HoldBack, SendError};
-use crate::fork;
+use crate::forked;
 use crate::python::{Attached, ExceptionKind, Object, Owned, Raised, lock};
 use pyo3::ffi;
 
@@ -80,7 +80,7 @@ fn iterate(py: Attached<'_>, state: &RequestState, result: &Object) -> std::resu
     loop {
         // SAFETY: an iterator; null without an exception is the end.
         let item = unsafe { Owned::from_raw(py, ffi::PyIter_Next(iterator.as_ptr())) };
-        fork::end_if_forked();
+        forked::end_if_forked();
         let item = match item {
             Ok(item) => item,
             // SAFETY: attached.

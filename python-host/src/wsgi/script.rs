@@ -4,7 +4,7 @@ use super::exclusive;
 use super::failures::{self, LogScope};
 use super::load_fault::{LoadFault, raise_io, system_text};
 use super::loading::ImportWatch;
-use crate::fork;
+use crate::forked;
 use crate::host::ReloadDecision;
 use crate::interpreter::Interpreter;
 use crate::log;
@@ -324,7 +324,7 @@ impl Script {
             ScriptTarget::Module { mtime, .. } => self.import(py, interpreter, mtime),
         };
         // The thread that watches, and whoever waits for this script, are the parent's.
-        fork::end_if_forked();
+        forked::end_if_forked();
         interpreter.host.note_load_time(begun.elapsed());
         if let Some(watch) = watch {
             watch.end(py);
