@@ -1,6 +1,6 @@
 //! `check`: what can be known before a start, as the user who will run it; and `config`, the configuration itself.
 
-use crate::command_line::NAME;
+use crate::NAME;
 use crate::entry::EntryKind;
 use crate::foreground;
 use crate::generate;

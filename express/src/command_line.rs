@@ -1,12 +1,10 @@
 //! Reading the command line: clap, built from the table of options.
 
+use crate::NAME;
 use crate::table::{self, OptionRow, OptionState, ValueKind};
 use crate::values::OptionValues;
 use clap::builder::{PossibleValuesParser, ValueParser};
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
-
-/// The name that the command has everywhere.
-pub const NAME: &str = "mod_wsgi-express";
 
 /// The whole command.
 pub fn command() -> Command {

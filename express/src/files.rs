@@ -163,7 +163,7 @@ fn shell_program(plan: &ServerPlan) -> String {
 
 /// The command line, without values that may be secrets.
 fn command(arguments: &[String]) -> String {
-    let mut out = String::from(crate::command_line::NAME);
+    let mut out = String::from(crate::NAME);
     let mut hidden = 0;
     for word in arguments {
         let name = word.trim_start_matches("--");

@@ -38,6 +38,9 @@ use problem::ExpressError;
 use std::process::ExitCode;
 use values::OptionValues;
 
+/// The name that the command has everywhere.
+const NAME: &str = "mod_wsgi-express";
+
 fn main() -> ExitCode {
     let variable = |name: &str| std::env::var(name).ok();
     let words: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();

@@ -105,7 +105,8 @@ fn cell(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command_line::{NAME, shown};
+    use crate::NAME;
+    use crate::command_line::shown;
     use clap_complete::Shell::{Bash, Fish, Zsh};
 
     /// The file is as rendered; with `UPDATE_DOCS` it is written first.

@@ -20,7 +20,7 @@ pub fn print(text: impl Display) -> Result<(), ExpressError> {
 
 /// Prints a line about the command itself on standard error.
 pub fn tell(text: impl Display) {
-    tell_plainly(format_args!("{}: {text}\n", crate::command_line::NAME));
+    tell_plainly(format_args!("{}: {text}\n", crate::NAME));
 }
 
 /// Prints on standard error what somebody else has said.

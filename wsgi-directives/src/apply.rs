@@ -1,8 +1,9 @@
 //! Applies one line of configuration to the records: finds the row, checks place and arguments, stores.
 
+use crate::arity::Arity;
 use crate::config::routes::RouteKind;
 use crate::config::{ConfigLayer, DirConfig, GlobalConfig, InterpreterSettings, ServerConfig};
-use crate::directive::{Arity, Directive, DirectiveContexts, RowEffect};
+use crate::directive::{Directive, DirectiveContexts, RowEffect};
 use crate::error::{ConfigError, Misplaced};
 use crate::place::{DirectivePlace, Notice, NoticeLevel, SystemFacts};
 use crate::table::DIRECTIVES;

@@ -1,6 +1,6 @@
 //! Why a configuration line was refused: one enum, variants named after what was attempted.
 
-use crate::directive::Arity;
+use crate::arity::Arity;
 use crate::place::SourceLocation;
 use std::borrow::Cow;
 use std::fmt;

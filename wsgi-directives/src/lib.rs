@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod apply;
+pub mod arity;
 pub mod checks;
 pub mod config;
 pub mod directive;
@@ -20,9 +21,10 @@ pub mod table;
 pub mod words;
 
 pub use apply::{LineScope, apply, find};
+pub use arity::Arity;
 pub use checks::ServerView;
 pub use config::*;
-pub use directive::{Arity, Directive, DirectiveContexts, OverrideClasses, RowEffect};
+pub use directive::{Directive, DirectiveContexts, OverrideClasses, RowEffect};
 pub use error::{ConfigError, GroupReference, Misplaced};
 pub use interpreter::blocks_of;
 pub use options::{

@@ -1,6 +1,7 @@
 //! The manual page mod_wsgi-express(1).
 
-use crate::command_line::{NAME, server, shown};
+use crate::NAME;
+use crate::command_line::{server, shown};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, italic, roman};
 

@@ -1,8 +1,9 @@
 //! WSGIDaemonProcess and the directives about its sockets and support files (spec/directives.md §7, §8).
 
 use crate::apply::{LineApplication, RowAction};
+use crate::arity::Arity;
 use crate::config::{AcceptMutex, DaemonGroup, DaemonOptions};
-use crate::directive::{Arity, Directive, DirectiveContexts, RowEffect};
+use crate::directive::{Directive, DirectiveContexts, RowEffect};
 use crate::error::ConfigError;
 use crate::options::{DAEMON_OPTIONS, read_options};
 use crate::place::{Notice, NoticeLevel, SystemFacts};

@@ -1,8 +1,9 @@
 //! `<WSGIInterpreterOptions>` and the directives that may stand in it (spec/directives.md §12, §13).
 
 use crate::apply::{LineApplication, RowAction};
+use crate::arity::Arity;
 use crate::config::{GlobalConfig, InterpreterBlock, InterpreterSettings};
-use crate::directive::{Arity, Directive, DirectiveContexts, RowEffect};
+use crate::directive::{Directive, DirectiveContexts, RowEffect};
 use crate::error::ConfigError;
 use crate::options::value;
 use crate::place::{BlockId, Notice, NoticeLevel};

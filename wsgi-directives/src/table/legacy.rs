@@ -2,7 +2,8 @@
 //! §15).
 
 use crate::apply::{LineApplication, RowAction};
-use crate::directive::{Arity, Directive, DirectiveContexts, RowEffect};
+use crate::arity::Arity;
+use crate::directive::{Directive, DirectiveContexts, RowEffect};
 use crate::error::ConfigError;
 use crate::place::Notice;
 

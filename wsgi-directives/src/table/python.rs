@@ -1,8 +1,9 @@
 //! How Python is set up in every process (spec/directives.md §12, the main-server-only part).
 
 use crate::apply::{LineApplication, RowAction};
+use crate::arity::Arity;
 use crate::config::HashSeed;
-use crate::directive::{Arity, Directive, DirectiveContexts, RowEffect};
+use crate::directive::{Directive, DirectiveContexts, RowEffect};
 use crate::error::ConfigError;
 use crate::options::value;
 

@@ -1,10 +1,10 @@
 //! Which URL runs which script in which process and interpreter (spec/directives.md §5.1, §6).
 
-use super::scripts::check_group;
 use crate::apply::{LineApplication, RowAction};
+use crate::arity::Arity;
 use crate::config::{AliasForm, AliasOptions, ImportScript, MountTarget, ProcessSet, ScriptAlias};
-use crate::directive::{Arity, Directive, DirectiveContexts, RowEffect};
-use crate::error::ConfigError;
+use crate::directive::{Directive, DirectiveContexts, RowEffect};
+use crate::error::{ConfigError, GroupReference};
 use crate::options::{ALIAS_OPTIONS, read_options};
 use std::sync::Arc;
 
@@ -231,4 +231,27 @@ fn imply_preload(
         place,
     });
     Ok(())
+}
+
+/// A preload may name embedded mode, or a group that was defined before and is usable from this server
+/// (spec/directives.md §9.1).
+pub(super) fn check_group(line: &mut LineApplication<'_, '_>, name: &str) -> Result<(), ConfigError> {
+    if name.is_empty() {
+        return Ok(());
+    }
+    let (place, system) = (line.place, line.system);
+    let refuse = |problem| Err(ConfigError::ReferToGroup { name: name.to_owned(), problem });
+    let Some(group) = line.global()?.groups.get(name) else {
+        return refuse(GroupReference::NotYetConfigured);
+    };
+    let mut problem = None;
+    for home in group.homes() {
+        let Some(host) = home.filter(|host| Some(*host) != place.virtual_host) else { return Ok(()) };
+        match (system.server_name_of(host).as_deref(), place.server_name) {
+            (Some(theirs), Some(ours)) if theirs != ours => problem = Some(GroupReference::NotAccessible),
+            (Some(_), None) | (None, Some(_)) => problem = Some(GroupReference::NotMatchable),
+            _ => return Ok(()),
+        }
+    }
+    problem.map_or(Ok(()), refuse)
 }

@@ -1,10 +1,11 @@
 //! Scripts that are no mounted application: preloads, dispatch, handler, access and auth (spec/directives.md §9).
 
-use super::routing::parse_target;
+use super::routing::{check_group, parse_target};
 use crate::apply::{LineApplication, RowAction};
+use crate::arity::Arity;
 use crate::config::{AliasOptions, HandlerScript, ImportScript, ScriptReader, ScriptRef, ScriptUse};
-use crate::directive::{Arity, Directive, DirectiveContexts, RowEffect};
-use crate::error::{ConfigError, GroupReference};
+use crate::directive::{Directive, DirectiveContexts, RowEffect};
+use crate::error::ConfigError;
 use crate::options::{HANDLER_OPTIONS, IMPORT_OPTIONS, SCRIPT_OPTIONS, read_options};
 use std::sync::Arc;
 
@@ -210,27 +211,4 @@ fn import_script(line: &mut LineApplication<'_, '_>) -> Result<(), ConfigError> 
 
 fn missing(line: &LineApplication<'_, '_>, text: impl Into<std::borrow::Cow<'static, str>>) -> ConfigError {
     ConfigError::value(text, format!("Write {} {}.", line.row.name, line.row.syntax))
-}
-
-/// A preload may name embedded mode, or a group that was defined before and is usable from this server
-/// (spec/directives.md §9.1).
-pub(super) fn check_group(line: &mut LineApplication<'_, '_>, name: &str) -> Result<(), ConfigError> {
-    if name.is_empty() {
-        return Ok(());
-    }
-    let (place, system) = (line.place, line.system);
-    let refuse = |problem| Err(ConfigError::ReferToGroup { name: name.to_owned(), problem });
-    let Some(group) = line.global()?.groups.get(name) else {
-        return refuse(GroupReference::NotYetConfigured);
-    };
-    let mut problem = None;
-    for home in group.homes() {
-        let Some(host) = home.filter(|host| Some(*host) != place.virtual_host) else { return Ok(()) };
-        match (system.server_name_of(host).as_deref(), place.server_name) {
-            (Some(theirs), Some(ours)) if theirs != ours => problem = Some(GroupReference::NotAccessible),
-            (Some(_), None) | (None, Some(_)) => problem = Some(GroupReference::NotMatchable),
-            _ => return Ok(()),
-        }
-    }
-    problem.map_or(Ok(()), refuse)
 }

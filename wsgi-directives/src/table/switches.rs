@@ -1,8 +1,9 @@
 //! Per-request switches and trusted proxies (spec/directives.md §10, §11).
 
 use crate::apply::{LineApplication, RowAction};
+use crate::arity::Arity;
 use crate::config::MapHead;
-use crate::directive::{Arity, Directive, DirectiveContexts, RowEffect};
+use crate::directive::{Directive, DirectiveContexts, RowEffect};
 use crate::error::ConfigError;
 use crate::options::value;
 use crate::place::Notice;

@@ -1,8 +1,9 @@
 //! Metrics and telemetry (spec/directives.md §14).
 
 use crate::apply::{LineApplication, RowAction};
+use crate::arity::Arity;
 use crate::config::{TelemetryFlags, TelemetryService};
-use crate::directive::{Arity, Directive, DirectiveContexts, RowEffect};
+use crate::directive::{Directive, DirectiveContexts, RowEffect};
 use crate::error::ConfigError;
 use crate::options::value;
 use std::time::Duration;
