@@ -10,6 +10,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use wsgi_protocol::choice::ProcessBurden;
 use wsgi_protocol::death::ProcessDeath;
 use wsgi_protocol::status::{SlotRecord, SlotState};
 
@@ -111,20 +112,15 @@ pub struct InFlight {
 impl InFlight {
     /// Chooses the process with the least requests under way; `None` when all keep failing.
     pub fn choose(runtime: &ChildRuntime, group: &GroupView) -> Option<Self> {
-        // A process that is still starting counts as fully loaded: it is worth waiting for when the others are, too.
-        let start = |slot: &SlotRecord| match SlotState::from_number(slot.state.load(Ordering::Relaxed)) {
-            SlotState::Serving => Some(0),
-            SlotState::Starting | SlotState::Empty => Some(slot.capacity(group.concurrency)),
-            SlotState::Failed | SlotState::Service | SlotState::Retired | SlotState::Unsupervised => None,
-        };
-        let count = count(runtime, group);
-        let candidates = (0..count).filter_map(|process| {
+        let candidates = (0..count(runtime, group)).filter_map(|process| {
             let index = group.first_slot + process;
-            let slot = runtime.status.slot(index)?;
-            let start = start(slot).filter(|_| !is_banned(runtime, index))?;
-            Some((slot.in_flight.load(Ordering::Relaxed).saturating_add(start), start, process, index, slot))
+            let slot = runtime.status.slot(index).filter(|_| !is_banned(runtime, index))?;
+            let state = SlotState::from_number(slot.state.load(Ordering::Relaxed));
+            let in_flight = slot.in_flight.load(Ordering::Relaxed);
+            let burden = ProcessBurden::of(state, in_flight, || slot.capacity(group.concurrency))?;
+            Some((burden, process, index, slot))
         });
-        let (_, _, process, index, slot) = candidates.min_by_key(|c| (c.0, c.1, c.2))?;
+        let (_, process, index, slot) = candidates.min_by_key(|candidate| (candidate.0, candidate.1))?;
         ledger::begin(index);
         slot.in_flight.fetch_add(1, Ordering::Relaxed);
         let pid = slot.pid.load(Ordering::Relaxed);

@@ -6,6 +6,7 @@
 pub mod abi;
 pub mod birth;
 pub mod call;
+pub mod choice;
 pub mod codec;
 pub mod control;
 pub mod conversation;
