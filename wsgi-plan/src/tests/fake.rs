@@ -11,9 +11,9 @@ use std::cell::RefCell;
 #[derive(Debug)]
 pub(crate) struct FakeAccounts;
 
-const PEOPLE: [(&str, u32); 3] = [("root", 0), ("www-data", 33), ("joe", 1000)];
+pub(super) const PEOPLE: [(&str, u32); 3] = [("root", 0), ("www-data", 33), ("joe", 1000)];
 
-fn name_of(id: u32) -> Option<String> {
+pub(super) fn name_of(id: u32) -> Option<String> {
     PEOPLE.iter().find(|(_, known)| *known == id).map(|(name, _)| (*name).to_owned())
 }
 

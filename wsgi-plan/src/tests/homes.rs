@@ -22,63 +22,67 @@ fn find(site: &FakeSite, parts: &[&str], config: &str) -> Result<PythonInterpret
     PythonInterpreter::find(Some(&site.path("home"))).map_err(|error| site.short(&error.to_string()))
 }
 
+/// Parts of the home and the installation, pyvenv.cfg; then the path, what runs for it, base and minor version.
+type FoundRow =
+    (&'static [&'static str], &'static str, &'static str, Option<&'static str>, &'static str, Option<u32>);
+
+const FOUND: [FoundRow; 9] = [
+    (
+        &["home/bin/python3"],
+        "home = @/base/bin\nversion = 3.11.2\n",
+        "home/bin/python3",
+        None,
+        "base",
+        Some(11),
+    ),
+    (&["home/bin/python"], "version_info = 3.12.0.final.0\n", "home/bin/python", None, "home", Some(12)),
+    (
+        &["base/bin/python3.13", "home/bin/python3 -> ../../base/bin/python3.13"],
+        "",
+        "home/bin/python3",
+        None,
+        "base",
+        Some(13),
+    ),
+    (&["home/bin/python3", "home/lib/python3.10/os.py"], "", "home/bin/python3", None, "home", Some(10)),
+    (
+        &["home/bin/python3", "home/lib/python3.10/os.py", "home/lib/python3.11/os.py"],
+        "",
+        "home/bin/python3",
+        None,
+        "home",
+        None,
+    ),
+    (
+        &["base/bin/python3.11", "home/lib/x.py"],
+        "home = @/base/bin\nversion = 3.11.2\n",
+        "home/bin/python3",
+        Some("base/bin/python3.11"),
+        "base",
+        Some(11),
+    ),
+    (
+        &["base/bin/python3", "home/bin/python3 -> /gone"],
+        "home = @/base/bin\n",
+        "home/bin/python",
+        Some("base/bin/python3"),
+        "base",
+        None,
+    ),
+    (
+        &["base/bin/python", "home/bin/python3 -> /gone", "home/bin/python -> /gone"],
+        "home = @/base/bin\n",
+        "home/bin/python-of-home",
+        Some("base/bin/python"),
+        "base",
+        None,
+    ),
+    (&["home/bin/python3", "home/bin/python"], "home = relative\n", "home/bin/python3", None, "", None),
+];
+
 #[test]
 fn an_interpreter_is_found_with_its_version_and_installation() {
-    // Parts of the home and the installation; pyvenv.cfg; path, what runs for it, base, minor version.
-    let rows: [(&[&str], &str, &str, Option<&str>, &str, Option<u32>); 9] = [
-        (
-            &["home/bin/python3"],
-            "home = @/base/bin\nversion = 3.11.2\n",
-            "home/bin/python3",
-            None,
-            "base",
-            Some(11),
-        ),
-        (&["home/bin/python"], "version_info = 3.12.0.final.0\n", "home/bin/python", None, "home", Some(12)),
-        (
-            &["base/bin/python3.13", "home/bin/python3 -> ../../base/bin/python3.13"],
-            "",
-            "home/bin/python3",
-            None,
-            "base",
-            Some(13),
-        ),
-        (&["home/bin/python3", "home/lib/python3.10/os.py"], "", "home/bin/python3", None, "home", Some(10)),
-        (
-            &["home/bin/python3", "home/lib/python3.10/os.py", "home/lib/python3.11/os.py"],
-            "",
-            "home/bin/python3",
-            None,
-            "home",
-            None,
-        ),
-        (
-            &["base/bin/python3.11", "home/lib/x.py"],
-            "home = @/base/bin\nversion = 3.11.2\n",
-            "home/bin/python3",
-            Some("base/bin/python3.11"),
-            "base",
-            Some(11),
-        ),
-        (
-            &["base/bin/python3", "home/bin/python3 -> /gone"],
-            "home = @/base/bin\n",
-            "home/bin/python",
-            Some("base/bin/python3"),
-            "base",
-            None,
-        ),
-        (
-            &["base/bin/python", "home/bin/python3 -> /gone", "home/bin/python -> /gone"],
-            "home = @/base/bin\n",
-            "home/bin/python-of-home",
-            Some("base/bin/python"),
-            "base",
-            None,
-        ),
-        (&["home/bin/python3", "home/bin/python"], "home = relative\n", "home/bin/python3", None, "", None),
-    ];
-    for (parts, config, path, stand_in, base, minor) in rows {
+    for (parts, config, path, stand_in, base, minor) in FOUND {
         let site = FakeSite::new();
         let found = find(&site, parts, config).unwrap_or_else(|error| panic!("{parts:?}: {error}"));
         assert_eq!(found.path, site.path(path), "{parts:?}");
