@@ -19,8 +19,8 @@ pub const SERVICE_PACE: Duration = Duration::from_secs(1);
 /// Counts failures in a row of one slot.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Hash)]
 pub struct Backoff {
-    failures: usize,
-    short_lives: usize,
+    pub(super) failures: usize,
+    pub(super) short_lives: usize,
 }
 
 /// How a process ended, as far as it matters here.
@@ -93,8 +93,8 @@ const BURST: u32 = 5;
 /// Grants replacements at a bounded pace.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ReplacementPace {
-    tokens: u32,
-    since: Instant,
+    pub(super) tokens: u32,
+    pub(super) since: Instant,
 }
 
 impl ReplacementPace {

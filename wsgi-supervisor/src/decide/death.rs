@@ -22,7 +22,7 @@ impl StateMachine {
                 slot.last_death = Some((pid, death.to_string()));
             }
         }
-        if let Some((level, line)) = process.obituary(death, is_successor, hint, now) {
+        if let Some((level, line)) = process.death_line(death, is_successor, hint, now) {
             self.log(&process.plan, level, line);
         }
         let Some(index) = process.slot else { return self.zygote_lost(&process, now) };

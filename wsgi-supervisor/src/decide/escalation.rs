@@ -75,8 +75,8 @@ pub fn steps(ending: EndingReason, timers: &DaemonTimers) -> Vec<(Duration, Esca
 /// The steps under way for one process.
 #[derive(Debug, Clone)]
 pub struct Escalation {
-    since: Instant,
-    steps: std::collections::VecDeque<(Duration, EscalationAction)>,
+    pub(super) since: Instant,
+    pub(super) steps: std::collections::VecDeque<(Duration, EscalationAction)>,
 }
 
 impl Escalation {

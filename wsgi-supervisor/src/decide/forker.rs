@@ -26,8 +26,8 @@ pub struct Forker {
     pub given_up: bool,
     /// It has been given up before and has given no process since: one failure is enough then.
     pub is_retried: bool,
-    backoff: Backoff,
-    lost_births: usize,
+    pub(super) backoff: Backoff,
+    pub(super) lost_births: usize,
 }
 
 /// A zygote that is importing.

@@ -18,7 +18,7 @@ pub(super) struct LiveGeneration {
     /// How many processes of each group its children use.
     pub(super) counts: BTreeMap<Vec<u8>, PlaceCount>,
     /// It has httpd children.
-    has_children: bool,
+    pub(super) has_children: bool,
 }
 
 impl StateMachine {

@@ -70,7 +70,7 @@ pub struct DaemonGroup {
     /// Its slots; those beyond `wanted` wait for the end of an older generation.
     pub slots: Vec<ProcessSlot>,
     /// Places that are given up.
-    pub retiring: Vec<RetiringSocket>,
+    pub retiring: Vec<RetiringPlace>,
     /// The last successor did not come up: older code or an older configuration serves.
     pub is_held_back: bool,
     /// Its application holds something that two processes cannot have, as has been found out with this configuration.
@@ -127,7 +127,7 @@ impl DaemonGroup {
 
 /// A place that is given up, and the processes that still serve it.
 #[derive(Debug, Clone)]
-pub struct RetiringSocket {
+pub struct RetiringPlace {
     /// Its socket is kept under this number.
     pub number: u64,
     /// Processes.

@@ -18,8 +18,6 @@ mod replacement;
 mod roll;
 mod scale;
 mod start;
-#[cfg(test)]
-mod tests;
 
 pub use event::{
     GroupCounter, GroupOrder, Installation, PlaceCount, ProcessAction, ProcessEvent, ProcessRole, SocketFate,
@@ -234,3 +232,6 @@ impl StateMachine {
         self.last_number
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -143,7 +143,7 @@ impl DaemonProcess {
 
     /// The line about its death; none where the failure of its set-up has said it all.
     #[must_use]
-    pub fn obituary(
+    pub fn death_line(
         &self,
         death: &ProcessDeath,
         is_successor: bool,

@@ -5,7 +5,7 @@
 use super::StateMachine;
 use super::escalation::EndingReason;
 use super::event::{ProcessAction, SocketFate};
-use super::group::RetiringSocket;
+use super::group::RetiringPlace;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -39,7 +39,7 @@ impl StateMachine {
             let number = self.last_number;
             self.actions.push(ProcessAction::Retire(name.to_vec(), first + index, number));
             let pids = slot.occupants().collect();
-            group.retiring.push(RetiringSocket { number, pids, drain_at: Some(now + STRAGGLERS) });
+            group.retiring.push(RetiringPlace { number, pids, drain_at: Some(now + STRAGGLERS) });
         }
         for index in 0..first {
             self.publish(name, index);

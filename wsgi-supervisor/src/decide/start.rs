@@ -49,8 +49,9 @@ impl StateMachine {
             self.advance_slot(&place.0, place.1, now);
             self.advanced_to = Some(place);
         }
-        if self.is_behind {
-            self.wake_at(now);
+        match self.is_behind {
+            true => self.wake_at(now),
+            false => self.advanced_to = None,
         }
     }
 

@@ -1,1 +1,7 @@
-//! Tables: each rule of the state machine, without a process.
+//! Each rule of the state machine, tried without a process: tables, random histories, and all histories of a small model.
+
+mod generations;
+mod invariants;
+mod slots;
+mod world;
+mod zygotes;
