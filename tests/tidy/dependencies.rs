@@ -18,7 +18,12 @@ const ALLOWED: [&str; 8] = [
 ];
 
 /// Crates that are there in two versions, and why nothing can be done about it here.
-const TWICE: [(&str, &str); 1] = [("embedded-io", "postcard names both")];
+const TWICE: [(&str, &str); 4] = [
+    ("embedded-io", "postcard names both"),
+    ("getrandom", "by rand"),
+    ("rand", "stateright, in tests only, names an older one than proptest does"),
+    ("rand_core", "by rand"),
+];
 
 /// All packages that are built here, with their dependencies.
 fn packages() -> Vec<Value> {
