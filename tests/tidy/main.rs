@@ -218,6 +218,20 @@ fn crates_know_only_whom_they_may() {
 }
 
 #[test]
+fn decisions_touch_nothing() {
+    const DOORS: [&str; 8] =
+        ["nix::", "libc::", "std::os", "std::fs", "std::process", "crate::os", "Instant::now", "SystemTime"];
+    let decide =
+        |source: &SourceFile| source.is_in(&["wsgi-supervisor/src/decide"]) && !source.is_test_file();
+    let mut violations = Vec::new();
+    for source in SourceFile::all().iter().filter(|source| decide(source)) {
+        let lines = source.code_lines().filter(|(_, line)| DOORS.iter().any(|door| line.contains(door)));
+        violations.extend(lines.map(|(number, line)| at(source, number, line)));
+    }
+    assert_none("what decides about processes knows no descriptor, system call or clock", violations);
+}
+
+#[test]
 fn pure_crates_forbid_unsafe_code() {
     let roots = [
         "wsgi-directives/src/lib.rs",
