@@ -98,8 +98,12 @@ def plot(path, name, rows):
         axis.grid(True, linewidth=0.3)
         if all(order(size)[0] == 0 for by in rows.values() for size in by):
             axis.set_xscale("log")
-        low = min((y for line in axis.lines for y in line.get_ydata()), default=0)
-        axis.set_yscale("symlog", linthresh=0.1) if low <= 0 else axis.set_yscale("log")
+        values = [y for drawn in axis.lines for y in drawn.get_ydata()]
+        if min(values, default=0) * 8 > max(values, default=0):
+            axis.set_ylim(bottom=0)  # hardly anything grows: a logarithm would make much of it
+        else:
+            axis.set_yscale("symlog", linthresh=0.1) if min(values, default=0) <= 0 else axis.set_yscale("log")
+        axis.minorticks_off()
     for axis in list(axes.flat)[len(keys):]:
         axis.axis("off")
     axes.flat[0].legend(fontsize=7)
@@ -110,7 +114,7 @@ def plot(path, name, rows):
 def write(folder, found, conditions):
     """scale.md and the plots beside it."""
     parts = ["# What grows", "", "Made by `bench/scale.py --draw bench/results`; how, and what follows, says "
-             "[benchmarks.md](../../docs/benchmarks.md). %s, two cores shared with the load." % conditions, ""]
+             "[benchmarks.md](../../docs/benchmarks.md). %s." % conditions, ""]
     for name in SHOWN:
         if name in found:
             picture = "scale-%s.svg" % name

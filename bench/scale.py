@@ -4,7 +4,9 @@ collected in one JSON file and drawn from there (curves.py). See docs/benchmarks
 """
 
 import argparse
+import importlib.util
 import json
+import os
 import pathlib
 import re
 import resource
@@ -34,6 +36,7 @@ def arguments():
     parser.add_argument("--sizes", help="only these, separated by commas")
     parser.add_argument("--seconds", type=int, default=2, help="of each load")
     parser.add_argument("--json", type=pathlib.Path, default=WORK / "scale.json", help="where results are added")
+    parser.add_argument("--about", default="", metavar="TEXT", help="under which conditions, for the head of scale.md")
     parser.add_argument("--draw", type=pathlib.Path, metavar="FOLDER",
                         help="write scale.md and the plots of everything in the JSON file; measure nothing without a CURVE")
     options = parser.parse_args()
@@ -173,7 +176,7 @@ def groups(server, size, options):
 
 def kept_alive(server, size, options):
     """So many connections that have sent one request and are kept open; others ask beside them."""
-    made = started(server, application(server), "wide")
+    made = started(server, "KeepAliveTimeout 600\n" + application(server), "wide")
     try:
         row = begin(made)
         before = made.memory()
@@ -233,6 +236,16 @@ CURVES = {
 }
 
 
+def draw(options, found):
+    if importlib.util.find_spec("matplotlib") is None:  # it is in the benchmark's own environment
+        python = str(venv() / "bin/python3")
+        os.execv(python, [python, __file__, "--json", str(options.json), "--draw", str(options.draw), "--about",
+                          options.about])
+    httpd = re.search(r"Apache/(\S+)", subprocess.run([APACHE, "-v"], capture_output=True, text=True).stdout)
+    conditions = "httpd %s, %d cores shared with the load" % (httpd.group(1) if httpd else "unknown", os.cpu_count())
+    curves.write(options.draw, found, conditions + options.about)
+
+
 def main():
     options = arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -253,8 +266,7 @@ def main():
                     options.json.write_text(json.dumps(found, indent=1))
                     print(curves.line(name, server, size, row), flush=True)
     if options.draw:
-        httpd = re.search(r"Apache/(\S+)", subprocess.run([APACHE, "-v"], capture_output=True, text=True).stdout)
-        curves.write(options.draw, found, "httpd %s" % (httpd.group(1) if httpd else "unknown"))
+        draw(options, found)
     return 0
 
 
