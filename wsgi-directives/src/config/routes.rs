@@ -4,6 +4,7 @@
 use super::daemon::ApplicationInterface;
 use super::mount::{AliasForm, MountTarget, ScriptAlias};
 use crate::place::{DirectivePlace, SourceLocation, VhostId};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// Which name a line sets.
@@ -129,7 +130,8 @@ impl RouteLines {
         })
     }
 
-    /// All scripts that aliases name, as patterns: `*` at the end stands for the rest of a path.
+    /// All scripts that aliases name, each once, as patterns: `*` at the end stands for the rest of a path. Thousands of virtual
+    /// hosts may name the same one, and each process of each group is told all of them.
     pub fn patterns(&self) -> Vec<String> {
         let pattern = |alias: &Arc<ScriptAlias>| match (&alias.form, &alias.target) {
             (AliasForm::Regex { .. }, MountTarget::File(path)) if path.contains('$') => {
@@ -138,7 +140,8 @@ impl RouteLines {
             (AliasForm::Prefix(_), MountTarget::File(path)) if path.ends_with('/') => format!("{path}*"),
             (_, target) => target.text(),
         };
-        self.aliases.iter().map(pattern).collect()
+        let mut known = HashSet::new();
+        self.aliases.iter().map(pattern).filter(|pattern| known.insert(pattern.clone())).collect()
     }
 
     /// The fixed name in force for an alias: its own option, or that of the most specific line.
@@ -271,6 +274,7 @@ mod tests {
             "WSGIScriptAlias /b /srv/b/",
             "WSGIScriptAliasMatch ^/(x) /srv/m/$1.wsgi",
             "WSGIScriptAlias /c module:site.wsgi:app",
+            "WSGIScriptAlias /again /srv/a.wsgi",
         ]);
         assert_eq!(
             conf.global.routes.patterns(),
