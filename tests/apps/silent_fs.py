@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""A FUSE file system of one file that is opened and looked at, but never read or closed (tests/it/failures/hostile_descriptors.rs).
+"""A FUSE file system of one file that is opened and looked at, but never read or closed
+(tests/it/failures/hostile_descriptors.rs).
 Its argument is where it is mounted, for all users; it goes with this process."""
 import ctypes, os, struct, sys
 
