@@ -93,7 +93,7 @@ class BadLuck(Soak):
         self.sacrifices = 0
         self.deserted = []  # from when to when there could be no process
         # An interpreter that is gone, sockets without room, a supervisor that was given up.
-        self.expected = re.compile("cannot execute the interpreter|No space left on device|is not started: |"
+        self.expected = re.compile("cannot execute the interpreter|No space left on device|is not started: |WSGI0304|"
                                    "supervisor of the daemon processes could not be started|WSGI0311")
 
     def make_server(self):

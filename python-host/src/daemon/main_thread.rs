@@ -273,8 +273,13 @@ impl<A: Application> MainThread<A> {
         let action = match self.pool.reload.take_ask() {
             None => return,
             Some(ReloadRequest::Drain) => self.life.drain("script_reload", self.now()),
-            // Somebody is waiting for a successor already: it will have the new code.
-            Some(ReloadRequest::Successor) if self.life.stage() != LifecycleStage::Serving => return,
+            Some(ReloadRequest::Successor)
+                if matches!(self.life.stage(), LifecycleStage::Draining | LifecycleStage::Stopping) =>
+            {
+                return;
+            }
+            // Also where a successor is on its way, for another reason: it may have begun with what has been mended since, and
+            // hang there.
             Some(ReloadRequest::Successor) => {
                 self.life.reloading();
                 self.pool.reload.set_patience(self.pool.application.load_time());

@@ -183,6 +183,20 @@ fn mended_script_does_not_wait_for_a_hanging_import() {
     }
 }
 
+/// Nor where what hangs is the successor that a graceful restart has started.
+#[test]
+fn mended_script_does_not_wait_for_an_import_that_hangs_since_a_graceful_restart() {
+    if Subject::skips(REASON) {
+        return;
+    }
+    let server = hanging("threads=2");
+    server.graceful();
+    server.wait_for_log("hanging");
+    assert_eq!(server.get("/").ok().text(), "good");
+    change(&server, "app.wsgi", &saying("mended"), 10);
+    becomes(&server, "/", "mended");
+}
+
 /// Nor does an operator.
 #[test]
 fn operator_restart_does_not_wait_for_a_hanging_import() {

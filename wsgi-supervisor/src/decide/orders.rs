@@ -35,10 +35,16 @@ impl StateMachine {
                 if process.asked == Some(ReadyByte::Replace) && ready == ReadyByte::Replace {
                     self.give_up_outdated(&name, now);
                 } else if process.asked != Some(ReadyByte::Replace) {
+                    // Whatever is on its way was asked for before this change.
+                    let is_outdated = ready == ReadyByte::Replace
+                        && (process.asked.is_some() || process.told_renew.is_some());
                     process.asked = Some(ready);
                     process.asked_at = Some(now);
                     if let Some(group) = self.groups.get_mut(&name).filter(|_| ready == ReadyByte::Replace) {
                         group.code_has_changed(index, now);
+                    }
+                    if is_outdated {
+                        self.give_up_outdated(&name, now);
                     }
                 }
             }
