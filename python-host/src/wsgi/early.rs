@@ -40,7 +40,7 @@ pub fn inherit(host: &'static Host, heir: &HeirScript) -> std::result::Result<()
     let PreloadScript { script: path, application_group: group } = &heir.script;
     let kept = KeptFailure::default();
     let old_code = heir.broken.as_ref().and_then(|broken| broken.source.as_deref());
-    let tried_at = mtime_of(path);
+    let (tried_at, begun) = (mtime_of(path), wall_clock_us());
     let loaded = match interpreter::obtain(host, group) {
         // That has been logged.
         None => false,
@@ -54,10 +54,23 @@ pub fn inherit(host: &'static Host, heir: &HeirScript) -> std::result::Result<()
     }
     let (lines, mut files) = (kept.lines.take(), kept.files.take());
     files.retain(|file| file != path);
-    let files = files.into_iter().map(|file| (mtime_of(&file), file));
+    let files = files.into_iter().map(|file| (tried_version(mtime_of(&file), begun, wall_clock_us()), file));
     let files = files.map(|(mtime, file)| (file, mtime)).collect();
     let tried = TriedVersions { mtime: tried_at, files };
     Err(LoadFailure { script: heir.script.clone(), tried, lines })
+}
+
+/// The version of a file that a load has tried which began at `begun`; all µs since the epoch. One that was written since is
+/// another one, perhaps: its time is not that of what was tried, so that the first look sees the change.
+fn tried_version(mtime: i64, begun: i64, now: i64) -> i64 {
+    // The kernel's time of a file is up to a tick behind; times in the future are nobody's clock.
+    const TICK: i64 = 10_000;
+    if (begun - TICK..=now).contains(&mtime) { 0 } else { mtime }
+}
+
+fn wall_clock_us() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
 /// Modification time of a script, µs since the epoch; 0 if it is no file, or missing.
@@ -100,4 +113,23 @@ fn inherit_attached(
         script.note_use(interpreter, name);
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_was_written_during_the_load_has_not_been_tried() {
+        let (begun, now) = (1_000_000_000, 1_005_000_000);
+        for (mtime, expected) in [
+            (begun - 1_000_000, begun - 1_000_000),
+            (begun - 4_000, 0),
+            (begun + 4_000, 0),
+            (now, 0),
+            (now + 5_000_000, now + 5_000_000),
+        ] {
+            assert_eq!(tried_version(mtime, begun, now), expected, "{mtime}");
+        }
+    }
 }

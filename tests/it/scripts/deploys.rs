@@ -270,6 +270,30 @@ fn repair_of_a_module_is_noticed() {
     becomes(&server, "/", "second");
 }
 
+/// It may come while what is broken is being loaded.
+#[test]
+fn repair_of_a_module_during_its_load_is_noticed() {
+    if Subject::skips(REASON) {
+        return;
+    }
+    let import = "import sys\nsys.path.insert(0, __file__.rpartition('/')[0] + '/parts')\nimport part\n";
+    let app = format!("{import}{}", saying("X")).replace("b'X'", "part.TEXT");
+    let server = Httpd::builder()
+        .mode(Mode::Daemon)
+        .app(&app)
+        .writable("parts")
+        .file("parts/part.py", "TEXT = b'first'\n")
+        .expect_log("WSGI0365")
+        .allow_python_errors()
+        .start();
+    assert_eq!(server.get("/").ok().text(), "first");
+    let broken = "import os\nwith open(__file__ + '.new', 'w') as file:\n    file.write(\"TEXT = b'second'\\n\")\n\
+                  os.replace(__file__ + '.new', __file__)\nraise RuntimeError('not yet')\n";
+    change(&server, "parts/part.py", broken, 5);
+    change(&server, "app.wsgi", &app, 5);
+    becomes(&server, "/", "second");
+}
+
 #[test]
 fn failed_change_is_explained_in_the_log_of_its_virtual_host() {
     if Subject::skips(REASON) {
