@@ -346,9 +346,12 @@ class BadLuck(Soak):
 
         def is_refused(kind, name, problem, moment):
             is_unseen = problem.startswith("503") and name not in started
+            # It goes on sending for a second, or does not come to read the answer.
+            is_unseen |= kind == "upload" and "Broken pipe" in problem and name not in started
+            late = 2 if kind == "upload" else 0
             # h2load counts all of 500 and above as one; streams that were begun are looked at one by one.
             is_unseen |= kind == "http2" and problem == "502"
-            return is_unseen and any(begin <= moment <= end for begin, end in self.deserted)
+            return is_unseen and any(begin <= moment <= end + late for begin, end in self.deserted)
 
         def is_crippled(kind, name, problem, moment):
             """An application without descriptors says 500."""
