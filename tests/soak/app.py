@@ -36,7 +36,7 @@ def application(environ, start_response):
         return download()
     if path == "/stuck":  # keeps the GIL until nobody holds the file
         with open(HERE + "/gate") as gate:
-            ctypes.PyDLL(None).flock(gate.fileno(), fcntl.LOCK_EX)
+            ctypes.PyDLL(None).flock(gate.fileno(), fcntl.LOCK_SH)
     elif path == "/long":
         time.sleep(10)
     elif path == "/descriptors":  # uses up all there are

@@ -140,12 +140,13 @@ fn streams_that_end_late_may_be_empty(mode: Mode) {
     let file = server.root().join("run/upload");
     std::fs::write(&file, "").expect("own folder");
     let code = "def app(environ, start_response):
-    return answer(start_response, '%d %s' % (len(input.read()), environ.get('CONTENT_LENGTH')))";
+    return answer(start_response, '%d %s %s' % (
+        len(input.read()), environ.get('CONTENT_LENGTH'), environ.get('HTTP_TRANSFER_ENCODING')))";
     let upload = file.display().to_string();
     for method in ["GET", "POST"] {
         let arguments = ["-H", "Transfer-Encoding: chunked", "-T", &upload, "-X", method];
         let answer = snippet(&server, code, &arguments);
-        assert_eq!((answer.exit, answer.response.text().as_str()), (0, "0 None"), "{method}");
+        assert_eq!((answer.exit, answer.response.text().as_str()), (0, "0 None None"), "{method}");
     }
 }
 
