@@ -32,7 +32,8 @@ ALL = ("rate", "cpu", "above", "p50", "p99", "busy", "pss", "pss_child", "pss_da
 
 #: ours, and whom it is compared with in every scenario
 PAIRS = (("ours-daemon", ("6.1.1-daemon", "4.9-daemon", "uwsgi", "gunicorn", "granian", "floor", "ours-daemon-1")),
-         ("ours-embedded", ("6.1.1-embedded", "4.9-embedded", "floor")))
+         ("ours-embedded", ("6.1.1-embedded", "4.9-embedded", "floor")),
+         ("ours-asgi", ("uvicorn", "granian-asgi")))
 
 #: scenario, what, ours, "≥" or "≤", factor, theirs
 TARGETS = (
@@ -55,6 +56,11 @@ TARGETS = (
     ("response", "pss_child", "ours-daemon", "≤", 1.03, "floor"),
     ("idle", "pss_child", "ours-daemon", "≤", 1.03, "floor"),
     ("idle", "pss_daemon", "ours-daemon", "≤", 1.15, "python3 alone"),
+    ("asgi-hello", "rate", "ours-asgi", "≥", 2.0, "uvicorn"),
+    ("asgi-hello", "rate", "ours-asgi", "≥", 1.3, "granian-asgi"),
+    ("asgi-json", "rate", "ours-asgi", "≥", 2.0, "uvicorn"),
+    ("asgi-json", "rate", "ours-asgi", "≥", 1.3, "granian-asgi"),
+    ("websocket", "rate", "ours-asgi", "≥", 1.5, "uvicorn"),
 )
 
 #: in what no scenario may be worse than mod_wsgi's: key, and whether more is better

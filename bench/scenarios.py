@@ -7,7 +7,8 @@ import time
 import typing
 
 import measure
-from servers import ROOT, venv
+import websocket
+from servers import ASGI_NAMES, ROOT, venv
 
 BENCH = ROOT / "bench"
 
@@ -43,6 +44,9 @@ SCENARIOS = {
     "idle": Load("scenarios.py", "/hello", 1, []),
     "reload": Load("scenarios.py", "/hello", 16, []),
     "touch": Load("scenarios.py", "/hello", 16, []),
+    "asgi-hello": Load("asgi.py", "/hello", 16, []),
+    "asgi-json": Load("asgi.py", "/json", 16, []),
+    "websocket": Load("asgi.py", "/hello", 16, []),
 }
 
 #: one sentence each, for the tables
@@ -66,6 +70,9 @@ ABOUT = {
             "read the same file and waits",
     "reload": "hello while the server is told to restart gracefully every second (with `--mpm debian` at least)",
     "touch": "hello while the application's file is touched every second",
+    "asgi-hello": "13 bytes from an ASGI application, 16 kept-alive connections",
+    "asgi-json": "1.2 KiB of JSON, made by an ASGI application",
+    "websocket": "16 WebSockets, each with a text of 32 bytes on its way there and back; the client is Python",
 }
 
 #: what runs beside the short requests: path, connections, arguments of wrk
@@ -79,6 +86,8 @@ IDLE = 5
 
 def applies(name, server):
     """Whether a server takes part in a scenario: threads=1 is compared in few."""
+    if (server in ASGI_NAMES) != (SCENARIOS[name].app == "asgi.py"):
+        return False
     if server == "floor":
         return name not in NO_FLOOR
     if server == "ours-daemon-1":
@@ -100,6 +109,15 @@ def load(name, server, seconds):
     server.start(path)
     measure.wrk(server, path, connections, 1, extra)
     row = measure.wrk(server, path, connections, seconds, extra)
+    row.update(server.memory())
+    return row
+
+
+def sockets(name, server, seconds):
+    """Messages over WebSockets, after a warm-up."""
+    server.start(SCENARIOS[name].path)
+    websocket.echo(server, SCENARIOS[name].connections, 1)
+    row = websocket.echo(server, SCENARIOS[name].connections, seconds)
     row.update(server.memory())
     return row
 
@@ -206,4 +224,4 @@ def disturbed(name, server, seconds):
 
 
 ROUNDS = {"mixed": beside, "flood": beside, "cold": cold, "cold-django": cold, "idle": idle, "reload": disturbed,
-          "touch": disturbed}
+          "touch": disturbed, "websocket": sockets}

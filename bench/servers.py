@@ -30,8 +30,14 @@ NAMES = {
     "uwsgi": "httpd, mod_proxy_uwsgi, UNIX socket, uWSGI",
     "gunicorn": "httpd, mod_proxy_http, UNIX socket, gunicorn (gthread)",
     "granian": "granian alone, without httpd",
+    "ours-asgi": "this project, daemon mode, ASGI",
+    "uvicorn": "httpd, mod_proxy_http, UNIX socket, uvicorn (uvloop, httptools)",
+    "granian-asgi": "httpd, mod_proxy_http, UNIX socket, granian (uvloop)",
     "floor": "httpd alone: a module of 80 lines (bench/floor) drops bodies and answers from memory; file is a static file",
 }
+
+#: those that run ASGI applications
+ASGI_NAMES = ("ours-asgi", "uvicorn", "granian-asgi")
 
 #: `--mpm`: the lines about processes and threads of the event MPM
 MPM = {
@@ -223,7 +229,8 @@ def gunicorn(name, app, options):
 def behind_proxy(name, scheme, folder, backend, options):
     lines = "LoadModule proxy_module %s/mod_proxy.so\nLoadModule proxy_%s_module %s/mod_proxy_%s.so\n" % (
         MODULES, scheme, MODULES, scheme)
-    lines += 'ProxyPass / "unix:%s/back.sock|%s://localhost/" retry=0\n' % (folder, scheme)
+    upgrade = " upgrade=websocket" if name in ASGI_NAMES else ""
+    lines += 'ProxyPass / "unix:%s/back.sock|%s://localhost/" retry=0%s\n' % (folder, scheme, upgrade)
     return apache(name, lines, options, folder, backend=backend)
 
 
@@ -236,7 +243,32 @@ def granian(name, app, options):
     return Server(name, command, port, folder)
 
 
-MAKERS = {"uwsgi": uwsgi, "gunicorn": gunicorn, "granian": granian, "floor": floor}
+def ours_asgi(name, app, options):
+    lines = wsgi_lines(WORK / "lib/mod_wsgi.so", app, "daemon", options.threads, venv())
+    lines = lines.replace("display-name=bench-daemon", "display-name=bench-daemon interface=asgi")
+    return apache(name, lines, options, script=app)
+
+
+def uvicorn(name, app, options):
+    folder = run_folder(name)
+    (folder / "benchmarked.py").symlink_to(app)
+    backend = [str(venv() / "bin/uvicorn"), "--uds", str(folder / "back.sock"), "--workers", "1", "--no-access-log",
+               "--log-level", "warning", "--ws", "websockets-sansio", "--ws-per-message-deflate", "false",
+               "benchmarked:application"]
+    return behind_proxy(name, "http", folder, backend, options)
+
+
+def granian_asgi(name, app, options):
+    folder = run_folder(name)
+    (folder / "benchmarked.py").symlink_to(app)
+    backend = [str(venv() / "bin/granian"), "--interface", "asgi", "--uds", str(folder / "back.sock"),
+               "--uds-permissions", "0o777", "--workers", "1", "--loop", "uvloop", "--log-level", "warning",
+               "--working-dir", str(folder), "benchmarked:application"]
+    return behind_proxy(name, "http", folder, backend, options)
+
+
+MAKERS = {"ours-asgi": ours_asgi, "uvicorn": uvicorn, "granian-asgi": granian_asgi,
+          "uwsgi": uwsgi, "gunicorn": gunicorn, "granian": granian, "floor": floor}
 
 
 def servers(wanted, app_name, options):
