@@ -16,6 +16,7 @@ use crate::generation::runtime::GroupView;
 use crate::httpd::answer::HANDLED;
 use crate::httpd::block::{self, MemoryBlock};
 use crate::httpd::brigade::Brigade;
+use crate::httpd::websocket::is_websocket;
 use crate::job::{RequestJob, now_us};
 use crate::metrics;
 use std::ffi::c_int;
