@@ -225,7 +225,7 @@ impl Supervisor {
         };
         let mut at_once = launch.threads;
         if let Some(generation) = self.live.last() {
-            for index in 0..self.groups.get(name).map_or(0, |group| group.slots.len()) {
+            for index in 0..self.slots.get(name).map_or(0, Vec::len) {
                 generation.with_slot(name, index, |slot| at_once = at_once.max(slot.capacity(rule)));
             }
         }
