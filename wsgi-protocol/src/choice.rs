@@ -39,9 +39,12 @@ mod tests {
         burdens.min().map(|(_, position)| position)
     }
 
+    /// Processes by state and requests under way, and which of them is chosen.
+    type ChoiceRow<'a> = (&'a [(SlotState, u32)], Option<usize>);
+
     #[test]
     fn the_least_stands_before_a_request_where_it_goes() {
-        let rows: [(&[(SlotState, u32)], Option<usize>); 8] = [
+        let rows: [ChoiceRow<'_>; 8] = [
             (&[(Serving, 2), (Serving, 1), (Serving, 1)], Some(1)),
             (&[(Serving, 3), (Starting, 0)], Some(0)),
             (&[(Serving, 4), (Starting, 0)], Some(0)),

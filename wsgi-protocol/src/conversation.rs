@@ -104,7 +104,7 @@ impl RelayConversation {
         let Some(header) = FrameHeader::decode(pending)? else {
             return Ok(FedBytes::Incomplete { needed: HEADER_LEN });
         };
-        let len = HEADER_LEN + self.expect(header)?;
+        let len = HEADER_LEN + self.admit(header)?;
         let Some(payload) = pending.get(HEADER_LEN..len) else {
             return Ok(FedBytes::Incomplete { needed: len });
         };
@@ -114,7 +114,7 @@ impl RelayConversation {
     }
 
     /// Whether a frame may begin like this; how many bytes of its payload have to be there before it is decoded.
-    fn expect(&self, header: FrameHeader) -> Result<usize, FrameViolation> {
+    fn admit(&self, header: FrameHeader) -> Result<usize, FrameViolation> {
         if header.kind.is_from_httpd() {
             return Err(ProtocolError::Direction(header.kind.variant()).into());
         }

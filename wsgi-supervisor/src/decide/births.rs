@@ -135,7 +135,10 @@ impl StateMachine {
             .slots
             .iter()
             .enumerate()
-            .filter(|(_, slot)| of_slot(slot.current).is_some_and(wants_new_code));
+            // One whose successor is on its way from another zygote gets its answer from that.
+            .filter(|(_, slot)| {
+                slot.successor.is_none() && of_slot(slot.current).is_some_and(wants_new_code)
+            });
         let askers: Vec<usize> = places.map(|(index, _)| index).collect();
         for index in askers {
             self.successor_lost(name, index, not_set_up, now);

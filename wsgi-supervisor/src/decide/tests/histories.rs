@@ -71,6 +71,14 @@ fn happen(world: &mut World, (what, whom, how): HistoryStep) {
             world.on(ProcessEvent::Childless(world.last.1.saturating_sub(u64::from(how % 3))));
             world.tick();
         }
+        (12.., _) => happen_outside(world, (what, whom, how), one),
+        _ => world.serve_all(),
+    }
+}
+
+/// What operators, zygotes, sockets and the system do.
+fn happen_outside(world: &mut World, (what, whom, how): HistoryStep, one: Option<i32>) {
+    match (what % 20, one) {
         (12, _) => {
             let orders = [
                 GroupOrder::Restart,

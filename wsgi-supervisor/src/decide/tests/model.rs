@@ -153,10 +153,13 @@ impl Model for SmallModel {
     fn properties(&self) -> Vec<Property<Self>> {
         vec![
             Property::always("nothing is that must not be", |_, state: &ModelState| !state.is_broken),
-            Property::always("all is served when it is calm, and all ends", |model: &Self, state| {
-                let Some(mut world) = model.world(&state.steps) else { return true };
-                catch_unwind(AssertUnwindSafe(|| histories::calm_down(&mut world))).is_ok()
-            }),
+            Property::always(
+                "all is served when it is calm, and all ends",
+                |model: &Self, state: &ModelState| {
+                    let Some(mut world) = model.world(&state.steps) else { return true };
+                    catch_unwind(AssertUnwindSafe(|| histories::calm_down(&mut world))).is_ok()
+                },
+            ),
         ]
     }
 }

@@ -64,7 +64,6 @@ pub struct World {
     pub fate: SocketFate,
     /// Slots with a socket whose turn has not come.
     pub next: BTreeSet<(Vec<u8>, usize)>,
-    pub began: Instant,
 }
 
 impl World {
@@ -82,7 +81,6 @@ impl World {
             last: (0, 0),
             fate: SocketFate::Kept,
             next: BTreeSet::new(),
-            began: now,
         }
     }
 
@@ -258,11 +256,6 @@ impl World {
         let mut lines = std::mem::take(&mut self.lines);
         lines.retain(|line| line.as_bytes()[0] <= b'3');
         lines
-    }
-
-    /// Time since the world began.
-    pub fn age(&self) -> Duration {
-        self.now - self.began
     }
 
     fn new_pid(&mut self) -> i32 {
