@@ -3,7 +3,7 @@
 use super::StateMachine;
 use super::escalation::{EndingReason, Escalation, EscalationAction};
 use super::event::ProcessAction;
-use super::group::SupervisorEnd;
+use super::plan::SupervisorEnd;
 use std::time::{Duration, Instant};
 
 /// How long httpd may take to read its configuration again after the children of the last one are gone.

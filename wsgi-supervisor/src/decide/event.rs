@@ -1,6 +1,6 @@
 //! What happens to processes, told to the state machine, and what it wants done.
 
-use super::group::{GroupPlan, SupervisorEnd};
+use super::plan::{GroupPlan, SupervisorEnd};
 use crate::log::LogLevel;
 use crate::messages::LineSubject;
 use std::collections::BTreeMap;

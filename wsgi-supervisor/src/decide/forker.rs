@@ -2,7 +2,7 @@
 
 use super::backoff::{Backoff, ProcessOutcome};
 use super::event::{ProcessRole, StartOrder};
-use super::group::GroupPlan;
+use super::plan::GroupPlan;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 

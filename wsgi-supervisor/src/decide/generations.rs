@@ -4,7 +4,7 @@ use super::StateMachine;
 use super::escalation::EndingReason;
 use super::event::{Installation, PlaceCount, ProcessAction, SocketFate};
 use super::forker::Forker;
-use super::group::GroupPlan;
+use super::plan::GroupPlan;
 use crate::log::LogLevel;
 use std::collections::BTreeMap;
 use std::rc::Rc;

@@ -13,6 +13,7 @@ mod forker;
 mod generations;
 mod group;
 mod orders;
+mod plan;
 mod process;
 mod replacement;
 mod roll;
@@ -23,7 +24,8 @@ pub use event::{
     GroupCounter, GroupOrder, Installation, PlaceCount, ProcessAction, ProcessEvent, ProcessRole, SocketFate,
     StartOrder,
 };
-pub use group::{DaemonGroup, GroupPlan, HeirloomOwner, ProcessSlot, SupervisorEnd, owner};
+pub use group::{DaemonGroup, ProcessSlot};
+pub use plan::{GroupPlan, HeirloomOwner, SupervisorEnd, owner};
 pub use process::DaemonProcess;
 
 use crate::log::LogLevel;

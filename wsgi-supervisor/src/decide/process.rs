@@ -2,7 +2,7 @@
 
 use super::escalation::{EndingReason, Escalation};
 use super::event::{ProcessRole, StartOrder};
-use super::group::GroupPlan;
+use super::plan::GroupPlan;
 use crate::log::LogLevel;
 use std::rc::Rc;
 use std::time::{Duration, Instant};

@@ -1,7 +1,7 @@
 //! ARCHITECTURE "Generations", "Warm successors", "Sockets and their successors", "Number of processes".
 
 use super::super::event::{GroupOrder, ProcessEvent, SocketFate};
-use super::super::group::SupervisorEnd;
+use super::super::plan::SupervisorEnd;
 use super::world::{CRASHED, IN_ORDER, World, group, service};
 use wsgi_protocol::launch::ReadyByte;
 use wsgi_protocol::status::SlotState;

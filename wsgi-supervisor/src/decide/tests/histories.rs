@@ -2,7 +2,7 @@
 //! served; and everything ends after a stop.
 
 use super::super::event::{GroupOrder, ProcessEvent, SocketFate};
-use super::super::group::SupervisorEnd;
+use super::super::plan::SupervisorEnd;
 use super::world::{CRASHED, IN_ORDER, World, group, preloading, service};
 use crate::messages::LineSubject;
 use proptest::prelude::*;

@@ -3,7 +3,8 @@
 use super::super::backoff::{Backoff, ReplacementPace};
 use super::super::escalation::EscalationAction;
 use super::super::event::SocketFate;
-use super::super::group::{DaemonGroup, GroupPlan, ProcessSlot};
+use super::super::group::{DaemonGroup, ProcessSlot};
+use super::super::plan::GroupPlan;
 use super::super::process::DaemonProcess;
 use super::world::World;
 use std::time::Instant;

@@ -2,7 +2,7 @@
 //! configurations, an operator, and the end. `stateright` visits each world once.
 
 use super::super::event::{GroupOrder, ProcessEvent};
-use super::super::group::SupervisorEnd;
+use super::super::plan::SupervisorEnd;
 use super::world::{CRASHED, World, group, preloading};
 use super::{histories, key};
 use stateright::{Checker, Model, Property};

@@ -2,7 +2,7 @@
 
 use super::super::StateMachine;
 use super::super::event::{GroupOrder, ProcessEvent, SocketFate};
-use super::super::group::SupervisorEnd;
+use super::super::plan::SupervisorEnd;
 use super::world::{CRASHED, IN_ORDER, World, group, service};
 use crate::messages::LineSubject;
 use std::time::Duration;

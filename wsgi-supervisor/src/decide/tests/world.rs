@@ -5,7 +5,7 @@ use super::super::StateMachine;
 use super::super::event::{
     GroupOrder, PlaceCount, ProcessAction, ProcessEvent, ProcessRole, SocketFate, StartOrder,
 };
-use super::super::group::{GroupPlan, SupervisorEnd};
+use super::super::plan::{GroupPlan, SupervisorEnd};
 use super::super::process::DaemonProcess;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;

@@ -1,7 +1,7 @@
 //! ARCHITECTURE "Zygotes".
 
 use super::super::event::{GroupOrder, ProcessEvent};
-use super::super::group::SupervisorEnd;
+use super::super::plan::SupervisorEnd;
 use super::world::{CRASHED, IN_ORDER, World, preloading};
 use wsgi_protocol::launch::ReadyByte;
 
