@@ -64,22 +64,35 @@ pub fn receive<'r>(job: &mut RequestJob<'r>) -> Result<Option<BufferedBody<'r>>,
 
 /// Whether the body of an HTTP/2 stream is empty although its headers do not end the stream: mod_proxy_http2 sends a GET so
 /// now and then, and mod_http2 says *chunked* of all such streams. Waits for the first byte or the end.
-pub fn is_empty_stream(r: Request<'_>) -> bool {
+///
+/// # Errors
+/// The handler's status: the client has gone, or is silent, or a filter has answered.
+pub fn is_empty_stream(r: Request<'_>) -> Result<bool, c_int> {
     if !r.is_stream() || r.expects_continue() {
-        return false;
+        return Ok(false);
     }
     let mut read = Brigade::new(r);
     loop {
-        match read.front() {
-            Ok(Some(BrigadePiece::End)) => return true,
-            Ok(Some(BrigadePiece::Data(_))) | Err(_) => return false,
-            Ok(Some(BrigadePiece::Metadata)) => read.drop_front(),
-            Ok(None) => {
-                if read.fill(1, true).is_err() {
-                    return false;
-                }
-            }
+        match read.front().map_err(status_of_input)? {
+            Some(BrigadePiece::End) => return Ok(true),
+            Some(BrigadePiece::Data(_)) => return Ok(false),
+            Some(BrigadePiece::Metadata) => read.drop_front(),
+            None => read.fill(1, true).map_err(status_of_input)?,
         }
+    }
+}
+
+/// What a request ends with whose body cannot be read.
+fn status_of_input(status: AprStatus) -> c_int {
+    if status.is_answered() {
+        AP_FILTER_ERROR
+    } else if status.is_over_limit() {
+        // httpd has said so itself.
+        apr_sys::HTTP_REQUEST_ENTITY_TOO_LARGE as c_int
+    } else if status.is_timeout() {
+        apr_sys::HTTP_REQUEST_TIME_OUT as c_int
+    } else {
+        apr_sys::HTTP_BAD_REQUEST as c_int
     }
 }
 
@@ -155,20 +168,14 @@ fn refuse(job: &RequestJob<'_>, fault: BodyFault) -> c_int {
         metrics::note_outcome(RequestOutcome::ClientGone);
         let (event, text) = messages::client_left(&job.script, &status.text());
         job.r.log_event(event, &text);
-        return apr_sys::HTTP_BAD_REQUEST as c_int;
+    } else {
+        metrics::note_outcome(RequestOutcome::Rejected);
+        if !status.is_answered() && !status.is_over_limit() {
+            let (event, text) = messages::body_failed(&status.text());
+            job.fail(event.number, &text);
+        }
     }
-    metrics::note_outcome(RequestOutcome::Rejected);
-    if status.is_answered() {
-        return AP_FILTER_ERROR;
-    }
-    if status.is_over_limit() {
-        // httpd has said so itself.
-        return apr_sys::HTTP_REQUEST_ENTITY_TOO_LARGE as c_int;
-    }
-    let (event, text) = messages::body_failed(&status.text());
-    job.fail(event.number, &text);
-    let status = if status.is_timeout() { apr_sys::HTTP_REQUEST_TIME_OUT } else { apr_sys::HTTP_BAD_REQUEST };
-    status as c_int
+    status_of_input(status)
 }
 
 /// The same for a body that is too long to have a length.

@@ -54,7 +54,7 @@ fn prepare(r: Request<'_>) -> Result<RequestJob<'_>, c_int> {
     let module = mount.map(|mount| mount.module.as_str()).filter(|module| !module.is_empty());
     let facts = facts(r, &config, is_script && module.is_none(), mount.is_some());
     let body = match precheck(&facts) {
-        Err(PrecheckRefusal::ChunkedOff) if buffered::is_empty_stream(r) => {
+        Err(PrecheckRefusal::ChunkedOff) if buffered::is_empty_stream(r)? => {
             // It is mod_http2's own, and true of no body.
             r.headers_in().unset(c"Transfer-Encoding");
             BodyLength::Known(0)

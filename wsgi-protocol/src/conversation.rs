@@ -348,7 +348,7 @@ impl RelayConversation {
 
     /// The request is given up, and the daemon is told by ABORT: from now on only log records, and the end, count.
     pub fn give_up(&mut self) {
-        (self.told, self.given_up) = (true, true);
+        (self.told, self.given_up, self.has_logged) = (true, true, false);
     }
 
     /// Whether it is given up.
@@ -357,7 +357,7 @@ impl RelayConversation {
         self.given_up
     }
 
-    /// Whether the application has logged anything.
+    /// Whether the application has logged anything, since the request was given up if it was.
     #[must_use]
     pub fn has_logged(&self) -> bool {
         self.has_logged

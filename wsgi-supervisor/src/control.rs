@@ -46,6 +46,8 @@ pub enum ReceivedRecord {
     Configure(Box<ConfigureDelivery>),
     /// A generation from before this supervisor.
     Inherit(Box<ConfigureDelivery>),
+    /// One that cannot be taken over, as after an upgrade of the package: nothing waits for an answer.
+    LostInheritance(SupervisorError),
     /// httpd stops.
     Stop,
     /// The other end is closed.
@@ -87,20 +89,25 @@ impl ControlSocket {
             Err(Errno::ECONNRESET) => return Ok(ReceivedRecord::Closed),
             Err(errno) => return Err(SupervisorError::Receive(errno)),
         };
-        if flags.intersects(MsgFlags::MSG_TRUNC | MsgFlags::MSG_CTRUNC) {
-            return Err(SupervisorError::Truncated);
-        }
-        if length == 0 {
+        let is_cut = flags.intersects(MsgFlags::MSG_TRUNC | MsgFlags::MSG_CTRUNC);
+        if length == 0 && !is_cut {
             return Ok(ReceivedRecord::Closed);
         }
-        match decode(&bytes[..length]).map_err(SupervisorError::Message)? {
+        let command = decode(&bytes[..length]);
+        if is_cut {
+            let is_inherit = matches!(command, Ok(ParentCommand::Inherit));
+            let lost = ReceivedRecord::LostInheritance(SupervisorError::Truncated);
+            return if is_inherit { Ok(lost) } else { Err(SupervisorError::Truncated) };
+        }
+        match command.map_err(SupervisorError::Message)? {
             ParentCommand::Stop => Ok(ReceivedRecord::Stop),
             ParentCommand::Configure => {
                 deliver(fds, true).map(|delivery| ReceivedRecord::Configure(Box::new(delivery)))
             }
-            ParentCommand::Inherit => {
-                deliver(fds, false).map(|delivery| ReceivedRecord::Inherit(Box::new(delivery)))
-            }
+            ParentCommand::Inherit => Ok(match deliver(fds, false) {
+                Ok(delivery) => ReceivedRecord::Inherit(Box::new(delivery)),
+                Err(error) => ReceivedRecord::LostInheritance(error),
+            }),
         }
     }
 

@@ -301,7 +301,8 @@ impl<A: Application> Conversation for SocketConversation<A> {
 
     fn upgrade(&mut self, payload: &[u8]) {
         self.put(FromDaemon::Upgrade(payload));
-        (self.complete, self.told) = (false, false);
+        // The other side begins anew, too.
+        (self.complete, self.told, self.credit) = (false, false, 0);
     }
 
     fn data(&mut self, block: &[u8]) {

@@ -385,4 +385,6 @@ fn records_are_passed_on_and_remembered() {
     let record = RelayEffect::Log { level: 4, thread: 9, text: b"a\nb" };
     assert_eq!(feed(&mut talk, log).unwrap(), format!("{record:?}"));
     assert!(talk.has_logged() && !talk.is_seen());
+    talk.give_up();
+    assert!(!talk.has_logged(), "what was said before is no answer to it");
 }

@@ -78,8 +78,11 @@ impl StateMachine {
         let Some(process) = self.processes.get_mut(&pid) else { return };
         let Some((ending, escalation)) = &mut process.ending else { return };
         *escalation = Escalation::of_the_deaf(now);
+        let discards = *ending == EndingReason::Discard;
+        // The turn that gave the order has noted when the longer escalation is due.
+        self.wake_at(now);
         // One that is given up gets the signal with the order.
-        if *ending != EndingReason::Discard {
+        if !discards {
             self.act(ProcessAction::Terminate(pid));
         }
     }

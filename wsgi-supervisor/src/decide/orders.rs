@@ -35,7 +35,7 @@ impl StateMachine {
                 if process.asked == Some(ReadyByte::Replace) && ready == ReadyByte::Replace {
                     self.give_up_outdated(&name, now);
                 } else if process.asked != Some(ReadyByte::Replace) {
-                    // Whatever is on its way was asked for before this change.
+                    // What is on its way for this process was asked for before this change was seen.
                     let is_outdated = ready == ReadyByte::Replace
                         && (process.asked.is_some() || process.told_renew.is_some());
                     process.asked = Some(ready);
@@ -44,7 +44,7 @@ impl StateMachine {
                         group.code_has_changed(index, now);
                     }
                     if is_outdated {
-                        self.give_up_outdated(&name, now);
+                        self.give_up_outdated_at(&name, index, now);
                     }
                 }
             }

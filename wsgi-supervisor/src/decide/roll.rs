@@ -75,17 +75,31 @@ impl StateMachine {
 
     /// Code has changed once more: a successor that loads what is out of date gives way to one that does not.
     pub(super) fn give_up_outdated(&mut self, name: &[u8], now: Instant) {
-        self.give_up_loading(name, now, |asker| asker.asked == Some(ReadyByte::Replace));
+        self.give_up_loading(name, None, now, |asker| asker.asked == Some(ReadyByte::Replace));
+    }
+
+    /// The same for one place: the successors of others may well have begun with the newest code.
+    pub(super) fn give_up_outdated_at(&mut self, name: &[u8], index: usize, now: Instant) {
+        self.give_up_loading(name, Some(index), now, |asker| asker.asked == Some(ReadyByte::Replace));
     }
 
     /// An operator wants everything loaded anew, and does not wait for what hangs.
     pub(super) fn give_up_all(&mut self, name: &[u8], now: Instant) {
-        self.give_up_loading(name, now, |_| true);
+        self.give_up_loading(name, None, now, |_| true);
     }
 
-    fn give_up_loading(&mut self, name: &[u8], now: Instant, concerns: fn(&DaemonProcess) -> bool) {
+    fn give_up_loading(
+        &mut self,
+        name: &[u8],
+        only: Option<usize>,
+        now: Instant,
+        concerns: fn(&DaemonProcess) -> bool,
+    ) {
         let Some(group) = self.groups.get_mut(name) else { return };
-        for slot in &mut group.slots {
+        for (index, slot) in group.slots.iter_mut().enumerate() {
+            if only.is_some_and(|only| only != index) {
+                continue;
+            }
             let asker = slot.current.and_then(|pid| self.processes.get(&pid));
             if !asker.is_some_and(concerns) {
                 continue;

@@ -350,6 +350,10 @@ impl Supervisor {
                 }
             }
             Ok(ReceivedRecord::Inherit(delivery)) => self.inherited.push(*delivery),
+            Ok(ReceivedRecord::LostInheritance(error)) => {
+                let lost = "children from before a graceful restart cannot be served";
+                self.log.write(LogLevel::NOTICE, &format!("supervisor: {lost}: {error}"));
+            }
             Ok(ReceivedRecord::Stop) if self.machine.ending() == Some(SupervisorEnd::Stop) => {
                 self.on(ProcessEvent::KillAll, now);
             }

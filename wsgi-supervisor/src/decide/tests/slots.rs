@@ -193,9 +193,23 @@ fn lost_descriptors_cost_a_process_its_place() {
     assert_eq!(world.wait_ms(10_000), "succeed a0=3");
     assert_eq!(world.says(3, ReadyByte::Serving), "Drain 1");
     world.on(ProcessEvent::Deaf(1));
+    assert!(world.machine.wake().is_some_and(|wake| wake <= world.now), "its shorter deadline is woken for");
     assert_eq!(world.tick(), "terminate 1");
     assert_eq!(world.wait_ms(3000), "kill 1");
     assert_eq!(world.lines.iter().filter(|line| line.contains("closed descriptors of ours")).count(), 1);
+}
+
+#[test]
+fn a_late_notice_of_changed_code_costs_no_other_place_its_successor() {
+    let mut world = World::serving(&[group("a", 2)]);
+    assert_eq!(world.says(1, ReadyByte::Recycle), "succeed a0=3");
+    assert_eq!(world.says(2, ReadyByte::Recycle), "succeed a1=4");
+    assert_eq!(world.says(1, ReadyByte::Replace), "Stop 3, terminate 3, succeed a0=5");
+    assert_eq!(
+        world.says(2, ReadyByte::Replace),
+        "Stop 4, terminate 4",
+        "and what is on its way for the first goes on"
+    );
 }
 
 #[test]
