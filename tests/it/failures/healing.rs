@@ -122,7 +122,7 @@ fn stopped_supervisor_does_not_hold_a_restart_up_and_is_ended() {
     if Subject::skips(NO_SUPERVISOR) {
         return;
     }
-    let server = server().expect_log("WSGI0380").allow_log("WSGI01").start();
+    let server = server().expect_log("WSGI0380").allow_log("WSGI01").allow_log("WSGI0065").start();
     recovers(&server);
     let stopped = supervisor(&server).expect("it runs");
     send(&stopped, Signal::SIGSTOP);
