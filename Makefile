@@ -26,7 +26,7 @@ SERVE = exec $(LIB)/mod_wsgi/mod_wsgi-express start-server '$(or $(APP),examples
   --log-to-terminal --access-log --working-directory '$(dir $(or $(APP),examples/hello/wsgi.py))'
 IT = $(CARGO) test -p integration --test it -- --test-threads=2
 
-.PHONY: help setup build serve test lint test-unit test-tidy test-it test-pythons test-control fuzz soak test-cluster test-observability bench profile install uninstall deb rpm wheel test-packages clean
+.PHONY: help setup build serve test lint test-unit test-tidy test-it test-pythons test-control test-autobahn fuzz soak test-cluster test-observability bench profile install uninstall deb rpm wheel test-packages clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -90,6 +90,9 @@ soak: setup build ## restarts, touches, broken deploys and kills under load; GRA
 	[ '$(BADLUCK)' = 0 ] || tests/soak/badluck.py --mpm '$(MPM)' --seconds '$(BADLUCK)' $(if $(SEED),--seed '$(SEED)')
 	[ '$(BADLUCK)' != 0 ] || tests/soak/soak.py --mpm '$(MPM)' --graceful $(GRACEFUL) --touch $(TOUCH) --broken $(BROKEN) --kill $(KILL) --flat $(FLAT)
 	[ '$(BADLUCK)' != 0 ] || [ '$(HOSTILE)' = 0 ] || tests/soak/hostile.py --seconds '$(HOSTILE)'
+
+test-autobahn: setup build ## the Autobahn test suite against an echoing ASGI application (as root); AUTOBAHN=--short
+	tests/soak/autobahn.py $(AUTOBAHN)
 
 test-cluster: setup build ## a front and four hosts in network namespaces: deploy, kill, cut, slow, add (as root); SECONDS= of each calm time
 	tests/cluster/cluster.py --seconds '$(or $(SECONDS),15)'
