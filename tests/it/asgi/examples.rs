@@ -1,9 +1,13 @@
 //! The examples with ASGI applications, served as their READMEs say.
 
 use crate::asgi::applications::REASON;
+use crate::asgi::frameworks::frameworks_venv;
 use crate::asgi::websocket::{FrameClient, TEXT};
 use crate::product::examples::{example, venv};
-use integration::Subject;
+use integration::{Subject, workspace};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 #[test]
 fn fastapi() {
@@ -78,4 +82,35 @@ fn channels() {
     let mut client = FrameClient::open(&server, "/room");
     client.send(TEXT, b"again");
     client.expect(TEXT, b"again");
+}
+
+/// Two tabs of a real browser see each other's messages, also behind a graceful restart.
+#[test]
+fn chat_in_a_browser() {
+    if Subject::skips(REASON) {
+        return;
+    }
+    let Some(chromium) =
+        ["/usr/bin/chromium", "/usr/bin/chromium-browser"].into_iter().find(|path| Path::new(path).exists())
+    else {
+        println!("skipped: chromium is not installed");
+        return;
+    };
+    let server = example("channels", "httpd.conf", &[("@VENV@", &venv("channels"))]).start();
+    let mut browser = Command::new(frameworks_venv().join("bin/python3"))
+        .arg(workspace().join("tests/apps/frameworks/browser.py"))
+        .args([&server.url("/"), chromium])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the venv has a Python");
+    let mut said = BufReader::new(browser.stdout.take().expect("a pipe"));
+    let mut line = String::new();
+    said.read_line(&mut line).expect("text");
+    assert_eq!(line, "restart\n", "both tabs have seen both messages");
+    server.graceful();
+    drop(browser.stdin.take().map(|mut stdin| stdin.write_all(b"\n")));
+    let mut rest = String::new();
+    said.read_to_string(&mut rest).expect("text");
+    assert!(browser.wait().expect("a child").success() && rest == "all is well\n", "{rest}");
 }

@@ -2,6 +2,8 @@
 
 pub mod applications;
 mod examples;
+mod frames;
+pub mod frameworks;
 mod lifespan;
 mod status;
 pub mod websocket;

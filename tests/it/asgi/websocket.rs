@@ -1,17 +1,18 @@
 //! WebSockets of ASGI applications: handshake, messages both ways, ways to the end, restarts.
 
 use crate::asgi::applications::REASON;
+use crate::asgi::frames::frame;
 use integration::{Httpd, HttpdBuilder, Mode, Response, Subject, WireConnection, eventually};
 
 const APP: &str = include_str!("../../apps/asgi_socket.py");
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 pub const TEXT: u8 = 0x81;
-const BINARY: u8 = 0x82;
-const CLOSE: u8 = 0x88;
-const PING: u8 = 0x89;
-const PONG: u8 = 0x8a;
+pub const BINARY: u8 = 0x82;
+pub const CLOSE: u8 = 0x88;
+pub const PING: u8 = 0x89;
+pub const PONG: u8 = 0x8a;
 
-fn server() -> HttpdBuilder {
+pub fn server() -> HttpdBuilder {
     Httpd::builder().mode(Mode::Daemon).script("/", "app.py", APP).allow_log("[wsgi:error]")
 }
 
@@ -37,25 +38,20 @@ impl FrameClient {
     }
 
     pub fn send(&mut self, first: u8, payload: &[u8]) {
-        let mut frame = vec![first];
-        match payload.len() {
-            length @ 0..=125 => frame.push(0x80 | length as u8),
-            length @ 126..=65535 => {
-                frame.push(0x80 | 126);
-                frame.extend_from_slice(&(length as u16).to_be_bytes());
-            }
-            length => {
-                frame.push(0x80 | 127);
-                frame.extend_from_slice(&(length as u64).to_be_bytes());
-            }
-        }
-        let mask = [1, 2, 3, 4];
-        frame.extend_from_slice(&mask);
-        frame.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
-        self.0.send(frame);
+        self.0.send(frame(first, payload));
     }
 
-    fn frame(&mut self) -> (u8, Vec<u8>) {
+    /// Sends these bytes, if the server still takes them.
+    pub fn raw(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.0.try_send(bytes)
+    }
+
+    /// What comes until the connection ends.
+    pub fn rest(&mut self) -> Vec<u8> {
+        self.0.read_to_end()
+    }
+
+    pub fn frame(&mut self) -> (u8, Vec<u8>) {
         let head = self.0.exactly(2).expect("a frame");
         let mut number = |count| {
             let bytes = self.0.exactly(count).expect("a length");

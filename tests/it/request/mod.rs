@@ -7,7 +7,7 @@ mod files;
 mod framing;
 mod headers;
 mod http;
-mod http2;
+pub mod http2;
 mod input;
 mod logging;
 mod malformed;
