@@ -75,9 +75,8 @@ void mw_set_module_config(ap_conf_vector_t *v, const module *m, void *value) { a
 /* Secondary (HTTP/2) connections have no socket of their own to poll. */
 apr_socket_t *mw_client_socket(const request_rec *r)
 {
-#if AP_MODULE_MAGIC_AT_LEAST(20180720, 1)
+    /* mod_http2 gives streams a socket that is connected to nobody, and always hung up. */
     if (r->connection->master) return NULL;
-#endif
     return ap_get_conn_socket(r->connection);
 }
 

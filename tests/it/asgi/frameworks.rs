@@ -1,8 +1,5 @@
 //! The frameworks: forms, uploads, streams, events, background tasks, lifespans and WebSockets of each, over HTTP/1.1 and TLS, and
-//! all but the WebSockets over HTTP/2 where that works.
-//!
-//! HTTP/2 is left out for Django, Litestar and Quart: curl saw their `/stream` and `/events` reset (exit status 92); the
-//! cause is unknown.
+//! all but the WebSockets over HTTP/2.
 
 use crate::asgi::applications::REASON;
 use crate::request::http2::{curl, tls_builder};
@@ -16,7 +13,6 @@ struct FrameworkRow {
     /// What its lifespan logs at the end.
     farewell: Option<&'static str>,
     background: &'static str,
-    with_http2: bool,
 }
 
 fn folder() -> PathBuf {
@@ -60,7 +56,7 @@ fn serves(row: &FrameworkRow) {
     let lines: String = (0..100).map(|number| format!("{number}\n")).collect();
     let (plain, secure) = (server.url(""), format!("https://localhost:{port}"));
     let ways = [("1.1", &plain, "--http1.1"), ("1.1", &secure, "--http1.1"), ("2", &secure, "--http2")];
-    for (version, base, option) in ways.into_iter().filter(|way| row.with_http2 || way.0 != "2") {
+    for (version, base, option) in ways {
         let ask = |path: &str, arguments: &[&str]| {
             let answer =
                 curl(&server, &format!("{base}{path}"), &[&[option, "--insecure"], arguments].concat());
@@ -85,23 +81,22 @@ fn serves(row: &FrameworkRow) {
 }
 
 macro_rules! frameworks {
-    ($($name:ident: $source:literal, $farewell:expr, $background:literal, $with_http2:literal;)*) => {$(
+    ($($name:ident: $source:literal, $farewell:expr, $background:literal;)*) => {$(
         #[test]
         fn $name() {
             serves(&FrameworkRow {
                 source: $source,
                 farewell: $farewell,
                 background: $background,
-                with_http2: $with_http2,
             });
         }
     )*};
 }
 
 frameworks! {
-    django_and_channels: "django_app.py", None, "django: in the background", false;
-    fastapi: "fastapi_app.py", Some("fastapi has ended, a resource was given back"), "fastapi: in the background", true;
-    litestar: "litestar_app.py", Some("litestar has ended"), "litestar: in the background", false;
-    quart: "quart_app.py", Some("quart has ended"), "quart: in the background", false;
-    starlette: "starlette_app.py", Some("starlette has ended"), "starlette: in the background", true;
+    django_and_channels: "django_app.py", None, "django: in the background";
+    fastapi: "fastapi_app.py", Some("fastapi has ended, a resource was given back"), "fastapi: in the background";
+    litestar: "litestar_app.py", Some("litestar has ended"), "litestar: in the background";
+    quart: "quart_app.py", Some("quart has ended"), "quart: in the background";
+    starlette: "starlette_app.py", Some("starlette has ended"), "starlette: in the background";
 }
