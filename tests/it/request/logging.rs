@@ -3,10 +3,15 @@
 use crate::snippets::{SendSnippets, server};
 use integration::{Httpd, Mode, Subject};
 
-/// The texts of log lines that hold `marker`, from the marker on.
+/// The lines of the log that hold `marker`.
 fn lines(server: &Httpd, marker: &str) -> Vec<String> {
-    let log = server.error_log();
-    log.lines().filter_map(|line| line.find(marker).map(|start| line[start..].to_owned())).collect()
+    server.error_log().lines().filter(|line| line.contains(marker)).map(str::to_owned).collect()
+}
+
+/// Their texts, from the marker on.
+fn texts(server: &Httpd, marker: &str) -> Vec<String> {
+    let from_marker = |line: String| line.find(marker).map(|start| line[start..].to_owned());
+    lines(server, marker).into_iter().filter_map(from_marker).collect()
 }
 
 fn lines_become_records(mode: Mode) {
@@ -33,7 +38,7 @@ fn lines_become_records(mode: Mode) {
         .ok();
     server.wait_for_log("R: no newline"); // written at the end of the request, when the client may have its response
     let rows = ["R: one", "R: two", "R: part and parcel", "R: a", "R: b", "R: bytes"];
-    let found = lines(&server, "R: ");
+    let found = texts(&server, "R: ");
     assert_eq!(found[..6], rows);
     assert!(found[6].starts_with("R: no newline at the end "), "{}", found[6]);
     let script = format!("[script {}/app/app.wsgi] R: one", server.root().display());

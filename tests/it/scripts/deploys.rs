@@ -290,6 +290,9 @@ fn repair_of_a_module_during_its_load_is_noticed() {
     let broken = "import os\nwith open(__file__ + '.new', 'w') as file:\n    file.write(\"TEXT = b'second'\\n\")\n\
                   os.replace(__file__ + '.new', __file__)\nraise RuntimeError('not yet')\n";
     change(&server, "parts/part.py", broken, 5);
+    // A change leaves the folder to its owner again.
+    let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    std::fs::set_permissions(server.root().join("app/parts"), everybody).expect("own folder");
     change(&server, "app.wsgi", &app, 5);
     becomes(&server, "/", "second");
 }
