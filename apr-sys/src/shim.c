@@ -72,10 +72,9 @@ apr_status_t mw_bucket_split(apr_bucket *b, apr_size_t point) { return apr_bucke
 void *mw_get_module_config(const ap_conf_vector_t *v, const module *m) { return ap_get_module_config(v, m); }
 void mw_set_module_config(ap_conf_vector_t *v, const module *m, void *value) { ap_set_module_config(v, m, value); }
 
-/* Secondary (HTTP/2) connections have no socket of their own to poll. */
+/* Streams of HTTP/2 have no socket to poll: mod_http2 gives them one that is connected to nobody, and always hung up. */
 apr_socket_t *mw_client_socket(const request_rec *r)
 {
-    /* mod_http2 gives streams a socket that is connected to nobody, and always hung up. */
     if (r->connection->master) return NULL;
     return ap_get_conn_socket(r->connection);
 }

@@ -1,6 +1,7 @@
 //! Generations from before a graceful restart whose children may still serve: the parent keeps what the next supervisor has
 //! to know of them, should the present one die.
 
+use super::process::close_kept;
 use super::supervisor::{PersistentState, memory_file};
 use crate::generation::runtime::ChildRuntime;
 use crate::httpd::pool::persistent;
@@ -44,6 +45,10 @@ impl EarlierGeneration {
         [&mut self.configuration, &mut self.status, &mut self.lifeline]
     }
 
+    fn close(&mut self) {
+        self.descriptors().into_iter().for_each(close_kept);
+    }
+
     /// Whether a child of it may live.
     fn may_serve(&self) -> bool {
         let mut polled = libc::pollfd { fd: self.lifeline, events: libc::POLLIN, revents: 0 };
@@ -68,7 +73,7 @@ impl EarlierGenerations {
     pub fn write_configuration(&mut self, runtime: &ChildRuntime) -> io::Result<RawFd> {
         let bytes = encode(&runtime.configuration).map_err(io::Error::other)?;
         let file = memory_file(&bytes)?.into_raw_fd();
-        close(&mut EarlierGeneration { configuration: self.configuration, ..EarlierGeneration::NONE });
+        close_kept(&mut self.configuration);
         self.configuration = file;
         Ok(file)
     }
@@ -83,13 +88,18 @@ impl EarlierGenerations {
             lifeline: take(&mut persistent.lifeline_reader),
         };
         self.forget_ended();
-        if left.descriptors().iter().any(|fd| **fd < 0) {
-            return close(&mut left);
+        match left.descriptors().iter().any(|fd| **fd < 0) {
+            true => left.close(),
+            false => self.push(left),
         }
+    }
+
+    /// The oldest makes room where there are too many.
+    fn push(&mut self, generation: EarlierGeneration) {
         if self.count == MOST {
             self.remove(0);
         }
-        self.kept[self.count] = left;
+        self.kept[self.count] = generation;
         self.count += 1;
     }
 
@@ -103,7 +113,7 @@ impl EarlierGenerations {
     }
 
     fn remove(&mut self, index: usize) {
-        close(&mut self.kept[index]);
+        self.kept[index].close();
         self.kept.copy_within(index + 1..self.count, index);
         self.count -= 1;
     }
@@ -126,16 +136,7 @@ impl EarlierGenerations {
         while self.count > 0 {
             self.remove(self.count - 1);
         }
-        close(&mut EarlierGeneration { configuration: self.configuration, ..EarlierGeneration::NONE });
-        self.configuration = -1;
-    }
-}
-
-fn close(generation: &mut EarlierGeneration) {
-    for fd in generation.descriptors().into_iter().filter(|fd| **fd >= 0) {
-        // SAFETY: the descriptor is ours.
-        unsafe { libc::close(*fd) };
-        *fd = -1;
+        close_kept(&mut self.configuration);
     }
 }
 
@@ -158,11 +159,7 @@ mod tests {
         for _ in 0..=MOST {
             let [reader, writer] = pipe();
             writers.push(writer);
-            if all.count == MOST {
-                all.remove(0);
-            }
-            all.kept[all.count] = EarlierGeneration { lifeline: reader, ..EarlierGeneration::NONE };
-            all.count += 1;
+            all.push(EarlierGeneration { lifeline: reader, ..EarlierGeneration::NONE });
         }
         all.forget_ended();
         assert_eq!(all.count, MOST);

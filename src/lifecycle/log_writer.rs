@@ -6,6 +6,7 @@
 use super::earlier::EarlierGenerations;
 use super::log_main;
 use super::log_progress::WriterProgress;
+use super::process::close_kept;
 use super::supervisor::PersistentState;
 use crate::clock::monotonic_seconds;
 use crate::config;
@@ -252,13 +253,7 @@ impl LogWriters {
 
     /// Closes both ends: in the parent for the next generation, in a child because they are not its own.
     pub fn close(&mut self) {
-        for fd in [&mut self.reader, &mut self.writer] {
-            if *fd >= 0 {
-                // SAFETY: the descriptor is ours.
-                unsafe { libc::close(*fd) };
-            }
-            *fd = -1;
-        }
+        [&mut self.reader, &mut self.writer].into_iter().for_each(close_kept);
     }
 
     /// httpd ends, and its supervisor has: the writer writes what is left before the logs are closed.

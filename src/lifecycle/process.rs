@@ -35,6 +35,15 @@ impl ProcessStat {
 /// Descriptors beyond this are not looked for where the kernel cannot close a range of them.
 const MOST: RawFd = 65_536;
 
+/// Closes a descriptor that a record in the process pool keeps by its number, unless there is none (-1), and forgets it.
+pub fn close_kept(fd: &mut RawFd) {
+    let fd = std::mem::replace(fd, -1);
+    if fd >= 0 {
+        // SAFETY: a record's number, or a child's copy of it, is nobody else's descriptor.
+        unsafe { libc::close(fd) };
+    }
+}
+
 /// Closes all descriptors from `first` on.
 ///
 /// # Safety

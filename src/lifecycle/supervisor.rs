@@ -4,7 +4,7 @@ use crate::clock::monotonic_seconds;
 use crate::generation::runtime::ChildRuntime;
 use crate::httpd::pool::persistent;
 use crate::lifecycle::earlier::EarlierGenerations;
-use crate::lifecycle::process::ProcessStat;
+use crate::lifecycle::process::{ProcessStat, close_kept};
 use apr_sys as sys;
 use std::ffi::CString;
 use std::io;
@@ -98,11 +98,7 @@ impl PersistentState {
 
     /// Drops the control socket: the supervisor takes that as its retirement.
     pub fn forget(&mut self) {
-        if self.control >= 0 {
-            // SAFETY: the descriptor is ours.
-            unsafe { libc::close(self.control) };
-        }
-        self.control = -1;
+        close_kept(&mut self.control);
         self.pid = 0;
         // Otherwise the number, which may be another process's soon, would be taken for that of a pause.
         // SAFETY: allocated in `of`, lives in the process pool.
@@ -209,11 +205,7 @@ impl PersistentState {
 
     /// Gives up the parent's end of the lifeline; children of its generation hold their own.
     pub fn close_lifeline_writer(&mut self) {
-        if self.lifeline >= 0 {
-            // SAFETY: the descriptor is ours.
-            unsafe { libc::close(self.lifeline) };
-        }
-        self.lifeline = -1;
+        close_kept(&mut self.lifeline);
     }
 
     fn await_answer(&mut self, generation: u32) -> io::Result<Vec<(Vec<u8>, String)>> {
@@ -377,11 +369,8 @@ fn send_with_fds(socket: RawFd, payload: &[u8], fds: &[RawFd]) -> io::Result<()>
 impl PersistentState {
     /// Keeps the descriptor of the status memory for a supervisor that has to be started again.
     pub fn keep_status_fd(&mut self, fd: OwnedFd) {
-        let old = std::mem::replace(&mut self.status_fd, std::os::fd::IntoRawFd::into_raw_fd(fd));
-        if old >= 0 {
-            // SAFETY: the old descriptor is ours.
-            unsafe { libc::close(old) };
-        }
+        close_kept(&mut self.status_fd);
+        self.status_fd = std::os::fd::IntoRawFd::into_raw_fd(fd);
     }
 
     /// Puts the supervisor on apr's other-child list, so that its death is noticed.
@@ -407,12 +396,6 @@ impl PersistentState {
 
     /// In a child: the control socket would let it command a root process.
     pub fn give_up_in_child(&mut self) {
-        for fd in [&mut self.control, &mut self.status_fd, &mut self.lifeline_reader] {
-            if *fd >= 0 {
-                // SAFETY: the child's own copy.
-                unsafe { libc::close(*fd) };
-                *fd = -1;
-            }
-        }
+        [&mut self.control, &mut self.status_fd, &mut self.lifeline_reader].into_iter().for_each(close_kept);
     }
 }
