@@ -4,11 +4,10 @@
 use super::watch::GONE;
 use super::{AttemptVerdict, HANDLED, Relay, RelayStep};
 use crate::daemon::connection::{FillOutcome, wait_all};
-use crate::daemon::request_body::RequestBody;
+use crate::daemon::request_body::{ClientInput, RequestBody};
 use crate::httpd::websocket::key_of;
 use crate::metrics;
 use apr_sys as sys;
-use std::ffi::c_int;
 use std::ops::ControlFlow::{Break, Continue};
 use std::time::{Duration, Instant};
 use wsgi_protocol::frame::AbortReason;
@@ -41,14 +40,6 @@ fn sha1(bytes: &[u8]) -> [u8; 20] {
         sys::apr_sha1_final(digest.as_mut_ptr(), &raw mut context);
     }
     digest
-}
-
-/// Whether bytes wait in a socket.
-fn has_unread(socket: c_int) -> bool {
-    let mut bytes: c_int = 0;
-    // SAFETY: an open socket, and room for the answer.
-    let result = unsafe { libc::ioctl(socket, libc::FIONREAD, &raw mut bytes) };
-    result == 0 && bytes > 0
 }
 
 /// The 101 as it goes to the client.
@@ -103,10 +94,12 @@ impl<'r> Relay<'_, 'r> {
         if seen & GONE == 0 || seen & libc::POLLIN != 0 {
             return Continue(());
         }
-        if seen & (libc::POLLHUP | libc::POLLERR) != 0 || !has_unread(client) {
+        // What the client sent before it left is the application's, as soon as that wants it; some of it has been read
+        // from the socket already.
+        let has_unread = matches!(self.request_body.look(), ClientInput::Data);
+        if seen & (libc::POLLHUP | libc::POLLERR) != 0 || !has_unread {
             return Break(self.tunnel_ends());
         }
-        // What the client sent before it left is the application's, as soon as that wants it.
         self.or_closed(wait_all(&mut polled[..1], left().as_millis() as u64 + 1))?;
         Continue(())
     }
