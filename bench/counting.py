@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """What all counters cost: two of our servers, of which one counts nothing, take turns at hello, a second each. Prints the
-difference of the CPU per request of both process trees, the mean of all pairs, with its standard error."""
+difference of the CPU per request of both process trees, the median of all pairs, with its standard error."""
 
 import argparse
 import pathlib
+import random
 import statistics
 import subprocess
 import sys
@@ -75,17 +76,25 @@ def main():
         for server in (mine, other):
             server.stop()
     differences = [with_it - without for with_it, without in pairs]
-    mean, error = statistics.mean(differences), statistics.stdev(differences) / len(differences) ** 0.5
+    middle, error = statistics.median(differences), spread(differences)
     print("all counters, hello in daemon mode: %.2f ± %.2f µs of CPU per request (%.1f with, %.1f without; %d pairs of %d s): "
-          "%s" % (mean, error, statistics.mean(pair[0] for pair in pairs), statistics.mean(pair[1] for pair in pairs),
-                  len(pairs), options.seconds, verdict(mean, error)))
+          "%s" % (middle, error, statistics.median(pair[0] for pair in pairs), statistics.median(pair[1] for pair in pairs),
+                  len(pairs), options.seconds, verdict(middle, error)))
 
 
-def verdict(mean, error):
+def spread(differences):
+    """The standard error of their median, of a thousand samples drawn from them: a burst beside which the machine did something
+    else says nothing of the others."""
+    source = random.Random(1)
+    medians = [statistics.median(source.choices(differences, k=len(differences))) for _ in range(1000)]
+    return statistics.stdev(medians)
+
+
+def verdict(middle, error):
     """Whether the target is met, as far as the noise of the machine lets it be seen."""
-    if mean + 2 * error < LIMIT:
+    if middle + 2 * error < LIMIT:
         return "at most %.0f µs: met" % LIMIT
-    if mean - 2 * error > LIMIT:
+    if middle - 2 * error > LIMIT:
         return "at most %.0f µs: **missed**" % LIMIT
     return "at most %.0f µs: too noisy to say" % LIMIT
 
