@@ -29,6 +29,18 @@ fn pause_after(failures: u32) -> u64 {
     PAUSES[(failures as usize).min(PAUSES.len() - 1)]
 }
 
+/// Failures in a row, and the pause in milliseconds, after one more supervisor that has lived for so many seconds: each of these
+/// takes one failure back and counts as pause, so that what could not be started for a while and then served is not missed for
+/// long when it dies.
+fn after_life(failures: u32, lived: i64) -> (u32, u64) {
+    if lived >= SHORT_LIFE {
+        return (0, 0);
+    }
+    let lived = u32::try_from(lived).unwrap_or(0);
+    let failures = failures.min(PAUSES.len() as u32 - 1).saturating_sub(lived) + 1;
+    (failures, pause_after(failures).saturating_sub(u64::from(lived) * 1000))
+}
+
 fn is_told(failures: u32) -> bool {
     (failures as usize) < PAUSES.len() || failures.is_multiple_of(TOLD_EVERY)
 }
@@ -63,9 +75,9 @@ impl PersistentState {
     /// The supervisor has ended: starts another one, now or after a pause.
     pub fn replace(&mut self, main: *mut sys::server_rec, runtime: &ChildRuntime) {
         self.forget();
-        let was_short = monotonic_seconds() - self.started < SHORT_LIFE;
-        self.failures = if was_short { self.failures.saturating_add(1) } else { 0 };
-        match pause_after(self.failures) {
+        let (failures, pause) = after_life(self.failures, monotonic_seconds() - self.started);
+        self.failures = failures;
+        match pause {
             0 => self.try_again(main, runtime),
             pause => self.pause(main, runtime, pause),
         }
@@ -199,6 +211,23 @@ mod tests {
     fn pauses_grow_to_five_seconds() {
         let pauses: Vec<_> = (0..9).map(pause_after).collect();
         assert_eq!(pauses, [0, 100, 250, 500, 1000, 2000, 5000, 5000, 5000]);
+    }
+
+    #[test]
+    fn seconds_of_service_take_failures_back() {
+        assert_eq!([0, 1, 4, 6].map(|lived| after_life(6, lived)), [(7, 5000), (6, 4000), (3, 0), (0, 0)]);
+        // One that ends at once, again and again.
+        let mut failures = 0;
+        let pauses: Vec<_> = (0..7)
+            .map(|_| {
+                let (count, pause) = after_life(failures, 0);
+                failures = count;
+                pause
+            })
+            .collect();
+        assert_eq!(pauses, [100, 250, 500, 1000, 2000, 5000, 5000]);
+        // One that has served for three seconds, after it could not be started for long.
+        assert_eq!(after_life(40, 3), (4, 0));
     }
 
     #[test]
