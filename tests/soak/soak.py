@@ -400,7 +400,9 @@ class Soak:
             elif is_cut and pids and pids[-1] in self.killed:
                 excused += 1
             else:
-                problems.append(f"{name}: {problem} (started in {pids}, killed: {bool(set(pids) & self.killed)})")
+                clock = time.strftime("%H:%M:%S", time.localtime(time.time() - time.monotonic() + moment))
+                is_killed = bool(set(pids) & self.killed)
+                problems.append(f"{clock} {name}: {problem} (started in {pids}, killed: {is_killed})")
         for name, good in load.streams.items():
             pids = started.get(name, [])
             lost = len(pids) - good
