@@ -221,7 +221,10 @@ class BadLuck(Soak):
             time.sleep(0.3)
 
     def shut_listener(self):
+        seen = self.server.log_text().count("WSGI0331")
         self.server.ask("/shut?start")
+        # Its process is replaced when the supervisor looks: a script that is broken before has no old code there.
+        wait(lambda: self.server.log_text().count("WSGI0331") > seen, 4)
 
     def fill_shared_memory(self):
         fill_up(SHARED_MEMORY / "filled")
