@@ -331,13 +331,11 @@ impl SystemFacts for HttpdMachine {
     }
 
     fn is_root(&self) -> bool {
-        // SAFETY: cannot fail.
-        unsafe { libc::geteuid() == 0 }
+        wsgi_system::process::effective_uid() == 0
     }
 
     fn ngroups_max(&self) -> usize {
-        // SAFETY: cannot fail for this name; a negative answer means "no limit".
-        usize::try_from(unsafe { libc::sysconf(libc::_SC_NGROUPS_MAX) }).unwrap_or(usize::MAX)
+        wsgi_system::limits::most_groups().and_then(|most| most.try_into().ok()).unwrap_or(usize::MAX)
     }
 
     fn compile_regex(&self, pattern: &str) -> Option<Arc<dyn UriRegex>> {

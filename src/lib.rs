@@ -7,7 +7,6 @@ mod boundary;
 mod buffered;
 mod callbacks;
 mod child;
-mod clock;
 mod commands;
 mod config;
 mod daemon;

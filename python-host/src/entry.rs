@@ -128,9 +128,8 @@ fn run_daemon(py: Attached<'_>) -> i32 {
         host.end(true);
     }
     if !host.may_finalize() {
-        // SAFETY: ends the process at once, as it must with threads that may come back (decisions.md, "Py_FinalizeEx
-        // needs all threads gone").
-        unsafe { libc::_exit(status) };
+        // At once, as it must with threads that may come back (decisions.md, "Py_FinalizeEx needs all threads gone").
+        wsgi_system::process::exit_now(status);
     }
     threads::attach(main);
     // All threads of ours have gone.

@@ -7,6 +7,7 @@ use crate::wsgi::{failures, metrics};
 use pyo3::ffi;
 use std::fs;
 use std::io;
+use wsgi_system::process;
 
 /// Takes notice of forks from now on; before any code of the application runs. (A daemon that serves does more then.)
 pub fn watch() {
@@ -121,22 +122,15 @@ fn pass_on(arrive: impl FnOnce()) {
     // SAFETY: as the first fork; nothing has happened since.
     match unsafe { libc::fork() } {
         0 => arrive(),
-        // SAFETY: ends the process without touching anything that it shares.
-        result => unsafe { libc::_exit(i32::from(result < 0)) },
+        result => process::exit_now(i32::from(result < 0)),
     }
 }
 
 fn wait_for(pid: i32) -> io::Result<()> {
-    let mut status = 0;
-    loop {
-        // SAFETY: writes a live local; the process is a child that nobody else waits for.
-        let ended = unsafe { libc::waitpid(pid, &raw mut status, 0) };
-        match ended {
-            _ if ended == pid && status == 0 => return Ok(()),
-            _ if ended == pid => return Err(io::ErrorKind::OutOfMemory.into()),
-            _ if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
-            // The application ignores SIGCHLD: the kernel has reaped it, and the supervisor knows what came of it.
-            _ => return Ok(()),
-        }
+    match process::await_child(pid) {
+        Some(0) => Ok(()),
+        Some(_) => Err(io::ErrorKind::OutOfMemory.into()),
+        // The application ignores SIGCHLD: the kernel has reaped it, and the supervisor knows what came of it.
+        None => Ok(()),
     }
 }

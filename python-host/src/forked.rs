@@ -38,7 +38,6 @@ pub extern "C" fn in_forked_child() {
 /// doors through which httpd comes in.
 pub fn end_if_forked() {
     if is_forked() {
-        // SAFETY: `_exit` may be called at any time.
-        unsafe { libc::_exit(FORKED_STATUS) }
+        wsgi_system::process::exit_now(FORKED_STATUS)
     }
 }

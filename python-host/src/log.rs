@@ -1,5 +1,6 @@
 //! Records outside of any request: on fd 2 of a daemon, which its supervisor reads, or through httpd's table.
 
+use std::os::fd::AsFd;
 use std::os::raw::c_void;
 use std::ptr;
 use std::sync::OnceLock;
@@ -82,22 +83,13 @@ fn lines(level: u8, text: &[u8]) -> Vec<u8> {
 
 /// Whether fd 2 takes some bytes without waiting.
 fn is_writable() -> bool {
-    let mut poll = libc::pollfd { fd: 2, events: libc::POLLOUT, revents: 0 };
-    // SAFETY: one valid entry.
-    unsafe { libc::poll(&raw mut poll, 1, 0) == 1 }
+    matches!(wsgi_system::polling::poll(&mut [(2, libc::POLLOUT)], Some(std::time::Duration::ZERO)), Ok(1))
 }
 
-fn write_all(mut bytes: &[u8]) {
-    while !bytes.is_empty() {
-        // SAFETY: the bytes are valid for the call.
-        let written = unsafe { libc::write(2, bytes.as_ptr().cast(), bytes.len()) };
-        match usize::try_from(written) {
-            Ok(written) => bytes = &bytes[written..],
-            Err(_) if std::io::Error::last_os_error().kind() == std::io::ErrorKind::Interrupted => {}
-            // Nobody listens: there is no other place to complain.
-            Err(_) => return,
-        }
-    }
+fn write_all(bytes: &[u8]) {
+    // Without std's lock, which a thread may have held when the application forked. Where nobody listens there is no other
+    // place to complain.
+    let _ = wsgi_system::descriptors::write_all(std::io::stderr().as_fd(), bytes);
 }
 
 #[cfg(test)]

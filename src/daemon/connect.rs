@@ -2,8 +2,11 @@
 
 use super::connection::DaemonConnection;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
+use wsgi_system::options::peer_uid;
+use wsgi_system::process::effective_uid;
+use wsgi_system::sockets::{SocketAddress, new_stream};
 
 /// Why no connection came about.
 pub enum ConnectError {
@@ -31,15 +34,15 @@ fn pause(slept: Duration) -> Duration {
 /// Connects, retrying while the queue is full or the socket is just being replaced, unless `is_out` says that
 /// nobody comes to serve it.
 pub fn connect(
-    address: &libc::sockaddr_un,
+    address: &SocketAddress,
     timeout: Duration,
     started: Instant,
     is_out: impl Fn() -> bool,
 ) -> Result<DaemonConnection, ConnectError> {
     let mut slept = Duration::ZERO;
     loop {
-        let fd = new_socket().map_err(ConnectError::Socket)?;
-        let error = match connect_once(&fd, address) {
+        let fd = new_stream().map_err(ConnectError::Socket)?;
+        let error = match address.connect(fd.as_fd()) {
             Ok(()) => return trusted(fd).map_err(ConnectError::Refused),
             Err(error) => error,
         };
@@ -66,47 +69,11 @@ pub fn connect(
     }
 }
 
-fn new_socket() -> io::Result<OwnedFd> {
-    let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
-    // SAFETY: a fresh descriptor is wrapped at once.
-    unsafe {
-        let fd = libc::socket(libc::AF_UNIX, kind, 0);
-        if fd < 0 { Err(io::Error::last_os_error()) } else { Ok(OwnedFd::from_raw_fd(fd)) }
-    }
-}
-
-fn connect_once(fd: &OwnedFd, address: &libc::sockaddr_un) -> io::Result<()> {
-    loop {
-        // SAFETY: a complete address of the announced size.
-        let status = unsafe {
-            let address = std::ptr::from_ref(address).cast();
-            libc::connect(fd.as_raw_fd(), address, size_of::<libc::sockaddr_un>() as u32)
-        };
-        if status == 0 {
-            return Ok(());
-        }
-        let error = io::Error::last_os_error();
-        if error.kind() != io::ErrorKind::Interrupted {
-            return Err(error);
-        }
-    }
-}
-
 /// Only root's or our own supervisor may be listening there (decisions.md, "The parent and the supervisor are
 /// privileged").
 fn trusted(fd: OwnedFd) -> io::Result<DaemonConnection> {
-    // SAFETY: the kernel fills a ucred of the announced size.
-    let uid = unsafe {
-        let mut peer: libc::ucred = std::mem::zeroed();
-        let mut len = size_of::<libc::ucred>() as u32;
-        let to = (&raw mut peer).cast();
-        if libc::getsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_PEERCRED, to, &mut len) != 0 {
-            return Err(io::Error::last_os_error());
-        }
-        peer.uid
-    };
-    // SAFETY: cannot fail.
-    if uid != 0 && uid != unsafe { libc::geteuid() } {
+    let uid = peer_uid(fd.as_fd())?;
+    if uid != 0 && uid != effective_uid() {
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, "the socket belongs to another user"));
     }
     Ok(DaemonConnection::new(fd))

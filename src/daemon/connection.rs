@@ -3,8 +3,10 @@
 use super::buffer::ReadBuffer;
 use super::{descriptors, pool};
 use std::io::{self, IoSlice};
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Instant;
+use wsgi_system::polling;
+use wsgi_system::sockets::{self, WaitMode};
 
 /// Most descriptors a daemon may have under way to us.
 const MAX_FDS: usize = 8;
@@ -93,18 +95,12 @@ impl DaemonConnection {
 
     /// Whether a pooled connection is still good: open and silent.
     pub fn is_quiet(&self) -> bool {
-        let mut byte = 0u8;
-        let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
-        // SAFETY: one byte of room as announced.
-        let got = unsafe { libc::recv(self.raw(), (&raw mut byte).cast(), 1, flags) };
-        got < 0 && io::Error::last_os_error().kind() == io::ErrorKind::WouldBlock
+        sockets::is_quiet(self.fd.as_fd())
     }
 
     /// Whether the other side has not read all that was sent.
     pub fn is_unread(&self) -> bool {
-        let mut unread: libc::c_int = 0;
-        // SAFETY: the kernel writes one int (unix(7): SIOCOUTQ).
-        unsafe { libc::ioctl(self.raw(), libc::TIOCOUTQ, &raw mut unread) == 0 && unread > 0 }
+        sockets::is_unread(self.fd.as_fd())
     }
 
     /// Nobody reads for a while: memory with nothing in it is given back.
@@ -171,7 +167,7 @@ impl DaemonConnection {
 
     /// Reads what is there and fits into `room`; `None` if nothing is there.
     pub fn receive(&mut self, room: &mut [u8]) -> io::Result<Option<usize>> {
-        let got = descriptors::receive(self.raw(), room, &mut self.fds);
+        let got = descriptors::receive(self.fd.as_fd(), room, &mut self.fds);
         if self.fds.len() > MAX_FDS
             || got.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::EMFILE))
         {
@@ -191,14 +187,7 @@ impl DaemonConnection {
 
     /// Sends as much as fits now.
     pub fn send_some(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-        // SAFETY: valid parts, which the kernel only reads; IoSlice has the layout of iovec.
-        let sent = unsafe {
-            let mut message: libc::msghdr = std::mem::zeroed();
-            message.msg_iov = parts.as_ptr().cast_mut().cast();
-            message.msg_iovlen = parts.len() as _;
-            libc::sendmsg(self.raw(), &message, libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT)
-        };
-        usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+        sockets::send(self.fd.as_fd(), parts, None, WaitMode::No)
     }
 
     /// The same with a descriptor, which arrives with the first byte.
@@ -207,7 +196,7 @@ impl DaemonConnection {
         parts: &[IoSlice<'_>],
         descriptor: BorrowedFd<'_>,
     ) -> io::Result<usize> {
-        descriptors::send(self.raw(), parts, descriptor)
+        sockets::send(self.fd.as_fd(), parts, Some(descriptor), WaitMode::No)
     }
 
     /// Sends everything, waiting at most `timeout_ms` for each bit of progress.
@@ -232,7 +221,7 @@ impl Drop for DaemonConnection {
     /// What is still queued in a socket is closed along with it: by this thread, if it is not taken out first.
     fn drop(&mut self) {
         self.refuse_descriptors();
-        self.sent_unwanted |= descriptors::drain(self.raw());
+        self.sent_unwanted |= descriptors::drain(self.fd.as_fd());
         if self.sent_unwanted && descriptors::is_stuck() {
             self.process.iter().for_each(pool::DaemonPeer::ban);
         }
@@ -241,23 +230,12 @@ impl Drop for DaemonConnection {
 
 /// Waits for one descriptor; whether it is ready, and for what.
 pub fn wait(fd: RawFd, events: i16, timeout_ms: u64) -> io::Result<(bool, i16)> {
-    let mut polled = [libc::pollfd { fd, events, revents: 0 }];
-    wait_all(&mut polled, timeout_ms)?;
-    Ok((polled[0].revents != 0, polled[0].revents))
+    let seen = polling::wait(fd, events, i32::try_from(timeout_ms).unwrap_or(i32::MAX))?;
+    Ok((seen != 0, seen))
 }
 
 /// Waits for any of several descriptors.
 pub fn wait_all(polled: &mut [libc::pollfd], timeout_ms: u64) -> io::Result<bool> {
-    let timeout = i32::try_from(timeout_ms).unwrap_or(i32::MAX);
-    loop {
-        // SAFETY: a valid array of the announced length.
-        let ready = unsafe { libc::poll(polled.as_mut_ptr(), polled.len() as _, timeout) };
-        if ready >= 0 {
-            return Ok(ready > 0);
-        }
-        let error = io::Error::last_os_error();
-        if error.kind() != io::ErrorKind::Interrupted {
-            return Err(error);
-        }
-    }
+    let ready = polling::poll_through(polled, i32::try_from(timeout_ms).unwrap_or(i32::MAX))?;
+    Ok(ready > 0)
 }

@@ -20,16 +20,17 @@
 //! aborts the connection (/sys/fs/fuse/connections).
 
 use std::collections::VecDeque;
-use std::io::{self, IoSlice};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::io::{self, IoSliceMut};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Condvar, Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
-
-/// Most descriptors of one message (the kernel's SCM_MAX_FD); recvmsg never joins two such messages.
-pub const MOST: usize = 253;
-
-/// Aligned room for the control message of so many.
-const CONTROL: usize = 16 + (MOST * size_of::<RawFd>()).div_ceil(8) * 8;
+use wsgi_system::descriptors::set_nonblocking;
+use wsgi_system::process::stay_mapped;
+use wsgi_system::signals::BlockedSignals;
+use wsgi_system::sockets::{
+    MOST_DESCRIPTORS, WaitMode, accept, control_words, disconnect, receive_with_descriptors, shut_down,
+};
+use wsgi_system::{limits, options};
 
 /// Most threads that close.
 const THREADS: usize = 4;
@@ -42,81 +43,26 @@ const ASLEEP: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// Those of recvmsg; EMFILE when the table of descriptors was full, and the kernel closed the rest.
-pub fn receive(socket: RawFd, room: &mut [u8], found: &mut Vec<OwnedFd>) -> io::Result<Option<usize>> {
-    let mut data = libc::iovec { iov_base: room.as_mut_ptr().cast(), iov_len: room.len() };
-    let mut control = [0u64; CONTROL / 8];
-    // SAFETY: all buffers are as long as announced.
-    let (got, message) = unsafe {
-        let mut message: libc::msghdr = std::mem::zeroed();
-        message.msg_iov = &mut data;
-        message.msg_iovlen = 1;
-        message.msg_control = control.as_mut_ptr().cast();
-        message.msg_controllen = size_of_val(&control);
-        let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
-        (libc::recvmsg(socket, &mut message, flags), message)
-    };
-    if got < 0 {
-        let error = io::Error::last_os_error();
-        return match error.kind() {
-            io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(None),
-            _ => Err(error),
-        };
-    }
-    // SAFETY: the kernel filled the control buffer of this message.
-    unsafe { collect(&message, found) };
-    if message.msg_flags & libc::MSG_CTRUNC != 0 {
-        return Err(io::Error::from_raw_os_error(libc::EMFILE));
-    }
-    Ok(Some(got as usize))
-}
-
-/// Sends as much as fits now, and a descriptor with its first byte.
-pub fn send(socket: RawFd, parts: &[IoSlice<'_>], descriptor: BorrowedFd<'_>) -> io::Result<usize> {
-    let number = descriptor.as_raw_fd();
-    let len = size_of_val(&number) as u32;
-    let mut control = [0u64; 4];
-    // SAFETY: valid parts, which the kernel only reads; IoSlice has the layout of iovec. The control buffer holds a header and
-    // one descriptor.
-    let sent = unsafe {
-        let mut message: libc::msghdr = std::mem::zeroed();
-        message.msg_iov = parts.as_ptr().cast_mut().cast();
-        message.msg_iovlen = parts.len() as _;
-        message.msg_control = control.as_mut_ptr().cast();
-        message.msg_controllen = libc::CMSG_SPACE(len) as _;
-        let header = libc::CMSG_FIRSTHDR(&message);
-        (*header).cmsg_level = libc::SOL_SOCKET;
-        (*header).cmsg_type = libc::SCM_RIGHTS;
-        (*header).cmsg_len = libc::CMSG_LEN(len) as _;
-        libc::CMSG_DATA(header).cast::<RawFd>().write_unaligned(number);
-        libc::sendmsg(socket, &message, libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT)
-    };
-    usize::try_from(sent).map_err(|_| io::Error::last_os_error())
-}
-
-/// # Safety
-/// `message` was filled by recvmsg and its control buffer is alive.
-unsafe fn collect(message: &libc::msghdr, found: &mut Vec<OwnedFd>) {
-    // SAFETY: by the contract; descriptors in SCM_RIGHTS are ours from here on.
-    unsafe {
-        let mut header = libc::CMSG_FIRSTHDR(message);
-        while !header.is_null() {
-            if (*header).cmsg_level == libc::SOL_SOCKET && (*header).cmsg_type == libc::SCM_RIGHTS {
-                let bytes = (*header).cmsg_len - libc::CMSG_LEN(0) as usize;
-                let first = libc::CMSG_DATA(header).cast::<RawFd>();
-                let numbers = (0..bytes / size_of::<RawFd>()).map(|i| first.add(i).read_unaligned());
-                found.extend(numbers.map(|number| OwnedFd::from_raw_fd(number)));
-            }
-            header = libc::CMSG_NXTHDR(message, header);
-        }
+pub fn receive(
+    socket: BorrowedFd<'_>,
+    room: &mut [u8],
+    found: &mut Vec<OwnedFd>,
+) -> io::Result<Option<usize>> {
+    const ROOM: usize = control_words(MOST_DESCRIPTORS);
+    match receive_with_descriptors::<ROOM>(socket, &mut [IoSliceMut::new(room)], found, WaitMode::No) {
+        Ok(got) if got.has_lost => Err(io::Error::from_raw_os_error(libc::EMFILE)),
+        Ok(got) => Ok(Some(got.length)),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
 /// Takes everything out of a stream socket that is about to be closed. Nothing can come after this has returned: the kernel
 /// refuses to queue anything for a socket that was shut down. True if there were descriptors.
-pub fn drain(socket: RawFd) -> bool {
+pub fn drain(socket: BorrowedFd<'_>) -> bool {
     let (mut room, mut found) = ([0; 4096], Vec::new());
-    // SAFETY: a plain call on an open descriptor; one that is not connected has nothing in it.
-    unsafe { libc::shutdown(socket, libc::SHUT_RDWR) };
+    // One that is not connected has nothing in it.
+    shut_down(socket);
     loop {
         let got = receive(socket, &mut room, &mut found);
         // With a table that is full the kernel has closed what was in this message; there may be more of them.
@@ -176,33 +122,15 @@ pub fn is_stuck() -> bool {
     is_full && closing.came_back.is_none_or(|at| at.elapsed() > ASLEEP)
 }
 
-/// Keeps the code of this module mapped until the process ends: httpd unloads modules when a child exits, and a thread may
-/// still be here.
-fn stay_mapped() {
-    // SAFETY: the address is one of this module; dladdr fills the record with strings of the loader, and dlopen finds what is
-    // loaded already.
-    unsafe {
-        let mut info: libc::Dl_info = std::mem::zeroed();
-        if libc::dladdr(stay_mapped as *const libc::c_void, &mut info) != 0 && !info.dli_fname.is_null() {
-            libc::dlopen(info.dli_fname, libc::RTLD_NOW | libc::RTLD_NOLOAD | libc::RTLD_NODELETE);
-        }
-    }
-}
-
 /// A thread that no signal of httpd's reaches; false if there can be none now (the next call tries again).
 fn start_thread() -> bool {
     static MAPPED: Once = Once::new();
-    MAPPED.call_once(stay_mapped);
-    // SAFETY: plain calls with valid sets; the new thread inherits the mask, and ours is put back.
-    unsafe {
-        let (mut all, mut before) = (std::mem::zeroed(), std::mem::zeroed());
-        libc::sigfillset(&mut all);
-        libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
-        let thread = std::thread::Builder::new().name("wsgi-close".to_owned()).stack_size(128 * 1024);
-        let started = thread.spawn(close_all).is_ok();
-        libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut());
-        started
-    }
+    // httpd unloads modules when a child exits, and a thread may still be here.
+    MAPPED.call_once(|| stay_mapped(start_thread as *const ()));
+    // The new thread inherits the mask.
+    let _blocked = BlockedSignals::all();
+    let thread = std::thread::Builder::new().name("wsgi-close".to_owned()).stack_size(128 * 1024);
+    thread.spawn(close_all).is_ok()
 }
 
 fn close_all() {
@@ -231,115 +159,61 @@ fn close_all() {
 /// Makes that a socket is closed at once, as far as that can be had: nobody lingers, and what is queued in a UNIX socket is
 /// taken out first. These calls may sleep as well, when somebody holds the socket's lock.
 fn defuse(descriptor: &OwnedFd) {
-    let socket = descriptor.as_raw_fd();
-    let option = |option, value: *mut libc::c_void, len: usize| {
-        let mut len = len as libc::socklen_t;
-        // SAFETY: the kernel fills at most `len` bytes.
-        unsafe { libc::getsockopt(socket, libc::SOL_SOCKET, option, value, &mut len) == 0 }
-    };
-    let (mut domain, mut listens): (libc::c_int, libc::c_int) = (0, 0);
-    if !option(libc::SO_DOMAIN, (&raw mut domain).cast(), size_of_val(&domain)) {
-        return;
-    }
-    if domain == libc::AF_UNIX {
-        option(libc::SO_ACCEPTCONN, (&raw mut listens).cast(), size_of_val(&listens));
-        if listens != 0 {
+    let socket = descriptor.as_fd();
+    let Some(family) = options::family(socket) else { return };
+    if family == libc::AF_UNIX {
+        if options::is_listening(socket) {
             refuse_all(socket);
         } else {
             drain(socket);
         }
         return;
     }
-    let off = libc::linger { l_onoff: 0, l_linger: 0 };
-    // SAFETY: values of the announced size; any of the calls may fail, then there is nothing to defuse.
-    unsafe {
-        let len = size_of_val(&off) as libc::socklen_t;
-        libc::setsockopt(socket, libc::SOL_SOCKET, libc::SO_LINGER, (&raw const off).cast(), len);
-        libc::shutdown(socket, libc::SHUT_RDWR);
-        let mut nowhere: libc::sockaddr = std::mem::zeroed();
-        nowhere.sa_family = libc::AF_UNSPEC as libc::sa_family_t;
-        libc::connect(socket, &nowhere, size_of_val(&nowhere) as libc::socklen_t);
-    }
+    // Any of the calls may fail, then there is nothing to defuse.
+    options::never_linger(socket);
+    shut_down(socket);
+    disconnect(socket);
 }
 
 /// Takes the connections out of a listening UNIX socket, with what is queued in them.
-fn refuse_all(listener: RawFd) {
-    // SAFETY: plain calls on an open descriptor; what accept gives is ours.
-    unsafe {
-        libc::fcntl(listener, libc::F_SETFL, libc::O_NONBLOCK);
-        libc::shutdown(listener, libc::SHUT_RDWR);
-        loop {
-            let fd = libc::accept4(listener, std::ptr::null_mut(), std::ptr::null_mut(), libc::SOCK_CLOEXEC);
-            if fd < 0 {
-                return;
-            }
-            let connection = OwnedFd::from_raw_fd(fd);
-            drain(connection.as_raw_fd());
-        }
+fn refuse_all(listener: BorrowedFd<'_>) {
+    let _ = set_nonblocking(listener);
+    shut_down(listener);
+    while let Ok(Some(connection)) = accept(listener) {
+        drain(connection.as_fd());
     }
 }
 
 /// Makes room in the table of descriptors for `threads` threads that receive a full message each, as far as the hard limit
 /// allows: what finds no room there is closed by the kernel, on the thread that receives.
 pub fn make_room(threads: usize) {
-    let wanted = (1024 + threads.saturating_mul(MOST) + WAITING + MOST) as libc::rlim_t;
-    // SAFETY: valid places; a limit that cannot be raised stays.
-    unsafe {
-        let mut limit: libc::rlimit = std::mem::zeroed();
-        if libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) == 0
-            && limit.rlim_cur < wanted.min(limit.rlim_max)
-        {
-            limit.rlim_cur = wanted.min(limit.rlim_max);
-            libc::setrlimit(libc::RLIMIT_NOFILE, &limit);
-        }
-    }
+    let wanted = 1024 + threads.saturating_mul(MOST_DESCRIPTORS) + WAITING + MOST_DESCRIPTORS;
+    limits::allow_open_files(wanted as u64);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::{Read, Write};
+    use std::io::{IoSlice, Read, Write};
     use std::os::unix::net::{UnixListener, UnixStream};
+    use wsgi_system::sockets::send_with_descriptors;
 
     /// Sends these along with one byte.
-    fn send(socket: &UnixStream, descriptors: &[RawFd]) -> io::Result<()> {
-        let mut byte = *b"x";
-        let mut data = libc::iovec { iov_base: byte.as_mut_ptr().cast(), iov_len: 1 };
-        let mut control = [0u64; CONTROL / 8];
-        // SAFETY: all buffers are as long as announced.
-        let sent = unsafe {
-            let mut message: libc::msghdr = std::mem::zeroed();
-            message.msg_iov = &mut data;
-            message.msg_iovlen = 1;
-            message.msg_control = control.as_mut_ptr().cast();
-            let bytes = size_of_val(descriptors) as u32;
-            message.msg_controllen = libc::CMSG_SPACE(bytes) as usize;
-            let header = libc::CMSG_FIRSTHDR(&message);
-            (*header).cmsg_level = libc::SOL_SOCKET;
-            (*header).cmsg_type = libc::SCM_RIGHTS;
-            (*header).cmsg_len = libc::CMSG_LEN(bytes) as usize;
-            std::ptr::copy_nonoverlapping(
-                descriptors.as_ptr(),
-                libc::CMSG_DATA(header).cast(),
-                descriptors.len(),
-            );
-            libc::sendmsg(socket.as_raw_fd(), &message, 0)
-        };
-        if sent == 1 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    fn send(socket: &UnixStream, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+        send_with_descriptors(socket.as_fd(), &[IoSlice::new(b"x")], descriptors, WaitMode::No).map(drop)
     }
 
     #[test]
     fn the_most_that_a_message_can_hold_is_received() {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let null = std::fs::File::open("/dev/null").unwrap();
-        send(&theirs, &[null.as_raw_fd(); MOST]).unwrap();
-        send(&theirs, &[null.as_raw_fd(); 2]).unwrap();
-        assert!(send(&theirs, &[null.as_raw_fd(); MOST + 1]).is_err());
+        send(&theirs, &[null.as_fd(); MOST_DESCRIPTORS]).unwrap();
+        send(&theirs, &[null.as_fd(); 2]).unwrap();
         let mut found = Vec::new();
-        assert_eq!(receive(ours.as_raw_fd(), &mut [0; 8], &mut found).unwrap(), Some(1));
-        assert_eq!(found.len(), MOST);
-        assert!(drain(ours.as_raw_fd()) && !drain(ours.as_raw_fd()));
-        assert!(send(&theirs, &[null.as_raw_fd()]).is_err());
+        assert_eq!(receive(ours.as_fd(), &mut [0; 8], &mut found).unwrap(), Some(1));
+        assert_eq!(found.len(), MOST_DESCRIPTORS);
+        assert!(drain(ours.as_fd()) && !drain(ours.as_fd()));
+        assert!(send(&theirs, &[null.as_fd()]).is_err());
     }
 
     /// Sockets that would sleep in close for 30,000 s: sent plainly, in a socket that is sent, and in one that waits to be
@@ -351,29 +225,24 @@ mod tests {
         let mut lingering = || {
             let mut stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
             silent.push(listener.accept().unwrap().0);
-            let linger = libc::linger { l_onoff: 1, l_linger: 30_000 };
-            // SAFETY: a value of the announced size.
-            unsafe {
-                let (at, len) = ((&raw const linger).cast(), size_of_val(&linger) as u32);
-                libc::setsockopt(stream.as_raw_fd(), libc::SOL_SOCKET, libc::SO_LINGER, at, len);
-            }
+            options::set_linger(stream.as_fd(), 30_000);
             stream.set_nonblocking(true).unwrap();
             while stream.write(&[b'x'; 65536]).is_ok() {}
             stream
         };
         let (ours, theirs) = UnixStream::pair().unwrap();
-        send(&theirs, &[lingering().as_raw_fd()]).unwrap();
+        send(&theirs, &[lingering().as_fd()]).unwrap();
         let (inner, other) = UnixStream::pair().unwrap();
-        send(&other, &[lingering().as_raw_fd()]).unwrap();
-        send(&theirs, &[inner.as_raw_fd()]).unwrap();
+        send(&other, &[lingering().as_fd()]).unwrap();
+        send(&theirs, &[inner.as_fd()]).unwrap();
         let path = std::env::temp_dir().join(format!("mod-wsgi-descriptors-{}", std::process::id()));
         let accepting = UnixListener::bind(&path).unwrap();
         let waiting = UnixStream::connect(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
-        send(&waiting, &[lingering().as_raw_fd()]).unwrap();
-        send(&theirs, &[accepting.as_raw_fd()]).unwrap();
+        send(&waiting, &[lingering().as_fd()]).unwrap();
+        send(&theirs, &[accepting.as_fd()]).unwrap();
         drop((inner, accepting));
-        assert!(drain(ours.as_raw_fd()));
+        assert!(drain(ours.as_fd()));
         drop(ours);
         // Each is closed when its peer sees the end of the connection.
         for mut peer in silent {

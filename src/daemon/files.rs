@@ -1,9 +1,10 @@
 //! Which files of a daemon httpd sends itself: regular ones, of file systems that the kernel answers for.
 
-use std::ffi::c_int;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use wsgi_system::memory::is_memory_file;
+use wsgi_system::stat::CachedFacts;
 
 /// How long what is known of mounts is believed: the number of a mount that is gone is given to the next one.
 const FRESH: Duration = Duration::from_secs(1);
@@ -14,30 +15,13 @@ const FRESH: Duration = Duration::from_secs(1);
 /// may never do so. The host library reads such files itself. Nothing is asked of the file system here (AT_STATX_DONT_SYNC);
 /// if the size is not true any more, that is seen when the file ends too early.
 pub fn sendable_size(file: &OwnedFd) -> Result<u64, &'static str> {
-    let fd = file.as_raw_fd();
-    let flags = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC;
-    let mask = libc::STATX_TYPE | libc::STATX_SIZE | libc::STATX_MNT_ID;
-    // SAFETY: the kernel fills the structure for an open descriptor; all-zero is a valid one.
-    let (status, facts) = unsafe {
-        let mut facts: libc::statx = std::mem::zeroed();
-        (libc::statx(fd, c"".as_ptr(), flags, mask, &mut facts), facts)
-    };
-    if status != 0 || u32::from(facts.stx_mode) & libc::S_IFMT != libc::S_IFREG {
-        return Err("FILE is not a regular file");
-    }
-    let is_told = facts.stx_mask & libc::STATX_MNT_ID != 0;
-    if is_told && !is_local(facts.stx_mnt_id) && !is_memory(fd) {
+    let facts = CachedFacts::of(file.as_fd()).filter(CachedFacts::is_regular);
+    let facts = facts.ok_or("FILE is not a regular file")?;
+    // Files in memory are of no mount that can be seen.
+    if facts.mount.is_some_and(|mount| !is_local(mount)) && !is_memory_file(file.as_fd()) {
         return Err("FILE is of a file system that a process answers for");
     }
-    Ok(facts.stx_size)
-}
-
-/// Files in memory (memfd_create) are of no mount that can be seen. Only they can have seals.
-fn is_memory(fd: RawFd) -> bool {
-    /// fcntl.h's F_GET_SEALS.
-    const GET_SEALS: c_int = 1034;
-    // SAFETY: a plain call on an open descriptor, answered by the kernel itself.
-    unsafe { libc::fcntl(fd, GET_SEALS) >= 0 }
+    Ok(facts.size)
 }
 
 /// The mounts that a child sees, without those that are FUSE.
@@ -74,7 +58,7 @@ fn local_mounts(table: &[u8]) -> Vec<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::fd::FromRawFd;
+    use wsgi_system::memory::{MemorySeal, memory_file};
 
     #[test]
     fn mounts_of_fuse_are_left_out() {
@@ -96,8 +80,7 @@ mod tests {
         for path in ["/dev/null", "/tmp"] {
             assert_eq!(sendable_size(&open(path)), Err("FILE is not a regular file"), "{path}");
         }
-        // SAFETY: a new descriptor is wrapped at once.
-        let memory = unsafe { OwnedFd::from_raw_fd(libc::memfd_create(c"x".as_ptr(), 0)) };
+        let memory = memory_file(c"x", 0, MemorySeal::empty()).unwrap();
         assert_eq!(sendable_size(&memory), Ok(0));
     }
 }

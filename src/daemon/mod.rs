@@ -226,11 +226,8 @@ impl<'a, 'r> RequestAttempt<'a, 'r> {
                     Err(messages::connect_timeout(name, self.group.connect_timeout.as_secs()).into())
                 }
                 Err(ConnectError::Refused(error)) => {
-                    let path: Vec<u8> = address.sun_path.iter().map(|c| c.cast_unsigned()).collect();
-                    let path = path.split(|byte| *byte == 0).next().unwrap_or_default();
-                    // SAFETY: has no arguments and cannot fail.
-                    let uid = unsafe { libc::geteuid() };
-                    Err(messages::connect_failed(name, path, uid, &error).into())
+                    let uid = wsgi_system::process::effective_uid();
+                    Err(messages::connect_failed(name, &address.path(), uid, &error).into())
                 }
             };
         }

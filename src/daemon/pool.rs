@@ -1,11 +1,9 @@
 //! The child's open connections per daemon process, and the choice of the process with the least work.
 
 use super::connection::DaemonConnection;
-use crate::clock::monotonic_ns;
 use crate::generation::ledger;
 use crate::generation::runtime::{ChildRuntime, GroupView};
 use crate::generation::status::StatusMemory;
-use crate::lifecycle::process::ProcessStat;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,6 +11,8 @@ use std::time::{Duration, Instant};
 use wsgi_protocol::choice::ProcessBurden;
 use wsgi_protocol::death::ProcessDeath;
 use wsgi_protocol::status::{SlotRecord, SlotState};
+use wsgi_system::clock::monotonic_ns;
+use wsgi_system::stat::ProcessStat;
 
 /// Idle connections that live longer than this are closed when somebody looks at them.
 const IDLE_LIMIT: Duration = Duration::from_secs(60);

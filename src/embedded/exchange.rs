@@ -223,7 +223,8 @@ pub unsafe fn write(request: *mut c_void, data: *const u8, len: usize, flush: i3
 /// # Safety
 /// See [`abi::HttpdTable::send_file`].
 pub unsafe fn send_file(request: *mut c_void, fd: i32, offset: u64, len: u64, error: *mut i32) -> i32 {
-    use std::os::fd::{AsRawFd, BorrowedFd};
+    use std::os::fd::BorrowedFd;
+    use wsgi_system::descriptors;
     // SAFETY: by the contract the descriptor is open during the call.
     let (handle, fd) = unsafe { (handle(request), BorrowedFd::borrow_raw(fd)) };
     if handle.answered {
@@ -231,8 +232,7 @@ pub unsafe fn send_file(request: *mut c_void, fd: i32, offset: u64, len: u64, er
     }
     let Ok(copy) = fd.try_clone_to_owned() else { return abi::FAILED };
     // Both descriptors share one position, and a filter that reads moves it (spec/behaviour.md §5.2).
-    // SAFETY: plain calls on an open descriptor.
-    let position = unsafe { libc::lseek(fd.as_raw_fd(), 0, libc::SEEK_CUR) };
+    let position = descriptors::position(fd);
     handle.out.add_file(copy, offset, len, handle.sendfile);
     // Body and end in one brigade let httpd's own range filter work (spec/behaviour.md §5.2). Otherwise the end waits
     // until all of the file has been read: a filter may take one that is cut for one that has ended.
@@ -242,8 +242,7 @@ pub unsafe fn send_file(request: *mut c_void, fd: i32, offset: u64, len: u64, er
     }
     let status = handle.pass(error);
     if position >= 0 {
-        // SAFETY: as above.
-        unsafe { libc::lseek(fd.as_raw_fd(), position, libc::SEEK_SET) };
+        descriptors::seek(fd, position);
     }
     // A client that has everything may be gone already.
     // SAFETY: plain field of a live request.

@@ -2,8 +2,10 @@
 //! The rows lie behind the slots in the status memory; only their child writes to one, and the parent after its death.
 
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicPtr, AtomicU16, AtomicU32};
+use std::sync::atomic::{AtomicU16, AtomicU32};
+use std::sync::{PoisonError, RwLock};
 use wsgi_protocol::status::SlotRecord;
+use wsgi_system::memory::LastingMapping;
 
 /// Bytes of a cache line: rows of different children never share one.
 const LINE: usize = 64;
@@ -11,25 +13,21 @@ const LINE: usize = 64;
 /// The rows of all children.
 #[derive(Debug, Clone, Copy)]
 pub struct Ledger {
-    first: *mut u8,
+    memory: LastingMapping,
+    first: usize,
     rows: usize,
     slots: usize,
 }
 
-// SAFETY: the rows are atomics in a mapping that is never removed while a generation uses it.
-unsafe impl Send for Ledger {}
-// SAFETY: as above.
-unsafe impl Sync for Ledger {}
-
 /// One child's counts by slot.
 #[derive(Clone, Copy)]
-struct LedgerRow<'a> {
-    pid: &'a AtomicU32,
-    counts: &'a [AtomicU16],
+struct LedgerRow {
+    pid: &'static AtomicU32,
+    counts: &'static [AtomicU16],
 }
 
-/// The row of this child; null in the parent, and when there was none left.
-static OWN: AtomicPtr<AtomicU16> = AtomicPtr::new(std::ptr::null_mut());
+/// The counts of this child; none in the parent, and when there was no row left.
+static OWN: RwLock<Option<&'static [AtomicU16]>> = RwLock::new(None);
 
 /// Bytes of one row.
 fn row_len(slots: usize) -> usize {
@@ -43,39 +41,29 @@ pub fn ledger_len(slots: usize, children: usize) -> usize {
 }
 
 impl Ledger {
-    /// The ledger at an address.
-    ///
-    /// # Safety
-    /// `first` is aligned to a cache line and starts [`ledger_len`] zeroed bytes that stay mapped.
-    pub unsafe fn at(first: *mut u8, slots: usize, children: usize) -> Self {
-        Self { first, rows: children, slots }
+    /// The ledger at a place of a memory: a multiple of cache lines, with [`ledger_len`] zeroed bytes behind it.
+    pub fn at(memory: LastingMapping, first: usize, slots: usize, children: usize) -> Self {
+        Self { memory, first, rows: children, slots }
     }
 
-    fn row(&self, index: usize) -> LedgerRow<'static> {
-        debug_assert!(index < self.rows);
-        // SAFETY: within the ledger, aligned, and atomics for which every bit pattern is valid.
-        unsafe {
-            let start = self.first.add(index * row_len(self.slots));
-            let counts = start.add(size_of::<AtomicU32>()).cast::<AtomicU16>();
-            LedgerRow { pid: &*start.cast(), counts: std::slice::from_raw_parts(counts, self.slots) }
-        }
+    fn all_rows(&self) -> impl Iterator<Item = LedgerRow> {
+        let ledger = *self;
+        (0..self.rows).filter_map(move |index| {
+            let start = ledger.first + index * row_len(ledger.slots);
+            let counts = ledger.memory.records(start + size_of::<AtomicU32>(), ledger.slots)?;
+            Some(LedgerRow { pid: ledger.memory.record(start)?, counts })
+        })
     }
 
     /// In a new child: takes a free row. Without one its requests are counted as before, and only its death leaks.
     pub fn join(&self, pid: u32) {
-        let free = (0..self.rows)
-            .map(|index| self.row(index))
-            .find(|row| row.pid.compare_exchange(0, pid, AcqRel, Relaxed).is_ok());
-        let counts = free.map_or(std::ptr::null_mut(), |row| row.counts.as_ptr().cast_mut());
-        OWN.store(counts, Release);
+        let free = self.all_rows().find(|row| row.pid.compare_exchange(0, pid, AcqRel, Relaxed).is_ok());
+        *OWN.write().unwrap_or_else(PoisonError::into_inner) = free.map(|row| row.counts);
     }
 
     /// In the parent: a child has ended; what it still had under way is taken off the slots.
     pub fn settle(&self, pid: u32, slot: impl Fn(usize) -> Option<&'static SlotRecord>) {
-        let Some(row) = (0..self.rows).map(|index| self.row(index)).find(|row| row.pid.load(Acquire) == pid)
-        else {
-            return;
-        };
+        let Some(row) = self.all_rows().find(|row| row.pid.load(Acquire) == pid) else { return };
         for (index, count) in row.counts.iter().enumerate() {
             let left = u32::from(count.swap(0, AcqRel));
             if let Some(slot) = slot(index).filter(|_| left > 0) {
@@ -102,22 +90,20 @@ pub fn end(slot: usize) {
 }
 
 fn own(slot: usize) -> Option<&'static AtomicU16> {
-    let counts = OWN.load(Relaxed);
-    // SAFETY: a row is as long as the status memory has slots, from which `slot` was chosen.
-    (!counts.is_null()).then(|| unsafe { &*counts.add(slot) })
+    // Nothing panics while it is locked.
+    let counts: Option<&'static [AtomicU16]> = *OWN.read().unwrap_or_else(PoisonError::into_inner);
+    counts?.get(slot)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wsgi_system::memory::SharedMapping;
 
     #[test]
     fn counts_of_a_dead_child_are_taken_back() {
-        let memory = vec![0u64; ledger_len(40, 3) / 8 + 8].leak();
-        let start = memory.as_mut_ptr().cast::<u8>();
-        let aligned = start.wrapping_add(start.align_offset(LINE));
-        // SAFETY: long enough, aligned, zeroed, never freed.
-        let ledger = unsafe { Ledger::at(aligned, 40, 3) };
+        let memory = SharedMapping::anonymous(ledger_len(40, 3)).unwrap().leak();
+        let ledger = Ledger::at(memory, 0, 40, 3);
         let slots: &'static [SlotRecord] = (0..40).map(|_| SlotRecord::default()).collect::<Vec<_>>().leak();
         ledger.join(7);
         ledger.join(8);

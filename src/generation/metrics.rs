@@ -1,42 +1,36 @@
 //! The metrics memory on httpd's side: made once by the parent, kept over graceful restarts, inherited by children.
 
-use crate::clock::monotonic_ns;
 use crate::httpd::pool::persistent;
 use apr_sys as sys;
 use std::cell::Cell;
 use std::ffi::CStr;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicPtr, AtomicU32};
-use wsgi_protocol::metrics::{
-    BLOCKS_AT, GROUPS_AT, MAX_BLOCKS, MAX_GROUPS, MetricsBlock, MetricsView, memory_len,
-};
+use wsgi_protocol::metrics::{MetricsBlock, MetricsView, memory_len};
+use wsgi_system::clock::monotonic_ns;
+use wsgi_system::descriptors::KeptDescriptor;
+use wsgi_system::memory::{LastingMapping, MemorySeal, SharedMapping, memory_file};
 
 /// Key of the record in the process pool; the number is the layout's version.
 const KEY: &CStr = c"mod_wsgi:metrics:1";
 
 /// What survives the unloading of the module.
-#[derive(Clone, Copy)]
 #[repr(C)]
 struct KeptMetrics {
     address: usize,
-    fd: RawFd,
+    fd: KeptDescriptor,
 }
 
 /// The mapped memory; stays as long as httpd's parent.
 #[derive(Debug, Clone, Copy)]
 pub struct MetricsMemory {
-    start: ptr::NonNull<u8>,
+    view: MetricsView<'static>,
     /// For the supervisor.
-    pub fd: RawFd,
+    pub fd: BorrowedFd<'static>,
 }
-
-// SAFETY: all that is shared are atomics, and the mapping is never removed.
-unsafe impl Send for MetricsMemory {}
-// SAFETY: as above.
-unsafe impl Sync for MetricsMemory {}
 
 impl MetricsMemory {
     /// The memory of this httpd, made now if it is the first configuration.
@@ -45,13 +39,19 @@ impl MetricsMemory {
     /// Parent process, live main server.
     pub unsafe fn of(main: *mut sys::server_rec) -> io::Result<Self> {
         // SAFETY: the process pool lives as long as httpd; the record holds no pointer into this module.
-        let kept =
-            unsafe { &mut *persistent((*(*main).process).pool, KEY, KeptMetrics { address: 0, fd: -1 }) };
+        let kept: &'static mut KeptMetrics = unsafe {
+            let none = KeptMetrics { address: 0, fd: KeptDescriptor::NONE };
+            &mut *persistent((*(*main).process).pool, KEY, none)
+        };
         if kept.address == 0 {
-            *kept = create()?;
+            let (mapping, file) = create()?;
+            (kept.address, _) = mapping.parts();
+            kept.fd.keep(file);
         }
-        let start = ptr::NonNull::new(kept.address as *mut u8).ok_or(io::ErrorKind::AddrNotAvailable)?;
-        let memory = Self { start, fd: kept.fd };
+        // SAFETY: made above, now or by an earlier configuration; it is never removed.
+        let mapping = unsafe { LastingMapping::from_parts(kept.address, memory_len()) };
+        let view = mapping.and_then(LastingMapping::metrics).ok_or(io::ErrorKind::AddrNotAvailable)?;
+        let memory = Self { view, fd: kept.fd.borrow().ok_or(io::ErrorKind::AddrNotAvailable)? };
         let header = memory.view().header;
         // SAFETY: plain query.
         let now = unsafe { sys::apr_time_now() }.max(0) as u64;
@@ -68,8 +68,8 @@ impl MetricsMemory {
     /// Takes back what children have left that ended while this module was not loaded.
     fn settle(&self) {
         for owner in self.view().owners() {
-            // SAFETY: only asks whether there is such a process.
-            let is_gone = i32::try_from(owner).is_ok_and(|pid| unsafe { libc::kill(pid, 0) } != 0);
+            let is_gone =
+                i32::try_from(owner).is_ok_and(|pid| wsgi_system::process::kill(pid, None).is_err());
             if is_gone {
                 self.view().fold(owner);
             }
@@ -78,43 +78,15 @@ impl MetricsMemory {
 
     /// Its records.
     pub fn view(&self) -> MetricsView<'static> {
-        // SAFETY: `create` has mapped `memory_len` zeroed bytes that stay; all records are atomics, for which every bit
-        // pattern is valid; offsets and sizes are multiples of their alignment.
-        unsafe {
-            MetricsView {
-                header: self.start.cast().as_ref(),
-                groups: std::slice::from_raw_parts(self.start.add(GROUPS_AT).cast().as_ptr(), MAX_GROUPS),
-                blocks: std::slice::from_raw_parts(self.start.add(BLOCKS_AT).cast().as_ptr(), MAX_BLOCKS),
-            }
-        }
+        self.view
     }
 }
 
-fn create() -> io::Result<KeptMetrics> {
-    // SAFETY: a fresh descriptor is wrapped at once; the mapping covers exactly the file's size. The file is sparse:
-    // only what is used takes memory.
-    unsafe {
-        let fd =
-            libc::memfd_create(c"mod_wsgi metrics".as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING);
-        if fd < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        let fd = OwnedFd::from_raw_fd(fd);
-        if libc::ftruncate(fd.as_raw_fd(), memory_len() as libc::off_t) != 0 {
-            return Err(io::Error::last_os_error());
-        }
-        libc::fcntl(
-            fd.as_raw_fd(),
-            libc::F_ADD_SEALS,
-            libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL,
-        );
-        let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_NORESERVE);
-        let address = libc::mmap(ptr::null_mut(), memory_len(), access, kind, fd.as_raw_fd(), 0);
-        if address == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        Ok(KeptMetrics { address: address as usize, fd: fd.into_raw_fd() })
-    }
+/// The file is sparse: only what is used takes memory.
+fn create() -> io::Result<(LastingMapping, OwnedFd)> {
+    let seals = MemorySeal::F_SEAL_SHRINK | MemorySeal::F_SEAL_GROW | MemorySeal::F_SEAL_SEAL;
+    let file = memory_file(c"mod_wsgi metrics", memory_len(), seals)?;
+    Ok((SharedMapping::of_file(file.as_fd(), memory_len())?.leak(), file))
 }
 
 /// The blocks of this child by thread and group: index plus 1; 0 is not looked for yet.

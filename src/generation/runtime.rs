@@ -10,6 +10,7 @@ use wsgi_directives::DaemonGroup;
 use wsgi_plan::EmbeddedSettings;
 use wsgi_protocol::control::{Configuration, GroupSpec};
 use wsgi_protocol::status::ProcessConcurrency;
+use wsgi_system::sockets::SocketAddress;
 
 /// A daemon group as a child sees it.
 #[derive(Debug)]
@@ -19,7 +20,7 @@ pub struct GroupView {
     /// First slot in the status memory.
     pub first_slot: usize,
     /// Socket address per process.
-    pub sockets: Vec<libc::sockaddr_un>,
+    pub sockets: Vec<SocketAddress>,
     /// Why requests for it cannot be served at all, as one sentence.
     pub failed: Option<String>,
     /// How long to retry a refused connection.
@@ -52,8 +53,9 @@ impl GroupView {
     /// What children need to know of a group.
     pub fn new(group: &DaemonGroup, spec: Result<&GroupSpec, String>, first_slot: usize) -> Self {
         let options = &group.options;
-        let sockets =
-            spec.as_ref().map(|spec| spec.sockets.paths.iter().filter_map(|p| address(p)).collect());
+        let sockets = spec
+            .as_ref()
+            .map(|spec| spec.sockets.paths.iter().filter_map(|p| SocketAddress::of(p)).collect());
         Self {
             name: group.name.clone(),
             first_slot,
@@ -77,20 +79,6 @@ impl GroupView {
             python: None,
         }
     }
-}
-
-/// A socket address; `None` when the path is too long for the system.
-pub fn address(path: &[u8]) -> Option<libc::sockaddr_un> {
-    // SAFETY: all-zero is a valid sockaddr_un.
-    let mut address: libc::sockaddr_un = unsafe { std::mem::zeroed() };
-    address.sun_family = libc::AF_UNIX as u16;
-    if path.len() >= address.sun_path.len() {
-        return None;
-    }
-    for (to, from) in address.sun_path.iter_mut().zip(path) {
-        *to = *from as libc::c_char;
-    }
-    Some(address)
 }
 
 /// Everything children need.

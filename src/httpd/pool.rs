@@ -77,12 +77,12 @@ impl<'p> Pool<'p> {
     }
 }
 
-/// A POD record in the process pool that survives the unloading of this module (decisions.md, "State across restarts
+/// A plain record in the process pool that survives the unloading of this module (decisions.md, "State across restarts
 /// is plain numbers").
 ///
 /// # Safety
 /// `pool` is httpd's process pool; `T` holds no pointer into this module or the configuration pool.
-pub unsafe fn persistent<T: Copy>(pool: *mut sys::apr_pool_t, key: &std::ffi::CStr, initial: T) -> *mut T {
+pub unsafe fn persistent<T>(pool: *mut sys::apr_pool_t, key: &std::ffi::CStr, initial: T) -> *mut T {
     let mut found: *mut c_void = ptr::null_mut();
     // SAFETY: the process pool is valid; `userdata_set` copies the key, and no cleanup function is registered.
     unsafe {

@@ -3,17 +3,18 @@
 use super::bytes;
 use super::pool::Pool;
 use apr_sys as sys;
-use std::ffi::{CStr, CString, OsStr};
+use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use wsgi_system::descriptors;
 
 /// Where large temporary files are to be (hier(7)).
-const ON_DISK: &CStr = c"/var/tmp";
+const ON_DISK: &str = "/var/tmp";
 
 /// A file that only its holders can reach. Its space is free again when it is dropped, whoever holds a copy of
 /// its descriptor.
@@ -33,9 +34,8 @@ pub fn directory(pool: Pool<'_>) -> io::Result<&'static Path> {
         return Ok(found);
     }
     let is_named = ["TMPDIR", "TMP", "TEMP"].iter().any(|name| std::env::var_os(name).is_some());
-    // SAFETY: a literal that ends with NUL.
-    if !is_named && unsafe { libc::access(ON_DISK.as_ptr(), libc::W_OK | libc::X_OK) } == 0 {
-        return Ok(FOUND.get_or_init(|| PathBuf::from(OsStr::from_bytes(ON_DISK.to_bytes()))));
+    if !is_named && descriptors::is_writable_folder(Path::new(ON_DISK)) {
+        return Ok(FOUND.get_or_init(|| PathBuf::from(ON_DISK)));
     }
     let mut name = std::ptr::null();
     // SAFETY: the pool is valid; apr leaves a string of the pool in `name`, or an error.
@@ -69,19 +69,9 @@ impl TemporaryFile {
 
     fn unlinked(directory: &Path) -> io::Result<(File, File)> {
         let name = directory.join("mod_wsgi-XXXXXX");
-        let mut name = CString::new(name.as_os_str().as_bytes())?.into_bytes_with_nul();
-        // SAFETY: a NUL-terminated pattern that is written over in place; the descriptor is new and ours.
-        let writer = unsafe {
-            let fd = libc::mkostemp(name.as_mut_ptr().cast(), libc::O_CLOEXEC);
-            if fd < 0 {
-                return Err(io::Error::last_os_error());
-            }
-            File::from(OwnedFd::from_raw_fd(fd))
-        };
-        name.pop();
-        let path = Path::new(OsStr::from_bytes(&name));
-        let reader = File::open(path);
-        std::fs::remove_file(path)?;
+        let (writer, path) = descriptors::named_temporary_file(&name)?;
+        let reader = File::open(&path);
+        std::fs::remove_file(&path)?;
         Ok((writer, reader?))
     }
 

@@ -3,18 +3,21 @@
 //! up when its file system does not answer.
 
 use super::accounts::SystemAccounts;
-use super::process::close_from;
-use libc::c_int;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::ops::Range;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 use wsgi_plan::{
     AnswerPatience, DelegateOutcome, DelegateTask, Delegation, ProcessIdentity, SurveyAnswer, SurveyQuestion,
 };
 use wsgi_protocol::launch::{decode, encode};
+use wsgi_system::descriptors;
+use wsgi_system::polling::poll_entries;
+use wsgi_system::process::{self, ChildState, ForkedChild};
+use wsgi_system::signals::{self, SignalNumber};
 
 /// Processes at the same time.
 const WINDOW: usize = 32;
@@ -99,7 +102,7 @@ struct DelegatePool {
     waiting: VecDeque<(usize, usize)>,
     running: Vec<RunningDelegate>,
     unanswered: Vec<(usize, usize)>,
-    ended: Vec<c_int>,
+    ended: Vec<i32>,
 }
 
 /// A process that looks.
@@ -107,14 +110,14 @@ struct RunningDelegate {
     task: usize,
     first: usize,
     next: usize,
-    pid: c_int,
+    pid: i32,
     pipe: OwnedFd,
     bytes: Vec<u8>,
     since: Instant,
 }
 
 impl RunningDelegate {
-    fn new(task: usize, next: usize, pid: c_int, pipe: OwnedFd) -> Self {
+    fn new(task: usize, next: usize, pid: i32, pipe: OwnedFd) -> Self {
         Self { task, first: next, next, pid, pipe, bytes: Vec::new(), since: Instant::now() }
     }
 }
@@ -143,9 +146,8 @@ impl DelegatePool {
         let mut polls: Vec<libc::pollfd> = self.running.iter().map(entry).collect();
         let overdue =
             self.running.iter().map(|running| running.since + self.patience).min().unwrap_or(end).min(end);
-        let pause = overdue.saturating_duration_since(Instant::now()).as_millis() as c_int + 1;
-        // SAFETY: as many valid entries as announced.
-        unsafe { libc::poll(polls.as_mut_ptr(), polls.len() as libc::nfds_t, pause) };
+        let pause = overdue.saturating_duration_since(Instant::now()).as_millis() as i32 + 1;
+        let _ = poll_entries(&mut polls, pause);
         for (at, poll) in polls.iter().enumerate().rev() {
             if poll.revents != 0 {
                 if !self.take(at) {
@@ -163,12 +165,11 @@ impl DelegatePool {
     fn take(&mut self, at: usize) -> bool {
         let running = &mut self.running[at];
         let mut piece = [0; 16 * 1024];
-        // SAFETY: the buffer is as long as announced. The pipe does not block.
-        let got = unsafe { libc::read(running.pipe.as_raw_fd(), piece.as_mut_ptr().cast(), piece.len()) };
-        match usize::try_from(got) {
+        // The pipe does not block.
+        match descriptors::read(running.pipe.as_fd(), &mut piece) {
             Ok(0) => return false,
             Ok(got) => running.bytes.extend_from_slice(&piece[..got]),
-            Err(_) => return io::Error::last_os_error().kind() == io::ErrorKind::WouldBlock,
+            Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
         }
         let row = &mut self.answers[running.task];
         while let Some((length, rest)) = running.bytes.split_first_chunk::<4>() {
@@ -191,8 +192,8 @@ impl DelegatePool {
     /// there is a point.
     fn end(&mut self, at: usize, goes_on: bool) {
         let running = self.running.swap_remove(at);
-        // SAFETY: a child that has not been waited for.
-        unsafe { libc::kill(running.pid, libc::SIGKILL) };
+        // A child that has not been waited for.
+        let _ = process::kill(running.pid, Some(SignalNumber::SIGKILL));
         self.ended.push(running.pid);
         if running.next < self.answers[running.task].len() {
             self.answers[running.task][running.next] = DelegateOutcome::Silent;
@@ -205,8 +206,7 @@ impl DelegatePool {
     }
 
     fn reap(&mut self) {
-        // SAFETY: children of this process; nothing is waited for.
-        self.ended.retain(|pid| unsafe { libc::waitpid(*pid, std::ptr::null_mut(), libc::WNOHANG) } == 0);
+        self.ended.retain(|pid| process::look_at_child(*pid) == ChildState::Running);
     }
 
     /// Ends all, and waits for them a moment.
@@ -229,103 +229,44 @@ fn spawn(
     from: usize,
     to: usize,
     answer: &dyn Fn(usize) -> Option<Vec<u8>>,
-) -> io::Result<(c_int, OwnedFd)> {
-    let (reader, writer) = pipe()?;
-    // SAFETY: the parent is single-threaded while it reads its configuration; the child never comes back from `serve`.
-    match unsafe { libc::fork() } {
-        -1 => Err(io::Error::last_os_error()),
-        0 => serve(runner, from, to, &writer, answer),
-        pid => Ok((pid, reader)),
-    }
-}
-
-fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
-    let mut fds = [0; 2];
-    // SAFETY: two fresh descriptors are wrapped at once.
-    let (reader, writer) = unsafe {
-        if libc::pipe2(fds.as_mut_ptr(), libc::O_CLOEXEC) != 0 {
-            return Err(io::Error::last_os_error());
-        }
-        (OwnedFd::from_raw_fd(fds[0]), OwnedFd::from_raw_fd(fds[1]))
-    };
-    // SAFETY: plain system call on an own descriptor.
-    unsafe { libc::fcntl(reader.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) };
-    Ok((reader, writer))
+) -> io::Result<(i32, OwnedFd)> {
+    let (reader, writer) = descriptors::pipe()?;
+    descriptors::set_nonblocking(reader.as_fd())?;
+    // SAFETY: the parent is single-threaded while it reads its configuration.
+    let pid = unsafe { process::fork(|child| serve(child, runner, from..to, &writer, answer))? };
+    Ok((pid, reader))
 }
 
 /// The child: takes the identity, answers, ends. A panic must not unwind into httpd's parent, of which this is a copy.
 fn serve(
+    child: &ForkedChild,
     runner: Option<&ProcessIdentity>,
-    from: usize,
-    to: usize,
+    range: Range<usize>,
     writer: &OwnedFd,
     answer: &dyn Fn(usize) -> Option<Vec<u8>>,
-) -> ! {
-    let pipe = seclude(writer.as_raw_fd());
+) -> i32 {
+    let Ok(pipe) = seclude(child, writer) else { return 1 };
     std::panic::set_hook(Box::new(|_| ())); // a panic is no answer, and its text would go to httpd's log
     let caught = |at| std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| answer(at))).ok().flatten();
-    let is_done =
-        runner.is_none_or(become_runner) && (from..to).all(|at| put(pipe, &caught(at).unwrap_or_default()));
-    // SAFETY: ends the child without running anything of httpd's.
-    unsafe { libc::_exit(c_int::from(!is_done)) }
+    let is_runner = runner.is_none_or(|runner| child.become_user(runner.uid, runner.gid, &runner.groups));
+    let is_done = is_runner && range.into_iter().all(|at| put(&pipe, &caught(at).unwrap_or_default()));
+    i32::from(!is_done)
 }
 
-/// Gives up httpd's signal handlers and its descriptors; returns the one number of the pipe that is left.
-fn seclude(pipe: RawFd) -> RawFd {
-    const PIPE: RawFd = 3;
-    // SAFETY: plain system calls; nothing of this process uses the descriptors that go.
-    unsafe {
-        for signal in 1..32 {
-            libc::signal(signal, libc::SIG_DFL);
-        }
-        let mut none: libc::sigset_t = std::mem::zeroed();
-        libc::sigemptyset(&mut none);
-        libc::sigprocmask(libc::SIG_SETMASK, &none, std::ptr::null_mut());
-        if pipe != PIPE {
-            libc::dup2(pipe, PIPE);
-        }
-        close_from(PIPE + 1);
-    }
-    PIPE
+/// Gives up httpd's signal handlers and its descriptors; returns the pipe that is left.
+fn seclude(child: &ForkedChild, pipe: &OwnedFd) -> io::Result<OwnedFd> {
+    const PIPE: u32 = 3;
+    signals::reset();
+    // Out of the way first: it may have any number.
+    let copy = process::park(pipe.as_fd(), PIPE as usize)?;
+    child.close_all_but(PIPE, &[copy.as_raw_fd()]);
+    Ok(copy)
 }
 
-/// Takes the identity. The memory is a copy of root's: the user must not be able to trace the process.
-fn become_runner(runner: &ProcessIdentity) -> bool {
-    // SAFETY: plain system calls; the list is as long as announced.
-    unsafe {
-        libc::prctl(libc::PR_SET_DUMPABLE, 0);
-        // The change of the user makes the process dumpable where fs.suid_dumpable says so. Capabilities that its user does
-        // not have keep that user from tracing it until that has been taken back.
-        libc::prctl(libc::PR_SET_KEEPCAPS, 1) == 0
-            && libc::setgroups(runner.groups.len(), runner.groups.as_ptr()) == 0
-            && libc::setgid(runner.gid) == 0
-            && libc::setuid(runner.uid) == 0
-            && libc::prctl(libc::PR_SET_DUMPABLE, 0) == 0
-            && drop_capabilities()
-    }
-}
-
-/// Gives up all capabilities, which leaves it as dumpable as it is.
-fn drop_capabilities() -> bool {
-    /// _LINUX_CAPABILITY_VERSION_3: two records of three words each, effective, permitted and inheritable ones.
-    const VERSION: u32 = 0x2008_0522;
-    let (header, none) = ([VERSION, 0], [[0u32; 3]; 2]);
-    // SAFETY: the header names the version whose two records follow; process id 0 is this one.
-    unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), none.as_ptr()) == 0 }
-}
-
-fn put(pipe: RawFd, answer: &[u8]) -> bool {
+fn put(pipe: &OwnedFd, answer: &[u8]) -> bool {
     let length = u32::try_from(answer.len()).unwrap_or(u32::MAX);
-    let record = [&length.to_le_bytes(), answer].concat();
-    let mut rest = record.as_slice();
-    while !rest.is_empty() {
-        // SAFETY: the bytes are valid. The pipe blocks until the parent reads or ends.
-        match usize::try_from(unsafe { libc::write(pipe, rest.as_ptr().cast(), rest.len()) }) {
-            Ok(written) => rest = &rest[written..],
-            Err(_) => return false,
-        }
-    }
-    true
+    // The pipe blocks until the parent reads or ends.
+    descriptors::write_all(pipe.as_fd(), &[&length.to_le_bytes(), answer].concat()).is_ok()
 }
 
 #[cfg(test)]
@@ -336,8 +277,7 @@ mod tests {
     fn look(question: &u32) -> u32 {
         match question {
             0 => std::thread::sleep(Duration::from_secs(600)),
-            // SAFETY: ends the child.
-            1 => unsafe { libc::_exit(7) },
+            1 => process::exit_now(7),
             _ => {}
         }
         question * 2
@@ -376,18 +316,16 @@ mod tests {
     }
 
     /// What the process that looks is to its user: dumpable, and the lines of /proc about its ids and capabilities.
-    fn describe(_: &u32) -> (i32, Vec<String>) {
+    fn describe(_: &u32) -> (bool, Vec<String>) {
         let status = std::fs::read_to_string("/proc/self/status").unwrap();
         let wanted = ["Uid:", "Gid:", "Groups:", "CapInh:", "CapPrm:", "CapEff:"];
         let lines = status.lines().filter(|line| wanted.iter().any(|start| line.starts_with(start)));
-        // SAFETY: a plain question.
-        (unsafe { libc::prctl(libc::PR_GET_DUMPABLE) }, lines.map(str::to_owned).collect())
+        (process::is_dumpable(), lines.map(str::to_owned).collect())
     }
 
     #[test]
     fn who_looks_has_nothing_of_roots_and_cannot_be_traced() {
-        // SAFETY: a plain question.
-        if unsafe { libc::geteuid() } != 0 {
+        if process::effective_uid() != 0 {
             return;
         }
         let runner =
@@ -401,6 +339,6 @@ mod tests {
         assert_eq!(words[1], ["Gid:", "65533", "65533", "65533", "65533"]);
         assert_eq!(words[2], ["Groups:", "65532", "65533"]);
         assert!(words[3..].iter().all(|words| words[1] == "0000000000000000"), "{lines:?}");
-        assert_eq!(*dumpable, 0);
+        assert!(!dumpable);
     }
 }

@@ -1,94 +1,99 @@
 //! Generations from before a graceful restart whose children may still serve: the parent keeps what the next supervisor has
 //! to know of them, should the present one die.
 
-use super::process::close_kept;
-use super::supervisor::{PersistentState, memory_file};
+use super::supervisor::{PersistentState, logs, memory_file, shared_memories};
 use crate::generation::runtime::ChildRuntime;
 use crate::httpd::pool::persistent;
 use apr_sys as sys;
 use std::io;
-use std::os::fd::{IntoRawFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use wsgi_protocol::control::ParentCommand;
 use wsgi_protocol::launch::encode;
+use wsgi_system::descriptors::KeptDescriptor;
 
 /// Key of the record in the process pool; the number is the layout's version.
 const KEY: &std::ffi::CStr = c"mod_wsgi:earlier-generations:1";
 /// How many are kept. Each holds three descriptors in the parent; most are gone within seconds.
 const MOST: usize = 32;
 
-/// One of them: descriptors, -1 for none.
-#[derive(Debug, Clone, Copy)]
+/// One of them.
+#[derive(Debug)]
 #[repr(C)]
 struct EarlierGeneration {
     /// Memory file with the configuration as the supervisor got it.
-    configuration: i32,
+    configuration: KeptDescriptor,
     /// The status memory that its children see.
-    status: i32,
+    status: KeptDescriptor,
     /// Read end of the pipe whose write ends they hold.
-    lifeline: i32,
+    lifeline: KeptDescriptor,
 }
 
 /// All that is kept, and the configuration of the present generation: plain numbers, like [`PersistentState`].
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 #[repr(C)]
 pub struct EarlierGenerations {
-    /// The present generation's configuration, -1 before the first supervisor was to get it.
-    configuration: i32,
+    /// The present generation's configuration; none before the first supervisor was to get it.
+    configuration: KeptDescriptor,
     count: usize,
     kept: [EarlierGeneration; MOST],
 }
 
 impl EarlierGeneration {
-    const NONE: Self = Self { configuration: -1, status: -1, lifeline: -1 };
+    const NONE: Self = Self {
+        configuration: KeptDescriptor::NONE,
+        status: KeptDescriptor::NONE,
+        lifeline: KeptDescriptor::NONE,
+    };
 
-    fn descriptors(&mut self) -> [&mut i32; 3] {
+    fn descriptors(&mut self) -> [&mut KeptDescriptor; 3] {
         [&mut self.configuration, &mut self.status, &mut self.lifeline]
     }
 
     fn close(&mut self) {
-        self.descriptors().into_iter().for_each(close_kept);
+        self.descriptors().into_iter().for_each(KeptDescriptor::close);
     }
 
     /// Whether a child of it may live.
     fn may_serve(&self) -> bool {
-        let mut polled = libc::pollfd { fd: self.lifeline, events: libc::POLLIN, revents: 0 };
-        // SAFETY: one valid entry.
-        let ready = unsafe { libc::poll(&mut polled, 1, 0) };
-        ready <= 0 || polled.revents & libc::POLLHUP == 0
+        let seen = wsgi_system::polling::wait(self.lifeline.number(), libc::POLLIN, 0);
+        seen.is_ok_and(|seen| seen & libc::POLLHUP == 0)
     }
 }
 
 impl EarlierGenerations {
+    fn none() -> Self {
+        let kept = [const { EarlierGeneration::NONE }; MOST];
+        Self { configuration: KeptDescriptor::NONE, count: 0, kept }
+    }
+
     /// The record of this httpd.
     ///
     /// # Safety
     /// `main` is a valid server record; parent process only.
     pub unsafe fn of<'a>(main: *mut sys::server_rec) -> &'a mut Self {
-        let initial = Self { configuration: -1, count: 0, kept: [EarlierGeneration::NONE; MOST] };
+        let initial = Self::none();
         // SAFETY: the process pool lives as long as httpd; the record holds no pointer into this module.
         unsafe { &mut *persistent((*(*main).process).pool, KEY, initial) }
     }
 
     /// A memory file with the present generation's configuration as it is now.
-    pub fn write_configuration(&mut self, runtime: &ChildRuntime) -> io::Result<RawFd> {
+    pub fn write_configuration(&mut self, runtime: &ChildRuntime) -> io::Result<BorrowedFd<'_>> {
         let bytes = encode(&runtime.configuration).map_err(io::Error::other)?;
-        let file = memory_file(&bytes)?.into_raw_fd();
-        close_kept(&mut self.configuration);
-        self.configuration = file;
-        Ok(file)
+        self.configuration.keep(memory_file(&bytes)?);
+        Ok(self.configuration.borrow().ok_or(io::ErrorKind::NotFound)?)
     }
 
     /// The present generation is over, as far as the parent is concerned.
     pub fn keep(&mut self, persistent: &mut PersistentState) {
         persistent.close_lifeline_writer();
-        let take = |fd: &mut i32| std::mem::replace(fd, -1);
+        let take = |kept: &mut KeptDescriptor| std::mem::replace(kept, KeptDescriptor::NONE);
         let mut left = EarlierGeneration {
             configuration: take(&mut self.configuration),
             status: take(&mut persistent.status_fd),
             lifeline: take(&mut persistent.lifeline_reader),
         };
         self.forget_ended();
-        match left.descriptors().iter().any(|fd| **fd < 0) {
+        match left.descriptors().iter().any(|kept| !kept.is_some()) {
             true => left.close(),
             false => self.push(left),
         }
@@ -114,7 +119,7 @@ impl EarlierGenerations {
 
     fn remove(&mut self, index: usize) {
         self.kept[index].close();
-        self.kept.copy_within(index + 1..self.count, index);
+        self.kept[index..self.count].rotate_left(1);
         self.count -= 1;
     }
 
@@ -124,9 +129,13 @@ impl EarlierGenerations {
         self.forget_ended();
         let Ok(command) = encode(&ParentCommand::Inherit) else { return };
         for earlier in &self.kept[..self.count] {
-            let main_log = runtime.logs.first().copied().unwrap_or(libc::STDERR_FILENO);
-            let (metrics, board) = persistent.shared_memories(runtime, earlier.status);
-            let fds = [earlier.configuration, earlier.status, earlier.lifeline, metrics, board, main_log];
+            let EarlierGeneration { configuration, status, lifeline } = earlier;
+            let kept = (configuration.borrow(), status.borrow(), lifeline.borrow());
+            let (Some(configuration), Some(status), Some(lifeline)) = kept else { continue };
+            let (standard_error, (logs, _)) = (std::io::stderr(), logs(runtime));
+            let main_log = logs.first().copied().unwrap_or(standard_error.as_fd());
+            let (metrics, board) = shared_memories(runtime, status);
+            let fds = [configuration, status, lifeline, metrics, board, main_log];
             let _ = persistent.send_record(&command, &fds);
         }
     }
@@ -136,7 +145,7 @@ impl EarlierGenerations {
         while self.count > 0 {
             self.remove(self.count - 1);
         }
-        close_kept(&mut self.configuration);
+        self.configuration.close();
     }
 }
 
@@ -144,27 +153,22 @@ impl EarlierGenerations {
 mod tests {
     use super::*;
 
-    fn pipe() -> [i32; 2] {
-        let mut fds = [0; 2];
-        // SAFETY: room for two descriptors.
-        assert_eq!(unsafe { libc::pipe2(fds.as_mut_ptr(), libc::O_CLOEXEC) }, 0);
-        fds
-    }
-
     #[test]
     fn generations_without_children_are_dropped_and_the_oldest_when_there_are_too_many() {
-        let mut all =
-            EarlierGenerations { configuration: -1, count: 0, kept: [EarlierGeneration::NONE; MOST] };
+        let mut all = EarlierGenerations::none();
         let mut writers = Vec::new();
         for _ in 0..=MOST {
-            let [reader, writer] = pipe();
+            let (reader, writer) = wsgi_system::descriptors::pipe().unwrap();
             writers.push(writer);
-            all.push(EarlierGeneration { lifeline: reader, ..EarlierGeneration::NONE });
+            let mut generation = EarlierGeneration::NONE;
+            generation.lifeline.keep(reader);
+            all.push(generation);
         }
         all.forget_ended();
         assert_eq!(all.count, MOST);
-        // SAFETY: descriptors of this test; that of the second pipe is the oldest one kept.
-        unsafe { writers[1..].iter().step_by(2).for_each(|fd| _ = libc::close(*fd)) };
+        // That of the second pipe is the oldest one kept.
+        let mut number = 0..;
+        writers.retain(|_| number.next().is_some_and(|number| number % 2 == 0));
         all.forget_ended();
         assert_eq!(all.count, MOST / 2);
         all.close();

@@ -2,11 +2,15 @@
 //! parent (a container whose process 1 it is, systemd, an init script) then finds nothing left, and the daemons have had
 //! their time to end in order.
 
-use super::process::ProcessStat;
 use super::supervisor::PersistentState;
 use crate::generation::runtime::ChildRuntime;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
+use wsgi_system::polling::poll;
+use wsgi_system::process::{open_process, signal_process};
+use wsgi_system::signals::{SignalNumber, SignalQueue};
+use wsgi_system::sockets::{RecordLook, record};
+use wsgi_system::stat::ProcessStat;
 
 /// The whole wait. The supervisor gives no daemon more than three seconds.
 const TOTAL: Duration = Duration::from_secs(5);
@@ -22,7 +26,8 @@ impl PersistentState {
         if !self.is_alive() {
             return;
         }
-        let signals = TerminationSignals::block();
+        // Taken as they come instead of by httpd's handlers, which nobody looks at any more.
+        let signals = SignalQueue::block(&[SignalNumber::SIGTERM, SignalNumber::SIGINT]);
         self.tell_stop();
         let mut deadline = Instant::now() + TOTAL;
         let mut is_hasty = false;
@@ -44,20 +49,16 @@ impl PersistentState {
     }
 
     /// Waits for the end of the supervisor, whose socket is closed then, or a signal; true for a signal.
-    fn wait_for_end(&self, signals: &TerminationSignals, patience: Duration) -> bool {
-        let entry = |fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    fn wait_for_end(&self, signals: &SignalQueue, patience: Duration) -> bool {
         // Negative descriptors are passed over by the kernel.
-        let mut polled = [entry(self.control), entry(signals.fd.as_ref().map_or(-1, |fd| fd.as_raw_fd()))];
-        // SAFETY: two valid entries.
-        unsafe { libc::poll(polled.as_mut_ptr(), 2, patience.as_millis() as i32) };
-        if polled[0].revents != 0 {
+        let mut polled = [(self.control.number(), libc::POLLIN), (signals.number(), libc::POLLIN)];
+        let _ = poll(&mut polled, Some(patience));
+        if polled[0].1 != 0 {
             // Late answers lie there, or it is about to become a zombie.
-            let mut rest = [0u8; 4096];
-            // SAFETY: the buffer is as long as announced.
-            unsafe { libc::recv(self.control, rest.as_mut_ptr().cast(), rest.len(), libc::MSG_DONTWAIT) };
+            let _ = self.control.borrow().map(|socket| record(socket, &mut [0; 4096], RecordLook::TakeNow));
             std::thread::sleep(Duration::from_millis(1));
         }
-        polled[1].revents != 0 && signals.take()
+        polled[1].1 != 0 && signals.take()
     }
 
     /// A supervisor that cannot act any more: its daemons would go on for a while without it.
@@ -65,41 +66,9 @@ impl PersistentState {
         let daemons = children_of(self.pid);
         self.give_up();
         for daemon in daemons {
-            // SAFETY: plain system call; the descriptor names the process that was its child before.
-            unsafe {
-                let none = std::ptr::null::<libc::siginfo_t>();
-                libc::syscall(libc::SYS_pidfd_send_signal, daemon.as_raw_fd(), libc::SIGKILL, none, 0);
-            }
+            // The descriptor names the process that was its child before.
+            let _ = signal_process(&daemon, SignalNumber::SIGKILL);
         }
-    }
-}
-
-/// SIGTERM and SIGINT, taken as they come instead of by httpd's handlers, which nobody looks at any more.
-struct TerminationSignals {
-    fd: Option<OwnedFd>,
-}
-
-impl TerminationSignals {
-    fn block() -> Self {
-        // SAFETY: the set is initialised before use; a fresh descriptor is wrapped at once.
-        let fd = unsafe {
-            let mut set: libc::sigset_t = std::mem::zeroed();
-            libc::sigemptyset(&mut set);
-            libc::sigaddset(&mut set, libc::SIGTERM);
-            libc::sigaddset(&mut set, libc::SIGINT);
-            libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut());
-            let fd = libc::signalfd(-1, &set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK);
-            (fd >= 0).then(|| OwnedFd::from_raw_fd(fd))
-        };
-        Self { fd }
-    }
-
-    /// Takes what has come.
-    fn take(&self) -> bool {
-        let Some(fd) = &self.fd else { return false };
-        let mut record = [0u8; size_of::<libc::signalfd_siginfo>()];
-        // SAFETY: the buffer has room for one record.
-        unsafe { libc::read(fd.as_raw_fd(), record.as_mut_ptr().cast(), record.len()) > 0 }
     }
 }
 
@@ -112,13 +81,8 @@ fn children_of(parent: i32) -> Vec<OwnedFd> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     let open = |pid: i32| {
-        // SAFETY: plain system call; a fresh descriptor is wrapped at once.
-        let fd = unsafe {
-            let fd = libc::syscall(libc::SYS_pidfd_open, pid, 0) as i32;
-            (fd >= 0).then(|| OwnedFd::from_raw_fd(fd))
-        };
         // Looked at after it was opened: the number may have been given to another process before.
-        fd.filter(|_| is_child(pid))
+        open_process(pid).ok().filter(|_| is_child(pid))
     };
     pids.filter(|pid| is_child(*pid)).filter_map(open).collect()
 }

@@ -1,27 +1,37 @@
 //! How far the log writers have come: a page that they share with httpd's parent, so that it can tell a record that has
 //! ended its writer from one that only stood first when something else did.
 
-use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
+use wsgi_system::memory::{LastingMapping, SharedMapping};
 
 /// The page.
-#[derive(Debug, Default)]
-#[repr(C)]
+#[derive(Debug, Clone, Copy)]
 pub struct WriterProgress {
-    begun: AtomicU32,
-    done: AtomicU32,
+    begun: &'static AtomicU32,
+    done: &'static AtomicU32,
 }
 
+/// Bytes of it.
+const LENGTH: usize = 2 * size_of::<AtomicU32>();
+
 impl WriterProgress {
-    /// Makes the page, which then stays as long as httpd. `None` where there is no memory for it.
-    pub fn map() -> Option<&'static Self> {
-        // SAFETY: a fresh mapping, all zero, which is a valid record; it is never removed.
-        unsafe {
-            let (protection, flags) =
-                (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_ANONYMOUS);
-            let page = libc::mmap(ptr::null_mut(), size_of::<Self>(), protection, flags, -1, 0);
-            if page == libc::MAP_FAILED { None } else { page.cast::<Self>().as_ref() }
-        }
+    /// Makes the page, which then stays as long as httpd, and tells its address. `None` where there is no memory for it.
+    pub fn map() -> Option<(Self, usize)> {
+        let page = SharedMapping::anonymous(LENGTH).ok()?.leak();
+        Self::of(page).map(|progress| (progress, page.parts().0))
+    }
+
+    /// The page at an address; `None` for 0.
+    ///
+    /// # Safety
+    /// The address is one that [`WriterProgress::map`] has told.
+    pub unsafe fn at(address: usize) -> Option<Self> {
+        // SAFETY: by the contract; it is never removed.
+        unsafe { LastingMapping::from_parts(address, LENGTH) }.and_then(Self::of)
+    }
+
+    fn of(page: LastingMapping) -> Option<Self> {
+        Some(Self { begun: page.record(0)?, done: page.record(size_of::<AtomicU32>())? })
     }
 
     /// In the writer: the record that stands first is being written.
@@ -48,7 +58,9 @@ mod tests {
 
     #[test]
     fn a_writer_that_had_begun_is_told_from_an_idle_one() {
-        let progress = WriterProgress::map().expect("there is memory");
+        let (progress, address) = WriterProgress::map().expect("there is memory");
+        // SAFETY: just made.
+        let progress = unsafe { WriterProgress::at(address) }.unwrap_or(progress);
         assert_eq!(progress.settle(), (false, 0));
         progress.begin();
         progress.finish();

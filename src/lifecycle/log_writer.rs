@@ -6,9 +6,7 @@
 use super::earlier::EarlierGenerations;
 use super::log_main;
 use super::log_progress::WriterProgress;
-use super::process::close_kept;
 use super::supervisor::PersistentState;
-use crate::clock::monotonic_seconds;
 use crate::config;
 use crate::generation::runtime::ChildRuntime;
 use crate::httpd::log::LogLevel;
@@ -16,13 +14,19 @@ use crate::httpd::origin::{LogOrigin, LogServers};
 use crate::httpd::pool::persistent;
 use crate::messages;
 use apr_sys as sys;
-use std::ffi::{c_int, c_void};
+use std::ffi::c_int;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 use std::time::Duration;
 use wsgi_protocol::record::{LogRecord, MAX_RECORD};
+use wsgi_system::clock::monotonic_seconds;
+use wsgi_system::descriptors::KeptDescriptor;
+use wsgi_system::options;
+use wsgi_system::process::{self, ChildState};
+use wsgi_system::signals::{self, SignalNumber};
+use wsgi_system::sockets::{self, RecordLook};
 
 /// Key of the record in the process pool; the number is the layout's version.
 const KEY: &std::ffi::CStr = c"mod_wsgi:log-writer:3";
@@ -34,14 +38,25 @@ const MAX_FAILURES: u32 = 5;
 const LAST_LOOKS: u32 = 200;
 const LOOK: Duration = Duration::from_millis(5);
 
+/// Signals to httpd that are not its writer's.
+const IGNORED: [SignalNumber; 8] = [
+    SignalNumber::SIGHUP,
+    SignalNumber::SIGINT,
+    SignalNumber::SIGQUIT,
+    SignalNumber::SIGTERM,
+    SignalNumber::SIGUSR1,
+    SignalNumber::SIGUSR2,
+    SignalNumber::SIGWINCH,
+    SignalNumber::SIGPIPE,
+];
+
 /// What survives the unloading of the module: plain numbers only.
-#[derive(Clone, Copy)]
 #[repr(C)]
 pub struct LogWriters {
-    /// Where the current generation's writer reads, -1 for none.
-    reader: RawFd,
-    /// Where the supervisor writes, -1 for none.
-    writer: RawFd,
+    /// Where the current generation's writer reads.
+    reader: KeptDescriptor,
+    /// Where the supervisor writes.
+    writer: KeptDescriptor,
     /// Index of the current writer.
     current: usize,
     /// When it was started, seconds (monotonic), and how many have ended in quick succession.
@@ -49,8 +64,8 @@ pub struct LogWriters {
     failures: u32,
     /// The record on which the last one ended that did so by itself, and how many had been written before it; 0 for none.
     suspect: (u64, u32),
-    /// Where writers leave how far they have come; null before the first one, or without memory for it.
-    progress: *const WriterProgress,
+    /// Where writers leave how far they have come; 0 before the first one, or without memory for it.
+    progress: usize,
     /// apr's records of the processes, for the other-child list; process id 0 for none.
     processes: [sys::apr_proc_t; WRITERS],
 }
@@ -112,7 +127,7 @@ pub unsafe fn changed(reason: c_int, process: *mut sys::apr_proc_t, status: c_in
 impl LogWriters {
     /// Where the supervisor shall write; `None` without a writer.
     fn socket(&self) -> Option<RawFd> {
-        (self.writer >= 0).then_some(self.writer)
+        self.writer.is_some().then_some(self.writer.number())
     }
 
     /// The record of this httpd.
@@ -124,13 +139,13 @@ impl LogWriters {
         unsafe {
             let none = [std::mem::zeroed(); WRITERS];
             let initial = Self {
-                reader: -1,
-                writer: -1,
+                reader: KeptDescriptor::NONE,
+                writer: KeptDescriptor::NONE,
                 current: 0,
                 started: 0,
                 failures: 0,
                 suspect: (0, 0),
-                progress: ptr::null(),
+                progress: 0,
                 processes: none,
             };
             &mut *persistent((*(*main).process).pool, KEY, initial)
@@ -143,16 +158,12 @@ impl LogWriters {
     /// Parent process in post_config, the configuration is complete.
     unsafe fn begin(&mut self, main: *mut sys::server_rec, servers: &LogServers) -> io::Result<()> {
         self.close();
-        let mut fds = [0; 2];
-        let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC;
-        // SAFETY: two fresh descriptors, which this record owns from now on.
-        if unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, fds.as_mut_ptr()) } != 0 {
-            return Err(io::Error::last_os_error());
-        }
-        [self.reader, self.writer] = fds;
+        let (reader, writer) = sockets::record_pair()?;
+        self.reader.keep(reader);
+        self.writer.keep(writer);
         (self.failures, self.suspect) = (0, (0, 0));
-        if self.progress.is_null() {
-            self.progress = WriterProgress::map().map_or(ptr::null(), ptr::from_ref);
+        if self.progress == 0 {
+            self.progress = WriterProgress::map().map_or(0, |(_, address)| address);
         }
         self.settle();
         // SAFETY: by the contract.
@@ -165,13 +176,7 @@ impl LogWriters {
         // With all places taken the oldest writers have a fault; their end would only be told as a stranger's.
         let place = self.processes.iter().position(|process| process.pid == 0).unwrap_or(0);
         // SAFETY: the parent has one thread; the child never returns.
-        let pid = unsafe {
-            match libc::fork() {
-                -1 => return Err(io::Error::last_os_error()),
-                0 => self.run(main, servers),
-                pid => pid,
-            }
-        };
+        let pid = unsafe { process::fork(|_| self.run(main, servers))? };
         self.processes[place].pid = pid;
         (self.current, self.started) = (place, monotonic_seconds());
         Ok(())
@@ -203,7 +208,7 @@ impl LogWriters {
         unsafe { sys::apr_proc_other_child_unregister(process.cast()) };
         let place = self.processes.iter_mut().position(|own| ptr::eq(own, process))?;
         self.processes[place].pid = 0;
-        if place != self.current || self.reader < 0 || is_stopping() {
+        if place != self.current || !self.reader.is_some() || is_stopping() {
             return None;
         }
         let quick = monotonic_seconds() - self.started < 2;
@@ -232,41 +237,38 @@ impl LogWriters {
         if !was_at_work || status == libc::SIGKILL {
             return None;
         }
-        let first = first_record(self.reader);
+        let first = first_record(self.reader.borrow());
         let print = (first.as_deref().map_or(0, fingerprint), done);
         let last = std::mem::replace(&mut self.suspect, print);
         let record = first.filter(|_| print == last)?;
-        receive(self.reader, libc::MSG_DONTWAIT);
+        self.reader.borrow().map(|socket| receive(socket, RecordLook::TakeNow));
         (self.failures, self.suspect) = (0, (0, 0));
         LogRecord::decode(&record).map(|record| (record.pid, record.text.len()))
     }
 
-    fn progress(&self) -> Option<&'static WriterProgress> {
-        // SAFETY: null, or a page that is never removed.
-        unsafe { self.progress.as_ref() }
+    fn progress(&self) -> Option<WriterProgress> {
+        // SAFETY: 0, or the address of the page.
+        unsafe { WriterProgress::at(self.progress) }
     }
 
     /// Whether the last writer was at work, as far as that is known, and what had been written before.
     fn settle(&self) -> (bool, u32) {
-        self.progress().map_or((true, 0), WriterProgress::settle)
+        self.progress().map_or((true, 0), |progress| progress.settle())
     }
 
     /// Closes both ends: in the parent for the next generation, in a child because they are not its own.
     pub fn close(&mut self) {
-        [&mut self.reader, &mut self.writer].into_iter().for_each(close_kept);
+        [&mut self.reader, &mut self.writer].into_iter().for_each(KeptDescriptor::close);
     }
 
     /// httpd ends, and its supervisor has: the writer writes what is left before the logs are closed.
     pub fn end(&mut self) {
-        let had_one = self.reader >= 0;
+        let had_one = self.reader.is_some();
         self.close();
         let process = &mut self.processes[self.current];
         for _ in 0..LAST_LOOKS {
-            let mut status = 0;
-            // SAFETY: plain system call on a child of this process.
-            let lives = had_one
-                && process.pid != 0
-                && unsafe { libc::waitpid(process.pid, &mut status, libc::WNOHANG) } == 0;
+            let lives =
+                had_one && process.pid != 0 && process::look_at_child(process.pid) == ChildState::Running;
             if !lives {
                 break;
             }
@@ -278,44 +280,38 @@ impl LogWriters {
     ///
     /// # Safety
     /// In the forked process.
-    unsafe fn run(&mut self, main: *mut sys::server_rec, servers: &LogServers) -> ! {
+    unsafe fn run(&mut self, main: *mut sys::server_rec, servers: &LogServers) -> i32 {
+        IGNORED.into_iter().for_each(signals::ignore);
+        signals::restore(SignalNumber::SIGCHLD);
+        process::set_name(b"wsgi-logs");
+        let socket = self.reader.take();
+        self.close();
         // SAFETY: the process has one thread, and everything it uses was inherited.
         unsafe {
-            for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGUSR1] {
-                libc::signal(signal, libc::SIG_IGN);
-            }
-            libc::signal(libc::SIGUSR2, libc::SIG_IGN);
-            libc::signal(libc::SIGWINCH, libc::SIG_IGN);
-            libc::signal(libc::SIGPIPE, libc::SIG_IGN);
-            libc::signal(libc::SIGCHLD, libc::SIG_DFL);
-            libc::prctl(libc::PR_SET_NAME, c"wsgi-logs".as_ptr());
-            let socket = std::mem::replace(&mut self.reader, -1);
-            self.close();
             let supervisor = PersistentState::of(main);
             supervisor.close_lifeline_writer();
             supervisor.give_up_in_child();
             EarlierGenerations::of(main).close();
             close_listeners();
-            if sys::ap_run_drop_privileges((*(*main).process).pconf, main) == 0 {
-                write_all(socket, servers, self.progress());
+            if sys::ap_run_drop_privileges((*(*main).process).pconf, main) != 0 {
+                return 1;
             }
-            libc::_exit(1)
+            socket.map_or(1, |socket| write_all(socket.as_fd(), servers, self.progress()))
         }
     }
 }
 
-/// One record off the socket, or without taking it off (MSG_PEEK).
-fn receive(socket: RawFd, flags: c_int) -> Option<Vec<u8>> {
+/// One record off the socket, or without taking it off.
+fn receive(socket: BorrowedFd<'_>, look: RecordLook) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0u8; MAX_RECORD + 1];
-    // SAFETY: the buffer is as long as announced.
-    let got = unsafe { libc::recv(socket, bytes.as_mut_ptr().cast(), bytes.len(), flags) };
-    bytes.truncate(usize::try_from(got).ok()?);
-    Some(bytes)
+    let length = sockets::record(socket, &mut bytes, look)?;
+    bytes.truncate(length);
+    Ok(bytes)
 }
 
 /// The record that waits first, if one does.
-fn first_record(socket: RawFd) -> Option<Vec<u8>> {
-    receive(socket, libc::MSG_PEEK | libc::MSG_DONTWAIT).filter(|record| !record.is_empty())
+fn first_record(socket: Option<BorrowedFd<'_>>) -> Option<Vec<u8>> {
+    receive(socket?, RecordLook::PeekNow).ok().filter(|record| !record.is_empty())
 }
 
 /// Tells records from each other; never 0.
@@ -325,29 +321,27 @@ fn fingerprint(record: &[u8]) -> u64 {
     hasher.finish().max(1)
 }
 
-/// Logs each record, and takes it off the socket when that is done; returns when nobody can write any more.
+/// Logs each record, and takes it off the socket when that is done; returns when nobody can write any more, with the status
+/// to end with.
 ///
 /// # Safety
 /// The configuration behind `servers` is alive.
-unsafe fn write_all(socket: RawFd, servers: &LogServers, progress: Option<&WriterProgress>) {
+unsafe fn write_all(socket: BorrowedFd<'_>, servers: &LogServers, progress: Option<WriterProgress>) -> i32 {
     loop {
-        match receive(socket, libc::MSG_PEEK) {
-            Some(record) if record.is_empty() => {
-                // SAFETY: the end of this process, which shares its exit handlers with the parent.
-                unsafe { libc::_exit(0) }
-            }
-            Some(record) => {
-                progress.inspect(|progress| progress.begin());
+        match receive(socket, RecordLook::Peek) {
+            Ok(record) if record.is_empty() => return 0,
+            Ok(record) => {
+                progress.inspect(WriterProgress::begin);
                 if let Some(record) = LogRecord::decode(&record) {
                     let origin = LogOrigin { pid: record.pid, tid: record.tid };
                     // SAFETY: by the contract.
                     unsafe { servers.log(record.server, origin, record.level.min(15), record.text) };
                 }
-                let _ = receive(socket, 0);
-                progress.inspect(|progress| progress.finish());
+                let _ = receive(socket, RecordLook::Take);
+                progress.inspect(WriterProgress::finish);
             }
-            None if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
-            None => return,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return 1,
         }
     }
 }
@@ -357,14 +351,11 @@ fn close_listeners() {
     let Ok(entries) = std::fs::read_dir("/proc/self/fd") else { return };
     let numbers: Vec<RawFd> =
         entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
-    for fd in numbers {
-        let (mut listens, mut len): (c_int, _) = (0, size_of::<c_int>() as libc::socklen_t);
-        // SAFETY: plain calls with a valid place for the answer; a listening socket is nothing this process uses.
+    for number in numbers {
+        // SAFETY: only asked what it is; a listening socket is nothing that this process uses.
         unsafe {
-            let answer = (&raw mut listens).cast::<c_void>();
-            let known = libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_ACCEPTCONN, answer, &mut len);
-            if known == 0 && listens != 0 {
-                libc::close(fd);
+            if options::is_listening(BorrowedFd::borrow_raw(number)) {
+                drop(OwnedFd::from_raw_fd(number));
             }
         }
     }
@@ -392,24 +383,21 @@ mod tests {
     use super::*;
 
     fn writers() -> LogWriters {
-        let mut fds = [0; 2];
-        let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC;
-        // SAFETY: two places for two descriptors; zero is a valid apr_proc_t.
-        unsafe {
-            assert_eq!(libc::socketpair(libc::AF_UNIX, kind, 0, fds.as_mut_ptr()), 0);
-            let processes = [std::mem::zeroed(); WRITERS];
-            let [reader, writer] = fds;
-            let progress = WriterProgress::map().map_or(ptr::null(), ptr::from_ref);
-            let suspect = (0, 0);
-            LogWriters { reader, writer, current: 0, started: 0, failures: 0, suspect, progress, processes }
-        }
+        // SAFETY: zero is a valid apr_proc_t.
+        let processes = [unsafe { std::mem::zeroed() }; WRITERS];
+        let (mut reader, mut writer) = (KeptDescriptor::NONE, KeptDescriptor::NONE);
+        let pair = sockets::record_pair().unwrap();
+        reader.keep(pair.0);
+        writer.keep(pair.1);
+        let (progress, suspect) = (WriterProgress::map().unwrap().1, (0, 0));
+        LogWriters { reader, writer, current: 0, started: 0, failures: 0, suspect, progress, processes }
     }
 
     fn say(writers: &LogWriters, text: &str) {
         let record = LogRecord { server: 0, level: 3, pid: 9, tid: 9, text: text.as_bytes() }.encode();
-        // SAFETY: the bytes are as many as announced.
-        let sent = unsafe { libc::send(writers.writer, record.as_ptr().cast(), record.len(), 0) };
-        assert_eq!(sent, record.len() as isize);
+        let (socket, parts) = (writers.writer.borrow().unwrap(), &[std::io::IoSlice::new(&record)]);
+        let sent = sockets::send(socket, parts, None, sockets::WaitMode::No).unwrap();
+        assert_eq!(sent, record.len());
     }
 
     /// A writer ends while the first record is being written.
@@ -420,7 +408,7 @@ mod tests {
 
     fn writes_one(writers: &LogWriters) {
         writers.progress().unwrap().begin();
-        receive(writers.reader, 0);
+        receive(writers.reader.borrow().unwrap(), RecordLook::Take).unwrap();
         writers.progress().unwrap().finish();
     }
 
@@ -438,7 +426,7 @@ mod tests {
             assert_eq!(ends_at_work(&mut writers, libc::SIGSEGV), None);
             writes_one(&writers);
         }
-        assert_eq!(first_record(writers.reader), None);
+        assert_eq!(first_record(writers.reader.borrow()), None);
         writers.close();
     }
 

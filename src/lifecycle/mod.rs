@@ -8,7 +8,6 @@ mod end;
 mod log_progress;
 pub mod log_writer;
 mod logs;
-pub mod process;
 mod revival;
 pub mod supervisor;
 mod version;
@@ -39,6 +38,8 @@ use wsgi_protocol::control::{Configuration, LogTarget};
 use wsgi_protocol::launch::HttpdFacts;
 
 pub use checks::check_config;
+use wsgi_system::memory::{LastingMapping, trim_heap};
+use wsgi_system::{limits, process};
 
 const DONE_WELL: c_int = sys::OK as c_int;
 
@@ -71,17 +72,9 @@ pub unsafe fn post_config(pconf: *mut sys::apr_pool_t, main: *mut sys::server_re
         checks::tell(main, &findings);
         start_daemons(state, main, pconf);
     }
-    give_memory_back();
+    // What reading and checking the configuration has used goes back to the system: each child would inherit it.
+    trim_heap();
     DONE_WELL
-}
-
-/// What reading and checking the configuration has used goes back to the system: each child would inherit it.
-fn give_memory_back() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: the allocator's own function, which frees nothing that is in use.
-    unsafe {
-        libc::malloc_trim(0);
-    }
 }
 
 fn unsafe_pool<'p>(pconf: *mut sys::apr_pool_t) -> Pool<'p> {
@@ -104,9 +97,9 @@ pub fn httpd_user() -> HttpdUser {
     unsafe {
         let unixd = &raw const sys::ap_unixd_config;
         let name = bytes((*unixd).user_name).map(|n| String::from_utf8_lossy(n).into_owned());
-        let is_root = libc::geteuid() == 0;
-        let (uid, gid) =
-            if is_root { ((*unixd).user_id, (*unixd).group_id) } else { (libc::geteuid(), libc::getegid()) };
+        let (own_uid, own_gid) = (process::effective_uid(), process::effective_gid());
+        let is_root = own_uid == 0;
+        let (uid, gid) = if is_root { ((*unixd).user_id, (*unixd).group_id) } else { (own_uid, own_gid) };
         HttpdUser { uid, gid, name: name.unwrap_or_default(), is_root }
     }
 }
@@ -135,17 +128,13 @@ fn facts() -> HttpdFacts {
 
 /// The machine and httpd as they are now.
 fn surroundings(global: &GlobalConfig) -> Surroundings {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the kernel fills `limit`.
-    let known = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } == 0;
     Surroundings {
         accounts: &accounts::SystemAccounts,
         httpd: httpd_user(),
-        // SAFETY: cannot fail.
-        own_uid: unsafe { libc::geteuid() },
+        own_uid: process::effective_uid(),
         pid: std::process::id(),
         environment: std::env::vars_os().collect(),
-        open_files: known.then_some((limit.rlim_cur, limit.rlim_max)),
+        open_files: limits::open_files(),
         socket_prefix: socket_prefix(global),
         module: module_file(),
         support: support_directory(global).ok(),
@@ -318,12 +307,7 @@ fn support_directory(global: &GlobalConfig) -> Result<PathBuf, String> {
 
 /// The file of this module.
 fn module_file() -> Option<PathBuf> {
-    // SAFETY: the address is one of this module; dladdr fills the record with static strings.
-    unsafe {
-        let mut info: libc::Dl_info = std::mem::zeroed();
-        let known = libc::dladdr(crate::module_record().cast(), &mut info) != 0 && !info.dli_fname.is_null();
-        known.then(|| PathBuf::from(CStr::from_ptr(info.dli_fname).to_string_lossy().into_owned()))
-    }
+    process::file_of(crate::module_record().cast_const().cast())
 }
 
 /// Starts the supervisor if there is none, and gives it the generation. Failure leaves httpd running; requests
@@ -451,10 +435,12 @@ impl PersistentState {
     /// Replaces the status memory.
     fn make_status(&mut self, slots: usize, children: usize) -> std::io::Result<StatusMemory> {
         let (memory, fd) = StatusMemory::create(slots, children)?;
-        let (address, len) = std::mem::replace(&mut self.status, memory.region());
-        if len > 0 {
-            // SAFETY: the last generation's mapping; in the parent nothing uses it any more.
-            unsafe { libc::munmap(address as *mut _, len) };
+        let (address, len) = std::mem::replace(&mut self.status, memory.mapping().parts());
+        // SAFETY: the last generation's mapping; in the parent nothing uses it any more.
+        unsafe {
+            if let Some(last) = LastingMapping::from_parts(address, len) {
+                last.unmap();
+            }
         }
         self.keep_status_fd(fd);
         Ok(memory)

@@ -4,9 +4,7 @@
 
 use super::earlier::EarlierGenerations;
 use super::log_main;
-use super::process::close_from;
 use super::supervisor::PersistentState;
-use crate::clock::monotonic_seconds;
 use crate::generation::runtime::ChildRuntime;
 use crate::httpd::log::LogLevel;
 use crate::messages;
@@ -15,6 +13,9 @@ use std::io;
 use std::sync::atomic::Ordering::Release;
 use std::time::Duration;
 use wsgi_protocol::status::SlotState;
+use wsgi_system::clock::monotonic_seconds;
+use wsgi_system::process::{self, ForkedChild};
+use wsgi_system::signals::SignalNumber;
 
 /// Pause before the next attempt after so many failures in quick succession, milliseconds; the last one stays.
 const PAUSES: [u64; 7] = [0, 100, 250, 500, 1000, 2000, 5000];
@@ -118,12 +119,7 @@ impl PersistentState {
             mark_unsupervised(runtime);
         }
         // SAFETY: parent's only thread; the child makes system calls only.
-        let pid = unsafe {
-            match libc::fork() {
-                0 => sleep_and_end(millis),
-                pid => pid,
-            }
-        };
+        let pid = unsafe { process::fork(|child| sleep_and_end(child, millis)) }.unwrap_or(-1);
         // SAFETY: allocated in `of`, lives in the process pool.
         unsafe { (*self.process).pid = pid };
         if pid > 0 {
@@ -147,12 +143,11 @@ impl PersistentState {
     /// Ends a pause that is under way. Its registration ends with the configuration, or has been overwritten by then.
     pub fn end_pause(&mut self) {
         if self.is_pausing() {
-            // SAFETY: as above; a child that has not been waited for, so that the number is no other process's.
-            unsafe {
-                let pid = (*self.process).pid;
-                libc::kill(pid, libc::SIGKILL);
-                libc::waitpid(pid, std::ptr::null_mut(), 0);
-            }
+            // SAFETY: as above.
+            let pid = unsafe { (*self.process).pid };
+            // A child that has not been waited for, so that the number is no other process's.
+            let _ = process::kill(pid, Some(SignalNumber::SIGKILL));
+            let _ = process::await_child(pid);
         }
         if self.pid <= 0 {
             self.pause_is_over();
@@ -168,21 +163,12 @@ impl PersistentState {
     }
 }
 
-/// The child that is a pause: it holds nothing open and ends with httpd.
-///
-/// # Safety
-/// Only right after fork.
-unsafe fn sleep_and_end(millis: u64) -> ! {
-    let pause = Duration::from_millis(millis);
-    let mut left =
-        libc::timespec { tv_sec: pause.as_secs() as i64, tv_nsec: i64::from(pause.subsec_nanos()) };
-    // SAFETY: async-signal-safe calls only.
-    unsafe {
-        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-        close_from(0);
-        while libc::nanosleep(&left, &mut left) != 0 {}
-        libc::_exit(0)
-    }
+/// The child that is a pause: it holds nothing open and ends with httpd. Async-signal-safe.
+fn sleep_and_end(child: &ForkedChild, millis: u64) -> i32 {
+    process::die_with_parent(true);
+    child.close_from(0);
+    child.sleep(Duration::from_millis(millis));
+    0
 }
 
 /// Tells httpd's children that nobody looks after the daemons; the next supervisor overwrites it.

@@ -1,20 +1,26 @@
 //! The parent's side of the supervisor: started once, kept over restarts, told each new configuration.
 
-use crate::clock::monotonic_seconds;
 use crate::generation::runtime::ChildRuntime;
 use crate::httpd::pool::persistent;
 use crate::lifecycle::earlier::EarlierGenerations;
-use crate::lifecycle::process::{ProcessStat, close_kept};
 use apr_sys as sys;
 use std::ffi::CString;
-use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::io::{self, IoSlice};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
 use std::time::{Duration, Instant};
 use wsgi_protocol::control::{CONFIGURE_FIXED_FDS, CONTROL_FD, MAX_LOG_FDS, ParentCommand, SupervisorAnswer};
 use wsgi_protocol::launch::{decode, encode};
+use wsgi_system::clock::monotonic_seconds;
+use wsgi_system::descriptors::{KeptDescriptor, pipe};
+use wsgi_system::memory::MemorySeal;
+use wsgi_system::polling::wait;
+use wsgi_system::process::{self, ChildState, ExecStrings, ForkedChild};
+use wsgi_system::signals::{self, SignalNumber};
+use wsgi_system::sockets::{RecordLook, WaitMode, record, record_pair, send_with_descriptors};
+use wsgi_system::stat::ProcessStat;
 
 /// Key of the record in the process pool; the number is the layout's version.
 const KEY: &std::ffi::CStr = c"mod_wsgi:supervisor:2";
@@ -28,19 +34,19 @@ const LOOKS: u32 = 3;
 
 /// What survives the unloading of the module: plain numbers only (decisions.md, "State across restarts is plain
 /// numbers").
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 #[repr(C)]
 pub struct PersistentState {
     /// Process id of the supervisor, 0 for none.
     pub pid: i32,
-    /// Control socket, -1 for none.
-    pub control: i32,
-    /// Write end of the current generation's lifeline, -1 for none.
-    pub lifeline: i32,
-    /// Its read end, for a supervisor that has to be started again; -1 for none.
-    pub lifeline_reader: i32,
-    /// Memory file behind `status`, -1 for none.
-    pub status_fd: i32,
+    /// Control socket.
+    pub control: KeptDescriptor,
+    /// Write end of the current generation's lifeline.
+    pub lifeline: KeptDescriptor,
+    /// Its read end, for a supervisor that has to be started again.
+    pub lifeline_reader: KeptDescriptor,
+    /// Memory file behind `status`.
+    pub status_fd: KeptDescriptor,
     /// Address and length of the status memory of the generation.
     pub status: (usize, usize),
     /// When the supervisor was started last, or that was tried, seconds (monotonic).
@@ -60,10 +66,10 @@ impl PersistentState {
     pub unsafe fn of<'a>(main: *mut sys::server_rec) -> &'a mut Self {
         let initial = Self {
             pid: 0,
-            control: -1,
-            lifeline: -1,
-            lifeline_reader: -1,
-            status_fd: -1,
+            control: KeptDescriptor::NONE,
+            lifeline: KeptDescriptor::NONE,
+            lifeline_reader: KeptDescriptor::NONE,
+            status_fd: KeptDescriptor::NONE,
             status: (0, 0),
             started: 0,
             failures: 0,
@@ -86,10 +92,8 @@ impl PersistentState {
         if self.pid <= 0 {
             return false;
         }
-        let mut status = 0;
-        // SAFETY: plain system call; kill(pid, 0) would take a zombie for alive (decisions.md, "Dead or alive").
-        let reaped = unsafe { libc::waitpid(self.pid, &mut status, libc::WNOHANG) };
-        if reaped == 0 {
+        // kill(pid, 0) would take a zombie for alive (decisions.md, "Dead or alive").
+        if process::look_at_child(self.pid) == ChildState::Running {
             return true;
         }
         self.forget();
@@ -98,7 +102,7 @@ impl PersistentState {
 
     /// Drops the control socket: the supervisor takes that as its retirement.
     pub fn forget(&mut self) {
-        close_kept(&mut self.control);
+        self.control.close();
         self.pid = 0;
         // Otherwise the number, which may be another process's soon, would be taken for that of a pause.
         // SAFETY: allocated in `of`, lives in the process pool.
@@ -109,8 +113,8 @@ impl PersistentState {
     /// back from there.
     pub fn give_up(&mut self) {
         if self.is_alive() {
-            // SAFETY: a child that has not been waited for, so the number cannot belong to another process.
-            unsafe { libc::kill(self.pid, libc::SIGKILL) };
+            // A child that has not been waited for, so the number cannot belong to another process.
+            let _ = process::kill(self.pid, Some(SignalNumber::SIGKILL));
             let begun = Instant::now();
             while self.is_alive() && begun.elapsed() < LOOK {
                 std::thread::sleep(Duration::from_millis(2));
@@ -128,24 +132,19 @@ impl PersistentState {
     pub fn start(&mut self, program: &Path, tag: &str) -> io::Result<()> {
         // exec fails in the child, where nobody could tell why.
         std::fs::metadata(program)?;
-        let (ours, theirs) = seqpacket_pair()?;
+        let (ours, theirs) = record_pair()?;
         let name = CString::new(program.as_os_str().as_bytes())?;
         let tag = CString::new(tag)?;
-        let argv = [name.as_ptr(), tag.as_ptr(), ptr::null()];
+        let arguments = ExecStrings::new([name.as_c_str(), &tag]);
         let path = c"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
         let zone = std::env::var("TZ").ok().and_then(|tz| CString::new(format!("TZ={tz}")).ok());
-        let zone = zone.as_ref().map_or(ptr::null(), |zone| zone.as_ptr());
-        let env = [path.as_ptr(), ONE_HEAP.as_ptr(), zone, ptr::null()];
+        let environment = ExecStrings::new([path, ONE_HEAP].into_iter().chain(zone.as_deref()));
+        let child =
+            |own: &ForkedChild| exec_supervisor(own, theirs.as_raw_fd(), &name, &arguments, &environment);
         // SAFETY: parent's only thread; between fork and exec the child makes system calls only.
-        let pid = unsafe {
-            match libc::fork() {
-                -1 => return Err(io::Error::last_os_error()),
-                0 => exec_supervisor(theirs.as_raw_fd(), &name, argv.as_ptr(), env.as_ptr()),
-                pid => pid,
-            }
-        };
+        let pid = unsafe { process::fork(child)? };
         self.pid = pid;
-        self.control = std::os::fd::IntoRawFd::into_raw_fd(ours);
+        self.control.keep(ours);
         self.started = monotonic_seconds();
         // SAFETY: allocated in `of`, lives in the process pool.
         unsafe { (*self.process).pid = pid };
@@ -166,31 +165,30 @@ impl PersistentState {
     pub fn send(&mut self, earlier: &mut EarlierGenerations, runtime: &ChildRuntime) -> io::Result<()> {
         let message = earlier.write_configuration(runtime)?;
         self.open_lifeline()?;
-        let (metrics, board) = self.shared_memories(runtime, self.status_fd);
-        let mut fds = vec![message, self.status_fd, self.lifeline_reader, metrics, board];
+        let (Some(status), Some(lifeline)) = (self.status_fd.borrow(), self.lifeline_reader.borrow()) else {
+            return Err(io::ErrorKind::NotFound.into());
+        };
+        let (metrics, board) = shared_memories(runtime, status);
+        let mut fds = vec![message, status, lifeline, metrics, board];
         debug_assert_eq!(fds.len(), CONFIGURE_FIXED_FDS);
-        let writer = runtime.log_writer.iter();
-        fds.extend(writer.chain(&runtime.logs).take(1 + MAX_LOG_FDS));
+        let (logs, writer) = logs(runtime);
+        fds.extend(writer.into_iter().chain(logs).take(1 + MAX_LOG_FDS));
         self.send_record(&encode(&ParentCommand::Configure).map_err(io::Error::other)?, &fds)
     }
 
-    /// Descriptors of the metrics memory and the scoreboard's copy; `other` stands for what there is not.
-    pub fn shared_memories(&self, runtime: &ChildRuntime, other: RawFd) -> (RawFd, RawFd) {
-        (runtime.metrics.map_or(other, |memory| memory.fd), runtime.board.map_or(other, |board| board.fd))
-    }
-
-    /// Sends one record.
-    pub fn send_record(&self, payload: &[u8], fds: &[RawFd]) -> io::Result<()> {
-        send_with_fds(self.control, payload, fds)
+    /// Sends one record. It never waits: a supervisor that reads nothing has room for a hundred records.
+    pub fn send_record(&self, payload: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+        let control = self.control.borrow().ok_or(io::ErrorKind::NotConnected)?;
+        send_with_descriptors(control, &[IoSlice::new(payload)], fds, WaitMode::No).map(drop)
     }
 
     /// Makes the lifeline of the generation, if there is none yet. It has to be there before the first child, also where
     /// the supervisor cannot be started yet.
     pub fn open_lifeline(&mut self) -> io::Result<()> {
-        if self.lifeline_reader < 0 {
+        if !self.lifeline_reader.is_some() {
             let (reader, writer) = pipe()?;
-            self.lifeline = std::os::fd::IntoRawFd::into_raw_fd(writer);
-            self.lifeline_reader = std::os::fd::IntoRawFd::into_raw_fd(reader);
+            self.lifeline.keep(writer);
+            self.lifeline_reader.keep(reader);
         }
         Ok(())
     }
@@ -200,21 +198,20 @@ impl PersistentState {
         // One that is not there any more need not be told.
         let _ = encode(&ParentCommand::Stop)
             .map_err(io::Error::other)
-            .and_then(|command| send_with_fds(self.control, &command, &[]));
+            .and_then(|command| self.send_record(&command, &[]));
     }
 
     /// Gives up the parent's end of the lifeline; children of its generation hold their own.
     pub fn close_lifeline_writer(&mut self) {
-        close_kept(&mut self.lifeline);
+        self.lifeline.close();
     }
 
     fn await_answer(&mut self, generation: u32) -> io::Result<Vec<(Vec<u8>, String)>> {
         let mut buffer = vec![0u8; 256 * 1024];
         loop {
             self.await_readable()?;
-            // SAFETY: the buffer is as long as announced.
-            let got = unsafe { libc::recv(self.control, buffer.as_mut_ptr().cast(), buffer.len(), 0) };
-            let got = usize::try_from(got).map_err(|_| io::Error::last_os_error())?;
+            let control = self.control.borrow().ok_or(io::ErrorKind::NotConnected)?;
+            let got = record(control, &mut buffer, RecordLook::Take)?;
             if got == 0 {
                 return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the supervisor ended"));
             }
@@ -234,7 +231,7 @@ impl PersistentState {
     /// stuck in the kernel is not waited for as long as one that is only slow.
     fn await_readable(&self) -> io::Result<()> {
         let (begun, mut stuck) = (Instant::now(), 0);
-        while !wait_readable(self.control, LOOK.as_millis() as i32)? {
+        while wait(self.control.number(), libc::POLLIN, LOOK.as_millis() as i32)? == 0 {
             let state = self.state().unwrap_or(b'?');
             stuck = if b"TtD".contains(&state) { stuck + 1 } else { 0 };
             if stuck >= LOOKS {
@@ -254,123 +251,54 @@ impl PersistentState {
 const ONE_HEAP: &std::ffi::CStr = c"GLIBC_TUNABLES=glibc.malloc.tcache_count=0:glibc.malloc.mxfast=0";
 
 /// In the forked child: descriptor 3 is the control socket, all higher ones are closed, signals are default.
-///
-/// # Safety
-/// Only between fork and exec; all pointers valid.
-unsafe fn exec_supervisor(
+/// Async-signal-safe.
+fn exec_supervisor(
+    own: &ForkedChild,
     control: RawFd,
     program: &CString,
-    argv: *const *const libc::c_char,
-    env: *const *const libc::c_char,
-) -> ! {
-    // SAFETY: async-signal-safe calls only.
-    unsafe {
-        libc::setsid();
-        if control == CONTROL_FD {
-            libc::fcntl(control, libc::F_SETFD, 0);
-        } else {
-            libc::dup2(control, CONTROL_FD);
-        }
-        libc::syscall(libc::SYS_close_range, (CONTROL_FD + 1) as u32, u32::MAX, 0);
-        for signal in 1..32 {
-            libc::signal(signal, libc::SIG_DFL);
-        }
-        // A log that has reached `ulimit -f` is no reason to die.
-        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
-        let mut none: libc::sigset_t = std::mem::zeroed();
-        libc::sigemptyset(&mut none);
-        libc::sigprocmask(libc::SIG_SETMASK, &none, ptr::null_mut());
-        libc::execve(program.as_ptr(), argv, env);
-        libc::_exit(1)
-    }
+    arguments: &ExecStrings<'_>,
+    environment: &ExecStrings<'_>,
+) -> i32 {
+    process::leave_session();
+    let _ = own.put(control, CONTROL_FD);
+    own.close_from(CONTROL_FD as u32 + 1);
+    signals::reset();
+    // A log that has reached `ulimit -f` is no reason to die.
+    signals::ignore(SignalNumber::SIGXFSZ);
+    own.exec(program, arguments, environment);
+    1
 }
 
-fn seqpacket_pair() -> io::Result<(OwnedFd, OwnedFd)> {
-    let mut fds = [0; 2];
-    // SAFETY: two fresh descriptors are wrapped at once.
-    unsafe {
-        let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC;
-        if libc::socketpair(libc::AF_UNIX, kind, 0, fds.as_mut_ptr()) != 0 {
-            return Err(io::Error::last_os_error());
-        }
-        Ok((OwnedFd::from_raw_fd(fds[0]), OwnedFd::from_raw_fd(fds[1])))
-    }
+/// Descriptors of the metrics memory and the scoreboard's copy; `other` stands for what there is not.
+pub fn shared_memories<'d>(
+    runtime: &'d ChildRuntime,
+    other: BorrowedFd<'d>,
+) -> (BorrowedFd<'d>, BorrowedFd<'d>) {
+    (runtime.metrics.map_or(other, |memory| memory.fd), runtime.board.map_or(other, |board| board.fd))
 }
 
-fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
-    let mut fds = [0; 2];
-    // SAFETY: two fresh descriptors are wrapped at once.
-    unsafe {
-        if libc::pipe2(fds.as_mut_ptr(), libc::O_CLOEXEC) != 0 {
-            return Err(io::Error::last_os_error());
-        }
-        Ok((OwnedFd::from_raw_fd(fds[0]), OwnedFd::from_raw_fd(fds[1])))
-    }
+/// The error logs, and the socket of httpd's log writer if there is one.
+pub fn logs(runtime: &ChildRuntime) -> (Vec<BorrowedFd<'_>>, Option<BorrowedFd<'_>>) {
+    // SAFETY: httpd keeps its logs open as long as the configuration, of which the runtime is a part; the record of the
+    // writers says when its socket goes.
+    let borrow = |number: &RawFd| unsafe { BorrowedFd::borrow_raw(*number) };
+    (runtime.logs.iter().map(borrow).collect(), runtime.log_writer.as_ref().map(borrow))
 }
 
 /// A memory file with this content.
 pub fn memory_file(content: &[u8]) -> io::Result<OwnedFd> {
     use std::io::{Seek, Write};
-    // SAFETY: a fresh descriptor is wrapped at once.
-    let fd = unsafe {
-        let fd = libc::memfd_create(c"mod_wsgi configuration".as_ptr(), libc::MFD_CLOEXEC);
-        if fd < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        OwnedFd::from_raw_fd(fd)
-    };
-    let mut file = std::fs::File::from(fd);
+    let file = wsgi_system::memory::memory_file(c"mod_wsgi configuration", 0, MemorySeal::empty())?;
+    let mut file = std::fs::File::from(file);
     file.write_all(content)?;
     file.rewind()?;
     Ok(file.into())
 }
 
-pub fn wait_readable(fd: RawFd, timeout_ms: i32) -> io::Result<bool> {
-    let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
-    loop {
-        // SAFETY: one valid entry.
-        let ready = unsafe { libc::poll(&mut poll, 1, timeout_ms) };
-        if ready >= 0 {
-            return Ok(ready > 0);
-        }
-        let error = io::Error::last_os_error();
-        if error.kind() != io::ErrorKind::Interrupted {
-            return Err(error);
-        }
-    }
-}
-
-fn send_with_fds(socket: RawFd, payload: &[u8], fds: &[RawFd]) -> io::Result<()> {
-    let mut data = libc::iovec { iov_base: payload.as_ptr() as *mut _, iov_len: payload.len() };
-    let fds_len = size_of_val(fds) as u32;
-    // SAFETY: the control buffer is as large as CMSG_SPACE says, and u64 elements align it for cmsghdr.
-    unsafe {
-        let mut control = vec![0u64; (libc::CMSG_SPACE(fds_len) as usize).div_ceil(8)];
-        let mut message: libc::msghdr = std::mem::zeroed();
-        message.msg_iov = &mut data;
-        message.msg_iovlen = 1;
-        if !fds.is_empty() {
-            message.msg_control = control.as_mut_ptr().cast();
-            message.msg_controllen = libc::CMSG_SPACE(fds_len) as usize;
-            let header = libc::CMSG_FIRSTHDR(&message);
-            (*header).cmsg_level = libc::SOL_SOCKET;
-            (*header).cmsg_type = libc::SCM_RIGHTS;
-            (*header).cmsg_len = libc::CMSG_LEN(fds_len) as usize;
-            ptr::copy_nonoverlapping(fds.as_ptr().cast::<u8>(), libc::CMSG_DATA(header), fds_len as usize);
-        }
-        // Never waits: a supervisor that reads nothing has room for a hundred records.
-        if libc::sendmsg(socket, &message, libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT) < 0 {
-            return Err(io::Error::last_os_error());
-        }
-    }
-    Ok(())
-}
-
 impl PersistentState {
     /// Keeps the descriptor of the status memory for a supervisor that has to be started again.
     pub fn keep_status_fd(&mut self, fd: OwnedFd) {
-        close_kept(&mut self.status_fd);
-        self.status_fd = std::os::fd::IntoRawFd::into_raw_fd(fd);
+        self.status_fd.keep(fd);
     }
 
     /// Puts the supervisor on apr's other-child list, so that its death is noticed.
@@ -396,6 +324,8 @@ impl PersistentState {
 
     /// In a child: the control socket would let it command a root process.
     pub fn give_up_in_child(&mut self) {
-        [&mut self.control, &mut self.status_fd, &mut self.lifeline_reader].into_iter().for_each(close_kept);
+        [&mut self.control, &mut self.status_fd, &mut self.lifeline_reader]
+            .into_iter()
+            .for_each(KeptDescriptor::close);
     }
 }

@@ -3,7 +3,6 @@
 use crate::config::ConfigState;
 use crate::generation::metrics::now;
 use crate::generation::runtime::{self, ChildRuntime};
-use crate::lifecycle::process::ProcessStat;
 use apr_sys as sys;
 use std::ffi::{c_char, c_int};
 use std::sync::atomic::Ordering::Relaxed;
@@ -11,6 +10,9 @@ use wsgi_plan::VERSION;
 use wsgi_protocol::metrics::{GroupTotals, MetricsView};
 use wsgi_protocol::status::SlotState;
 use wsgi_status::{GroupReport, ProcessReport, RequestReport, ServerReport, StatusReport};
+use wsgi_system::clock::since_boot;
+use wsgi_system::limits;
+use wsgi_system::stat::ProcessStat;
 
 /// A report of this moment.
 pub fn report(state: &ConfigState, runtime: &ChildRuntime) -> StatusReport {
@@ -48,7 +50,7 @@ fn server(runtime: &ChildRuntime, view: Option<&MetricsView<'_>>) -> ServerRepor
             version: format!("{major}.{minor}.{micro}"),
             httpd: text(sys::ap_get_server_description()).split(' ').next().unwrap_or_default().to_owned(),
             mpm: text(sys::ap_show_mpm()),
-            pid: libc::getppid().cast_unsigned(),
+            pid: std::os::unix::process::parent_id(),
             generation: runtime.configuration.generation,
             reloads: header.map_or(0, |header| header.reloads.load(Relaxed)),
             started_us: header.map_or(0, |header| header.started_us.load(Relaxed)),
@@ -190,9 +192,7 @@ impl ProcessFacts {
         }
         let stat = ProcessStat::of(pid)?;
         let field = |number| stat.field(number);
-        // SAFETY: plain questions.
-        let (ticks, page) = unsafe { (libc::sysconf(libc::_SC_CLK_TCK), libc::sysconf(libc::_SC_PAGESIZE)) };
-        let (ticks, page) = (ticks.max(1).unsigned_abs(), page.max(1).unsigned_abs());
+        let (ticks, page) = (limits::clock_ticks(), limits::page_size());
         let us = |n: u64| n * 1_000_000 / ticks;
         let started = field(22)? as f64 / ticks as f64;
         Some(Self {
@@ -201,12 +201,4 @@ impl ProcessFacts {
             age: since_boot().map(|now| (now - started).max(0.0)),
         })
     }
-}
-
-/// Seconds since the system started.
-fn since_boot() -> Option<f64> {
-    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the kernel fills `now`.
-    let told = unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut now) } == 0;
-    told.then(|| now.tv_sec as f64 + now.tv_nsec as f64 / 1e9)
 }

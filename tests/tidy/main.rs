@@ -15,8 +15,27 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
-/// Folders that own a foreign object: httpd's records, Python's objects, processes.
-const UNSAFE_FOLDERS: [&str; 4] = ["src", "apr-sys", "python-host", "wsgi-supervisor"];
+/// Folders that own a foreign object, httpd's records, Python's objects, what the kernel gives; and what is to be promised
+/// of a process: that the supervisor has one thread.
+const UNSAFE_FOLDERS: [&str; 6] = [
+    "apr-sys",
+    "python-host",
+    "src",
+    "wsgi-supervisor/src/disposal.rs",
+    "wsgi-supervisor/src/main.rs",
+    "wsgi-system",
+];
+
+/// How many blocks of unsafe code each has outside of tests, and in how many files. The numbers only ever get smaller: whoever
+/// gets below one writes the new one here. What is only a system call belongs into `wsgi-system`, what is only a field of
+/// httpd's into `src/httpd/`, an object of Python's into `python-host/src/python/`.
+const UNSAFE_LEFT: [(&str, usize, usize); 5] = [
+    ("apr-sys", 0, 0),
+    ("python-host", 270, 61),
+    ("src", 367, 45),
+    ("wsgi-supervisor", 2, 1),
+    ("wsgi-system", 73, 10),
+];
 
 /// Files where C calls Rust.
 const C_ENTRY_FILES: [&str; 10] = [
@@ -33,18 +52,19 @@ const C_ENTRY_FILES: [&str; 10] = [
 ];
 
 /// Who may depend on whom (ARCHITECTURE.md).
-const EDGES: [(&str, &[&str]); 11] = [
+const EDGES: [(&str, &[&str]); 12] = [
     ("apr-sys", &[]),
     ("integration", &["wsgi-directives", "wsgi-protocol"]),
     ("mod_wsgi-ctl", &["wsgi-protocol"]),
-    ("mod_wsgi", &["apr-sys", "wsgi-directives", "wsgi-plan", "wsgi-protocol", "wsgi-status"]),
+    ("mod_wsgi", &["apr-sys", "wsgi-directives", "wsgi-plan", "wsgi-protocol", "wsgi-status", "wsgi-system"]),
     ("mod_wsgi-express", &["wsgi-directives"]),
-    ("python-host", &["wsgi-protocol"]),
+    ("python-host", &["wsgi-protocol", "wsgi-system"]),
     ("wsgi-directives", &[]),
     ("wsgi-plan", &["wsgi-directives", "wsgi-protocol"]),
     ("wsgi-protocol", &[]),
     ("wsgi-status", &["wsgi-protocol"]),
-    ("wsgi-supervisor", &["wsgi-protocol"]),
+    ("wsgi-system", &["wsgi-protocol"]),
+    ("wsgi-supervisor", &["wsgi-protocol", "wsgi-system"]),
 ];
 
 #[track_caller]
@@ -97,6 +117,27 @@ fn unsafe_has_a_postcode() {
         found.extend(words.map(|(index, line)| at(source, index + 1, line.trim())));
     }
     assert_none(&format!("`unsafe` only in {UNSAFE_FOLDERS:?}"), found);
+}
+
+#[test]
+fn unsafe_code_gets_less() {
+    let mut found = Vec::new();
+    let all = SourceFile::all();
+    for (folder, blocks, files) in UNSAFE_LEFT {
+        let own = all.iter().filter(|source| source.is_in(&[folder]) && !source.is_test_file());
+        let count = |source: &SourceFile| {
+            source.code_lines().map(|(_, code)| code.matches("unsafe {").count()).sum::<usize>()
+        };
+        let counts: Vec<usize> = own.map(count).filter(|count| *count > 0).collect();
+        let now = (counts.iter().sum::<usize>(), counts.len());
+        if now.0 > blocks || now.1 > files {
+            found.push(format!(
+                "{folder}: {} blocks in {} files, there were {blocks} in {files}",
+                now.0, now.1
+            ));
+        }
+    }
+    assert_none("unsafe code only gets less", found);
 }
 
 #[test]

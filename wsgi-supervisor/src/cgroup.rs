@@ -1,9 +1,9 @@
 //! A control group for each process, where that of httpd is delegated (`Delegate=yes` of its service): whatever a process
 //! starts stays in it, in whatever session, and ends with it.
 
-use crate::os::process::has_attribute;
 use std::fs;
 use std::path::{Path, PathBuf};
+use wsgi_system::process::has_attribute;
 
 /// The delegated control group.
 #[derive(Debug)]

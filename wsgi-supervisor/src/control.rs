@@ -3,15 +3,16 @@
 use crate::error::SupervisorError;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, send};
+use nix::sys::socket::{MsgFlags, send};
 use std::fs::File;
 use std::io::IoSliceMut;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use wsgi_protocol::control::{
     CONFIGURE_FIXED_FDS, Configuration, MAX_LOG_FDS, ParentCommand, SupervisorAnswer,
 };
 use wsgi_protocol::launch::{decode, encode};
+use wsgi_system::sockets::{ReceivedMessage, WaitMode, control_words, receive_with_descriptors};
 
 /// Most bytes of a record; large content travels in memory files.
 const RECORD_BYTES: usize = 4096;
@@ -83,13 +84,13 @@ impl ControlSocket {
     /// The record cannot be used: answer [`SupervisorAnswer::Refused`].
     pub fn receive(&self) -> Result<ReceivedRecord, SupervisorError> {
         let mut bytes = [0; RECORD_BYTES];
-        let (length, fds, flags) = match self.record(&mut bytes) {
+        let (message, fds) = match self.record(&mut bytes) {
             Ok(record) => record,
             Err(Errno::EAGAIN | Errno::EINTR) => return Ok(ReceivedRecord::Nothing),
             Err(Errno::ECONNRESET) => return Ok(ReceivedRecord::Closed),
             Err(errno) => return Err(SupervisorError::Receive(errno)),
         };
-        let is_cut = flags.intersects(MsgFlags::MSG_TRUNC | MsgFlags::MSG_CTRUNC);
+        let (length, is_cut) = (message.length, message.is_cut || message.has_lost);
         if length == 0 && !is_cut {
             return Ok(ReceivedRecord::Closed);
         }
@@ -111,20 +112,12 @@ impl ControlSocket {
         }
     }
 
-    fn record(&self, bytes: &mut [u8]) -> Result<(usize, Vec<OwnedFd>, MsgFlags), Errno> {
-        let mut space = nix::cmsg_space!([RawFd; CONFIGURE_FIXED_FDS + 1 + MAX_LOG_FDS]);
-        let mut parts = [IoSliceMut::new(bytes)];
-        let flags = MsgFlags::MSG_CMSG_CLOEXEC | MsgFlags::MSG_DONTWAIT;
-        let message = recvmsg::<()>(self.fd.as_raw_fd(), &mut parts, Some(&mut space), flags)?;
-        let mut fds = Vec::new();
-        for part in message.cmsgs()? {
-            if let ControlMessageOwned::ScmRights(numbers) = part {
-                for number in numbers {
-                    fds.push(crate::os::descriptors::adopt(number)?);
-                }
-            }
-        }
-        Ok((message.bytes, fds, message.flags))
+    fn record(&self, bytes: &mut [u8]) -> Result<(ReceivedMessage, Vec<OwnedFd>), Errno> {
+        const ROOM: usize = control_words(CONFIGURE_FIXED_FDS + 1 + MAX_LOG_FDS);
+        let (mut parts, mut fds) = ([IoSliceMut::new(bytes)], Vec::new());
+        let socket = self.fd.as_fd();
+        let message = receive_with_descriptors::<ROOM>(socket, &mut parts, &mut fds, WaitMode::No);
+        Ok((message.map_err(|error| errno(&error))?, fds))
     }
 
     /// Answers. A parent that does not read its answers is not waited for.
@@ -134,6 +127,10 @@ impl ControlSocket {
             if bytes.len() > ANSWER_BYTES { encode(&shortened(answer)).unwrap_or_default() } else { bytes };
         let _ = send(self.fd.as_raw_fd(), &bytes, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL);
     }
+}
+
+fn errno(error: &std::io::Error) -> Errno {
+    Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))
 }
 
 impl AsFd for ControlSocket {
@@ -193,7 +190,7 @@ mod tests {
         (ours, ControlSocket::new(theirs))
     }
 
-    fn send_with(socket: &OwnedFd, bytes: &[u8], fds: &[RawFd]) {
+    fn send_with(socket: &OwnedFd, bytes: &[u8], fds: &[std::os::fd::RawFd]) {
         let rights = [ControlMessage::ScmRights(fds)];
         let parts = [IoSlice::new(bytes)];
         sendmsg::<()>(socket.as_raw_fd(), &parts, &rights, MsgFlags::empty(), None).unwrap();

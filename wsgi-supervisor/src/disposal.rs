@@ -3,8 +3,6 @@
 //! closes the queue last closes them. That must not be the supervisor, so a child of it does, which exits: the exit of a
 //! process does not linger, and whatever else it waits for, nobody waits for it.
 
-use crate::os::descriptors::close_all_but;
-use crate::os::process::{exit_now, fork_into};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::socket::{Shutdown, SockFlag, accept4, shutdown};
@@ -13,6 +11,7 @@ use std::cell::RefCell;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
+use wsgi_system::process::{ForkedChild, fork_alone};
 
 /// Pause after a fork that has failed.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -31,7 +30,7 @@ impl ExposedSocket {
     /// are like it. Whoever shares the socket can change that.
     #[must_use]
     pub fn new(socket: OwnedFd) -> Self {
-        crate::os::descriptors::refuse_descriptors(socket.as_fd());
+        wsgi_system::options::refuse_descriptors(socket.as_fd());
         Self(Rc::new(socket))
     }
 }
@@ -79,22 +78,22 @@ pub fn close_dropped(now: Instant) -> Option<Instant> {
 fn close_in_child(list: &[Rc<OwnedFd>]) -> Result<OwnedFd, Errno> {
     let (gone, signal) = pipe2(OFlag::O_CLOEXEC)?;
     let numbers: Vec<RawFd> = list.iter().map(|socket| socket.as_raw_fd()).collect();
-    fork_into(|| end_all(&numbers, &gone))?;
+    fork_alone(|child| end_all(child, &numbers, &gone))?;
     Ok(signal)
 }
 
 /// The child.
-fn end_all(sockets: &[RawFd], gone: &OwnedFd) {
+fn end_all(child: &ForkedChild, sockets: &[RawFd], gone: &OwnedFd) -> i32 {
     let mut kept = [sockets, &[gone.as_raw_fd()]].concat();
     kept.sort_unstable();
-    close_all_but(0, &kept);
+    child.close_all_but(0, &kept);
     let _ = nix::unistd::read(gone, &mut [0]);
     for socket in sockets {
         // After that an empty queue is an error, so that no call waits, whatever flags the socket has got.
         let _ = shutdown(*socket, Shutdown::Both);
         while accept4(*socket, SockFlag::SOCK_CLOEXEC).is_ok() {}
     }
-    exit_now(0);
+    0
 }
 
 #[cfg(test)]
@@ -104,7 +103,10 @@ mod tests {
     use std::os::unix::net::{UnixListener, UnixStream};
 
     #[test]
+    #[allow(unsafe_code)]
     fn who_waits_in_the_queue_is_sent_away_although_somebody_keeps_a_copy() {
+        // SAFETY: the child of this test allocates once, and glibc has its allocator in order after a fork.
+        unsafe { wsgi_system::process::promise_one_thread() };
         let path = std::env::temp_dir().join(format!("wsgi-disposal-{}", std::process::id()));
         let _ = std::fs::remove_file(&path);
         let listener = UnixListener::bind(&path).unwrap();

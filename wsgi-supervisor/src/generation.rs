@@ -4,8 +4,7 @@ use crate::budget::LogBudget;
 use crate::decide::GroupPlan;
 use crate::log::{GroupLog, LogFile};
 use crate::log_writer::LogWriter;
-use crate::os::memory::StatusMemory;
-use crate::os::metrics::MetricsMemory;
+use crate::memory::{MetricsMemory, StatusMemory};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -71,7 +70,7 @@ impl Generation {
         let Some(place) = self.places.get(group).filter(|place| index < place.paths.len()) else { return };
         let slot = u32::try_from(place.first_slot + index);
         if let (Some(memory), Ok(slot)) = (self.memory.borrow().as_ref(), slot) {
-            memory.exit_records().publish(slot, at, death);
+            memory.exit_records().inspect(|records| records.publish(slot, at, death));
         }
     }
 }

@@ -255,7 +255,7 @@ impl ListeningSocket {
     /// Whether it takes connections; what an application has made of its queue by another listen() is mended.
     #[must_use]
     pub fn is_listening(&self, options: &GroupSockets) -> bool {
-        let is_shut = crate::os::descriptors::is_shut_down(self.fd.as_fd());
+        let is_shut = wsgi_system::polling::is_shut_down(self.fd.as_fd());
         !is_shut && listen(&self.fd, backlog(options)).is_ok()
     }
 

@@ -2,13 +2,13 @@
 //! ever blocks the supervisor.
 
 use crate::log_writer::{LogWriter, WriterLine};
-use crate::os::clock::{LocalTime, local_now};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::fstat;
 use std::cell::Cell;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::rc::Rc;
+use wsgi_system::clock::{LocalTime, local_now};
 
 /// A log level, numbered as in httpd: 0 emerg … 7 debug, 8 trace1 and so on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

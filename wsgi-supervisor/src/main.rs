@@ -18,11 +18,10 @@ mod leftovers;
 mod listen;
 mod log;
 mod log_writer;
+mod memory;
 mod messages;
 mod oom;
 mod operator;
-#[allow(unsafe_code)]
-mod os;
 mod output;
 mod spawn;
 mod supervisor;
@@ -32,6 +31,7 @@ use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, umask};
+use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use wsgi_protocol::control::CONTROL_FD;
@@ -48,8 +48,8 @@ fn main() -> ExitCode {
 }
 
 fn supervise() -> Result<(), SupervisorError> {
-    os::process::reset_signals();
-    let control = os::descriptors::adopt(CONTROL_FD).map_err(SupervisorError::ControlSocket)?;
+    wsgi_system::signals::reset();
+    let control = begin().map_err(SupervisorError::ControlSocket)?;
     let kind = nix::sys::stat::fstat(&control).map(|facts| facts.st_mode & libc::S_IFMT);
     if kind != Ok(libc::S_IFSOCK) {
         return Err(SupervisorError::ControlSocket(Errno::ENOTSOCK));
@@ -65,7 +65,7 @@ fn supervise() -> Result<(), SupervisorError> {
         Signal::SIGPIPE,
         Signal::SIGXFSZ,
     ] {
-        os::process::ignore_signal(signal);
+        wsgi_system::signals::ignore(signal);
     }
     // Sockets are made under 0077; daemons get back what httpd had.
     let inherited = umask(Mode::S_IRWXG | Mode::S_IRWXO);
@@ -75,6 +75,16 @@ fn supervise() -> Result<(), SupervisorError> {
         files: raise_file_limit(),
     };
     supervisor::Supervisor::new(control, circumstances)?.run()
+}
+
+/// Takes over the control socket.
+#[allow(unsafe_code)]
+fn begin() -> Result<OwnedFd, Errno> {
+    // SAFETY: nothing here starts a thread, and no dependency does.
+    unsafe { wsgi_system::process::promise_one_thread() };
+    // SAFETY: httpd's parent has left it open, and nothing has been opened here yet.
+    let control = unsafe { wsgi_system::descriptors::adopt(CONTROL_FD) };
+    control.map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EBADF)))
 }
 
 /// Each daemon takes four descriptors here. Returns the limits as httpd had them, for the daemons.

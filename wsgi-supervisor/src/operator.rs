@@ -5,8 +5,8 @@ use crate::disposal::ExposedSocket;
 use nix::errno::Errno;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::socket::{
-    AddressFamily, Backlog, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, accept4, bind,
-    getsockopt, listen, recv, recvmsg, sendmsg, socket, sockopt,
+    AddressFamily, Backlog, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, bind, getsockopt, listen,
+    recv, recvmsg, sendmsg, socket, sockopt,
 };
 use nix::sys::stat::{Mode, lstat, umask};
 use std::fs::File;
@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use wsgi_protocol::launch::{decode, encode};
 use wsgi_protocol::operator::{OperatorQuestion, OperatorReply, QUESTION_BYTES};
+use wsgi_system::sockets::accept_nonblocking;
 
 /// Operators who are connected at the same time; the one who has been silent longest makes room.
 const MAX_PEERS: usize = 4;
@@ -70,9 +71,8 @@ impl OperatorSocket {
 
     /// Takes a connection, if the other side is allowed to ask.
     pub fn accept(&mut self, now: Instant) {
-        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-        let Ok(number) = accept4(self.fd.as_raw_fd(), flags) else { return };
-        let Ok(peer) = crate::os::descriptors::adopt(number).map(ExposedSocket::new) else { return };
+        let Ok(Some(peer)) = accept_nonblocking(self.fd.as_fd()) else { return };
+        let peer = ExposedSocket::new(peer);
         let own = nix::unistd::geteuid().as_raw();
         let is_allowed =
             getsockopt(&peer, sockopt::PeerCredentials).is_ok_and(|who| who.uid() == 0 || who.uid() == own);

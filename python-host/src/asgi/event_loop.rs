@@ -15,12 +15,12 @@ use crate::python::trampoline::CallArguments;
 use crate::python::{Attached, NumberValues, Object, Owned, Raised, Result, Stored, TextValues};
 use crate::wsgi::failures;
 use std::ffi::CStr;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 use wsgi_protocol::launch;
+use wsgi_system::eventfd::EventFd;
 
 const SOURCE: &CStr = source(concat!(include_str!("glue.py"), "\n", include_str!("websocket.py"), "\0"));
 
@@ -30,7 +30,7 @@ pub struct EventLoop {
     inbox: Mutex<LoopInbox>,
     /// Signalled when the loop runs, or when it has ended.
     turns: Condvar,
-    wakeup: OnceLock<OwnedFd>,
+    wakeup: OnceLock<EventFd>,
     names: OnceLock<ScopeNames>,
     class: OnceLock<Stored>,
     /// The namespace of `glue.py`.
@@ -78,8 +78,8 @@ impl EventLoop {
     fn replace(&self) {
         let is_wanted = self.lock().patience.is_none() && interpreter::main().host.is_serving();
         if is_wanted && !self.is_replaced.swap(true, SeqCst) {
-            // SAFETY: a signal to the own process, which takes it as an operator's.
-            unsafe { libc::kill(libc::getpid(), libc::SIGUSR1) };
+            // The process takes it as an operator's.
+            wsgi_system::process::signal_self(libc::SIGUSR1);
         }
     }
 
@@ -116,9 +116,7 @@ impl EventLoop {
     /// Wakes it.
     pub fn ring(&self) {
         if let Some(wakeup) = self.wakeup.get() {
-            let one = 1_u64;
-            // SAFETY: eight bytes are read from a live local; a full counter (EAGAIN) has rung already.
-            unsafe { libc::write(wakeup.as_raw_fd(), (&raw const one).cast(), 8) };
+            wakeup.signal();
         }
     }
 
@@ -128,13 +126,10 @@ impl EventLoop {
         if std::mem::replace(&mut inbox.is_started, true) {
             return;
         }
-        // SAFETY: no pointers are passed; the result is a new descriptor, or an error.
-        let wakeup = unsafe {
-            let fd = libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK);
-            (fd >= 0).then(|| OwnedFd::from_raw_fd(fd))
-        };
-        let Some(wakeup) = wakeup else { return self.failed(&std::io::Error::last_os_error()) };
-        let _ = self.wakeup.set(wakeup);
+        match EventFd::new() {
+            Ok(wakeup) => _ = self.wakeup.set(wakeup),
+            Err(error) => return self.failed(&error),
+        }
         let builder = thread::Builder::new().name("wsgi-loop".to_owned());
         let spawned = builder.stack_size(stack_size(host)).spawn(move || {
             crate::scheduler::block_signals();
@@ -191,7 +186,7 @@ impl EventLoop {
                 launch::EventLoop::Asyncio => "asyncio",
                 launch::EventLoop::Uvloop => "uvloop",
             };
-            let wakeup = self.wakeup.get().map_or(-1, AsRawFd::as_raw_fd);
+            let wakeup = self.wakeup.get().map_or(-1, EventFd::as_raw);
             let threads = py.int(launch.threads.max(1).into())?;
             let timeout = py.float(launch.timers.request as f64 / 1000.0)?;
             self.call(py, "run", &[&*py.text(kind)?, &threads, &*py.int(wakeup.into())?, &timeout])
@@ -220,9 +215,7 @@ impl EventLoop {
         // A process that a coroutine has forked off has the same eventfd.
         forked::end_if_forked();
         if let Some(wakeup) = self.wakeup.get() {
-            let mut count = 0_u64;
-            // SAFETY: eight bytes of room, as eventfd(2) wants; nothing there is no error here.
-            unsafe { libc::read(wakeup.as_raw_fd(), (&raw mut count).cast(), 8) };
+            wakeup.clear();
         }
         let (requests, is_draining, patience) = {
             let mut inbox = self.lock();

@@ -1,10 +1,7 @@
 //! httpd's scoreboard as a daemon with `server-metrics=On` sees it: the copy in a memory file that httpd's children renew.
 
 use std::fs::File;
-use std::mem::ManuallyDrop;
-use std::os::fd::FromRawFd;
 use std::os::unix::fs::FileExt;
-use wsgi_protocol::launch::BOARD_FD;
 use wsgi_protocol::scoreboard::{FILE_HEADER, Scoreboard};
 
 /// How often a reader starts again while the copy is being renewed.
@@ -12,11 +9,7 @@ const TRIES: usize = 100;
 
 /// The scoreboard; none before the first request, or if this group must not see it.
 pub fn scoreboard() -> Option<Scoreboard> {
-    if !super::os::is_open(BOARD_FD) {
-        return None;
-    }
-    // SAFETY: open (above) for as long as the process lives; the wrapper does not close it.
-    read(&ManuallyDrop::new(unsafe { File::from_raw_fd(BOARD_FD) }))
+    read(&*super::os::DaemonDescriptor::Board.file()?)
 }
 
 fn read(file: &File) -> Option<Scoreboard> {
@@ -48,10 +41,11 @@ fn front(file: &File) -> Option<(u64, u64)> {
 mod tests {
     use super::*;
     use std::io::Write;
+    use wsgi_system::memory::MemorySeal;
 
     fn file(version: u64, bytes: &[u8], len: u64) -> File {
-        // SAFETY: a fresh descriptor is wrapped at once.
-        let mut file = unsafe { File::from_raw_fd(libc::memfd_create(c"x".as_ptr(), 0)) };
+        let memory = wsgi_system::memory::memory_file(c"x", 0, MemorySeal::empty()).unwrap();
+        let mut file = File::from(memory);
         file.write_all(&version.to_ne_bytes()).unwrap();
         file.write_all(&len.to_ne_bytes()).unwrap();
         file.write_all(&[0; FILE_HEADER - 16]).unwrap();

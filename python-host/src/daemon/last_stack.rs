@@ -5,13 +5,17 @@
 
 mod signals;
 
+use super::os::DaemonDescriptor;
 use super::slot::{WorkerRecord, WorkerState};
 use crate::interpreter::Interpreter;
 use crate::python::{Attached, NumberValues, Result};
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use wsgi_protocol::death::MAX_STACK;
 use wsgi_protocol::launch::STACK_FD;
+use wsgi_system::descriptors::position;
+use wsgi_system::stat::FileFacts;
 
 /// How long a thread may take to write its stack.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -33,8 +37,7 @@ pub fn prepare(py: Attached<'_>, main: &Interpreter) -> Result<()> {
     if !is_stack_file() {
         return Ok(());
     }
-    // SAFETY: sets a flag on an open descriptor.
-    unsafe { libc::fcntl(STACK_FD, libc::F_SETFD, libc::FD_CLOEXEC) };
+    DaemonDescriptor::Stack.close_at_exec();
     main.fixture(py, "watch_faults", &[&*py.int(STACK_FD.into())?, &*py.int(signal().into())?])?;
     signals::prepare(signal());
     PREPARED.store(true, Relaxed);
@@ -43,18 +46,13 @@ pub fn prepare(py: Attached<'_>, main: &Interpreter) -> Result<()> {
 
 /// Whether the number is the supervisor's file, and not something that Python has opened.
 fn is_stack_file() -> bool {
-    // SAFETY: all-zero is a valid stat, which the kernel fills.
-    unsafe {
-        let mut facts: libc::stat = std::mem::zeroed();
-        libc::fstat(STACK_FD, &raw mut facts) == 0 && facts.st_size == MAX_STACK as libc::off_t
-    }
+    FileFacts::of(DaemonDescriptor::Stack.borrow()).is_some_and(|facts| facts.size == MAX_STACK as u64)
 }
 
 /// A process that the application forks off tells its end on standard error: the file is its parent's.
 pub(super) fn leave_to_parent() {
     if PREPARED.swap(false, Relaxed) {
-        // SAFETY: async-signal-safe, on numbers of this process.
-        unsafe { libc::dup3(2, STACK_FD, libc::O_CLOEXEC) };
+        DaemonDescriptor::Stack.replace(std::io::stderr().as_fd());
     }
 }
 
@@ -76,38 +74,26 @@ pub(super) fn leave(slots: &[WorkerRecord], first: Option<u32>) {
 
 /// Whether the signal does what we want: by default it would end the process.
 fn is_handled() -> bool {
-    // SAFETY: all-zero is a valid sigaction, which the kernel fills.
-    unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        libc::sigaction(signal(), std::ptr::null(), &raw mut action) == 0
-            && !matches!(action.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN)
-    }
+    wsgi_system::signals::has_handler(signal())
 }
 
 fn leave_one(thread: u32, tid: i32) {
     let title = format!("Request thread {thread}:\n");
-    // SAFETY: plain calls on our own descriptor and our own thread; the position is shared with `faulthandler`.
-    let begun = unsafe {
-        libc::write(STACK_FD, title.as_ptr().cast(), title.len());
-        let begun = position();
-        libc::syscall(libc::SYS_tgkill, libc::getpid(), tid, signal());
-        begun
-    };
+    let stack = DaemonDescriptor::Stack.borrow();
+    // The position is shared with `faulthandler`.
+    let _ = wsgi_system::descriptors::write(stack, title.as_bytes());
+    let begun = position(stack);
+    wsgi_system::process::signal_thread(tid, signal());
     let (deadline, mut last) = (Instant::now() + PATIENCE, begun);
     loop {
         std::thread::sleep(Duration::from_millis(2));
-        let now = position();
+        let now = position(stack);
         // It has begun, and nothing more has come since the last look.
         if (now > begun && now == last) || Instant::now() >= deadline {
             return;
         }
         last = now;
     }
-}
-
-fn position() -> i64 {
-    // SAFETY: only asks for the position.
-    unsafe { libc::lseek(STACK_FD, 0, libc::SEEK_CUR) }
 }
 
 /// Leaves the stacks when a process that shall end soon goes on burning CPU time, once.

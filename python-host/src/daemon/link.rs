@@ -1,17 +1,14 @@
 //! The daemon's side of its supervisor: ready bytes out, order bytes in, and the heirloom for a successor.
 
-use super::os;
+use super::os::{self, DaemonDescriptor};
 use std::fs::File;
 use std::io;
-use std::mem::ManuallyDrop;
-use std::os::fd::FromRawFd;
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use wsgi_protocol::death::EndReason;
 use wsgi_protocol::heirloom::Heirloom;
-use wsgi_protocol::launch::{
-    self, BOARD_FD, DaemonOrder, HEIRLOOM_FD, HEIRLOOM_MAX, LISTEN_FD, ORDER_FD, READY_FD, ReadyByte,
-};
+use wsgi_protocol::launch::{self, DaemonOrder, HEIRLOOM_MAX, ReadyByte};
 
 /// Bytes in front of the encoded text: its length, because the file's own size is sealed.
 const LENGTH: usize = 4;
@@ -19,16 +16,10 @@ const LENGTH: usize = 4;
 /// Lines and files of a failure, where all of them are too many.
 const SHORT: usize = 20;
 
-/// The inherited file, which must not be closed by dropping it.
-fn heirloom() -> Option<ManuallyDrop<File>> {
-    // SAFETY: the number is open, and `ManuallyDrop` keeps the descriptor from being closed.
-    os::is_open(HEIRLOOM_FD).then(|| ManuallyDrop::new(unsafe { File::from_raw_fd(HEIRLOOM_FD) }))
-}
-
 /// What the predecessor of this process left; nothing if there was none.
 #[must_use]
 pub fn inherited() -> Heirloom {
-    heirloom().and_then(|file| read(&file)).unwrap_or_default()
+    DaemonDescriptor::Heirloom.file().and_then(|file| read(&file)).unwrap_or_default()
 }
 
 fn read(file: &File) -> Option<Heirloom> {
@@ -73,17 +64,12 @@ fn shortened(left: &Heirloom) -> Heirloom {
 /// # Errors
 /// The file cannot be written, or it is too much; the successor then starts cold.
 pub(super) fn leave(left: &Heirloom) -> io::Result<()> {
-    heirloom().map_or(Ok(()), |file| write(&file, left))
+    DaemonDescriptor::Heirloom.file().map_or(Ok(()), |file| write(&file, left))
 }
 
 /// Says one thing to the supervisor. False: nobody listens.
 pub(super) fn say(ready: ReadyByte) -> bool {
-    if !SUPERVISED.load(Relaxed) {
-        return false;
-    }
-    let byte = [ready as u8];
-    // SAFETY: one byte is read from a live local; SIGPIPE is ignored, a bad descriptor is an error result.
-    unsafe { libc::write(READY_FD, byte.as_ptr().cast(), 1) == 1 }
+    SUPERVISED.load(Relaxed) && DaemonDescriptor::Ready.write_byte(ready as u8)
 }
 
 /// The descriptors are those of a supervisor: set by [`prepare_descriptors`].
@@ -92,9 +78,8 @@ static SUPERVISED: AtomicBool = AtomicBool::new(false);
 /// Tells the supervisor why the process is about to stop, for the line about its end.
 pub(super) fn say_why(reason: &str) {
     let Some(reason) = EndReason::from_name(reason).filter(|_| SUPERVISED.load(Relaxed)) else { return };
-    let byte = [reason as u8];
-    // SAFETY: as above. Nobody may be listening, and then nobody is told.
-    unsafe { libc::write(READY_FD, byte.as_ptr().cast(), 1) };
+    // Nobody may be listening, and then nobody is told.
+    let _ = DaemonDescriptor::Ready.write_byte(reason as u8);
 }
 
 /// What came from the supervisor.
@@ -109,17 +94,16 @@ pub(super) enum SupervisorMessage {
 }
 
 /// Takes the next order from a non-blocking pipe.
-pub(super) fn next_order(fd: i32) -> SupervisorMessage {
+pub(super) fn next_order(pipe: BorrowedFd<'_>) -> SupervisorMessage {
     loop {
         let mut byte = [0u8];
-        // SAFETY: room for one byte is passed.
-        match unsafe { libc::read(fd, byte.as_mut_ptr().cast(), 1) } {
-            0 => return SupervisorMessage::End,
-            1 => match DaemonOrder::from_number(byte[0]) {
+        match wsgi_system::descriptors::read(pipe, &mut byte) {
+            Ok(0) => return SupervisorMessage::End,
+            Ok(_) => match DaemonOrder::from_number(byte[0]) {
                 Some(order) => return SupervisorMessage::Order(order),
                 None => continue,
             },
-            _ => match io::Error::last_os_error().kind() {
+            Err(error) => match error.kind() {
                 io::ErrorKind::Interrupted => continue,
                 io::ErrorKind::WouldBlock => return SupervisorMessage::Nothing,
                 _ => return SupervisorMessage::End,
@@ -131,8 +115,8 @@ pub(super) fn next_order(fd: i32) -> SupervisorMessage {
 /// Has faulthandler write the stacks of all threads of the main interpreter to standard error, without the GIL
 /// (the bootstrap asked it to; without that the signal does nothing).
 pub(super) fn dump_stacks() {
-    // SAFETY: a signal to the own process that is ignored by default.
-    unsafe { libc::kill(libc::getpid(), libc::SIGURG) };
+    // Ignored by default.
+    wsgi_system::process::signal_self(libc::SIGURG);
 }
 
 /// Keeps the inherited descriptors from programs that the application executes, and makes reading orders
@@ -140,22 +124,18 @@ pub(super) fn dump_stacks() {
 pub fn prepare_descriptors() {
     SUPERVISED.store(true, Relaxed);
     // The last one may be none of ours: then it is a file of Python's, which closes at exec anyway.
-    for fd in [LISTEN_FD, READY_FD, ORDER_FD, HEIRLOOM_FD, BOARD_FD] {
-        if os::is_open(fd) {
-            // SAFETY: sets a flag on an open descriptor.
-            unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
-        }
-    }
+    use DaemonDescriptor::{Board, Heirloom, Listener, Order, Ready};
+    [Listener, Ready, Order, Heirloom, Board].into_iter().for_each(DaemonDescriptor::close_at_exec);
     // Failure means that it is not open, which reading it will show.
-    let _ = os::set_nonblocking(os::inherited(ORDER_FD));
+    let _ = os::set_nonblocking(Order.borrow());
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::fd::AsRawFd;
     use wsgi_protocol::heirloom::{BrokenChange, HeirScript};
     use wsgi_protocol::launch::PreloadScript;
+    use wsgi_system::memory::MemorySeal;
 
     #[test]
     fn scripts_survive_in_a_file_of_any_size() {
@@ -182,8 +162,7 @@ mod tests {
     }
 
     fn tempfile() -> File {
-        // SAFETY: the name is a NUL-terminated literal; the result is a new descriptor.
-        unsafe { File::from_raw_fd(libc::memfd_create(c"heirloom".as_ptr(), libc::MFD_CLOEXEC)) }
+        wsgi_system::memory::memory_file(c"heirloom", 0, MemorySeal::empty()).unwrap().into()
     }
 
     #[test]
@@ -192,7 +171,7 @@ mod tests {
         use std::io::Write;
         use std::os::fd::AsFd;
         os::set_nonblocking(reader.as_fd()).unwrap();
-        let fd = reader.as_raw_fd();
+        let fd = reader.as_fd();
         assert_eq!(next_order(fd), SupervisorMessage::Nothing);
         (&writer).write_all(b"?KD").unwrap();
         assert_eq!(next_order(fd), SupervisorMessage::Order(DaemonOrder::Keep));

@@ -14,6 +14,7 @@ use super::timers::{DueAction, TimerView, Timetable};
 use super::{last_stack, os, signals};
 use crate::host::LongRunning;
 use crate::messages;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
@@ -42,7 +43,7 @@ pub(super) struct MainThread<A: Application> {
     timetable: Timetable,
     interrupter: HelperThread,
     dispatcher: HelperThread,
-    order_fd: i32,
+    orders: Option<BorrowedFd<'static>>,
     maximum_rss: u64,
     run_once: bool,
     served_at_rss: u64,
@@ -57,8 +58,12 @@ pub(super) struct MainThread<A: Application> {
 }
 
 impl<A: Application> MainThread<A> {
-    /// `order_fd` is non-blocking; -1 if there is no supervisor.
-    pub(super) fn new(pool: &'static WorkerPool<A>, launch: &Launch, order_fd: i32) -> Self {
+    /// `orders` does not block; none if there is no supervisor.
+    pub(super) fn new(
+        pool: &'static WorkerPool<A>,
+        launch: &Launch,
+        orders: Option<BorrowedFd<'static>>,
+    ) -> Self {
         let helper_threads = Arc::new(AtomicUsize::new(0));
         let now = os::now_ns();
         Self {
@@ -70,7 +75,7 @@ impl<A: Application> MainThread<A> {
             interrupter: HelperThread::new("wsgi-interrupt", helper_threads.clone()),
             dispatcher: HelperThread::new("wsgi-signals", helper_threads.clone()),
             helper_threads,
-            order_fd,
+            orders,
             maximum_rss: launch.maximum_rss,
             run_once: launch.run_once,
             served_at_rss: 0,
@@ -236,12 +241,12 @@ impl<A: Application> MainThread<A> {
 
     fn take_orders(&mut self) {
         loop {
-            let order = match link::next_order(self.order_fd) {
+            let order = match self.orders.map_or(SupervisorMessage::Nothing, link::next_order) {
                 SupervisorMessage::Nothing => return,
                 SupervisorMessage::Order(order) => order,
                 // The supervisor is dead, and the next one starts others: the requests under way end here.
                 SupervisorMessage::End => {
-                    self.order_fd = -1;
+                    self.orders = None;
                     DaemonOrder::Drain
                 }
             };
@@ -253,7 +258,7 @@ impl<A: Application> MainThread<A> {
             if order == DaemonOrder::Keep {
                 self.keep();
             }
-            if self.order_fd < 0 {
+            if self.orders.is_none() {
                 // Workers that were about to accept have seen by then that it is over.
                 std::thread::sleep(SETTLE);
                 self.pool.give_up_listener();
@@ -384,7 +389,7 @@ impl<A: Application> MainThread<A> {
         let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
         let pages = statm.split(' ').nth(1).and_then(|n| n.parse::<u64>().ok()).unwrap_or(0);
         // SAFETY: sysconf has no memory arguments.
-        let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as u64;
+        let page = wsgi_system::limits::page_size();
         pages * page > self.maximum_rss
     }
 
@@ -471,8 +476,8 @@ impl<A: Application> MainThread<A> {
             epoll = if self.silenced { self.pool.epoll_fd() } else { -1 };
         }
         let readable = libc::POLLIN;
-        let mut fds =
-            [(self.pool.main_wake.as_raw(), readable), (self.order_fd, readable), (epoll, readable)];
+        let orders = self.orders.as_ref().map_or(-1, AsRawFd::as_raw_fd);
+        let mut fds = [(self.pool.main_wake.as_raw(), readable), (orders, readable), (epoll, readable)];
         if let Err(error) = os::poll(&mut fds, timeout) {
             self.pool.cannot_wait(&error);
         }

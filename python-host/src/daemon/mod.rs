@@ -44,6 +44,7 @@ mod zygote;
 pub use inheriting::{InheritedScripts, inherit};
 pub use last_stack::prepare as watch_faults;
 pub use link::prepare_descriptors;
+use os::DaemonDescriptor;
 pub use os::default_stack;
 pub use service::attend_service;
 pub use zygote::raise_workers;
@@ -57,7 +58,7 @@ use pool::WorkerPool;
 use std::io;
 use std::time::Duration;
 use wsgi_protocol::death::FORCED_STATUS;
-use wsgi_protocol::launch::{LISTEN_FD, Launch, ORDER_FD, ReadyByte};
+use wsgi_protocol::launch::{Launch, ReadyByte};
 
 /// Says one thing to the supervisor before serving, e.g. [`ReadyByte::ImportFailed`]. False: nobody listens.
 pub fn announce(ready: ReadyByte) -> bool {
@@ -105,8 +106,7 @@ pub fn serve(host: &'static Host, inherited: &InheritedScripts) -> i32 {
 /// kernel need not kill it any more. Without a bound for its end it does.
 fn outlive_supervisor(launch: &Launch) {
     if launch.timers.shutdown > 0 {
-        // SAFETY: plain numbers.
-        unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, 0) };
+        wsgi_system::process::die_with_parent(false);
     }
 }
 
@@ -126,9 +126,9 @@ fn prepare<A: Application>(application: &'static A, launch: &Launch) -> io::Resu
     link::prepare_descriptors();
     // Workers, the handlers and late events refer to the pool until the process is gone.
     let pool: &'static WorkerPool<A> =
-        Box::leak(Box::new(WorkerPool::new(application, launch, os::inherited(LISTEN_FD))?));
-    signals::install(pool.main_wake.as_raw())?;
-    Ok(MainThread::new(pool, launch, ORDER_FD))
+        Box::leak(Box::new(WorkerPool::new(application, launch, DaemonDescriptor::Listener.borrow())?));
+    signals::install(&pool.main_wake)?;
+    Ok(MainThread::new(pool, launch, Some(DaemonDescriptor::Order.borrow())))
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use crate::coalesce::BlockCoalescer;
 use crate::messages;
 use crate::scheduler::wakeup::Wakeup;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -306,8 +306,7 @@ impl<A: Application> WorkerPool<A> {
     /// Lets the listening socket go once the phase has been left: with its last holder the connections that wait in its
     /// queue are reset, and httpd takes them elsewhere.
     pub(super) fn give_up_listener(&self) {
-        // SAFETY: two open descriptors; the number stays open, so that whoever knows it never meets another file.
-        unsafe { libc::dup3(self.wake.as_raw(), self.listener.as_raw_fd(), libc::O_CLOEXEC) };
+        wsgi_system::descriptors::replace(self.listener, self.wake.borrow());
     }
 
     /// Takes one connection from the queue. False: the queue is empty.

@@ -1,11 +1,10 @@
 //! All open connections of the process. The serve loop only comes here to add and remove one.
 
 use super::connection::HttpdConnection;
-use super::os;
+use super::os::{self, DaemonDescriptor};
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use wsgi_protocol::launch::{HEIRLOOM_FD, LISTEN_FD, ORDER_FD, READY_FD};
 
 /// Sockets that a process forked off by the application closes at once, so that httpd notices the end of this
 /// process even while such a child lives on. Connections beyond this many stay open in the child.
@@ -22,10 +21,8 @@ pub(super) fn close_in_child() {
             unsafe { libc::close(fd) };
         }
     }
-    for fd in [LISTEN_FD, READY_FD, ORDER_FD, HEIRLOOM_FD] {
-        // SAFETY: as above; a number that is not open is an error result.
-        unsafe { libc::close(fd) };
-    }
+    use DaemonDescriptor::{Heirloom, Listener, Order, Ready};
+    [Listener, Ready, Order, Heirloom].into_iter().for_each(DaemonDescriptor::close);
 }
 
 /// The connections by place; see the module's comment.

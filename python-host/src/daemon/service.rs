@@ -2,7 +2,7 @@
 //! because the scripts run on the main thread and nothing else could end them.
 
 use super::link::{self, SupervisorMessage};
-use super::os;
+use super::os::{self, DaemonDescriptor};
 use std::thread;
 use std::time::Duration;
 use wsgi_protocol::launch::{DaemonOrder, ORDER_FD, ReadyByte};
@@ -19,7 +19,7 @@ pub fn attend_service(shutdown: Duration) {
             if os::poll(&mut fds, None).is_err() {
                 return;
             }
-            match link::next_order(ORDER_FD) {
+            match link::next_order(DaemonDescriptor::Order.borrow()) {
                 SupervisorMessage::Order(DaemonOrder::Drain | DaemonOrder::MakeRoom | DaemonOrder::Stop)
                 | SupervisorMessage::End => break,
                 SupervisorMessage::Order(DaemonOrder::Stacks) => link::dump_stacks(),
@@ -27,8 +27,8 @@ pub fn attend_service(shutdown: Duration) {
                 | SupervisorMessage::Nothing => {}
             }
         }
-        // SAFETY: a signal to the own process; Python's handler turns it into SystemExit.
-        unsafe { libc::kill(libc::getpid(), libc::SIGTERM) };
+        // Python's handler turns it into SystemExit.
+        wsgi_system::process::signal_self(libc::SIGTERM);
         if !shutdown.is_zero() {
             thread::sleep(shutdown);
             os::exit_now(super::FORCED_STATUS);

@@ -9,7 +9,7 @@ use crate::exchange::{Exchange, HoldBack, RequestOutcome};
 use crate::host::LongRunning;
 use std::cell::RefCell;
 use std::io::{Read, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd};
+use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Condvar, Mutex, MutexGuard};
@@ -180,8 +180,8 @@ fn daemon(launch: Launch) -> TestDaemon {
     // A test process of the same number may have failed and left its socket behind.
     let _ = std::fs::remove_file(&path);
     let listener = UnixListener::bind(&path).unwrap();
-    // SAFETY: the descriptor is leaked, so it stays open.
-    let listener = unsafe { BorrowedFd::borrow_raw(listener.into_raw_fd()) };
+    let listener: &'static UnixListener = Box::leak(Box::new(listener));
+    let listener = listener.as_fd();
     let (reader, orders) = std::io::pipe().unwrap();
     super::os::set_nonblocking(reader.as_fd()).unwrap();
     let fake: &'static FakeApplication = Box::leak(Box::default());
@@ -189,13 +189,12 @@ fn daemon(launch: Launch) -> TestDaemon {
         Box::leak(Box::new(WorkerPool::new(fake, &launch, listener).unwrap()));
     assert!(fake.pool.set(pool).is_ok());
     let shutdown = Duration::from_millis(launch.timers.shutdown);
+    let reader: &'static _ = Box::leak(Box::new(reader));
     let main = std::thread::spawn(move || {
-        let mut main = MainThread::new(pool, &launch, reader.as_raw_fd());
+        let mut main = MainThread::new(pool, &launch, Some(reader.as_fd()));
         pool.start().unwrap();
         main.run(0);
-        let status = super::ending::end(main, shutdown);
-        drop(reader);
-        status
+        super::ending::end(main, shutdown)
     });
     TestDaemon { fake, pool, path, orders, main }
 }

@@ -17,11 +17,7 @@ pub(super) fn set(title: &[u8]) {
         area[..len].copy_from_slice(&title[..len]);
         area[len..].fill(0);
     }
-    let mut name = [0u8; 16];
-    let len = title.len().min(15);
-    name[..len].copy_from_slice(&title[..len]);
-    // SAFETY: `name` is NUL-terminated and at most 16 bytes, as prctl wants.
-    unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
+    wsgi_system::process::set_name(&title[..title.len().min(15)]);
 }
 
 /// First and end address of the arguments.

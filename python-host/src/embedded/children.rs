@@ -8,6 +8,7 @@ use crate::python::symbols;
 use pyo3::ffi::PyObject;
 use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_int, c_void};
+use wsgi_system::signals::{self, SignalMask};
 
 /// The audit events of CPython that come before a fork.
 const EVENTS: [&[u8]; 6] =
@@ -15,7 +16,7 @@ const EVENTS: [&[u8]; 6] =
 
 thread_local! {
     /// What the thread blocked, if that has been changed.
-    static BLOCKED: Cell<Option<libc::sigset_t>> = const { Cell::new(None) };
+    static BLOCKED: Cell<Option<SignalMask>> = const { Cell::new(None) };
 }
 
 /// Begins to listen; once, before any code of the application runs.
@@ -37,21 +38,13 @@ unsafe extern "C" fn on_audit_event(event: *const c_char, _: *mut PyObject, _: *
 /// Python tells of an event.
 fn announced(event: &[u8]) {
     if EVENTS.contains(&event) && BLOCKED.get().is_none() {
-        // SAFETY: a signal set may be all zero, which is the empty one; only this thread's mask changes.
-        unsafe {
-            let (none, mut before): (libc::sigset_t, libc::sigset_t) =
-                (std::mem::zeroed(), std::mem::zeroed());
-            if libc::pthread_sigmask(libc::SIG_SETMASK, &raw const none, &raw mut before) == 0 {
-                BLOCKED.set(Some(before));
-            }
-        }
+        BLOCKED.set(signals::unblock_all());
     }
 }
 
 /// The thread's request is over.
 pub fn over() {
     if let Some(before) = BLOCKED.take() {
-        // SAFETY: the mask that this thread had.
-        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut()) };
+        signals::set_mask(&before);
     }
 }

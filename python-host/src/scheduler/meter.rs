@@ -10,7 +10,7 @@ const CARRY: u64 = 4;
 #[derive(Debug, Default)]
 pub struct ThreadMeter {
     tid: i32,
-    clock: Option<libc::clockid_t>,
+    clock: Option<clock::ClockNumber>,
     cpu: u64,
     delay: u64,
     /// Time at work that neither CPU time nor waits have explained so far.

@@ -12,28 +12,5 @@ pub mod pace;
 pub mod waits;
 pub mod wakeup;
 
-/// Signals that tell the thread that causes them: handlers of libraries count on them, and programs that the thread
-/// starts inherit what it blocks.
-const OWN: [libc::c_int; 8] = [
-    libc::SIGSEGV,
-    libc::SIGBUS,
-    libc::SIGFPE,
-    libc::SIGILL,
-    libc::SIGTRAP,
-    libc::SIGABRT,
-    libc::SIGSYS,
-    libc::SIGPIPE,
-];
-
 /// Keeps signals away from the calling thread, as from httpd's request threads: httpd's handlers belong to others.
-pub fn block_signals() {
-    // SAFETY: a signal set may be all zero, is filled before it is used, and only this thread's mask changes.
-    unsafe {
-        let mut all: libc::sigset_t = std::mem::zeroed();
-        libc::sigfillset(&raw mut all);
-        for signal in OWN {
-            libc::sigdelset(&raw mut all, signal);
-        }
-        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const all, std::ptr::null_mut());
-    }
-}
+pub use wsgi_system::signals::block_others as block_signals;

@@ -134,9 +134,7 @@ impl RequestBody {
 }
 
 fn find_newline(bytes: &[u8]) -> Option<usize> {
-    // SAFETY: pointer and length belong together.
-    let found = unsafe { libc::memchr(bytes.as_ptr().cast(), i32::from(b'\n'), bytes.len()) };
-    (!found.is_null()).then(|| found.addr() - bytes.as_ptr().addr())
+    wsgi_system::memory::find_byte(bytes, b'\n')
 }
 
 #[cfg(test)]

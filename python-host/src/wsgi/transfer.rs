@@ -7,8 +7,10 @@ use super::response::FilePart;
 use crate::exchange::SendError;
 use crate::python::{Attached, Object, Owned, lock};
 use std::fs::File;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
+use wsgi_system::descriptors::position;
+use wsgi_system::stat::{FileFacts, file_system};
 
 /// Sends the wrapped file. `None`: it has to be iterated.
 pub fn send<'py>(
@@ -27,7 +29,11 @@ pub fn send<'py>(
 }
 
 /// Descriptor, and what is between the position and the end of the file.
-fn probe(py: Attached<'_>, state: &RequestState, filelike: &Owned<'_>) -> Option<(i32, FilePart)> {
+fn probe<'f>(
+    py: Attached<'_>,
+    state: &RequestState,
+    filelike: &'f Owned<'_>,
+) -> Option<(BorrowedFd<'f>, FilePart)> {
     let names = &state.interpreter.kit().names;
     let number = |name: &Object| {
         let answer = filelike.attr(py, name).and_then(|method| method.call(py, &[]));
@@ -39,26 +45,22 @@ fn probe(py: Attached<'_>, state: &RequestState, filelike: &Owned<'_>) -> Option
             }
         }
     };
-    let fd = i32::try_from(number(names.fileno.get(py))?).ok()?;
+    let number_of_file = i32::try_from(number(names.fileno.get(py))?).ok().filter(|fd| *fd >= 0)?;
+    // SAFETY: the application's file object keeps it open; it is alive until the response is closed.
+    let fd = unsafe { BorrowedFd::borrow_raw(number_of_file) };
     let size = regular_size(fd)?;
     let offset = u64::try_from(number(names.tell.get(py))?).ok()?;
     Some((fd, FilePart { offset, length: size.saturating_sub(offset) }))
 }
 
 /// The size of a regular, seekable file that httpd would send. Not one of FUSE: httpd waits for no process of users.
-fn regular_size(fd: i32) -> Option<u64> {
-    // SAFETY: all zero is a valid value of this plain structure.
-    let mut stat: libc::stat = unsafe { std::mem::zeroed() };
-    // SAFETY: room for one structure; a bad descriptor is refused.
-    let known = unsafe { libc::fstat(fd, &raw mut stat) == 0 && libc::lseek(fd, 0, libc::SEEK_CUR) >= 0 };
-    if !known || stat.st_mode & libc::S_IFMT != libc::S_IFREG {
-        return None;
-    }
-    if is_fuse(fd, stat.st_dev) { None } else { u64::try_from(stat.st_size).ok() }
+fn regular_size(file: BorrowedFd<'_>) -> Option<u64> {
+    let facts = FileFacts::of(file).filter(|_| position(file) >= 0).filter(FileFacts::is_regular)?;
+    (!is_fuse(file, facts.device)).then_some(facts.size)
 }
 
 /// Whether a file is of a FUSE file system. Most files are of the same device, and NFS would ask its server each time.
-fn is_fuse(fd: i32, device: u64) -> bool {
+fn is_fuse(file: BorrowedFd<'_>, device: u64) -> bool {
     /// linux/magic.h's FUSE_SUPER_MAGIC.
     const FUSE: u64 = 0x6573_5546;
     /// The last device that was none; no file is of device 0.
@@ -66,11 +68,7 @@ fn is_fuse(fd: i32, device: u64) -> bool {
     if OTHER.load(Ordering::Relaxed) == device {
         return false;
     }
-    // SAFETY: all zero is a valid value of this plain structure, for which there is room.
-    let is_fuse = unsafe {
-        let mut system: libc::statfs = std::mem::zeroed();
-        libc::fstatfs(fd, &raw mut system) == 0 && system.f_type as u64 == FUSE
-    };
+    let is_fuse = file_system(file) == Some(FUSE);
     if !is_fuse {
         OTHER.store(device, Ordering::Relaxed);
     }
@@ -80,17 +78,15 @@ fn is_fuse(fd: i32, device: u64) -> bool {
 fn transfer(
     py: Attached<'_>,
     state: &RequestState,
-    fd: i32,
+    own: BorrowedFd<'_>,
     rest: FilePart,
 ) -> std::result::Result<(), ResponseStop> {
     state.commit(py).map_err(ResponseStop::Raised)?;
     let announced = lock(py, &state.response).announced;
     let length = announced.map_or(rest.length, |announced| announced.min(rest.length));
-    // SAFETY: the application's file object keeps it open; it is alive until the response is closed.
-    let own = unsafe { BorrowedFd::borrow_raw(fd) };
     // A duplicate would share the position, which httpd moves while it reads; a file opened anew has its own. Without
     // /proc, or the right to open the file, the application must live with that.
-    let opened = File::open(format!("/proc/self/fd/{fd}")).ok();
+    let opened = File::open(format!("/proc/self/fd/{}", own.as_raw_fd())).ok();
     let file = opened.as_ref().map_or(own, AsFd::as_fd);
     let part = FilePart { length, ..rest };
     state.send_file(py, file, part).map_err(|error: SendError| ResponseStop::Broken(Some(error)))

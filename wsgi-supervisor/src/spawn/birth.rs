@@ -124,10 +124,9 @@ fn is_own_child(pid: Pid) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::os::descriptors::adopt;
-    use nix::sys::socket::{ControlMessageOwned, recvmsg};
     use std::io::IoSliceMut;
     use std::os::fd::AsFd;
+    use wsgi_system::sockets::{WaitMode, control_words, receive_with_descriptors};
 
     /// What was asked for, and the worker's ready pipe, stack, and other descriptors.
     fn ask_for_one() -> (UnbornWorker, OwnedFd, OwnedFd, Vec<OwnedFd>) {
@@ -137,12 +136,14 @@ mod tests {
         let unborn = ask(ours.as_fd(), order, file.as_fd(), file.as_fd()).unwrap();
         assert_eq!(unborn.claim(), BirthClaim::Nothing);
         let mut bytes = [0; 16];
-        let mut space = nix::cmsg_space!([RawFd; BIRTH_FDS]);
-        let mut parts = [IoSliceMut::new(&mut bytes)];
-        let message =
-            recvmsg::<()>(zygote.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::empty()).unwrap();
-        let Some(ControlMessageOwned::ScmRights(fds)) = message.cmsgs().unwrap().next() else { panic!() };
-        let mut fds: Vec<_> = fds.into_iter().map(|fd| adopt(fd).unwrap()).collect();
+        let (mut parts, mut fds) = ([IoSliceMut::new(&mut bytes)], Vec::new());
+        receive_with_descriptors::<{ control_words(BIRTH_FDS) }>(
+            zygote.as_fd(),
+            &mut parts,
+            &mut fds,
+            WaitMode::Yes,
+        )
+        .unwrap();
         let rights = [ControlMessage::ScmRights(&[file.as_raw_fd()])];
         let sent =
             sendmsg::<()>(zygote.as_raw_fd(), &[IoSlice::new(b"H")], &rights, MsgFlags::MSG_NOSIGNAL, None);

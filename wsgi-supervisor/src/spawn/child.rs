@@ -2,7 +2,6 @@
 
 use super::step::{StartStep, StepFailure};
 use super::{ChildDescriptors, DaemonProgram, advice};
-use crate::os::{descriptors, inheritance, process};
 use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -12,12 +11,21 @@ use nix::unistd::{self, AccessFlags, Gid, Pid, Uid};
 use std::convert::Infallible;
 use std::os::fd::{AsFd, BorrowedFd};
 use wsgi_protocol::control::{DaemonIdentity, GroupSpec, ResourceLimits};
+use wsgi_system::process::ForkedChild;
+use wsgi_system::{inheritance, process, signals};
 
-/// Becomes the daemon, or reports why not and ends.
-pub fn become_daemon(spec: &GroupSpec, program: &DaemonProgram, fds: &ChildDescriptors<'_>, supervisor: Pid) {
+/// Becomes the daemon, or reports why not and returns the status to end with.
+pub fn become_daemon(
+    own: &ForkedChild,
+    spec: &GroupSpec,
+    program: &DaemonProgram,
+    fds: &ChildDescriptors<'_>,
+    supervisor: Pid,
+) -> i32 {
     let report = fds.report;
-    let Err(failure) = prepare_and_exec(spec, program, fds, supervisor);
+    let Err(failure) = prepare_and_exec(own, spec, program, fds, supervisor);
     tell(report, failure, "");
+    1
 }
 
 fn tell(report: BorrowedFd<'_>, failure: StepFailure, advice: &str) {
@@ -36,6 +44,7 @@ impl<T> StepContext<T> for Result<T, Errno> {
 }
 
 fn prepare_and_exec(
+    own: &ForkedChild,
     spec: &GroupSpec,
     program: &DaemonProgram,
     fds: &ChildDescriptors<'_>,
@@ -48,12 +57,10 @@ fn prepare_and_exec(
     unistd::setsid().at(StartStep::Session)?;
     // The report has to survive the layout, whatever its number.
     let layout = fds.layout();
-    let report = descriptors::park(fds.report, layout.len())
-        .and_then(descriptors::adopt)
-        .at(StartStep::Descriptors)?;
+    let report = process::park(fds.report, layout.len()).at(StartStep::Descriptors)?;
     let inherited =
         libc::c_uint::try_from(layout.len()).map_err(|_| Errno::EMFILE).at(StartStep::Descriptors)?;
-    descriptors::lay_out(&layout, report.as_fd()).at(StartStep::Descriptors)?;
+    own.lay_out(&layout, report.as_fd()).at(StartStep::Descriptors)?;
     if let Some(entrance) = &program.cgroup {
         // Without it, what it leaves is known by its session only.
         let _ = std::fs::write(entrance, "0");
@@ -62,9 +69,9 @@ fn prepare_and_exec(
         .and_then(|()| change_identity(spec, program.circumstances.as_root, report.as_fd()))
         .and_then(|()| restrict(spec, program, report.as_fd(), supervisor))
         .and_then(|()| {
-            process::reset_signals();
+            signals::reset();
             // What a library has opened for a lookup.
-            descriptors::close_at_exec(inherited);
+            own.close_at_exec(inherited);
             // The interpreter would say so with a traceback, once per attempt.
             unistd::access(program.host_library.as_c_str(), AccessFlags::R_OK).at(StartStep::HostLibrary)?;
             unistd::execve(&program.interpreter, &program.arguments, &program.environment).at(StartStep::Exec)

@@ -6,7 +6,6 @@ mod child;
 pub mod step;
 
 use crate::cgroup::ProcessCgroup;
-use crate::os::process::fork_into;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -18,6 +17,7 @@ use std::path::PathBuf;
 use wsgi_protocol::control::GroupSpec;
 use wsgi_protocol::death::MAX_STACK;
 use wsgi_protocol::launch::{BOOTSTRAP, HEIRLOOM_MAX, encode};
+use wsgi_system::process::{ForkedChild, fork_alone};
 
 /// What the supervisor learns once, at its own start.
 #[derive(Debug, Clone, Copy)]
@@ -146,7 +146,9 @@ pub fn start(request: &SpawnRequest<'_>, circumstances: SpawnCircumstances) -> R
         report: report_child.as_fd(),
     };
     let supervisor = getpid();
-    let pid = fork_into(|| child::become_daemon(request.spec, &program, &descriptors, supervisor))?;
+    let child =
+        |own: &ForkedChild| child::become_daemon(own, request.spec, &program, &descriptors, supervisor);
+    let pid = Pid::from_raw(fork_alone(child)?);
     Ok(StartedDaemon { pid, ready, order, output, report: Some(report), stack })
 }
 

@@ -6,7 +6,6 @@ use crate::generation::PlanHandles;
 use crate::handles::RetiredSocket;
 use crate::listen::ListeningSocket;
 use crate::log::LogLevel;
-use crate::os::clock::epoch_us;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -16,6 +15,7 @@ use std::time::Instant;
 use wsgi_protocol::launch::DaemonOrder;
 use wsgi_protocol::metrics::GroupRecord;
 use wsgi_protocol::status::SlotState;
+use wsgi_system::clock::epoch_us;
 
 impl Supervisor {
     /// Tells the state machine what has happened, and does what it wants done.

@@ -11,9 +11,7 @@ use crate::generation::{Generation, GenerationLogs, GroupPlace, GroupPlaces, Pla
 use crate::listen::ListenError;
 use crate::log::{GroupLog, LogFile, LogLevel};
 use crate::log_writer::LogWriter;
-use crate::os::descriptors::redirect_standard_error;
-use crate::os::memory::{StatusMemory, trim_heap};
-use crate::os::metrics::MetricsMemory;
+use crate::memory::{MetricsMemory, StatusMemory};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -25,6 +23,8 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 use wsgi_protocol::control::{GroupSpec, LogTarget, SupervisorAnswer};
+use wsgi_system::descriptors::redirect_standard_error;
+use wsgi_system::memory::trim_heap;
 
 /// A group that can be started, its log, and its sockets.
 type AcceptedGroup = (GroupSpec, GroupLog, Vec<SocketPlan>);

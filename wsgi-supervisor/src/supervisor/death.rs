@@ -4,11 +4,11 @@ use super::messages::MAX_ORPHANS;
 use super::{OrphanOutput, Supervisor};
 use crate::decide::ProcessEvent;
 use crate::handles::ProcessHandles;
-use crate::os::clock::monotonic_ns;
-use crate::os::process::{ended_child, reap};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 use wsgi_protocol::death::{DeathCause, EndReason, MAX_STACK, ProcessDeath};
+use wsgi_system::clock::monotonic_ns;
+use wsgi_system::process::{ended_child, reap};
 
 /// Most pieces of output read after a death, before the line about it is written.
 const LAST_PIECES: usize = 64;

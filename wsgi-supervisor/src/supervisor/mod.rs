@@ -24,7 +24,6 @@ use crate::log::{GroupLog, LogLevel};
 use crate::log_writer::LogWriter;
 use crate::oom::OomWatch;
 use crate::operator::OperatorSocket;
-use crate::os::process::open_process;
 use crate::output::LineCutter;
 use crate::spawn::SpawnCircumstances;
 use crate::spawn::birth::UnbornWorker;
@@ -38,6 +37,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 use wsgi_protocol::control::SupervisorAnswer;
+use wsgi_system::process::open_process;
 
 /// How long processes are started before the supervisor looks for other things to do.
 const TURN: Duration = Duration::from_millis(50);
@@ -144,7 +144,7 @@ impl Supervisor {
         let signals = SignalFd::with_flags(&mask, flags).map_err(SupervisorError::Signals)?;
         let parent_id = getppid();
         // Of another process if the parent died in between, but then the control socket is closed.
-        let parent = open_process(parent_id).ok();
+        let parent = open_process(parent_id.as_raw()).ok();
         Ok(Self {
             control: Some(ControlSocket::new(control)),
             operator: None,

@@ -4,7 +4,6 @@ use super::Supervisor;
 use crate::decide::{DaemonGroup, DaemonProcess, GroupOrder};
 use crate::log::LogLevel;
 use crate::operator::{self, OperatorSocket};
-use crate::os::clock::{epoch_us, monotonic_ns};
 use nix::errno::Errno;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -17,6 +16,7 @@ use wsgi_protocol::operator::{
     GroupMetrics, GroupStatus, OperatorQuestion, OperatorReply, ProcessState, ProcessStatus, ServerStatus,
 };
 use wsgi_protocol::status::ProcessConcurrency;
+use wsgi_system::clock::{epoch_us, monotonic_ns};
 
 /// What to write when the operator's socket cannot be made.
 fn advice(errno: Errno) -> &'static str {
@@ -122,7 +122,7 @@ impl Supervisor {
 
     /// The front of the metrics memory.
     fn header(&self) -> Option<&MemoryHeader> {
-        self.live.last()?.metrics.as_ref().map(|memory| memory.view().header)
+        self.live.last()?.metrics.as_ref()?.view().map(|view| view.header)
     }
 
     /// Asks the processes of a group for their stacks. The text goes to the log: nothing a daemon says is read here.
@@ -166,7 +166,7 @@ impl Supervisor {
         let group = |(name, group): (&Vec<u8>, &DaemonGroup)| {
             let plan = group.plan.as_ref()?;
             let generation = &self.handles_of(plan)?.generation;
-            let (view, number) = (generation.metrics.as_ref()?.view(), plan.spec.metrics? as usize);
+            let (view, number) = (generation.metrics.as_ref()?.view()?, plan.spec.metrics? as usize);
             let first = generation.places.get(name)?.first_slot;
             let pid = |running: &RunningRequest| group.slots.get(running.slot?.checked_sub(first)?)?.current;
             let row = |running: RunningRequest| {

@@ -8,11 +8,11 @@ use crate::cgroup::ProcessCgroup;
 use crate::decide::{GroupPlan, SupervisorEnd};
 use crate::facts;
 use crate::log::{GroupLog, LogLevel};
-use crate::os::process::{open_process, signal_process};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
+use wsgi_system::process::{open_process, signal_process};
 
 /// How long they may take to end by themselves after SIGTERM.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -121,7 +121,7 @@ impl Supervisor {
 fn send(pids: &[i32], signal: Signal, is_member: impl Fn(i32) -> bool) {
     for pid in pids {
         // By its descriptor it is the same process that is looked at and that gets the signal.
-        let process = open_process(Pid::from_raw(*pid)).ok();
+        let process = open_process(*pid).ok();
         if !is_member(*pid) {
             continue;
         }

@@ -6,6 +6,7 @@ mod order;
 mod worker;
 
 use super::link::{self, SupervisorMessage};
+use super::os::DaemonDescriptor;
 use super::{announce, os, title};
 use crate::fork::{self, ForkSide};
 use crate::host::Host;
@@ -59,7 +60,7 @@ fn next_order(host: &Host) -> ForkOrder {
             continue;
         }
         if fds[1].1 != 0 {
-            match link::next_order(ORDER_FD) {
+            match link::next_order(DaemonDescriptor::Order.borrow()) {
                 SupervisorMessage::Order(
                     launch::DaemonOrder::Drain | launch::DaemonOrder::MakeRoom | launch::DaemonOrder::Stop,
                 )
@@ -68,7 +69,7 @@ fn next_order(host: &Host) -> ForkOrder {
             }
         }
         if fds[0].1 != 0 {
-            match order::receive(FORKER_FD) {
+            match order::receive(DaemonDescriptor::Listener.borrow()) {
                 ZygoteRequest::Birth(order) => return order,
                 ZygoteRequest::Nothing => {}
                 ZygoteRequest::End => os::exit_now(0),

@@ -9,7 +9,7 @@ use crate::host::Host;
 use crate::scheduler::block_signals;
 use pyo3::ffi;
 use std::ffi::{CStr, OsStr};
-use std::os::fd::AsRawFd;
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
@@ -18,9 +18,10 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use wire::{FieldKind, TelemetryDatagram};
 use wsgi_protocol::launch::{HostMode, TelemetryService};
+use wsgi_system::options::set_send_buffer;
 
 /// Room for what is not read yet.
-static SEND_BUFFER: libc::c_int = 65536;
+const SEND_BUFFER: usize = 65536;
 
 /// Python's own switch interval.
 const SWITCH_INTERVAL: f64 = 0.005;
@@ -114,24 +115,13 @@ pub fn stopped() {
 fn open() -> std::io::Result<UnixDatagram> {
     let socket = UnixDatagram::unbound()?;
     socket.set_nonblocking(true)?;
-    // SAFETY: an own descriptor and a plain number. A smaller buffer does as well.
-    unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_SNDBUF,
-            (&raw const SEND_BUFFER).cast(),
-            size_of::<libc::c_int>() as libc::socklen_t,
-        );
-    }
+    // A smaller one does as well.
+    set_send_buffer(socket.as_fd(), SEND_BUFFER);
     Ok(socket)
 }
 
 fn host_name() -> Vec<u8> {
-    let mut name = [0u8; 256];
-    // SAFETY: room for as much as is said; the last byte stays null.
-    unsafe { libc::gethostname(name.as_mut_ptr().cast(), name.len() - 1) };
-    name.split(|byte| *byte == 0).next().unwrap_or_default().to_vec()
+    wsgi_system::process::host_name()
 }
 
 impl TelemetryReporter {
@@ -161,8 +151,7 @@ impl TelemetryReporter {
         datagram.text(4, &launch.httpd.mpm_name);
         datagram.text(5, &self.host_name);
         self.name_group(datagram);
-        // SAFETY: cannot fail.
-        datagram.integer(7, u64::from(unsafe { libc::getppid() }.unsigned_abs()));
+        datagram.integer(7, u64::from(std::os::unix::process::parent_id()));
     }
 
     /// Embedded mode has none, as with the original.

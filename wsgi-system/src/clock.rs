@@ -1,4 +1,4 @@
-//! Local wall-clock time for log lines.
+//! The clocks: monotonic, of threads and of the wall.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -23,13 +23,43 @@ pub struct LocalTime {
     pub micros: u32,
 }
 
+/// A clock of the kernel's.
+pub type ClockNumber = libc::clockid_t;
+
 /// The monotonic clock, in ns: the same for all processes.
 #[must_use]
 pub fn monotonic_ns() -> u64 {
+    clock_ns(libc::CLOCK_MONOTONIC).unwrap_or(0)
+}
+
+/// Seconds of the monotonic clock.
+#[must_use]
+pub fn monotonic_seconds() -> i64 {
+    (monotonic_ns() / 1_000_000_000).cast_signed()
+}
+
+/// Nanoseconds of any clock; `None` when it does not exist (any more).
+#[must_use]
+pub fn clock_ns(clock: ClockNumber) -> Option<u64> {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the kernel fills `now`; this clock always exists.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
-    now.tv_sec.cast_unsigned() * 1_000_000_000 + now.tv_nsec.cast_unsigned()
+    // SAFETY: the kernel fills `now`; a number that is no clock's is refused.
+    let result = unsafe { libc::clock_gettime(clock, &raw mut now) };
+    (result == 0).then(|| now.tv_sec.cast_unsigned() * 1_000_000_000 + now.tv_nsec.cast_unsigned())
+}
+
+/// Seconds since the system started.
+#[must_use]
+pub fn since_boot() -> Option<f64> {
+    clock_ns(libc::CLOCK_BOOTTIME).map(|now| now as f64 / 1e9)
+}
+
+/// The CPU clock of the calling thread, readable by others while the thread lives.
+#[must_use]
+pub fn own_cpu_clock() -> Option<ClockNumber> {
+    let mut clock = 0;
+    // SAFETY: asks about the calling thread, which is alive, and writes a live local.
+    let result = unsafe { libc::pthread_getcpuclockid(libc::pthread_self(), &raw mut clock) };
+    (result == 0).then_some(clock)
 }
 
 /// The wall clock, µs since the epoch.

@@ -71,28 +71,37 @@ pub fn give_up_oom_protection() -> Result<(), Errno> {
     if now.trim_start().starts_with('-') { std::fs::write(path, "0").map_err(errno) } else { Ok(()) }
 }
 
+/// The header and the two records of 32 bits each of capget(2), in version 3.
+#[repr(C)]
+struct CapabilityHeader {
+    version: u32,
+    pid: libc::c_int,
+}
+
+/// One of the two.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct CapabilitySets {
+    effective: u32,
+    permitted: u32,
+    inheritable: u32,
+}
+
+impl CapabilityHeader {
+    /// Version 3 (_LINUX_CAPABILITY_VERSION_3), this process.
+    fn own() -> Self {
+        Self { version: 0x2008_0522, pid: 0 }
+    }
+}
+
 /// Gives up what an exec as another user could still carry on: inheritable and ambient capabilities. The permitted ones
 /// stay until the exec (see `become_user`), but none is in effect.
 ///
 /// # Errors
 /// The errno of capset.
 pub fn leave_capabilities() -> Result<(), Errno> {
-    #[repr(C)]
-    struct Header {
-        version: u32,
-        pid: libc::c_int,
-    }
-    #[repr(C)]
-    #[derive(Clone, Copy, Default)]
-    struct Sets {
-        effective: u32,
-        permitted: u32,
-        inheritable: u32,
-    }
-    /// _LINUX_CAPABILITY_VERSION_3: two records of 32 bits each.
-    const VERSION: u32 = 0x2008_0522;
-    let mut header = Header { version: VERSION, pid: 0 };
-    let mut sets = [Sets::default(); 2];
+    let mut header = CapabilityHeader::own();
+    let mut sets = [CapabilitySets::default(); 2];
     // SAFETY: the header names the version whose two records follow.
     unsafe {
         Errno::result(libc::syscall(libc::SYS_capget, &raw mut header, sets.as_mut_ptr()))?;
@@ -102,4 +111,12 @@ pub fn leave_capabilities() -> Result<(), Errno> {
         libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
     }
     Ok(())
+}
+
+/// Gives up all capabilities, which leaves the process as dumpable as it is.
+#[must_use]
+pub fn drop_capabilities() -> bool {
+    let (mut header, none) = (CapabilityHeader::own(), [CapabilitySets::default(); 2]);
+    // SAFETY: the header names the version whose two records follow.
+    unsafe { libc::syscall(libc::SYS_capset, &raw mut header, none.as_ptr()) == 0 }
 }

@@ -1,0 +1,89 @@
+//! Options of sockets.
+
+use nix::errno::Errno;
+use nix::sys::socket::{getsockopt, setsockopt, sockopt};
+use nix::sys::time::{TimeVal, TimeValLike};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::time::Duration;
+
+/// Since Linux 6.16: whether descriptors may be sent to a socket.
+const SO_PASSRIGHTS: libc::c_int = 83;
+
+fn number(socket: BorrowedFd<'_>, option: libc::c_int) -> Option<libc::c_int> {
+    let mut value: libc::c_int = 0;
+    let mut length = libc::socklen_t::try_from(size_of_val(&value)).ok()?;
+    // SAFETY: the kernel fills at most `length` bytes, which is the size of the value.
+    let result = unsafe {
+        let at = (&raw mut value).cast();
+        libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, option, at, &raw mut length)
+    };
+    (result == 0).then_some(value)
+}
+
+fn set(socket: BorrowedFd<'_>, option: libc::c_int, value: libc::c_int) -> Result<(), Errno> {
+    let length = libc::socklen_t::try_from(size_of_val(&value)).unwrap_or(0);
+    // SAFETY: one int of the announced size is read.
+    let result = unsafe {
+        let at = (&raw const value).cast();
+        libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, option, at, length)
+    };
+    Errno::result(result).map(drop)
+}
+
+/// The address family of a socket; `None` for a descriptor that is none.
+#[must_use]
+pub fn family(socket: BorrowedFd<'_>) -> Option<libc::c_int> {
+    number(socket, libc::SO_DOMAIN)
+}
+
+/// Whether it is a socket that listens.
+#[must_use]
+pub fn is_listening(socket: BorrowedFd<'_>) -> bool {
+    number(socket, libc::SO_ACCEPTCONN).is_some_and(|listens| listens != 0)
+}
+
+/// Has the kernel refuse descriptors that are sent to this socket, and to those that it accepts. Kernels before 6.16 cannot.
+pub fn refuse_descriptors(socket: BorrowedFd<'_>) {
+    let _ = set(socket, SO_PASSRIGHTS, 0);
+}
+
+/// Has the kernel deliver descriptors that are sent to this socket: one that was accepted refuses them as its listener does.
+pub fn take_descriptors(socket: BorrowedFd<'_>) {
+    // Kernels before 6.16 do not know the option, and need none.
+    let _ = set(socket, SO_PASSRIGHTS, 1);
+}
+
+/// Closing the socket never waits for what has not been sent.
+pub fn never_linger(socket: BorrowedFd<'_>) {
+    let _ = setsockopt(&socket, sockopt::Linger, &libc::linger { l_onoff: 0, l_linger: 0 });
+}
+
+/// Closing the socket waits so many seconds for what has not been sent.
+pub fn set_linger(socket: BorrowedFd<'_>, seconds: i32) {
+    let _ = setsockopt(&socket, sockopt::Linger, &libc::linger { l_onoff: 1, l_linger: seconds });
+}
+
+/// Asks for a send buffer of this size.
+pub fn set_send_buffer(socket: BorrowedFd<'_>, bytes: usize) {
+    let _ = setsockopt(&socket, sockopt::SndBuf, &bytes);
+}
+
+/// User id of the process at the other end when it connected (SO_PEERCRED).
+///
+/// # Errors
+/// That of getsockopt(2).
+pub fn peer_uid(socket: BorrowedFd<'_>) -> io::Result<u32> {
+    Ok(getsockopt(&socket, sockopt::PeerCredentials)?.uid())
+}
+
+/// Bounds every single blocking send and receive; zero means no bound.
+///
+/// # Errors
+/// That of setsockopt(2).
+pub fn set_timeout(socket: BorrowedFd<'_>, timeout: Duration) -> io::Result<()> {
+    let value = TimeVal::microseconds(i64::try_from(timeout.as_micros()).unwrap_or(i64::MAX));
+    setsockopt(&socket, sockopt::ReceiveTimeout, &value)?;
+    setsockopt(&socket, sockopt::SendTimeout, &value)?;
+    Ok(())
+}
