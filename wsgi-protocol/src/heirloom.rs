@@ -41,13 +41,30 @@ pub struct BrokenChange {
     pub tried: TriedVersions,
 }
 
-/// The versions of files that failed together; modification times in µs since the epoch, 0 for one that is missing.
+/// Instead of a time: the file was written while it was being tried, so that nobody knows what was.
+pub const WRITTEN_MEANWHILE: i64 = -1;
+
+/// The versions of files that failed together; modification times in µs since the epoch, 0 for one that is missing, or
+/// [`WRITTEN_MEANWHILE`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 pub struct TriedVersions {
     /// Of the script.
     pub mtime: i64,
     /// Files that stood in the traceback.
     pub files: Vec<(Vec<u8>, i64)>,
+}
+
+impl TriedVersions {
+    /// Whether another failure tells nothing new.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        let mut pairs = self.files.iter().zip(&other.files);
+        self.mtime == other.mtime
+            && self.files.len() == other.files.len()
+            && pairs.all(|((file, mtime), (other_file, other_mtime))| {
+                file == other_file && (mtime == other_mtime || *other_mtime == WRITTEN_MEANWHILE)
+            })
+    }
 }
 
 /// A script that a successor could not load.

@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
-use wsgi_protocol::heirloom::TriedVersions;
+use wsgi_protocol::heirloom::{TriedVersions, WRITTEN_MEANWHILE};
 use wsgi_protocol::launch::PreloadScript;
 
 /// Without a modification time (the script's own hook wants the reload) one change cannot be told from the next, and of some
@@ -19,6 +19,10 @@ const LOOK: Duration = Duration::from_millis(200);
 /// Pauses between tries of a change that failed though nothing that is known of it has changed.
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(160);
+
+/// So often in a row a change is tried again at once because a file was written while it was being tried: it may have been
+/// mended, but it may as well be written by each load.
+const MOST_DOUBTS: u32 = 3;
 
 /// How long lines wait for a request in whose log they belong.
 const UNTOLD: Duration = Duration::from_secs(5);
@@ -46,6 +50,8 @@ struct FailedChange {
     has_changed: bool,
     /// The next successor tries it.
     is_due: bool,
+    /// See [`MOST_DOUBTS`].
+    doubts: u32,
 }
 
 /// Files to be looked at where nothing is held that others need: they may lie on a file system that does not answer.
@@ -55,6 +61,8 @@ pub(super) struct FileSight {
     files: Vec<(Vec<u8>, i64)>,
     /// A file is another one than before.
     has_changed: bool,
+    /// It may be: nobody knows which one was tried.
+    is_doubtful: bool,
 }
 
 impl FileSight {
@@ -62,7 +70,9 @@ impl FileSight {
     pub(super) fn look(&mut self) {
         for (file, known) in &mut self.files {
             let mtime = mtime_of(file);
-            self.has_changed |= mtime != std::mem::replace(known, mtime);
+            let known = std::mem::replace(known, mtime);
+            self.is_doubtful |= known == WRITTEN_MEANWHILE;
+            self.has_changed |= mtime != known && known != WRITTEN_MEANWHILE;
         }
     }
 }
@@ -104,6 +114,7 @@ impl ScriptChanges {
                     key: key.clone(),
                     files: failed.tried.files.clone(),
                     has_changed: false,
+                    is_doubtful: false,
                 });
             }
         }
@@ -119,10 +130,15 @@ impl ScriptChanges {
         };
         let Some(failed) = failed.filter(is_same) else { return };
         failed.is_looked_at = false;
-        if sight.has_changed {
-            failed.has_changed = true;
+        if sight.has_changed || sight.is_doubtful {
             failed.tried.files = sight.files;
         }
+        if sight.has_changed {
+            failed.doubts = 0;
+        } else if sight.is_doubtful {
+            failed.doubts += 1;
+        }
+        failed.has_changed |= sight.has_changed || sight.is_doubtful && failed.doubts <= MOST_DOUBTS;
     }
 
     /// A request of `group` sees that `script` has changed to `mtime`.
@@ -177,7 +193,8 @@ impl ScriptChanges {
         let pause =
             failed_before.as_ref().map_or(FIRST_PAUSE, |failed| (failed.pause * 2).min(LONGEST_PAUSE));
         // The same failure is told once.
-        let is_known = failed_before.as_ref().is_some_and(|failed| failed.tried == *tried);
+        let is_known = failed_before.as_ref().is_some_and(|failed| failed.tried.covers(tried));
+        let doubts = failed_before.as_ref().map_or(0, |failed| failed.doubts);
         let lines =
             if is_known { failed_before.map(|failed| failed.lines).unwrap_or_default() } else { lines };
         let (tried, retry_at) = (tried.clone(), now + pause);
@@ -191,6 +208,7 @@ impl ScriptChanges {
             pause,
             has_changed: false,
             is_due: false,
+            doubts,
         };
         self.0.insert(key, ScriptChange { mtime, asked: now, failed: Some(failed) });
         !is_known
@@ -346,6 +364,34 @@ mod tests {
         assert!(changes.failed(&script()).is_none(), "worth a try");
         assert_eq!(look(&mut changes, 1, now + 2 * LOOK), ChangeLook::Mended);
         assert_eq!(look(&mut changes, 1, now + 3 * LOOK), ChangeLook::Known);
+        fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_each_load_writes_is_no_repair_without_end() {
+        let path = std::env::temp_dir().join(format!("wsgi-doubts-{}", std::process::id()));
+        fs::write(&path, "").unwrap();
+        let name = path.as_os_str().as_bytes().to_vec();
+        let (mut changes, mut now) = (ScriptChanges::default(), Instant::now());
+        look(&mut changes, 1, now);
+        let tried = TriedVersions { mtime: 1, files: vec![(name, WRITTEN_MEANWHILE)] };
+        let told = |tries: u32| if tries == 0 { vec!["why".to_owned()] } else { Vec::new() };
+        for tries in 0..=MOST_DOUBTS {
+            assert_eq!(changes.note_failure(&script(), &tried, told(tries), now), tries == 0);
+            if tries == 0 {
+                assert_eq!(look(&mut changes, 1, now), ChangeLook::Tell(told(0)));
+            }
+            now += 2 * LOOK;
+            let expected = if tries < MOST_DOUBTS { ChangeLook::Mended } else { ChangeLook::Known };
+            assert_eq!(look(&mut changes, 1, now), expected, "{tries}");
+        }
+        assert_eq!(look(&mut changes, 1, now + LONGEST_PAUSE), ChangeLook::Again);
+        changes.note_failure(&script(), &tried, Vec::new(), now);
+        assert_eq!(look(&mut changes, 1, now + LOOK), ChangeLook::Known);
+        // A repair that comes afterwards is seen.
+        let file = fs::File::options().write(true).open(&path).unwrap();
+        file.set_modified(std::time::SystemTime::now() + Duration::from_secs(5)).unwrap();
+        assert_eq!(look(&mut changes, 1, now + 3 * LOOK), ChangeLook::Mended);
         fs::remove_file(path).unwrap();
     }
 

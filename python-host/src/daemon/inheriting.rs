@@ -5,7 +5,7 @@ use crate::host::Host;
 use crate::messages;
 use crate::wsgi::early;
 use std::io;
-use wsgi_protocol::heirloom::{HeirScript, Heirloom, LoadFailure, TriedVersions};
+use wsgi_protocol::heirloom::{HeirScript, Heirloom, LoadFailure, TriedVersions, WRITTEN_MEANWHILE};
 
 /// httpd's log level "error".
 const ERROR: u8 = 3;
@@ -81,7 +81,7 @@ pub fn inherit(host: &'static Host, wants: &dyn Fn(&HeirScript) -> bool) -> Inhe
 
 /// Whether anything that stands in the way of a script has changed since the predecessor loaded it.
 fn has_changed(heir: &HeirScript, failure: &LoadFailure) -> bool {
-    failure.tried.files.iter().any(|(_, mtime)| *mtime > heir.loaded)
+    failure.tried.files.iter().any(|(_, mtime)| *mtime > heir.loaded || *mtime == WRITTEN_MEANWHILE)
 }
 
 /// Leaves what the predecessor has to know; what cannot be left is at least logged.

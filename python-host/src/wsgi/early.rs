@@ -8,7 +8,7 @@ use crate::interpreter::{self, Interpreter, threads};
 use crate::messages;
 use crate::python::{Attached, Owned, TextValues};
 use pyo3::ffi;
-use wsgi_protocol::heirloom::{HeirScript, LoadFailure, TriedVersions};
+use wsgi_protocol::heirloom::{HeirScript, LoadFailure, TriedVersions, WRITTEN_MEANWHILE};
 use wsgi_protocol::launch::PreloadScript;
 
 /// Loads a script outside of any request; on the main thread, detached.
@@ -61,11 +61,11 @@ pub fn inherit(host: &'static Host, heir: &HeirScript) -> std::result::Result<()
 }
 
 /// The version of a file that a load has tried which began at `begun`; all µs since the epoch. One that was written since is
-/// another one, perhaps: its time is not that of what was tried, so that the first look sees the change.
+/// another one, perhaps: its time is not that of what was tried.
 fn tried_version(mtime: i64, begun: i64, now: i64) -> i64 {
     // The kernel's time of a file is up to a tick behind; times in the future are nobody's clock.
     const TICK: i64 = 10_000;
-    if (begun - TICK..=now).contains(&mtime) { 0 } else { mtime }
+    if (begun - TICK..=now).contains(&mtime) { WRITTEN_MEANWHILE } else { mtime }
 }
 
 fn wall_clock_us() -> i64 {
@@ -124,9 +124,9 @@ mod tests {
         let (begun, now) = (1_000_000_000, 1_005_000_000);
         for (mtime, expected) in [
             (begun - 1_000_000, begun - 1_000_000),
-            (begun - 4_000, 0),
-            (begun + 4_000, 0),
-            (now, 0),
+            (begun - 4_000, WRITTEN_MEANWHILE),
+            (begun + 4_000, WRITTEN_MEANWHILE),
+            (now, WRITTEN_MEANWHILE),
             (now + 5_000_000, now + 5_000_000),
         ] {
             assert_eq!(tried_version(mtime, begun, now), expected, "{mtime}");

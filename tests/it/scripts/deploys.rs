@@ -2,7 +2,7 @@
 
 use crate::operators::control::done;
 use integration::{Httpd, HttpdBuilder, Mode, Subject, eventually};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 const REASON: &str = "the process ends when its script has changed, and what is broken is 500";
 
@@ -295,6 +295,38 @@ fn repair_of_a_module_during_its_load_is_noticed() {
     std::fs::set_permissions(server.root().join("app/parts"), everybody).expect("own folder");
     change(&server, "app.wsgi", &app, 5);
     becomes(&server, "/", "second");
+}
+
+/// A file of the traceback that each load writes looks as if it were mended each time.
+#[test]
+fn script_that_writes_what_it_fails_in_is_not_tried_without_end() {
+    if Subject::skips(REASON) {
+        return;
+    }
+    let server = Httpd::builder()
+        .mode(Mode::Daemon)
+        .app(&saying("first"))
+        .writable("parts")
+        .expect_log("WSGI0365")
+        .allow_log("a try")
+        .allow_python_errors()
+        .start();
+    assert_eq!(server.get("/").ok().text(), "first");
+    let writing = "import sys\nprint('a try', file=sys.stderr, flush=True)\n\
+                   parts = __file__.rpartition('/')[0] + '/parts'\nsys.path.insert(0, parts)\n\
+                   sys.dont_write_bytecode = True\n\
+                   with open(parts + '/part.py', 'w') as file:\n    file.write('1 / 0\\n')\nimport part\n";
+    change(&server, "app.wsgi", writing, 5);
+    let begun = Instant::now();
+    // Longer than the first tries take, and much shorter than the pause that follows them.
+    while begun.elapsed() < Duration::from_secs(6) {
+        assert_eq!(server.get("/").ok().text(), "first");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let tries = server.error_log().matches("a try").count();
+    assert!((1..=6).contains(&tries), "{tries} tries");
+    change(&server, "app.wsgi", &saying("mended"), 10);
+    becomes(&server, "/", "mended");
 }
 
 #[test]
