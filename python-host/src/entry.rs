@@ -93,6 +93,7 @@ fn run_daemon(py: Attached<'_>) -> i32 {
     // Before any code of the application can execute a program.
     crate::daemon::prepare_descriptors();
     let host = Host::new(launch);
+    host.set_give_way(crate::daemon::give_way);
     let main = Interpreter::adopt_main(host, py);
     if !interpreter::populate_main_basics(main, py) {
         return EXIT_PANIC;

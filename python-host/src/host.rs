@@ -36,6 +36,9 @@ pub trait ReloadPolicy: Sync {
     fn on_changed(&self, script: &[u8], group: &[u8], mtime_us: u64) -> ReloadDecision;
 }
 
+/// Ends a process that serves nothing yet: this script is being loaded, and this file of what it imports has changed.
+pub(crate) type GiveWay = fn(&PreloadScript, &[u8]);
+
 /// Python in this process; lives as long as the process.
 pub struct Host {
     launch: Launch,
@@ -46,6 +49,7 @@ pub struct Host {
     /// The times of requests are kept here.
     watches: bool,
     policy: OnceLock<&'static dyn ReloadPolicy>,
+    give_way: OnceLock<GiveWay>,
     /// ASGI applications, and their event loop.
     pub(crate) asgi: AsgiState,
     /// Scripts in the order in which they were loaded.
@@ -97,6 +101,7 @@ impl Host {
             born: OnceLock::new(),
             watches,
             policy: OnceLock::new(),
+            give_way: OnceLock::new(),
             asgi: AsgiState::default(),
             loaded: Mutex::default(),
             load_time: AtomicU64::new(0),
@@ -177,6 +182,25 @@ impl Host {
     pub fn set_reload_policy(&self, policy: &'static dyn ReloadPolicy) {
         // A process has one policy; a second call changes nothing.
         let _ = self.policy.set(policy);
+    }
+
+    /// Sets what is done when a file has changed in which an import is, before the process serves.
+    pub(crate) fn set_give_way(&self, how: GiveWay) {
+        // Once, as above.
+        let _ = self.give_way.set(how);
+    }
+
+    /// Whether this process serves nothing yet, and another one can take its place.
+    pub(crate) fn may_give_way(&self) -> bool {
+        self.give_way.get().is_some() && !self.is_serving()
+    }
+
+    /// Has another process take the place of this one, which is importing what is out of date, if it serves nothing yet.
+    pub(crate) fn give_way(&self, script: &[u8], group: &[u8], file: &[u8]) {
+        let Some(give_way) = self.give_way.get().filter(|_| !self.is_serving()) else { return };
+        let script = PreloadScript { script: script.to_vec(), application_group: group.to_vec() };
+        log::write(log::NOTICE, &messages::gives_way(&script.script, file));
+        give_way(&script, file);
     }
 
     /// Whether requests are served, so that its signals are handled.

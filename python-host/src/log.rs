@@ -13,6 +13,8 @@ pub const CRIT: u8 = 2;
 pub const ERROR: u8 = 3;
 /// A warning.
 pub const WARN: u8 = 4;
+/// What the operator should know, though nothing is wrong.
+pub const NOTICE: u8 = 5;
 /// What the operator may want to know.
 pub const INFO: u8 = 6;
 

@@ -214,6 +214,12 @@ pub fn does_not_come_back(script: &[u8]) -> String {
         .line(format!("The changed WSGI script '{script}' has not come back from its import yet."))
 }
 
+/// What an import is in has changed.
+pub fn gives_way(script: &[u8], file: &[u8]) -> String {
+    let (script, file) = (text(script), text(file));
+    format!("'{file}' has changed while '{script}' was being loaded: another process loads it.")
+}
+
 /// A request has waited long enough for a successor.
 pub fn no_successor_yet() -> String {
     events::NO_SUCCESSOR_YET

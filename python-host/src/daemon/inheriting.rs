@@ -6,6 +6,8 @@ use crate::messages;
 use crate::wsgi::early;
 use std::io;
 use wsgi_protocol::heirloom::{HeirScript, Heirloom, LoadFailure, TriedVersions, WRITTEN_MEANWHILE};
+use wsgi_protocol::launch::{PreloadScript, ReadyByte};
+use wsgi_system::process;
 
 /// httpd's log level "error".
 const ERROR: u8 = 3;
@@ -101,6 +103,20 @@ fn tell_progress(left: &Heirloom, failures: &[LoadFailure], heir: &HeirScript) {
     let stuck = LoadFailure { script: heir.script.clone(), tried, lines };
     // Without it nobody knows which script hangs, which is all.
     let _ = leave_to(left, failures.iter().cloned().chain([stuck]).collect());
+}
+
+/// Ends this process, which serves nothing yet and imports what has changed since: the next one has it as it is now.
+pub fn give_way(script: &PreloadScript, file: &[u8]) {
+    let left = link::inherited();
+    let mut failures = left.failures.clone();
+    if let Some(stuck) = failures.iter_mut().find(|failure| failure.script == *script) {
+        // Whatever the predecessor finds there, it is another one than what was tried.
+        stuck.tried.files.push((file.to_vec(), WRITTEN_MEANWHILE));
+        // Without it the predecessor tries again later.
+        let _ = leave_to(&left, failures);
+    }
+    link::say(ReadyByte::ImportFailed);
+    process::exit_now(0);
 }
 
 /// Adds to what the predecessor left, unless it has left something else since.

@@ -41,7 +41,7 @@ mod title;
 mod worker;
 mod zygote;
 
-pub use inheriting::{InheritedScripts, inherit};
+pub use inheriting::{InheritedScripts, give_way, inherit};
 pub use last_stack::prepare as watch_faults;
 pub use link::prepare_descriptors;
 use os::DaemonDescriptor;

@@ -309,6 +309,14 @@ def import_module(name):
     return importlib.import_module(name)
 
 
+def files_of_thread(ident, most=200):
+    frame, files = sys._current_frames().get(ident), {}
+    while frame is not None and len(files) < most:
+        files[frame.f_code.co_filename] = None
+        frame = frame.f_back
+    return [name for name in files if os.path.isabs(name)]
+
+
 def stack(ident):
     import traceback
 

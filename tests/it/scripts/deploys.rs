@@ -189,12 +189,76 @@ fn mended_script_does_not_wait_for_an_import_that_hangs_since_a_graceful_restart
     if Subject::skips(REASON) {
         return;
     }
-    let server = hanging("threads=2");
-    server.graceful();
-    server.wait_for_log("hanging");
-    assert_eq!(server.get("/").ok().text(), "good");
-    change(&server, "app.wsgi", &saying("mended"), 10);
-    becomes(&server, "/", "mended");
+    for options in ["threads=2", "threads=2 preload=on"] {
+        let server = hanging(options);
+        server.graceful();
+        server.wait_for_log("hanging");
+        assert_eq!(server.get("/").ok().text(), "good");
+        change(&server, "app.wsgi", &saying("mended"), 10);
+        becomes(&server, "/", "mended");
+    }
+}
+
+/// Nor where it hangs in a module: what is mended is no script, and nothing tells of it but where the import is.
+#[test]
+fn mended_module_does_not_wait_for_a_hanging_import() {
+    if Subject::skips(REASON) {
+        return;
+    }
+    let app = "import sys\nsys.path.insert(0, __file__.rpartition('/')[0])\nimport part\n".to_owned()
+        + &saying("X").replace("b'X'", "part.TEXT");
+    for options in ["threads=2", "threads=2 preload=on"] {
+        let server = Httpd::builder()
+            .mode(Mode::Daemon)
+            .daemon_options(options)
+            .app(&app)
+            .file("part.py", "TEXT = b'good'\n")
+            .allow_log("hanging")
+            .allow_log("did not end in time and was killed")
+            .allow_log("WSGI0366")
+            .allow_python_errors()
+            .expect_log("part.py' has changed while")
+            .start();
+        assert_eq!(server.get("/").ok().text(), "good");
+        change(&server, "part.py", HANGING, 5);
+        change(&server, "app.wsgi", &app, 5);
+        std::thread::scope(|scope| {
+            scope.spawn(|| server.get("/").ok());
+            server.wait_for_log("hanging");
+            assert_eq!(server.get("/").ok().text(), "good");
+            mend(&server, "part.py", "TEXT = b'mended'\n");
+            becomes(&server, "/", "mended");
+        });
+    }
+}
+
+/// Nor the very first process, whom no predecessor tells.
+#[test]
+fn mended_script_does_not_wait_for_the_first_import() {
+    if Subject::skips("the import script holds its process up") {
+        return;
+    }
+    for options in ["threads=2", "threads=2 preload=on"] {
+        let server = Httpd::builder()
+            .mode(Mode::Daemon)
+            .daemon_options(options)
+            .app(HANGING)
+            .directives("WSGIImportScript @ROOT@/app/app.wsgi process-group=app application-group=%{GLOBAL}")
+            .allow_log("hanging")
+            .start();
+        server.wait_for_log("hanging");
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| server.get("/").ok().text());
+            mend(&server, "app.wsgi", &saying("mended"));
+            assert_eq!(waiting.join().expect("no panic"), "mended");
+        });
+    }
+}
+
+/// Changes what an import is in: it may have to be seen there first.
+fn mend(server: &Httpd, name: &str, source: &str) {
+    std::thread::sleep(Duration::from_millis(1500));
+    change(server, name, source, 10);
 }
 
 /// Nor does an operator.

@@ -11,6 +11,9 @@ const PATIENCE: usize = 3;
 /// How long a zygote may take to fork a worker before it is taken for hung.
 const BIRTH_LIMIT: Duration = Duration::from_secs(10);
 
+/// All processes of a group notice a change soon after each other: it costs one zygote.
+const WAVE: Duration = Duration::from_secs(2);
+
 /// The zygotes of a group, for one generation.
 #[derive(Debug, Clone)]
 pub struct Forker {
@@ -26,6 +29,8 @@ pub struct Forker {
     pub given_up: bool,
     /// It has been given up before and has given no process since: one failure is enough then.
     pub is_retried: bool,
+    /// When a zygote was given up last because code had changed.
+    pub(super) outdated_at: Option<Instant>,
     pub(super) backoff: Backoff,
     pub(super) lost_births: usize,
 }
@@ -52,6 +57,7 @@ impl Forker {
             retry_at: None,
             given_up: false,
             is_retried: false,
+            outdated_at: None,
             backoff: Backoff::default(),
             lost_births: 0,
         }
@@ -61,6 +67,16 @@ impl Forker {
     #[must_use]
     pub fn has(&self, pid: i32) -> bool {
         self.current == Some(pid) || self.candidate.is_some_and(|candidate| candidate.pid == pid)
+    }
+
+    /// Takes the zygote out that imports without having been asked for, because code has changed; its process id.
+    pub fn take_outdated(&mut self, now: Instant) -> Option<i32> {
+        let candidate = self.candidate.filter(|known| known.asker.is_none())?;
+        if self.outdated_at.is_some_and(|at| now < at + WAVE) {
+            return None;
+        }
+        (self.candidate, self.outdated_at) = (None, Some(now));
+        Some(candidate.pid)
     }
 
     /// A zygote has ended by itself.

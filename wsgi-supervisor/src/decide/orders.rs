@@ -47,6 +47,9 @@ impl StateMachine {
                         self.give_up_outdated_at(&name, index, now);
                     }
                 }
+                if ready == ReadyByte::Replace {
+                    self.give_up_unasked(&name, now);
+                }
             }
             ReadyByte::ImportFailed | ReadyByte::ImportConflict => {
                 process.end(EndingReason::Discard, now);

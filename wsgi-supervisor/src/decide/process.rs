@@ -54,7 +54,7 @@ pub struct DaemonProcess {
 }
 
 impl DaemonProcess {
-    /// A process that was just started. A zygote is only bounded in time where somebody waits for it.
+    /// A process that was just started. What a zygote imports that nobody has asked for is as good as preloads.
     #[must_use]
     pub fn new(order: &StartOrder, pid: i32, is_awaited: bool, now: Instant) -> Self {
         let plan = Rc::clone(&order.plan);
@@ -68,7 +68,7 @@ impl DaemonProcess {
             ProcessRole::Worker { slot, .. } if plan.is_service() => (Some(slot), false, None),
             ProcessRole::Worker { slot, .. } => (Some(slot), false, first_limit(&timers, has_preloads)),
             ProcessRole::Zygote { .. } => {
-                (None, is_awaited, is_awaited.then(|| successor_limit(&timers, has_preloads)))
+                (None, is_awaited, Some(successor_limit(&timers, has_preloads || !is_awaited)))
             }
         };
         Self {

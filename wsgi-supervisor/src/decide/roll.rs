@@ -86,6 +86,22 @@ impl StateMachine {
     /// An operator wants everything loaded anew, and does not wait for what hangs.
     pub(super) fn give_up_all(&mut self, name: &[u8], now: Instant) {
         self.give_up_loading(name, None, now, |_| true);
+        let forker = self.groups.get_mut(name).and_then(|group| group.forker.as_mut());
+        let candidate = forker.and_then(|forker| forker.candidate.take());
+        self.discard(candidate.map(|candidate| candidate.pid), now);
+    }
+
+    /// Code has changed while a zygote that nobody has asked for imports: it may hang in what has been mended since.
+    pub(super) fn give_up_unasked(&mut self, name: &[u8], now: Instant) {
+        let forker = self.groups.get_mut(name).and_then(|group| group.forker.as_mut());
+        let unasked = forker.and_then(|forker| forker.take_outdated(now));
+        self.discard(unasked, now);
+    }
+
+    fn discard(&mut self, pid: Option<i32>, now: Instant) {
+        if let Some(process) = pid.and_then(|pid| self.processes.get_mut(&pid)) {
+            process.end(EndingReason::Discard, now);
+        }
     }
 
     fn give_up_loading(
@@ -110,8 +126,7 @@ impl StateMachine {
         }
         let forker = group.forker.as_mut();
         let candidate = forker.and_then(|forker| forker.candidate.take_if(|known| known.asker.is_some()));
-        if let Some(outdated) = candidate.and_then(|candidate| self.processes.get_mut(&candidate.pid)) {
-            outdated.end(EndingReason::Discard, now);
-        }
+        let outdated = candidate.map(|candidate| candidate.pid);
+        self.discard(outdated, now);
     }
 }

@@ -7,7 +7,7 @@ use super::super::group::{DaemonGroup, ProcessSlot};
 use super::super::plan::GroupPlan;
 use super::super::process::DaemonProcess;
 use super::world::World;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Ages beyond this do not matter (`ReplacementPace` remembers five seconds).
 const OLDEST_MS: u128 = 5000;
@@ -142,6 +142,7 @@ impl KeyWriter<'_> {
                 forker.candidate.map_or(0, |candidate| 1 + candidate.asker.map_or(0, |slot| 1 + slot)),
             );
             self.moment(forker.candidate.map(|candidate| candidate.started));
+            self.moment(forker.outdated_at.filter(|at| *at + Duration::from_secs(2) > self.world.now));
             self.moment(forker.retry_at.filter(|at| *at > self.world.now));
             self.backoff(&forker.backoff);
             self.count(forker.lost_births.min(3));

@@ -146,6 +146,39 @@ fn a_new_generation_has_a_zygote_of_its_own() {
     assert_eq!(world.says(worker, ReadyByte::Serving), "switch z0, Drain 2");
 }
 
+/// One that nobody has asked for: it imports for the first time, or for a new generation.
+#[test]
+fn a_zygote_that_hangs_gives_way_to_what_has_been_mended() {
+    let mut world = World::serving(&[preloading("z", 2)]);
+    let (first, second) = (world.slot("z", 0).0.unwrap(), world.slot("z", 1).0.unwrap());
+    world.configure(&[preloading("z", 2)]);
+    world.ends(1, IN_ORDER);
+    assert_eq!(world.says(first, ReadyByte::Recycle), "");
+    assert_eq!(world.says(first, ReadyByte::Replace), "Stop 4, terminate 4, zygote z=5");
+    // The others notice the same change.
+    assert_eq!(world.says(second, ReadyByte::Replace), "");
+    world.wait_ms(2000);
+    assert_eq!(world.says(first, ReadyByte::Replace), "Stop 5, terminate 5, zygote z=6");
+    // An operator does not wait for it either.
+    assert_eq!(world.operate("z", GroupOrder::Restart).unwrap(), "Stop 6, terminate 6, zygote z=7");
+    world.serve_all();
+    assert!(world.slot("z", 0).0.is_some_and(|pid| pid > 7));
+}
+
+#[test]
+fn a_zygote_that_hangs_is_given_up_in_any_case() {
+    let mut world = World::new();
+    world.configure(&[preloading("z", 1)]);
+    assert_eq!(world.wait_ms(119_999), "");
+    assert_eq!(world.wait_ms(1), "Stop 1, terminate 1, zygote z=2");
+    world.obey();
+    world.wait_ms(120_000);
+    world.obey();
+    world.wait_ms(120_250);
+    world.obey();
+    assert_eq!(world.slot("z", 0), (Some(4), None), "without one: {:?}", world.done);
+}
+
 #[test]
 fn births_end_with_the_place_and_with_everything() {
     let mut world = World::serving(&[preloading("z", 2)]);
