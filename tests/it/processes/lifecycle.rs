@@ -1,6 +1,6 @@
 //! configtest, start, graceful, restart, stop; and what happens when a process of ours or of httpd's is killed.
 
-use integration::{Httpd, HttpdBuilder, Mode, Mpm, SeenProcess, Subject, eventually, kill};
+use integration::{Httpd, HttpdBuilder, Mode, Mpm, SeenProcess, Subject, eventually, kill, wait_until};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -263,4 +263,40 @@ fn children_from_before_a_new_supervisor_are_served() {
     if let Ok(response) = slow.try_response(false) {
         assert!(response.status == 200, "{}", response.status);
     }
+}
+
+/// Where more processes are due than can start at once, a request does not wait for those that nobody asks for.
+#[test]
+fn many_groups_start_where_requests_wait_first() {
+    const GROUPS: usize = 20;
+    if Subject::skips("all start at once") {
+        return;
+    }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    if cores > 4 {
+        println!("not run: {cores} cores start as many at once");
+        return;
+    }
+    let app = "import os, time\nwhile time.process_time() < 0.4: pass\n\
+               with open(os.environ['FOLDER'] + '/order', 'a') as file: file.write(os.environ['NAME'] + '\\n')\n\
+               def application(environ, start_response):\n    start_response('200 OK', [])\n    return [b'ok']\n";
+    let group = |number: usize| {
+        format!(
+            "WSGIDaemonProcess g{number:02} threads=1 env=FOLDER=@ROOT@/app/data env=NAME=g{number:02}\n\
+             WSGIScriptAlias /g{number:02} @ROOT@/app/busy.wsgi process-group=g{number:02} application-group=%{{GLOBAL}}\n\
+             WSGIImportScript @ROOT@/app/busy.wsgi process-group=g{number:02} application-group=%{{GLOBAL}}\n"
+        )
+    };
+    let server = Httpd::builder()
+        .file("busy.wsgi", app)
+        .writable("data")
+        .directives(&(0..GROUPS).map(group).collect::<String>())
+        .start();
+    assert_eq!(server.get(&format!("/g{:02}", GROUPS - 1)).ok().text(), "ok");
+    let order = || std::fs::read_to_string(server.root().join("app/data/order")).unwrap_or_default();
+    let last = format!("g{:02}", GROUPS - 1);
+    let place = order().lines().position(|line| line == last).expect("it has answered");
+    assert!(place < GROUPS * 3 / 4, "it was number {place}");
+    let all = || (order().lines().count() == GROUPS).then_some(());
+    wait_until(Duration::from_secs(60), all).expect("all start");
 }

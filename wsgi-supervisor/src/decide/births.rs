@@ -26,8 +26,11 @@ impl StateMachine {
                 None => missing.push(name.clone()),
             }
         }
+        missing.sort_by_key(|name| !self.is_group_awaited(name));
         for name in missing {
-            self.start_zygote(&name, None, now);
+            if self.has_room(now) {
+                self.start_zygote(&name, None, now);
+            }
         }
         for process in self.processes.values_mut().filter(|process| process.is_zygote()) {
             let group = self.groups.get(&process.plan.spec.name).filter(|group| !group.slots.is_empty());

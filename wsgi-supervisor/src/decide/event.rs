@@ -79,6 +79,8 @@ pub type Installation = (Rc<GroupPlan>, Vec<SocketFate>);
 pub enum ProcessEvent {
     /// The loop has come round: what is due is done. Starts at most one process.
     Tick,
+    /// Requests wait at these places, and at no others, for their first process.
+    Awaited(Vec<(Vec<u8>, usize)>),
     /// Answer to [`ProcessAction::Exec`].
     Started(StartOrder, i32),
     /// The other answer: why not.

@@ -4,6 +4,7 @@
 mod backoff;
 mod births;
 mod conflict;
+mod crowding;
 mod deadline;
 mod death;
 mod end;
@@ -29,6 +30,7 @@ pub use plan::{GroupPlan, HeirloomOwner, SupervisorEnd, owner};
 pub use process::DaemonProcess;
 
 use crate::log::LogLevel;
+use crowding::StartCrowd;
 use forker::WorkerBirth;
 use generations::LiveGeneration;
 use std::collections::BTreeMap;
@@ -56,6 +58,7 @@ pub struct StateMachine {
     advanced_to: Option<(Vec<u8>, usize)>,
     /// A process is started in this tick; others follow in the next one, which knows what came of it.
     is_behind: bool,
+    crowd: StartCrowd,
     /// The last number given to a birth or to a place that is given up.
     last_number: u64,
     /// The next moment at which something is due.
@@ -69,6 +72,7 @@ impl StateMachine {
     pub fn on(&mut self, event: ProcessEvent, now: Instant) -> Vec<ProcessAction> {
         match event {
             ProcessEvent::Tick => self.tick(now),
+            ProcessEvent::Awaited(places) => self.await_first(places, now),
             ProcessEvent::Started(order, pid) => self.started(&order, pid, now),
             ProcessEvent::NotStarted(order, why) => self.not_started(&order, &why, now),
             ProcessEvent::NotAsked(number, why) => self.birth_lost(number, &why, now),
@@ -114,6 +118,7 @@ impl StateMachine {
     /// Does what is due.
     fn tick(&mut self, now: Instant) {
         (self.wake, self.is_behind) = (None, false);
+        self.begin_starts();
         self.advance_abandonment(now);
         self.advance_processes(now);
         if self.ending.is_none() {

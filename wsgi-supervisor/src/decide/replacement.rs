@@ -24,6 +24,7 @@ impl StateMachine {
                 match retry_at {
                     Some(at) => self.wake_at(at),
                     None if waits => {} // a service never runs twice; the end of the old one wakes us
+                    None if !self.may_start(name, index, now) => {}
                     None => {
                         let origin = self.origin(name, index, now);
                         self.start_from(origin, name, index, false, now);
@@ -73,6 +74,9 @@ impl StateMachine {
         }
         if let Some(at) = pause {
             return self.wake_at(at);
+        }
+        if !self.may_start(name, index, now) {
+            return;
         }
         if !is_service && self.groups.get(name).is_some_and(|group| group.is_exclusive_now()) {
             if asked.is_none() || is_ours || self.may_replace(name, index, now) {

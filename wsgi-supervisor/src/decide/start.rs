@@ -42,15 +42,19 @@ impl StateMachine {
             let done = places.partition_point(|place| place <= last);
             places.rotate_left(done);
         }
+        self.order_places(&mut places);
         for place in places {
             if self.is_behind {
                 return self.wake_at(now);
             }
             self.advance_slot(&place.0, place.1, now);
-            self.advanced_to = Some(place);
+            if self.is_behind {
+                self.advanced_to = Some(place);
+            }
         }
         match self.is_behind {
             true => self.wake_at(now),
+            false if self.is_held_up() => {}
             false => self.advanced_to = None,
         }
     }

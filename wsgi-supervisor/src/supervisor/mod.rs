@@ -2,6 +2,7 @@
 
 mod actions;
 mod configure;
+mod crowding;
 mod death;
 mod end;
 mod mending;
@@ -232,9 +233,15 @@ impl Supervisor {
     /// Lets the state machine do what is due. Where many processes are to be started, the rest follows after a look at what
     /// has come in meanwhile: httpd, which wants to give another configuration, waits for an answer.
     fn advance_machine(&mut self, now: Instant) {
+        self.tell_awaited(now);
+        self.allow_starts(now);
         self.on(ProcessEvent::Tick, now);
         while self.machine.is_behind() && now.elapsed() < TURN {
+            self.allow_starts(now);
             self.on(ProcessEvent::Tick, now);
+        }
+        if self.machine.is_held_up() {
+            self.wake_at(now + crowding::LOOK);
         }
         if let Some(at) = self.machine.wake() {
             self.wake_at(at);

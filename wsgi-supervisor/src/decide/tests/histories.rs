@@ -88,6 +88,11 @@ fn happen_outside(world: &mut World, (what, whom, how): HistoryStep, one: Option
             ];
             let _ = world.operate(NAMES[usize::from(whom % 3)], orders[usize::from(how % 4)]);
         }
+        (13, _) if how & 128 != 0 => {
+            world.machine.limit_starts(usize::from(whom % 4));
+            let place = (NAMES[usize::from(whom % 3)].as_bytes().to_vec(), usize::from(how % 2));
+            world.on(ProcessEvent::Awaited(vec![place]));
+        }
         (13, _) => world.is_full = how % 3 == 0,
         (14 | 15, _) if !world.asked.is_empty() => {
             if how % 4 == 0 {
