@@ -101,9 +101,9 @@ pub fn effective_gid() -> u32 {
     nix::unistd::getegid().as_raw()
 }
 
-/// Has the kernel kill this process when its parent ends, or nothing of that any more. Async-signal-safe.
+/// Has the kernel kill this process when its parent ends, or have it go on if it is stopped then. Async-signal-safe.
 pub fn die_with_parent(dies: bool) {
-    let _ = nix::sys::prctl::set_pdeathsig(dies.then_some(Signal::SIGKILL));
+    let _ = nix::sys::prctl::set_pdeathsig(if dies { Signal::SIGKILL } else { Signal::SIGCONT });
 }
 
 /// Whether others of the same user may look into this process.

@@ -103,7 +103,7 @@ pub fn serve(host: &'static Host, inherited: &InheritedScripts) -> i32 {
 }
 
 /// A process that serves ends its requests when the supervisor dies, which the end of the pipe for orders tells it; the
-/// kernel need not kill it any more. Without a bound for its end it does.
+/// kernel need not kill it any more, and has it go on if it is stopped. Without a bound for its end it does kill.
 fn outlive_supervisor(launch: &Launch) {
     if launch.timers.shutdown > 0 {
         wsgi_system::process::die_with_parent(false);

@@ -6,6 +6,7 @@ mod floods;
 mod healing;
 pub mod hostile;
 pub mod hostile_descriptors;
+mod memory;
 pub mod mistakes;
 mod panics;
 mod scarcity;

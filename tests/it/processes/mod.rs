@@ -6,6 +6,7 @@ mod inherited;
 mod jail;
 mod leftovers;
 mod lifecycle;
+mod orphans;
 mod preload;
 mod preload_failing;
 mod shutdown;

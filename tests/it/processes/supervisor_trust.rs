@@ -251,7 +251,7 @@ def app(environ, start_response):
         connection.sendmsg([b'H'], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', [sender.fileno()]))])
         sender.close()
         open(os.environ['FOLDER'] + '/sender', 'w').write(str(os.getpid()))
-        time.sleep(3600)
+        time.sleep(120)  # nobody ends it when the test itself is aborted
     open(os.environ['FOLDER'] + '/daemon', 'w').write(str(os.getpid()))
     time.sleep(3600)
 ",

@@ -53,6 +53,8 @@ fn prepare_and_exec(
     // Until the exec this is a copy of the supervisor, with its memory and descriptors: nobody may look into it, least of
     // all the user that it becomes. The exec makes it dumpable again, as a program of its own.
     prctl::set_dumpable(false).at(StartStep::Session)?;
+    // Lookups of users and files on a mount that does not answer may take for ever.
+    die_with(supervisor)?;
     // Own session: a terminal's Ctrl-C does not reach it, and it has its own process group.
     unistd::setsid().at(StartStep::Session)?;
     // The report has to survive the layout, whatever its number.
@@ -66,7 +68,7 @@ fn prepare_and_exec(
         let _ = std::fs::write(entrance, "0");
     }
     let result = shed(program.circumstances.as_root, report.as_fd())
-        .and_then(|()| change_identity(spec, program.circumstances.as_root, report.as_fd()))
+        .and_then(|()| change_identity(spec, program.circumstances.as_root, report.as_fd(), supervisor))
         .and_then(|()| restrict(spec, program, report.as_fd(), supervisor))
         .and_then(|()| {
             signals::reset();
@@ -97,7 +99,12 @@ fn shed(as_root: bool, report: BorrowedFd<'_>) -> Result<(), StepFailure> {
 }
 
 /// Steps 5 to 10: nice, chroot, group, groups, user, working directory.
-fn change_identity(spec: &GroupSpec, as_root: bool, report: BorrowedFd<'_>) -> Result<(), StepFailure> {
+fn change_identity(
+    spec: &GroupSpec,
+    as_root: bool,
+    report: BorrowedFd<'_>,
+    supervisor: Pid,
+) -> Result<(), StepFailure> {
     let identity = &spec.identity;
     if identity.cpu_priority != 0 {
         soft(process::set_nice(identity.cpu_priority).at(StartStep::Priority), report);
@@ -110,6 +117,8 @@ fn change_identity(spec: &GroupSpec, as_root: bool, report: BorrowedFd<'_>) -> R
             unistd::chdir("/").at(StartStep::Chroot)?;
         }
         become_user(identity, &groups)?;
+        // The change of the user has taken it back.
+        die_with(supervisor)?;
     }
     if let Some(home) = &identity.home {
         unistd::chdir(home.as_slice()).at(StartStep::Home)
@@ -166,7 +175,12 @@ fn restrict(
     if !spec.identity.may_gain_privileges {
         prctl::set_no_new_privs().at(StartStep::NoNewPrivileges)?;
     }
-    // After setuid, which clears it. If the supervisor died before, nobody would ever tell.
+    // Once more: no change of an identity comes after this.
+    die_with(supervisor)
+}
+
+/// Has the kernel kill this process when the supervisor dies. If it died before, nobody would ever tell.
+fn die_with(supervisor: Pid) -> Result<(), StepFailure> {
     prctl::set_pdeathsig(Signal::SIGKILL).at(StartStep::ParentDeath)?;
     if unistd::getppid() != supervisor {
         return Err(StepFailure { step: StartStep::ParentDeath, errno: Errno::ESRCH });
