@@ -6,6 +6,7 @@ use libfuzzer_sys::fuzz_target;
 use wsgi_protocol::conversation::{
     ConversationRules, EndKind, FedBytes, HeadUse, RelayConversation, RelayEffect,
 };
+use wsgi_protocol::frame::RESPONSE_MEMORY;
 use wsgi_protocol::response::content_length;
 
 fuzz_target!(|input: (u8, &[u8])| {
@@ -35,6 +36,10 @@ fuzz_target!(|input: (u8, &[u8])| {
                     }
                     RelayEffect::Upgrade(_) => heads += 1,
                     RelayEffect::File { length, .. } => passed = u64::saturating_add(passed, length),
+                    RelayEffect::Memory { start, len } => {
+                        assert!(start <= RESPONSE_MEMORY && len <= RESPONSE_MEMORY - start);
+                        passed = u64::saturating_add(passed, len as u64);
+                    }
                     RelayEffect::Ended(EndKind::Refused(_), _) => assert!(!was_seen),
                     RelayEffect::Ended(EndKind::Complete, _) => {
                         assert!(announced.is_none_or(|length| length == passed));

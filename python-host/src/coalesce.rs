@@ -156,15 +156,16 @@ impl<S: BlockSink> BlockCoalescer<S> {
         Ok(if held.watched { HeldBlock::Waits } else { HeldBlock::Due })
     }
 
-    /// Takes what is held, to be sent before anything else.
+    /// Takes what is held, to be sent before anything else, and what `look` says of the sink.
     ///
     /// # Errors
     /// Something before could not be sent.
-    pub fn take(&self) -> Result<Vec<u8>, SendError> {
+    pub fn take<T>(&self, look: impl FnOnce(&S) -> T) -> Result<(Vec<u8>, T), SendError> {
         let mut held = self.locked();
         let bytes = std::mem::take(&mut held.bytes);
+        let found = look(&held.sink);
         self.dirty.store(held.is_dirty(), Release);
-        held.broken.clone().map_or(Ok(bytes), Err)
+        held.broken.clone().map_or(Ok((bytes, found)), Err)
     }
 
     /// Sends what is held. The calling thread has given the GIL up.

@@ -1,11 +1,15 @@
 //! One kept-open connection to a daemon: framed reads with descriptors, complete writes, nothing of HTTP.
 
+use super::body_memory::BodyMemory;
 use super::buffer::ReadBuffer;
 use super::{descriptors, pool};
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
 use std::time::Instant;
+use wsgi_protocol::frame::RESPONSE_MEMORY;
 use wsgi_system::polling;
+use wsgi_system::shared_bytes::{ByteWriter, SharedBytes};
 use wsgi_system::sockets::{self, WaitMode};
 
 /// Most descriptors a daemon may have under way to us.
@@ -37,6 +41,10 @@ pub struct DaemonConnection {
     process: Option<pool::DaemonPeer>,
     seq: u16,
     fresh: bool,
+    /// What the daemon leaves parts of responses in, once it has done so, and when that was last.
+    memory: Option<(Arc<SharedBytes>, Instant)>,
+    /// Where it takes parts of request bodies from, once it has offered that, and when that was last.
+    body_memory: Option<(BodyMemory, Instant)>,
     /// The daemon takes no further request on it.
     pub going_away: bool,
     /// A request ended in a state that leaves nothing under way.
@@ -62,6 +70,8 @@ impl DaemonConnection {
             process: None,
             seq: 0,
             fresh: true,
+            memory: None,
+            body_memory: None,
             going_away: false,
             reusable: false,
             mid_frame: false,
@@ -117,6 +127,63 @@ impl DaemonConnection {
     /// Bytes read and not consumed.
     pub fn pending(&self) -> &[u8] {
         self.buffer.pending()
+    }
+
+    /// Whether nothing of a response is in the daemon's memory any more; there may be none.
+    pub fn is_memory_free(&mut self) -> bool {
+        self.memory.as_mut().is_none_or(|(memory, _)| Arc::get_mut(memory).is_some())
+    }
+
+    /// When memory was last used here, if there is any.
+    pub fn memory_used_at(&self) -> Option<Instant> {
+        let response = self.memory.as_ref().map(|(_, used_at)| *used_at);
+        response.max(self.body_memory.as_ref().map(|(_, used_at)| *used_at))
+    }
+
+    /// The daemon takes the body of this request from its memory: its descriptor comes with the first offer.
+    ///
+    /// # Errors
+    /// It did not come, or is not what it should be.
+    pub fn accept_offer(&mut self) -> Result<(), String> {
+        let now = Instant::now();
+        if let Some((memory, used_at)) = &mut self.body_memory {
+            memory.begin();
+            *used_at = now;
+            return Ok(());
+        }
+        let file = self.take_fd().ok_or("OFFER without descriptor")?;
+        let memory = BodyMemory::admit(file).map_err(|(file, reason)| {
+            self.refuse(file);
+            reason
+        })?;
+        self.body_memory = Some((memory, now));
+        Ok(())
+    }
+
+    /// Where the daemon takes request bodies from, if it has offered that.
+    pub fn body_memory(&mut self) -> Option<&mut BodyMemory> {
+        self.body_memory.as_mut().map(|(memory, _)| memory)
+    }
+
+    /// The daemon's memory, which it uses now: its descriptor comes with the first use.
+    ///
+    /// # Errors
+    /// It did not come, or is not what it should be.
+    pub fn memory(&mut self) -> Result<Arc<SharedBytes>, String> {
+        let now = Instant::now();
+        if let Some((memory, used_at)) = &mut self.memory {
+            *used_at = now;
+            return Ok(memory.clone());
+        }
+        let file = self.take_fd().ok_or("MEMORY without descriptor")?;
+        let memory =
+            SharedBytes::admit(file, RESPONSE_MEMORY, ByteWriter::Maker).map_err(|(file, reason)| {
+                self.refuse(file);
+                reason
+            })?;
+        let memory = Arc::new(memory);
+        self.memory = Some((memory.clone(), now));
+        Ok(memory)
     }
 
     /// The next descriptor that came along.

@@ -122,15 +122,19 @@ pub fn is_stuck() -> bool {
     is_full && closing.came_back.is_none_or(|at| at.elapsed() > ASLEEP)
 }
 
-/// A thread that no signal of httpd's reaches; false if there can be none now (the next call tries again).
 fn start_thread() -> bool {
+    start_quiet_thread("wsgi-close", close_all)
+}
+
+/// A thread that no signal of httpd's reaches; false if there can be none now (the next call tries again).
+pub fn start_quiet_thread(name: &str, body: fn()) -> bool {
     static MAPPED: Once = Once::new();
     // httpd unloads modules when a child exits, and a thread may still be here.
-    MAPPED.call_once(|| stay_mapped(start_thread as *const ()));
+    MAPPED.call_once(|| stay_mapped(start_quiet_thread as *const ()));
     // The new thread inherits the mask.
     let _blocked = BlockedSignals::all();
-    let thread = std::thread::Builder::new().name("wsgi-close".to_owned()).stack_size(128 * 1024);
-    thread.spawn(close_all).is_ok()
+    let thread = std::thread::Builder::new().name(name.to_owned()).stack_size(128 * 1024);
+    thread.spawn(body).is_ok()
 }
 
 fn close_all() {

@@ -1,6 +1,7 @@
 //! Daemon mode, httpd's side: choose a process, hand the request over, and start again elsewhere as long as no
 //! application code has seen it (decisions.md, "A request that no application has seen may be sent again").
 
+mod body_memory;
 mod buffer;
 mod connect;
 mod connection;
@@ -152,7 +153,14 @@ impl<'r> RequestMessage<'r> {
     /// Stamps what differs between attempts, and returns what to send.
     fn stamped(&mut self, connection: &mut DaemonConnection, connects: u32, restarts: u32) -> &[u8] {
         let is_fresh = connection.begin_request();
-        self.frames.stamped(AttemptStamp { seq: connection.seq(), is_fresh, connects, restarts })
+        let is_memory_free = connection.is_memory_free();
+        self.frames.stamped(AttemptStamp {
+            seq: connection.seq(),
+            is_fresh,
+            connects,
+            restarts,
+            is_memory_free,
+        })
     }
 }
 

@@ -1,21 +1,30 @@
 //! The child's open connections per daemon process, and the choice of the process with the least work.
 
 use super::connection::DaemonConnection;
+use super::descriptors;
 use crate::generation::ledger;
 use crate::generation::runtime::{ChildRuntime, GroupView};
 use crate::generation::status::StatusMemory;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use wsgi_protocol::choice::ProcessBurden;
 use wsgi_protocol::death::ProcessDeath;
 use wsgi_protocol::status::{SlotRecord, SlotState};
 use wsgi_system::clock::monotonic_ns;
+use wsgi_system::shared_bytes::SharedBytes;
 use wsgi_system::stat::ProcessStat;
 
 /// Idle connections that live longer than this are closed when somebody looks at them.
 const IDLE_LIMIT: Duration = Duration::from_secs(60);
+
+/// Idle connections whose daemon has left a response in memory are closed after this time, so that the memory goes.
+const MEMORY_LIMIT: Duration = Duration::from_secs(2);
+/// The same for those that go on being used, but not for large responses.
+const UNUSED_MEMORY_LIMIT: Duration = Duration::from_secs(10);
+/// How often somebody looks for them, while there are any.
+const MEMORY_LOOK: Duration = Duration::from_secs(1);
 
 /// How long a request that was cut off waits for the supervisor to find out why; it takes a few milliseconds.
 const EXIT_LOOKUP: Duration = Duration::from_secs(1);
@@ -227,6 +236,12 @@ pub fn check_in(mut connection: DaemonConnection, to: &InFlight) {
     {
         return;
     }
+    if let Some(used_at) = connection.memory_used_at() {
+        if used_at.elapsed() > UNUSED_MEMORY_LIMIT {
+            return;
+        }
+        watch_memory();
+    }
     connection.retire();
     let Some(pool) = pool(to.index) else { return };
     let mut idle = pool.idle();
@@ -236,6 +251,40 @@ pub fn check_in(mut connection: DaemonConnection, to: &InFlight) {
     let old = is_old.then(|| idle.remove(0));
     drop(idle);
     drop(old);
+}
+
+/// Whether a thread looks for connections with memory.
+static IS_WATCHED: AtomicBool = AtomicBool::new(false);
+
+/// Sees to it that a thread does. It ends when there is no such memory any more: an idle child has nothing to wake it.
+fn watch_memory() {
+    if !IS_WATCHED.load(Ordering::Acquire)
+        && !IS_WATCHED.swap(true, Ordering::AcqRel)
+        && !descriptors::start_quiet_thread("wsgi-memory", close_unused)
+    {
+        IS_WATCHED.store(false, Ordering::Release);
+    }
+}
+
+fn close_unused() {
+    loop {
+        std::thread::sleep(MEMORY_LOOK);
+        for slot in 0.. {
+            let Some(pool) = pool(slot) else { break };
+            let is_unused = |connection: &mut DaemonConnection| {
+                connection.memory_used_at().is_some() && connection.idle_since.elapsed() > MEMORY_LIMIT
+            };
+            let unused: Vec<_> = pool.idle().extract_if(.., is_unused).collect();
+            drop(unused);
+        }
+        if SharedBytes::mapped() == 0 {
+            IS_WATCHED.store(false, Ordering::Release);
+            // Whoever came in between has found that somebody watches.
+            if SharedBytes::mapped() == 0 || IS_WATCHED.swap(true, Ordering::AcqRel) {
+                return;
+            }
+        }
+    }
 }
 
 /// The process behind these connections is gone: so are they.

@@ -77,6 +77,8 @@ pub struct Relay<'a, 'r> {
     talk: RelayConversation,
     /// Bytes that the frame needs which has begun to come.
     needed: usize,
+    /// The daemon takes the request body from memory.
+    is_body_shared: bool,
     /// Bytes given to httpd since the last flush.
     unflushed: usize,
     /// A WebSocket's daemon was last heard at this moment.
@@ -113,6 +115,7 @@ impl<'a, 'r> Relay<'a, 'r> {
             out: Brigade::new(job.r),
             talk,
             needed: 0,
+            is_body_shared: false,
             unflushed: 0,
             heard_at: now,
             body_idle_since: now,
@@ -277,6 +280,11 @@ impl<'a, 'r> Relay<'a, 'r> {
                 return self.upgrade(&head);
             }
             RelayEffect::File { offset, length } => return self.file(offset, length),
+            RelayEffect::MemoryOffered => match self.connection.accept_offer() {
+                Ok(()) => self.is_body_shared = true,
+                Err(reason) => return Break(self.malformed(&reason)),
+            },
+            RelayEffect::Memory { start, len } => return self.memory(start, len),
             // The head alone may be what a client waits for.
             RelayEffect::Flush => self.pass(true),
             RelayEffect::Log { level, thread, text } => self.log(level, thread, text),

@@ -207,25 +207,32 @@ impl<'r> RequestBody<'r> {
     /// Reads more as long as something is there, up to `limit` bytes; how many are at hand for one send. httpd reads
     /// little at a time; a frame and a wake-up of the daemon for each of these reads would cost more than the bytes.
     pub fn gather(&mut self, limit: usize) -> usize {
-        loop {
+        let span = |brigade: &mut Brigade<'r>, limit, room| {
             let mut parts = std::array::from_fn::<_, PARTS, _>(|_| IoSlice::new(&[]));
-            let BrigadeSpan { bytes, count, is_bounded } = self.brigade.pieces(limit, &mut parts);
-            if bytes >= limit || count == PARTS || is_bounded {
-                return bytes;
-            }
-            let filled =
-                self.brigade.set_aside().and_then(|()| self.read.fill(READ.min(limit - bytes), false));
-            match filled {
-                Ok(()) if self.read.is_empty() => return bytes,
-                Ok(()) => self.brigade.append(&mut self.read),
-                Err(status) if status.is_again() => return bytes,
+            brigade.pieces(limit, &mut parts[..room])
+        };
+        let BrigadeSpan { mut bytes, mut count, mut is_bounded } = span(&mut self.brigade, limit, PARTS);
+        while bytes < limit && count < PARTS && !is_bounded {
+            // Each bucket is looked at once: those of the last read, and at first those from before.
+            let last = if self.read.is_empty() { &mut self.brigade } else { &mut self.read };
+            let kept = last.set_aside();
+            self.brigade.append(&mut self.read);
+            match kept.and_then(|()| self.read.fill(READ.min(limit - bytes), false)) {
+                Ok(()) if self.read.is_empty() => break,
+                Ok(()) => {
+                    let more = span(&mut self.read, limit - bytes, PARTS - count);
+                    (bytes, count, is_bounded) = (bytes + more.bytes, count + more.count, more.is_bounded);
+                }
+                Err(status) if status.is_again() => break,
                 Err(status) => {
                     // What came before it is still good; the next look tells.
                     self.later = Some(status);
-                    return bytes;
+                    break;
                 }
             }
         }
+        self.brigade.append(&mut self.read);
+        bytes
     }
 
     /// Lays the first `limit` bytes into `parts`; how many parts that makes.

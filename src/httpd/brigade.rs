@@ -2,6 +2,7 @@
 
 use super::block::MemoryBlock;
 use super::file_bucket::{self, FileSource};
+use super::memory_bucket;
 use super::request::Request;
 use apr_sys as sys;
 use std::ffi::{c_char, c_void};
@@ -10,6 +11,7 @@ use std::io::IoSlice;
 use std::os::fd::{IntoRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use wsgi_system::shared_bytes::SharedBytes;
 
 /// A brigade of one request.
 pub struct Brigade<'r> {
@@ -110,6 +112,26 @@ impl<'r> Brigade<'r> {
                 sys::apr_bucket_heap_create(start, len, Some(super::cleanup::give_back_block), alloc);
             sys::mw_brigade_append(self.raw, bucket);
         }
+    }
+
+    /// Appends `len` bytes from `start` of what a daemon has left in memory. Nothing but httpd's core may read them where they
+    /// lie, because the daemon can change them at any time (see [`Request::sends_plainly`]); others get a copy, and that in
+    /// pieces: how many bytes were appended.
+    pub fn add_memory(&mut self, memory: &Arc<SharedBytes>, start: usize, len: usize) -> usize {
+        let len = memory.length_from(start).min(len);
+        if self.request.sends_plainly() {
+            // SAFETY: the allocator of the request's connection, and bytes within the memory; the bucket goes to a valid brigade.
+            unsafe {
+                let bucket = memory_bucket::create(memory.clone(), start, len, self.request.bucket_alloc());
+                sys::mw_brigade_append(self.raw, bucket);
+            }
+            return len;
+        }
+        let Some(mut block) = MemoryBlock::take() else { return 0 };
+        let room = len.min(block.len());
+        let have = memory.read(start, &mut block[..room]);
+        self.add_block(block, have);
+        have
     }
 
     /// Appends `length` bytes of a regular file from `offset`. What is too small for sendfile is read at once: httpd would move

@@ -87,7 +87,7 @@ pub unsafe fn create(
 
 /// # Safety
 /// See [`create`]. The bucket has to be made something before it is used.
-unsafe fn blank(alloc: *mut sys::apr_bucket_alloc_t) -> *mut sys::apr_bucket {
+pub(super) unsafe fn blank(alloc: *mut sys::apr_bucket_alloc_t) -> *mut sys::apr_bucket {
     // SAFETY: by the contract; apr aborts when there is no memory.
     unsafe {
         let bucket = sys::apr_bucket_alloc(size_of::<sys::apr_bucket>(), alloc).cast::<sys::apr_bucket>();

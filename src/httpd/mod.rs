@@ -6,6 +6,7 @@ pub mod brigade;
 pub mod cleanup;
 pub mod file_bucket;
 pub mod log;
+pub mod memory_bucket;
 pub mod origin;
 pub mod pool;
 pub mod request;

@@ -1,10 +1,10 @@
 #!/usr/bin/python3 -IS
 """Stands where a daemon's interpreter would be and speaks the daemon's protocol by hand: the header X-Code of a request
 says, in Python, what comes back (tests/it/failures/hostile.rs; the frames are those of wsgi-protocol/src/frame.rs)."""
-import array, base64, os, random, re, select, socket, struct, tempfile, threading, time
+import array, base64, fcntl, os, random, re, select, socket, struct, tempfile, threading, time
 
 LISTEN, READY, ORDER = 3, 4, 6
-WANT_BODY, HEAD, DATA, FILE, FLUSH, LOG, END, ABORTED, FAIL, REFUSED, GO_AWAY, WATCH, UPGRADE = range(16, 29)
+WANT_BODY, HEAD, DATA, FILE, FLUSH, LOG, END, ABORTED, FAIL, REFUSED, GO_AWAY, WATCH, UPGRADE, MEMORY, OFFER = range(16, 31)
 
 
 def exactly(connection, count):
@@ -63,6 +63,17 @@ def accepting(port):
     client.sendmsg([b"x"], rights([inner]))
     os.close(inner)
     return listener.detach()
+
+
+def memory(size=1 << 20, filled=1 << 20, seals=0x17, body=b""):
+    """What MEMORY brings, if nothing else is asked for."""
+    number = os.memfd_create("hostile", os.MFD_ALLOW_SEALING)
+    os.ftruncate(number, size)
+    if filled:
+        os.posix_fallocate(number, 0, filled)
+    os.pwrite(number, body, 0)
+    fcntl.fcntl(number, 1033, seals)  # F_ADD_SEALS
+    return number
 
 
 def polling():
@@ -131,6 +142,18 @@ def answer(connection, seq, payload):
         connection.sendmsg([struct.pack("<BBHI", kind, 0, seq, len(data)) + data], rights([made] * count))
         os.close(made)
 
+    def share(number, offset, length):
+        """MEMORY, with a descriptor if there is one."""
+        frame = struct.pack("<BBHIII", MEMORY, 0, seq, 8, offset, length)
+        connection.sendmsg([frame], [] if number is None else rights([number]))
+        if number is not None:
+            os.close(number)
+
+    def offer(number):
+        """Memory for the request body."""
+        connection.sendmsg([struct.pack("<BBHI", OFFER, 0, seq, 0)], rights([number]))
+        os.close(number)
+
     def wander(seed, port):
         """A conversation that the seed repeats (tests/it/fuzz/conversation.rs)."""
         dice = random.Random(seed)
@@ -153,7 +176,7 @@ def answer(connection, seq, payload):
             return bytes(whole)
 
         def any_frame():
-            kind, data = dice.randrange(30), dice.randbytes(size(20000))
+            kind, data = dice.randrange(32), dice.randbytes(size(20000))
             flags = dice.random() < 0.05
             length = dice.choice([len(data)] * 4 + [2**24, 2**32 - 1, 3])
             raw(struct.pack("<BBHI", kind, flags, seq, length) + data)
@@ -163,15 +186,27 @@ def answer(connection, seq, payload):
             lambda: send(HEAD, head()),
             lambda: send(DATA, dice.randbytes(size(200000))),
             lambda: send(LOG, bytes([dice.randrange(256)]) + dice.randbytes(size(70000))),
-            lambda: send(dice.choice([FLUSH, GO_AWAY, WATCH, UPGRADE])),
+            lambda: send(dice.choice([FLUSH, GO_AWAY, WATCH, UPGRADE, OFFER])),
             lambda: send(WANT_BODY, struct.pack("<I", dice.randrange(2**32))),
             lambda: file(dice.choice(["/etc/passwd", "/etc/hostname", "/dev/null"]), size(3000), size(3000)),
             lambda: give(
                 dice.choice(list(DESCRIPTORS)),
                 dice.choice([1, 1, 1, 8, 9, 253]),
                 port,
-                dice.randrange(16, 29),
+                dice.randrange(16, 31),
                 dice.randbytes(16),
+            ),
+            lambda: share(
+                dice.choice(
+                    [
+                        lambda: None,
+                        lambda: memory(body=b"wandering" * 100),
+                        lambda: memory(seals=dice.randrange(32)),
+                        lambda: memory(filled=4096),
+                    ]
+                )(),
+                dice.choice([0, size(2**20), dice.randrange(2**32)]),
+                dice.choice([size(2**20), dice.randrange(2**32)]),
             ),
             lambda: send(DATA, dice.randbytes(100), seq + dice.choice([1, 65535]) & 65535),
             any_frame,
@@ -181,7 +216,7 @@ def answer(connection, seq, payload):
             lambda: send(REFUSED, bytes([dice.randrange(5)])),
         ]
         for _ in range(dice.randrange(1, 10)):
-            dice.choices(moves, [9, 9, 9, 3, 2, 2, 4, 2, 1, 1, 1, 1, 1, 1])[0]()
+            dice.choices(moves, [9, 9, 9, 3, 2, 2, 4, 2, 3, 1, 1, 1, 1, 1, 1])[0]()
         if dice.random() < 0.7:
             send(END)
         elif dice.random() < 0.9:

@@ -8,7 +8,7 @@ pub use rules::{ConversationRules, EndKind, FedBytes, FrameViolation, HeadUse, R
 pub use upload::{BodyAction, BodySupply};
 
 use crate::ProtocolError;
-use crate::frame::{FrameHeader, FrameKind, FromDaemon, HEADER_LEN};
+use crate::frame::{FrameHeader, FrameKind, FromDaemon, HEADER_LEN, RESPONSE_MEMORY};
 use crate::response::ResponseHead;
 
 /// What has become of the response.
@@ -155,6 +155,9 @@ impl RelayConversation {
                 RelayEffect::DataFollows
             }
             FromDaemon::File { offset, length } => self.file(offset, length, has_descriptor)?,
+            FromDaemon::Offer if self.is_tunnel => return Err(FrameViolation::MemoryOutOfTurn),
+            FromDaemon::Offer => RelayEffect::MemoryOffered,
+            FromDaemon::Memory { offset, length } => self.memory(offset, length)?,
             FromDaemon::Flush if self.passes() => RelayEffect::Flush,
             FromDaemon::Flush => RelayEffect::Nothing,
             FromDaemon::Log { level, thread, text } => {
@@ -244,6 +247,18 @@ impl RelayConversation {
         }
         let length = self.clip(length);
         Ok(RelayEffect::File { offset, length: if self.passes() { length } else { 0 } })
+    }
+
+    fn memory<'a>(&mut self, offset: u32, length: u32) -> Result<RelayEffect<'a>, FrameViolation> {
+        if self.progress == ResponseProgress::Awaited || self.is_tunnel {
+            return Err(FrameViolation::MemoryOutOfTurn);
+        }
+        let (start, len) = (offset as usize, length as usize);
+        if start.checked_add(len).is_none_or(|end| end > RESPONSE_MEMORY) {
+            return Err(FrameViolation::MemoryOutOfBounds);
+        }
+        let len = self.clip(length.into()) as usize;
+        Ok(RelayEffect::Memory { start, len: if self.passes() { len } else { 0 } })
     }
 
     fn end(&mut self) -> Result<EndKind, FrameViolation> {

@@ -25,6 +25,13 @@ pub const MAX_PAYLOAD: u32 = 16 * 1024 * 1024;
 /// Largest payload of a LOG frame; httpd itself cuts a record at 8 KiB.
 pub const MAX_LOG: usize = 64 * 1024;
 
+/// Bytes of the memory through which a daemon hands over large response bodies, if a connection has one.
+pub const RESPONSE_MEMORY: usize = 1024 * 1024;
+
+/// Bytes of the memory through which large request bodies come to a daemon, if it has offered any. No more body than that is
+/// granted at once, so nothing in it is written over before it was read.
+pub const BODY_MEMORY: usize = 512 * 1024;
+
 /// Largest payload of one DATA or BODY frame that our own ends write.
 pub const BODY_CHUNK: usize = 1024 * 1024;
 
@@ -45,6 +52,8 @@ wire_enum! {
         /// httpd → daemon: `u64`, so many bytes of the request body are at the front of a file, whose descriptor travels with the
         /// header (SCM_RIGHTS). Sent once, before any BODY, and after the first WANT_BODY, whose credit it does not use.
         BodyFile = 6,
+        /// httpd → daemon: `u32` offset, `u32` length: so many bytes of the request body are in the memory that OFFER named.
+        BodyMemory = 7,
         /// daemon → httpd: `u32`, grants that many more body bytes. The first one also means "send 100 Continue".
         WantBody = 16,
         /// daemon → httpd: status and headers, see [`crate::response`].
@@ -74,6 +83,12 @@ wire_enum! {
         /// daemon → httpd: the request is the opening handshake of a WebSocket, and is accepted; headers as HEAD has them,
         /// with the status 101. From then on BODY and DATA are the bytes of the client's connection, as they are.
         Upgrade = 28,
+        /// daemon → httpd: `u32` offset, `u32` length: so many bytes of the response body are in the connection's memory
+        /// ([`RESPONSE_MEMORY`]), whose descriptor travels with the header of the first such frame (SCM_RIGHTS).
+        Memory = 29,
+        /// daemon → httpd: the body of this request may come through memory ([`BODY_MEMORY`]), whose descriptor travels with the
+        /// header of the first such frame on a connection (SCM_RIGHTS); empty payload.
+        Offer = 30,
     }
 }
 

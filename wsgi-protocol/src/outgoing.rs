@@ -37,6 +37,8 @@ pub struct AttemptStamp {
     pub connects: u32,
     /// How many of them met a process that was about to be replaced.
     pub restarts: u32,
+    /// The memory of the connection, which it may get by its first use, has nothing in it.
+    pub is_memory_free: bool,
 }
 
 /// See the module's comment.
@@ -79,7 +81,7 @@ impl RequestFrames {
     /// Writes what differs between attempts; the bytes to send. Before [`RequestFrames::finish`] there are none.
     #[must_use]
     pub fn stamped(&mut self, stamp: AttemptStamp) -> &[u8] {
-        let AttemptStamp { seq, is_fresh, connects, restarts } = stamp;
+        let AttemptStamp { seq, is_fresh, connects, restarts, is_memory_free } = stamp;
         for (at, field) in [
             (HELLO_LEN + 2, &seq.to_le_bytes()[..]),
             (CONNECTS_AT, &connects.to_le_bytes()),
@@ -88,6 +90,8 @@ impl RequestFrames {
             let Some(place) = self.bytes.get_mut(at..at + field.len()) else { return &[] };
             place.copy_from_slice(field);
         }
+        let mark = if is_memory_free { RequestFlags::set_encoded } else { RequestFlags::clear_encoded };
+        mark(&mut self.bytes[PAYLOAD_AT..], RequestFlags::MEMORY_IS_FREE);
         &self.bytes[if is_fresh { 0 } else { HELLO_LEN }..]
     }
 }
@@ -116,15 +120,20 @@ mod tests {
     #[test]
     fn attempts_differ_in_numbers_only() {
         let mut frames = frames(BodyRest::Frames);
-        let first =
-            frames.stamped(AttemptStamp { seq: 1, is_fresh: true, connects: 1, restarts: 0 }).to_vec();
+        let first = frames
+            .stamped(AttemptStamp { seq: 1, is_fresh: true, connects: 1, restarts: 0, is_memory_free: false })
+            .to_vec();
         let hello = FrameHeader::decode(&first).unwrap().unwrap();
         assert_eq!(
             FromHttpd::decode(hello, &first[HEADER_LEN..HELLO_LEN]),
             Ok(FromHttpd::Hello(PROTOCOL_VERSION))
         );
-        let stamp = AttemptStamp { seq: 0x0302, is_fresh: false, connects: 5, restarts: 4 };
+        let stamp =
+            AttemptStamp { seq: 0x0302, is_fresh: false, connects: 5, restarts: 4, is_memory_free: false };
         let again = frames.stamped(stamp).to_vec();
+        let marked = frames.stamped(AttemptStamp { is_memory_free: true, ..stamp }).to_vec();
+        let marked = Request::decode(&marked[HEADER_LEN..]).unwrap();
+        assert!(marked.head.flags.has(RequestFlags::MEMORY_IS_FREE));
         assert_eq!(again.len() + HELLO_LEN, first.len());
         let header = FrameHeader::decode(&again).unwrap().unwrap();
         assert_eq!((header.kind, header.seq), (FrameKind::Request, 0x0302));
@@ -145,7 +154,13 @@ mod tests {
             (BodyRest::File, RequestFlags::HTTPS | RequestFlags::BODY_FOLLOWS | RequestFlags::BODY_IN_FILE),
         ] {
             let mut frames = frames(rest);
-            let bytes = frames.stamped(AttemptStamp { seq: 1, is_fresh: false, connects: 1, restarts: 0 });
+            let bytes = frames.stamped(AttemptStamp {
+                seq: 1,
+                is_fresh: false,
+                connects: 1,
+                restarts: 0,
+                is_memory_free: false,
+            });
             assert_eq!(Request::decode(&bytes[HEADER_LEN..]).unwrap().head.flags, RequestFlags(flags));
         }
     }
@@ -153,7 +168,17 @@ mod tests {
     #[test]
     fn what_is_too_long_or_not_there_is_not_sent() {
         let mut frames = RequestFrames::begin();
-        assert!(frames.stamped(AttemptStamp { seq: 1, is_fresh: true, connects: 1, restarts: 0 }).is_empty());
+        assert!(
+            frames
+                .stamped(AttemptStamp {
+                    seq: 1,
+                    is_fresh: true,
+                    connects: 1,
+                    restarts: 0,
+                    is_memory_free: false
+                })
+                .is_empty()
+        );
         frames.payload().resize(PAYLOAD_AT + MAX_PAYLOAD as usize + 1, 0);
         assert!(frames.finish(BodyRest::Nothing).is_err());
     }

@@ -40,6 +40,9 @@ impl RequestFlags {
     /// What httpd has received comes as a file ([`crate::frame::FrameKind::BodyFile`]).
     pub const BODY_IN_FILE: u32 = 1 << 13;
 
+    /// Large parts of the response may come through the connection's memory: nothing of an earlier response is in it any more.
+    pub const MEMORY_IS_FREE: u32 = 1 << 14;
+
     /// httpd wants to know the CPU time of the request, which costs the daemon two system calls.
     pub const MEASURE_CPU: u32 = 1 << 7;
 

@@ -11,6 +11,7 @@ pub mod memory;
 pub mod options;
 pub mod polling;
 pub mod process;
+pub mod shared_bytes;
 pub mod signals;
 pub mod sockets;
 pub mod stat;

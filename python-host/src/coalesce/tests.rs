@@ -72,10 +72,10 @@ fn what_is_taken_is_not_sent_by_others() {
     let mut begun = 0;
     let mut hold = |block: &[u8]| coalescer.hold(block, LATER, |_| begun += 1);
     hold(b"one").unwrap();
-    assert_eq!(coalescer.take(), Ok(b"one".to_vec()));
+    assert_eq!(coalescer.take(|_| ()), Ok((b"one".to_vec(), ())));
     hold(b"two").unwrap();
     hold(b"three").unwrap();
-    assert_eq!(coalescer.take(), Ok(b"twothree".to_vec()));
+    assert_eq!(coalescer.take(|_| ()), Ok((b"twothree".to_vec(), ())));
     assert!(!coalescer.is_dirty() && sent.try_recv().is_err());
     assert_eq!(begun, 2, "the sink is set up for each beginning");
 }
@@ -93,7 +93,7 @@ fn a_failure_stays_until_the_request_is_over() {
     assert_eq!(coalescer.is_broken(), Some(false));
     assert_eq!(coalescer.send(true), Err(SendError::ClientGone));
     assert_eq!(hold(&coalescer, b"block", LATER), Err(SendError::ClientGone));
-    assert_eq!(coalescer.take(), Err(SendError::ClientGone));
+    assert_eq!(coalescer.take(|_| ()), Err(SendError::ClientGone));
     assert_eq!((coalescer.is_broken(), coalescer.is_dirty()), (Some(true), true));
     coalescer.forget();
     assert_eq!((coalescer.is_broken(), coalescer.is_dirty()), (Some(false), false));

@@ -7,8 +7,9 @@ use super::os::{self, WaitMode};
 use super::socket_exchange::{GilRelease, error_text, send_all};
 use crate::exchange::{BodyError, SendError};
 use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
-use wsgi_protocol::frame::{FrameHeader, FromDaemon, FromHttpd, HEADER_LEN, MAX_SHORT};
+use wsgi_protocol::frame::{BODY_MEMORY, FrameHeader, FromDaemon, FromHttpd, HEADER_LEN, MAX_SHORT};
 use wsgi_protocol::request::{Request, RequestFlags};
 
 /// Body bytes that may be on their way at once; as much as a socket holds, so more would not help.
@@ -42,6 +43,8 @@ pub(super) struct BodyReader<'a> {
     first: Option<&'a [u8]>,
     /// Granted and not received yet.
     credit: usize,
+    /// Something was granted.
+    has_granted: bool,
     /// Bytes of the current BODY frame not read yet.
     left: usize,
     /// The next frame's header, as far as received.
@@ -72,6 +75,7 @@ impl<'a> BodyReader<'a> {
             request: request.clone(),
             first: None,
             credit: 0,
+            has_granted: false,
             left: 0,
             header: [0; HEADER_LEN],
             have: 0,
@@ -158,21 +162,47 @@ impl<'a> BodyReader<'a> {
     /// Tops the credit up when half of it is used.
     fn grant(
         &mut self,
-        connection: &HttpdConnection,
+        connection: &mut HttpdConnection,
         seq: u16,
         released: GilRelease,
         wanted: usize,
     ) -> Result<(), BodyError> {
-        let window = wanted.clamp(WINDOW, MAX_WINDOW);
+        let is_shared = connection.body_memory.is_offered();
+        let window = wanted.clamp(WINDOW, if is_shared { BODY_MEMORY } else { MAX_WINDOW });
         if self.credit >= window / 2 {
             return Ok(());
         }
-        if self.file.is_expected() {
-            os::take_descriptors(connection.socket());
+        if !std::mem::replace(&mut self.has_granted, true) {
+            return self.first_grant(connection, seq, released, window);
         }
+        connection.body_memory.want();
         let more = window - self.credit;
         self.credit = window;
         self.want(connection, seq, released, more)
+    }
+
+    /// The first one: with it httpd learns whether the body may come through memory.
+    fn first_grant(
+        &mut self,
+        connection: &mut HttpdConnection,
+        seq: u16,
+        released: GilRelease,
+        window: usize,
+    ) -> Result<(), BodyError> {
+        let offered = if self.file.is_expected() {
+            os::take_descriptors(connection.socket());
+            None
+        } else {
+            connection.body_memory.offer()
+        };
+        let Some(file) = offered else {
+            self.credit = window;
+            return self.want(connection, seq, released, window);
+        };
+        self.credit = window.min(BODY_MEMORY);
+        let mut frames = FromDaemon::Offer.encode(seq).to_vec();
+        FromDaemon::WantBody(self.credit as u32).encode(seq).put(&mut frames);
+        self.say(connection, &frames, file, released)
     }
 
     /// Asks for so many bytes more.
@@ -183,9 +213,18 @@ impl<'a> BodyReader<'a> {
         released: GilRelease,
         bytes: usize,
     ) -> Result<(), BodyError> {
-        let frame = FromDaemon::WantBody(bytes as u32).encode(seq);
-        let mut parts = [IoSlice::new(frame.prefix())];
-        send_all(connection, &mut parts, None, released).map_err(|e| {
+        self.say(connection, FromDaemon::WantBody(bytes as u32).encode(seq).prefix(), None, released)
+    }
+
+    fn say(
+        &mut self,
+        connection: &HttpdConnection,
+        frames: &[u8],
+        file: Option<OwnedFd>,
+        released: GilRelease,
+    ) -> Result<(), BodyError> {
+        let mut parts = [IoSlice::new(frames)];
+        send_all(connection, &mut parts, file.as_ref().map(AsFd::as_fd), released).map_err(|e| {
             self.malformed = true;
             BodyError::Failed(match e {
                 SendError::ClientGone => PARTIAL.to_owned(),
@@ -209,6 +248,12 @@ impl<'a> BodyReader<'a> {
             }
             if let Some(result) = self.read_file(connection, seq, released, buffer) {
                 return result;
+            }
+            let n = connection.body_memory.read(buffer);
+            if n > 0 {
+                self.credit -= n;
+                self.grant(connection, seq, released, buffer.len() - n)?;
+                return Ok(n);
             }
             if self.left > 0 {
                 let n = self.receive_data(connection, released, buffer)?;
@@ -289,6 +334,8 @@ impl<'a> BodyReader<'a> {
         let mut payload = [0; MAX_SHORT];
         match self.short_frame(connection, seq, released, &mut payload)? {
             Some(FromHttpd::Body(len)) if len as usize <= self.credit => self.left = len as usize,
+            Some(FromHttpd::BodyMemory { offset, length })
+                if length as usize <= self.credit && connection.body_memory.announce(offset, length) => {}
             Some(FromHttpd::BodyFile(length)) if self.file.announce(length) => {}
             Some(FromHttpd::BodyEnd) => self.end = BodyEnd::Complete,
             Some(FromHttpd::Abort(_)) => {
@@ -345,7 +392,12 @@ impl<'a> BodyReader<'a> {
     /// True if the client is gone.
     pub(super) fn notice_abort(&mut self, connection: &mut HttpdConnection, seq: u16) -> bool {
         // With credit outstanding the bytes are the body; they are the application's to read.
-        if self.credit > 0 || self.left > 0 || self.have > 0 || self.end != BodyEnd::Open {
+        if self.credit > 0
+            || self.left > 0
+            || connection.body_memory.has_more()
+            || self.have > 0
+            || self.end != BodyEnd::Open
+        {
             return self.gone;
         }
         let mut parts = [IoSliceMut::new(&mut self.header)];

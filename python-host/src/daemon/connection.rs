@@ -3,7 +3,9 @@
 //! Whoever took the connection's one-shot event out of the epoll set owns it until it is armed again. The
 //! receive buffer belongs to the worker; a connection stores bytes only while a frame is incomplete.
 
+use super::body_memory::BodyMemory;
 use super::os::{self, WaitMode};
+use super::response_memory::ResponseMemory;
 use std::io;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -47,6 +49,10 @@ pub(super) struct HttpdConnection {
     pub(super) partial: Vec<u8>,
     /// Bytes still to come that belong to a body nobody wants any more.
     pub(super) skip: usize,
+    /// What is shared with httpd for large parts of responses.
+    pub(super) memory: ResponseMemory,
+    /// The same for large parts of request bodies.
+    pub(super) body_memory: BodyMemory,
     /// Place in the registry.
     pub(super) place: usize,
     /// The request that comes next has been held once.
@@ -63,6 +69,8 @@ impl HttpdConnection {
             dismissed: false,
             partial: Vec::new(),
             skip: 0,
+            memory: ResponseMemory::default(),
+            body_memory: BodyMemory::default(),
             place: 0,
             was_held: false,
         }
@@ -164,7 +172,10 @@ impl HttpdConnection {
                 }
                 // Of a request that has ended.
                 FromHttpd::Body(len) => self.skip = len as usize,
-                FromHttpd::BodyFile(_) | FromHttpd::BodyEnd | FromHttpd::Abort(_) => {}
+                FromHttpd::BodyFile(_)
+                | FromHttpd::BodyMemory { .. }
+                | FromHttpd::BodyEnd
+                | FromHttpd::Abort(_) => {}
             }
             at += len;
         };

@@ -5,6 +5,7 @@
 
 use super::connection::HttpdConnection;
 use super::os::{self, WaitMode};
+use super::response_memory::LARGE;
 use super::slot::WorkerRecord;
 use super::stream::SocketSink;
 use crate::coalesce::{BlockCoalescer, COPIED, HeldBlock, LastSend};
@@ -12,12 +13,12 @@ use crate::exchange::{BodyError, Exchange, HoldBack, RequestOutcome, SendError};
 use crate::forked::is_forked;
 use crate::scheduler::clock::own_tid;
 use std::io::{self, IoSlice};
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use wsgi_protocol::frame::{BODY_CHUNK, FromDaemon, MAX_PAYLOAD, RequestRefusal};
+use wsgi_protocol::frame::{BODY_CHUNK, EncodedFrame, FromDaemon, HEADER_LEN, MAX_PAYLOAD, RequestRefusal};
 use wsgi_protocol::metrics::RequestAccount;
-use wsgi_protocol::request::Request;
+use wsgi_protocol::request::{Request, RequestFlags};
 
 /// Gives the GIL up around a call that may block.
 pub(super) type GilRelease = fn(&mut dyn FnMut());
@@ -69,6 +70,8 @@ impl<'a> SocketExchange<'a> {
         activity: Option<&'a WorkerRecord>,
     ) -> Self {
         out.clear();
+        connection.body_memory.begin();
+        connection.memory.begin(request.head.flags.has(RequestFlags::MEMORY_IS_FREE));
         let body = super::body::BodyReader::new(request);
         Self {
             connection,
@@ -103,7 +106,9 @@ impl<'a> SocketExchange<'a> {
         if let Some(error) = &self.broken {
             return Err(error.clone());
         }
-        let held = self.held()?;
+        let held = self.held(file.is_none())?;
+        let memory_file = if file.is_none() { self.connection.memory.take_file() } else { None };
+        let file = file.or(memory_file.as_ref().map(AsFd::as_fd));
         let mut slices = [IoSlice::new(&held), IoSlice::new(self.out), IoSlice::new(&[]), IoSlice::new(&[])];
         for (slice, part) in slices[2..].iter_mut().zip(parts) {
             *slice = IoSlice::new(part);
@@ -118,10 +123,26 @@ impl<'a> SocketExchange<'a> {
         self.stream.filter(|stream| stream.is_dirty() && !is_forked())
     }
 
-    /// What has been collected, which goes before everything else.
-    fn held(&mut self) -> Result<Vec<u8>, SendError> {
-        let held = self.dirty_stream().map_or(Ok(Vec::new()), |stream| stream.take());
-        held.inspect_err(|error| self.broken = Some(error.clone()))
+    /// What has been collected, which goes before everything else; through the memory, if it may.
+    fn held(&mut self, may_move: bool) -> Result<Vec<u8>, SendError> {
+        let Some(stream) = self.dirty_stream() else { return Ok(Vec::new()) };
+        let taken = stream.take(SocketSink::is_one_frame);
+        let (held, is_frame) = taken.inspect_err(|error| self.broken = Some(error.clone()))?;
+        if may_move
+            && is_frame
+            && held.len() >= HEADER_LEN + LARGE
+            && let Some(frame) = self.moved(&held[HEADER_LEN..])
+        {
+            return Ok(frame);
+        }
+        Ok(held)
+    }
+
+    /// The frame that tells of a block which is now in the memory as a whole.
+    fn moved(&mut self, block: &[u8]) -> Option<Vec<u8>> {
+        let memory = &mut self.connection.memory;
+        let (start, _) = (memory.room() >= block.len()).then(|| memory.put(block)).flatten()?;
+        Some(memory_frame(start, block.len(), self.seq).to_vec())
     }
 
     /// Collects a block that follows the last one quickly. False: it has to be sent now.
@@ -180,6 +201,10 @@ pub(super) fn last_frame(
         RequestOutcome::Fail(status) => FromDaemon::Fail { status, account },
         RequestOutcome::Refused => FromDaemon::Refused(RequestRefusal::Restarting),
     })
+}
+
+fn memory_frame(start: usize, len: usize, seq: u16) -> EncodedFrame<'static> {
+    FromDaemon::Memory { offset: start as u32, length: len as u32 }.encode(seq)
 }
 
 /// Sends `parts` completely, giving the GIL up only if the socket is full.
@@ -286,6 +311,14 @@ impl Exchange for SocketExchange<'_> {
         if hold == HoldBack::No && self.broken.is_none() && self.collect(block)? {
             return Ok(());
         }
+        let mut block = block;
+        if self.broken.is_none()
+            && !is_forked()
+            && let Some((start, len)) = self.connection.memory.put(block)
+        {
+            self.transmit(&[memory_frame(start, len, self.seq).prefix()], None)?;
+            block = &block[len..];
+        }
         for chunk in block.chunks(BODY_CHUNK) {
             let header = FromDaemon::Data(chunk.len() as u32).encode(self.seq);
             self.transmit(&[header.prefix(), chunk], None)?;
@@ -304,7 +337,7 @@ impl Exchange for SocketExchange<'_> {
         let frame = FromDaemon::Log { level, thread: own_tid().cast_unsigned(), text }.encode(self.seq);
         // Not through `transmit`: the head of the response may go on waiting for its first block. A record that
         // httpd does not take any more goes to the group's log; the next block of the response reports the failure.
-        let held = if self.broken.is_none() { self.held().unwrap_or_default() } else { Vec::new() };
+        let held = if self.broken.is_none() { self.held(false).unwrap_or_default() } else { Vec::new() };
         let mut parts = [IoSlice::new(&held), IoSlice::new(frame.prefix()), IoSlice::new(frame.tail())];
         if self.broken.is_none() {
             match send_all(self.connection, &mut parts, None, self.released) {

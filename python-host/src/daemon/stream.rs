@@ -22,6 +22,11 @@ impl SocketSink {
     pub(super) fn begin(&mut self, socket: RawFd, seq: u16) {
         *self = Self { socket, seq, open: None };
     }
+
+    /// Whether what is collected is a single frame, of which nothing has been sent.
+    pub(super) fn is_one_frame(&self) -> bool {
+        self.open == Some(0)
+    }
 }
 
 impl BlockSink for SocketSink {

@@ -65,6 +65,25 @@ impl Relay<'_, '_> {
         self.check_file()
     }
 
+    /// A part of the response that the daemon has left in memory.
+    pub(super) fn memory(&mut self, mut start: usize, len: usize) -> RelayStep {
+        let memory = match self.connection.memory() {
+            Ok(memory) => memory,
+            Err(reason) => return Break(self.malformed(&reason)),
+        };
+        let end = start + len;
+        while start < end && !self.talk.is_client_gone() {
+            let have = self.out.add_memory(&memory, start, end - start);
+            if have == 0 {
+                return Break(self.broken(&"no memory for a part of it"));
+            }
+            start += have;
+            self.unflushed += have;
+            self.pass(false);
+        }
+        Continue(())
+    }
+
     /// A file that was shorter when it was sent than it had been before: whoever read it got less than was announced.
     pub(super) fn check_file(&mut self) -> RelayStep {
         if self.out.is_cut() {

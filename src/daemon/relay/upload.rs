@@ -48,13 +48,32 @@ impl Relay<'_, '_> {
             }
             BodyAction::SendBytes(credit) => {
                 let len = self.request_body.gather(credit.min(BODY_FRAME as u64) as usize);
-                self.send(FromHttpd::Body(len as u32), len)?;
+                let len = match self.share(len) {
+                    Some((frame, len)) => {
+                        self.send(frame, 0)?;
+                        len
+                    }
+                    None => {
+                        self.send(FromHttpd::Body(len as u32), len)?;
+                        len
+                    }
+                };
                 self.talk.body_sent(len as u64);
                 self.request_body.consume(len);
             }
         }
         self.body_idle_since = Instant::now();
         Continue(true)
+    }
+
+    /// Copies the next `len` bytes of the body into the daemon's memory, as far as they fit in one piece: the frame that says
+    /// so, and how many they are. `None`: they go over the socket.
+    fn share(&mut self, len: usize) -> Option<(FromHttpd<'static>, usize)> {
+        let memory = self.connection.body_memory().filter(|_| self.is_body_shared && len > 0)?;
+        let mut parts = std::array::from_fn::<_, PARTS, _>(|_| IoSlice::new(&[]));
+        let count = self.request_body.pieces(len, &mut parts);
+        let (offset, len) = memory.write(&parts[..count]);
+        Some((FromHttpd::BodyMemory { offset: offset as u32, length: len as u32 }, len))
     }
 
     /// Sends what was buffered in a file, by its descriptor.

@@ -215,6 +215,63 @@ fn after_the_head() {
     check(&start(server("")), &rows);
 }
 
+/// Memory that is none, does not stay, or is left on: httpd's child never reads what is not there.
+#[test]
+fn shared_memory() {
+    if Subject::skips("its daemons are forks of httpd, which nothing can stand in for") {
+        return;
+    }
+    // A connection has one such memory: those that end well take no further request.
+    let good = "send(GO_AWAY); send(HEAD, head()); share(memory(body=b'shared'), 0, 6)";
+    let twice = format!("{good}; share(None, 2, 3); share(None, 0, 0); send(END)");
+    let stray = format!("{good}; share(memory(), 0, 6); send(END)");
+    let after = format!("{good}; send(END)");
+    let changed =
+        "number = memory(seals=7, body=b'x'); kept = os.dup(number); send(HEAD, head()); share(number, 0, 6)";
+    let wild = [(0, (1 << 20) + 1), (1 << 20, 1), (u32::MAX, 2), (7, u32::MAX)].map(|(offset, length)| {
+        format!("send(HEAD, head()); share(memory(), {offset}, {length}); send(END)")
+    });
+    let offers =
+        ["memory(1 << 19, 1 << 19, 0)", "memory(1 << 19, 4096, 6)", "memory(4096, 4096, 6)", "os.pipe()[1]"]
+            .map(|file| format!("offer({file}); say(b'not reached')"));
+    let mut rows = vec![
+        ("send(GO_AWAY); offer(memory(1 << 19, 1 << 19, 6)); say(b'not used')", Body("not used"), ""),
+        ("send(OFFER); say(b'not reached')", Status(502), "WSGI0308"),
+        ("send(OFFER, b'x')", Status(502), "WSGI0308"),
+        (twice.as_str(), Body("sharedare"), ""),
+        (after.as_str(), Body("shared"), ""),
+        (stray.as_str(), Broken, "WSGI0308"),
+        ("share(memory(), 0, 1)", Status(502), "WSGI0308"),
+        ("send(HEAD, head()); share(None, 0, 6); send(END)", Broken, "WSGI0308"),
+        ("send(HEAD, head()); share(os.pipe()[0], 0, 6); send(END)", Broken, "WSGI0308"),
+        (
+            "send(HEAD, head()); share(os.open('/etc/passwd', os.O_RDONLY), 0, 6); send(END)",
+            Broken,
+            "WSGI0308",
+        ),
+        ("send(HEAD, head()); share(memory(seals=0), 0, 6); send(END)", Broken, "WSGI0308"),
+        ("send(HEAD, head()); share(memory(seals=0x15), 0, 6); send(END)", Broken, "WSGI0308"),
+        (changed, Broken, "WSGI0308"),
+        ("send(HEAD, head()); share(memory(filled=0), 0, 6); send(END)", Broken, "WSGI0308"),
+        ("send(HEAD, head()); share(memory(size=4096, filled=4096), 0, 6); send(END)", Broken, "WSGI0308"),
+        ("send(HEAD, head()); share(memory(size=2**30, filled=4096), 0, 6); send(END)", Broken, "WSGI0308"),
+        ("send(HEAD, head()); send(MEMORY, b'x'); send(END)", Broken, "WSGI0308"),
+        (
+            "send(GO_AWAY); send(HEAD, head(headers=[(b'Content-Length', b'4')])); share(memory(body=b'shared'), 0, 6); send(END)",
+            Body("shar"),
+            "",
+        ),
+        (
+            "send(HEAD, head(headers=[(b'Content-Length', b'7')])); share(memory(body=b'shared'), 0, 6); send(END)",
+            Broken,
+            "WSGI0119",
+        ),
+    ];
+    rows.extend(wild.iter().map(|code| (code.as_str(), Broken, "WSGI0308")));
+    rows.extend(offers.iter().map(|code| (code.as_str(), Status(502), "WSGI0308")));
+    check(&start(server("")), &rows);
+}
+
 /// A daemon that opens tunnels and wants nothing: clients that leave free their threads.
 fn tunnels_without_end(server: &Httpd) {
     let handshake = "Upgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Version: 13\r\n\
@@ -320,6 +377,12 @@ fn uploads() {
         ("send(WANT_BODY, b'\\xff' * 4); send(WANT_BODY, b'\\xff' * 4); send(HEAD, b'')", Status(500)),
         ("send(WANT_BODY, b'\\xff' * 4); time.sleep(0.1); close()", Status(502)),
         ("send(WANT_BODY, b'\\xff' * 4); time.sleep(4)", Status(504)),
+        (
+            "number = memory(1 << 19, 1 << 19, 6); kept = os.dup(number); offer(number); send(WANT_BODY, b'\\0\\0\\1\\0')
+kind, _, _, length = struct.unpack('<BBHI', exactly(connection, 8)); offset, length = struct.unpack('<II', exactly(connection, length))
+say(b'shared' if kind == 7 and length and os.pread(kept, length, offset) == b'x' * length else b'not shared')",
+            Body("shared"),
+        ),
         ("say(b'not asked for')", Body("not asked for")),
     ] {
         let mut wire = server.connect();

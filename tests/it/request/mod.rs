@@ -9,6 +9,7 @@ mod headers;
 mod http;
 pub mod http2;
 mod input;
+mod large;
 mod logging;
 mod malformed;
 mod prechecks;

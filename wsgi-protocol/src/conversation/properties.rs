@@ -67,6 +67,8 @@ fn frame() -> impl Strategy<Value = Vec<u8>> {
             .prop_map(move |len| { [encoded(FromDaemon::Data(len)), vec![b'd'; len as usize]].concat() }),
         (any::<u64>(), 0..12u64)
             .prop_map(move |(offset, length)| encoded(FromDaemon::File { offset, length })),
+        (0..3u32, 0..12u32).prop_map(move |(offset, length)| encoded(FromDaemon::Memory { offset, length })),
+        Just(encoded(FromDaemon::Offer)),
         Just(encoded(FromDaemon::Flush)),
         Just(encoded(FromDaemon::Log { level: 3, thread: 1, text: b"text" })),
         times.clone().prop_map(move |times| encoded(FromDaemon::End(times))),
@@ -209,12 +211,17 @@ impl Witness {
                 self.descriptors -= 1;
                 self.passed += length;
             }
+            RelayEffect::Memory { start, len } => {
+                assert!(start + len <= RESPONSE_MEMORY && (len == 0 || talk.passes()));
+                self.passed += len as u64;
+            }
             RelayEffect::Flush => assert!(talk.passes()),
             RelayEffect::BodyWanted(bytes) => self.granted += u64::from(bytes),
             RelayEffect::Ended(kind, _) => self.ends(talk, &kind),
             RelayEffect::Nothing
             | RelayEffect::DataFollows
             | RelayEffect::Log { .. }
+            | RelayEffect::MemoryOffered
             | RelayEffect::Watched
             | RelayEffect::GoAway => {}
         }

@@ -107,6 +107,15 @@ pub enum RelayEffect<'a> {
         /// As much of it as may reach the client.
         length: u64,
     },
+    /// The request body may go through memory, whose descriptor comes with the first such offer on a connection.
+    MemoryOffered,
+    /// A part of the connection's memory, which lies within it, goes to the client; nothing if it has no length.
+    Memory {
+        /// Where it begins.
+        start: usize,
+        /// As much of it as may reach the client.
+        len: usize,
+    },
     /// The client gets now what has been passed on.
     Flush,
     /// A record for the log.
@@ -168,6 +177,10 @@ pub enum FrameViolation {
     FileBeforeHead,
     /// FILE brings no descriptor.
     FileWithoutDescriptor,
+    /// MEMORY comes before the head, or where a WebSocket is.
+    MemoryOutOfTurn,
+    /// MEMORY names what lies beyond the end.
+    MemoryOutOfBounds,
     /// A descriptor that came belongs to no FILE.
     StrayDescriptor,
     /// There is a head already.
@@ -214,6 +227,8 @@ impl fmt::Display for FrameViolation {
             Self::DataBeforeHead => "data before the head",
             Self::FileBeforeHead => "a file before the head",
             Self::FileWithoutDescriptor => "FILE without descriptor",
+            Self::MemoryOutOfTurn => "MEMORY out of turn",
+            Self::MemoryOutOfBounds => "MEMORY beyond its end",
             Self::StrayDescriptor => "a descriptor without FILE",
             Self::SecondHead => "a second head",
             Self::EndWithoutHead => "an end without a head",

@@ -102,6 +102,7 @@ fn frames_have_their_order() {
     for (before, frame, violation) in [
         (&[][..], FromDaemon::Data(1), FrameViolation::DataBeforeHead),
         (&[], file, FrameViolation::FileBeforeHead),
+        (&[], FromDaemon::Memory { offset: 0, length: 1 }, FrameViolation::MemoryOutOfTurn),
         (&[], END, FrameViolation::EndWithoutHead),
         (&[], FromDaemon::Aborted(None), FrameViolation::AbortBeforeHead),
         (&[page], FromDaemon::Aborted(None), FrameViolation::AbortBeforeHead),
@@ -230,6 +231,34 @@ fn a_length_counts_only_where_a_body_is_sent() {
     let unsized_head = head_of(b"200 OK", &[]);
     let mut talk = after(self::talk(), &[FromDaemon::Head(&unsized_head), FromDaemon::Data(100)]);
     assert_eq!(talk.take_data(100), 100);
+}
+
+#[test]
+fn memory_has_bounds() {
+    const SIZE: u32 = RESPONSE_MEMORY as u32;
+    let head = sized("9");
+    let talk = after(self::talk(), &[FromDaemon::Head(&head)]);
+    for (offset, length) in
+        [(0, SIZE + 1), (SIZE, 1), (1, SIZE), (u32::MAX, u32::MAX), (0, u32::MAX), (SIZE + 1, 0)]
+    {
+        let refused = feed(&mut talk.clone(), FromDaemon::Memory { offset, length });
+        assert_eq!(refused, Err(FrameViolation::MemoryOutOfBounds), "{offset} {length}");
+    }
+    let given = |talk: &mut RelayConversation, offset, length| match talk
+        .feed(&FromDaemon::Memory { offset, length }.encode(SEQ).to_vec(), false)
+    {
+        Ok(FedBytes::Frame { effect: RelayEffect::Memory { start, len }, .. }) => (start, len),
+        other => panic!("{other:?}"),
+    };
+    // No more reaches the client than was announced.
+    let mut whole = talk.clone();
+    assert_eq!(given(&mut whole, SIZE - 4, 4), (SIZE as usize - 4, 4));
+    assert_eq!(given(&mut whole, SIZE, 0), (SIZE as usize, 0));
+    assert_eq!(given(&mut whole, 0, SIZE), (0, 5));
+    assert_eq!(feed(&mut whole, END).unwrap(), ended(EndKind::Complete));
+    let mut gone = talk;
+    gone.client_left();
+    assert_eq!(given(&mut gone, 3, 9), (3, 0));
 }
 
 #[test]

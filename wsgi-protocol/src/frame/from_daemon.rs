@@ -27,6 +27,15 @@ pub enum FromDaemon<'a> {
         /// Its bytes.
         length: u64,
     },
+    /// A part of the response body, in the connection's memory.
+    Memory {
+        /// Where it begins there.
+        offset: u32,
+        /// Its bytes.
+        length: u32,
+    },
+    /// The request body may come through memory.
+    Offer,
     /// What has been sent shall reach the client now.
     Flush,
     /// A record for the log, in the context of the request.
@@ -93,6 +102,11 @@ impl<'a> FromDaemon<'a> {
                 let offset = fields.u64("offset").map_err(|_| refused())?;
                 Self::File { offset, length: fields.u64("length").map_err(|_| refused())? }
             }
+            FrameKind::Memory => {
+                let offset = fields.u32("offset").map_err(|_| refused())?;
+                Self::Memory { offset, length: fields.u32("length").map_err(|_| refused())? }
+            }
+            FrameKind::Offer => Self::Offer,
             FrameKind::Flush => Self::Flush,
             FrameKind::Log => {
                 let level = fields.u8("level").map_err(|_| refused())?;
@@ -129,6 +143,10 @@ impl<'a> FromDaemon<'a> {
             Self::File { offset, length } => {
                 frame(FrameKind::File, &[&offset.to_le_bytes(), &length.to_le_bytes()], b"")
             }
+            Self::Memory { offset, length } => {
+                frame(FrameKind::Memory, &[&offset.to_le_bytes(), &length.to_le_bytes()], b"")
+            }
+            Self::Offer => frame(FrameKind::Offer, &[], b""),
             Self::Flush => frame(FrameKind::Flush, &[], b""),
             Self::Log { level, thread, text } => {
                 let text = &text[..text.len().min(MAX_LOG_TEXT)];
@@ -171,6 +189,7 @@ fn longest(kind: FrameKind, head: usize) -> usize {
         FrameKind::Head | FrameKind::Upgrade => head.min(MAX_PAYLOAD as usize),
         FrameKind::Log => MAX_LOG,
         FrameKind::File => 16,
+        FrameKind::Memory => 8,
         FrameKind::WantBody => 4,
         FrameKind::Fail => 2 + ACCOUNT_LEN,
         FrameKind::End | FrameKind::Aborted => ACCOUNT_LEN,
@@ -211,6 +230,8 @@ mod tests {
             FromDaemon::WantBody(0x0403_0201),
             FromDaemon::Head(b"head"),
             FromDaemon::File { offset: 1, length: u64::MAX },
+            FromDaemon::Memory { offset: 1, length: u32::MAX },
+            FromDaemon::Offer,
             FromDaemon::Flush,
             FromDaemon::Log { level: 3, thread: 7, text: b"a\nb" },
             FromDaemon::End(None),

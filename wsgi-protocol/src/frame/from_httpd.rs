@@ -22,6 +22,13 @@ pub enum FromHttpd<'a> {
     Abort(AbortReason),
     /// So many bytes of the body are in the file whose descriptor comes along.
     BodyFile(u64),
+    /// So many bytes of the body are in the memory that the daemon has offered.
+    BodyMemory {
+        /// Where they begin.
+        offset: u32,
+        /// How many they are.
+        length: u32,
+    },
 }
 
 impl<'a> FromHttpd<'a> {
@@ -37,7 +44,7 @@ impl<'a> FromHttpd<'a> {
             FrameKind::Hello => 4,
             FrameKind::BodyEnd => 0,
             FrameKind::Abort => 1,
-            FrameKind::BodyFile => 8,
+            FrameKind::BodyFile | FrameKind::BodyMemory => 8,
             kind => return Err(ProtocolError::Direction(kind.variant())),
         };
         if len == expected { Ok(len) } else { Err(ProtocolError::Payload(header.kind.variant(), header.len)) }
@@ -60,6 +67,10 @@ impl<'a> FromHttpd<'a> {
                 Self::Abort(reason.ok_or_else(refused)?)
             }
             FrameKind::BodyFile => Self::BodyFile(fields.u64("length").map_err(|_| refused())?),
+            FrameKind::BodyMemory => {
+                let offset = fields.u32("offset").map_err(|_| refused())?;
+                Self::BodyMemory { offset, length: fields.u32("length").map_err(|_| refused())? }
+            }
             kind => return Err(ProtocolError::Direction(kind.variant())),
         };
         fields.finish("frame").map_err(|_| refused())?;
@@ -77,6 +88,9 @@ impl<'a> FromHttpd<'a> {
             Self::BodyEnd => frame(FrameKind::BodyEnd, &[], b""),
             Self::Abort(reason) => frame(FrameKind::Abort, &[&[reason as u8]], b""),
             Self::BodyFile(length) => frame(FrameKind::BodyFile, &[&length.to_le_bytes()], b""),
+            Self::BodyMemory { offset, length } => {
+                frame(FrameKind::BodyMemory, &[&offset.to_le_bytes(), &length.to_le_bytes()], b"")
+            }
         }
     }
 }
@@ -101,6 +115,7 @@ mod tests {
             FromHttpd::BodyEnd,
             FromHttpd::Abort(AbortReason::Timeout),
             FromHttpd::BodyFile(u64::MAX),
+            FromHttpd::BodyMemory { offset: 5, length: u32::MAX },
         ] {
             assert_eq!(decode(&frame.encode(7).to_vec()), Ok(frame));
         }
