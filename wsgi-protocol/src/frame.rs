@@ -30,7 +30,7 @@ pub const RESPONSE_MEMORY: usize = 1024 * 1024;
 
 /// Bytes of the memory through which large request bodies come to a daemon, if it has offered any. No more body than that is
 /// granted at once, so nothing in it is written over before it was read.
-pub const BODY_MEMORY: usize = 512 * 1024;
+pub const BODY_MEMORY: usize = 256 * 1024;
 
 /// Largest payload of one DATA or BODY frame that our own ends write.
 pub const BODY_CHUNK: usize = 1024 * 1024;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use wsgi_system::shared_bytes::{ByteWriter, SharedBytes};
 
 /// Most bytes.
-const MOST: usize = 8 * 1024 * 1024;
+const MOST: usize = 16 * 1024 * 1024;
 
 /// What shows in /proc.
 const NAME: &CStr = c"wsgi body";
