@@ -4,7 +4,7 @@
 use libfuzzer_sys::fuzz_target;
 use std::sync::Arc;
 use wsgi_directives::{
-    DIRECTIVES, DirConfig, GlobalConfig, DirectivePlace, RegexMatch, LineScope, ServerConfig, SystemFacts, UriRegex, VhostId,
+    DIRECTIVES, DirConfig, GlobalConfig, DirectivePlace, LineScope, NeighbourDirectives, RegexMatch, ServerConfig, SystemFacts, UriRegex, VhostId,
     apply,
 };
 
@@ -44,6 +44,9 @@ impl SystemFacts for Machine {
     }
     fn server_root_relative(&self, path: &str) -> Option<String> {
         Some(format!("/etc/httpd/{path}"))
+    }
+    fn neighbours(&self) -> NeighbourDirectives {
+        NeighbourDirectives::default()
     }
     fn server_name_of(&self, _host: VhostId) -> Option<String> {
         None
