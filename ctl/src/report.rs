@@ -35,6 +35,7 @@ pub fn json(status: &ServerStatus, memory: &BTreeMap<i32, u64>) -> String {
             "age_seconds": process.age as f64 / 1000.0,
             "memory_bytes": memory.get(&process.pid),
             "in_flight": process.in_flight,
+            "websockets": process.sockets,
             "requests": process.requests,
             "restarts": process.restarts,
             "generation": process.generation,
@@ -102,6 +103,14 @@ pub fn table(status: &ServerStatus, memory: &BTreeMap<i32, u64>) -> String {
         let _ = writeln!(out, "{}", cells.join("  ").trim_end());
     }
     for group in &status.groups {
+        let sockets = group.processes.iter().map(|process| process.sockets).fold(0, u32::saturating_add);
+        if sockets > 0 {
+            let _ = writeln!(
+                out,
+                "group '{}' has {sockets} WebSockets that need no thread of httpd",
+                text(&group.name)
+            );
+        }
         if let Some(remark) = remark(group) {
             let _ = writeln!(out, "{remark}");
         }

@@ -34,7 +34,7 @@ fuzz_target!(|input: (u8, &[u8])| {
                         let is_sent = usage == HeadUse::Pass && !is(2) && !matches!(head.status, 204 | 304);
                         announced = head.last("content-length").filter(|_| is_sent).and_then(content_length);
                     }
-                    RelayEffect::Upgrade(_) => heads += 1,
+                    RelayEffect::Upgrade(_) | RelayEffect::TakeOver(_) => heads += 1,
                     RelayEffect::File { length, .. } => passed = u64::saturating_add(passed, length),
                     RelayEffect::Memory { start, len } => {
                         assert!(start <= RESPONSE_MEMORY && len <= RESPONSE_MEMORY - start);

@@ -2,7 +2,7 @@
 //! Python objects.
 
 use crate::exchange::RequestOutcome;
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 /// What has come from httpd.
@@ -25,6 +25,15 @@ pub enum SendOutcome {
     Full,
     /// Nobody takes it any more.
     Gone,
+}
+
+/// How httpd has answered [`Conversation::upgrade`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SwitchOutcome {
+    /// Not yet: wait until the socket is readable.
+    Waiting,
+    /// The WebSocket is open. Its socket may be another one from now on.
+    Open,
 }
 
 /// A request's place among those in flight.
@@ -53,6 +62,9 @@ pub trait Conversation: Send {
     /// The socket, to be waited for.
     fn socket(&self) -> RawFd;
 
+    /// Whether there is room for it; asked once, first.
+    fn is_admitted(&mut self) -> bool;
+
     /// The script is looked for next, on the calling thread.
     fn enter(&mut self);
 
@@ -64,6 +76,16 @@ pub trait Conversation: Send {
 
     /// The same with the answer to the opening handshake of a WebSocket. From then on the body is what its client sends.
     fn upgrade(&mut self, payload: &[u8]);
+
+    /// Whether that has been answered; nothing else is called before.
+    fn switched(&mut self) -> SwitchOutcome;
+
+    /// Nobody is at the other end of a WebSocket any more: what waits to be sent is dropped.
+    fn give_up(&mut self);
+
+    /// The client's socket, of a WebSocket that has it and has ended: to be read from for a while before it is closed, so that the
+    /// client gets what was sent last.
+    fn linger(&mut self) -> Option<OwnedFd>;
 
     /// The same with a block of its body; large ones are sent as far as they can be.
     fn data(&mut self, block: &[u8]);

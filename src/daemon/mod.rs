@@ -9,6 +9,7 @@ pub mod descriptors;
 mod files;
 pub mod log_rate;
 mod ownership;
+mod parcel;
 pub mod pool;
 mod relay;
 mod request_body;

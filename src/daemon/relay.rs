@@ -279,6 +279,11 @@ impl<'a, 'r> Relay<'a, 'r> {
                 self.process.note_runner(true);
                 return self.upgrade(&head);
             }
+            RelayEffect::TakeOver(head) => {
+                self.process.note_runner(true);
+                self.upgrade(&head)?;
+                return self.switch();
+            }
             RelayEffect::File { offset, length } => return self.file(offset, length),
             RelayEffect::MemoryOffered => match self.connection.accept_offer() {
                 Ok(()) => self.is_body_shared = true,

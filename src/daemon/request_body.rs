@@ -235,6 +235,19 @@ impl<'r> RequestBody<'r> {
         bytes
     }
 
+    /// How much the client has sent, if all of it is at hand, that is no more than `most`, and more can come.
+    pub fn all_at_hand(&mut self, most: usize) -> Option<usize> {
+        match self.look() {
+            ClientInput::Wait => return Some(0),
+            ClientInput::Data => {}
+            ClientInput::File | ClientInput::End | ClientInput::Failed(_) => return None,
+        }
+        let len = self.gather(most + 1);
+        let mut parts = std::array::from_fn::<_, PARTS, _>(|_| IoSlice::new(&[]));
+        let BrigadeSpan { count, is_bounded, .. } = self.brigade.pieces(most + 1, &mut parts);
+        (len <= most && count < PARTS && !is_bounded && self.later.is_none()).then_some(len)
+    }
+
     /// Lays the first `limit` bytes into `parts`; how many parts that makes.
     pub fn pieces<'b>(&'b mut self, limit: usize, parts: &mut [IoSlice<'b>]) -> usize {
         self.brigade.pieces(limit, parts).count

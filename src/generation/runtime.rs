@@ -41,6 +41,8 @@ pub struct GroupView {
     pub response_timeout: Option<Duration>,
     /// What its processes can run at once; no threads: a service daemon.
     pub concurrency: ProcessConcurrency,
+    /// `max-websockets=`
+    pub max_websockets: u32,
     /// Its number in the metrics memory.
     pub metrics: Option<usize>,
     /// `listen-backlog=`
@@ -74,6 +76,7 @@ impl GroupView {
                 on_loop: options.asgi.requests_in_flight.get(),
                 is_asgi: options.asgi.interface == wsgi_directives::ApplicationInterface::Asgi,
             },
+            max_websockets: options.asgi.websockets,
             metrics: None,
             backlog: options.listen_backlog,
             python: None,

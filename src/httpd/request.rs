@@ -7,6 +7,7 @@ use super::table::Table;
 use apr_sys as sys;
 use std::ffi::{CStr, c_int};
 use std::marker::PhantomData;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use wsgi_protocol::events::LogEvent;
 
 /// A borrowed request record; everything it gives lives as long as the request's pool.
@@ -338,18 +339,36 @@ impl<'r> Request<'r> {
         if self.is_stream() || self.headers_in().get(c"Range").is_some() {
             return false;
         }
-        // SAFETY: the chain of a live request ends with null; names are NUL-terminated.
+        self.has_only(&PLAIN, false)
+    }
+
+    /// Whether filters of the response, or both ways those of the connection, have no other names than these.
+    fn has_only(self, names: &[&[u8]], of_connection: bool) -> bool {
+        // SAFETY: chains of a live request and its connection end with null; names are NUL-terminated.
         unsafe {
-            let mut filter = (*self.raw).output_filters;
-            while !filter.is_null() {
-                let name = bytes((*(*filter).frec).name).unwrap_or_default();
-                if !PLAIN.iter().any(|plain| name.eq_ignore_ascii_case(plain)) {
-                    return false;
+            let connection = (*self.raw).connection;
+            let chains = match of_connection {
+                true => [(*connection).input_filters, (*connection).output_filters],
+                false => [(*self.raw).output_filters, std::ptr::null_mut()],
+            };
+            chains.into_iter().all(|mut filter| {
+                while !filter.is_null() {
+                    let name = bytes((*(*filter).frec).name).unwrap_or_default();
+                    if !names.iter().any(|known| name.eq_ignore_ascii_case(known)) {
+                        return false;
+                    }
+                    filter = (*filter).next;
                 }
-                filter = (*filter).next;
-            }
+                true
+            })
         }
-        true
+    }
+
+    /// Whether nothing but httpd's core reads and writes the connection: no TLS, no filter of another module, no stream of
+    /// HTTP/2. Filters that count, or watch how fast a request comes, have nothing to do any more.
+    pub fn is_plain_connection(self) -> bool {
+        const PLAIN: [&[u8]; 4] = [b"core", b"core_in", b"log_input_output", b"reqtimeout"];
+        !self.is_stream() && self.has_only(&PLAIN, true)
     }
 
     /// EnableSendfile of the request's directory.
@@ -377,13 +396,19 @@ impl<'r> Request<'r> {
     }
 
     /// The client's socket if this connection has one of its own (HTTP/2 streams have none).
-    pub fn client_fd(self) -> Option<i32> {
+    pub fn client_socket(self) -> Option<BorrowedFd<'r>> {
         let mut fd = -1;
-        // SAFETY: a live request of this thread; a non-null socket is open.
+        // SAFETY: a live request of this thread; a non-null socket is open, and stays so as long as the request.
         unsafe {
             let socket = sys::mw_client_socket(self.raw);
-            (!socket.is_null() && sys::apr_os_sock_get(&mut fd, socket) == 0).then_some(fd)
+            let is_there = !socket.is_null() && sys::apr_os_sock_get(&mut fd, socket) == 0;
+            is_there.then(|| BorrowedFd::borrow_raw(fd))
         }
+    }
+
+    /// Its number, to wait for it.
+    pub fn client_fd(self) -> Option<i32> {
+        self.client_socket().map(|socket| socket.as_raw_fd())
     }
 
     /// Sets the timeout of the client's socket, µs; gives back the one before. `None` without a socket.

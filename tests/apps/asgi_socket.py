@@ -63,6 +63,18 @@ async def late(scope, receive, send):
     await receive()
 
 
+poured = 0
+
+
+async def pour(scope, receive, send):
+    # More than any socket holds.
+    global poured
+    await send({"type": "websocket.accept"})
+    for poured in range(1, 2001):
+        await send({"type": "websocket.send", "bytes": bytes(50000)})
+    await receive()
+
+
 go = asyncio.Event()
 
 
@@ -103,6 +115,7 @@ PATHS = {
     "/late": late,
     "/later": later,
     "/leave": leave,
+    "/pour": pour,
     "/refuse": refuse,
 }
 
@@ -117,6 +130,7 @@ async def application(scope, receive, send):
         if scope["path"] == "/go":
             go.set()
         await send({"type": "http.response.start", "status": 426})
-        return await send({"type": "http.response.body", "body": b"plain"})
+        body = str(poured).encode() if scope["path"] == "/poured" else b"plain"
+        return await send({"type": "http.response.body", "body": body})
     assert (await receive())["type"] == "websocket.connect"
     await PATHS.get(scope["path"], show)(scope, receive, send)

@@ -1,10 +1,11 @@
 #!/usr/bin/python3 -IS
 """Stands where a daemon's interpreter would be and speaks the daemon's protocol by hand: the header X-Code of a request
 says, in Python, what comes back (tests/it/failures/hostile.rs; the frames are those of wsgi-protocol/src/frame.rs)."""
-import array, base64, fcntl, os, random, re, select, socket, struct, tempfile, threading, time
+import array, base64, contextlib, fcntl, os, random, re, select, socket, struct, tempfile, threading, time
 
 LISTEN, READY, ORDER = 3, 4, 6
-WANT_BODY, HEAD, DATA, FILE, FLUSH, LOG, END, ABORTED, FAIL, REFUSED, GO_AWAY, WATCH, UPGRADE, MEMORY, OFFER = range(16, 31)
+KEPT = []
+WANT_BODY, HEAD, DATA, FILE, FLUSH, LOG, END, ABORTED, FAIL, REFUSED, GO_AWAY, WATCH, UPGRADE, MEMORY, OFFER, TAKE_OVER = range(16, 32)
 
 
 def exactly(connection, count):
@@ -154,6 +155,15 @@ def answer(connection, seq, payload):
         connection.sendmsg([struct.pack("<BBHI", OFFER, 0, seq, 0)], rights([number]))
         os.close(number)
 
+    def receive(source):
+        message, rights, _, _ = source.recvmsg(40000, 1000)
+        return message, [socket.socket(fileno=number) for number in array.array("i", rights[0][2])] if rights else []
+
+    def client():
+        """The socket that httpd hands over."""
+        (parcel,) = receive(connection)[1]
+        return receive(parcel)[1][0]
+
     def wander(seed, port):
         """A conversation that the seed repeats (tests/it/fuzz/conversation.rs)."""
         dice = random.Random(seed)
@@ -176,7 +186,7 @@ def answer(connection, seq, payload):
             return bytes(whole)
 
         def any_frame():
-            kind, data = dice.randrange(32), dice.randbytes(size(20000))
+            kind, data = dice.randrange(33), dice.randbytes(size(20000))
             flags = dice.random() < 0.05
             length = dice.choice([len(data)] * 4 + [2**24, 2**32 - 1, 3])
             raw(struct.pack("<BBHI", kind, flags, seq, length) + data)
@@ -186,14 +196,14 @@ def answer(connection, seq, payload):
             lambda: send(HEAD, head()),
             lambda: send(DATA, dice.randbytes(size(200000))),
             lambda: send(LOG, bytes([dice.randrange(256)]) + dice.randbytes(size(70000))),
-            lambda: send(dice.choice([FLUSH, GO_AWAY, WATCH, UPGRADE, OFFER])),
+            lambda: send(dice.choice([FLUSH, GO_AWAY, WATCH, UPGRADE, OFFER, TAKE_OVER])),
             lambda: send(WANT_BODY, struct.pack("<I", dice.randrange(2**32))),
             lambda: file(dice.choice(["/etc/passwd", "/etc/hostname", "/dev/null"]), size(3000), size(3000)),
             lambda: give(
                 dice.choice(list(DESCRIPTORS)),
                 dice.choice([1, 1, 1, 8, 9, 253]),
                 port,
-                dice.randrange(16, 31),
+                dice.randrange(16, 32),
                 dice.randbytes(16),
             ),
             lambda: share(
@@ -237,6 +247,9 @@ def accept(listener):
             time.sleep(0.01)
             continue
         connection.setblocking(True)
+        # SO_PASSRIGHTS: it refuses descriptors as its listener does, since Linux 6.16.
+        with contextlib.suppress(OSError):
+            connection.setsockopt(socket.SOL_SOCKET, 83, 1)
         threading.Thread(target=serve, args=(connection,), daemon=True).start()
 
 

@@ -104,6 +104,7 @@ fn fill_daemon_launch(
         wsgi_directives::EventLoop::Uvloop => EventLoop::Uvloop,
     };
     launch.requests_in_flight = options.asgi.requests_in_flight.get();
+    launch.websockets = options.asgi.websockets;
     launch.stack_size = options.stack_size.map_or(0, |n| n.get());
     launch.user = identity.passwd_home.clone().map(|home| (identity.user.clone(), home));
     launch.log_level = log.level;

@@ -146,7 +146,8 @@ impl RelayConversation {
                 RelayEffect::BodyWanted(bytes)
             }
             FromDaemon::Head(payload) => return self.head(payload),
-            FromDaemon::Upgrade(payload) => return self.upgrade(payload),
+            FromDaemon::Upgrade(payload) => RelayEffect::Upgrade(self.upgrade(payload)?),
+            FromDaemon::TakeOver(payload) => RelayEffect::TakeOver(self.upgrade(payload)?),
             FromDaemon::Data(_) if self.progress == ResponseProgress::Awaited => {
                 return Err(FrameViolation::DataBeforeHead);
             }
@@ -221,7 +222,7 @@ impl RelayConversation {
         Ok(RelayEffect::Head(head, usage))
     }
 
-    fn upgrade<'a>(&mut self, payload: &'a [u8]) -> Result<RelayEffect<'a>, FrameViolation> {
+    fn upgrade<'a>(&mut self, payload: &'a [u8]) -> Result<ResponseHead<'a>, FrameViolation> {
         if !self.may_upgrade || !self.told || self.progress != ResponseProgress::Awaited {
             return Err(FrameViolation::NoHandshake);
         }
@@ -230,7 +231,7 @@ impl RelayConversation {
         self.is_tunnel = true;
         // What the client sends from now on is granted like a body.
         (self.told, self.credit) = (false, 0);
-        Ok(RelayEffect::Upgrade(head))
+        Ok(head)
     }
 
     fn file<'a>(

@@ -32,6 +32,9 @@ pub const RESPONSE_MEMORY: usize = 1024 * 1024;
 /// granted at once, so nothing in it is written over before it was read.
 pub const BODY_MEMORY: usize = 256 * 1024;
 
+/// Most bytes of a client's that travel with its socket.
+pub const MAX_SWITCHED: usize = 16 * 1024;
+
 /// Largest payload of one DATA or BODY frame that our own ends write.
 pub const BODY_CHUNK: usize = 1024 * 1024;
 
@@ -54,6 +57,10 @@ wire_enum! {
         BodyFile = 6,
         /// httpd → daemon: `u32` offset, `u32` length: so many bytes of the request body are in the memory that OFFER named.
         BodyMemory = 7,
+        /// httpd → daemon: the answer to TAKE_OVER. `u8`, [`SwitchWay`], then what the client has sent already, at most
+        /// [`MAX_SWITCHED`] bytes. The client's socket comes along, if it does, inside another one (SCM_RIGHTS), whose descriptor
+        /// travels with the header.
+        Switched = 8,
         /// daemon → httpd: `u32`, grants that many more body bytes. The first one also means "send 100 Continue".
         WantBody = 16,
         /// daemon → httpd: status and headers, see [`crate::response`].
@@ -89,6 +96,9 @@ wire_enum! {
         /// daemon → httpd: the body of this request may come through memory ([`BODY_MEMORY`]), whose descriptor travels with the
         /// header of the first such frame on a connection (SCM_RIGHTS); empty payload.
         Offer = 30,
+        /// daemon → httpd: as UPGRADE, from a process that would read and write the client's connection itself. It says nothing
+        /// more before SWITCHED has come.
+        TakeOver = 31,
     }
 }
 
@@ -97,6 +107,16 @@ impl FrameKind {
     #[must_use]
     pub fn is_from_httpd(self) -> bool {
         (self as u8) < 16
+    }
+}
+
+wire_enum! {
+    /// How the bytes of a WebSocket travel.
+    pub enum SwitchWay: u8 {
+        /// As BODY and DATA: its connection is not plain.
+        Relayed = 1,
+        /// The daemon has the client's socket; the exchange is over.
+        HandedOver = 2,
     }
 }
 

@@ -22,9 +22,16 @@ pub const ORDER_FD: i32 = 6;
 pub const HEIRLOOM_FD: i32 = 7;
 /// Most bytes of an heirloom; the file is sealed against growing beyond it.
 pub const HEIRLOOM_MAX: usize = 64 * 1024;
-/// Descriptor of a memory file of [`crate::death::MAX_STACK`] bytes, for the Python stack with which a process ends:
-/// `faulthandler` writes to it, and the supervisor reads it once the process is dead, as text for logs.
+/// Descriptor of a memory file of [`STACK_FILE`] bytes, for the Python stack with which a process ends: `faulthandler`
+/// writes to it, and the supervisor reads it once the process is dead, as text for logs. Behind that, at [`SOCKETS_AT`], stands
+/// how many WebSockets the process has on their own sockets, a `u32`, which the supervisor passes on at a [`SOCKETS_SIGN`].
 pub const STACK_FD: i32 = 8;
+/// Bytes of that file.
+pub const STACK_FILE: usize = SOCKETS_AT + 4;
+/// See [`STACK_FD`].
+pub const SOCKETS_AT: usize = crate::death::MAX_STACK;
+/// Besides those of [`ReadyByte`]: the number at [`SOCKETS_AT`] is another one. Not more often than four times a second.
+pub const SOCKETS_SIGN: u8 = b'W';
 
 /// Descriptor of the memory file with httpd's scoreboard ([`crate::scoreboard::FILE_HEADER`]), if
 /// [`Launch::server_metrics`] is set; it can only be read.
@@ -288,6 +295,8 @@ pub struct Launch {
     pub event_loop: EventLoop,
     /// `max-requests-in-flight=` of the group: requests of ASGI applications that a process runs at once.
     pub requests_in_flight: u32,
+    /// `max-websockets=` of the group: WebSockets that a process has open at once.
+    pub websockets: u32,
     /// What is started before requests are served, if it is an ASGI application. Those of [`ApplicationInterface::Asgi`] are loaded
     /// for that.
     pub mounted: Vec<MountedApplication>,

@@ -138,6 +138,8 @@ pub struct ProcessStatus {
     pub age: u64,
     /// Requests under way there, as httpd's children count them.
     pub in_flight: u32,
+    /// WebSockets that it has on their own sockets.
+    pub sockets: u32,
     /// Requests completed at this place in this generation.
     pub requests: u32,
     /// How many processes were started at this place after the first one.

@@ -48,7 +48,9 @@ pub struct SlotRecord {
     pub processes: AtomicU32,
     /// Process id of the last one here whose event loop ran a request (ASGI); 0: threads run them.
     event_loop: AtomicU32,
-    reserved: [AtomicU32; 7],
+    /// WebSockets that the process has on their own sockets, as it says itself; written by the supervisor.
+    pub sockets: AtomicU32,
+    reserved: [AtomicU32; 6],
 }
 
 /// What decides how many requests a process can run at once.

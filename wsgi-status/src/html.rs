@@ -1,9 +1,7 @@
 //! The report as a page that works without JavaScript and asks again by itself.
 
 use crate::query::encode;
-use crate::{
-    EarlierCounters, GroupReport, ProcessReport, ReportQuery, RequestReport, ServerReport, StatusReport,
-};
+use crate::{EarlierCounters, GroupReport, ProcessReport, ReportQuery, RequestReport, StatusReport};
 use std::fmt::Write;
 use wsgi_protocol::metrics::{OUTCOMES, RequestOutcome, RequestPhase, STOPS, ThreadStage, stop_name};
 
@@ -85,7 +83,7 @@ pub fn page(report: &StatusReport, query: &ReportQuery) -> String {
     for (index, group) in report.groups.iter().enumerate() {
         if query.group.as_ref().is_none_or(|name| *name == group.name) {
             let rate = rate(report, query.earlier.as_ref(), index);
-            section(&mut out, group, server, rate);
+            section(&mut out, group, rate);
         }
     }
     out.push_str("</body></html>\n");
@@ -156,7 +154,7 @@ fn waited_for(group: &GroupReport) -> &'static str {
     if group.requests_on_loop.is_some() { "for a place on an event loop" } else { "for a thread" }
 }
 
-fn section(out: &mut String, group: &GroupReport, server: &ServerReport, (rate, is_recent): (f64, bool)) {
+fn section(out: &mut String, group: &GroupReport, (rate, is_recent): (f64, bool)) {
     let (class, said) = condition(group);
     let python =
         group.python.as_ref().map(|version| format!(" · Python {}", escape(version))).unwrap_or_default();
@@ -180,8 +178,12 @@ fn section(out: &mut String, group: &GroupReport, server: &ServerReport, (rate, 
         if group.oldest() > 0.0 { age(group.oldest()) } else { "–".to_owned() },
     );
     if group.requests_on_loop.is_some() {
-        let (open, most) = (group.websockets(), group.websockets_limit(server));
-        put!(out, "<dt>open WebSockets</dt><dd>{open} <small>of at most {most}</small></dd>");
+        let (open, most, relayed) =
+            (group.websockets(), group.websockets_limit(), group.websockets_relayed());
+        put!(
+            out,
+            "<dt>open WebSockets</dt><dd>{open} <small>of at most {most}, {relayed} relayed by httpd</small></dd>"
+        );
     }
     out.push_str("</dl>\n");
     put!(
@@ -361,7 +363,7 @@ mod tests {
         assert!(
             page.contains("2 × 1000 requests on the event loop") && page.contains("300 on the event loop")
         );
-        assert!(page.contains("<dt>open WebSockets</dt><dd>2 <small>of at most 400"), "{page}");
+        assert!(page.contains("<dt>open WebSockets</dt><dd>7 <small>of at most 20000, 2 relayed"), "{page}");
         assert!(page.contains("daemon lost 3") && !page.contains("draining"));
         let mut report = sample();
         report.server.drained_us = 20_000_000;

@@ -1,6 +1,6 @@
 //! The report as JSON. Members are added, never changed or removed (`"schema": "wsgi-status/1"`).
 
-use crate::{GroupReport, ProcessReport, ReportQuery, RequestReport, ServerReport, StatusReport};
+use crate::{GroupReport, ProcessReport, ReportQuery, RequestReport, StatusReport};
 use serde_json::{Map, Value, json};
 use wsgi_protocol::metrics::{Distribution, OUTCOMES, RequestPhase, STOPS, stop_name};
 
@@ -26,7 +26,7 @@ pub fn json(report: &StatusReport, query: &ReportQuery) -> Value {
             "stopping": server.is_stopping,
             "draining": server.is_draining(),
         },
-        "groups": shown.map(|shown| group(shown, server)).collect::<Vec<_>>(),
+        "groups": shown.map(group).collect::<Vec<_>>(),
     })
 }
 
@@ -34,7 +34,7 @@ fn seconds(us: u64) -> f64 {
     us as f64 / 1e6
 }
 
-fn group(group: &GroupReport, server: &ServerReport) -> Value {
+fn group(group: &GroupReport) -> Value {
     let totals = &group.totals;
     let classes = (1..).zip(totals.classes).map(|(class, count)| (format!("{class}xx"), json!(count)));
     let outcomes = OUTCOMES
@@ -69,7 +69,8 @@ fn group(group: &GroupReport, server: &ServerReport) -> Value {
             "busy": group.busy(),
             "queue": group.queue(),
             "websockets": group.websockets(),
-            "websockets_limit": group.websockets_limit(server),
+            "websockets_relayed": group.websockets_relayed(),
+            "websockets_limit": group.websockets_limit(),
             "oldest_request": group.oldest(),
             "rss": group.rss(),
         },
@@ -113,6 +114,7 @@ fn process(process: &ProcessReport) -> Value {
         "pid": process.pid,
         "state": process.state,
         "active": process.in_flight,
+        "websockets": process.sockets,
         "requests": process.requests,
         "age": process.age,
         "rss": process.rss,
@@ -157,7 +159,7 @@ mod tests {
             (&json!(2000), &json!(300), &json!(0)),
             "an event loop runs more requests than there are threads"
         );
-        assert_eq!((&capacity["websockets"], &capacity["websockets_limit"]), (&json!(2), &json!(400)));
+        assert_eq!((&capacity["websockets"], &capacity["websockets_limit"]), (&json!(7), &json!(20_000)));
         assert_eq!(
             (&asgi["requests"][0]["stage"], &capacity["oldest_request"]),
             (&json!("websocket"), &json!(2.5))

@@ -77,6 +77,8 @@ pub struct GroupReport {
     pub threads: u32,
     /// Requests that the event loop of a process runs at once (ASGI); `None`: threads run them.
     pub requests_on_loop: Option<u32>,
+    /// WebSockets that a process has open at most.
+    pub max_websockets: u32,
     /// Processes it shall have.
     pub wanted: u32,
     /// Requests that may wait for one process.
@@ -104,6 +106,8 @@ pub struct ProcessReport {
     pub state: &'static str,
     /// Requests under way there.
     pub in_flight: u32,
+    /// WebSockets that it has on their own sockets.
+    pub sockets: u32,
     /// Requests it has completed in this generation of httpd's children.
     pub requests: u32,
     /// Seconds since its start, if the system says.
@@ -180,14 +184,21 @@ impl GroupReport {
     /// WebSockets that are open.
     #[must_use]
     pub fn websockets(&self) -> u32 {
+        let own = self.processes.iter().map(|process| process.sockets).fold(0, u32::saturating_add);
+        self.websockets_relayed().saturating_add(own)
+    }
+
+    /// Those that httpd relays, each with a thread.
+    #[must_use]
+    pub fn websockets_relayed(&self) -> u32 {
         let open = self.requests.iter().filter(|request| request.stage == ThreadStage::WebSocket).count();
         u32::try_from(open).unwrap_or(u32::MAX)
     }
 
-    /// How many WebSockets it can have at most: each occupies a place on an event loop, and a thread of httpd's.
+    /// How many WebSockets it can have at most; those that are relayed need a thread of httpd's each, besides.
     #[must_use]
-    pub fn websockets_limit(&self, server: &ServerReport) -> u32 {
-        if self.requests_on_loop.is_some() { self.limit().min(server.workers) } else { 0 }
+    pub fn websockets_limit(&self) -> u32 {
+        if self.requests_on_loop.is_some() { self.max_websockets.saturating_mul(self.wanted) } else { 0 }
     }
 
     /// Processes that serve.
@@ -267,9 +278,10 @@ fn sample() -> StatusReport {
         name: "asgi".to_owned(),
         threads: 4,
         requests_on_loop: Some(1000),
+        max_websockets: 10_000,
         wanted: 2,
         backlog: 100,
-        processes: vec![ProcessReport { in_flight: 300, ..process.clone() }],
+        processes: vec![ProcessReport { in_flight: 300, sockets: 5, ..process.clone() }],
         requests: vec![websocket(900.0), websocket(800.0), request.clone()],
         ..GroupReport::default()
     };

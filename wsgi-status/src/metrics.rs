@@ -1,6 +1,6 @@
 //! The report for Prometheus: OpenMetrics 1.0, or the older text format 0.0.4. Names and labels: docs/observability.md.
 
-use crate::{GroupReport, ReportQuery, ServerReport, StatusReport};
+use crate::{GroupReport, ReportQuery, StatusReport};
 use std::fmt::Write;
 use wsgi_protocol::metrics::{BOUNDS_US, Distribution, OUTCOMES, RequestPhase, STOPS, stop_name};
 
@@ -110,7 +110,7 @@ pub fn expose(report: &StatusReport, query: &ReportQuery, exposition: Exposition
     let groups: Vec<&GroupReport> = groups.collect();
     requests(&mut w, &groups);
     waiting(&mut w, &groups);
-    capacity(&mut w, &groups, &report.server);
+    capacity(&mut w, &groups);
     resources(&mut w, &groups, query.per_process);
     lifecycle(&mut w, &groups);
     server(&mut w, report, &groups);
@@ -193,7 +193,7 @@ fn gauge(
     }
 }
 
-fn capacity(w: &mut FamilyWriter, groups: &[&GroupReport], server: &ServerReport) {
+fn capacity(w: &mut FamilyWriter, groups: &[&GroupReport]) {
     let g = |w: &mut FamilyWriter, name, value: fn(&GroupReport) -> f64| gauge(w, groups, name, value);
     g(w, ("wsgi_dispatch_inflight", "Requests under way."), |group| f64::from(group.busy() + group.queue()));
     g(w, ("wsgi_queue_depth", "Requests under way beyond those that can run at once."), |group| {
@@ -217,11 +217,10 @@ fn capacity(w: &mut FamilyWriter, groups: &[&GroupReport], server: &ServerReport
         GroupReport::oldest,
     );
     g(w, ("wsgi_websockets", "Open WebSockets."), |group| f64::from(group.websockets()));
-    let limit = (
-        "wsgi_websockets_limit",
-        "Most WebSockets that can be open: of the group, and of MaxRequestWorkers.",
-    );
-    gauge(w, groups, limit, |group| f64::from(group.websockets_limit(server)));
+    let limit = ("wsgi_websockets_limit", "Most WebSockets that can be open (max-websockets=).");
+    g(w, limit, |group| f64::from(group.websockets_limit()));
+    let relayed = ("wsgi_websockets_relayed", "Those that httpd relays, with a thread for each.");
+    g(w, relayed, |group| f64::from(group.websockets_relayed()));
     w.family(
         "wsgi_thread_busy_seconds",
         MetricKind::Counter,
@@ -366,8 +365,8 @@ mod tests {
             "wsgi_process_cpu_seconds_total{wsgi_process_group=\"a\\\\\\\"<g>\\n\",cpu_mode=\"user\"} 1.5",
             "wsgi_threads_limit{wsgi_process_group=\"asgi\"} 2000",
             "wsgi_queue_depth{wsgi_process_group=\"asgi\"} 0",
-            "wsgi_websockets{wsgi_process_group=\"asgi\"} 2",
-            "wsgi_websockets_limit{wsgi_process_group=\"asgi\"} 400",
+            "wsgi_websockets{wsgi_process_group=\"asgi\"} 7",
+            "wsgi_websockets_limit{wsgi_process_group=\"asgi\"} 20000",
             "wsgi_oldest_request_age_seconds{wsgi_process_group=\"asgi\"} 2.5",
             "wsgi_build_info{version=\"6.1.1\",apache_version=\"Apache/2.4\",mpm=\"event\"} 1",
         ] {

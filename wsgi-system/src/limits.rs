@@ -27,6 +27,16 @@ pub fn allow_open_files(wanted: u64) {
     }
 }
 
+/// Whether this process may have so many descriptors; the soft limit is raised for that, as far as the hard one allows.
+#[must_use]
+pub fn has_descriptors(wanted: usize) -> bool {
+    let (Some((now, most)), Ok(wanted)) = (open_files(), u64::try_from(wanted)) else { return true };
+    if wanted > now {
+        allow_open_files(wanted.saturating_mul(2));
+    }
+    wanted <= most
+}
+
 /// User and system CPU time of the calling thread, seconds.
 #[must_use]
 pub fn thread_cpu() -> Option<(f64, f64)> {

@@ -37,6 +37,15 @@ pub fn record_pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(nix::sys::socket::socketpair(AddressFamily::Unix, kind, None, flags)?)
 }
 
+/// A pair of connected sockets.
+///
+/// # Errors
+/// That of socketpair(2).
+pub fn stream_pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (kind, flags) = (SockType::Stream, SockFlag::SOCK_CLOEXEC);
+    Ok(nix::sys::socket::socketpair(AddressFamily::Unix, kind, None, flags)?)
+}
+
 /// A UNIX socket that does not block.
 ///
 /// # Errors
@@ -113,6 +122,11 @@ fn accept_with(listener: BorrowedFd<'_>, flags: libc::c_int) -> io::Result<Optio
 /// Shuts both directions down.
 pub fn shut_down(socket: BorrowedFd<'_>) {
     let _ = nix::sys::socket::shutdown(socket.as_raw_fd(), nix::sys::socket::Shutdown::Both);
+}
+
+/// Nothing more is sent; what is on its way arrives.
+pub fn end_sending(socket: BorrowedFd<'_>) {
+    let _ = nix::sys::socket::shutdown(socket.as_raw_fd(), nix::sys::socket::Shutdown::Write);
 }
 
 /// Lets a connection go without a word to the peer, where the protocol can (connect(2) with AF_UNSPEC).

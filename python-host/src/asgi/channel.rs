@@ -21,7 +21,7 @@ use crate::wsgi::request::RunningRequest;
 use crate::wsgi::{self};
 use pyo3::ffi;
 use std::fs::File;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, IntoRawFd};
 use std::sync::{Arc, Mutex};
 use wsgi_protocol::request::{Request, RequestFlags};
 
@@ -63,7 +63,7 @@ pub(super) struct ChannelState {
     /// Until the connection is given back.
     pub(super) conversation: Option<Box<dyn Conversation>>,
     /// From then on, until the application has ended.
-    place: Option<InFlightPlace>,
+    pub(super) place: Option<InFlightPlace>,
     pub(super) stage: ResponseStage,
     /// Once it is a WebSocket.
     pub(super) socket: Option<Box<WebSocket>>,
@@ -91,7 +91,7 @@ pub fn class(py: Attached<'_>) -> Result<Owned<'_>> {
         .method(c"is_websocket", |py, this: MethodSelf<'_, AsgiChannel>, _| {
             Ok(py.truth(this.is_websocket).own(py))
         })
-        .method(c"fileno", |py, this: MethodSelf<'_, AsgiChannel>, _| py.int(this.socket.into()))
+        .method(c"fileno", |py, this: MethodSelf<'_, AsgiChannel>, _| this.fileno(py))
         .method(c"application", |py, this: MethodSelf<'_, AsgiChannel>, _| this.application(py))
         .method(c"script", |py, this: MethodSelf<'_, AsgiChannel>, _| {
             this.with_request(py, |r| py.path(r.head.script))
@@ -210,12 +210,23 @@ impl AsgiChannel {
         f(&mut request)
     }
 
+    fn fileno<'py>(&self, py: Attached<'py>) -> Result<Owned<'py>> {
+        let state = lock(py, &self.state);
+        let socket = state.conversation.as_ref().map_or(self.socket, |conversation| conversation.socket());
+        drop(state);
+        py.int(socket.into())
+    }
+
     /// The callable; None if the request has been dealt with without it.
     fn application<'py>(&self, py: Attached<'py>) -> Result<Owned<'py>> {
         // Taken out while code of the script may run.
         let Some(mut conversation) = lock(py, &self.state).conversation.take() else {
             return Ok(py.none().own(py));
         };
+        if !conversation.is_admitted() {
+            self.refuse_socket(py, conversation);
+            return Ok(py.none().own(py));
+        }
         conversation.enter();
         let found = self.with_request(py, |request| {
             Ok(with_log_scope(py, &request.head, &mut *conversation, |main, state| {
@@ -447,15 +458,21 @@ impl AsgiChannel {
         Ok(py.none().own(py))
     }
 
-    /// Gives the connection back; what could not be sent breaks it off.
+    /// Gives the connection back; what could not be sent breaks it off. None, or a descriptor to be read from before it is closed.
     fn release<'py>(&self, py: Attached<'py>) -> Result<Owned<'py>> {
         forked::end_if_forked();
         let mut state = lock(py, &self.state);
-        if let Some(conversation) = state.conversation.take() {
+        let mut lingering = None;
+        if let Some(mut conversation) = state.conversation.take() {
             state.stage = ResponseStage::Ended;
+            lingering = conversation.linger();
             state.place = Some(conversation.release());
         }
-        Ok(py.none().own(py))
+        drop(state);
+        match lingering {
+            Some(socket) => py.int(socket.into_raw_fd().into()),
+            None => Ok(py.none().own(py)),
+        }
     }
 
     /// The application has ended: its place is free.

@@ -259,12 +259,17 @@ fn own() -> &'static EventLoop {
 
 /// The functions that `glue.py` expects.
 fn natives() -> &'static [NativeFunction] {
-    static TABLE: OnceLock<[NativeFunction; 7]> = OnceLock::new();
+    static TABLE: OnceLock<[NativeFunction; 8]> = OnceLock::new();
     TABLE.get_or_init(|| {
         [
             native(c"take", |py, _| own().take(py)),
             native(c"restarted", |py, arguments| {
                 say(py, arguments, |texts| log::write(log::INFO, &messages::sockets_closed(&texts[0])))
+            }),
+            native(c"count_sockets", |py, arguments| {
+                let count = arguments.first().and_then(|count| count.as_int(py));
+                crate::daemon::leave_sockets(count.and_then(|count| u32::try_from(count).ok()).unwrap_or(0));
+                Ok(py.none().own(py))
             }),
             native(c"running", |py, arguments| say(py, arguments, |texts| own().runs(&texts[0]))),
             native(c"no_uvloop", |py, arguments| {

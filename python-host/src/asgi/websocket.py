@@ -2,17 +2,39 @@
 import collections
 
 # Where a WebSocket is.
-NEW, CONNECTING, DENYING, OPEN, CLOSING, OVER_AND_OUT = range(6)
+NEW, CONNECTING, DENYING, ACCEPTING, OPEN, CLOSING, OVER_AND_OUT = range(7)
 
 # Seconds between two pings, and after which nothing was heard.
 PING = 20
 # Seconds that the other side gets to answer a close frame.
 PATIENCE = 10
+# Seconds for which a client may go on sending when the WebSocket has ended.
+LINGER = 2
 # Messages, and characters or bytes in them, that wait for the application before no more is read.
 BACKLOG = 32
 BACKLOG_SIZE = 1 << 20
+# Seconds between two reports of how many have their own sockets.
+REPORT = 0.25
 # Frames of one client before others have their turn.
 TURN = 32
+
+
+own_sockets = 0
+is_reporting = False
+
+
+def count(change):
+    global own_sockets, is_reporting
+    own_sockets += change
+    if not is_reporting:
+        is_reporting = True
+        loop.call_later(REPORT, report)
+
+
+def report():
+    global is_reporting
+    is_reporting = False
+    count_sockets(own_sockets)
 
 
 def size_of(message):
@@ -21,7 +43,7 @@ def size_of(message):
 
 class WebSocket(Request):
     # Frames are read whether the application asks for them or not, so that pings and a close frame are answered.
-    __slots__ = ("stage", "queue", "size", "getters", "timer", "is_reading", "is_heard", "is_pinged")
+    __slots__ = ("stage", "queue", "size", "getters", "timer", "is_reading", "is_heard", "is_pinged", "is_own")
 
     def __init__(self, channel):
         super().__init__(channel)
@@ -30,7 +52,7 @@ class WebSocket(Request):
         self.size = 0
         self.getters = []
         self.timer = None
-        self.is_reading = self.is_heard = self.is_pinged = False
+        self.is_reading = self.is_heard = self.is_pinged = self.is_own = False
 
     async def receive(self):
         if self.stage == NEW:
@@ -43,11 +65,9 @@ class WebSocket(Request):
             elif message["type"] == "http.disconnect":
                 return {"type": "websocket.disconnect", "code": 1006, "reason": ""}
         while not self.queue:
-            if self.stage not in (OPEN, CLOSING):
+            if self.stage not in (ACCEPTING, OPEN, CLOSING):
                 return {"type": "websocket.disconnect", "code": 1006, "reason": ""}
-            getter = loop.create_future()
-            self.getters.append(getter)
-            await getter
+            await self.turn()
         message = self.queue[0]
         if message["type"] == "websocket.receive":
             self.queue.popleft()
@@ -55,8 +75,16 @@ class WebSocket(Request):
             self.read_on()
         return message
 
+    async def turn(self):
+        # Until a message has come, or the stage is another one.
+        getter = loop.create_future()
+        self.getters.append(getter)
+        await getter
+
     async def send(self, message):
         kind = message["type"]
+        while self.stage == ACCEPTING:
+            await self.turn()
         if self.stage in (NEW, CONNECTING):
             await self.answer(kind, message)
         elif self.stage == DENYING and kind.startswith("websocket.http.response."):
@@ -73,14 +101,10 @@ class WebSocket(Request):
     async def answer(self, kind, message):
         if kind == "websocket.accept":
             status = self.channel.accept(message.get("subprotocol"), message.get("headers"))
-            self.stage = OPEN
+            self.stage = ACCEPTING
             if self.readers:
                 self.on_readable()
-            self.timer = loop.call_later(PING, self.keep_alive)
-            await self.sent(status)
-            self.read_on()
-            if is_draining:
-                self.restart()
+            await self.accepted(status)
         elif kind == "websocket.close":
             self.stage = OVER_AND_OUT
             await super().send({"type": "http.response.start", "status": 403})
@@ -90,6 +114,27 @@ class WebSocket(Request):
             await super().send(dict(message, type="http.response.start"))
         else:
             raise RuntimeError("unexpected message %r" % kind)
+
+    async def accepted(self, status):
+        # httpd answers the client, and may hand its socket over.
+        try:
+            await self.sent(status)
+            while not self.channel.is_switched():
+                await self.wait(self.readers, loop.add_reader, self.on_readable, loop.remove_reader)
+        except BaseException:
+            self.stage = OVER_AND_OUT
+            wake(self.getters)
+            raise
+        fd = self.channel.fileno()
+        if fd != self.fd:
+            self.fd, self.is_own = fd, True
+            count(1)
+        self.stage = OPEN
+        wake(self.getters)
+        self.timer = loop.call_later(PING, self.keep_alive)
+        self.read_on()
+        if is_draining:
+            self.restart()
 
     def shut(self, code, reason):
         status = self.channel.end_socket(code, reason)
@@ -195,9 +240,7 @@ class WebSocket(Request):
                 self.queue.clear()
                 self.size = 0
                 self.read_on()
-                getter = loop.create_future()
-                self.getters.append(getter)
-                await getter
+                await self.turn()
         await super().finish(error)
 
     def close(self):
@@ -206,5 +249,29 @@ class WebSocket(Request):
             self.timer.cancel()
         if self.stage != DENYING:
             self.stage = OVER_AND_OUT
+        if self.is_own:
+            self.is_own = False
+            count(-1)
         super().close()
         wake(self.getters)
+
+
+def linger(fd):
+    # Closing a socket that has unread bytes would reset the connection, and the client might lose what was sent last.
+    def over():
+        timer.cancel()
+        loop.remove_reader(fd)
+        os.close(fd)
+
+    def discard():
+        try:
+            if os.read(fd, 65536):
+                return
+        except BlockingIOError:
+            return
+        except OSError:
+            pass
+        over()
+
+    timer = loop.call_later(LINGER, over)
+    loop.add_reader(fd, discard)

@@ -2,8 +2,10 @@
 
 use super::channel::{AsgiChannel, ChannelState, SendStatus, answer};
 use super::head;
-use crate::conversation::{Conversation, ConversationInput};
+use crate::conversation::{Conversation, ConversationInput, SwitchOutcome};
 use crate::exchange::RequestOutcome;
+use crate::interpreter;
+use crate::log;
 use crate::python::class::MethodSelf;
 use crate::python::trampoline::CallArguments;
 use crate::python::{
@@ -17,6 +19,7 @@ use tungstenite::protocol::frame::CloseFrame;
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tungstenite::{Bytes, Message, Utf8Bytes};
+use wsgi_protocol::events;
 use wsgi_protocol::response::append_header;
 
 /// Most bytes of a message, and of a frame; longer ones are answered by 1009.
@@ -212,6 +215,26 @@ impl AsgiChannel {
         answer(py, state.advance())
     }
 
+    /// The process has as many WebSockets as it may.
+    pub(super) fn refuse_socket(&self, py: Attached<'_>, mut conversation: Box<dyn Conversation>) {
+        let most = interpreter::main().host.launch().websockets;
+        let line = events::SOCKETS_FULL
+            .line(format!("Too many WebSockets (max-websockets={most} or the limit of open files)."));
+        conversation.log(log::WARN, line.as_bytes());
+        conversation.finish(RequestOutcome::Fail(503));
+        // A status and nothing else: it fits, or nobody is there.
+        let _ = conversation.flush();
+        lock(py, &self.state).place = Some(conversation.release());
+    }
+
+    /// Whether httpd has answered that; `fileno` may be another one then.
+    pub(super) fn is_switched<'py>(&self, py: Attached<'py>) -> Result<Owned<'py>> {
+        let mut state = lock(py, &self.state);
+        let outcome = state.conversation.as_mut().map(|conversation| conversation.switched());
+        drop(state);
+        Ok(py.truth(outcome != Some(SwitchOutcome::Waiting)).own(py))
+    }
+
     /// The next message of `receive`; True: a sign of life; None: wait until the socket is readable.
     pub(super) fn next_message<'py>(&self, py: Attached<'py>) -> Result<Owned<'py>> {
         let event = lock(py, &self.state).next_event();
@@ -307,6 +330,9 @@ impl AsgiChannel {
     pub(super) fn give_up<'py>(&self, py: Attached<'py>) -> Result<Owned<'py>> {
         let mut state = lock(py, &self.state);
         state.gone = true;
+        if let Some(conversation) = &mut state.conversation {
+            conversation.give_up();
+        }
         state.end(RequestOutcome::Complete);
         answer(py, state.advance())
     }
@@ -318,6 +344,7 @@ pub(super) fn methods(
 ) -> crate::python::class::ClassBuilder<AsgiChannel> {
     builder
         .method(c"accept", |py, this: MethodSelf<'_, AsgiChannel>, arguments| this.accept(py, arguments))
+        .method(c"is_switched", |py, this: MethodSelf<'_, AsgiChannel>, _| this.is_switched(py))
         .method(c"next_message", |py, this: MethodSelf<'_, AsgiChannel>, _| this.next_message(py))
         .method(c"send_message", |py, this: MethodSelf<'_, AsgiChannel>, arguments| {
             this.send_message(py, arguments)

@@ -175,7 +175,8 @@ impl HttpdConnection {
                 FromHttpd::BodyFile(_)
                 | FromHttpd::BodyMemory { .. }
                 | FromHttpd::BodyEnd
-                | FromHttpd::Abort(_) => {}
+                | FromHttpd::Abort(_)
+                | FromHttpd::Switched(..) => {}
             }
             at += len;
         };

@@ -1,4 +1,7 @@
-//! [`Conversation`] over a connection that a worker has read a request from: its user is the event loop now.
+//! [`Conversation`] over a connection that a worker has read a request from: its user is the event loop now. A WebSocket may go on
+//! over the client's own socket, and the connection back to the workers before it ends.
+
+mod socket;
 
 use super::application::Application;
 use super::body::{WINDOW, body_of};
@@ -8,16 +11,17 @@ use super::os::{self, WaitMode};
 use super::pool::{CONNECTION_EVENTS, PoolPhase, WorkerPool};
 use super::reload;
 use super::socket_exchange::last_frame;
-use crate::conversation::{Conversation, ConversationInput, InFlightPlace, SendOutcome};
+use super::tunnel::{SwitchAnswer, TunnelWay};
+use crate::conversation::{Conversation, ConversationInput, InFlightPlace, SendOutcome, SwitchOutcome};
 use crate::exchange::RequestOutcome;
 use crate::forked::is_forked;
 use crate::log;
 use std::io::{self, IoSlice};
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use wsgi_protocol::frame::{BODY_CHUNK, FrameHeader, FromDaemon, FromHttpd, HEADER_LEN};
 use wsgi_protocol::metrics::RequestAccount;
-use wsgi_protocol::request::Request;
+use wsgi_protocol::request::{Request, RequestFlags};
 
 /// Most bytes of the body in one message to the application.
 const PART: usize = 64 * 1024;
@@ -55,6 +59,13 @@ pub(super) struct SocketConversation<A: Application> {
     broken: bool,
     began: u64,
     over: bool,
+    /// How the bytes of a WebSocket travel.
+    way: TunnelWay,
+    /// The request opens a WebSocket; it has been counted as one.
+    is_socket: bool,
+    is_counted: bool,
+    /// The response has ended; on the client's own socket nothing else says so.
+    has_ended: bool,
 }
 
 /// A connection that its holder has claimed and that is in no epoll set.
@@ -95,17 +106,30 @@ impl<A: Application> SocketConversation<A> {
             broken: false,
             began,
             over: false,
+            way: TunnelWay::None,
+            is_socket: request.head.flags.has(RequestFlags::WEBSOCKET),
+            is_counted: false,
+            has_ended: false,
         }
     }
 
     fn connection(&mut self) -> &mut HttpdConnection {
-        // SAFETY: claimed and disarmed, so that this is its only user until `settle`, which consumes `self`.
+        // SAFETY: claimed and disarmed, so that this is its only user until it is given back; nothing asks for it after that.
         unsafe { &mut *self.connection.0 }
     }
 
     fn fd(&self) -> BorrowedFd<'static> {
-        // SAFETY: the connection keeps its socket open until `settle`.
-        unsafe { BorrowedFd::borrow_raw((*self.connection.0).socket().as_raw_fd()) }
+        // SAFETY: the client's own socket is open as long as it is here, and the connection, claimed, until it is given back.
+        unsafe {
+            BorrowedFd::borrow_raw(match &self.way {
+                TunnelWay::Own(socket) => socket.as_raw_fd(),
+                _ => (*self.connection.0).socket().as_raw_fd(),
+            })
+        }
+    }
+
+    fn is_own(&self) -> bool {
+        matches!(self.way, TunnelWay::Own(_))
     }
 
     fn put(&mut self, frame: FromDaemon<'_>) {
@@ -229,6 +253,9 @@ impl<A: Application> SocketConversation<A> {
         if std::mem::replace(&mut self.over, true) {
             return;
         }
+        if self.is_own() {
+            return;
+        }
         let (buffer, left) = (std::mem::take(&mut self.buffer), self.left);
         let is_usable = !self.broken && self.sent == self.out.len();
         let pointer = self.connection.0;
@@ -253,12 +280,20 @@ impl<A: Application> Conversation for SocketConversation<A> {
         self.fd().as_raw_fd()
     }
 
+    fn is_admitted(&mut self) -> bool {
+        self.is_counted = self.is_socket && self.pool.in_loop.open_socket();
+        self.is_counted || !self.is_socket
+    }
+
     fn enter(&mut self) {
         let was_held = std::mem::take(&mut self.connection().was_held);
         reload::begin_request(was_held);
     }
 
     fn receive(&mut self) -> ConversationInput {
+        if self.is_own() {
+            return self.receive_own();
+        }
         if self.at < self.payload.len() {
             self.told = self.complete;
             let part = self.payload[self.at..].to_vec();
@@ -300,12 +335,36 @@ impl<A: Application> Conversation for SocketConversation<A> {
     }
 
     fn upgrade(&mut self, payload: &[u8]) {
-        self.put(FromDaemon::Upgrade(payload));
+        if self.gone {
+            self.put(FromDaemon::Upgrade(payload));
+            self.way = TunnelWay::Relayed;
+        } else {
+            os::take_descriptors(self.fd());
+            self.put(FromDaemon::TakeOver(payload));
+            self.way = TunnelWay::Asked(SwitchAnswer::default());
+        }
         // The other side begins anew, too.
         (self.complete, self.told, self.credit) = (false, false, 0);
     }
 
+    fn switched(&mut self) -> SwitchOutcome {
+        self.look_for_switch()
+    }
+
+    fn give_up(&mut self) {
+        if self.is_own() {
+            self.break_off();
+        }
+    }
+
+    fn linger(&mut self) -> Option<OwnedFd> {
+        self.lingering()
+    }
+
     fn data(&mut self, block: &[u8]) {
+        if self.is_own() {
+            return self.send(block);
+        }
         for chunk in block.chunks(BODY_CHUNK) {
             self.put(FromDaemon::Data(chunk.len() as u32));
             if chunk.len() < LARGE {
@@ -317,14 +376,21 @@ impl<A: Application> Conversation for SocketConversation<A> {
     }
 
     fn push(&mut self) {
-        self.put(FromDaemon::Flush);
+        if !self.is_own() {
+            self.put(FromDaemon::Flush);
+        }
     }
 
     fn flush(&mut self) -> SendOutcome {
         self.send(&[]);
         match (self.broken, self.sent == self.out.len()) {
             (true, _) => SendOutcome::Gone,
-            (false, true) => SendOutcome::All,
+            (false, true) => {
+                if let (true, TunnelWay::Own(socket)) = (self.has_ended, &self.way) {
+                    os::end_sending(socket.as_fd());
+                }
+                SendOutcome::All
+            }
             (false, false) => SendOutcome::Full,
         }
     }
@@ -349,7 +415,7 @@ impl<A: Application> Conversation for SocketConversation<A> {
     }
 
     fn log(&mut self, level: u8, text: &[u8]) {
-        if self.broken || is_forked() {
+        if self.broken || is_forked() || matches!(self.way, TunnelWay::Asked(_) | TunnelWay::Own(_)) {
             return log::write_bytes(level, text);
         }
         self.put(FromDaemon::Log { level, thread: os::own_tid().cast_unsigned(), text });
@@ -357,6 +423,13 @@ impl<A: Application> Conversation for SocketConversation<A> {
     }
 
     fn finish(&mut self, outcome: RequestOutcome) {
+        self.has_ended = true;
+        match self.way {
+            TunnelWay::None | TunnelWay::Relayed => {}
+            // The connection may be another request's already.
+            TunnelWay::Asked(_) => return self.break_off(),
+            TunnelWay::Own(_) => return,
+        }
         let account = Some(RequestAccount::on_loop(self.began, os::now_ns()));
         self.put(last_frame(outcome, false, account).unwrap_or(FromDaemon::Aborted(account)));
         let is_leaving = self.pool.phase() != PoolPhase::Serving;
@@ -369,7 +442,9 @@ impl<A: Application> Conversation for SocketConversation<A> {
         let pool = self.pool;
         pool.finished();
         self.settle();
-        InFlightPlace::new(|| pool.left_loop())
+        self.uncount();
+        let is_own = self.is_own();
+        InFlightPlace::new(move || pool.left_loop(is_own))
     }
 
     fn refuse(mut self: Box<Self>) {
@@ -377,7 +452,7 @@ impl<A: Application> Conversation for SocketConversation<A> {
             self.finish(RequestOutcome::Refused);
             self.send(&[]);
             self.settle();
-            return self.pool.left_loop();
+            return self.pool.left_loop(false);
         }
         self.over = true;
         let mut frame = Vec::with_capacity(self.payload.len() + HEADER_LEN);
@@ -387,17 +462,18 @@ impl<A: Application> Conversation for SocketConversation<A> {
         let connection = self.connection();
         connection.partial = frame;
         connection.was_held = true;
-        pool.left_loop();
+        pool.left_loop(false);
         pool.hold(connection);
     }
 }
 
 impl<A: Application> Drop for SocketConversation<A> {
     fn drop(&mut self) {
+        self.uncount();
         if !self.over {
             self.broken = true;
             self.settle();
-            self.pool.left_loop();
+            self.pool.left_loop(self.is_own());
         }
     }
 }

@@ -1,14 +1,23 @@
 //! The requests of a process that its event loop runs, as the workers see them: they read a request and hand it over.
 
+use super::os;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
+
+/// Descriptors that WebSockets leave to everything else.
+const SPARE: usize = 256;
 
 /// See the module's comment.
 #[derive(Debug)]
 pub(super) struct InLoop {
     running: AtomicUsize,
     most: usize,
+    /// WebSockets on their own sockets, which are not among them.
+    apart: AtomicUsize,
+    /// All WebSockets, and how many there may be.
+    sockets: AtomicUsize,
+    most_sockets: usize,
     begun: AtomicU64,
     /// The last request was for the event loop.
     only: AtomicBool,
@@ -17,12 +26,15 @@ pub(super) struct InLoop {
 }
 
 impl InLoop {
-    /// Up to `most` requests at once.
-    pub(super) fn new(most: u32) -> Self {
+    /// Up to `most` requests at once, and `most_sockets` WebSockets.
+    pub(super) fn new(most: u32, most_sockets: u32) -> Self {
         let most = most.max(1) as usize;
         Self {
             running: AtomicUsize::new(0),
             most,
+            apart: AtomicUsize::new(0),
+            sockets: AtomicUsize::new(0),
+            most_sockets: most_sockets as usize,
             begun: AtomicU64::new(0),
             only: AtomicBool::new(false),
             turns: Default::default(),
@@ -46,6 +58,32 @@ impl InLoop {
         }
     }
 
+    /// A WebSocket has got its own socket: it takes no request's place any more.
+    pub(super) fn set_apart(&self) {
+        self.apart.fetch_add(1, SeqCst);
+        self.leave();
+    }
+
+    /// One of these has ended.
+    pub(super) fn leave_apart(&self) {
+        self.apart.fetch_sub(1, SeqCst);
+    }
+
+    /// A WebSocket is opened; false: there are as many as there may be, by the limit or for lack of descriptors.
+    pub(super) fn open_socket(&self) -> bool {
+        let open = self.sockets.fetch_add(1, SeqCst);
+        let is_room = open < self.most_sockets && os::has_descriptors(open + SPARE);
+        if !is_room {
+            self.close_socket();
+        }
+        is_room
+    }
+
+    /// One is closed.
+    pub(super) fn close_socket(&self) {
+        self.sockets.fetch_sub(1, SeqCst);
+    }
+
     /// A worker runs a request itself.
     #[inline]
     pub(super) fn pass(&self) {
@@ -56,7 +94,7 @@ impl InLoop {
 
     /// How many there are.
     pub(super) fn count(&self) -> usize {
-        self.running.load(SeqCst)
+        self.running.load(SeqCst) + self.apart.load(SeqCst)
     }
 
     /// How many there have been.

@@ -10,10 +10,10 @@ use super::slot::{WorkerRecord, WorkerState};
 use crate::interpreter::Interpreter;
 use crate::python::{Attached, NumberValues, Result};
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
-use wsgi_protocol::death::MAX_STACK;
-use wsgi_protocol::launch::STACK_FD;
+use wsgi_protocol::launch::{SOCKETS_AT, STACK_FD, STACK_FILE};
 use wsgi_system::descriptors::position;
 use wsgi_system::stat::FileFacts;
 
@@ -46,7 +46,16 @@ pub fn prepare(py: Attached<'_>, main: &Interpreter) -> Result<()> {
 
 /// Whether the number is the supervisor's file, and not something that Python has opened.
 fn is_stack_file() -> bool {
-    FileFacts::of(DaemonDescriptor::Stack.borrow()).is_some_and(|facts| facts.size == MAX_STACK as u64)
+    FileFacts::of(DaemonDescriptor::Stack.borrow()).is_some_and(|facts| facts.size == STACK_FILE as u64)
+}
+
+/// Leaves the number of WebSockets that have their own sockets, for the supervisor to show.
+pub fn leave_sockets(count: u32) {
+    if let Some(file) = DaemonDescriptor::Stack.file().filter(|_| PREPARED.load(Relaxed)) {
+        // It is as long as it has to be.
+        let _ = file.write_all_at(&count.to_ne_bytes(), SOCKETS_AT as u64);
+        super::link::say_sockets();
+    }
 }
 
 /// A process that the application forks off tells its end on standard error: the file is its parent's.

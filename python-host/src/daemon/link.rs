@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use wsgi_protocol::death::EndReason;
 use wsgi_protocol::heirloom::Heirloom;
-use wsgi_protocol::launch::{self, DaemonOrder, HEIRLOOM_MAX, ReadyByte};
+use wsgi_protocol::launch::{self, DaemonOrder, HEIRLOOM_MAX, ReadyByte, SOCKETS_SIGN};
 
 /// Bytes in front of the encoded text: its length, because the file's own size is sealed.
 const LENGTH: usize = 4;
@@ -70,6 +70,14 @@ pub(super) fn leave(left: &Heirloom) -> io::Result<()> {
 /// Says one thing to the supervisor. False: nobody listens.
 pub(super) fn say(ready: ReadyByte) -> bool {
     SUPERVISED.load(Relaxed) && DaemonDescriptor::Ready.write_byte(ready as u8)
+}
+
+/// Tells the supervisor that the number of WebSockets is another one.
+pub(super) fn say_sockets() {
+    if SUPERVISED.load(Relaxed) {
+        // Nobody may be listening, and then nobody is told.
+        let _ = DaemonDescriptor::Ready.write_byte(SOCKETS_SIGN);
+    }
 }
 
 /// The descriptors are those of a supervisor: set by [`prepare_descriptors`].

@@ -41,11 +41,12 @@ mod socket_exchange;
 mod stream;
 mod timers;
 mod title;
+mod tunnel;
 mod worker;
 mod zygote;
 
 pub use inheriting::{InheritedScripts, give_way, inherit};
-pub use last_stack::prepare as watch_faults;
+pub use last_stack::{leave_sockets, prepare as watch_faults};
 pub use link::prepare_descriptors;
 use os::DaemonDescriptor;
 pub use os::default_stack;

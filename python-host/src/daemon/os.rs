@@ -4,9 +4,10 @@ pub(super) use wsgi_system::clock::{clock_ns, monotonic_ns as now_ns, own_cpu_cl
 pub(super) use wsgi_system::descriptors::{DaemonDescriptor, set_nonblocking};
 pub(super) use wsgi_system::eventfd::{Epoll, EventFd};
 pub use wsgi_system::limits::default_stack;
+pub(super) use wsgi_system::limits::has_descriptors;
 pub(super) use wsgi_system::options::{peer_uid, set_timeout as set_socket_timeout, take_descriptors};
 pub(super) use wsgi_system::polling::{is_hung_up, poll};
 pub(super) use wsgi_system::process::{exit_now, own_tid, parent};
 pub(super) use wsgi_system::sockets::{
-    WaitMode, accept, read_at, recv, recv_append, recv_with_descriptor, send,
+    WaitMode, accept, end_sending, read_at, recv, recv_append, recv_with_descriptor, send,
 };

@@ -150,7 +150,7 @@ impl<A: Application> WorkerPool<A> {
             is_exhausted: AtomicBool::new(false),
             complaints: ComplaintLimit::default(),
             waits: ComplaintLimit::default(),
-            in_loop: InLoop::new(launch.requests_in_flight),
+            in_loop: InLoop::new(launch.requests_in_flight, launch.websockets),
             live: AtomicUsize::new(0),
             threads: Mutex::default(),
         })
@@ -389,9 +389,13 @@ impl<A: Application> WorkerPool<A> {
         self.registry.len()
     }
 
-    /// The event loop is done with a request.
-    pub(super) fn left_loop(&self) {
-        self.in_loop.leave();
+    /// The event loop is done with a request, or with a WebSocket that had its own socket.
+    pub(super) fn left_loop(&self, was_apart: bool) {
+        if was_apart {
+            self.in_loop.leave_apart();
+        } else {
+            self.in_loop.leave();
+        }
         if self.phase() != PoolPhase::Serving {
             self.main_wake.signal();
         }

@@ -1,16 +1,19 @@
 //! A WebSocket of an ASGI application: 101 for a request that is an opening handshake, and then bytes both ways until either
-//! side ends. The child knows nothing of WebSocket frames.
+//! side ends, or the client's socket to the daemon, which then needs no thread here. The child knows nothing of WebSocket frames.
 
 use super::watch::GONE;
 use super::{AttemptVerdict, HANDLED, Relay, RelayStep};
 use crate::daemon::connection::{FillOutcome, wait_all};
-use crate::daemon::request_body::{ClientInput, RequestBody};
+use crate::daemon::parcel::SocketParcel;
+use crate::daemon::request_body::{ClientInput, PARTS, RequestBody};
 use crate::httpd::websocket::key_of;
 use crate::metrics;
 use apr_sys as sys;
+use std::io::IoSlice;
 use std::ops::ControlFlow::{Break, Continue};
+use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
-use wsgi_protocol::frame::AbortReason;
+use wsgi_protocol::frame::{AbortReason, FromHttpd, MAX_SWITCHED, SwitchWay};
 use wsgi_protocol::response::ResponseHead;
 use wsgi_protocol::websocket;
 
@@ -71,6 +74,48 @@ impl<'r> Relay<'_, 'r> {
         self.heard_at = Instant::now();
         metrics::note_websocket();
         Continue(())
+    }
+
+    /// The daemon would have the client's socket, and waits for the answer: nothing here waits for the daemon.
+    pub(super) fn switch(&mut self) -> RelayStep {
+        if self.talk.is_client_gone() {
+            return Continue(());
+        }
+        if let Some(client) = self.job.r.client_socket().filter(|_| self.job.r.is_plain_connection())
+            && self.unflushed == 0
+            && let Some(len) = self.request_body.all_at_hand(MAX_SWITCHED)
+            && self.hand_over(client, len)?
+        {
+            // What the daemon says from now on, it says of another request.
+            self.connection.reusable = true;
+            return Break(AttemptVerdict::Finished(HANDLED));
+        }
+        self.send(FromHttpd::Switched(SwitchWay::Relayed, b""), 0)
+    }
+
+    /// Whether the daemon has the socket now, with `len` bytes that were read from it.
+    fn hand_over(&mut self, client: BorrowedFd<'_>, len: usize) -> RelayStep<bool> {
+        let mut parts = std::array::from_fn::<_, PARTS, _>(|_| IoSlice::new(&[]));
+        let count = self.request_body.pieces(len, &mut parts);
+        let early: Vec<u8> = parts[..count].iter().flat_map(|part| part.iter().copied()).collect();
+        let frame = FromHttpd::Switched(SwitchWay::HandedOver, &early).encode(self.connection.seq());
+        let Ok(parcel) = SocketParcel::pack(client) else { return Continue(false) };
+        let all = [IoSlice::new(frame.prefix()), IoSlice::new(frame.tail())];
+        match self.connection.send_with_descriptor(&all, parcel.wrapping()) {
+            Ok(sent) if sent == frame.prefix().len() + early.len() => {
+                self.request_body.consume(len);
+                Continue(true)
+            }
+            // So few bytes are never taken in part (unix_stream_sendmsg).
+            Ok(_) => {
+                self.connection.mid_frame = true;
+                Break(self.closed(None))
+            }
+            Err(_) => {
+                self.or_closed(parcel.unpack(client))?;
+                Continue(false)
+            }
+        }
     }
 
     /// Waits for both sides. Pings between their ends tell whether they are there; a daemon that sends none holds this thread

@@ -125,7 +125,7 @@ impl Relay<'_, '_> {
 
     /// Sends a frame, and the first `len` bytes of the request body behind it. While the daemon's side is full,
     /// its own output is read, so that neither waits for the other for ever.
-    fn send(&mut self, frame: FromHttpd<'_>, len: usize) -> RelayStep {
+    pub(super) fn send(&mut self, frame: FromHttpd<'_>, len: usize) -> RelayStep {
         let frame = frame.encode(self.connection.seq());
         let head = frame.prefix();
         let total = head.len() + len;

@@ -2,7 +2,7 @@
 //! itself): framing, pings, reserved bits, opcodes, fragments, UTF-8, closing, sizes.
 
 use crate::asgi::applications::REASON;
-use crate::asgi::websocket::{BINARY, CLOSE, FrameClient, PING, PONG, TEXT, server};
+use crate::asgi::websocket::{BINARY, CLOSE, FrameClient, PING, PONG, TEXT, both_ways};
 use integration::{Httpd, Subject};
 
 /// One exchange with an echo server.
@@ -278,10 +278,12 @@ fn every_case_of(sections: &[fn(&mut Vec<LineCase>)]) {
     if Subject::skips(REASON) {
         return;
     }
-    let server = server().start();
-    let mut cases = Vec::new();
-    sections.iter().for_each(|add| add(&mut cases));
-    cases.iter().for_each(|case| case.run(&server));
+    for server in both_ways() {
+        let server = server.start();
+        let mut cases = Vec::new();
+        sections.iter().for_each(|add| add(&mut cases));
+        cases.iter().for_each(|case| case.run(&server));
+    }
 }
 
 #[test]

@@ -5,5 +5,6 @@ mod examples;
 mod frames;
 pub mod frameworks;
 mod lifespan;
+mod sockets;
 mod status;
 pub mod websocket;

@@ -2,7 +2,7 @@
 //! there are threads, and WebSockets are counted while they are open.
 
 use crate::asgi::applications::{REASON, server};
-use crate::asgi::websocket::{FrameClient, TEXT};
+use crate::asgi::websocket::{FrameClient, TEXT, relaying};
 use crate::operators::control::done;
 use crate::operators::status::{PAGES, group, number, parsed};
 use integration::{Httpd, HttpdBuilder, Mode, Subject, eventually};
@@ -60,36 +60,45 @@ fn open_websockets_are_counted() {
     }
     let app =
         || Httpd::builder().mode(Mode::Daemon).script("/", "app.py", SOCKET_APP).allow_log("[wsgi:error]");
-    both_ways(app, "threads=1", |server| {
-        let mut clients: Vec<FrameClient> = (0..3).map(|_| FrameClient::open(server, "/echo")).collect();
-        let open = |count: u64| {
-            eventually(&format!("{count} are open"), || {
-                Some(group(server)).filter(|group| number(&group["capacity"]["websockets"]) == count)
-            })
-        };
-        let seen = open(3);
-        assert_eq!(seen["requests"][0]["stage"], "websocket");
-        let (oldest, queue) = (&seen["capacity"]["oldest_request"], &seen["capacity"]["queue"]);
-        assert_eq!((oldest.as_f64(), number(queue)), (Some(0.0), 0), "it is meant to stay open");
-        let status = server.get("/wsgi-status?format=json").json();
-        let workers = number(&status["server"]["workers"]);
-        assert_eq!(number(&seen["capacity"]["websockets_limit"]), workers.min(1000));
-        let samples = parsed(&server.get("/wsgi-status?format=openmetrics").ok().text(), "openmetrics");
-        let told = samples.iter().find(|sample| sample["name"] == "wsgi_websockets").expect("a metric");
-        assert_eq!(told["value"], 3.0);
-        let page = server.get("/wsgi-status").ok().text();
-        assert!(page.contains(&format!("open WebSockets</dt><dd>3 <small>of at most {workers}")), "{page}");
-        let text = done(server, &["top", "--once"]);
-        assert!(text.contains("app    3/1000  0      3 "), "{text}");
-        for client in &mut clients {
-            client.send(TEXT, b"still here");
-            client.expect(TEXT, b"still here");
-        }
-        drop(clients);
-        let seen = open(0);
-        assert_eq!(number(&seen["totals"]["status"]["1xx"]), 3);
-        for phase in ["request", "application"] {
-            assert_eq!(number(&seen["latency"][phase]["count"]), 0, "how long it was open is no latency");
-        }
-    });
+    let options = "threads=1 max-websockets=77";
+    both_ways(app, options, |server| websockets_are_counted(server, false));
+    both_ways(|| app().directives(&relaying()), options, |server| websockets_are_counted(server, true));
+}
+
+fn websockets_are_counted(server: &Httpd, is_relayed: bool) {
+    let mut clients: Vec<FrameClient> = (0..3).map(|_| FrameClient::open(server, "/echo")).collect();
+    let open = |count: u64| {
+        eventually(&format!("{count} are open"), || {
+            Some(group(server)).filter(|group| number(&group["capacity"]["websockets"]) == count)
+        })
+    };
+    let seen = open(3);
+    let relayed = if is_relayed { 3 } else { 0 };
+    assert_eq!(number(&seen["capacity"]["websockets_relayed"]), relayed);
+    assert_eq!(number(&seen["processes"][0]["websockets"]), 3 - relayed);
+    let stages: Vec<_> = seen["requests"].as_array().into_iter().flatten().map(|one| &one["stage"]).collect();
+    assert_eq!(stages, vec!["websocket"; relayed as usize]);
+    let (oldest, queue) = (&seen["capacity"]["oldest_request"], &seen["capacity"]["queue"]);
+    assert_eq!((oldest.as_f64(), number(queue)), (Some(0.0), 0), "it is meant to stay open");
+    assert_eq!(number(&seen["capacity"]["websockets_limit"]), 77);
+    let samples = parsed(&server.get("/wsgi-status?format=openmetrics").ok().text(), "openmetrics");
+    let told = samples.iter().find(|sample| sample["name"] == "wsgi_websockets").expect("a metric");
+    assert_eq!(told["value"], 3.0);
+    let page = server.get("/wsgi-status").ok().text();
+    let told = format!("open WebSockets</dt><dd>3 <small>of at most 77, {relayed} relayed");
+    assert!(page.contains(&told), "{page}");
+    let text = done(server, &["top", "--once"]);
+    assert!(text.contains(&format!("app    {relayed}/1000  0      3 ")), "{text}");
+    let said = format!("group 'app' has {} WebSockets that need no thread of httpd", 3 - relayed);
+    assert_eq!(done(server, &["status"]).contains(&said), !is_relayed);
+    for client in &mut clients {
+        client.send(TEXT, b"still here");
+        client.expect(TEXT, b"still here");
+    }
+    drop(clients);
+    let seen = open(0);
+    assert_eq!(number(&seen["totals"]["status"]["1xx"]), 3);
+    for phase in ["request", "application"] {
+        assert_eq!(number(&seen["latency"][phase]["count"]), 0, "how long it was open is no latency");
+    }
 }

@@ -1,8 +1,11 @@
-//! WebSockets of ASGI applications: handshake, messages both ways, ways to the end, restarts.
+//! WebSockets of ASGI applications: handshake, messages both ways, ways to the end, restarts; over the client's own socket, and
+//! relayed by httpd.
 
 use crate::asgi::applications::REASON;
 use crate::asgi::frames::frame;
-use integration::{Httpd, HttpdBuilder, Mode, Response, Subject, WireConnection, eventually};
+use integration::{Httpd, HttpdBuilder, Mode, Response, Subject, WireConnection, compile_module, eventually};
+use std::path::PathBuf;
+use std::sync::OnceLock;
 
 const APP: &str = include_str!("../../apps/asgi_socket.py");
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
@@ -16,6 +19,48 @@ pub fn server() -> HttpdBuilder {
     Httpd::builder().mode(Mode::Daemon).script("/", "app.py", APP).allow_log("[wsgi:error]")
 }
 
+/// A module with a filter on each connection, which changes nothing.
+const FOREIGN: &str = "#include \"httpd.h\"
+#include \"http_config.h\"
+#include \"http_connection.h\"
+#include \"util_filter.h\"
+static apr_status_t pass(ap_filter_t *f, apr_bucket_brigade *b, ap_input_mode_t mode, apr_read_type_e how, apr_off_t n)
+{
+    return ap_get_brigade(f->next, b, mode, how, n);
+}
+static int greet(conn_rec *c, void *socket)
+{
+    ap_add_input_filter(\"FOREIGN\", NULL, NULL, c);
+    return OK;
+}
+static void hooks(apr_pool_t *p)
+{
+    ap_register_input_filter(\"FOREIGN\", pass, NULL, AP_FTYPE_CONNECTION + 3);
+    ap_hook_pre_connection(greet, NULL, NULL, APR_HOOK_MIDDLE);
+}
+module AP_MODULE_DECLARE_DATA foreign_module =
+    { STANDARD20_MODULE_STUFF, NULL, NULL, NULL, NULL, NULL, hooks };
+";
+
+/// A filter on the connection: httpd keeps the socket, and relays.
+pub fn relaying() -> String {
+    static MODULE: OnceLock<PathBuf> = OnceLock::new();
+    let module = MODULE.get_or_init(|| compile_module("foreign", FOREIGN));
+    format!("LoadModule foreign_module {}", module.display())
+}
+
+/// Both ways of a WebSocket's bytes.
+pub fn both_ways() -> [HttpdBuilder; 2] {
+    [server(), server().directives(&relaying())]
+}
+
+pub fn opening(path: &str, headers: &str) -> String {
+    format!(
+        "GET {path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n{headers}\r\n"
+    )
+}
+
 /// A client that speaks frames.
 pub struct FrameClient(WireConnection);
 
@@ -27,14 +72,19 @@ impl FrameClient {
     }
 
     /// Sends an opening handshake with further headers.
-    fn ask(server: &Httpd, path: &str, headers: &str) -> (Self, Response) {
+    pub fn ask(server: &Httpd, path: &str, headers: &str) -> (Self, Response) {
         let mut wire = server.connect();
-        wire.send(format!(
-            "GET {path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n{headers}\r\n"
-        ));
+        wire.send(opening(path, headers));
         let response = wire.head().expect("an answer");
         (Self(wire), response)
+    }
+
+    /// The same with bytes that the client should not send before it is answered.
+    pub fn hurry(server: &Httpd, path: &str, bytes: &[u8]) -> Self {
+        let mut wire = server.connect();
+        wire.send([opening(path, "").as_bytes(), bytes].concat());
+        assert_eq!(wire.head().expect("an answer").status, 101);
+        Self(wire)
     }
 
     pub fn send(&mut self, first: u8, payload: &[u8]) {
@@ -136,26 +186,28 @@ fn messages() {
     if Subject::skips(REASON) {
         return;
     }
-    let server = server().expect_log("closed by 1000 bye").start();
-    let mut client = FrameClient::open(&server, "/echo");
-    let long: Vec<u8> = (0..1_000_000_u32).map(|at| (at % 251) as u8).collect();
-    for length in [0, 1, 125, 126, 127, 65535, 65536, 1_000_000] {
-        client.send(BINARY, &long[..length]);
-        client.expect(BINARY, &long[..length]);
+    for server in both_ways() {
+        let server = server.expect_log("closed by 1000 bye").start();
+        let mut client = FrameClient::open(&server, "/echo");
+        let long: Vec<u8> = (0..1_000_000_u32).map(|at| (at % 251) as u8).collect();
+        for length in [0, 1, 125, 126, 127, 65535, 65536, 1_000_000] {
+            client.send(BINARY, &long[..length]);
+            client.expect(BINARY, &long[..length]);
+        }
+        client.send(TEXT, "w\u{f6}rld \u{2615}".as_bytes());
+        client.expect(TEXT, "w\u{f6}rld \u{2615}".as_bytes());
+        client.send(PING, b"there?");
+        client.expect(PONG, b"there?");
+        client.send(0x01, b"in ");
+        client.send(PING, b"");
+        client.send(0x00, b"three ");
+        client.send(0x80, b"parts");
+        client.expect(PONG, b"");
+        client.expect(TEXT, b"in three parts");
+        client.send(CLOSE, b"\x03\xe8bye");
+        client.expect(CLOSE, b"\x03\xe8bye");
+        assert_eq!(client.0.read_to_end(), b"");
     }
-    client.send(TEXT, "w\u{f6}rld \u{2615}".as_bytes());
-    client.expect(TEXT, "w\u{f6}rld \u{2615}".as_bytes());
-    client.send(PING, b"there?");
-    client.expect(PONG, b"there?");
-    client.send(0x01, b"in ");
-    client.send(PING, b"");
-    client.send(0x00, b"three ");
-    client.send(0x80, b"parts");
-    client.expect(PONG, b"");
-    client.expect(TEXT, b"in three parts");
-    client.send(CLOSE, b"\x03\xe8bye");
-    client.expect(CLOSE, b"\x03\xe8bye");
-    assert_eq!(client.0.read_to_end(), b"");
 }
 
 #[test]
@@ -163,16 +215,18 @@ fn back_pressure_both_ways() {
     if Subject::skips(REASON) {
         return;
     }
-    let server = server().start();
-    let mut client = FrameClient::open(&server, "/burst");
-    for number in 0..200 {
-        client.expect(BINARY, &[number; 50000]);
+    for server in both_ways() {
+        let server = server.start();
+        let mut client = FrameClient::open(&server, "/burst");
+        for number in 0..200 {
+            client.expect(BINARY, &[number; 50000]);
+        }
+        let mut client = FrameClient::open(&server, "/late");
+        for _ in 0..2000 {
+            client.send(TEXT, b"x");
+        }
+        client.expect(TEXT, b"2000");
     }
-    let mut client = FrameClient::open(&server, "/late");
-    for _ in 0..2000 {
-        client.send(TEXT, b"x");
-    }
-    client.expect(TEXT, b"2000");
 }
 
 /// A client sends much and leaves before the application wants it: it gets all the same.
@@ -181,14 +235,16 @@ fn what_a_client_sent_before_it_left_is_read() {
     if Subject::skips(REASON) {
         return;
     }
-    let server = server().start();
-    let mut client = FrameClient::open(&server, "/later");
-    for _ in 0..300 {
-        client.send(TEXT, &[b'x'; 1000]);
+    for server in both_ways() {
+        let server = server.start();
+        let mut client = FrameClient::open(&server, "/later");
+        for _ in 0..300 {
+            client.send(TEXT, &[b'x'; 1000]);
+        }
+        client.0.finish();
+        assert_eq!(server.get("/go").status, 426);
+        server.wait_for_log("had 300 messages");
     }
-    client.0.finish();
-    assert_eq!(server.get("/go").status, 426);
-    server.wait_for_log("had 300 messages");
 }
 
 #[test]
@@ -196,28 +252,30 @@ fn ways_to_the_end() {
     if Subject::skips(REASON) {
         return;
     }
-    let server = server().expect_log("ValueError: in the midst of a WebSocket").start();
-    let (mut client, response) = FrameClient::ask(&server, "/deny", "");
-    assert_eq!((response.status, response.all("x-why")), (418, vec!["tea"]));
-    assert_eq!(client.0.exactly(11).expect("a body"), b"3\r\nno \r\n6\r\n");
-    assert_eq!(FrameClient::ask(&server, "/refuse", "").1.status, 403);
-    FrameClient::open(&server, "/leave").closed(1000, "");
-    FrameClient::open(&server, "/fail").closed(1011, "");
-    for (frames, code) in [
-        (vec![(0x81, &b"\xff"[..])], 1007),
-        (vec![(0x83, b"")], 1002),
-        (vec![(0x80, b"")], 1002),
-        (vec![(0xc1, b"x")], 1002),
-        (vec![(0x89, &[0; 126])], 1002),
-    ] {
-        let mut client = FrameClient::open(&server, "/echo");
-        frames.iter().for_each(|(first, payload)| client.send(*first, payload));
-        let (kind, payload) = client.frame();
-        assert_eq!((kind, &payload[..2]), (CLOSE, &u16::to_be_bytes(code)[..]), "{frames:?}");
+    for server in both_ways() {
+        let server = server.expect_log("ValueError: in the midst of a WebSocket").start();
+        let (mut client, response) = FrameClient::ask(&server, "/deny", "");
+        assert_eq!((response.status, response.all("x-why")), (418, vec!["tea"]));
+        assert_eq!(client.0.exactly(11).expect("a body"), b"3\r\nno \r\n6\r\n");
+        assert_eq!(FrameClient::ask(&server, "/refuse", "").1.status, 403);
+        FrameClient::open(&server, "/leave").closed(1000, "");
+        FrameClient::open(&server, "/fail").closed(1011, "");
+        for (frames, code) in [
+            (vec![(0x81, &b"\xff"[..])], 1007),
+            (vec![(0x83, b"")], 1002),
+            (vec![(0x80, b"")], 1002),
+            (vec![(0xc1, b"x")], 1002),
+            (vec![(0x89, &[0; 126])], 1002),
+        ] {
+            let mut client = FrameClient::open(&server, "/echo");
+            frames.iter().for_each(|(first, payload)| client.send(*first, payload));
+            let (kind, payload) = client.frame();
+            assert_eq!((kind, &payload[..2]), (CLOSE, &u16::to_be_bytes(code)[..]), "{frames:?}");
+        }
+        drop(FrameClient::open(&server, "/echo"));
+        server.wait_for_log("closed by 1006");
+        assert_eq!(server.get("/").status, 426, "and it serves on");
     }
-    drop(FrameClient::open(&server, "/echo"));
-    server.wait_for_log("closed by 1006");
-    assert_eq!(server.get("/").status, 426, "and it serves on");
 }
 
 #[test]
@@ -225,16 +283,18 @@ fn broadcast() {
     if Subject::skips(REASON) {
         return;
     }
-    let server = server().daemon_options("threads=1").start();
-    let mut clients: Vec<_> = (0..5).map(|_| FrameClient::open(&server, "/chat")).collect();
-    clients[4].send(TEXT, b"here");
-    clients.iter_mut().for_each(|client| client.expect(TEXT, b"here"));
-    drop(clients.pop());
-    eventually("one has left", || {
-        clients[0].send(TEXT, b"still here");
-        clients.iter_mut().for_each(|client| client.expect(TEXT, b"still here"));
-        Some(())
-    });
+    for server in both_ways() {
+        let server = server.daemon_options("threads=1").start();
+        let mut clients: Vec<_> = (0..5).map(|_| FrameClient::open(&server, "/chat")).collect();
+        clients[4].send(TEXT, b"here");
+        clients.iter_mut().for_each(|client| client.expect(TEXT, b"here"));
+        drop(clients.pop());
+        eventually("one has left", || {
+            clients[0].send(TEXT, b"still here");
+            clients.iter_mut().for_each(|client| client.expect(TEXT, b"still here"));
+            Some(())
+        });
+    }
 }
 
 /// At a graceful restart they are told to connect again, at once, and reach the successor.
@@ -243,17 +303,19 @@ fn restarts() {
     if Subject::skips(REASON) {
         return;
     }
-    let server = server().expect_log("2 WebSockets are closed with 1012").start();
-    let mut clients = [FrameClient::open(&server, "/echo"), FrameClient::open(&server, "/echo")];
-    for client in &mut clients {
-        client.send(TEXT, b"before");
-        client.expect(TEXT, b"before");
+    for server in both_ways() {
+        let server = server.expect_log("2 WebSockets are closed with 1012").start();
+        let mut clients = [FrameClient::open(&server, "/echo"), FrameClient::open(&server, "/echo")];
+        for client in &mut clients {
+            client.send(TEXT, b"before");
+            client.expect(TEXT, b"before");
+        }
+        server.graceful();
+        for client in &mut clients {
+            client.closed(1012, "service restart");
+        }
+        let mut client = FrameClient::open(&server, "/echo");
+        client.send(TEXT, b"after");
+        client.expect(TEXT, b"after");
     }
-    server.graceful();
-    for client in &mut clients {
-        client.closed(1012, "service restart");
-    }
-    let mut client = FrameClient::open(&server, "/echo");
-    client.send(TEXT, b"after");
-    client.expect(TEXT, b"after");
 }

@@ -431,6 +431,61 @@ fn tunnels() {
     server.wait_for_log("nothing came within socket-timeout");
 }
 
+/// What a daemon does with a socket that is handed over to it, or instead of taking it, holds no thread of httpd's.
+#[test]
+fn sockets_that_are_handed_over() {
+    if Subject::skips("it knows no WebSockets") {
+        return;
+    }
+    let server = start(server("socket-timeout=3 threads=40"));
+    let ask = "send(TAKE_OVER, head(b'101 Go'))";
+    check(
+        &server,
+        &[(ask, Status(502), "WSGI0308"), (&format!("send(HEAD, head()); {ask}"), Broken, "WSGI0308")],
+    );
+    let handshake = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+                     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let answered = format!("{ask}; made = client(); made.sendall(b'raw'); made.close()");
+    let mut wire = server.connect();
+    wire.send(request("GET", handshake, &answered));
+    assert_eq!(wire.head().expect("an answer").status, 101);
+    assert_eq!(wire.read_to_end(), b"raw");
+    // Its close sleeps; nobody reads what it sends.
+    let lingering = format!(
+        "{ask}; made = client(); made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 30000))
+made.setblocking(False)
+try:
+    while True: made.send(bytes(65536))
+except BlockingIOError: threading.Thread(target=made.close, daemon=True).start()"
+    );
+    let kept = format!("{ask}; KEPT.append(client())");
+    let mut wires = Vec::new();
+    for code in [&*lingering, &kept, ask] {
+        // More than there are threads (MaxRequestWorkers 8).
+        for _ in 0..10 {
+            let mut wire = server.connect();
+            wire.send(request("GET", handshake, code));
+            assert_eq!(wire.head().expect("an answer").status, 101, "{code}");
+            wires.push(wire);
+        }
+        assert_eq!(server.get("/").ok().text(), "honest", "after {code}");
+    }
+    for then in [
+        "send(DATA, b'x')",
+        "send(END)",
+        ask,
+        "raw(b'?')",
+        "send(LOG, b'\\x06' + bytes(4) + b'late')",
+        "close()",
+    ] {
+        let mut wire = server.connect();
+        wire.send(request("GET", handshake, &format!("{ask}; made = client(); {then}")));
+        assert_eq!(wire.head().expect("an answer").status, 101, "{then}");
+        // What is said behind it may spoil the daemon's own next request; nothing else.
+        eventually("it serves on", || (server.get("/").text() == "honest").then_some(()));
+    }
+}
+
 /// What comes until the connection ends; it may take half a minute.
 fn wait_for_end(wire: &mut WireConnection) -> Vec<u8> {
     let (mut all, mut patience) = (Vec::new(), 5);

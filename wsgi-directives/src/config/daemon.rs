@@ -329,6 +329,8 @@ pub struct AsgiOptions {
     pub event_loop: EventLoop,
     /// `max-requests-in-flight=`
     pub requests_in_flight: NonZeroU32,
+    /// `max-websockets=`
+    pub websockets: u32,
 }
 
 impl Default for AsgiOptions {
@@ -339,6 +341,7 @@ impl Default for AsgiOptions {
             interface: ApplicationInterface::Auto,
             event_loop: EventLoop::Auto,
             requests_in_flight: REQUESTS,
+            websockets: 10_000,
         }
     }
 }

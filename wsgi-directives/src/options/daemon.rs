@@ -133,6 +133,10 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
         since "new", good "200", bad Some("0"), effect RowEffect::Acts,
         error "number of requests in flight", set ValueSetter::Custom(values::requests_in_flight),
         "Requests of ASGI applications that a process runs at once; further ones wait in its queue.";
+    "max-websockets" "N", default "10000", unit "WebSockets", takes "a number from 0",
+        since "new", good "50000", bad Some("many"), effect RowEffect::Acts,
+        error "number of WebSockets", set ValueSetter::Custom(values::websockets),
+        "WebSockets that a process has open at once; a further one is refused with 503. Each takes a descriptor: the soft limit of open files is raised as far as the hard one allows.";
     "maximum-requests" "N", default "0", unit "requests", takes "a number from 0, 0 is unlimited",
         since "1.0", good "10000", bad Some("many"), effect RowEffect::Acts,
         error "request count", set ValueSetter::Custom(values::maximum_requests),

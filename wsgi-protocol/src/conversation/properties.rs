@@ -63,6 +63,7 @@ fn frame() -> impl Strategy<Value = Vec<u8>> {
         head().prop_map(move |head| encoded(FromDaemon::Head(&head))),
         head().prop_map(move |head| encoded(FromDaemon::Head(&head))),
         head().prop_map(move |head| encoded(FromDaemon::Upgrade(&head))),
+        head().prop_map(move |head| encoded(FromDaemon::TakeOver(&head))),
         (0..12u32)
             .prop_map(move |len| { [encoded(FromDaemon::Data(len)), vec![b'd'; len as usize]].concat() }),
         (any::<u64>(), 0..12u64)
@@ -205,7 +206,7 @@ impl Witness {
                     .and_then(crate::response::content_length);
                 assert!(head.headers().all(|(name, value)| name.len() + value.len() + 2 <= 100));
             }
-            RelayEffect::Upgrade(_) => self.heads += 1,
+            RelayEffect::Upgrade(_) | RelayEffect::TakeOver(_) => self.heads += 1,
             RelayEffect::File { length, .. } => {
                 assert!(self.descriptors > 0 && (length == 0 || talk.passes()));
                 self.descriptors -= 1;

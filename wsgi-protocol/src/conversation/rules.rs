@@ -100,6 +100,8 @@ pub enum RelayEffect<'a> {
     Head(ResponseHead<'a>, HeadUse),
     /// The client gets 101 and its connection becomes a WebSocket.
     Upgrade(ResponseHead<'a>),
+    /// The same, and the daemon gets the client's socket if it can, or hears that it does not.
+    TakeOver(ResponseHead<'a>),
     /// A part of the file whose descriptor came along goes to the client; nothing if it has no length.
     File {
         /// Where it begins.

@@ -37,6 +37,7 @@ fn feed(talk: &mut RelayConversation, frame: FromDaemon<'_>) -> Result<String, F
             Ok(match effect {
                 RelayEffect::Head(_, usage) => format!("{usage:?}"),
                 RelayEffect::Upgrade(_) => "Upgrade".to_owned(),
+                RelayEffect::TakeOver(_) => "TakeOver".to_owned(),
                 other => format!("{other:?}"),
             })
         }
@@ -378,7 +379,13 @@ fn a_handshake_becomes_a_tunnel_once() {
     let bad = FrameViolation::BadHead(ProtocolError::Field("status"));
     assert_eq!(feed(&mut talk.clone(), FromDaemon::Upgrade(&ordinary)), Err(bad));
     feed(&mut talk, FromDaemon::WantBody(9)).unwrap();
+    let take_over = FromDaemon::TakeOver(&head);
+    let mut other = talk.clone();
+    assert_eq!(feed(&mut other, take_over).unwrap(), "TakeOver");
+    assert!(other.is_tunnel());
+    assert_eq!(feed(&mut other, upgrade), Err(FrameViolation::NoHandshake));
     assert_eq!(feed(&mut talk, upgrade).unwrap(), "Upgrade");
+    assert_eq!(feed(&mut talk.clone(), take_over), Err(FrameViolation::NoHandshake));
     assert!(talk.is_tunnel() && talk.begun() && !talk.is_body_wanted(false, false));
     feed(&mut talk, FromDaemon::WantBody(5)).unwrap();
     assert_eq!(talk.next_body(BodySupply::Bytes), BodyAction::SendBytes(5));

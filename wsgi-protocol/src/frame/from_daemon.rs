@@ -66,6 +66,8 @@ pub enum FromDaemon<'a> {
     Watch,
     /// The opening handshake of a WebSocket is accepted; headers as in a head.
     Upgrade(&'a [u8]),
+    /// The same, if the client's socket may be had: by [`super::FromHttpd::Switched`].
+    TakeOver(&'a [u8]),
 }
 
 impl<'a> FromDaemon<'a> {
@@ -97,6 +99,7 @@ impl<'a> FromDaemon<'a> {
             FrameKind::WantBody => Self::WantBody(fields.u32("credit").map_err(|_| refused())?),
             FrameKind::Head => return Ok(Self::Head(payload)),
             FrameKind::Upgrade => return Ok(Self::Upgrade(payload)),
+            FrameKind::TakeOver => return Ok(Self::TakeOver(payload)),
             FrameKind::Data => return Ok(Self::Data(header.len)),
             FrameKind::File => {
                 let offset = fields.u64("offset").map_err(|_| refused())?;
@@ -139,6 +142,7 @@ impl<'a> FromDaemon<'a> {
             Self::WantBody(bytes) => frame(FrameKind::WantBody, &[&bytes.to_le_bytes()], b""),
             Self::Head(payload) => frame(FrameKind::Head, &[], payload),
             Self::Upgrade(payload) => frame(FrameKind::Upgrade, &[], payload),
+            Self::TakeOver(payload) => frame(FrameKind::TakeOver, &[], payload),
             Self::Data(len) => EncodedFrame::new(FrameKind::Data, seq, &[], b"", len as usize),
             Self::File { offset, length } => {
                 frame(FrameKind::File, &[&offset.to_le_bytes(), &length.to_le_bytes()], b"")
@@ -186,7 +190,7 @@ impl<'a> FromDaemon<'a> {
 /// Largest payload of a kind that is read as a whole.
 fn longest(kind: FrameKind, head: usize) -> usize {
     match kind {
-        FrameKind::Head | FrameKind::Upgrade => head.min(MAX_PAYLOAD as usize),
+        FrameKind::Head | FrameKind::Upgrade | FrameKind::TakeOver => head.min(MAX_PAYLOAD as usize),
         FrameKind::Log => MAX_LOG,
         FrameKind::File => 16,
         FrameKind::Memory => 8,
@@ -243,6 +247,7 @@ mod tests {
             FromDaemon::GoAway,
             FromDaemon::Watch,
             FromDaemon::Upgrade(b"head"),
+            FromDaemon::TakeOver(b"head"),
         ]
     }
 
@@ -272,7 +277,13 @@ mod tests {
     #[test]
     fn no_frame_is_a_byte_longer_or_shorter() {
         let is_open = |frame: &FromDaemon<'_>| {
-            matches!(frame, FromDaemon::Head(_) | FromDaemon::Upgrade(_) | FromDaemon::Log { .. })
+            matches!(
+                frame,
+                FromDaemon::Head(_)
+                    | FromDaemon::Upgrade(_)
+                    | FromDaemon::TakeOver(_)
+                    | FromDaemon::Log { .. }
+            )
         };
         for frame in all().into_iter().filter(|frame| !is_open(frame)) {
             for change in [-1, 1] {

@@ -1,6 +1,6 @@
 //! What httpd sends: each frame as a value, from bytes and to bytes.
 
-use super::{AbortReason, EncodedFrame, FrameHeader, FrameKind};
+use super::{AbortReason, EncodedFrame, FrameHeader, FrameKind, MAX_SWITCHED, SwitchWay};
 use crate::ProtocolError;
 use crate::codec::FieldReader;
 
@@ -29,6 +29,8 @@ pub enum FromHttpd<'a> {
         /// How many they are.
         length: u32,
     },
+    /// The client has got 101; how its connection goes on, and what of it has been read already.
+    Switched(SwitchWay, &'a [u8]),
 }
 
 impl<'a> FromHttpd<'a> {
@@ -41,10 +43,12 @@ impl<'a> FromHttpd<'a> {
         let expected = match header.kind {
             FrameKind::Body => return Ok(0),
             FrameKind::Request => return Ok(len),
+            FrameKind::Switched if (1..=1 + MAX_SWITCHED).contains(&len) => return Ok(len),
             FrameKind::Hello => 4,
             FrameKind::BodyEnd => 0,
             FrameKind::Abort => 1,
             FrameKind::BodyFile | FrameKind::BodyMemory => 8,
+            FrameKind::Switched => return Err(ProtocolError::Payload(header.kind.variant(), header.len)),
             kind => return Err(ProtocolError::Direction(kind.variant())),
         };
         if len == expected { Ok(len) } else { Err(ProtocolError::Payload(header.kind.variant(), header.len)) }
@@ -65,6 +69,10 @@ impl<'a> FromHttpd<'a> {
             FrameKind::Abort => {
                 let reason = fields.u8("reason").ok().and_then(AbortReason::from_number);
                 Self::Abort(reason.ok_or_else(refused)?)
+            }
+            FrameKind::Switched => {
+                let way = fields.u8("way").ok().and_then(SwitchWay::from_number);
+                return Ok(Self::Switched(way.ok_or_else(refused)?, fields.rest()));
             }
             FrameKind::BodyFile => Self::BodyFile(fields.u64("length").map_err(|_| refused())?),
             FrameKind::BodyMemory => {
@@ -87,6 +95,7 @@ impl<'a> FromHttpd<'a> {
             Self::Body(len) => EncodedFrame::new(FrameKind::Body, seq, &[], b"", len as usize),
             Self::BodyEnd => frame(FrameKind::BodyEnd, &[], b""),
             Self::Abort(reason) => frame(FrameKind::Abort, &[&[reason as u8]], b""),
+            Self::Switched(way, bytes) => frame(FrameKind::Switched, &[&[way as u8]], bytes),
             Self::BodyFile(length) => frame(FrameKind::BodyFile, &[&length.to_le_bytes()], b""),
             Self::BodyMemory { offset, length } => {
                 frame(FrameKind::BodyMemory, &[&offset.to_le_bytes(), &length.to_le_bytes()], b"")
@@ -116,6 +125,8 @@ mod tests {
             FromHttpd::Abort(AbortReason::Timeout),
             FromHttpd::BodyFile(u64::MAX),
             FromHttpd::BodyMemory { offset: 5, length: u32::MAX },
+            FromHttpd::Switched(SwitchWay::Relayed, b""),
+            FromHttpd::Switched(SwitchWay::HandedOver, b"early"),
         ] {
             assert_eq!(decode(&frame.encode(7).to_vec()), Ok(frame));
         }
@@ -143,6 +154,13 @@ mod tests {
             decode(&[22, 0, 2, 0, 0, 0, 0, 0]),
             Err(ProtocolError::Direction(FrameKind::End.variant()))
         );
+        for (len, is_taken) in
+            [(0, false), (1, true), (1 + MAX_SWITCHED as u32, true), (2 + MAX_SWITCHED as u32, false)]
+        {
+            let header = FrameHeader { kind: FrameKind::Switched, seq: 1, len };
+            assert_eq!(FromHttpd::needs(header).is_ok(), is_taken, "{len}");
+        }
+        assert!(decode(&[8, 0, 2, 0, 1, 0, 0, 0, 9]).is_err());
         let end = FrameHeader { kind: FrameKind::End, seq: 1, len: 0 };
         assert_eq!(FromHttpd::decode(end, b""), Err(ProtocolError::Direction(FrameKind::End.variant())));
     }

@@ -12,7 +12,7 @@ use nix::unistd::{Pid, pipe2};
 use std::io::IoSlice;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use wsgi_protocol::birth::{BIRTH_FDS, BirthOrder, HERE, WELCOME};
-use wsgi_protocol::death::MAX_STACK;
+use wsgi_protocol::launch::STACK_FILE;
 
 /// The supervisor's side of a worker that has been asked for.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ pub fn ask(
     let (ready, ready_child) = pipe2(OFlag::O_CLOEXEC)?;
     let (output, output_child) = pipe2(OFlag::O_CLOEXEC)?;
     let (order_child, orders) = pipe2(OFlag::O_CLOEXEC)?;
-    let stack = shared_file("wsgi stack", MAX_STACK)?;
+    let stack = shared_file("wsgi stack", STACK_FILE)?;
     for end in [&ready, &output, &orders] {
         fcntl(end, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     }

@@ -15,8 +15,7 @@ use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use wsgi_protocol::control::GroupSpec;
-use wsgi_protocol::death::MAX_STACK;
-use wsgi_protocol::launch::{BOOTSTRAP, HEIRLOOM_MAX, encode};
+use wsgi_protocol::launch::{BOOTSTRAP, HEIRLOOM_MAX, STACK_FILE, encode};
 use wsgi_system::process::{ForkedChild, fork_alone};
 
 /// What the supervisor learns once, at its own start.
@@ -124,7 +123,7 @@ pub struct StartedDaemon {
 pub fn start(request: &SpawnRequest<'_>, circumstances: SpawnCircumstances) -> Result<StartedDaemon, Errno> {
     let program = program(request, circumstances)?;
     let launch = launch_file(request)?;
-    let stack = shared_file("wsgi stack", MAX_STACK)?;
+    let stack = shared_file("wsgi stack", STACK_FILE)?;
     let null = nix::fcntl::open("/dev/null", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
     let (ready, ready_child) = pipe2(OFlag::O_CLOEXEC)?;
     let (output, output_child) = pipe2(OFlag::O_CLOEXEC)?;

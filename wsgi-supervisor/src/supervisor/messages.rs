@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 use wsgi_protocol::death::EndReason;
-use wsgi_protocol::launch::ReadyByte;
+use wsgi_protocol::launch::{ReadyByte, SOCKETS_SIGN};
 
 /// Bytes of output taken at a time, so that one chatty process does not keep the others waiting.
 const PIECE: usize = 64 * 1024;
@@ -77,6 +77,10 @@ impl Supervisor {
             Err(false) => return,
         };
         for byte in &bytes[..length] {
+            if *byte == SOCKETS_SIGN {
+                self.publish_sockets(pid);
+                continue;
+            }
             let event = match (ReadyByte::from_number(*byte), EndReason::said_by_daemon(*byte)) {
                 (Some(ready), _) => ProcessEvent::Said(pid, ready),
                 (None, Some(reason)) => ProcessEvent::Explained(pid, reason),

@@ -174,11 +174,13 @@ impl Supervisor {
                 (age, pid(&running).unwrap_or(0), running)
             };
             let running = view.running(number);
-            let websockets = running.iter().filter(|one| one.stage == ThreadStage::WebSocket).count();
+            let relayed = running.iter().filter(|one| one.stage == ThreadStage::WebSocket).count();
+            let places = 0..self.slots.get(name).map_or(0, Vec::len);
+            let own: u32 = places.map(|index| self.sockets(name, index)).fold(0, u32::saturating_add);
             Some(GroupMetrics {
                 name: name.clone(),
                 totals: view.totals(number),
-                websockets: u32::try_from(websockets).unwrap_or(u32::MAX),
+                websockets: u32::try_from(relayed).unwrap_or(u32::MAX).saturating_add(own),
                 running: running.into_iter().take(MOST_REQUESTS).map(row).collect(),
             })
         };
@@ -190,9 +192,11 @@ impl Supervisor {
         let mut rows = Vec::new();
         for (index, slot) in group.slots.iter().enumerate() {
             let (in_flight, requests) = self.counts(name, index);
+            let sockets = self.sockets(name, index);
             let current = self.machine.occupant(name, index);
             rows.push(ProcessStatus {
                 in_flight,
+                sockets,
                 requests,
                 restarts: slot.starts.saturating_sub(1),
                 last_death: slot.last_death.clone(),
@@ -230,6 +234,15 @@ impl Supervisor {
             }
         }
         at_once
+    }
+
+    /// WebSockets that the process at a place has on their own sockets.
+    fn sockets(&self, name: &[u8], index: usize) -> u32 {
+        let mut sockets = 0;
+        if let Some(generation) = self.live.last() {
+            generation.with_slot(name, index, |slot| sockets = slot.sockets.load(Relaxed));
+        }
+        sockets
     }
 
     /// Requests under way and completed at a place, over all generations of httpd's children.

@@ -2,6 +2,7 @@
 
 use super::Supervisor;
 use std::sync::atomic::Ordering;
+use wsgi_protocol::launch::SOCKETS_AT;
 use wsgi_protocol::status::SlotState;
 
 impl Supervisor {
@@ -28,9 +29,27 @@ impl Supervisor {
         for generation in &self.live {
             generation.with_slot(name, index, |slot| {
                 slot.epoch.fetch_add(1, Ordering::Release);
+                slot.sockets.store(0, Ordering::Relaxed);
             });
         }
         self.publish(name, index);
+    }
+
+    /// How many WebSockets a process has on their own sockets: a number that it has written, and that is only shown.
+    pub(super) fn publish_sockets(&self, pid: i32) {
+        let (Some(process), Some(handles)) = (self.machine.process(pid), self.processes.get(&pid)) else {
+            return;
+        };
+        let (name, Some(index)) = (&process.plan.spec.name, process.slot) else { return };
+        if self.machine.slot(name, index).is_none_or(|slot| slot.current != Some(pid)) {
+            return;
+        }
+        let mut count = [0; 4];
+        let got = nix::sys::uio::pread(&handles.stack, &mut count, SOCKETS_AT as i64);
+        let count = if got == Ok(count.len()) { u32::from_ne_bytes(count) } else { 0 };
+        for generation in &self.live {
+            generation.with_slot(name, index, |slot| slot.sockets.store(count, Ordering::Relaxed));
+        }
     }
 
     /// The same for all slots.

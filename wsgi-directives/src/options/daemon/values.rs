@@ -174,6 +174,11 @@ pub(super) fn requests_in_flight(o: &mut DaemonOptions, text: &str, cx: Context<
     Ok(())
 }
 
+pub(super) fn websockets(o: &mut DaemonOptions, text: &str, cx: Context<'_, '_, '_, '_>) -> Done {
+    o.asgi.websockets = number(text, cx)?;
+    Ok(())
+}
+
 pub(super) fn env(o: &mut DaemonOptions, text: &str, cx: Context<'_, '_, '_, '_>) -> Done {
     let Some((key, value)) = text.split_once('=') else {
         let is_name = !text.ends_with('*') && o.pass_env.add(text);

@@ -169,6 +169,9 @@ events! {
     LOOP_BLOCKED = 509, Python, Warn, Served, LivesOn =>
         "Something in an ASGI application has kept the event loop for more than a second, and with it all requests of the process; the line says where it is, in the log of the request whose task it is.",
         "Await what takes long, or run it on a thread: await loop.run_in_executor(None, ...), def instead of async def in FastAPI.";
+    SOCKETS_FULL = 510, Python, Warn, Status(503), LivesOn =>
+        "A process has as many WebSockets as max-websockets=, or its limit of open files, allows; a further handshake is answered with 503.",
+        "Raise max-websockets= and the limit of open files, or processes=.";
     AUTHORIZATION_WITHHELD = 0, Child, Info, Served, LivesOn =>
         "An application answered 401 or 403 to a request whose Authorization header it was not shown (at most once a minute and script).",
         "WSGIPassAuthorization On, if the application checks users itself.";
