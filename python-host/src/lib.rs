@@ -1,24 +1,34 @@
 //! WSGI inside CPython: one library for every version from 3.9, loaded by a daemon's own interpreter or into an
 //! httpd child that runs Python itself (decisions.md, "No libpython in the module").
 
+#![deny(unsafe_code)]
+
 mod asgi;
 mod boundary;
 mod coalesce;
 mod conversation;
 mod daemon;
+#[allow(unsafe_code)]
 mod embedded;
+#[allow(unsafe_code)]
 mod entry;
 pub mod exchange;
+#[allow(unsafe_code)]
 mod fork;
 mod forked;
 pub mod host;
 mod host_scripts;
+#[allow(unsafe_code)]
 mod interpreter;
+#[allow(unsafe_code)]
 mod log;
 mod messages;
+#[allow(unsafe_code)]
 mod python;
 mod scheduler;
+#[allow(unsafe_code)]
 mod thread_end;
 mod waits;
+#[allow(unsafe_code)]
 mod worker;
 mod wsgi;

@@ -12,7 +12,6 @@ use crate::python::{self, Attached};
 use crate::scheduler::clock::now_ns;
 use crate::wsgi;
 use crate::wsgi::request::CurrentRequest;
-use pyo3::ffi;
 use std::marker::PhantomData;
 use std::ptr;
 use std::sync::atomic::{
@@ -134,11 +133,8 @@ impl RequestThread {
 }
 
 /// Drops a RequestTimeout that came too late for the request it was meant for.
-fn clear_injection(_: Attached<'_>) {
-    // SAFETY: attached; null clears what is pending for this thread.
-    unsafe {
-        ffi::PyThreadState_SetAsyncExc(ffi::PyThread_get_thread_ident() as _, ptr::null_mut());
-    }
+fn clear_injection(py: Attached<'_>) {
+    python::raise_nothing(py);
 }
 
 impl Drop for RequestThread {
@@ -173,8 +169,7 @@ impl ThreadRecord {
     fn of_caller(number: u32) -> Self {
         Self {
             number,
-            // SAFETY: the number only names this thread.
-            ident: unsafe { ffi::PyThread_get_thread_ident() } as u64,
+            ident: python::thread_ident(),
             interpreter: AtomicPtr::new(ptr::null_mut()),
             window: CurrentRequest::own(),
             injected: AtomicBool::new(false),

@@ -19,7 +19,6 @@ use crate::python::{
 use crate::wsgi::failures::{self, LogScope};
 use crate::wsgi::request::RunningRequest;
 use crate::wsgi::{self};
-use pyo3::ffi;
 use std::fs::File;
 use std::os::fd::{AsFd, IntoRawFd};
 use std::sync::{Arc, Mutex};
@@ -488,9 +487,7 @@ impl AsgiChannel {
 
 /// An exception object as if it had just been caught.
 fn exception<'py>(py: Attached<'py>, value: &Object) -> Exception<'py> {
-    // SAFETY: alive, and an exception instance raised as itself.
-    unsafe { ffi::PyErr_SetObject(value.kind().as_ptr(), value.as_ptr()) };
-    Raised.take(py)
+    value.raise().take(py)
 }
 
 /// Whether an exception only says that the client has left.

@@ -1,8 +1,7 @@
 //! Status and headers of `http.response.start`, checked and encoded.
 
-use crate::python::{Attached, ExceptionKind, Object, Owned, Raised, Result};
+use crate::python::{Attached, ExceptionKind, Object, Raised, Result};
 use crate::wsgi::head_rules::{HeadFault, check_name, check_value};
-use pyo3::ffi;
 use wsgi_protocol::response::{HeadWriter, STATUSES};
 
 /// Encodes them.
@@ -27,20 +26,11 @@ fn encode_as(py: Attached<'_>, code: u16, headers: Option<&Object>) -> Result<Ve
     let mut writer = HeadWriter::begin(&mut head, code, line.as_bytes());
     if let Some(headers) = headers {
         each(py, headers, |header| {
-            let pair = tuple(py, header)?;
-            // SAFETY: a live tuple.
-            if unsafe { ffi::PyTuple_Size(pair.as_ptr()) } != 2 {
-                return Err(Raised::new(
-                    py,
-                    ExceptionKind::Value,
-                    "each header must be a pair of name and value",
-                ));
-            }
-            // SAFETY: a live tuple of two, which keeps its items.
-            let (name, value) = unsafe {
-                let item = |place| Object::borrow(ffi::PyTuple_GetItem(pair.as_ptr(), place));
-                (item(0), item(1))
-            };
+            let pair = header.tuple_of(py)?;
+            let parts = pair.tuple_item(0).zip(pair.tuple_item(1)).filter(|_| pair.tuple_len() == 2);
+            let (name, value) = parts.ok_or_else(|| {
+                Raised::new(py, ExceptionKind::Value, "each header must be a pair of name and value")
+            })?;
             writer.header(checked(py, name, check_name)?, checked(py, value, check_value)?);
             Ok(())
         })?;
@@ -92,18 +82,7 @@ fn checked<'o>(
     Ok(bytes)
 }
 
-/// The items of any iterable, as a tuple.
-fn tuple<'py>(py: Attached<'py>, items: &Object) -> Result<Owned<'py>> {
-    // SAFETY: alive; a new reference comes back.
-    unsafe { Owned::from_raw(py, ffi::PySequence_Tuple(items.as_ptr())) }
-}
-
 fn each(py: Attached<'_>, items: &Object, mut f: impl FnMut(&Object) -> Result<()>) -> Result<()> {
-    let items = tuple(py, items)?;
-    // SAFETY: a live tuple.
-    for place in 0..unsafe { ffi::PyTuple_Size(items.as_ptr()) } {
-        // SAFETY: the place exists, and the tuple keeps the item.
-        f(unsafe { Object::borrow(ffi::PyTuple_GetItem(items.as_ptr(), place)) })?;
-    }
-    Ok(())
+    let items = items.tuple_of(py)?;
+    (0..items.tuple_len()).filter_map(|place| items.tuple_item(place)).try_for_each(&mut f)
 }

@@ -6,13 +6,17 @@
 //! (`channel`). Only where the socket is empty or full does a coroutine wait, by the loop's own readers and writers.
 
 mod channel;
+#[allow(unsafe_code)]
 mod event_loop;
+#[allow(unsafe_code)]
 mod files;
 mod head;
 mod log_scope;
 mod names;
+#[allow(unsafe_code)]
 mod scope;
 mod startup;
+#[allow(unsafe_code)]
 mod watch;
 mod websocket;
 
@@ -25,7 +29,6 @@ use crate::log;
 use crate::messages;
 use crate::python::{Attached, ExceptionKind, Object, Owned, Raised, Result, Stored};
 use event_loop::EventLoop;
-use pyo3::ffi;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{OnceLock, PoisonError, RwLock};
 use std::time::Duration;
@@ -153,8 +156,7 @@ fn looks_like_it(py: Attached<'_>, interpreter: &Interpreter, application: &Obje
 
 /// An entry of a message.
 fn entry<'py>(py: Attached<'py>, message: &Object, key: &Stored) -> Result<Option<Owned<'py>>> {
-    // SAFETY: alive.
-    if unsafe { ffi::PyDict_Check(message.as_ptr()) } == 0 {
+    if !message.is_dict() {
         let text = format!("a message must be a dict, not {}", message.type_name(py));
         return Err(Raised::new(py, ExceptionKind::Type, &text));
     }

@@ -79,9 +79,7 @@ pub fn build<'py>(
     scope.dict_set(names.headers.get(py), &headers)?;
     scope.dict_set(names.extensions.get(py), &extensions)?;
     if let Some(state) = state {
-        // SAFETY: a live dict; a new reference comes back.
-        let copy = unsafe { Owned::from_raw(py, ffi::PyDict_Copy(state.as_ptr())) }?;
-        scope.dict_set(names.state.get(py), &copy)?;
+        scope.dict_set(names.state.get(py), &*state.dict_copy(py)?)?;
     }
     let is_https = head.flags.has(RequestFlags::HTTPS);
     let scheme = match (is_websocket, is_https) {

@@ -37,8 +37,7 @@ pub struct DisconnectWatch {
 impl DisconnectWatch {
     /// The calling thread is that of the loop.
     pub fn note_thread(&self) {
-        // SAFETY: the number only names this thread.
-        self.ident.store(unsafe { pyo3::ffi::PyThread_get_thread_ident() } as i64, Relaxed);
+        self.ident.store(crate::python::thread_ident() as i64, Relaxed);
     }
 
     /// The loop comes by, and has so many more requests.

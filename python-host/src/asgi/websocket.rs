@@ -12,7 +12,6 @@ use crate::python::{
     Attached, BufferView, ExceptionKind, NumberValues, Object, Owned, Raised, Result, Stored, TextValues,
     lock,
 };
-use pyo3::ffi;
 use std::io::{self, Read, Write};
 use tungstenite::error::Error;
 use tungstenite::protocol::frame::CloseFrame;
@@ -365,8 +364,7 @@ pub(super) fn utf8<'py>(py: Attached<'py>, text: &Object) -> Result<Owned<'py>> 
             &format!("text must be str, not {}", text.type_name(py)),
         ));
     }
-    // SAFETY: a live str; a new reference comes back, or UnicodeEncodeError for a lone surrogate.
-    unsafe { Owned::from_raw(py, ffi::PyUnicode_AsUTF8String(text.as_ptr())) }
+    text.to_utf8(py)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! `faulthandler` writes it: by itself when C code crashes, and for a thread that does not come to its end when that
 //! thread gets our signal. Neither needs the GIL, which is what such threads often sit on.
 
+#[allow(unsafe_code)]
 mod signals;
 
 use super::os::DaemonDescriptor;

@@ -16,6 +16,7 @@ mod changes;
 mod complaints;
 mod connection;
 mod controller;
+#[allow(unsafe_code)]
 mod conversation;
 mod ending;
 mod gate;
@@ -26,22 +27,30 @@ mod inheriting;
 mod last_stack;
 mod lifecycle;
 mod link;
+#[allow(unsafe_code)]
 mod main_thread;
 mod memory_store;
 mod names;
 mod os;
+#[allow(unsafe_code)]
 mod pool;
+#[allow(unsafe_code)]
 mod registry;
+#[allow(unsafe_code)]
 mod reload;
 mod response_memory;
 mod service;
+#[allow(unsafe_code)]
 mod signals;
 mod slot;
 mod socket_exchange;
+#[allow(unsafe_code)]
 mod stream;
 mod timers;
+#[allow(unsafe_code)]
 mod title;
 mod tunnel;
+#[allow(unsafe_code)]
 mod worker;
 mod zygote;
 

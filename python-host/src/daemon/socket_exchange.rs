@@ -370,4 +370,5 @@ impl Exchange for SocketExchange<'_> {
 }
 
 #[cfg(test)]
+#[allow(unsafe_code)]
 mod tests;

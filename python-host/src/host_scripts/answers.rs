@@ -1,8 +1,7 @@
 //! Calling a host script's functions, and what each value they return means (spec/behaviour.md §6.9, §7.2).
 
 use super::{ScriptAnswer, ScriptCall, messages};
-use crate::python::{ExceptionKind, NumberValues, Object, Owned, Raised, Result, TextValues};
-use pyo3::ffi;
+use crate::python::{ExceptionKind, NumberValues, Object, Raised, Result, TextValues};
 use std::borrow::Cow;
 use wsgi_protocol::call::{DispatchRoute, ScriptQuestion, ScriptVerdict};
 
@@ -118,8 +117,7 @@ fn password(asking: &ScriptCall<'_, '_, '_>, result: &Object) -> Result<ScriptAn
     if !result.is_str() {
         return Ok(asking.refuse(&messages::not_a_user(script(asking), &result.type_name(py))));
     }
-    // SAFETY: a live str; a new reference comes back.
-    let name = unsafe { Owned::from_raw(py, ffi::PyUnicode_AsUTF8String(result.as_ptr())) }?;
+    let name = result.to_utf8(py)?;
     Ok(match name.as_bytes() {
         None | Some([]) => asking.refuse(&messages::empty_user(script(asking))),
         // httpd would take what stands before it for the name.
@@ -148,8 +146,7 @@ fn realm_hash(asking: &ScriptCall<'_, '_, '_>, result: &Object) -> Result<Script
 /// All groups or none: an exception on the way loses those that came before it.
 fn groups(asking: &ScriptCall<'_, '_, '_>, result: &Object) -> Result<ScriptAnswer> {
     let py = asking.py;
-    // SAFETY: alive; a new reference comes back.
-    let iterator = match unsafe { Owned::from_raw(py, ffi::PyObject_GetIter(result.as_ptr())) } {
+    let iterator = match result.iterator(py) {
         Ok(iterator) => iterator,
         Err(raised) => {
             let exception = raised.take(py);
@@ -158,8 +155,7 @@ fn groups(asking: &ScriptCall<'_, '_, '_>, result: &Object) -> Result<ScriptAnsw
         }
     };
     let mut answered = ScriptAnswer::from(ScriptVerdict::Granted);
-    // SAFETY: alive; a new reference comes back, null at the end or with an exception.
-    while let Ok(item) = unsafe { Owned::from_raw(py, ffi::PyIter_Next(iterator.as_ptr())) } {
+    while let Some(item) = iterator.next_item(py)? {
         match bytes_of(asking, &item) {
             Ok(Some(group)) => answered.answers.push((0, group.into_owned())),
             Ok(None) => {
@@ -171,10 +167,6 @@ fn groups(asking: &ScriptCall<'_, '_, '_>, result: &Object) -> Result<ScriptAnsw
                 return Err(exception.restore());
             }
         }
-    }
-    // SAFETY: attached.
-    if unsafe { !ffi::PyErr_Occurred().is_null() } {
-        return Err(Raised);
     }
     Ok(answered)
 }

@@ -5,6 +5,7 @@
 mod answers;
 mod environ;
 mod messages;
+#[allow(unsafe_code)]
 pub mod ssl;
 
 use crate::boundary;

@@ -7,6 +7,7 @@ mod bytes_repr;
 pub mod class;
 pub mod embedded_source;
 mod object;
+mod protocols;
 mod raised;
 pub mod symbols;
 pub mod trampoline;
@@ -16,6 +17,7 @@ pub mod versions;
 pub use buffer::BufferView;
 pub use bytes_repr::bytes_repr;
 pub use object::{Object, Owned, Stored};
+pub use protocols::{modules, raise_in_thread, raise_nothing, thread_ident, version_text};
 pub use raised::{Exception, ExceptionKind, Raised, Result};
 pub use values::{NumberValues, TextValues};
 

@@ -309,6 +309,13 @@ impl Object {
         Raised::check(unsafe { ffi::PyList_Append(self.as_ptr(), item.as_ptr()) })
     }
 
+    /// An item of a list, if there are so many.
+    pub fn list_item<'py>(&self, py: Attached<'py>, place: usize) -> Option<Owned<'py>> {
+        let index = isize::try_from(place).ok().filter(|_| place < self.list_len())?;
+        // SAFETY: the place exists; the item is owned before anything else runs.
+        Some(unsafe { Object::borrow(ffi::PyList_GetItem(self.as_ptr(), index)) }.own(py))
+    }
+
     /// Length of a list.
     pub fn list_len(&self) -> usize {
         // SAFETY: alive; -1 for another type.

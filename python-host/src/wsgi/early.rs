@@ -7,7 +7,6 @@ use crate::host::Host;
 use crate::interpreter::{self, Interpreter, threads};
 use crate::messages;
 use crate::python::{Attached, Owned, TextValues};
-use pyo3::ffi;
 use wsgi_protocol::heirloom::{HeirScript, LoadFailure, TriedVersions, WRITTEN_MEANWHILE};
 use wsgi_protocol::launch::PreloadScript;
 
@@ -101,8 +100,7 @@ fn inherit_attached(
         let key = py.latin1(name).map_err(|raised| raised.clear(py)).ok()?;
         entry(py, &namespace, &key)?
     };
-    // SAFETY: a live object; the check runs no code.
-    let is_callable = |object: &Owned<'_>| unsafe { ffi::PyCallable_Check(object.as_ptr()) != 0 };
+    let is_callable = |object: &Owned<'_>| object.is_callable();
     let missing = heir.callables.iter().find(|name| !is_there(name).as_ref().is_some_and(is_callable));
     if let Some(name) = missing {
         kept.lines.borrow_mut().push(messages::no_callable(path, name, None));

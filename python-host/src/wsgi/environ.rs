@@ -32,8 +32,7 @@ pub fn build<'py, 'r>(
     request: &Request<'r>,
     extras: &EnvironExtras<'_>,
 ) -> Result<Owned<'py>> {
-    // SAFETY: alive and a dict; a new reference comes back.
-    let environ = unsafe { Owned::from_raw(py, ffi::PyDict_Copy(kit.template.get(py).as_ptr())) }?;
+    let environ = kit.template.get(py).dict_copy(py)?;
     let mut missing = USUAL_KEYS;
     for pair in request.pairs() {
         let (key, value) = pair.map_err(|error| {

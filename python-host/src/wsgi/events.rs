@@ -8,7 +8,6 @@ use crate::interpreter::Interpreter;
 use crate::python::{
     Attached, Exception, GilWaits, NumberValues, Object, Owned, Result, Stored, TextValues, lock,
 };
-use pyo3::ffi;
 use wsgi_protocol::request::RequestHead;
 
 /// What `active_requests` and the events know a request by.
@@ -64,11 +63,7 @@ pub fn has_subscribers(py: Attached<'_>, kit: &InterpreterKit) -> bool {
 pub fn publish(py: Attached<'_>, interpreter: &Interpreter, lists: &[&Stored], name: &str, payload: &Object) {
     for list in lists {
         let list = list.get(py);
-        // SAFETY: alive; a new list comes back.
-        let copy = unsafe {
-            Owned::from_raw(py, ffi::PyList_GetSlice(list.as_ptr(), 0, ffi::PyList_Size(list.as_ptr())))
-        };
-        let called = copy.and_then(|copy| call_each(py, interpreter, &copy, name, payload));
+        let called = list.list_copy(py).and_then(|copy| call_each(py, interpreter, &copy, name, payload));
         if let Err(raised) = called {
             failures::report_callback(py, interpreter, name, raised.take(py));
         }
@@ -83,18 +78,10 @@ fn call_each(
     payload: &Object,
 ) -> Result<()> {
     let arguments = py.tuple(&[&*py.text(name)?])?;
-    for place in 0..callbacks.list_len() {
-        // SAFETY: the place exists, and nobody else has this list.
-        let callback = unsafe { Object::borrow(ffi::PyList_GetItem(callbacks.as_ptr(), place as isize)) };
-        let merged = callback.call_with(py, &arguments, payload).and_then(|answer| {
-            // SAFETY: both are alive, and dicts by this check and by the caller.
-            unsafe {
-                match ffi::PyDict_Check(answer.as_ptr()) {
-                    0 => Ok(()),
-                    _ => crate::python::Raised::check(ffi::PyDict_Update(payload.as_ptr(), answer.as_ptr())),
-                }
-            }
-        });
+    for callback in (0..callbacks.list_len()).filter_map(|place| callbacks.list_item(py, place)) {
+        let merged = callback
+            .call_with(py, &arguments, payload)
+            .and_then(|answer| if answer.is_dict() { payload.dict_update(&answer) } else { Ok(()) });
         if let Err(raised) = merged {
             failures::report_callback(py, interpreter, name, raised.take(py));
         }

@@ -1,12 +1,10 @@
 //! Exceptions that nobody caught: which record says so, and the traceback, one record per line (spec/behaviour.md §3.6).
 
 use super::request::RequestState;
-use crate::host::texts_of;
 use crate::interpreter::Interpreter;
 use crate::log;
 use crate::messages;
-use crate::python::{Attached, Exception, ExceptionKind, Object, Owned, TextValues};
-use pyo3::ffi;
+use crate::python::{Attached, Exception, ExceptionKind, Object, TextValues};
 use std::cell::RefCell;
 
 /// Where records go.
@@ -128,9 +126,7 @@ pub fn client_left<'py>(py: Attached<'py>, exception: &Exception<'py>) -> Option
     if !exception.is(py, ExceptionKind::Os) {
         return None;
     }
-    // SAFETY: alive; a new reference comes back, or an exception is set.
-    let text = unsafe { Owned::from_raw(py, ffi::PyObject_Str(exception.value.as_ptr())) };
-    match text {
+    match exception.value.to_text(py) {
         Ok(text) => Some(text.lossy(py)).filter(|text| TEXTS.contains(&text.as_str())),
         Err(raised) => {
             raised.clear(py);
@@ -159,7 +155,7 @@ fn advice(py: Attached<'_>, interpreter: &Interpreter, exception: &Exception<'_>
 fn files_of(py: Attached<'_>, interpreter: &Interpreter, exception: &Exception<'_>) -> Vec<Vec<u8>> {
     let trace = exception.trace.as_deref().unwrap_or(py.none());
     match interpreter.fixture(py, "files_of", &[&exception.value, trace]) {
-        Ok(files) => texts_of(py, &files).into_iter().map(String::into_bytes).collect(),
+        Ok(files) => files.texts(py).into_iter().map(String::into_bytes).collect(),
         Err(raised) => {
             raised.clear(py);
             Vec::new()
@@ -201,9 +197,7 @@ fn with_trace(
         Err(raised) => {
             raised.clear(py);
             if !exception.is(py, ExceptionKind::SystemExit) {
-                let _ = exception.restore();
-                // SAFETY: an exception is set; without `1` it would be kept in `sys.last_traceback`.
-                unsafe { ffi::PyErr_PrintEx(0) };
+                exception.print();
             }
         }
     }

@@ -3,9 +3,7 @@
 use super::request::RequestState;
 use super::transfer;
 use crate::exchange::{HoldBack, SendError};
-use crate::forked;
-use crate::python::{Attached, ExceptionKind, Object, Owned, Raised, lock};
-use pyo3::ffi;
+use crate::python::{Attached, ExceptionKind, Object, Raised, lock};
 
 /// Why the response did not come to its normal end.
 #[derive(Debug)]
@@ -41,8 +39,7 @@ pub fn send_all(
 
 /// Whether it is a list or tuple: no code of the application runs between its items, and there is nothing to close.
 pub fn is_plain(result: &Object) -> bool {
-    // SAFETY: alive.
-    unsafe { ffi::PyList_CheckExact(result.as_ptr()) != 0 || ffi::PyTuple_CheckExact(result.as_ptr()) != 0 }
+    result.is_list() || result.is_tuple()
 }
 
 fn send_plain(
@@ -50,48 +47,28 @@ fn send_plain(
     state: &RequestState,
     items: &Object,
 ) -> std::result::Result<(), ResponseStop> {
-    // SAFETY: alive, and the type is checked here.
-    let is_list = unsafe { ffi::PyList_CheckExact(items.as_ptr()) != 0 };
-    for place in 0.. {
-        // SAFETY: the place is below the length, which is asked for each time: while the GIL is given up to send a
-        // block, another thread may change a list.
-        let item = unsafe {
-            let length =
-                if is_list { ffi::PyList_Size(items.as_ptr()) } else { ffi::PyTuple_Size(items.as_ptr()) };
-            if place >= length {
-                break;
-            }
-            let item = if is_list {
-                ffi::PyList_GetItem(items.as_ptr(), place)
-            } else {
-                ffi::PyTuple_GetItem(items.as_ptr(), place)
-            };
-            Owned::from_borrowed(py, item).ok_or(Raised)?
-        };
+    let is_list = items.is_list();
+    // The length is asked for each time: while the GIL is given up to send a block, another thread may change a list.
+    let item = |place| match is_list {
+        true => items.list_item(py, place),
+        false => items.tuple_item(place).map(|item| item.own(py)),
+    };
+    for item in (0..).map_while(item) {
         send_block(py, state, &item, HoldBack::Yes)?;
     }
     Ok(())
 }
 
 fn iterate(py: Attached<'_>, state: &RequestState, result: &Object) -> std::result::Result<(), ResponseStop> {
-    // SAFETY: alive; a new reference comes back.
-    let iterator = unsafe { Owned::from_raw(py, ffi::PyObject_GetIter(result.as_ptr())) }?;
+    let iterator = result.iterator(py)?;
     let mut any = false;
-    loop {
-        // SAFETY: an iterator; null without an exception is the end.
-        let item = unsafe { Owned::from_raw(py, ffi::PyIter_Next(iterator.as_ptr())) };
-        forked::end_if_forked();
-        let item = match item {
-            Ok(item) => item,
-            // SAFETY: attached.
-            Err(Raised) if unsafe { ffi::PyErr_Occurred().is_null() } => return Ok(()),
-            Err(raised) => return Err(ResponseStop::Raised(raised)),
-        };
+    while let Some(item) = iterator.next_item(py)? {
         if any && state.exchange(py, |exchange| exchange.is_gone()).unwrap_or(true) {
             return Err(ResponseStop::Broken(None));
         }
         any |= send_block(py, state, &item, HoldBack::No)?;
     }
+    Ok(())
 }
 
 /// Sends one item; false if it was empty.

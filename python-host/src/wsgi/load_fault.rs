@@ -1,7 +1,6 @@
 //! Why a script could not be loaded.
 
 use crate::python::{Attached, ExceptionKind, NumberValues, Raised, TextValues};
-use pyo3::ffi;
 use std::io;
 
 /// Where loading failed.
@@ -51,11 +50,7 @@ pub(super) fn raise_io(py: Attached<'_>, error: &io::Error, path: &[u8]) -> Rais
         ExceptionKind::Os.class(py).call(py, &[&number, &text, &path])
     };
     match instance() {
-        Ok(instance) => {
-            // SAFETY: alive, and an exception instance raised as itself.
-            unsafe { ffi::PyErr_SetObject(instance.kind().as_ptr(), instance.as_ptr()) };
-            Raised
-        }
+        Ok(instance) => instance.raise(),
         Err(raised) => raised,
     }
 }

@@ -1,12 +1,10 @@
 //! Watches the import of a script: one that does not come back says where it is, and a process that serves nothing yet
 //! gives way to another one when a file that it is in has changed.
 
-use crate::host::texts_of;
 use crate::interpreter::{Interpreter, threads};
 use crate::log;
 use crate::messages;
 use crate::python::{Attached, NumberValues, detached};
-use pyo3::ffi;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs;
@@ -35,8 +33,7 @@ impl ImportWatch {
     pub fn begin(interpreter: &'static Interpreter, script: &[u8]) -> Option<Self> {
         let (over, end) = channel::<()>();
         let script = script.to_vec();
-        // SAFETY: the number only names this thread.
-        let ident = unsafe { ffi::PyThread_get_thread_ident() } as i64;
+        let ident = crate::python::thread_ident() as i64;
         let launch = interpreter.host.launch();
         let slow = Duration::from_millis(launch.timers.slow_request);
         let limit = if slow.is_zero() { LONG } else { slow.min(LONG) };
@@ -126,7 +123,7 @@ fn files_of_thread(interpreter: &'static Interpreter, ident: i64) -> Vec<Vec<u8>
     threads::visit(interpreter, |py| {
         let files = py.int(ident).and_then(|ident| interpreter.fixture(py, "files_of_thread", &[&*ident]));
         match files {
-            Ok(files) => texts_of(py, &files).into_iter().map(String::into_bytes).collect(),
+            Ok(files) => files.texts(py).into_iter().map(String::into_bytes).collect(),
             Err(raised) => {
                 raised.clear(py);
                 Vec::new()
@@ -159,7 +156,7 @@ fn report(interpreter: &'static Interpreter, script: &[u8], ident: i64, limit: D
         let stack = py.int(ident).and_then(|ident| interpreter.fixture(py, "stack", &[&*ident]));
         match stack {
             Ok(stack) => {
-                let entries = texts_of(py, &stack);
+                let entries = stack.texts(py);
                 entries.iter().flat_map(|entry| entry.lines()).for_each(|line| log::write(log::WARN, line));
             }
             Err(raised) => raised.clear(py),

@@ -21,7 +21,6 @@ use crate::python::{
     Attached, Exception, GilWaits, Object, Owned, Raised, Result, TextValues, add_wait, measure_waits,
     take_entry_wait,
 };
-use pyo3::ffi;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use wsgi_protocol::launch::HostMode;
@@ -229,8 +228,7 @@ impl<'py> WsgiCall<'py, '_, '_> {
     fn other_callable(&self, namespace: &Object) -> Option<&'static str> {
         let usual = ["application", "app", "wsgi_app", "wsgi", "api", "server", "main"];
         usual.into_iter().find(|name| match self.look_up(namespace, name.as_bytes()) {
-            // SAFETY: alive.
-            Ok(found) => found.is_some_and(|found| unsafe { ffi::PyCallable_Check(found.as_ptr()) != 0 }),
+            Ok(found) => found.is_some_and(|found| found.is_callable()),
             Err(raised) => {
                 raised.clear(self.py);
                 false

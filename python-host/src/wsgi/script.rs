@@ -284,8 +284,7 @@ impl Script {
                 return Some(namespace);
             }
             self.ready.store(false, Relaxed);
-            // SAFETY: attached; the container is alive.
-            unsafe { Object::borrow(ffi::PyImport_GetModuleDict()) }.dict_remove(py, self.key.get(py));
+            crate::python::modules(py).dict_remove(py, self.key.get(py));
         } else if self.failures.load(Relaxed) != failures && self.is_as_it_was_tried() {
             // The same code would fail in the same way, and make those behind wait for it once more.
             log_scope.record_after(py, log::ERROR, "", &messages::just_tried(&self.path, preload));
@@ -481,9 +480,7 @@ pub(super) fn module_file(py: Attached<'_>, namespace: &Object) -> Option<Vec<u8
     if !file.is_str() {
         return None;
     }
-    // SAFETY: a live str; a new reference comes back.
-    let bytes = unsafe { Owned::from_raw(py, ffi::PyUnicode_EncodeFSDefault(file.as_ptr())) };
-    bytes.map_err(|raised| raised.clear(py)).ok()?.as_bytes().map(<[u8]>::to_vec)
+    file.to_path(py).map_err(|raised| raised.clear(py)).ok()?.as_bytes().map(<[u8]>::to_vec)
 }
 
 fn read(path: &[u8]) -> io::Result<(Vec<u8>, i64)> {

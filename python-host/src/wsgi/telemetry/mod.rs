@@ -7,8 +7,7 @@ use super::clock;
 use super::metrics::{self, RecordedMetrics};
 use crate::host::Host;
 use crate::scheduler::block_signals;
-use pyo3::ffi;
-use std::ffi::{CStr, OsStr};
+use std::ffi::OsStr;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixDatagram;
@@ -246,7 +245,5 @@ fn traffic(datagram: &mut TelemetryDatagram, recorded: &RecordedMetrics) {
 
 /// `3.11.2`.
 fn python_version() -> &'static [u8] {
-    // SAFETY: a static text, also without the GIL.
-    let text = unsafe { CStr::from_ptr(ffi::Py_GetVersion()) }.to_bytes();
-    text.split(|byte| *byte == b' ').next().unwrap_or_default()
+    crate::python::version_text().split(|byte| *byte == b' ').next().unwrap_or_default()
 }

@@ -1,16 +1,47 @@
 //! Which scripts are loaded in this process, and what a successor has to know of them.
 
-use super::{Host, NotLoaded};
+use super::Host;
+use super::outcomes::NotLoaded;
 use crate::asgi;
 use crate::wsgi::{clock, early};
-use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use wsgi_protocol::heirloom::{BrokenChange, HeirScript, LoadFailure, TriedVersions};
 use wsgi_protocol::launch::PreloadScript;
 
+/// What is known of scripts.
+#[derive(Default)]
+pub(super) struct KnownScripts {
+    /// In the order in which they were loaded.
+    loaded: Mutex<Vec<LoadedScript>>,
+    /// How long that took, ms.
+    load_time: AtomicU64,
+    /// Those that could not be loaded before the first request.
+    failed: Mutex<Vec<PreloadScript>>,
+    /// Those of them that found something taken.
+    conflicts: Mutex<Vec<PreloadScript>>,
+}
+
+impl KnownScripts {
+    /// Those that have failed are tried again.
+    pub(super) fn forgive(&self) {
+        self.failed().clear();
+    }
+
+    fn failed(&self) -> MutexGuard<'_, Vec<PreloadScript>> {
+        // Nothing panics while it is locked.
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn conflicts(&self) -> MutexGuard<'_, Vec<PreloadScript>> {
+        // As above.
+        self.conflicts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// A script that has been loaded.
-pub(super) struct LoadedScript {
+struct LoadedScript {
     script: PreloadScript,
     /// The code that runs, if it came from a file that is a script.
     source: Option<Arc<[u8]>>,
@@ -30,7 +61,7 @@ impl Host {
 
     fn loaded(&self) -> MutexGuard<'_, Vec<LoadedScript>> {
         // Held for moments; every change is complete before anything that may panic.
-        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
+        self.scripts.loaded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn note_loaded(&self, script: &[u8], group: &[u8], source: Option<Arc<[u8]>>, mtime: i64) {
@@ -45,15 +76,26 @@ impl Host {
         }
     }
 
+    /// The import of a script has failed because of something that only one process can have.
+    pub(crate) fn note_conflict(&self, script: &[u8], group: &[u8]) {
+        let script = PreloadScript { script: script.to_vec(), application_group: group.to_vec() };
+        self.scripts.conflicts().push(script);
+    }
+
+    /// Whether that of this one has.
+    pub(crate) fn has_conflict(&self, script: &PreloadScript) -> bool {
+        self.scripts.conflicts().contains(script)
+    }
+
     /// A script took so long to load.
     pub(crate) fn note_load_time(&self, took: Duration) {
-        self.load_time.fetch_add(took.as_millis() as u64, Relaxed);
+        self.scripts.load_time.fetch_add(took.as_millis() as u64, Relaxed);
     }
 
     /// How long loading scripts has taken.
     #[must_use]
     pub fn load_time(&self) -> Duration {
-        Duration::from_millis(self.load_time.load(Relaxed))
+        Duration::from_millis(self.scripts.load_time.load(Relaxed))
     }
 
     /// A request uses a callable of a script for the first time.
@@ -93,14 +135,13 @@ impl Host {
     pub(crate) fn inherit(&'static self, heir: &HeirScript) -> Result<(), LoadFailure> {
         let path = self.inside_chroot(&heir.script.script).unwrap_or(&heir.script.script).to_vec();
         let seen = PreloadScript { script: path, application_group: heir.script.application_group.clone() };
-        let failed = || self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        if failed().contains(&seen) {
+        if self.scripts.failed().contains(&seen) {
             return Err(LoadFailure { script: seen, ..LoadFailure::default() });
         }
         let heir = HeirScript { script: seen.clone(), ..heir.clone() };
         let result = early::inherit(self, &heir).and_then(|()| asgi::start_heir(self, &heir));
         if result.is_err() {
-            failed().push(seen);
+            self.scripts.failed().push(seen);
         }
         result
     }
@@ -115,14 +156,13 @@ impl Host {
         let path = self.inside_chroot(&script.script).unwrap_or(&script.script);
         let seen =
             PreloadScript { script: path.to_vec(), application_group: script.application_group.clone() };
-        let failed = || self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        if failed().contains(&seen) {
+        if self.scripts.failed().contains(&seen) {
             return Err(NotLoaded);
         }
         if early::preload(self, path, &script.application_group) {
             return Ok(());
         }
-        failed().push(seen);
+        self.scripts.failed().push(seen);
         Err(NotLoaded)
     }
 }
