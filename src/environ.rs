@@ -3,12 +3,11 @@
 
 use crate::config::ConfigState;
 use crate::httpd::bytes;
+use crate::httpd::facts;
 use crate::httpd::request::Request;
 use crate::httpd::table::Table;
-use apr_sys as sys;
 use std::borrow::Cow;
 use std::ffi::{CStr, CString, c_char};
-use std::sync::OnceLock;
 use wsgi_directives::config::layer::MapHead;
 use wsgi_directives::{
     BodyLength, EnvTable, HeaderFate, RequestConfig, RequestNames, header_fate, script_and_path_info,
@@ -44,15 +43,14 @@ pub fn build(r: Request<'_>, config: &RequestConfig<'_>) -> bool {
     add_module_keys(r, env);
     let mut proxied = ProxyEnvironment { r, env };
     let scheme_applied = config.trusted_proxies.apply(&mut proxied);
-    let scheme = url_scheme(&mut proxied, scheme_applied, || is_tls(r));
+    let scheme = url_scheme(&mut proxied, scheme_applied, || r.is_tls());
     env.unset(c"PATH");
     scheme == "https"
 }
 
 /// Request headers; those with doubtful names leave the request altogether (§1.4).
 fn add_headers(r: Request<'_>, env: Table<'_>, config: &RequestConfig<'_>) {
-    // SAFETY: a live request.
-    let cgi_pass_auth = unsafe { sys::mw_cgi_pass_auth(r.raw()) != 0 };
+    let cgi_pass_auth = r.passes_authorization();
     let pool = r.pool();
     let mut doubtful: Vec<*const c_char> = Vec::new();
     let mut key = Vec::with_capacity(64);
@@ -104,53 +102,33 @@ pub fn update_body(r: Request<'_>, body: BodyLength) {
     }
 }
 
-/// Sets a key to a string of httpd that lives as long as the request.
-fn set(env: Table<'_>, key: &'static CStr, value: *const c_char) {
-    if !value.is_null() {
-        // SAFETY: callers pass strings of the request, the connection or the configuration.
-        unsafe { env.set_raw(key.as_ptr(), value) };
-    }
-}
-
 fn add_server(r: Request<'_>, env: Table<'_>) {
-    let pool = r.pool();
-    // SAFETY: a live request with connection and server.
-    unsafe {
-        let (raw, connection, server) = (r.raw(), (*r.raw()).connection, r.server());
-        set(env, c"SERVER_SOFTWARE", sys::ap_get_server_banner());
-        set(env, c"SERVER_NAME", sys::ap_escape_html2(pool.raw(), sys::ap_get_server_name_for_url(raw), 0));
-        env.set(pool, c"SERVER_PORT", decimal(u64::from(sys::ap_get_server_port(raw))).as_bytes());
-        set(env, c"SERVER_ADDR", (*connection).local_ip);
-        set(env, c"SERVER_ADMIN", (*server).server_admin);
-        set(env, c"SERVER_PROTOCOL", (*raw).protocol);
-        set(env, c"DOCUMENT_ROOT", sys::ap_document_root(raw));
-        set(env, c"REQUEST_SCHEME", sys::mw_scheme(raw));
-        set(env, c"CONTEXT_PREFIX", sys::ap_context_prefix(raw));
-        set(env, c"CONTEXT_DOCUMENT_ROOT", sys::ap_context_document_root(raw));
-    }
+    env.set_text(c"SERVER_SOFTWARE", r.server_banner());
+    env.set_text(c"SERVER_NAME", r.server_name_in_html());
+    env.set(r.pool(), c"SERVER_PORT", decimal(u64::from(r.port())).as_bytes());
+    env.set_text(c"SERVER_ADDR", r.local_address());
+    env.set_text(c"SERVER_ADMIN", r.server_admin());
+    env.set_text(c"SERVER_PROTOCOL", r.protocol_text());
+    env.set_text(c"DOCUMENT_ROOT", r.document_root());
+    env.set_text(c"REQUEST_SCHEME", r.scheme());
+    env.set_text(c"CONTEXT_PREFIX", r.context_prefix());
+    env.set_text(c"CONTEXT_DOCUMENT_ROOT", r.context_document_root());
 }
 
 fn add_client(r: Request<'_>, env: Table<'_>) {
-    // SAFETY: a live request; the address may be missing on synthetic ones.
-    unsafe {
-        let raw = r.raw();
-        set(env, c"REMOTE_ADDR", (*raw).useragent_ip);
-        if let Some(address) = (*raw).useragent_addr.as_ref() {
-            env.set(r.pool(), c"REMOTE_PORT", decimal(u64::from(address.port)).as_bytes());
-        }
-        set(env, c"REMOTE_USER", (*raw).user);
-        set(env, c"AUTH_TYPE", (*raw).ap_auth_type);
+    env.set_text(c"REMOTE_ADDR", r.client_ip());
+    if let Some(port) = r.client_port() {
+        env.set(r.pool(), c"REMOTE_PORT", decimal(u64::from(port)).as_bytes());
     }
+    env.set_text(c"REMOTE_USER", r.user_text());
+    env.set_text(c"AUTH_TYPE", r.auth_type());
 }
 
 fn add_target(r: Request<'_>, env: Table<'_>, config: &RequestConfig<'_>) {
     let pool = r.pool();
     env.set(pool, c"REQUEST_METHOD", method(r, config.map_head_to_get));
-    // SAFETY: a live request.
-    unsafe { set(env, c"QUERY_STRING", (*r.raw()).args) };
-    if r.args().is_empty() {
-        set(env, c"QUERY_STRING", c"".as_ptr());
-    }
+    let query = if r.args().is_empty() { c"".into() } else { r.query_string() };
+    env.set_text(c"QUERY_STRING", query);
     env.set(pool, c"REQUEST_URI", &request_uri(r));
     let filename = r.filename();
     let cut = filename.iter().position(|b| *b == b'?').filter(|_| r.notes().get(c"proxy-noquery").is_some());
@@ -159,11 +137,9 @@ fn add_target(r: Request<'_>, env: Table<'_>, config: &RequestConfig<'_>) {
 
 /// The method as the application sees it (§1.7).
 fn method<'r>(r: Request<'r>, map: MapHead) -> &'r [u8] {
-    // SAFETY: a live request.
-    let is_get = unsafe { (*r.raw()).method_number == sys::mw_method_get() };
     let mapped = match map {
         MapHead::Off => false,
-        MapHead::On => is_get,
+        MapHead::On => r.is_get(),
         MapHead::Auto => r.is_header_only() && r.is_filtered(),
     };
     if mapped { b"GET" } else { r.method() }
@@ -171,33 +147,25 @@ fn method<'r>(r: Request<'r>, map: MapHead) -> &'r [u8] {
 
 /// The target of the request line, raw; also after internal redirects.
 pub fn request_uri(r: Request<'_>) -> Cow<'_, [u8]> {
-    // SAFETY: a live request.
-    if unsafe { sys::mw_request_uri_is_current(r.raw()) != 0 } {
+    if r.is_uri_current() {
         return Cow::Borrowed(r.uri());
     }
-    // SAFETY: as above; the line lives as long as the request.
-    let line = unsafe { bytes((*r.raw()).the_request) }.unwrap_or_default();
+    let line = r.request_line().bytes().unwrap_or_default();
     let mut words = line.split(|b| b.is_ascii_whitespace()).filter(|w| !w.is_empty());
     Cow::Borrowed(words.nth(1).unwrap_or_else(|| r.unparsed_uri()))
 }
 
 fn add_redirect(r: Request<'_>, env: Table<'_>) {
-    // SAFETY: a live request; `prev` is null or another live one.
-    unsafe {
-        let Some(prev) = (*r.raw()).prev.as_mut() else { return };
-        if sys::mw_qualify_redirect_url(r.raw()) != 0 {
-            set(env, c"REDIRECT_URL", sys::ap_construct_url((*r.raw()).pool, prev.uri, prev));
-        } else {
-            set(env, c"REDIRECT_URL", prev.uri);
-        }
-        set(env, c"REDIRECT_QUERY_STRING", prev.args);
-        set(env, c"REDIRECT_REMOTE_USER", prev.user);
+    if let Some(origin) = r.redirected_from() {
+        env.set_text(c"REDIRECT_URL", origin.url);
+        env.set_text(c"REDIRECT_QUERY_STRING", origin.query);
+        env.set_text(c"REDIRECT_REMOTE_USER", origin.user);
     }
 }
 
 fn add_module_keys(r: Request<'_>, env: Table<'_>) {
     let pool = r.pool();
-    let (host, port) = listener(r);
+    let (host, port) = r.listener();
     env.set(pool, c"mod_wsgi.listener_host", host);
     env.set(pool, c"mod_wsgi.listener_port", decimal(u64::from(port)).as_bytes());
     env.set(pool, c"mod_wsgi.request_handler", r.handler());
@@ -210,67 +178,6 @@ fn add_module_keys(r: Request<'_>, env: Table<'_>) {
     if !connection.is_empty() {
         env.set(pool, c"mod_wsgi.connection_id", connection);
     }
-}
-
-/// Host as written in the `Listen` line that accepted the connection, and the local port.
-fn listener<'r>(r: Request<'r>) -> (&'r [u8], u16) {
-    // SAFETY: a live request; httpd's listener list is constant while requests run.
-    unsafe {
-        let connection = (*r.raw()).connection;
-        let Some(local) = (*connection).local_addr.as_ref() else { return (b"", 0) };
-        let ip = bytes((*connection).local_ip).unwrap_or_default();
-        let mut record = sys::ap_listeners;
-        let mut wildcard: &[u8] = b"";
-        while let Some(one) = record.as_ref() {
-            if let Some(address) = one.bind_addr.as_ref().filter(|a| a.port == local.port) {
-                let name = bytes(address.hostname).unwrap_or_default();
-                if name == ip {
-                    return (name, local.port);
-                }
-                if !matches!(name, b"" | b"0.0.0.0" | b"::") {
-                    record = one.next;
-                    continue;
-                }
-                wildcard = name;
-            }
-            record = one.next;
-        }
-        (wildcard, local.port)
-    }
-}
-
-/// mod_ssl's opinion of the connection.
-pub fn is_tls(r: Request<'_>) -> bool {
-    type IsHttps = unsafe extern "C" fn(*mut sys::conn_rec) -> i32;
-    static FOUND: OnceLock<Option<IsHttps>> = OnceLock::new();
-    let found = FOUND.get_or_init(|| {
-        // SAFETY: mod_ssl documents this optional function with exactly this signature.
-        unsafe {
-            let function = sys::apr_dynamic_fn_retrieve(c"ssl_is_https".as_ptr());
-            std::mem::transmute::<sys::apr_opt_fn_t, Option<IsHttps>>(function)
-        }
-    });
-    // SAFETY: a live connection.
-    found.is_some_and(|is_https| unsafe { is_https((*r.raw()).connection) != 0 })
-}
-
-/// A variable of mod_ssl's for the request; `None` without mod_ssl, and for names it does not know.
-pub fn tls_variable<'r>(r: Request<'r>, name: &[u8]) -> Option<&'r [u8]> {
-    type AccountLookup = unsafe extern "C" fn(
-        *mut sys::apr_pool_t,
-        *mut sys::server_rec,
-        *mut sys::conn_rec,
-        *mut sys::request_rec,
-        *mut c_char,
-    ) -> *mut c_char;
-    // SAFETY: mod_ssl documents this optional function with exactly this signature.
-    let lookup = unsafe {
-        let function = sys::apr_dynamic_fn_retrieve(c"ssl_var_lookup".as_ptr());
-        std::mem::transmute::<sys::apr_opt_fn_t, Option<AccountLookup>>(function)
-    }?;
-    let pool = r.pool();
-    // SAFETY: a live request; the value lives in its pool or longer.
-    unsafe { bytes(lookup(pool.raw(), r.server(), (*r.raw()).connection, r.raw(), pool.dup(name))) }
 }
 
 /// Decimal text of a number.
@@ -310,8 +217,7 @@ pub struct ExpansionNames<'r> {
 
 impl RequestNames for ExpansionNames<'_> {
     fn server_host(&self) -> &[u8] {
-        // SAFETY: a live request's server.
-        unsafe { crate::httpd::server::hostname(self.r.server()) }.unwrap_or_default()
+        self.r.server_name().unwrap_or_default()
     }
 
     fn request_host(&self) -> &[u8] {
@@ -319,8 +225,7 @@ impl RequestNames for ExpansionNames<'_> {
     }
 
     fn port(&self) -> u16 {
-        // SAFETY: a live request.
-        unsafe { sys::ap_get_server_port(self.r.raw()) }
+        self.r.port()
     }
 
     fn knows_port(&self, port: u16) -> bool {
@@ -337,9 +242,10 @@ impl RequestNames for ExpansionNames<'_> {
 
     fn lookup(&self, name: &[u8]) -> Option<&[u8]> {
         let name = CString::new(name).ok()?;
-        self.r.notes().get(&name).or_else(|| self.r.subprocess_env().get(&name)).or_else(|| {
-            // SAFETY: httpd's children do not change their process environment while requests run.
-            unsafe { bytes(libc::getenv(name.as_ptr())) }
-        })
+        self.r
+            .notes()
+            .get(&name)
+            .or_else(|| self.r.subprocess_env().get(&name))
+            .or_else(|| facts::variable(&name))
     }
 }

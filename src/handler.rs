@@ -81,15 +81,7 @@ fn prepare(r: Request<'_>) -> Result<RequestJob<'_>, c_int> {
 }
 
 fn facts<'r>(r: Request<'r>, config: &RequestConfig<'_>, is_file: bool, is_alias: bool) -> PrecheckFacts<'r> {
-    // SAFETY: a live request.
-    let (exec_cgi, reject, limit) = unsafe {
-        let raw = r.raw();
-        (
-            sys::ap_allow_options(raw) as u32 & sys::OPT_EXECCGI != 0,
-            (*raw).used_path_info == sys::AP_REQ_REJECT_PATH_INFO as c_int,
-            sys::ap_get_limit_req_body(raw).max(0) as u64,
-        )
-    };
+    let (exec_cgi, reject, limit) = (r.allows_exec_cgi(), r.rejects_path_info(), r.body_limit());
     let file = if !r.file_exists() {
         FileKind::Missing
     } else if r.is_directory() {
@@ -116,9 +108,7 @@ fn refuse(r: Request<'_>, refusal: PrecheckRefusal) -> c_int {
         let text = format!("{}: {}", refusal.message(), String::from_utf8_lossy(r.filename()));
         r.log(LogLevel::Error, &messages::about(r.filename(), number, text));
     } else if refusal == PrecheckRefusal::BodyTooLarge {
-        // SAFETY: a live request.
-        let limit = unsafe { sys::ap_get_limit_req_body(r.raw()) };
-        let (event, text) = messages::body_too_large(r.filename(), limit);
+        let (event, text) = messages::body_too_large(r.filename(), r.body_limit());
         r.log_event(event, &text);
     }
     c_int::from(refusal.status())
@@ -136,9 +126,7 @@ impl<'r> RequestJob<'r> {
         let group = routes.process_group.as_deref().or(configured(self.config.process_group));
         let group = process_group(group, &names);
         let host = config::known_vhost(state, r.server());
-        // SAFETY: a live request's server.
-        let server_name = unsafe { crate::httpd::server::hostname(r.server()) };
-        let server_name = server_name.and_then(|name| std::str::from_utf8(name).ok());
+        let server_name = r.server_name().and_then(|name| std::str::from_utf8(name).ok());
         let choice = select_group(&state.global, &self.config, &group, host, server_name);
         let application = routes.application_group.as_deref().or(configured(self.config.application_group));
         let application = application_group(application.or(self.usual_interpreter(&choice)), &names);

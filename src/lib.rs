@@ -1,30 +1,42 @@
 //! `mod_wsgi.so`: httpd's side. Knows hooks, configuration glue, and a request's way out to Python and back;
 //! knows nothing of Python itself and links no libpython (ARCHITECTURE.md).
 
+#![deny(unsafe_code)]
 #![allow(clippy::missing_errors_doc)]
 
+#[allow(unsafe_code)]
 mod boundary;
 mod buffered;
 mod callbacks;
 mod child;
+#[allow(unsafe_code)]
 mod commands;
+#[allow(unsafe_code)]
 mod config;
 mod daemon;
+#[allow(unsafe_code)]
 mod embedded;
+#[allow(unsafe_code)]
 mod environ;
 mod generation;
 mod handler;
 mod host_scripts;
+#[allow(unsafe_code)]
 mod httpd;
+#[allow(unsafe_code)]
 mod job;
+#[allow(unsafe_code)]
 mod lifecycle;
 mod messages;
 mod metrics;
+#[allow(unsafe_code)]
 mod panics;
 mod respond;
+#[allow(unsafe_code)]
 mod scoreboard;
 mod status;
 mod told;
+#[allow(unsafe_code)]
 mod translate;
 
 use apr_sys as sys;
@@ -32,7 +44,7 @@ use std::ptr;
 
 /// The one exported symbol: httpd's module record. The name is what `LoadModule wsgi_module` asks for.
 #[unsafe(no_mangle)]
-#[allow(non_upper_case_globals, missing_docs)]
+#[allow(unsafe_code, non_upper_case_globals, missing_docs)]
 pub static mut wsgi_module: sys::module = sys::module {
     version: sys::MODULE_MAGIC_NUMBER_MAJOR as i32,
     minor_version: sys::MODULE_MAGIC_NUMBER_MINOR as i32,

@@ -171,7 +171,7 @@ pub fn client_left(script: &[u8], reason: &str) -> EventLine {
 }
 
 /// Content-Length is beyond LimitRequestBody.
-pub fn body_too_large(script: &[u8], limit: i64) -> EventLine {
+pub fn body_too_large(script: &[u8], limit: u64) -> EventLine {
     let text = format!(
         "[script {}] The request body is larger than LimitRequestBody ({limit} bytes); raise it at this place if such \
          uploads are meant.",

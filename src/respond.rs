@@ -3,7 +3,6 @@
 use crate::httpd::brigade::{Brigade, BrigadePiece};
 use crate::httpd::request::Request;
 use crate::{messages, told};
-use apr_sys as sys;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -139,16 +138,14 @@ fn set_content_type(r: Request<'_>, value: &[u8], source: HeadSource) {
 /// Decoding has refused what is no number; the last of several counts.
 fn set_content_length(r: Request<'_>, value: &[u8]) {
     if let Some(length) = content_length(value).and_then(|length| i64::try_from(length).ok()) {
-        // SAFETY: a live request.
-        unsafe { sys::ap_set_content_length(r.raw(), length) };
+        r.set_content_length(length);
     }
 }
 
 /// Ends a complete response. When some of the request body is still to come, the response leaves at once: httpd reads
 /// that rest before it flushes, and a client may wait for the answer before it sends it (spec/behaviour.md §2.5).
 pub fn finish(r: Request<'_>, brigade: &mut Brigade<'_>, body_was_read: bool) {
-    // SAFETY: plain field of a live request.
-    if unsafe { (*r.raw()).eos_sent } == 0 {
+    if !r.is_sent() {
         if !body_was_read {
             brigade.add_flush();
             if r.is_stream() && brigade.pass().is_ok() {
@@ -198,26 +195,11 @@ fn drain(r: Request<'_>, limit: u64) {
 pub fn break_off(r: Request<'_>, brigade: &mut Brigade<'_>) {
     crate::metrics::note_broken();
     r.close_connection();
-    // SAFETY: plain field of a live request.
-    if unsafe { (*r.raw()).eos_sent } == 0 {
+    if !r.is_sent() {
         brigade.add_broken();
         brigade.add_eos();
         // As above; nothing more can be done for a client that has gone.
         let _ = brigade.pass();
-    }
-}
-
-/// Runs that redirect, as GET without a body.
-pub fn redirect(r: Request<'_>, target: &[u8]) {
-    let pool = r.pool();
-    // SAFETY: a live request; the copies live in its pool. The body does not belong to the new request.
-    unsafe {
-        let raw = r.raw();
-        (*raw).method = pool.dup(b"GET");
-        (*raw).method_number = sys::mw_method_get();
-        r.headers_in().unset(c"Content-Length");
-        r.headers_in().unset(c"Transfer-Encoding");
-        sys::ap_internal_redirect(pool.dup(target), raw);
     }
 }
 

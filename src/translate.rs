@@ -1,7 +1,7 @@
 //! URL mapping: WSGIScriptAlias and WSGIScriptAliasMatch (spec/directives.md §5.1, §5.2).
 
-use crate::config;
 use crate::httpd::request::Request;
+use crate::job::records;
 use apr_sys as sys;
 use std::ffi::c_int;
 use wsgi_directives::{MappedUri, ScriptAlias, find_alias};
@@ -56,9 +56,7 @@ pub fn translate_name(r: Request<'_>) -> c_int {
         AliasTarget::Module { script_end } => {
             // A module has no file: the path info is known at once, and the directory walk is skipped.
             r.set_filename(mount.module.as_bytes());
-            let info = r.pool().dup(&r.uri()[script_end..]);
-            // SAFETY: the copy lives in the request's pool.
-            unsafe { (*r.raw()).path_info = info };
+            r.set_path_info(&r.uri()[script_end..]);
         }
     }
     r.set_handler(c"wsgi-script");
@@ -78,8 +76,7 @@ enum AliasTarget {
 
 /// The alias of the request's URI, and where it leads.
 fn find(r: Request<'_>) -> Option<(MountedAlias, AliasTarget)> {
-    // SAFETY: a live request has a server with our record.
-    let server = unsafe { config::of_server(r.server()) };
+    let (server, _) = records(r);
     let uri = r.uri();
     if server.aliases.is_empty() || (!uri.is_empty() && uri[0] != b'/') {
         return None;

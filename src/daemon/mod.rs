@@ -10,7 +10,9 @@ mod files;
 pub mod log_rate;
 mod ownership;
 mod parcel;
+#[allow(unsafe_code)]
 pub mod pool;
+#[allow(unsafe_code)]
 mod relay;
 mod request_body;
 

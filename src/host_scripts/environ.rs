@@ -2,11 +2,8 @@
 //! request, and nothing that SetEnv or mod_ssl added (spec/behaviour.md §6.9, §7.1).
 
 use crate::environ::{self, decimal};
-use crate::httpd::bytes;
 use crate::httpd::request::Request;
 use crate::job::RequestJob;
-use apr_sys as sys;
-use std::ffi::c_char;
 use wsgi_directives::{HeaderFate, find_path_info, header_fate, write_cgi_key};
 use wsgi_protocol::request::RequestWriter;
 
@@ -65,33 +62,25 @@ fn add_headers(r: Request<'_>, writer: &mut RequestWriter<'_>) {
 }
 
 fn add_server(r: Request<'_>, writer: &mut RequestWriter<'_>) {
-    // SAFETY: a live request with connection and server; the strings live as long as the request.
-    let (port, texts): (_, [(&[u8], *const c_char); 7]) = unsafe {
-        let (raw, pool) = (r.raw(), r.pool().raw());
-        let name = sys::ap_escape_html2(pool, sys::ap_get_server_name_for_url(raw), 0);
-        let texts = [
-            (&b"SERVER_SIGNATURE"[..], sys::ap_psignature(c"".as_ptr(), raw)),
-            (b"SERVER_SOFTWARE", sys::ap_get_server_banner()),
-            (b"SERVER_NAME", name.cast_const()),
-            (b"SERVER_ADDR", (*(*raw).connection).local_ip.cast_const()),
-            (b"SERVER_PROTOCOL", (*raw).protocol.cast_const()),
-            (b"SERVER_ADMIN", (*r.server()).server_admin.cast_const()),
-            (b"DOCUMENT_ROOT", sys::ap_document_root(raw)),
-        ];
-        (sys::ap_get_server_port(raw), texts)
-    };
+    let texts = [
+        (&b"SERVER_SIGNATURE"[..], r.server_signature()),
+        (b"SERVER_SOFTWARE", r.server_banner()),
+        (b"SERVER_NAME", r.server_name_in_html()),
+        (b"SERVER_ADDR", r.local_address()),
+        (b"SERVER_PROTOCOL", r.protocol_text()),
+        (b"SERVER_ADMIN", r.server_admin()),
+        (b"DOCUMENT_ROOT", r.document_root()),
+    ];
     for (key, text) in texts {
-        // SAFETY: as above.
-        writer.pair(key, unsafe { bytes(text) }.unwrap_or_default());
+        writer.pair(key, text.bytes().unwrap_or_default());
     }
-    writer.pair(b"SERVER_PORT", decimal(u64::from(port)).as_bytes());
+    writer.pair(b"SERVER_PORT", decimal(u64::from(r.port())).as_bytes());
 }
 
 fn add_client(r: Request<'_>, writer: &mut RequestWriter<'_>) {
     writer.pair(b"REMOTE_ADDR", r.client_address());
-    // SAFETY: a live request; the address may be missing on synthetic ones.
-    if let Some(address) = unsafe { (*r.raw()).useragent_addr.as_ref() } {
-        writer.pair(b"REMOTE_PORT", decimal(u64::from(address.port)).as_bytes());
+    if let Some(port) = r.client_port() {
+        writer.pair(b"REMOTE_PORT", decimal(u64::from(port)).as_bytes());
     }
     if let Some(name) = r.client_name() {
         writer.pair(b"REMOTE_HOST", name);

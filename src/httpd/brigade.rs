@@ -71,6 +71,17 @@ pub const AP_FILTER_ERROR: i32 = -102;
 /// Files up to this length are read at once; httpd's own bound for sendfile is 256 bytes.
 pub const SMALL: u64 = 8 * 1024;
 
+/// What stands behind bytes that are passed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BehindBytes {
+    /// Nothing: the next ones may go with them.
+    Nothing,
+    /// They leave at once.
+    Flush,
+    /// The end of the response.
+    End,
+}
+
 impl<'r> Brigade<'r> {
     /// An empty brigade in the request's pool.
     pub fn new(request: Request<'r>) -> Self {
@@ -99,6 +110,21 @@ impl<'r> Brigade<'r> {
             );
             sys::mw_brigade_append(self.raw, bucket);
         }
+    }
+
+    /// Appends bytes and what shall stand behind them, and passes all of it on.
+    ///
+    /// # Errors
+    /// As [`Brigade::pass`].
+    pub fn pass_bytes(&mut self, bytes: &[u8], behind: BehindBytes) -> Result<(), AprStatus> {
+        // SAFETY: they live until it has been passed on, below.
+        unsafe { self.add_transient(bytes) };
+        match behind {
+            BehindBytes::Nothing => {}
+            BehindBytes::Flush => self.add_flush(),
+            BehindBytes::End => self.add_eos(),
+        }
+        self.pass()
     }
 
     /// Appends the first `len` bytes of a block (at most all) without copying; the bucket gives it back.

@@ -3,6 +3,7 @@
 //! httpd's built-in format asks the system who is speaking. So such lines are logged by a copy of the server record, in which
 //! that format is written out as an ErrorLogFormat; and the handlers of `%P` and `%T` are ours ([`process_id`], [`thread_id`]).
 
+use super::request::Request;
 use super::{bytes, log, server};
 use crate::httpd::pool::Pool;
 use apr_sys as sys;
@@ -85,26 +86,15 @@ impl LogServers {
 
     /// Logs a record in the context of a request, of another process if `origin` says so. One of several lines (a
     /// traceback) is one record where the server has an ErrorLogFormat, else one record per line, as people read it.
-    ///
-    /// # Safety
-    /// `r` is a live request of this thread.
-    pub unsafe fn log_request(
-        &self,
-        r: *mut sys::request_rec,
-        origin: Option<LogOrigin>,
-        level: u8,
-        text: &[u8],
-    ) {
-        // SAFETY: `r` is live.
-        let own = unsafe { (*r).server };
-        let server = self.list.iter().find(|server| ptr::eq(server.own, own));
+    pub fn log_request(&self, r: Request<'_>, origin: Option<LogOrigin>, level: u8, text: &[u8]) {
+        let server = self.list.iter().find(|server| ptr::eq(server.own, r.server()));
         let write = |text: &[u8]| {
-            // SAFETY: by the contract.
-            unsafe {
-                match (origin, server) {
-                    (Some(origin), Some(server)) => log_by_copy(r, server.copy, origin, level, text),
-                    _ => log::request(r, level, 0, text),
-                }
+            match (origin, server) {
+                // SAFETY: a live request of this thread, and a copy of its server.
+                (Some(origin), Some(server)) => unsafe {
+                    log_by_copy(r.raw(), server.copy, origin, level, text);
+                },
+                _ => r.log_bytes(level, text),
             }
         };
         // Nobody panics while writing.

@@ -315,6 +315,12 @@ impl<'r> Request<'r> {
         unsafe { log::request(self.raw, level as u8, 0, message.as_bytes()) }
     }
 
+    /// Logs one record of any bytes.
+    pub fn log_bytes(self, level: u8, message: &[u8]) {
+        // SAFETY: a live request of this thread.
+        unsafe { log::request(self.raw, level, 0, message) }
+    }
+
     /// Logs an event about the request that has no number.
     pub fn log_event(self, event: &LogEvent, message: &str) {
         // SAFETY: a live request of this thread.

@@ -1,7 +1,7 @@
 //! APR tables: httpd's case-insensitive, ordered string maps.
 
-use super::bytes;
 use super::pool::Pool;
+use super::{HttpdText, bytes};
 use apr_sys as sys;
 use std::ffi::{CStr, c_char};
 use std::marker::PhantomData;
@@ -71,6 +71,14 @@ impl<'t> Table<'t> {
     pub unsafe fn set_raw(self, key: *const c_char, value: *const c_char) {
         // SAFETY: by the contract.
         unsafe { sys::apr_table_setn(self.raw, key, value) }
+    }
+
+    /// Sets a key to a string of httpd's, if there is one; it is not copied.
+    pub fn set_text(self, key: &'static CStr, value: HttpdText<'t>) {
+        if !value.raw().is_null() {
+            // SAFETY: the key is static, and the value lives as long as the table.
+            unsafe { self.set_raw(key.as_ptr(), value.raw()) };
+        }
     }
 
     /// Sets a key, copying the value into `pool`.

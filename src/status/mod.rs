@@ -1,14 +1,16 @@
 //! `SetHandler wsgi-status` and `SetHandler wsgi-health`: answered by httpd's child from shared memory, without Python, so
 //! also while every process of every group is stuck.
 
+#[allow(unsafe_code)]
 mod collect;
+#[allow(unsafe_code)]
 mod sections;
 
 pub use sections::{asks_for, find as find_sections};
 
 use crate::config;
 use crate::httpd::answer::{HANDLED, INTERNAL_ERROR};
-use crate::httpd::brigade::Brigade;
+use crate::httpd::brigade::{BehindBytes, Brigade};
 use crate::httpd::request::Request;
 use apr_sys as sys;
 use std::ffi::c_int;
@@ -83,8 +85,7 @@ pub fn section(r: Request<'_>, flags: c_int) -> c_int {
     if let Some((state, runtime)) = found {
         let report = collect::report(state, runtime);
         let text = if flags & SHORT != 0 { brief::lines(&report) } else { brief::table(&report) };
-        // SAFETY: a live request of this thread; the text is as long as announced.
-        unsafe { sys::ap_rwrite(text.as_ptr().cast(), text.len() as c_int, r.raw()) };
+        r.append(text.as_bytes());
     }
     HANDLED
 }
@@ -113,13 +114,9 @@ fn send(r: Request<'_>, format: ReportFormat, text: &str) -> c_int {
         // Also on a 503.
         r.err_headers_out().add(r.pool(), name, value);
     }
-    // SAFETY: a live request.
-    unsafe { sys::ap_set_content_length(r.raw(), text.len() as i64) };
+    r.set_content_length(text.len() as i64);
     let mut out = Brigade::new(r);
-    // SAFETY: the brigade is passed on before the text goes.
-    unsafe { out.add_transient(text.as_bytes()) };
-    out.add_eos();
     // Whoever does not read it any more has gone.
-    let _ = out.pass();
+    let _ = out.pass_bytes(text.as_bytes(), BehindBytes::End);
     HANDLED
 }

@@ -31,8 +31,8 @@ const UNSAFE_FOLDERS: [&str; 6] = [
 /// httpd's into `src/httpd/`, an object of Python's into `python-host/src/python/`.
 const UNSAFE_LEFT: [(&str, usize, usize); 5] = [
     ("apr-sys", 0, 0),
-    ("python-host", 270, 61),
-    ("src", 378, 46),
+    ("python-host", 257, 49),
+    ("src", 352, 43),
     ("wsgi-supervisor", 2, 1),
     ("wsgi-system", 78, 11),
 ];

@@ -38,7 +38,7 @@ impl Relay<'_, '_> {
                 AttemptVerdict::Finished(c_int::from(status))
             }
             EndKind::Redirect(target) => {
-                respond::redirect(self.job.r, &target);
+                self.job.r.redirect(&target);
                 AttemptVerdict::Finished(HANDLED)
             }
             EndKind::Refused(refusal) => AttemptVerdict::Refused(refusal),

@@ -15,8 +15,8 @@ impl Relay<'_, '_> {
     pub(super) fn log(&self, level: u8, tid: u32, text: &[u8]) {
         let Some(state) = config::state() else { return };
         let origin = LogOrigin { pid: self.process.pid(), tid };
-        // SAFETY: a live request of this thread; httpd escapes control characters itself.
-        unsafe { state.log_servers.log_request(self.job.r.raw(), Some(origin), level.min(15), text) };
+        // httpd escapes control characters itself.
+        state.log_servers.log_request(self.job.r, Some(origin), level.min(15), text);
         let pause = self.group.log_rate.pay(text, Instant::now());
         if !pause.is_zero() {
             std::thread::sleep(pause);
