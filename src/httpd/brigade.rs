@@ -262,7 +262,7 @@ impl<'r> Brigade<'r> {
         if status != 0 || self.request.is_aborted() { Err(AprStatus(status)) } else { Ok(()) }
     }
 
-    /// Reads up to `limit` bytes of the request body into the (empty) brigade.
+    /// Reads up to `limit` bytes of the request body into the (empty) brigade. What comes along with an error is no body.
     ///
     /// # Errors
     /// The chain's status; [`AprStatus::is_again`] when `block` is false and nothing is there yet.
@@ -271,7 +271,12 @@ impl<'r> Brigade<'r> {
         // SAFETY: request and brigade are valid and used by this thread only.
         let status = unsafe {
             let filters = (*self.request.raw()).input_filters;
-            sys::ap_get_brigade(filters, self.raw, sys::AP_MODE_READBYTES, mode, limit as sys::apr_off_t)
+            let limit = limit as sys::apr_off_t;
+            let status = sys::ap_get_brigade(filters, self.raw, sys::AP_MODE_READBYTES, mode, limit);
+            if status != 0 {
+                sys::apr_brigade_cleanup(self.raw.cast());
+            }
+            status
         };
         if status == 0 { Ok(()) } else { Err(AprStatus(status)) }
     }
