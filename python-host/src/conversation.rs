@@ -71,6 +71,9 @@ pub trait Conversation: Send {
     /// The next part of the body; behind the last one, whether the client is still there.
     fn receive(&mut self) -> ConversationInput;
 
+    /// Whether that comes from a file.
+    fn reads_file(&self) -> bool;
+
     /// Puts the head of the response behind what is to be sent.
     fn head(&mut self, payload: &[u8]);
 

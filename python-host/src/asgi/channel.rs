@@ -10,6 +10,7 @@ use crate::forked;
 use crate::interpreter;
 use crate::log;
 use crate::messages;
+use crate::python;
 use crate::python::class::{ClassBuilder, ClassValue, MethodSelf};
 use crate::python::trampoline::CallArguments;
 use crate::python::{
@@ -210,9 +211,7 @@ impl AsgiChannel {
     }
 
     fn fileno<'py>(&self, py: Attached<'py>) -> Result<Owned<'py>> {
-        let state = lock(py, &self.state);
-        let socket = state.conversation.as_ref().map_or(self.socket, |conversation| conversation.socket());
-        drop(state);
+        let socket = lock(py, &self.state).conversation.as_ref().map_or(self.socket, |open| open.socket());
         py.int(socket.into())
     }
 
@@ -263,6 +262,7 @@ impl AsgiChannel {
         let mut state = lock(py, &self.state);
         let is_open = state.stage != ResponseStage::Ended && !state.gone;
         let arrived = match state.conversation.as_mut().filter(|_| is_open) {
+            Some(conversation) if conversation.reads_file() => python::detached(|| conversation.receive()),
             Some(conversation) => conversation.receive(),
             None => ConversationInput::Gone,
         };

@@ -218,7 +218,7 @@ impl<A: Application> SocketConversation<A> {
         (self.gone, self.broken) = (true, true);
     }
 
-    /// The next part of the file. Its bytes were written a moment ago: hardly ever has the disk to be waited for.
+    /// The next part of the file. Nobody else waits for the disk meanwhile: the GIL is not held.
     fn part_of_file(&mut self) -> Option<Vec<u8>> {
         if !self.file.is_open() {
             return None;
@@ -328,6 +328,10 @@ impl<A: Application> Conversation for SocketConversation<A> {
                 Err(_) => self.break_off(),
             }
         }
+    }
+
+    fn reads_file(&self) -> bool {
+        self.file.is_open()
     }
 
     fn head(&mut self, payload: &[u8]) {
