@@ -83,8 +83,8 @@ def main():
 
 
 def spread(differences):
-    """The standard error of their median, of a thousand samples drawn from them: a burst beside which the machine did something
-    else says nothing of the others."""
+    """The standard error of their median, of a thousand samples drawn from them: a burst beside which the machine did
+    something else says nothing of the others."""
     source = random.Random(1)
     medians = [statistics.median(source.choices(differences, k=len(differences))) for _ in range(1000)]
     return statistics.stdev(medians)

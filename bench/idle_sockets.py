@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What open WebSockets cost: starts an httpd of 400 threads with a WSGI and an ASGI group, measures the latency of WSGI requests
-without and with thousands of idle WebSockets, and the memory of the process that holds these.
+"""What open WebSockets cost: starts an httpd of 400 threads with a WSGI and an ASGI group, measures the latency of WSGI
+requests without and with thousands of idle WebSockets, and the memory of the process that holds these.
 
     bench/idle_sockets.py [--sockets 5000] [--seconds 10] [--module build/lib/mod_wsgi.so]
 """

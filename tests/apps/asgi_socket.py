@@ -70,8 +70,9 @@ async def pour(scope, receive, send):
     # More than any socket holds.
     global poured
     await send({"type": "websocket.accept"})
-    for poured in range(1, 2001):
+    for count in range(1, 2001):
         await send({"type": "websocket.send", "bytes": bytes(50000)})
+        poured = count
     await receive()
 
 

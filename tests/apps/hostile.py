@@ -5,7 +5,8 @@ import array, base64, contextlib, fcntl, os, random, re, select, socket, struct,
 
 LISTEN, READY, ORDER = 3, 4, 6
 KEPT = []
-WANT_BODY, HEAD, DATA, FILE, FLUSH, LOG, END, ABORTED, FAIL, REFUSED, GO_AWAY, WATCH, UPGRADE, MEMORY, OFFER, TAKE_OVER = range(16, 32)
+(WANT_BODY, HEAD, DATA, FILE, FLUSH, LOG, END, ABORTED, FAIL, REFUSED, GO_AWAY, WATCH, UPGRADE, MEMORY, OFFER,
+ TAKE_OVER) = range(16, 32)
 
 
 def exactly(connection, count):

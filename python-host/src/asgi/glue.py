@@ -1,9 +1,9 @@
 # The event loop of a process, and what an ASGI application awaits. Runs in a namespace of its own (`__name__` is
 # 'mod_wsgi') that holds from Rust: take(), running(name), no_uvloop(), without_lifespan(script, text),
-# shutdown_failed(script, text), escaped(text), restarted(count), count_sockets(count). websocket.py is read into the same one, behind it.
+# shutdown_failed(script, text), escaped(text), restarted(count), count_sockets(count). websocket.py
+# is read into the same one, behind it.
 import asyncio
 import concurrent.futures
-import os
 
 # What `send` and `flush` of a channel answer.
 FULL, SENT, OVER, GONE = range(4)

@@ -1,5 +1,6 @@
 # The coroutines of WebSockets; behind glue.py, in its namespace.
 import collections
+import os
 
 # Where a WebSocket is.
 NEW, CONNECTING, DENYING, ACCEPTING, OPEN, CLOSING, OVER_AND_OUT = range(7)
