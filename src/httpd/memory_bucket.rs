@@ -8,6 +8,9 @@ use std::ffi::{c_char, c_int, c_void};
 use std::sync::Arc;
 use wsgi_system::shared_bytes::SharedBytes;
 
+/// What is shorter gets no block of its own: a daemon may send ever so many parts of a byte.
+const SMALL: usize = 4096;
+
 /// What buckets of one part share; apr counts them.
 #[repr(C)]
 struct SharedPart {
@@ -119,13 +122,21 @@ unsafe fn keep(bucket: *mut sys::apr_bucket) -> c_int {
     if len > block::SIZE {
         return 0;
     }
-    let Some(mut block) = MemoryBlock::take() else { return 0 };
-    // SAFETY: alive as long as the bucket is.
-    unsafe { (*data.cast::<SharedPart>()).memory.read(start, &mut block[..len]) };
-    // SAFETY: the bucket becomes one of the block, and its part in the memory is given up once.
+    let block = if len < SMALL { None } else { MemoryBlock::take() };
+    if block.is_none() && len >= SMALL {
+        return 0;
+    }
+    // SAFETY: the memory is alive as long as the bucket is, which becomes one of a copy; its part in the memory is given up once.
     unsafe {
-        let raw = block.into_raw().cast();
-        sys::apr_bucket_heap_make(bucket, raw, len, Some(super::cleanup::give_back_block));
+        let memory = &(*data.cast::<SharedPart>()).memory;
+        if let Some(mut block) = block {
+            memory.read(start, &mut block[..len]);
+            let raw = block.into_raw().cast();
+            sys::apr_bucket_heap_make(bucket, raw, len, Some(super::cleanup::give_back_block));
+        } else {
+            // apr copies.
+            sys::apr_bucket_heap_make(bucket, memory.address(start).cast_mut().cast(), len, None);
+        }
         destroy(data);
     }
     0

@@ -72,7 +72,7 @@ def memory(size=1 << 20, filled=1 << 20, seals=0x17, body=b""):
     number = os.memfd_create("hostile", os.MFD_ALLOW_SEALING)
     os.ftruncate(number, size)
     if filled:
-        os.posix_fallocate(number, 0, filled)
+        os.pwrite(number, bytes(filled), 0)
     os.pwrite(number, body, 0)
     fcntl.fcntl(number, 1033, seals)  # F_ADD_SEALS
     return number

@@ -13,6 +13,7 @@ use nix::fcntl::{FallocateFlags, FcntlArg, fallocate, fcntl};
 use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, munmap};
 use nix::sys::stat::fstat;
 use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
+use nix::unistd::{Whence, lseek};
 use std::ffi::CStr;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -63,6 +64,10 @@ impl SharedBytes {
     /// The errno of the call that failed.
     pub fn create(name: &CStr, length: usize, writer: ByteWriter) -> Result<(Self, OwnedFd), Errno> {
         let file = memory_file(name, length, MemorySeal::empty())?;
+        if writer == ByteWriter::Receiver {
+            // The receiver will: an older kernel is met here, and not there.
+            seal(memory_file(name, 1, MemorySeal::empty())?.as_fd(), ALL)?;
+        }
         fallocate(&file, FallocateFlags::empty(), 0, i64::try_from(length).map_err(|_| Errno::EFBIG)?)?;
         let made = Self::map(file.as_fd(), length, true, MapFlags::MAP_POPULATE)?;
         // SAFETY: the whole of a mapping that is this process's own.
@@ -161,11 +166,11 @@ impl Drop for SharedBytes {
     }
 }
 
-/// Whether all of its pages are there. It is sealed: none goes any more.
+/// Whether all of its pages are there and have been written to. It is sealed: none goes any more. (Its blocks are not counted:
+/// there may be some beyond its end.)
 fn check_pages(file: BorrowedFd<'_>, length: usize) -> Result<(), String> {
-    let blocks = fstat(file).map_err(|errno| errno.to_string())?.st_blocks;
-    let is_whole = blocks.saturating_mul(512) >= length as i64;
-    if is_whole { Ok(()) } else { Err("has not all of its pages".to_owned()) }
+    let hole = lseek(file, 0, Whence::SeekHole).map_err(|errno| errno.to_string())?;
+    if hole == length as i64 { Ok(()) } else { Err("has not all of its pages".to_owned()) }
 }
 
 #[cfg(test)]
@@ -178,9 +183,9 @@ mod tests {
     /// A file in memory with `length` bytes, of which `filled` are there, and these seals.
     fn file(length: usize, filled: usize, seals: i32) -> OwnedFd {
         let file = memory_file(c"x", length, MemorySeal::empty()).unwrap();
-        if filled > 0 {
-            fallocate(&file, FallocateFlags::empty(), 0, filled as i64).unwrap();
-        }
+        let file = std::fs::File::from(file);
+        std::os::unix::fs::FileExt::write_all_at(&file, &vec![0; filled], 0).unwrap();
+        let file = OwnedFd::from(file);
         seal(file.as_fd(), MemorySeal::from_bits_retain(seals)).unwrap();
         file
     }
@@ -206,6 +211,11 @@ mod tests {
                 let found = refused(file(length, length, seals), writer);
                 assert_eq!(found, "MEMORY is not as long as it should be", "{length}");
             }
+            // Pages beyond the end do not make up for holes before it.
+            let forged = memory_file(c"x", SIZE, MemorySeal::empty()).unwrap();
+            fallocate(&forged, FallocateFlags::FALLOC_FL_KEEP_SIZE, SIZE as i64, SIZE as i64).unwrap();
+            seal(forged.as_fd(), MemorySeal::from_bits_retain(seals)).unwrap();
+            assert_eq!(refused(forged, writer), "MEMORY has not all of its pages");
             for filled in [0, SIZE - 4096] {
                 assert_eq!(refused(file(SIZE, filled, seals), writer), "MEMORY has not all of its pages");
             }

@@ -26,6 +26,10 @@ pub(super) fn take(length: usize, writer: ByteWriter) -> Option<ConnectionMemory
     if IS_REFUSED.load(Relaxed) || SharedBytes::mapped() + length > MOST {
         return None;
     }
-    let made = SharedBytes::create(NAME, length, writer).inspect_err(|_| IS_REFUSED.store(true, Relaxed));
+    let made = SharedBytes::create(NAME, length, writer).inspect_err(|errno| {
+        // Of descriptors or memory there may be enough again.
+        let is_for_ever = [libc::EINVAL, libc::ENOSYS, libc::EPERM].contains(&(*errno as i32));
+        IS_REFUSED.fetch_or(is_for_ever, Relaxed);
+    });
     made.ok().map(|(bytes, file)| ConnectionMemory { bytes, file: Some(file) })
 }
