@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import os
+import signal
+import time
 
 
 async def echo(scope, receive, send):
@@ -76,6 +79,22 @@ async def pour(scope, receive, send):
     await receive()
 
 
+async def fork(scope, receive, send):
+    # A child lives on when its parent is killed.
+    await send({"type": "websocket.accept"})
+    await receive()
+    if os.fork() == 0:
+        folder = os.path.dirname(__file__)
+        for _ in range(200):
+            if os.path.exists(folder + "/end"):
+                break
+            time.sleep(0.05)
+        else:
+            open(folder + "/late", "w").close()
+        os._exit(0)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 go = asyncio.Event()
 
 
@@ -113,6 +132,7 @@ PATHS = {
     "/deny": deny,
     "/echo": echo,
     "/fail": fail,
+    "/fork": fork,
     "/late": late,
     "/later": later,
     "/leave": leave,

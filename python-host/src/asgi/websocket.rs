@@ -228,6 +228,7 @@ impl AsgiChannel {
 
     /// Whether httpd has answered that; `fileno` may be another one then.
     pub(super) fn is_switched<'py>(&self, py: Attached<'py>) -> Result<Owned<'py>> {
+        crate::forked::end_if_forked();
         let mut state = lock(py, &self.state);
         let outcome = state.conversation.as_mut().map(|conversation| conversation.switched());
         drop(state);
@@ -236,6 +237,7 @@ impl AsgiChannel {
 
     /// The next message of `receive`; True: a sign of life; None: wait until the socket is readable.
     pub(super) fn next_message<'py>(&self, py: Attached<'py>) -> Result<Owned<'py>> {
+        crate::forked::end_if_forked();
         let event = lock(py, &self.state).next_event();
         let message = py.dict()?;
         let put = |name: &Stored, value: &Object| message.dict_set(name.get(py), value);

@@ -122,7 +122,7 @@ impl<A: Application> SocketConversation<A> {
         // SAFETY: the client's own socket is open as long as it is here, and the connection, claimed, until it is given back.
         unsafe {
             BorrowedFd::borrow_raw(match &self.way {
-                TunnelWay::Own(socket) => socket.as_raw_fd(),
+                TunnelWay::Own(socket) => socket.get().map_or(-1, AsRawFd::as_raw_fd),
                 _ => (*self.connection.0).socket().as_raw_fd(),
             })
         }
@@ -391,7 +391,7 @@ impl<A: Application> Conversation for SocketConversation<A> {
             (true, _) => SendOutcome::Gone,
             (false, true) => {
                 if let (true, TunnelWay::Own(socket)) = (self.has_ended, &self.way) {
-                    os::end_sending(socket.as_fd());
+                    socket.get().inspect(|socket| os::end_sending(socket.as_fd()));
                 }
                 SendOutcome::All
             }

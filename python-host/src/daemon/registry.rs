@@ -2,8 +2,9 @@
 
 use super::connection::HttpdConnection;
 use super::os::{self, DaemonDescriptor};
-use std::os::fd::AsRawFd;
-use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
+use crate::forked::is_forked;
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Sockets that a process forked off by the application closes at once, so that httpd notices the end of this
@@ -12,17 +13,67 @@ const KNOWN_TO_CHILDREN: usize = 1024;
 
 static SOCKETS: [AtomicI32; KNOWN_TO_CHILDREN] = [const { AtomicI32::new(-1) }; KNOWN_TO_CHILDREN];
 
+/// Descriptors of clients' own sockets, a bit for each number: there may be thousands. Greater numbers stay open in the child.
+static CLIENTS: [AtomicU64; 1024] = [const { AtomicU64::new(0) }; 1024];
+
+/// A client's own socket, which a process forked off by the application closes at once, too.
+#[derive(Debug)]
+pub(super) struct ClientSocket(Option<OwnedFd>);
+
+impl ClientSocket {
+    pub(super) fn new(socket: OwnedFd) -> Self {
+        if let Some((word, bit)) = place_of(&socket) {
+            word.fetch_or(bit, SeqCst);
+        }
+        Self(Some(socket))
+    }
+
+    /// The descriptor, as long as it lives.
+    pub(super) fn get(&self) -> Option<&OwnedFd> {
+        self.0.as_ref()
+    }
+}
+
+impl Drop for ClientSocket {
+    fn drop(&mut self) {
+        let Some(socket) = self.0.take() else { return };
+        if is_forked() {
+            // Closed already: the number may be another file's.
+            let _ = socket.into_raw_fd();
+        } else if let Some((word, bit)) = place_of(&socket) {
+            // Before its number can be another file's.
+            word.fetch_and(!bit, SeqCst);
+        }
+    }
+}
+
+fn place_of(socket: &OwnedFd) -> Option<(&'static AtomicU64, u64)> {
+    let number = usize::try_from(socket.as_raw_fd()).ok()?;
+    Some((CLIENTS.get(number / 64)?, 1 << (number % 64)))
+}
+
 /// Closes in a forked child what belongs to the parent; async-signal-safe.
 pub(super) fn close_in_child() {
+    for (index, word) in CLIENTS.iter().enumerate() {
+        let mut bits = word.swap(0, SeqCst);
+        while bits != 0 {
+            close_copy((index * 64) as i32 + bits.trailing_zeros() as i32);
+            bits &= bits - 1;
+        }
+    }
     for socket in &SOCKETS {
         let fd = socket.swap(-1, SeqCst);
         if fd >= 0 {
-            // SAFETY: the child has only copies of these descriptors and `is_forked` keeps it from using them.
-            unsafe { libc::close(fd) };
+            close_copy(fd);
         }
     }
     use DaemonDescriptor::{Heirloom, Listener, Order, Ready};
     [Listener, Ready, Order, Heirloom].into_iter().for_each(DaemonDescriptor::close);
+}
+
+fn close_copy(fd: i32) {
+    // SAFETY: a forked child, which has only copies of these descriptors; `is_forked` keeps it from using them.
+    unsafe { libc::close(fd) };
 }
 
 /// The connections by place; see the module's comment.

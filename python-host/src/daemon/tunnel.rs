@@ -2,6 +2,7 @@
 //! that over. The answer to TAKE_OVER is read here, and not a byte behind it: what follows may be another request.
 
 use super::os::{self, WaitMode};
+use super::registry::ClientSocket;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use wsgi_protocol::frame::{FrameHeader, FromHttpd, HEADER_LEN, SwitchWay};
@@ -16,7 +17,7 @@ pub(super) enum TunnelWay {
     /// Over httpd's connection.
     Relayed,
     /// Over this socket.
-    Own(OwnedFd),
+    Own(ClientSocket),
 }
 
 /// What has come of httpd's answer.

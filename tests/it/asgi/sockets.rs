@@ -89,6 +89,23 @@ fn a_slow_client_is_waited_for() {
     assert_eq!(poured(), 2000);
 }
 
+/// What the application forks off holds no client's socket: its end is the process's.
+#[test]
+fn a_forked_child_keeps_no_socket() {
+    if Subject::skips(REASON) {
+        return;
+    }
+    let server = server().start();
+    let folder = server.root().join("app");
+    std::fs::set_permissions(&folder, std::os::unix::fs::PermissionsExt::from_mode(0o777))
+        .expect("own folder");
+    let mut client = FrameClient::open(&server, "/fork");
+    client.send(TEXT, b"now");
+    client.0.read_to_end();
+    assert!(!folder.join("late").exists(), "the connection ended with the child, and not before");
+    std::fs::write(folder.join("end"), "").expect("own folder");
+}
+
 /// Clients that leave at any moment, also while they are handed over: nothing of them is left.
 #[test]
 fn clients_that_leave() {

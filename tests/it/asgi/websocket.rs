@@ -62,7 +62,7 @@ pub fn opening(path: &str, headers: &str) -> String {
 }
 
 /// A client that speaks frames.
-pub struct FrameClient(WireConnection);
+pub struct FrameClient(pub WireConnection);
 
 impl FrameClient {
     pub fn open(server: &Httpd, path: &str) -> Self {

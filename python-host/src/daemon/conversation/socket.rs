@@ -5,6 +5,7 @@ use crate::conversation::{ConversationInput, SwitchOutcome};
 use crate::daemon::application::Application;
 use crate::daemon::os::{self, WaitMode};
 use crate::daemon::pool::{CONNECTION_EVENTS, PoolPhase};
+use crate::daemon::registry::ClientSocket;
 use crate::daemon::socket_exchange::send_frame;
 use crate::daemon::tunnel::{SwitchInput, TunnelWay};
 use std::io;
@@ -25,7 +26,7 @@ impl<A: Application> SocketConversation<A> {
         }
         connection.unclaim();
         pool.arm(pointer, CONNECTION_EVENTS);
-        self.way = TunnelWay::Own(socket);
+        self.way = TunnelWay::Own(ClientSocket::new(socket));
         self.buffer = early;
         pool.in_loop.set_apart();
     }
@@ -85,9 +86,9 @@ impl<A: Application> SocketConversation<A> {
         }
         match std::mem::replace(&mut self.way, TunnelWay::None) {
             TunnelWay::Own(socket) => {
-                let copy = socket.try_clone();
+                let copy = socket.get().and_then(|socket| socket.try_clone().ok());
                 self.way = TunnelWay::Own(socket);
-                copy.ok()
+                copy
             }
             other => {
                 self.way = other;
