@@ -56,7 +56,8 @@ impl EarlierGeneration {
     /// Whether a child of it may live.
     fn may_serve(&self) -> bool {
         let seen = wsgi_system::polling::wait(self.lifeline.number(), libc::POLLIN, 0);
-        seen.is_ok_and(|seen| seen & libc::POLLHUP == 0)
+        // What cannot be asked is not taken for gone.
+        seen.map_or(true, |seen| seen & libc::POLLHUP == 0)
     }
 }
 

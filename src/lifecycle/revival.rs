@@ -30,15 +30,15 @@ fn pause_after(failures: u32) -> u64 {
     PAUSES[(failures as usize).min(PAUSES.len() - 1)]
 }
 
-/// Failures in a row, and the pause in milliseconds, after one more supervisor that has lived for so many seconds: each of these
-/// takes one failure back and counts as pause, so that what could not be started for a while and then served is not missed for
-/// long when it dies.
+/// Failures in a row, and the pause in milliseconds, after one more supervisor that has lived for so many seconds: two of these
+/// take one failure back, and all count as pause, so that what could not be started for a while and then served is not missed
+/// for long when it dies.
 fn after_life(failures: u32, lived: i64) -> (u32, u64) {
     if lived >= SHORT_LIFE {
         return (0, 0);
     }
     let lived = u32::try_from(lived).unwrap_or(0);
-    let failures = failures.min(PAUSES.len() as u32 - 1).saturating_sub(lived) + 1;
+    let failures = failures.min(PAUSES.len() as u32 - 1).saturating_sub(lived / 2) + 1;
     (failures, pause_after(failures).saturating_sub(u64::from(lived) * 1000))
 }
 
@@ -201,19 +201,21 @@ mod tests {
 
     #[test]
     fn seconds_of_service_take_failures_back() {
-        assert_eq!([0, 1, 4, 6].map(|lived| after_life(6, lived)), [(7, 5000), (6, 4000), (3, 0), (0, 0)]);
+        assert_eq!([0, 1, 4, 6].map(|lived| after_life(6, lived)), [(7, 5000), (7, 4000), (5, 0), (0, 0)]);
         // One that ends at once, again and again.
-        let mut failures = 0;
-        let pauses: Vec<_> = (0..7)
-            .map(|_| {
-                let (count, pause) = after_life(failures, 0);
+        let pauses = |lived| {
+            let mut failures = 0;
+            let mut next = || {
+                let (count, pause) = after_life(failures, lived);
                 failures = count;
                 pause
-            })
-            .collect();
-        assert_eq!(pauses, [100, 250, 500, 1000, 2000, 5000, 5000]);
+            };
+            std::array::from_fn::<_, 7, _>(|_| next())
+        };
+        assert_eq!(pauses(0), [100, 250, 500, 1000, 2000, 5000, 5000]);
+        assert_eq!(pauses(1), [0, 0, 0, 0, 1000, 4000, 4000]);
         // One that has served for three seconds, after it could not be started for long.
-        assert_eq!(after_life(40, 3), (4, 0));
+        assert_eq!((after_life(40, 3), after_life(5, 3)), ((6, 2000), (5, 0)));
     }
 
     #[test]

@@ -97,6 +97,8 @@ impl StateMachine {
     pub(super) fn order_places(&self, places: &mut [(Vec<u8>, usize)]) {
         places.sort_by_cached_key(|place| match self.slot(&place.0, place.1) {
             Some(slot) if slot.current.is_some() => StartClass::Served,
+            // What fails again and again is not before what serves and has changed.
+            Some(slot) if slot.backoff.is_failing() => StartClass::Served,
             _ => {
                 self.crowd.awaited.get(place).map_or(StartClass::Missing, |since| StartClass::Awaited(*since))
             }
