@@ -177,6 +177,12 @@ fn answers_while_every_process_is_stuck() {
         let row = group(&server)["processes"][0].clone();
         (row["state"] == "serving").then(|| row["pid"].clone())
     });
+    // Otherwise both requests may wait for the one that came first.
+    eventually("the other group serves with both processes", || {
+        let status = server.get("/wsgi-status?format=json&group=more").json();
+        let rows = status["groups"][0]["processes"].as_array().expect("a list").clone();
+        (rows.len() == 2 && rows.iter().all(|row| row["state"] == "serving")).then_some(())
+    });
     std::thread::scope(|scope| {
         let gate = closed_gate(&server);
         let stuck = scope.spawn(|| server.get("/some/where?stick").status);
