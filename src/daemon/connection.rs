@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use wsgi_protocol::frame::RESPONSE_MEMORY;
 use wsgi_system::polling;
-use wsgi_system::shared_bytes::{ByteWriter, SharedBytes};
+use wsgi_system::shared_bytes::{ByteWriter, RefusedFile, SharedBytes};
 use wsgi_system::sockets::{self, WaitMode};
 
 /// Most descriptors a daemon may have under way to us.
@@ -41,10 +41,12 @@ pub struct DaemonConnection {
     process: Option<pool::DaemonPeer>,
     seq: u16,
     fresh: bool,
-    /// What the daemon leaves parts of responses in, once it has done so, and when that was last.
-    memory: Option<(Arc<SharedBytes>, Instant)>,
-    /// Where it takes parts of request bodies from, once it has offered that, and when that was last.
-    body_memory: Option<(BodyMemory, Instant)>,
+    /// What the daemon leaves parts of responses in, once it has done so.
+    memory: Option<Arc<SharedBytes>>,
+    /// Where it takes parts of request bodies from, once it has offered that.
+    body_memory: Option<BodyMemory>,
+    /// When one of the two was last used.
+    memory_used_at: Option<Instant>,
     /// The daemon takes no further request on it.
     pub going_away: bool,
     /// A request ended in a state that leaves nothing under way.
@@ -72,6 +74,7 @@ impl DaemonConnection {
             fresh: true,
             memory: None,
             body_memory: None,
+            memory_used_at: None,
             going_away: false,
             reusable: false,
             mid_frame: false,
@@ -131,13 +134,12 @@ impl DaemonConnection {
 
     /// Whether nothing of a response is in the daemon's memory any more; there may be none.
     pub fn is_memory_free(&mut self) -> bool {
-        self.memory.as_mut().is_none_or(|(memory, _)| Arc::get_mut(memory).is_some())
+        self.memory.as_mut().is_none_or(|memory| Arc::get_mut(memory).is_some())
     }
 
     /// When memory was last used here, if there is any.
     pub fn memory_used_at(&self) -> Option<Instant> {
-        let response = self.memory.as_ref().map(|(_, used_at)| *used_at);
-        response.max(self.body_memory.as_ref().map(|(_, used_at)| *used_at))
+        self.memory_used_at
     }
 
     /// The daemon takes the body of this request from its memory: its descriptor comes with the first offer.
@@ -145,24 +147,17 @@ impl DaemonConnection {
     /// # Errors
     /// It did not come, or is not what it should be.
     pub fn accept_offer(&mut self) -> Result<(), String> {
-        let now = Instant::now();
-        if let Some((memory, used_at)) = &mut self.body_memory {
-            memory.begin();
-            *used_at = now;
-            return Ok(());
+        match &mut self.body_memory {
+            Some(memory) => memory.begin(),
+            None => self.body_memory = Some(self.admit("OFFER", BodyMemory::admit)?),
         }
-        let file = self.take_fd().ok_or("OFFER without descriptor")?;
-        let memory = BodyMemory::admit(file).map_err(|(file, reason)| {
-            self.refuse(file);
-            reason
-        })?;
-        self.body_memory = Some((memory, now));
+        self.memory_used_at = Some(Instant::now());
         Ok(())
     }
 
     /// Where the daemon takes request bodies from, if it has offered that.
     pub fn body_memory(&mut self) -> Option<&mut BodyMemory> {
-        self.body_memory.as_mut().map(|(memory, _)| memory)
+        self.body_memory.as_mut()
     }
 
     /// The daemon's memory, which it uses now: its descriptor comes with the first use.
@@ -170,20 +165,26 @@ impl DaemonConnection {
     /// # Errors
     /// It did not come, or is not what it should be.
     pub fn memory(&mut self) -> Result<Arc<SharedBytes>, String> {
-        let now = Instant::now();
-        if let Some((memory, used_at)) = &mut self.memory {
-            *used_at = now;
-            return Ok(memory.clone());
-        }
-        let file = self.take_fd().ok_or("MEMORY without descriptor")?;
-        let memory =
-            SharedBytes::admit(file, RESPONSE_MEMORY, ByteWriter::Maker).map_err(|(file, reason)| {
-                self.refuse(file);
-                reason
-            })?;
-        let memory = Arc::new(memory);
-        self.memory = Some((memory.clone(), now));
-        Ok(memory)
+        let admit = |file| SharedBytes::admit(file, RESPONSE_MEMORY, ByteWriter::Maker);
+        let memory = match self.memory.take() {
+            Some(memory) => memory,
+            None => Arc::new(self.admit("MEMORY", admit)?),
+        };
+        self.memory_used_at = Some(Instant::now());
+        Ok(self.memory.insert(memory).clone())
+    }
+
+    /// Memory whose descriptor came along with this frame.
+    fn admit<T>(
+        &mut self,
+        frame: &str,
+        admit: impl FnOnce(OwnedFd) -> Result<T, RefusedFile>,
+    ) -> Result<T, String> {
+        let file = self.take_fd().ok_or_else(|| format!("{frame} without descriptor"))?;
+        admit(file).map_err(|(file, reason)| {
+            self.refuse(file);
+            reason
+        })
     }
 
     /// The next descriptor that came along.

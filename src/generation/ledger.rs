@@ -1,9 +1,9 @@
 //! Which httpd child has how many requests under way where, so that the counts of one that died can be taken back.
 //! The rows lie behind the slots in the status memory; only their child writes to one, and the parent after its death.
 
+use std::sync::OnceLock;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicU16, AtomicU32};
-use std::sync::{PoisonError, RwLock};
 use wsgi_protocol::status::SlotRecord;
 use wsgi_system::memory::LastingMapping;
 
@@ -27,7 +27,7 @@ struct LedgerRow {
 }
 
 /// The counts of this child; none in the parent, and when there was no row left.
-static OWN: RwLock<Option<&'static [AtomicU16]>> = RwLock::new(None);
+static OWN: OnceLock<&'static [AtomicU16]> = OnceLock::new();
 
 /// Bytes of one row.
 fn row_len(slots: usize) -> usize {
@@ -55,10 +55,11 @@ impl Ledger {
         })
     }
 
-    /// In a new child: takes a free row. Without one its requests are counted as before, and only its death leaks.
+    /// In a new child, once: takes a free row. Without one its requests are counted as before, and only its death leaks.
     pub fn join(&self, pid: u32) {
         let free = self.all_rows().find(|row| row.pid.compare_exchange(0, pid, AcqRel, Relaxed).is_ok());
-        *OWN.write().unwrap_or_else(PoisonError::into_inner) = free.map(|row| row.counts);
+        // A process is one child only.
+        let _ = free.map(|row| OWN.set(row.counts));
     }
 
     /// In the parent: a child has ended; what it still had under way is taken off the slots.
@@ -90,9 +91,7 @@ pub fn end(slot: usize) {
 }
 
 fn own(slot: usize) -> Option<&'static AtomicU16> {
-    // Nothing panics while it is locked.
-    let counts: Option<&'static [AtomicU16]> = *OWN.read().unwrap_or_else(PoisonError::into_inner);
-    counts?.get(slot)
+    OWN.get()?.get(slot)
 }
 
 #[cfg(test)]
@@ -105,8 +104,8 @@ mod tests {
         let memory = SharedMapping::anonymous(ledger_len(40, 3)).unwrap().leak();
         let ledger = Ledger::at(memory, 0, 40, 3);
         let slots: &'static [SlotRecord] = (0..40).map(|_| SlotRecord::default()).collect::<Vec<_>>().leak();
+        ledger.join(8); // this one
         ledger.join(7);
-        ledger.join(8);
         begin(39);
         begin(39);
         begin(1);

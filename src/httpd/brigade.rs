@@ -1,8 +1,7 @@
 //! Bucket brigades on their way to the client, and request bodies on their way in.
 
 use super::block::MemoryBlock;
-use super::file_bucket::{self, FileSource};
-use super::memory_bucket;
+use super::bucket::{self, FileSource};
 use super::request::Request;
 use apr_sys as sys;
 use std::ffi::{c_char, c_void};
@@ -148,7 +147,7 @@ impl<'r> Brigade<'r> {
         if self.request.sends_plainly() {
             // SAFETY: the allocator of the request's connection, and bytes within the memory; the bucket goes to a valid brigade.
             unsafe {
-                let bucket = memory_bucket::create(memory.clone(), start, len, self.request.bucket_alloc());
+                let bucket = bucket::of_memory(memory.clone(), start, len, self.request.bucket_alloc());
                 sys::mw_brigade_append(self.raw, bucket);
             }
             return len;
@@ -185,7 +184,7 @@ impl<'r> Brigade<'r> {
             self.source = Some(source.clone());
             // SAFETY: the allocator of the request's connection; the bucket goes to a valid brigade.
             unsafe {
-                let bucket = file_bucket::create(source, offset, length, self.request.bucket_alloc());
+                let bucket = bucket::of_file(source, offset, length, self.request.bucket_alloc());
                 sys::mw_brigade_append(self.raw, bucket);
             }
         }

@@ -3,11 +3,10 @@
 pub mod answer;
 pub mod block;
 pub mod brigade;
+pub mod bucket;
 pub mod cleanup;
 pub mod facts;
-pub mod file_bucket;
 pub mod log;
-pub mod memory_bucket;
 pub mod origin;
 pub mod pool;
 pub mod request;

@@ -21,7 +21,7 @@ pub use builder::{HttpdBuilder, Mode, free_port as unused_port};
 pub use client::{Request, Response};
 pub use express::ExpressServer;
 pub use processes::{SeenProcess, kill};
-pub use pythons::{PythonHome, pythons, test_user};
+pub use pythons::{PythonHome, hang_before_python_serves, pythons, test_user};
 pub use server::{Httpd, HttpdContainer, HttpdVerdict};
 pub use subject::Subject;
 pub use waiting::{eventually, wait_until};

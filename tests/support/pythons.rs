@@ -1,7 +1,7 @@
 //! The Pythons of this machine that www-data and other users can run, found and prepared by `scripts/pythons.sh`.
 
 use crate::workspace;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
@@ -30,6 +30,24 @@ impl PythonHome {
         let (major, minor) = self.minor();
         format!("python{major}.{minor}")
     }
+}
+
+/// Has the virtual environment at `home`, one of /usr/bin/python3, wait in a `.pth` file that nobody writes to, as on a mount that
+/// does not answer: Python does not get as far as us. What is returned has to be removed.
+///
+/// # Panics
+/// Without a Python in /usr/bin, or where the folder is not the test's own.
+pub fn hang_before_python_serves(home: &Path) -> PathBuf {
+    let version = Command::new("/usr/bin/python3")
+        .args(["-c", "import sys; print('python%d.%d' % sys.version_info[:2], end='')"])
+        .output()
+        .expect("a Python");
+    let packages =
+        home.join("lib").join(String::from_utf8_lossy(&version.stdout).as_ref()).join("site-packages");
+    std::fs::create_dir_all(&packages).expect("own folder");
+    let hanging = packages.join("hanging.pth");
+    nix::unistd::mkfifo(&hanging, nix::sys::stat::Mode::from_bits_truncate(0o644)).expect("own folder");
+    hanging
 }
 
 /// All found Pythons, Debian's first, then by version.

@@ -1,7 +1,9 @@
 //! What runs out or goes away, and what is there again when the cause is gone: descriptors, names of sockets, space for
 //! sockets, logs and shared memory.
 
-use integration::{Httpd, HttpdBuilder, Mode, Subject, eventually, is_root, kill, wait_until};
+use integration::{
+    Httpd, HttpdBuilder, Mode, Subject, eventually, hang_before_python_serves, is_root, kill, wait_until,
+};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -277,15 +279,7 @@ fn hang_before_python_serves_ends_by_startup_timeout() {
     let home = server.root().join("app/home");
     std::os::unix::fs::symlink("/usr/bin/python3", home.join("bin/python3")).expect("a link");
     recovers(&server);
-    let version = Command::new("/usr/bin/python3")
-        .args(["-c", "import sys; print('python%d.%d' % sys.version_info[:2], end='')"])
-        .output()
-        .expect("a Python");
-    let packages =
-        home.join("lib").join(String::from_utf8_lossy(&version.stdout).as_ref()).join("site-packages");
-    fs::create_dir_all(&packages).expect("own folder");
-    let hanging = packages.join("hanging.pth");
-    nix::unistd::mkfifo(&hanging, nix::sys::stat::Mode::from_bits_truncate(0o644)).expect("own folder");
+    let hanging = hang_before_python_serves(&home);
     kill(pid(&server));
     server.wait_for_log("did not come up in 3 s");
     // After four attempts in a row.

@@ -1,12 +1,13 @@
 //! When the supervisor is killed each of its processes ends, wherever it is in its life: the kernel kills those that do not
 //! serve, and the others see the end of their pipe.
 
-use integration::{Httpd, HttpdBuilder, Mode, SeenProcess, Subject, eventually, wait_until};
+use integration::{
+    Httpd, HttpdBuilder, Mode, SeenProcess, Subject, eventually, hang_before_python_serves, wait_until,
+};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::collections::BTreeSet;
 use std::fs;
-use std::process::Command;
 use std::time::Duration;
 
 const NO_SUPERVISOR: &str = "there is no supervisor";
@@ -146,15 +147,7 @@ fn those_that_are_not_python_yet() {
         .file("home/bin/here", "")
         .start();
     let home = server.root().join("app/home");
-    let version = Command::new("/usr/bin/python3")
-        .args(["-c", "import sys; print('python%d.%d' % sys.version_info[:2], end='')"])
-        .output()
-        .expect("a Python");
-    let packages =
-        home.join("lib").join(String::from_utf8_lossy(&version.stdout).as_ref()).join("site-packages");
-    fs::create_dir_all(&packages).expect("own folder");
-    let hanging = packages.join("hanging.pth");
-    nix::unistd::mkfifo(&hanging, nix::sys::stat::Mode::from_bits_truncate(0o644)).expect("own folder");
+    let hanging = hang_before_python_serves(&home);
     std::os::unix::fs::symlink("/usr/bin/python3", home.join("bin/python3")).expect("a link");
     let first = settled(&server, 1);
     first.iter().for_each(|process| send(process, Signal::SIGKILL));

@@ -12,6 +12,13 @@ fn saying(text: &str) -> String {
     )
 }
 
+/// What says the text of the module `part`, in `folder` of the application's.
+fn saying_of_part(folder: &str) -> String {
+    let import =
+        format!("import sys\nsys.path.insert(0, __file__.rpartition('/')[0] + '{folder}')\nimport part\n");
+    import + &saying("X").replace("b'X'", "part.TEXT")
+}
+
 /// Writes a file of the application with another modification time for each call.
 fn change(server: &Httpd, name: &str, source: &str, seconds: u64) {
     let path = server.write(name, source);
@@ -88,9 +95,7 @@ fn broken_module_of_another_script_takes_nobody_down() {
     if Subject::skips(REASON) {
         return;
     }
-    let b = "import sys\nsys.path.insert(0, __file__.rpartition('/')[0])\nimport part\n".to_owned()
-        + &saying("X").replace("b'X'", "part.TEXT");
-    let server = two("a", "b").file("b.wsgi", &b).file("part.py", "TEXT = b'b1'\n").start();
+    let server = two("a", "b").file("b.wsgi", saying_of_part("")).file("part.py", "TEXT = b'b1'\n").start();
     for (path, text) in [("/a", "a1"), ("/b", "b1")] {
         assert_eq!(server.get(path).ok().text(), text);
     }
@@ -205,8 +210,7 @@ fn mended_module_does_not_wait_for_a_hanging_import() {
     if Subject::skips(REASON) {
         return;
     }
-    let app = "import sys\nsys.path.insert(0, __file__.rpartition('/')[0])\nimport part\n".to_owned()
-        + &saying("X").replace("b'X'", "part.TEXT");
+    let app = saying_of_part("");
     for options in ["threads=2", "threads=2 preload=on"] {
         let server = Httpd::builder()
             .mode(Mode::Daemon)
@@ -315,19 +319,16 @@ fn repair_of_a_module_is_noticed() {
     if Subject::skips(REASON) {
         return;
     }
-    let app =
-        format!("import sys\nsys.path.insert(0, __file__.rpartition('/')[0])\nimport part\n{}", saying("X"));
-    let app = app.replace("b'X'", "part.TEXT");
     let server = Httpd::builder()
         .mode(Mode::Daemon)
-        .app(&app)
+        .app(&saying_of_part(""))
         .file("part.py", "TEXT = b'first'\n")
         .expect_log("WSGI0365")
         .allow_python_errors()
         .start();
     assert_eq!(server.get("/").ok().text(), "first");
     change(&server, "part.py", "TEXT = b'second'\nraise RuntimeError('not yet')\n", 5);
-    change(&server, "app.wsgi", &app, 5);
+    change(&server, "app.wsgi", &saying_of_part(""), 5);
     for _ in 0..3 {
         assert_eq!(server.get("/").ok().text(), "first");
     }
@@ -342,8 +343,7 @@ fn repair_of_a_module_during_its_load_is_noticed() {
     if Subject::skips(REASON) {
         return;
     }
-    let import = "import sys\nsys.path.insert(0, __file__.rpartition('/')[0] + '/parts')\nimport part\n";
-    let app = format!("{import}{}", saying("X")).replace("b'X'", "part.TEXT");
+    let app = saying_of_part("/parts");
     let server = Httpd::builder()
         .mode(Mode::Daemon)
         .app(&app)

@@ -4,6 +4,7 @@ use super::Supervisor;
 use crate::decide::ProcessEvent;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::os::fd::AsFd;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 /// How often it is seen whether the machine has time for one more, when there are enough.
@@ -14,10 +15,13 @@ const FOR_EACH_CORE: usize = 2;
 /// And in any case.
 const FEWEST: usize = 4;
 
+/// Those that this process may use. Asked once: each question reads files of its control group.
+static CORES: LazyLock<usize> = LazyLock::new(|| std::thread::available_parallelism().map_or(1, usize::from));
+
 impl Supervisor {
     /// Where cores are idle, those that start wait for something else than for them, and do not get in each other's way.
     pub(super) fn allow_starts(&mut self, now: Instant) {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let cores = *CORES;
         let most = (FOR_EACH_CORE * cores).max(FEWEST);
         let is_idle = self.machine.starting(now) >= most && runnable().is_some_and(|count| count <= cores);
         self.machine.limit_starts(if is_idle { 0 } else { most });

@@ -76,11 +76,8 @@ impl Supervisor {
             }
             Err(false) => return,
         };
-        for byte in &bytes[..length] {
-            if *byte == SOCKETS_SIGN {
-                self.publish_sockets(pid);
-                continue;
-            }
+        let bytes = &bytes[..length];
+        for byte in bytes.iter().filter(|byte| **byte != SOCKETS_SIGN) {
             let event = match (ReadyByte::from_number(*byte), EndReason::said_by_daemon(*byte)) {
                 (Some(ready), _) => ProcessEvent::Said(pid, ready),
                 (None, Some(reason)) => ProcessEvent::Explained(pid, reason),
@@ -89,6 +86,9 @@ impl Supervisor {
                 }
             };
             self.on(event, now);
+        }
+        if bytes.contains(&SOCKETS_SIGN) {
+            self.publish_sockets(pid);
         }
     }
 
