@@ -25,6 +25,7 @@ mod operator;
 mod output;
 mod spawn;
 mod supervisor;
+mod watch;
 
 use error::SupervisorError;
 use nix::errno::Errno;

@@ -2,6 +2,7 @@
 
 mod groups;
 mod handover;
+mod idle;
 mod inherited;
 mod jail;
 mod leftovers;

@@ -85,6 +85,7 @@ impl Supervisor {
         self.on(ProcessEvent::Configured(self.serial, is_deserted, counts, installed), now);
         self.release();
         self.publish_all();
+        self.name_looks.notice(now); // there may be other folders to watch
         trim_heap();
         SupervisorAnswer::Listening { generation: configuration.generation, failed }
     }

@@ -1,5 +1,6 @@
 //! Names of sockets that somebody has removed, and sockets that could not be made when the configuration came: a cleaner of
-//! temporary files, an operator's slip, a file system that is full for a while. They are looked at every few seconds.
+//! temporary files, an operator's slip, a file system that is full for a while. The kernel says when names go; as long as
+//! something is missing, they are looked at every few seconds.
 
 use super::Supervisor;
 use crate::decide::ProcessEvent;
@@ -16,11 +17,8 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use wsgi_protocol::control::GroupSpec;
-
-/// How often names are looked at.
-const LOOK: Duration = Duration::from_secs(2);
 
 /// A group of the newest generation that has no sockets yet.
 #[derive(Debug)]
@@ -34,8 +32,10 @@ pub(super) struct WaitingGroup {
 /// What can be done about the names of a slot's socket.
 #[derive(Debug, PartialEq, Eq)]
 enum MendedName {
-    /// Nothing is missing, or nothing can be done now.
+    /// Nothing is missing.
     Nothing,
+    /// Nothing can be done now.
+    Missing,
     /// The socket has all its names again.
     Names,
     /// No name was left: there is another socket, for another process.
@@ -45,17 +45,28 @@ enum MendedName {
 impl Supervisor {
     /// Looks whether everything can be reached that httpd's children and operators look for.
     pub(super) fn advance_names(&mut self, now: Instant) {
-        if self.names_at > now {
-            return self.wake_at(self.names_at);
-        }
         if self.live.is_empty() {
             return;
         }
-        self.start_waiting(now);
-        self.mend_operator();
-        self.mend_sockets(now);
-        self.names_at = now + LOOK;
-        self.wake_at(self.names_at);
+        if self.name_looks.is_due(now) {
+            let are_watched = self.watch_folders(); // before the look: what goes meanwhile is told
+            self.start_waiting(now);
+            let has_operator = self.mend_operator();
+            let has_sockets = self.mend_sockets(now);
+            let is_well = are_watched && self.waiting.is_empty() && has_operator && has_sockets;
+            self.name_looks.looked(now, is_well);
+        }
+        if let Some(at) = self.name_looks.next() {
+            self.wake_at(at);
+        }
+    }
+
+    /// Has the folders watched in which there are names.
+    fn watch_folders(&mut self) -> bool {
+        let places = self.live.iter().flat_map(|generation| generation.places.values());
+        let names = places.flat_map(|place| &place.paths).map(PathBuf::as_path);
+        let operator = Path::new(OsStr::from_bytes(&self.operator_path));
+        self.folders.watch(names.chain([operator]).filter_map(Path::parent))
     }
 
     /// Groups whose sockets can be made now are started.
@@ -78,31 +89,32 @@ impl Supervisor {
         self.publish_all();
     }
 
-    /// The socket for operators.
-    fn mend_operator(&mut self) {
+    /// The socket for operators. False: it cannot be made.
+    fn mend_operator(&mut self) -> bool {
         let path = Path::new(OsStr::from_bytes(&self.operator_path));
         let is_fine = self.operator.as_ref().is_some_and(OperatorSocket::is_reachable);
         if is_fine || path.as_os_str().is_empty() || !is_missing(path) {
-            return;
+            return true;
         }
-        if let Ok(operator) = OperatorSocket::bind(path) {
-            let line = format!("supervisor: mod_wsgi-ctl works again: '{}' was missing", path.display());
-            self.log.write(LogLevel::NOTICE, &line);
-            self.operator = Some(operator);
-        }
+        let Ok(operator) = OperatorSocket::bind(path) else { return false };
+        let line = format!("supervisor: mod_wsgi-ctl works again: '{}' was missing", path.display());
+        self.log.write(LogLevel::NOTICE, &line);
+        self.operator = Some(operator);
+        true
     }
 
-    /// The sockets of processes.
-    fn mend_sockets(&mut self, now: Instant) {
+    /// The sockets of processes. False: some are still missing.
+    fn mend_sockets(&mut self, now: Instant) -> bool {
         let claims = self.claims();
         let as_root = self.circumstances.as_root;
-        let mut replaced = Vec::new();
+        let (mut replaced, mut is_whole) = (Vec::new(), true);
         for (name, slots) in &mut self.slots {
             for (index, slot) in slots.iter_mut().enumerate() {
                 let Some(paths) = claims.paths(name, index) else { continue };
                 let mut grant = || self.machine.grant_socket(name, index, now);
                 match slot.mend(index, paths, as_root, &mut grant) {
                     MendedName::Nothing => {}
+                    MendedName::Missing => is_whole = false,
                     MendedName::Names => slot.tell_removed("it is made again"),
                     MendedName::Socket => {
                         slot.tell_removed("another socket takes its place, and another process");
@@ -116,6 +128,7 @@ impl Supervisor {
             self.on(ProcessEvent::SocketReplaced(name, index), now);
             self.wake_at(now);
         }
+        is_whole
     }
 
     /// Which paths httpd's children of all generations look for.
@@ -138,19 +151,22 @@ impl SlotHandles {
     ) -> MendedName {
         let is_lost = |path: &&PathBuf| !self.listener.is_at(path) && is_missing(path);
         let lost: Vec<PathBuf> = wanted.iter().filter(is_lost).cloned().collect();
-        // The names of a socket that is on its way are its own when it is there.
-        if lost.is_empty() || self.next.is_some() {
-            self.told_missing &= !lost.is_empty();
+        if lost.is_empty() {
+            self.told_missing = false;
             return MendedName::Nothing;
+        }
+        // The names of a socket that is on its way are its own when it is there.
+        if self.next.is_some() {
+            return MendedName::Missing;
         }
         if lost.iter().all(|path| self.listener.restore(path).is_ok()) {
             return MendedName::Names;
         }
         let Some(own) = self.path(index).filter(|own| lost.contains(own) && !self.listener.is_at(own)) else {
-            return MendedName::Nothing; // an older generation's, and there is no room for it
+            return MendedName::Missing; // an older generation's, and there is no room for it
         };
         if !grant() {
-            return MendedName::Nothing;
+            return MendedName::Missing;
         }
         let log = self.plan.log.clone();
         let mut warn = |text: String| log.write(LogLevel::WARN, &text);
@@ -163,7 +179,7 @@ impl SlotHandles {
                 if !std::mem::replace(&mut self.told_missing, true) {
                     log.write(error.level(), &format!("{error}; it is tried again every few seconds"));
                 }
-                MendedName::Nothing
+                MendedName::Missing
             }
         }
     }

@@ -28,6 +28,7 @@ use crate::operator::OperatorSocket;
 use crate::output::LineCutter;
 use crate::spawn::SpawnCircumstances;
 use crate::spawn::birth::UnbornWorker;
+use crate::watch::{FolderWatch, LookTimes};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
@@ -91,10 +92,12 @@ pub struct Supervisor {
     serial: u64,
     /// More children have ended than were waited for.
     is_behind: bool,
-    /// When the listening sockets are looked at next.
-    sockets_at: Instant,
+    /// When the listening sockets are looked at.
+    socket_looks: LookTimes,
     /// When their names are.
-    names_at: Instant,
+    name_looks: LookTimes,
+    /// Says when names are gone.
+    folders: FolderWatch,
     /// Generations from before this supervisor whose children may still serve, until the first configuration comes.
     inherited: Vec<ConfigureDelivery>,
     /// What a supervisor before this one has left behind is gone.
@@ -129,6 +132,8 @@ enum PollSource {
     Operator,
     Peer(usize),
     LogWriter,
+    Listeners,
+    Folders,
 }
 
 impl Supervisor {
@@ -172,8 +177,9 @@ impl Supervisor {
             control_lost: None,
             serial: 0,
             is_behind: false,
-            sockets_at: Instant::now(),
-            names_at: Instant::now(),
+            socket_looks: LookTimes::default(),
+            name_looks: LookTimes::default(),
+            folders: FolderWatch::new(),
             inherited: Vec::new(),
             has_cleaned: false,
             waiting: Vec::new(),
@@ -268,6 +274,12 @@ impl Supervisor {
             sources.push(PollSource::LogWriter);
             polled.push(PollFd::new(writer.as_fd(), PollFlags::POLLOUT));
         }
+        if self.socket_looks.next().is_none() {
+            sources.extend(self.listeners().map(|_| PollSource::Listeners));
+            // Connections do not wake us, only the end of it.
+            let ended = PollFlags::from_bits_retain(libc::POLLRDHUP);
+            polled.extend(self.listeners().map(|listener| PollFd::new(listener, ended)));
+        }
         match poll(&mut polled, self.timeout()) {
             Ok(0) | Err(Errno::EINTR) => return Ok(Vec::new()),
             Ok(_) => {}
@@ -317,6 +329,12 @@ impl Supervisor {
             list.push((PollSource::Operator, operator.as_fd()));
             list.extend(operator.peers().enumerate().map(|(index, fd)| (PollSource::Peer(index), fd)));
         }
+        list.extend(
+            self.folders
+                .notices()
+                .filter(|_| self.name_looks.next().is_none())
+                .map(|fd| (PollSource::Folders, fd)),
+        );
         for (generation, fd) in &self.lifelines {
             list.push((PollSource::Lifeline(*generation), fd.as_fd()));
         }
@@ -338,6 +356,8 @@ impl Supervisor {
             PollSource::Operator => _ = self.operator.as_mut().map(|operator| operator.accept(now)),
             PollSource::Peer(index) => self.read_operator(index, now),
             PollSource::LogWriter => {} // `advance` gives it what waits
+            PollSource::Listeners => self.socket_looks.notice(now),
+            PollSource::Folders => self.name_looks.notice(now),
         }
     }
 

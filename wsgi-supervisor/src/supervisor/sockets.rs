@@ -12,13 +12,11 @@ use crate::listen::{ListenError, ListeningSocket};
 use crate::log::{GroupLog, LogLevel};
 use crate::messages::LineSubject;
 use nix::errno::Errno;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use wsgi_protocol::control::GroupSpec;
-
-/// How often all listening sockets are looked at.
-const LOOK: Duration = Duration::from_secs(2);
 
 /// What a new generation does about the socket of a slot.
 #[derive(Debug)]
@@ -165,19 +163,37 @@ impl Supervisor {
 
     /// Looks whether all sockets listen, and replaces those that do not, with their processes.
     pub(super) fn advance_sockets(&mut self, now: Instant) {
-        if self.sockets_at > now {
-            return self.wake_at(self.sockets_at);
+        if self.socket_looks.is_due(now) {
+            self.look_at_sockets(now);
         }
+        if let Some(at) = self.socket_looks.next() {
+            self.wake_at(at);
+        }
+    }
+
+    /// All listening sockets, for poll.
+    pub(super) fn listeners(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.slots.values().flatten().map(|slot| slot.listener.as_fd())
+    }
+
+    fn look_at_sockets(&mut self, now: Instant) {
         let as_root = self.circumstances.as_root;
-        let mut shut = Vec::new();
+        let (mut shut, mut are_replaced) = (Vec::new(), true);
         for (name, slots) in &mut self.slots {
             for (index, slot) in slots.iter_mut().enumerate() {
-                let is_due = !slot.listener.is_listening(&slot.plan.plan.spec.sockets) && slot.next.is_none();
-                if is_due && self.machine.grant_socket(name, index, now) {
-                    shut.push((name.clone(), index, slot.make_next(index, as_root)));
+                if slot.listener.is_listening(&slot.plan.plan.spec.sockets) {
+                    continue;
+                }
+                // One that has a next one goes when that one's process serves.
+                let is_due = slot.next.is_none() && self.machine.grant_socket(name, index, now);
+                let is_made = is_due && slot.make_next(index, as_root);
+                are_replaced &= is_made;
+                if is_due {
+                    shut.push((name.clone(), index, is_made));
                 }
             }
         }
+        self.socket_looks.looked(now, are_replaced);
         for (name, index, is_made) in shut {
             if !is_made {
                 self.on(ProcessEvent::SocketRefused(name, index), now);
@@ -187,10 +203,6 @@ impl Supervisor {
             self.tell_shut(&name, index);
             self.on(ProcessEvent::SocketReplaced(name, index), now);
             self.wake_at(now);
-        }
-        if !self.slots.is_empty() {
-            self.sockets_at = now + LOOK;
-            self.wake_at(self.sockets_at);
         }
     }
 
