@@ -115,3 +115,15 @@ pub trait Conversation: Send {
     /// Another process shall run the request, or this one later; on the thread that called [`Conversation::enter`].
     fn refuse(self: Box<Self>);
 }
+
+/// Where requests come from that the event loop reads by itself, once it is known that all are its own.
+pub trait RequestSource: Sync {
+    /// The descriptor that is readable when there are any; `None`: it is not the loop that reads them now.
+    fn descriptor(&self) -> Option<RawFd>;
+
+    /// What has come, without waiting.
+    fn take(&'static self) -> Vec<Box<dyn Conversation>>;
+
+    /// The loop reads no more.
+    fn give_back(&self);
+}

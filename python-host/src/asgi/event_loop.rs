@@ -3,7 +3,7 @@
 use super::channel::{self, AsgiChannel};
 use super::names::ScopeNames;
 use super::watch::DisconnectWatch;
-use crate::conversation::Conversation;
+use crate::conversation::{Conversation, RequestSource};
 use crate::forked;
 use crate::host::Host;
 use crate::interpreter::{self, threads};
@@ -35,6 +35,8 @@ pub struct EventLoop {
     class: OnceLock<Stored>,
     /// The namespace of `glue.py`.
     glue: OnceLock<Stored>,
+    /// Where it reads requests itself, once it was told to.
+    source: OnceLock<&'static dyn RequestSource>,
     over: AtomicBool,
     is_replaced: AtomicBool,
     /// Who looks whether it is blocked.
@@ -99,6 +101,15 @@ impl EventLoop {
         if is_first {
             self.ring();
         }
+    }
+
+    /// Has it read its requests from `source` itself.
+    pub fn read_requests(&self, source: &'static dyn RequestSource) {
+        let _ = self.source.set(source);
+        if self.has_ended() {
+            return source.give_back();
+        }
+        self.ring();
     }
 
     /// Tells it that a successor takes new requests.
@@ -170,6 +181,9 @@ impl EventLoop {
         self.turns.notify_all();
         drop(inbox);
         late.into_iter().for_each(|conversation| conversation.refuse());
+        if let Some(source) = self.source.get() {
+            source.give_back();
+        }
         self.watch.wake();
     }
 
@@ -209,8 +223,8 @@ impl EventLoop {
         function.call_out(py, arguments)
     }
 
-    /// What has come since the last time: channels of new requests, whether there is a successor, and None or the patience of
-    /// the end.
+    /// What has come since the last time: channels of new requests, whether there is a successor, None or the patience of
+    /// the end, and the descriptor that tells of requests to be read, or -1.
     fn take<'py>(&'static self, py: Attached<'py>) -> Result<Owned<'py>> {
         // A process that a coroutine has forked off has the same eventfd.
         forked::end_if_forked();
@@ -221,6 +235,31 @@ impl EventLoop {
             let mut inbox = self.lock();
             (std::mem::take(&mut inbox.requests), inbox.is_draining, inbox.patience)
         };
+        let channels = self.channels(py, requests)?;
+        let patience = match patience {
+            Some(patience) => py.float(patience)?,
+            None => py.none().own(py),
+        };
+        let polled = self.source.get().and_then(|source| source.descriptor()).unwrap_or(-1);
+        py.tuple(&[&channels, py.truth(is_draining), &patience, &*py.int(polled.into())?])
+    }
+
+    /// Reads the requests that are there: their channels.
+    fn read<'py>(&'static self, py: Attached<'py>) -> Result<Owned<'py>> {
+        forked::end_if_forked();
+        let requests = self.source.get().map(|source| source.take()).unwrap_or_default();
+        if self.source.get().is_none_or(|source| source.descriptor().is_none()) {
+            // Others read them now; until the loop has been told it would come here again and again.
+            self.ring();
+        }
+        self.channels(py, requests)
+    }
+
+    fn channels<'py>(
+        &'static self,
+        py: Attached<'py>,
+        requests: Vec<Box<dyn Conversation>>,
+    ) -> Result<Owned<'py>> {
         self.watch.pass(requests.len());
         let channels = py.list(&[])?;
         if let (Some(names), Some(class)) = (self.names.get(), self.class.get()) {
@@ -230,11 +269,7 @@ impl EventLoop {
                 channels.list_append(&channel)?;
             }
         }
-        let patience = match patience {
-            Some(patience) => py.float(patience)?,
-            None => py.none().own(py),
-        };
-        py.tuple(&[&channels, py.truth(is_draining), &patience])
+        Ok(channels)
     }
 
     fn runs(&self, name: &str) {
@@ -259,10 +294,11 @@ fn own() -> &'static EventLoop {
 
 /// The functions that `glue.py` expects.
 fn natives() -> &'static [NativeFunction] {
-    static TABLE: OnceLock<[NativeFunction; 8]> = OnceLock::new();
+    static TABLE: OnceLock<[NativeFunction; 9]> = OnceLock::new();
     TABLE.get_or_init(|| {
         [
             native(c"take", |py, _| own().take(py)),
+            native(c"read_requests", |py, _| own().read(py)),
             native(c"restarted", |py, arguments| {
                 say(py, arguments, |texts| log::write(log::INFO, &messages::sockets_closed(&texts[0])))
             }),

@@ -1,5 +1,5 @@
 # The event loop of a process, and what an ASGI application awaits. Runs in a namespace of its own (`__name__` is
-# 'mod_wsgi') that holds from Rust: take(), running(name), no_uvloop(), without_lifespan(script, text),
+# 'mod_wsgi') that holds from Rust: take(), read_requests(), running(name), no_uvloop(), without_lifespan(script, text),
 # shutdown_failed(script, text), escaped(text), restarted(count), count_sockets(count). websocket.py
 # is read into the same one, behind it.
 import asyncio
@@ -12,7 +12,11 @@ loop = None
 is_ending = False
 is_over = False
 is_draining = False
+polled = -1
 request_timeout = 0
+is_eager = hasattr(asyncio, "eager_task_factory")
+# The request whose task makes its first step.
+starting = None
 requests = {}
 lifespans = {}
 
@@ -118,14 +122,15 @@ def lifespan_of(application, script):
 
 class Request:
     # One HTTP request, and the two callables that its application gets.
-    __slots__ = ("channel", "fd", "readers", "writers", "is_overdue", "deadline")
+    __slots__ = ("channel", "fd", "readers", "writers", "is_overdue", "is_closed", "deadline")
 
     def __init__(self, channel):
         self.channel = channel
-        self.fd = channel.fileno()
+        # Asked for where it is waited for.
+        self.fd = None
         self.readers = []
         self.writers = []
-        self.is_overdue = False
+        self.is_overdue = self.is_closed = False
         self.deadline = None
 
     async def run(self):
@@ -143,7 +148,8 @@ class Request:
         except BaseException as raised:
             # Without the frame of this function.
             error = raised.with_traceback(raised.__traceback__.tb_next)
-        await self.finish(error)
+        if error is not None or not self.is_closed:
+            await self.finish(error)
 
     async def receive(self):
         while True:
@@ -153,7 +159,11 @@ class Request:
             await self.wait(self.readers, loop.add_reader, self.on_readable, loop.remove_reader)
 
     async def send(self, message):
-        await self.sent(self.channel.send(message))
+        status = self.channel.send(message)
+        if status == OVER:
+            self.close()
+        elif status != SENT:
+            await self.sent(status)
 
     async def sent(self, status):
         while status == FULL:
@@ -177,6 +187,8 @@ class Request:
 
     async def wait(self, waiters, add, callback, remove):
         waiter = loop.create_future()
+        if self.fd is None:
+            self.fd = self.channel.fileno()
         if not waiters:
             add(self.fd, callback)
         waiters.append(waiter)
@@ -197,6 +209,7 @@ class Request:
         wake(self.writers)
 
     def close(self):
+        self.is_closed = True
         # The connection is the next request's from here on.
         if self.readers:
             self.on_readable()
@@ -215,11 +228,18 @@ def wake(waiters):
 
 
 def begin(channel):
+    global starting
     request = WebSocket(channel) if channel.is_websocket() else Request(channel)
-    task = loop.create_task(request.run())
+    if is_eager and loop.get_task_factory() is None:
+        # Runs until it waits for the first time, as itself (current_task()).
+        starting = request
+        task = asyncio.Task(request.run(), loop=loop, eager_start=True)
+        starting = None
+    else:
+        task = loop.create_task(request.run())
     requests[task] = request
     task.add_done_callback(ended)
-    if request_timeout and not isinstance(request, WebSocket):
+    if request_timeout and not task.done() and not isinstance(request, WebSocket):
         request.deadline = loop.call_later(request_timeout, expire, task)
 
 
@@ -252,11 +272,22 @@ def ended(task):
     request.channel.leave()
 
 
+def on_requests():
+    for channel in read_requests():
+        begin(channel)
+
+
 def on_wakeup():
-    global is_draining
-    channels, drains, patience = take()
+    global is_draining, polled
+    channels, drains, patience, descriptor = take()
     for channel in channels:
         begin(channel)
+    if descriptor != polled:
+        if polled >= 0:
+            loop.remove_reader(polled)
+        if descriptor >= 0:
+            loop.add_reader(descriptor, on_requests)
+        polled = descriptor
     if patience is not None and not is_ending:
         loop.create_task(end(patience))
     if drains and not is_draining:
@@ -303,7 +334,8 @@ def make_loop(kind):
 
 def current():
     # The channel of the request in whose task the loop is now; asked from another thread.
-    request = requests.get(asyncio.current_task(loop))
+    task = asyncio.current_task(loop)
+    request = requests.get(task) or (starting if task is not None else None)
     return request.channel if request is not None else None
 
 

@@ -1,7 +1,8 @@
 //! ASGI 3.0 in daemon processes: one event loop per process, on a thread of its own in the main interpreter.
 //!
 //! A worker reads a request, without the GIL if it can be known what it is for, and hands it over as a
-//! [`Conversation`]. An eventfd wakes the loop, which takes all that have come (`event_loop`). What the application awaits
+//! [`Conversation`]. An eventfd wakes the loop, which takes all that have come (`event_loop`). Once many in a row were for the
+//! loop it reads them itself ([`RequestSource`]), which saves a switch of threads for each. What the application awaits
 //! is Python (`glue.py`); what it calls is a `Channel`, which reads and writes frames on the connection without waiting
 //! (`channel`). Only where the socket is empty or full does a coroutine wait, by the loop's own readers and writers.
 
@@ -22,7 +23,7 @@ mod websocket;
 
 pub use startup::{start_heir, start_mounted};
 
-use crate::conversation::Conversation;
+use crate::conversation::{Conversation, RequestSource};
 use crate::host::Host;
 use crate::interpreter::Interpreter;
 use crate::log;
@@ -106,6 +107,18 @@ impl AsgiState {
     /// Has the loop run a request.
     pub fn converse(&self, host: &'static Host, conversation: Box<dyn Conversation>) {
         self.event_loop().take_in(host, conversation);
+    }
+
+    /// The loop reads its requests from `source` itself.
+    pub fn read_requests(&self, source: &'static dyn RequestSource) {
+        self.event_loop().read_requests(source);
+    }
+
+    /// Has the loop look whether it shall.
+    pub fn ring(&self) {
+        if let Some(event_loop) = self.event_loop.get() {
+            event_loop.ring();
+        }
     }
 
     /// Ends the loop; `patience` is for the requests that it runs.

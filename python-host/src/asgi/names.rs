@@ -24,6 +24,8 @@ macro_rules! names {
 
 names! {
     asgi = "asgi",
+    asgi_three = "3.0",
+    asgi_two_five = "2.5",
     body = "body",
     bytes = "bytes",
     client = "client",
@@ -46,8 +48,10 @@ names! {
     path = "path",
     pathsend = "http.response.pathsend",
     query_string = "query_string",
+    queue_start = "queue_start",
     raw_path = "raw_path",
     reason = "reason",
+    request_start = "request_start",
     root_path = "root_path",
     scheme = "scheme",
     server = "server",

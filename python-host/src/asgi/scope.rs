@@ -57,8 +57,9 @@ pub fn build<'py>(
         add(py, names, (key, value), (&headers, &environ, &own))?;
     }
     let head = &request.head;
-    for (name, micros) in [("request_start", head.request_start_us), ("queue_start", head.queue_start_us)] {
-        own.dict_set(&*py.interned(name)?, &*py.float(clock::from_micros(micros))?)?;
+    let started = [(&names.request_start, head.request_start_us), (&names.queue_start, head.queue_start_us)];
+    for (name, micros) in started {
+        own.dict_set(name.get(py), &*py.float(clock::from_micros(micros))?)?;
     }
     own.dict_set(names.environ.get(py), &environ)?;
     let extensions = py.dict()?;
@@ -125,8 +126,8 @@ fn named<'py>(py: Attached<'py>, key: &[u8]) -> Result<Owned<'py>> {
 
 fn fill(py: Attached<'_>, names: &ScopeNames, scope: &Object, parts: &ScopeParts<'_>) -> Result<()> {
     let asgi = py.dict()?;
-    asgi.dict_set(names.version.get(py), &*py.interned("3.0")?)?;
-    asgi.dict_set(names.spec_version.get(py), &*py.interned("2.5")?)?;
+    asgi.dict_set(names.version.get(py), names.asgi_three.get(py))?;
+    asgi.dict_set(names.spec_version.get(py), names.asgi_two_five.get(py))?;
     let path = [parts.script_name, parts.path_info].concat();
     let set = |name: &crate::python::Stored, value: &Object| scope.dict_set(name.get(py), value);
     set(&names.asgi, &asgi)?;

@@ -48,6 +48,7 @@ class WebSocket(Request):
 
     def __init__(self, channel):
         super().__init__(channel)
+        self.fd = channel.fileno()
         self.stage = NEW
         self.queue = collections.deque()
         self.size = 0

@@ -1,7 +1,7 @@
 //! What the serve loop asks of whatever runs requests; Python in production, a fake in unit tests.
 
 use super::socket_exchange::{GilRelease, UnsentRecord};
-use crate::conversation::Conversation;
+use crate::conversation::{Conversation, RequestSource};
 use crate::exchange::{Exchange, RequestOutcome};
 use crate::host::LongRunning;
 use std::time::Duration;
@@ -73,6 +73,14 @@ pub(super) trait Application: Sync + 'static {
     fn converse(&'static self, conversation: Box<dyn Conversation>) {
         drop(conversation);
     }
+
+    /// From now on the event loop reads its requests itself, for as long as `source` says so.
+    fn read_in_loop(&'static self, source: &'static dyn RequestSource) {
+        source.give_back();
+    }
+
+    /// Has the event loop look again whether it is to read requests.
+    fn ring_loop(&self) {}
 
     /// New requests go to a successor.
     fn drain_loop(&self) {}

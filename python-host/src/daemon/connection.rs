@@ -149,6 +149,14 @@ impl HttpdConnection {
         }
     }
 
+    /// Puts a request back in front of what was received behind it, as if nobody had looked at it.
+    pub(super) fn unread(&mut self, seq: u16, payload: &[u8]) {
+        let mut frame = Vec::with_capacity(payload.len() + self.partial.len() + HEADER_LEN);
+        FromHttpd::Request(payload).encode(seq).put(&mut frame);
+        frame.append(&mut self.partial);
+        self.partial = frame;
+    }
+
     /// Finds a whole REQUEST at the front of `buffer`; `Err` holds how long the buffer has to become.
     fn parse(&mut self, buffer: &mut Vec<u8>) -> Result<Result<ConnectionInput, usize>, ProtocolError> {
         let mut at = 0;

@@ -459,12 +459,11 @@ impl<A: Application> Conversation for SocketConversation<A> {
             return self.pool.left_loop(false);
         }
         self.over = true;
-        let mut frame = Vec::with_capacity(self.payload.len() + HEADER_LEN);
-        FromHttpd::Request(&self.payload).encode(self.seq).put(&mut frame);
-        frame.append(&mut self.buffer);
-        let pool = self.pool;
+        let (pool, seq, payload) = (self.pool, self.seq, self.payload.clone());
+        let buffer = std::mem::take(&mut self.buffer);
         let connection = self.connection();
-        connection.partial = frame;
+        connection.partial = buffer;
+        connection.unread(seq, &payload);
         connection.was_held = true;
         pool.left_loop(false);
         pool.hold(connection);

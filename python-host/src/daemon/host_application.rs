@@ -4,7 +4,7 @@ use super::application::{Application, RequestRunner};
 use super::pool::WorkerPool;
 use super::reload::ChangeDecision;
 use super::socket_exchange::{GilRelease, UnsentRecord};
-use crate::conversation::Conversation;
+use crate::conversation::{Conversation, RequestSource};
 use crate::exchange::{Exchange, RequestOutcome};
 use crate::host::{Host, LongRunning, ReloadDecision, ReloadPolicy, RequestThread};
 use crate::interpreter::gates::GateRegistry;
@@ -96,6 +96,14 @@ impl Application for Host {
 
     fn converse(&'static self, conversation: Box<dyn Conversation>) {
         self.asgi.converse(self, conversation);
+    }
+
+    fn read_in_loop(&'static self, source: &'static dyn RequestSource) {
+        self.asgi.read_requests(source);
+    }
+
+    fn ring_loop(&self) {
+        self.asgi.ring();
     }
 
     fn drain_loop(&self) {

@@ -432,11 +432,7 @@ impl<A: Application> MainThread<A> {
     }
 
     fn refuse(&mut self, pointer: *mut HttpdConnection, flags: i32) {
-        // SAFETY: as in the workers: the one-shot event makes this thread the connection's only user.
-        let connection = unsafe {
-            (*pointer).claim_waiting();
-            &mut *pointer
-        };
+        let connection = self.pool.claim(pointer);
         let closed = flags & (libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR) != 0;
         let incoming = if closed { Ok(ConnectionInput::Closed) } else { connection.read(&mut self.buffer) };
         match incoming {

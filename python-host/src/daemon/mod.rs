@@ -27,6 +27,7 @@ mod inheriting;
 mod last_stack;
 mod lifecycle;
 mod link;
+mod loop_source;
 #[allow(unsafe_code)]
 mod main_thread;
 mod memory_store;

@@ -83,7 +83,7 @@ pub(super) struct WorkerPool<A: Application> {
     gated: bool,
     wakeup: Wakeup,
     stop: AtomicBool,
-    epoll: Epoll,
+    pub(super) epoll: Epoll,
     listener: BorrowedFd<'static>,
     wake: EventFd,
     registry: ConnectionRegistry,
@@ -240,6 +240,7 @@ impl<A: Application> WorkerPool<A> {
         let _ = self.epoll.delete(self.listener);
         self.wake.signal();
         self.gate.close();
+        self.in_loop.end_reading();
         self.stop.store(true, SeqCst);
         self.wakeup.wake();
     }
@@ -340,6 +341,16 @@ impl<A: Application> WorkerPool<A> {
         added.map(|()| true)
     }
 
+    /// The connection of an event that the calling thread has just got, which makes it the connection's user.
+    pub(super) fn claim(&self, connection: *mut HttpdConnection) -> &'static mut HttpdConnection {
+        // SAFETY: tokens above the reserved ones are connections of the registry; the one-shot event made this
+        // thread the only one to work on it, which `claim_waiting` completes against the draining main thread.
+        unsafe {
+            (*connection).claim_waiting();
+            &mut *connection
+        }
+    }
+
     /// Lets `connection` produce its next event. The caller must not touch it afterwards.
     pub(super) fn arm(&self, connection: *mut HttpdConnection, events: i32) {
         // SAFETY: connections live until `close`, which only the thread that got the event may call; until the
@@ -393,11 +404,18 @@ impl<A: Application> WorkerPool<A> {
     pub(super) fn left_loop(&self, was_apart: bool) {
         if was_apart {
             self.in_loop.leave_apart();
-        } else {
-            self.in_loop.leave();
+        } else if self.in_loop.leave() {
+            self.has_room();
         }
         if self.phase() != PoolPhase::Serving {
             self.main_wake.signal();
+        }
+    }
+
+    /// There are fewer requests on the event loop than there may be, again.
+    pub(super) fn has_room(&self) {
+        if self.in_loop.is_read_by_loop() {
+            self.application.ring_loop();
         }
     }
 

@@ -5,22 +5,20 @@
 
 use super::application::{Application, RequestRunner};
 use super::connection::{ConnectionError, ConnectionInput, HttpdConnection, READ_ROOM};
-use super::conversation::SocketConversation;
+use super::loop_source::{self, ConnectionFate};
 use super::os;
 use super::pool::{CONNECTION_EVENTS, PoolPhase, TOKEN_LISTENER, TOKEN_WAKE, WorkerPool};
 use super::reload;
 use super::slot::{WorkerRecord, WorkerState};
-use super::socket_exchange::{SocketExchange, send_frame};
+use super::socket_exchange::SocketExchange;
 use crate::exchange::RequestOutcome;
 use crate::{messages, waits};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use wsgi_protocol::ProtocolError;
-use wsgi_protocol::frame::{FromDaemon, FromHttpd, RequestRefusal};
+use std::time::Duration;
 use wsgi_protocol::metrics::RequestAccount;
-use wsgi_protocol::request::{Request, RequestFlags, RequestHead};
+use wsgi_protocol::request::{Request, RequestFlags};
 use wsgi_protocol::yielding::AdaptiveYield;
 
 /// A worker's buffers are given back to the system after a request that made them larger than this.
@@ -33,7 +31,7 @@ const SPENT_LOOK: Duration = Duration::from_millis(5);
 const FULL_LOOK: Duration = Duration::from_millis(50);
 
 /// Connections taken in a row before requests get their turn.
-const ACCEPT_BURST: usize = 16;
+pub(super) const ACCEPT_BURST: usize = 16;
 
 /// How often a worker looks for the next request after others had the CPU, before it sleeps.
 const LOOKS: u32 = 3;
@@ -47,15 +45,6 @@ pub(super) struct WorkerThread<A: Application> {
     attached: bool,
     buffer: Vec<u8>,
     out: Vec<u8>,
-}
-
-/// What becomes of a connection after an event.
-enum ConnectionFate {
-    /// Wait for its next event.
-    Arm,
-    Close,
-    /// It is not this worker's any more.
-    Gone,
 }
 
 impl<A: Application> WorkerThread<A> {
@@ -97,6 +86,11 @@ impl<A: Application> WorkerThread<A> {
             if pool.in_loop.is_full() {
                 self.detach();
                 pool.in_loop.wait_for_room(FULL_LOOK);
+                continue;
+            }
+            if pool.in_loop.is_read_by_loop() {
+                self.detach();
+                pool.in_loop.wait_while_read();
                 continue;
             }
             if pool.gate.is_over() {
@@ -163,12 +157,7 @@ impl<A: Application> WorkerThread<A> {
 
     fn connection_event(&mut self, token: u64, flags: i32) {
         let pointer = token as *mut HttpdConnection;
-        // SAFETY: tokens above the reserved ones are connections of the registry; the one-shot event made this
-        // thread the only one to work on it, which `claim_waiting` completes against the draining main thread.
-        let connection = unsafe {
-            (*pointer).claim_waiting();
-            &mut *pointer
-        };
+        let connection = self.pool.claim(pointer);
         let next = if flags & (libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR) != 0 {
             // Whoever asked does not wait for the answer any more: nothing is run for it (spec/daemon.md §8, trap
             // 89).
@@ -205,23 +194,12 @@ impl<A: Application> WorkerThread<A> {
             Ok(ConnectionInput::Incomplete) => ConnectionFate::Arm,
             Ok(ConnectionInput::Closed) => ConnectionFate::Close,
             Err(broken) => {
-                self.complain(connection, &broken);
+                self.pool.complain(connection, &broken);
                 ConnectionFate::Close
             }
         };
         self.buffer = buffer;
         next
-    }
-
-    fn complain(&self, connection: &HttpdConnection, broken: &ConnectionError) {
-        if let ConnectionError::Malformed(ProtocolError::Version(_)) = broken {
-            send_frame(connection, FromDaemon::Refused(RequestRefusal::Version), 0);
-        }
-        let text = match broken {
-            ConnectionError::Malformed(e) => e.to_string(),
-            ConnectionError::Receiving(e) => e.to_string(),
-        };
-        self.pool.log(3, &messages::connection_closed(text));
     }
 
     fn request(
@@ -235,7 +213,7 @@ impl<A: Application> WorkerThread<A> {
         let request = match Request::decode(payload) {
             Ok(request) => request,
             Err(e) => {
-                self.complain(connection, &ConnectionError::Malformed(e));
+                self.pool.complain(connection, &ConnectionError::Malformed(e));
                 return ConnectionFate::Close;
             }
         };
@@ -266,23 +244,16 @@ impl<A: Application> WorkerThread<A> {
         request: &Request<'_>,
         began: u64,
     ) -> ConnectionFate {
-        let (pool, head) = (self.pool, &request.head);
-        if is_overdue(pool.limits.queue, head) {
-            return refuse_overdue(connection, seq);
-        }
-        if pool.limits.inactivity && !head.flags.has(RequestFlags::IGNORE_ACTIVITY) {
-            pool.slots[self.index].touched_ns.store(began, Relaxed);
-        }
+        let pool = self.pool;
         self.detach();
-        pool.in_loop.enter();
-        pool.note_first_request();
-        pool.application.converse(Box::new(SocketConversation::new(
-            pool,
-            connection,
-            (seq, payload),
-            request,
-            began,
-        )));
+        let came = pool.conversation(connection, (seq, payload), request, (began, self.index));
+        match came {
+            Ok(conversation) => pool.application.converse(conversation),
+            Err(fate) => return fate,
+        }
+        if pool.in_loop.hands_reading_over() {
+            pool.application.read_in_loop(pool);
+        }
         ConnectionFate::Gone
     }
 
@@ -302,9 +273,9 @@ impl<A: Application> WorkerThread<A> {
         let mut exchange =
             SocketExchange::new(connection, seq, request, &mut self.out, (A::RELEASED, A::UNSENT), activity)
                 .with_stream(&pool.streams[self.index]);
-        if is_overdue(pool.limits.queue, head) {
+        if loop_source::is_overdue(pool.limits.queue, head) {
             drop(exchange);
-            return Some(refuse_overdue(connection, seq));
+            return Some(loop_source::refuse_overdue(connection, seq));
         }
         let clock = head.flags.has(RequestFlags::MEASURE_CPU).then(|| &pool.slots[self.index]);
         let cpu = clock.map_or(0, WorkerRecord::cpu_ns);
@@ -333,32 +304,11 @@ impl<A: Application> WorkerThread<A> {
     /// Keeps the request that noticed a changed script until the supervisor has decided; the connection gets
     /// it back as if it had just been received.
     fn hold(&self, connection: &mut HttpdConnection, seq: u16, payload: &[u8]) -> ConnectionFate {
-        let mut frame = Vec::with_capacity(payload.len() + connection.partial.len() + 8);
-        FromHttpd::Request(payload).encode(seq).put(&mut frame);
-        frame.append(&mut connection.partial);
-        connection.partial = frame;
+        connection.unread(seq, payload);
         connection.was_held = true;
         self.pool.hold(connection);
         ConnectionFate::Gone
     }
-}
-
-/// Gives a request back that has waited too long: httpd answers, and writes the line.
-fn refuse_overdue(connection: &HttpdConnection, seq: u16) -> ConnectionFate {
-    let sent = send_frame(connection, FromDaemon::Refused(RequestRefusal::QueueTimeout), seq);
-    if sent { ConnectionFate::Arm } else { ConnectionFate::Close }
-}
-
-/// Whether the request waited longer than `limit` (spec/daemon.md §1.10; wall clock).
-fn is_overdue(limit: Duration, head: &RequestHead<'_>) -> bool {
-    // Until its body had come a request waited for its client.
-    let is_buffered = head.flags.has(RequestFlags::BUFFERED);
-    let since = if is_buffered { head.queue_start_us } else { head.request_start_us };
-    if limit.is_zero() || since == 0 {
-        return false;
-    }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64;
-    Duration::from_micros(now.saturating_sub(since)) > limit
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {

@@ -5,6 +5,7 @@ mod examples;
 mod frames;
 pub mod frameworks;
 mod lifespan;
+mod reading;
 mod sockets;
 mod status;
 pub mod websocket;

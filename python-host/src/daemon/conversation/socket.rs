@@ -28,7 +28,9 @@ impl<A: Application> SocketConversation<A> {
         pool.arm(pointer, CONNECTION_EVENTS);
         self.way = TunnelWay::Own(ClientSocket::new(socket));
         self.buffer = early;
-        pool.in_loop.set_apart();
+        if pool.in_loop.set_apart() {
+            pool.has_room();
+        }
     }
 
     /// What has come over the client's own socket.

@@ -1,0 +1,201 @@
+//! Requests that the event loop reads itself, on its own thread, from the epoll set of the workers, who wait meanwhile: no
+//! thread is woken for a request, and what the loop cannot take yet stays in its socket, unread. The first that is for a worker
+//! gives the reading back. And what workers and loop have in common about reading.
+
+use super::application::Application;
+use super::connection::{ConnectionError, ConnectionInput, HttpdConnection, READ_ROOM};
+use super::conversation::SocketConversation;
+use super::os;
+use super::pool::{CONNECTION_EVENTS, PoolPhase, TOKEN_LISTENER, TOKEN_WAKE, WorkerPool};
+use super::socket_exchange::send_frame;
+use super::worker::ACCEPT_BURST;
+use crate::conversation::{Conversation, RequestSource};
+use crate::messages;
+use std::os::fd::RawFd;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use wsgi_protocol::ProtocolError;
+use wsgi_protocol::frame::{FromDaemon, RequestRefusal};
+use wsgi_protocol::request::{Request, RequestFlags, RequestHead};
+
+/// Most connections looked at before the loop gets its turn.
+const MOST: usize = 16;
+
+/// What becomes of a connection after an event.
+pub(super) enum ConnectionFate {
+    /// Wait for its next event.
+    Arm,
+    Close,
+    /// It is not the reader's any more.
+    Gone,
+}
+
+impl<A: Application> WorkerPool<A> {
+    /// Says why a connection is closed.
+    pub(super) fn complain(&self, connection: &HttpdConnection, broken: &ConnectionError) {
+        if let ConnectionError::Malformed(ProtocolError::Version(_)) = broken {
+            send_frame(connection, FromDaemon::Refused(RequestRefusal::Version), 0);
+        }
+        let text = match broken {
+            ConnectionError::Malformed(e) => e.to_string(),
+            ConnectionError::Receiving(e) => e.to_string(),
+        };
+        self.log(3, &messages::connection_closed(text));
+    }
+
+    /// A request for the event loop, read at `began` by worker `reader`; or what becomes of its connection without it.
+    pub(super) fn conversation(
+        &'static self,
+        connection: &mut HttpdConnection,
+        (seq, payload): (u16, &[u8]),
+        request: &Request<'_>,
+        (began, reader): (u64, usize),
+    ) -> Result<Box<dyn Conversation>, ConnectionFate> {
+        let head = &request.head;
+        if is_overdue(self.limits.queue, head) {
+            return Err(refuse_overdue(connection, seq));
+        }
+        if self.limits.inactivity && !head.flags.has(RequestFlags::IGNORE_ACTIVITY) {
+            self.slots[reader].touched_ns.store(began, Relaxed);
+        }
+        self.in_loop.enter();
+        self.note_first_request();
+        Ok(Box::new(SocketConversation::new(self, connection, (seq, payload), request, began)))
+    }
+
+    /// Whether the loop may take another request now.
+    fn may_read(&self) -> bool {
+        self.phase() == PoolPhase::Serving
+            && self.in_loop.is_read_by_loop()
+            && !self.in_loop.is_full()
+            && !self.is_spent()
+    }
+
+    fn accept_in_loop(&self) {
+        for _ in 0..ACCEPT_BURST {
+            match self.accept() {
+                Ok(true) => {}
+                Ok(false) => return,
+                // A worker finds the same again, says so and waits for better times, which the loop must not.
+                Err(_) => return self.in_loop.give_reading_back(),
+            }
+        }
+    }
+
+    fn read_in_loop(
+        &'static self,
+        pointer: *mut HttpdConnection,
+        flags: i32,
+        buffer: &mut Vec<u8>,
+    ) -> Option<Box<dyn Conversation>> {
+        let connection = self.claim(pointer);
+        let is_closed = flags & (libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR) != 0;
+        let came =
+            if is_closed { Err(ConnectionFate::Close) } else { self.request_in_loop(connection, buffer) };
+        match came {
+            Ok(conversation) => return Some(conversation),
+            Err(ConnectionFate::Arm) => {
+                connection.unclaim();
+                self.arm(pointer, CONNECTION_EVENTS);
+            }
+            Err(ConnectionFate::Close) => self.close(pointer),
+            Err(ConnectionFate::Gone) => {}
+        }
+        None
+    }
+
+    fn request_in_loop(
+        &'static self,
+        connection: &mut HttpdConnection,
+        buffer: &mut Vec<u8>,
+    ) -> Result<Box<dyn Conversation>, ConnectionFate> {
+        let (seq, payload) = match connection.read(buffer) {
+            Ok(ConnectionInput::Request { seq, payload }) => (seq, payload),
+            Ok(ConnectionInput::Incomplete) => return Err(ConnectionFate::Arm),
+            Ok(ConnectionInput::Closed) => return Err(ConnectionFate::Close),
+            Err(broken) => {
+                self.complain(connection, &broken);
+                return Err(ConnectionFate::Close);
+            }
+        };
+        connection.keep_rest(buffer, &payload);
+        let payload = &buffer[payload];
+        let request = match Request::decode(payload) {
+            Ok(request) => request,
+            Err(e) => {
+                self.complain(connection, &ConnectionError::Malformed(e));
+                return Err(ConnectionFate::Close);
+            }
+        };
+        if self.phase() != PoolPhase::Serving {
+            self.refuse(connection, seq);
+            return Err(ConnectionFate::Arm);
+        }
+        if self.application.is_for_loop(&request.head) {
+            return self.conversation(connection, (seq, payload), &request, (os::now_ns(), 0));
+        }
+        // As if nobody had read it yet.
+        connection.unread(seq, payload);
+        self.in_loop.give_reading_back();
+        self.release(connection);
+        Err(ConnectionFate::Gone)
+    }
+}
+
+impl<A: Application> RequestSource for WorkerPool<A> {
+    fn descriptor(&self) -> Option<RawFd> {
+        self.may_read().then(|| self.epoll_fd())
+    }
+
+    fn take(&'static self) -> Vec<Box<dyn Conversation>> {
+        let mut requests = Vec::new();
+        // Before the phase is looked at: from then on the main thread knows that something may be in hand.
+        self.in_loop.set_reading(true);
+        if self.may_read() {
+            match self.epoll.take(self.in_loop.room().min(MOST)) {
+                Ok(events) => {
+                    let mut buffer = Vec::with_capacity(READ_ROOM);
+                    for (token, flags) in events {
+                        match token {
+                            TOKEN_WAKE => {}
+                            TOKEN_LISTENER => self.accept_in_loop(),
+                            token => requests.extend(self.read_in_loop(
+                                token as *mut HttpdConnection,
+                                flags,
+                                &mut buffer,
+                            )),
+                        }
+                    }
+                }
+                Err(_) => self.in_loop.give_reading_back(),
+            }
+        }
+        self.in_loop.set_reading(false);
+        if self.phase() != PoolPhase::Serving {
+            self.main_wake.signal();
+        }
+        requests
+    }
+
+    fn give_back(&self) {
+        self.in_loop.give_reading_back();
+    }
+}
+
+/// Gives a request back that has waited too long: httpd answers, and writes the line.
+pub(super) fn refuse_overdue(connection: &HttpdConnection, seq: u16) -> ConnectionFate {
+    let sent = send_frame(connection, FromDaemon::Refused(RequestRefusal::QueueTimeout), seq);
+    if sent { ConnectionFate::Arm } else { ConnectionFate::Close }
+}
+
+/// Whether the request waited longer than `limit` (spec/daemon.md §1.10; wall clock).
+pub(super) fn is_overdue(limit: Duration, head: &RequestHead<'_>) -> bool {
+    // Until its body had come a request waited for its client.
+    let is_buffered = head.flags.has(RequestFlags::BUFFERED);
+    let since = if is_buffered { head.queue_start_us } else { head.request_start_us };
+    if limit.is_zero() || since == 0 {
+        return false;
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64;
+    Duration::from_micros(now.saturating_sub(since)) > limit
+}
