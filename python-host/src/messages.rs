@@ -468,11 +468,11 @@ pub fn loop_blocked(seconds: f64, stack: &str) -> String {
         .line(format!("The event loop has been blocked for {seconds:.1} s; Python stack: {stack}"))
 }
 
-/// request-timeout of a request of the event loop.
-pub fn asgi_overdue(seconds: &str, stack: &str) -> String {
-    events::REQUEST_OVERDUE.line(format!(
-        "The request has been running for {seconds} s, longer than request-timeout, and is cancelled; Python stack: {stack}"
-    ))
+/// request-timeout of a request of the event loop, which is cancelled, or WSGISlowRequests.
+pub fn asgi_long(seconds: &str, is_cancelled: bool, stack: &str) -> String {
+    let limit = if is_cancelled { "request-timeout, and is cancelled" } else { "WSGISlowRequests" };
+    let event = if is_cancelled { &events::REQUEST_OVERDUE } else { &events::SLOW_REQUEST };
+    event.line(format!("The request has run for {seconds} s, longer than {limit}; Python stack: {stack}"))
 }
 
 /// WebSockets are told to connect again.

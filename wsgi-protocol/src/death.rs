@@ -62,7 +62,7 @@ const REASONS: [(EndReason, &str, &str); REASON_COUNT] = [
     (
         EndReason::DeadlockTimeout,
         "deadlock_timeout",
-        "deadlock-timeout: nothing could get Python's lock (GIL); C code that keeps it, or a deadlock",
+        "deadlock-timeout: nothing could get Python's lock (GIL), or the event loop did not come back; C code that keeps it, or a deadlock",
     ),
     (EndReason::CpuTimeLimit, "cpu_time_limit", "cpu-time-limit was exceeded"),
     (

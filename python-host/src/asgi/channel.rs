@@ -430,10 +430,11 @@ impl AsgiChannel {
         }
     }
 
-    /// `overdue(seconds, stack)`
+    /// `overdue(seconds, stack, is_cancelled)`
     fn overdue<'py>(&self, py: Attached<'py>, arguments: CallArguments<'py>) -> Result<Owned<'py>> {
-        if let [seconds, stack] = arguments {
-            self.log(py, &messages::asgi_overdue(&seconds.lossy(py), &stack.lossy(py)));
+        if let [seconds, stack, is_cancelled] = arguments {
+            let is_cancelled = is_cancelled.is_true()?;
+            self.log(py, &messages::asgi_long(&seconds.lossy(py), is_cancelled, &stack.lossy(py)));
         }
         Ok(py.none().own(py))
     }

@@ -143,7 +143,8 @@ impl EventLoop {
         }
         let builder = thread::Builder::new().name("wsgi-loop".to_owned());
         let spawned = builder.stack_size(stack_size(host)).spawn(move || {
-            crate::scheduler::block_signals();
+            // No signal is blocked: programs that the application starts, here or on a thread of the executor, would inherit
+            // that, and its stack is asked for by one.
             let event_loop = host.asgi.event_loop();
             event_loop.watch.note_thread();
             threads::within(interpreter::main(), |py| event_loop.run(py, host));
@@ -203,7 +204,8 @@ impl EventLoop {
             let wakeup = self.wakeup.get().map_or(-1, EventFd::as_raw);
             let threads = py.int(launch.threads.max(1).into())?;
             let timeout = py.float(launch.timers.request as f64 / 1000.0)?;
-            self.call(py, "run", &[&*py.text(kind)?, &threads, &*py.int(wakeup.into())?, &timeout])
+            let slow = py.float(launch.timers.slow_request as f64 / 1000.0)?;
+            self.call(py, "run", &[&*py.text(kind)?, &threads, &*py.int(wakeup.into())?, &timeout, &slow])
         };
         if let Err(raised) = run() {
             failures::report_startup(py, interpreter::main(), raised.take(py));

@@ -13,7 +13,9 @@ is_ending = False
 is_over = False
 is_draining = False
 polled = -1
-request_timeout = 0
+# Seconds, 0 for none: of request-timeout=, and of WSGISlowRequests; whether there is one of them.
+request_timeout = slow_request = 0
+is_timed = False
 is_eager = hasattr(asyncio, "eager_task_factory")
 # The request whose task makes its first step.
 starting = None
@@ -122,7 +124,7 @@ def lifespan_of(application, script):
 
 class Request:
     # One HTTP request, and the two callables that its application gets.
-    __slots__ = ("channel", "fd", "readers", "writers", "is_overdue", "is_closed", "deadline")
+    __slots__ = ("channel", "fd", "readers", "writers", "is_overdue", "is_closed", "deadline", "slow")
 
     def __init__(self, channel):
         self.channel = channel
@@ -131,7 +133,7 @@ class Request:
         self.readers = []
         self.writers = []
         self.is_overdue = self.is_closed = False
-        self.deadline = None
+        self.deadline = self.slow = None
 
     async def run(self):
         channel, error = self.channel, None
@@ -238,9 +240,14 @@ def begin(channel):
     else:
         task = loop.create_task(request.run())
     requests[task] = request
+    if task.done():
+        return ended(task)
     task.add_done_callback(ended)
-    if request_timeout and not task.done() and not isinstance(request, WebSocket):
-        request.deadline = loop.call_later(request_timeout, expire, task)
+    if is_timed and not isinstance(request, WebSocket):
+        if request_timeout:
+            request.deadline = loop.call_later(request_timeout, expire, task)
+        if slow_request:
+            request.slow = loop.call_later(slow_request, tell_slow, task)
 
 
 def awaited(coroutine):
@@ -257,18 +264,30 @@ def awaited(coroutine):
     return calls
 
 
+def whereabouts(task):
+    return " | ".join(reversed(awaited(task.get_coro())))
+
+
 def expire(task):
     request = requests.get(task)
     if request is not None:
         request.is_overdue = True
-        request.channel.overdue(request_timeout, " | ".join(reversed(awaited(task.get_coro()))))
+        request.channel.overdue(request_timeout, whereabouts(task), True)
         task.cancel()
+
+
+def tell_slow(task):
+    request = requests.get(task)
+    if request is not None:
+        request.channel.overdue(slow_request, whereabouts(task), False)
 
 
 def ended(task):
     request = requests.pop(task)
     if request.deadline is not None:
         request.deadline.cancel()
+    if request.slow is not None:
+        request.slow.cancel()
     request.channel.leave()
 
 
@@ -339,9 +358,10 @@ def current():
     return request.channel if request is not None else None
 
 
-def run(kind, threads, fd, timeout):
-    global loop, request_timeout
-    request_timeout = timeout
+def run(kind, threads, fd, timeout, slow):
+    global loop, request_timeout, slow_request, is_timed
+    request_timeout, slow_request = timeout, slow
+    is_timed = bool(timeout or slow)
     made, name = make_loop(kind)
     asyncio.set_event_loop(made)
     pool = concurrent.futures.ThreadPoolExecutor(threads, thread_name_prefix="wsgi-executor")

@@ -128,6 +128,18 @@ impl AsgiState {
         }
     }
 
+    /// Since when the loop is blocked, monotonic ns, as far as its watch knows.
+    pub fn blocked_since(&self) -> Option<u64> {
+        self.event_loop.get().and_then(|event_loop| event_loop.watch.blocked_since())
+    }
+
+    /// Says that it is for longer than a request may take. May wait for the GIL for ever.
+    pub fn tell_overdue(&self, seconds: f64) {
+        if let Some(event_loop) = self.event_loop.get() {
+            event_loop.watch.tell_overdue(event_loop, seconds);
+        }
+    }
+
     /// New requests go to a successor: WebSockets are closed.
     pub fn drain(&self) {
         if let Some(event_loop) = self.event_loop.get() {

@@ -2,15 +2,21 @@
 
 use super::channel::AsgiChannel;
 use super::event_loop::EventLoop;
+use crate::daemon;
+use crate::host::LongRunning;
 use crate::interpreter::{self, threads};
 use crate::log;
 use crate::messages;
 use crate::python::class::MethodSelf;
 use crate::python::{Attached, NumberValues, Result};
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::atomic::{
+    AtomicBool, AtomicI32, AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst,
+};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
+use wsgi_system::clock::monotonic_ns;
+use wsgi_system::process::own_tid;
 
 /// How often a loop with requests is asked to show itself.
 const PERIOD: Duration = Duration::from_millis(250);
@@ -25,12 +31,16 @@ pub struct DisconnectWatch {
     requests: AtomicUsize,
     /// The loop has not come by since it was asked to.
     is_asked: AtomicBool,
-    /// Python's name of the thread of the loop.
+    /// When it was, monotonic ns.
+    asked_at: AtomicU64,
+    /// Python's name of the thread of the loop, and the kernel's.
     ident: AtomicI64,
-    /// The watch is in Python, or on its way there.
-    visits: AtomicBool,
-    /// For a watch that has nothing to do.
+    tid: AtomicI32,
+    /// How many threads are in Python for it, or on their way there.
+    visits: AtomicUsize,
+    /// For a watch that has nothing to do; whether it waits there, or is about to.
     idle: Mutex<()>,
+    is_idle: AtomicBool,
     turns: Condvar,
 }
 
@@ -38,12 +48,14 @@ impl DisconnectWatch {
     /// The calling thread is that of the loop.
     pub fn note_thread(&self) {
         self.ident.store(crate::python::thread_ident() as i64, Relaxed);
+        self.tid.store(own_tid(), Relaxed);
     }
 
     /// The loop comes by, and has so many more requests.
     pub fn pass(&self, more: usize) {
         self.is_asked.store(false, Relaxed);
-        if more > 0 && self.requests.fetch_add(more, SeqCst) == 0 {
+        // Seldom: it looks for a while after the last one.
+        if more > 0 && self.requests.fetch_add(more, SeqCst) == 0 && self.is_idle.load(SeqCst) {
             self.wake();
         }
     }
@@ -53,9 +65,14 @@ impl DisconnectWatch {
         self.requests.fetch_sub(1, SeqCst);
     }
 
-    /// Whether the watch may be in Python.
+    /// Since when the loop has not come by although it was asked to, monotonic ns.
+    pub fn blocked_since(&self) -> Option<u64> {
+        self.is_asked.load(SeqCst).then(|| self.asked_at.load(SeqCst))
+    }
+
+    /// Whether somebody who looks at it may be in Python.
     pub fn is_visiting(&self) -> bool {
-        self.visits.load(SeqCst)
+        self.visits.load(SeqCst) > 0
     }
 
     /// There is something to look at: requests, or the end of the loop.
@@ -70,11 +87,14 @@ impl DisconnectWatch {
         while !event_loop.has_ended() {
             if self.requests.load(SeqCst) == 0 {
                 let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+                self.is_idle.store(true, SeqCst);
                 let is_idle = |_: &mut ()| self.requests.load(SeqCst) == 0 && !event_loop.has_ended();
                 drop(self.turns.wait_while(idle, is_idle).unwrap_or_else(PoisonError::into_inner));
+                self.is_idle.store(false, SeqCst);
                 continue;
             }
-            self.is_asked.store(true, Relaxed);
+            self.asked_at.store(monotonic_ns(), SeqCst);
+            self.is_asked.store(true, SeqCst);
             event_loop.ring();
             let asked = Instant::now();
             let mut is_told = false;
@@ -82,33 +102,44 @@ impl DisconnectWatch {
             while self.is_asked.load(Relaxed) && !event_loop.has_ended() {
                 if !is_told && asked.elapsed() >= LONG {
                     is_told = true;
-                    self.visit(event_loop, asked);
+                    // First: the GIL may not be had for ever.
+                    daemon::note_blocked_loop(self.tid.load(Relaxed));
+                    let seconds = || asked.elapsed().as_secs_f64();
+                    self.visit(event_loop, &|stack| messages::loop_blocked(seconds(), stack));
                 }
                 thread::sleep(PERIOD);
+            }
+            if is_told {
+                daemon::note_blocked_loop(0);
             }
         }
     }
 
-    /// Python does not end meanwhile: that the loop has ended is looked at behind the mark, and the mark behind the end.
-    fn visit(&self, event_loop: &EventLoop, asked: Instant) {
-        self.visits.store(true, SeqCst);
+    /// Says, for the timers, that the loop is blocked for longer than a request may take. May wait for the GIL for ever.
+    pub fn tell_overdue(&self, event_loop: &EventLoop, seconds: f64) {
+        self.visit(event_loop, &|stack| messages::long_request(LongRunning::Overdue, seconds, stack));
+    }
+
+    /// Logs a line about what blocks the loop; `line` makes it of the Python stack. Python does not end meanwhile: that the
+    /// loop has ended is looked at behind the mark, and the mark behind the end.
+    fn visit(&self, event_loop: &EventLoop, line: &dyn Fn(&str) -> String) {
+        self.visits.fetch_add(1, SeqCst);
         if !event_loop.has_ended() {
             threads::visit(interpreter::main(), |py| {
                 // Whoever held the GIL may have let the loop go on.
                 if self.is_asked.load(Relaxed)
-                    && let Err(raised) = self.report(py, event_loop, asked.elapsed())
+                    && let Err(raised) = self.report(py, event_loop, line)
                 {
                     raised.clear(py);
                 }
             });
         }
-        self.visits.store(false, SeqCst);
+        self.visits.fetch_sub(1, SeqCst);
     }
 
-    fn report(&self, py: Attached<'_>, event_loop: &EventLoop, blocked: Duration) -> Result<()> {
+    fn report(&self, py: Attached<'_>, event_loop: &EventLoop, line: &dyn Fn(&str) -> String) -> Result<()> {
         let ident = py.int(self.ident.load(Relaxed))?;
-        let stack = interpreter::main().fixture(py, "whereabouts", &[&ident])?.lossy(py);
-        let line = messages::loop_blocked(blocked.as_secs_f64(), &stack);
+        let line = line(&interpreter::main().fixture(py, "whereabouts", &[&ident])?.lossy(py));
         let channel = event_loop.call(py, "current", &[])?;
         if channel.is_none() {
             log::write(log::WARN, &line);

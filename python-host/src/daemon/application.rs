@@ -82,6 +82,14 @@ pub(super) trait Application: Sync + 'static {
     /// Has the event loop look again whether it is to read requests.
     fn ring_loop(&self) {}
 
+    /// Since when the event loop is blocked, monotonic ns, as far as that is known.
+    fn loop_blocked_since(&self) -> Option<u64> {
+        None
+    }
+
+    /// Logs where it is. May wait for the GIL for ever.
+    fn report_loop(&self, _blocked: Duration) {}
+
     /// New requests go to a successor.
     fn drain_loop(&self) {}
 

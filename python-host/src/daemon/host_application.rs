@@ -106,6 +106,14 @@ impl Application for Host {
         self.asgi.ring();
     }
 
+    fn loop_blocked_since(&self) -> Option<u64> {
+        self.asgi.blocked_since()
+    }
+
+    fn report_loop(&self, blocked: Duration) {
+        self.asgi.tell_overdue(blocked.as_secs_f64());
+    }
+
     fn drain_loop(&self) {
         self.asgi.drain();
     }

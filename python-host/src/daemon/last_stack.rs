@@ -12,7 +12,7 @@ use crate::interpreter::Interpreter;
 use crate::python::{Attached, NumberValues, Result};
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use wsgi_protocol::launch::{SOCKETS_AT, STACK_FD, STACK_FILE};
 use wsgi_system::descriptors::position;
@@ -20,6 +20,12 @@ use wsgi_system::stat::FileFacts;
 
 /// How long a thread may take to write its stack.
 const PATIENCE: Duration = Duration::from_millis(50);
+
+/// Stands for the event loop among the numbers of request threads.
+pub(super) const EVENT_LOOP: u32 = 0;
+
+/// The kernel's id of the event loop's thread while it is blocked.
+static BLOCKED_LOOP: AtomicI32 = AtomicI32::new(0);
 
 /// The file is there.
 static PREPARED: AtomicBool = AtomicBool::new(false);
@@ -59,6 +65,11 @@ pub fn leave_sockets(count: u32) {
     }
 }
 
+/// The thread of the event loop, by the kernel's id, is blocked, or is not (0).
+pub(super) fn note_blocked_loop(tid: i32) {
+    BLOCKED_LOOP.store(tid, Relaxed);
+}
+
 /// A process that the application forks off tells its end on standard error: the file is its parent's.
 pub(super) fn leave_to_parent() {
     if PREPARED.swap(false, Relaxed) {
@@ -72,13 +83,18 @@ pub(super) fn leave(slots: &[WorkerRecord], first: Option<u32>) {
     if !PREPARED.load(Relaxed) || !is_handled() {
         return;
     }
-    let first = first.and_then(|thread| slots.get(thread as usize - 1).map(|slot| (thread, slot)));
+    let event_loop = BLOCKED_LOOP.load(Relaxed);
+    if event_loop != 0 {
+        leave_one("Event loop", event_loop);
+    }
+    let slot_of = |thread: u32| (thread as usize).checked_sub(1).and_then(|index| slots.get(index));
+    let first = first.and_then(|thread| slot_of(thread).map(|slot| (thread, slot)));
     let others = slots.iter().enumerate().map(|(index, slot)| (index as u32 + 1, slot));
     let others = others.filter(|(thread, _)| first.is_none_or(|(first, _)| first != *thread));
     for (thread, slot) in
         first.into_iter().chain(others).filter(|(_, slot)| slot.state() == WorkerState::Running)
     {
-        leave_one(thread, slot.tid());
+        leave_one(&format!("Request thread {thread}"), slot.tid());
     }
 }
 
@@ -87,8 +103,8 @@ fn is_handled() -> bool {
     wsgi_system::signals::has_handler(signal())
 }
 
-fn leave_one(thread: u32, tid: i32) {
-    let title = format!("Request thread {thread}:\n");
+fn leave_one(name: &str, tid: i32) {
+    let title = format!("{name}:\n");
     let stack = DaemonDescriptor::Stack.borrow();
     // The position is shared with `faulthandler`.
     let _ = wsgi_system::descriptors::write(stack, title.as_bytes());

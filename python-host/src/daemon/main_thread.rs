@@ -327,6 +327,7 @@ impl<A: Application> MainThread<A> {
             in_loop: pool.in_loop.count(),
             // What waits for nothing has not waited until now.
             gil_wanted: self.gil_watchdog.waiting_since().unwrap_or(now),
+            loop_blocked: pool.application.loop_blocked_since(),
         };
         let mut due = Vec::new();
         let next = self.timetable.check(&pool.slots, &view, &mut due);
@@ -352,6 +353,7 @@ impl<A: Application> MainThread<A> {
                 self.attend(worker, number, LongRunning::Slow, now);
                 LifecycleAction::None
             }
+            DueAction::LoopExpired { since } => self.loop_expired(since, now),
             DueAction::Expired { worker, number } => {
                 let action = self.life.evict(EvictionCause::RequestTimeout, self.active(), now);
                 if action != LifecycleAction::None {
@@ -362,6 +364,17 @@ impl<A: Application> MainThread<A> {
             }
         };
         self.act(action);
+    }
+
+    /// A coroutine that does not come back cannot be cancelled: the process is replaced, as for a request of a worker.
+    fn loop_expired(&mut self, since: u64, now: u64) -> LifecycleAction {
+        let action = self.life.evict(EvictionCause::RequestTimeout, self.active(), now);
+        if action != LifecycleAction::None {
+            self.culprit = Some(last_stack::EVENT_LOOP);
+        }
+        let (application, blocked) = (self.pool.application, Duration::from_nanos(now.saturating_sub(since)));
+        self.interrupter.ask(move || application.report_loop(blocked));
+        action
     }
 
     /// Has a thread that may wait for the GIL look after a request that takes long.

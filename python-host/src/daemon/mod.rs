@@ -8,6 +8,7 @@
 //! (`main_thread`, `lifecycle`, `timers`) never takes the GIL before the end (`ending`).
 
 mod application;
+mod blocked_loop;
 pub mod board;
 mod body;
 mod body_file;
@@ -55,6 +56,7 @@ mod tunnel;
 mod worker;
 mod zygote;
 
+pub use blocked_loop::note_blocked_loop;
 pub use inheriting::{InheritedScripts, give_way, inherit};
 pub use last_stack::{leave_sockets, prepare as watch_faults};
 pub use link::prepare_descriptors;

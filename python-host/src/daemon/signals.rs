@@ -68,6 +68,11 @@ pub(super) fn ignore_messages() {
     signals::ignore(SignalNumber::SIGUSR2);
 }
 
+/// Wakes the main thread, for something that it looks at by itself.
+pub(super) fn wake() {
+    WAKE.get().inspect(|wake| wake.signal());
+}
+
 /// Takes the signals noted since the last call, lowest number first.
 pub(super) fn take() -> impl Iterator<Item = i32> {
     let pending = PENDING.swap(0, SeqCst);

@@ -29,6 +29,8 @@ pub(super) enum DueAction {
     Expired { worker: usize, number: u64 },
     /// Log the stack of this request.
     Slow { worker: usize, number: u64 },
+    /// The event loop is blocked, since a moment, for longer than a request may take.
+    LoopExpired { since: u64 },
 }
 
 /// What the timers look at besides the slots. Times are monotonic ns, 0 = has not happened.
@@ -44,6 +46,8 @@ pub(super) struct TimerView {
     pub(super) in_loop: usize,
     /// Since when the GIL watchdog waits for the GIL.
     pub(super) gil_wanted: u64,
+    /// Since when the event loop is blocked, if it is. That is worth a wake-up of whoever asks.
+    pub(super) loop_blocked: Option<u64>,
 }
 
 /// See the module's comment. Lengths are ns, 0 = off.
@@ -56,6 +60,10 @@ pub(super) struct Timetable {
     startup: u64,
     deadlock: u64,
     request: u64,
+    /// The same where nothing is scaled: on the event loop, which is one thread.
+    loop_request: u64,
+    /// The moment since which it was blocked when that was last over.
+    loop_expired: u64,
     interrupt: u64,
     slow: u64,
     rss: bool,
@@ -81,6 +89,8 @@ impl Timetable {
             startup: ns(timers.startup),
             deadlock: ns(timers.deadlock),
             request: (ns(timers.request) as f64 * scale) as u64,
+            loop_request: ns(timers.request),
+            loop_expired: 0,
             interrupt: ns(timers.interrupt),
             slow: ns(timers.slow_request),
             rss: watch_rss,
@@ -120,8 +130,17 @@ impl Timetable {
         if self.restart > 0 && next.is_over(self.restart_from + self.restart) {
             due.push(DueAction::Restart);
         }
-        if self.deadlock > 0 && next.is_over(view.gil_wanted + self.deadlock) {
+        // Nobody is served by a loop that does not come back, whether it keeps the GIL or not.
+        let stuck = view.loop_blocked.map_or(view.gil_wanted, |since| since.min(view.gil_wanted));
+        if self.deadlock > 0 && next.is_over(stuck + self.deadlock) {
             due.push(DueAction::Deadlock);
+        }
+        if let Some(since) = view.loop_blocked.filter(|since| *since != self.loop_expired)
+            && self.loop_request > 0
+            && next.is_over(since + self.loop_request)
+        {
+            self.loop_expired = since;
+            due.push(DueAction::LoopExpired { since });
         }
         if self.startup > 0 && !view.loaded {
             match view.first_request {
@@ -247,6 +266,25 @@ mod tests {
     fn nothing_set_never_wakes() {
         let mut t = Timetable::new(&DaemonTimers::default(), 2, false, 100 * S);
         assert_eq!(check(&mut t, &slots(), 100 * S), (vec![], None));
+    }
+
+    #[test]
+    fn a_blocked_loop_is_over_its_time_once_and_is_given_up_in_the_end() {
+        let timers = DaemonTimers { request: 2000, deadlock: 5000, ..DaemonTimers::default() };
+        let mut t = Timetable::new(&timers, 8, false, 100 * S);
+        let mut check = |now: u64, blocked: Option<u64>| {
+            let view = TimerView { now, gil_wanted: now, loop_blocked: blocked, ..TimerView::default() };
+            let mut due = Vec::new();
+            let next = t.check(&slots(), &view, &mut due);
+            (due, next)
+        };
+        assert_eq!(check(100 * S, None).0, []);
+        assert_eq!(check(101 * S, Some(100 * S)), (vec![], Some(102 * S)));
+        assert_eq!(check(102 * S, Some(100 * S)).0, [DueAction::LoopExpired { since: 100 * S }]);
+        assert_eq!(check(103 * S, Some(100 * S)), (vec![], Some(105 * S)));
+        assert_eq!(check(105 * S, Some(100 * S)).0, [DueAction::Deadlock]);
+        assert_eq!(check(106 * S, None).0, []);
+        assert_eq!(check(108 * S, Some(106 * S)).0, [DueAction::LoopExpired { since: 106 * S }]);
     }
 
     #[test]

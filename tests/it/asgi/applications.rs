@@ -278,6 +278,30 @@ fn overdue_requests() {
     assert_eq!(server.error_log().matches("startup").count(), 1, "the same process");
 }
 
+/// What the application starts, from the loop or from its executor, can be told to end.
+#[test]
+fn programs_have_no_signal_blocked() {
+    if Subject::skips(REASON) {
+        return;
+    }
+    let app = "
+import asyncio, subprocess
+async def application(scope, receive, send):
+    if scope['type'] == 'lifespan':
+        return
+    words = ['grep', 'SigBlk', '/proc/self/status']
+    child = await asyncio.create_subprocess_exec(*words, stdout=subprocess.PIPE)
+    seen = (await child.communicate())[0]
+    loop = asyncio.get_running_loop()
+    seen += await loop.run_in_executor(None, subprocess.check_output, words)
+    await send({'type': 'http.response.start', 'status': 200})
+    await send({'type': 'http.response.body', 'body': seen})
+";
+    let server = Httpd::builder().mode(Mode::Daemon).script("/", "app.py", app).start();
+    let text = server.get("/").ok().text();
+    assert_eq!(text, "SigBlk:\t0000000000000000\n".repeat(2));
+}
+
 /// Tracebacks stand in the log of the virtual host.
 #[test]
 fn failures_stand_in_the_log_of_their_host() {

@@ -8,4 +8,6 @@ mod lifespan;
 mod reading;
 mod sockets;
 mod status;
+mod timers;
 pub mod websocket;
+mod websocket_http2;

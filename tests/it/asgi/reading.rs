@@ -1,7 +1,7 @@
 //! The event loop reads its requests itself once many in a row were for it; workers do again when another kind comes.
 
 use crate::asgi::applications::REASON;
-use integration::{Httpd, Mode, Subject, kill};
+use integration::{Httpd, Mode, Subject, kill, pythons};
 
 /// Enough for the loop to begin to read, whatever came before.
 const MANY: usize = 150;
@@ -134,4 +134,62 @@ async def application(scope, receive, send):
         }
     }
     assert_eq!(most, 2);
+}
+
+const TASKS: &str = "
+import asyncio, contextvars, sys
+
+path = contextvars.ContextVar('path', default='')
+waiting = []
+
+async def application(scope, receive, send):
+    if scope['type'] == 'lifespan':
+        return
+    mine = asyncio.current_task()
+    assert mine is not None and mine in asyncio.all_tasks()
+    assert path.get() == ''
+    path.set(scope['path'])
+    if scope['path'] == '/await':
+        await asyncio.sleep(0.001)
+    if scope['path'] == '/meet':
+        waiting.append(asyncio.get_running_loop().create_future())
+        if len(waiting) == 2:
+            [one.set_result(None) for one in waiting]
+        await waiting[-1]
+    if scope['path'] == '/exit':
+        sys.exit(3)
+    assert asyncio.current_task() is mine and path.get() == scope['path']
+    await send({'type': 'http.response.start', 'status': 200})
+    await send({'type': 'http.response.body', 'body': path.get().encode()})
+";
+
+/// From Python 3.12 on a request makes its first step without a turn of the loop: nothing about its task is other than usual.
+#[test]
+fn tasks_are_what_they_are_elsewhere() {
+    if Subject::skips(REASON) {
+        return;
+    }
+    for python in pythons() {
+        let server = Httpd::builder()
+            .mode(Mode::Daemon)
+            .python_home(Some(&python.venv))
+            .script("/", "app.py", TASKS)
+            .daemon_options("processes=1 threads=2 interface=asgi")
+            .expect_log("SystemExit")
+            .allow_log("[wsgi:error]")
+            .start();
+        for _ in 0..40 {
+            for path in ["/", "/await"] {
+                assert_eq!(server.get(path).ok().text(), path, "{}", python.version);
+            }
+        }
+        assert_eq!(server.get("/exit").status, 500);
+        let mut clients = [server.connect(), server.connect()];
+        for client in &mut clients {
+            client.send("GET /meet HTTP/1.1\r\nHost: x\r\n\r\n");
+        }
+        for client in &mut clients {
+            assert_eq!(client.response(false).text(), "/meet", "{}", python.version);
+        }
+    }
 }

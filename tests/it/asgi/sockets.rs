@@ -2,7 +2,9 @@
 
 use crate::asgi::applications::REASON;
 use crate::asgi::frames::frame;
-use crate::asgi::websocket::{BINARY, CLOSE, FrameClient, TEXT, opening, relaying, server};
+use crate::asgi::websocket::{
+    BINARY, CLOSE, FrameClient, PING, PONG, TEXT, both_ways, opening, relaying, server,
+};
 use crate::operators::status::{PAGES, group, number};
 use integration::{Httpd, Mpm, SeenProcess, Subject, eventually, kill};
 
@@ -138,6 +140,39 @@ fn clients_that_leave() {
     });
     echoes(&mut FrameClient::open(&server, "/echo"), b"after");
     assert_eq!(daemons(&server)[0].pid, daemon.pid);
+}
+
+/// A client from which nothing comes from one ping to the next is given up; one that answers, or says something else, is not.
+#[test]
+fn silent_clients_are_given_up() {
+    if Subject::skips(REASON) {
+        return;
+    }
+    for server in both_ways() {
+        let server = server.start();
+        server.get("/hasten");
+        let mut silent = FrameClient::open(&server, "/echo");
+        let mut clients = [FrameClient::open(&server, "/echo"), FrameClient::open(&server, "/echo")];
+        for _ in 0..5 {
+            for (number, client) in clients.iter_mut().enumerate() {
+                let (kind, payload) = client.frame();
+                assert_eq!(kind, PING);
+                if number == 0 {
+                    client.send(PONG, &payload);
+                } else {
+                    echoes(client, b"instead");
+                }
+            }
+        }
+        assert_eq!(silent.frame().0, PING);
+        assert_eq!(silent.rest(), b"");
+        eventually("the application knows", || server.error_log().contains("closed by 1006").then_some(()));
+        for mut client in clients {
+            client.send(TEXT, b"after");
+            // Behind another ping, perhaps.
+            while client.frame() != (TEXT, b"after".to_vec()) {}
+        }
+    }
 }
 
 /// How many there may be; they take no request's place.

@@ -55,7 +55,7 @@ pub static DAEMON_OPTIONS: &[OptionRow<DaemonOptions>] = rows! {
     "deadlock-timeout" "N", default "300", unit "s", takes "a number of seconds, 0 is off",
         since "2.0", good "60", bad Some("never"), effect RowEffect::Acts,
         error "deadlock timeout", set ValueSetter::SecondsOrOff(|o| &mut o.deadlock_timeout),
-        "Replace a process whose GIL could not be taken for this long.";
+        "Replace a process whose GIL could not be taken, or whose event loop did not come back, for this long.";
     "display-name" "TEXT", default "(%{GROUP})", unit "", takes "any text",
         since "2.0", good "%{GROUP}", bad None, effect RowEffect::Acts,
         error "display name", set ValueSetter::Text(|o| &mut o.display_name),

@@ -1,0 +1,103 @@
+//! Timers for requests of the event loop: WSGISlowRequests, and what becomes of a process whose loop does not come back.
+
+use crate::asgi::applications::{REASON, server};
+use integration::{Httpd, HttpdBuilder, Mode, Subject, eventually};
+
+const STUCK: &str = "
+import os, time
+
+async def application(scope, receive, send):
+    if scope['type'] == 'lifespan':
+        return
+    if scope['path'].endswith('/block'):
+        print('here it is blocked', flush=True)
+        time.sleep(60)
+    await send({'type': 'http.response.start', 'status': 200})
+    await send({'type': 'http.response.body', 'body': b'%d' % os.getpid()})
+";
+
+/// Enough for the loop to read requests itself.
+const MANY: usize = 40;
+
+fn stuck(options: &str) -> HttpdBuilder {
+    Httpd::builder()
+        .mode(Mode::Daemon)
+        .file("app.py", STUCK)
+        .directives(
+            "<VirtualHost *:@PORT@>\nServerName vhost.test\nErrorLog @ROOT@/logs/vhost.log\n\
+             WSGIScriptAlias / @ROOT@/app/app.py\n</VirtualHost>",
+        )
+        .daemon_options(&format!("processes=1 threads=4 interface=asgi {options}"))
+        .allow_log("WSGI0509")
+        .allow_log("WSGI0313")
+        .allow_log("aemon process")
+        .allow_log("[wsgi:error]")
+}
+
+/// Lines of the virtual host's log that have all the parts.
+fn lines(server: &Httpd, parts: &[&str]) -> usize {
+    let log = server.log_of("vhost.log");
+    log.lines().filter(|line| parts.iter().all(|part| line.contains(part))).count()
+}
+
+/// Blocks the loop: whoever waits for it is served by the next process, and the one that blocked it is told why.
+fn is_given_up(server: &Httpd, why: &[&str]) {
+    let pid = server.get("/").ok().text();
+    for _ in 0..MANY {
+        server.get("/").ok();
+    }
+    let mut blocking = server.connect();
+    blocking.send("GET /block HTTP/1.1\r\nHost: vhost.test\r\nConnection: close\r\n\r\n");
+    server.wait_for_log("here it is blocked");
+    let mut waiting: Vec<_> = (0..4).map(|_| server.connect()).collect();
+    for client in &mut waiting {
+        client.send("GET / HTTP/1.1\r\nHost: vhost.test\r\n\r\n");
+    }
+    for client in &mut waiting {
+        assert_ne!(client.response(false).ok().text(), pid);
+    }
+    assert_eq!(blocking.response(false).status, 502);
+    let why: Vec<&str> = why.iter().copied().chain(["in application", "[client 127.0.0.1"]).collect();
+    eventually("the log says why", || (lines(server, &why) == 1).then_some(()));
+}
+
+#[test]
+fn a_loop_that_is_over_its_time() {
+    if Subject::skips(REASON) {
+        return;
+    }
+    let server = stuck("request-timeout=2 graceful-timeout=1 shutdown-timeout=1").start();
+    is_given_up(&server, &["request-timeout: a request ran longer", "exit status 255", "Event loop:"]);
+    assert_eq!(lines(&server, &["WSGI0313", "will be replaced", "in application"]), 1);
+    assert_eq!(lines(&server, &["WSGI0509", "in application"]), 1);
+}
+
+#[test]
+fn a_loop_that_never_comes_back() {
+    if Subject::skips(REASON) {
+        return;
+    }
+    let server = stuck("deadlock-timeout=2 shutdown-timeout=1").start();
+    is_given_up(&server, &["deadlock-timeout", "exit status 255", "Event loop:"]);
+}
+
+#[test]
+fn slow_requests_are_reported_once() {
+    if Subject::skips(REASON) {
+        return;
+    }
+    let server = server().directives("WSGISlowRequests 0.3").expect_log("WSGI0312").start();
+    let mut slow = server.connect();
+    slow.send("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
+    server.wait_for_log("WSGI0312");
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    server.write("released", "");
+    assert_eq!(slow.response(false).text(), "firstlast");
+    server.get("/count").ok();
+    let log = server.error_log();
+    let reports: Vec<_> = log.lines().filter(|line| line.contains("WSGI0312")).collect();
+    assert_eq!(reports.len(), 1, "{reports:#?}");
+    for part in ["longer than WSGISlowRequests", "in stream |", "in wait_for", "[client 127.0.0.1"] {
+        assert!(reports[0].contains(part), "{part:?} is not in {}", reports[0]);
+    }
+}
