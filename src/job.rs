@@ -49,7 +49,7 @@ impl RequestJob<'_> {
             BodyLength::Known(length) => length > 0,
             BodyLength::Chunked => true,
             // HTTP/2 needs neither header to announce a body. That of a request that leads here is not this one's.
-            BodyLength::None => self.r.is_stream() && self.r.is_main(),
+            BodyLength::None => self.r.is_stream() && self.r.is_main() && !is_websocket(self.r),
         }
     }
 

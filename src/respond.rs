@@ -2,6 +2,7 @@
 
 use crate::httpd::brigade::{Brigade, BrigadePiece};
 use crate::httpd::request::Request;
+use crate::httpd::websocket::is_websocket;
 use crate::{messages, told};
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -166,7 +167,8 @@ const UNWANTED: u64 = 64 * 1024 * 1024;
 
 /// Lets an error page of httpd's arrive: over HTTP/2 the rest of the request body is read before it is sent.
 pub fn prepare_error(r: Request<'_>) {
-    if r.is_stream() && !r.expects_continue() {
+    // What the client of a WebSocket sends has no end that it would wait for.
+    if r.is_stream() && !r.expects_continue() && !is_websocket(r) {
         drain(r, UNWANTED);
     }
 }

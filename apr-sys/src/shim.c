@@ -6,6 +6,9 @@
 #include "http_protocol.h"
 #include "http_request.h"
 #include "apr_buckets.h"
+#include "apr_optional.h"
+#include "apr_poll.h"
+#include "apr_portable.h"
 #include "apr_strings.h"
 #include "util_filter.h"
 
@@ -77,6 +80,28 @@ apr_socket_t *mw_client_socket(const request_rec *r)
 {
     if (r->connection->master) return NULL;
     return ap_get_conn_socket(r->connection);
+}
+
+/* mod_http2's own declaration, which httpd before 2.4.58 has not. */
+APR_DECLARE_OPTIONAL_FN(apr_status_t, http2_get_pollfd_from_conn,
+                        (conn_rec *, struct apr_pollfd_t *, apr_interval_time_t *));
+
+int mw_stream_fd(const request_rec *r)
+{
+    APR_OPTIONAL_FN_TYPE(http2_get_pollfd_from_conn) *get = APR_RETRIEVE_OPTIONAL_FN(http2_get_pollfd_from_conn);
+    apr_pollfd_t polled;
+    apr_os_file_t file = -1;
+    apr_os_sock_t socket = -1;
+
+    memset(&polled, 0, sizeof(polled));
+    if (!get || !r->connection->master || get(r->connection, &polled, NULL) != APR_SUCCESS) return -1;
+    if (polled.desc_type == APR_POLL_FILE && polled.desc.f) {
+        return apr_os_file_get(&file, polled.desc.f) == APR_SUCCESS ? file : -1;
+    }
+    if (polled.desc_type == APR_POLL_SOCKET && polled.desc.s) {
+        return apr_os_sock_get(&socket, polled.desc.s) == APR_SUCCESS ? socket : -1;
+    }
+    return -1;
 }
 
 int mw_is_status_eagain(apr_status_t s) { return APR_STATUS_IS_EAGAIN(s); }

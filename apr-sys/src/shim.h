@@ -39,6 +39,8 @@ void *mw_get_module_config(const ap_conf_vector_t *v, const module *m);
 void mw_set_module_config(ap_conf_vector_t *v, const module *m, void *value);
 
 apr_socket_t *mw_client_socket(const request_rec *r);
+/* What is readable when a stream of HTTP/2 has input, -1 if mod_http2 has nothing of that kind. */
+int mw_stream_fd(const request_rec *r);
 int mw_is_status_eagain(apr_status_t s);
 int mw_is_status_timeup(apr_status_t s);
 int mw_method_get(void);

@@ -79,6 +79,8 @@ pub struct Relay<'a, 'r> {
     needed: usize,
     /// The daemon takes the request body from memory.
     is_body_shared: bool,
+    /// The daemon waits to hear whether it gets the client's socket.
+    owes_switch: bool,
     /// Bytes given to httpd since the last flush.
     unflushed: usize,
     /// A WebSocket's daemon was last heard at this moment.
@@ -116,6 +118,7 @@ impl<'a, 'r> Relay<'a, 'r> {
             talk,
             needed: 0,
             is_body_shared: false,
+            owes_switch: false,
             unflushed: 0,
             heard_at: now,
             body_idle_since: now,
@@ -209,7 +212,8 @@ impl<'a, 'r> Relay<'a, 'r> {
         let mut buffer = self.connection.take_buffer();
         let step = self.frames_of(&mut buffer);
         self.connection.put_back(buffer);
-        step
+        // Sending may mean to read on, which has to find what is left in the buffer.
+        if step.is_continue() && std::mem::take(&mut self.owes_switch) { self.switch() } else { step }
     }
 
     fn frames_of(&mut self, buffer: &mut ReadBuffer) -> RelayStep {
@@ -282,7 +286,7 @@ impl<'a, 'r> Relay<'a, 'r> {
             RelayEffect::TakeOver(head) => {
                 self.process.note_runner(true);
                 self.upgrade(&head)?;
-                return self.switch();
+                self.owes_switch = true;
             }
             RelayEffect::File { offset, length } => return self.file(offset, length),
             RelayEffect::MemoryOffered => match self.connection.accept_offer() {

@@ -192,14 +192,17 @@ impl<'r> Request<'r> {
 
     /// Whether the client's connection is known to be broken.
     pub fn is_aborted(self) -> bool {
-        // SAFETY: a live request has a connection.
-        unsafe { (*(*self.raw).connection).aborted != 0 }
+        self.connection().aborted != 0
     }
 
     /// One of several streams of a connection (HTTP/2).
     pub fn is_stream(self) -> bool {
-        // SAFETY: a live request has a connection.
-        unsafe { !(*(*self.raw).connection).master.is_null() }
+        !self.connection().master.is_null()
+    }
+
+    fn connection(&self) -> &sys::conn_rec {
+        // SAFETY: a live request has a connection, of this thread; for one look at a plain field.
+        unsafe { &*(*self.raw).connection }
     }
 
     /// The connection shall not be used for another request.
@@ -415,6 +418,15 @@ impl<'r> Request<'r> {
     /// Its number, to wait for it.
     pub fn client_fd(self) -> Option<i32> {
         self.client_socket().map(|socket| socket.as_raw_fd())
+    }
+
+    /// What is readable when the client of a tunnel has sent something: its socket, or what mod_http2 has for a stream.
+    pub fn tunnel_fd(self) -> Option<i32> {
+        if !self.is_stream() {
+            return self.client_fd();
+        }
+        // SAFETY: a live request of this thread, whose stream lives as long.
+        Some(unsafe { sys::mw_stream_fd(self.raw) }).filter(|fd| *fd >= 0)
     }
 
     /// Sets the timeout of the client's socket, µs; gives back the one before. `None` without a socket.

@@ -14,8 +14,9 @@ pub fn key_of(r: Request<'_>) -> Option<&[u8]> {
         connection: get(c"Connection"),
         version: get(c"Sec-WebSocket-Version"),
         key: get(c"Sec-WebSocket-Key"),
+        is_stream: r.is_stream(),
     };
-    (opening.is_handshake() && r.is_main() && r.client_fd().is_some()).then_some(opening.key)
+    (opening.is_handshake() && r.is_main() && r.tunnel_fd().is_some()).then_some(opening.key)
 }
 
 /// Whether a request is one.

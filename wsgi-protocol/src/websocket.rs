@@ -16,6 +16,9 @@ pub struct WebSocketOpening<'a> {
     pub version: &'a [u8],
     /// The header Sec-WebSocket-Key.
     pub key: &'a [u8],
+    /// It is a stream of HTTP/2: mod_http2 makes such a request of an extended CONNECT (RFC 8441), and of nothing else, as clients may
+    /// send neither Upgrade nor Connection there.
+    pub is_stream: bool,
 }
 
 impl WebSocketOpening<'_> {
@@ -23,7 +26,7 @@ impl WebSocketOpening<'_> {
     #[must_use]
     pub fn is_handshake(&self) -> bool {
         self.method == b"GET"
-            && self.protocol == b"HTTP/1.1"
+            && self.protocol == if self.is_stream { &b"HTTP/2.0"[..] } else { b"HTTP/1.1" }
             && has_token(self.upgrade, b"websocket")
             && has_token(self.connection, b"upgrade")
             && self.version == b"13"
@@ -71,6 +74,7 @@ mod tests {
         connection: b"keep-alive, Upgrade",
         version: b"13",
         key: b"dGhlIHNhbXBsZSBub25jZQ==",
+        is_stream: false,
     };
 
     #[test]
@@ -82,10 +86,12 @@ mod tests {
     #[test]
     fn only_a_whole_handshake_counts() {
         assert!(REAL.is_handshake());
+        assert!(WebSocketOpening { protocol: b"HTTP/2.0", is_stream: true, ..REAL }.is_handshake());
         for wrong in [
             WebSocketOpening { method: b"POST", ..REAL },
             WebSocketOpening { protocol: b"HTTP/1.0", ..REAL },
             WebSocketOpening { protocol: b"HTTP/2.0", ..REAL },
+            WebSocketOpening { is_stream: true, ..REAL },
             WebSocketOpening { upgrade: b"h2c", ..REAL },
             WebSocketOpening { upgrade: b"websockets", ..REAL },
             WebSocketOpening { connection: b"keep-alive", ..REAL },

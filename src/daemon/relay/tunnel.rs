@@ -2,7 +2,7 @@
 //! side ends, or the client's socket to the daemon, which then needs no thread here. The child knows nothing of WebSocket frames.
 
 use super::watch::GONE;
-use super::{AttemptVerdict, HANDLED, Relay, RelayStep};
+use super::{ASK_MS, AttemptVerdict, HANDLED, Relay, RelayStep};
 use crate::daemon::connection::{FillOutcome, wait_all};
 use crate::daemon::parcel::SocketParcel;
 use crate::daemon::request_body::{ClientInput, PARTS, RequestBody};
@@ -83,6 +83,8 @@ impl<'r> Relay<'_, 'r> {
         }
         if let Some(client) = self.job.r.client_socket().filter(|_| self.job.r.is_plain_connection())
             && self.unflushed == 0
+            // Who goes on without the answer has it relayed.
+            && self.connection.pending().is_empty()
             && let Some(len) = self.request_body.all_at_hand(MAX_SWITCHED)
             && self.hand_over(client, len)?
         {
@@ -121,20 +123,30 @@ impl<'r> Relay<'_, 'r> {
     /// Waits for both sides. Pings between their ends tell whether they are there; a daemon that sends none holds this thread
     /// no longer than one that answers no request.
     fn wait_tunnel(&mut self, timeout_ms: u64) -> RelayStep {
-        let Some(client) = self.job.r.client_fd() else { return Break(self.closed(None)) };
+        let Some(client) = self.job.r.tunnel_fd() else { return Break(self.closed(None)) };
+        let is_stream = self.job.r.is_stream();
         let limit = Duration::from_millis(timeout_ms).max(PINGS);
         let heard_at = self.heard_at;
         let left = || limit.saturating_sub(heard_at.elapsed());
         if left().is_zero() {
             return Break(self.timed_out());
         }
-        // Bytes that the daemon does not want yet wait in the socket; that the client has left is seen all the same.
-        let events = if self.wants_body() { libc::POLLIN } else { libc::POLLRDHUP };
+        // Bytes that the daemon does not want yet wait in the socket; that the client has left is seen all the same, of a stream
+        // with its next byte.
+        let events = match (self.wants_body(), is_stream) {
+            (true, _) => libc::POLLIN,
+            (false, true) => 0,
+            (false, false) => libc::POLLRDHUP,
+        };
         let mut polled = [
             libc::pollfd { fd: self.connection.raw(), events: libc::POLLIN, revents: 0 },
             libc::pollfd { fd: client, events, revents: 0 },
         ];
-        self.or_closed(wait_all(&mut polled, left().as_millis() as u64 + 1))?;
+        let most = if is_stream { ASK_MS } else { u64::MAX };
+        self.or_closed(wait_all(&mut polled, most.min(left().as_millis() as u64 + 1)))?;
+        if is_stream {
+            return if self.job.r.is_aborted() { Break(self.tunnel_ends()) } else { Continue(()) };
+        }
         let seen = polled[1].revents;
         if seen & GONE == 0 || seen & libc::POLLIN != 0 {
             return Continue(());

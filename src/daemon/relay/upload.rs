@@ -34,6 +34,8 @@ impl Relay<'_, '_> {
         self.request_body.invite(self.job.r, self.talk.has_head());
         let supply = match self.request_body.look() {
             ClientInput::Wait => BodySupply::Nothing,
+            // As a socket's end.
+            ClientInput::End if self.talk.is_tunnel() => return Break(self.tunnel_ends()),
             ClientInput::File => BodySupply::File,
             ClientInput::End => BodySupply::Ended,
             ClientInput::Data => BodySupply::Bytes,
