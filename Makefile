@@ -16,6 +16,7 @@ TOUCH ?= 50
 BROKEN ?= 20
 KILL ?= 100
 FLAT ?= 1200
+STREAMS ?= 100
 HOSTILE ?= 600
 BADLUCK ?= 0
 SEED ?=
@@ -85,10 +86,11 @@ profile: setup build ## where the time of a request goes; SCENARIO=hello SERVER=
 	@scripts/setup.sh profile
 	bench/profile.py $(PROFILE) $(SCENARIO) $(SERVER)
 
-soak: setup build ## restarts, touches, broken deploys and kills under load; GRACEFUL= TOUCH= BROKEN= KILL= FLAT= HOSTILE= MPM=; or BADLUCK=seconds SEED=
+soak: setup build ## restarts, touches, broken deploys and kills under load; GRACEFUL= TOUCH= BROKEN= KILL= FLAT= STREAMS= HOSTILE= MPM=; or BADLUCK=seconds SEED=
 	@command -v h2load >/dev/null || echo "soak: without h2load (apt-get install nghttp2-client) there is no HTTP/2 load"
 	[ '$(BADLUCK)' = 0 ] || tests/soak/badluck.py --mpm '$(MPM)' --seconds '$(BADLUCK)' $(if $(SEED),--seed '$(SEED)')
 	[ '$(BADLUCK)' != 0 ] || tests/soak/soak.py --mpm '$(MPM)' --graceful $(GRACEFUL) --touch $(TOUCH) --broken $(BROKEN) --kill $(KILL) --flat $(FLAT)
+	[ '$(BADLUCK)' != 0 ] || [ '$(STREAMS)' = 0 ] || tests/soak/asgi.py --graceful '$(STREAMS)'
 	[ '$(BADLUCK)' != 0 ] || [ '$(HOSTILE)' = 0 ] || tests/soak/hostile.py --seconds '$(HOSTILE)'
 
 test-autobahn: setup build ## the Autobahn test suite against an echoing ASGI application (as root); AUTOBAHN=--short
