@@ -5,10 +5,12 @@ use crate::boundary::{self, door, guard};
 use crate::embedded;
 use crate::fork;
 use crate::host::Host;
+use crate::httpd_table::HttpdRequest;
 use crate::interpreter::{self, Interpreter, threads};
 use crate::log;
 use crate::messages;
-use crate::python::{self, Attached, class, symbols, versions};
+use crate::python::trampoline::{self, CallArguments, END_OF_METHODS};
+use crate::python::{self, Attached, NumberValues, Owned, Result, symbols, versions};
 use pyo3::ffi;
 use std::ffi::{CString, c_int, c_void};
 use std::fs::File;
@@ -43,10 +45,7 @@ pub unsafe extern "C" fn PyInit_wsgi_python_host() -> *mut ffi::PyObject {
 }
 
 fn definition() -> ffi::PyModuleDef {
-    // SAFETY: all zero is the end marker of both tables.
-    let (end_of_methods, end_of_slots) =
-        unsafe { (std::mem::zeroed::<ffi::PyMethodDef>(), std::mem::zeroed::<ffi::PyModuleDef_Slot>()) };
-    let serve = class::definition(c"serve", serve);
+    let serve = trampoline::function_entry(c"serve", serve);
     let mut slots = Vec::new();
     if versions::INTERPRETERS_SLOT.applies() {
         slots.push(ffi::PyModuleDef_Slot { slot: MULTIPLE_INTERPRETERS, value: ptr::null_mut() });
@@ -54,27 +53,24 @@ fn definition() -> ffi::PyModuleDef {
     if versions::GIL_SLOT.applies() {
         slots.push(ffi::PyModuleDef_Slot { slot: GIL, value: ptr::null_mut() });
     }
-    slots.push(end_of_slots);
-    // SAFETY: all zero is a valid empty definition.
-    let mut definition: ffi::PyModuleDef = unsafe { std::mem::zeroed() };
-    definition.m_base = ffi::PyModuleDef_HEAD_INIT;
-    definition.m_name = c"wsgi_python_host".as_ptr();
-    definition.m_methods = vec![serve, end_of_methods].leak().as_mut_ptr();
-    definition.m_slots = slots.leak().as_mut_ptr();
-    definition
+    slots.push(ffi::PyModuleDef_Slot::default());
+    ffi::PyModuleDef {
+        m_name: c"wsgi_python_host".as_ptr(),
+        m_methods: vec![serve, END_OF_METHODS].leak().as_mut_ptr(),
+        m_slots: slots.leak().as_mut_ptr(),
+        m_base: ffi::PyModuleDef_HEAD_INIT,
+        m_doc: ptr::null(),
+        m_size: 0,
+        m_traverse: None,
+        m_clear: None,
+        m_free: None,
+    }
 }
 
 /// `serve()` of the extension: runs a daemon from its first to its last breath and returns its exit status.
-unsafe extern "C" fn serve(
-    _: *mut ffi::PyObject,
-    _: *const *mut ffi::PyObject,
-    _: isize,
-) -> *mut ffi::PyObject {
-    // SAFETY: Python calls with its lock held, on its main thread.
-    let py = unsafe { Attached::assume() };
-    let status = guard(EXIT_PANIC, || run_daemon(py));
-    // SAFETY: attached; a new reference.
-    unsafe { ffi::PyLong_FromLong(status.into()) }
+fn serve<'py>(py: Attached<'py>, _: CallArguments<'py>) -> Result<Owned<'py>> {
+    // Not an exception: nobody in Python would know what to do.
+    py.int(guard(EXIT_PANIC, || run_daemon(py)).into())
 }
 
 /// Exit status of a daemon that could not start, or broke down. Not 7 or 15, which httpd understands in its own way.
@@ -148,7 +144,7 @@ fn set_locale(launch: &Launch) {
     }
 }
 
-fn read_launch() -> Result<Launch, String> {
+fn read_launch() -> std::result::Result<Launch, String> {
     // SAFETY: the descriptor is passed by inheritance and belongs to nobody else in this process.
     let mut file = unsafe { File::from_raw_fd(LAUNCH_FD) };
     let mut bytes = Vec::new();
@@ -208,16 +204,18 @@ unsafe extern "C" fn embedded_request(
 ) -> HostOutcome {
     door(500, || {
         // SAFETY: by the contract of the table.
-        let payload = unsafe { std::slice::from_raw_parts(payload, length) };
-        embedded::request(request, payload)
+        let (request, payload) =
+            unsafe { (HttpdRequest::new(request), std::slice::from_raw_parts(payload, length)) };
+        request.map_or(500, |request| embedded::request(request, payload))
     })
 }
 
 unsafe extern "C" fn embedded_call(request: *mut c_void, payload: *const u8, length: usize) -> c_int {
     let verdict = door(ScriptVerdict::Failed, || {
         // SAFETY: by the contract of the table.
-        let payload = unsafe { std::slice::from_raw_parts(payload, length) };
-        embedded::call(request, payload)
+        let (request, payload) =
+            unsafe { (HttpdRequest::new(request), std::slice::from_raw_parts(payload, length)) };
+        request.map_or(ScriptVerdict::Failed, |request| embedded::call(request, payload))
     });
     verdict as c_int
 }

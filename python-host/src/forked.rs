@@ -1,6 +1,7 @@
 //! Whether this process is one that the application forked off, which must not go on as if it were ours.
 
 use std::cell::Cell;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// Exit status of a process that the application forked off, and that came back to us.
@@ -28,9 +29,21 @@ pub fn note_ours(is_ours: bool) {
     IS_OURS.set(is_ours);
 }
 
+/// What else is done in the child of a fork.
+static IN_CHILD: OnceLock<fn()> = OnceLock::new();
+
+/// Has the child of every fork run `task`, which is async-signal-safe, from now on.
+pub fn also_in_child(task: fn()) {
+    // A process has one such task.
+    let _ = IN_CHILD.set(task);
+}
+
 /// Runs in the child of every fork(2) of this process (see `fork::watch`).
 pub extern "C" fn in_forked_child() {
     note_forked();
+    if let Some(task) = IN_CHILD.get() {
+        task();
+    }
 }
 
 /// The application forked and has come back in the child: requests and their connections, scripts to load, orders and the

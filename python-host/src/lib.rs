@@ -8,7 +8,6 @@ mod boundary;
 mod coalesce;
 mod conversation;
 mod daemon;
-#[allow(unsafe_code)]
 mod embedded;
 #[allow(unsafe_code)]
 mod entry;
@@ -19,8 +18,9 @@ mod forked;
 pub mod host;
 mod host_scripts;
 #[allow(unsafe_code)]
-mod interpreter;
+mod httpd_table;
 #[allow(unsafe_code)]
+mod interpreter;
 mod log;
 mod messages;
 #[allow(unsafe_code)]
@@ -29,6 +29,5 @@ mod scheduler;
 #[allow(unsafe_code)]
 mod thread_end;
 mod waits;
-#[allow(unsafe_code)]
 mod worker;
 mod wsgi;

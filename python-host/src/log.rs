@@ -1,11 +1,9 @@
 //! Records outside of any request: on fd 2 of a daemon, which its supervisor reads, or through httpd's table.
 
+use crate::httpd_table;
 use std::os::fd::AsFd;
-use std::os::raw::c_void;
-use std::ptr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use wsgi_protocol::abi::HttpdTable;
 
 /// httpd's levels that this library uses.
 pub const CRIT: u8 = 2;
@@ -18,20 +16,11 @@ pub const NOTICE: u8 = 5;
 /// What the operator may want to know.
 pub const INFO: u8 = 6;
 
-/// httpd's table, in embedded mode.
-static HTTPD: OnceLock<&'static HttpdTable> = OnceLock::new();
-
 /// How something is run without the GIL, once there is one: this file is used without Python as well.
 static RELEASED: OnceLock<fn(&mut dyn FnMut())> = OnceLock::new();
 
 /// The LogLevel of the server that the process belongs to.
 static LEVEL: AtomicU32 = AtomicU32::new(INFO as u32);
-
-/// Records go through httpd from now on.
-pub fn use_httpd(table: &'static HttpdTable) {
-    // A second call brings the same table.
-    let _ = HTTPD.set(table);
-}
 
 /// Full pipes are waited for by `released` from now on.
 pub fn wait_with(released: fn(&mut dyn FnMut())) {
@@ -59,9 +48,7 @@ pub fn write_bytes(level: u8, text: &[u8]) {
     if !wants(level) {
         return;
     }
-    if let Some(httpd) = HTTPD.get() {
-        // SAFETY: the table is complete, and a null request is the server's log.
-        unsafe { (httpd.log)(ptr::null_mut::<c_void>(), u32::from(level), text.as_ptr(), text.len()) };
+    if httpd_table::log(level, text) {
         return;
     }
     let line = lines(level, text);

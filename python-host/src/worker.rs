@@ -11,12 +11,10 @@ use crate::messages;
 use crate::python::{self, Attached};
 use crate::scheduler::clock::now_ns;
 use crate::wsgi;
-use crate::wsgi::request::CurrentRequest;
+use crate::wsgi::request::RequestWindow;
 use std::marker::PhantomData;
 use std::ptr;
-use std::sync::atomic::{
-    AtomicBool, AtomicPtr, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
-};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use wsgi_protocol::call::HostScriptCall;
@@ -75,16 +73,19 @@ impl RequestThread {
             exchange.log(log::ERROR, text.as_bytes());
             return RequestOutcome::Fail(500);
         };
-        // SAFETY: `enter` attached the thread, and nothing below detaches it but to come back.
-        let py = unsafe { Attached::assume() };
-        if self.record.begin(interpreter, self.host.watches()) {
-            clear_injection(py);
-        }
-        let outcome = wsgi::run(py, interpreter, self.thread_id, request, exchange);
-        if self.record.end() {
-            clear_injection(py);
-        }
-        outcome
+        // `enter` attached the thread.
+        let outcome = python::with_attached(|py| {
+            if self.record.begin(py, interpreter, self.host.watches()) {
+                clear_injection(py);
+            }
+            let outcome =
+                wsgi::run(py, interpreter, (self.thread_id, &self.record.window), request, exchange);
+            if self.record.end() {
+                clear_injection(py);
+            }
+            outcome
+        });
+        outcome.unwrap_or(RequestOutcome::Fail(500))
     }
 
     /// Asks a host script (`wsgi_protocol::call`). Terms as [`RequestThread::run`].
@@ -109,9 +110,9 @@ impl RequestThread {
             exchange.log(log::ERROR, text.as_bytes());
             return ScriptAnswer::default();
         };
-        // SAFETY: as in `run_inner`.
-        let py = unsafe { Attached::assume() };
-        host_scripts::ask(py, interpreter, self.thread_id, &call, exchange)
+        // `enter` attached the thread.
+        let ask = |py: Attached<'_>| host_scripts::ask(py, interpreter, self.thread_id, &call, exchange);
+        python::with_attached(ask).unwrap_or_default()
     }
 
     /// Attaches to the interpreter of an application group.
@@ -152,10 +153,8 @@ pub(crate) struct ThreadRecord {
     number: u32,
     /// Python's name of the OS thread.
     ident: u64,
-    /// Where it runs a request; null between two.
-    interpreter: AtomicPtr<Interpreter>,
-    /// Which request it runs there.
-    window: CurrentRequest,
+    /// Which request it runs, and where.
+    window: RequestWindow,
     /// RequestTimeout was raised in the request that it runs.
     injected: AtomicBool,
     /// Requests begun; names one.
@@ -170,8 +169,7 @@ impl ThreadRecord {
         Self {
             number,
             ident: python::thread_ident(),
-            interpreter: AtomicPtr::new(ptr::null_mut()),
-            window: CurrentRequest::own(),
+            window: RequestWindow::default(),
             injected: AtomicBool::new(false),
             begun: AtomicU64::new(0),
             since: AtomicU64::new(0),
@@ -180,16 +178,16 @@ impl ThreadRecord {
 
     /// The thread begins a request; whether RequestTimeout was raised in the one before. `is_timed`: others want to know when it
     /// began.
-    pub(crate) fn begin(&self, interpreter: &'static Interpreter, is_timed: bool) -> bool {
+    fn begin(&self, py: Attached<'_>, interpreter: &'static Interpreter, is_timed: bool) -> bool {
         self.note_begin(if is_timed { now_ns() } else { 0 });
-        self.interpreter.store(ptr::from_ref(interpreter).cast_mut(), Release);
+        self.window.enter(py, interpreter);
         self.was_injected()
     }
 
     /// The thread has ended it; whether RequestTimeout was raised in it.
     pub(crate) fn end(&self) -> bool {
         self.since.store(0, Release);
-        self.interpreter.store(ptr::null_mut(), Release);
+        self.window.leave();
         self.was_injected()
     }
 
@@ -214,10 +212,14 @@ impl ThreadRecord {
         self.ident
     }
 
+    /// Which request it runs.
+    pub(crate) fn window(&self) -> &RequestWindow {
+        &self.window
+    }
+
     /// Where it runs a request.
     pub(crate) fn interpreter(&self) -> Option<&'static Interpreter> {
-        // SAFETY: null, or an interpreter, which lives as long as the process.
-        unsafe { self.interpreter.load(Acquire).as_ref() }
+        self.window.interpreter()
     }
 
     /// Number and beginning of the request that it runs, if that is kept and did not change meanwhile.
@@ -255,12 +257,6 @@ impl RequestThreads {
         self.list().iter().find(|record| record.number == number).cloned()
     }
 
-    /// Calls `f` with the way to a thread's request, while the thread cannot end.
-    pub(crate) fn with_window<T>(&self, number: u32, f: impl FnOnce(CurrentRequest) -> T) -> Option<T> {
-        let list = self.list();
-        list.iter().find(|record| record.number == number).map(|record| f(record.window))
-    }
-
     /// Threads that run a request whose beginning is kept: number of the thread, of the request, and that moment, monotonic ns.
     pub(crate) fn running(&self) -> Vec<(u32, u64, u64)> {
         let running = |record: &Arc<ThreadRecord>| {
@@ -281,8 +277,7 @@ mod tests {
         let record = ThreadRecord {
             number: 1,
             ident: 0,
-            interpreter: AtomicPtr::new(ptr::null_mut()),
-            window: CurrentRequest::own(),
+            window: RequestWindow::default(),
             injected: AtomicBool::new(false),
             begun: AtomicU64::new(0),
             since: AtomicU64::new(0),

@@ -149,6 +149,36 @@ pub fn signal_thread(tid: i32, signal: libc::c_int) {
     unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), tid, signal) };
 }
 
+/// Fields of /proc/self/stat counted from the one behind the command's name, which is number 3.
+const ARG_START: usize = 48 - 3;
+const ARG_END: usize = 49 - 3;
+
+/// Shows `title` instead of the command line. Without /proc only the short name changes.
+pub fn set_title(title: &[u8]) {
+    if let Some((start, end)) = std::fs::read("/proc/self/stat").ok().and_then(|stat| arguments(&stat)) {
+        let room = end - start;
+        let len = title.len().min(room.saturating_sub(1));
+        // SAFETY: the kernel says that the process's arguments, writable memory on the initial stack, fill exactly
+        // these addresses; Python made its own copy of them at its start.
+        let area = unsafe { std::slice::from_raw_parts_mut(start as *mut u8, room) };
+        area[..len].copy_from_slice(&title[..len]);
+        area[len..].fill(0);
+    }
+    set_name(&title[..title.len().min(15)]);
+}
+
+/// First and end address of the arguments.
+fn arguments(stat: &[u8]) -> Option<(usize, usize)> {
+    // The name may hold spaces and parentheses: the fields count from the last parenthesis.
+    let rest = &stat[stat.iter().rposition(|b| *b == b')')? + 2..];
+    let field = |n: usize| {
+        std::str::from_utf8(rest.split(|b| *b == b' ').nth(n)?).ok()?.trim_end().parse::<usize>().ok()
+    };
+    let (start, end) = (field(ARG_START)?, field(ARG_END)?);
+    // A kernel that hides addresses says 0; anything implausibly long is not believed.
+    (start > 0 && end > start && end - start < 1 << 21).then_some((start, end))
+}
+
 /// What is known of a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChildState {
@@ -163,22 +193,26 @@ pub enum ChildState {
 /// Looks whether a child has ended, and waits for it if so.
 #[must_use]
 pub fn look_at_child(pid: i32) -> ChildState {
-    let mut status = 0;
-    // SAFETY: the place is ours; WNOHANG never blocks. (nix has no way to get the raw status.)
-    match unsafe { libc::waitpid(pid, &raw mut status, libc::WNOHANG) } {
-        0 => ChildState::Running,
-        ended if ended == pid => ChildState::Ended(status),
+    match wait(pid, libc::WNOHANG) {
+        (0, _) => ChildState::Running,
+        (ended, status) if ended == pid => ChildState::Ended(status),
         _ => ChildState::Unknown,
     }
+}
+
+/// waitpid(2): what it returns, and the raw status, which nix has no way to get.
+fn wait(pid: i32, options: libc::c_int) -> (i32, i32) {
+    let mut status = 0;
+    // SAFETY: the place is ours.
+    let ended = unsafe { libc::waitpid(pid, &raw mut status, options) };
+    (ended, status)
 }
 
 /// Waits for the end of a child; its raw wait status, `None` if there is no such child.
 #[must_use]
 pub fn await_child(pid: i32) -> Option<i32> {
-    let mut status = 0;
     loop {
-        // SAFETY: the place is ours.
-        let ended = unsafe { libc::waitpid(pid, &raw mut status, 0) };
+        let (ended, status) = wait(pid, 0);
         if ended == pid {
             return Some(status);
         }
@@ -433,6 +467,16 @@ mod tests {
             };
             assert_eq!(await_child(pid.unwrap()), Some(0));
         }
+    }
+
+    #[test]
+    fn the_arguments_are_found() {
+        let stat = std::fs::read("/proc/self/stat").unwrap();
+        let (start, end) = arguments(&stat).unwrap();
+        // SAFETY: see `set_title`.
+        let area = unsafe { std::slice::from_raw_parts(start as *const u8, end - start) };
+        assert_eq!(area, std::fs::read("/proc/self/cmdline").unwrap());
+        assert_eq!(arguments(b"1 (a) b) S 1 2"), None);
     }
 
     #[test]

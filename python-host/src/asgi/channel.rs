@@ -11,7 +11,7 @@ use crate::interpreter;
 use crate::log;
 use crate::messages;
 use crate::python;
-use crate::python::class::{ClassBuilder, ClassValue, MethodSelf};
+use crate::python::class::{ClassBuilder, ClassValue, MethodSelf, OwnedClass};
 use crate::python::trampoline::CallArguments;
 use crate::python::{
     Attached, BufferView, Exception, ExceptionKind, NumberValues, Object, Owned, Raised, Result, TextValues,
@@ -86,7 +86,7 @@ pub struct AsgiChannel {
 impl ClassValue for AsgiChannel {}
 
 /// The class.
-pub fn class(py: Attached<'_>) -> Result<Owned<'_>> {
+pub fn class(py: Attached<'_>) -> Result<OwnedClass<'_, AsgiChannel>> {
     let builder = ClassBuilder::<AsgiChannel>::new(c"mod_wsgi.Channel")
         .method(c"is_websocket", |py, this: MethodSelf<'_, AsgiChannel>, _| {
             Ok(py.truth(this.is_websocket).own(py))

@@ -9,7 +9,7 @@ use crate::host::Host;
 use crate::interpreter::{self, threads};
 use crate::log;
 use crate::messages;
-use crate::python::class::instance;
+use crate::python::class::{ClassKey, MethodSelf, StoredClass};
 use crate::python::embedded_source::{self, NativeFunction, native, source};
 use crate::python::trampoline::CallArguments;
 use crate::python::{Attached, NumberValues, Object, Owned, Raised, Result, Stored, TextValues};
@@ -32,7 +32,7 @@ pub struct EventLoop {
     turns: Condvar,
     wakeup: OnceLock<EventFd>,
     names: OnceLock<ScopeNames>,
-    class: OnceLock<Stored>,
+    class: OnceLock<StoredClass<AsgiChannel>>,
     /// The namespace of `glue.py`.
     glue: OnceLock<Stored>,
     /// Where it reads requests itself, once it was told to.
@@ -58,6 +58,10 @@ impl std::fmt::Debug for EventLoop {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("EventLoop").field("over", &self.over).finish_non_exhaustive()
     }
+}
+
+impl ClassKey for AsgiChannel {
+    type Value = Self;
 }
 
 impl EventLoop {
@@ -266,12 +270,20 @@ impl EventLoop {
         let channels = py.list(&[])?;
         if let (Some(names), Some(class)) = (self.names.get(), self.class.get()) {
             for conversation in requests {
-                // SAFETY: the class was built for `AsgiChannel`.
-                let channel = unsafe { instance(py, class.get(py), AsgiChannel::new(names, conversation)) }?;
+                let channel = class.instance(py, AsgiChannel::new(names, conversation))?;
                 channels.list_append(&channel)?;
             }
         }
         Ok(channels)
+    }
+
+    /// The channel behind an object, if it is one.
+    pub(super) fn channel<'o>(
+        &self,
+        py: Attached<'o>,
+        object: &'o Object,
+    ) -> Option<MethodSelf<'o, AsgiChannel>> {
+        self.class.get()?.cast(py, object)
     }
 
     fn runs(&self, name: &str) {

@@ -2,8 +2,7 @@
 
 use super::channel::PendingFile;
 use super::names::ScopeNames;
-use crate::python::{Attached, ExceptionKind, Object, Owned, Raised, Result, detached};
-use pyo3::ffi;
+use crate::python::{Attached, ExceptionKind, Object, Raised, Result, detached};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
@@ -28,7 +27,7 @@ pub fn part(py: Attached<'_>, names: &ScopeNames, message: &Object, kind: &str) 
         let path = super::entry(py, message, &names.path)?;
         let path =
             path.ok_or_else(|| Raised::new(py, ExceptionKind::Value, "http.response.pathsend needs a path"))?;
-        let path = fs_path(py, &path)?;
+        let path = path.fs_path(py)?;
         let path = path.as_bytes().unwrap_or_default().to_vec();
         let opened = detached(move || open(&path));
         let file = opened.map_err(|error| failed(py, &error))?;
@@ -37,15 +36,9 @@ pub fn part(py: Attached<'_>, names: &ScopeNames, message: &Object, kind: &str) 
     let file = super::entry(py, message, &names.file)?;
     let file =
         file.ok_or_else(|| Raised::new(py, ExceptionKind::Value, "http.response.zerocopysend needs a file"))?;
-    // SAFETY: alive; -1 comes with an exception.
-    let fd = unsafe { ffi::PyObject_AsFileDescriptor(file.as_ptr()) };
-    if fd < 0 {
-        return Err(Raised);
-    }
+    let fd = file.descriptor()?;
     let (offset, count) = (number(&names.offset)?, number(&names.count)?);
-    // SAFETY: the file object keeps it open for the length of this call.
-    let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
-    from_open(borrowed, offset, count, more).map_err(|error| failed(py, &error))
+    from_open(fd, offset, count, more).map_err(|error| failed(py, &error))
 }
 
 /// Opens what may be no regular file, without waiting for anybody.
@@ -80,17 +73,6 @@ fn whole(file: File, offset: u64, count: Option<u64>, more: bool) -> io::Result<
     }
     let rest = metadata.len().saturating_sub(offset);
     Ok(PendingFile { file, offset, length: count.map_or(rest, |count| count.min(rest)), more })
-}
-
-fn fs_path<'py>(py: Attached<'py>, path: &Object) -> Result<Owned<'py>> {
-    let mut bytes: *mut ffi::PyObject = std::ptr::null_mut();
-    // SAFETY: alive; a bytes object comes back in the place given, or an exception is set.
-    unsafe {
-        if ffi::PyUnicode_FSConverter(path.as_ptr(), (&raw mut bytes).cast()) == 0 {
-            return Err(Raised);
-        }
-        Owned::from_raw(py, bytes)
-    }
 }
 
 fn failed(py: Attached<'_>, error: &io::Error) -> Raised {

@@ -7,17 +7,13 @@
 //! (`channel`). Only where the socket is empty or full does a coroutine wait, by the loop's own readers and writers.
 
 mod channel;
-#[allow(unsafe_code)]
 mod event_loop;
-#[allow(unsafe_code)]
 mod files;
 mod head;
 mod log_scope;
 mod names;
-#[allow(unsafe_code)]
 mod scope;
 mod startup;
-#[allow(unsafe_code)]
 mod watch;
 mod websocket;
 

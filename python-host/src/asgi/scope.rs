@@ -3,7 +3,6 @@
 use super::names::{ScopeNames, header_of};
 use crate::python::{Attached, ExceptionKind, NumberValues, Object, Owned, Raised, Result, TextValues};
 use crate::wsgi::clock;
-use pyo3::ffi;
 use wsgi_protocol::keys::KNOWN_KEYS;
 use wsgi_protocol::request::{EnvironKey, Request, RequestFlags};
 
@@ -132,10 +131,10 @@ fn fill(py: Attached<'_>, names: &ScopeNames, scope: &Object, parts: &ScopeParts
     let set = |name: &crate::python::Stored, value: &Object| scope.dict_set(name.get(py), value);
     set(&names.asgi, &asgi)?;
     set(&names.http_version, &*py.latin1(version(parts.protocol))?)?;
-    set(&names.path, &*utf8(py, &path)?)?;
+    set(&names.path, &*py.utf8(&path)?)?;
     set(&names.raw_path, &*py.bytes(raw_path(parts.uri))?)?;
     set(&names.query_string, &*py.bytes(parts.query)?)?;
-    set(&names.root_path, &*utf8(py, parts.script_name)?)?;
+    set(&names.root_path, &*py.utf8(parts.script_name)?)?;
     set(&names.client, &*address(py, parts.client)?)?;
     set(&names.server, &*address(py, parts.server)?)
 }
@@ -164,15 +163,6 @@ fn raw_path(uri: &[u8]) -> &[u8] {
     // An absolute URL, as proxies get it.
     let host = path.windows(3).position(|part| part == b"://").map_or(path, |at| &path[at + 3..]);
     host.iter().position(|byte| *byte == b'/').map_or(b"/", |at| &host[at..])
-}
-
-fn utf8<'py>(py: Attached<'py>, bytes: &[u8]) -> Result<Owned<'py>> {
-    // SAFETY: pointer and length belong together, the name is NUL-ended; a new reference comes back.
-    unsafe {
-        let text =
-            ffi::PyUnicode_DecodeUTF8(bytes.as_ptr().cast(), bytes.len() as isize, c"replace".as_ptr());
-        Owned::from_raw(py, text)
-    }
 }
 
 /// Host and port, or None.

@@ -1,13 +1,11 @@
 //! Watches the event loop: whatever blocks it for more than a second is named with its stack, once.
 
-use super::channel::AsgiChannel;
 use super::event_loop::EventLoop;
 use crate::daemon;
 use crate::host::LongRunning;
 use crate::interpreter::{self, threads};
 use crate::log;
 use crate::messages;
-use crate::python::class::MethodSelf;
 use crate::python::{Attached, NumberValues, Result};
 use std::sync::atomic::{
     AtomicBool, AtomicI32, AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst,
@@ -140,13 +138,12 @@ impl DisconnectWatch {
     fn report(&self, py: Attached<'_>, event_loop: &EventLoop, line: &dyn Fn(&str) -> String) -> Result<()> {
         let ident = py.int(self.ident.load(Relaxed))?;
         let line = line(&interpreter::main().fixture(py, "whereabouts", &[&ident])?.lossy(py));
-        let channel = event_loop.call(py, "current", &[])?;
-        if channel.is_none() {
-            log::write(log::WARN, &line);
-            return Ok(());
+        // None, or a channel that the loop has made.
+        let current = event_loop.call(py, "current", &[])?;
+        match event_loop.channel(py, &current) {
+            Some(channel) => channel.log(py, &line),
+            None => log::write(log::WARN, &line),
         }
-        // SAFETY: what the function returns is None or a channel that the loop has made.
-        unsafe { MethodSelf::<AsgiChannel>::of(channel.as_ptr()) }.log(py, &line);
         Ok(())
     }
 }

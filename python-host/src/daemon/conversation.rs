@@ -9,6 +9,7 @@ use super::body_file::BodyFile;
 use super::connection::HttpdConnection;
 use super::os::{self, WaitMode};
 use super::pool::{CONNECTION_EVENTS, PoolPhase, WorkerPool};
+use super::registry::ClaimedConnection;
 use super::reload;
 use super::socket_exchange::last_frame;
 use super::tunnel::{SwitchAnswer, TunnelWay};
@@ -32,7 +33,8 @@ const LARGE: usize = 16 * 1024;
 /// See the module's comment.
 pub(super) struct SocketConversation<A: Application> {
     pool: &'static WorkerPool<A>,
-    connection: ClaimedConnection,
+    /// Until it is given back.
+    connection: Option<ClaimedConnection>,
     seq: u16,
     payload: Arc<Vec<u8>>,
     /// Where in `payload` the next unread byte of the body is.
@@ -68,17 +70,11 @@ pub(super) struct SocketConversation<A: Application> {
     has_ended: bool,
 }
 
-/// A connection that its holder has claimed and that is in no epoll set.
-struct ClaimedConnection(*mut HttpdConnection);
-
-// SAFETY: the holder is the connection's only user, whichever thread it is on.
-unsafe impl Send for ClaimedConnection {}
-
 impl<A: Application> SocketConversation<A> {
-    /// Takes a claimed, disarmed connection over, from which `request` was read at `began` (monotonic ns): its number and payload.
+    /// Takes a connection over, from which `request` was read at `began` (monotonic ns): its number and payload.
     pub(super) fn new(
         pool: &'static WorkerPool<A>,
-        connection: &mut HttpdConnection,
+        mut connection: ClaimedConnection,
         (seq, payload): (u16, &[u8]),
         request: &Request<'_>,
         began: u64,
@@ -89,7 +85,7 @@ impl<A: Application> SocketConversation<A> {
         let buffer = std::mem::take(&mut connection.partial);
         Self {
             pool,
-            connection: ClaimedConnection(connection),
+            connection: Some(connection),
             seq,
             payload,
             at,
@@ -114,18 +110,17 @@ impl<A: Application> SocketConversation<A> {
     }
 
     fn connection(&mut self) -> &mut HttpdConnection {
-        // SAFETY: claimed and disarmed, so that this is its only user until it is given back; nothing asks for it after that.
-        unsafe { &mut *self.connection.0 }
+        // Nothing asks for it after it has been given back.
+        self.connection.as_mut().expect("not given back")
     }
 
     fn fd(&self) -> BorrowedFd<'static> {
+        let number = match &self.way {
+            TunnelWay::Own(socket) => socket.get().map(AsRawFd::as_raw_fd),
+            _ => self.connection.as_ref().map(|connection| connection.socket().as_raw_fd()),
+        };
         // SAFETY: the client's own socket is open as long as it is here, and the connection, claimed, until it is given back.
-        unsafe {
-            BorrowedFd::borrow_raw(match &self.way {
-                TunnelWay::Own(socket) => socket.get().map_or(-1, AsRawFd::as_raw_fd),
-                _ => (*self.connection.0).socket().as_raw_fd(),
-            })
-        }
+        unsafe { BorrowedFd::borrow_raw(number.unwrap_or(-1)) }
     }
 
     fn is_own(&self) -> bool {
@@ -258,15 +253,13 @@ impl<A: Application> SocketConversation<A> {
         }
         let (buffer, left) = (std::mem::take(&mut self.buffer), self.left);
         let is_usable = !self.broken && self.sent == self.out.len();
-        let pointer = self.connection.0;
-        let connection = self.connection();
+        let Some(mut connection) = self.connection.take() else { return };
         connection.partial = buffer;
         connection.skip = left;
         if is_usable {
-            connection.unclaim();
-            self.pool.arm(pointer, CONNECTION_EVENTS);
+            self.pool.arm(connection.unclaim(), CONNECTION_EVENTS);
         } else {
-            self.pool.close(pointer);
+            self.pool.close(connection);
         }
     }
 }
@@ -459,14 +452,14 @@ impl<A: Application> Conversation for SocketConversation<A> {
             return self.pool.left_loop(false);
         }
         self.over = true;
-        let (pool, seq, payload) = (self.pool, self.seq, self.payload.clone());
-        let buffer = std::mem::take(&mut self.buffer);
-        let connection = self.connection();
-        connection.partial = buffer;
-        connection.unread(seq, &payload);
-        connection.was_held = true;
+        let (pool, connection) = (self.pool, self.connection.take());
         pool.left_loop(false);
-        pool.hold(connection);
+        if let Some(mut connection) = connection {
+            connection.partial = std::mem::take(&mut self.buffer);
+            connection.unread(self.seq, &self.payload);
+            connection.was_held = true;
+            pool.hold(connection);
+        }
     }
 }
 

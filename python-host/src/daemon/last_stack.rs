@@ -3,10 +3,8 @@
 //! `faulthandler` writes it: by itself when C code crashes, and for a thread that does not come to its end when that
 //! thread gets our signal. Neither needs the GIL, which is what such threads often sit on.
 
-#[allow(unsafe_code)]
-mod signals;
-
 use super::os::DaemonDescriptor;
+use super::signals;
 use super::slot::{WorkerRecord, WorkerState};
 use crate::interpreter::Interpreter;
 use crate::python::{Attached, NumberValues, Result};
@@ -46,7 +44,7 @@ pub fn prepare(py: Attached<'_>, main: &Interpreter) -> Result<()> {
     }
     DaemonDescriptor::Stack.close_at_exec();
     main.fixture(py, "watch_faults", &[&*py.int(STACK_FD.into())?, &*py.int(signal().into())?])?;
-    signals::prepare(signal());
+    signals::complete_stacks(signal());
     PREPARED.store(true, Relaxed);
     Ok(())
 }

@@ -6,7 +6,8 @@ use super::application::Application;
 use super::connection::{ConnectionError, ConnectionInput, HttpdConnection, READ_ROOM};
 use super::conversation::SocketConversation;
 use super::os;
-use super::pool::{CONNECTION_EVENTS, PoolPhase, TOKEN_LISTENER, TOKEN_WAKE, WorkerPool};
+use super::pool::{CONNECTION_EVENTS, PoolPhase, WorkerPool};
+use super::registry::{ClaimedConnection, PollEvent, ReadyConnection};
 use super::socket_exchange::send_frame;
 use super::worker::ACCEPT_BURST;
 use crate::conversation::{Conversation, RequestSource};
@@ -24,10 +25,17 @@ const MOST: usize = 16;
 /// What becomes of a connection after an event.
 pub(super) enum ConnectionFate {
     /// Wait for its next event.
-    Arm,
-    Close,
+    Arm(ClaimedConnection),
+    Close(ClaimedConnection),
     /// It is not the reader's any more.
     Gone,
+}
+
+impl ConnectionFate {
+    /// Of one that can be used for a further request, or cannot.
+    pub(super) fn of(connection: ClaimedConnection, is_usable: bool) -> Self {
+        if is_usable { Self::Arm(connection) } else { Self::Close(connection) }
+    }
 }
 
 impl<A: Application> WorkerPool<A> {
@@ -46,7 +54,7 @@ impl<A: Application> WorkerPool<A> {
     /// A request for the event loop, read at `began` by worker `reader`; or what becomes of its connection without it.
     pub(super) fn conversation(
         &'static self,
-        connection: &mut HttpdConnection,
+        connection: ClaimedConnection,
         (seq, payload): (u16, &[u8]),
         request: &Request<'_>,
         (began, reader): (u64, usize),
@@ -84,21 +92,20 @@ impl<A: Application> WorkerPool<A> {
 
     fn read_in_loop(
         &'static self,
-        pointer: *mut HttpdConnection,
+        connection: ReadyConnection,
         flags: i32,
         buffer: &mut Vec<u8>,
     ) -> Option<Box<dyn Conversation>> {
-        let connection = self.claim(pointer);
+        let connection = connection.claim();
         let is_closed = flags & (libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR) != 0;
-        let came =
-            if is_closed { Err(ConnectionFate::Close) } else { self.request_in_loop(connection, buffer) };
+        let came = match is_closed {
+            true => Err(ConnectionFate::Close(connection)),
+            false => self.request_in_loop(connection, buffer),
+        };
         match came {
             Ok(conversation) => return Some(conversation),
-            Err(ConnectionFate::Arm) => {
-                connection.unclaim();
-                self.arm(pointer, CONNECTION_EVENTS);
-            }
-            Err(ConnectionFate::Close) => self.close(pointer),
+            Err(ConnectionFate::Arm(connection)) => self.arm(connection.unclaim(), CONNECTION_EVENTS),
+            Err(ConnectionFate::Close(connection)) => self.close(connection),
             Err(ConnectionFate::Gone) => {}
         }
         None
@@ -106,16 +113,16 @@ impl<A: Application> WorkerPool<A> {
 
     fn request_in_loop(
         &'static self,
-        connection: &mut HttpdConnection,
+        mut connection: ClaimedConnection,
         buffer: &mut Vec<u8>,
     ) -> Result<Box<dyn Conversation>, ConnectionFate> {
         let (seq, payload) = match connection.read(buffer) {
             Ok(ConnectionInput::Request { seq, payload }) => (seq, payload),
-            Ok(ConnectionInput::Incomplete) => return Err(ConnectionFate::Arm),
-            Ok(ConnectionInput::Closed) => return Err(ConnectionFate::Close),
+            Ok(ConnectionInput::Incomplete) => return Err(ConnectionFate::Arm(connection)),
+            Ok(ConnectionInput::Closed) => return Err(ConnectionFate::Close(connection)),
             Err(broken) => {
-                self.complain(connection, &broken);
-                return Err(ConnectionFate::Close);
+                self.complain(&connection, &broken);
+                return Err(ConnectionFate::Close(connection));
             }
         };
         connection.keep_rest(buffer, &payload);
@@ -123,13 +130,13 @@ impl<A: Application> WorkerPool<A> {
         let request = match Request::decode(payload) {
             Ok(request) => request,
             Err(e) => {
-                self.complain(connection, &ConnectionError::Malformed(e));
-                return Err(ConnectionFate::Close);
+                self.complain(&connection, &ConnectionError::Malformed(e));
+                return Err(ConnectionFate::Close(connection));
             }
         };
         if self.phase() != PoolPhase::Serving {
-            self.refuse(connection, seq);
-            return Err(ConnectionFate::Arm);
+            self.refuse(&mut connection, seq);
+            return Err(ConnectionFate::Arm(connection));
         }
         if self.application.is_for_loop(&request.head) {
             return self.conversation(connection, (seq, payload), &request, (os::now_ns(), 0));
@@ -152,18 +159,16 @@ impl<A: Application> RequestSource for WorkerPool<A> {
         // Before the phase is looked at: from then on the main thread knows that something may be in hand.
         self.in_loop.set_reading(true);
         if self.may_read() {
-            match self.epoll.take(self.in_loop.room().min(MOST)) {
+            match self.registry.take(self.in_loop.room().min(MOST)) {
                 Ok(events) => {
                     let mut buffer = Vec::with_capacity(READ_ROOM);
-                    for (token, flags) in events {
-                        match token {
-                            TOKEN_WAKE => {}
-                            TOKEN_LISTENER => self.accept_in_loop(),
-                            token => requests.extend(self.read_in_loop(
-                                token as *mut HttpdConnection,
-                                flags,
-                                &mut buffer,
-                            )),
+                    for event in events {
+                        match event {
+                            PollEvent::Wake => {}
+                            PollEvent::Listener => self.accept_in_loop(),
+                            PollEvent::Connection(connection, flags) => {
+                                requests.extend(self.read_in_loop(connection, flags, &mut buffer));
+                            }
                         }
                     }
                 }
@@ -183,9 +188,9 @@ impl<A: Application> RequestSource for WorkerPool<A> {
 }
 
 /// Gives a request back that has waited too long: httpd answers, and writes the line.
-pub(super) fn refuse_overdue(connection: &HttpdConnection, seq: u16) -> ConnectionFate {
-    let sent = send_frame(connection, FromDaemon::Refused(RequestRefusal::QueueTimeout), seq);
-    if sent { ConnectionFate::Arm } else { ConnectionFate::Close }
+pub(super) fn refuse_overdue(connection: ClaimedConnection, seq: u16) -> ConnectionFate {
+    let sent = send_frame(&connection, FromDaemon::Refused(RequestRefusal::QueueTimeout), seq);
+    ConnectionFate::of(connection, sent)
 }
 
 /// Whether the request waited longer than `limit` (spec/daemon.md §1.10; wall clock).

@@ -3,11 +3,12 @@
 //! It never takes the GIL before the end and never waits for anything but its own poll.
 
 use super::application::Application;
-use super::connection::{ConnectionInput, HttpdConnection};
+use super::connection::ConnectionInput;
 use super::helper_thread::{GilWatchdog, HelperThread};
 use super::lifecycle::{DaemonLifecycle, EvictionCause, LifecycleAction, LifecycleStage};
 use super::link::{self, SupervisorMessage};
-use super::pool::{CONNECTION_EVENTS, PoolPhase, TOKEN_WAKE, WorkerPool};
+use super::pool::{CONNECTION_EVENTS, PoolPhase, WorkerPool};
+use super::registry::{ClaimedConnection, PollEvent};
 use super::reload::ReloadRequest;
 use super::slot::WorkerState;
 use super::timers::{DueAction, TimerView, Timetable};
@@ -436,28 +437,25 @@ impl<A: Application> MainThread<A> {
             self.silenced = true;
             pool.dismiss_idle();
         }
-        while let Some((token, flags)) = pool.wait(Some(Duration::ZERO)) {
-            if token <= TOKEN_WAKE {
-                continue;
+        while let Some(event) = pool.wait(Some(Duration::ZERO)) {
+            if let PollEvent::Connection(connection, flags) = event {
+                self.refuse(connection.claim(), flags);
             }
-            self.refuse(token as *mut HttpdConnection, flags);
         }
     }
 
-    fn refuse(&mut self, pointer: *mut HttpdConnection, flags: i32) {
-        let connection = self.pool.claim(pointer);
+    fn refuse(&mut self, mut connection: ClaimedConnection, flags: i32) {
         let closed = flags & (libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR) != 0;
         let incoming = if closed { Ok(ConnectionInput::Closed) } else { connection.read(&mut self.buffer) };
         match incoming {
             Ok(ConnectionInput::Request { seq, payload }) => {
                 connection.keep_rest(&self.buffer, &payload);
-                self.pool.refuse(connection, seq);
+                self.pool.refuse(&mut connection, seq);
             }
             Ok(ConnectionInput::Incomplete) => {}
-            Ok(ConnectionInput::Closed) | Err(_) => return self.pool.close(pointer),
+            Ok(ConnectionInput::Closed) | Err(_) => return self.pool.close(connection),
         }
-        connection.unclaim();
-        self.pool.arm(pointer, CONNECTION_EVENTS);
+        self.pool.arm(connection.unclaim(), CONNECTION_EVENTS);
     }
 
     /// Refuses requests that have only been received in part: their bytes are read, so the end of the process

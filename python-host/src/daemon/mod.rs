@@ -29,16 +29,13 @@ mod last_stack;
 mod lifecycle;
 mod link;
 mod loop_source;
-#[allow(unsafe_code)]
 mod main_thread;
 mod memory_store;
 mod names;
 mod os;
-#[allow(unsafe_code)]
 mod pool;
 #[allow(unsafe_code)]
 mod registry;
-#[allow(unsafe_code)]
 mod reload;
 mod response_memory;
 mod service;
@@ -49,10 +46,7 @@ mod socket_exchange;
 #[allow(unsafe_code)]
 mod stream;
 mod timers;
-#[allow(unsafe_code)]
-mod title;
 mod tunnel;
-#[allow(unsafe_code)]
 mod worker;
 mod zygote;
 
@@ -88,7 +82,7 @@ pub fn announce(ready: ReadyByte) -> bool {
 pub fn serve(host: &'static Host, inherited: &InheritedScripts) -> i32 {
     let launch = host.launch();
     if let Some(title) = &launch.title {
-        title::set(title);
+        wsgi_system::process::set_title(title);
     }
     if launch.threads == 0 {
         return 0;
@@ -143,8 +137,14 @@ fn prepare<A: Application>(application: &'static A, launch: &Launch) -> io::Resu
     // Workers, the handlers and late events refer to the pool until the process is gone.
     let pool: &'static WorkerPool<A> =
         Box::leak(Box::new(WorkerPool::new(application, launch, DaemonDescriptor::Listener.borrow())?));
-    signals::install(&pool.main_wake)?;
+    signals::install(&pool.main_wake, leave_to_parent)?;
     Ok(MainThread::new(pool, launch, Some(DaemonDescriptor::Order.borrow())))
+}
+
+/// What a process that the application forks off leaves to this one; async-signal-safe.
+fn leave_to_parent() {
+    last_stack::leave_to_parent();
+    registry::close_in_child();
 }
 
 #[cfg(test)]

@@ -7,8 +7,10 @@ use super::connection::HttpdConnection;
 use super::controller::WorkerController;
 use super::gate::{AdmittedWorkers, WorkerGate};
 use super::in_loop::InLoop;
-use super::os::{self, Epoll, EventFd};
-use super::registry::ConnectionRegistry;
+use super::os::{self, EventFd};
+use super::registry::{
+    ClaimedConnection, ConnectionRegistry, PollEvent, ReadyConnection, TOKEN_LISTENER, TOKEN_WAKE,
+};
 use super::reload::ScriptReload;
 use super::slot::WorkerRecord;
 use super::socket_exchange::send_frame;
@@ -25,11 +27,6 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use wsgi_protocol::frame::{FromDaemon, RequestRefusal};
 use wsgi_protocol::launch::Launch;
-
-/// Token of the listening socket in the epoll set.
-pub(super) const TOKEN_LISTENER: u64 = 0;
-/// Token of the event that wakes all pollers; larger tokens are addresses of connections.
-pub(super) const TOKEN_WAKE: u64 = 1;
 
 /// What a connection waits for.
 pub(super) const CONNECTION_EVENTS: i32 = libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLONESHOT;
@@ -83,10 +80,9 @@ pub(super) struct WorkerPool<A: Application> {
     gated: bool,
     wakeup: Wakeup,
     stop: AtomicBool,
-    pub(super) epoll: Epoll,
     listener: BorrowedFd<'static>,
     wake: EventFd,
-    registry: ConnectionRegistry,
+    pub(super) registry: ConnectionRegistry,
     phase: AtomicU8,
     /// Requests ended since the last [`WorkerPool::restart_count`].
     count: AtomicU64,
@@ -126,8 +122,8 @@ impl<A: Application> WorkerPool<A> {
                 size => size as usize,
             },
         };
-        let (epoll, wake) = (Epoll::new()?, EventFd::new()?);
-        epoll.add(wake.borrow(), libc::EPOLLIN, TOKEN_WAKE)?;
+        let (registry, wake) = (ConnectionRegistry::new()?, EventFd::new()?);
+        registry.epoll.add(wake.borrow(), libc::EPOLLIN, TOKEN_WAKE)?;
         Ok(Self {
             application,
             limits,
@@ -141,10 +137,9 @@ impl<A: Application> WorkerPool<A> {
             gated,
             wakeup: Wakeup::default(),
             stop: AtomicBool::new(false),
-            epoll,
             listener,
             wake,
-            registry: ConnectionRegistry::default(),
+            registry,
             phase: AtomicU8::new(PoolPhase::Serving as u8),
             count: AtomicU64::new(0),
             is_exhausted: AtomicBool::new(false),
@@ -163,7 +158,7 @@ impl<A: Application> WorkerPool<A> {
     pub(super) fn start(&'static self) -> io::Result<()> {
         os::set_nonblocking(self.listener)?;
         // Exclusive: processes that share the queue during a replacement do not all wake for one connection.
-        self.epoll.add(self.listener, libc::EPOLLIN | libc::EPOLLEXCLUSIVE, TOKEN_LISTENER)?;
+        self.registry.epoll.add(self.listener, libc::EPOLLIN | libc::EPOLLEXCLUSIVE, TOKEN_LISTENER)?;
         // Before the controller runs: it would admit the first worker itself for a request that is waiting already.
         if !self.admit() {
             return Err(io::Error::other("no worker thread could be created"));
@@ -176,7 +171,7 @@ impl<A: Application> WorkerPool<A> {
     }
 
     fn control(&'static self) {
-        let (gate, epoll, slots, wakeup) = (&self.gate, &self.epoll, &self.slots, &self.wakeup);
+        let (gate, epoll, slots, wakeup) = (&self.gate, &self.registry.epoll, &self.slots, &self.wakeup);
         WorkerController { gate, epoll, slots, wakeup, stop: &self.stop }.run(|| self.admit());
     }
 
@@ -237,7 +232,7 @@ impl<A: Application> WorkerPool<A> {
     pub(super) fn leave(&self, phase: PoolPhase) {
         self.phase.store(phase as u8, SeqCst);
         // It may have left the set before.
-        let _ = self.epoll.delete(self.listener);
+        let _ = self.registry.epoll.delete(self.listener);
         self.wake.signal();
         self.gate.close();
         self.in_loop.end_reading();
@@ -259,8 +254,8 @@ impl<A: Application> WorkerPool<A> {
     }
 
     /// The next event of the epoll set.
-    pub(super) fn wait(&self, timeout: Option<Duration>) -> Option<(u64, i32)> {
-        self.epoll.wait(timeout).unwrap_or_else(|error| {
+    pub(super) fn wait(&self, timeout: Option<Duration>) -> Option<PollEvent> {
+        self.registry.wait(timeout).unwrap_or_else(|error| {
             self.cannot_wait(&error);
             None
         })
@@ -296,7 +291,7 @@ impl<A: Application> WorkerPool<A> {
 
     /// Descriptor of the epoll set, to poll it together with others.
     pub(super) fn epoll_fd(&self) -> std::os::fd::RawFd {
-        self.epoll.as_raw()
+        self.registry.epoll.as_raw()
     }
 
     /// After the workers have been woken to see that they shall end: keeps the event from waking the main thread.
@@ -318,7 +313,7 @@ impl<A: Application> WorkerPool<A> {
         let socket = match os::accept(self.listener) {
             // The supervisor has shut the socket down, because another one has its place.
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
-                let _ = self.epoll.delete(self.listener);
+                let _ = self.registry.epoll.delete(self.listener);
                 return Ok(false);
             }
             result => result?,
@@ -331,44 +326,25 @@ impl<A: Application> WorkerPool<A> {
             return Ok(true);
         }
         os::set_socket_timeout(connection.socket(), self.limits.socket)?;
-        let pointer = self.registry.insert(connection);
-        // SAFETY: the connection was just inserted; it is in no epoll set yet, so no other thread has it.
-        let added = self.epoll.add(unsafe { (*pointer).socket() }, CONNECTION_EVENTS, pointer as u64);
-        if added.is_err() {
-            // SAFETY: as above, and it never came into the epoll set.
-            unsafe { self.registry.remove(pointer) };
-        }
-        added.map(|()| true)
-    }
-
-    /// The connection of an event that the calling thread has just got, which makes it the connection's user.
-    pub(super) fn claim(&self, connection: *mut HttpdConnection) -> &'static mut HttpdConnection {
-        // SAFETY: tokens above the reserved ones are connections of the registry; the one-shot event made this
-        // thread the only one to work on it, which `claim_waiting` completes against the draining main thread.
-        unsafe {
-            (*connection).claim_waiting();
-            &mut *connection
+        match self.registry.insert(connection).enlist(&self.registry.epoll, CONNECTION_EVENTS) {
+            Ok(()) => Ok(true),
+            Err((connection, error)) => {
+                self.close(connection.claim());
+                Err(error)
+            }
         }
     }
 
-    /// Lets `connection` produce its next event. The caller must not touch it afterwards.
-    pub(super) fn arm(&self, connection: *mut HttpdConnection, events: i32) {
-        // SAFETY: connections live until `close`, which only the thread that got the event may call; until the
-        // call below has armed it, that is this thread.
-        let socket = unsafe { (*connection).socket() };
-        if let Err(error) = self.epoll.modify(socket, events, connection as u64) {
+    /// Lets `connection` produce its next event.
+    pub(super) fn arm(&self, connection: ReadyConnection, events: i32) {
+        if let Err(error) = connection.arm(&self.registry.epoll, events) {
             self.log(3, &messages::cannot_poll(error));
         }
     }
 
-    /// Ends a connection that the calling thread has claimed.
-    pub(super) fn close(&self, connection: *mut HttpdConnection) {
-        // SAFETY: claimed by the caller and disarmed, so that no other thread has it. It leaves the epoll set by
-        // hand, because a forked child may keep the socket open and with it the entry in the set.
-        unsafe {
-            let _ = self.epoll.delete((*connection).socket());
-            self.registry.remove(connection);
-        }
+    /// Ends a connection.
+    pub(super) fn close(&self, connection: ClaimedConnection) {
+        self.registry.remove(connection);
     }
 
     /// Tells httpd that the request was not started here.
@@ -471,9 +447,9 @@ impl<A: Application> WorkerPool<A> {
         self.slots.iter().map(WorkerRecord::finished).sum::<u64>() + self.in_loop.begun()
     }
 
-    /// Keeps a connection whose request noticed a changed script; the caller gives it away.
-    pub(super) fn hold(&self, connection: &mut HttpdConnection) {
-        match self.reload.hold(std::ptr::from_mut(connection)) {
+    /// Keeps a connection whose request noticed a changed script.
+    pub(super) fn hold(&self, connection: ClaimedConnection) {
+        match self.reload.hold(connection) {
             Some(released) => self.release(released),
             // The main thread may have worked out already how long it may sleep.
             None => self.main_wake.signal(),
@@ -481,10 +457,8 @@ impl<A: Application> WorkerPool<A> {
     }
 
     /// Lets a held connection go: its request is run, or refused if the process is ending.
-    pub(super) fn release(&self, connection: *mut HttpdConnection) {
-        // SAFETY: a held connection is claimed and disarmed, and the hold has just been given up by this thread.
-        unsafe { (*connection).unclaim() };
-        self.arm(connection, AT_ONCE);
+    pub(super) fn release(&self, connection: ClaimedConnection) {
+        self.arm(connection.unclaim(), AT_ONCE);
     }
 
     /// Logs outside of any request.

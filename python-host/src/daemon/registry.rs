@@ -1,11 +1,15 @@
 //! All open connections of the process. The serve loop only comes here to add and remove one.
 
 use super::connection::HttpdConnection;
-use super::os::{self, DaemonDescriptor};
+use super::os::{self, DaemonDescriptor, Epoll};
 use crate::forked::is_forked;
+use std::io;
+use std::ops::{Deref, DerefMut};
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
+use std::ptr::NonNull;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// Sockets that a process forked off by the application closes at once, so that httpd notices the end of this
 /// process even while such a child lives on. Connections beyond this many stay open in the child.
@@ -76,10 +80,103 @@ fn close_copy(fd: i32) {
     unsafe { libc::close(fd) };
 }
 
-/// The connections by place; see the module's comment.
-#[derive(Debug, Default)]
+/// A connection whose one event has come, or that is in no epoll set yet: it comes to nobody else before it is armed. The
+/// main thread may look at it meanwhile, and claim it for moments.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub(super) struct ReadyConnection(NonNull<HttpdConnection>);
+
+/// A ready connection that its holder alone uses. To be given back, or closed: otherwise nobody ever sees it again.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub(super) struct ClaimedConnection(NonNull<HttpdConnection>);
+
+// SAFETY: the holder is the connection's only user, whichever thread it is on.
+unsafe impl Send for ClaimedConnection {}
+
+impl ReadyConnection {
+    fn token(&self) -> u64 {
+        self.0.as_ptr() as u64
+    }
+
+    fn shared(&self) -> &HttpdConnection {
+        // SAFETY: a connection lives until the only holder of it closes it; nothing but its shared state is used here.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// Takes it, waiting for the moment that the main thread needs.
+    pub(super) fn claim(self) -> ClaimedConnection {
+        self.shared().claim_waiting();
+        ClaimedConnection(self.0)
+    }
+
+    /// Puts it into the set for its first event.
+    pub(super) fn enlist(self, epoll: &Epoll, events: i32) -> Result<(), (Self, io::Error)> {
+        let added = epoll.add(self.shared().socket(), events, self.token());
+        added.map_err(|error| (self, error))
+    }
+
+    /// Lets it produce its next event.
+    pub(super) fn arm(self, epoll: &Epoll, events: i32) -> io::Result<()> {
+        epoll.modify(self.shared().socket(), events, self.token())
+    }
+}
+
+impl ClaimedConnection {
+    /// Others may look at it again.
+    pub(super) fn unclaim(self) -> ReadyConnection {
+        HttpdConnection::unclaim(&self);
+        ReadyConnection(self.0)
+    }
+}
+
+impl Deref for ClaimedConnection {
+    type Target = HttpdConnection;
+    fn deref(&self) -> &HttpdConnection {
+        // SAFETY: claimed: nobody else uses it, and only the holder closes it.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl DerefMut for ClaimedConnection {
+    fn deref_mut(&mut self) -> &mut HttpdConnection {
+        // SAFETY: as above.
+        unsafe { self.0.as_mut() }
+    }
+}
+
+/// Token of the listening socket in the epoll set.
+pub(super) const TOKEN_LISTENER: u64 = 0;
+/// Token of the event that wakes all pollers; larger tokens are those of connections.
+pub(super) const TOKEN_WAKE: u64 = 1;
+
+/// What has happened.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum PollEvent {
+    /// Somebody wants to connect.
+    Listener,
+    /// All pollers are to look at what they shall do.
+    Wake,
+    /// A connection has something to say, or is writable, or its peer has gone: the flags of epoll.
+    Connection(ReadyConnection, i32),
+}
+
+/// The connections by place, and the epoll set that they are in; see the module's comment.
+#[derive(Debug)]
 pub(super) struct ConnectionRegistry {
+    /// Besides connections it has the two reserved tokens only.
+    pub(super) epoll: Epoll,
     places: Mutex<ConnectionPlaces>,
+}
+
+/// What an event of the set is; the token of a connection is its address.
+fn event((token, flags): (u64, i32)) -> Option<PollEvent> {
+    match token {
+        TOKEN_LISTENER => Some(PollEvent::Listener),
+        TOKEN_WAKE => Some(PollEvent::Wake),
+        token => NonNull::new(token as *mut HttpdConnection)
+            .map(|pointer| PollEvent::Connection(ReadyConnection(pointer), flags)),
+    }
 }
 
 #[derive(Debug, Default)]
@@ -93,18 +190,43 @@ struct ConnectionPlaces {
 unsafe impl Send for ConnectionPlaces {}
 
 impl ConnectionRegistry {
+    /// No connections.
+    ///
+    /// # Errors
+    /// Failure to create the epoll set.
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self { epoll: Epoll::new()?, places: Mutex::default() })
+    }
+
+    /// The next event of the set.
+    ///
+    /// # Errors
+    /// That of epoll_wait(2).
+    pub(super) fn wait(&self, timeout: Option<Duration>) -> io::Result<Option<PollEvent>> {
+        Ok(self.epoll.wait(timeout)?.and_then(event))
+    }
+
+    /// As many as there are, but no more than `most`; without waiting.
+    ///
+    /// # Errors
+    /// That of epoll_wait(2).
+    pub(super) fn take(&self, most: usize) -> io::Result<impl Iterator<Item = PollEvent> + use<>> {
+        Ok(self.epoll.take(most)?.filter_map(event))
+    }
+
     fn lock(&self) -> MutexGuard<'_, ConnectionPlaces> {
         // The lists are consistent at every point where a panic is possible.
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a connection in; the pointer stays valid until [`ConnectionRegistry::remove`].
-    pub(super) fn insert(&self, mut connection: HttpdConnection) -> *mut HttpdConnection {
+    /// Takes a connection in.
+    pub(super) fn insert(&self, mut connection: HttpdConnection) -> ReadyConnection {
         let mut places = self.lock();
         let place = places.free.pop().unwrap_or(places.connections.len());
         connection.place = place;
         let fd = connection.socket().as_raw_fd();
-        let pointer = Box::into_raw(Box::new(connection));
+        let place_in_memory = NonNull::from(Box::leak(Box::new(connection)));
+        let pointer = place_in_memory.as_ptr();
         if place == places.connections.len() {
             places.connections.push(pointer);
         } else {
@@ -113,18 +235,17 @@ impl ConnectionRegistry {
         if let Some(known) = SOCKETS.get(place) {
             known.store(fd, SeqCst);
         }
-        pointer
+        ReadyConnection(place_in_memory)
     }
 
-    /// Closes and frees a connection.
-    ///
-    /// # Safety
-    /// `pointer` came from [`ConnectionRegistry::insert`] of this registry, the caller has claimed it, and it can no longer
-    /// come out of the epoll set.
-    pub(super) unsafe fn remove(&self, pointer: *mut HttpdConnection) {
+    /// Closes and frees a connection. It leaves the epoll set by hand, because a forked child may keep the socket open and
+    /// with it the entry in the set.
+    pub(super) fn remove(&self, connection: ClaimedConnection) {
+        // One that could not be added is in no set.
+        let _ = self.epoll.delete(connection.socket());
         let mut places = self.lock();
-        // SAFETY: by contract nobody else uses the connection, and it came out of `Box::into_raw`.
-        let connection = unsafe { Box::from_raw(pointer) };
+        // SAFETY: nobody else uses the connection, which came out of a box.
+        let connection = unsafe { Box::from_raw(connection.0.as_ptr()) };
         let place = connection.place;
         places.connections[place] = std::ptr::null_mut();
         places.free.push(place);
@@ -172,24 +293,18 @@ mod tests {
 
     #[test]
     fn places_are_used_again_and_claimed_ones_are_left_alone() {
-        let registry = ConnectionRegistry::default();
-        let new = || HttpdConnection::new(UnixStream::pair().unwrap().0.into());
-        let a = registry.insert(new());
-        let b = registry.insert(new());
-        // SAFETY: both are alive.
-        unsafe { assert!((*a).claim()) };
+        let registry = ConnectionRegistry::new().unwrap();
+        let new = || registry.insert(HttpdConnection::new(UnixStream::pair().unwrap().0.into()));
+        let a = new().claim();
+        let b = new();
         let mut idle = 0;
         registry.for_each_idle(|_| idle += 1);
         assert_eq!((idle, registry.len()), (1, 2));
-        // SAFETY: `a` is claimed and in no epoll set.
-        unsafe { registry.remove(a) };
-        let c = registry.insert(new());
-        // SAFETY: both are alive and in no epoll set.
-        unsafe {
-            assert_eq!((*c).place, 0);
-            assert_eq!(registry.len(), 2);
-            registry.remove(b);
-            registry.remove(c);
+        registry.remove(a);
+        let c = new().claim();
+        assert_eq!((c.place, registry.len()), (0, 2));
+        for connection in [b.claim(), c] {
+            registry.remove(connection);
         }
         assert_eq!(registry.len(), 0);
     }

@@ -11,7 +11,7 @@
 //! their old code, and hold no other script's change up.
 
 use super::changes::{ChangeLook, FileSight, ScriptChanges};
-use super::connection::HttpdConnection;
+use super::registry::ClaimedConnection;
 use std::cell::Cell;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
@@ -53,12 +53,9 @@ struct ReloadState {
 
 #[derive(Debug)]
 struct HeldRequests {
-    connection: *mut HttpdConnection,
+    connection: ClaimedConnection,
     until: Instant,
 }
-
-// SAFETY: a held connection is claimed and disarmed: whoever takes it out of the list is its only user.
-unsafe impl Send for HeldRequests {}
 
 /// See the module's comment.
 #[derive(Debug)]
@@ -166,7 +163,7 @@ impl ScriptReload {
     }
 
     /// Holds a claimed connection. Gives it back if the decision has come in the meantime.
-    pub(super) fn hold(&self, connection: *mut HttpdConnection) -> Option<*mut HttpdConnection> {
+    pub(super) fn hold(&self, connection: ClaimedConnection) -> Option<ClaimedConnection> {
         let patience = *self.patience.lock().unwrap_or_else(PoisonError::into_inner);
         let mut state = self.lock();
         if !state.pending {
@@ -189,7 +186,7 @@ impl ScriptReload {
     }
 
     /// Requests that have waited long enough: they run with the old code.
-    pub(super) fn overdue(&self) -> Vec<*mut HttpdConnection> {
+    pub(super) fn overdue(&self) -> Vec<ClaimedConnection> {
         let now = Instant::now();
         let mut state = self.lock();
         let (over, held) = std::mem::take(&mut state.held).into_iter().partition(|held| held.until <= now);
@@ -198,7 +195,7 @@ impl ScriptReload {
     }
 
     /// The supervisor has decided: returns the connections to be released.
-    pub(super) fn decided(&self) -> Vec<*mut HttpdConnection> {
+    pub(super) fn decided(&self) -> Vec<ClaimedConnection> {
         let mut state = self.lock();
         state.pending = false;
         std::mem::take(&mut state.held).into_iter().map(|held| held.connection).collect()
@@ -251,6 +248,9 @@ impl ReloadState {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::daemon::connection::HttpdConnection;
+    use crate::daemon::registry::ConnectionRegistry;
+    use std::os::unix::net::UnixStream;
 
     const A: &[u8] = b"a";
     const B: &[u8] = b"b";
@@ -282,10 +282,11 @@ mod tests {
         assert_eq!(reload.take_ask(), None);
         assert!(reload.take_hold());
         assert!(!reload.take_hold());
-        let fake = std::ptr::dangling_mut();
-        assert_eq!(reload.hold(fake), None);
-        assert_eq!(reload.decided(), [fake]);
-        assert_eq!(reload.hold(fake), Some(fake), "the decision was faster");
+        let registry = ConnectionRegistry::new().unwrap();
+        let connection = HttpdConnection::new(UnixStream::pair().unwrap().0.into());
+        assert_eq!(reload.hold(registry.insert(connection).claim()), None);
+        let held = reload.decided().pop().unwrap();
+        assert!(reload.hold(held).is_some(), "the decision was faster");
         assert_eq!(noticed(&reload, A, 1), (ChangeDecision::ServeOld, false), "asked before");
         assert_eq!(noticed(&reload, A, 2), (ChangeDecision::Refuse, true), "changed again");
     }

@@ -4,10 +4,11 @@
 //! more are ready; a request still in its socket when this process dies was certainly not started.
 
 use super::application::{Application, RequestRunner};
-use super::connection::{ConnectionError, ConnectionInput, HttpdConnection, READ_ROOM};
+use super::connection::{ConnectionError, ConnectionInput, READ_ROOM};
 use super::loop_source::{self, ConnectionFate};
 use super::os;
-use super::pool::{CONNECTION_EVENTS, PoolPhase, TOKEN_LISTENER, TOKEN_WAKE, WorkerPool};
+use super::pool::{CONNECTION_EVENTS, PoolPhase, WorkerPool};
+use super::registry::{ClaimedConnection, PollEvent, ReadyConnection};
 use super::reload;
 use super::slot::{WorkerRecord, WorkerState};
 use super::socket_exchange::SocketExchange;
@@ -45,6 +46,14 @@ pub(super) struct WorkerThread<A: Application> {
     attached: bool,
     buffer: Vec<u8>,
     out: Vec<u8>,
+}
+
+/// What has become of a request.
+enum RequestEnd {
+    /// It is for the event loop, and nothing was run.
+    ForLoop(ClaimedConnection),
+    /// It has ended, or will be read again.
+    Over(ConnectionFate),
 }
 
 impl<A: Application> WorkerThread<A> {
@@ -101,17 +110,16 @@ impl<A: Application> WorkerThread<A> {
                 }
                 pool.slots[self.index].set(WorkerState::Polling);
             }
-            let Some((token, flags)) = self.next_event() else { continue };
-            match token {
-                TOKEN_WAKE => {}
-                TOKEN_LISTENER => self.accept(),
-                token => self.connection_event(token, flags),
+            match self.next_event() {
+                None | Some(PollEvent::Wake) => {}
+                Some(PollEvent::Listener) => self.accept(),
+                Some(PollEvent::Connection(connection, flags)) => self.connection_event(connection, flags),
             }
         }
     }
 
     /// The next event; without the GIL if there is none yet.
-    fn next_event(&mut self) -> Option<(u64, i32)> {
+    fn next_event(&mut self) -> Option<PollEvent> {
         let pool = self.pool;
         if self.attached {
             if let Some(event) = pool.wait(Some(Duration::ZERO)) {
@@ -129,10 +137,10 @@ impl<A: Application> WorkerThread<A> {
         pool.gate.end_nap();
         // Withdrawn while asleep: the event goes to whoever polls.
         match event {
-            Some((token, events)) if token > TOKEN_WAKE && pool.gate.is_over() => {
+            Some(PollEvent::Connection(connection, events)) if pool.gate.is_over() => {
                 // Writable was asked for because the whole request is here already: no further byte will tell of it.
                 let again = CONNECTION_EVENTS | (events & libc::EPOLLOUT);
-                pool.arm(token as *mut HttpdConnection, again);
+                pool.arm(connection, again);
                 None
             }
             event => event,
@@ -155,22 +163,19 @@ impl<A: Application> WorkerThread<A> {
         }
     }
 
-    fn connection_event(&mut self, token: u64, flags: i32) {
-        let pointer = token as *mut HttpdConnection;
-        let connection = self.pool.claim(pointer);
+    fn connection_event(&mut self, connection: ReadyConnection, flags: i32) {
+        // The one-shot event made this thread the only one to work on it but for the draining main thread.
+        let connection = connection.claim();
         let next = if flags & (libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR) != 0 {
             // Whoever asked does not wait for the answer any more: nothing is run for it (spec/daemon.md §8, trap
             // 89).
-            ConnectionFate::Close
+            ConnectionFate::Close(connection)
         } else {
             self.read(connection)
         };
         match next {
-            ConnectionFate::Arm => {
-                connection.unclaim();
-                self.pool.arm(pointer, CONNECTION_EVENTS);
-            }
-            ConnectionFate::Close => self.pool.close(pointer),
+            ConnectionFate::Arm(connection) => self.pool.arm(connection.unclaim(), CONNECTION_EVENTS),
+            ConnectionFate::Close(connection) => self.pool.close(connection),
             ConnectionFate::Gone => {}
         }
         if self.buffer.capacity() > KEEP_CAPACITY {
@@ -181,7 +186,7 @@ impl<A: Application> WorkerThread<A> {
         }
     }
 
-    fn read(&mut self, connection: &mut HttpdConnection) -> ConnectionFate {
+    fn read(&mut self, mut connection: ClaimedConnection) -> ConnectionFate {
         if connection.partial.is_empty() && !self.pool.in_loop.is_all() {
             self.attach();
         }
@@ -191,11 +196,11 @@ impl<A: Application> WorkerThread<A> {
                 connection.keep_rest(&buffer, &payload);
                 self.request(connection, seq, &buffer, payload)
             }
-            Ok(ConnectionInput::Incomplete) => ConnectionFate::Arm,
-            Ok(ConnectionInput::Closed) => ConnectionFate::Close,
+            Ok(ConnectionInput::Incomplete) => ConnectionFate::Arm(connection),
+            Ok(ConnectionInput::Closed) => ConnectionFate::Close(connection),
             Err(broken) => {
-                self.pool.complain(connection, &broken);
-                ConnectionFate::Close
+                self.pool.complain(&connection, &broken);
+                ConnectionFate::Close(connection)
             }
         };
         self.buffer = buffer;
@@ -204,7 +209,7 @@ impl<A: Application> WorkerThread<A> {
 
     fn request(
         &mut self,
-        connection: &mut HttpdConnection,
+        mut connection: ClaimedConnection,
         seq: u16,
         buffer: &[u8],
         range: Range<usize>,
@@ -213,13 +218,13 @@ impl<A: Application> WorkerThread<A> {
         let request = match Request::decode(payload) {
             Ok(request) => request,
             Err(e) => {
-                self.pool.complain(connection, &ConnectionError::Malformed(e));
-                return ConnectionFate::Close;
+                self.pool.complain(&connection, &ConnectionError::Malformed(e));
+                return ConnectionFate::Close(connection);
             }
         };
         if self.pool.phase() != PoolPhase::Serving {
-            self.pool.refuse(connection, seq);
-            return ConnectionFate::Arm;
+            self.pool.refuse(&mut connection, seq);
+            return ConnectionFate::Arm(connection);
         }
         let now = os::now_ns();
         if self.pool.application.is_for_loop(&request.head) {
@@ -230,15 +235,19 @@ impl<A: Application> WorkerThread<A> {
         self.pool.started();
         let next = self.run_request(connection, seq, payload, &request, now);
         self.pool.slots[self.index].end();
-        let Some(next) = next else { return self.hand_over(connection, seq, payload, &request, now) };
-        self.pool.finished();
-        next
+        match next {
+            RequestEnd::ForLoop(connection) => self.hand_over(connection, seq, payload, &request, now),
+            RequestEnd::Over(next) => {
+                self.pool.finished();
+                next
+            }
+        }
     }
 
     /// The event loop runs the request.
     fn hand_over(
         &mut self,
-        connection: &mut HttpdConnection,
+        connection: ClaimedConnection,
         seq: u16,
         payload: &[u8],
         request: &Request<'_>,
@@ -257,25 +266,30 @@ impl<A: Application> WorkerThread<A> {
         ConnectionFate::Gone
     }
 
-    /// `None`: it is for the event loop, and nothing was run.
     fn run_request(
         &mut self,
-        connection: &mut HttpdConnection,
+        mut connection: ClaimedConnection,
         seq: u16,
         payload: &[u8],
         request: &Request<'_>,
         began: u64,
-    ) -> Option<ConnectionFate> {
+    ) -> RequestEnd {
         let (pool, head) = (self.pool, &request.head);
         reload::begin_request(std::mem::take(&mut connection.was_held));
         let counts = pool.limits.inactivity && !head.flags.has(RequestFlags::IGNORE_ACTIVITY);
         let activity = counts.then(|| &pool.slots[self.index]);
-        let mut exchange =
-            SocketExchange::new(connection, seq, request, &mut self.out, (A::RELEASED, A::UNSENT), activity)
-                .with_stream(&pool.streams[self.index]);
+        let mut exchange = SocketExchange::new(
+            &mut connection,
+            seq,
+            request,
+            &mut self.out,
+            (A::RELEASED, A::UNSENT),
+            activity,
+        )
+        .with_stream(&pool.streams[self.index]);
         if loop_source::is_overdue(pool.limits.queue, head) {
             drop(exchange);
-            return Some(loop_source::refuse_overdue(connection, seq));
+            return RequestEnd::Over(loop_source::refuse_overdue(connection, seq));
         }
         let clock = head.flags.has(RequestFlags::MEASURE_CPU).then(|| &pool.slots[self.index]);
         let cpu = clock.map_or(0, WorkerRecord::cpu_ns);
@@ -289,25 +303,28 @@ impl<A: Application> WorkerThread<A> {
             RequestOutcome::Fail(500)
         });
         if outcome == RequestOutcome::ForLoop {
-            return None;
+            drop(exchange);
+            return RequestEnd::ForLoop(connection);
         }
         if outcome == RequestOutcome::Refused && pool.reload.take_hold() {
             drop(exchange);
-            return Some(self.hold(connection, seq, payload));
+            self.hold(connection, seq, payload);
+            return RequestEnd::Over(ConnectionFate::Gone);
         }
         let used = clock.map_or(0, WorkerRecord::cpu_ns).saturating_sub(cpu);
         exchange.account = Some(RequestAccount { began, ended: os::now_ns(), gil: waits::take(), cpu: used });
         let draining = pool.phase() != PoolPhase::Serving;
-        Some(if exchange.finish(outcome, draining) { ConnectionFate::Arm } else { ConnectionFate::Close })
+        let is_usable = exchange.finish(outcome, draining);
+        drop(exchange);
+        RequestEnd::Over(ConnectionFate::of(connection, is_usable))
     }
 
     /// Keeps the request that noticed a changed script until the supervisor has decided; the connection gets
     /// it back as if it had just been received.
-    fn hold(&self, connection: &mut HttpdConnection, seq: u16, payload: &[u8]) -> ConnectionFate {
+    fn hold(&self, mut connection: ClaimedConnection, seq: u16, payload: &[u8]) {
         connection.unread(seq, payload);
         connection.was_held = true;
         self.pool.hold(connection);
-        ConnectionFate::Gone
     }
 }
 

@@ -3,11 +3,8 @@
 //! Python's audit events tell, receives signals until its request is over. (httpd's main thread stays the one that the kernel
 //! prefers for those that are sent to the process.)
 
-use crate::boundary;
-use crate::python::symbols;
-use pyo3::ffi::PyObject;
+use crate::python::trampoline;
 use std::cell::Cell;
-use std::ffi::{CStr, c_char, c_int, c_void};
 use wsgi_system::signals::{self, SignalMask};
 
 /// The audit events of CPython that come before a fork.
@@ -21,18 +18,8 @@ thread_local! {
 
 /// Begins to listen; once, before any code of the application runs.
 pub fn listen() {
-    if let Some(add) = symbols::get().add_audit_hook {
-        // SAFETY: Python is initialised, and the hook is part of this library, which is never unloaded. A failure leaves
-        // signals blocked, as they were.
-        unsafe { add(on_audit_event, std::ptr::null_mut()) };
-    }
-}
-
-/// Listens to Python's audit events (see [`announced`]); refuses nothing.
-unsafe extern "C" fn on_audit_event(event: *const c_char, _: *mut PyObject, _: *mut c_void) -> c_int {
-    // SAFETY: Python gives a NUL-ended name.
-    boundary::guard((), || announced(unsafe { CStr::from_ptr(event) }.to_bytes()));
-    0
+    // A failure leaves signals blocked, as they were.
+    trampoline::listen(announced);
 }
 
 /// Python tells of an event.

@@ -3,26 +3,20 @@
 use crate::coalesce::{BlockCoalescer, BlockSink, COPIED, HeldBlock, LastSend};
 use crate::exchange::{BodyError, Exchange, HoldBack, RequestOutcome, SendError};
 use crate::forked::is_forked;
+use crate::httpd_table::{AprStatus, HttpdRequest};
 use crate::python;
 use crate::scheduler::clock::now_ns;
 use crate::scheduler::gate;
-use std::ffi::c_void;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
-use wsgi_protocol::abi::{self, HttpdTable};
+use wsgi_protocol::abi;
 
 /// APR's number for "try again".
 const EAGAIN: i32 = libc::EAGAIN;
 
 /// httpd's side of a request.
 #[derive(Debug, Clone, Copy)]
-struct HttpdExchange {
-    httpd: &'static HttpdTable,
-    request: *mut c_void,
-}
-
-// SAFETY: the handle is used by one thread at a time (see `crate::coalesce`).
-unsafe impl Send for HttpdExchange {}
+struct HttpdExchange(HttpdRequest);
 
 impl BlockSink for HttpdExchange {
     // The filters of httpd run on it.
@@ -65,34 +59,21 @@ fn without_gil(f: &mut dyn FnMut()) {
 
 impl HttpdExchange {
     fn write(self, data: &[u8], flush: bool) -> Result<(), SendError> {
-        let mut error = 0;
-        // SAFETY: pointer and length belong together, and the request is under way.
-        let result = unsafe {
-            (self.httpd.write)(self.request, data.as_ptr(), data.len(), flush.into(), &raw mut error)
-        };
-        self.sent(result, error)
+        self.sent(self.0.write(data, flush))
     }
 
-    fn sent(self, result: i32, error: i32) -> Result<(), SendError> {
-        match result {
-            abi::OK => Ok(()),
-            abi::CLIENT_GONE => Err(SendError::ClientGone),
-            _ => Err(SendError::Failed(self.text(error))),
-        }
-    }
-
-    fn text(self, error: i32) -> String {
-        let mut buffer = [0; 256];
-        // SAFETY: room for as many bytes as said.
-        let length = unsafe { (self.httpd.error_text)(error, buffer.as_mut_ptr(), buffer.len()) };
-        String::from_utf8_lossy(&buffer[..length.min(buffer.len())]).into_owned()
+    fn sent(self, result: Result<(), (i32, AprStatus)>) -> Result<(), SendError> {
+        result.map_err(|(result, error)| match result {
+            abi::CLIENT_GONE => SendError::ClientGone,
+            _ => SendError::Failed(self.0.error_text(error)),
+        })
     }
 }
 
 impl TableExchange {
     /// An exchange for httpd's `request`.
-    pub fn new(httpd: &'static HttpdTable, request: *mut c_void) -> Self {
-        let way = HttpdExchange { httpd, request };
+    pub fn new(request: HttpdRequest) -> Self {
+        let way = HttpdExchange(request);
         Self { way, held: Vec::new(), broken: None, blocks: None, last_send: LastSend::default() }
     }
 
@@ -180,32 +161,19 @@ impl Exchange for TableExchange {
             without_gil(&mut || drop(blocks.send(true)));
         }
         let way = self.way;
-        let (mut read, mut error, mut result) = (0, 0, abi::FAILED);
-        without_gil(&mut || {
-            // SAFETY: room for as many bytes as said, and the request is under way.
-            result = unsafe {
-                (way.httpd.read_body)(
-                    way.request,
-                    buffer.as_mut_ptr(),
-                    buffer.len(),
-                    &raw mut read,
-                    &raw mut error,
-                )
-            };
-        });
-        match result {
-            abi::OK => Ok(read.min(buffer.len())),
-            _ if error == EAGAIN => Err(BodyError::Terminated),
-            _ => Err(BodyError::Failed(way.text(error))),
-        }
+        let mut result = Ok(0);
+        without_gil(&mut || result = way.0.read_body(buffer));
+        result.map_err(|error| match error {
+            EAGAIN => BodyError::Terminated,
+            _ => BodyError::Failed(way.0.error_text(error)),
+        })
     }
 
     fn head(&mut self, payload: &[u8]) -> Result<(), SendError> {
         self.check()?;
         let way = self.way;
-        // SAFETY: pointer and length belong together; nothing is sent yet, so nothing blocks and nobody else sends.
-        let result = unsafe { (way.httpd.send_head)(way.request, payload.as_ptr(), payload.len()) };
-        way.sent(result, libc::EINVAL).inspect_err(|error| self.broken = Some(error.clone()))
+        // Nothing is sent yet, so nothing blocks and nobody else sends.
+        way.sent(way.0.send_head(payload)).inspect_err(|error| self.broken = Some(error.clone()))
     }
 
     fn data(&mut self, block: &[u8], hold: HoldBack) -> Result<(), SendError> {
@@ -221,21 +189,11 @@ impl Exchange for TableExchange {
     }
 
     fn file(&mut self, file: BorrowedFd<'_>, offset: u64, length: u64) -> Result<(), SendError> {
-        self.released(|way| {
-            let mut error = 0;
-            // SAFETY: the descriptor is open during the call, and the request is under way.
-            let result = unsafe {
-                (way.httpd.send_file)(way.request, file.as_raw_fd(), offset, length, &raw mut error)
-            };
-            way.sent(result, error)
-        })
+        self.released(|way| way.sent(way.0.send_file(file, offset, length)))
     }
 
     fn log(&mut self, level: u8, text: &[u8]) {
-        // SAFETY: pointer and length belong together, and the request is under way.
-        self.alone(|way| unsafe {
-            (way.httpd.log)(way.request, u32::from(level), text.as_ptr(), text.len())
-        });
+        self.alone(|way| way.0.log(level, text));
     }
 
     fn is_gone(&mut self) -> bool {
@@ -248,28 +206,15 @@ impl Exchange for TableExchange {
             None => false,
             Some(true) => true,
             Some(false) if self.broken.is_some() => true,
-            // SAFETY: the request is under way.
-            Some(false) => self.alone(|way| unsafe { (way.httpd.is_aborted)(way.request) } == 1),
+            Some(false) => self.alone(|way| way.0.is_aborted()),
         }
     }
 
     fn ssl_is_https(&mut self) -> bool {
-        // SAFETY: the request is under way.
-        self.alone(|way| unsafe { (way.httpd.ssl_is_https)(way.request) == 1 })
+        self.alone(|way| way.0.ssl_is_https())
     }
 
     fn ssl_variable(&mut self, name: &[u8]) -> Option<Vec<u8>> {
-        let (mut text, mut length) = (std::ptr::null(), 0);
-        self.alone(|way| {
-            let (place, length_place) = (&raw mut text, &raw mut length);
-            // SAFETY: pointer and length belong together, the request is under way, and a text that is found lives as
-            // long as it.
-            unsafe {
-                let found =
-                    (way.httpd.ssl_variable)(way.request, name.as_ptr(), name.len(), place, length_place);
-                (found == abi::OK && !text.is_null())
-                    .then(|| std::slice::from_raw_parts(text, length).to_vec())
-            }
-        })
+        self.alone(|way| way.0.ssl_variable(name))
     }
 }

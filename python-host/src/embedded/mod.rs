@@ -10,6 +10,7 @@ use crate::exchange::RequestOutcome;
 use crate::fork;
 use crate::forked;
 use crate::host::{Host, RequestThread};
+use crate::httpd_table::{self, HttpdRequest};
 use crate::interpreter::gates::GateRegistry;
 use crate::interpreter::{self, start as python, threads};
 use crate::log;
@@ -20,7 +21,6 @@ use crate::wsgi::telemetry;
 pub use apart::start_apart;
 use exchange::TableExchange;
 use std::cell::{Cell, RefCell};
-use std::ffi::c_void;
 use std::mem::ManuallyDrop;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst};
@@ -31,7 +31,6 @@ use wsgi_protocol::launch::{self, Launch};
 use wsgi_protocol::request::Request;
 use wsgi_protocol::scoreboard::Scoreboard;
 
-static HTTPD: OnceLock<&'static HttpdTable> = OnceLock::new();
 static HOST: OnceLock<&'static Host> = OnceLock::new();
 
 /// Before the GILs that request threads share, if there are several of them.
@@ -42,9 +41,7 @@ static BUSY: AtomicUsize = AtomicUsize::new(0);
 
 /// Keeps what the library writes going through httpd.
 pub fn set_httpd(httpd: &'static HttpdTable) {
-    // A second call brings the same table.
-    let _ = HTTPD.set(httpd);
-    log::use_httpd(httpd);
+    httpd_table::set(httpd);
     thread_end::prepare();
     boundary::install_panic_hook();
 }
@@ -136,8 +133,8 @@ fn with_worker<T>(host: &'static Host, f: impl FnOnce(&mut RequestThread) -> T) 
 }
 
 /// Runs a request on the calling thread.
-pub fn request(request: *mut c_void, payload: &[u8]) -> abi::HostOutcome {
-    let (Some(host), Some(httpd)) = (HOST.get(), HTTPD.get()) else { return 500 };
+pub fn request(request: HttpdRequest, payload: &[u8]) -> abi::HostOutcome {
+    let Some(host) = HOST.get() else { return 500 };
     let decoded = match Request::decode(payload) {
         Ok(decoded) => decoded,
         Err(error) => {
@@ -146,7 +143,7 @@ pub fn request(request: *mut c_void, payload: &[u8]) -> abi::HostOutcome {
         }
     };
     let _busy = BusyThread::begin();
-    let mut exchange = TableExchange::new(httpd, request);
+    let mut exchange = TableExchange::new(request);
     let mut outcome = RequestOutcome::Fail(500);
     let arrived = Instant::now();
     let mut run = || {
@@ -171,30 +168,25 @@ pub fn request(request: *mut c_void, payload: &[u8]) -> abi::HostOutcome {
 }
 
 /// Asks a host script about a request, on the calling thread.
-pub fn call(request: *mut c_void, payload: &[u8]) -> ScriptVerdict {
-    let (Some(host), Some(httpd)) = (HOST.get(), HTTPD.get()) else { return ScriptVerdict::Failed };
+pub fn call(request: HttpdRequest, payload: &[u8]) -> ScriptVerdict {
+    let Some(host) = HOST.get() else { return ScriptVerdict::Failed };
     let _busy = BusyThread::begin();
     if threads::is_closed() {
         return ScriptVerdict::Failed;
     }
-    let mut exchange = TableExchange::new(httpd, request);
+    let mut exchange = TableExchange::new(request);
     let answered = with_worker(host, |worker| worker.call(payload, &mut exchange));
-    for (number, text) in &answered.answers {
-        // SAFETY: pointer and length belong together, and the request is under way.
-        if unsafe { (httpd.answer)(request, *number, text.as_ptr(), text.len()) } != abi::OK {
-            return ScriptVerdict::Failed;
-        }
+    if !answered.answers.iter().all(|(number, text)| request.answer(*number, text)) {
+        return ScriptVerdict::Failed;
     }
     answered.verdict
 }
 
 /// httpd's scoreboard, if applications may see it; never in a daemon.
 pub fn scoreboard() -> Option<Scoreboard> {
-    let httpd = HTTPD.get()?;
     let mut buffer = vec![0; 64 * 1024];
     loop {
-        // SAFETY: pointer and length belong together.
-        let length = unsafe { (httpd.scoreboard)(buffer.as_mut_ptr(), buffer.len()) };
+        let length = httpd_table::scoreboard(&mut buffer)?;
         if length <= buffer.len() {
             // An empty one is none.
             return Scoreboard::decode(&buffer[..length]).ok();

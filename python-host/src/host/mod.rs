@@ -6,7 +6,6 @@ mod events;
 mod outcomes;
 mod scripts;
 mod texts;
-#[allow(unsafe_code)]
 mod threads;
 
 use crate::asgi::AsgiState;

@@ -71,12 +71,7 @@ impl Host {
             return;
         }
         let line = messages::long_request(why, seconds, &stack);
-        // SAFETY: the thread cannot end meanwhile, and the GIL is held.
-        let state = self.threads.with_window(thread_id, |window| unsafe { window.request(py, interpreter) });
-        let state = state.flatten();
-        if let Some(state) = state.filter(|state| state.thread_id == thread_id) {
-            state.log_from_outside(py, log::WARN, line.as_bytes());
-        }
+        record.window().with_request(py, |state| state.log_from_outside(py, log::WARN, line.as_bytes()));
     }
 
     /// Raises RequestTimeout in request thread `thread_id` if `is_current`, asked with the GIL held, says that it

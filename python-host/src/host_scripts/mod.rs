@@ -5,7 +5,6 @@
 mod answers;
 mod environ;
 mod messages;
-#[allow(unsafe_code)]
 pub mod ssl;
 
 use crate::boundary;

@@ -1,9 +1,10 @@
 //! Asking mod_ssl from Python: `mod_ssl.is_https` and `mod_ssl.var_lookup` (spec/behaviour.md §7.1), which work as long as
 //! the function they were given to runs.
 
-use crate::python::class::{ClassBuilder, ClassValue, instance};
+use crate::python::class::{ClassBuilder, ClassKey, ClassValue, OwnedClass};
 use crate::python::trampoline::CallArguments;
 use crate::python::{Attached, ExceptionKind, NumberValues, Object, Owned, Raised, Result, TextValues};
+use crate::wsgi::kit::AuthClass;
 use crate::wsgi::request::RequestState;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -15,8 +16,12 @@ pub struct SslAuth {
 
 impl ClassValue for SslAuth {}
 
+impl ClassKey for AuthClass {
+    type Value = SslAuth;
+}
+
 /// `mod_wsgi.SslAuth`.
-pub fn class(py: Attached<'_>) -> Result<Owned<'_>> {
+pub fn class(py: Attached<'_>) -> Result<OwnedClass<'_, SslAuth>> {
     ClassBuilder::<SslAuth>::new(c"mod_wsgi.Auth")
         .method(c"ssl_is_https", |py, this, arguments| is_https(py, &this.state, arguments))
         .method(c"ssl_var_lookup", |py, this, arguments| var_lookup(py, &this.state, arguments))
@@ -25,9 +30,7 @@ pub fn class(py: Attached<'_>) -> Result<Owned<'_>> {
 
 /// An instance for a request.
 pub fn object<'py>(py: Attached<'py>, state: &Arc<RequestState>) -> Result<Owned<'py>> {
-    let class = state.interpreter.kit().auth.get(py);
-    // SAFETY: the kit's class was built for `SslAuth`.
-    unsafe { instance(py, class, SslAuth { state: state.clone() }) }
+    state.interpreter.kit().auth.instance(py, SslAuth { state: state.clone() })
 }
 
 /// `ssl_is_https()`: 1 or 0.

@@ -8,8 +8,6 @@ use crate::log;
 use crate::messages;
 use crate::python::Attached;
 use crate::python::symbols::{self, InterpreterConfig};
-use pyo3::ffi;
-use std::ptr;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use wsgi_protocol::launch::HostMode;
 
@@ -53,41 +51,31 @@ fn claims_main(host: &Host, name: &[u8]) -> bool {
 /// A new sub-interpreter; the calling thread is detached before and after.
 fn make(host: &'static Host, name: &[u8]) -> Option<&'static Interpreter> {
     let settings = super::rules::resolve(host.launch(), name);
-    let own_gil = settings.own_gil && symbols::get().new_interpreter.is_some();
+    let own_gil = settings.own_gil && symbols::get().has_own_gils();
     if settings.own_gil && !own_gil {
         log::write(log::WARN, &messages::no_own_gil(symbols::get().version));
     }
-    threads::attach(main());
-    // SAFETY: attached to the main interpreter.
-    let state = unsafe { new_interpreter(own_gil) };
-    if state.is_null() {
-        // The old state is current again.
-        threads::detach();
-        return None;
-    }
-    // SAFETY: the new interpreter's first state is current.
-    let (py, raw) = unsafe { (Attached::assume(), ffi::PyInterpreterState_Get()) };
-    let interpreter = Interpreter::new(host, raw, false, own_gil);
-    threads::adopt(interpreter);
-    let furnished = boundary::caught(|| interpreter.populate(py, name)).unwrap_or(false);
-    if furnished {
-        add(interpreter);
-        threads::detach();
-        return Some(interpreter);
-    }
-    interpreter.abandon(py);
-    None
+    threads::attached(main(), |py| {
+        if !start(py, own_gil) {
+            // The old state is current again.
+            threads::detach();
+            return None;
+        }
+        let interpreter = Interpreter::new(host, threads::current_interpreter(py), false, own_gil);
+        threads::adopt(py, interpreter);
+        let furnished = boundary::caught(|| interpreter.populate(py, name)).unwrap_or(false);
+        if furnished {
+            add(interpreter);
+            threads::detach();
+            return Some(interpreter);
+        }
+        interpreter.abandon(py);
+        None
+    })
 }
 
-/// A new interpreter whose state is current; null if there is none and the old state is still current.
-///
-/// # Safety
-/// Attached to the main interpreter.
-unsafe fn new_interpreter(own_gil: bool) -> *mut ffi::PyThreadState {
-    let Some(create) = symbols::get().new_interpreter else {
-        // SAFETY: by the contract.
-        return unsafe { ffi::Py_NewInterpreter() };
-    };
+/// Makes a new interpreter, whose state is current then. False: there is none, and the old state is still current.
+fn start(py: Attached<'_>, own_gil: bool) -> bool {
     // spec/daemon.md §5.2.
     let shared = InterpreterConfig {
         use_main_obmalloc: 1,
@@ -107,14 +95,12 @@ unsafe fn new_interpreter(own_gil: bool) -> *mut ffi::PyThreadState {
         gil: 2,
         ..shared
     };
-    let mut state = ptr::null_mut();
-    // SAFETY: by the contract; the structure is the same in all versions that have the function.
-    let status = unsafe { create(&raw mut state, if own_gil { &raw const own } else { &raw const shared }) };
-    if status.is_ok() {
-        return state;
+    match symbols::get().start_interpreter(py, if own_gil { &own } else { &shared }) {
+        Ok(()) => return true,
+        Err(Some(reason)) => log::write(log::ERROR, &messages::interpreter_status(&reason)),
+        Err(None) => {}
     }
-    log::write(log::ERROR, &messages::interpreter_status(&status.text()));
-    ptr::null_mut()
+    false
 }
 
 /// Whether own GILs let several threads run Python at once.
@@ -126,7 +112,7 @@ pub fn runs_in_parallel(host: &Host) -> bool {
 /// Whether any interpreter of this process may get a GIL of its own.
 pub(super) fn may_have_own_gils(host: &Host) -> bool {
     let own = host.launch().rules.iter().any(|rule| rule.own_gil == Some(true));
-    own && symbols::get().new_interpreter.is_some()
+    own && symbols::get().has_own_gils()
 }
 
 /// Whether the interpreter of an application group has a GIL of its own, or would if it were made now.

@@ -5,9 +5,8 @@
 use super::{Interpreter, all, threads};
 use crate::log;
 use crate::messages;
-use crate::python::{Attached, NumberValues, symbols, versions};
+use crate::python::{Attached, NumberValues, Raised, symbols, versions};
 use crate::wsgi::failures;
-use pyo3::ffi;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Ends all sub-interpreters; on the main thread, detached, and no other thread of ours uses Python any more. False: one
@@ -19,10 +18,7 @@ pub fn end() -> bool {
     named.sort_by_key(|interpreter| !interpreter.own_gil);
     for interpreter in named {
         log::write(log::INFO, &messages::interpreter_ends(interpreter));
-        threads::attach(interpreter);
-        // SAFETY: attached just now, until `end_attached` or `detach`.
-        let py = unsafe { Attached::assume() };
-        complete &= interpreter.end_attached(py);
+        complete &= threads::attached(interpreter, |py| interpreter.end_attached(py));
     }
     complete
 }
@@ -65,7 +61,8 @@ impl Interpreter {
         // First: `threading` waits for the state of the thread that it takes for the main one.
         self.delete_other_states(py);
         self.join_threads(py);
-        if self.has_other_states(py) {
+        // Daemon threads of the application.
+        if !symbols::get().is_only_state(py) {
             self.run_fixture(py, "run_exit_handlers");
             log::write(log::INFO, &messages::interpreter_busy(self));
             threads::detach();
@@ -75,26 +72,11 @@ impl Interpreter {
         true
     }
 
-    /// Daemon threads of the application.
-    fn has_other_states(&self, _: Attached<'_>) -> bool {
-        let Some((first, next)) = symbols::get().thread_list else { return true };
-        // SAFETY: attached to this interpreter; the list is only looked at.
-        unsafe {
-            let head = first(self.raw);
-            head.is_null() || !next(head).is_null()
-        }
-    }
-
     /// Ends this interpreter, to which the thread is attached and no other has a state; detached afterwards.
-    pub(super) fn abandon(&self, _: Attached<'_>) {
-        // SAFETY: attached; by the contract this is the last state.
-        unsafe {
-            ffi::PyErr_Clear();
-            let state = ffi::PyThreadState_Get();
-            self.ended.store(true, Relaxed);
-            self.forget_own_state();
-            ffi::Py_EndInterpreter(state);
-        }
-        threads::return_from_ended();
+    pub(super) fn abandon(&self, py: Attached<'_>) {
+        Raised.clear(py);
+        self.ended.store(true, Relaxed);
+        self.forget_own_state();
+        threads::end_interpreter(py);
     }
 }

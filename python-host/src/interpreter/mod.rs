@@ -11,15 +11,19 @@ pub mod threads;
 
 pub use create::{is_for_main, obtain, runs_in_parallel};
 pub use ending::{end, finish_main, run_exit_handlers};
-pub use populate::{import, populate_main_basics};
+pub use populate::populate_main_basics;
 
 use crate::host::Host;
+use crate::python::class::StoredClass;
 use crate::python::{Attached, Object, Owned, Result, Stored, TextValues};
+use crate::wsgi::InterpreterKit;
 use crate::wsgi::script::InterpreterScripts;
-use crate::wsgi::{self, InterpreterKit};
 use pyo3::ffi;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, OnceLock, PoisonError, RwLock};
+
+/// The class of log objects (`crate::wsgi::log_object`).
+pub struct LogClass;
 
 /// One interpreter; lives as long as the process.
 #[derive(Debug)]
@@ -36,8 +40,10 @@ pub struct Interpreter {
     name: OnceLock<Box<[u8]>>,
     kit: OnceLock<InterpreterKit>,
     fixtures: OnceLock<Stored>,
-    log_class: OnceLock<Stored>,
+    log_class: OnceLock<StoredClass<LogClass>>,
     ended: AtomicBool,
+    /// Place in the table, counted from 1; 0 before it is there.
+    number: AtomicUsize,
     states: Mutex<Vec<threads::StatePointer>>,
 }
 
@@ -69,15 +75,27 @@ pub fn find(name: &[u8]) -> Option<&'static Interpreter> {
 }
 
 /// The interpreter that the calling thread is attached to.
-pub fn current(_: Attached<'_>) -> Option<&'static Interpreter> {
-    // SAFETY: attached.
-    let raw = unsafe { ffi::PyInterpreterState_Get() };
+pub fn current(py: Attached<'_>) -> Option<&'static Interpreter> {
+    let raw = threads::current_interpreter(py);
     let table = TABLE.read().unwrap_or_else(PoisonError::into_inner);
     table.iter().copied().find(|interpreter| interpreter.raw == raw)
 }
 
+/// The interpreter with a number of [`Interpreter::number`]; none has 0.
+pub fn numbered(number: usize) -> Option<&'static Interpreter> {
+    let place = number.checked_sub(1)?;
+    TABLE.read().unwrap_or_else(PoisonError::into_inner).get(place).copied()
+}
+
+/// Whether the calling thread is attached to it.
+pub fn is_current(py: Attached<'_>, interpreter: &Interpreter) -> bool {
+    interpreter.raw == threads::current_interpreter(py)
+}
+
 fn add(interpreter: &'static Interpreter) {
-    TABLE.write().unwrap_or_else(PoisonError::into_inner).push(interpreter);
+    let mut table = TABLE.write().unwrap_or_else(PoisonError::into_inner);
+    table.push(interpreter);
+    interpreter.number.store(table.len(), Relaxed);
 }
 
 impl Interpreter {
@@ -98,17 +116,22 @@ impl Interpreter {
             fixtures: OnceLock::new(),
             log_class: OnceLock::new(),
             ended: AtomicBool::new(false),
+            number: AtomicUsize::new(0),
             states: Mutex::default(),
         }))
     }
 
     /// Makes the calling thread's interpreter the main one of this process.
-    pub fn adopt_main(host: &'static Host, _: Attached<'_>) -> &'static Self {
-        // SAFETY: attached.
-        let interpreter = Self::new(host, unsafe { ffi::PyInterpreterState_Get() }, true, false);
-        threads::adopt(interpreter);
+    pub fn adopt_main(host: &'static Host, py: Attached<'_>) -> &'static Self {
+        let interpreter = Self::new(host, threads::current_interpreter(py), true, false);
+        threads::adopt(py, interpreter);
         add(interpreter);
         interpreter
+    }
+
+    /// What [`numbered`] finds it by.
+    pub fn number(&self) -> usize {
+        self.number.load(Relaxed)
     }
 
     /// The application group that it serves; empty for a main interpreter that nobody has claimed.
@@ -143,13 +166,16 @@ impl Interpreter {
         format!("{own} {}", self.host.place())
     }
 
-    /// The class of log objects, which is needed before everything else.
-    pub fn log_class<'py>(&self, py: Attached<'py>) -> Result<&'py Object> {
+    /// The class of log objects, which is needed before everything else; `make` makes it.
+    pub fn log_class(
+        &self,
+        make: impl FnOnce() -> Result<StoredClass<LogClass>>,
+    ) -> Result<&StoredClass<LogClass>> {
         if let Some(class) = self.log_class.get() {
-            return Ok(class.get(py));
+            return Ok(class);
         }
-        let class = wsgi::log_object::class(py)?.store();
-        Ok(self.log_class.get_or_init(|| class).get(py))
+        let class = make()?;
+        Ok(self.log_class.get_or_init(|| class))
     }
 
     /// Calls a function of `fixtures.py`.

@@ -6,9 +6,10 @@ use crate::log;
 use crate::messages;
 use crate::python::embedded_source::{self, NativeFunction, native, source};
 use crate::python::trampoline::CallArguments;
-use crate::python::{Attached, ExceptionKind, NumberValues, Object, Owned, Raised, Result, TextValues};
+use crate::python::{
+    Attached, ExceptionKind, NumberValues, Object, Owned, Raised, Result, TextValues, import,
+};
 use crate::wsgi::{self, InterpreterKit, failures};
-use pyo3::ffi;
 use std::ffi::CStr;
 use std::sync::OnceLock;
 use wsgi_protocol::events::{self, LogEvent};
@@ -177,9 +178,7 @@ impl Interpreter {
         let failure = self.fixture(py, "add_paths", &[&layers, &home])?;
         if !failure.is_none() {
             log::write(log::ERROR, &messages::path_failed());
-            // SAFETY: alive, and an exception instance raised as itself.
-            unsafe { ffi::PyErr_SetObject(failure.kind().as_ptr(), failure.as_ptr()) };
-            failures::report_startup(py, self, Raised.take(py));
+            failures::report_startup(py, self, failure.raise().take(py));
         }
         Ok(())
     }
@@ -197,13 +196,6 @@ impl Interpreter {
         self.fixture(py, "apache_module", &[embedded, &facts])?;
         Ok(())
     }
-}
-
-/// Imports a module; not for the request path.
-pub fn import<'py>(py: Attached<'py>, name: &str) -> Result<Owned<'py>> {
-    let name = py.text(name)?;
-    // SAFETY: alive; a new reference comes back.
-    unsafe { Owned::from_raw(py, ffi::PyImport_Import(name.as_ptr())) }
 }
 
 /// The functions that `fixtures.py` expects.

@@ -38,12 +38,11 @@ pub fn initialize(host: &Host) -> Option<Attached<'static>> {
 pub fn finalize() {
     let main = super::main();
     log::write(log::INFO, "Terminating Python.");
-    threads::attach(main);
-    // SAFETY: attached just now.
-    let py = unsafe { Attached::assume() };
-    main.delete_other_states(py);
-    // SAFETY: attached to the main interpreter on its main thread.
-    unsafe { ffi::Py_FinalizeEx() };
+    threads::attached(main, |py| {
+        main.delete_other_states(py);
+        // SAFETY: attached to the main interpreter on its main thread.
+        unsafe { ffi::Py_FinalizeEx() };
+    });
     // The thread-local data of this thread is dropped later and must leave Python alone.
     crate::python::note_attached(false);
     threads::forget_current();

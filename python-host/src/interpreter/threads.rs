@@ -69,10 +69,20 @@ pub fn is_closed() -> bool {
     CLOSED.load(SeqCst)
 }
 
+/// The interpreter that the calling thread is attached to.
+pub fn current_interpreter(_: Attached<'_>) -> *mut ffi::PyInterpreterState {
+    // SAFETY: attached.
+    unsafe { ffi::PyInterpreterState_Get() }
+}
+
+fn current_state(_: Attached<'_>) -> StatePointer {
+    // SAFETY: attached.
+    StatePointer(unsafe { ffi::PyThreadState_Get() })
+}
+
 /// Takes the calling thread's current state over for `interpreter`.
-pub fn adopt(interpreter: &'static Interpreter) {
-    // SAFETY: the caller is attached.
-    let pointer = StatePointer(unsafe { ffi::PyThreadState_Get() });
+pub fn adopt(py: Attached<'_>, interpreter: &'static Interpreter) {
+    let pointer = current_state(py);
     THREAD.with(|thread| {
         thread.states.borrow_mut().push(PythonState { interpreter, pointer, first: true });
         thread.current.set(Some(interpreter));
@@ -145,9 +155,16 @@ pub fn within<T>(interpreter: &'static Interpreter, f: impl FnOnce(Attached<'_>)
     if before.is_some() {
         detach();
     }
+    attached(interpreter, |py| {
+        let _return = Return(before);
+        f(py)
+    })
+}
+
+/// Attaches the calling thread, which is detached, and runs `f`, the last thing of which is to detach it.
+pub(super) fn attached<T>(interpreter: &'static Interpreter, f: impl FnOnce(Attached<'_>) -> T) -> T {
     attach(interpreter);
-    let _return = Return(before);
-    // SAFETY: attached just now; `Return` is dropped after `f` has returned.
+    // SAFETY: attached just now; `f` is not left otherwise.
     f(unsafe { Attached::assume() })
 }
 
@@ -161,8 +178,16 @@ pub fn visit<T>(interpreter: &'static Interpreter, f: impl FnOnce(Attached<'_>) 
     result
 }
 
+/// Ends the interpreter that the calling thread is attached to by its last state, and leaves the thread detached.
+pub(super) fn end_interpreter(py: Attached<'_>) {
+    let state = current_state(py);
+    // SAFETY: attached, and the state is not used any more. That others are left Python finds out itself, and ends the process.
+    unsafe { ffi::Py_EndInterpreter(state.0) };
+    return_from_ended();
+}
+
 /// After `Py_EndInterpreter`, which leaves the thread without a state, in some versions with the GIL.
-pub(super) fn return_from_ended() {
+fn return_from_ended() {
     python::note_attached(false);
     if !versions::LOCK_AFTER_END.applies() {
         return;
@@ -265,9 +290,8 @@ impl PythonState {
 impl Interpreter {
     /// Deletes the states of all other threads; the calling thread is attached to this interpreter, and the others
     /// will not come back.
-    pub(super) fn delete_other_states(&self, _: Attached<'_>) {
-        // SAFETY: attached.
-        let own = StatePointer(unsafe { ffi::PyThreadState_Get() });
+    pub(super) fn delete_other_states(&self, py: Attached<'_>) {
+        let own = current_state(py);
         let others: Vec<_> = {
             let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
             let others = states.iter().copied().filter(|state| *state != own).collect();

@@ -6,9 +6,11 @@ mod buffer;
 mod bytes_repr;
 pub mod class;
 pub mod embedded_source;
+mod exceptions;
+mod handles;
 mod object;
-mod protocols;
 mod raised;
+mod stable_abi;
 pub mod symbols;
 pub mod trampoline;
 mod values;
@@ -16,14 +18,17 @@ pub mod versions;
 
 pub use buffer::BufferView;
 pub use bytes_repr::bytes_repr;
-pub use object::{Object, Owned, Stored};
-pub use protocols::{modules, raise_in_thread, raise_nothing, thread_ident, version_text};
-pub use raised::{Exception, ExceptionKind, Raised, Result};
+pub use exceptions::{Exception, ExceptionKind, base_exception};
+pub use handles::{Object, ObjectSlot, Owned, Stored};
+pub use object::{import, modules};
+pub use raised::{Raised, Result};
+pub use symbols::version_text;
 pub use values::{NumberValues, TextValues};
 
 use pyo3::ffi;
 use std::cell::Cell;
 use std::marker::PhantomData;
+use std::ptr;
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
@@ -120,6 +125,13 @@ pub fn is_attached() -> bool {
     ATTACHED.get()
 }
 
+/// Runs `f` with the proof that the calling thread is attached, if it is known to be; nothing in it leaves the interpreter but
+/// to come back.
+pub fn with_attached<T>(f: impl FnOnce(Attached<'_>) -> T) -> Option<T> {
+    // SAFETY: attached by the check.
+    is_attached().then(|| f(unsafe { Attached::assume() }))
+}
+
 /// Runs `f` without the GIL and takes it back afterwards, also when `f` panics. The calling thread is attached.
 pub fn detached<T>(f: impl FnOnce() -> T + Send) -> T {
     let mut f = Some(f);
@@ -160,4 +172,27 @@ pub fn lock<'m, T>(_: Attached<'_>, mutex: &'m Mutex<T>) -> MutexGuard<'m, T> {
             guard.expect("called")
         }
     }
+}
+
+/// What Python calls the calling thread.
+pub fn thread_ident() -> u64 {
+    // SAFETY: the number only names this thread; also without the GIL.
+    unsafe { ffi::PyThread_get_thread_ident() as u64 }
+}
+
+/// Raises an exception of a class in a thread of this interpreter as soon as that runs Python code; whether there is such a
+/// thread.
+pub fn raise_in_thread(py: Attached<'_>, ident: u64, class: &Object) -> bool {
+    pend(py, ident, Some(class)) > 0
+}
+
+/// Nothing is raised in the calling thread any more.
+pub fn raise_nothing(py: Attached<'_>) {
+    pend(py, thread_ident(), None);
+}
+
+/// Has `class` raised in a thread; none clears what is pending there.
+fn pend(_: Attached<'_>, ident: u64, class: Option<&Object>) -> i32 {
+    // SAFETY: attached; the class is alive.
+    unsafe { ffi::PyThreadState_SetAsyncExc(ident as _, class.map_or(ptr::null_mut(), Object::as_ptr)) }
 }

@@ -1,139 +1,38 @@
-//! Handles: `&Object` is borrowed, [`Owned`] holds a reference for as long as the thread is attached, [`Stored`]
-//! holds one across attachments.
+//! What can be asked of any object: attributes, calls, whether it is of a built-in type, its items, copies, texts of it.
 
-use super::{Attached, Raised, Result, TextValues, symbols};
+use super::exceptions::ExceptionKind;
+use super::handles::{Object, Owned};
+use super::raised::{Raised, Result};
+use super::values::TextValues;
+use super::{Attached, stable_abi, symbols};
 use crate::forked;
 use pyo3::ffi;
-use std::marker::PhantomData;
-use std::ops::Deref;
-use std::ptr::{self, NonNull};
+use std::ffi::c_ulong;
+use std::os::fd::BorrowedFd;
+use std::ptr;
 
-/// A Python object that somebody else keeps alive. Only ever seen behind a reference, and only while attached.
-#[repr(C)]
-pub struct Object {
-    opaque: [u8; 0],
-    stays: PhantomData<*const ()>,
-}
+/// What an object gives its items by.
+pub struct PythonIterator<'py>(Owned<'py>);
 
-/// A reference of our own.
-pub struct Owned<'py> {
-    pointer: NonNull<ffi::PyObject>,
-    attached: PhantomData<Attached<'py>>,
-}
-
-/// A reference that outlives attachments. It is never given back by dropping it: that needs the right interpreter.
-#[derive(Debug)]
-pub struct Stored(NonNull<ffi::PyObject>);
-
-// SAFETY: the pointer is only followed by `get`, which wants proof of being attached.
-unsafe impl Send for Stored {}
-// SAFETY: as above.
-unsafe impl Sync for Stored {}
-
-impl Stored {
-    /// The object. The caller is attached to the interpreter that it belongs to.
-    #[inline]
-    pub fn get<'py>(&self, _: Attached<'py>) -> &'py Object {
-        // SAFETY: the reference is held until `release`, which consumes it.
-        unsafe { &*self.0.as_ptr().cast() }
-    }
-
-    /// Gives the reference back.
-    pub fn release(self, py: Attached<'_>) {
-        drop(self.into_owned(py));
-    }
-
-    /// The reference itself.
-    pub fn into_owned(self, _: Attached<'_>) -> Owned<'_> {
-        Owned { pointer: self.0, attached: PhantomData }
-    }
-}
-
-impl Deref for Owned<'_> {
-    type Target = Object;
-    #[inline]
-    fn deref(&self) -> &Object {
-        // SAFETY: the reference keeps the object alive.
-        unsafe { &*self.pointer.as_ptr().cast() }
-    }
-}
-
-impl Drop for Owned<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        // SAFETY: the reference is ours, and `'py` says that the thread is attached.
-        unsafe { ffi::Py_DECREF(self.pointer.as_ptr()) }
-    }
-}
-
-impl<'py> Owned<'py> {
-    /// Takes over a new reference; null means that an exception was raised.
-    ///
-    /// # Safety
-    /// `pointer` is null or a reference that the caller owns.
-    #[inline]
-    pub unsafe fn from_raw(_: Attached<'py>, pointer: *mut ffi::PyObject) -> Result<Self> {
-        NonNull::new(pointer).map(|pointer| Self { pointer, attached: PhantomData }).ok_or(Raised)
-    }
-
-    /// Another reference to a borrowed object; null means that there is none.
-    ///
-    /// # Safety
-    /// `pointer` is null or alive.
-    #[inline]
-    pub unsafe fn from_borrowed(_: Attached<'py>, pointer: *mut ffi::PyObject) -> Option<Self> {
-        let pointer = NonNull::new(pointer)?;
-        // SAFETY: alive by the contract.
-        unsafe { ffi::Py_INCREF(pointer.as_ptr()) };
-        Some(Self { pointer, attached: PhantomData })
-    }
-
-    /// Gives the reference away.
-    #[inline]
-    pub fn into_raw(self) -> *mut ffi::PyObject {
-        let pointer = self.pointer.as_ptr();
-        std::mem::forget(self);
-        pointer
-    }
-
-    /// Keeps the reference beyond the attachment.
-    #[inline]
-    pub fn store(self) -> Stored {
-        let pointer = self.pointer;
-        std::mem::forget(self);
-        Stored(pointer)
+impl<'py> PythonIterator<'py> {
+    /// The next item; `None` at the end. Application code: does not come back in a process that it forked off meanwhile.
+    pub fn next_item(&self, py: Attached<'py>) -> Result<Option<Owned<'py>>> {
+        // SAFETY: an iterator; a new reference comes back, null at the end or with an exception.
+        let item = unsafe { Owned::from_raw(py, ffi::PyIter_Next(self.0.as_ptr())) };
+        forked::end_if_forked();
+        match item {
+            Ok(item) => Ok(Some(item)),
+            Err(Raised) if !Raised::is_set(py) => Ok(None),
+            Err(raised) => Err(raised),
+        }
     }
 }
 
 impl Object {
-    /// # Safety
-    /// `pointer` is alive for `'o`.
-    #[inline]
-    pub unsafe fn borrow<'o>(pointer: *mut ffi::PyObject) -> &'o Self {
-        // SAFETY: by the contract.
-        unsafe { &*pointer.cast() }
-    }
-
-    /// The pointer for C.
-    #[inline]
-    pub fn as_ptr(&self) -> *mut ffi::PyObject {
-        ptr::from_ref(self).cast_mut().cast()
-    }
-
-    /// A reference of our own to it.
-    #[inline]
-    pub fn own<'py>(&self, _: Attached<'py>) -> Owned<'py> {
-        let pointer = NonNull::from(self).cast();
-        // SAFETY: a borrowed object is alive.
-        unsafe { ffi::Py_INCREF(self.as_ptr()) };
-        Owned { pointer, attached: PhantomData }
-    }
-
     /// Whether it is None.
     #[inline]
     pub fn is_none(&self) -> bool {
-        // SAFETY: None is immortal; only its address is taken.
-        unsafe { self.as_ptr() == ffi::Py_None() }
+        ptr::eq(self, &raw const stable_abi::_Py_NoneStruct)
     }
 
     /// Its type.
@@ -143,6 +42,13 @@ impl Object {
         unsafe { Self::borrow(ffi::Py_TYPE(self.as_ptr()).cast()) }
     }
 
+    /// What CPython says of its type.
+    #[inline]
+    fn kind_flags(&self) -> c_ulong {
+        // SAFETY: an object keeps its type alive.
+        unsafe { ffi::PyType_GetFlags(ffi::Py_TYPE(self.as_ptr())) }
+    }
+
     /// Number of references, as far as numbers go: immortal objects have a large one.
     #[inline]
     pub fn references(&self) -> u32 {
@@ -150,17 +56,17 @@ impl Object {
         unsafe { ffi::Py_REFCNT(self.as_ptr()) as u32 }
     }
 
-    /// Whether it is an instance of the class `of`.
+    /// Whether it is an instance of the class `of`; of nothing that is no class.
     pub fn is_instance(&self, of: &Object) -> bool {
-        // SAFETY: both are alive, and `of` is a type.
-        unsafe { ffi::PyObject_TypeCheck(self.as_ptr(), of.as_ptr().cast()) != 0 }
+        let is_class = of.kind_flags() & ffi::Py_TPFLAGS_TYPE_SUBCLASS != 0;
+        // SAFETY: both are alive, and `of` is a class by the check.
+        is_class && unsafe { ffi::PyObject_TypeCheck(self.as_ptr(), of.as_ptr().cast()) != 0 }
     }
 
     /// The attribute `name`, a str.
     #[inline]
     pub fn attr<'py>(&self, py: Attached<'py>, name: &Object) -> Result<Owned<'py>> {
-        // SAFETY: both are alive; a new reference comes back.
-        unsafe { Owned::from_raw(py, ffi::PyObject_GetAttr(self.as_ptr(), name.as_ptr())) }
+        Owned::new(py, stable_abi::PyObject_GetAttr(self, name))
     }
 
     /// The attribute `name`; not for the request path.
@@ -170,19 +76,18 @@ impl Object {
 
     /// Sets an attribute; not for the request path.
     pub fn set_attr(&self, py: Attached<'_>, name: &str, value: &Object) -> Result<()> {
-        let name = py.text(name)?;
-        // SAFETY: all are alive.
-        Raised::check(unsafe { ffi::PyObject_SetAttr(self.as_ptr(), name.as_ptr(), value.as_ptr()) })
+        self.put_attr(&*py.text(name)?, value)
+    }
+
+    /// The same by a str.
+    pub fn put_attr(&self, name: &Object, value: &Object) -> Result<()> {
+        Raised::check(stable_abi::PyObject_SetAttr(self, name, value))
     }
 
     /// Calls it with positional arguments.
     #[inline]
     pub fn call<'py>(&self, py: Attached<'py>, arguments: &[&Object]) -> Result<Owned<'py>> {
-        // SAFETY: `&Object` is a pointer to a live object; there are as many as said.
-        unsafe {
-            let result = symbols::get().vectorcall(self.as_ptr(), arguments.as_ptr().cast(), arguments.len());
-            Owned::from_raw(py, result)
-        }
+        Owned::new(py, symbols::get().vectorcall(self, arguments))
     }
 
     /// Calls application code. Does not come back in a process that the application forked off meanwhile, before anything
@@ -201,7 +106,10 @@ impl Object {
         arguments: &Object,
         keywords: &Object,
     ) -> Result<Owned<'py>> {
-        // SAFETY: all are alive; the types are the caller's promise, and Python checks them.
+        if !arguments.is_any_tuple() || !keywords.is_dict() {
+            return Err(Raised::new(py, ExceptionKind::Type, "a tuple and a dict"));
+        }
+        // SAFETY: all are alive, and of the types that it wants.
         let result = unsafe {
             Owned::from_raw(py, ffi::PyObject_Call(self.as_ptr(), arguments.as_ptr(), keywords.as_ptr()))
         };
@@ -230,10 +138,8 @@ impl Object {
 
     /// `str(x)` for messages; never fails.
     pub fn lossy(&self, py: Attached<'_>) -> String {
-        // SAFETY: alive; a new reference comes back.
-        let text = unsafe { Owned::from_raw(py, ffi::PyObject_Str(self.as_ptr())) };
-        // SAFETY: as above, both names are NUL-ended literals.
-        let bytes = text.and_then(|text| unsafe {
+        // SAFETY: alive, both names are NUL-ended literals; a new reference comes back.
+        let bytes = self.to_text(py).and_then(|text| unsafe {
             let bytes =
                 ffi::PyUnicode_AsEncodedString(text.as_ptr(), c"utf-8".as_ptr(), c"surrogateescape".as_ptr());
             Owned::from_raw(py, bytes)
@@ -250,11 +156,11 @@ impl Object {
     /// The content if it is a bytes object (subclasses too).
     #[inline]
     pub fn as_bytes(&self) -> Option<&[u8]> {
+        if self.kind_flags() & ffi::Py_TPFLAGS_BYTES_SUBCLASS == 0 {
+            return None;
+        }
         // SAFETY: the type is checked, and a bytes object does not change.
         unsafe {
-            if ffi::PyBytes_Check(self.as_ptr()) == 0 {
-                return None;
-            }
             let data = ffi::PyBytes_AsString(self.as_ptr());
             let length = ffi::PyBytes_Size(self.as_ptr());
             Some(std::slice::from_raw_parts(data.cast(), length as usize))
@@ -263,8 +169,7 @@ impl Object {
 
     /// Whether it is true.
     pub fn is_true(&self) -> Result<bool> {
-        // SAFETY: alive.
-        match unsafe { ffi::PyObject_IsTrue(self.as_ptr()) } {
+        match stable_abi::PyObject_IsTrue(self) {
             -1 => Err(Raised),
             truth => Ok(truth == 1),
         }
@@ -274,26 +179,23 @@ impl Object {
     #[inline]
     pub fn dict_get<'py>(&self, py: Attached<'py>, key: &Object) -> Result<Option<Owned<'py>>> {
         // SAFETY: alive; the borrowed entry becomes ours before anything else runs.
-        unsafe {
-            let entry = ffi::PyDict_GetItemWithError(self.as_ptr(), key.as_ptr());
-            match Owned::from_borrowed(py, entry) {
-                None if !ffi::PyErr_Occurred().is_null() => Err(Raised),
-                entry => Ok(entry),
-            }
+        let entry =
+            unsafe { Owned::from_borrowed(py, ffi::PyDict_GetItemWithError(self.as_ptr(), key.as_ptr())) };
+        match entry {
+            None if Raised::is_set(py) => Err(Raised),
+            entry => Ok(entry),
         }
     }
 
     /// Sets an entry of a dict.
     #[inline]
     pub fn dict_set(&self, key: &Object, value: &Object) -> Result<()> {
-        // SAFETY: all are alive; a wrong type raises.
-        Raised::check(unsafe { ffi::PyDict_SetItem(self.as_ptr(), key.as_ptr(), value.as_ptr()) })
+        Raised::check(stable_abi::PyDict_SetItem(self, key, value))
     }
 
     /// Removes an entry of a dict, which need not be there.
     pub fn dict_remove(&self, py: Attached<'_>, key: &Object) {
-        // SAFETY: both are alive.
-        if unsafe { ffi::PyDict_DelItem(self.as_ptr(), key.as_ptr()) } != 0 {
+        if stable_abi::PyDict_DelItem(self, key) != 0 {
             Raised.clear(py);
         }
     }
@@ -305,8 +207,7 @@ impl Object {
 
     /// Appends to a list.
     pub fn list_append(&self, item: &Object) -> Result<()> {
-        // SAFETY: both are alive; a wrong type raises.
-        Raised::check(unsafe { ffi::PyList_Append(self.as_ptr(), item.as_ptr()) })
+        Raised::check(stable_abi::PyList_Append(self, item))
     }
 
     /// An item of a list, if there are so many.
@@ -318,7 +219,178 @@ impl Object {
 
     /// Length of a list.
     pub fn list_len(&self) -> usize {
-        // SAFETY: alive; -1 for another type.
-        usize::try_from(unsafe { ffi::PyList_Size(self.as_ptr()) }).unwrap_or_default()
+        // -1 for another type.
+        usize::try_from(stable_abi::PyList_Size(self)).unwrap_or_default()
     }
+
+    /// Whether it is a dict.
+    pub fn is_dict(&self) -> bool {
+        self.kind_flags() & ffi::Py_TPFLAGS_DICT_SUBCLASS != 0
+    }
+
+    /// Whether it can be called.
+    pub fn is_callable(&self) -> bool {
+        stable_abi::PyCallable_Check(self) != 0
+    }
+
+    /// Whether it is a list, of no subclass.
+    pub fn is_list(&self) -> bool {
+        ptr::eq(self.kind(), &raw const stable_abi::PyList_Type)
+    }
+
+    /// Whether it is a list, or an instance of a subclass.
+    pub fn is_any_list(&self) -> bool {
+        self.kind_flags() & ffi::Py_TPFLAGS_LIST_SUBCLASS != 0
+    }
+
+    /// Whether it is a tuple, of no subclass.
+    pub fn is_tuple(&self) -> bool {
+        ptr::eq(self.kind(), &raw const stable_abi::PyTuple_Type)
+    }
+
+    /// Whether it is a tuple, or an instance of a subclass.
+    pub fn is_any_tuple(&self) -> bool {
+        self.kind_flags() & ffi::Py_TPFLAGS_TUPLE_SUBCLASS != 0
+    }
+
+    /// Whether it is a str.
+    #[inline]
+    pub fn is_str(&self) -> bool {
+        self.kind_flags() & ffi::Py_TPFLAGS_UNICODE_SUBCLASS != 0
+    }
+
+    /// Whether it is an int.
+    pub fn is_int(&self) -> bool {
+        self.kind_flags() & ffi::Py_TPFLAGS_LONG_SUBCLASS != 0
+    }
+
+    /// Whether it is a class of exceptions.
+    pub fn is_exception_class(&self) -> bool {
+        let is_class = self.kind_flags() & ffi::Py_TPFLAGS_TYPE_SUBCLASS != 0;
+        let base = stable_abi::PyExc_BaseException.as_ptr();
+        // SAFETY: both are classes, the one by the check.
+        is_class && unsafe { ffi::PyType_IsSubtype(self.as_ptr().cast(), base.cast()) != 0 }
+    }
+
+    /// How many items a tuple has; none for anything else.
+    pub fn tuple_len(&self) -> usize {
+        let length = if self.is_any_tuple() { stable_abi::PyTuple_Size(self) } else { 0 };
+        usize::try_from(length).unwrap_or_default()
+    }
+
+    /// An item of a tuple, which keeps it.
+    pub fn tuple_item(&self, place: usize) -> Option<&Object> {
+        let index = isize::try_from(place).ok().filter(|_| place < self.tuple_len())?;
+        stable_abi::PyTuple_GetItem(self, index)
+    }
+
+    /// The items of a tuple of two.
+    #[inline]
+    pub fn pair(&self) -> Option<(&Object, &Object)> {
+        if self.tuple_len() != 2 {
+            return None;
+        }
+        stable_abi::PyTuple_GetItem(self, 0).zip(stable_abi::PyTuple_GetItem(self, 1))
+    }
+
+    /// All items that it has, as a tuple. Application code.
+    pub fn tuple_of<'py>(&self, py: Attached<'py>) -> Result<Owned<'py>> {
+        Owned::new(py, stable_abi::PySequence_Tuple(self))
+    }
+
+    /// Goes through its items. Application code.
+    pub fn iterator<'py>(&self, py: Attached<'py>) -> Result<PythonIterator<'py>> {
+        Owned::new(py, stable_abi::PyObject_GetIter(self)).map(PythonIterator)
+    }
+
+    /// A copy of a list.
+    pub fn list_copy<'py>(&self, py: Attached<'py>) -> Result<Owned<'py>> {
+        Owned::new(py, stable_abi::PyList_GetSlice(self, 0, isize::MAX))
+    }
+
+    /// The texts of a list, for messages.
+    pub fn texts(&self, py: Attached<'_>) -> Vec<String> {
+        (0..self.list_len()).filter_map(|place| Some(self.list_item(py, place)?.lossy(py))).collect()
+    }
+
+    /// A copy of a dict.
+    pub fn dict_copy<'py>(&self, py: Attached<'py>) -> Result<Owned<'py>> {
+        Owned::new(py, stable_abi::PyDict_Copy(self))
+    }
+
+    /// Number of entries of a dict; none for another type.
+    pub fn dict_len(&self) -> Option<usize> {
+        if !self.is_dict() {
+            return None;
+        }
+        usize::try_from(stable_abi::PyDict_Size(self)).ok()
+    }
+
+    /// Takes the entries of another dict over.
+    pub fn dict_update(&self, other: &Object) -> Result<()> {
+        Raised::check(stable_abi::PyDict_Update(self, other))
+    }
+
+    /// `str(x)`. Application code.
+    pub fn to_text<'py>(&self, py: Attached<'py>) -> Result<Owned<'py>> {
+        Owned::new(py, stable_abi::PyObject_Str(self))
+    }
+
+    /// The bytes of a str in UTF-8; an exception for another type, and for a lone surrogate.
+    pub fn to_utf8<'py>(&self, py: Attached<'py>) -> Result<Owned<'py>> {
+        Owned::new(py, stable_abi::PyUnicode_AsUTF8String(self))
+    }
+
+    /// The bytes of a str that is a path.
+    pub fn to_path<'py>(&self, py: Attached<'py>) -> Result<Owned<'py>> {
+        if !self.is_str() {
+            return Err(Raised::new(py, ExceptionKind::Type, "a path is a str"));
+        }
+        // SAFETY: alive, and a str; a new reference comes back, or an exception is set.
+        unsafe { Owned::from_raw(py, ffi::PyUnicode_EncodeFSDefault(self.as_ptr())) }
+    }
+
+    /// Raises an instance of an exception.
+    pub fn raise(&self) -> Raised {
+        stable_abi::PyErr_SetObject(self.kind(), self);
+        Raised
+    }
+
+    /// The namespace of a module; none for anything else.
+    pub fn module_space(&self) -> Option<&Object> {
+        if !self.is_instance(&stable_abi::PyModule_Type) {
+            return None;
+        }
+        stable_abi::PyModule_GetDict(self)
+    }
+
+    /// The descriptor of a file object, or of an int; an exception for anything else. As long as the file object is not
+    /// closed, which is the application's business, it is open.
+    pub fn descriptor(&self) -> Result<BorrowedFd<'_>> {
+        let number = stable_abi::PyObject_AsFileDescriptor(self);
+        Raised::check(number)?;
+        // SAFETY: no negative number; the file object keeps it open.
+        Ok(unsafe { BorrowedFd::borrow_raw(number) })
+    }
+
+    /// The bytes of what `os.fspath` takes.
+    pub fn fs_path<'py>(&self, py: Attached<'py>) -> Result<Owned<'py>> {
+        let mut bytes: *mut ffi::PyObject = ptr::null_mut();
+        // SAFETY: alive; a bytes object comes back in the place given, or an exception is set.
+        unsafe {
+            let converted = ffi::PyUnicode_FSConverter(self.as_ptr(), (&raw mut bytes).cast());
+            if converted == 0 { Err(Raised) } else { Owned::from_raw(py, bytes) }
+        }
+    }
+}
+
+/// `sys.modules`.
+pub fn modules<'py>(py: Attached<'py>) -> Owned<'py> {
+    // SAFETY: attached; the dict lives as long as the interpreter.
+    unsafe { Object::borrow(ffi::PyImport_GetModuleDict()) }.own(py)
+}
+
+/// Imports a module; not for the request path.
+pub fn import<'py>(py: Attached<'py>, name: &str) -> Result<Owned<'py>> {
+    Owned::new(py, stable_abi::PyImport_Import(&*py.text(name)?))
 }

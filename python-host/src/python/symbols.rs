@@ -1,17 +1,58 @@
 //! Functions of CPython outside the stable ABI of 3.9, looked up by name at run time (decisions.md, "Symbols outside
 //! the stable ABI").
 
-use super::buffer::RawBuffer;
+use super::Attached;
+use super::handles::{NewReference, Object};
 use pyo3::ffi;
 use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ptr;
 use std::sync::OnceLock;
 
-type Vectorcall = unsafe extern "C" fn(
-    *mut ffi::PyObject,
-    *const *mut ffi::PyObject,
-    usize,
-    *mut ffi::PyObject,
-) -> *mut ffi::PyObject;
+type Vectorcall =
+    unsafe extern "C" fn(&Object, *const &Object, usize, Option<&Object>) -> Option<NewReference>;
+
+/// CPython's `Py_buffer`.
+#[repr(C)]
+pub struct RawBuffer {
+    buf: *mut c_void,
+    obj: *mut ffi::PyObject,
+    len: isize,
+    itemsize: isize,
+    readonly: c_int,
+    ndim: c_int,
+    format: *mut c_char,
+    shape: *mut isize,
+    strides: *mut isize,
+    suboffsets: *mut isize,
+    internal: *mut c_void,
+}
+
+impl RawBuffer {
+    /// A view of nothing, which may be released.
+    pub const EMPTY: Self = Self {
+        buf: ptr::null_mut(),
+        obj: ptr::null_mut(),
+        len: 0,
+        itemsize: 0,
+        readonly: 0,
+        ndim: 0,
+        format: ptr::null_mut(),
+        shape: ptr::null_mut(),
+        strides: ptr::null_mut(),
+        suboffsets: ptr::null_mut(),
+        internal: ptr::null_mut(),
+    };
+
+    /// A copy of the bytes of a simple view.
+    pub fn to_vec(&self) -> Vec<u8> {
+        if self.buf.is_null() {
+            return Vec::new();
+        }
+        // SAFETY: only `get_buffer` fills it: a simple view is contiguous and `len` bytes long, and the GIL is held during
+        // the copy.
+        unsafe { std::slice::from_raw_parts(self.buf.cast::<u8>(), self.len as usize) }.to_vec()
+    }
+}
 
 /// CPython's `PyInterpreterConfig` (3.12 to 3.15).
 #[repr(C)]
@@ -43,12 +84,12 @@ pub struct PyStatus {
 
 impl PyStatus {
     /// Whether the call succeeded.
-    pub fn is_ok(&self) -> bool {
+    fn is_ok(&self) -> bool {
         self.kind == 0
     }
 
     /// Why it did not.
-    pub fn text(&self) -> String {
+    fn text(&self) -> String {
         if self.err_msg.is_null() {
             return format!("exit status {}", self.exitcode);
         }
@@ -96,11 +137,11 @@ pub struct PythonSymbols {
     /// Version of the running Python: 3 and the minor number.
     pub version: (u32, u32),
     vectorcall: Vectorcall,
-    utf8: unsafe extern "C" fn(*mut ffi::PyObject, *mut isize) -> *const c_char,
-    get_buffer: unsafe extern "C" fn(*mut ffi::PyObject, *mut RawBuffer, c_int) -> c_int,
-    release_buffer: unsafe extern "C" fn(*mut RawBuffer),
+    utf8: extern "C" fn(&Object, &mut isize) -> *const c_char,
+    get_buffer: extern "C" fn(&Object, &mut RawBuffer, c_int) -> c_int,
+    release_buffer: extern "C" fn(&mut RawBuffer),
     /// `Py_NewInterpreterFromConfig` (3.12).
-    pub new_interpreter: Option<NewInterpreter>,
+    new_interpreter: Option<NewInterpreter>,
     /// `Py_SetProgramName`.
     pub set_program_name: Option<unsafe extern "C" fn(*const libc::wchar_t)>,
     /// The variable `Py_UTF8Mode`.
@@ -108,7 +149,7 @@ pub struct PythonSymbols {
     /// `_Py_DumpTraceback`, which some builds export.
     pub dump_traceback: Option<DumpTraceback>,
     /// `PyInterpreterState_ThreadHead` and `PyThreadState_Next`.
-    pub thread_list: Option<(ThreadHead, ThreadNext)>,
+    thread_list: Option<(ThreadHead, ThreadNext)>,
     /// `PySys_AddAuditHook`.
     pub add_audit_hook: Option<AddAuditHook>,
     /// `PyInitConfig_*` (3.14).
@@ -152,7 +193,8 @@ fn address(name: &CStr) -> Option<*mut c_void> {
 /// The function `$name`, if there is one.
 macro_rules! lookup {
     ($name:literal) => {
-        // SAFETY: the field that takes it has CPython's documented type of this function.
+        // SAFETY: the field that takes it has CPython's documented type of this function; it is no unsafe one if the
+        // function may be called with all that its types admit (see `stable_abi`).
         address($name).map(|address| unsafe { std::mem::transmute(address) })
     };
 }
@@ -179,46 +221,69 @@ impl PythonSymbols {
     }
 
     /// Calls with positional arguments only: `PyObject_Vectorcall`, or its elder sister that takes the same.
-    ///
-    /// # Safety
-    /// `callable` and `count` objects at `arguments` are alive, and the thread is attached.
     #[inline]
-    pub unsafe fn vectorcall(
+    pub fn vectorcall(&self, callable: &Object, arguments: &[&Object]) -> Option<NewReference> {
+        // SAFETY: `&Object` is a pointer to a live object; there are as many as said, and no keywords.
+        unsafe { (self.vectorcall)(callable, arguments.as_ptr(), arguments.len(), None) }
+    }
+
+    /// The text of a str in UTF-8; none with an exception if it cannot be, and for another type.
+    #[inline]
+    pub fn utf8<'o>(&self, text: &'o Object) -> Option<&'o [u8]> {
+        let mut length = 0;
+        let start = (self.utf8)(text, &mut length);
+        if start.is_null() {
+            return None;
+        }
+        // SAFETY: pointer and length belong together, and the text lives as long as the str, which does not change.
+        Some(unsafe { std::slice::from_raw_parts(start.cast(), length as usize) })
+    }
+
+    /// Fills a simple contiguous view of an object; -1 with an exception if it has none.
+    pub fn get_buffer(&self, object: &Object, view: &mut RawBuffer) -> c_int {
+        (self.get_buffer)(object, view, 0)
+    }
+
+    /// Whether interpreters can have a GIL of their own.
+    pub fn has_own_gils(&self) -> bool {
+        self.new_interpreter.is_some()
+    }
+
+    /// Makes an interpreter, whose first state is the thread's current one afterwards, instead of one of the main
+    /// interpreter. If it fails the old state is current; why, if anybody knows.
+    pub fn start_interpreter(
         &self,
-        callable: *mut ffi::PyObject,
-        arguments: *const *mut ffi::PyObject,
-        count: usize,
-    ) -> *mut ffi::PyObject {
-        // SAFETY: by the contract; no keywords.
-        unsafe { (self.vectorcall)(callable, arguments, count, std::ptr::null_mut()) }
+        _: Attached<'_>,
+        config: &InterpreterConfig,
+    ) -> Result<(), Option<String>> {
+        let Some(create) = self.new_interpreter else {
+            // SAFETY: attached.
+            let state = unsafe { ffi::Py_NewInterpreter() };
+            return if state.is_null() { Err(None) } else { Ok(()) };
+        };
+        let mut state = ptr::null_mut();
+        // SAFETY: attached; the structure is the same in all versions that have the function.
+        let status = unsafe { create(&raw mut state, config) };
+        match status.is_ok() {
+            true if state.is_null() => Err(None),
+            true => Ok(()),
+            false => Err(Some(status.text())),
+        }
     }
 
-    /// `PyUnicode_AsUTF8AndSize`.
-    ///
-    /// # Safety
-    /// `text` is a live str, and the thread is attached.
-    #[inline]
-    pub unsafe fn utf8(&self, text: *mut ffi::PyObject, length: *mut isize) -> *const c_char {
-        // SAFETY: by the contract.
-        unsafe { (self.utf8)(text, length) }
+    /// Whether the thread's state is the only one of its interpreter; false if nobody knows.
+    pub fn is_only_state(&self, _: Attached<'_>) -> bool {
+        let Some((first, next)) = self.thread_list else { return false };
+        // SAFETY: attached; the list is only looked at.
+        unsafe {
+            let head = first(ffi::PyInterpreterState_Get());
+            !head.is_null() && next(head).is_null()
+        }
     }
 
-    /// `PyObject_GetBuffer` for a simple view.
-    ///
-    /// # Safety
-    /// `object` is alive, and the thread is attached.
-    pub unsafe fn get_buffer(&self, object: *mut ffi::PyObject, view: *mut RawBuffer) -> c_int {
-        // SAFETY: by the contract.
-        unsafe { (self.get_buffer)(object, view, 0) }
-    }
-
-    /// `PyBuffer_Release`.
-    ///
-    /// # Safety
-    /// `view` was filled by [`PythonSymbols::get_buffer`].
-    pub unsafe fn release_buffer(&self, view: *mut RawBuffer) {
-        // SAFETY: by the contract.
-        unsafe { (self.release_buffer)(view) }
+    /// Gives a view back, of which nothing is left.
+    pub fn release_buffer(&self, view: &mut RawBuffer) {
+        (self.release_buffer)(view);
     }
 }
 
@@ -236,10 +301,14 @@ impl InitConfig {
     }
 }
 
+/// The version of Python, with more behind a space; may be asked before it is initialised, and without the GIL.
+pub fn version_text() -> &'static [u8] {
+    // SAFETY: a static NUL-ended text.
+    unsafe { CStr::from_ptr(ffi::Py_GetVersion()) }.to_bytes()
+}
+
 fn running_version() -> Option<(u32, u32)> {
-    // SAFETY: a static NUL-ended text; may be called before Python is initialised.
-    let text = unsafe { CStr::from_ptr(ffi::Py_GetVersion()) };
-    parse_version(text.to_str().ok()?)
+    parse_version(std::str::from_utf8(version_text()).ok()?)
 }
 
 fn parse_version(text: &str) -> Option<(u32, u32)> {

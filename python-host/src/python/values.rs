@@ -1,8 +1,11 @@
 //! Making Python values from ours, and reading them.
 
-use super::{Attached, Object, Owned, Raised, Result, symbols};
+use super::handles::{NewReference, Object, Owned};
+use super::raised::{Raised, Result};
+use super::{Attached, stable_abi, symbols};
 use pyo3::ffi;
 use std::borrow::Cow;
+use std::ffi::c_void;
 
 /// Text and bytes.
 pub trait TextValues<'py>: Copy {
@@ -12,6 +15,8 @@ pub trait TextValues<'py>: Copy {
     fn interned(self, text: &str) -> Result<Owned<'py>>;
     /// A str by PEP 3333: every byte is a character.
     fn latin1(self, bytes: &[u8]) -> Result<Owned<'py>>;
+    /// A str from UTF-8; what is none is replaced.
+    fn utf8(self, bytes: &[u8]) -> Result<Owned<'py>>;
     /// A str from the bytes of a path.
     fn path(self, bytes: &[u8]) -> Result<Owned<'py>>;
     /// A bytes object.
@@ -48,6 +53,17 @@ impl<'py> TextValues<'py> for Attached<'py> {
             Owned::from_raw(
                 self,
                 ffi::PyUnicode_DecodeLatin1(pointer, bytes.len() as isize, std::ptr::null()),
+            )
+        }
+    }
+
+    fn utf8(self, bytes: &[u8]) -> Result<Owned<'py>> {
+        // SAFETY: pointer and length belong together, the name is NUL-ended; a new reference comes back.
+        unsafe {
+            let pointer = bytes.as_ptr().cast();
+            Owned::from_raw(
+                self,
+                ffi::PyUnicode_DecodeUTF8(pointer, bytes.len() as isize, c"replace".as_ptr()),
             )
         }
     }
@@ -91,8 +107,7 @@ impl<'py> TextValues<'py> for Attached<'py> {
 
     #[inline]
     fn none(self) -> &'py Object {
-        // SAFETY: immortal.
-        unsafe { Object::borrow(ffi::Py_None()) }
+        &stable_abi::_Py_NoneStruct
     }
 }
 
@@ -110,6 +125,8 @@ pub trait NumberValues<'py>: Copy {
     fn list(self, items: &[&Object]) -> Result<Owned<'py>>;
     /// A tuple.
     fn tuple(self, items: &[&Object]) -> Result<Owned<'py>>;
+    /// A nameless capsule around an address, which nobody follows.
+    fn address(self, address: usize) -> Result<Owned<'py>>;
     /// A tuple of three ints.
     fn version(self, version: (u32, u32, u32)) -> Result<Owned<'py>>;
 }
@@ -126,8 +143,7 @@ impl<'py> NumberValues<'py> for Attached<'py> {
     }
 
     fn truth(self, truth: bool) -> &'py Object {
-        // SAFETY: both are immortal.
-        unsafe { Object::borrow(if truth { ffi::Py_True() } else { ffi::Py_False() }) }
+        if truth { &stable_abi::_Py_TrueStruct } else { &stable_abi::_Py_FalseStruct }
     }
 
     fn dict(self) -> Result<Owned<'py>> {
@@ -146,12 +162,16 @@ impl<'py> NumberValues<'py> for Attached<'py> {
         // SAFETY: a new reference comes back.
         let tuple = unsafe { Owned::from_raw(self, ffi::PyTuple_New(items.len() as isize)) }?;
         for (place, item) in items.iter().enumerate() {
-            // SAFETY: the place exists and is empty; the reference is given away.
-            unsafe {
-                ffi::PyTuple_SetItem(tuple.as_ptr(), place as isize, item.own(self).into_raw());
-            }
+            let item: NewReference = item.own(self).give();
+            Raised::check(stable_abi::PyTuple_SetItem(&tuple, place as isize, item))?;
         }
         Ok(tuple)
+    }
+
+    fn address(self, address: usize) -> Result<Owned<'py>> {
+        let pointer = std::ptr::without_provenance_mut::<c_void>(address);
+        // SAFETY: only the number is kept; a new reference comes back.
+        unsafe { Owned::from_raw(self, ffi::PyCapsule_New(pointer, std::ptr::null(), None)) }
     }
 
     fn version(self, version: (u32, u32, u32)) -> Result<Owned<'py>> {
@@ -162,35 +182,20 @@ impl<'py> NumberValues<'py> for Attached<'py> {
 }
 
 impl Object {
-    /// Whether it is a str.
-    #[inline]
-    pub fn is_str(&self) -> bool {
-        // SAFETY: alive.
-        unsafe { ffi::PyUnicode_Check(self.as_ptr()) != 0 }
-    }
-
     /// The bytes of a str that holds only latin-1.
     ///
     /// # Errors
     /// UnicodeEncodeError of the codec `latin-1`.
     #[inline]
     pub fn latin1_bytes(&self, py: Attached<'_>) -> Result<Cow<'_, [u8]>> {
-        let mut length = 0;
-        // SAFETY: alive and a str by the caller's check; the text lives as long as the object.
-        unsafe {
-            let text = symbols::get().utf8(self.as_ptr(), &raw mut length);
-            if text.is_null() {
-                // A lone surrogate: the other codec says so in its own words.
-                ffi::PyErr_Clear();
-            } else {
-                let bytes = std::slice::from_raw_parts(text.cast::<u8>(), length as usize);
-                if bytes.is_ascii() {
-                    return Ok(Cow::Borrowed(bytes));
-                }
-            }
-            let bytes = Owned::from_raw(py, ffi::PyUnicode_AsLatin1String(self.as_ptr()))?;
-            Ok(Cow::Owned(bytes.as_bytes().unwrap_or_default().to_vec()))
+        match symbols::get().utf8(self) {
+            // A lone surrogate: the other codec says so in its own words.
+            None => Raised.clear(py),
+            Some(bytes) if bytes.is_ascii() => return Ok(Cow::Borrowed(bytes)),
+            Some(_) => {}
         }
+        let bytes = Owned::new(py, stable_abi::PyUnicode_AsLatin1String(self))?;
+        Ok(Cow::Owned(bytes.as_bytes().unwrap_or_default().to_vec()))
     }
 
     /// The number behind `operator.index`; too large ones become the nearest.
@@ -198,30 +203,25 @@ impl Object {
     /// # Errors
     /// TypeError `… object cannot be interpreted as an integer`.
     pub fn index(&self, py: Attached<'_>) -> Result<isize> {
-        // SAFETY: alive; what does not fit is an OverflowError.
-        unsafe {
-            let index = Owned::from_raw(py, ffi::PyNumber_Index(self.as_ptr()))?;
-            match ffi::PyLong_AsSsize_t(index.as_ptr()) {
-                -1 if !ffi::PyErr_Occurred().is_null() => Err(Raised),
-                number => Ok(number),
-            }
+        let index = Owned::new(py, stable_abi::PyNumber_Index(self))?;
+        // What does not fit is an OverflowError.
+        match stable_abi::PyLong_AsSsize_t(&index) {
+            -1 if Raised::is_set(py) => Err(Raised),
+            number => Ok(number),
         }
     }
 
     /// The value of an int that fits; `None` for everything else.
     pub fn as_int(&self, py: Attached<'_>) -> Option<i64> {
-        // SAFETY: alive; the type is checked.
-        unsafe {
-            if ffi::PyLong_Check(self.as_ptr()) == 0 {
-                return None;
+        if !self.is_int() {
+            return None;
+        }
+        match stable_abi::PyLong_AsLongLong(self) {
+            -1 if Raised::is_set(py) => {
+                Raised.clear(py);
+                None
             }
-            match ffi::PyLong_AsLongLong(self.as_ptr()) {
-                -1 if !ffi::PyErr_Occurred().is_null() => {
-                    Raised.clear(py);
-                    None
-                }
-                number => Some(number),
-            }
+            number => Some(number),
         }
     }
 }

@@ -2,16 +2,15 @@
 
 use super::events;
 use super::head_rules::{HeadFault, check_name, check_status, check_value};
+use super::kit::AdapterClass;
 use super::request::RequestState;
 use super::response::is_length;
 use crate::exchange::{HoldBack, SendError};
 use crate::host_scripts::ssl;
-use crate::python::class::{ClassBuilder, ClassValue, MethodSelf, instance};
+use crate::python::class::{ClassBuilder, ClassKey, ClassValue, MethodSelf, OwnedClass};
 use crate::python::trampoline::CallArguments;
-use crate::python::{Attached, ExceptionKind, Object, Owned, Raised, Result, TextValues, lock};
-use pyo3::ffi;
+use crate::python::{Attached, Exception, ExceptionKind, Object, Owned, Raised, Result, TextValues, lock};
 use std::borrow::Cow;
-use std::ptr;
 use std::sync::Arc;
 use wsgi_protocol::response::HeadWriter;
 
@@ -22,8 +21,12 @@ pub struct WsgiAdapter {
 
 impl ClassValue for WsgiAdapter {}
 
+impl ClassKey for AdapterClass {
+    type Value = WsgiAdapter;
+}
+
 /// The class.
-pub fn class(py: Attached<'_>) -> Result<Owned<'_>> {
+pub fn class(py: Attached<'_>) -> Result<OwnedClass<'_, WsgiAdapter>> {
     ClassBuilder::<WsgiAdapter>::new(c"mod_wsgi.Adapter")
         .method(c"start_response", start_response)
         .method(c"write", write)
@@ -39,8 +42,7 @@ pub fn class(py: Attached<'_>) -> Result<Owned<'_>> {
 /// The `start_response` of a request.
 pub fn callable<'py>(py: Attached<'py>, state: &Arc<RequestState>) -> Result<Owned<'py>> {
     let kit = state.interpreter.kit();
-    // SAFETY: the kit's class was built for `WsgiAdapter`.
-    let adapter = unsafe { instance(py, kit.adapter.get(py), WsgiAdapter { state: state.clone() }) }?;
+    let adapter = kit.adapter.instance(py, WsgiAdapter { state: state.clone() })?;
     adapter.attr(py, kit.names.start_response.get(py))
 }
 
@@ -87,15 +89,13 @@ fn parse<'py>(py: Attached<'py>, arguments: CallArguments<'py>) -> Result<Parsed
             return Err(Raised::new(py, ExceptionKind::Type, &text));
         }
     };
-    // SAFETY: alive.
-    if unsafe { ffi::PyList_Check(headers.as_ptr()) } == 0 {
+    if !headers.is_any_list() {
         let kind = if headers.is_none() { "None".to_owned() } else { headers.type_name(py) };
         let text = format!("start_response() argument 2 must be list, not {kind}");
         return Err(Raised::new(py, ExceptionKind::Type, &text));
     }
     let exc_info = exc_info.filter(|exc_info| !exc_info.is_none());
-    // SAFETY: alive.
-    if exc_info.is_some_and(|exc_info| unsafe { ffi::PyTuple_Check(exc_info.as_ptr()) } == 0) {
+    if exc_info.is_some_and(|exc_info| !exc_info.is_any_tuple()) {
         let text = "start_response() argument 'exc_info' must be a 3-tuple or None";
         return Err(Raised::new(py, ExceptionKind::Runtime, text));
     }
@@ -104,28 +104,17 @@ fn parse<'py>(py: Attached<'py>, arguments: CallArguments<'py>) -> Result<Parsed
 
 /// Check 4a: the given exception, once more.
 fn raise_again(py: Attached<'_>, exc_info: &Object) -> Raised {
-    // SAFETY: a live tuple by check 3; its items are alive as long as it is.
-    let (size, item) = unsafe {
-        let item = |place| Object::borrow(ffi::PyTuple_GetItem(exc_info.as_ptr(), place));
-        (ffi::PyTuple_Size(exc_info.as_ptr()), item)
-    };
-    if size != 3 {
+    let size = exc_info.tuple_len();
+    let items = [0, 1, 2].map(|place| exc_info.tuple_item(place));
+    let ([Some(kind), Some(value), Some(trace)], 3) = (items, size) else {
         let text = format!("function takes exactly 3 arguments ({size} given)");
         return Raised::new(py, ExceptionKind::Type, &text);
-    }
-    let (kind, value, trace) = (item(0), item(1), item(2));
-    // SAFETY: alive.
-    let is_exception = unsafe {
-        ffi::PyType_Check(kind.as_ptr()) != 0
-            && ffi::PyType_IsSubtype(kind.as_ptr().cast(), ffi::PyExc_BaseException.cast()) != 0
     };
-    if !is_exception {
+    if !kind.is_exception_class() {
         return Raised::new(py, ExceptionKind::Type, "exceptions must derive from BaseException");
     }
-    let trace = if trace.is_none() { ptr::null_mut() } else { trace.own(py).into_raw() };
-    // SAFETY: a class, its instance or arguments, and a traceback or null, each given away.
-    unsafe { ffi::PyErr_Restore(kind.own(py).into_raw(), value.own(py).into_raw(), trace) };
-    Raised
+    let trace = (!trace.is_none()).then(|| trace.own(py));
+    Exception { kind: kind.own(py), value: value.own(py), trace }.restore()
 }
 
 /// Checks 6 to 18: writes the head, and returns the status code and the last Content-Length.
@@ -141,11 +130,7 @@ fn encode(
     let mut length = None;
     let mut place = 0;
     // The list is asked again each time: only we hold the GIL, but its items may be anything.
-    while place < headers.list_len() {
-        // SAFETY: the place exists; the list keeps the item, and we another reference.
-        let header = unsafe {
-            Owned::from_borrowed(py, ffi::PyList_GetItem(headers.as_ptr(), place as isize)).ok_or(Raised)?
-        };
+    while let Some(header) = headers.list_item(py, place) {
         place += 1;
         let (name, value) = pair(py, &header)?;
         let (name, value) = (native_part(py, name, check_name)?, native_part(py, value, check_value)?);
@@ -162,20 +147,15 @@ fn encode(
 
 /// Checks 11 and 12.
 fn pair<'h>(py: Attached<'_>, header: &'h Object) -> Result<(&'h Object, &'h Object)> {
-    // SAFETY: alive, and items are only taken from a tuple of two, which keeps them.
-    unsafe {
-        if ffi::PyTuple_Check(header.as_ptr()) == 0 {
-            let text = format!("each header must be a 2-tuple, not {}", header.type_name(py));
-            return Err(Raised::new(py, ExceptionKind::Type, &text));
-        }
-        let size = ffi::PyTuple_Size(header.as_ptr());
-        if size != 2 {
-            let text = format!("each header must be a 2-tuple, got length {size}");
-            return Err(Raised::new(py, ExceptionKind::Value, &text));
-        }
-        let item = |place| Object::borrow(ffi::PyTuple_GetItem(header.as_ptr(), place));
-        Ok((item(0), item(1)))
+    if let Some(pair) = header.pair() {
+        return Ok(pair);
     }
+    if !header.is_any_tuple() {
+        let text = format!("each header must be a 2-tuple, not {}", header.type_name(py));
+        return Err(Raised::new(py, ExceptionKind::Type, &text));
+    }
+    let text = format!("each header must be a 2-tuple, got length {}", header.tuple_len());
+    Err(Raised::new(py, ExceptionKind::Value, &text))
 }
 
 /// Checks 6, 7 and 13: the bytes of a native string.

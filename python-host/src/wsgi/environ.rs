@@ -5,8 +5,6 @@ use super::clock;
 use super::kit::InterpreterKit;
 use crate::host::Host;
 use crate::python::{Attached, ExceptionKind, NumberValues, Object, Owned, Raised, Result, TextValues};
-use pyo3::ffi;
-use std::ffi::c_void;
 use wsgi_protocol::keys::{KNOWN_KEYS, USUAL_KEYS};
 use wsgi_protocol::request::{EnvironKey, Request, RequestFlags};
 
@@ -120,10 +118,5 @@ fn add(
 pub fn add_request_record(py: Attached<'_>, environ: &Object, address: &[u8]) -> Result<()> {
     let address = std::str::from_utf8(address).ok().and_then(|address| address.parse::<usize>().ok());
     let Some(address) = address.filter(|address| *address != 0) else { return Ok(()) };
-    // SAFETY: only the number is kept; a new reference comes back.
-    let capsule = unsafe {
-        let pointer = std::ptr::without_provenance_mut::<c_void>(address);
-        Owned::from_raw(py, ffi::PyCapsule_New(pointer, std::ptr::null(), None))
-    }?;
-    environ.dict_set_named(py, "apache.request_rec", &capsule)
+    environ.dict_set_named(py, "apache.request_rec", &*py.address(address)?)
 }

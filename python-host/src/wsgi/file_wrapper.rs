@@ -1,42 +1,41 @@
 //! `mod_wsgi.FileWrapper`, the class behind `wsgi.file_wrapper` (spec/behaviour.md §5.1).
 
+use super::kit::FileWrapperClass;
 use crate::interpreter;
-use crate::python::class::{ClassBuilder, ClassValue, MethodSelf};
-use crate::python::trampoline::CallArguments;
-use crate::python::{Attached, ExceptionKind, NumberValues, Object, Owned, Raised, Result, TextValues};
-use pyo3::ffi;
+use crate::python::class::{ClassBuilder, ClassKey, ClassValue, MethodSelf, OwnedClass};
+use crate::python::trampoline::{CallArguments, object_and_number};
+use crate::python::{
+    Attached, ExceptionKind, NumberValues, Object, ObjectSlot, Owned, Raised, Result, TextValues,
+};
+use pyo3::ffi::PyObject;
 use std::cell::Cell;
-use std::ffi::c_char;
-use std::ptr;
 
-/// A value of zeroes is a closed wrapper.
+/// By default a closed wrapper.
+#[derive(Default)]
 pub struct FileWrapper {
-    /// Ours, or null when closed.
-    filelike: Cell<*mut ffi::PyObject>,
+    /// Empty when closed.
+    filelike: ObjectSlot,
     block_size: Cell<i32>,
 }
 
 impl ClassValue for FileWrapper {
     const COLLECTED: bool = true;
 
-    fn held(&self) -> *mut ffi::PyObject {
-        self.filelike.get()
+    fn held(&self) -> *mut PyObject {
+        self.filelike.address()
     }
 
     fn let_go(&self, py: Attached<'_>) {
-        drop(self.take(py));
+        drop(self.filelike.take(py));
     }
 }
 
-impl Drop for FileWrapper {
-    fn drop(&mut self) {
-        // SAFETY: instances are only deallocated while attached, and the reference is ours.
-        unsafe { ffi::Py_XDECREF(self.filelike.replace(ptr::null_mut())) };
-    }
+impl ClassKey for FileWrapperClass {
+    type Value = FileWrapper;
 }
 
 /// The class.
-pub fn class(py: Attached<'_>) -> Result<Owned<'_>> {
+pub fn class(py: Attached<'_>) -> Result<OwnedClass<'_, FileWrapper>> {
     ClassBuilder::<FileWrapper>::new(c"mod_wsgi.FileWrapper")
         .open(init)
         .method(c"close", close)
@@ -46,25 +45,15 @@ pub fn class(py: Attached<'_>) -> Result<Owned<'_>> {
         .build(py)
 }
 
-/// The wrapped object of an instance of `class`.
-///
-/// # Safety
-/// `object` is an instance of the class built by [`class`].
-pub unsafe fn wrapped<'py>(py: Attached<'py>, object: &Object) -> Option<Owned<'py>> {
-    // SAFETY: by the contract; the pointer is null or alive.
-    unsafe { Owned::from_borrowed(py, MethodSelf::<FileWrapper>::of(object.as_ptr()).filelike.get()) }
-}
-
 impl FileWrapper {
-    fn filelike<'py>(&self, py: Attached<'py>) -> Result<Owned<'py>> {
-        // SAFETY: null or alive.
-        let filelike = unsafe { Owned::from_borrowed(py, self.filelike.get()) };
-        filelike.ok_or_else(|| Raised::new(py, ExceptionKind::Value, "I/O operation on closed file"))
+    /// The wrapped object; none when closed.
+    pub fn wrapped<'py>(&self, py: Attached<'py>) -> Option<Owned<'py>> {
+        self.filelike.get(py)
     }
 
-    fn take<'py>(&self, py: Attached<'py>) -> Option<Owned<'py>> {
-        // SAFETY: the reference is ours and goes to the caller.
-        unsafe { Owned::from_raw(py, self.filelike.replace(ptr::null_mut())).ok() }
+    fn filelike<'py>(&self, py: Attached<'py>) -> Result<Owned<'py>> {
+        let filelike = self.wrapped(py);
+        filelike.ok_or_else(|| Raised::new(py, ExceptionKind::Value, "I/O operation on closed file"))
     }
 }
 
@@ -74,32 +63,15 @@ fn init<'py>(
     arguments: &'py Object,
     keywords: Option<&'py Object>,
 ) -> Result<()> {
-    let mut filelike: *mut ffi::PyObject = ptr::null_mut();
-    let mut block_size: i32 = 8192;
-    let mut names: [*const c_char; 3] = [c"filelike".as_ptr(), c"blksize".as_ptr(), ptr::null()];
-    // SAFETY: the format asks for an object (borrowed from the arguments) and an int; the names end with null.
-    let parsed = unsafe {
-        ffi::PyArg_ParseTupleAndKeywords(
-            arguments.as_ptr(),
-            keywords.map_or(ptr::null_mut(), Object::as_ptr),
-            c"O|i:FileWrapper".as_ptr(),
-            names.as_mut_ptr().cast(),
-            &raw mut filelike,
-            &raw mut block_size,
-        )
-    };
-    if parsed == 0 {
-        return Err(Raised);
-    }
+    let names = [c"filelike", c"blksize"];
+    let (filelike, block_size) =
+        object_and_number(py, (arguments, keywords), c"O|i:FileWrapper", names, 8192)?;
     if block_size < 0 {
         return Err(Raised::new(py, ExceptionKind::Value, "blksize must not be negative"));
     }
-    // SAFETY: the arguments keep it alive.
-    let filelike = unsafe { Object::borrow(filelike) }.own(py);
-    let before = this.filelike.replace(filelike.into_raw());
+    let before = this.filelike.replace(filelike, py);
     this.block_size.set(block_size);
-    // SAFETY: null, or the reference of an earlier call.
-    unsafe { ffi::Py_XDECREF(before) };
+    drop(before);
     Ok(())
 }
 
@@ -129,7 +101,7 @@ fn close<'py>(
         let text = format!("close() takes no arguments ({} given)", arguments.len());
         return Err(Raised::new(py, ExceptionKind::Type, &text));
     }
-    if let Some(Err(raised)) = this.take(py).map(|filelike| filelike.call_method(py, "close", &[])) {
+    if let Some(Err(raised)) = this.filelike.take(py).map(|filelike| filelike.call_method(py, "close", &[])) {
         raised.clear(py);
     }
     Ok(py.none().own(py))

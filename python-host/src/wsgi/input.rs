@@ -1,9 +1,10 @@
 //! `mod_wsgi.WsgiInput`: `wsgi.input` (spec/behaviour.md §2).
 
 use super::body::{BodySource, ReadFault, RequestBody};
+use super::kit::InputClass;
 use super::request::RequestState;
 use crate::exchange::BodyError;
-use crate::python::class::{ClassBuilder, ClassValue, MethodSelf, instance};
+use crate::python::class::{ClassBuilder, ClassKey, ClassValue, MethodSelf, OwnedClass};
 use crate::python::trampoline::CallArguments;
 use crate::python::{
     Attached, ExceptionKind, NumberValues, Owned, Raised, Result, TextValues, lock, measures_waits,
@@ -22,8 +23,12 @@ pub struct WsgiInput {
 
 impl ClassValue for WsgiInput {}
 
+impl ClassKey for InputClass {
+    type Value = WsgiInput;
+}
+
 /// The class.
-pub fn class(py: Attached<'_>) -> Result<Owned<'_>> {
+pub fn class(py: Attached<'_>) -> Result<OwnedClass<'_, WsgiInput>> {
     ClassBuilder::<WsgiInput>::new(c"mod_wsgi.Input")
         .method(c"read", read)
         .method(c"readline", read_line)
@@ -35,8 +40,7 @@ pub fn class(py: Attached<'_>) -> Result<Owned<'_>> {
 
 /// The `wsgi.input` of a request.
 pub fn object<'py>(py: Attached<'py>, state: &Arc<RequestState>) -> Result<Owned<'py>> {
-    // SAFETY: the kit's class was built for `WsgiInput`.
-    unsafe { instance(py, state.interpreter.kit().input.get(py), WsgiInput { state: state.clone() }) }
+    state.interpreter.kit().input.instance(py, WsgiInput { state: state.clone() })
 }
 
 impl WsgiInput {

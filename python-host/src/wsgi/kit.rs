@@ -5,8 +5,10 @@ use crate::host_scripts::ssl;
 use crate::interpreter::Interpreter;
 use crate::log;
 use crate::messages;
-use crate::python::{Attached, NumberValues, Object, Owned, Result, Stored, TextValues};
-use pyo3::ffi;
+use crate::python::class::StoredClass;
+use crate::python::{
+    Attached, NumberValues, Object, Owned, Result, Stored, TextValues, base_exception, import,
+};
 use std::sync::Mutex;
 use wsgi_protocol::keys::{self, KNOWN_KEYS, USUAL_KEYS};
 
@@ -33,7 +35,6 @@ names! {
     close = "close",
     daemon_start = keys::DAEMON_START,
     dict = "__dict__",
-    fileno = "fileno",
     http = "http",
     https = "https",
     mtime = "__mtime__",
@@ -52,6 +53,15 @@ names! {
     wsgi_url_scheme = "wsgi.url_scheme",
 }
 
+/// The class of `start_response` (`super::adapter`).
+pub struct AdapterClass;
+/// What host scripts ask mod_ssl by (`crate::host_scripts::ssl`).
+pub struct AuthClass;
+/// The class of `wsgi.input` (`super::input`).
+pub struct InputClass;
+/// The class of `wsgi.file_wrapper` (`super::file_wrapper`).
+pub struct FileWrapperClass;
+
 /// See the module's comment. Everything belongs to one interpreter.
 #[derive(Debug)]
 pub struct InterpreterKit {
@@ -62,13 +72,13 @@ pub struct InterpreterKit {
     /// What every environ holds.
     pub template: Stored,
     /// `mod_wsgi.Adapter`.
-    pub adapter: Stored,
+    pub adapter: StoredClass<AdapterClass>,
     /// `mod_wsgi.Auth`.
-    pub auth: Stored,
+    pub auth: StoredClass<AuthClass>,
     /// `mod_wsgi.Input`.
-    pub input: Stored,
+    pub input: StoredClass<InputClass>,
     /// `mod_wsgi.FileWrapper`.
-    pub file_wrapper: Stored,
+    pub file_wrapper: StoredClass<FileWrapperClass>,
     /// `mod_wsgi.RequestTimeout`.
     pub request_timeout: Stored,
     /// `io.TextIOWrapper`.
@@ -133,21 +143,7 @@ impl InterpreterKit {
 
 /// `mod_wsgi.RequestTimeout`, which `except Exception` does not catch.
 fn request_timeout(py: Attached<'_>) -> Result<Owned<'_>> {
-    // SAFETY: a NUL-ended name and a live base; a new reference comes back.
-    unsafe {
-        let class = ffi::PyErr_NewException(
-            c"mod_wsgi.RequestTimeout".as_ptr(),
-            ffi::PyExc_BaseException,
-            std::ptr::null_mut(),
-        );
-        Owned::from_raw(py, class)
-    }
-}
-
-fn import<'py>(py: Attached<'py>, name: &str) -> Result<Owned<'py>> {
-    let name = py.text(name)?;
-    // SAFETY: alive; a new reference comes back.
-    unsafe { Owned::from_raw(py, ffi::PyImport_Import(name.as_ptr())) }
+    base_exception(py, c"mod_wsgi.RequestTimeout")
 }
 
 fn template<'py>(

@@ -3,14 +3,14 @@
 use super::kit::InterpreterKit;
 use super::lines::LineBuffer;
 use super::request::{self, RequestState};
-use crate::interpreter::{Interpreter, import};
+use crate::interpreter::{Interpreter, LogClass};
 use crate::log;
-use crate::python::class::{ClassBuilder, ClassValue, MethodSelf, instance};
+use crate::python::class::{ClassBuilder, ClassKey, ClassValue, MethodSelf, OwnedClass};
 use crate::python::trampoline::{CallArguments, none};
 use crate::python::{
-    Attached, BufferView, ExceptionKind, NumberValues, Object, Owned, Raised, Result, TextValues, lock,
+    Attached, BufferView, ExceptionKind, NumberValues, Object, Owned, Raised, Result, TextValues, import,
+    lock,
 };
-use pyo3::ffi;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
@@ -25,8 +25,12 @@ pub struct LogTarget {
 
 impl ClassValue for LogTarget {}
 
+impl ClassKey for LogClass {
+    type Value = LogTarget;
+}
+
 /// The class, for `Interpreter::log_class`.
-pub fn class(py: Attached<'_>) -> Result<Owned<'_>> {
+fn class(py: Attached<'_>) -> Result<OwnedClass<'_, LogTarget>> {
     ClassBuilder::<LogTarget>::new(c"mod_wsgi.Log")
         .method(c"write", write)
         .method(c"writelines", write_lines)
@@ -47,39 +51,29 @@ pub fn class(py: Attached<'_>) -> Result<Owned<'_>> {
 /// A log object for `sys.stdout` or `sys.stderr`.
 pub fn stream<'py>(py: Attached<'py>, interpreter: &Interpreter, name: &'static str) -> Result<Owned<'py>> {
     let value = LogTarget { name, request: Mutex::default(), is_stream: true, own: Mutex::default() };
-    // SAFETY: the class was built for `LogTarget`.
-    unsafe { instance(py, interpreter.log_class(py)?, value) }
+    interpreter.log_class(|| class(py).map(OwnedClass::store))?.instance(py, value)
 }
 
 /// A log object for `wsgi.errors`.
 fn for_request<'py>(py: Attached<'py>, state: Arc<RequestState>) -> Result<Owned<'py>> {
-    let class = state.interpreter.log_class(py)?;
+    let interpreter = state.interpreter;
     let request = Mutex::new(Some(state));
     let value = LogTarget { name: "<wsgi.errors>", request, is_stream: false, own: Mutex::default() };
-    // SAFETY: the class was built for `LogTarget`.
-    unsafe { instance(py, class, value) }
+    interpreter.log_class(|| class(py).map(OwnedClass::store))?.instance(py, value)
 }
 
-/// Gives a log object of an earlier request to another one.
-///
-/// # Safety
-/// `object` came from [`for_request`].
-unsafe fn rearm(py: Attached<'_>, object: &Object, state: Arc<RequestState>) {
-    // SAFETY: by the contract.
-    let this = unsafe { MethodSelf::<LogTarget>::of(object.as_ptr()) };
-    let before = lock(py, &this.request).replace(state);
+/// Gives a log object to a request, or takes it away from one; false if it is none.
+fn rearm(
+    py: Attached<'_>,
+    object: &Object,
+    interpreter: &Interpreter,
+    state: Option<Arc<RequestState>>,
+) -> bool {
+    let class = interpreter.log_class(|| class(py).map(OwnedClass::store));
+    let Some(this) = class.ok().and_then(|class| class.cast(py, object)) else { return false };
+    let before = std::mem::replace(&mut *lock(py, &this.request), state);
     drop(before);
-}
-
-/// Takes the request away from a log object that nobody else refers to.
-///
-/// # Safety
-/// `object` came from [`for_request`].
-unsafe fn disarm(py: Attached<'_>, object: &Object) {
-    // SAFETY: by the contract.
-    let this = unsafe { MethodSelf::<LogTarget>::of(object.as_ptr()) };
-    let before = lock(py, &this.request).take();
-    drop(before);
+    true
 }
 
 /// Closes the log of a request: what is pending becomes a record.
@@ -179,10 +173,8 @@ fn with_data<T>(py: Attached<'_>, data: &Object, f: impl FnOnce(&[u8]) -> Result
         return f(&BufferView::new(py, data)?.to_vec());
     }
     if !WARNED.swap(true, Relaxed) {
-        let category = ExceptionKind::Deprecation.class(py);
         let text = c"write() of the binary layer of wsgi.errors was called with a str";
-        // SAFETY: the category is alive, the text is NUL-ended.
-        Raised::check(unsafe { ffi::PyErr_WarnEx(category.as_ptr(), text.as_ptr(), 1) })?;
+        Raised::warn(py, ExceptionKind::Deprecation, text)?;
     }
     f(data.lossy(py).as_bytes())
 }
@@ -221,15 +213,9 @@ fn write_lines<'py>(
     if finished {
         return Err(over(py, "writelines"));
     }
-    // SAFETY: alive; new references come back, null without an exception at the end.
-    unsafe {
-        let iterator = Owned::from_raw(py, ffi::PyObject_GetIter(items.as_ptr()))?;
-        while let Ok(item) = Owned::from_raw(py, ffi::PyIter_Next(iterator.as_ptr())) {
-            with_data(py, &item, |data| this.write(py, data))?;
-        }
-        if !ffi::PyErr_Occurred().is_null() {
-            return Err(Raised);
-        }
+    let items = items.iterator(py)?;
+    while let Some(item) = items.next_item(py)? {
+        with_data(py, &item, |data| this.write(py, data))?;
     }
     Ok(py.none().own(py))
 }
@@ -274,10 +260,7 @@ fn fileno<'py>(
     }
     // An OSError that says what Python's own streams without a descriptor do: subprocess and others look for it.
     let class = import(py, "io")?.attr_named(py, "UnsupportedOperation")?;
-    let text = py.text(NO_DESCRIPTOR)?;
-    // SAFETY: both are alive.
-    unsafe { ffi::PyErr_SetObject(class.as_ptr(), text.as_ptr()) };
-    Err(Raised)
+    Err(Raised::of_class(&class, &*py.text(NO_DESCRIPTOR)?))
 }
 
 fn no<'py>(py: Attached<'py>, _: MethodSelf<'py, LogTarget>, _: CallArguments<'py>) -> Result<Owned<'py>> {
@@ -303,9 +286,10 @@ impl<'py> TextLayer<'py> {
         let spare = lock(py, &kit.spare_logs).pop();
         if let Some((text, raw)) = spare {
             let layer = Self { text: text.into_owned(py), raw: raw.into_owned(py) };
-            // SAFETY: only objects from `for_request` get there.
-            unsafe { rearm(py, &layer.raw, state.clone()) };
-            return Ok(layer);
+            // Only objects from `for_request` get there.
+            if rearm(py, &layer.raw, state.interpreter, Some(state.clone())) {
+                return Ok(layer);
+            }
         }
         let raw = for_request(py, state.clone())?;
         let text = kit.text_io.get(py).call(
@@ -329,8 +313,7 @@ impl<'py> TextLayer<'py> {
         if touched || self.text.references() != 1 || self.raw.references() != 2 || !self.is_bare(py, kit) {
             return;
         }
-        // SAFETY: it came from `for_request`.
-        unsafe { disarm(py, &self.raw) };
+        rearm(py, &self.raw, state.interpreter, None);
         let mut spare = lock(py, &kit.spare_logs);
         if spare.len() < 64 {
             spare.push((self.text.store(), self.raw.store()));
@@ -340,8 +323,7 @@ impl<'py> TextLayer<'py> {
     /// Whether the application has left no attributes on the text layer.
     fn is_bare(&self, py: Attached<'py>, kit: &InterpreterKit) -> bool {
         match self.text.attr(py, kit.names.dict.get(py)) {
-            // SAFETY: alive; another type gives -1.
-            Ok(dict) => unsafe { ffi::PyDict_Size(dict.as_ptr()) == 0 },
+            Ok(dict) => dict.dict_len() == Some(0),
             Err(raised) => {
                 raised.clear(py);
                 false

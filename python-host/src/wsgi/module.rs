@@ -6,55 +6,34 @@ use super::request;
 use crate::interpreter::{self, Interpreter};
 use crate::log;
 use crate::messages;
+use crate::python::embedded_source::{self, ModuleFunctions, native};
 use crate::python::trampoline::{self, CallArguments};
 use crate::python::{
-    Attached, ExceptionKind, NumberValues, Object, Owned, Raised, Result, Stored, TextValues, class, lock,
+    Attached, ExceptionKind, NumberValues, Object, Owned, Raised, Result, Stored, TextValues, lock, modules,
+    thread_ident,
 };
-use pyo3::ffi;
-use std::ffi::CStr;
 use std::sync::OnceLock;
 use wsgi_protocol::launch::HostMode;
 
-struct MethodTable(Vec<ffi::PyMethodDef>);
-
-// SAFETY: never changed.
-unsafe impl Sync for MethodTable {}
-// SAFETY: as above.
-unsafe impl Send for MethodTable {}
-
-fn table() -> MethodTable {
-    fn one<F>(name: &'static CStr, _: F) -> ffi::PyMethodDef
-    where
-        F: for<'py> Fn(Attached<'py>, CallArguments<'py>) -> Result<Owned<'py>> + Copy,
-    {
-        class::definition(name, trampoline::function::<F>)
-    }
-    MethodTable(vec![
-        one(c"subscribe_events", subscribe_events),
-        one(c"subscribe_shutdown", subscribe_shutdown),
-        one(c"subscribe_signals", subscribe_signals),
-        one(c"request_data", request_data),
-        one(c"start_recording_metrics", metrics::start_recording),
-        one(c"request_metrics", metrics::request_metrics),
-        one(c"process_metrics", metrics::process_metrics),
-        one(c"server_metrics", metrics::server_metrics),
-        one(c"__getattr__", late_attribute),
-        one(c"__dir__", names),
-        // SAFETY: all zero is the end marker.
-        unsafe { std::mem::zeroed() },
+fn functions() -> ModuleFunctions {
+    ModuleFunctions::new([
+        native(c"subscribe_events", subscribe_events),
+        native(c"subscribe_shutdown", subscribe_shutdown),
+        native(c"subscribe_signals", subscribe_signals),
+        native(c"request_data", request_data),
+        native(c"start_recording_metrics", metrics::start_recording),
+        native(c"request_metrics", metrics::request_metrics),
+        native(c"process_metrics", metrics::process_metrics),
+        native(c"server_metrics", metrics::server_metrics),
+        native(c"__getattr__", late_attribute),
+        native(c"__dir__", names),
     ])
 }
 
 /// The module with its functions, not yet visible to anybody.
 pub fn create(py: Attached<'_>) -> Result<Owned<'_>> {
-    static TABLE: OnceLock<MethodTable> = OnceLock::new();
-    let functions = TABLE.get_or_init(table).0.as_ptr().cast_mut();
-    // SAFETY: a NUL-ended name; the table is static and ends with zeroes.
-    unsafe {
-        let module = Owned::from_raw(py, ffi::PyModule_New(c"mod_wsgi".as_ptr()))?;
-        Raised::check(ffi::PyModule_AddFunctions(module.as_ptr(), functions))?;
-        Ok(module)
-    }
+    static FUNCTIONS: OnceLock<ModuleFunctions> = OnceLock::new();
+    embedded_source::module(py, c"mod_wsgi", FUNCTIONS.get_or_init(functions))
 }
 
 /// Fills it from the kit and makes it importable.
@@ -78,9 +57,7 @@ pub fn fill(py: Attached<'_>, interpreter: &Interpreter, kit: &InterpreterKit) -
     ] {
         module.set_attr(py, name, value)?;
     }
-    // SAFETY: attached; the container is alive.
-    let modules = unsafe { Object::borrow(ffi::PyImport_GetModuleDict()) };
-    modules.dict_set_named(py, "mod_wsgi", module)
+    modules(py).dict_set_named(py, "mod_wsgi", module)
 }
 
 fn kit(py: Attached<'_>) -> Result<(&'static Interpreter, &'static InterpreterKit)> {
@@ -145,13 +122,9 @@ fn subscribe_signals<'py>(py: Attached<'py>, arguments: CallArguments<'py>) -> R
     }
     let callback = one(py, "subscribe_signals", arguments)?;
     request::log_current(py, log::INFO, messages::NO_SIGNALS);
-    // SAFETY: attached; the number only names this thread.
-    let ident = unsafe { ffi::PyThread_get_thread_ident() };
-    let stack = interpreter.fixture(py, "stack", &[&*py.int(ident as i64)?])?;
-    for place in 0..stack.list_len() {
-        // SAFETY: the place exists, and nobody else has this list.
-        let entry = unsafe { Object::borrow(ffi::PyList_GetItem(stack.as_ptr(), place as isize)) };
-        entry.lossy(py).lines().for_each(|line| request::log_current(py, log::INFO, line));
+    let stack = interpreter.fixture(py, "stack", &[&*py.int(thread_ident() as i64)?])?;
+    for entry in stack.texts(py) {
+        entry.lines().for_each(|line| request::log_current(py, log::INFO, line));
     }
     Ok(callback.own(py))
 }

@@ -9,7 +9,9 @@ use crate::interpreter::{self, Interpreter};
 use crate::log;
 use crate::python::{Attached, lock};
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicPtr, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
+};
 use std::sync::{Mutex, PoisonError, TryLockError};
 use wsgi_protocol::request::RequestFlags;
 
@@ -52,7 +54,7 @@ struct LiveRequest {
 unsafe impl Send for LiveRequest {}
 
 thread_local! {
-    /// Written by its thread only; others look through a [`CurrentRequest`].
+    /// For the thread itself; others look through its [`RequestWindow`].
     static CURRENT: AtomicPtr<RequestState> = const { AtomicPtr::new(ptr::null_mut()) };
 }
 
@@ -60,34 +62,50 @@ fn current_pointer() -> *mut RequestState {
     CURRENT.with(|current| current.load(Relaxed))
 }
 
-/// Where another thread can see which request a thread runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CurrentRequest(NonNull<AtomicPtr<RequestState>>);
+/// Where other threads can see which request a thread runs, and in which interpreter. Written by that thread only, with the GIL
+/// of that interpreter.
+#[derive(Debug, Default)]
+pub struct RequestWindow {
+    /// Number of the interpreter; 0 between two requests.
+    interpreter: AtomicUsize,
+    /// Null before the request is there, and when it is over.
+    state: AtomicPtr<RequestState>,
+}
 
-// SAFETY: it points to an atomic; who looks through it makes sure that the thread is there.
-unsafe impl Send for CurrentRequest {}
-// SAFETY: as above; all that is shared is the way to that atomic.
-unsafe impl Sync for CurrentRequest {}
-
-impl CurrentRequest {
-    /// Into the calling thread.
-    pub fn own() -> Self {
-        CURRENT.with(|current| Self(NonNull::from(current)))
+impl RequestWindow {
+    /// The thread, which is attached to `interpreter`, begins a request there.
+    pub fn enter(&self, _: Attached<'_>, interpreter: &'static Interpreter) {
+        self.interpreter.store(interpreter.number(), Release);
     }
 
-    /// The request that the thread runs in `interpreter`.
-    ///
-    /// # Safety
-    /// The thread has not ended, and the GIL of `interpreter`, which the caller holds, is a real one: a request ends,
-    /// for its Python objects, with the GIL held.
-    pub unsafe fn request<'py>(
-        self,
-        _: Attached<'py>,
-        interpreter: &'static Interpreter,
-    ) -> Option<&'py RequestState> {
-        // SAFETY: by the contract; and a request of this interpreter cannot end while the caller holds its GIL.
-        let state = unsafe { self.0.as_ref().load(Relaxed).as_ref() }?;
-        ptr::eq(state.interpreter, interpreter).then_some(state)
+    /// And has ended it.
+    pub fn leave(&self) {
+        self.interpreter.store(0, Release);
+    }
+
+    /// Where the thread runs a request.
+    pub fn interpreter(&self) -> Option<&'static Interpreter> {
+        interpreter::numbered(self.interpreter.load(Acquire))
+    }
+
+    /// Shows the request that the thread runs, until the guard is dropped, which is with the GIL held, too.
+    pub fn show<'w>(&'w self, _: Attached<'_>, state: &'w RequestState) -> impl Drop + 'w {
+        struct ShownRequest<'w>(&'w RequestWindow);
+        impl Drop for ShownRequest<'_> {
+            fn drop(&mut self) {
+                self.0.state.store(ptr::null_mut(), Relaxed);
+            }
+        }
+        self.state.store(ptr::from_ref(state).cast_mut(), Relaxed);
+        ShownRequest(self)
+    }
+
+    /// Calls `f` with the request that the thread runs, if it is in the interpreter that the caller is attached to.
+    pub fn with_request<T>(&self, py: Attached<'_>, f: impl FnOnce(&RequestState) -> T) -> Option<T> {
+        let here = self.interpreter().filter(|there| interpreter::is_current(py, there))?;
+        // SAFETY: the thread shows and hides its requests in this interpreter with the GIL held, which the caller has.
+        let state = unsafe { self.state.load(Relaxed).as_ref() }?;
+        ptr::eq(state.interpreter, here).then(|| f(state))
     }
 }
 

@@ -9,7 +9,7 @@ use super::iterate::{self, ResponseStop};
 use super::kit::InterpreterKit;
 use super::log_object::{TextLayer, close_request};
 use super::metrics;
-use super::request::{RequestState, RunningRequest};
+use super::request::{RequestState, RequestWindow, RunningRequest};
 use super::script::{LoadReason, Script, ScriptLookup};
 use crate::asgi;
 use crate::boundary;
@@ -42,7 +42,7 @@ impl Drop for RequestEnding<'_, '_> {
 pub fn run(
     py: Attached<'_>,
     interpreter: &'static Interpreter,
-    thread_id: u32,
+    (thread_id, window): (u32, &RequestWindow),
     request: &Request<'_>,
     exchange: &mut dyn Exchange,
 ) -> RequestOutcome {
@@ -55,6 +55,7 @@ pub fn run(
     let named = if head.resource.is_empty() { head.script } else { head.resource };
     let state = Arc::new(RequestState::new(interpreter, thread_id, switches, named, exchange));
     let _running = RunningRequest::begin(&state);
+    let _shown = window.show(py, &state);
     let _over = RequestEnding(py, &state);
     let job = WsgiCall { py, interpreter, kit: interpreter.kit(), state: &state, request: &request };
     if let Err(raised) = events::register(py, job.kit, &state, head.request_id) {

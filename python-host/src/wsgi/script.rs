@@ -9,11 +9,12 @@ use crate::host::ReloadDecision;
 use crate::interpreter::Interpreter;
 use crate::log;
 use crate::messages;
+use crate::python::embedded_source;
 use crate::python::{
-    Attached, ExceptionKind, NumberValues, Object, Owned, Raised, Result, Stored, TextValues, detached, lock,
+    Attached, ExceptionKind, NumberValues, Object, Owned, Result, Stored, TextValues, detached, lock, modules,
 };
 use md5::{Digest, Md5};
-use pyo3::ffi;
+use pyo3::ffi::PyObject;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fmt::Write;
@@ -57,7 +58,7 @@ pub struct Script {
     tried_mtime: AtomicI64,
     /// The callable that was last found to be a WSGI application, where nobody says what it is: its address, which is only
     /// compared.
-    wsgi: AtomicPtr<ffi::PyObject>,
+    wsgi: AtomicPtr<PyObject>,
     /// The first callable that a request used. Others are rare.
     used: OnceLock<Box<[u8]>>,
 }
@@ -189,21 +190,12 @@ impl Script {
         if !self.ready.load(Relaxed) {
             return None;
         }
-        // SAFETY: attached; both containers are borrowed and alive, the module while `sys.modules` has it, and its
-        // namespace becomes ours before anything else runs.
-        unsafe {
-            let modules = Object::borrow(ffi::PyImport_GetModuleDict());
-            let module = match modules.dict_get(py, self.key.get(py)) {
-                Ok(module) => module?,
-                Err(raised) => {
-                    raised.clear(py);
-                    return None;
-                }
-            };
-            if ffi::PyModule_Check(module.as_ptr()) == 0 {
-                return None;
+        match modules(py).dict_get(py, self.key.get(py)) {
+            Ok(module) => module?.module_space().map(|space| space.own(py)),
+            Err(raised) => {
+                raised.clear(py);
+                None
             }
-            Owned::from_borrowed(py, ffi::PyModule_GetDict(module.as_ptr()))
         }
     }
 
@@ -284,7 +276,7 @@ impl Script {
                 return Some(namespace);
             }
             self.ready.store(false, Relaxed);
-            crate::python::modules(py).dict_remove(py, self.key.get(py));
+            modules(py).dict_remove(py, self.key.get(py));
         } else if self.failures.load(Relaxed) != failures && self.is_as_it_was_tried() {
             // The same code would fail in the same way, and make those behind wait for it once more.
             log_scope.record_after(py, log::ERROR, "", &messages::just_tried(&self.path, preload));
@@ -433,21 +425,8 @@ impl Script {
 
     fn execute(&self, py: Attached<'_>, interpreter: &Interpreter, code: &Object, mtime: i64) -> Result<()> {
         let path = py.path(&self.path)?;
-        // SAFETY: all are alive; a new reference comes back. A failure leaves nothing in `sys.modules`.
-        let module = unsafe {
-            let module = ffi::PyImport_ExecCodeModuleObject(
-                self.key.get(py).as_ptr(),
-                code.as_ptr(),
-                path.as_ptr(),
-                std::ptr::null_mut(),
-            );
-            Owned::from_raw(py, module)
-        }?;
-        let name = interpreter.kit().names.mtime.get(py);
-        // SAFETY: all are alive.
-        Raised::check(unsafe {
-            ffi::PyObject_SetAttr(module.as_ptr(), name.as_ptr(), py.int(mtime)?.as_ptr())
-        })
+        let module = embedded_source::execute(py, self.key.get(py), code, &path)?;
+        module.put_attr(interpreter.kit().names.mtime.get(py), &*py.int(mtime)?)
     }
 
     fn import(

@@ -1,6 +1,5 @@
 //! Sending the file of a FileWrapper as a file (spec/behaviour.md §5.2). Any doubt, and it is iterated instead.
 
-use super::file_wrapper;
 use super::iterate::ResponseStop;
 use super::request::RequestState;
 use super::response::FilePart;
@@ -16,14 +15,14 @@ use wsgi_system::stat::{FileFacts, file_system};
 pub fn send<'py>(
     py: Attached<'py>,
     state: &RequestState,
-    wrapper: &Object,
+    wrapper: &'py Object,
 ) -> Option<std::result::Result<(), ResponseStop>> {
     let kit = state.interpreter.kit();
-    if !wrapper.is_instance(kit.file_wrapper.get(py)) || lock(py, &state.response).sent > 0 {
+    let wrapper = kit.file_wrapper.cast(py, wrapper)?;
+    if lock(py, &state.response).sent > 0 {
         return None;
     }
-    // SAFETY: the type was checked.
-    let filelike = unsafe { file_wrapper::wrapped(py, wrapper) }?;
+    let filelike = wrapper.wrapped(py)?;
     let (fd, rest) = probe(py, state, &filelike)?;
     Some(transfer(py, state, fd, rest))
 }
@@ -45,9 +44,9 @@ fn probe<'f>(
             }
         }
     };
-    let number_of_file = i32::try_from(number(names.fileno.get(py))?).ok().filter(|fd| *fd >= 0)?;
-    // SAFETY: the application's file object keeps it open; it is alive until the response is closed.
-    let fd = unsafe { BorrowedFd::borrow_raw(number_of_file) };
+    // A number is a file to Python, but not to WSGI.
+    let fd =
+        if filelike.is_int() { None } else { filelike.descriptor().map_err(|raised| raised.clear(py)).ok() }?;
     let size = regular_size(fd)?;
     let offset = u64::try_from(number(names.tell.get(py))?).ok()?;
     Some((fd, FilePart { offset, length: size.saturating_sub(offset) }))

@@ -19,13 +19,13 @@ impl<A: Application> SocketConversation<A> {
     /// The client's socket is here: httpd's connection is the next request's.
     fn hand_over(&mut self, socket: OwnedFd, early: Vec<u8>) {
         let is_leaving = self.pool.phase() != PoolPhase::Serving;
-        let (pool, pointer) = (self.pool, self.connection.0);
-        let connection = self.connection();
-        if is_leaving && !std::mem::replace(&mut connection.dismissed, true) {
-            send_frame(connection, FromDaemon::GoAway, 0);
+        let pool = self.pool;
+        if let Some(mut connection) = self.connection.take() {
+            if is_leaving && !std::mem::replace(&mut connection.dismissed, true) {
+                send_frame(&connection, FromDaemon::GoAway, 0);
+            }
+            pool.arm(connection.unclaim(), CONNECTION_EVENTS);
         }
-        connection.unclaim();
-        pool.arm(pointer, CONNECTION_EVENTS);
         self.way = TunnelWay::Own(ClientSocket::new(socket));
         self.buffer = early;
         if pool.in_loop.set_apart() {

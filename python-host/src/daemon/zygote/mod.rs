@@ -7,7 +7,7 @@ mod worker;
 
 use super::link::{self, SupervisorMessage};
 use super::os::DaemonDescriptor;
-use super::{announce, os, title};
+use super::{announce, os};
 use crate::fork::{self, ForkSide};
 use crate::host::Host;
 use order::{ForkOrder, ZygoteRequest};
@@ -24,7 +24,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Runs the zygote on Python's main thread, without the GIL. Returns in each worker that it forks, and nowhere else.
 pub fn raise_workers(host: &'static Host) {
     if let Some(title) = &host.launch().title {
-        title::set(&[title, b" (zygote)".as_slice()].concat());
+        wsgi_system::process::set_title(&[title, b" (zygote)".as_slice()].concat());
     }
     if !import::import(host) && host.launch().has_predecessor {
         announce(ReadyByte::ImportFailed);
