@@ -4,6 +4,7 @@ use crate::forked;
 use crate::log;
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::sync::Once;
+use wsgi_protocol::events;
 
 /// Runs the body of a function that C called; a panic ends here with `on_panic`.
 pub fn guard<T>(on_panic: T, body: impl FnOnce() -> T) -> T {
@@ -36,5 +37,6 @@ fn report(info: &PanicHookInfo<'_>) {
         _ => "panic",
     };
     let place = info.location().map(ToString::to_string).unwrap_or_default();
-    log::write(2, &format!("mod_wsgi: internal error, please report it: {text} ({place})"));
+    let line = events::HOST_FAULT.line(format!("internal error, please report it: {text} ({place})"));
+    log::write(log::CRIT, &line);
 }

@@ -2,7 +2,6 @@
 //! (`wsgi_protocol::events`).
 
 use crate::host::LongRunning;
-use crate::interpreter::Interpreter;
 use std::fmt::Display;
 use wsgi_protocol::call::ScriptQuestion;
 use wsgi_protocol::events::{self, LogEvent};
@@ -54,38 +53,36 @@ pub fn no_switch_interval(event: &LogEvent, reason: &str) -> String {
 }
 
 /// The switch interval was set.
-pub fn switch_interval(seconds: f64, interpreter: &Interpreter) -> String {
-    format!("Switch interval set to {seconds} seconds in {}.", interpreter.place())
+pub fn switch_interval(seconds: f64, place: &str) -> String {
+    format!("Switch interval set to {seconds} seconds in {place}.")
 }
 
 /// An interpreter is being furnished.
-pub fn interpreter_made(interpreter: &Interpreter) -> String {
-    if interpreter.is_main {
-        return format!(
-            "Using the main Python interpreter for application group '{}'.",
-            text(interpreter.name())
-        );
+pub fn interpreter_made(name: &[u8], is_main: bool, own_gil: bool) -> String {
+    let name = text(name);
+    if is_main {
+        return format!("Using the main Python interpreter for application group '{name}'.");
     }
-    let gil = if interpreter.own_gil { " with its own GIL" } else { "" };
-    format!("Creating Python interpreter for application group '{}'{gil}.", text(interpreter.name()))
+    let gil = if own_gil { " with its own GIL" } else { "" };
+    format!("Creating Python interpreter for application group '{name}'{gil}.")
 }
 
 /// An interpreter is being ended.
-pub fn interpreter_ends(interpreter: &Interpreter) -> String {
-    format!("Destroying Python interpreter for application group '{}'.", text(interpreter.name()))
+pub fn interpreter_ends(name: &[u8]) -> String {
+    format!("Destroying Python interpreter for application group '{}'.", text(name))
 }
 
 /// An interpreter cannot be ended.
-pub fn interpreter_busy(interpreter: &Interpreter) -> String {
+pub fn interpreter_busy(name: &[u8]) -> String {
     format!(
         "Python interpreter for application group '{}' still has daemon threads; only its exit handlers were run.",
-        text(interpreter.name())
+        text(name)
     )
 }
 
 /// The external package was found.
-pub fn package_grafted(interpreter: &Interpreter) -> String {
-    format!("Sub-modules of the installed package 'mod_wsgi' can be imported in {}.", interpreter.place())
+pub fn package_grafted(place: &str) -> String {
+    format!("Sub-modules of the installed package 'mod_wsgi' can be imported in {place}.")
 }
 
 /// A stream or handler was not replaced.
@@ -198,12 +195,11 @@ pub fn import_hangs(script: &[u8], seconds: f64, place: &str) -> String {
 }
 
 /// A module refuses sub-interpreters.
-pub fn refuses(module: &str, interpreter: &Interpreter) -> String {
+pub fn refuses(module: &str, place: &str) -> String {
     events::NO_SUB_INTERPRETERS.line(format!(
-        "The module '{module}' does not work in a sub-interpreter, and {} is one. Write application-group=%{{GLOBAL}} at the \
+        "The module '{module}' does not work in a sub-interpreter, and {place} is one. Write application-group=%{{GLOBAL}} at the \
          script's WSGIScriptAlias (or WSGIApplicationGroup %{{GLOBAL}}), or give the application a daemon process group of \
-         its own (WSGIDaemonProcess, process-group=), where the first application has the main interpreter.",
-        interpreter.place()
+         its own (WSGIDaemonProcess, process-group=), where the first application has the main interpreter."
     ))
 }
 
@@ -405,13 +401,13 @@ pub fn asgi_embedded(script: &[u8]) -> String {
 }
 
 /// An ASGI application in a sub-interpreter.
-pub fn asgi_sub_interpreter(script: &[u8], interpreter: &Interpreter) -> String {
+pub fn asgi_sub_interpreter(script: &[u8], group: &[u8]) -> String {
     events::ASGI_SUB_INTERPRETER.line(format!(
         "'{}' is an ASGI application, and the event loop runs in the main interpreter only, not in application group \
          '{}': write application-group=%{{GLOBAL}} or interface=asgi behind its WSGIScriptAlias, or give it a daemon \
          group of its own.",
         text(script),
-        text(interpreter.name())
+        text(group)
     ))
 }
 

@@ -1,6 +1,5 @@
 //! A request thread: where it is attached, how it runs a request in the right interpreter, and what others can see of it.
 
-use crate::boundary;
 use crate::exchange::{Exchange, RequestOutcome};
 use crate::forked;
 use crate::host::Host;
@@ -36,7 +35,7 @@ pub struct RequestThread {
 impl RequestThread {
     /// For the calling thread; see [`Host::worker`].
     pub(crate) fn new(host: &'static Host, thread_id: u32) -> Self {
-        Self { host, thread_id, record: host.enter_thread(thread_id), last: None, stays: PhantomData }
+        Self { host, thread_id, record: THREADS.enter(thread_id), last: None, stays: PhantomData }
     }
 
     /// Takes the GIL (of the interpreter that this worker used last). Nothing happens if it has it.
@@ -54,14 +53,13 @@ impl RequestThread {
     }
 
     /// Runs one request (`wsgi_protocol::request`). Returns with the GIL of its interpreter held; without any when it is
-    /// called, this is the only one that it takes. Never panics. [`RequestOutcome::Refused`] comes only from the [`ReloadPolicy`].
+    /// called, this is the only one that it takes. A panic goes through to whoever answers for the request, and may leave the
+    /// thread without a GIL. [`RequestOutcome::Refused`] comes only from the [`ReloadPolicy`].
     pub fn run(&mut self, request: &Request<'_>, exchange: &mut dyn Exchange) -> RequestOutcome {
-        let run = boundary::caught(|| self.run_inner(request, exchange));
+        let outcome = self.run_inner(request, exchange);
         // Before anything that another thread may have locked, which a forked process does not have.
         forked::end_if_forked();
-        // A panic in between may have left the thread without the lock that the caller expects.
-        self.attach();
-        run.unwrap_or(RequestOutcome::Fail(500))
+        outcome
     }
 
     fn run_inner(&mut self, request: &Request<'_>, exchange: &mut dyn Exchange) -> RequestOutcome {
@@ -78,22 +76,17 @@ impl RequestThread {
             if self.record.begin(py, interpreter, self.host.watches()) {
                 clear_injection(py);
             }
-            let outcome =
-                wsgi::run(py, interpreter, (self.thread_id, &self.record.window), request, exchange);
-            if self.record.end() {
-                clear_injection(py);
-            }
-            outcome
+            let _over = RunningRecord(&self.record, py);
+            wsgi::run(py, interpreter, (self.thread_id, &self.record.window), request, exchange)
         });
         outcome.unwrap_or(RequestOutcome::Fail(500))
     }
 
     /// Asks a host script (`wsgi_protocol::call`). Terms as [`RequestThread::run`].
     pub(crate) fn call(&mut self, payload: &[u8], exchange: &mut dyn Exchange) -> ScriptAnswer {
-        let answered = boundary::caught(|| self.call_inner(payload, exchange));
+        let answered = self.call_inner(payload, exchange);
         forked::end_if_forked();
-        self.attach();
-        answered.unwrap_or_default()
+        answered
     }
 
     fn call_inner(&mut self, payload: &[u8], exchange: &mut dyn Exchange) -> ScriptAnswer {
@@ -133,6 +126,17 @@ impl RequestThread {
     }
 }
 
+/// The thread runs a request until this is dropped.
+struct RunningRecord<'r, 'py>(&'r ThreadRecord, Attached<'py>);
+
+impl Drop for RunningRecord<'_, '_> {
+    fn drop(&mut self) {
+        if self.0.end() {
+            clear_injection(self.1);
+        }
+    }
+}
+
 /// Drops a RequestTimeout that came too late for the request it was meant for.
 fn clear_injection(py: Attached<'_>) {
     python::raise_nothing(py);
@@ -141,7 +145,7 @@ fn clear_injection(py: Attached<'_>) {
 impl Drop for RequestThread {
     fn drop(&mut self) {
         self.detach();
-        self.host.leave_thread(&self.record);
+        THREADS.leave(&self.record);
         threads::end_states();
     }
 }
@@ -231,8 +235,11 @@ impl ThreadRecord {
 }
 
 /// All request threads of a process.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct RequestThreads(Mutex<Vec<Arc<ThreadRecord>>>);
+
+/// Those of this process.
+pub(crate) static THREADS: RequestThreads = RequestThreads(Mutex::new(Vec::new()));
 
 impl RequestThreads {
     fn list(&self) -> MutexGuard<'_, Vec<Arc<ThreadRecord>>> {

@@ -149,7 +149,7 @@ impl EventLoop {
         let spawned = builder.stack_size(stack_size(host)).spawn(move || {
             // No signal is blocked: programs that the application starts, here or on a thread of the executor, would inherit
             // that, and its stack is asked for by one.
-            let event_loop = host.asgi.event_loop();
+            let event_loop = super::STATE.event_loop();
             event_loop.watch.note_thread();
             threads::within(interpreter::main(), |py| event_loop.run(py, host));
             threads::end_states();
@@ -303,7 +303,7 @@ fn stack_size(host: &Host) -> usize {
 
 /// The loop of this process.
 fn own() -> &'static EventLoop {
-    interpreter::main().host.asgi.event_loop()
+    super::STATE.event_loop()
 }
 
 /// The functions that `glue.py` expects.

@@ -34,13 +34,17 @@ use wsgi_protocol::launch::ApplicationInterface;
 use wsgi_protocol::request::{RequestFlags, RequestHead};
 
 /// What is known of ASGI in this process.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct AsgiState {
     /// Callables that are ASGI applications.
     known: RwLock<Vec<KnownApplications>>,
     any: AtomicBool,
     event_loop: OnceLock<EventLoop>,
 }
+
+/// That of this process.
+pub static STATE: AsgiState =
+    AsgiState { known: RwLock::new(Vec::new()), any: AtomicBool::new(false), event_loop: OnceLock::new() };
 
 #[derive(Debug, PartialEq, Eq)]
 struct KnownApplications {
@@ -186,10 +190,10 @@ fn entry<'py>(py: Attached<'py>, message: &Object, key: &Stored) -> Result<Optio
 
 /// A request of the loop has ended.
 fn left() {
-    crate::interpreter::main().host.asgi.event_loop().watch.left();
+    STATE.event_loop().watch.left();
 }
 
 /// Notes that requests like this one are for the loop.
 pub fn note(interpreter: &Interpreter, head: &RequestHead<'_>) {
-    interpreter.host.asgi.note(interpreter, head);
+    STATE.note(interpreter, head);
 }

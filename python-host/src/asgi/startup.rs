@@ -92,7 +92,7 @@ fn start(
     if is_it.is_none() {
         return Ok(());
     }
-    let event_loop = host.asgi.event_loop();
+    let event_loop = super::STATE.event_loop();
     if !event_loop.start_and_wait(host) {
         return Ok(());
     }

@@ -4,7 +4,7 @@
 use super::body_file::BodyFile;
 use super::connection::HttpdConnection;
 use super::os::{self, WaitMode};
-use super::socket_exchange::{GilRelease, error_text, send_all};
+use super::sending::{GilRelease, error_text, send_all};
 use crate::exchange::{BodyError, SendError};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, OwnedFd};

@@ -4,13 +4,15 @@ use super::application::{Application, RequestRunner};
 use super::pool::WorkerPool;
 use super::reload::ChangeDecision;
 use super::socket_exchange::{GilRelease, UnsentRecord};
+use crate::asgi;
 use crate::conversation::{Conversation, RequestSource};
 use crate::exchange::{Exchange, RequestOutcome};
-use crate::host::{Host, LongRunning, ReloadDecision, ReloadPolicy, RequestThread};
+use crate::host::{Host, LongRunning, ReloadDecision, ReloadPolicy};
 use crate::interpreter::gates::GateRegistry;
 use crate::interpreter::threads;
 use crate::messages;
 use crate::python;
+use crate::worker::RequestThread;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use wsgi_protocol::heirloom::{HeirScript, TriedVersions};
@@ -91,39 +93,39 @@ impl Application for Host {
     fn is_for_loop(&self, head: &RequestHead<'_>) -> bool {
         // As the process sees the path, which is how it has been noted.
         let script = self.inside_chroot(head.script).unwrap_or(head.script);
-        self.asgi.knows(&RequestHead { script, ..*head })
+        asgi::STATE.knows(&RequestHead { script, ..*head })
     }
 
     fn converse(&'static self, conversation: Box<dyn Conversation>) {
-        self.asgi.converse(self, conversation);
+        asgi::STATE.converse(self, conversation);
     }
 
     fn read_in_loop(&'static self, source: &'static dyn RequestSource) {
-        self.asgi.read_requests(source);
+        asgi::STATE.read_requests(source);
     }
 
     fn ring_loop(&self) {
-        self.asgi.ring();
+        asgi::STATE.ring();
     }
 
     fn loop_blocked_since(&self) -> Option<u64> {
-        self.asgi.blocked_since()
+        asgi::STATE.blocked_since()
     }
 
     fn report_loop(&self, blocked: Duration) {
-        self.asgi.tell_overdue(blocked.as_secs_f64());
+        asgi::STATE.tell_overdue(blocked.as_secs_f64());
     }
 
     fn drain_loop(&self) {
-        self.asgi.drain();
+        asgi::STATE.drain();
     }
 
     fn stop_loop(&self, patience: Option<Duration>) {
-        self.asgi.stop(patience);
+        asgi::STATE.stop(patience);
     }
 
     fn has_no_loop(&self) -> bool {
-        self.asgi.is_over()
+        asgi::STATE.is_over()
     }
 
     fn log(&self, level: u8, text: &str) {

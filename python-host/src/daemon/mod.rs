@@ -38,6 +38,7 @@ mod pool;
 mod registry;
 mod reload;
 mod response_memory;
+mod sending;
 mod service;
 #[allow(unsafe_code)]
 mod signals;
@@ -67,6 +68,7 @@ use main_thread::MainThread;
 use pool::WorkerPool;
 use std::io;
 use std::time::Duration;
+use worker::WorkerThread;
 use wsgi_protocol::death::FORCED_STATUS;
 use wsgi_protocol::launch::{Launch, ReadyByte};
 
@@ -135,8 +137,12 @@ fn spread(launch: &Launch) -> Launch {
 fn prepare<A: Application>(application: &'static A, launch: &Launch) -> io::Result<MainThread<A>> {
     link::prepare_descriptors();
     // Workers, the handlers and late events refer to the pool until the process is gone.
-    let pool: &'static WorkerPool<A> =
-        Box::leak(Box::new(WorkerPool::new(application, launch, DaemonDescriptor::Listener.borrow())?));
+    let pool: &'static WorkerPool<A> = Box::leak(Box::new(WorkerPool::new(
+        application,
+        launch,
+        DaemonDescriptor::Listener.borrow(),
+        WorkerThread::run,
+    )?));
     signals::install(&pool.main_wake, leave_to_parent)?;
     Ok(MainThread::new(pool, launch, Some(DaemonDescriptor::Order.borrow())))
 }

@@ -15,7 +15,6 @@ use super::reload::ScriptReload;
 use super::slot::WorkerRecord;
 use super::socket_exchange::send_frame;
 use super::stream::SocketSink;
-use super::worker::WorkerThread;
 use crate::coalesce::BlockCoalescer;
 use crate::messages;
 use crate::scheduler::wakeup::Wakeup;
@@ -33,6 +32,9 @@ pub(super) const CONNECTION_EVENTS: i32 = libc::EPOLLIN | libc::EPOLLRDHUP | lib
 
 /// What a connection that already holds a whole request waits for: nothing, it is writable at once.
 const AT_ONCE: i32 = CONNECTION_EVENTS | libc::EPOLLOUT;
+
+/// Connections taken in a row before requests get their turn.
+pub(super) const ACCEPT_BURST: usize = 16;
 
 /// How the process treats requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +79,8 @@ pub(super) struct WorkerPool<A: Application> {
     pub(super) first_request: AtomicU64,
     /// Wakes the main thread.
     pub(super) main_wake: EventFd,
+    /// What worker thread `index` does.
+    body: fn(&'static Self, usize),
     gated: bool,
     wakeup: Wakeup,
     stop: AtomicBool,
@@ -99,7 +103,7 @@ pub(super) struct WorkerPool<A: Application> {
 }
 
 impl<A: Application> WorkerPool<A> {
-    /// A pool for the process described by `launch`, taking connections from `listener`.
+    /// A pool for the process described by `launch`, taking connections from `listener`, whose worker threads run `body`.
     ///
     /// # Errors
     /// Failure to create the epoll set or an eventfd.
@@ -107,6 +111,7 @@ impl<A: Application> WorkerPool<A> {
         application: &'static A,
         launch: &Launch,
         listener: BorrowedFd<'static>,
+        body: fn(&'static Self, usize),
     ) -> io::Result<Self> {
         let threads = launch.threads as usize;
         let gated = threads > 1 && application.shares_lock();
@@ -134,6 +139,7 @@ impl<A: Application> WorkerPool<A> {
             reload: ScriptReload::new(launch.reload_immediate),
             first_request: AtomicU64::new(0),
             main_wake: EventFd::new()?,
+            body,
             gated,
             wakeup: Wakeup::default(),
             stop: AtomicBool::new(false),
@@ -215,7 +221,7 @@ impl<A: Application> WorkerPool<A> {
             }
         }
         let _leave = WorkerLeave(&self.live, &self.main_wake);
-        WorkerThread::run(self, index);
+        (self.body)(self, index);
     }
 
     /// How requests are treated now.

@@ -4,24 +4,22 @@
 //! one call. Every call is tried without waiting first; only a full or empty socket costs the GIL.
 
 use super::connection::HttpdConnection;
-use super::os::{self, WaitMode};
+use super::os;
 use super::response_memory::LARGE;
+pub(super) use super::sending::{GilRelease, send_all, send_frame};
 use super::slot::WorkerRecord;
 use super::stream::SocketSink;
 use crate::coalesce::{BlockCoalescer, COPIED, HeldBlock, LastSend};
 use crate::exchange::{BodyError, Exchange, HoldBack, RequestOutcome, SendError};
 use crate::forked::is_forked;
 use crate::scheduler::clock::own_tid;
-use std::io::{self, IoSlice};
+use std::io::IoSlice;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use wsgi_protocol::frame::{BODY_CHUNK, EncodedFrame, FromDaemon, HEADER_LEN, MAX_PAYLOAD, RequestRefusal};
 use wsgi_protocol::metrics::RequestAccount;
 use wsgi_protocol::request::{Request, RequestFlags};
-
-/// Gives the GIL up around a call that may block.
-pub(super) type GilRelease = fn(&mut dyn FnMut());
 
 /// Writes a record that httpd does not take any more to the group's log; called with the GIL held.
 pub(super) type UnsentRecord = fn(u8, &[u8]);
@@ -205,75 +203,6 @@ pub(super) fn last_frame(
 
 fn memory_frame(start: usize, len: usize, seq: u16) -> EncodedFrame<'static> {
     FromDaemon::Memory { offset: start as u32, length: len as u32 }.encode(seq)
-}
-
-/// Sends `parts` completely, giving the GIL up only if the socket is full.
-pub(super) fn send_all(
-    connection: &HttpdConnection,
-    mut parts: &mut [IoSlice<'_>],
-    mut file: Option<BorrowedFd<'_>>,
-    released: GilRelease,
-) -> Result<(), SendError> {
-    if is_forked() {
-        return Err(SendError::ClientGone);
-    }
-    IoSlice::advance_slices(&mut parts, 0);
-    if parts.is_empty() {
-        return Ok(());
-    }
-    match os::send(connection.socket(), parts, file, WaitMode::No) {
-        Ok(n) => {
-            IoSlice::advance_slices(&mut parts, n);
-            if parts.is_empty() {
-                return Ok(());
-            }
-            file = None;
-        }
-        Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-        Err(e) => return Err(send_error(&e)),
-    }
-    let mut result = Ok(());
-    released(&mut || {
-        let mut parts = std::mem::take(&mut parts);
-        let mut file = file.take();
-        while !parts.is_empty() {
-            match os::send(connection.socket(), parts, file, WaitMode::Yes) {
-                Ok(n) => IoSlice::advance_slices(&mut parts, n),
-                Err(e) => {
-                    result = Err(send_error(&e));
-                    return;
-                }
-            }
-            file = None;
-        }
-    });
-    result
-}
-
-/// Sends one frame outside of any request; never waits. False if it could not be sent.
-pub(super) fn send_frame(connection: &HttpdConnection, frame: FromDaemon<'_>, seq: u16) -> bool {
-    let frame = frame.encode(seq);
-    let parts = [IoSlice::new(frame.prefix()), IoSlice::new(frame.tail())];
-    let length = frame.prefix().len() + frame.tail().len();
-    os::send(connection.socket(), &parts, None, WaitMode::No).is_ok_and(|n| n == length)
-}
-
-/// What an application is told of a failed send.
-pub(super) fn send_error(error: &io::Error) -> SendError {
-    match error.raw_os_error() {
-        Some(libc::EPIPE | libc::ECONNRESET) => SendError::ClientGone,
-        _ => SendError::Failed(error_text(error)),
-    }
-}
-
-/// The text of a system error as httpd's libraries word it.
-pub(super) fn error_text(error: &io::Error) -> String {
-    // A socket's own timeout shows as EAGAIN; APR calls that "The timeout specified has expired".
-    if error.kind() == io::ErrorKind::WouldBlock {
-        return "The timeout specified has expired".to_owned();
-    }
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or_default().to_owned()
 }
 
 impl Exchange for SocketExchange<'_> {

@@ -1,7 +1,7 @@
 //! Where the collected blocks of a worker go: as one DATA frame into its request's connection, without waiting for room there.
 
 use super::os::{self, WaitMode};
-use super::socket_exchange::send_error;
+use super::sending::send_error;
 use crate::coalesce::BlockSink;
 use crate::exchange::SendError;
 use std::io::IoSlice;

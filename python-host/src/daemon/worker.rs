@@ -7,13 +7,13 @@ use super::application::{Application, RequestRunner};
 use super::connection::{ConnectionError, ConnectionInput, READ_ROOM};
 use super::loop_source::{self, ConnectionFate};
 use super::os;
-use super::pool::{CONNECTION_EVENTS, PoolPhase, WorkerPool};
+use super::pool::{ACCEPT_BURST, CONNECTION_EVENTS, PoolPhase, WorkerPool};
 use super::registry::{ClaimedConnection, PollEvent, ReadyConnection};
 use super::reload;
 use super::slot::{WorkerRecord, WorkerState};
 use super::socket_exchange::SocketExchange;
 use crate::exchange::RequestOutcome;
-use crate::{messages, waits};
+use crate::{forked, messages, waits};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::Relaxed;
@@ -30,9 +30,6 @@ const SPENT_LOOK: Duration = Duration::from_millis(5);
 
 /// The same while the event loop has as many requests as it may, if nobody tells that there is room.
 const FULL_LOOK: Duration = Duration::from_millis(50);
-
-/// Connections taken in a row before requests get their turn.
-pub(super) const ACCEPT_BURST: usize = 16;
 
 /// How often a worker looks for the next request after others had the CPU, before it sleeps.
 const LOOKS: u32 = 3;
@@ -295,6 +292,11 @@ impl<A: Application> WorkerThread<A> {
         let cpu = clock.map_or(0, WorkerRecord::cpu_ns);
         let runner = &mut self.runner;
         let result = catch_unwind(AssertUnwindSafe(|| runner.run(request, &mut exchange)));
+        if result.is_err() {
+            // It may have come in a process that the application has forked off.
+            forked::end_if_forked();
+            self.attached = self.runner.is_attached();
+        }
         if !self.runner.is_attached() {
             exchange.forget_gil();
         }

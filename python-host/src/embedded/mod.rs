@@ -9,7 +9,7 @@ use crate::boundary;
 use crate::exchange::RequestOutcome;
 use crate::fork;
 use crate::forked;
-use crate::host::{Host, RequestThread};
+use crate::host::Host;
 use crate::httpd_table::{self, HttpdRequest};
 use crate::interpreter::gates::GateRegistry;
 use crate::interpreter::{self, start as python, threads};
@@ -17,6 +17,7 @@ use crate::log;
 use crate::messages;
 use crate::python::{is_attached, note_entry, symbols};
 use crate::thread_end;
+use crate::worker::RequestThread;
 use crate::wsgi::telemetry;
 pub use apart::start_apart;
 use exchange::TableExchange;
@@ -29,7 +30,6 @@ use wsgi_protocol::abi::{self, HttpdTable};
 use wsgi_protocol::call::ScriptVerdict;
 use wsgi_protocol::launch::{self, Launch};
 use wsgi_protocol::request::Request;
-use wsgi_protocol::scoreboard::Scoreboard;
 
 static HOST: OnceLock<&'static Host> = OnceLock::new();
 
@@ -114,6 +114,16 @@ impl Drop for BusyThread {
     }
 }
 
+/// What a request leaves behind on its thread ends with it.
+struct LeftBehind<'w>(&'w mut RequestThread);
+
+impl Drop for LeftBehind<'_> {
+    fn drop(&mut self) {
+        self.0.detach();
+        children::over();
+    }
+}
+
 /// Runs `f` with a worker of the calling thread, detached. A request that httpd starts inside of another one gets one of
 /// its own.
 fn with_worker<T>(host: &'static Host, f: impl FnOnce(&mut RequestThread) -> T) -> T {
@@ -123,11 +133,10 @@ fn with_worker<T>(host: &'static Host, f: impl FnOnce(&mut RequestThread) -> T) 
         host.worker(thread_number())
     });
     let result = threads::aside(|| {
-        let result = f(&mut worker);
-        worker.detach();
-        result
+        // Also when `f` panics, which the door to httpd answers for.
+        let left = LeftBehind(&mut worker);
+        f(left.0)
     });
-    children::over();
     WORKERS.with(|workers| workers.borrow_mut().push(worker));
     result
 }
@@ -180,20 +189,6 @@ pub fn call(request: HttpdRequest, payload: &[u8]) -> ScriptVerdict {
         return ScriptVerdict::Failed;
     }
     answered.verdict
-}
-
-/// httpd's scoreboard, if applications may see it; never in a daemon.
-pub fn scoreboard() -> Option<Scoreboard> {
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        let length = httpd_table::scoreboard(&mut buffer)?;
-        if length <= buffer.len() {
-            // An empty one is none.
-            return Scoreboard::decode(&buffer[..length]).ok();
-        }
-        // It may have grown by the next time.
-        buffer.resize(length + length / 8, 0);
-    }
 }
 
 /// The child ends: publishes `process_stopping`, and ends Python if no request is running. Nothing of that if the process

@@ -15,7 +15,7 @@ pub(super) struct ProcessEnd {
 }
 
 impl Host {
-    /// Ends Python, on the main thread. With `finalize` every [`RequestThread`] has been dropped: sub-interpreters are
+    /// Ends Python, on the main thread. With `finalize` every request thread has been dropped: sub-interpreters are
     /// ended, and the main one is left to `python` itself, which ends when `serve` returns. Otherwise only exit
     /// handlers run, and the caller must `_exit`. Does nothing with WSGIDestroyInterpreter Off. May run for ever.
     pub fn end(&self, finalize: bool) {

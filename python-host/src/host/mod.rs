@@ -1,5 +1,5 @@
-//! What the serve loop of a daemon and the embedded door ask of Python: a [`Host`] per process, a [`RequestThread`] per
-//! request thread. Unless said otherwise methods are called without the GIL.
+//! What the serve loop of a daemon and the embedded door ask of Python: a [`Host`] per process. Request threads are in
+//! `crate::worker`. Unless said otherwise methods are called without the GIL.
 
 mod ending;
 mod events;
@@ -8,12 +8,8 @@ mod scripts;
 mod texts;
 mod threads;
 
-use crate::asgi::AsgiState;
-use crate::interpreter;
 use crate::log;
 use crate::messages;
-pub use crate::worker::RequestThread;
-use crate::worker::RequestThreads;
 use crate::wsgi::clock;
 use ending::ProcessEnd;
 pub use outcomes::{LongRunning, NotLoaded, ReloadDecision, ReloadPolicy};
@@ -37,11 +33,7 @@ pub struct Host {
     watches: bool,
     policy: OnceLock<&'static dyn ReloadPolicy>,
     give_way: OnceLock<GiveWay>,
-    /// ASGI applications, and their event loop.
-    pub(crate) asgi: AsgiState,
     scripts: KnownScripts,
-    /// The request threads by number.
-    threads: RequestThreads,
     end: ProcessEnd,
 }
 
@@ -64,9 +56,7 @@ impl Host {
             watches,
             policy: OnceLock::new(),
             give_way: OnceLock::new(),
-            asgi: AsgiState::default(),
             scripts: KnownScripts::default(),
-            threads: RequestThreads::default(),
             end: ProcessEnd::default(),
         }))
     }
@@ -151,13 +141,6 @@ impl Host {
 
     pub(crate) fn on_changed(&self, script: &[u8], group: &[u8], mtime: u64) -> Option<ReloadDecision> {
         self.policy.get().map(|policy| policy.on_changed(script, group, mtime))
-    }
-
-    /// Whether all request threads share one lock, so that admitting more of them than can run is waste: false with
-    /// own-GIL interpreters or free threading.
-    #[must_use]
-    pub fn shares_lock(&self) -> bool {
-        !interpreter::runs_in_parallel(self)
     }
 
     /// Logs outside of any request; `level` is httpd's number (0 emerg … 7 debug).

@@ -8,8 +8,7 @@ use crate::interpreter::{self, Interpreter, threads};
 use crate::log;
 use crate::messages;
 use crate::python::{Attached, NumberValues, raise_in_thread};
-use crate::worker::{RequestThread, ThreadRecord};
-use std::sync::Arc;
+use crate::worker::{RequestThread, THREADS};
 
 impl Host {
     /// Makes the calling thread ready to run requests as number `thread_id` (1-based; 0 is the main thread).
@@ -18,14 +17,11 @@ impl Host {
         RequestThread::new(self, thread_id)
     }
 
-    /// The calling thread runs requests as number `number` from now on.
-    pub(crate) fn enter_thread(&self, number: u32) -> Arc<ThreadRecord> {
-        self.threads.enter(number)
-    }
-
-    /// A request thread is gone.
-    pub(crate) fn leave_thread(&self, record: &Arc<ThreadRecord>) {
-        self.threads.leave(record);
+    /// Whether all request threads share one lock, so that admitting more of them than can run is waste: false with
+    /// own-GIL interpreters or free threading.
+    #[must_use]
+    pub fn shares_lock(&self) -> bool {
+        !interpreter::runs_in_parallel(self)
     }
 
     /// Whether it is kept since when request threads have been running their requests.
@@ -36,13 +32,13 @@ impl Host {
     /// Request threads that have been running a request since a moment: number of the thread, of the request, and that
     /// moment, monotonic ns. Only in embedded mode with WSGISlowRequests.
     pub(crate) fn running(&self) -> Vec<(u32, u64, u64)> {
-        self.threads.running()
+        THREADS.running()
     }
 
     /// Logs where request thread `thread_id` is, in the context of the request that it has been running for `seconds`,
     /// if `is_current`, asked with the GIL held, says that it still does. May wait for the GIL for ever.
     pub fn report(&self, thread_id: u32, why: LongRunning, seconds: f64, is_current: &dyn Fn() -> bool) {
-        if let Some(interpreter) = self.threads.find(thread_id).and_then(|record| record.interpreter()) {
+        if let Some(interpreter) = THREADS.find(thread_id).and_then(|record| record.interpreter()) {
             threads::visit(interpreter, |py| {
                 self.report_attached(py, interpreter, (thread_id, why, seconds), is_current);
             });
@@ -56,7 +52,7 @@ impl Host {
         (thread_id, why, seconds): (u32, LongRunning, f64),
         is_current: &dyn Fn() -> bool,
     ) {
-        let Some(record) = self.threads.find(thread_id).filter(|_| is_current()) else { return };
+        let Some(record) = THREADS.find(thread_id).filter(|_| is_current()) else { return };
         let place = py.int(record.ident() as i64);
         let place = place.and_then(|ident| interpreter.fixture(py, "whereabouts", &[&*ident]));
         let stack = match place {
@@ -78,7 +74,7 @@ impl Host {
     /// still runs the request that is meant; logs its stack before and a line afterwards (spec/behaviour.md §4.9).
     /// May wait for the GIL for ever.
     pub fn inject_timeout(&self, thread_id: u32, seconds: f64, is_current: &dyn Fn() -> bool) {
-        let Some(record) = self.threads.find(thread_id) else { return };
+        let Some(record) = THREADS.find(thread_id) else { return };
         let Some(interpreter) = record.interpreter() else { return };
         threads::visit(interpreter, |py| {
             if !is_current() {
@@ -101,7 +97,7 @@ impl Host {
     /// line per entry. With `is_current` answering false: empty. May wait for the GIL for ever.
     #[must_use]
     pub fn stacks(&self, thread_id: u32, is_current: &dyn Fn() -> bool) -> Vec<String> {
-        let known = self.threads.find(thread_id).and_then(|record| record.interpreter());
+        let known = THREADS.find(thread_id).and_then(|record| record.interpreter());
         let interpreter = known.unwrap_or_else(interpreter::main);
         threads::visit(interpreter, |py| {
             if is_current() { strings(py, interpreter, "stacks", &[]) } else { Vec::new() }

@@ -7,11 +7,10 @@ mod environ;
 mod messages;
 pub mod ssl;
 
-use crate::boundary;
 use crate::exchange::Exchange;
 use crate::interpreter::Interpreter;
 use crate::log;
-use crate::python::{Attached, Object, Owned, Raised, Result, TextValues};
+use crate::python::{Attached, Object, Owned, PanicCleanup, Raised, Result, TextValues};
 use crate::wsgi::failures::{self, LogScope};
 use crate::wsgi::log_object::{TextLayer, close_request};
 use crate::wsgi::request::{RequestState, RunningRequest};
@@ -71,10 +70,8 @@ pub fn ask(
     // What these functions print belongs to no request (spec/behaviour.md §7.2).
     let _nothing = RunningRequest::nothing();
     let asking = ScriptCall { py, interpreter, state: &state, call };
-    boundary::caught(|| asking.run()).unwrap_or_else(|| {
-        Raised.clear(py);
-        ScriptAnswer::default()
-    })
+    let _clean = PanicCleanup(py);
+    asking.run()
 }
 
 /// What all steps need.

@@ -17,7 +17,7 @@ pub fn end() -> bool {
     let mut named: Vec<_> = all().into_iter().filter(|interpreter| !interpreter.is_main).collect();
     named.sort_by_key(|interpreter| !interpreter.own_gil);
     for interpreter in named {
-        log::write(log::INFO, &messages::interpreter_ends(interpreter));
+        log::write(log::INFO, &messages::interpreter_ends(interpreter.name()));
         complete &= threads::attached(interpreter, |py| interpreter.end_attached(py));
     }
     complete
@@ -64,7 +64,7 @@ impl Interpreter {
         // Daemon threads of the application.
         if !symbols::get().is_only_state(py) {
             self.run_fixture(py, "run_exit_handlers");
-            log::write(log::INFO, &messages::interpreter_busy(self));
+            log::write(log::INFO, &messages::interpreter_busy(self.name()));
             threads::detach();
             return false;
         }

@@ -17,7 +17,7 @@ use crate::host::Host;
 use crate::python::class::StoredClass;
 use crate::python::{Attached, Object, Owned, Result, Stored, TextValues};
 use crate::wsgi::InterpreterKit;
-use crate::wsgi::script::InterpreterScripts;
+use crate::wsgi::script_table::InterpreterScripts;
 use pyo3::ffi;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, OnceLock, PoisonError, RwLock};

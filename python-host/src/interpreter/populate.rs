@@ -39,7 +39,7 @@ impl Interpreter {
         let launch = self.host.launch();
         let settings = resolve(launch, name);
         let _ = self.name.set(name.into());
-        log::write(log::INFO, &messages::interpreter_made(self));
+        log::write(log::INFO, &messages::interpreter_made(self.name(), self.is_main, self.own_gil));
         let result = self.populate_inner(py, launch, &settings);
         self.succeeded(py, result)
     }
@@ -115,7 +115,7 @@ impl Interpreter {
         }
         if self.is_main || self.own_gil {
             import(py, "sys")?.call_method(py, "setswitchinterval", &[&*py.float(seconds)?])?;
-            log::write(log::INFO, &messages::switch_interval(seconds, self));
+            log::write(log::INFO, &messages::switch_interval(seconds, &self.place()));
         }
         Ok(())
     }

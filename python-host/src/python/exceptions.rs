@@ -108,6 +108,17 @@ impl Raised {
     }
 }
 
+/// Leaves no exception behind in the thread state when it is dropped by a panic, which may have come in the midst of one.
+pub struct PanicCleanup<'py>(pub Attached<'py>);
+
+impl Drop for PanicCleanup<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            Raised.clear(self.0);
+        }
+    }
+}
+
 /// An exception that was taken out of the thread state.
 pub struct Exception<'py> {
     /// Its class.

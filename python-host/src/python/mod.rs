@@ -18,7 +18,7 @@ pub mod versions;
 
 pub use buffer::BufferView;
 pub use bytes_repr::bytes_repr;
-pub use exceptions::{Exception, ExceptionKind, base_exception};
+pub use exceptions::{Exception, ExceptionKind, PanicCleanup, base_exception};
 pub use handles::{Object, ObjectSlot, Owned, Stored};
 pub use object::{import, modules};
 pub use raised::{Raised, Result};

@@ -3,21 +3,12 @@
 use super::clock;
 use super::failures;
 use super::kit::InterpreterKit;
-use super::request::RequestState;
+use super::request::{RegisteredRequest, RequestState};
 use crate::interpreter::Interpreter;
 use crate::python::{
     Attached, Exception, GilWaits, NumberValues, Object, Owned, Result, Stored, TextValues, lock,
 };
 use wsgi_protocol::request::RequestHead;
-
-/// What `active_requests` and the events know a request by.
-#[derive(Debug)]
-pub struct RegisteredRequest {
-    /// httpd's log id, if it has one.
-    id: Option<Stored>,
-    /// The dict of the application.
-    pub data: Stored,
-}
 
 /// Clocks of a request.
 #[derive(Debug, Clone, Copy)]

@@ -1,24 +1,10 @@
 //! What the application returned, on its way to the client (spec/behaviour.md §4.3).
 
 use super::request::RequestState;
+use super::response::ResponseStop;
 use super::transfer;
-use crate::exchange::{HoldBack, SendError};
+use crate::exchange::HoldBack;
 use crate::python::{Attached, ExceptionKind, Object, Raised, lock};
-
-/// Why the response did not come to its normal end.
-#[derive(Debug)]
-pub enum ResponseStop {
-    /// An exception is set.
-    Raised(Raised),
-    /// The client or httpd is gone. A failure to send a file is the application's to see.
-    Broken(Option<SendError>),
-}
-
-impl From<Raised> for ResponseStop {
-    fn from(raised: Raised) -> Self {
-        Self::Raised(raised)
-    }
-}
 
 /// Sends the body that `result` stands for, and commits the response.
 pub fn send_all(

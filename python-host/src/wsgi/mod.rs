@@ -9,6 +9,7 @@ pub mod events;
 mod exclusive;
 pub mod failures;
 mod file_wrapper;
+mod furnishing;
 pub mod head_rules;
 mod input;
 mod iterate;
@@ -22,8 +23,10 @@ mod module;
 #[allow(unsafe_code)]
 pub mod request;
 mod response;
+mod response_state;
 mod run;
 pub mod script;
+pub mod script_table;
 pub mod telemetry;
 mod transfer;
 

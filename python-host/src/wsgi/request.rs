@@ -1,13 +1,12 @@
 //! One request as its Python objects share it: they outlive it, and must find that it is over.
 
 use super::body::RequestBody;
-use super::events::RegisteredRequest;
 use super::lines::LineBuffer;
-use super::response::ResponseState;
+use super::response_state::ResponseState;
 use crate::exchange::Exchange;
 use crate::interpreter::{self, Interpreter};
 use crate::log;
-use crate::python::{Attached, lock};
+use crate::python::{Attached, Stored, lock};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{
     AtomicBool, AtomicPtr, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
@@ -41,6 +40,15 @@ pub struct RequestState {
     /// Records of another thread that came while this one was sending or receiving.
     late: Mutex<Vec<(u8, Vec<u8>)>>,
     has_late: AtomicBool,
+}
+
+/// What `active_requests` and the events know a request by.
+#[derive(Debug)]
+pub struct RegisteredRequest {
+    /// httpd's log id, if it has one.
+    pub(super) id: Option<Stored>,
+    /// The dict of the application.
+    pub data: Stored,
 }
 
 /// What is there as long as the request runs.

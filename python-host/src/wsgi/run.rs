@@ -5,20 +5,21 @@ use super::clock;
 use super::environ::{self, EnvironExtras};
 use super::events::{self, RequestTimes};
 use super::failures::{self, LogScope};
-use super::iterate::{self, ResponseStop};
+use super::iterate;
 use super::kit::InterpreterKit;
 use super::log_object::{TextLayer, close_request};
 use super::metrics;
 use super::request::{RequestState, RequestWindow, RunningRequest};
-use super::script::{LoadReason, Script, ScriptLookup};
+use super::response::ResponseStop;
+use super::script::{LoadReason, ScriptLookup};
+use super::script_table::Script;
 use crate::asgi;
-use crate::boundary;
 use crate::exchange::{Exchange, RequestOutcome};
 use crate::interpreter::Interpreter;
 use crate::log;
 use crate::messages;
 use crate::python::{
-    Attached, Exception, GilWaits, Object, Owned, Raised, Result, TextValues, add_wait, measure_waits,
+    Attached, Exception, GilWaits, Object, Owned, PanicCleanup, Result, TextValues, add_wait, measure_waits,
     take_entry_wait,
 };
 use std::sync::Arc;
@@ -61,9 +62,18 @@ pub fn run(
     if let Err(raised) = events::register(py, job.kit, &state, head.request_id) {
         return job.failed(raised.take(py));
     }
-    let outcome = boundary::caught(|| job.run()).unwrap_or_else(|| job.panicked());
-    events::unregister(py, job.kit, &state);
-    outcome
+    let _registered = Registration(&job);
+    let _clean = PanicCleanup(py);
+    job.run()
+}
+
+/// The request is registered until this is dropped.
+struct Registration<'j, 'py, 's, 'r>(&'j WsgiCall<'py, 's, 'r>);
+
+impl Drop for Registration<'_, '_, '_, '_> {
+    fn drop(&mut self) {
+        events::unregister(self.0.py, self.0.kit, self.0.state);
+    }
 }
 
 /// The callable that a request of the event loop asks for, loading its script if need be; or how the request ends without.
@@ -144,16 +154,6 @@ impl<'py> WsgiCall<'py, '_, '_> {
         outcome
     }
 
-    /// A fault of ours, which has been logged.
-    fn panicked(&self) -> RequestOutcome {
-        Raised.clear(self.py);
-        if iterate::has_begun(self.py, self.state) {
-            RequestOutcome::Aborted
-        } else {
-            RequestOutcome::Fail(500)
-        }
-    }
-
     /// The callable, or how the request ends without it.
     fn application(&self) -> std::result::Result<(&'static Script, Owned<'py>), RequestOutcome> {
         let (py, head) = (self.py, self.head());
@@ -207,7 +207,7 @@ impl<'py> WsgiCall<'py, '_, '_> {
             log_scope.record(
                 self.py,
                 log::ERROR,
-                &messages::asgi_sub_interpreter(head.script, self.interpreter),
+                &messages::asgi_sub_interpreter(head.script, self.interpreter.name()),
             );
         } else {
             asgi::note(self.interpreter, head);

@@ -4,6 +4,7 @@ use super::exclusive;
 use super::failures::{self, LogScope};
 use super::load_fault::{LoadFault, raise_io, system_text};
 use super::loading::ImportWatch;
+use super::script_table::{Script, ScriptTarget};
 use crate::forked;
 use crate::host::ReloadDecision;
 use crate::interpreter::Interpreter;
@@ -11,61 +12,17 @@ use crate::log;
 use crate::messages;
 use crate::python::embedded_source;
 use crate::python::{
-    Attached, ExceptionKind, NumberValues, Object, Owned, Result, Stored, TextValues, detached, lock, modules,
+    Attached, ExceptionKind, NumberValues, Object, Owned, Result, TextValues, detached, lock, modules,
 };
-use md5::{Digest, Md5};
-use pyo3::ffi::PyObject;
-use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::fmt::Write;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU32, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::Instant;
 use wsgi_protocol::request::{RequestFlags, RequestHead};
-
-/// What is loaded.
-#[derive(Debug)]
-enum ScriptTarget {
-    /// A file, whatever its name.
-    File,
-    /// `module:package.name[:callable]`
-    Module {
-        /// Name of the callable, if the target names it.
-        callable: Option<Vec<u8>>,
-        /// Modification time of the module's file when it was imported, µs; 0 if unknown.
-        mtime: AtomicI64,
-    },
-}
-
-/// One script in one interpreter.
-#[derive(Debug)]
-pub struct Script {
-    path: Vec<u8>,
-    target: ScriptTarget,
-    /// Name in `sys.modules`.
-    key: Stored,
-    /// Loaded successfully, and not being loaded again.
-    ready: AtomicBool,
-    /// Held while it is being loaded, Python code included.
-    loading: Mutex<()>,
-    /// How often its code has failed.
-    failures: AtomicU32,
-    /// Modification time of the file when its code was last run, µs; 0 before that.
-    tried_mtime: AtomicI64,
-    /// The callable that was last found to be a WSGI application, where nobody says what it is: its address, which is only
-    /// compared.
-    wsgi: AtomicPtr<PyObject>,
-    /// The first callable that a request used. Others are rare.
-    used: OnceLock<Box<[u8]>>,
-}
-
-/// The scripts of one interpreter. There are as many as the configuration has targets.
-#[derive(Debug, Default)]
-pub struct InterpreterScripts(Mutex<HashMap<Vec<u8>, &'static Script>>);
 
 /// What came of looking for a script.
 pub enum ScriptLookup<'py> {
@@ -90,30 +47,6 @@ pub enum LoadReason<'a, 'r> {
     OldCode(&'a [u8]),
 }
 
-impl InterpreterScripts {
-    /// The script `path`, loaded or not.
-    pub fn get(&self, py: Attached<'_>, path: &[u8], case_insensitive: bool) -> Result<&'static Script> {
-        if let Some(script) = lock(py, &self.0).get(path) {
-            return Ok(script);
-        }
-        let script = Script::new(py, path, case_insensitive)?;
-        let mut scripts = lock(py, &self.0);
-        // Another thread may have been faster, which costs one unused record.
-        Ok(scripts.entry(path.to_vec()).or_insert_with(|| Box::leak(Box::new(script))))
-    }
-}
-
-/// `_mod_wsgi_` and the MD5 of the path, in lower-case hexadecimal.
-fn module_key(path: &[u8], case_insensitive: bool) -> String {
-    let path = if case_insensitive { path.to_ascii_lowercase() } else { path.to_vec() };
-    let mut key = "_mod_wsgi_".to_owned();
-    for byte in Md5::digest(path) {
-        // Writing to a String cannot fail.
-        let _ = write!(key, "{byte:02x}");
-    }
-    key
-}
-
 fn micros(metadata: &Metadata) -> i64 {
     metadata.mtime() * 1_000_000 + metadata.mtime_nsec() / 1000
 }
@@ -123,29 +56,6 @@ pub(super) fn mtime_of(path: &[u8]) -> Option<i64> {
 }
 
 impl Script {
-    fn new(py: Attached<'_>, path: &[u8], case_insensitive: bool) -> Result<Self> {
-        let (key, target) = match path.strip_prefix(b"module:") {
-            Some(rest) => {
-                let mut parts = rest.splitn(2, |byte| *byte == b':');
-                let name = String::from_utf8_lossy(parts.next().unwrap_or_default()).into_owned();
-                let callable = parts.next().map(<[u8]>::to_vec);
-                (name, ScriptTarget::Module { callable, mtime: AtomicI64::new(0) })
-            }
-            None => (module_key(path, case_insensitive), ScriptTarget::File),
-        };
-        Ok(Self {
-            path: path.to_vec(),
-            target,
-            key: py.interned(&key)?.store(),
-            ready: AtomicBool::new(false),
-            loading: Mutex::default(),
-            failures: AtomicU32::new(0),
-            tried_mtime: AtomicI64::new(0),
-            wsgi: AtomicPtr::default(),
-            used: OnceLock::new(),
-        })
-    }
-
     /// The name of the callable, which a target may hold itself.
     pub fn callable<'a>(&'a self, configured: &'a [u8]) -> &'a [u8] {
         match &self.target {
@@ -349,7 +259,7 @@ impl Script {
         };
         log_scope.record_after(py, log::ERROR, cause.as_deref().unwrap_or_default(), &message);
         if let Some(module) = failures::refusing_module(py, interpreter, &exception) {
-            log_scope.record(py, log::ERROR, &messages::refuses(&module, interpreter));
+            log_scope.record(py, log::ERROR, &messages::refuses(&module, &interpreter.place()));
         }
         if preload && exclusive::is_evidence(py, interpreter, &exception) {
             interpreter.host.note_conflict(&self.path, interpreter.name());
@@ -468,15 +378,4 @@ fn read(path: &[u8]) -> io::Result<(Vec<u8>, i64)> {
     let mut source = Vec::new();
     file.read_to_end(&mut source)?;
     Ok((source, micros(&metadata)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::module_key;
-
-    #[test]
-    fn keys_are_the_md5_of_the_path() {
-        assert_eq!(module_key(b"/srv/App.wsgi", false), "_mod_wsgi_b179dfaccf658e8c2e9a96fb061fe0dd");
-        assert_eq!(module_key(b"/srv/App.wsgi", true), module_key(b"/srv/app.wsgi", false));
-    }
 }

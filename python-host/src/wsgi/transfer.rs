@@ -1,8 +1,7 @@
 //! Sending the file of a FileWrapper as a file (spec/behaviour.md §5.2). Any doubt, and it is iterated instead.
 
-use super::iterate::ResponseStop;
 use super::request::RequestState;
-use super::response::FilePart;
+use super::response::{FilePart, ResponseStop};
 use crate::exchange::SendError;
 use crate::python::{Attached, Object, Owned, lock};
 use std::fs::File;

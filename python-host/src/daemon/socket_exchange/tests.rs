@@ -1,6 +1,7 @@
 //! The exchange over a socketpair, with the test as httpd.
 
 use super::*;
+use crate::daemon::os::WaitMode;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;

@@ -3,7 +3,7 @@
 
 use super::DictBuilder;
 use crate::daemon::board;
-use crate::embedded;
+use crate::httpd_table;
 use crate::python::trampoline::{CallArguments, none};
 use crate::python::{Attached, NumberValues, Owned, Result, TextValues, detached};
 use crate::wsgi::clock;
@@ -18,12 +18,26 @@ pub fn server_metrics<'py>(py: Attached<'py>, arguments: CallArguments<'py>) -> 
         Some(launch) if launch.mode == HostMode::Daemon => {
             launch.server_metrics.then_some(board::scoreboard as fn() -> _)
         }
-        Some(_) => Some(embedded::scoreboard as fn() -> _),
+        Some(_) => Some(of_httpd as fn() -> _),
         None => None,
     };
     match read.and_then(detached) {
         Some(board) => whole(py, &board),
         None => Ok(py.none().own(py)),
+    }
+}
+
+/// httpd's scoreboard, if applications may see it; never in a daemon.
+fn of_httpd() -> Option<Scoreboard> {
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let length = httpd_table::scoreboard(&mut buffer)?;
+        if length <= buffer.len() {
+            // An empty one is none.
+            return Scoreboard::decode(&buffer[..length]).ok();
+        }
+        // It may have grown by the next time.
+        buffer.resize(length + length / 8, 0);
     }
 }
 
