@@ -25,6 +25,8 @@ mod log;
 mod messages;
 #[allow(unsafe_code)]
 mod python;
+#[allow(unsafe_code)]
+mod reserve;
 mod scheduler;
 #[allow(unsafe_code)]
 mod thread_end;

@@ -31,7 +31,7 @@ const UNSAFE_FOLDERS: [&str; 6] = [
 /// httpd's into `src/httpd/`, an object of Python's into `python-host/src/python/`.
 const UNSAFE_LEFT: [(&str, usize, usize); 5] = [
     ("apr-sys", 0, 0),
-    ("python-host", 158, 20),
+    ("python-host", 162, 21),
     ("src", 349, 42),
     ("wsgi-supervisor", 2, 1),
     ("wsgi-system", 78, 11),

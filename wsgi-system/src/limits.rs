@@ -37,6 +37,13 @@ pub fn has_descriptors(wanted: usize) -> bool {
     wanted <= most
 }
 
+/// Whether the process may run out of memory that the system still has (RLIMIT_DATA, RLIMIT_AS).
+#[must_use]
+pub fn is_memory_limited() -> bool {
+    let is_limited = |of| getrlimit(of).is_ok_and(|(now, _)| now != nix::sys::resource::RLIM_INFINITY);
+    is_limited(Resource::RLIMIT_DATA) || is_limited(Resource::RLIMIT_AS)
+}
+
 /// User and system CPU time of the calling thread, seconds.
 #[must_use]
 pub fn thread_cpu() -> Option<(f64, f64)> {

@@ -14,7 +14,7 @@ use super::slot::WorkerState;
 use super::timers::{DueAction, TimerView, Timetable};
 use super::{last_stack, os, signals};
 use crate::host::LongRunning;
-use crate::messages;
+use crate::{messages, reserve};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -96,6 +96,7 @@ impl<A: Application> MainThread<A> {
             self.pool.log(3, &messages::no_deadlock_watch());
         }
         loop {
+            reserve::refill();
             self.pool.main_wake.clear();
             self.take_signals();
             self.take_orders();
@@ -402,7 +403,6 @@ impl<A: Application> MainThread<A> {
         }
         let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
         let pages = statm.split(' ').nth(1).and_then(|n| n.parse::<u64>().ok()).unwrap_or(0);
-        // SAFETY: sysconf has no memory arguments.
         let page = wsgi_system::limits::page_size();
         pages * page > self.maximum_rss
     }

@@ -48,6 +48,7 @@ mod socket_exchange;
 mod stream;
 mod timers;
 mod tunnel;
+mod warm_up;
 mod worker;
 mod zygote;
 

@@ -1,7 +1,6 @@
 //! What all threads of the serve loop share: the epoll set, the gate, the slots, and the phase of the process.
 
 use super::application::Application;
-
 use super::complaints::ComplaintLimit;
 use super::connection::HttpdConnection;
 use super::controller::WorkerController;
@@ -81,7 +80,7 @@ pub(super) struct WorkerPool<A: Application> {
     pub(super) main_wake: EventFd,
     /// What worker thread `index` does.
     body: fn(&'static Self, usize),
-    gated: bool,
+    pub(super) gated: bool,
     wakeup: Wakeup,
     stop: AtomicBool,
     listener: BorrowedFd<'static>,
@@ -98,7 +97,9 @@ pub(super) struct WorkerPool<A: Application> {
     /// What the event loop runs.
     pub(super) in_loop: InLoop,
     /// Worker threads that have not ended.
-    live: AtomicUsize,
+    pub(super) live: AtomicUsize,
+    /// Worker threads that have had all they need to serve.
+    pub(super) ready: AtomicUsize,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -153,6 +154,7 @@ impl<A: Application> WorkerPool<A> {
             waits: ComplaintLimit::default(),
             in_loop: InLoop::new(launch.requests_in_flight, launch.websockets),
             live: AtomicUsize::new(0),
+            ready: AtomicUsize::new(0),
             threads: Mutex::default(),
         })
     }
@@ -163,10 +165,13 @@ impl<A: Application> WorkerPool<A> {
     /// The listening socket cannot be polled, or no worker thread can be created.
     pub(super) fn start(&'static self) -> io::Result<()> {
         os::set_nonblocking(self.listener)?;
+        if wsgi_system::limits::is_memory_limited() {
+            self.start_all();
+        }
         // Exclusive: processes that share the queue during a replacement do not all wake for one connection.
         self.registry.epoll.add(self.listener, libc::EPOLLIN | libc::EPOLLEXCLUSIVE, TOKEN_LISTENER)?;
         // Before the controller runs: it would admit the first worker itself for a request that is waiting already.
-        if !self.admit() {
+        if !self.admit() && self.live.load(SeqCst) == 0 {
             return Err(io::Error::other("no worker thread could be created"));
         }
         if self.gated {

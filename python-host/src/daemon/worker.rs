@@ -62,6 +62,12 @@ impl<A: Application> WorkerThread<A> {
         let runner = pool.application.runner(thread_id);
         let (buffer, out) = (Vec::with_capacity(READ_ROOM), Vec::new());
         let mut worker = Self { pool, index, runner, attached: false, buffer, out };
+        if wsgi_system::limits::is_memory_limited() {
+            // What Python keeps for a thread is made now as well.
+            worker.attach();
+            worker.detach();
+        }
+        pool.note_ready();
         worker.serve();
         worker.detach();
         drop(worker);

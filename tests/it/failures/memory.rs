@@ -4,11 +4,13 @@ use crate::operators::control::under_load;
 use integration::{Httpd, HttpdBuilder, Mode, Subject, eventually};
 
 const APP: &str = "import os, threading, time, urllib.parse
-kept, filling = [], threading.Event()
+kept, filling, waiting = [], threading.Event(), threading.Semaphore(0)
 
 
 def fill():
-    # To the last byte, and it stays so for a while.
+    # To the last byte, and it stays so for a while. Two requests are under way.
+    waiting.acquire(timeout=20)
+    waiting.acquire(timeout=20)
     try:
         for size in (1 << 20, 1 << 16, 1 << 12, 1 << 9, 1 << 6):
             try:
@@ -31,6 +33,7 @@ def application(environ, start_response):
     if 'grow' in query:
         kept.append(os.urandom(1 << 20) * 60)
     if 'filled' in query:
+        waiting.release()
         filling.wait(20)
     time.sleep(float(query.get('sleep', ['0'])[0]))
     start_response('200 OK', [('X-Pid', str(os.getpid()))])
