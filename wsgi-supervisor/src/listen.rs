@@ -1,8 +1,7 @@
 //! Listening sockets: created once per slot, kept over generations under every path that is still in use.
 
 use crate::disposal::ExposedSocket;
-use crate::log::LogLevel;
-use crate::messages::LineSubject;
+use crate::log_line::LogLine;
 use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, setsockopt, socket, sockopt,
@@ -12,6 +11,7 @@ use nix::unistd::Uid;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use wsgi_protocol::control::GroupSockets;
+use wsgi_protocol::events::{self, LogEvent};
 
 /// Longest path that fits into `sun_path` with its NUL.
 pub const MAX_PATH: usize = 107;
@@ -31,18 +31,24 @@ pub enum ListenError {
     /// Another supervisor that is alive listens there.
     InUse(PathBuf),
     /// A system call failed.
-    Call(LineSubject, PathBuf, Errno),
+    Call(&'static LogEvent, PathBuf, Errno),
 }
 
 impl ListenError {
-    /// The level of its line.
+    /// The row of the error map that it is.
     #[must_use]
-    pub fn level(&self) -> LogLevel {
+    pub fn event(&self) -> &'static LogEvent {
         match self {
-            Self::TooLong(_) => LineSubject::PathTooLong.level(),
-            Self::Occupied(_) | Self::InUse(_) => LineSubject::Bind.level(),
-            Self::Call(message, ..) => message.level(),
+            Self::TooLong(_) => &events::PATH_TOO_LONG,
+            Self::Occupied(_) | Self::InUse(_) => &events::BIND,
+            Self::Call(event, ..) => event,
         }
+    }
+
+    /// Its line.
+    #[must_use]
+    pub fn line(&self) -> LogLine {
+        LogLine::of(self.event(), self)
     }
 
     /// Whether it may go away by itself, or by what an operator does: a full disk, a missing directory.
@@ -57,38 +63,30 @@ impl std::fmt::Display for ListenError {
         match self {
             Self::TooLong(path) => write!(
                 f,
-                "{}the socket path '{}' has {} bytes, {MAX_PATH} are possible: set WSGISocketPrefix to a shorter one",
-                LineSubject::PathTooLong.prefix(),
+                "the socket path '{}' has {} bytes, {MAX_PATH} are possible: set WSGISocketPrefix to a shorter one",
                 path.display(),
                 path.as_os_str().len()
             ),
             Self::Occupied(path) => {
-                write!(f, "{}'{}' exists and is not a socket", LineSubject::Bind.prefix(), path.display())
+                write!(f, "'{}' exists and is not a socket", path.display())
             }
             Self::InUse(path) => {
-                let (prefix, path) = (LineSubject::Bind.prefix(), path.display());
-                write!(f, "{prefix}another supervisor listens at '{path}'")
+                write!(f, "another supervisor listens at '{}'", path.display())
             }
-            Self::Call(message, path, errno) => {
-                let attempt = match message {
-                    LineSubject::Socket => "create a socket for",
-                    LineSubject::Listen => "listen on",
-                    LineSubject::SocketOwner => "change the owner of",
+            Self::Call(event, path, errno) => {
+                let attempt = match event.number {
+                    number if number == events::SOCKET.number => "create a socket for",
+                    number if number == events::LISTEN.number => "listen on",
+                    number if number == events::SOCKET_OWNER.number => "change the owner of",
                     _ => "bind",
                 };
                 let (number, text) = (*errno as i32, errno.desc());
-                write!(
-                    f,
-                    "{}cannot {attempt} '{}': {text} (error {number})",
-                    message.prefix(),
-                    path.display()
-                )?;
-                match (message, errno) {
-                    (LineSubject::Bind, Errno::ENOENT | Errno::EACCES | Errno::EROFS | Errno::ENOTDIR) => {
-                        f.write_str("; set WSGISocketPrefix to a writable directory")
-                    }
-                    _ => Ok(()),
+                write!(f, "cannot {attempt} '{}': {text} (error {number})", path.display())?;
+                let is_place = matches!(errno, Errno::ENOENT | Errno::EACCES | Errno::EROFS | Errno::ENOTDIR);
+                if is_place && **event == events::BIND {
+                    f.write_str("; set WSGISocketPrefix to a writable directory")?;
                 }
+                Ok(())
             }
         }
     }
@@ -130,14 +128,14 @@ impl ListeningSocket {
         path: &Path,
         options: &GroupSockets,
         as_root: bool,
-        warn: &mut dyn FnMut(String),
+        warn: &mut dyn FnMut(LogLine),
     ) -> Result<Self, ListenError> {
         let failed = |message| move |errno| ListenError::Call(message, path.to_owned(), errno);
         check_path(path)?;
-        let address = UnixAddr::new(path).map_err(failed(LineSubject::Bind))?;
+        let address = UnixAddr::new(path).map_err(failed(&events::BIND))?;
         let fd = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)
             .map(ExposedSocket::new)
-            .map_err(failed(LineSubject::Socket))?;
+            .map_err(failed(&events::SOCKET))?;
         set_buffers(&fd, options);
         match bind(fd.as_raw_fd(), &address) {
             Err(Errno::EADDRINUSE) => {
@@ -146,10 +144,10 @@ impl ListeningSocket {
             }
             result => result,
         }
-        .map_err(failed(LineSubject::Bind))?;
+        .map_err(failed(&events::BIND))?;
         let mut listener = Self { fd, names: Vec::new() };
         let finish = || -> Result<(), ListenError> {
-            listen(&listener.fd, backlog(options)).map_err(failed(LineSubject::Listen))?;
+            listen(&listener.fd, backlog(options)).map_err(failed(&events::LISTEN))?;
             own(path, options, as_root)
         };
         if let Err(error) = finish() {
@@ -169,7 +167,7 @@ impl ListeningSocket {
         path: &Path,
         options: &GroupSockets,
         as_root: bool,
-        warn: &mut dyn FnMut(String),
+        warn: &mut dyn FnMut(LogLine),
     ) -> Result<(), ListenError> {
         check_path(path)?;
         if !self.is_at(path) {
@@ -179,7 +177,7 @@ impl ListeningSocket {
         set_buffers(&self.fd, options);
         // A second listen() only changes the length of the queue.
         listen(&self.fd, backlog(options))
-            .map_err(|errno| ListenError::Call(LineSubject::Listen, path.to_owned(), errno))
+            .map_err(|errno| ListenError::Call(&events::LISTEN, path.to_owned(), errno))
     }
 
     /// Another socket that shall take this name: bound under a provisional one, then moved there at once (`is_at_once`),
@@ -192,7 +190,7 @@ impl ListeningSocket {
         options: &GroupSockets,
         as_root: bool,
         is_at_once: bool,
-        warn: &mut dyn FnMut(String),
+        warn: &mut dyn FnMut(LogLine),
     ) -> Result<Self, ListenError> {
         check_path(path)?;
         let mut listener = Self::bind(&path.with_extension(PROVISIONAL), options, as_root, warn)?;
@@ -205,7 +203,7 @@ impl ListeningSocket {
 
     /// Moves its only name.
     fn move_to(&mut self, path: &Path) -> Result<(), ListenError> {
-        let failed = |errno| ListenError::Call(LineSubject::Bind, path.to_owned(), errno);
+        let failed = |errno| ListenError::Call(&events::BIND, path.to_owned(), errno);
         let name = self.names.first().ok_or(Errno::ENOENT).map_err(failed)?;
         std::fs::rename(&name.path, path).map_err(|error| failed(errno(&error)))?;
         self.names.clear();
@@ -214,26 +212,26 @@ impl ListeningSocket {
     }
 
     /// Gets all names of `old` and `path`, one by one, each in one step. Returns what could not be done.
-    pub fn take_over(&mut self, old: &mut Self, path: &Path) -> Vec<String> {
+    pub fn take_over(&mut self, old: &mut Self, path: &Path) -> Vec<LogLine> {
         let mut problems = Vec::new();
         if !old.is_at(path) && !self.is_at(path) && crate::leftovers::is_listened_at(path) {
-            problems.push(ListenError::InUse(path.to_owned()).to_string());
+            problems.push(ListenError::InUse(path.to_owned()).line());
         } else if !self.is_at(path) {
-            problems.extend(self.move_to(path).err().map(|error| error.to_string()));
+            problems.extend(self.move_to(path).err().map(|error| error.line()));
         }
         for name in std::mem::take(&mut old.names) {
             if name.path != path && name.is_ours() {
-                problems.extend(self.replace(&name.path).err().map(|error| error.to_string()));
+                problems.extend(self.replace(&name.path).err().map(|error| error.line()));
             }
         }
         problems
     }
 
     /// Takes the names of one that is not needed any more. Returns what could not be done.
-    pub fn absorb(&mut self, other: &mut Self) -> Vec<String> {
+    pub fn absorb(&mut self, other: &mut Self) -> Vec<LogLine> {
         let names = std::mem::take(&mut other.names).into_iter().filter(SocketName::is_ours);
         let taken: Vec<_> = names.collect();
-        taken.iter().filter_map(|name| Some(self.replace(&name.path).err()?.to_string())).collect()
+        taken.iter().filter_map(|name| Some(self.replace(&name.path).err()?.line())).collect()
     }
 
     /// Puts itself where another socket is, in one step.
@@ -246,7 +244,7 @@ impl ListeningSocket {
         self.names.pop();
         std::fs::rename(&provisional, path).map_err(|error| {
             let _ = nix::unistd::unlink(&provisional);
-            ListenError::Call(LineSubject::Bind, path.to_owned(), errno(&error))
+            ListenError::Call(&events::BIND, path.to_owned(), errno(&error))
         })?;
         self.remember(path, false);
         Ok(())
@@ -266,7 +264,7 @@ impl ListeningSocket {
     }
 
     /// Removes all paths but those wanted; returns what could not be removed.
-    pub fn retain(&mut self, wanted: impl Fn(&Path) -> bool) -> Vec<String> {
+    pub fn retain(&mut self, wanted: impl Fn(&Path) -> bool) -> Vec<LogLine> {
         let (keep, drop): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.names).into_iter().partition(|name| name.pinned || wanted(&name.path));
         self.names = keep;
@@ -274,7 +272,7 @@ impl ListeningSocket {
     }
 
     /// Removes all paths: the socket is not wanted any more.
-    pub fn withdraw(&mut self) -> Vec<String> {
+    pub fn withdraw(&mut self) -> Vec<LogLine> {
         std::mem::take(&mut self.names).iter().filter_map(SocketName::remove).collect()
     }
 
@@ -285,8 +283,13 @@ impl ListeningSocket {
 
     /// A second name for the same socket: a hard link, or a symbolic one where the file system ends. Where there is no room
     /// for it, the first name may become it (`may_move`).
-    fn link(&mut self, path: &Path, may_move: bool, warn: &mut dyn FnMut(String)) -> Result<(), ListenError> {
-        let failed = |errno| ListenError::Call(LineSubject::Bind, path.to_owned(), errno);
+    fn link(
+        &mut self,
+        path: &Path,
+        may_move: bool,
+        warn: &mut dyn FnMut(LogLine),
+    ) -> Result<(), ListenError> {
+        let failed = |errno| ListenError::Call(&events::BIND, path.to_owned(), errno);
         let source = self.names.iter_mut().find(|name| name.is_ours() && !name.is_link());
         let source = source.ok_or_else(|| failed(Errno::ENOENT))?;
         if lstat(path).is_ok() {
@@ -336,19 +339,16 @@ impl SocketName {
     }
 
     /// Unlinks it unless somebody else (a newer supervisor) has put a socket of the same name there.
-    fn remove(&self) -> Option<String> {
+    fn remove(&self) -> Option<LogLine> {
         if !self.is_ours() {
             return None;
         }
         match nix::unistd::unlink(self.path.as_path()) {
             Ok(()) | Err(Errno::ENOENT) => None,
             Err(errno) => {
-                let (prefix, path) = (LineSubject::Unlink.prefix(), self.path.display());
-                Some(format!(
-                    "{prefix}cannot remove the socket '{path}': {} (error {})",
-                    errno.desc(),
-                    errno as i32
-                ))
+                let (path, why, number) = (self.path.display(), errno.desc(), errno as i32);
+                let words = format!("cannot remove the socket '{path}': {why} (error {number})");
+                Some(LogLine::of(&events::UNLINK, words))
             }
         }
     }
@@ -382,14 +382,14 @@ fn own(path: &Path, options: &GroupSockets, as_root: bool) -> Result<(), ListenE
     }
     let owner = Some(Uid::from_raw(options.owner).as_raw());
     std::os::unix::fs::lchown(path, owner, None)
-        .map_err(|error| ListenError::Call(LineSubject::SocketOwner, path.to_owned(), errno(&error)))
+        .map_err(|error| ListenError::Call(&events::SOCKET_OWNER, path.to_owned(), errno(&error)))
 }
 
 fn errno(error: &std::io::Error) -> Errno {
     Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))
 }
 
-fn remove_stale(path: &Path, warn: &mut dyn FnMut(String)) -> Result<(), ListenError> {
+fn remove_stale(path: &Path, warn: &mut dyn FnMut(LogLine)) -> Result<(), ListenError> {
     let kind = lstat(path).map(|facts| facts.st_mode & libc::S_IFMT);
     if !matches!(kind, Ok(libc::S_IFSOCK | libc::S_IFLNK) | Err(Errno::ENOENT)) {
         return Err(ListenError::Occupied(path.to_owned()));
@@ -397,10 +397,10 @@ fn remove_stale(path: &Path, warn: &mut dyn FnMut(String)) -> Result<(), ListenE
     if crate::leftovers::is_listened_at(path) {
         return Err(ListenError::InUse(path.to_owned()));
     }
-    warn(format!("{}removing the stale socket '{}'", LineSubject::StaleSocket.prefix(), path.display()));
+    warn(LogLine::of(&events::STALE_SOCKET, format!("removing the stale socket '{}'", path.display())));
     match nix::unistd::unlink(path) {
         Ok(()) | Err(Errno::ENOENT) => Ok(()),
-        Err(errno) => Err(ListenError::Call(LineSubject::Bind, path.to_owned(), errno)),
+        Err(errno) => Err(ListenError::Call(&events::BIND, path.to_owned(), errno)),
     }
 }
 

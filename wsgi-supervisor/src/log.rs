@@ -1,7 +1,9 @@
 //! Log lines: given to httpd's log writer where the log needs it, else written in httpd's default ErrorLogFormat. Neither
 //! ever blocks the supervisor.
 
+use crate::log_line::LogLine;
 use crate::log_writer::{LogWriter, WriterLine};
+use crate::messages;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::fstat;
@@ -15,8 +17,6 @@ use wsgi_system::clock::{LocalTime, local_now};
 pub struct LogLevel(pub u32);
 
 impl LogLevel {
-    /// Action must be taken.
-    pub const ALERT: Self = Self(1);
     /// An error.
     pub const ERROR: Self = Self(3);
     /// A warning.
@@ -25,6 +25,8 @@ impl LogLevel {
     pub const NOTICE: Self = Self(5);
     /// What happens in normal operation.
     pub const INFO: Self = Self(6);
+    /// What developers look for.
+    pub const DEBUG: Self = Self(7);
 
     /// The name httpd prints.
     #[must_use]
@@ -86,8 +88,8 @@ impl LogFile {
         let _ = nix::unistd::write(&self.fd, &line);
         let dropped = self.dropped.replace(0);
         if dropped > 0 {
-            let text = format!("{dropped} lines were lost because the logger did not read");
-            self.write(LogLevel::WARN, std::process::id().cast_signed(), text.as_bytes());
+            let line = messages::lines_lost(dropped);
+            self.write(line.level(), std::process::id().cast_signed(), line.text().as_bytes());
         }
     }
 
@@ -137,8 +139,10 @@ impl GroupLog {
     }
 
     /// A line of the supervisor.
-    pub fn write(&self, level: LogLevel, text: &str) {
-        self.write_as(level, std::process::id().cast_signed(), text.as_bytes());
+    pub fn tell(&self, line: &LogLine) {
+        if line.level() <= self.level {
+            self.write_as(line.level(), std::process::id().cast_signed(), line.text().as_bytes());
+        }
     }
 
     /// A line of the process `pid`.
@@ -211,6 +215,7 @@ fn escape(text: &[u8], out: &mut Vec<u8>) {
 mod tests {
     use super::*;
     use std::io::{Read, Seek};
+    use wsgi_protocol::events;
 
     const TIME: LocalTime = LocalTime {
         year: 2026,
@@ -243,12 +248,12 @@ mod tests {
         let fd = nix::sys::memfd::memfd_create("log", nix::sys::memfd::MFdFlags::empty()).unwrap();
         let mut copy = std::fs::File::from(fd.try_clone().unwrap());
         let log = GroupLog::new(Some(Rc::new(LogFile::new(fd))), 4);
-        log.write(LogLevel::INFO, "not this");
-        log.write(LogLevel::WARN, "this");
+        log.tell(&LogLine::info("not this"));
+        log.tell(&LogLine::of(&events::LOG_LINES_LOST, "this"));
         let mut text = String::new();
         copy.rewind().unwrap();
         copy.read_to_string(&mut text).unwrap();
-        assert!(text.ends_with("] this\n") && !text.contains("not"), "{text}");
+        assert!(text.ends_with("] WSGI0345: this\n") && !text.contains("not"), "{text}");
     }
 
     #[test]
@@ -260,12 +265,12 @@ mod tests {
         }
         let mut buffer = vec![0; 65_536];
         nix::unistd::read(&reader, &mut buffer).unwrap();
-        log.write(LogLevel::ERROR, "again");
+        log.tell(&LogLine::of(&events::DAEMON_DIED, "again"));
         let got = nix::unistd::read(&reader, &mut buffer).unwrap();
         let text = String::from_utf8_lossy(&buffer[..got]).into_owned();
         let lines: Vec<_> = text.lines().collect();
         assert!(
-            lines[0].ends_with("] again")
+            lines[0].ends_with("] WSGI0348: again")
                 && lines[1].ends_with("lines were lost because the logger did not read")
         );
         assert_eq!(lines.len(), 2);

@@ -17,6 +17,7 @@ mod handles;
 mod leftovers;
 mod listen;
 mod log;
+mod log_line;
 mod log_writer;
 mod memory;
 mod messages;

@@ -5,7 +5,7 @@ use super::backoff::ProcessOutcome;
 use super::escalation::EndingReason;
 use super::process::DaemonProcess;
 use super::start::ProcessOrigin;
-use crate::messages::LineSubject;
+use crate::messages;
 use std::rc::Rc;
 use std::time::Instant;
 use wsgi_protocol::launch::ReadyByte;
@@ -174,15 +174,8 @@ impl StateMachine {
             return;
         }
         let plan = Rc::clone(&forker.plan);
-        let times = if forker.is_retried { "once more" } else { "three times in a row" };
-        let line = format!(
-            "{}preload=on does not work for daemon process group '{}': its zygote has failed {times}, which the lines \
-             above explain; each process imports the application itself, and a zygote is tried again when the script \
-             changes, at `mod_wsgi-ctl restart` and at a graceful restart of httpd",
-            LineSubject::PreloadGivenUp.prefix(),
-            plan.name()
-        );
-        self.log(&plan, LineSubject::PreloadGivenUp.level(), line);
+        let line = messages::preload_given_up(&plan.name(), forker.is_retried);
+        self.log(&plan, line);
         self.wake_at(now);
     }
 
@@ -202,10 +195,7 @@ impl StateMachine {
         if let Some(process) = self.processes.get_mut(&zygote).filter(|process| process.ending.is_none()) {
             process.end(EndingReason::Stop, now);
             let plan = Rc::clone(&process.plan);
-            let (prefix, group) = (LineSubject::BarrenZygote.prefix(), plan.name());
-            let line =
-                format!("{prefix}zygote {zygote} of group '{group}' gives no process and is replaced: {why}");
-            self.log(&plan, LineSubject::BarrenZygote.level(), line);
+            self.log(&plan, messages::barren_zygote(zygote, &plan.name(), why));
         }
         self.note_birth(&name, false, now);
         if let Some(forker) = self.groups.get_mut(&name).and_then(|group| group.forker.as_mut()) {

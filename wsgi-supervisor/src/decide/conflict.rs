@@ -5,7 +5,7 @@
 use super::StateMachine;
 use super::escalation::EndingReason;
 use super::event::ProcessAction;
-use crate::messages::LineSubject;
+use crate::messages;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -44,24 +44,14 @@ impl StateMachine {
         let are_many = group.slots.len() > 1 || group.has_zygotes();
         let Some(slot) = group.slots.get_mut(index) else { return };
         let plan = Rc::clone(&slot.plan);
-        let (prefix, text) = (LineSubject::Conflict.prefix(), plan.name());
+        if !are_many {
+            slot.successor = None;
+            group.is_exclusive = true;
+        }
+        self.log(&plan, messages::conflict(&plan.name(), are_many));
         if are_many {
-            let line = format!(
-                "{prefix}the application of daemon process group '{text}' holds something that two processes cannot have (see \
-                 the traceback above): write reload=exclusive, which ends each process before its successor starts, or give \
-                 the group one process"
-            );
-            self.log(&plan, LineSubject::Conflict.level(), line);
             return self.successor_lost(name, index, false, now);
         }
-        slot.successor = None;
-        group.is_exclusive = true;
-        let line = format!(
-            "{prefix}the application of daemon process group '{text}' holds something that two processes cannot have (see the \
-             traceback above): from now on its process ends before its successor starts, and requests wait meanwhile; \
-             reload=exclusive does so without trying"
-        );
-        self.log(&plan, LineSubject::Conflict.level(), line);
         self.end_for_successor(name, index, now);
     }
 
@@ -77,12 +67,6 @@ impl StateMachine {
         slot.conflicts = 0;
         let plan = Rc::clone(&slot.plan);
         self.act(ProcessAction::ForgetHeirloom(name.to_vec(), index));
-        let (prefix, group) = (LineSubject::StaysTaken.prefix(), plan.name());
-        let line = format!(
-            "{prefix}what the application of daemon process group '{group}' needs for itself alone is still taken after {CONFLICTS} \
-             processes (see the tracebacks above): the next process serves without having loaded it, and each request tries \
-             the import again"
-        );
-        self.log(&plan, LineSubject::StaysTaken.level(), line);
+        self.log(&plan, messages::stays_taken(&plan.name(), CONFLICTS));
     }
 }

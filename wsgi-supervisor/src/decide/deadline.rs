@@ -3,8 +3,7 @@
 
 use super::StateMachine;
 use super::escalation::EndingReason;
-use crate::log::LogLevel;
-use crate::messages::LineSubject;
+use crate::messages;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use wsgi_protocol::launch::ReadyByte;
@@ -24,9 +23,8 @@ impl StateMachine {
         process.end(EndingReason::Discard, now);
         let seconds = now.duration_since(process.started).as_secs();
         let (noun, plan, slot) = (process.noun(), Rc::clone(&process.plan), process.slot);
-        let (name, group) = (&plan.spec.name, plan.name());
-        let line = format!("{noun} {pid} of group '{group}' did not come up in {seconds} s");
-        self.log(&plan, LogLevel::WARN, line);
+        let name = &plan.spec.name;
+        self.log(&plan, messages::not_up_in_time(noun, pid, &plan.name(), seconds));
         let Some(index) = slot else { return self.candidate_lost(name, pid, false, now) };
         let Some(slot) = self.slot(name, index) else { return };
         if slot.successor == Some(pid) {
@@ -51,11 +49,7 @@ impl StateMachine {
             process.asked_at.get_or_insert(now);
             if !std::mem::replace(&mut process.is_deaf, true) {
                 let plan = Rc::clone(&process.plan);
-                let (prefix, group) = (LineSubject::DescriptorsLost.prefix(), plan.name());
-                let line = format!(
-                    "{prefix}process {pid} of group '{group}' has closed descriptors of ours; it is replaced"
-                );
-                self.log(&plan, LineSubject::DescriptorsLost.level(), line);
+                self.log(&plan, messages::descriptors_lost(pid, &plan.name()));
             }
         }
         self.wake_at(now + ASKS_AGAIN);

@@ -3,7 +3,7 @@
 use super::StateMachine;
 use super::backoff::{ProcessOutcome, SERVICE_PACE};
 use super::process::DaemonProcess;
-use crate::log::LogLevel;
+use crate::messages;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use wsgi_protocol::death::{DeathCause, ProcessDeath};
@@ -22,8 +22,8 @@ impl StateMachine {
                 slot.last_death = Some((pid, death.to_string()));
             }
         }
-        if let Some((level, line)) = process.death_line(death, is_successor, hint, now) {
-            self.log(&process.plan, level, line);
+        if let Some(line) = process.death_line(death, is_successor, hint, now) {
+            self.log(&process.plan, line);
         }
         let Some(index) = process.slot else { return self.zygote_lost(&process, now) };
         if process.zygote.is_some() && process.served.is_none() && process.ending.is_none() {
@@ -49,18 +49,10 @@ impl StateMachine {
         if slot.backoff.failures() == 0 {
             slot.told_failing = false;
         } else if is_failing && !is_ending && !std::mem::replace(&mut slot.told_failing, true) {
-            let line = format!(
-                "daemon process group '{}', process {} of {}, has failed {} times in a row: its requests get 503, \
-                 it is tried again in {:.1} s and later every 8 s",
-                process.plan.name(),
-                index + 1,
-                count,
-                slot.backoff.failures(),
-                pause.as_secs_f64()
-            );
             let plan = Rc::clone(&slot.plan);
+            let line = messages::keeps_failing(&plan.name(), index, count, slot.backoff.failures(), pause);
             if !process.set_up_failed {
-                self.log(&plan, LogLevel::ERROR, line);
+                self.log(&plan, line);
             }
         }
         self.occupant_left(name, index);

@@ -1,8 +1,7 @@
 //! What happens to processes, told to the state machine, and what it wants done.
 
 use super::plan::{GroupPlan, SupervisorEnd};
-use crate::log::LogLevel;
-use crate::messages::LineSubject;
+use crate::log_line::LogLine;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use wsgi_protocol::death::{EndReason, ProcessDeath};
@@ -96,7 +95,7 @@ pub enum ProcessEvent {
     /// It has said why it ends.
     Explained(i32, EndReason),
     /// A step of its set-up has failed: the line for the log, its row, and whether it goes on nevertheless.
-    SetUpFailed(i32, String, LineSubject, bool),
+    SetUpFailed(i32, LogLine, bool),
     /// Its ready pipe has ended.
     Closed(i32),
     /// It takes no orders any more.
@@ -170,5 +169,5 @@ pub enum ProcessAction {
     /// Count this.
     Count(Rc<GroupPlan>, GroupCounter),
     /// A line for the log of a group.
-    Log(Rc<GroupPlan>, LogLevel, String),
+    Log(Rc<GroupPlan>, LogLine),
 }

@@ -5,7 +5,7 @@ use super::escalation::EndingReason;
 use super::event::{Installation, PlaceCount, ProcessAction, SocketFate};
 use super::forker::Forker;
 use super::plan::GroupPlan;
-use crate::log::LogLevel;
+use crate::messages;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Instant;
@@ -54,9 +54,7 @@ impl StateMachine {
         group.wanted = if group.stopped { 0 } else { plan.spec.processes as usize };
         group.forker = plan.wants_zygote().then(|| Forker::new(Rc::clone(plan)));
         if group.stopped {
-            let line =
-                format!("daemon process group '{}' stays stopped: mod_wsgi-ctl start starts it", plan.name());
-            self.log(plan, LogLevel::NOTICE, line);
+            self.log(plan, messages::stays_stopped(&plan.name()));
         }
         self.births.retain(|birth| !birth.is_of(&plan.spec.name));
         for (index, socket) in sockets.iter().enumerate() {

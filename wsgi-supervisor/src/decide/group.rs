@@ -4,6 +4,7 @@ use super::backoff::{Backoff, ReplacementPace};
 use super::event::SocketFate;
 use super::forker::Forker;
 use super::plan::GroupPlan;
+use crate::log_line::LogLine;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use wsgi_protocol::status::SlotState;
@@ -30,7 +31,7 @@ pub struct DaemonGroup {
     /// New code is rolled out: processes started before this moment are replaced one by one.
     pub roll_since: Option<Instant>,
     /// The last set-up failure told at its own level, so that it is not told every few seconds.
-    pub told_set_up: Option<String>,
+    pub told_set_up: Option<LogLine>,
     /// It was told that its killed processes do not end.
     pub told_clogged: bool,
     /// Serial of the generation of which it was told that it does not come up.

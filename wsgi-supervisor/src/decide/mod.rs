@@ -29,7 +29,7 @@ pub use group::{DaemonGroup, ProcessSlot};
 pub use plan::{GroupPlan, HeirloomOwner, SupervisorEnd, owner};
 pub use process::DaemonProcess;
 
-use crate::log::LogLevel;
+use crate::log_line::LogLine;
 use crowding::StartCrowd;
 use forker::WorkerBirth;
 use generations::LiveGeneration;
@@ -86,9 +86,7 @@ impl StateMachine {
                     process.reason.get_or_insert(reason);
                 }
             }
-            ProcessEvent::SetUpFailed(pid, line, message, goes_on) => {
-                self.set_up_failed(pid, line, message, goes_on);
-            }
+            ProcessEvent::SetUpFailed(pid, line, goes_on) => self.set_up_failed(pid, line, goes_on),
             ProcessEvent::Closed(pid) => self.closed(pid, now),
             ProcessEvent::Deaf(pid) => self.takes_no_orders(pid, now),
             ProcessEvent::Died(death, hint) => self.died(&death, hint, now),
@@ -221,8 +219,8 @@ impl StateMachine {
         self.actions.push(action);
     }
 
-    fn log(&mut self, plan: &Rc<GroupPlan>, level: LogLevel, line: String) {
-        self.actions.push(ProcessAction::Log(Rc::clone(plan), level, line));
+    fn log(&mut self, plan: &Rc<GroupPlan>, line: LogLine) {
+        self.actions.push(ProcessAction::Log(Rc::clone(plan), line));
     }
 
     fn publish(&mut self, group: &[u8], index: usize) {

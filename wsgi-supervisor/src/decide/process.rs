@@ -3,7 +3,8 @@
 use super::escalation::{EndingReason, Escalation};
 use super::event::{ProcessRole, StartOrder};
 use super::plan::GroupPlan;
-use crate::log::LogLevel;
+use crate::log_line::LogLine;
+use crate::messages::{self, EndKind};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use wsgi_protocol::death::{EndReason, ProcessDeath};
@@ -149,7 +150,7 @@ impl DaemonProcess {
         is_successor: bool,
         hint: Option<String>,
         now: Instant,
-    ) -> Option<(LogLevel, String)> {
+    ) -> Option<LogLine> {
         if self.set_up_failed {
             return None;
         }
@@ -159,28 +160,28 @@ impl DaemonProcess {
             Some(served) => format!("after {:.1} s of service", seconds(served)),
             None => format!("{:.1} s after its start, before it served", seconds(self.started)),
         };
-        let (level, verb) = match &self.ending {
-            Some(_) if self.killed => (LogLevel::WARN, "did not end in time and was killed"),
-            Some((EndingReason::Discard, _)) => (LogLevel::INFO, "was given up"),
-            Some(_) if death.cause().is_orderly() => (LogLevel::INFO, "has ended as told"),
-            Some(_) => (LogLevel::WARN, "has ended as told, but not in order"),
-            None if death.cause().is_orderly() => (LogLevel::INFO, "has ended"),
-            None => (LogLevel::ERROR, "has died"),
+        let kind = match &self.ending {
+            Some(_) if self.killed => EndKind::Killed,
+            Some((EndingReason::Discard, _)) => EndKind::GivenUp,
+            Some(_) if death.cause().is_orderly() => EndKind::AsTold,
+            Some(_) => EndKind::AsToldBadly,
+            None if death.cause().is_orderly() => EndKind::Ended,
+            None => EndKind::Died,
         };
-        let (noun, pid, group) = (self.noun(), self.pid, self.plan.name());
-        let mut line = format!("{noun} {pid} of group '{group}' {verb}: {death}, {age}");
+        let mut how = format!("{death}, {age}");
         if is_successor {
-            line.push_str(", while its predecessor went on serving");
+            how.push_str(", while its predecessor went on serving");
         }
-        if level != LogLevel::INFO {
+        if matches!(kind, EndKind::Killed | EndKind::AsToldBadly | EndKind::Died) {
             if let Some(hint) = hint {
-                line.push_str(&format!("; its last output: {hint}"));
+                how.push_str(&format!("; its last output: {hint}"));
             }
             if let Some(stack) = death.stack_line() {
-                line.push_str(&format!("; Python stack: {stack}"));
+                how.push_str(&format!("; Python stack: {stack}"));
             }
         }
-        Some((level, line))
+        let what = format!("{} {} of group '{}'", self.noun(), self.pid, self.plan.name());
+        Some(messages::process_ended(kind, what, how))
     }
 }
 

@@ -5,7 +5,7 @@ use super::backoff::ProcessOutcome;
 use super::escalation::EndingReason;
 use super::event::{GroupCounter, ProcessAction};
 use super::start::ProcessOrigin;
-use crate::log::LogLevel;
+use crate::messages;
 use std::rc::Rc;
 use std::time::Instant;
 use wsgi_protocol::launch::{DaemonOrder, ReadyByte};
@@ -183,19 +183,13 @@ impl StateMachine {
             Some(ReadyByte::Recycle) if !was_rolled => "to recycle a process",
             _ => "with the changed code",
         };
-        let why = if not_set_up { "cannot be started" } else { "does not come up" };
-        let again = match is_stale {
-            true => format!(", it is tried again in {} s and later at least every minute", pause.as_secs()),
-            false => String::new(),
-        };
         let is_repeated = is_stale && group.told_kept == Some(plan.serial);
         if is_stale {
             group.told_kept = Some(plan.serial);
         }
-        let level = if is_repeated { LogLevel::INFO } else { LogLevel::ERROR };
         let line =
-            format!("daemon process group '{group_name}' {why} {reason}: process {pid} keeps serving{again}");
-        self.log(&plan, level, line);
+            messages::predecessor_stays(&group_name, pid, not_set_up, reason, is_stale.then_some(pause));
+        self.log(&plan, if is_repeated { line.repeated() } else { line });
         if is_changed_code {
             self.keep_others(name);
         }

@@ -5,8 +5,8 @@ use super::backoff::ProcessOutcome;
 use super::event::{GroupCounter, ProcessAction, ProcessRole, StartOrder};
 use super::forker::{WorkerBirth, ZygoteCandidate};
 use super::process::DaemonProcess;
-use crate::log::LogLevel;
-use crate::messages::LineSubject;
+use crate::log_line::LogLine;
+use crate::messages;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -160,9 +160,7 @@ impl StateMachine {
         let (plan, name) = (&order.plan, &order.plan.spec.name);
         match order.role {
             ProcessRole::Worker { slot, has_predecessor } => {
-                let (prefix, group) = (LineSubject::Fork.prefix(), plan.name());
-                let line = format!("{prefix}cannot start a daemon process of group '{group}': {why}");
-                self.log(plan, LineSubject::Fork.level(), line);
+                self.log(plan, messages::cannot_start(&plan.name(), why));
                 if has_predecessor {
                     return self.successor_lost(name, slot, true, now);
                 }
@@ -177,9 +175,7 @@ impl StateMachine {
                 if let Some(forker) = group.and_then(|group| group.forker.as_mut()) {
                     forker.note_death(ProcessOutcome::NeverServed, now);
                 }
-                let (prefix, group) = (LineSubject::NoZygote.prefix(), plan.name());
-                let line = format!("{prefix}cannot start a zygote of daemon process group '{group}': {why}");
-                self.log(plan, LineSubject::NoZygote.level(), line);
+                self.log(plan, messages::cannot_start_zygote(&plan.name(), why));
                 if asker.is_some() {
                     self.answer_askers(name, now, true, now);
                 }
@@ -189,17 +185,14 @@ impl StateMachine {
     }
 
     /// A step of the set-up of a process has failed: one line, and the same one again only at level info.
-    pub(super) fn set_up_failed(&mut self, pid: i32, line: String, message: LineSubject, goes_on: bool) {
+    pub(super) fn set_up_failed(&mut self, pid: i32, line: LogLine, goes_on: bool) {
         let Some(process) = self.processes.get_mut(&pid) else { return };
         process.set_up_failed |= !goes_on;
         let plan = Rc::clone(&process.plan);
         let group = self.groups.get_mut(&plan.spec.name);
         let told = group.and_then(|group| group.told_set_up.replace(line.clone()));
-        // A number stands for a level (the error map), so that what is only repeated has none.
-        match told.as_ref() == Some(&line) {
-            false => self.log(&plan, message.level(), line),
-            true => self.log(&plan, LogLevel::INFO, line.trim_start_matches(&message.prefix()).to_owned()),
-        }
+        let is_repeated = told.as_ref() == Some(&line);
+        self.log(&plan, if is_repeated { line.repeated() } else { line });
     }
 
     /// Whether so many processes of a group were killed without ending that it gets no further one. An application can have
@@ -214,13 +207,7 @@ impl StateMachine {
             return false;
         }
         if let Some(plan) = group.plan.clone().filter(|_| !is_told) {
-            let line = format!(
-                "{}processes of group '{}' were killed and do not end, because they wait in the kernel: {stuck:?}; no other \
-                 one is started before they do",
-                LineSubject::Clogged.prefix(),
-                plan.name()
-            );
-            self.log(&plan, LineSubject::Clogged.level(), line);
+            self.log(&plan, messages::clogged(&plan.name(), &stuck));
         }
         self.wake_at(now + LOOK);
         true

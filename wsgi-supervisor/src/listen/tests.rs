@@ -23,8 +23,8 @@ fn options() -> GroupSockets {
     GroupSockets { backlog: 5, owner: nix::unistd::getuid().as_raw(), ..GroupSockets::default() }
 }
 
-fn open(path: &Path, warnings: &mut Vec<String>) -> Result<ListeningSocket, ListenError> {
-    ListeningSocket::bind(path, &options(), true, &mut |text| warnings.push(text))
+fn open(path: &Path, warnings: &mut Vec<LogLine>) -> Result<ListeningSocket, ListenError> {
+    ListeningSocket::bind(path, &options(), true, &mut |line: LogLine| warnings.push(line))
 }
 
 #[test]
@@ -32,7 +32,8 @@ fn long_path_is_refused_and_the_directive_named() {
     let path = PathBuf::from(format!("/tmp/{}", "x".repeat(103)));
     assert_eq!(path.as_os_str().len(), MAX_PATH + 1);
     let error = open(&path, &mut Vec::new()).unwrap_err();
-    assert!(error.to_string().starts_with("WSGI0064: ") && error.to_string().contains("WSGISocketPrefix"));
+    let text = error.line().text();
+    assert!(text.starts_with("WSGI0064: ") && text.contains("WSGISocketPrefix"), "{text}");
     assert!(check_path(Path::new(&"y".repeat(MAX_PATH))).is_ok());
 }
 
@@ -43,7 +44,7 @@ fn stale_socket_is_replaced_but_a_file_is_not() {
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     let mut warnings = Vec::new();
     let mut listener = open(&path, &mut warnings).unwrap();
-    assert!(warnings[0].starts_with("WSGI0065: ") && warnings.len() == 1, "{warnings:?}");
+    assert!(warnings[0].text().starts_with("WSGI0065: ") && warnings.len() == 1, "{warnings:?}");
     UnixStream::connect(&path).unwrap();
     assert!(listener.withdraw().is_empty() && !path.exists());
     std::fs::write(&path, "precious").unwrap();
@@ -55,7 +56,7 @@ fn stale_socket_is_replaced_but_a_file_is_not() {
 fn missing_directory_names_the_fix() {
     let error = open(Path::new("/nowhere/x.sock"), &mut Vec::new()).unwrap_err();
     assert_eq!(
-        error.to_string(),
+        error.line().text(),
         "WSGI0013: cannot bind '/nowhere/x.sock': No such file or directory (error 2); \
          set WSGISocketPrefix to a writable directory"
     );
@@ -67,7 +68,7 @@ fn queue_is_reached_under_old_and_new_path() {
     let (old, new) = (directory.0.join("old"), directory.0.join("new"));
     let mut listener = open(&old, &mut Vec::new()).unwrap();
     let waiting = UnixStream::connect(&old).unwrap();
-    listener.adapt(&new, &options(), true, &mut |text| panic!("{text}")).unwrap();
+    listener.adapt(&new, &options(), true, &mut |line: LogLine| panic!("{}", line.text())).unwrap();
     let also = UnixStream::connect(&new).unwrap();
     assert!(listener.retain(|path| path == new).is_empty());
     assert!(!old.exists() && new.exists());
@@ -84,8 +85,8 @@ fn another_socket_takes_all_names_over() {
     let directory = TestDirectory::new("over");
     let (old, new) = (directory.0.join("1.sock"), directory.0.join("2.sock"));
     let mut first = open(&old, &mut Vec::new()).unwrap();
-    first.adapt(&new, &options(), true, &mut |text| panic!("{text}")).unwrap();
-    let warn = &mut |text| panic!("{text}");
+    first.adapt(&new, &options(), true, &mut |line: LogLine| panic!("{}", line.text())).unwrap();
+    let warn = &mut |line: LogLine| panic!("{}", line.text());
     let mut second = ListeningSocket::bind_over(&new, &options(), true, false, warn).unwrap();
     assert!(first.is_at(&new) && !second.is_at(&new));
     assert!(second.take_over(&mut first, &new).is_empty());
@@ -133,5 +134,5 @@ fn lost_file_makes_a_socket_unusable_for_a_new_path() {
     let mut listener = open(&old, &mut Vec::new()).unwrap();
     std::fs::remove_file(&old).unwrap();
     let error = listener.adapt(&new, &options(), true, &mut |_| ()).unwrap_err();
-    assert_eq!(error, ListenError::Call(LineSubject::Bind, new, Errno::ENOENT));
+    assert_eq!(error, ListenError::Call(&events::BIND, new, Errno::ENOENT));
 }

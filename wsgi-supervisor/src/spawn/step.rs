@@ -1,8 +1,9 @@
 //! The steps between fork and exec, how a child reports one that failed, and what the log says about it.
 
-use crate::messages::LineSubject;
+use crate::log_line::LogLine;
 use nix::errno::Errno;
 use wsgi_protocol::control::GroupSpec;
+use wsgi_protocol::events::{self, LogEvent};
 
 /// A step of a starting daemon (spec/daemon.md §1.4). The numbers are the report's bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,38 +120,38 @@ impl StepFailure {
         limits || matches!(self.step, CoreDumps | OomScore | Priority)
     }
 
-    /// The message it becomes.
+    /// The row of the error map that it is.
     #[must_use]
-    pub fn message(self) -> LineSubject {
+    pub fn event(self) -> &'static LogEvent {
         match self.step {
-            StartStep::Priority => LineSubject::Priority,
-            StartStep::Chroot => LineSubject::Chroot,
-            StartStep::SetGroup => LineSubject::SetGroup,
-            StartStep::SetGroups => LineSubject::SetGroups,
-            StartStep::InitGroups => LineSubject::InitGroups,
-            StartStep::SetUser => LineSubject::SetUser,
-            StartStep::Home => LineSubject::Home,
-            StartStep::PasswdHome => LineSubject::PasswdHome,
-            StartStep::NoPasswdHome => LineSubject::NoPasswdHome,
-            StartStep::CoreDumps => LineSubject::CoreDumps,
-            StartStep::LimitCpu => LineSubject::LimitCpu,
-            StartStep::LimitData => LineSubject::LimitData,
-            StartStep::LimitAddressSpace => LineSubject::LimitAddressSpace,
-            StartStep::HostLibrary => LineSubject::HostLibrary,
-            StartStep::Exec => LineSubject::Interpreter,
+            StartStep::Priority => &events::PRIORITY,
+            StartStep::Chroot => &events::CHROOT,
+            StartStep::SetGroup => &events::SET_GROUP,
+            StartStep::SetGroups => &events::SET_GROUPS,
+            StartStep::InitGroups => &events::INIT_GROUPS,
+            StartStep::SetUser => &events::SET_USER,
+            StartStep::Home => &events::HOME,
+            StartStep::PasswdHome => &events::PASSWD_HOME,
+            StartStep::NoPasswdHome => &events::NO_PASSWD_HOME,
+            StartStep::CoreDumps => &events::CORE_DUMPS,
+            StartStep::LimitCpu => &events::LIMIT_CPU,
+            StartStep::LimitData => &events::LIMIT_DATA,
+            StartStep::LimitAddressSpace => &events::LIMIT_ADDRESS_SPACE,
+            StartStep::HostLibrary => &events::NO_HOST_LIBRARY,
+            StartStep::Exec => &events::NO_PYTHON_PROGRAM,
             StartStep::Session
             | StartStep::Descriptors
             | StartStep::NoNewPrivileges
             | StartStep::ParentDeath
-            | StartStep::Keyring => LineSubject::SetUp,
-            StartStep::OomScore => LineSubject::OomScore,
-            StartStep::LimitTasks => LineSubject::LimitTasks,
+            | StartStep::Keyring => &events::SET_UP,
+            StartStep::OomScore => &events::OOM_SCORE,
+            StartStep::LimitTasks => &events::LIMIT_TASKS,
         }
     }
 
     /// The whole line: group, user, what was attempted with which path, the error, the way out.
     #[must_use]
-    pub fn describe(self, spec: &GroupSpec, host_library: &[u8], fix: Option<String>) -> String {
+    pub fn describe(self, spec: &GroupSpec, host_library: &[u8], fix: Option<String>) -> LogLine {
         let group = String::from_utf8_lossy(&spec.name);
         let identity = &spec.identity;
         let user = match String::from_utf8_lossy(&identity.user) {
@@ -168,10 +169,10 @@ impl StepFailure {
         let fix = fix.or_else(|| self.usual_fix().map(str::to_owned));
         let fix = fix.map(|fix| format!("; {fix}")).unwrap_or_default();
         let (errno, text) = (self.errno as i32, self.errno.desc());
-        let prefix = self.message().prefix();
-        format!(
-            "{prefix}daemon process group '{group}' ({user}): cannot {attempt}{jail}: {text} (error {errno}){fix}"
-        )
+        let words = format!(
+            "daemon process group '{group}' ({user}): cannot {attempt}{jail}: {text} (error {errno}){fix}"
+        );
+        LogLine::of(self.event(), words)
     }
 
     /// Whether it looks at files of the jail, which look like those of the system.
@@ -302,12 +303,12 @@ mod tests {
         };
         let home = StepFailure { step: StartStep::Home, errno: Errno::EACCES };
         assert_eq!(
-            home.describe(&spec, b"", None),
+            home.describe(&spec, b"", None).text(),
             "WSGI0009: daemon process group 'shop' (user 'joe'): cannot change to home '/srv/x': \
              Permission denied (error 13); set home= to a directory that this user may enter"
         );
         let exec = StepFailure { step: StartStep::Exec, errno: Errno::EACCES };
-        let line = exec.describe(&spec, b"", Some("grant execute permission on '/v'".to_owned()));
+        let line = exec.describe(&spec, b"", Some("grant execute permission on '/v'".to_owned())).text();
         assert!(
             line.contains("'/v/bin/python3'") && line.ends_with("; grant execute permission on '/v'"),
             "{line}"
@@ -321,7 +322,7 @@ mod tests {
         let spec = GroupSpec { name: b"shop".to_vec(), identity, ..GroupSpec::default() };
         let failure = StepFailure { step: StartStep::HostLibrary, errno: Errno::ENOENT };
         assert_eq!(
-            failure.describe(&spec, b"/lib/host.so", None),
+            failure.describe(&spec, b"/lib/host.so", None).text(),
             "WSGI0314: daemon process group 'shop' (uid 7): cannot read the host library '/lib/host.so' inside of \
              chroot=/jail/: No such file or directory (error 2); provide it as '/jail/lib/host.so', which this user \
              can read"

@@ -5,7 +5,7 @@ use crate::decide::{GroupCounter, GroupPlan, ProcessAction, ProcessEvent};
 use crate::generation::PlanHandles;
 use crate::handles::RetiredSocket;
 use crate::listen::ListeningSocket;
-use crate::log::LogLevel;
+use crate::log_line::LogLine;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -59,9 +59,9 @@ impl Supervisor {
                     }
                 });
             }
-            ProcessAction::Log(plan, level, line) => {
+            ProcessAction::Log(plan, line) => {
                 if let Some(plan) = self.handles_of(&plan) {
-                    plan.log.write(level, &line);
+                    plan.log.tell(&line);
                 }
             }
         }
@@ -123,6 +123,6 @@ fn signal(pid: i32, signal: Signal) {
 }
 
 /// Logs what went wrong with a socket.
-pub(super) fn tell_problems(plan: &PlanHandles, problems: Vec<String>) {
-    problems.iter().for_each(|problem| plan.log.write(LogLevel::WARN, problem));
+pub(super) fn tell_problems(plan: &PlanHandles, problems: Vec<LogLine>) {
+    problems.iter().for_each(|problem| plan.log.tell(problem));
 }

@@ -9,9 +9,10 @@ use crate::control::ConfigureDelivery;
 use crate::decide::{Installation, PlaceCount, ProcessEvent};
 use crate::generation::{Generation, GenerationLogs, GroupPlace, GroupPlaces, PlanHandles};
 use crate::listen::ListenError;
-use crate::log::{GroupLog, LogFile, LogLevel};
+use crate::log::{GroupLog, LogFile};
 use crate::log_writer::LogWriter;
 use crate::memory::{MetricsMemory, StatusMemory};
+use crate::messages;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -54,7 +55,7 @@ impl Supervisor {
             Ok(memory) => memory,
             Err(errno) => {
                 let error = crate::error::SupervisorError::StatusMemory(errno);
-                self.log.write(LogLevel::ERROR, &format!("supervisor: {error}"));
+                self.log.tell(&messages::supervisor_failed(&error));
                 return SupervisorAnswer::Refused;
             }
         };
@@ -107,26 +108,19 @@ impl Supervisor {
             let name = spec.name.clone();
             let checked = check(&spec, self.circumstances.as_root, slots, &mut taken);
             let text = String::from_utf8_lossy(&name).into_owned();
-            let refused = |reason: &str| {
-                log.write(
-                    LogLevel::ALERT,
-                    &format!("daemon process group '{text}' is not started: {reason}"),
-                );
-            };
             if let Err(reason) = checked {
-                refused(&reason);
+                log.tell(&messages::group_refused(&text, &reason));
                 failed.push((name, reason));
                 continue;
             }
             match self.listeners_for(&spec, &log) {
                 Ok(listeners) => accepted.push((spec, log, listeners)),
-                Err(error) if error.may_pass() => {
-                    refused(&format!("{error}; it is tried again every few seconds"));
-                    self.waiting.push(WaitingGroup { spec, log });
-                }
                 Err(error) => {
-                    refused(&error.to_string());
-                    failed.push((name, error.to_string()));
+                    log.tell(&messages::group_without_socket(&text, &error));
+                    match error.may_pass() {
+                        true => self.waiting.push(WaitingGroup { spec, log }),
+                        false => failed.push((name, error.line().text())),
+                    }
                 }
             }
         }
@@ -261,6 +255,6 @@ fn places<'a>(specs: impl Iterator<Item = &'a GroupSpec>) -> GroupPlaces {
 /// it is gone. From now on whatever daemons leave behind is adopted too, and reaped like anything else.
 fn adopt_orphans(log: &GroupLog) {
     if let Err(errno) = nix::sys::prctl::set_child_subreaper(true) {
-        log.write(LogLevel::ERROR, &format!("supervisor: cannot adopt processes: {}", errno.desc()));
+        log.tell(&messages::cannot_adopt(errno.desc()));
     }
 }

@@ -1,6 +1,6 @@
 //! Processes that have ended are waited for, and explained to the requests that they take along.
 
-use super::messages::MAX_ORPHANS;
+use super::reading::MAX_ORPHANS;
 use super::{OrphanOutput, Supervisor};
 use crate::decide::ProcessEvent;
 use crate::handles::ProcessHandles;

@@ -3,7 +3,7 @@
 use super::Supervisor;
 use crate::decide::{ProcessEvent, SupervisorEnd};
 use crate::listen::ListeningSocket;
-use crate::log::LogLevel;
+use crate::messages;
 use nix::unistd::getppid;
 use std::time::{Duration, Instant};
 
@@ -40,8 +40,7 @@ impl Supervisor {
     pub(super) fn tell_end(&mut self) {
         if self.told_ending != self.machine.ending() {
             self.told_ending = self.machine.ending();
-            let count = self.processes.len();
-            self.log.write(LogLevel::INFO, &format!("supervisor: ending {count} daemon processes"));
+            self.log.tell(&messages::ending(self.processes.len()));
         }
     }
 

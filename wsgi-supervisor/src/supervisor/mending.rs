@@ -7,8 +7,9 @@ use crate::decide::ProcessEvent;
 use crate::generation::{PathClaims, PlanHandles};
 use crate::handles::SlotHandles;
 use crate::listen::ListeningSocket;
-use crate::log::{GroupLog, LogLevel};
-use crate::messages::LineSubject;
+use crate::log::GroupLog;
+use crate::log_line::LogLine;
+use crate::messages;
 use crate::operator::OperatorSocket;
 use nix::errno::Errno;
 use nix::sys::stat::lstat;
@@ -77,8 +78,7 @@ impl Supervisor {
             match self.listeners_for(&spec, &log) {
                 Ok(sockets) => {
                     let plan = Rc::new(PlanHandles::new(spec, log, Rc::clone(&generation)));
-                    let line = format!("daemon process group '{}' is started now", plan.plan.name());
-                    plan.log.write(LogLevel::NOTICE, &line);
+                    plan.log.tell(&messages::group_started_now(&plan.plan.name()));
                     let installation = self.seat_all(&plan, sockets);
                     self.on(ProcessEvent::Installed(installation), now);
                     self.wake_at(now);
@@ -97,8 +97,7 @@ impl Supervisor {
             return true;
         }
         let Ok(operator) = OperatorSocket::bind(path) else { return false };
-        let line = format!("supervisor: mod_wsgi-ctl works again: '{}' was missing", path.display());
-        self.log.write(LogLevel::NOTICE, &line);
+        self.log.tell(&messages::operator_is_back(path));
         self.operator = Some(operator);
         true
     }
@@ -169,7 +168,7 @@ impl SlotHandles {
             return MendedName::Missing;
         }
         let log = self.plan.log.clone();
-        let mut warn = |text: String| log.write(LogLevel::WARN, &text);
+        let mut warn = |line: LogLine| log.tell(&line);
         match ListeningSocket::bind_over(&own, &self.plan.plan.spec.sockets, as_root, false, &mut warn) {
             Ok(listener) => {
                 self.next = Some(listener);
@@ -177,7 +176,10 @@ impl SlotHandles {
             }
             Err(error) => {
                 if !std::mem::replace(&mut self.told_missing, true) {
-                    log.write(error.level(), &format!("{error}; it is tried again every few seconds"));
+                    log.tell(&LogLine::of(
+                        error.event(),
+                        format!("{error}; it is tried again every few seconds"),
+                    ));
                 }
                 MendedName::Missing
             }
@@ -186,11 +188,7 @@ impl SlotHandles {
 
     fn tell_removed(&mut self, what_is_done: &str) {
         self.told_missing = false;
-        let (prefix, group) = (LineSubject::Removed.prefix(), self.plan.plan.name());
-        let line = format!(
-            "{prefix}somebody has removed the file of a socket of daemon process group '{group}': {what_is_done}"
-        );
-        self.plan.log.write(LineSubject::Removed.level(), &line);
+        self.plan.log.tell(&messages::socket_removed(&self.plan.plan.name(), what_is_done));
     }
 }
 

@@ -6,9 +6,9 @@ mod crowding;
 mod death;
 mod end;
 mod mending;
-mod messages;
 mod operate;
 mod publishing;
+mod reading;
 mod remains;
 mod scale;
 mod sockets;
@@ -23,6 +23,7 @@ use crate::generation::{Generation, PlanHandles};
 use crate::handles::{ProcessHandles, RetiredSocket, SlotHandles};
 use crate::log::{GroupLog, LogLevel};
 use crate::log_writer::LogWriter;
+use crate::messages;
 use crate::oom::OomWatch;
 use crate::operator::OperatorSocket;
 use crate::output::LineCutter;
@@ -378,8 +379,7 @@ impl Supervisor {
             }
             Ok(ReceivedRecord::Inherit(delivery)) => self.inherited.push(*delivery),
             Ok(ReceivedRecord::LostInheritance(error)) => {
-                let lost = "children from before a graceful restart cannot be served";
-                self.log.write(LogLevel::NOTICE, &format!("supervisor: {lost}: {error}"));
+                self.log.tell(&messages::lost_inheritance(&error));
             }
             Ok(ReceivedRecord::Stop) if self.machine.ending() == Some(SupervisorEnd::Stop) => {
                 self.on(ProcessEvent::KillAll, now);
@@ -391,7 +391,7 @@ impl Supervisor {
             }
             Err(error) => {
                 control.answer(&SupervisorAnswer::Refused);
-                self.log.write(LogLevel::ERROR, &format!("supervisor: {error}"));
+                self.log.tell(&messages::supervisor_failed(&error));
             }
         }
     }

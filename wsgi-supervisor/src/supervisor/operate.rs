@@ -2,7 +2,7 @@
 
 use super::Supervisor;
 use crate::decide::{DaemonGroup, DaemonProcess, GroupOrder};
-use crate::log::LogLevel;
+use crate::messages;
 use crate::operator::{self, OperatorSocket};
 use nix::errno::Errno;
 use std::ffi::OsStr;
@@ -44,14 +44,8 @@ impl Supervisor {
         match OperatorSocket::bind(path) {
             Ok(operator) => self.operator = Some(operator),
             Err(errno) => {
-                let line = format!(
-                    "supervisor: mod_wsgi-ctl will not work: cannot listen on '{}': {} (error {}); {}",
-                    path.display(),
-                    errno.desc(),
-                    errno as i32,
-                    advice(errno)
-                );
-                self.log.write(LogLevel::WARN, &line);
+                let why = format!("{} (error {})", errno.desc(), errno as i32);
+                self.log.tell(&messages::no_operator(path, &why, advice(errno)));
             }
         }
     }
@@ -91,7 +85,7 @@ impl Supervisor {
             GroupOrder::Stop => "stopped by mod_wsgi-ctl; its requests get 503".to_owned(),
             GroupOrder::Start => "started by mod_wsgi-ctl".to_owned(),
         };
-        self.log.write(LogLevel::NOTICE, &format!("daemon process group '{text}' is {what}"));
+        self.log.tell(&messages::ordered(&text, &what));
         self.wake_at(now);
         Ok(OperatorReply::Begun)
     }
@@ -111,12 +105,7 @@ impl Supervisor {
             return Err(text.to_owned());
         }
         header.drained_us.store(if on { epoch_us().max(1) } else { 0 }, Relaxed);
-        let line = if on {
-            "the server is drained by mod_wsgi-ctl: wsgi-health answers 503, connections are closed after their request"
-        } else {
-            "the server is no longer drained: wsgi-health answers as before"
-        };
-        self.log.write(LogLevel::NOTICE, line);
+        self.log.tell(&messages::drained(on));
         Ok(OperatorReply::Begun)
     }
 

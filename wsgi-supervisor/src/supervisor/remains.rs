@@ -7,7 +7,8 @@ use super::Supervisor;
 use crate::cgroup::ProcessCgroup;
 use crate::decide::{GroupPlan, SupervisorEnd};
 use crate::facts;
-use crate::log::{GroupLog, LogLevel};
+use crate::log::GroupLog;
+use crate::messages;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use std::rc::Rc;
@@ -59,10 +60,8 @@ impl Supervisor {
         if is_empty && cgroup.as_ref().is_none_or(ProcessCgroup::remove) {
             return;
         }
-        let (count, group) = (left.len(), process.plan.plan.name());
-        let line =
-            format!("process {pid} of group '{group}' has left {count} processes behind, which are ended");
-        process.plan.log.write(if is_empty { LogLevel(7) } else { LogLevel::INFO }, &line);
+        let line = messages::left_behind(pid, &process.plan.plan.name(), left.len(), is_empty);
+        process.plan.log.tell(&line);
         let is_stopping = self.machine.ending() == Some(SupervisorEnd::Stop);
         let signal = if is_stopping { Signal::SIGKILL } else { Signal::SIGTERM };
         send(&left, signal, |member| match &cgroup {
@@ -108,8 +107,7 @@ impl Supervisor {
             session.kill_at = now + if self.machine.ending().is_some() { PAUSE / 20 } else { PAUSE };
             self.wake_at(session.kill_at);
             if session.attempts == ATTEMPTS {
-                let line = format!("processes of session {} do not end by SIGKILL: {left:?}", session.leader);
-                session.log.write(LogLevel::INFO, &line);
+                session.log.tell(&messages::session_stays(session.leader, &left));
             }
             session.attempts < ATTEMPTS
         });

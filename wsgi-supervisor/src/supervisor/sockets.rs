@@ -9,8 +9,9 @@ use crate::decide::{ProcessEvent, SocketFate, StartOrder, owner};
 use crate::generation::PlanHandles;
 use crate::handles::SlotHandles;
 use crate::listen::{ListenError, ListeningSocket};
-use crate::log::{GroupLog, LogLevel};
-use crate::messages::LineSubject;
+use crate::log::GroupLog;
+use crate::log_line::LogLine;
+use crate::messages;
 use nix::errno::Errno;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
@@ -78,7 +79,7 @@ impl Supervisor {
         log: &GroupLog,
     ) -> Result<SocketPlan, ListenError> {
         let (as_root, options) = (self.circumstances.as_root, &spec.sockets);
-        let mut warn = |text: String| log.write(LogLevel::WARN, &text);
+        let mut warn = |line: LogLine| log.tell(&line);
         let slot = self.slots.get_mut(&spec.name).and_then(|slots| slots.get_mut(index));
         let Some(slot) = slot else {
             return ListeningSocket::bind(path, options, as_root, &mut warn).map(SocketPlan::Made);
@@ -91,7 +92,7 @@ impl Supervisor {
         // A name that leads to a socket of this slot is moved in one step.
         let is_next_there = slot.next.as_ref().is_some_and(|next| next.is_at(path));
         let is_ours = is_next_there || slot.listener.is_at(path);
-        let make = |warn: &mut dyn FnMut(String)| match is_ours {
+        let make = |warn: &mut dyn FnMut(LogLine)| match is_ours {
             true => ListeningSocket::bind_over(path, options, as_root, true, warn),
             false => ListeningSocket::bind(path, options, as_root, warn),
         };
@@ -209,12 +210,7 @@ impl Supervisor {
     fn tell_shut(&self, name: &[u8], index: usize) {
         let Some(slot) = self.slots.get(name).and_then(|slots| slots.get(index)) else { return };
         let pid = self.machine.slot(name, index).and_then(|slot| slot.current).unwrap_or(0);
-        let (prefix, group) = (LineSubject::Shut.prefix(), slot.plan.plan.name());
-        let line = format!(
-            "{prefix}the listening socket of process {pid} of group '{group}' takes no connections any more: its \
-             application has shut it down; it is replaced, and so is the process"
-        );
-        slot.plan.log.write(LineSubject::Shut.level(), &line);
+        slot.plan.log.tell(&messages::socket_shut(pid, &slot.plan.plan.name()));
     }
 }
 
@@ -223,10 +219,10 @@ impl SlotHandles {
     fn make_next(&mut self, index: usize, as_root: bool) -> bool {
         let Some(path) = self.path(index) else { return false };
         let log = self.plan.log.clone();
-        let mut warn = |text: String| log.write(LogLevel::WARN, &text);
+        let mut warn = |line: LogLine| log.tell(&line);
         match ListeningSocket::bind_over(&path, &self.plan.plan.spec.sockets, as_root, false, &mut warn) {
             Ok(listener) => self.next = Some(listener),
-            Err(error) => log.write(error.level(), &error.to_string()),
+            Err(error) => log.tell(&error.line()),
         }
         self.next.is_some()
     }

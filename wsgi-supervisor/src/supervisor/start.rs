@@ -4,7 +4,7 @@ use super::Supervisor;
 use crate::cgroup::ProcessCgroup;
 use crate::decide::{ProcessEvent, ProcessRole, StartOrder};
 use crate::handles::ProcessHandles;
-use crate::log::LogLevel;
+use crate::messages::{self, StartKind};
 use crate::spawn::birth::{self, BirthClaim};
 use crate::spawn::{self, SpawnRequest, StartedDaemon};
 use nix::errno::Errno;
@@ -88,12 +88,12 @@ impl Supervisor {
             false => String::new(),
         };
         let (group, threads) = (plan.plan.name(), spec.launch.threads);
-        let line = match (process.is_zygote(), process.zygote) {
-            (true, _) => format!("starting zygote {pid} of group '{group}'{ids}"),
-            (false, Some(_)) => format!("process {pid} of group '{group}' was forked threads={threads}"),
-            (false, None) => format!("starting process {pid} of group '{group}'{ids} threads={threads}"),
+        let kind = match (process.is_zygote(), process.zygote) {
+            (true, _) => StartKind::Zygote,
+            (false, Some(_)) => StartKind::Forked,
+            (false, None) => StartKind::Executed,
         };
-        plan.log.write(LogLevel::INFO, &line);
+        plan.log.tell(&messages::starting(kind, pid, &group, &ids, threads));
         let mut handles = ProcessHandles::new(started, Rc::clone(plan), cgroup, now);
         handles.forker = forker;
         self.processes.insert(pid, handles);

@@ -185,7 +185,7 @@ fn unusable_socket_keeps_the_old_group() {
     let folder = rig.path("missing");
     group.sockets.paths = vec![folder.join("a.sock").to_str().unwrap().into()];
     let second = rig.configure(vec![group]);
-    rig.logged(&["group 'app' is not started: WSGI0013: cannot bind", "missing/a.sock"]);
+    rig.logged(&["WSGI0013: daemon process group 'app' is not started: cannot bind", "missing/a.sock"]);
     std::thread::sleep(Duration::from_millis(200));
     assert!(is_alive(old));
     assert_eq!((first.view(0).pid, second.view(0).state), (old, SlotState::Failed));

@@ -107,7 +107,7 @@ fn other_version_is_refused_and_damaged_groups_are_left_out() {
     assert_eq!(failed.len(), 1);
     assert!(failed[0].0 == b"long" && failed[0].1.contains("WSGISocketPrefix"), "{failed:?}");
     generation.serving(1, 0);
-    rig.logged(&["[wsgi:alert]", "'long' is not started: WSGI0064"]);
+    rig.logged(&["[wsgi:alert]", "WSGI0064: daemon process group 'long' is not started"]);
 }
 
 #[test]

@@ -91,6 +91,39 @@ events! {
     GROUP_CLOGGED = 337, Supervisor, Error, Later(503), Retried =>
         "Processes of a group were killed and do not end: they wait in the kernel for a file system (FUSE, NFS) or a device. No further one is started beside so many.",
         "End what they wait for (`/proc/PID/stack`, `/sys/fs/fuse/connections/NUMBER/abort`); then the group has processes again.";
+    SUPERVISOR_FAILED = 338, Supervisor, Error, Served, LivesOn =>
+        "The supervisor could not do what httpd asked for: take a configuration over, map memory, wait for events.",
+        "Do what the line says (memory, limits); `apachectl graceful` tries again.";
+    GROUP_REFUSED = 339, Supervisor, Alert, Later(503), NotStarted =>
+        "A daemon group cannot be started as it is written.",
+        "Correct what the line says, and restart httpd gracefully.";
+    CANNOT_ADOPT = 340, Supervisor, Error, Served, LivesOn =>
+        "The kernel does not give the supervisor the processes that daemons leave behind: preload=on and end-session=On do not work.",
+        "Allow prctl(PR_SET_CHILD_SUBREAPER) in the container or its seccomp profile.";
+    NO_OPERATOR_SOCKET = 341, Supervisor, Warn, Served, LivesOn =>
+        "The socket for mod_wsgi-ctl cannot be made; all else works.",
+        "Do what the line says; the supervisor tries again by itself.";
+    NOT_UP_IN_TIME = 342, Supervisor, Warn, Served, Retried =>
+        "A process was started and did not serve within startup-timeout= (or two minutes where another process serves); it is given up.",
+        "Find what its import waits for (`mod_wsgi-ctl stacks GROUP`), or raise startup-timeout=.";
+    KEEPS_FAILING = 343, Supervisor, Error, Later(503), Retried =>
+        "Process after process of a slot has failed before it served, or soon after.",
+        "Read the lines about their ends above.";
+    PREDECESSOR_STAYS = 344, Supervisor, Error, Served, LivesOn =>
+        "The successor of a process has failed: a broken deploy, or a configuration that cannot be started. The process goes on serving with the old code.",
+        "Correct what the lines above say; then touch the script, or restart httpd gracefully.";
+    LOG_LINES_LOST = 345, Supervisor, Warn, Served, LivesOn =>
+        "A piped logger did not read, and lines were left out.",
+        "Find out why the program behind ErrorLog is slow.";
+    DAEMON_KILLED = 346, Supervisor, Warn, Served, Replaced =>
+        "A process was told to end, did not within its time (shutdown-timeout=, graceful-timeout=), and was killed.",
+        "Find what it waits for: the line has its last Python stack. Or raise the time.";
+    DAEMON_ENDED_BADLY = 347, Supervisor, Warn, Served, Replaced =>
+        "A process ended as it was told to, but by a signal or with an exit status.",
+        "Look at what the application does when the interpreter ends (atexit, destructors, C extensions).";
+    DAEMON_DIED = 348, Supervisor, Error, StatusOrBroken(502), Replaced =>
+        "A daemon died: a crash, os._exit(), or a signal. In embedded mode the httpd child dies, and all its connections are reset.",
+        "Read the line about its end, and look for a core file.";
     CHANGE_FAILED = 365, Python, Error, Served, LivesOn =>
         "A changed script, or what it imports, cannot be loaded, or its callable is gone: the lines before this one say why. The old code goes on serving.",
         "Correct it: it is tried again when the script or a file of the traceback changes, every few minutes, and at mod_wsgi-ctl restart GROUP.";
@@ -193,7 +226,4 @@ events! {
     DEADLOCK = 0, Daemon, Info, StatusOrBroken(502), Replaced =>
         "deadlock-timeout= passed without anything getting at Python.",
         "Find the C extension that keeps the GIL.";
-    DAEMON_DIED = 0, Supervisor, Error, StatusOrBroken(502), Replaced =>
-        "A daemon died: a crash, os._exit(), or a signal. In embedded mode the httpd child dies, and all its connections are reset.",
-        "Read the line about its end, and look for a core file.";
 }

@@ -4,10 +4,11 @@
 use super::super::event::{GroupOrder, ProcessEvent, SocketFate};
 use super::super::plan::SupervisorEnd;
 use super::world::{CRASHED, IN_ORDER, World, group, preloading, service};
-use crate::messages::LineSubject;
+use crate::log_line::LogLine;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use wsgi_protocol::control::GroupSpec;
+use wsgi_protocol::events;
 use wsgi_protocol::launch::ReadyByte;
 
 /// Histories that `make test` tries; the environment may ask for more.
@@ -115,8 +116,8 @@ fn happen_outside(world: &mut World, (what, whom, how): HistoryStep, one: Option
             world.tick();
         }
         (18, Some(pid)) => {
-            let line = format!("line {}", how % 2);
-            world.on(ProcessEvent::SetUpFailed(pid, line, LineSubject::SetUser, how % 3 == 0));
+            let line = LogLine::of(&events::SET_USER, how % 2);
+            world.on(ProcessEvent::SetUpFailed(pid, line, how % 3 == 0));
             world.tick();
         }
         _ => world.serve_all(),

@@ -4,10 +4,11 @@ use super::super::StateMachine;
 use super::super::event::{GroupOrder, ProcessEvent, SocketFate};
 use super::super::plan::SupervisorEnd;
 use super::world::{CRASHED, IN_ORDER, World, group, service};
-use crate::messages::LineSubject;
+use crate::log_line::LogLine;
 use std::time::Duration;
 use wsgi_protocol::control::GroupSpec;
 use wsgi_protocol::death::EndReason;
+use wsgi_protocol::events;
 use wsgi_protocol::launch::{PreloadScript, ReadyByte};
 use wsgi_protocol::status::SlotState;
 
@@ -45,9 +46,9 @@ fn who_has_served_is_followed_at_once_and_who_has_not_after_a_growing_pause() {
 fn a_set_up_that_fails_is_told_once_and_tried_again_after_seconds() {
     let mut world = World::new();
     world.configure(&[group("a", 1)]);
-    let line = || format!("{}no such user", LineSubject::SetUser.prefix());
+    let line = || LogLine::of(&events::SET_USER, "no such user");
     for (pid, seconds) in [(1, 1), (2, 2), (3, 4), (4, 5), (5, 5)] {
-        world.on(ProcessEvent::SetUpFailed(pid, line(), LineSubject::SetUser, false));
+        world.on(ProcessEvent::SetUpFailed(pid, line(), false));
         assert_eq!(world.ends(pid, 256), "");
         assert_eq!(world.machine.state_of(b"a", 0), SlotState::Failed);
         assert_eq!(world.wait_ms(1000 * seconds), format!("exec a0={}", pid + 1));
@@ -55,7 +56,7 @@ fn a_set_up_that_fails_is_told_once_and_tried_again_after_seconds() {
     let told = world.lines.iter().filter(|line| line.contains("WSGI")).count();
     assert_eq!((told, world.lines.len()), (1, 5), "{:?}", world.lines);
     // A step that does not matter is no failure.
-    world.on(ProcessEvent::SetUpFailed(6, "soft".to_owned(), LineSubject::Priority, true));
+    world.on(ProcessEvent::SetUpFailed(6, LogLine::of(&events::PRIORITY, "soft"), true));
     assert!(!world.process(6).set_up_failed);
 }
 
@@ -340,7 +341,7 @@ fn what_nobody_knows_is_ignored() {
     for event in [
         ProcessEvent::Said(7, ReadyByte::Serving),
         ProcessEvent::Explained(7, EndReason::ScriptReload),
-        ProcessEvent::SetUpFailed(7, String::new(), LineSubject::SetUser, false),
+        ProcessEvent::SetUpFailed(7, LogLine::of(&events::SET_USER, ""), false),
         ProcessEvent::Closed(7),
         ProcessEvent::Deaf(7),
         ProcessEvent::Born(7, 7),

@@ -312,7 +312,7 @@ impl World {
             ProcessAction::Retire(group, slot, _) => self.done.push(format!("retire {}{slot}", text(&group))),
             ProcessAction::Withdraw(_) => self.done.push("withdraw".to_owned()),
             ProcessAction::Vacate(group, from) => self.done.push(format!("vacate {}{from}", text(&group))),
-            ProcessAction::Log(_, level, line) => self.lines.push(format!("{} {line}", level.0)),
+            ProcessAction::Log(_, line) => self.lines.push(format!("{} {}", line.level().0, line.text())),
             ProcessAction::Publish(..)
             | ProcessAction::Replaced(..)
             | ProcessAction::PublishCount(..)

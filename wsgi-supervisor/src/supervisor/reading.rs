@@ -4,7 +4,7 @@ use super::{OrphanOutput, Supervisor};
 use crate::budget::DroppedLines;
 use crate::decide::ProcessEvent;
 use crate::generation::PlanHandles;
-use crate::messages::LineSubject;
+use crate::messages;
 use crate::output::LineCutter;
 use crate::spawn::step::{ADVICE_BYTES, REPORT_BYTES, StepFailure};
 use nix::errno::Errno;
@@ -64,11 +64,7 @@ impl Supervisor {
             Ok(length) if process.may_say(length, now) => length,
             Ok(_) => {
                 process.ready = None;
-                let (prefix, group) = (LineSubject::Chatter.prefix(), process.plan.plan.name());
-                let line = format!(
-                    "{prefix}process {pid} of group '{group}' sends sign after sign; it is not listened to any more"
-                );
-                return process.plan.log.write(LineSubject::Chatter.level(), &line);
+                return process.plan.log.tell(&messages::chatter(pid, &process.plan.plan.name()));
             }
             Err(true) => {
                 process.ready = None;
@@ -119,8 +115,7 @@ impl Supervisor {
     fn on_failure(&mut self, pid: i32, failure: StepFailure, fix: Option<String>, now: Instant) {
         let Some(process) = self.processes.get(&pid) else { return };
         let line = failure.describe(&process.plan.plan.spec, &process.plan.generation.host_library, fix);
-        let event = ProcessEvent::SetUpFailed(pid, line, failure.message(), failure.is_soft());
-        self.on(event, now);
+        self.on(ProcessEvent::SetUpFailed(pid, line, failure.is_soft()), now);
     }
 
     /// Leaves the output of groups alone for a while that have nothing left to spend: their pipes fill, and who writes
@@ -168,12 +163,7 @@ impl Supervisor {
 }
 
 fn tell_dropped(plan: &PlanHandles, dropped: DroppedLines) {
-    let (prefix, group, DroppedLines { lines, bytes }) =
-        (LineSubject::LogRate.prefix(), plan.plan.name(), dropped);
-    let line = format!(
-        "{prefix}{lines} lines ({bytes} bytes) of output of group '{group}' were dropped: there were more than \
-         log-rate={} a second",
-        plan.plan.spec.log_rate
-    );
-    plan.log.write(LineSubject::LogRate.level(), &line);
+    let DroppedLines { lines, bytes } = dropped;
+    let line = messages::output_dropped(lines, bytes, &plan.plan.name(), plan.plan.spec.log_rate);
+    plan.log.tell(&line);
 }
