@@ -4,6 +4,7 @@ mod circles;
 mod dependencies;
 mod messages;
 mod names;
+mod planted;
 mod promises;
 mod references;
 mod source;
@@ -213,7 +214,7 @@ fn files_have_names_that_say_something() {
 #[test]
 fn differences_from_the_control_are_documented() {
     let documented =
-        std::fs::read_to_string(integration::workspace().join("docs/differences.md")).expect("it exists");
+        std::fs::read_to_string(crate::source::tree().join("docs/differences.md")).expect("it exists");
     let mut found = Vec::new();
     for source in SourceFile::all().iter().filter(|source| source.path.starts_with("tests/it")) {
         let module = source.path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
@@ -234,7 +235,7 @@ fn differences_from_the_control_are_documented() {
 fn crates_know_only_whom_they_may() {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--no-deps", "--format-version", "1", "--offline"])
-        .current_dir(integration::workspace())
+        .current_dir(crate::source::tree())
         .output()
         .expect("cargo");
     let metadata: Value = serde_json::from_slice(&output.stdout).expect("JSON");

@@ -84,8 +84,7 @@ fn sources() -> Vec<SourceFile> {
 
 /// The first column of the table "Words".
 fn words() -> Vec<String> {
-    let text =
-        std::fs::read_to_string(integration::workspace().join("ARCHITECTURE.md")).expect("it is there");
+    let text = std::fs::read_to_string(crate::source::tree().join("ARCHITECTURE.md")).expect("it is there");
     let table =
         text.split("\n## Words\n").nth(1).expect("a section Words").split("\n## ").next().unwrap_or_default();
     let rows = table.lines().filter(|line| line.starts_with("| ")).skip(1);

@@ -51,14 +51,13 @@ fn broken_promises(document: &str, known: &BTreeSet<String>) -> Vec<String> {
 #[test]
 fn promises_are_tested() {
     let document =
-        std::fs::read_to_string(integration::workspace().join("docs/security.md")).expect("it exists");
+        std::fs::read_to_string(crate::source::tree().join("docs/security.md")).expect("it exists");
     assert_none("docs/security.md names a test for each row", broken_promises(&document, &functions()));
 }
 
 #[test]
 fn faults_are_tested() {
-    let document =
-        std::fs::read_to_string(integration::workspace().join("docs/faults.md")).expect("it exists");
+    let document = std::fs::read_to_string(crate::source::tree().join("docs/faults.md")).expect("it exists");
     let known = functions();
     let found = document.split("\n## ").flat_map(|section| broken_promises(section, &known)).collect();
     assert_none("docs/faults.md names a test for each row", found);

@@ -40,7 +40,7 @@ struct DocumentTexts(BTreeMap<String, Option<String>>);
 impl DocumentTexts {
     fn get(&mut self, name: &str, folder: &Path) -> Option<&String> {
         let read = || {
-            let root = integration::workspace();
+            let root = crate::source::tree();
             let places = FOLDERS.iter().map(|place| root.join(place)).chain([root.join(folder)]);
             places.into_iter().find_map(|place| fs::read_to_string(place.join(name)).ok())
         };

@@ -2,6 +2,19 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+/// Names the tree to look at, if it is not the one of this program.
+pub const TREE: &str = "WSGI_TIDY_TREE";
+
+/// The tree that is looked at.
+pub fn tree() -> &'static Path {
+    static GIVEN: OnceLock<Option<PathBuf>> = OnceLock::new();
+    GIVEN
+        .get_or_init(|| std::env::var_os(TREE).map(PathBuf::from))
+        .as_deref()
+        .unwrap_or(integration::workspace())
+}
 
 /// One file.
 pub struct SourceFile {
@@ -17,12 +30,12 @@ impl SourceFile {
     /// Every `.rs` file, sorted by path.
     pub fn all() -> Vec<SourceFile> {
         let mut paths = Vec::new();
-        collect(integration::workspace(), &mut paths);
+        collect(tree(), &mut paths);
         paths.sort();
         let read = |path: PathBuf| {
             let text =
                 fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-            let path = path.strip_prefix(integration::workspace()).expect("below it").to_owned();
+            let path = path.strip_prefix(tree()).expect("below it").to_owned();
             SourceFile { code: mask(&text), path, text }
         };
         paths.into_iter().map(read).collect()
@@ -109,7 +122,7 @@ fn body_end(code: &str) -> Option<usize> {
 
 /// Every `.py` file below a folder of the workspace, with its text.
 pub fn python_files(folder: &str) -> Vec<(PathBuf, String)> {
-    let mut open = vec![integration::workspace().join(folder)];
+    let mut open = vec![tree().join(folder)];
     let mut found = Vec::new();
     while let Some(folder) = open.pop() {
         for path in fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
