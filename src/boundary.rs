@@ -2,12 +2,23 @@
 //! signature what it answers then. That value always fails closed.
 
 use crate::callbacks::{self, HandedCallbacks};
-use crate::panics::{self, guard};
-use crate::{config, embedded, handler, host_scripts, httpd, lifecycle, status, translate};
+use crate::config::{ConfigRecord, LineRecords};
+use crate::httpd::command::CommandLine;
+use crate::httpd::log::LogLevel;
+use crate::httpd::origin::LogField;
+use crate::httpd::parent::ParentThread;
+use crate::httpd::pool::Pool;
+use crate::httpd::record::{HttpdText, OwnText, Record};
+use crate::httpd::request::Request;
+use crate::httpd::server::{Server, log_to};
+use crate::httpd::tree::TreeDirective;
+use crate::lifecycle::{HttpdParent, KeptRecords};
+use crate::panics::{self, guard, guard_or};
+use crate::{config, handler, host_scripts, lifecycle, messages, status, translate};
 use apr_sys as sys;
 use std::ffi::{c_char, c_int, c_void};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
+use wsgi_directives::{DirConfig, MergedRecord, ServerConfig};
 
 const DECLINED: c_int = sys::DECLINED;
 const INTERNAL_ERROR: c_int = sys::HTTP_INTERNAL_SERVER_ERROR as c_int;
@@ -34,42 +45,32 @@ static CHECKS_BEFORE_US: ModuleNames<2> = ModuleNames([c"mod_ssl.c".as_ptr(), pt
 static CHECKS_AFTER_US: ModuleNames<2> = ModuleNames([c"mod_authz_host.c".as_ptr(), ptr::null()]);
 
 /// # Safety
-/// Called by httpd with valid pointers.
-pub unsafe extern "C" fn create_server_config(
+/// Called by httpd with a live pool, and the server or the directory's name.
+pub unsafe extern "C" fn create_config<R: ConfigRecord, P>(
     p: *mut sys::apr_pool_t,
-    s: *mut sys::server_rec,
+    _: *mut P,
 ) -> *mut c_void {
-    // SAFETY: httpd passes a live pool and server.
-    guard(ptr::null_mut(), || unsafe { config::create_server(p, s) })
+    // SAFETY: by the contract.
+    guard(ptr::null_mut(), || unsafe { Pool::of(Record::from_raw(p)) }.own(R::default()).cast())
 }
 
 /// # Safety
-/// Called by httpd with records made by [`create_server_config`].
-pub unsafe extern "C" fn merge_server_config(
-    p: *mut sys::apr_pool_t,
-    base: *mut c_void,
-    child: *mut c_void,
-) -> *mut c_void {
-    // SAFETY: httpd passes a live pool and two of our records.
-    guard(child, || unsafe { config::merge_server(p, base, child) })
-}
-
-/// # Safety
-/// Called by httpd with valid pointers.
-pub unsafe extern "C" fn create_dir_config(p: *mut sys::apr_pool_t, _dir: *mut c_char) -> *mut c_void {
-    // SAFETY: httpd passes a live pool.
-    guard(ptr::null_mut(), || unsafe { config::create_dir(p) })
-}
-
-/// # Safety
-/// Called by httpd with records made by [`create_dir_config`].
-pub unsafe extern "C" fn merge_dir_config(
+/// Called by httpd with a live pool and two records made by [`create_config`], or here.
+pub unsafe extern "C" fn merge_config<R: ConfigRecord>(
     p: *mut sys::apr_pool_t,
     base: *mut c_void,
     child: *mut c_void,
 ) -> *mut c_void {
-    // SAFETY: httpd passes a live pool and two of our records.
-    guard(child, || unsafe { config::merge_dir(p, base, child) })
+    guard(child, || {
+        // SAFETY: by the contract; nobody changes them any more.
+        let (pool, around, within) =
+            unsafe { (Pool::of(Record::from_raw(p)), &*base.cast::<R>(), &*child.cast::<R>()) };
+        match R::merged(around, within) {
+            MergedRecord::Base => base,
+            MergedRecord::Child => child,
+            MergedRecord::New(record) => pool.own(record).cast(),
+        }
+    })
 }
 
 /// # Safety
@@ -80,14 +81,33 @@ pub unsafe extern "C" fn directive(
     args: *const c_char,
 ) -> *const c_char {
     let failed = c"mod_wsgi: internal error while reading this directive (see the lines above)";
-    // SAFETY: httpd passes valid parms, our directory record and a NUL-terminated rest of the line.
-    guard(failed.as_ptr(), || unsafe { config::directive(parms, record, args) })
+    guard(failed.as_ptr(), || {
+        // SAFETY: httpd passes valid parms, our directory record and a NUL-terminated rest of the line. Outside of .htaccess
+        // files it is the parent's only thread, and this line the only one that is being read: nobody else has the records.
+        let (line, result) = unsafe {
+            let line = CommandLine::of(Record::from_raw(parms));
+            let records = (!line.is_in_htaccess()).then(|| {
+                let server = Server::of(Record::from_raw(line.server().raw()));
+                let record = server.own_record::<ServerConfig>().as_mut();
+                LineRecords { state: config::state_mut(), server, record }
+            });
+            let (dir, args) = (record.cast::<DirConfig>().as_mut(), HttpdText::from_raw(args));
+            (line, config::apply(line, dir, args.bytes().unwrap_or_default(), records))
+        };
+        match result {
+            Ok(true) => line.read_section(),
+            Ok(false) => ptr::null(),
+            Err(text) => line.pool().dup(text.as_bytes()).raw(),
+        }
+    })
 }
 
 /// # Safety
 /// Called by httpd once per load of the module.
 pub unsafe extern "C" fn register_hooks(p: *mut sys::apr_pool_t) {
-    panics::install_hook();
+    panics::install_hook(|panic| {
+        log_to(None, LogLevel::Crit as u8, messages::panicked(panic).as_bytes());
+    });
     callbacks::hand_in(&CALLBACKS);
     let middle = sys::APR_HOOK_MIDDLE as c_int;
     // SAFETY: httpd sorts the hooks later, so the neighbour lists are statics of this module.
@@ -95,26 +115,26 @@ pub unsafe extern "C" fn register_hooks(p: *mut sys::apr_pool_t) {
         sys::mw_set_module(crate::module_record());
         register_log_handlers(p);
         sys::ap_hook_pre_config(Some(pre_config), ptr::null(), ptr::null(), middle);
-        sys::ap_hook_check_config(Some(check_config), ptr::null(), ptr::null(), middle);
-        sys::ap_hook_post_config(Some(post_config), ptr::null(), ptr::null(), middle);
+        sys::ap_hook_check_config(Some(parent_hook::<CheckConfig>), ptr::null(), ptr::null(), middle);
+        sys::ap_hook_post_config(Some(parent_hook::<PostConfig>), ptr::null(), ptr::null(), middle);
         sys::ap_hook_child_init(Some(child_init), ptr::null(), ptr::null(), middle);
         sys::ap_hook_child_status(Some(child_status), ptr::null(), ptr::null(), middle);
         sys::ap_hook_monitor(Some(monitor), ptr::null(), ptr::null(), middle);
         sys::ap_hook_translate_name(
-            Some(translate_name),
+            Some(request_hook::<TranslateName>),
             (&raw const RUN_BEFORE_US).cast(),
             (&raw const RUN_AFTER_US).cast(),
             middle,
         );
         sys::ap_hook_access_checker(
-            Some(access_checker),
+            Some(request_hook::<AccessChecker>),
             (&raw const CHECKS_BEFORE_US).cast(),
             (&raw const CHECKS_AFTER_US).cast(),
             middle,
         );
-        sys::ap_hook_map_to_storage(Some(map_to_storage), ptr::null(), ptr::null(), middle);
-        sys::ap_hook_handler(Some(handle), ptr::null(), ptr::null(), middle);
-        sys::ap_hook_log_transaction(Some(request_ended), ptr::null(), ptr::null(), middle);
+        sys::ap_hook_map_to_storage(Some(request_hook::<MapToStorage>), ptr::null(), ptr::null(), middle);
+        sys::ap_hook_handler(Some(request_hook::<Handle>), ptr::null(), ptr::null(), middle);
+        sys::ap_hook_log_transaction(Some(request_hook::<RequestEnded>), ptr::null(), ptr::null(), middle);
         let section = std::mem::transmute::<StatusHook, unsafe extern "C" fn()>(status_section);
         sys::apr_optional_hook_add(c"status_hook".as_ptr(), Some(section), ptr::null(), ptr::null(), middle);
         register_providers(p);
@@ -128,29 +148,23 @@ pub unsafe extern "C" fn register_hooks(p: *mut sys::apr_pool_t) {
 unsafe fn register_log_handlers(p: *mut sys::apr_pool_t) {
     // SAFETY: httpd reads the tags only, and knows both already.
     unsafe {
-        sys::ap_register_errorlog_handler(p, c"P".as_ptr().cast_mut(), Some(log_process_id), 0);
-        sys::ap_register_errorlog_handler(p, c"T".as_ptr().cast_mut(), Some(log_thread_id), 0);
+        sys::ap_register_errorlog_handler(p, c"P".as_ptr().cast_mut(), Some(log_field::<false>), 0);
+        sys::ap_register_errorlog_handler(p, c"T".as_ptr().cast_mut(), Some(log_field::<true>), 0);
     }
 }
 
-unsafe extern "C" fn log_process_id(
-    _info: *const sys::ap_errorlog_info,
-    _argument: *const c_char,
-    buffer: *mut c_char,
-    len: c_int,
-) -> c_int {
-    // SAFETY: httpd passes a buffer of this length.
-    guard(0, || unsafe { httpd::origin::process_id(buffer, len) })
-}
-
-unsafe extern "C" fn log_thread_id(
+/// `%T`, or `%P`.
+unsafe extern "C" fn log_field<const OF_THREAD: bool>(
     _info: *const sys::ap_errorlog_info,
     argument: *const c_char,
     buffer: *mut c_char,
     len: c_int,
 ) -> c_int {
-    // SAFETY: as above; the argument is null or a C string.
-    guard(0, || unsafe { httpd::origin::thread_id(argument, buffer, len) })
+    guard(0, || {
+        // SAFETY: httpd passes a buffer of this length; the argument is null or a C string.
+        let (field, argument) = unsafe { (LogField::from_raw(buffer, len), HttpdText::from_raw(argument)) };
+        if OF_THREAD { field.put_thread_id(argument) } else { field.put_process_id() }
+    })
 }
 
 /// `AuthBasicProvider wsgi`, `AuthDigestProvider wsgi` and `Require wsgi-group`.
@@ -177,11 +191,9 @@ static AUTHZ: sys::authz_provider =
 /// What others register.
 static CALLBACKS: HandedCallbacks = HandedCallbacks {
     httpd_ends,
-    child_exit,
-    configuration_cleared,
-    supervisor_changed,
-    log_writer_changed,
-    generation_ends: lifecycle::generation_ends,
+    supervisor_changed: child_changed::<false>,
+    log_writer_changed: child_changed::<true>,
+    generation_ends,
 };
 
 unsafe extern "C" fn pre_config(
@@ -190,33 +202,57 @@ unsafe extern "C" fn pre_config(
     _ptemp: *mut sys::apr_pool_t,
 ) -> c_int {
     // SAFETY: httpd passes the live configuration pool.
-    guard(START_FAILED, || unsafe { config::reset(pconf) })
+    guard(START_FAILED, || config::reset(unsafe { Pool::of(Record::from_raw(pconf)) }))
 }
 
-unsafe extern "C" fn check_config(
-    pconf: *mut sys::apr_pool_t,
+/// A hook of httpd's parent, which refuses to start where it panics.
+trait ParentHook {
+    fn run(parent: HttpdParent) -> c_int;
+}
+
+unsafe extern "C" fn parent_hook<H: ParentHook>(
+    _pconf: *mut sys::apr_pool_t,
     _plog: *mut sys::apr_pool_t,
     _ptemp: *mut sys::apr_pool_t,
     main: *mut sys::server_rec,
 ) -> c_int {
-    // SAFETY: httpd passes the live configuration pool and the main server.
-    guard(START_FAILED, || unsafe { lifecycle::check_config(pconf, main) })
+    guard(START_FAILED, || {
+        // SAFETY: httpd's parent calls on its only thread, with the main server of the configuration that it has read.
+        let parent = unsafe { HttpdParent::new(Server::of(Record::from_raw(main))) };
+        parent.map_or(sys::OK as c_int, H::run)
+    })
 }
 
-unsafe extern "C" fn post_config(
-    pconf: *mut sys::apr_pool_t,
-    _plog: *mut sys::apr_pool_t,
-    _ptemp: *mut sys::apr_pool_t,
-    main: *mut sys::server_rec,
-) -> c_int {
-    // SAFETY: httpd passes the live configuration pool and the main server.
-    guard(START_FAILED, || unsafe { lifecycle::post_config(pconf, main) })
+struct CheckConfig;
+
+impl ParentHook for CheckConfig {
+    fn run(parent: HttpdParent) -> c_int {
+        lifecycle::check_config(parent)
+    }
+}
+
+struct PostConfig;
+
+impl ParentHook for PostConfig {
+    fn run(parent: HttpdParent) -> c_int {
+        lifecycle::post_config(parent)
+    }
 }
 
 unsafe extern "C" fn child_init(pchild: *mut sys::apr_pool_t, main: *mut sys::server_rec) {
     // A child whose initialisation panicked has no embedded host and no pools: its requests get 500.
-    // SAFETY: httpd passes the child's pool and the main server.
-    guard((), || unsafe { lifecycle::child_init(pchild, main) });
+    guard((), || {
+        // SAFETY: httpd passes the child's pool and the main server, on the first thread of the child. What it has inherited by
+        // fork is its own copy.
+        let (pool, main) = unsafe {
+            let main = Server::of(Record::from_raw(main));
+            if !config::is_owner() {
+                KeptRecords::of(ParentThread::new(main)).give_up_in_child();
+            }
+            (Pool::of(Record::from_raw(pchild)), main)
+        };
+        lifecycle::child_init(pool, main);
+    });
 }
 
 /// In the parent: a child has started or ended.
@@ -232,12 +268,28 @@ unsafe extern "C" fn child_status(
     }
 }
 
-/// The supervisor ended or httpd's configuration pool is being cleared.
+/// The supervisor, or a log writer, has ended; or httpd's configuration pool is being cleared.
 ///
 /// # Safety
-/// Registered with apr's other-child list; `data` is null.
-unsafe extern "C" fn supervisor_changed(reason: c_int, _data: *mut c_void, status: c_int) {
-    guard((), || lifecycle::supervisor_changed(reason, status));
+/// Registered with apr's other-child list; `data` is the address of the process record.
+unsafe extern "C" fn child_changed<const IS_WRITER: bool>(reason: c_int, data: *mut c_void, status: c_int) {
+    let is_end = reason == sys::APR_OC_REASON_DEATH as c_int
+        || IS_WRITER && reason == sys::APR_OC_REASON_LOST as c_int;
+    if !is_end {
+        return;
+    }
+    guard((), || {
+        // SAFETY: apr has just told of what is on its list, on the only thread of httpd's parent.
+        let parent = unsafe {
+            sys::apr_proc_other_child_unregister(data);
+            HttpdParent::serving()
+        };
+        match parent {
+            Some(parent) if IS_WRITER => lifecycle::log_writer_changed(parent, data.addr(), status),
+            Some(parent) => lifecycle::supervisor_changed(parent, status),
+            None => {}
+        }
+    });
 }
 
 /// httpd's parent ends: called before any of its pools is cleared.
@@ -245,51 +297,109 @@ unsafe extern "C" fn supervisor_changed(reason: c_int, _data: *mut c_void, statu
 /// # Safety
 /// Registered on the process pool by `post_config`; `data` is unused.
 unsafe extern "C" fn httpd_ends(_data: *mut c_void) -> sys::apr_status_t {
-    guard((), lifecycle::httpd_ends);
+    // SAFETY: httpd's parent, whose only thread is here.
+    guard((), || unsafe { HttpdParent::serving() }.into_iter().for_each(lifecycle::httpd_ends));
     0
 }
 
 /// In the parent, every ten seconds.
 unsafe extern "C" fn monitor(_p: *mut sys::apr_pool_t, _main: *mut sys::server_rec) -> c_int {
-    guard((), lifecycle::watch);
+    // SAFETY: httpd's parent, whose only thread is here.
+    guard((), || unsafe { HttpdParent::serving() }.into_iter().for_each(lifecycle::watch));
     DECLINED
 }
 
-/// A log writer ended or httpd's configuration pool is being cleared.
-///
 /// # Safety
-/// Registered with apr's other-child list; `data` is the process record.
-unsafe extern "C" fn log_writer_changed(reason: c_int, data: *mut c_void, status: c_int) {
+/// See [`HandedCallbacks::generation_ends`].
+unsafe fn generation_ends(main: Server<'static>) {
     // SAFETY: by the contract.
-    guard((), || unsafe { lifecycle::log_writer::changed(reason, data.cast(), status) });
+    let (parent, kept) = unsafe {
+        let parent = ParentThread::new(main);
+        (parent, KeptRecords::of(parent))
+    };
+    lifecycle::generation_ends(parent, kept);
 }
 
-/// # Safety
-/// Registered on the child's pool by `child_init`; `data` is unused.
-unsafe extern "C" fn child_exit(_data: *mut c_void) -> sys::apr_status_t {
-    guard((), embedded::stop);
-    0
+/// A hook that gets a request.
+trait RequestHook {
+    /// What it answers if it panics.
+    const ON_PANIC: c_int;
+    fn run(r: Request<'_>) -> c_int;
+    /// What else is done then.
+    fn clean_up(_: Request<'_>) {}
 }
 
-/// # Safety
-/// Registered on the configuration pool; `data` is unused.
-unsafe extern "C" fn configuration_cleared(_data: *mut c_void) -> sys::apr_status_t {
-    guard((), config::forget);
-    0
-}
-
-unsafe extern "C" fn translate_name(r: *mut sys::request_rec) -> c_int {
+unsafe extern "C" fn request_hook<H: RequestHook>(r: *mut sys::request_rec) -> c_int {
     // SAFETY: httpd passes a live request of this thread.
-    guard(INTERNAL_ERROR, || translate::translate_name(unsafe { httpd::request::Request::from_raw(r) }))
+    let r = unsafe { Request::of(Record::from_raw(r)) };
+    let on_panic = || {
+        H::clean_up(r);
+        H::ON_PANIC
+    };
+    guard_or(on_panic, || H::run(r))
 }
 
-unsafe extern "C" fn access_checker(r: *mut sys::request_rec) -> c_int {
-    guard(FORBIDDEN, || {
-        // SAFETY: httpd passes a live request of this thread.
-        let r = unsafe { httpd::request::Request::from_raw(r) };
+struct TranslateName;
+
+impl RequestHook for TranslateName {
+    const ON_PANIC: c_int = INTERNAL_ERROR;
+
+    fn run(r: Request<'_>) -> c_int {
+        translate::translate_name(r)
+    }
+}
+
+struct MapToStorage;
+
+impl RequestHook for MapToStorage {
+    const ON_PANIC: c_int = INTERNAL_ERROR;
+
+    fn run(r: Request<'_>) -> c_int {
+        translate::map_to_storage(r)
+    }
+}
+
+struct AccessChecker;
+
+impl RequestHook for AccessChecker {
+    const ON_PANIC: c_int = FORBIDDEN;
+
+    fn run(r: Request<'_>) -> c_int {
         status::let_go(r);
         host_scripts::check_access(r)
-    })
+    }
+}
+
+struct Handle;
+
+impl RequestHook for Handle {
+    const ON_PANIC: c_int = INTERNAL_ERROR;
+
+    fn run(r: Request<'_>) -> c_int {
+        if handler::is_ours(r) {
+            return handler::handle(r);
+        }
+        status::asked(r).map_or(DECLINED, |page| status::answer(r, page))
+    }
+
+    fn clean_up(r: Request<'_>) {
+        // Part of a response may be under way: the client must not take it for a whole one.
+        r.close_connection();
+    }
+}
+
+/// A request, of whatever handler, has ended.
+struct RequestEnded;
+
+impl RequestHook for RequestEnded {
+    const ON_PANIC: c_int = DECLINED;
+
+    fn run(_: Request<'_>) -> c_int {
+        if let Some(board) = config::runtime().and_then(|runtime| runtime.board.as_ref()) {
+            board.renew();
+        }
+        DECLINED
+    }
 }
 
 unsafe extern "C" fn check_password(
@@ -297,11 +407,13 @@ unsafe extern "C" fn check_password(
     user: *const c_char,
     password: *const c_char,
 ) -> sys::authn_status {
-    // SAFETY: httpd passes a live request of this thread and NUL-terminated strings that live as long.
-    guard(sys::AUTH_GENERAL_ERROR, || unsafe {
-        let r = httpd::request::Request::from_raw(r);
-        let text = |text| httpd::bytes(text).unwrap_or_default();
-        host_scripts::check_password(r, text(user), text(password))
+    guard(sys::AUTH_GENERAL_ERROR, || {
+        // SAFETY: httpd passes a live request of this thread and NUL-terminated strings that live as long.
+        let (r, texts) = unsafe {
+            (Request::of(Record::from_raw(r)), [user, password].map(|text| HttpdText::from_raw(text)))
+        };
+        let [user, password] = texts.map(|text| text.bytes().unwrap_or_default());
+        host_scripts::check_password(r, user, password)
     })
 }
 
@@ -311,11 +423,19 @@ unsafe extern "C" fn get_realm_hash(
     realm: *const c_char,
     hash: *mut *mut c_char,
 ) -> sys::authn_status {
-    // SAFETY: as in `check_password`, and `hash` is a place for the answer.
-    guard(sys::AUTH_GENERAL_ERROR, || unsafe {
-        let r = httpd::request::Request::from_raw(r);
-        let text = |text| httpd::bytes(text).unwrap_or_default();
-        host_scripts::realm_hash(r, text(user), text(realm), &mut *hash)
+    guard(sys::AUTH_GENERAL_ERROR, || {
+        // SAFETY: as in `check_password`, and `hash` is a place for the answer.
+        let (r, texts, place) = unsafe {
+            (
+                Request::of(Record::from_raw(r)),
+                [user, realm].map(|text| HttpdText::from_raw(text)),
+                &mut *hash,
+            )
+        };
+        let [user, realm] = texts.map(|text| text.bytes().unwrap_or_default());
+        let (status, found) = host_scripts::realm_hash(r, user, realm);
+        found.map(OwnText::raw).into_iter().for_each(|found| *place = found);
+        status
     })
 }
 
@@ -329,17 +449,13 @@ unsafe extern "C" fn parse_groups(
     parsed: *mut *const c_void,
 ) -> *const c_char {
     guard((), || {
-        // SAFETY: httpd passes the directive under way with all its parents, and a place for the mark.
-        unsafe {
-            let mut directive = (*cmd).directive;
-            while !directive.is_null() {
-                let name = httpd::bytes((*directive).directive).unwrap_or_default();
-                let arguments = httpd::bytes((*directive).args).unwrap_or_default();
-                if host_scripts::negates(name, arguments) {
-                    *parsed = (&raw const NEGATED).cast();
-                }
-                directive = (*directive).parent;
-            }
+        // SAFETY: httpd passes the directive under way, and a place for the mark.
+        let (line, mark) = unsafe { (CommandLine::of(Record::from_raw(cmd)), &mut *parsed) };
+        let negates = |directive: TreeDirective<'_>| {
+            host_scripts::negates(directive.name().as_bytes(), directive.arguments().as_bytes())
+        };
+        if line.directive().and_parents().any(negates) {
+            *mark = (&raw const NEGATED).cast();
         }
     });
     ptr::null()
@@ -351,44 +467,11 @@ unsafe extern "C" fn check_groups(
     parsed: *const c_void,
 ) -> sys::authz_status {
     // The status stops the request wherever the requirement stands, turned around or not.
-    // SAFETY: as in `check_password`.
-    guard(sys::AUTHZ_GENERAL_ERROR, || unsafe {
-        let r = httpd::request::Request::from_raw(r);
-        host_scripts::check_groups(r, httpd::bytes(line).unwrap_or_default(), !parsed.is_null())
+    guard(sys::AUTHZ_GENERAL_ERROR, || {
+        // SAFETY: as in `check_password`.
+        let (r, line) = unsafe { (Request::of(Record::from_raw(r)), HttpdText::from_raw(line)) };
+        host_scripts::check_groups(r, line.bytes().unwrap_or_default(), !parsed.is_null())
     })
-}
-
-unsafe extern "C" fn map_to_storage(r: *mut sys::request_rec) -> c_int {
-    // SAFETY: httpd passes a live request of this thread.
-    guard(INTERNAL_ERROR, || translate::map_to_storage(unsafe { httpd::request::Request::from_raw(r) }))
-}
-
-unsafe extern "C" fn handle(r: *mut sys::request_rec) -> c_int {
-    // SAFETY: httpd passes a live request of this thread.
-    let request = unsafe { httpd::request::Request::from_raw(r) };
-    if !handler::is_ours(request) {
-        let page = status::asked(request);
-        return page.map_or(DECLINED, |page| guard(INTERNAL_ERROR, || status::answer(request, page)));
-    }
-    match catch_unwind(AssertUnwindSafe(|| handler::handle(request))) {
-        Ok(status) => status,
-        Err(_) => {
-            // Part of a response may be under way: the client must not take it for a whole one.
-            request.close_connection();
-            INTERNAL_ERROR
-        }
-    }
-}
-
-/// A request, of whatever handler, has ended.
-unsafe extern "C" fn request_ended(_: *mut sys::request_rec) -> c_int {
-    guard((), || {
-        let runtime = config::state().and_then(|state| state.runtime.as_ref());
-        if let Some(board) = runtime.and_then(|runtime| runtime.board.as_ref()) {
-            board.renew();
-        }
-    });
-    DECLINED
 }
 
 /// A hook of mod_status, if that is loaded.
@@ -396,5 +479,5 @@ type StatusHook = unsafe extern "C" fn(*mut sys::request_rec, c_int) -> c_int;
 
 unsafe extern "C" fn status_section(r: *mut sys::request_rec, flags: c_int) -> c_int {
     // SAFETY: mod_status passes a live request of this thread.
-    guard(DECLINED, || status::section(unsafe { httpd::request::Request::from_raw(r) }, flags))
+    guard(DECLINED, || status::section(unsafe { Request::of(Record::from_raw(r)) }, flags))
 }

@@ -1,6 +1,7 @@
 //! Ways from C into this module that are registered while it runs. They stand at the door, in `boundary`, which hands them in
 //! when httpd loads the module: what registers them need not know the door.
 
+use crate::httpd::server::Server;
 use apr_sys as sys;
 use std::ffi::{c_int, c_void};
 use std::sync::OnceLock;
@@ -15,16 +16,13 @@ type ChildMaintenance = unsafe extern "C" fn(c_int, *mut c_void, c_int);
 pub struct HandedCallbacks {
     /// httpd's parent ends.
     pub httpd_ends: PoolCleanup,
-    /// A child of httpd ends.
-    pub child_exit: PoolCleanup,
-    /// httpd clears its configuration.
-    pub configuration_cleared: PoolCleanup,
     /// The supervisor has ended.
     pub supervisor_changed: ChildMaintenance,
     /// A log writer has ended.
     pub log_writer_changed: ChildMaintenance,
-    /// No further child of this generation will come.
-    pub generation_ends: fn(),
+    /// No further child of this generation will come. Only on the parent's only thread, while nobody else uses what it keeps;
+    /// with the main server, which is still there.
+    pub generation_ends: unsafe fn(Server<'static>),
 }
 
 static HANDED: OnceLock<&'static HandedCallbacks> = OnceLock::new();

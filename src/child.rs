@@ -1,11 +1,6 @@
 //! Which process of httpd this is, and which configuration it serves.
 
-use apr_sys as sys;
-use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
-
-/// The main server of the current configuration, for callbacks that get no server.
-static MAIN: AtomicPtr<sys::server_rec> = AtomicPtr::new(ptr::null_mut());
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Process id of this child of httpd; each request needs it twice, and asking the system is a system call.
 static CHILD_PID: AtomicU32 = AtomicU32::new(0);
@@ -21,14 +16,4 @@ pub fn child_pid() -> u32 {
         0 => std::process::id(),
         pid => pid,
     }
-}
-
-/// In post_config, with its main server; null when the configuration is cleared. Answers the one before.
-pub fn set_main_server(main: *mut sys::server_rec) -> *mut sys::server_rec {
-    MAIN.swap(main, Ordering::AcqRel)
-}
-
-/// The main server, or null before post_config.
-pub fn main_server() -> *mut sys::server_rec {
-    MAIN.load(Ordering::Acquire)
 }

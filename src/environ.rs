@@ -2,12 +2,12 @@
 //! sees is this table without the internal keys.
 
 use crate::config::ConfigState;
-use crate::httpd::bytes;
 use crate::httpd::facts;
+use crate::httpd::record::HttpdText;
 use crate::httpd::request::Request;
 use crate::httpd::table::Table;
 use std::borrow::Cow;
-use std::ffi::{CStr, CString, c_char};
+use std::ffi::CString;
 use wsgi_directives::config::layer::MapHead;
 use wsgi_directives::{
     BodyLength, EnvTable, HeaderFate, RequestConfig, RequestNames, header_fate, script_and_path_info,
@@ -52,34 +52,31 @@ pub fn build(r: Request<'_>, config: &RequestConfig<'_>) -> bool {
 fn add_headers(r: Request<'_>, env: Table<'_>, config: &RequestConfig<'_>) {
     let cgi_pass_auth = r.passes_authorization();
     let pool = r.pool();
-    let mut doubtful: Vec<*const c_char> = Vec::new();
+    let mut doubtful: Vec<HttpdText<'_>> = Vec::new();
     let mut key = Vec::with_capacity(64);
     let headers = r.headers_in().entries();
     let found = Table::with_room(pool, headers.len());
-    for entry in headers {
-        // SAFETY: keys and values of a live table.
-        let Some(name) = (unsafe { bytes(entry.key) }) else { continue };
-        let cgi: *const c_char = match header_fate(name, config.pass_authorization, cgi_pass_auth) {
+    for (key_text, value) in headers {
+        let Some(name) = key_text.bytes() else { continue };
+        let cgi: HttpdText<'_> = match header_fate(name, config.pass_authorization, cgi_pass_auth) {
             HeaderFate::Remove => {
-                doubtful.push(entry.key);
+                doubtful.push(key_text);
                 continue;
             }
             HeaderFate::Hide => continue,
-            HeaderFate::ContentType => c"CONTENT_TYPE".as_ptr(),
-            HeaderFate::ContentLength => c"CONTENT_LENGTH".as_ptr(),
+            HeaderFate::ContentType => c"CONTENT_TYPE".into(),
+            HeaderFate::ContentLength => c"CONTENT_LENGTH".into(),
             HeaderFate::Pass => {
                 key.clear();
                 write_cgi_key(name, &mut key);
-                pool.dup(&key)
+                pool.dup(&key).into()
             }
         };
-        // SAFETY: the key is static or a pool copy; the value lives as long as the request.
-        unsafe { found.add_raw(cgi, entry.val) };
+        found.add_text(cgi, value);
     }
     env.set_all(found);
-    for name in doubtful {
-        // SAFETY: pool strings outlive their table entry.
-        r.headers_in().unset(unsafe { CStr::from_ptr(name) });
+    for name in doubtful.into_iter().filter_map(HttpdText::c_str) {
+        r.headers_in().unset(name);
     }
 }
 
@@ -107,7 +104,7 @@ fn add_server(r: Request<'_>, env: Table<'_>) {
     env.set_text(c"SERVER_NAME", r.server_name_in_html());
     env.set(r.pool(), c"SERVER_PORT", decimal(u64::from(r.port())).as_bytes());
     env.set_text(c"SERVER_ADDR", r.local_address());
-    env.set_text(c"SERVER_ADMIN", r.server_admin());
+    env.set_text(c"SERVER_ADMIN", r.server().admin());
     env.set_text(c"SERVER_PROTOCOL", r.protocol_text());
     env.set_text(c"DOCUMENT_ROOT", r.document_root());
     env.set_text(c"REQUEST_SCHEME", r.scheme());
@@ -217,7 +214,7 @@ pub struct ExpansionNames<'r> {
 
 impl RequestNames for ExpansionNames<'_> {
     fn server_host(&self) -> &[u8] {
-        self.r.server_name().unwrap_or_default()
+        self.r.server().name().bytes().unwrap_or_default()
     }
 
     fn request_host(&self) -> &[u8] {

@@ -125,8 +125,8 @@ impl<'r> RequestJob<'r> {
         let configured = |text: Option<&'r str>| text.map(str::as_bytes);
         let group = routes.process_group.as_deref().or(configured(self.config.process_group));
         let group = process_group(group, &names);
-        let host = config::known_vhost(state, r.server());
-        let server_name = r.server_name().and_then(|name| std::str::from_utf8(name).ok());
+        let host = state.hosts.known(r.server());
+        let server_name = r.server().name().utf8();
         let choice = select_group(&state.global, &self.config, &group, host, server_name);
         let application = routes.application_group.as_deref().or(configured(self.config.application_group));
         let application = application_group(application.or(self.usual_interpreter(&choice)), &names);

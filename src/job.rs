@@ -2,9 +2,9 @@
 
 use crate::httpd::log::LogLevel;
 use crate::httpd::request::Request;
+use crate::httpd::server::now_us;
 use crate::httpd::websocket::is_websocket;
-use crate::{child, config, environ, messages};
-use apr_sys as sys;
+use crate::{child, environ, messages};
 use std::sync::Arc;
 use wsgi_directives::{
     ApplicationInterface, BodyLength, DirConfig, HandlerScript, RequestConfig, ServerConfig,
@@ -13,8 +13,7 @@ use wsgi_protocol::request::{RequestFlags, RequestHead, RequestWriter};
 
 /// The records in force for a request.
 pub fn records<'r>(r: Request<'r>) -> (&'r ServerConfig, &'r DirConfig) {
-    // SAFETY: a live request has a server and a directory configuration with our records.
-    unsafe { (config::of_server(r.server()), config::of_directory(r.raw())) }
+    (r.server().own(), r.own())
 }
 
 /// One request on its way to Python.
@@ -113,10 +112,4 @@ impl RequestJob<'_> {
 #[cfg(feature = "fault-injection")]
 pub fn inject_fault(r: Request<'_>, place: &str) {
     assert_ne!(r.headers_in().get(c"X-Fault"), Some(place.as_bytes()), "injected fault");
-}
-
-/// The wall clock, µs since the epoch.
-pub fn now_us() -> u64 {
-    // SAFETY: plain query.
-    unsafe { sys::apr_time_now() }.max(0) as u64
 }

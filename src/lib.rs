@@ -14,25 +14,19 @@ mod commands;
 #[allow(unsafe_code)]
 mod config;
 mod daemon;
-#[allow(unsafe_code)]
 mod embedded;
-#[allow(unsafe_code)]
 mod environ;
 mod generation;
 mod handler;
 mod host_scripts;
 #[allow(unsafe_code)]
 mod httpd;
-#[allow(unsafe_code)]
 mod job;
-#[allow(unsafe_code)]
 mod lifecycle;
 mod messages;
 mod metrics;
-#[allow(unsafe_code)]
 mod panics;
 mod respond;
-#[allow(unsafe_code)]
 mod scoreboard;
 mod status;
 mod told;
@@ -40,7 +34,9 @@ mod told;
 mod translate;
 
 use apr_sys as sys;
+use std::ffi::c_char;
 use std::ptr;
+use wsgi_directives::{DirConfig, ServerConfig};
 
 /// The one exported symbol: httpd's module record. The name is what `LoadModule wsgi_module` asks for.
 #[unsafe(no_mangle)]
@@ -54,10 +50,10 @@ pub static mut wsgi_module: sys::module = sys::module {
     next: ptr::null_mut(),
     magic: sys::MODULE_MAGIC_COOKIE as u64,
     rewrite_args: None,
-    create_dir_config: Some(boundary::create_dir_config),
-    merge_dir_config: Some(boundary::merge_dir_config),
-    create_server_config: Some(boundary::create_server_config),
-    merge_server_config: Some(boundary::merge_server_config),
+    create_dir_config: Some(boundary::create_config::<DirConfig, c_char>),
+    merge_dir_config: Some(boundary::merge_config::<DirConfig>),
+    create_server_config: Some(boundary::create_config::<ServerConfig, sys::server_rec>),
+    merge_server_config: Some(boundary::merge_config::<ServerConfig>),
     cmds: (&raw const commands::TABLE).cast(),
     register_hooks: Some(boundary::register_hooks),
     flags: 0,

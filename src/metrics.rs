@@ -4,6 +4,7 @@
 use crate::generation::metrics::{block, now};
 use crate::httpd::answer::HANDLED;
 use crate::httpd::request::Request;
+use crate::httpd::tree::ConfigTree;
 use std::cell::Cell;
 use std::ffi::{CStr, c_int};
 use std::sync::atomic::AtomicU32;
@@ -124,8 +125,8 @@ const CPU: usize = 3;
 static WANTED: AtomicU32 = AtomicU32::new(0);
 
 /// In post_config: looks for what access logs want to show, so that nothing is done for what they do not.
-pub fn find_wanted() {
-    let is_wanted = |name: &CStr| name.to_str().is_ok_and(crate::status::asks_for);
+pub fn find_wanted(tree: ConfigTree<'_>) {
+    let is_wanted = |name: &CStr| name.to_str().is_ok_and(|name| crate::status::asks_for(tree, name));
     let wanted = SHOWN.iter().enumerate().filter(|(_, name)| is_wanted(name));
     WANTED.store(wanted.fold(0, |bits, (at, _)| bits | 1 << at), Relaxed);
 }

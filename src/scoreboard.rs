@@ -1,46 +1,38 @@
 //! httpd's scoreboard, copied for `mod_wsgi.server_metrics()` (spec/observability.md §2.4).
 
+use crate::httpd::server::HttpdScoreboard;
 use apr_sys as sys;
 use std::ffi::{c_char, c_int};
 use wsgi_protocol::scoreboard::{ChildProcess, ChildThread, Scoreboard};
 
 /// All of it, encoded; `None` without a scoreboard.
 pub fn snapshot() -> Option<Vec<u8>> {
-    // SAFETY: plain queries of httpd's own scoreboard, which exists as long as the child.
-    let global = unsafe {
-        if sys::ap_exists_scoreboard_image() == 0 {
-            return None;
-        }
-        sys::ap_get_scoreboard_global().as_ref()?
-    };
+    let board = HttpdScoreboard::get()?;
+    let global = board.global()?;
     let board = Scoreboard {
         server_limit: global.server_limit.max(0) as u32,
         thread_limit: global.thread_limit.max(0) as u32,
         generation: global.running_generation,
         restart_us: micros(global.restart_time),
-        processes: (0..global.server_limit).filter_map(|slot| process(slot, global.thread_limit)).collect(),
+        processes: (0..global.server_limit)
+            .filter_map(|slot| process(&board, slot, global.thread_limit))
+            .collect(),
     };
     board.encode().ok()
 }
 
-fn process(slot: c_int, threads: c_int) -> Option<ChildProcess> {
-    // SAFETY: the slot exists; other processes write to it meanwhile, hence one volatile copy.
-    let score =
-        unsafe { sys::ap_get_scoreboard_process(slot).as_ref().map(|score| std::ptr::read_volatile(score)) }?;
+fn process(board: &HttpdScoreboard, slot: c_int, threads: c_int) -> Option<ChildProcess> {
+    let score = board.process(slot)?;
     Some(ChildProcess {
         pid: score.pid,
         generation: score.generation,
         quiescing: score.quiescing != 0,
-        workers: (0..threads).filter_map(|thread| worker(slot, thread)).collect(),
+        workers: (0..threads).filter_map(|thread| worker(board, slot, thread)).collect(),
     })
 }
 
-fn worker(slot: c_int, thread: c_int) -> Option<ChildThread> {
-    // SAFETY: as above.
-    let score = unsafe {
-        let score = sys::ap_get_scoreboard_worker_from_indexes(slot, thread);
-        score.as_ref().map(|score| std::ptr::read_volatile(score))
-    }?;
+fn worker(board: &HttpdScoreboard, slot: c_int, thread: c_int) -> Option<ChildThread> {
+    let score = board.worker(slot, thread)?;
     Some(ChildThread {
         thread: score.thread_num,
         generation: score.generation,
@@ -50,17 +42,10 @@ fn worker(slot: c_int, thread: c_int) -> Option<ChildThread> {
         start_us: micros(score.start_time),
         stop_us: micros(score.stop_time),
         used_us: micros(score.last_used),
-        client: client(&score),
+        client: text(&HttpdScoreboard::client(&score)),
         request: text(&score.request),
         host: text(&score.vhost),
     })
-}
-
-fn client(score: &sys::worker_score) -> Vec<u8> {
-    let mut buffer = [0 as c_char; 64];
-    // SAFETY: a copy of our own, and a buffer of the size given.
-    unsafe { sys::mw_worker_client(score, buffer.as_mut_ptr(), buffer.len()) };
-    text(&buffer)
 }
 
 /// Up to the end mark, which a record that is just being written may lack.

@@ -1,6 +1,6 @@
 //! URL mapping: WSGIScriptAlias and WSGIScriptAliasMatch (spec/directives.md §5.1, §5.2).
 
-use crate::httpd::request::Request;
+use crate::httpd::request::{Request, RequestState};
 use crate::job::records;
 use apr_sys as sys;
 use std::ffi::c_int;
@@ -10,9 +10,9 @@ const DECLINED: c_int = sys::DECLINED;
 
 /// What an alias leaves for the later phases; lives in the request's pool.
 #[derive(Debug)]
-pub struct MountedAlias {
-    /// The alias that matched; configuration lives longer than any request.
-    pub alias: &'static ScriptAlias,
+pub struct MountedAlias<'r> {
+    /// The alias that matched.
+    pub alias: &'r ScriptAlias,
     /// `module:…` of a module target, empty for files.
     pub module: String,
     /// Callable named by a module target.
@@ -21,30 +21,24 @@ pub struct MountedAlias {
     target_len: Option<usize>,
 }
 
-impl MountedAlias {
+/// Where it is kept.
+struct Mount;
+
+// SAFETY: the only one of this module.
+unsafe impl RequestState for Mount {
+    type Of<'r> = MountedAlias<'r>;
+}
+
+impl<'r> MountedAlias<'r> {
     /// The mount of a request, if an alias matched.
-    pub fn of(r: Request<'_>) -> Option<&MountedAlias> {
-        Self::kept(r).or_else(|| {
+    pub fn of(r: Request<'r>) -> Option<&'r Self> {
+        r.kept::<Mount>().or_else(|| {
             // A fast redirect (DirectoryIndex) takes over notes and URI of the request that was mapped, but not this.
             let is_ours = r.notes().get(c"alias-forced-type") == Some(b"wsgi-script");
             let (found, _) = is_ours.then(|| find(r)).flatten()?;
-            found.keep(r);
-            Self::kept(r)
+            r.keep::<Mount>(found);
+            r.kept::<Mount>()
         })
-    }
-
-    fn kept(r: Request<'_>) -> Option<&MountedAlias> {
-        // SAFETY: set by `keep` below in the same request's pool, or null.
-        unsafe {
-            let found = sys::mw_get_module_config((*r.raw()).request_config, crate::module_record());
-            found.cast::<MountedAlias>().as_ref()
-        }
-    }
-
-    fn keep(self, r: Request<'_>) {
-        let kept = r.pool().own(self);
-        // SAFETY: the vector belongs to the request, our index is ours.
-        unsafe { sys::mw_set_module_config((*r.raw()).request_config, crate::module_record(), kept.cast()) }
     }
 }
 
@@ -61,7 +55,7 @@ pub fn translate_name(r: Request<'_>) -> c_int {
     }
     r.set_handler(c"wsgi-script");
     note_options(r, mount.alias);
-    mount.keep(r);
+    r.keep::<Mount>(mount);
     sys::OK as c_int
 }
 
@@ -75,15 +69,14 @@ enum AliasTarget {
 }
 
 /// The alias of the request's URI, and where it leads.
-fn find(r: Request<'_>) -> Option<(MountedAlias, AliasTarget)> {
+fn find(r: Request<'_>) -> Option<(MountedAlias<'_>, AliasTarget)> {
     let (server, _) = records(r);
     let uri = r.uri();
     if server.aliases.is_empty() || (!uri.is_empty() && uri[0] != b'/') {
         return None;
     }
     let found = find_alias(&server.aliases, uri)?;
-    // SAFETY: records of the running configuration outlive every request that was mapped by them.
-    let alias: &'static ScriptAlias = unsafe { &*std::sync::Arc::as_ptr(found.alias) };
+    let alias: &ScriptAlias = found.alias;
     Some(match found.target(uri) {
         MappedUri::File(name) => {
             let target_len = alias.plain_target(&name);

@@ -158,6 +158,21 @@ pub const FUNCTIONS: &[&str] = &[
     "mw_.*",
 ];
 
+/// Functions that anybody may call at any time, on any thread, with any argument: they take no pointer, and httpd answers
+/// from what it never changes while our code runs.
+pub const SAFE_FUNCTIONS: &[&str] = &[
+    "ap_exists_scoreboard_image",
+    "ap_get_server_banner",
+    "ap_get_server_built",
+    "ap_get_server_description",
+    "ap_show_mpm",
+    "ap_state_query",
+    "apr_time_now",
+    "mw_is_status_eagain",
+    "mw_is_status_timeup",
+    "mw_method_get",
+];
+
 /// Types, besides those that the functions pull in.
 pub const TYPES: &[&str] = &[
     "ap_listen_rec",

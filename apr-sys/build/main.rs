@@ -64,11 +64,26 @@ fn generate_bindings(flags: &[String]) {
         builder = builder.allowlist_var(name);
     }
     let out = PathBuf::from(env::var("OUT_DIR").unwrap_or_default()).join("bindgen.rs");
-    let written = builder.generate().map_err(|e| e.to_string());
-    let written = written.and_then(|b| b.write_to_file(out).map_err(|e| e.to_string()));
-    if let Err(reason) = written {
-        fail(&format!("bindgen failed (Debian: apt-get install libclang-dev): {reason}"));
+    match builder.generate() {
+        Ok(bindings) => {
+            let text = with_safe_functions(bindings.to_string());
+            std::fs::write(out, text)
+                .unwrap_or_else(|e| fail(&format!("the bindings cannot be written: {e}")));
+        }
+        Err(reason) => fail(&format!("bindgen failed (Debian: apt-get install libclang-dev): {reason}")),
     }
+}
+
+/// bindgen takes every function of C for unsafe; some are not.
+fn with_safe_functions(mut text: String) -> String {
+    for name in allowlist::SAFE_FUNCTIONS {
+        let (is, will_be) = (format!("pub fn {name}("), format!("pub safe fn {name}("));
+        if text.matches(&is).count() != 1 {
+            fail(&format!("{name} is not declared once"));
+        }
+        text = text.replace(&is, &will_be);
+    }
+    text
 }
 
 /// libclang without its own headers cannot find stddef.h; gcc must not see them (decisions.md, "Bindings to httpd").

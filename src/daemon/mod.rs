@@ -10,7 +10,6 @@ mod files;
 pub mod log_rate;
 mod ownership;
 mod parcel;
-#[allow(unsafe_code)]
 pub mod pool;
 #[allow(unsafe_code)]
 mod relay;
@@ -20,7 +19,8 @@ use crate::buffered::{self, BufferedBody};
 use crate::config::ConfigState;
 use crate::generation::runtime::{ChildRuntime, GroupView};
 use crate::httpd::answer::INTERNAL_ERROR;
-use crate::job::{RequestJob, now_us};
+use crate::httpd::server::now_us;
+use crate::job::RequestJob;
 use crate::{messages, metrics, respond};
 
 use connect::ConnectError;

@@ -5,9 +5,8 @@ use super::descriptors;
 use crate::generation::ledger;
 use crate::generation::runtime::{ChildRuntime, GroupView};
 use crate::generation::status::StatusMemory;
-use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use wsgi_protocol::choice::ProcessBurden;
 use wsgi_protocol::death::ProcessDeath;
@@ -47,19 +46,18 @@ struct SlotPool {
 /// By slot.
 type SlotPools = Vec<SlotPool>;
 
-static POOLS: AtomicPtr<SlotPools> = AtomicPtr::new(ptr::null_mut());
+static POOLS: OnceLock<SlotPools> = OnceLock::new();
 
 /// Makes the pools of this child.
 pub fn prepare(runtime: &ChildRuntime) {
     let highest = runtime.groups.iter().map(|group| group.first_slot + group.sockets.len()).max();
     let pools: SlotPools = (0..highest.unwrap_or(0)).map(|_| SlotPool::default()).collect();
-    // Lives as long as the child: request threads may use it until the very end.
-    POOLS.store(Box::into_raw(Box::new(pools)), Ordering::Release);
+    // A child starts once.
+    let _ = POOLS.set(pools);
 }
 
 fn pool(slot: usize) -> Option<&'static SlotPool> {
-    // SAFETY: set once in this child and never freed.
-    unsafe { POOLS.load(Ordering::Acquire).as_ref() }?.get(slot)
+    POOLS.get()?.get(slot)
 }
 
 impl SlotPool {

@@ -3,8 +3,9 @@
 use crate::buffered::{BodyReader, BufferedBody};
 use crate::config;
 use crate::httpd::brigade::{AprStatus, BehindBytes, Brigade, BrigadePiece, SMALL};
-use crate::httpd::log::{self as error_log, LogLevel};
+use crate::httpd::log::LogLevel;
 use crate::httpd::request::Request;
+use crate::httpd::server::log_to;
 use crate::messages;
 use crate::respond::{self, HeadSource};
 use std::os::fd::BorrowedFd;
@@ -246,10 +247,8 @@ pub struct SendFailure {
 
 /// A record that belongs to no request.
 pub fn log_without_request(level: u32, text: &[u8]) {
-    for line in text.split(|byte| *byte == b'\n') {
-        // SAFETY: the main server of the configuration that this child runs with.
-        unsafe { error_log::server(crate::child::main_server(), level.min(15) as u8, 0, line) };
-    }
+    let main = config::state().and_then(|state| state.main);
+    text.split(|byte| *byte == b'\n').for_each(|line| log_to(main, level.min(15) as u8, line));
 }
 
 /// httpd's scoreboard, for whom it is allowed.

@@ -22,16 +22,23 @@ unsafe fn bytes<'b>(data: *const u8, len: usize) -> &'b [u8] {
 }
 
 /// The code for the host; the status of the chain goes to `error`.
-///
-/// # Safety
-/// `error` is a valid place.
-unsafe fn code(result: Result<(), SendFailure>, error: *mut i32) -> i32 {
+fn code(result: Result<(), SendFailure>, error: &mut i32) -> i32 {
     let Err(failure) = result else { return abi::OK };
     if let Some(AprStatus(status)) = failure.status {
-        // SAFETY: by the contract.
-        unsafe { *error = status };
+        *error = status;
     }
     failure.code
+}
+
+/// Copies as much of a text as there is room for.
+///
+/// # Safety
+/// `buffer` holds `len` bytes.
+unsafe fn put(text: &[u8], buffer: *mut u8, len: usize) -> usize {
+    let take = text.len().min(len);
+    // SAFETY: by the contract.
+    unsafe { std::ptr::copy_nonoverlapping(text.as_ptr(), buffer, take) };
+    take
 }
 
 /// # Safety
@@ -75,7 +82,7 @@ pub unsafe extern "C" fn write(
     error: *mut i32,
 ) -> i32 {
     // SAFETY: by the contract.
-    guard(abi::FAILED, || unsafe { code(handle(request).write(bytes(data, len), flush != 0), error) })
+    guard(abi::FAILED, || unsafe { code(handle(request).write(bytes(data, len), flush != 0), &mut *error) })
 }
 
 /// # Safety
@@ -89,7 +96,7 @@ pub unsafe extern "C" fn send_file(
 ) -> i32 {
     // SAFETY: by the contract.
     guard(abi::FAILED, || unsafe {
-        code(handle(request).send_file(BorrowedFd::borrow_raw(fd), offset, len), error)
+        code(handle(request).send_file(BorrowedFd::borrow_raw(fd), offset, len), &mut *error)
     })
 }
 
@@ -115,13 +122,8 @@ pub unsafe extern "C" fn is_aborted(request: *mut c_void) -> i32 {
 /// # Safety
 /// `buffer` holds `len` bytes.
 pub unsafe extern "C" fn error_text(error: i32, buffer: *mut u8, len: usize) -> usize {
-    guard(0, || {
-        let text = AprStatus(error).text();
-        let take = text.len().min(len);
-        // SAFETY: by the contract.
-        unsafe { std::ptr::copy_nonoverlapping(text.as_ptr(), buffer, take) };
-        take
-    })
+    // SAFETY: by the contract.
+    guard(0, || unsafe { put(AprStatus(error).text().as_bytes(), buffer, len) })
 }
 
 /// # Safety

@@ -1,9 +1,8 @@
 //! A copy of httpd's scoreboard that daemons with `server-metrics=On` can read: a memory file that httpd's children renew
 //! while requests come, and that nobody else can write to. Made only if some group wants it.
 
-use crate::httpd::pool::persistent;
+use crate::httpd::pool::{LastingRecord, Pool};
 use crate::scoreboard;
-use apr_sys as sys;
 use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -12,9 +11,7 @@ use std::sync::atomic::{AtomicU64, fence};
 use wsgi_protocol::scoreboard::FILE_HEADER;
 use wsgi_system::clock::monotonic_ns;
 use wsgi_system::descriptors::KeptDescriptor;
-use wsgi_system::memory::{LastingMapping, MemorySeal, SharedMapping, memory_file, seal};
-
-const KEY: &CStr = c"mod_wsgi:board:1";
+use wsgi_system::memory::{KeptMapping, LastingMapping, MemorySeal, SharedMapping, memory_file, seal};
 
 /// At most so often is the copy renewed, ns; and it takes at most a fiftieth of one CPU.
 const INTERVAL: u64 = 50_000_000;
@@ -27,10 +24,18 @@ const WORKER: usize = 256;
 
 /// What survives the unloading of the module.
 #[repr(C)]
-struct KeptBoard {
-    address: usize,
-    len: usize,
+pub struct KeptBoard {
+    memory: KeptMapping,
     fd: KeptDescriptor,
+}
+
+// SAFETY: numbers of what the process keeps.
+unsafe impl LastingRecord for KeptBoard {
+    const KEY: &'static CStr = c"mod_wsgi:board:1";
+
+    fn initial(_: Pool<'static>) -> Self {
+        Self { memory: KeptMapping::NONE, fd: KeptDescriptor::NONE }
+    }
 }
 
 /// The file by words. The first two are what readers look at ([`FILE_HEADER`] bytes): the version, which is odd while the rest
@@ -52,23 +57,16 @@ pub struct StatusBoard {
 }
 
 impl StatusBoard {
-    /// The file of this httpd.
-    ///
-    /// # Safety
-    /// Parent process, live main server.
-    pub unsafe fn of(main: *mut sys::server_rec, workers: usize) -> io::Result<Self> {
-        let none = KeptBoard { address: 0, len: 0, fd: KeptDescriptor::NONE };
-        // SAFETY: the process pool lives as long as httpd; the record holds no pointer into this module.
-        let kept: &'static mut KeptBoard = unsafe { &mut *persistent((*(*main).process).pool, KEY, none) };
-        if kept.address == 0 {
+    /// The file of this httpd, made now if it is the first time that it is wanted.
+    pub fn of(kept: &'static mut KeptBoard, workers: usize) -> io::Result<Self> {
+        if kept.memory.get().is_none() {
             let (mapping, file) = create(FILE_HEADER + 64 * 1024 + workers * WORKER)?;
-            (kept.address, kept.len) = mapping.parts();
+            kept.memory.keep(mapping);
             kept.fd.keep(file);
         }
-        // SAFETY: made above, now or by an earlier configuration; it is never removed.
-        let mapping = unsafe { LastingMapping::from_parts(kept.address, kept.len) };
-        let words = |at: usize, len: usize| mapping?.records(at, len / size_of::<AtomicU64>());
-        let parts = words(0, FILE_HEADER).zip(words(FILE_HEADER, kept.len - FILE_HEADER));
+        let words = |at: usize, len: usize| kept.memory.get()?.records(at, len / size_of::<AtomicU64>());
+        let length = kept.memory.get().map_or(0, LastingMapping::length);
+        let parts = words(0, FILE_HEADER).zip(words(FILE_HEADER, length.saturating_sub(FILE_HEADER)));
         let ((front, copy), fd) = parts.zip(kept.fd.borrow()).ok_or(io::ErrorKind::AddrNotAvailable)?;
         Ok(Self { front, copy, fd })
     }

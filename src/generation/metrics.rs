@@ -1,27 +1,33 @@
 //! The metrics memory on httpd's side: made once by the parent, kept over graceful restarts, inherited by children.
 
-use crate::httpd::pool::persistent;
-use apr_sys as sys;
+use crate::httpd::pool::{LastingRecord, Pool};
+use crate::httpd::server::now_us;
 use std::cell::Cell;
 use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::ptr;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicPtr, AtomicU32};
+use std::sync::OnceLock;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
 use wsgi_protocol::metrics::{MetricsBlock, MetricsView, memory_len};
 use wsgi_system::clock::monotonic_ns;
 use wsgi_system::descriptors::KeptDescriptor;
-use wsgi_system::memory::{LastingMapping, MemorySeal, SharedMapping, memory_file};
-
-/// Key of the record in the process pool; the number is the layout's version.
-const KEY: &CStr = c"mod_wsgi:metrics:1";
+use wsgi_system::memory::{KeptPage, LastingMapping, MemorySeal, SharedMapping, memory_file};
 
 /// What survives the unloading of the module.
 #[repr(C)]
-struct KeptMetrics {
-    address: usize,
+pub struct KeptMetrics {
+    memory: KeptPage<{ memory_len() }>,
     fd: KeptDescriptor,
+}
+
+// SAFETY: numbers of what the process keeps.
+unsafe impl LastingRecord for KeptMetrics {
+    const KEY: &'static CStr = c"mod_wsgi:metrics:1";
+
+    fn initial(_: Pool<'static>) -> Self {
+        Self { memory: KeptPage::NONE, fd: KeptDescriptor::NONE }
+    }
 }
 
 /// The mapped memory; stays as long as httpd's parent.
@@ -34,27 +40,16 @@ pub struct MetricsMemory {
 
 impl MetricsMemory {
     /// The memory of this httpd, made now if it is the first configuration.
-    ///
-    /// # Safety
-    /// Parent process, live main server.
-    pub unsafe fn of(main: *mut sys::server_rec) -> io::Result<Self> {
-        // SAFETY: the process pool lives as long as httpd; the record holds no pointer into this module.
-        let kept: &'static mut KeptMetrics = unsafe {
-            let none = KeptMetrics { address: 0, fd: KeptDescriptor::NONE };
-            &mut *persistent((*(*main).process).pool, KEY, none)
-        };
-        if kept.address == 0 {
+    pub fn of(kept: &'static mut KeptMetrics) -> io::Result<Self> {
+        if kept.memory.get().is_none() {
             let (mapping, file) = create()?;
-            (kept.address, _) = mapping.parts();
+            kept.memory.keep(mapping);
             kept.fd.keep(file);
         }
-        // SAFETY: made above, now or by an earlier configuration; it is never removed.
-        let mapping = unsafe { LastingMapping::from_parts(kept.address, memory_len()) };
-        let view = mapping.and_then(LastingMapping::metrics).ok_or(io::ErrorKind::AddrNotAvailable)?;
+        let view = kept.memory.get().and_then(LastingMapping::metrics);
+        let view = view.ok_or(io::ErrorKind::AddrNotAvailable)?;
         let memory = Self { view, fd: kept.fd.borrow().ok_or(io::ErrorKind::AddrNotAvailable)? };
-        let header = memory.view().header;
-        // SAFETY: plain query.
-        let now = unsafe { sys::apr_time_now() }.max(0) as u64;
+        let (header, now) = (memory.view().header, now_us());
         if header.started_us.load(Relaxed) == 0 {
             header.started_us.store(now, Relaxed);
         } else {
@@ -97,8 +92,8 @@ struct ChildBlocks {
     blocks: Vec<AtomicU32>,
 }
 
-/// The blocks of this child; null in the parent.
-static CHILD_BLOCKS: AtomicPtr<ChildBlocks> = AtomicPtr::new(ptr::null_mut());
+/// The blocks of this child; none in the parent.
+static CHILD_BLOCKS: OnceLock<ChildBlocks> = OnceLock::new();
 /// Threads of this child that have counted.
 static THREADS: AtomicU32 = AtomicU32::new(0);
 
@@ -115,14 +110,13 @@ pub fn prepare(memory: MetricsMemory, groups: usize, threads: usize) {
     let mut blocks = Vec::new();
     blocks.resize_with((threads + MORE_THREADS) * groups, AtomicU32::default);
     let own = ChildBlocks { view: memory.view(), pid: std::process::id(), groups, blocks };
-    // Lives as long as the child: request threads may use it until the very end.
-    CHILD_BLOCKS.store(Box::into_raw(Box::new(own)), Release);
+    // A child starts once.
+    let _ = CHILD_BLOCKS.set(own);
 }
 
 /// The block in which the calling thread counts for a group.
 pub fn block(group: usize) -> Option<&'static MetricsBlock> {
-    // SAFETY: set once in this child and never freed.
-    let own = unsafe { CHILD_BLOCKS.load(Acquire).as_ref() }?;
+    let own = CHILD_BLOCKS.get()?;
     let thread = THREAD.get();
     let thread = if thread == 0 { THREADS.fetch_add(1, Relaxed) + 1 } else { thread };
     THREAD.set(thread);

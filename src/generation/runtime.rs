@@ -4,6 +4,7 @@ use super::board::StatusBoard;
 use super::metrics::MetricsMemory;
 use super::status::StatusMemory;
 use crate::daemon::log_rate::LogRate;
+use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 use wsgi_directives::DaemonGroup;
@@ -110,9 +111,7 @@ pub struct ChildRuntime {
     /// What the supervisor was told, to tell a new one.
     pub configuration: Configuration,
     /// Descriptors of the error logs in the order of [`wsgi_protocol::control::LogTarget::index`].
-    pub logs: Vec<i32>,
-    /// Socket of httpd's log writer, if some log needs one.
-    pub log_writer: Option<i32>,
+    pub logs: Vec<BorrowedFd<'static>>,
     /// Ports that `Listen` or a ServerName names.
     pub ports: Vec<u16>,
 }

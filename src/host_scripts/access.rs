@@ -5,11 +5,12 @@ use super::{HostScriptRequest, ScriptSwitches, environ};
 use crate::config;
 use crate::embedded::ScriptAnswer;
 use crate::httpd::log::LogLevel;
+use crate::httpd::record::OwnText;
 use crate::httpd::request::Request;
 use crate::job::records;
 use crate::messages;
 use apr_sys as sys;
-use std::ffi::{c_char, c_int};
+use std::ffi::c_int;
 use wsgi_directives::{ScriptRef, effective, is_member};
 use wsgi_protocol::call::{ScriptQuestion, ScriptVerdict};
 use wsgi_protocol::events::{self, LogEvent};
@@ -69,20 +70,17 @@ pub fn check_password(r: Request<'_>, user: &[u8], password: &[u8]) -> sys::auth
 }
 
 /// The provider `wsgi` of mod_auth_digest.
-pub fn realm_hash(r: Request<'_>, user: &[u8], realm: &[u8], place: &mut *mut c_char) -> sys::authn_status {
+pub fn realm_hash<'r>(r: Request<'r>, user: &[u8], realm: &[u8]) -> (sys::authn_status, Option<OwnText<'r>>) {
     let (_, dir) = records(r);
     let Some(script) = &dir.access.auth_user_script else {
         complain(r, messages::no_user_script(&events::NO_HASH_SCRIPT));
-        return sys::AUTH_GENERAL_ERROR;
+        return (sys::AUTH_GENERAL_ERROR, None);
     };
     let (verdict, answers) = ask(r, script, ScriptQuestion::RealmHash, [user, realm]);
     match (verdict, answers.first()) {
-        (ScriptVerdict::Granted, Some((_, hash))) => {
-            *place = r.pool().dup(hash);
-            sys::AUTH_USER_FOUND
-        }
-        (ScriptVerdict::None, _) => sys::AUTH_USER_NOT_FOUND,
-        _ => sys::AUTH_GENERAL_ERROR,
+        (ScriptVerdict::Granted, Some((_, hash))) => (sys::AUTH_USER_FOUND, Some(r.pool().dup(hash))),
+        (ScriptVerdict::None, _) => (sys::AUTH_USER_NOT_FOUND, None),
+        _ => (sys::AUTH_GENERAL_ERROR, None),
     }
 }
 

@@ -68,7 +68,7 @@ fn add_server(r: Request<'_>, writer: &mut RequestWriter<'_>) {
         (b"SERVER_NAME", r.server_name_in_html()),
         (b"SERVER_ADDR", r.local_address()),
         (b"SERVER_PROTOCOL", r.protocol_text()),
-        (b"SERVER_ADMIN", r.server_admin()),
+        (b"SERVER_ADMIN", r.server().admin()),
         (b"DOCUMENT_ROOT", r.document_root()),
     ];
     for (key, text) in texts {

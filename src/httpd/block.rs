@@ -12,23 +12,9 @@ pub const SIZE: usize = 64 * 1024;
 const KEPT: usize = 8;
 const RESTING: usize = 3;
 
-/// A block that nobody uses.
-#[derive(Debug)]
-struct UnusedBlock(NonNull<c_void>);
-
-// SAFETY: plain memory that nobody else points to.
-unsafe impl Send for UnusedBlock {}
-
-impl UnusedBlock {
-    fn unmap(self) {
-        // SAFETY: mapped with this size in `MemoryBlock::take`, and nobody uses it any more.
-        unsafe { libc::munmap(self.0.as_ptr(), SIZE) };
-    }
-}
-
 /// The books of a child.
 struct BlockStore {
-    unused: Vec<UnusedBlock>,
+    unused: Vec<MemoryMapping>,
     used: usize,
 }
 
@@ -38,7 +24,7 @@ impl BlockStore {
     }
 
     /// A block that is not used any more; which ones are too many now.
-    fn give_back(&mut self, block: UnusedBlock) -> Vec<UnusedBlock> {
+    fn give_back(&mut self, block: MemoryMapping) -> Vec<MemoryMapping> {
         self.used -= 1;
         self.unused.push(block);
         let limit = if self.used == 0 { RESTING } else { KEPT };
@@ -64,6 +50,9 @@ pub struct MemoryMapping {
 unsafe impl Send for MemoryMapping {}
 
 impl MemoryMapping {
+    /// No bytes.
+    const NONE: Self = Self { start: NonNull::dangling(), len: 0 };
+
     /// `len` bytes of zeros; `None` if there is no memory.
     pub fn of(len: usize) -> Option<Self> {
         let access = libc::PROT_READ | libc::PROT_WRITE;
@@ -92,17 +81,16 @@ impl DerefMut for MemoryMapping {
 
 impl Drop for MemoryMapping {
     fn drop(&mut self) {
-        // SAFETY: mapped with this size, and nobody uses it any more.
-        unsafe { libc::munmap(self.start.as_ptr(), self.len) };
+        if self.len > 0 {
+            // SAFETY: mapped with this size, and nobody uses it any more.
+            unsafe { libc::munmap(self.start.as_ptr(), self.len) };
+        }
     }
 }
 
 /// A block of [`SIZE`] bytes.
 #[derive(Debug)]
-pub struct MemoryBlock(NonNull<c_void>);
-
-// SAFETY: plain memory with one owner.
-unsafe impl Send for MemoryBlock {}
+pub struct MemoryBlock(MemoryMapping);
 
 impl MemoryBlock {
     /// A block with whatever bytes it had before; `None` if there is no memory.
@@ -111,18 +99,17 @@ impl MemoryBlock {
         let unused = store.unused.pop();
         store.used += usize::from(unused.is_some());
         drop(store);
-        if let Some(UnusedBlock(start)) = unused {
-            return Some(Self(start));
+        if let Some(mapping) = unused {
+            return Some(Self(mapping));
         }
-        let mapping = std::mem::ManuallyDrop::new(MemoryMapping::of(SIZE)?);
-        let block = Self(mapping.start);
+        let mapping = MemoryMapping::of(SIZE)?;
         self::store().used += 1;
-        Some(block)
+        Some(Self(mapping))
     }
 
     /// Hands the block over to somebody who brings it back by [`MemoryBlock::from_raw`].
     pub fn into_raw(self) -> *mut c_void {
-        std::mem::ManuallyDrop::new(self).0.as_ptr()
+        std::mem::ManuallyDrop::new(self).0.start.as_ptr()
     }
 
     /// Takes a block back.
@@ -130,7 +117,7 @@ impl MemoryBlock {
     /// # Safety
     /// `start` came from [`MemoryBlock::into_raw`], and is not used any more.
     pub unsafe fn from_raw(start: *mut c_void) -> Option<Self> {
-        NonNull::new(start).map(Self)
+        NonNull::new(start).map(|start| Self(MemoryMapping { start, len: SIZE }))
     }
 }
 
@@ -138,22 +125,21 @@ impl Deref for MemoryBlock {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        // SAFETY: mapped with this size, and the kernel's zeros are there from the beginning.
-        unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), SIZE) }
+        &self.0
     }
 }
 
 impl DerefMut for MemoryBlock {
     fn deref_mut(&mut self) -> &mut [u8] {
-        // SAFETY: as above; the block has one owner.
-        unsafe { std::slice::from_raw_parts_mut(self.0.as_ptr().cast(), SIZE) }
+        &mut self.0
     }
 }
 
 impl Drop for MemoryBlock {
     fn drop(&mut self) {
-        let surplus = store().give_back(UnusedBlock(self.0));
-        surplus.into_iter().for_each(UnusedBlock::unmap);
+        let mapping = std::mem::replace(&mut self.0, MemoryMapping::NONE);
+        let surplus = store().give_back(mapping);
+        drop(surplus);
     }
 }
 
@@ -165,11 +151,11 @@ mod tests {
     fn few_unused_blocks_are_kept_and_fewer_at_rest() {
         let mut store = BlockStore { used: 3 * KEPT, ..BlockStore::new() };
         for block in 1..3 * KEPT {
-            let surplus = store.give_back(UnusedBlock(NonNull::dangling()));
+            let surplus = store.give_back(MemoryMapping::NONE);
             assert_eq!(surplus.len(), usize::from(block > KEPT));
         }
         assert_eq!(store.unused.len(), KEPT);
-        let surplus = store.give_back(UnusedBlock(NonNull::dangling()));
+        let surplus = store.give_back(MemoryMapping::NONE);
         assert_eq!((surplus.len(), store.unused.len(), store.used), (KEPT + 1 - RESTING, RESTING, 0));
     }
 

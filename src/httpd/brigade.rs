@@ -2,12 +2,13 @@
 
 use super::block::MemoryBlock;
 use super::bucket::{self, FileSource};
+use super::record::HttpdText;
 use super::request::Request;
 use apr_sys as sys;
-use std::ffi::{c_char, c_void};
+use std::ffi::c_char;
 use std::fs::File;
 use std::io::IoSlice;
-use std::os::fd::{IntoRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use wsgi_system::shared_bytes::SharedBytes;
@@ -28,14 +29,12 @@ pub struct AprStatus(pub i32);
 impl AprStatus {
     /// Nothing to read right now.
     pub fn is_again(self) -> bool {
-        // SAFETY: a pure macro.
-        unsafe { sys::mw_is_status_eagain(self.0) != 0 }
+        sys::mw_is_status_eagain(self.0) != 0
     }
 
     /// A timeout.
     pub fn is_timeout(self) -> bool {
-        // SAFETY: a pure macro.
-        unsafe { sys::mw_is_status_timeup(self.0) != 0 }
+        sys::mw_is_status_timeup(self.0) != 0
     }
 
     /// The client has closed or reset its connection.
@@ -59,8 +58,7 @@ impl AprStatus {
     pub fn text(self) -> String {
         let mut buffer = [0 as c_char; 200];
         // SAFETY: apr_strerror writes at most `len` bytes and ends them with a NUL.
-        let text = unsafe { super::bytes(sys::apr_strerror(self.0, buffer.as_mut_ptr(), buffer.len())) };
-        String::from_utf8_lossy(text.unwrap_or_default()).into_owned()
+        unsafe { HttpdText::from_raw(sys::apr_strerror(self.0, buffer.as_mut_ptr(), buffer.len())) }.lossy()
     }
 }
 
@@ -111,6 +109,16 @@ impl<'r> Brigade<'r> {
         }
     }
 
+    /// Appends a copy of bytes.
+    pub fn add_copied(&mut self, bytes: &[u8]) {
+        let alloc = self.request.bucket_alloc();
+        // SAFETY: without a function to free them the bytes are copied; the bucket goes to a valid brigade.
+        unsafe {
+            let bucket = sys::apr_bucket_heap_create(bytes.as_ptr().cast(), bytes.len(), None, alloc);
+            sys::mw_brigade_append(self.raw, bucket);
+        }
+    }
+
     /// Appends bytes and what shall stand behind them, and passes all of it on.
     ///
     /// # Errors
@@ -133,8 +141,7 @@ impl<'r> Brigade<'r> {
         unsafe {
             let alloc = self.request.bucket_alloc();
             let start = block.into_raw().cast::<c_char>();
-            let bucket =
-                sys::apr_bucket_heap_create(start, len, Some(super::cleanup::give_back_block), alloc);
+            let bucket = sys::apr_bucket_heap_create(start, len, Some(bucket::give_back_block), alloc);
             sys::mw_brigade_append(self.raw, bucket);
         }
     }
@@ -171,12 +178,7 @@ impl<'r> Brigade<'r> {
                 self.is_cut = true;
                 return;
             }
-            // SAFETY: without a function to free them the bytes are copied; the bucket goes to a valid brigade.
-            unsafe {
-                let alloc = self.request.bucket_alloc();
-                let bucket = sys::apr_bucket_heap_create(block.as_ptr().cast(), block.len(), None, alloc);
-                sys::mw_brigade_append(self.raw, bucket);
-            }
+            self.add_copied(&block);
         } else if sendfile && self.request.sends_plainly() {
             self.add_sent_file(OwnedFd::from(file), offset, length);
         } else {
@@ -193,14 +195,12 @@ impl<'r> Brigade<'r> {
     /// Appends httpd's own kind of bucket; the pool closes the descriptor.
     fn add_sent_file(&mut self, fd: OwnedFd, offset: u64, length: u64) {
         let pool = self.request.pool();
-        let mut raw_fd = fd.into_raw_fd();
-        // SAFETY: the descriptor is owned; apr_os_file_put wraps it for the request's pool and the cleanup below
-        // closes it.
+        let mut raw_fd = pool.own_descriptor(fd);
+        // SAFETY: the descriptor stays open as long as the request's pool, for which apr_os_file_put wraps it.
         unsafe {
             let mut file: *mut sys::apr_file_t = std::ptr::null_mut();
             let flags = (sys::APR_FOPEN_READ | sys::APR_FOPEN_SENDFILE_ENABLED) as i32;
             sys::apr_os_file_put(&mut file, &mut raw_fd, flags, pool.raw());
-            pool.on_clear(raw_fd as usize as *mut c_void, super::cleanup::close_descriptor);
             // Splits at apr's bound with buckets that share one file, so that setting one aside keeps the others good.
             sys::apr_brigade_insert_file(
                 self.raw,
@@ -251,7 +251,8 @@ impl<'r> Brigade<'r> {
     pub fn pass(&mut self) -> Result<(), AprStatus> {
         // SAFETY: request and brigade are valid and used by this thread only.
         let status = unsafe {
-            let status = sys::ap_pass_brigade((*self.request.raw()).output_filters, self.raw);
+            let filters = self.request.record().get(|r| r.output_filters);
+            let status = sys::ap_pass_brigade(filters, self.raw);
             sys::apr_brigade_cleanup(self.raw.cast());
             status
         };
@@ -269,7 +270,7 @@ impl<'r> Brigade<'r> {
         let mode = if block { sys::APR_BLOCK_READ } else { sys::APR_NONBLOCK_READ };
         // SAFETY: request and brigade are valid and used by this thread only.
         let status = unsafe {
-            let filters = (*self.request.raw()).input_filters;
+            let filters = self.request.record().get(|r| r.input_filters);
             let limit = limit as sys::apr_off_t;
             let status = sys::ap_get_brigade(filters, self.raw, sys::AP_MODE_READBYTES, mode, limit);
             if status != 0 {

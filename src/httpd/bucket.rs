@@ -114,11 +114,10 @@ unsafe fn create<T>(
     length: usize,
     alloc: *mut sys::apr_bucket_alloc_t,
 ) -> *mut sys::apr_bucket {
-    // SAFETY: all-zero is a valid count, which apr sets.
-    let count = unsafe { std::mem::zeroed() };
-    let shared = Box::into_raw(Box::new(BucketPart { count, source }));
-    // SAFETY: by the contract; the shared part is freed by `destroy`, when apr has counted down to nothing.
+    // SAFETY: by the contract; all-zero is a valid count, which apr sets. The shared part is freed by `destroy`, when apr has
+    // counted down to nothing.
     unsafe {
+        let shared = Box::into_raw(Box::new(BucketPart { count: std::mem::zeroed(), source }));
         let bucket = blank(alloc);
         sys::apr_bucket_shared_make(bucket, shared.cast(), start, length);
         (*bucket).type_ = &kind.0;
@@ -144,6 +143,15 @@ unsafe fn blank(alloc: *mut sys::apr_bucket_alloc_t) -> *mut sys::apr_bucket {
 unsafe extern "C" fn destroy_bucket<T>(data: *mut c_void) {
     // SAFETY: by the contract.
     guard((), || unsafe { destroy::<T>(data) });
+}
+
+/// Frees the memory of a bucket that holds a block.
+///
+/// # Safety
+/// `data` came from `MemoryBlock::into_raw`, and is not used any more.
+pub unsafe extern "C" fn give_back_block(data: *mut c_void) {
+    // SAFETY: by the contract.
+    guard((), || drop(unsafe { MemoryBlock::from_raw(data) }));
 }
 
 /// # Safety
@@ -210,7 +218,7 @@ unsafe fn read_file(bucket: *mut sys::apr_bucket, data: *mut *const c_char, len:
         *data = block.as_ptr().cast();
         *len = part;
         let raw = block.into_raw().cast();
-        sys::apr_bucket_heap_make(bucket, raw, part, Some(super::cleanup::give_back_block));
+        sys::apr_bucket_heap_make(bucket, raw, part, Some(give_back_block));
         if part == length {
             destroy::<Arc<FileSource>>(shared);
             return 0;
@@ -263,7 +271,7 @@ unsafe fn keep(bucket: *mut sys::apr_bucket) -> c_int {
         if let Some(mut block) = block {
             memory.read(start, &mut block[..len]);
             let raw = block.into_raw().cast();
-            sys::apr_bucket_heap_make(bucket, raw, len, Some(super::cleanup::give_back_block));
+            sys::apr_bucket_heap_make(bucket, raw, len, Some(give_back_block));
         } else {
             // apr copies.
             sys::apr_bucket_heap_make(bucket, memory.address(start).cast_mut().cast(), len, None);

@@ -1,7 +1,8 @@
 //! What httpd and mod_ssl know of a request that a CGI environment, and the pre-checks, are made of.
 
+use super::record::HttpdText;
 use super::request::Request;
-use super::{HttpdText, bytes};
+use super::server::listeners;
 use apr_sys as sys;
 use std::ffi::{CStr, c_char, c_int};
 use std::sync::OnceLock;
@@ -35,12 +36,6 @@ impl<'r> Request<'r> {
         server_name_in_html = |r| sys::ap_escape_html2((*r).pool, sys::ap_get_server_name_for_url(r), 0);
         /// The line under the pages of httpd.
         server_signature = |r| sys::ap_psignature(c"".as_ptr(), r);
-        /// The address that the client has connected to.
-        local_address = |r| (*(*r).connection).local_ip;
-        /// ServerAdmin.
-        server_admin = |r| (*(*r).server).server_admin;
-        /// `HTTP/1.1`
-        protocol_text = |r| (*r).protocol;
         /// DocumentRoot.
         document_root = |r| sys::ap_document_root(r);
         /// `http`, or `https`.
@@ -49,22 +44,41 @@ impl<'r> Request<'r> {
         context_prefix = |r| sys::ap_context_prefix(r);
         /// The folder that the prefix stands for.
         context_document_root = |r| sys::ap_context_document_root(r);
-        /// The client's address.
-        client_ip = |r| (*r).useragent_ip;
-        /// The user that httpd has authenticated.
-        user_text = |r| (*r).user;
-        /// How.
-        auth_type = |r| (*r).ap_auth_type;
-        /// The query string.
-        query_string = |r| (*r).args;
-        /// The request line as received.
-        request_line = |r| (*r).the_request;
     }
 
-    /// ServerName of the virtual host, as configured or derived.
-    pub fn server_name(self) -> Option<&'r [u8]> {
-        // SAFETY: a live request has a server.
-        unsafe { super::server::hostname(self.server()) }
+    /// The address that the client has connected to.
+    pub fn local_address(self) -> HttpdText<'r> {
+        self.connection().text(|c| &c.local_ip)
+    }
+
+    /// `HTTP/1.1`
+    pub fn protocol_text(self) -> HttpdText<'r> {
+        self.record().text(|r| &r.protocol)
+    }
+
+    /// The client's address.
+    pub fn client_ip(self) -> HttpdText<'r> {
+        self.record().text(|r| &r.useragent_ip)
+    }
+
+    /// The user that httpd has authenticated.
+    pub fn user_text(self) -> HttpdText<'r> {
+        self.record().text(|r| &r.user)
+    }
+
+    /// How.
+    pub fn auth_type(self) -> HttpdText<'r> {
+        self.record().text(|r| &r.ap_auth_type)
+    }
+
+    /// The query string.
+    pub fn query_string(self) -> HttpdText<'r> {
+        self.record().text(|r| &r.args)
+    }
+
+    /// The request line as received.
+    pub fn request_line(self) -> HttpdText<'r> {
+        self.record().text(|r| &r.the_request)
     }
 
     /// The port that URLs of this server name.
@@ -75,8 +89,7 @@ impl<'r> Request<'r> {
 
     /// The client's port; missing on synthetic requests.
     pub fn client_port(self) -> Option<u16> {
-        // SAFETY: a live request; the address may be null.
-        unsafe { (*self.raw()).useragent_addr.as_ref() }.map(|address| address.port)
+        self.record().follow(|r| &r.useragent_addr).map(|address| address.get(|address| address.port))
     }
 
     /// CGIPassAuth.
@@ -87,8 +100,7 @@ impl<'r> Request<'r> {
 
     /// GET or HEAD, which httpd takes for one method.
     pub fn is_get(self) -> bool {
-        // SAFETY: a live request.
-        unsafe { (*self.raw()).method_number == sys::mw_method_get() }
+        self.record().get(|r| r.method_number) == sys::mw_method_get()
     }
 
     /// Whether REQUEST_URI is to be the present URI instead of the one that was asked for.
@@ -99,44 +111,35 @@ impl<'r> Request<'r> {
 
     /// Where an internal redirect has come from.
     pub fn redirected_from(self) -> Option<RedirectOrigin<'r>> {
-        // SAFETY: a live request; `prev` is null or another live one.
-        unsafe {
-            let prev = (*self.raw()).prev.as_mut()?;
+        let from = self.record().follow(|r| &r.prev)?;
+        // SAFETY: two live requests; the URL lives in the pool of this one.
+        let url = unsafe {
             let is_qualified = sys::mw_qualify_redirect_url(self.raw()) != 0;
-            let url = match is_qualified {
-                true => sys::ap_construct_url((*self.raw()).pool, prev.uri, prev),
-                false => prev.uri,
-            };
-            let text = |raw| HttpdText::from_raw(raw);
-            Some(RedirectOrigin { url: text(url), query: text(prev.args), user: text(prev.user) })
-        }
+            let path = from.get(|r| r.uri);
+            is_qualified
+                .then(|| HttpdText::from_raw(sys::ap_construct_url(self.pool().raw(), path, from.raw())))
+        };
+        let url = url.unwrap_or_else(|| from.text(|r| &r.uri));
+        Some(RedirectOrigin { url, query: from.text(|r| &r.args), user: from.text(|r| &r.user) })
     }
 
     /// Host as written in the `Listen` line that accepted the connection, and the local port.
     pub fn listener(self) -> (&'r [u8], u16) {
-        // SAFETY: a live request; httpd's listener list is constant while requests run.
-        unsafe {
-            let connection = (*self.raw()).connection;
-            let Some(local) = (*connection).local_addr.as_ref() else { return (b"", 0) };
-            let ip = bytes((*connection).local_ip).unwrap_or_default();
-            let mut record = sys::ap_listeners;
-            let mut wildcard: &[u8] = b"";
-            while let Some(one) = record.as_ref() {
-                if let Some(address) = one.bind_addr.as_ref().filter(|a| a.port == local.port) {
-                    let name = bytes(address.hostname).unwrap_or_default();
-                    if name == ip {
-                        return (name, local.port);
-                    }
-                    if !matches!(name, b"" | b"0.0.0.0" | b"::") {
-                        record = one.next;
-                        continue;
-                    }
-                    wildcard = name;
-                }
-                record = one.next;
+        let Some(local) = self.connection().follow(|c| &c.local_addr) else { return (b"", 0) };
+        let port = local.get(|address| address.port);
+        let ip = self.local_address().bytes().unwrap_or_default();
+        let mut wildcard: &[u8] = b"";
+        let addresses = listeners().filter_map(|listener| listener.follow(|listener| &listener.bind_addr));
+        for address in addresses.filter(|address| address.get(|address| address.port) == port) {
+            let name = address.text(|address| &address.hostname).bytes().unwrap_or_default();
+            if name == ip {
+                return (name, port);
             }
-            (wildcard, local.port)
+            if matches!(name, b"" | b"0.0.0.0" | b"::") {
+                wildcard = name;
+            }
         }
+        (wildcard, port)
     }
 
     /// mod_ssl's opinion of the connection.
@@ -151,7 +154,7 @@ impl<'r> Request<'r> {
             }
         });
         // SAFETY: a live connection.
-        found.is_some_and(|is_https| unsafe { is_https((*self.raw()).connection) != 0 })
+        found.is_some_and(|is_https| unsafe { is_https(self.connection().raw()) != 0 })
     }
 
     /// A variable of mod_ssl's for the request; `None` without mod_ssl, and for names it does not know.
@@ -169,8 +172,9 @@ impl<'r> Request<'r> {
         unsafe {
             let function = sys::apr_dynamic_fn_retrieve(c"ssl_var_lookup".as_ptr());
             let lookup = std::mem::transmute::<sys::apr_opt_fn_t, Option<AccountLookup>>(function)?;
-            let connection = (*self.raw()).connection;
-            bytes(lookup(pool.raw(), self.server(), connection, self.raw(), pool.dup(name)))
+            let (server, connection) = (self.server().raw(), self.connection().raw());
+            let name = pool.dup(name).raw();
+            HttpdText::from_raw(lookup(pool.raw(), server, connection, self.raw(), name)).bytes()
         }
     }
 
@@ -182,8 +186,7 @@ impl<'r> Request<'r> {
 
     /// AcceptPathInfo Off.
     pub fn rejects_path_info(self) -> bool {
-        // SAFETY: a live request.
-        unsafe { (*self.raw()).used_path_info == sys::AP_REQ_REJECT_PATH_INFO as c_int }
+        self.record().get(|r| r.used_path_info) == sys::AP_REQ_REJECT_PATH_INFO as c_int
     }
 
     /// LimitRequestBody; 0 for none.
@@ -192,17 +195,9 @@ impl<'r> Request<'r> {
         unsafe { sys::ap_get_limit_req_body(self.raw()) }.max(0) as u64
     }
 
-    /// Sets what follows the script in the URL.
-    pub fn set_path_info(self, info: &[u8]) {
-        let copy = self.pool().dup(info);
-        // SAFETY: the copy lives in the request's pool.
-        unsafe { (*self.raw()).path_info = copy };
-    }
-
     /// Whether the end of the response has been sent.
     pub fn is_sent(self) -> bool {
-        // SAFETY: plain field of a live request.
-        unsafe { (*self.raw()).eos_sent != 0 }
+        self.record().get(|r| r.eos_sent) != 0
     }
 
     /// The length of the response's body.
@@ -223,17 +218,15 @@ impl<'r> Request<'r> {
         let pool = self.pool();
         self.headers_in().unset(c"Content-Length");
         self.headers_in().unset(c"Transfer-Encoding");
-        // SAFETY: a live request; the copies live in its pool.
-        unsafe {
-            (*self.raw()).method = pool.dup(b"GET");
-            (*self.raw()).method_number = sys::mw_method_get();
-            sys::ap_internal_redirect(pool.dup(target), self.raw());
-        }
+        self.record().set(|r| &mut r.method, HttpdText::from(c"GET"));
+        self.record().set(|r| &mut r.method_number, sys::mw_method_get());
+        // SAFETY: a live request; the copy lives in its pool.
+        unsafe { sys::ap_internal_redirect(pool.dup(target).raw(), self.raw()) };
     }
 }
 
 /// A variable of the process's environment.
 pub fn variable(name: &CStr) -> Option<&'static [u8]> {
     // SAFETY: httpd's children do not change their process environment while requests run.
-    unsafe { bytes(libc::getenv(name.as_ptr())) }
+    unsafe { HttpdText::from_raw(libc::getenv(name.as_ptr())) }.bytes()
 }

@@ -3,9 +3,10 @@
 //! httpd's built-in format asks the system who is speaking. So such lines are logged by a copy of the server record, in which
 //! that format is written out as an ErrorLogFormat; and the handlers of `%P` and `%T` are ours ([`process_id`], [`thread_id`]).
 
+use super::pool::Pool;
+use super::record::{HttpdText, Record};
 use super::request::Request;
-use super::{bytes, log, server};
-use crate::httpd::pool::Pool;
+use super::server::{Server, query_mpm};
 use apr_sys as sys;
 use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -34,9 +35,9 @@ thread_local! {
 /// A server as lines are logged by it.
 #[derive(Debug, Clone, Copy)]
 struct LogServer {
-    own: *mut sys::server_rec,
+    own: Server<'static>,
     /// The copy, for lines of other processes.
-    copy: *mut sys::server_rec,
+    copy: Server<'static>,
     /// It has an ErrorLogFormat.
     has_format: bool,
     /// Most bytes of a line that are surely written in one piece, without what httpd puts before them.
@@ -58,44 +59,31 @@ const LONGEST: usize = 7000;
 const LONGEST_IN_PIPE: usize = 3400;
 
 impl LogServers {
-    /// Copies the records once their logs are open.
-    ///
-    /// # Safety
-    /// Parent process in post_config; `main` is the main server, and `pool` lives as long as it.
-    pub unsafe fn new(pool: Pool<'_>, main: *mut sys::server_rec) -> Self {
-        // SAFETY: by the contract.
-        unsafe { Self { list: server::all(main).map(|s| LogServer::new(pool, s)).collect() } }
+    /// Copies the records, from the main server on, once their logs are open.
+    pub fn new(pool: Pool<'static>, main: Server<'static>) -> Self {
+        Self { list: main.and_next().map(|s| LogServer::new(pool, s)).collect() }
     }
 
     /// Position of a server.
-    pub fn position(&self, s: *const sys::server_rec) -> Option<u32> {
-        self.list.iter().position(|server| ptr::eq(server.own, s)).map(|at| at as u32)
+    pub fn position(&self, s: Server<'_>) -> Option<u32> {
+        self.list.iter().position(|server| server.own == s).map(|at| at as u32)
     }
 
     /// Logs a line of another process in the context of the server at a position; the main server for want of one.
-    ///
-    /// # Safety
-    /// The configuration is alive.
-    pub unsafe fn log(&self, position: u32, origin: LogOrigin, level: u8, text: &[u8]) {
+    pub fn log(&self, position: u32, origin: LogOrigin, level: u8, text: &[u8]) {
         let Some(server) = self.list.get(position as usize).or(self.list.first()) else { return };
         for piece in pieces(text, server.longest) {
-            // SAFETY: a copy of a live record.
-            said_by(origin, || unsafe { log::server(server.copy, level, 0, piece) });
+            said_by(origin, || server.copy.log_bytes(level, piece));
         }
     }
 
     /// Logs a record in the context of a request, of another process if `origin` says so. One of several lines (a
     /// traceback) is one record where the server has an ErrorLogFormat, else one record per line, as people read it.
     pub fn log_request(&self, r: Request<'_>, origin: Option<LogOrigin>, level: u8, text: &[u8]) {
-        let server = self.list.iter().find(|server| ptr::eq(server.own, r.server()));
-        let write = |text: &[u8]| {
-            match (origin, server) {
-                // SAFETY: a live request of this thread, and a copy of its server.
-                (Some(origin), Some(server)) => unsafe {
-                    log_by_copy(r.raw(), server.copy, origin, level, text);
-                },
-                _ => r.log_bytes(level, text),
-            }
+        let server = self.list.iter().find(|server| server.own == r.server());
+        let write = |text: &[u8]| match (origin, server) {
+            (Some(origin), Some(server)) => log_by_copy(r, server.copy, origin, level, text),
+            _ => r.log_bytes(level, text),
         };
         // Nobody panics while writing.
         let _whole = ONE_RECORD.lock().unwrap_or_else(PoisonError::into_inner);
@@ -107,22 +95,16 @@ impl LogServers {
     }
 }
 
-/// # Safety
-/// `r` is a live request of this thread, `copy` one of its server.
-unsafe fn log_by_copy(
-    r: *mut sys::request_rec,
-    copy: *mut sys::server_rec,
-    origin: LogOrigin,
-    level: u8,
-    text: &[u8],
-) {
+/// `copy` is one of the request's server.
+fn log_by_copy(r: Request<'_>, copy: Server<'_>, origin: LogOrigin, level: u8, text: &[u8]) {
     // httpd only reads the record it logs by, but for the id it may give to it.
-    // SAFETY: a bitwise copy of plain C data, used during the call only.
+    // SAFETY: a bitwise copy of plain C data, used by this thread and during the call only.
     unsafe {
-        let mut request = std::mem::ManuallyDrop::new(ptr::read(r));
-        request.server = copy;
-        said_by(origin, || log::request(&raw const *request, level, 0, text));
-        (*r).log_id = request.log_id;
+        let mut request = std::mem::ManuallyDrop::new(ptr::read(r.raw()));
+        request.server = copy.raw();
+        let by_copy = Request::of(Record::from_raw(&raw mut *request));
+        said_by(origin, || by_copy.log_bytes(level, text));
+        (*r.raw()).log_id = request.log_id;
     }
 }
 
@@ -155,132 +137,109 @@ fn said_by(origin: LogOrigin, log: impl FnOnce()) {
 }
 
 impl LogServer {
-    /// # Safety
-    /// As [`LogServers::new`].
-    unsafe fn new(pool: Pool<'_>, s: *mut sys::server_rec) -> Self {
-        // SAFETY: by the contract.
-        unsafe {
-            let longest = if is_piped(s) { LONGEST_IN_PIPE } else { LONGEST };
-            Self { own: s, copy: copy_of(pool, s), has_format: has_format(s), longest }
-        }
+    fn new(pool: Pool<'static>, s: Server<'static>) -> Self {
+        let longest = if s.is_piped() { LONGEST_IN_PIPE } else { LONGEST };
+        Self { own: s, copy: copy_of(pool, s), has_format: has_format(s), longest }
     }
 }
 
-/// # Safety
-/// `s` is a live server record.
-unsafe fn is_piped(s: *const sys::server_rec) -> bool {
-    // SAFETY: by the contract.
-    unsafe { bytes((*s).error_fname) }.is_some_and(|name| name.starts_with(b"|"))
-}
-
-/// # Safety
-/// `s` is a live server record.
-unsafe fn has_format(s: *const sys::server_rec) -> bool {
-    let core = (&raw const sys::core_module).cast_mut();
-    // SAFETY: by the contract; the core module has a record at each server.
-    unsafe {
-        let settings = sys::mw_get_module_config((*s).module_config, core).cast::<sys::core_server_config>();
-        settings.as_ref().is_some_and(|settings| !settings.error_log_format.is_null())
-    }
+fn has_format(s: Server<'_>) -> bool {
+    s.core().is_some_and(|settings| !settings.get(|settings| settings.error_log_format).is_null())
 }
 
 /// A copy of a server record with an ErrorLogFormat of its own where it has httpd's built-in one.
-///
-/// # Safety
-/// Parent process, live record, `pool` lives as long.
-unsafe fn copy_of(pool: Pool<'_>, s: *mut sys::server_rec) -> *mut sys::server_rec {
-    // SAFETY: plain C records are copied into the pool. The vector has a place for each module of httpd's list.
-    unsafe {
+fn copy_of<'p>(pool: Pool<'p>, s: Server<'p>) -> Server<'p> {
+    // SAFETY: plain C records are copied into the pool; the vector has a place for each module of httpd's list, and a record of
+    // the core's.
+    let copy = unsafe {
         let mut last = 0;
         let mut module = sys::ap_top_module;
         while let Some(one) = module.as_ref() {
             last = last.max(one.module_index);
             module = one.next;
         }
-        let copy = pool.copy_of(s, 1);
-        let vector = pool.copy_of((*s).module_config.cast::<*mut c_void>(), last as usize + 1);
+        let copy = pool.copy_of(s.raw(), 1);
+        let vector = pool.copy_of((*copy).module_config.cast::<*mut c_void>(), last as usize + 1);
         let core = (&raw const sys::core_module).cast_mut();
-        let settings = pool.copy_of(
-            sys::mw_get_module_config((*s).module_config, core).cast::<sys::core_server_config>(),
-            1,
-        );
+        let settings = sys::mw_get_module_config(vector.cast(), core).cast::<sys::core_server_config>();
         (*copy).module_config = vector.cast();
-        sys::mw_set_module_config((*copy).module_config, core, settings.cast());
-        if (*settings).error_log_format.is_null() {
-            let format = if (*s).error_log.is_null() { SYSLOG_FORMAT } else { FILE_FORMAT };
-            set_format(pool, copy, format);
-        }
-        copy
+        sys::mw_set_module_config(vector.cast(), core, pool.copy_of(settings, 1).cast());
+        Server::of(Record::from_raw(copy))
+    };
+    if !has_format(copy) {
+        set_format(pool, copy, if s.has_error_file() { FILE_FORMAT } else { SYSLOG_FORMAT });
     }
+    copy
 }
 
-/// Has httpd's own directive read the format.
-///
-/// # Safety
-/// As [`copy_of`]; `s` is such a copy.
-unsafe fn set_format(pool: Pool<'_>, s: *mut sys::server_rec, format: &CStr) {
-    // SAFETY: the directive takes the server, the pool and the text from its arguments, and both live long enough.
+/// Has httpd's own directive read the format, for such a copy.
+fn set_format<'p>(pool: Pool<'p>, copy: Server<'p>, format: &CStr) {
+    let text = pool.dup(format.to_bytes());
+    // SAFETY: the directive takes the server, the pool and the text from its arguments, and all live long enough; nobody else
+    // has seen the copy yet.
     unsafe {
         let command = sys::ap_find_command(c"ErrorLogFormat".as_ptr(), sys::core_module.cmds);
         let Some(read) = command.as_ref().and_then(|command| command.func.take2) else { return };
         let mut parms: sys::cmd_parms = std::mem::zeroed();
-        (parms.pool, parms.temp_pool, parms.server, parms.cmd) = (pool.raw(), pool.raw(), s, command);
-        let text = pool.dup(format.to_bytes());
-        let _ = read(&mut parms, ptr::null_mut(), text, ptr::null());
+        (parms.pool, parms.temp_pool, parms.server, parms.cmd) =
+            (pool.raw(), pool.raw(), copy.raw(), command);
+        let _ = read(&mut parms, ptr::null_mut(), text.raw(), ptr::null());
     }
 }
 
 /// Whether httpd itself must write the log of a server: it has no descriptor that takes a line in one write, or a format, or
 /// other modules that take lines (`error_log` hooks).
-///
-/// # Safety
-/// `s` is a live server record whose log is open; parent process.
-pub unsafe fn needs_httpd(s: *const sys::server_rec) -> bool {
-    // SAFETY: by the contract; the list of hooks is null or httpd's.
-    unsafe {
-        let hooks = sys::ap_hook_get_error_log().as_ref().map_or(0, |hooks| hooks.nelts);
-        (*s).error_log.is_null() || has_format(s) || is_piped(s) || hooks > 0
+pub fn needs_httpd(s: Server<'_>) -> bool {
+    // SAFETY: the list of hooks is null or httpd's, who changes it only while it loads modules.
+    let hooks = unsafe { sys::ap_hook_get_error_log().as_ref() }.map_or(0, |hooks| hooks.nelts);
+    !s.has_error_file() || has_format(s) || s.is_piped() || hooks > 0
+}
+
+/// Where httpd has a handler of `%P` or `%T` write.
+pub struct LogField<'b> {
+    buffer: *mut c_char,
+    len: c_int,
+    life: std::marker::PhantomData<&'b mut [u8]>,
+}
+
+impl LogField<'_> {
+    /// # Safety
+    /// `buffer` has room for `len` bytes as long as this lives.
+    pub unsafe fn from_raw(buffer: *mut c_char, len: c_int) -> Self {
+        Self { buffer, len, life: std::marker::PhantomData }
     }
-}
 
-/// `%P`: the process whose line it is.
-///
-/// # Safety
-/// Called by httpd: `buffer` has room for `len` bytes.
-pub unsafe fn process_id(buffer: *mut c_char, len: c_int) -> c_int {
-    let pid = ORIGIN.get().map_or_else(std::process::id, |origin| origin.pid);
-    // SAFETY: by the contract.
-    unsafe { put(pid, buffer, len) }
-}
+    /// `%P`: the process whose line it is. The answer is the length, as httpd wants it.
+    pub fn put_process_id(self) -> c_int {
+        self.put(ORIGIN.get().map_or_else(std::process::id, |origin| origin.pid))
+    }
 
-/// `%T` and `%{g}T`: the thread whose line it is. Of this process it is what httpd itself prints.
-///
-/// # Safety
-/// Called by httpd: `argument` is null or a C string, `buffer` has room for `len` bytes.
-pub unsafe fn thread_id(argument: *const c_char, buffer: *mut c_char, len: c_int) -> c_int {
-    // SAFETY: by the contract.
-    unsafe {
+    /// `%T` and `%{g}T`: the thread whose line it is. Of this process it is what httpd itself prints.
+    pub fn put_thread_id(self, argument: HttpdText<'_>) -> c_int {
         if let Some(origin) = ORIGIN.get() {
-            return put(origin.tid, buffer, len);
+            return self.put(origin.tid);
         }
-        if bytes(argument).is_some_and(|argument| argument.starts_with(b"g")) {
-            return put(libc::gettid().cast_unsigned(), buffer, len);
+        if argument.bytes().is_some_and(|argument| argument.starts_with(b"g")) {
+            return self.put(wsgi_system::process::own_tid().cast_unsigned());
         }
-        let mut threaded = 0;
-        let status = sys::ap_mpm_query(sys::AP_MPMQ_IS_THREADED as c_int, &mut threaded);
-        if status != 0 || threaded == 0 {
-            return 0;
+        match query_mpm(sys::AP_MPMQ_IS_THREADED) {
+            None | Some(0) => 0,
+            Some(_) => self.put_own_thread(),
         }
-        let mut thread = sys::apr_os_thread_current();
-        sys::apr_snprintf(buffer, len as usize, c"%pT".as_ptr(), &raw mut thread)
     }
-}
 
-/// # Safety
-/// `buffer` has room for `len` bytes.
-unsafe fn put(number: u32, buffer: *mut c_char, len: c_int) -> c_int {
-    // SAFETY: by the contract; apr ends the text with a NUL within `len`.
-    unsafe { sys::apr_snprintf(buffer, len as usize, c"%u".as_ptr(), number) }
+    fn put_own_thread(self) -> c_int {
+        // SAFETY: apr ends the text with a NUL within `len`; the format takes a pointer to APR's name of the thread.
+        unsafe {
+            let mut thread = sys::apr_os_thread_current();
+            sys::apr_snprintf(self.buffer, self.len as usize, c"%pT".as_ptr(), &raw mut thread)
+        }
+    }
+
+    fn put(self, number: u32) -> c_int {
+        // SAFETY: apr ends the text with a NUL within `len`.
+        unsafe { sys::apr_snprintf(self.buffer, self.len as usize, c"%u".as_ptr(), number) }
+    }
 }
 
 #[cfg(test)]

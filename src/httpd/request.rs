@@ -1,28 +1,39 @@
 //! One request as httpd has it.
 
-use super::bytes;
-use super::log::{self, LogLevel};
+use super::log::{LogLevel, text_of};
 use super::pool::Pool;
+use super::record::{HttpdText, Record};
+use super::server::Server;
 use super::table::Table;
 use apr_sys as sys;
 use std::ffi::{CStr, c_int};
-use std::marker::PhantomData;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use wsgi_protocol::events::LogEvent;
 
 /// A borrowed request record; everything it gives lives as long as the request's pool.
 #[derive(Clone, Copy)]
-pub struct Request<'r> {
-    raw: *mut sys::request_rec,
-    life: PhantomData<&'r ()>,
+pub struct Request<'r>(Record<'r, sys::request_rec>);
+
+/// What this module keeps with a request from one phase to a later one.
+///
+/// # Safety
+/// One type of the module implements this: there is one place for it in a request.
+pub unsafe trait RequestState {
+    /// The state of a request that lives for `'r`.
+    type Of<'r>;
 }
+
+/// The type of this module's record for each directory.
+///
+/// # Safety
+/// One type implements this; the hooks that create and merge records of directories make that.
+pub unsafe trait DirectoryRecord {}
 
 macro_rules! texts {
     ($($(#[$doc:meta])* $name:ident = $field:ident;)*) => {
         $($(#[$doc])*
         pub fn $name(self) -> &'r [u8] {
-            // SAFETY: a string of the live request, null or NUL-terminated.
-            unsafe { bytes((*self.raw).$field) }.unwrap_or_default()
+            self.0.text(|r| &r.$field).bytes().unwrap_or_default()
         })*
     };
 }
@@ -31,42 +42,73 @@ macro_rules! tables {
     ($($(#[$doc:meta])* $name:ident;)*) => {
         $($(#[$doc])*
         pub fn $name(self) -> Table<'r> {
-            // SAFETY: httpd creates these tables with the request.
-            unsafe { Table::from_raw((*self.raw).$name) }
+            Table::of(self.0.part(|r| &r.$name))
         })*
     };
 }
 
 impl<'r> Request<'r> {
-    /// Wraps a request.
-    ///
-    /// # Safety
-    /// `raw` is a live request handled by this thread, and outlives `'r`.
-    pub unsafe fn from_raw(raw: *mut sys::request_rec) -> Self {
-        Self { raw, life: PhantomData }
+    /// The request of a record, which this thread handles.
+    pub fn of(record: Record<'r, sys::request_rec>) -> Self {
+        Self(record)
     }
 
     /// The C pointer.
     pub fn raw(self) -> *mut sys::request_rec {
-        self.raw
+        self.0.raw()
+    }
+
+    /// The record.
+    pub(super) fn record(self) -> Record<'r, sys::request_rec> {
+        self.0
+    }
+
+    /// Its connection's record.
+    pub(super) fn connection(self) -> Record<'r, sys::conn_rec> {
+        self.0.part(|r| &r.connection)
     }
 
     /// The request's pool.
     pub fn pool(self) -> Pool<'r> {
-        // SAFETY: the pool lives as long as the request.
-        unsafe { Pool::from_raw((*self.raw).pool) }
+        Pool::of(self.0.part(|r| &r.pool))
     }
 
     /// The connection's bucket allocator.
     pub fn bucket_alloc(self) -> *mut sys::apr_bucket_alloc_t {
-        // SAFETY: a live request has a connection.
-        unsafe { (*(*self.raw).connection).bucket_alloc }
+        self.connection().get(|c| c.bucket_alloc)
     }
 
     /// The virtual host.
-    pub fn server(self) -> *mut sys::server_rec {
-        // SAFETY: a live request has a server.
-        unsafe { (*self.raw).server }
+    pub fn server(self) -> Server<'r> {
+        Server::of(self.0.part(|r| &r.server))
+    }
+
+    /// What this module has kept with it.
+    pub fn kept<S: RequestState>(self) -> Option<&'r S::Of<'r>> {
+        // SAFETY: the vector belongs to the live request; in our place is null or what `keep` has put there, in its pool.
+        unsafe {
+            let found = sys::mw_get_module_config(self.0.get(|r| r.request_config), crate::module_record());
+            found.cast::<S::Of<'r>>().as_ref()
+        }
+    }
+
+    /// Keeps something with it.
+    pub fn keep<S: RequestState>(self, state: S::Of<'r>) {
+        let kept = self.pool().own(state).cast();
+        // SAFETY: the vector belongs to the live request, and the place in it to this module.
+        unsafe { sys::mw_set_module_config(self.0.get(|r| r.request_config), crate::module_record(), kept) }
+    }
+
+    /// This module's record of the directory.
+    pub fn own<R: DirectoryRecord>(self) -> &'r R {
+        // SAFETY: a live request has a vector with a place for each module; the record is of this type by the contract of the
+        // trait, lives as long as the request, and is not changed any more.
+        let found = unsafe {
+            let vector = self.0.get(|r| r.per_dir_config);
+            sys::mw_get_module_config(vector, crate::module_record()).cast::<R>().as_ref()
+        };
+        // A request comes only where all records were made.
+        found.expect("httpd does not serve where a record could not be made")
     }
 
     texts! {
@@ -88,6 +130,8 @@ impl<'r> Request<'r> {
         handler = handler;
         /// Host name of the request, lower-cased by httpd.
         hostname = hostname;
+        /// The client's address in text.
+        client_address = useragent_ip;
     }
 
     tables! {
@@ -105,165 +149,141 @@ impl<'r> Request<'r> {
 
     /// The user httpd has authenticated.
     pub fn user(self) -> Option<&'r [u8]> {
-        // SAFETY: a string of the live request, null or NUL-terminated.
-        unsafe { bytes((*self.raw).user) }
+        self.0.text(|r| &r.user).bytes()
     }
 
     /// Gives the user another name.
     pub fn set_user(self, name: &[u8]) {
-        // SAFETY: the copy lives in the request's pool.
-        unsafe { (*self.raw).user = self.pool().dup(name) }
-    }
-
-    /// The client's address in text.
-    pub fn client_address(self) -> &'r [u8] {
-        // SAFETY: a string of the live request, null or NUL-terminated.
-        unsafe { bytes((*self.raw).useragent_ip) }.unwrap_or_default()
+        self.0.set(|r| &mut r.user, self.pool().dup(name));
     }
 
     /// The address of the other end of the connection: a proxy's, if there is one.
     pub fn peer_address(self) -> &'r [u8] {
-        // SAFETY: a live request has a connection; its address is null or NUL-terminated.
-        unsafe { bytes((*(*self.raw).connection).client_ip) }.unwrap_or_default()
+        self.connection().text(|c| &c.client_ip).bytes().unwrap_or_default()
     }
 
     /// The client's host name, if HostnameLookups gives one.
     pub fn client_name(self) -> Option<&'r [u8]> {
         // SAFETY: a live request of this thread; the name lives in its pool.
-        unsafe { bytes(sys::mw_client_name(self.raw)) }
+        unsafe { HttpdText::from_raw(sys::mw_client_name(self.raw())) }.bytes()
     }
 
     /// `Satisfy Any` with authentication configured: a refusal by address is not the last word.
     pub fn may_authenticate_instead(self) -> bool {
         // SAFETY: a live request of this thread.
         unsafe {
-            sys::ap_satisfies(self.raw) == sys::SATISFY_ANY as i32
-                && sys::ap_some_auth_required(self.raw) != 0
+            sys::ap_satisfies(self.raw()) == sys::SATISFY_ANY as i32
+                && sys::ap_some_auth_required(self.raw()) != 0
         }
     }
 
     /// Whether httpd's own walk found the file.
     pub fn file_exists(self) -> bool {
-        // SAFETY: plain field; APR_NOFILE is 0.
-        unsafe { (*self.raw).finfo.filetype != 0 }
+        // APR_NOFILE is 0.
+        self.0.get(|r| r.finfo.filetype) != 0
     }
 
     /// Whether the file is a directory (APR_DIR).
     pub fn is_directory(self) -> bool {
-        // SAFETY: plain field.
-        unsafe { (*self.raw).finfo.filetype == 2 }
+        self.0.get(|r| r.finfo.filetype) == 2
     }
 
     /// Modification time of the mapped file, µs since the epoch.
     pub fn mtime_us(self) -> u64 {
-        // SAFETY: plain field.
-        unsafe { (*self.raw).finfo.mtime }.max(0) as u64
+        self.0.get(|r| r.finfo.mtime).max(0) as u64
     }
 
     /// When httpd received the request, µs since the epoch.
     pub fn start_us(self) -> u64 {
-        // SAFETY: plain field.
-        unsafe { (*self.raw).request_time }.max(0) as u64
+        self.0.get(|r| r.request_time).max(0) as u64
     }
 
     /// Status as it stands.
     pub fn status(self) -> u16 {
-        // SAFETY: plain field.
-        unsafe { (*self.raw).status }.clamp(0, 999) as u16
+        self.0.get(|r| r.status).clamp(0, 999) as u16
     }
 
     /// Body bytes that were sent, behind httpd's content filters.
     pub fn bytes_sent(self) -> u64 {
-        // SAFETY: plain field.
-        unsafe { (*self.raw).bytes_sent }.max(0) as u64
+        self.0.get(|r| r.bytes_sent).max(0) as u64
     }
 
     /// HEAD, by whatever name.
     pub fn is_header_only(self) -> bool {
-        // SAFETY: plain field.
-        unsafe { (*self.raw).header_only != 0 }
+        self.0.get(|r| r.header_only) != 0
     }
 
     /// Whether a filter may change the body of the response.
     pub fn is_filtered(self) -> bool {
         // SAFETY: a live request.
-        unsafe { sys::mw_has_content_filter(self.raw) != 0 }
+        unsafe { sys::mw_has_content_filter(self.raw()) != 0 }
     }
 
     /// Whether the client's connection is known to be broken.
     pub fn is_aborted(self) -> bool {
-        self.connection().aborted != 0
+        self.connection().get(|c| c.aborted) != 0
     }
 
     /// One of several streams of a connection (HTTP/2).
     pub fn is_stream(self) -> bool {
-        !self.connection().master.is_null()
-    }
-
-    fn connection(&self) -> &sys::conn_rec {
-        // SAFETY: a live request has a connection, of this thread; for one look at a plain field.
-        unsafe { &*(*self.raw).connection }
+        !self.connection().get(|c| c.master).is_null()
     }
 
     /// The connection shall not be used for another request.
     pub fn close_connection(self) {
-        // SAFETY: a live request has a connection owned by this thread.
-        unsafe { (*(*self.raw).connection).keepalive = sys::AP_CONN_CLOSE }
+        self.connection().set(|c| &mut c.keepalive, sys::AP_CONN_CLOSE);
     }
 
     /// Whether it came over the connection itself: no sub-request, no internal redirect.
     pub fn is_main(self) -> bool {
-        // SAFETY: plain fields.
-        unsafe { (*self.raw).main.is_null() && (*self.raw).prev.is_null() }
+        self.0.get(|r| r.main.is_null() && r.prev.is_null())
     }
 
     /// From here on what is read and written is the connection itself, without HTTP; it ends with the request.
     pub fn become_tunnel(self) {
         self.close_connection();
-        // SAFETY: a live request and its connection, used by this thread only; the filters belong to the connection.
-        unsafe {
-            let (raw, connection) = (self.raw, (*self.raw).connection);
-            // It would end what sends little for a while.
-            sys::ap_remove_input_filter_byhandle((*connection).input_filters, c"reqtimeout".as_ptr());
-            ((*raw).input_filters, (*raw).proto_input_filters) =
-                ((*connection).input_filters, (*connection).input_filters);
-            ((*raw).output_filters, (*raw).proto_output_filters) =
-                ((*connection).output_filters, (*connection).output_filters);
-            (*raw).status = 101;
-            (*raw).status_line = std::ptr::null();
-        }
+        let connection = self.connection();
+        // It would end what sends little for a while.
+        let (first, unwanted) = (connection.get(|c| c.input_filters), c"reqtimeout");
+        // SAFETY: the chain of a live connection, used by this thread only; the name ends with a NUL.
+        unsafe { sys::ap_remove_input_filter_byhandle(first, unwanted.as_ptr()) };
+        let input = connection.follow(|c| &c.input_filters);
+        let output = connection.follow(|c| &c.output_filters);
+        self.0.set(|r| &mut r.input_filters, input);
+        self.0.set(|r| &mut r.proto_input_filters, input);
+        self.0.set(|r| &mut r.output_filters, output);
+        self.0.set(|r| &mut r.proto_output_filters, output);
+        self.set_status(101, None);
     }
 
     /// Whether the client waits for `100 Continue`.
     pub fn expects_continue(self) -> bool {
-        // SAFETY: plain field.
-        unsafe { (*self.raw).expecting_100 != 0 }
+        self.0.get(|r| r.expecting_100) != 0
     }
 
     /// Sends `100 Continue` now. httpd's own filter does so in a blocking read only.
     pub fn send_continue(self) {
-        // SAFETY: a live request of this thread; its status is put back.
-        unsafe {
-            let (status, line) = ((*self.raw).status, (*self.raw).status_line);
-            (*self.raw).status = sys::HTTP_CONTINUE as i32;
-            (*self.raw).status_line = std::ptr::null();
-            sys::ap_send_interim_response(self.raw, 0);
-            (*self.raw).status = status;
-            (*self.raw).status_line = line;
-        }
+        let (status, line) = (self.0.get(|r| r.status), self.0.text(|r| &r.status_line));
+        self.set_status(sys::HTTP_CONTINUE as u16, None);
+        // SAFETY: a live request of this thread.
+        unsafe { sys::ap_send_interim_response(self.raw(), 0) };
+        self.0.set(|r| &mut r.status, status);
+        self.0.set(|r| &mut r.status_line, line);
     }
 
     /// The response has begun: an interim one would end up inside it (spec/behaviour.md §2.4).
     pub fn forget_continue(self) {
-        // SAFETY: plain field of a live request.
-        unsafe { (*self.raw).expecting_100 = 0 }
+        self.0.set(|r| &mut r.expecting_100, 0u32);
     }
 
-    /// The mapped file's name as a C pointer.
+    /// Maps the request to another file.
     pub fn set_filename(self, name: &[u8]) {
-        let copy = self.pool().dup(name);
-        // SAFETY: the copy lives in the request's pool.
-        unsafe { (*self.raw).filename = copy }
+        self.0.set(|r| &mut r.filename, self.pool().dup(name));
+    }
+
+    /// Sets what follows the script in the URL.
+    pub fn set_path_info(self, info: &[u8]) {
+        self.0.set(|r| &mut r.path_info, self.pool().dup(info));
     }
 
     /// Does what httpd's core does to map the request to its file, knowing that the first `len` bytes of the file name
@@ -271,63 +291,58 @@ impl<'r> Request<'r> {
     pub fn walk_file(self, len: usize) -> Option<c_int> {
         let (file, rest) = self.filename().split_at_checked(len)?;
         let (file, rest) = (self.pool().dup(file), self.pool().dup(rest));
-        // SAFETY: both copies live in the request's pool; all-zero is a valid record that apr_stat fills.
-        unsafe {
+        // SAFETY: the name lives in the request's pool; all-zero is a valid record that apr_stat fills. The walks are httpd's
+        // own next steps for a live request whose file is known.
+        let status = unsafe {
             let mut facts: sys::apr_finfo_t = std::mem::zeroed();
-            let status = sys::apr_stat(&mut facts, file, sys::APR_FINFO_MIN as i32, self.pool().raw());
+            let status = sys::apr_stat(&mut facts, file.raw(), sys::APR_FINFO_MIN as i32, self.pool().raw());
             if status != 0 || facts.filetype != sys::APR_REG {
                 return None;
             }
-            (*self.raw).filename = file;
-            (*self.raw).finfo = facts;
-            let mut status = sys::ap_directory_walk(self.raw);
-            if status == sys::OK as c_int {
-                status = sys::ap_file_walk(self.raw);
+            self.0.set(|r| &mut r.filename, file);
+            (*self.raw()).finfo = facts;
+            match sys::ap_directory_walk(self.raw()) {
+                status if status == sys::OK as c_int => sys::ap_file_walk(self.raw()),
+                status => status,
             }
-            (*self.raw).path_info = rest;
-            Some(status)
-        }
+        };
+        self.0.set(|r| &mut r.path_info, rest);
+        Some(status)
     }
 
     /// Chooses the handler; `name` is static.
     pub fn set_handler(self, name: &'static CStr) {
-        // SAFETY: a static string outlives the request.
-        unsafe { (*self.raw).handler = name.as_ptr() }
+        self.0.set(|r| &mut r.handler, HttpdText::from(name));
     }
 
     /// Sets status and status line of the response.
     pub fn set_status(self, status: u16, line: Option<&[u8]>) {
-        let copy = line.map_or(std::ptr::null(), |l| self.pool().dup(l).cast_const());
-        // SAFETY: the copy lives in the request's pool.
-        unsafe {
-            (*self.raw).status = i32::from(status);
-            (*self.raw).status_line = copy;
-        }
+        let line = line.map_or(HttpdText::NONE, |line| self.pool().dup(line).into());
+        self.0.set(|r| &mut r.status, i32::from(status));
+        self.0.set(|r| &mut r.status_line, line);
     }
 
     /// `ap_set_content_type`: activates AddOutputFilterByType, too.
     pub fn set_content_type(self, value: &[u8]) {
         let copy = self.pool().dup(value);
         // SAFETY: the copy lives in the request's pool.
-        unsafe { sys::ap_set_content_type(self.raw, copy) }
+        unsafe { sys::ap_set_content_type(self.raw(), copy.raw()) }
     }
 
     /// Logs one record in the request's context.
     pub fn log(self, level: LogLevel, message: &str) {
-        // SAFETY: a live request of this thread.
-        unsafe { log::request(self.raw, level as u8, 0, message.as_bytes()) }
-    }
-
-    /// Logs one record of any bytes.
-    pub fn log_bytes(self, level: u8, message: &[u8]) {
-        // SAFETY: a live request of this thread.
-        unsafe { log::request(self.raw, level, 0, message) }
+        self.log_bytes(level as u8, message.as_bytes());
     }
 
     /// Logs an event about the request that has no number.
     pub fn log_event(self, event: &LogEvent, message: &str) {
-        // SAFETY: a live request of this thread.
-        unsafe { log::request(self.raw, event.level as u8, 0, message.as_bytes()) }
+        self.log_bytes(event.level as u8, message.as_bytes());
+    }
+
+    /// Logs one record of any bytes.
+    pub fn log_bytes(self, level: u8, message: &[u8]) {
+        // SAFETY: a live request of this thread; the text is NUL-terminated and passed through a fixed "%s".
+        unsafe { sys::mw_log_request(c_int::from(level), 0, self.raw(), text_of(message).as_ptr()) }
     }
 
     /// Whether nothing reads a response but httpd's core, which sends it over the client's own socket. Filters that only
@@ -353,24 +368,16 @@ impl<'r> Request<'r> {
 
     /// Whether filters of the response, or both ways those of the connection, have no other names than these.
     fn has_only(self, names: &[&[u8]], of_connection: bool) -> bool {
-        // SAFETY: chains of a live request and its connection end with null; names are NUL-terminated.
-        unsafe {
-            let connection = (*self.raw).connection;
-            let chains = match of_connection {
-                true => [(*connection).input_filters, (*connection).output_filters],
-                false => [(*self.raw).output_filters, std::ptr::null_mut()],
-            };
-            chains.into_iter().all(|mut filter| {
-                while !filter.is_null() {
-                    let name = bytes((*(*filter).frec).name).unwrap_or_default();
-                    if !names.iter().any(|known| name.eq_ignore_ascii_case(known)) {
-                        return false;
-                    }
-                    filter = (*filter).next;
-                }
-                true
-            })
-        }
+        let connection = self.connection();
+        let chains = match of_connection {
+            true => [connection.follow(|c| &c.input_filters), connection.follow(|c| &c.output_filters)],
+            false => [self.0.follow(|r| &r.output_filters), None],
+        };
+        let is_known = |filter: Record<'_, sys::ap_filter_t>| {
+            let name = filter.part(|filter| &filter.frec).text(|kind| &kind.name).bytes().unwrap_or_default();
+            names.iter().any(|known| name.eq_ignore_ascii_case(known))
+        };
+        chains.into_iter().flatten().all(|first| first.chain(|filter| &filter.next).all(is_known))
     }
 
     /// Whether nothing but httpd's core reads and writes the connection: no TLS, no filter of another module, no stream of
@@ -383,25 +390,24 @@ impl<'r> Request<'r> {
     /// EnableSendfile of the request's directory.
     pub fn enables_sendfile(self) -> bool {
         // SAFETY: a live request has the core module's configuration.
-        unsafe { sys::mw_enable_sendfile(self.raw) != 0 }
+        unsafe { sys::mw_enable_sendfile(self.raw()) != 0 }
     }
 
     /// LogLevel of the wsgi module for this request.
     pub fn log_level(self) -> u32 {
         // SAFETY: a live request of this thread.
-        unsafe { sys::mw_request_log_level(self.raw) }.max(0) as u32
+        unsafe { sys::mw_request_log_level(self.raw()) }.max(0) as u32
     }
 
     /// httpd's log id of the request, made if missing.
     pub fn log_id(self) -> &'r [u8] {
         // SAFETY: a live request of this thread; the id lives in its pool.
-        unsafe { bytes(sys::mw_request_log_id(self.raw)) }.unwrap_or_default()
+        unsafe { HttpdText::from_raw(sys::mw_request_log_id(self.raw())) }.bytes().unwrap_or_default()
     }
 
     /// httpd's log id of the connection, empty if none was made.
     pub fn connection_log_id(self) -> &'r [u8] {
-        // SAFETY: a live request has a connection.
-        unsafe { bytes((*(*self.raw).connection).log_id) }.unwrap_or_default()
+        self.connection().text(|c| &c.log_id).bytes().unwrap_or_default()
     }
 
     /// The client's socket if this connection has one of its own (HTTP/2 streams have none).
@@ -409,7 +415,7 @@ impl<'r> Request<'r> {
         let mut fd = -1;
         // SAFETY: a live request of this thread; a non-null socket is open, and stays so as long as the request.
         unsafe {
-            let socket = sys::mw_client_socket(self.raw);
+            let socket = sys::mw_client_socket(self.raw());
             let is_there = !socket.is_null() && sys::apr_os_sock_get(&mut fd, socket) == 0;
             is_there.then(|| BorrowedFd::borrow_raw(fd))
         }
@@ -426,14 +432,14 @@ impl<'r> Request<'r> {
             return self.client_fd();
         }
         // SAFETY: a live request of this thread, whose stream lives as long.
-        Some(unsafe { sys::mw_stream_fd(self.raw) }).filter(|fd| *fd >= 0)
+        Some(unsafe { sys::mw_stream_fd(self.raw()) }).filter(|fd| *fd >= 0)
     }
 
     /// Sets the timeout of the client's socket, µs; gives back the one before. `None` without a socket.
     pub fn swap_client_timeout(self, micros: i64) -> Option<i64> {
         // SAFETY: a live request of this thread; a non-null socket is open.
         unsafe {
-            let socket = sys::mw_client_socket(self.raw);
+            let socket = sys::mw_client_socket(self.raw());
             let mut before = 0;
             if socket.is_null() || sys::apr_socket_timeout_get(socket, &mut before) != 0 {
                 return None;
@@ -445,7 +451,6 @@ impl<'r> Request<'r> {
 
     /// Timeout of the virtual host, milliseconds.
     pub fn server_timeout_ms(self) -> u64 {
-        // SAFETY: a live request has a server.
-        (unsafe { (*self.server()).timeout }.max(0) / 1000) as u64
+        self.server().timeout_ms()
     }
 }

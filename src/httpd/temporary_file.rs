@@ -1,13 +1,9 @@
 //! Files without a name, in httpd's directory for temporary ones.
 
-use super::bytes;
 use super::pool::Pool;
-use apr_sys as sys;
-use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -37,14 +33,9 @@ pub fn directory(pool: Pool<'_>) -> io::Result<&'static Path> {
     if !is_named && descriptors::is_writable_folder(Path::new(ON_DISK)) {
         return Ok(FOUND.get_or_init(|| PathBuf::from(ON_DISK)));
     }
-    let mut name = std::ptr::null();
-    // SAFETY: the pool is valid; apr leaves a string of the pool in `name`, or an error.
-    let status = unsafe { sys::apr_temp_dir_get(&mut name, pool.raw()) };
-    // SAFETY: null, or a string of the pool.
-    let name = unsafe { bytes(name) }.filter(|_| status == 0);
     // It has written to each of them, so the last error is about one of them.
-    let name = name.ok_or_else(io::Error::last_os_error)?;
-    Ok(FOUND.get_or_init(|| PathBuf::from(OsStr::from_bytes(name))))
+    let name = pool.temporary_directory().ok_or_else(io::Error::last_os_error)?;
+    Ok(FOUND.get_or_init(|| name))
 }
 
 impl TemporaryFile {

@@ -1,24 +1,26 @@
 //! httpd's configuration tree: the lines of its files as they were read.
 
-use super::bytes;
+use super::record::Record;
 use apr_sys as sys;
-use std::ffi::c_char;
-use std::marker::PhantomData;
 
 /// A line, or a section with what is in it.
 #[derive(Clone, Copy)]
-pub struct TreeDirective<'t> {
-    raw: *const sys::ap_directive_t,
-    life: PhantomData<&'t sys::ap_directive_t>,
-}
+pub struct TreeDirective<'t>(Record<'t, sys::ap_directive_t>);
 
-/// All lines that stand in no section. Valid while httpd's parent checks and applies its configuration.
-///
-/// # Safety
-/// check_config or post_config, on the parent's only thread: the tree is complete and does not change for `'t`.
-pub unsafe fn lines<'t>() -> TreeLines<'t> {
-    // SAFETY: by the contract.
-    TreeLines(TreeDirective::of(unsafe { sys::ap_conftree }))
+/// The lines of a configuration that has been read.
+#[derive(Clone, Copy)]
+pub struct ConfigTree<'t>(Option<TreeDirective<'t>>);
+
+impl<'t> ConfigTree<'t> {
+    /// That which begins with this line; none is empty.
+    pub(super) fn of(first: Option<Record<'t, sys::ap_directive_t>>) -> Self {
+        Self(first.map(TreeDirective))
+    }
+
+    /// All lines that stand in no section.
+    pub fn lines(self) -> TreeLines<'t> {
+        TreeLines(self.0)
+    }
 }
 
 /// Lines in the order of the files.
@@ -29,30 +31,25 @@ impl<'t> Iterator for TreeLines<'t> {
 
     fn next(&mut self) -> Option<TreeDirective<'t>> {
         let line = self.0.take()?;
-        self.0 = TreeDirective::of(line.record().next);
+        self.0 = line.0.follow(|line| &line.next).map(TreeDirective);
         Some(line)
     }
 }
 
 impl<'t> TreeDirective<'t> {
-    /// `None` for the null pointer, with which lists end.
-    fn of(raw: *const sys::ap_directive_t) -> Option<Self> {
-        (!raw.is_null()).then_some(Self { raw, life: PhantomData })
-    }
-
-    fn record(self) -> &'t sys::ap_directive_t {
-        // SAFETY: by the contract of `lines`.
-        unsafe { &*self.raw }
-    }
-
-    fn text(self, pointer: *const c_char) -> String {
-        // SAFETY: names, arguments and files are strings of the configuration, or null.
-        String::from_utf8_lossy(unsafe { bytes(pointer) }.unwrap_or_default()).into_owned()
+    /// A line that another record points to.
+    pub(super) fn of(record: Record<'t, sys::ap_directive_t>) -> Self {
+        Self(record)
     }
 
     /// Its name.
     pub fn name(self) -> String {
-        self.text(self.record().directive)
+        self.0.text(|line| &line.directive).lossy()
+    }
+
+    /// The name, if it is text.
+    pub fn known_name(self) -> Option<&'t str> {
+        self.0.text(|line| &line.directive).utf8()
     }
 
     /// Whether it has this name.
@@ -62,26 +59,36 @@ impl<'t> TreeDirective<'t> {
 
     /// The rest of the line.
     pub fn arguments(self) -> String {
-        self.text(self.record().args)
+        self.0.text(|line| &line.args).lossy()
     }
 
     /// Its file.
     pub fn file(self) -> String {
-        self.text(self.record().filename)
+        self.0.text(|line| &line.filename).lossy()
+    }
+
+    /// The file, if its name is text.
+    pub fn known_file(self) -> Option<&'t str> {
+        self.0.text(|line| &line.filename).utf8()
     }
 
     /// Its line there.
     pub fn line(self) -> u32 {
-        self.record().line_num.max(0).cast_unsigned()
+        self.0.get(|line| line.line_num).max(0).cast_unsigned()
     }
 
     /// The section that it stands in.
     pub fn parent(self) -> Option<Self> {
-        Self::of(self.record().parent)
+        self.0.follow(|line| &line.parent).map(Self)
+    }
+
+    /// It, and the sections around it.
+    pub fn and_parents(self) -> impl Iterator<Item = Self> {
+        self.0.chain(|line| &line.parent).map(Self)
     }
 
     /// What is in a section.
     pub fn children(self) -> TreeLines<'t> {
-        TreeLines(Self::of(self.record().first_child))
+        TreeLines(self.0.follow(|line| &line.first_child).map(Self))
     }
 }

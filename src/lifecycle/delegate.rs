@@ -3,6 +3,7 @@
 //! up when its file system does not answer.
 
 use super::accounts::SystemAccounts;
+use crate::httpd::parent::OnlyThread;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::VecDeque;
@@ -29,6 +30,8 @@ const FAREWELL: Duration = Duration::from_millis(500);
 /// Forks for each identity and for what a group needs for its start.
 #[derive(Debug)]
 pub struct ForkedDelegates {
+    /// The parent's thread, while it has no other.
+    pub thread: OnlyThread,
     /// Whom httpd's parent runs as; root's delegates take on the identity they are asked for.
     pub own_uid: u32,
 }
@@ -40,15 +43,14 @@ impl Delegation for ForkedDelegates {
         patience: AnswerPatience,
     ) -> Vec<Vec<DelegateOutcome<SurveyAnswer>>> {
         let look = |question: &SurveyQuestion| question.look(&SystemAccounts, self.own_uid);
-        ask(tasks, self.own_uid == 0, patience, &look, &SurveyQuestion::is_near)
+        ask(self.thread, tasks, self.own_uid == 0, patience, &look, &SurveyQuestion::is_near)
     }
 }
 
 /// Has all questions answered by `look`, in processes of the runners if `is_root`. Questions that are `related` to one
 /// without an answer are not asked any more.
-///
-/// Only for the parent while it is single-threaded: it forks.
 fn ask<Q, A: Serialize + DeserializeOwned>(
+    thread: OnlyThread,
     tasks: &[DelegateTask<'_, Q>],
     is_root: bool,
     patience: AnswerPatience,
@@ -66,7 +68,7 @@ fn ask<Q, A: Serialize + DeserializeOwned>(
             let skip = &delegates.skipped[index];
             let answer =
                 |at: usize| (!skip[at]).then(|| encode(&look(task.questions[at])).unwrap_or_default());
-            match spawn(runner, from, task.questions.len(), &answer) {
+            match spawn(thread, runner, from, task.questions.len(), &answer) {
                 Ok((pid, pipe)) => delegates.running.push(RunningDelegate::new(index, from, pid, pipe)),
                 Err(_) => break, // no process, no answer
             }
@@ -225,6 +227,7 @@ impl DelegatePool {
 
 /// Starts the process that answers the questions `from..to`.
 fn spawn(
+    thread: OnlyThread,
     runner: Option<&ProcessIdentity>,
     from: usize,
     to: usize,
@@ -232,8 +235,7 @@ fn spawn(
 ) -> io::Result<(i32, OwnedFd)> {
     let (reader, writer) = descriptors::pipe()?;
     descriptors::set_nonblocking(reader.as_fd())?;
-    // SAFETY: the parent is single-threaded while it reads its configuration.
-    let pid = unsafe { process::fork(|child| serve(child, runner, from..to, &writer, answer))? };
+    let pid = thread.fork(|child| serve(child, runner, from..to, &writer, answer))?;
     Ok((pid, reader))
 }
 
@@ -270,6 +272,7 @@ fn put(pipe: &OwnedFd, answer: &[u8]) -> bool {
 }
 
 #[cfg(test)]
+#[allow(unsafe_code)]
 mod tests {
     use super::*;
 
@@ -283,6 +286,11 @@ mod tests {
         question * 2
     }
 
+    fn thread() -> OnlyThread {
+        // SAFETY: glibc has its own locks free in a forked child, and those of other tests are not asked for there.
+        unsafe { OnlyThread::new() }
+    }
+
     #[test]
     fn who_does_not_answer_is_given_up_and_the_others_are_asked() {
         let runner = ProcessIdentity::reader();
@@ -292,7 +300,7 @@ mod tests {
                 .map(|list| DelegateTask { runner: &runner, questions: list.iter().collect() })
                 .collect();
             let patience = AnswerPatience { one: Duration::from_secs(2), all: Duration::from_secs(60) };
-            ask(&tasks, false, patience, &look, &|lost, later| *lost == 0 && *later == 9)
+            ask(thread(), &tasks, false, patience, &look, &|lost, later| *lost == 0 && *later == 9)
         };
         let answers = ask_all(&[&[2, 0, 9, 3], &[4, 1, 5], &[], &[6]]);
         use DelegateOutcome::{Seen, Silent, Unasked};
@@ -310,7 +318,7 @@ mod tests {
         let look = |question: &u32| if *question == 1 { panic!("as ordered") } else { *question };
         let patience = AnswerPatience { one: Duration::from_secs(30), all: Duration::from_secs(30) };
         assert_eq!(
-            ask(&[task], false, patience, &look, &|_, _| false),
+            ask(thread(), &[task], false, patience, &look, &|_, _| false),
             [[DelegateOutcome::Unasked, DelegateOutcome::Seen(2)]]
         );
     }
@@ -332,7 +340,7 @@ mod tests {
             ProcessIdentity { uid: 65534, gid: 65533, groups: vec![65533, 65532], name: "nobody".to_owned() };
         let task = DelegateTask { runner: &runner, questions: vec![&2u32] };
         let patience = AnswerPatience { one: Duration::from_secs(30), all: Duration::from_secs(30) };
-        let answers = ask(&[task], true, patience, &describe, &|_, _| false);
+        let answers = ask(thread(), &[task], true, patience, &describe, &|_, _| false);
         let DelegateOutcome::Seen((dumpable, lines)) = &answers[0][0] else { panic!("{answers:?}") };
         let words: Vec<Vec<&str>> = lines.iter().map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(words[0], ["Uid:", "65534", "65534", "65534", "65534"]);

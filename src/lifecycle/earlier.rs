@@ -1,18 +1,15 @@
 //! Generations from before a graceful restart whose children may still serve: the parent keeps what the next supervisor has
 //! to know of them, should the present one die.
 
-use super::supervisor::{PersistentState, logs, memory_file, shared_memories};
+use super::supervisor::{PersistentState, memory_file, shared_memories};
 use crate::generation::runtime::ChildRuntime;
-use crate::httpd::pool::persistent;
-use apr_sys as sys;
+use crate::httpd::pool::{LastingRecord, Pool};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use wsgi_protocol::control::ParentCommand;
 use wsgi_protocol::launch::encode;
 use wsgi_system::descriptors::KeptDescriptor;
 
-/// Key of the record in the process pool; the number is the layout's version.
-const KEY: &std::ffi::CStr = c"mod_wsgi:earlier-generations:1";
 /// How many are kept. Each holds three descriptors in the parent; most are gone within seconds.
 const MOST: usize = 32;
 
@@ -61,20 +58,19 @@ impl EarlierGeneration {
     }
 }
 
+// SAFETY: numbers of descriptors.
+unsafe impl LastingRecord for EarlierGenerations {
+    const KEY: &'static std::ffi::CStr = c"mod_wsgi:earlier-generations:1";
+
+    fn initial(_: Pool<'static>) -> Self {
+        Self::none()
+    }
+}
+
 impl EarlierGenerations {
     fn none() -> Self {
         let kept = [const { EarlierGeneration::NONE }; MOST];
         Self { configuration: KeptDescriptor::NONE, count: 0, kept }
-    }
-
-    /// The record of this httpd.
-    ///
-    /// # Safety
-    /// `main` is a valid server record; parent process only.
-    pub unsafe fn of<'a>(main: *mut sys::server_rec) -> &'a mut Self {
-        let initial = Self::none();
-        // SAFETY: the process pool lives as long as httpd; the record holds no pointer into this module.
-        unsafe { &mut *persistent((*(*main).process).pool, KEY, initial) }
     }
 
     /// A memory file with the present generation's configuration as it is now.
@@ -133,8 +129,8 @@ impl EarlierGenerations {
             let EarlierGeneration { configuration, status, lifeline } = earlier;
             let kept = (configuration.borrow(), status.borrow(), lifeline.borrow());
             let (Some(configuration), Some(status), Some(lifeline)) = kept else { continue };
-            let (standard_error, (logs, _)) = (std::io::stderr(), logs(runtime));
-            let main_log = logs.first().copied().unwrap_or(standard_error.as_fd());
+            let standard_error = std::io::stderr();
+            let main_log = runtime.logs.first().copied().unwrap_or(standard_error.as_fd());
             let (metrics, board) = shared_memories(runtime, status);
             let fds = [configuration, status, lifeline, metrics, board, main_log];
             let _ = persistent.send_record(&command, &fds);

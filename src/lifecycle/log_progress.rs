@@ -12,25 +12,16 @@ pub struct WriterProgress {
 }
 
 /// Bytes of it.
-const LENGTH: usize = 2 * size_of::<AtomicU32>();
+pub const LENGTH: usize = 2 * size_of::<AtomicU32>();
 
 impl WriterProgress {
-    /// Makes the page, which then stays as long as httpd, and tells its address. `None` where there is no memory for it.
-    pub fn map() -> Option<(Self, usize)> {
-        let page = SharedMapping::anonymous(LENGTH).ok()?.leak();
-        Self::of(page).map(|progress| (progress, page.parts().0))
+    /// Makes the page, which then stays as long as httpd. `None` where there is no memory for it.
+    pub fn map() -> Option<LastingMapping> {
+        Some(SharedMapping::anonymous(LENGTH).ok()?.leak())
     }
 
-    /// The page at an address; `None` for 0.
-    ///
-    /// # Safety
-    /// The address is one that [`WriterProgress::map`] has told.
-    pub unsafe fn at(address: usize) -> Option<Self> {
-        // SAFETY: by the contract; it is never removed.
-        unsafe { LastingMapping::from_parts(address, LENGTH) }.and_then(Self::of)
-    }
-
-    fn of(page: LastingMapping) -> Option<Self> {
+    /// What the page says.
+    pub fn of(page: LastingMapping) -> Option<Self> {
         Some(Self { begun: page.record(0)?, done: page.record(size_of::<AtomicU32>())? })
     }
 
@@ -58,9 +49,7 @@ mod tests {
 
     #[test]
     fn a_writer_that_had_begun_is_told_from_an_idle_one() {
-        let (progress, address) = WriterProgress::map().expect("there is memory");
-        // SAFETY: just made.
-        let progress = unsafe { WriterProgress::at(address) }.unwrap_or(progress);
+        let progress = WriterProgress::map().and_then(WriterProgress::of).expect("there is memory");
         assert_eq!(progress.settle(), (false, 0));
         progress.begin();
         progress.finish();

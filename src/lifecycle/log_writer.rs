@@ -4,32 +4,27 @@
 //! writer dies: the parent holds the socket and forks another.
 
 use super::earlier::EarlierGenerations;
-use super::log_main;
-use super::log_progress::WriterProgress;
+use super::log_progress::{self, WriterProgress};
 use super::supervisor::PersistentState;
-use crate::config;
-use crate::generation::runtime::ChildRuntime;
-use crate::httpd::log::LogLevel;
 use crate::httpd::origin::{LogOrigin, LogServers};
-use crate::httpd::pool::persistent;
-use crate::messages;
-use apr_sys as sys;
-use std::ffi::c_int;
+use crate::httpd::other_child::{EndWatch, OtherChild};
+use crate::httpd::parent::ParentThread;
+use crate::httpd::pool::{LastingRecord, Pool};
+use crate::httpd::server::is_stopping;
+use std::ffi::{CStr, c_int};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::ptr;
 use std::time::Duration;
 use wsgi_protocol::record::{LogRecord, MAX_RECORD};
 use wsgi_system::clock::monotonic_seconds;
 use wsgi_system::descriptors::KeptDescriptor;
-use wsgi_system::options;
-use wsgi_system::process::{self, ChildState};
+use wsgi_system::memory::KeptPage;
+use wsgi_system::process::{self, ChildState, ForkedChild};
 use wsgi_system::signals::{self, SignalNumber};
 use wsgi_system::sockets::{self, RecordLook};
 
-/// Key of the record in the process pool; the number is the layout's version.
-const KEY: &std::ffi::CStr = c"mod_wsgi:log-writer:3";
 /// Writers of older generations that may still be busy with the last lines of their daemons.
 const WRITERS: usize = 16;
 /// Writers that end in quick succession, after which the supervisor writes itself.
@@ -64,150 +59,87 @@ pub struct LogWriters {
     failures: u32,
     /// The record on which the last one ended that did so by itself, and how many had been written before it; 0 for none.
     suspect: (u64, u32),
-    /// Where writers leave how far they have come; 0 before the first one, or without memory for it.
-    progress: usize,
+    /// Where writers leave how far they have come; none before the first one, or without memory for it.
+    progress: KeptPage<{ log_progress::LENGTH }>,
     /// apr's records of the processes, for the other-child list; process id 0 for none.
-    processes: [sys::apr_proc_t; WRITERS],
+    processes: &'static [OtherChild; WRITERS],
 }
 
-/// Starts httpd's log writer if some log needs it. Without one, the supervisor writes as it can.
-///
-/// # Safety
-/// Parent process in post_config; `pconf` is the live configuration pool.
-pub unsafe fn begin(
-    runtime: &mut ChildRuntime,
-    main: *mut sys::server_rec,
-    pconf: *mut sys::apr_pool_t,
-    servers: &LogServers,
-) {
-    // SAFETY: parent process; the registrations of the last configuration pool went with it.
-    let writers = unsafe { LogWriters::of(main) };
-    if !runtime.configuration.log_writer {
-        writers.close();
-    // SAFETY: by the contract.
-    } else if let Err(error) = unsafe { writers.begin(main, servers) } {
-        log_main(main, LogLevel::Error, &messages::no_log_writer(&error));
-    }
-    runtime.log_writer = writers.socket();
-    runtime.configuration.log_writer = runtime.log_writer.is_some();
-    // SAFETY: by the contract.
-    unsafe { writers.register(pconf) };
-}
+// SAFETY: numbers of what the process keeps, and records of apr's in the same pool.
+unsafe impl LastingRecord for LogWriters {
+    const KEY: &'static CStr = c"mod_wsgi:log-writer:4";
 
-/// The other-child callback of log writers.
-///
-/// # Safety
-/// `process` is the record that was registered.
-pub unsafe fn changed(reason: c_int, process: *mut sys::apr_proc_t, status: c_int) {
-    if ![sys::APR_OC_REASON_DEATH, sys::APR_OC_REASON_LOST].contains(&(reason as u32)) {
-        return;
-    }
-    let main = crate::child::main_server();
-    // SAFETY: runs on the parent's only thread while the configuration is alive.
-    let Some(state) = (unsafe { config::state_mut() }).filter(|_| !main.is_null()) else { return };
-    // SAFETY: as above.
-    let writers = unsafe { LogWriters::of(main) };
-    // SAFETY: as above.
-    match unsafe { writers.ended((process, status), main, &state.log_servers) } {
-        None => {}
-        Some(Ok(discarded)) => {
-            log_main(main, LogLevel::Warning, &messages::log_writer_died(status));
-            if let Some((pid, length)) = discarded {
-                log_main(main, LogLevel::Error, &messages::log_line_discarded(pid, length));
-            }
+    fn initial(process: Pool<'static>) -> Self {
+        Self {
+            reader: KeptDescriptor::NONE,
+            writer: KeptDescriptor::NONE,
+            current: 0,
+            started: 0,
+            failures: 0,
+            suspect: (0, 0),
+            progress: KeptPage::NONE,
+            processes: process.keep([const { OtherChild::none() }; WRITERS]),
         }
-        Some(Err(error)) => log_main(main, LogLevel::Error, &messages::no_log_writer(&error)),
     }
-    if let Some(runtime) = &mut state.runtime {
-        runtime.log_writer = writers.socket();
-        runtime.configuration.log_writer = runtime.log_writer.is_some();
-    }
+}
+
+/// What a writer is forked with.
+pub struct WriterTask<'t> {
+    /// The parent's thread.
+    pub parent: ParentThread,
+    /// By which it logs.
+    pub servers: &'t LogServers,
+    /// What it gives up, because only the parent may hold it.
+    pub supervisor: &'t mut PersistentState,
+    /// The same.
+    pub earlier: &'t mut EarlierGenerations,
 }
 
 impl LogWriters {
     /// Where the supervisor shall write; `None` without a writer.
-    fn socket(&self) -> Option<RawFd> {
-        self.writer.is_some().then_some(self.writer.number())
+    pub fn socket(&self) -> Option<BorrowedFd<'_>> {
+        self.writer.borrow()
     }
 
-    /// The record of this httpd.
-    ///
-    /// # Safety
-    /// `main` is a valid server record; one borrow at a time.
-    pub unsafe fn of<'a>(main: *mut sys::server_rec) -> &'a mut Self {
-        // SAFETY: the process pool lives as long as httpd; zero is a valid apr_proc_t.
-        unsafe {
-            let none = [std::mem::zeroed(); WRITERS];
-            let initial = Self {
-                reader: KeptDescriptor::NONE,
-                writer: KeptDescriptor::NONE,
-                current: 0,
-                started: 0,
-                failures: 0,
-                suspect: (0, 0),
-                progress: 0,
-                processes: none,
-            };
-            &mut *persistent((*(*main).process).pool, KEY, initial)
-        }
-    }
-
-    /// Starts the writer of a new generation. The last one goes on until the supervisor has closed its socket.
-    ///
-    /// # Safety
-    /// Parent process in post_config, the configuration is complete.
-    unsafe fn begin(&mut self, main: *mut sys::server_rec, servers: &LogServers) -> io::Result<()> {
+    /// Starts the writer of a new generation, in post_config. The last one goes on until the supervisor has closed its socket.
+    pub fn begin(&mut self, task: &mut WriterTask<'_>) -> io::Result<()> {
         self.close();
         let (reader, writer) = sockets::record_pair()?;
         self.reader.keep(reader);
         self.writer.keep(writer);
         (self.failures, self.suspect) = (0, (0, 0));
-        if self.progress == 0 {
-            self.progress = WriterProgress::map().map_or(0, |(_, address)| address);
+        if self.progress.get().is_none() {
+            WriterProgress::map().into_iter().for_each(|page| self.progress.keep(page));
         }
         self.settle();
-        // SAFETY: by the contract.
-        unsafe { self.start(main, servers) }.inspect_err(|_| self.close())
+        self.start(task).inspect_err(|_| self.close())
     }
 
-    /// # Safety
-    /// Parent process, the configuration is complete.
-    unsafe fn start(&mut self, main: *mut sys::server_rec, servers: &LogServers) -> io::Result<()> {
+    fn start(&mut self, task: &mut WriterTask<'_>) -> io::Result<()> {
         // With all places taken the oldest writers have a fault; their end would only be told as a stranger's.
-        let place = self.processes.iter().position(|process| process.pid == 0).unwrap_or(0);
-        // SAFETY: the parent has one thread; the child never returns.
-        let pid = unsafe { process::fork(|_| self.run(main, servers))? };
-        self.processes[place].pid = pid;
+        let place = self.processes.iter().position(|process| process.pid() == 0).unwrap_or(0);
+        let pid = task.parent.fork(|child| self.run(child, task))?;
+        self.processes[place].set_pid(pid);
         (self.current, self.started) = (place, monotonic_seconds());
         Ok(())
     }
 
-    /// Puts all writers on apr's other-child list.
-    ///
-    /// # Safety
-    /// Parent process; `pconf` is the live configuration pool, and no writer is on the list.
-    unsafe fn register(&mut self, pconf: *mut sys::apr_pool_t) {
-        for process in self.processes.iter_mut().filter(|process| process.pid != 0) {
-            // SAFETY: the record lives in the process pool; the registration ends with `pconf`.
-            unsafe { register(process, pconf) };
+    /// Puts all writers on apr's other-child list; the registrations of the last configuration pool went with it.
+    pub fn register(&mut self, parent: ParentThread) {
+        for process in self.processes.iter().filter(|process| process.pid() != 0) {
+            parent.watch(process, EndWatch::LogWriter);
         }
     }
 
-    /// A writer has ended: that of the running generation is replaced. The result is what to say of it, and of a line that was
-    /// left out: whose it was, and its length.
-    ///
-    /// # Safety
-    /// Parent process; `process` is one of this record's, and the configuration is alive.
-    unsafe fn ended(
+    /// The writer behind a record of apr's has ended: that of the running generation is replaced. The result is what to say of
+    /// it, and of a line that was left out: whose it was, and its length.
+    pub fn ended(
         &mut self,
-        (process, status): (*mut sys::apr_proc_t, c_int),
-        main: *mut sys::server_rec,
-        servers: &LogServers,
+        (process, status): (usize, c_int),
+        task: &mut WriterTask<'_>,
     ) -> Option<io::Result<Option<(u32, usize)>>> {
-        // SAFETY: `process` is the data pointer given at registration.
-        unsafe { sys::apr_proc_other_child_unregister(process.cast()) };
-        let place = self.processes.iter_mut().position(|own| ptr::eq(own, process))?;
-        self.processes[place].pid = 0;
+        let place = self.processes.iter().position(|own| ptr::from_ref(own).addr() == process)?;
+        self.processes[place].set_pid(0);
         if place != self.current || !self.reader.is_some() || is_stopping() {
             return None;
         }
@@ -219,11 +151,9 @@ impl LogWriters {
             self.close();
             return Some(Err(io::Error::other("it ends again and again")));
         }
-        // SAFETY: by the contract.
-        let restarted = unsafe { self.start(main, servers) };
+        let restarted = self.start(task);
         match &restarted {
-            // SAFETY: by the contract.
-            Ok(()) => unsafe { register(&mut self.processes[self.current], (*(*main).process).pconf) },
+            Ok(()) => task.parent.watch(&self.processes[self.current], EndWatch::LogWriter),
             Err(_) => self.close(),
         }
         Some(restarted.map(|()| discarded))
@@ -247,8 +177,7 @@ impl LogWriters {
     }
 
     fn progress(&self) -> Option<WriterProgress> {
-        // SAFETY: 0, or the address of the page.
-        unsafe { WriterProgress::at(self.progress) }
+        self.progress.get().and_then(WriterProgress::of)
     }
 
     /// Whether the last writer was at work, as far as that is known, and what had been written before.
@@ -265,10 +194,9 @@ impl LogWriters {
     pub fn end(&mut self) {
         let had_one = self.reader.is_some();
         self.close();
-        let process = &mut self.processes[self.current];
+        let pid = self.processes[self.current].pid();
         for _ in 0..LAST_LOOKS {
-            let lives =
-                had_one && process.pid != 0 && process::look_at_child(process.pid) == ChildState::Running;
+            let lives = had_one && pid != 0 && process::look_at_child(pid) == ChildState::Running;
             if !lives {
                 break;
             }
@@ -277,27 +205,21 @@ impl LogWriters {
     }
 
     /// The writer's life.
-    ///
-    /// # Safety
-    /// In the forked process.
-    unsafe fn run(&mut self, main: *mut sys::server_rec, servers: &LogServers) -> i32 {
+    fn run(&mut self, child: &ForkedChild, task: &mut WriterTask<'_>) -> i32 {
         IGNORED.into_iter().for_each(signals::ignore);
         signals::restore(SignalNumber::SIGCHLD);
         process::set_name(b"wsgi-logs");
         let socket = self.reader.take();
         self.close();
-        // SAFETY: the process has one thread, and everything it uses was inherited.
-        unsafe {
-            let supervisor = PersistentState::of(main);
-            supervisor.close_lifeline_writer();
-            supervisor.give_up_in_child();
-            EarlierGenerations::of(main).close();
-            close_listeners();
-            if sys::ap_run_drop_privileges((*(*main).process).pconf, main) != 0 {
-                return 1;
-            }
-            socket.map_or(1, |socket| write_all(socket.as_fd(), servers, self.progress()))
+        task.supervisor.close_lifeline_writer();
+        task.supervisor.give_up_in_child();
+        task.earlier.close();
+        // The ports must be free when the parent ends, however long the last lines take.
+        child.close_listening();
+        if !task.parent.drop_privileges(child) {
+            return 1;
         }
+        socket.map_or(1, |socket| write_all(socket.as_fd(), task.servers, self.progress()))
     }
 }
 
@@ -323,10 +245,7 @@ fn fingerprint(record: &[u8]) -> u64 {
 
 /// Logs each record, and takes it off the socket when that is done; returns when nobody can write any more, with the status
 /// to end with.
-///
-/// # Safety
-/// The configuration behind `servers` is alive.
-unsafe fn write_all(socket: BorrowedFd<'_>, servers: &LogServers, progress: Option<WriterProgress>) -> i32 {
+fn write_all(socket: BorrowedFd<'_>, servers: &LogServers, progress: Option<WriterProgress>) -> i32 {
     loop {
         match receive(socket, RecordLook::Peek) {
             Ok(record) if record.is_empty() => return 0,
@@ -334,8 +253,7 @@ unsafe fn write_all(socket: BorrowedFd<'_>, servers: &LogServers, progress: Opti
                 progress.inspect(WriterProgress::begin);
                 if let Some(record) = LogRecord::decode(&record) {
                     let origin = LogOrigin { pid: record.pid, tid: record.tid };
-                    // SAFETY: by the contract.
-                    unsafe { servers.log(record.server, origin, record.level.min(15), record.text) };
+                    servers.log(record.server, origin, record.level.min(15), record.text);
                 }
                 let _ = receive(socket, RecordLook::Take);
                 progress.inspect(WriterProgress::finish);
@@ -346,50 +264,18 @@ unsafe fn write_all(socket: BorrowedFd<'_>, servers: &LogServers, progress: Opti
     }
 }
 
-/// The ports must be free when the parent ends, however long the last lines take.
-fn close_listeners() {
-    let Ok(entries) = std::fs::read_dir("/proc/self/fd") else { return };
-    let numbers: Vec<RawFd> =
-        entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
-    for number in numbers {
-        // SAFETY: only asked what it is; a listening socket is nothing that this process uses.
-        unsafe {
-            if options::is_listening(BorrowedFd::borrow_raw(number)) {
-                drop(OwnedFd::from_raw_fd(number));
-            }
-        }
-    }
-}
-
-/// # Safety
-/// `process` lives in the process pool and is not on the list; `pconf` is live.
-unsafe fn register(process: *mut sys::apr_proc_t, pconf: *mut sys::apr_pool_t) {
-    let callback = Some(crate::callbacks::handed().log_writer_changed);
-    // SAFETY: by the contract.
-    unsafe {
-        sys::apr_proc_other_child_register(process, callback, process.cast(), ptr::null_mut(), pconf);
-    }
-}
-
-fn is_stopping() -> bool {
-    let mut state = 0;
-    // SAFETY: plain query with a valid place for the answer.
-    let status = unsafe { sys::ap_mpm_query(sys::AP_MPMQ_MPM_STATE as c_int, &mut state) };
-    status == 0 && state == sys::AP_MPMQ_STOPPING as c_int
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn writers() -> LogWriters {
-        // SAFETY: zero is a valid apr_proc_t.
-        let processes = [unsafe { std::mem::zeroed() }; WRITERS];
+        let processes = Box::leak(Box::new([const { OtherChild::none() }; WRITERS]));
         let (mut reader, mut writer) = (KeptDescriptor::NONE, KeptDescriptor::NONE);
         let pair = sockets::record_pair().unwrap();
         reader.keep(pair.0);
         writer.keep(pair.1);
-        let (progress, suspect) = (WriterProgress::map().unwrap().1, (0, 0));
+        let (mut progress, suspect) = (KeptPage::NONE, (0, 0));
+        progress.keep(WriterProgress::map().unwrap());
         LogWriters { reader, writer, current: 0, started: 0, failures: 0, suspect, progress, processes }
     }
 

@@ -3,13 +3,14 @@
 //! not even that can be made, httpd's own watch (the monitor hook, every ten seconds) tries again.
 
 use super::earlier::EarlierGenerations;
-use super::log_main;
-use super::supervisor::PersistentState;
+use super::supervisor::{PersistentState, SentConfiguration};
 use crate::generation::runtime::ChildRuntime;
 use crate::httpd::log::LogLevel;
+use crate::httpd::parent::ParentThread;
+use crate::httpd::server::HttpdNames;
 use crate::messages;
-use apr_sys as sys;
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::sync::atomic::Ordering::Release;
 use std::time::Duration;
 use wsgi_protocol::status::SlotState;
@@ -46,105 +47,115 @@ fn is_told(failures: u32) -> bool {
     (failures as usize) < PAUSES.len() || failures.is_multiple_of(TOLD_EVERY)
 }
 
+/// What a supervisor is started with.
+pub struct RevivalTask<'t> {
+    /// The parent's thread.
+    pub parent: ParentThread,
+    /// The configuration that httpd's children run with.
+    pub runtime: &'t ChildRuntime,
+    /// Generations that may still have children.
+    pub earlier: &'t mut EarlierGenerations,
+    /// The socket of httpd's log writer, if there is one.
+    pub log_writer: Option<BorrowedFd<'t>>,
+}
+
+impl RevivalTask<'_> {
+    /// Logs in the main log.
+    pub fn say(&self, level: LogLevel, text: &str) {
+        self.parent.main().log(level, text);
+    }
+
+    /// What the supervisor is told.
+    fn configuration(&mut self) -> io::Result<SentConfiguration<'_>> {
+        let message = self.earlier.write_configuration(self.runtime)?;
+        Ok(SentConfiguration { message, runtime: self.runtime, log_writer: self.log_writer })
+    }
+}
+
 impl PersistentState {
     /// Makes sure that a supervisor of this version runs and has the new configuration; the failed groups with their
     /// reasons.
-    pub fn bring_up(
-        &mut self,
-        main: *mut sys::server_rec,
-        runtime: &ChildRuntime,
-    ) -> io::Result<Vec<(Vec<u8>, String)>> {
+    pub fn bring_up(&mut self, task: &mut RevivalTask<'_>) -> io::Result<Vec<(Vec<u8>, String)>> {
         self.end_pause();
-        // SAFETY: parent process.
-        let earlier = unsafe { EarlierGenerations::of(main) };
         if self.is_alive() {
-            match self.configure(earlier, runtime) {
+            match task.configuration().and_then(|configuration| self.configure(configuration)) {
                 Ok(failed) => return Ok(failed),
                 // After an upgrade: it lets its daemons end in order, a new one takes over.
                 Err(error) if error.kind() == io::ErrorKind::Unsupported => self.forget(),
                 Err(error) => {
-                    log_main(main, LogLevel::Error, &messages::supervisor_given_up(self.pid, &error));
+                    task.say(LogLevel::Error, &messages::supervisor_given_up(self.pid, &error));
                     self.give_up();
                 }
             }
         }
-        self.start(&runtime.supervisor, &tag())?;
-        earlier.tell(self, runtime);
-        self.configure(earlier, runtime)
+        self.start(task.parent, &task.runtime.supervisor, &tag())?;
+        task.earlier.tell(self, task.runtime);
+        self.configure(task.configuration()?)
     }
 
     /// The supervisor has ended: starts another one, now or after a pause.
-    pub fn replace(&mut self, main: *mut sys::server_rec, runtime: &ChildRuntime) {
+    pub fn replace(&mut self, task: &mut RevivalTask<'_>) {
         self.forget();
         let (failures, pause) = after_life(self.failures, monotonic_seconds() - self.started);
         self.failures = failures;
         match pause {
-            0 => self.try_again(main, runtime),
-            pause => self.pause(main, runtime, pause),
+            0 => self.try_again(task),
+            pause => self.pause(task, pause),
         }
     }
 
     /// Starts a supervisor for the configuration that httpd's children run with. It is not waited for.
-    pub fn try_again(&mut self, main: *mut sys::server_rec, runtime: &ChildRuntime) {
+    pub fn try_again(&mut self, task: &mut RevivalTask<'_>) {
         self.end_pause();
-        // SAFETY: parent process.
-        let earlier = unsafe { EarlierGenerations::of(main) };
-        let started = self.start(&runtime.supervisor, &tag()).and_then(|()| {
-            earlier.tell(self, runtime);
-            self.send(earlier, runtime)
+        let started = self.start(task.parent, &task.runtime.supervisor, &tag()).and_then(|()| {
+            task.earlier.tell(self, task.runtime);
+            self.send(task.configuration()?)
         });
         match started {
-            // SAFETY: the configuration pool of the running generation.
-            Ok(()) => self.register(unsafe { (*(*main).process).pconf }),
-            Err(error) => self.note_failure(main, runtime, &error),
+            Ok(()) => self.register(task.parent),
+            Err(error) => self.note_failure(task, &error),
         }
     }
 
     /// An attempt has failed: says why, and sees to the next one.
-    pub fn note_failure(&mut self, main: *mut sys::server_rec, runtime: &ChildRuntime, error: &io::Error) {
+    pub fn note_failure(&mut self, task: &RevivalTask<'_>, error: &io::Error) {
         self.give_up();
         self.started = monotonic_seconds();
         self.failures = self.failures.saturating_add(1);
         if is_told(self.failures) {
-            log_main(main, LogLevel::Crit, &messages::supervisor_failed(&runtime.supervisor, error));
+            task.say(LogLevel::Crit, &messages::supervisor_failed(&task.runtime.supervisor, error));
         }
         // Nobody serves: requests learn it at once.
-        mark_unsupervised(runtime);
-        self.pause(main, runtime, pause_after(self.failures));
+        mark_unsupervised(task.runtime);
+        self.pause(task, pause_after(self.failures));
     }
 
     /// The next attempt follows in `millis`.
-    fn pause(&mut self, main: *mut sys::server_rec, runtime: &ChildRuntime, millis: u64) {
+    fn pause(&mut self, task: &RevivalTask<'_>, millis: u64) {
         if millis >= TELLS_CLIENTS {
-            mark_unsupervised(runtime);
+            mark_unsupervised(task.runtime);
         }
-        // SAFETY: parent's only thread; the child makes system calls only.
-        let pid = unsafe { process::fork(|child| sleep_and_end(child, millis)) }.unwrap_or(-1);
-        // SAFETY: allocated in `of`, lives in the process pool.
-        unsafe { (*self.process).pid = pid };
+        let pid = task.parent.fork(|child| sleep_and_end(child, millis)).unwrap_or(-1);
+        self.process.set_pid(pid);
         if pid > 0 {
-            // SAFETY: the configuration pool of the running generation.
-            self.register(unsafe { (*(*main).process).pconf });
+            self.register(task.parent);
         }
     }
 
     /// Whether a pause is under way.
     fn is_pausing(&self) -> bool {
-        // SAFETY: allocated in `of`, lives in the process pool.
-        self.pid <= 0 && unsafe { (*self.process).pid } > 0
+        self.pid <= 0 && self.process.pid() > 0
     }
 
     /// The pause is over: its process has been reaped.
     pub fn pause_is_over(&mut self) {
-        // SAFETY: as above.
-        unsafe { (*self.process).pid = -1 };
+        self.process.set_pid(-1);
     }
 
     /// Ends a pause that is under way. Its registration ends with the configuration, or has been overwritten by then.
     pub fn end_pause(&mut self) {
         if self.is_pausing() {
-            // SAFETY: as above.
-            let pid = unsafe { (*self.process).pid };
+            let pid = self.process.pid();
             // A child that has not been waited for, so that the number is no other process's.
             let _ = process::kill(pid, Some(SignalNumber::SIGKILL));
             let _ = process::await_child(pid);
@@ -155,10 +166,10 @@ impl PersistentState {
     }
 
     /// httpd's watch: tries again where no pause could be made.
-    pub fn watch(&mut self, main: *mut sys::server_rec, runtime: &ChildRuntime) {
-        let is_wanted = !runtime.configuration.groups.is_empty();
+    pub fn watch(&mut self, task: &mut RevivalTask<'_>) {
+        let is_wanted = !task.runtime.configuration.groups.is_empty();
         if is_wanted && self.pid <= 0 && !self.is_pausing() {
-            self.try_again(main, runtime);
+            self.try_again(task);
         }
     }
 }
@@ -184,9 +195,7 @@ fn mark_unsupervised(runtime: &ChildRuntime) {
 
 /// What `ps` shows of the supervisor: the ServerRoot it belongs to.
 fn tag() -> String {
-    // SAFETY: httpd's static string.
-    let root = unsafe { crate::httpd::bytes(sys::ap_server_root) }.unwrap_or_default();
-    format!("httpd={}", String::from_utf8_lossy(root))
+    format!("httpd={}", HttpdNames::get().root.lossy())
 }
 
 #[cfg(test)]

@@ -1,29 +1,26 @@
 //! The parent's side of the supervisor: started once, kept over restarts, told each new configuration.
 
 use crate::generation::runtime::ChildRuntime;
-use crate::httpd::pool::persistent;
-use crate::lifecycle::earlier::EarlierGenerations;
-use apr_sys as sys;
+use crate::httpd::other_child::{EndWatch, OtherChild};
+use crate::httpd::parent::ParentThread;
+use crate::httpd::pool::{LastingRecord, Pool};
 use std::ffi::CString;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::ptr;
 use std::time::{Duration, Instant};
 use wsgi_protocol::control::{CONFIGURE_FIXED_FDS, CONTROL_FD, MAX_LOG_FDS, ParentCommand, SupervisorAnswer};
 use wsgi_protocol::launch::{decode, encode};
 use wsgi_system::clock::monotonic_seconds;
 use wsgi_system::descriptors::{KeptDescriptor, pipe};
-use wsgi_system::memory::MemorySeal;
+use wsgi_system::memory::{KeptMapping, MemorySeal};
 use wsgi_system::polling::wait;
 use wsgi_system::process::{self, ChildState, ExecStrings, ForkedChild};
 use wsgi_system::signals::{self, SignalNumber};
 use wsgi_system::sockets::{RecordLook, WaitMode, record, record_pair, send_with_descriptors};
 use wsgi_system::stat::ProcessStat;
 
-/// Key of the record in the process pool; the number is the layout's version.
-const KEY: &std::ffi::CStr = c"mod_wsgi:supervisor:2";
 /// How long the parent waits for the supervisor's answer.
 const ANSWER: Duration = Duration::from_secs(20);
 /// From when on it looks whether the supervisor can answer at all, and how often: nobody serves new connections while
@@ -47,46 +44,48 @@ pub struct PersistentState {
     pub lifeline_reader: KeptDescriptor,
     /// Memory file behind `status`.
     pub status_fd: KeptDescriptor,
-    /// Address and length of the status memory of the generation.
-    pub status: (usize, usize),
+    /// The status memory of the generation.
+    pub status: KeptMapping,
     /// When the supervisor was started last, or that was tried, seconds (monotonic).
     pub started: i64,
     /// Failures in quick succession.
     pub failures: u32,
     /// apr's record of the process, for the other-child list; lives in the process pool. Without a supervisor its process
     /// id is that of the pause before the next attempt (`revival`), -1 for none.
-    pub process: *mut sys::apr_proc_t,
+    pub process: &'static OtherChild,
 }
 
-impl PersistentState {
-    /// The record of this httpd.
-    ///
-    /// # Safety
-    /// `main` is a valid server record; parent process only.
-    pub unsafe fn of<'a>(main: *mut sys::server_rec) -> &'a mut Self {
-        let initial = Self {
+/// A generation as the supervisor is told of it.
+#[derive(Clone, Copy)]
+pub struct SentConfiguration<'c> {
+    /// A memory file with what is written down.
+    pub message: BorrowedFd<'c>,
+    /// What else it needs.
+    pub runtime: &'c ChildRuntime,
+    /// The socket of httpd's log writer, if there is one.
+    pub log_writer: Option<BorrowedFd<'c>>,
+}
+
+// SAFETY: numbers of what the process keeps, and a record of apr's in the same pool.
+unsafe impl LastingRecord for PersistentState {
+    const KEY: &'static std::ffi::CStr = c"mod_wsgi:supervisor:2";
+
+    fn initial(process: Pool<'static>) -> Self {
+        Self {
             pid: 0,
             control: KeptDescriptor::NONE,
             lifeline: KeptDescriptor::NONE,
             lifeline_reader: KeptDescriptor::NONE,
             status_fd: KeptDescriptor::NONE,
-            status: (0, 0),
+            status: KeptMapping::NONE,
             started: 0,
             failures: 0,
-            process: ptr::null_mut(),
-        };
-        // SAFETY: the process pool lives as long as httpd; the record holds no pointer into this module.
-        unsafe {
-            let pool = (*(*main).process).pool;
-            let record = persistent(pool, KEY, initial);
-            if (*record).process.is_null() {
-                (*record).process = sys::apr_palloc(pool, size_of::<sys::apr_proc_t>()).cast();
-                (*record).process.write(std::mem::zeroed());
-            }
-            &mut *record
+            process: process.keep(OtherChild::none()),
         }
     }
+}
 
+impl PersistentState {
     /// Whether the supervisor still runs; reaps it if it has just ended.
     pub fn is_alive(&mut self) -> bool {
         if self.pid <= 0 {
@@ -105,8 +104,7 @@ impl PersistentState {
         self.control.close();
         self.pid = 0;
         // Otherwise the number, which may be another process's soon, would be taken for that of a pause.
-        // SAFETY: allocated in `of`, lives in the process pool.
-        unsafe { (*self.process).pid = -1 };
+        self.process.set_pid(-1);
     }
 
     /// Sends it SIGKILL and reaps it. What is not reaped in a moment, because it hangs in the kernel, dies when it comes
@@ -129,7 +127,7 @@ impl PersistentState {
     }
 
     /// Starts a supervisor process.
-    pub fn start(&mut self, program: &Path, tag: &str) -> io::Result<()> {
+    pub fn start(&mut self, parent: ParentThread, program: &Path, tag: &str) -> io::Result<()> {
         // exec fails in the child, where nobody could tell why.
         std::fs::metadata(program)?;
         let (ours, theirs) = record_pair()?;
@@ -141,29 +139,23 @@ impl PersistentState {
         let environment = ExecStrings::new([path, ONE_HEAP].into_iter().chain(zone.as_deref()));
         let child =
             |own: &ForkedChild| exec_supervisor(own, theirs.as_raw_fd(), &name, &arguments, &environment);
-        // SAFETY: parent's only thread; between fork and exec the child makes system calls only.
-        let pid = unsafe { process::fork(child)? };
+        let pid = parent.fork(child)?;
         self.pid = pid;
         self.control.keep(ours);
         self.started = monotonic_seconds();
-        // SAFETY: allocated in `of`, lives in the process pool.
-        unsafe { (*self.process).pid = pid };
+        self.process.set_pid(pid);
         Ok(())
     }
 
     /// Sends the generation and waits until its sockets listen.
-    pub fn configure(
-        &mut self,
-        earlier: &mut EarlierGenerations,
-        runtime: &ChildRuntime,
-    ) -> io::Result<Vec<(Vec<u8>, String)>> {
-        self.send(earlier, runtime)?;
-        self.await_answer(runtime.configuration.generation)
+    pub fn configure(&mut self, configuration: SentConfiguration<'_>) -> io::Result<Vec<(Vec<u8>, String)>> {
+        self.send(configuration)?;
+        self.await_answer(configuration.runtime.configuration.generation)
     }
 
     /// Sends the generation.
-    pub fn send(&mut self, earlier: &mut EarlierGenerations, runtime: &ChildRuntime) -> io::Result<()> {
-        let message = earlier.write_configuration(runtime)?;
+    pub fn send(&mut self, configuration: SentConfiguration<'_>) -> io::Result<()> {
+        let SentConfiguration { message, runtime, log_writer } = configuration;
         self.open_lifeline()?;
         let (Some(status), Some(lifeline)) = (self.status_fd.borrow(), self.lifeline_reader.borrow()) else {
             return Err(io::ErrorKind::NotFound.into());
@@ -171,8 +163,7 @@ impl PersistentState {
         let (metrics, board) = shared_memories(runtime, status);
         let mut fds = vec![message, status, lifeline, metrics, board];
         debug_assert_eq!(fds.len(), CONFIGURE_FIXED_FDS);
-        let (logs, writer) = logs(runtime);
-        fds.extend(writer.into_iter().chain(logs).take(1 + MAX_LOG_FDS));
+        fds.extend(log_writer.into_iter().chain(runtime.logs.iter().copied()).take(1 + MAX_LOG_FDS));
         self.send_record(&encode(&ParentCommand::Configure).map_err(io::Error::other)?, &fds)
     }
 
@@ -277,14 +268,6 @@ pub fn shared_memories<'d>(
     (runtime.metrics.map_or(other, |memory| memory.fd), runtime.board.map_or(other, |board| board.fd))
 }
 
-/// The error logs, and the socket of httpd's log writer if there is one.
-pub fn logs(runtime: &ChildRuntime) -> (Vec<BorrowedFd<'_>>, Option<BorrowedFd<'_>>) {
-    // SAFETY: httpd keeps its logs open as long as the configuration, of which the runtime is a part; the record of the
-    // writers says when its socket goes.
-    let borrow = |number: &RawFd| unsafe { BorrowedFd::borrow_raw(*number) };
-    (runtime.logs.iter().map(borrow).collect(), runtime.log_writer.as_ref().map(borrow))
-}
-
 /// A memory file with this content.
 pub fn memory_file(content: &[u8]) -> io::Result<OwnedFd> {
     use std::io::{Seek, Write};
@@ -301,25 +284,9 @@ impl PersistentState {
         self.status_fd.keep(fd);
     }
 
-    /// Puts the supervisor on apr's other-child list, so that its death is noticed.
-    pub fn register(&mut self, pconf: *mut sys::apr_pool_t) {
-        // SAFETY: the process record lives in the process pool; the registration ends with `pconf`.
-        unsafe {
-            let callback = Some(crate::callbacks::handed().supervisor_changed);
-            sys::apr_proc_other_child_register(
-                self.process,
-                callback,
-                self.process.cast(),
-                ptr::null_mut(),
-                pconf,
-            );
-        }
-    }
-
-    /// Takes it off that list.
-    pub fn unregister(&mut self) {
-        // SAFETY: `process` is the data pointer given at registration.
-        unsafe { sys::apr_proc_other_child_unregister(self.process.cast()) };
+    /// Puts the supervisor on apr's other-child list, so that its death is noticed, until the configuration is cleared.
+    pub fn register(&mut self, parent: ParentThread) {
+        parent.watch(self.process, EndWatch::Supervisor);
     }
 
     /// In a child: the control socket would let it command a root process.

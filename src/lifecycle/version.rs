@@ -1,14 +1,10 @@
 //! What `Server:` says of this module.
 
 use crate::config::ConfigState;
-use crate::httpd::pool::Pool;
-use apr_sys as sys;
+use crate::httpd::parent::ParentThread;
 
-/// Names mod_wsgi, and Python where all that certainly runs is of one version.
-///
-/// # Safety
-/// The live configuration pool, in post_config.
-pub unsafe fn add(state: &ConfigState, pool: Pool<'_>) {
+/// Names mod_wsgi, and Python where all that certainly runs is of one version; in post_config.
+pub fn add(state: &ConfigState, parent: ParentThread) {
     let (major, minor, micro) = wsgi_plan::VERSION;
     let mut names = vec![format!("mod_wsgi/{major}.{minor}.{micro}")];
     if let Some(runtime) = &state.runtime {
@@ -18,8 +14,5 @@ pub unsafe fn add(state: &ConfigState, pool: Pool<'_>) {
         versions.dedup();
         names.extend((versions.len() == 1).then(|| format!("Python/{}", versions[0])));
     }
-    for name in names {
-        // SAFETY: by the contract; pool strings live as long as the configuration.
-        unsafe { sys::ap_add_version_component(pool.raw(), pool.dup(name.as_bytes())) };
-    }
+    names.iter().for_each(|name| parent.add_version(name));
 }

@@ -3,8 +3,8 @@
 use crate::config::ConfigState;
 use crate::generation::metrics::now;
 use crate::generation::runtime::{self, ChildRuntime};
+use crate::httpd::server::{HttpdNames, is_stopping, now_us, query_mpm};
 use apr_sys as sys;
-use std::ffi::{c_char, c_int};
 use std::sync::atomic::Ordering::Relaxed;
 use wsgi_plan::VERSION;
 use wsgi_protocol::metrics::{GroupTotals, MetricsView};
@@ -35,43 +35,29 @@ pub fn report(state: &ConfigState, runtime: &ChildRuntime) -> StatusReport {
 }
 
 fn server(runtime: &ChildRuntime, view: Option<&MetricsView<'_>>) -> ServerReport {
-    let text = |pointer: *const c_char| {
-        // SAFETY: httpd's static strings.
-        let bytes = unsafe { crate::httpd::bytes(pointer) }.unwrap_or_default();
-        String::from_utf8_lossy(bytes).into_owned()
-    };
     let (major, minor, micro) = VERSION;
     let header = view.map(|view| view.header);
-    // SAFETY: plain queries of httpd.
-    unsafe {
-        let mut mpm_state: c_int = 0;
-        let told = sys::ap_mpm_query(sys::AP_MPMQ_MPM_STATE as c_int, &mut mpm_state) == 0;
-        ServerReport {
-            version: format!("{major}.{minor}.{micro}"),
-            httpd: text(sys::ap_get_server_description()).split(' ').next().unwrap_or_default().to_owned(),
-            mpm: text(sys::ap_show_mpm()),
-            pid: std::os::unix::process::parent_id(),
-            generation: runtime.configuration.generation,
-            reloads: header.map_or(0, |header| header.reloads.load(Relaxed)),
-            started_us: header.map_or(0, |header| header.started_us.load(Relaxed)),
-            configured_us: header.map_or(0, |header| header.configured_us.load(Relaxed)),
-            workers: workers(),
-            now_us: sys::apr_time_now().max(0) as u64,
-            took_us: 0,
-            drained_us: header.map_or(0, |header| header.drained_us.load(Relaxed)),
-            is_stopping: told && mpm_state == sys::AP_MPMQ_STOPPING as c_int,
-        }
+    let names = HttpdNames::get();
+    ServerReport {
+        version: format!("{major}.{minor}.{micro}"),
+        httpd: names.description.lossy().split(' ').next().unwrap_or_default().to_owned(),
+        mpm: names.mpm.lossy(),
+        pid: std::os::unix::process::parent_id(),
+        generation: runtime.configuration.generation,
+        reloads: header.map_or(0, |header| header.reloads.load(Relaxed)),
+        started_us: header.map_or(0, |header| header.started_us.load(Relaxed)),
+        configured_us: header.map_or(0, |header| header.configured_us.load(Relaxed)),
+        workers: workers(),
+        now_us: now_us(),
+        took_us: 0,
+        drained_us: header.map_or(0, |header| header.drained_us.load(Relaxed)),
+        is_stopping: is_stopping(),
     }
 }
 
 /// Requests that httpd handles at once (MaxRequestWorkers).
 fn workers() -> u32 {
-    let query = |what: u32| {
-        let mut answer: c_int = 0;
-        // SAFETY: a plain query of httpd, with room for its answer.
-        let told = unsafe { sys::ap_mpm_query(what as c_int, &raw mut answer) } == 0;
-        if told { answer.max(0).cast_unsigned() } else { 0 }
-    };
+    let query = |what: u32| query_mpm(what).unwrap_or(0);
     query(sys::AP_MPMQ_MAX_DAEMONS).saturating_mul(query(sys::AP_MPMQ_MAX_THREADS))
 }
 

@@ -1,9 +1,7 @@
 //! `SetHandler wsgi-status` and `SetHandler wsgi-health`: answered by httpd's child from shared memory, without Python, so
 //! also while every process of every group is stuck.
 
-#[allow(unsafe_code)]
 mod collect;
-#[allow(unsafe_code)]
 mod sections;
 
 pub use sections::{asks_for, find as find_sections};

@@ -1,20 +1,18 @@
 //! The sections of the configuration that hold our pages.
 
-use crate::httpd::tree::{self, TreeDirective, TreeLines};
+use crate::httpd::tree::{ConfigTree, TreeDirective, TreeLines};
 use wsgi_status::access::StatusSection;
 
 /// Finds them in httpd's configuration tree.
-pub fn find() -> Vec<StatusSection> {
+pub fn find(tree: ConfigTree<'_>) -> Vec<StatusSection> {
     let mut found = Vec::new();
-    // SAFETY: post_config, on the parent's only thread.
-    walk(unsafe { tree::lines() }, &mut found);
+    walk(tree.lines(), &mut found);
     found
 }
 
 /// Whether some directive, a LogFormat say, names this note or variable: `%{NAME}n`.
-pub fn asks_for(name: &str) -> bool {
-    // SAFETY: as in `find`.
-    holds(unsafe { tree::lines() }, &format!("{{{name}}}"))
+pub fn asks_for(tree: ConfigTree<'_>, name: &str) -> bool {
+    holds(tree.lines(), &format!("{{{name}}}"))
 }
 
 fn holds(lines: TreeLines<'_>, wanted: &str) -> bool {

@@ -29,11 +29,11 @@ const UNSAFE_FOLDERS: [&str; 6] = [
 
 /// How many blocks of unsafe code each has outside of tests, and in how many files. The numbers only ever get smaller: whoever
 /// gets below one writes the new one here. What is only a system call belongs into `wsgi-system`, what is only a field of
-/// httpd's into `src/httpd/`, an object of Python's into `python-host/src/python/`.
+/// httpd's is read by `src/httpd/record.rs`, an object of Python's into `python-host/src/python/`.
 const UNSAFE_LEFT: [(&str, usize, usize); 5] = [
     ("apr-sys", 0, 0),
     ("python-host", 162, 21),
-    ("src", 349, 42),
+    ("src", 186, 20),
     ("wsgi-supervisor", 2, 1),
     ("wsgi-system", 78, 11),
 ];
@@ -43,10 +43,10 @@ const C_ENTRY_FILES: [&str; 10] = [
     "boundary.rs",
     "bucket.rs",
     "children.rs",
-    "cleanup.rs",
     "entry.rs",
     "forked.rs",
     "from_host.rs",
+    "pool.rs",
     "signals.rs",
     "thread_end.rs",
     "trampoline.rs",

@@ -118,18 +118,14 @@ impl Drop for SharedMapping {
 }
 
 impl LastingMapping {
-    /// One that was made by code which is not loaded any more.
-    ///
-    /// # Safety
-    /// Address and length are those of a mapping that has been leaked and not been unmapped.
+    /// Bytes of it.
     #[must_use]
-    pub unsafe fn from_parts(address: usize, length: usize) -> Option<Self> {
-        NonNull::new(std::ptr::with_exposed_provenance_mut(address)).map(|start| Self { start, length })
+    pub fn length(self) -> usize {
+        self.length
     }
 
-    /// Address and length, for [`LastingMapping::from_parts`].
-    #[must_use]
-    pub fn parts(self) -> (usize, usize) {
+    /// Address and length.
+    fn parts(self) -> (usize, usize) {
         (self.start.as_ptr().expose_provenance(), self.length)
     }
 
@@ -168,6 +164,58 @@ impl LastingMapping {
     pub unsafe fn unmap(self) {
         // SAFETY: exactly the range that was mapped; no reference into it is used by the contract.
         let _ = unsafe { munmap(self.start.cast(), self.length) };
+    }
+}
+
+/// The numbers of a lasting mapping in a record that outlives the code which has made it.
+#[derive(Debug)]
+#[repr(C)]
+pub struct KeptMapping {
+    address: usize,
+    length: usize,
+}
+
+impl KeptMapping {
+    /// None.
+    pub const NONE: Self = Self { address: 0, length: 0 };
+
+    /// The mapping.
+    #[must_use]
+    pub fn get(&self) -> Option<LastingMapping> {
+        // Only `keep` writes the numbers. Whoever unmaps the mapping sees to it that nobody asks again.
+        let start = NonNull::new(std::ptr::with_exposed_provenance_mut(self.address))?;
+        Some(LastingMapping { start, length: self.length })
+    }
+
+    /// Keeps another one; the one before.
+    pub fn keep(&mut self, mapping: LastingMapping) -> Option<LastingMapping> {
+        let last = self.get();
+        (self.address, self.length) = mapping.parts();
+        last
+    }
+}
+
+/// The same, for mappings that are all of one length.
+#[derive(Debug)]
+#[repr(transparent)]
+pub struct KeptPage<const LENGTH: usize>(usize);
+
+impl<const LENGTH: usize> KeptPage<LENGTH> {
+    /// None.
+    pub const NONE: Self = Self(0);
+
+    /// The mapping.
+    #[must_use]
+    pub fn get(&self) -> Option<LastingMapping> {
+        KeptMapping { address: self.0, length: LENGTH }.get()
+    }
+
+    /// Keeps a mapping, if it is as long.
+    pub fn keep(&mut self, mapping: LastingMapping) {
+        let (address, length) = mapping.parts();
+        if length >= LENGTH {
+            self.0 = address;
+        }
     }
 }
 
@@ -221,13 +269,20 @@ mod tests {
     #[test]
     fn records_lie_within() {
         let mapping = SharedMapping::anonymous(64).unwrap().leak();
-        mapping.record::<AtomicU32>(60).unwrap().store(7, Relaxed);
+        for at in [0, 60] {
+            mapping.record::<AtomicU32>(at).unwrap().store(7, Relaxed);
+        }
         assert_eq!(mapping.records::<AtomicU32>(0, 16).unwrap()[15].load(Relaxed), 7);
         assert!(mapping.record::<AtomicU64>(60).is_none() && mapping.record::<AtomicU32>(62).is_none());
         assert!(mapping.records::<AtomicU64>(8, usize::MAX / 4).is_none() && mapping.metrics().is_none());
-        let (address, length) = mapping.parts();
+        let (mut kept, mut page) = (KeptMapping::NONE, KeptPage::<4>::NONE);
+        assert!(kept.get().is_none() && page.get().is_none() && kept.keep(mapping).is_none());
+        page.keep(mapping);
+        let [one, two] = [kept.get(), page.get()].map(|kept| kept.unwrap().record::<AtomicU32>(0).unwrap());
+        assert_eq!([one, two].map(|word| word.load(Relaxed)), [7, 7]);
+        assert!(page.get().unwrap().record::<AtomicU32>(4).is_none());
         // SAFETY: leaked above, and used by nobody else.
-        unsafe { LastingMapping::from_parts(address, length).unwrap().unmap() };
+        unsafe { kept.get().unwrap().unmap() };
     }
 
     #[test]

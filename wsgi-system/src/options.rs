@@ -4,19 +4,19 @@ use nix::errno::Errno;
 use nix::sys::socket::{getsockopt, setsockopt, sockopt};
 use nix::sys::time::{TimeVal, TimeValLike};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
 /// Since Linux 6.16: whether descriptors may be sent to a socket.
 const SO_PASSRIGHTS: libc::c_int = 83;
 
-fn number(socket: BorrowedFd<'_>, option: libc::c_int) -> Option<libc::c_int> {
+fn number(socket: RawFd, option: libc::c_int) -> Option<libc::c_int> {
     let mut value: libc::c_int = 0;
     let mut length = libc::socklen_t::try_from(size_of_val(&value)).ok()?;
-    // SAFETY: the kernel fills at most `length` bytes, which is the size of the value.
+    // SAFETY: the kernel fills at most `length` bytes, which is the size of the value, and refuses what is no socket.
     let result = unsafe {
         let at = (&raw mut value).cast();
-        libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, option, at, &raw mut length)
+        libc::getsockopt(socket, libc::SOL_SOCKET, option, at, &raw mut length)
     };
     (result == 0).then_some(value)
 }
@@ -34,13 +34,18 @@ fn set(socket: BorrowedFd<'_>, option: libc::c_int, value: libc::c_int) -> Resul
 /// The address family of a socket; `None` for a descriptor that is none.
 #[must_use]
 pub fn family(socket: BorrowedFd<'_>) -> Option<libc::c_int> {
-    number(socket, libc::SO_DOMAIN)
+    number(socket.as_raw_fd(), libc::SO_DOMAIN)
 }
 
 /// Whether it is a socket that listens.
 #[must_use]
 pub fn is_listening(socket: BorrowedFd<'_>) -> bool {
-    number(socket, libc::SO_ACCEPTCONN).is_some_and(|listens| listens != 0)
+    listens(socket.as_raw_fd())
+}
+
+/// The same of a number, which may belong to anything.
+pub(crate) fn listens(number: RawFd) -> bool {
+    self::number(number, libc::SO_ACCEPTCONN).is_some_and(|listens| listens != 0)
 }
 
 /// Has the kernel refuse descriptors that are sent to this socket, and to those that it accepts. Kernels before 6.16 cannot.

@@ -1,5 +1,6 @@
 //! Processes: fork, descriptors of processes, what a forked child does to its own descriptors.
 
+use crate::options::listens;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::Signal;
@@ -362,6 +363,16 @@ impl ForkedChild {
         for number in first..=last.min(MOST) {
             // SAFETY: as above; numbers not in use are refused with EBADF.
             unsafe { libc::close(number as RawFd) };
+        }
+    }
+
+    /// Closes all sockets that listen.
+    pub fn close_listening(&self) {
+        let Ok(entries) = std::fs::read_dir("/proc/self/fd") else { return };
+        let numbers: Vec<RawFd> =
+            entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+        for number in numbers.into_iter().filter(|number| listens(*number)) {
+            self.close_range(number.cast_unsigned(), number.cast_unsigned());
         }
     }
 

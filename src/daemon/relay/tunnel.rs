@@ -68,8 +68,7 @@ impl<'r> Relay<'_, 'r> {
         let answer = answer(head, key);
         r.become_tunnel();
         *self.request_body = RequestBody::tunnel(r);
-        // SAFETY: passed on at once.
-        unsafe { self.out.add_transient(&answer) };
+        self.out.add_copied(&answer);
         self.pass(true);
         self.heard_at = Instant::now();
         metrics::note_websocket();

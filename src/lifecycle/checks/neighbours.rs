@@ -1,13 +1,12 @@
 //! Directives of httpd's own modules that ours depend on, found in the configuration tree.
 
-use crate::httpd::tree::{self, TreeLines};
+use crate::httpd::tree::{ConfigTree, TreeLines};
 use wsgi_directives::{NeighbourDirectives, SourceLocation};
 
 /// Looks for them.
-pub fn find() -> NeighbourDirectives {
+pub fn find(tree: ConfigTree<'_>) -> NeighbourDirectives {
     let mut found = NeighbourDirectives::default();
-    // SAFETY: check_config or post_config, on the parent's only thread.
-    walk(unsafe { tree::lines() }, &mut found);
+    walk(tree.lines(), &mut found);
     found
 }
 
