@@ -3,10 +3,9 @@
 use crate::machine::module::InstalledModule;
 use crate::paths;
 use crate::problem::ExpressError;
+use crate::running::RunningServer;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use wsgi_directives::words::LineWords;
 
 /// The command.
 pub fn command() -> Command {
@@ -49,42 +48,4 @@ pub fn run(matches: &ArgMatches) -> Result<u8, ExpressError> {
     let words: Vec<&String> = matches.get_many::<String>("arguments").into_iter().flatten().collect();
     command.args(if words.is_empty() { vec![] } else { words });
     Err(ExpressError::file(&program, &command.exec()))
-}
-
-/// A running server.
-#[derive(Clone, Debug)]
-pub struct RunningServer {
-    /// The process id of httpd.
-    pub pid: i32,
-    prefix: String,
-}
-
-impl RunningServer {
-    /// The server of a server root.
-    ///
-    /// # Errors
-    /// When there is none.
-    pub fn of(root: &Path) -> Result<RunningServer, ExpressError> {
-        let path = root.join("httpd.conf");
-        let text = std::fs::read_to_string(&path).map_err(|error| ExpressError::file(&path, &error))?;
-        let value = |directive: &str| value(&text, directive);
-        let pid_file = value("PidFile").map_or_else(|| root.join("httpd.pid"), PathBuf::from);
-        let pid = crate::server_root::live_server(root, &pid_file);
-        let pid =
-            pid.ok_or_else(|| ExpressError::Machine(format!("no server runs in {}", root.display())))?;
-        Ok(RunningServer { pid, prefix: value("WSGISocketPrefix").unwrap_or_default() })
-    }
-
-    /// The socket of its supervisor.
-    pub fn control_socket(&self) -> String {
-        format!("{}.{}.control", self.prefix, self.pid)
-    }
-}
-
-/// The value of a directive with one value in a generated configuration.
-pub fn value(configuration: &str, directive: &str) -> Option<String> {
-    let rest =
-        configuration.lines().find_map(|line| line.trim().strip_prefix(directive)?.strip_prefix(' '))?;
-    let word = LineWords::new(rest).next()?;
-    Some(word.replace(&format!("${{{}}}", crate::quoting::DOLLAR), "$"))
 }

@@ -20,6 +20,7 @@ mod plan;
 mod problem;
 mod quoting;
 mod readiness;
+mod running;
 mod server_root;
 mod sizing;
 mod summary;
@@ -107,7 +108,7 @@ fn serve(values: OptionValues, words: &[String], starts: bool) -> Result<u8, Exp
     let mut plan = ServerPlan::make(values)?;
     if starts {
         let pid_file = plan.path_or("pid-file", "httpd.pid");
-        if let Some(pid) = server_root::live_server(&plan.root, pid_file.as_ref()) {
+        if let Some(pid) = running::live_server(&plan.root, pid_file.as_ref()) {
             let root = plan.root.display();
             return Err(ExpressError::Usage(format!(
                 "the server root {root} is in use by httpd, process {pid}"

@@ -177,15 +177,6 @@ fn keep(plan: &ServerPlan, name: &str, text: &str) -> Result<(), ExpressError> {
     if is_own { identity::share(&path, &plan.identity, mode) } else { Ok(()) }
 }
 
-/// The process of httpd that runs with this server root.
-pub fn live_server(root: &Path, pid_file: &Path) -> Option<i32> {
-    let pid: i32 = fs::read_to_string(pid_file).ok()?.trim().parse().ok()?;
-    let words = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-    let configuration = root.join("httpd.conf");
-    let mut words = words.split(|byte| *byte == 0);
-    words.any(|word| word == configuration.as_os_str().as_encoded_bytes()).then_some(pid)
-}
-
 /// Removes the sockets of a server that was killed.
 pub fn remove_sockets(prefix: &Path, pid: i32) {
     let begin = format!("{}.{pid}.", prefix.file_name().unwrap_or_default().to_string_lossy());

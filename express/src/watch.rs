@@ -1,9 +1,9 @@
 //! `--reload-on-changes`: the files of the application are watched, and its processes are replaced when one changes.
 
-use crate::control::{self, RunningServer};
 use crate::machine::module::InstalledModule;
 use crate::plan::ServerPlan;
 use crate::problem::ExpressError;
+use crate::running::{self, RunningServer};
 use crate::{output, paths, readiness};
 use clap::ArgMatches;
 use nix::errno::Errno;
@@ -175,7 +175,7 @@ impl FileWatcher {
         };
         failures().for_each(|path| drop(fs::remove_file(path)));
         let text = fs::read_to_string(self.root.join("httpd.conf")).unwrap_or_default();
-        let Some(group) = control::value(&text, "WSGIDaemonProcess") else { return };
+        let Some(group) = running::value(&text, "WSGIDaemonProcess") else { return };
         let Ok(module) = InstalledModule::find(None) else { return };
         let socket = running.control_socket();
         let ended = Command::new(module.program("mod_wsgi-ctl"))

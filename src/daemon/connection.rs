@@ -2,10 +2,11 @@
 
 use super::body_memory::BodyMemory;
 use super::buffer::ReadBuffer;
-use super::{descriptors, pool};
+use super::descriptors;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 use wsgi_protocol::frame::RESPONSE_MEMORY;
 use wsgi_system::polling;
@@ -38,7 +39,7 @@ pub struct DaemonConnection {
     /// Descriptors came that nobody wants.
     sent_unwanted: bool,
     /// The process at the other end, as the pool knows it.
-    process: Option<pool::DaemonPeer>,
+    process: Option<DaemonPeer>,
     seq: u16,
     fresh: bool,
     /// What the daemon leaves parts of responses in, once it has done so.
@@ -58,6 +59,26 @@ pub struct DaemonConnection {
     /// How often its place had got another process when it was opened. Whoever holds the other end of one from before may be
     /// a process that was left behind.
     pub epoch: u32,
+}
+
+/// A process that has accepted a connection.
+#[derive(Debug, Clone, Copy)]
+pub struct DaemonPeer {
+    /// Where its pool says who is not asked any more.
+    banned: Option<&'static AtomicU32>,
+    pid: u32,
+}
+
+impl DaemonPeer {
+    /// The process of a slot, and where to say that it is not asked any more.
+    pub fn new(banned: Option<&'static AtomicU32>, pid: u32) -> Self {
+        Self { banned, pid }
+    }
+
+    /// This child asks the process nothing any more: it sends descriptors that cannot be closed.
+    fn ban(&self) {
+        self.banned.into_iter().for_each(|banned| banned.store(self.pid, Ordering::Relaxed));
+    }
 }
 
 impl DaemonConnection {
@@ -84,7 +105,7 @@ impl DaemonConnection {
     }
 
     /// The process that has accepted it.
-    pub fn with_peer(mut self, process: pool::DaemonPeer) -> Self {
+    pub fn with_peer(mut self, process: DaemonPeer) -> Self {
         self.process = Some(process);
         self
     }
@@ -291,7 +312,7 @@ impl Drop for DaemonConnection {
         self.refuse_descriptors();
         self.sent_unwanted |= descriptors::drain(self.fd.as_fd());
         if self.sent_unwanted && descriptors::is_stuck() {
-            self.process.iter().for_each(pool::DaemonPeer::ban);
+            self.process.iter().for_each(DaemonPeer::ban);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The child's open connections per daemon process, and the choice of the process with the least work.
 
-use super::connection::DaemonConnection;
+use super::connection::{DaemonConnection, DaemonPeer};
 use super::descriptors;
 use crate::generation::ledger;
 use crate::generation::runtime::{ChildRuntime, GroupView};
@@ -64,22 +64,6 @@ impl SlotPool {
     fn idle(&self) -> MutexGuard<'_, Vec<DaemonConnection>> {
         // A poisoned pool only means that another request's thread panicked between two requests.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A process that has accepted a connection.
-#[derive(Debug, Clone, Copy)]
-pub struct DaemonPeer {
-    index: usize,
-    pid: u32,
-}
-
-impl DaemonPeer {
-    /// This child asks the process nothing any more: it sends descriptors that cannot be closed.
-    pub fn ban(&self) {
-        if let Some(pool) = pool(self.index) {
-            pool.banned.store(self.pid, Ordering::Relaxed);
-        }
     }
 }
 
@@ -152,7 +136,7 @@ impl InFlight {
 
     /// The process as its connections know it.
     pub fn peer(&self) -> DaemonPeer {
-        DaemonPeer { index: self.index, pid: self.pid }
+        DaemonPeer::new(pool(self.index).map(|pool| &pool.banned), self.pid)
     }
 
     /// Process id at the time of the choice.

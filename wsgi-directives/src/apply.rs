@@ -2,52 +2,14 @@
 
 use crate::arity::Arity;
 use crate::config::routes::RouteKind;
-use crate::config::{ConfigLayer, DirConfig, GlobalConfig, InterpreterSettings, ServerConfig};
-use crate::directive::{Directive, DirectiveContexts, RowEffect};
+use crate::directive::{Directive, DirectiveContexts, RowAction};
+use crate::effect::is_default;
 use crate::error::{ConfigError, Misplaced};
-use crate::place::{DirectivePlace, Notice, NoticeLevel, SystemFacts};
+use crate::line::{LineApplication, LineScope};
+use crate::place::{DirectivePlace, Notice, SystemFacts};
 use crate::table::DIRECTIVES;
 use crate::words::LineWords;
 use std::sync::Arc;
-
-/// The records a line may write to.
-pub struct LineScope<'a> {
-    /// Main-server record; `None` in `.htaccess`, which is read while requests run.
-    pub global: Option<&'a mut GlobalConfig>,
-    /// Record of the enclosing server; `None` in `.htaccess`.
-    pub server: Option<&'a mut ServerConfig>,
-    /// The directory record httpd passes along; give it whenever there is one. Whether a `V D` directive
-    /// writes there or to `server` is decided by [`DirectivePlace::directory`].
-    pub dir: Option<&'a mut DirConfig>,
-}
-
-/// What a row does with its arguments.
-#[derive(Debug)]
-pub(crate) enum RowAction {
-    /// On/Off into the layer of the enclosing server or directory.
-    LayerFlag(fn(&mut ConfigLayer) -> &mut Option<bool>),
-    /// One word into the layer of the enclosing server or directory.
-    LayerText(fn(&mut ConfigLayer) -> &mut Option<Arc<str>>),
-    /// On/Off for the whole server.
-    GlobalFlag(fn(&mut GlobalConfig) -> &mut Option<bool>),
-    /// One word for the whole server.
-    GlobalText(fn(&mut GlobalConfig) -> &mut Option<String>),
-    /// On/Off at top level or in a `<WSGIInterpreterOptions>` block.
-    InterpreterFlag(fn(&mut InterpreterSettings) -> &mut Option<bool>),
-    /// Anything else.
-    Custom(fn(&mut LineApplication<'_, '_>) -> Result<(), ConfigError>),
-}
-
-/// One line being applied: row, arguments, place, records.
-pub(crate) struct LineApplication<'a, 's> {
-    pub row: &'static Directive,
-    /// The rest of the line, unsplit.
-    pub args: &'a str,
-    pub place: &'a DirectivePlace<'a>,
-    pub scope: LineScope<'s>,
-    pub system: &'a dyn SystemFacts,
-    pub notices: Vec<Notice>,
-}
 
 /// Index in [`DIRECTIVES`] of a name, compared as httpd does (ASCII case-insensitively).
 pub fn find(name: &str) -> Option<usize> {
@@ -68,27 +30,35 @@ pub fn apply(
     system: &dyn SystemFacts,
 ) -> Result<Vec<Notice>, ConfigError> {
     let row: &'static Directive = DIRECTIVES.get(id).ok_or(ConfigError::FindDirective { id })?;
-    let mut line = LineApplication { row, args, place, scope, system, notices: Vec::new() };
-    line.check_place()?;
-    line.count_arguments()?;
-    line.check_vhost()?;
-    line.act()?;
-    line.note_place();
+    let Directive { name, syntax, doc, .. } = *row;
+    let line = LineApplication { name, syntax, doc, args, place, scope, system, notices: Vec::new() };
+    let mut applied = AppliedRow { row, line };
+    applied.check_place()?;
+    applied.count_arguments()?;
+    applied.check_vhost()?;
+    applied.act()?;
+    applied.note_place();
     if !is_default(row.default, args.split_ascii_whitespace()) {
-        line.tell_effect(row.name, row.effect);
+        applied.line.tell_effect(row.name, row.effect);
     }
-    Ok(line.notices)
+    Ok(applied.line.notices)
 }
 
-impl<'a, 's> LineApplication<'a, 's> {
+/// A line, and the row that it is applied by.
+struct AppliedRow<'a, 's> {
+    row: &'static Directive,
+    line: LineApplication<'a, 's>,
+}
+
+impl AppliedRow<'_, '_> {
     /// Refuses places httpd's override bits cannot tell apart (spec/directives.md §2.6).
     fn check_place(&self) -> Result<(), ConfigError> {
         let contexts = self.row.contexts;
         let wrong = |found| Err(ConfigError::PlaceDirective { directive: self.row.name, found });
-        if self.place.htaccess {
+        if self.line.place.htaccess {
             return if contexts.has(DirectiveContexts::D) { Ok(()) } else { wrong(Misplaced::Elsewhere) };
         }
-        if self.place.directory.is_some() {
+        if self.line.place.directory.is_some() {
             return if contexts.has(DirectiveContexts::D) { Ok(()) } else { wrong(Misplaced::Directory) };
         }
         Ok(())
@@ -96,7 +66,7 @@ impl<'a, 's> LineApplication<'a, 's> {
 
     /// The rule that httpd leaves to modules; the original tests it after counting the arguments.
     fn check_vhost(&self) -> Result<(), ConfigError> {
-        if self.row.contexts.has(DirectiveContexts::G) && self.place.virtual_host.is_some() {
+        if self.row.contexts.has(DirectiveContexts::G) && self.line.place.virtual_host.is_some() {
             let found = Misplaced::VirtualHost;
             return Err(ConfigError::PlaceDirective { directive: self.row.name, found });
         }
@@ -105,7 +75,7 @@ impl<'a, 's> LineApplication<'a, 's> {
 
     /// httpd's own argument count (spec/directives.md §2.5): an empty word counts as missing.
     fn count_arguments(&self) -> Result<(), ConfigError> {
-        let words: Vec<_> = LineWords::new(self.args).take(3).collect();
+        let words: Vec<_> = LineWords::new(self.line.args).take(3).collect();
         let empty = words.first().is_none_or(|word| word.is_empty());
         let fits = match self.row.arity {
             Arity::Take1 => words.len() == 1 && !empty,
@@ -122,26 +92,26 @@ impl<'a, 's> LineApplication<'a, 's> {
     fn act(&mut self) -> Result<(), ConfigError> {
         match &self.row.action {
             RowAction::LayerFlag(field) => {
-                let value = self.on_off()?;
-                *field(self.layer()?) = Some(value);
+                let value = self.line.on_off()?;
+                *field(self.line.layer()?) = Some(value);
             }
             RowAction::LayerText(field) => {
-                let word = self.word();
-                *field(self.layer()?) = Some(Arc::from(word));
+                let word = self.line.word();
+                *field(self.line.layer()?) = Some(Arc::from(word));
             }
             RowAction::GlobalFlag(field) => {
-                let value = self.on_off()?;
-                *field(self.global()?) = Some(value);
+                let value = self.line.on_off()?;
+                *field(self.line.global()?) = Some(value);
             }
             RowAction::GlobalText(field) => {
-                let word = self.word();
-                *field(self.global()?) = Some(word);
+                let word = self.line.word();
+                *field(self.line.global()?) = Some(word);
             }
             RowAction::InterpreterFlag(field) => {
-                let value = self.on_off()?;
-                *field(self.interpreter()?) = Some(value);
+                let value = self.line.on_off()?;
+                *field(self.line.interpreter()?) = Some(value);
             }
-            RowAction::Custom(run) => run(self)?,
+            RowAction::Custom(run) => run(&mut self.line)?,
         }
         Ok(())
     }
@@ -149,12 +119,12 @@ impl<'a, 's> LineApplication<'a, 's> {
     /// Notes what config test wants to know later.
     fn note_place(&mut self) {
         let Directive { name, contexts, .. } = self.row;
-        let place = self.place;
-        let Some(global) = self.scope.global.as_deref_mut() else { return };
+        let place = self.line.place;
+        let Some(global) = self.line.scope.global.as_deref_mut() else { return };
         if contexts.has(DirectiveContexts::G) && place.in_interpreter_options.is_none() {
             global.places.insert(name, place.origin());
         }
-        global.routing.note(place.virtual_host.map(|id| id.0), name, self.args);
+        global.routing.note(place.virtual_host.map(|id| id.0), name, self.line.args);
         global.routes_in_sections |=
             *name == "WSGIDispatchScript" || (*name == "WSGIProcessGroup" && place.directory.is_some());
         let kind = match *name {
@@ -162,107 +132,11 @@ impl<'a, 's> LineApplication<'a, 's> {
             "WSGIApplicationGroup" => RouteKind::Application,
             _ => return,
         };
-        global.routes.note(kind, place, LineWords::new(self.args).next().unwrap_or_default().into_owned());
-    }
-
-    /// The words of the line.
-    pub fn words(&self) -> LineWords<'a> {
-        LineWords::new(self.args)
-    }
-
-    /// The first word, empty if there is none.
-    pub fn word(&self) -> String {
-        self.words().next().unwrap_or_default().into_owned()
-    }
-
-    /// The single word as On or Off (spec/directives.md §2.3).
-    pub fn on_off(&self) -> Result<bool, ConfigError> {
-        let given = self.word();
-        parse_on_off(&given).ok_or(ConfigError::ChooseWord {
-            directive: self.row.name,
-            choices: "Off | On",
-            given,
-        })
-    }
-
-    /// The record a `V D` directive writes to (spec/directives.md §3.1).
-    pub fn layer(&mut self) -> Result<&mut ConfigLayer, ConfigError> {
-        if self.place.directory.is_some() || self.place.htaccess {
-            return self.dir().map(|dir| &mut dir.layer);
-        }
-        let missing = self.misplaced();
-        self.scope.server.as_deref_mut().map(|server| &mut server.layer).ok_or(missing)
-    }
-
-    /// The directory record, for access and auth directives.
-    pub fn dir(&mut self) -> Result<&mut DirConfig, ConfigError> {
-        let missing = self.misplaced();
-        self.scope.dir.as_deref_mut().ok_or(missing)
-    }
-
-    /// The record of the enclosing server.
-    pub fn server(&mut self) -> Result<&mut ServerConfig, ConfigError> {
-        let missing = self.misplaced();
-        self.scope.server.as_deref_mut().ok_or(missing)
-    }
-
-    /// The main-server record.
-    pub fn global(&mut self) -> Result<&mut GlobalConfig, ConfigError> {
-        let missing = self.misplaced();
-        self.scope.global.as_deref_mut().ok_or(missing)
-    }
-
-    /// The settings an `I` directive writes to: those of its block, or the top-level ones.
-    pub fn interpreter(&mut self) -> Result<&mut InterpreterSettings, ConfigError> {
-        let block = self.place.in_interpreter_options;
-        let global = self.global()?;
-        Ok(match block.and_then(|id| global.blocks.get_mut(id.0)) {
-            Some(block) => &mut block.settings,
-            None => &mut global.interpreter,
-        })
-    }
-
-    fn misplaced(&self) -> ConfigError {
-        ConfigError::PlaceDirective { directive: self.row.name, found: Misplaced::Elsewhere }
-    }
-
-    /// Adds the notice for a name that does not act, once per configuration.
-    pub fn tell_effect(&mut self, name: &'static str, effect: RowEffect) {
-        let (level, text) = match effect {
-            RowEffect::Acts => return,
-            RowEffect::Later(part) => {
-                (NoticeLevel::Notice, format!("{name} is accepted and has no effect yet: {part}."))
-            }
-            RowEffect::Never(why) => {
-                (NoticeLevel::Info, format!("{name} is accepted and has no effect: {why}."))
-            }
-            RowEffect::Legacy(advice) => {
-                (NoticeLevel::Warning, format!("{name} is no longer supported: {advice}."))
-            }
-        };
-        if self.scope.global.as_deref_mut().is_none_or(|global| global.told.insert(name)) {
-            self.notices.push(Notice::at(level, text));
-        }
-    }
-}
-
-/// Whether these words say what holds anyway: then it does not matter that they have no effect.
-pub(crate) fn is_default<'a>(default: &str, words: impl Iterator<Item = &'a str>) -> bool {
-    !default.is_empty()
-        && default
-            .split_ascii_whitespace()
-            .map(str::to_ascii_lowercase)
-            .eq(words.map(str::to_ascii_lowercase))
-}
-
-/// `On` or `Off`, in any case; nothing else (spec/directives.md §2.3).
-pub(crate) fn parse_on_off(word: &str) -> Option<bool> {
-    if word.eq_ignore_ascii_case("on") {
-        Some(true)
-    } else if word.eq_ignore_ascii_case("off") {
-        Some(false)
-    } else {
-        None
+        global.routes.note(
+            kind,
+            place,
+            LineWords::new(self.line.args).next().unwrap_or_default().into_owned(),
+        );
     }
 }
 

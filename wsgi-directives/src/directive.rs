@@ -1,7 +1,11 @@
 //! One row of the directive table: what httpd, the parser, the merge and the manual know of a directive.
 
-use crate::apply::RowAction;
 use crate::arity::Arity;
+use crate::config::{ConfigLayer, GlobalConfig, InterpreterSettings};
+use crate::effect::RowEffect;
+use crate::error::ConfigError;
+use crate::line::LineApplication;
+use std::sync::Arc;
 
 /// Set of places a directive may stand in (the codes of spec/directives.md §1).
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -80,17 +84,21 @@ pub struct OverrideClasses {
     pub auth_config: bool,
 }
 
-/// Whether what a row says already happens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RowEffect {
-    /// It acts.
-    Acts,
-    /// Parsed and carried, acts once the named part is written; logged once until then.
-    Later(&'static str),
-    /// Will never act here, and why; logged once.
-    Never(&'static str),
-    /// Accepted for old configurations only; each use is warned about, with this advice.
-    Legacy(&'static str),
+/// What a row does with its arguments.
+#[derive(Debug)]
+pub(crate) enum RowAction {
+    /// On/Off into the layer of the enclosing server or directory.
+    LayerFlag(fn(&mut ConfigLayer) -> &mut Option<bool>),
+    /// One word into the layer of the enclosing server or directory.
+    LayerText(fn(&mut ConfigLayer) -> &mut Option<Arc<str>>),
+    /// On/Off for the whole server.
+    GlobalFlag(fn(&mut GlobalConfig) -> &mut Option<bool>),
+    /// One word for the whole server.
+    GlobalText(fn(&mut GlobalConfig) -> &mut Option<String>),
+    /// On/Off at top level or in a `<WSGIInterpreterOptions>` block.
+    InterpreterFlag(fn(&mut InterpreterSettings) -> &mut Option<bool>),
+    /// Anything else.
+    Custom(fn(&mut LineApplication<'_, '_>) -> Result<(), ConfigError>),
 }
 
 /// One directive. Its index in [`crate::DIRECTIVES`] is the id handed to httpd as `cmd_data`.

@@ -1,8 +1,9 @@
 //! A machine for unit tests: a few users and groups, a real regex engine, and a builder for configurations.
 
-use crate::apply::{LineScope, apply, find};
+use crate::apply::{apply, find};
 use crate::config::{DirConfig, GlobalConfig, ServerConfig};
 use crate::error::ConfigError;
+use crate::line::LineScope;
 use crate::place::{DirectivePlace, NeighbourDirectives, Notice, RegexMatch, SystemFacts, UriRegex, VhostId};
 use std::collections::HashMap;
 use std::sync::Arc;

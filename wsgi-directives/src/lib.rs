@@ -9,10 +9,12 @@ pub mod checks;
 pub mod config;
 pub mod directive;
 pub mod docs;
+pub mod effect;
 pub mod error;
 #[cfg(test)]
 mod fake;
 pub mod interpreter;
+pub mod line;
 pub mod options;
 pub mod place;
 pub mod proxies;
@@ -20,13 +22,15 @@ pub mod request;
 pub mod table;
 pub mod words;
 
-pub use apply::{LineScope, apply, find};
+pub use apply::{apply, find};
 pub use arity::Arity;
 pub use checks::ServerView;
 pub use config::*;
-pub use directive::{Directive, DirectiveContexts, OverrideClasses, RowEffect};
+pub use directive::{Directive, DirectiveContexts, OverrideClasses};
+pub use effect::RowEffect;
 pub use error::{ConfigError, GroupReference, Misplaced};
 pub use interpreter::blocks_of;
+pub use line::LineScope;
 pub use options::{
     ALIAS_OPTIONS, DAEMON_OPTIONS, HANDLER_OPTIONS, IMPORT_OPTIONS, OptionInfo, OptionRow, SCRIPT_OPTIONS,
     SELECTORS,

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::fake::FakeConfiguration;
-use crate::place::VhostId;
+use crate::place::{NoticeLevel, VhostId};
 
 /// Whether a row's arguments are accepted in a place where it may stand.
 fn accepts(row: &Directive, args: &str) -> Result<Vec<Notice>, ConfigError> {

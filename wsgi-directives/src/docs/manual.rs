@@ -1,7 +1,8 @@
 //! `docs/directives.md`: an index, then every directive with its options.
 
 use super::{options_of, state, written_name};
-use crate::directive::{Directive, RowEffect};
+use crate::directive::Directive;
+use crate::effect::RowEffect;
 use crate::options::OptionInfo;
 use crate::table::DIRECTIVES;
 use std::fmt::Write;

@@ -3,7 +3,8 @@
 mod manual;
 mod sample;
 
-use crate::directive::{Directive, DirectiveContexts, RowEffect};
+use crate::directive::{Directive, DirectiveContexts};
+use crate::effect::RowEffect;
 use crate::options::{
     ALIAS_OPTIONS, DAEMON_OPTIONS, HANDLER_OPTIONS, IMPORT_OPTIONS, OptionInfo, OptionRow, SCRIPT_OPTIONS,
     SELECTORS,

@@ -1,7 +1,8 @@
 //! `conf/wsgi.conf`: every directive with its default, all commented out.
 
 use super::{is_directory_only, options_of, state};
-use crate::directive::{Directive, DirectiveContexts, RowEffect};
+use crate::directive::{Directive, DirectiveContexts};
+use crate::effect::RowEffect;
 use crate::table::DIRECTIVES;
 use std::fmt::Write;
 

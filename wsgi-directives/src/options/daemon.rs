@@ -4,7 +4,7 @@ mod values;
 
 use super::{OptionInfo, OptionRow, ValueSetter};
 use crate::config::DaemonOptions;
-use crate::directive::RowEffect;
+use crate::effect::RowEffect;
 
 const NEWRELIC: RowEffect =
     RowEffect::Legacy("the New Relic agent is started by the application now, remove the option");

@@ -5,9 +5,9 @@ pub(crate) mod identity;
 pub(crate) mod mount;
 pub mod value;
 
-use crate::apply::{LineApplication, is_default, parse_on_off};
-use crate::directive::RowEffect;
+use crate::effect::{RowEffect, is_default};
 use crate::error::ConfigError;
+use crate::line::{LineApplication, parse_on_off};
 use crate::words::{BadPair, LineWords};
 use std::time::Duration;
 

@@ -1,10 +1,10 @@
 //! Options of aliases, handler scripts, preloads, hook scripts, and the selectors of interpreter options.
 
 use super::{OptionContext, OptionInfo, OptionRow, ValueSetter, value};
-use crate::apply::parse_on_off;
 use crate::config::AliasOptions;
-use crate::directive::RowEffect;
+use crate::effect::RowEffect;
 use crate::error::ConfigError;
+use crate::line::parse_on_off;
 
 const PROCESS_GROUP: OptionInfo = OptionInfo {
     name: "process-group",

@@ -1,10 +1,11 @@
 //! WSGIDaemonProcess and the directives about its sockets and support files (spec/directives.md §7, §8).
 
-use crate::apply::{LineApplication, RowAction};
 use crate::arity::Arity;
 use crate::config::{AcceptMutex, DaemonGroup, DaemonOptions};
-use crate::directive::{Directive, DirectiveContexts, RowEffect};
+use crate::directive::{Directive, DirectiveContexts, RowAction};
+use crate::effect::RowEffect;
 use crate::error::ConfigError;
+use crate::line::LineApplication;
 use crate::options::{DAEMON_OPTIONS, read_options};
 use crate::place::{Notice, NoticeLevel, SystemFacts};
 

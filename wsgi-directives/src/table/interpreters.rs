@@ -1,10 +1,11 @@
 //! `<WSGIInterpreterOptions>` and the directives that may stand in it (spec/directives.md §12, §13).
 
-use crate::apply::{LineApplication, RowAction};
 use crate::arity::Arity;
 use crate::config::{GlobalConfig, InterpreterBlock, InterpreterSettings};
-use crate::directive::{Directive, DirectiveContexts, RowEffect};
+use crate::directive::{Directive, DirectiveContexts, RowAction};
+use crate::effect::RowEffect;
 use crate::error::ConfigError;
+use crate::line::LineApplication;
 use crate::options::value;
 use crate::place::{BlockId, Notice, NoticeLevel};
 

@@ -1,10 +1,11 @@
 //! Directives of old releases: accepted so that a 4.9 configuration starts, with one warning (spec/directives.md
 //! §15).
 
-use crate::apply::{LineApplication, RowAction};
 use crate::arity::Arity;
-use crate::directive::{Directive, DirectiveContexts, RowEffect};
+use crate::directive::{Directive, DirectiveContexts, RowAction};
+use crate::effect::RowEffect;
 use crate::error::ConfigError;
+use crate::line::LineApplication;
 use crate::place::Notice;
 
 pub(super) const LAZY_INITIALIZATION: Directive = Directive {

@@ -1,10 +1,11 @@
 //! How Python is set up in every process (spec/directives.md §12, the main-server-only part).
 
-use crate::apply::{LineApplication, RowAction};
 use crate::arity::Arity;
 use crate::config::HashSeed;
-use crate::directive::{Directive, DirectiveContexts, RowEffect};
+use crate::directive::{Directive, DirectiveContexts, RowAction};
+use crate::effect::RowEffect;
 use crate::error::ConfigError;
+use crate::line::LineApplication;
 use crate::options::value;
 
 pub(super) const CASE_SENSITIVITY: Directive = Directive {

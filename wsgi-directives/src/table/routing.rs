@@ -1,10 +1,11 @@
 //! Which URL runs which script in which process and interpreter (spec/directives.md §5.1, §6).
 
-use crate::apply::{LineApplication, RowAction};
 use crate::arity::Arity;
 use crate::config::{AliasForm, AliasOptions, ImportScript, MountTarget, ProcessSet, ScriptAlias};
-use crate::directive::{Directive, DirectiveContexts, RowEffect};
+use crate::directive::{Directive, DirectiveContexts, RowAction};
+use crate::effect::RowEffect;
 use crate::error::{ConfigError, GroupReference};
+use crate::line::LineApplication;
 use crate::options::{ALIAS_OPTIONS, read_options};
 use std::sync::Arc;
 
@@ -178,7 +179,7 @@ fn add_alias(line: &mut LineApplication<'_, '_>, regex: bool) -> Result<(), Conf
 }
 
 fn too_few(line: &LineApplication<'_, '_>) -> ConfigError {
-    let Directive { name, doc, syntax, .. } = line.row;
+    let LineApplication { name, doc, syntax, .. } = line;
     ConfigError::value(
         format!("{name} requires at least two arguments, {doc}"),
         format!("Write {name} {syntax}."),

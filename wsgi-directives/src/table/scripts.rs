@@ -1,11 +1,12 @@
 //! Scripts that are no mounted application: preloads, dispatch, handler, access and auth (spec/directives.md §9).
 
 use super::routing::{check_group, parse_target};
-use crate::apply::{LineApplication, RowAction};
 use crate::arity::Arity;
 use crate::config::{AliasOptions, HandlerScript, ImportScript, ScriptReader, ScriptRef, ScriptUse};
-use crate::directive::{Directive, DirectiveContexts, RowEffect};
+use crate::directive::{Directive, DirectiveContexts, RowAction};
+use crate::effect::RowEffect;
 use crate::error::ConfigError;
+use crate::line::LineApplication;
 use crate::options::{HANDLER_OPTIONS, IMPORT_OPTIONS, SCRIPT_OPTIONS, read_options};
 use std::sync::Arc;
 
@@ -179,7 +180,7 @@ fn handler_script(line: &mut LineApplication<'_, '_>) -> Result<(), ConfigError>
 
 /// Keeps a script for the config test; in `.htaccess` there is none.
 fn note_script(line: &mut LineApplication<'_, '_>, path: &str, reader: ScriptReader) {
-    let (directive, place) = (line.row.name, line.place.origin());
+    let (directive, place) = (line.name, line.place.origin());
     if let Some(global) = line.scope.global.as_deref_mut() {
         global.scripts.push(ScriptUse { directive, path: path.to_owned(), reader, place });
     }
@@ -210,5 +211,5 @@ fn import_script(line: &mut LineApplication<'_, '_>) -> Result<(), ConfigError> 
 }
 
 fn missing(line: &LineApplication<'_, '_>, text: impl Into<std::borrow::Cow<'static, str>>) -> ConfigError {
-    ConfigError::value(text, format!("Write {} {}.", line.row.name, line.row.syntax))
+    ConfigError::value(text, format!("Write {} {}.", line.name, line.syntax))
 }

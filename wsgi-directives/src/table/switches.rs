@@ -1,10 +1,11 @@
 //! Per-request switches and trusted proxies (spec/directives.md §10, §11).
 
-use crate::apply::{LineApplication, RowAction};
 use crate::arity::Arity;
 use crate::config::MapHead;
-use crate::directive::{Directive, DirectiveContexts, RowEffect};
+use crate::directive::{Directive, DirectiveContexts, RowAction};
+use crate::effect::RowEffect;
 use crate::error::ConfigError;
+use crate::line::LineApplication;
 use crate::options::value;
 use crate::place::Notice;
 use crate::proxies::{ProxyHeader, Subnet};
@@ -176,7 +177,7 @@ fn map_head_to_get(line: &mut LineApplication<'_, '_>) -> Result<(), ConfigError
         "on" => MapHead::On,
         "auto" => MapHead::Auto,
         _ => {
-            let directive = line.row.name;
+            let directive = line.name;
             return Err(ConfigError::ChooseWord { directive, choices: "Off | On | Auto", given });
         }
     };

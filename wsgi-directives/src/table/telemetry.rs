@@ -1,10 +1,11 @@
 //! Metrics and telemetry (spec/directives.md §14).
 
-use crate::apply::{LineApplication, RowAction};
 use crate::arity::Arity;
 use crate::config::{TelemetryFlags, TelemetryService};
-use crate::directive::{Directive, DirectiveContexts, RowEffect};
+use crate::directive::{Directive, DirectiveContexts, RowAction};
+use crate::effect::RowEffect;
 use crate::error::ConfigError;
+use crate::line::LineApplication;
 use crate::options::value;
 use std::time::Duration;
 
