@@ -4,7 +4,6 @@
 use crate::callbacks::{self, HandedCallbacks};
 use crate::config::{ConfigRecord, LineRecords};
 use crate::httpd::command::CommandLine;
-use crate::httpd::log::LogLevel;
 use crate::httpd::origin::LogField;
 use crate::httpd::parent::ParentThread;
 use crate::httpd::pool::Pool;
@@ -106,7 +105,8 @@ pub unsafe extern "C" fn directive(
 /// Called by httpd once per load of the module.
 pub unsafe extern "C" fn register_hooks(p: *mut sys::apr_pool_t) {
     panics::install_hook(|panic| {
-        log_to(None, LogLevel::Crit as u8, messages::panicked(panic).as_bytes());
+        let (event, text) = messages::panicked(panic);
+        log_to(None, event.level as u8, event.line(text).as_bytes());
     });
     callbacks::hand_in(&CALLBACKS);
     let middle = sys::APR_HOOK_MIDDLE as c_int;

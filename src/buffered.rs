@@ -161,7 +161,7 @@ fn refuse(job: &RequestJob<'_>, fault: BodyFault) -> c_int {
             let directory =
                 temporary_file::directory(job.r.pool()).unwrap_or(Path::new("the temporary directory"));
             let (event, text) = messages::not_buffered(directory, &error);
-            job.fail(event.number, &text);
+            job.fail(event, &text);
             return c_int::from(event.status());
         }
     };
@@ -173,7 +173,7 @@ fn refuse(job: &RequestJob<'_>, fault: BodyFault) -> c_int {
         metrics::note_outcome(RequestOutcome::Rejected);
         if !status.is_answered() && !status.is_over_limit() {
             let (event, text) = messages::body_failed(&status.text());
-            job.fail(event.number, &text);
+            job.fail(event, &text);
         }
     }
     status_of_input(status)
@@ -184,7 +184,7 @@ fn too_long(job: &RequestJob<'_>, limit: u64) -> c_int {
     job.r.close_connection();
     metrics::note_outcome(RequestOutcome::Rejected);
     let (event, text) = messages::too_long_to_buffer(limit);
-    job.fail(event.number, &text);
+    job.fail(event, &text);
     c_int::from(event.status())
 }
 

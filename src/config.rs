@@ -3,7 +3,6 @@
 use crate::callbacks;
 use crate::generation::runtime::ChildRuntime;
 use crate::httpd::command::CommandLine;
-use crate::httpd::log;
 use crate::httpd::origin::LogServers;
 use crate::httpd::pattern::HttpdPattern;
 use crate::httpd::pool::{self, Pool};
@@ -17,9 +16,10 @@ use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use wsgi_directives::{
-    DIRECTIVES, DirConfig, DirectivePlace, GlobalConfig, LineScope, MergedRecord, NoticeLevel, ServerConfig,
-    SystemFacts, UriRegex, VhostId,
+    DIRECTIVES, DirConfig, DirectivePlace, GlobalConfig, LineScope, MergedRecord, Notice, NoticeLevel,
+    ServerConfig, SystemFacts, UriRegex, VhostId,
 };
+use wsgi_protocol::events::{self, LogEvent};
 
 /// What one configuration pass collects over all servers. Lives from pre_config until the configuration pool
 /// is cleared; children inherit it by fork and only read it.
@@ -30,7 +30,7 @@ pub struct ConfigState {
     /// The virtual hosts that have a number.
     pub hosts: VirtualHosts,
     /// What is to be said about single lines, to which server's log.
-    notices: Vec<(Server<'static>, log::LogLevel, String)>,
+    notices: Vec<(Server<'static>, &'static LogEvent, String)>,
     /// By which lines of other processes are logged; made in post_config.
     pub log_servers: LogServers,
     /// The main server, once post_config has it.
@@ -193,7 +193,7 @@ pub fn apply(
     let directive = line.directive();
     notices.extend(told.iter().map(|notice| {
         let text = format!("{notice} ({}:{})", directive.file(), directive.line());
-        (server, level_of(notice.level), text)
+        (server, event_of(notice), text)
     }));
     Ok(row.is_section())
 }
@@ -217,20 +217,21 @@ fn place<'a>(
     }
 }
 
-/// httpd's level of a notice.
-pub fn level_of(level: NoticeLevel) -> log::LogLevel {
-    match level {
-        NoticeLevel::Warning => log::LogLevel::Warning,
-        NoticeLevel::Notice => log::LogLevel::Notice,
-        NoticeLevel::Info => log::LogLevel::Info,
-    }
+/// The event that a notice is about.
+pub fn event_of(notice: &Notice) -> &'static LogEvent {
+    let of_level = match notice.level {
+        NoticeLevel::Warning => &events::CONFIGURATION_DOUBTED,
+        NoticeLevel::Notice => &events::CONFIGURATION_NOTED,
+        NoticeLevel::Info => &events::CONFIGURATION_IGNORED,
+    };
+    notice.number.and_then(LogEvent::find).unwrap_or(of_level)
 }
 
 /// Logs the notices of the pass; once per start, although httpd reads its configuration twice.
 pub fn tell_notices(state: &mut ConfigState) {
     let notices = std::mem::take(&mut state.notices);
-    for (server, level, text) in notices.into_iter().filter(|_| is_final_pass()) {
-        server.log(level, &text);
+    for (server, event, text) in notices.into_iter().filter(|_| is_final_pass()) {
+        server.log_event(event, &text);
     }
 }
 

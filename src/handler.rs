@@ -3,7 +3,6 @@
 use crate::config::{self, ConfigState};
 use crate::environ::{self, ExpansionNames};
 use crate::httpd::answer::INTERNAL_ERROR;
-use crate::httpd::log::LogLevel;
 use crate::httpd::request::Request;
 use crate::job::{RequestJob, records};
 use crate::translate::MountedAlias;
@@ -106,7 +105,8 @@ fn facts<'r>(r: Request<'r>, config: &RequestConfig<'_>, is_file: bool, is_alias
 fn refuse(r: Request<'_>, refusal: PrecheckRefusal) -> c_int {
     if let Some(number) = refusal.number() {
         let text = format!("{}: {}", refusal.message(), String::from_utf8_lossy(r.filename()));
-        r.log(LogLevel::Error, &messages::about(r.filename(), number, text));
+        let event = messages::event(number);
+        r.log_event(event, &messages::about(r.filename(), event, text));
     } else if refusal == PrecheckRefusal::BodyTooLarge {
         let (event, text) = messages::body_too_large(r.filename(), r.body_limit());
         r.log_event(event, &text);
@@ -145,7 +145,8 @@ impl<'r> RequestJob<'r> {
             GroupChoice::Daemon(chosen) => daemon::run(&mut self, state, chosen, &application, &callable),
             GroupChoice::Refused(refusal) => {
                 let advice = state.global.advice(refusal);
-                self.fail(refusal.number(), &format!("{}; {advice}.", refusal.message(&group)));
+                let text = format!("{}; {advice}.", refusal.message(&group));
+                self.fail(messages::event(refusal.number()), &text);
                 INTERNAL_ERROR
             }
         }

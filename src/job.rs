@@ -1,6 +1,5 @@
 //! One request on its way to Python: what is known of it before it is known where it runs, and how it is written.
 
-use crate::httpd::log::LogLevel;
 use crate::httpd::request::Request;
 use crate::httpd::server::now_us;
 use crate::httpd::websocket::is_websocket;
@@ -9,6 +8,7 @@ use std::sync::Arc;
 use wsgi_directives::{
     ApplicationInterface, BodyLength, DirConfig, HandlerScript, RequestConfig, ServerConfig,
 };
+use wsgi_protocol::events::LogEvent;
 use wsgi_protocol::request::{RequestFlags, RequestHead, RequestWriter};
 
 /// The records in force for a request.
@@ -38,8 +38,8 @@ pub struct RequestJob<'r> {
 
 impl RequestJob<'_> {
     /// Logs an error about this request.
-    pub fn fail(&self, number: u16, text: &str) {
-        self.r.log(LogLevel::Error, &messages::about(&self.script, number, text));
+    pub fn fail(&self, event: &LogEvent, text: &str) {
+        self.r.log_event(event, &messages::about(&self.script, event, text));
     }
 
     /// Whether a request body may come that has not been read yet.

@@ -6,39 +6,47 @@ use std::path::Path;
 use wsgi_protocol::death::ProcessDeath;
 use wsgi_protocol::events::{self, LogEvent};
 
-/// A line about a request, and the event it is about.
-pub type EventLine = (&'static LogEvent, String);
+pub use wsgi_protocol::events::EventLine;
 
 /// A line about a request: the script first, then the number (spec/behaviour.md §3.6).
-pub fn about(script: &[u8], number: u16, text: impl Display) -> String {
-    format!("[script {}] WSGI{number:04}: {text}", String::from_utf8_lossy(script))
+pub fn about(script: &[u8], event: &LogEvent, text: impl Display) -> String {
+    format!("[script {}] {}", String::from_utf8_lossy(script), event.line(text))
+}
+
+/// The event behind a number of `wsgi-directives`; a tidy test sees that there is one.
+pub fn event(number: u16) -> &'static LogEvent {
+    LogEvent::find(number).unwrap_or(&events::INTERNAL_ERROR)
 }
 
 /// A panic in our own code.
-pub fn panicked(info: &str) -> String {
-    events::INTERNAL_ERROR.line(format!("mod_wsgi: internal error, please report it: {info}"))
+pub fn panicked(info: &str) -> EventLine {
+    (&events::INTERNAL_ERROR, format!("mod_wsgi: internal error, please report it: {info}"))
 }
 
 /// No shared memory for the state of processes.
-pub fn status_memory(error: &std::io::Error) -> String {
-    events::NO_STATUS_MEMORY
-        .line(format!("Shared memory for the state of daemon processes cannot be made: {error}."))
+pub fn status_memory(error: &std::io::Error) -> EventLine {
+    (
+        &events::NO_STATUS_MEMORY,
+        format!("Shared memory for the state of daemon processes cannot be made: {error}."),
+    )
 }
 
 /// No shared memory for counters.
-pub fn metrics_memory(error: &std::io::Error) -> String {
-    events::NO_METRICS_MEMORY.line(format!("Shared memory for counters cannot be made: {error}."))
+pub fn metrics_memory(error: &std::io::Error) -> EventLine {
+    (&events::NO_METRICS_MEMORY, format!("Shared memory for counters cannot be made: {error}."))
 }
 
 /// The module's own file is unknown.
-pub fn own_file_unknown() -> String {
-    events::OWN_FILE_UNKNOWN
-        .line("The directory of mod_wsgi.so cannot be found out; set WSGISupportDirectory.")
+pub fn own_file_unknown() -> EventLine {
+    let text = "The directory of mod_wsgi.so cannot be found out; set WSGISupportDirectory.";
+    (&events::OWN_FILE_UNKNOWN, text.to_owned())
 }
 
 /// The supervisor could not be started or informed.
-pub fn supervisor_failed(program: &Path, error: &std::io::Error) -> String {
-    events::NO_SUPERVISOR.line(format!(
+pub fn supervisor_failed(program: &Path, error: &std::io::Error) -> EventLine {
+    (
+        &events::NO_SUPERVISOR,
+        format!(
             "Daemon processes cannot be started: '{}': {error}. It is tried again. Check that the file exists and can be \
              executed, or set WSGISupportDirectory; and the limits of processes and memory.",
             program.display()
@@ -47,41 +55,56 @@ pub fn supervisor_failed(program: &Path, error: &std::io::Error) -> String {
 }
 
 /// A supervisor that does not take the new configuration.
-pub fn supervisor_given_up(pid: i32, error: &std::io::Error) -> String {
-    events::SUPERVISOR_GIVEN_UP.line(format!(
-        "The supervisor of the daemon processes (process {pid}) does not take the new configuration: {error}. It is \
+pub fn supervisor_given_up(pid: i32, error: &std::io::Error) -> EventLine {
+    (
+        &events::SUPERVISOR_GIVEN_UP,
+        format!(
+            "The supervisor of the daemon processes (process {pid}) does not take the new configuration: {error}. It is \
          killed, and another one takes over."
-    ))
+        ),
+    )
 }
 
 /// The supervisor ended while httpd runs.
-pub fn supervisor_died(status: i32) -> String {
+pub fn supervisor_died(status: i32) -> EventLine {
     // apr merges exit status and signal number into one.
-    events::SUPERVISOR_DIED.line(format!(
-        "The supervisor of the daemon processes ended (status or signal {status}); another one is started."
-    ))
+    (
+        &events::SUPERVISOR_DIED,
+        format!(
+            "The supervisor of the daemon processes ended (status or signal {status}); another one is started."
+        ),
+    )
 }
 
 /// The log writer ended while httpd runs.
-pub fn log_writer_died(status: i32) -> String {
-    events::LOG_WRITER_DIED.line(format!(
-        "The process that writes the log of daemons ended (status or signal {status}); another one goes on."
-    ))
+pub fn log_writer_died(status: i32) -> EventLine {
+    (
+        &events::LOG_WRITER_DIED,
+        format!(
+            "The process that writes the log of daemons ended (status or signal {status}); another one goes on."
+        ),
+    )
 }
 
 /// A line has ended two log writers.
-pub fn log_line_discarded(pid: u32, length: usize) -> String {
-    events::LOG_LINE_DISCARDED.line(format!(
-        "A line of process {pid} ({length} bytes) is left out: two processes in a row ended as soon as they were to write it."
-    ))
+pub fn log_line_discarded(pid: u32, length: usize) -> EventLine {
+    (
+        &events::LOG_LINE_DISCARDED,
+        format!(
+            "A line of process {pid} ({length} bytes) is left out: two processes in a row ended as soon as they were to write it."
+        ),
+    )
 }
 
 /// There is no log writer.
-pub fn no_log_writer(error: &std::io::Error) -> String {
-    events::NO_LOG_WRITER.line(format!(
-        "The process that writes the log of daemons cannot be started: {error}. Their lines are written without \
+pub fn no_log_writer(error: &std::io::Error) -> EventLine {
+    (
+        &events::NO_LOG_WRITER,
+        format!(
+            "The process that writes the log of daemons cannot be started: {error}. Their lines are written without \
          ErrorLogFormat, and none to syslog, until httpd is restarted."
-    ))
+        ),
+    )
 }
 
 /// A group that cannot serve at all.

@@ -41,7 +41,7 @@ const BREATHER: Duration = Duration::from_millis(5);
 /// A status for httpd and the line that explains it.
 struct DaemonFailure {
     status: c_int,
-    number: u16,
+    event: &'static LogEvent,
     text: String,
     /// No application code has seen the request: it can be sent again, here or elsewhere.
     is_unseen: bool,
@@ -55,15 +55,15 @@ impl From<messages::EventLine> for DaemonFailure {
     /// The status of the error map.
     fn from((event, text): messages::EventLine) -> Self {
         let is_unseen = UNSEEN.iter().any(|known| known.number == event.number);
-        Self { status: c_int::from(event.status()), number: event.number, text, is_unseen }
+        Self { status: c_int::from(event.status()), event, text, is_unseen }
     }
 }
 
 impl DaemonFailure {
     /// Logs it; httpd's status.
     fn tell(self, job: &RequestJob<'_>) -> c_int {
-        metrics::note_event(self.number);
-        job.fail(self.number, &self.text);
+        metrics::note_event(self.event.number);
+        job.fail(self.event, &self.text);
         // Where another request leads here, its application may have run.
         if self.is_unseen && job.r.is_main() {
             respond::invite_again(job.r);

@@ -3,6 +3,7 @@
 use super::DaemonFailure;
 use crate::job::RequestJob;
 use crate::lifecycle::accounts;
+use crate::messages;
 use std::ffi::{OsStr, c_int};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -32,7 +33,7 @@ pub fn check(job: &RequestJob<'_>, group: &DaemonGroup) -> Result<(), DaemonFail
         // It would be refused again.
         DaemonFailure {
             status: FORBIDDEN,
-            number: violation.number(),
+            event: messages::event(violation.number()),
             text: violation.message(&name),
             is_unseen: false,
         }

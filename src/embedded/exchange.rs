@@ -3,7 +3,6 @@
 use crate::buffered::{BodyReader, BufferedBody};
 use crate::config;
 use crate::httpd::brigade::{AprStatus, BehindBytes, Brigade, BrigadePiece, SMALL};
-use crate::httpd::log::LogLevel;
 use crate::httpd::request::Request;
 use crate::httpd::server::log_to;
 use crate::messages;
@@ -162,8 +161,8 @@ impl<'r> RequestHandle<'r> {
             }
             Err(error) => {
                 let message = messages::head_refused(&error);
-                let text = messages::about(self.r.filename(), message.0.number, message.1);
-                self.r.log(LogLevel::Error, &text);
+                let text = messages::about(self.r.filename(), message.0, message.1);
+                self.r.log_event(message.0, &text);
                 abi::FAILED
             }
         }

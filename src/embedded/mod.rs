@@ -10,7 +10,6 @@ mod loaded;
 use crate::config::{self, ConfigState};
 use crate::generation::runtime::ChildRuntime;
 use crate::httpd::answer::{HANDLED, INTERNAL_ERROR};
-use crate::httpd::log::LogLevel;
 use crate::httpd::request::Request;
 use crate::httpd::server::{Server, query_mpm};
 use crate::job::RequestJob;
@@ -24,6 +23,7 @@ use std::sync::OnceLock;
 use wsgi_plan::EmbeddedSettings;
 use wsgi_protocol::abi;
 use wsgi_protocol::call::ScriptVerdict;
+use wsgi_protocol::events;
 use wsgi_protocol::launch;
 use wsgi_protocol::metrics::{RequestOutcome, ThreadStage};
 
@@ -34,7 +34,8 @@ static HOST: OnceLock<Result<LoadedHost, String>> = OnceLock::new();
 pub fn start_in_child(main: Server<'_>) {
     let Some(runtime) = config::runtime() else { return };
     if let Err(reason) = HOST.get_or_init(|| start_configured(runtime, MainThread::This)) {
-        main.log(LogLevel::Crit, &wsgi_plan::messages::embedded_cannot_start(reason));
+        let line = wsgi_plan::messages::embedded_cannot_start(reason);
+        main.log_event(&events::EMBEDDED_UNUSABLE, &line);
     }
 }
 
@@ -95,7 +96,7 @@ fn serve(
 ) -> c_int {
     if state.global.restrict_embedded == Some(true) {
         metrics::note_outcome(RequestOutcome::Rejected);
-        job.fail(messages::EMBEDDED_OFF.0.number, messages::EMBEDDED_OFF.1);
+        job.fail(messages::EMBEDDED_OFF.0, messages::EMBEDDED_OFF.1);
         return INTERNAL_ERROR;
     }
     let host = match host(state) {
@@ -103,7 +104,7 @@ fn serve(
         Err(reason) => {
             let message = messages::no_python(&reason);
             metrics::note_outcome(RequestOutcome::Unavailable);
-            job.fail(message.0.number, &message.1);
+            job.fail(message.0, &message.1);
             return INTERNAL_ERROR;
         }
     };
@@ -151,7 +152,7 @@ pub fn call(r: Request<'_>, state: &'static ConfigState, payload: &[u8]) -> Scri
         Ok(host) => host,
         Err(reason) => {
             let message = messages::no_python(&reason);
-            r.log(LogLevel::Error, &messages::about(r.filename(), message.0.number, message.1));
+            r.log_event(message.0, &messages::about(r.filename(), message.0, message.1));
             return (ScriptVerdict::Failed, Vec::new());
         }
     };

@@ -4,7 +4,6 @@
 use super::{HostScriptRequest, ScriptSwitches, environ};
 use crate::config;
 use crate::embedded::ScriptAnswer;
-use crate::httpd::log::LogLevel;
 use crate::httpd::record::OwnText;
 use crate::httpd::request::Request;
 use crate::job::records;
@@ -28,7 +27,7 @@ fn ask(r: Request<'_>, script: &ScriptRef, question: ScriptQuestion, arguments: 
 }
 
 fn complain(r: Request<'_>, (event, text): (&LogEvent, impl std::fmt::Display)) {
-    r.log(LogLevel::Error, &messages::about(r.filename(), event.number, text));
+    r.log_event(event, &messages::about(r.filename(), event, text));
 }
 
 /// The access hook.

@@ -1,22 +1,6 @@
-//! What httpd's error log takes: levels, and texts.
+//! What httpd's error log takes for a text.
 
 use std::ffi::CString;
-
-/// httpd's log levels used here (APLOG_*).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum LogLevel {
-    /// APLOG_CRIT
-    Crit = 2,
-    /// APLOG_ERR
-    Error = 3,
-    /// APLOG_WARNING
-    Warning = 4,
-    /// APLOG_NOTICE
-    Notice = 5,
-    /// APLOG_INFO
-    Info = 6,
-}
 
 /// A C string: NULs, at which a record would end, are written out. (httpd escapes all other control characters.)
 pub(super) fn text_of(message: &[u8]) -> CString {

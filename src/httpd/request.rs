@@ -1,6 +1,6 @@
 //! One request as httpd has it.
 
-use super::log::{LogLevel, text_of};
+use super::log::text_of;
 use super::pool::Pool;
 use super::record::{HttpdText, Record};
 use super::server::Server;
@@ -329,14 +329,9 @@ impl<'r> Request<'r> {
         unsafe { sys::ap_set_content_type(self.raw(), copy.raw()) }
     }
 
-    /// Logs one record in the request's context.
-    pub fn log(self, level: LogLevel, message: &str) {
-        self.log_bytes(level as u8, message.as_bytes());
-    }
-
-    /// Logs an event about the request that has no number.
-    pub fn log_event(self, event: &LogEvent, message: &str) {
-        self.log_bytes(event.level as u8, message.as_bytes());
+    /// Logs an event about the request by a line that has its number, if it has one.
+    pub fn log_event(self, event: &LogEvent, line: &str) {
+        self.log_bytes(event.level as u8, line.as_bytes());
     }
 
     /// Logs one record of any bytes.

@@ -1,12 +1,13 @@
 //! A server record: the main server or a virtual host; and what httpd says of itself.
 
-use super::log::{LogLevel, text_of};
+use super::log::text_of;
 use super::pool::Pool;
 use super::record::{HttpdText, Record};
 use apr_sys as sys;
 use std::ffi::{c_char, c_int};
 use std::hash::{Hash, Hasher};
 use std::os::fd::BorrowedFd;
+use wsgi_protocol::events::{EventLine, LogEvent};
 
 /// A borrowed server record. `'static` is as long as the configuration: httpd unloads this module with it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -105,9 +106,14 @@ impl<'s> Server<'s> {
         unsafe { sys::mw_server_log_level(self.raw()) }.max(0) as u32
     }
 
-    /// Logs one record in its context.
-    pub fn log(self, level: LogLevel, message: &str) {
-        log_to(Some(self), level as u8, message.as_bytes());
+    /// Logs an event in its context, with its number.
+    pub fn say(self, (event, text): &EventLine) {
+        self.log_event(event, &event.line(text));
+    }
+
+    /// Logs an event by a line that has its number, if it has one.
+    pub fn log_event(self, event: &LogEvent, line: &str) {
+        log_to(Some(self), event.level as u8, line.as_bytes());
     }
 
     /// Logs one record of any bytes.

@@ -7,7 +7,6 @@ use super::delegate::ForkedDelegates;
 use super::kept::HttpdParent;
 use super::surroundings;
 use crate::config::{self, ConfigState, HttpdMachine};
-use crate::httpd::log::LogLevel;
 use crate::httpd::parent::ParentThread;
 use crate::httpd::server::{Server, is_config_test, is_defined};
 use apr_sys as sys;
@@ -15,6 +14,7 @@ use std::ffi::c_int;
 use wsgi_directives::ServerView;
 use wsgi_plan::checks::{CheckFindings, examine};
 use wsgi_plan::{CheckSubjects, CheckedServer};
+use wsgi_protocol::events;
 
 const REFUSED: c_int = sys::HTTP_INTERNAL_SERVER_ERROR as c_int;
 
@@ -27,7 +27,7 @@ pub fn check_config(parent: HttpdParent) -> c_int {
     let main = thread.main();
     let machine = HttpdMachine { hosts: Some(&state.hosts), tree: Some(thread.tree()) };
     if let Some(error) = state.global.shared_group(&machine) {
-        main.log(LogLevel::Error, &error.to_string());
+        main.log_event(&events::CONFIGURATION_REFUSED, &error.to_string());
         return REFUSED;
     }
     if !is_config_test() {
@@ -40,18 +40,16 @@ pub fn check_config(parent: HttpdParent) -> c_int {
     let mut survey = subjects.survey(false, &delegates);
     let findings = examine(&subjects, &mut survey, true);
     let is_strict = is_defined(STRICT);
-    let level = if is_strict { LogLevel::Error } else { LogLevel::Warning };
+    let event = if is_strict { &events::GROUP_TEST_FAILED } else { &events::GROUP_TEST_WARNED };
     tell(main, &findings);
-    findings.errors.iter().for_each(|line| main.log(level, line));
+    findings.errors.iter().for_each(|line| main.log_event(event, line));
     if is_strict && !findings.errors.is_empty() { REFUSED } else { sys::OK as c_int }
 }
 
 /// Logs what does not keep anything from starting. The rest is said at a start by those whom it stops.
 pub fn tell(main: Server<'_>, findings: &CheckFindings) {
-    let notices = findings.notices.iter().map(|line| (LogLevel::Notice, line));
-    for (level, line) in notices.chain(findings.warnings.iter().map(|line| (LogLevel::Warning, line))) {
-        main.log(level, line);
-    }
+    findings.notices.iter().for_each(|line| main.log_event(&events::CONFIGURATION_NOTED, line));
+    findings.warnings.iter().for_each(|line| main.log_event(&events::CONFIGURATION_DOUBTED, line));
 }
 
 /// Completes the records after the last line has been read, and logs what looks wrong as a whole. All servers.
@@ -69,7 +67,7 @@ pub fn finish(state: &mut ConfigState, parent: ParentThread) -> Vec<CheckedServe
     let views: Vec<ServerView<'_>> = servers.iter().map(CheckedServer::view).collect();
     let machine = HttpdMachine { hosts: Some(&state.hosts), tree: Some(parent.tree()) };
     for notice in state.global.finish(&views, &machine) {
-        parent.main().log(config::level_of(notice.level), &notice.to_string());
+        parent.main().log_event(config::event_of(&notice), &notice.to_string());
     }
     servers
 }

@@ -21,7 +21,6 @@ use crate::config::{self, ConfigState};
 use crate::generation::board::{KeptBoard, StatusBoard};
 use crate::generation::metrics::{self, MetricsMemory};
 use crate::generation::runtime::{ChildRuntime, GroupView};
-use crate::httpd::log::LogLevel;
 use crate::httpd::origin::LogServers;
 use crate::httpd::parent::ParentThread;
 use crate::httpd::pool::{Pool, server_root_relative};
@@ -39,6 +38,7 @@ use supervisor::PersistentState;
 use wsgi_directives::GlobalConfig;
 use wsgi_plan::{CheckSubjects, GenerationFacts, HttpdUser, MpmFacts, Surroundings, Survey};
 use wsgi_protocol::control::{Configuration, LogTarget};
+use wsgi_protocol::events::{self, EventLine};
 use wsgi_protocol::launch::HttpdFacts;
 
 pub use checks::check_config;
@@ -66,7 +66,7 @@ pub fn post_config(parent: HttpdParent) -> c_int {
     let mut survey = subjects.survey(is_restart, &delegates);
     let runtime = make_runtime(state, thread, (&mut kept, memories), &subjects, &survey);
     let findings = wsgi_plan::checks::examine(&subjects, &mut survey, is_config_test());
-    state.runtime = runtime.map_err(|e| main.log(LogLevel::Crit, &e)).ok();
+    state.runtime = runtime.map_err(|e| main.say(&e)).ok();
     version::add(state, thread);
     checks::tell(main, &findings);
     start_daemons(thread, state, kept);
@@ -139,7 +139,7 @@ fn make_runtime(
     (kept, memories): (&mut KeptRecords, KeptMemories),
     subjects: &CheckSubjects<'_>,
     survey: &Survey<'_>,
-) -> Result<ChildRuntime, String> {
+) -> Result<ChildRuntime, EventLine> {
     let (main, facts) = (parent.main(), facts());
     let mpm = MpmFacts { threads: facts.threads_per_process, processes: facts.maximum_processes };
     let common = GenerationFacts {
@@ -157,7 +157,7 @@ fn make_runtime(
     let children = query_mpm(sys::AP_MPMQ_HARD_LIMIT_DAEMONS).unwrap_or(1).max(1) as usize;
     let status = kept.make_status(slots, children).map_err(|e| messages::status_memory(&e))?;
     let metrics = MetricsMemory::of(memories.metrics);
-    let metrics = metrics.map_err(|e| main.log(LogLevel::Error, &messages::metrics_memory(&e))).ok();
+    let metrics = metrics.map_err(|e| main.say(&messages::metrics_memory(&e))).ok();
     let mut runtime = ChildRuntime {
         groups: Vec::new(),
         status,
@@ -191,7 +191,7 @@ fn board_for_daemons(
     let processes = limit(sys::AP_MPMQ_HARD_LIMIT_DAEMONS, mpm.processes);
     let workers = processes * limit(sys::AP_MPMQ_HARD_LIMIT_THREADS, mpm.threads);
     let board = StatusBoard::of(kept, workers);
-    board.map_err(|e| main.log(LogLevel::Error, &messages::metrics_memory(&e))).ok()
+    board.map_err(|e| main.say(&messages::metrics_memory(&e))).ok()
 }
 
 /// What the supervisor is told, without the groups.
@@ -233,7 +233,7 @@ fn add_groups(
             spec.launch.server_metrics &= runtime.board.is_some();
         }
         if let Some(text) = &plan.complaint {
-            host.log(LogLevel::Error, text);
+            host.log_event(&events::GROUP_LEFT_OUT, text);
         }
         let mut child = GroupView::new(group, plan.spec.as_ref().map_err(Clone::clone), first_slot);
         child.metrics = metrics;
@@ -247,7 +247,7 @@ fn add_groups(
 }
 
 /// Where supervisor and host library are: beside this module, or where WSGISupportDirectory says.
-fn support_directory(global: &GlobalConfig) -> Result<PathBuf, String> {
+fn support_directory(global: &GlobalConfig) -> Result<PathBuf, EventLine> {
     if let Some(written) = &global.support_directory {
         return Ok(PathBuf::from(written));
     }
@@ -274,7 +274,7 @@ fn start_daemons(thread: ParentThread, state: &mut ConfigState, kept: KeptRecord
     if runtime.configuration.log_writer {
         let mut task = WriterTask { parent: thread, servers: &state.log_servers, supervisor, earlier };
         if let Err(error) = writers.begin(&mut task) {
-            thread.main().log(LogLevel::Error, &messages::no_log_writer(&error));
+            thread.main().say(&messages::no_log_writer(&error));
         }
     } else {
         writers.close();
@@ -313,7 +313,7 @@ pub fn supervisor_changed(parent: HttpdParent, status: c_int) {
             supervisor.pause_is_over();
             return supervisor.try_again(task);
         }
-        task.say(LogLevel::Error, &messages::supervisor_died(status));
+        task.say(&messages::supervisor_died(status));
         supervisor.replace(task);
     });
 }
@@ -332,12 +332,12 @@ pub fn log_writer_changed(parent: HttpdParent, process: usize, status: c_int) {
     match writers.ended((process, status), &mut task) {
         None => {}
         Some(Ok(discarded)) => {
-            main.log(LogLevel::Warning, &messages::log_writer_died(status));
+            main.say(&messages::log_writer_died(status));
             if let Some((pid, length)) = discarded {
-                main.log(LogLevel::Error, &messages::log_line_discarded(pid, length));
+                main.say(&messages::log_line_discarded(pid, length));
             }
         }
-        Some(Err(error)) => main.log(LogLevel::Error, &messages::no_log_writer(&error)),
+        Some(Err(error)) => main.say(&messages::no_log_writer(&error)),
     }
     if let Some(runtime) = &mut state.runtime {
         runtime.configuration.log_writer = writers.socket().is_some();

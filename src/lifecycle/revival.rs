@@ -5,10 +5,9 @@
 use super::earlier::EarlierGenerations;
 use super::supervisor::{PersistentState, SentConfiguration};
 use crate::generation::runtime::ChildRuntime;
-use crate::httpd::log::LogLevel;
 use crate::httpd::parent::ParentThread;
 use crate::httpd::server::HttpdNames;
-use crate::messages;
+use crate::messages::{self, EventLine};
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::Ordering::Release;
@@ -61,8 +60,8 @@ pub struct RevivalTask<'t> {
 
 impl RevivalTask<'_> {
     /// Logs in the main log.
-    pub fn say(&self, level: LogLevel, text: &str) {
-        self.parent.main().log(level, text);
+    pub fn say(&self, line: &EventLine) {
+        self.parent.main().say(line);
     }
 
     /// What the supervisor is told.
@@ -83,7 +82,7 @@ impl PersistentState {
                 // After an upgrade: it lets its daemons end in order, a new one takes over.
                 Err(error) if error.kind() == io::ErrorKind::Unsupported => self.forget(),
                 Err(error) => {
-                    task.say(LogLevel::Error, &messages::supervisor_given_up(self.pid, &error));
+                    task.say(&messages::supervisor_given_up(self.pid, &error));
                     self.give_up();
                 }
             }
@@ -123,7 +122,7 @@ impl PersistentState {
         self.started = monotonic_seconds();
         self.failures = self.failures.saturating_add(1);
         if is_told(self.failures) {
-            task.say(LogLevel::Crit, &messages::supervisor_failed(&task.runtime.supervisor, error));
+            task.say(&messages::supervisor_failed(&task.runtime.supervisor, error));
         }
         // Nobody serves: requests learn it at once.
         mark_unsupervised(task.runtime);

@@ -41,6 +41,55 @@ fn has_number(code: &str) -> bool {
         .any(|word| word.len() > 1 && word.chars().all(|c| c.is_ascii_digit()))
 }
 
+/// Whose lines have the levels of their rows.
+const LEVELLED: [&str; 3] = ["src", "python-host/src", "wsgi-plan/src"];
+
+#[test]
+fn no_level_is_written_out() {
+    let mut found = Vec::new();
+    for source in writers().iter().filter(|source| source.is_in(&LEVELLED)) {
+        let lines = source.code_lines().filter(|(_, code)| names_level(code));
+        found.extend(lines.map(|(line, code)| at(source, line, code.trim())));
+    }
+    assert_none("levels of messages stand in wsgi-protocol/src/events/table/ only", found);
+}
+
+/// Whether a level of warn or above stands in a line of code: by its name, by httpd's, or as a number for a log. Levels of
+/// notices are what `wsgi-directives` says.
+fn names_level(code: &str) -> bool {
+    const LEVELS: [&str; 8] = ["alert", "crit", "critical", "emerg", "err", "error", "warn", "warning"];
+    let words =
+        |text: &str| text.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_lowercase();
+    let behind = |mark: &'static str| {
+        code.match_indices(mark).map(move |(at, _)| (&code[..at], &code[at + mark.len()..]))
+    };
+    let is_level = |text: &str| LEVELS.contains(&words(text).as_str());
+    behind("Level::").any(|(before, name)| !before.ends_with("Notice") && is_level(name))
+        || behind("APLOG_").any(|(_, name)| is_level(name))
+        || behind(".log_bytes(").any(|(_, first)| first.starts_with(|c: char| c.is_ascii_digit()))
+}
+
+#[test]
+fn a_level_that_is_written_out_is_found() {
+    for planted in [
+        "main.log(LogLevel::Crit, &text);",
+        "log(level as u8, EventLevel::Warn)",
+        "LogLevel::ERROR => 3,",
+        "sys::APLOG_ERR as c_int",
+        "r.log_bytes(3, text)",
+    ] {
+        assert!(names_level(planted), "{planted}");
+    }
+    for fine in [
+        "NoticeLevel::Warning => &events::CONFIGURATION_DOUBTED,",
+        "r.log_bytes(event.level as u8, text)",
+        "LogLevel::Info",
+        "let level = level.min(15);",
+    ] {
+        assert!(!names_level(fine), "{fine}");
+    }
+}
+
 #[test]
 fn each_row_is_used() {
     let sources = writers();

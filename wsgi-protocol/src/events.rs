@@ -37,6 +37,8 @@ pub enum EventLevel {
     Error = 3,
     /// It works, and not as asked for.
     Warn = 4,
+    /// Good to know.
+    Notice = 5,
     /// Part of normal operation.
     Info = 6,
 }
@@ -95,6 +97,9 @@ pub struct LogEvent {
     pub advice: &'static str,
 }
 
+/// An event, and the text of a line about it without the number.
+pub type EventLine = (&'static LogEvent, String);
+
 impl LogEvent {
     /// The text of a line about this event, number first.
     pub fn line(&self, text: impl Display) -> String {
@@ -140,6 +145,7 @@ impl Display for EventLevel {
             Self::Crit => "crit",
             Self::Error => "error",
             Self::Warn => "warn",
+            Self::Notice => "notice",
             Self::Info => "info",
         })
     }

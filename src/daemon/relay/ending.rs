@@ -75,7 +75,7 @@ impl Relay<'_, '_> {
             return AttemptVerdict::Failed(line.into());
         }
         metrics::note_event(line.0.number);
-        self.job.fail(line.0.number, &line.1);
+        self.job.fail(line.0, &line.1);
         AttemptVerdict::Finished(HANDLED)
     }
 
@@ -115,7 +115,7 @@ impl Relay<'_, '_> {
             return AttemptVerdict::Failed(line.into());
         }
         metrics::note_event(line.0.number);
-        self.job.fail(line.0.number, &line.1);
+        self.job.fail(line.0, &line.1);
         respond::break_off(self.job.r, &mut self.out);
         AttemptVerdict::Finished(HANDLED)
     }

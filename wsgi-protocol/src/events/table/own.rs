@@ -1,7 +1,7 @@
 //! Events that only this project has; those without a number of their own stand last.
 
 use crate::events::ClientAnswer::{BrokenOff, Later, Status, StatusOrBroken, Unaffected as Served};
-use crate::events::EventLevel::{Alert, Crit, Error, Info, Warn};
+use crate::events::EventLevel::{Alert, Crit, Error, Info, Notice, Warn};
 use crate::events::LineWriter::{Child, Daemon, Parent, Python, Supervisor};
 use crate::events::LogEvent;
 use crate::events::ProcessFate::{NotStarted, Replaced, Retried, Unaffected as LivesOn};
@@ -214,6 +214,24 @@ events! {
     BODY_TOO_LARGE = 0, Child, Error, Status(413), LivesOn =>
         "Content-Length is larger than LimitRequestBody. The application is not called.",
         "Raise LimitRequestBody, or nothing.";
+    CONFIGURATION_REFUSED = 0, Parent, Error, Served, NotStarted =>
+        "Lines of the configuration contradict each other: httpd does not start, or goes on with the configuration that it has.",
+        "Change what the line names.";
+    GROUP_TEST_FAILED = 0, Parent, Error, Served, NotStarted =>
+        "In a test of the configuration with WSGI_STRICT: what keeps a daemon process group, or embedded mode, from starting.",
+        "Read the line; a start says the same with a number.";
+    GROUP_TEST_WARNED = 0, Parent, Warn, Served, LivesOn =>
+        "The same without WSGI_STRICT: the test passes.",
+        "Read the line; a start says the same with a number.";
+    CONFIGURATION_DOUBTED = 0, Parent, Warn, Served, LivesOn =>
+        "Something in the configuration probably will not do what is wanted.",
+        "Change what the line names.";
+    CONFIGURATION_NOTED = 0, Parent, Notice, Served, LivesOn =>
+        "Something in the configuration has another effect than one may think, or none yet.",
+        "Nothing, or take the line out.";
+    CONFIGURATION_IGNORED = 0, Parent, Info, Served, LivesOn =>
+        "A directive is accepted, and has no effect here.",
+        "Nothing, or take the line out.";
     TIMEOUT_RECOVERED = 0, Daemon, Info, Status(504), LivesOn =>
         "request-timeout= interrupted the application before its response began; the body of the 504 is empty.",
         "Make the application faster, or raise request-timeout=.";
