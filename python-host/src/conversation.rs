@@ -121,9 +121,13 @@ pub trait RequestSource: Sync {
     /// The descriptor that is readable when there are any; `None`: it is not the loop that reads them now.
     fn descriptor(&self) -> Option<RawFd>;
 
-    /// What has come, without waiting.
-    fn take(&'static self) -> Vec<Box<dyn Conversation>>;
+    /// The next one, without waiting. Its application is called before another is asked for: what stays in its socket
+    /// is not lost with the process.
+    fn take(&'static self) -> Option<Box<dyn Conversation>>;
 
-    /// The loop reads no more.
-    fn give_back(&self);
+    /// The loop has not come by for a while, or does again. Others read meanwhile, unless all requests are for the loop.
+    fn set_blocked(&self, is_blocked: bool);
+
+    /// The loop reads no more, ever.
+    fn end(&self);
 }

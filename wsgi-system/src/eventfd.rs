@@ -43,10 +43,7 @@ impl EventFd {
     }
 }
 
-/// Most events that [`Epoll::take`] takes at once.
-const BATCH: usize = 16;
-
-/// An epoll set. Tokens are the caller's; events come one at a time, or as many as there are.
+/// An epoll set. Tokens are the caller's; events come one at a time.
 #[derive(Debug)]
 pub struct Epoll(epoll::Epoll);
 
@@ -100,21 +97,6 @@ impl Epoll {
             Ok(_) => Ok(Some((found[0].data(), found[0].events().bits()))),
             Err(errno) => Err(errno.into()),
         }
-    }
-
-    /// The events that are there, up to `most`, as token and flags, without waiting.
-    ///
-    /// # Errors
-    /// That of epoll_wait(2).
-    pub fn take(&self, most: usize) -> io::Result<impl Iterator<Item = (u64, i32)> + use<>> {
-        let mut found = [EpollEvent::empty(); BATCH];
-        let most = most.clamp(1, BATCH);
-        let count = match self.0.wait(&mut found[..most], EpollTimeout::ZERO) {
-            Ok(count) => count,
-            Err(nix::errno::Errno::EINTR) => 0,
-            Err(errno) => return Err(errno.into()),
-        };
-        Ok(found.into_iter().take(count).map(|event| (event.data(), event.events().bits())))
     }
 
     /// Whether an event is waiting, without taking it.

@@ -15,6 +15,7 @@ use crate::python::trampoline::CallArguments;
 use crate::python::{Attached, NumberValues, Object, Owned, Raised, Result, Stored, TextValues};
 use crate::wsgi::failures;
 use std::ffi::CStr;
+use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
@@ -111,9 +112,10 @@ impl EventLoop {
     pub fn read_requests(&self, source: &'static dyn RequestSource) {
         let _ = self.source.set(source);
         if self.has_ended() {
-            return source.give_back();
+            return source.end();
         }
         self.ring();
+        self.watch.wake();
     }
 
     /// Tells it that a successor takes new requests.
@@ -158,9 +160,30 @@ impl EventLoop {
         if let Err(error) = spawned {
             return self.failed(&error);
         }
+        if !self.watch.prepare() {
+            return;
+        }
         let watch = thread::Builder::new().name("wsgi-loop-watch".to_owned());
         // Without it nobody says what blocks the loop, which is all.
         let _ = watch.spawn(|| own().watch.run(own()));
+    }
+
+    /// Another process shall run what it has not begun: it does not come back.
+    pub fn refuse_waiting(&self) {
+        let waiting = std::mem::take(&mut self.lock().requests);
+        waiting.into_iter().for_each(|conversation| conversation.refuse());
+    }
+
+    /// Says to whoever reads for it whether it does not come by.
+    pub fn set_blocked(&self, is_blocked: bool) {
+        if let Some(source) = self.source.get() {
+            source.set_blocked(is_blocked);
+        }
+    }
+
+    /// What tells of requests that it has to read.
+    pub fn polled(&self) -> Option<RawFd> {
+        self.source.get()?.descriptor()
     }
 
     fn failed(&self, error: &dyn std::fmt::Display) {
@@ -187,7 +210,7 @@ impl EventLoop {
         drop(inbox);
         late.into_iter().for_each(|conversation| conversation.refuse());
         if let Some(source) = self.source.get() {
-            source.give_back();
+            source.end();
         }
         self.watch.wake();
     }
@@ -246,19 +269,22 @@ impl EventLoop {
             Some(patience) => py.float(patience)?,
             None => py.none().own(py),
         };
-        let polled = self.source.get().and_then(|source| source.descriptor()).unwrap_or(-1);
+        let polled = self.polled().unwrap_or(-1);
         py.tuple(&[&channels, py.truth(is_draining), &patience, &*py.int(polled.into())?])
     }
 
-    /// Reads the requests that are there: their channels.
+    /// Reads the next request that is there: its channel, or None.
     fn read<'py>(&'static self, py: Attached<'py>) -> Result<Owned<'py>> {
         forked::end_if_forked();
-        let requests = self.source.get().map(|source| source.take()).unwrap_or_default();
-        if self.source.get().is_none_or(|source| source.descriptor().is_none()) {
+        self.watch.pass(0);
+        if let Some(conversation) = self.source.get().and_then(|source| source.take()) {
+            return self.new_channel(py, conversation);
+        }
+        if self.polled().is_none() {
             // Others read them now; until the loop has been told it would come here again and again.
             self.ring();
         }
-        self.channels(py, requests)
+        Ok(py.none().own(py))
     }
 
     fn channels<'py>(
@@ -266,12 +292,13 @@ impl EventLoop {
         py: Attached<'py>,
         requests: Vec<Box<dyn Conversation>>,
     ) -> Result<Owned<'py>> {
-        self.watch.pass(requests.len());
+        self.watch.pass(0);
         let channels = py.list(&[])?;
-        if let (Some(names), Some(class)) = (self.names.get(), self.class.get()) {
-            for conversation in requests {
-                let channel = class.instance(py, AsgiChannel::new(names, conversation))?;
-                channels.list_append(&channel)?;
+        for conversation in requests {
+            match self.new_channel(py, conversation) {
+                Ok(channel) => channels.list_append(&channel)?,
+                // Its client is told by the end of the connection, and the others need not know.
+                Err(raised) => raised.clear(py),
             }
         }
         Ok(channels)
@@ -284,6 +311,19 @@ impl EventLoop {
         object: &'o Object,
     ) -> Option<MethodSelf<'o, AsgiChannel>> {
         self.class.get()?.cast(py, object)
+    }
+
+    fn new_channel<'py>(
+        &'static self,
+        py: Attached<'py>,
+        conversation: Box<dyn Conversation>,
+    ) -> Result<Owned<'py>> {
+        let (Some(names), Some(class)) = (self.names.get(), self.class.get()) else {
+            return Ok(py.none().own(py));
+        };
+        let channel = class.instance(py, AsgiChannel::new(names, conversation))?;
+        self.watch.pass(1);
+        Ok(channel)
     }
 
     fn runs(&self, name: &str) {
@@ -308,11 +348,17 @@ fn own() -> &'static EventLoop {
 
 /// The functions that `glue.py` expects.
 fn natives() -> &'static [NativeFunction] {
-    static TABLE: OnceLock<[NativeFunction; 9]> = OnceLock::new();
+    static TABLE: OnceLock<[NativeFunction; 10]> = OnceLock::new();
     TABLE.get_or_init(|| {
         [
             native(c"take", |py, _| own().take(py)),
-            native(c"read_requests", |py, _| own().read(py)),
+            native(c"read_request", |py, _| own().read(py)),
+            native(c"stop_reading", |py, _| {
+                if let Some(source) = own().source.get() {
+                    source.end();
+                }
+                Ok(py.none().own(py))
+            }),
             native(c"restarted", |py, arguments| {
                 say(py, arguments, |texts| log::write(log::INFO, &messages::sockets_closed(&texts[0])))
             }),

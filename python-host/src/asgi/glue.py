@@ -1,9 +1,12 @@
 # The event loop of a process, and what an ASGI application awaits. Runs in a namespace of its own (`__name__` is
-# 'mod_wsgi') that holds from Rust: take(), read_requests(), running(name), no_uvloop(), without_lifespan(script, text),
-# shutdown_failed(script, text), escaped(text), restarted(count), count_sockets(count). websocket.py
-# is read into the same one, behind it.
+# 'mod_wsgi') that holds from Rust: take(), read_request(), stop_reading(), running(name), no_uvloop(),
+# without_lifespan(script, text), shutdown_failed(script, text), escaped(text), restarted(count), count_sockets(count).
+# websocket.py is read into the same one, behind it.
 import asyncio
 import concurrent.futures
+
+# Most requests that are read in a row.
+BURST = 16
 
 # What `send` and `flush` of a channel answer.
 FULL, SENT, OVER, GONE = range(4)
@@ -230,24 +233,36 @@ def wake(waiters):
 
 
 def begin(channel):
+    # Whether its application has been called already.
     global starting
     request = WebSocket(channel) if channel.is_websocket() else Request(channel)
-    if is_eager and loop.get_task_factory() is None:
-        # Runs until it waits for the first time, as itself (current_task()).
-        starting = request
-        task = asyncio.Task(request.run(), loop=loop, eager_start=True)
+    makes_step = is_eager and loop.get_task_factory() is None
+    began = loop.time() if is_timed else 0
+    try:
+        if makes_step:
+            # Runs until it waits for the first time, as itself (current_task()).
+            starting = request
+            task = asyncio.Task(request.run(), loop=loop, eager_start=True)
+        else:
+            task = loop.create_task(request.run())
+    except BaseException as error:
+        # Whatever the application has made of the loop: the others shall be begun.
+        channel.leave()
+        loop.call_exception_handler({"message": "mod_wsgi: a request cannot be begun", "exception": error})
+        return False
+    finally:
         starting = None
-    else:
-        task = loop.create_task(request.run())
     requests[task] = request
     if task.done():
-        return ended(task)
+        ended(task)
+        return makes_step
     task.add_done_callback(ended)
     if is_timed and not isinstance(request, WebSocket):
         if request_timeout:
-            request.deadline = loop.call_later(request_timeout, expire, task)
+            request.deadline = loop.call_at(began + request_timeout, expire, task)
         if slow_request:
-            request.slow = loop.call_later(slow_request, tell_slow, task)
+            request.slow = loop.call_at(began + slow_request, tell_slow, task)
+    return makes_step
 
 
 def awaited(coroutine):
@@ -292,21 +307,35 @@ def ended(task):
 
 
 def on_requests():
-    for channel in read_requests():
-        begin(channel)
+    # The next one is read when the application of the last has been called: if that ends the process, it is not lost.
+    for _ in range(BURST):
+        channel = read_request()
+        if channel is None or not begin(channel):
+            return
+
+
+def poll(descriptor):
+    global polled
+    if descriptor == polled:
+        return
+    try:
+        if polled >= 0:
+            loop.remove_reader(polled)
+        polled = -1
+        if descriptor >= 0:
+            loop.add_reader(descriptor, on_requests)
+            polled = descriptor
+    except Exception:
+        # Workers read them, as they did before.
+        stop_reading()
 
 
 def on_wakeup():
-    global is_draining, polled
+    global is_draining
     channels, drains, patience, descriptor = take()
+    poll(descriptor)
     for channel in channels:
         begin(channel)
-    if descriptor != polled:
-        if polled >= 0:
-            loop.remove_reader(polled)
-        if descriptor >= 0:
-            loop.add_reader(descriptor, on_requests)
-        polled = descriptor
     if patience is not None and not is_ending:
         loop.create_task(end(patience))
     if drains and not is_draining:

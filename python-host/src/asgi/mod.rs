@@ -121,6 +121,13 @@ impl AsgiState {
         }
     }
 
+    /// Another process shall run what waits for a loop that does not come back.
+    pub fn refuse_waiting(&self) {
+        if let Some(event_loop) = self.event_loop.get() {
+            event_loop.refuse_waiting();
+        }
+    }
+
     /// Ends the loop; `patience` is for the requests that it runs.
     pub fn stop(&self, patience: Option<Duration>) {
         if let Some(event_loop) = self.event_loop.get() {

@@ -1,4 +1,5 @@
 //! Watches the event loop: whatever blocks it for more than a second is named with its stack, once.
+//! And others read the requests meanwhile.
 
 use super::event_loop::EventLoop;
 use crate::daemon;
@@ -7,13 +8,15 @@ use crate::interpreter::{self, threads};
 use crate::log;
 use crate::messages;
 use crate::python::{Attached, NumberValues, Result};
+use std::sync::OnceLock;
 use std::sync::atomic::{
     AtomicBool, AtomicI32, AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst,
 };
-use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 use wsgi_system::clock::monotonic_ns;
+use wsgi_system::eventfd::EventFd;
+use wsgi_system::polling::poll;
 use wsgi_system::process::own_tid;
 
 /// How often a loop with requests is asked to show itself.
@@ -36,13 +39,17 @@ pub struct DisconnectWatch {
     tid: AtomicI32,
     /// How many threads are in Python for it, or on their way there.
     visits: AtomicUsize,
-    /// For a watch that has nothing to do; whether it waits there, or is about to.
-    idle: Mutex<()>,
-    is_idle: AtomicBool,
-    turns: Condvar,
+    /// It has nothing to do, until this wakes it.
+    rests: AtomicBool,
+    wakeup: OnceLock<EventFd>,
 }
 
 impl DisconnectWatch {
+    /// Makes what [`DisconnectWatch::run`] needs; false: there is none, and nobody says what blocks the loop.
+    pub fn prepare(&self) -> bool {
+        EventFd::new().is_ok_and(|wakeup| self.wakeup.set(wakeup).is_ok())
+    }
+
     /// The calling thread is that of the loop.
     pub fn note_thread(&self) {
         self.ident.store(crate::python::thread_ident() as i64, Relaxed);
@@ -53,7 +60,7 @@ impl DisconnectWatch {
     pub fn pass(&self, more: usize) {
         self.is_asked.store(false, Relaxed);
         // Seldom: it looks for a while after the last one.
-        if more > 0 && self.requests.fetch_add(more, SeqCst) == 0 && self.is_idle.load(SeqCst) {
+        if more > 0 && self.requests.fetch_add(more, SeqCst) == 0 {
             self.wake();
         }
     }
@@ -73,10 +80,29 @@ impl DisconnectWatch {
         self.visits.load(SeqCst) > 0
     }
 
-    /// There is something to look at: requests, or the end of the loop.
+    /// There is something to look at: requests, or who reads them, or the end of the loop.
     pub fn wake(&self) {
-        drop(self.idle.lock().unwrap_or_else(PoisonError::into_inner));
-        self.turns.notify_all();
+        if self.rests.load(SeqCst)
+            && let Some(wakeup) = self.wakeup.get()
+        {
+            wakeup.signal();
+        }
+    }
+
+    /// Waits for something to look at. That may be a request that the loop does not read, because of what is no request.
+    fn rest(&self, event_loop: &EventLoop) {
+        let Some(wakeup) = self.wakeup.get() else { return };
+        // Before the looks at what those who wake it have changed before.
+        self.rests.store(true, SeqCst);
+        let polled = event_loop.polled().unwrap_or(-1);
+        if self.requests.load(SeqCst) == 0 && !event_loop.has_ended() {
+            let readable = libc::POLLIN;
+            if poll(&mut [(wakeup.as_raw(), readable), (polled, readable)], None).is_err() {
+                thread::sleep(PERIOD);
+            }
+        }
+        self.rests.store(false, SeqCst);
+        wakeup.clear();
     }
 
     /// The thread; it ends with the loop.
@@ -84,12 +110,7 @@ impl DisconnectWatch {
         crate::scheduler::block_signals();
         while !event_loop.has_ended() {
             if self.requests.load(SeqCst) == 0 {
-                let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-                self.is_idle.store(true, SeqCst);
-                let is_idle = |_: &mut ()| self.requests.load(SeqCst) == 0 && !event_loop.has_ended();
-                drop(self.turns.wait_while(idle, is_idle).unwrap_or_else(PoisonError::into_inner));
-                self.is_idle.store(false, SeqCst);
-                continue;
+                self.rest(event_loop);
             }
             self.asked_at.store(monotonic_ns(), SeqCst);
             self.is_asked.store(true, SeqCst);
@@ -98,6 +119,7 @@ impl DisconnectWatch {
             let mut is_told = false;
             thread::sleep(PERIOD);
             while self.is_asked.load(Relaxed) && !event_loop.has_ended() {
+                event_loop.set_blocked(true);
                 if !is_told && asked.elapsed() >= LONG {
                     is_told = true;
                     // First: the GIL may not be had for ever.
@@ -107,6 +129,7 @@ impl DisconnectWatch {
                 }
                 thread::sleep(PERIOD);
             }
+            event_loop.set_blocked(false);
             if is_told {
                 daemon::note_blocked_loop(0);
             }

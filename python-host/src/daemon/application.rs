@@ -76,7 +76,7 @@ pub(super) trait Application: Sync + 'static {
 
     /// From now on the event loop reads its requests itself, for as long as `source` says so.
     fn read_in_loop(&'static self, source: &'static dyn RequestSource) {
-        source.give_back();
+        source.end();
     }
 
     /// Has the event loop look again whether it is to read requests.
@@ -89,6 +89,9 @@ pub(super) trait Application: Sync + 'static {
 
     /// Logs where it is. May wait for the GIL for ever.
     fn report_loop(&self, _blocked: Duration) {}
+
+    /// Refuses what the event loop has not begun, which may be for good.
+    fn refuse_waiting(&self) {}
 
     /// New requests go to a successor.
     fn drain_loop(&self) {}

@@ -45,6 +45,7 @@ pub(super) fn end<A: Application>(mut main: MainThread<A>, shutdown: Duration) -
     if !idle {
         last_stack::leave(&pool.slots, main.culprit);
     }
+    pool.application.refuse_waiting();
     main.refuse_partial();
     let helper_threads = main.helper_threads.clone();
     let finalize =

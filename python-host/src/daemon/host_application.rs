@@ -116,6 +116,10 @@ impl Application for Host {
         asgi::STATE.tell_overdue(blocked.as_secs_f64());
     }
 
+    fn refuse_waiting(&self) {
+        asgi::STATE.refuse_waiting();
+    }
+
     fn drain_loop(&self) {
         asgi::STATE.drain();
     }

@@ -3,7 +3,7 @@
 //! gives the reading back. And what workers and loop have in common about reading.
 
 use super::application::Application;
-use super::connection::{ConnectionError, ConnectionInput, HttpdConnection, READ_ROOM};
+use super::connection::{ConnectionError, ConnectionInput, HttpdConnection};
 use super::conversation::SocketConversation;
 use super::os;
 use super::pool::{ACCEPT_BURST, CONNECTION_EVENTS, PoolPhase, WorkerPool};
@@ -18,7 +18,7 @@ use wsgi_protocol::ProtocolError;
 use wsgi_protocol::frame::{FromDaemon, RequestRefusal};
 use wsgi_protocol::request::{Request, RequestFlags, RequestHead};
 
-/// Most connections looked at before the loop gets its turn.
+/// Most events looked at without a request among them.
 const MOST: usize = 16;
 
 /// What becomes of a connection after an event.
@@ -84,7 +84,10 @@ impl<A: Application> WorkerPool<A> {
                 Ok(true) => {}
                 Ok(false) => return,
                 // A worker finds the same again, says so and waits for better times, which the loop must not.
-                Err(_) => return self.in_loop.give_reading_back(),
+                Err(_) => {
+                    self.in_loop.give_reading_back();
+                    return;
+                }
             }
         }
     }
@@ -142,7 +145,7 @@ impl<A: Application> WorkerPool<A> {
         }
         // As if nobody had read it yet.
         connection.unread(seq, payload);
-        self.in_loop.give_reading_back();
+        self.in_loop.give_back_for_other_kind();
         self.release(connection);
         Err(ConnectionFate::Gone)
     }
@@ -153,36 +156,57 @@ impl<A: Application> RequestSource for WorkerPool<A> {
         self.may_read().then(|| self.epoll_fd())
     }
 
-    fn take(&'static self) -> Vec<Box<dyn Conversation>> {
-        let mut requests = Vec::new();
-        // Before the phase is looked at: from then on the main thread knows that something may be in hand.
-        self.in_loop.set_reading(true);
-        if self.may_read() {
-            match self.registry.take(self.in_loop.room().min(MOST)) {
-                Ok(events) => {
-                    let mut buffer = Vec::with_capacity(READ_ROOM);
-                    for event in events {
-                        match event {
-                            PollEvent::Wake => {}
-                            PollEvent::Listener => self.accept_in_loop(),
-                            PollEvent::Connection(connection, flags) => {
-                                requests.extend(self.read_in_loop(connection, flags, &mut buffer));
-                            }
-                        }
+    fn take(&'static self) -> Option<Box<dyn Conversation>> {
+        let _mark = ReadingMark::new(self);
+        let mut buffer = self.in_loop.buffer();
+        for _ in 0..MOST {
+            if !self.may_read() {
+                return None;
+            }
+            let Ok(event) = self.registry.wait(Some(Duration::ZERO)) else {
+                self.in_loop.give_reading_back();
+                return None;
+            };
+            match event? {
+                PollEvent::Wake => {}
+                PollEvent::Listener => self.accept_in_loop(),
+                PollEvent::Connection(connection, flags) => {
+                    let came = self.read_in_loop(connection, flags, &mut buffer);
+                    if came.is_some() {
+                        return came;
                     }
                 }
-                Err(_) => self.in_loop.give_reading_back(),
             }
         }
-        self.in_loop.set_reading(false);
-        if self.phase() != PoolPhase::Serving {
-            self.main_wake.signal();
-        }
-        requests
+        None
     }
 
-    fn give_back(&self) {
-        self.in_loop.give_reading_back();
+    fn set_blocked(&self, is_blocked: bool) {
+        self.in_loop.set_blocked(is_blocked);
+    }
+
+    fn end(&self) {
+        self.in_loop.end_reading();
+    }
+}
+
+/// The loop is reading: the main thread knows that something may be in hand.
+struct ReadingMark<A: Application>(&'static WorkerPool<A>);
+
+impl<A: Application> ReadingMark<A> {
+    /// To be made before the phase is looked at.
+    fn new(pool: &'static WorkerPool<A>) -> Self {
+        pool.in_loop.set_reading(true);
+        Self(pool)
+    }
+}
+
+impl<A: Application> Drop for ReadingMark<A> {
+    fn drop(&mut self) {
+        self.0.in_loop.set_reading(false);
+        if self.0.phase() != PoolPhase::Serving {
+            self.0.main_wake.signal();
+        }
     }
 }
 

@@ -3,9 +3,10 @@
 //! How a request goes: all connections and the listening socket sit in one epoll set, each connection armed for
 //! one event. An active worker takes an event, takes the GIL, reads the REQUEST, runs it, writes the response in
 //! one piece, arms the connection again and, if another one is ready, goes on without giving the GIL up. There is
-//! no I/O thread and no queue: what waits, waits in its socket, and if this process dies httpd knows by the reset
-//! that it was not started. `gate`, `pace` and `controller` decide how many workers are active. The main thread
-//! (`main_thread`, `lifecycle`, `timers`) never takes the GIL before the end (`ending`).
+//! no I/O thread: what waits, waits in its socket, and if this process dies httpd knows by the reset that it was not
+//! started. `gate`, `pace` and `controller` decide how many workers are active. Requests of ASGI applications run on the
+//! event loop: workers read and queue them (`conversation`), or sleep while the loop reads them itself (`in_loop`,
+//! `loop_source`). The main thread (`main_thread`, `lifecycle`, `timers`) never takes the GIL before the end (`ending`).
 
 mod application;
 mod blocked_loop;

@@ -152,7 +152,7 @@ impl<A: Application> WorkerPool<A> {
             is_exhausted: AtomicBool::new(false),
             complaints: ComplaintLimit::default(),
             waits: ComplaintLimit::default(),
-            in_loop: InLoop::new(launch.requests_in_flight, launch.websockets),
+            in_loop: InLoop::new(launch),
             live: AtomicUsize::new(0),
             ready: AtomicUsize::new(0),
             threads: Mutex::default(),

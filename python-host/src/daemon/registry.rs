@@ -206,14 +206,6 @@ impl ConnectionRegistry {
         Ok(self.epoll.wait(timeout)?.and_then(event))
     }
 
-    /// As many as there are, but no more than `most`; without waiting.
-    ///
-    /// # Errors
-    /// That of epoll_wait(2).
-    pub(super) fn take(&self, most: usize) -> io::Result<impl Iterator<Item = PollEvent> + use<>> {
-        Ok(self.epoll.take(most)?.filter_map(event))
-    }
-
     fn lock(&self) -> MutexGuard<'_, ConnectionPlaces> {
         // The lists are consistent at every point where a panic is possible.
         self.places.lock().unwrap_or_else(PoisonError::into_inner)

@@ -95,14 +95,14 @@ impl<A: Application> WorkerThread<A> {
                 std::thread::sleep(SPENT_LOOK);
                 continue;
             }
-            if pool.in_loop.is_full() {
-                self.detach();
-                pool.in_loop.wait_for_room(FULL_LOOK);
-                continue;
-            }
             if pool.in_loop.is_read_by_loop() {
                 self.detach();
                 pool.in_loop.wait_while_read();
+                continue;
+            }
+            if pool.in_loop.is_full() {
+                self.detach();
+                pool.in_loop.wait_for_room(FULL_LOOK);
                 continue;
             }
             if pool.gate.is_over() {
@@ -139,8 +139,9 @@ impl<A: Application> WorkerThread<A> {
         let event = pool.wait(None);
         pool.gate.end_nap();
         // Withdrawn while asleep: the event goes to whoever polls.
+        let is_withdrawn = pool.gate.is_over() || pool.in_loop.is_read_by_loop();
         match event {
-            Some(PollEvent::Connection(connection, events)) if pool.gate.is_over() => {
+            Some(PollEvent::Connection(connection, events)) if is_withdrawn => {
                 // Writable was asked for because the whole request is here already: no further byte will tell of it.
                 let again = CONNECTION_EVENTS | (events & libc::EPOLLOUT);
                 pool.arm(connection, again);
@@ -241,6 +242,7 @@ impl<A: Application> WorkerThread<A> {
         match next {
             RequestEnd::ForLoop(connection) => self.hand_over(connection, seq, payload, &request, now),
             RequestEnd::Over(next) => {
+                self.pool.in_loop.note_other_kind();
                 self.pool.finished();
                 next
             }

@@ -9,5 +9,6 @@ mod reading;
 mod sockets;
 mod status;
 mod timers;
+mod unseen;
 pub mod websocket;
 mod websocket_http2;

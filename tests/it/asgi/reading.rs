@@ -1,7 +1,8 @@
 //! The event loop reads its requests itself once many in a row were for it; workers do again when another kind comes.
 
 use crate::asgi::applications::REASON;
-use integration::{Httpd, Mode, Subject, kill, pythons};
+use crate::product::examples::venv;
+use integration::{Httpd, HttpdBuilder, Mode, Subject, kill, pythons};
 
 /// Enough for the loop to begin to read, whatever came before.
 const MANY: usize = 150;
@@ -33,7 +34,23 @@ fn what_has_not_been_read_is_not_lost() {
     if Subject::skips(REASON) {
         return;
     }
-    let server = Httpd::builder()
+    none_is_lost(Httpd::builder());
+}
+
+/// Where it is installed uvloop is the loop.
+#[test]
+fn uvloop_reads_requests_too() {
+    if Subject::skips(REASON) {
+        return;
+    }
+    let venv = venv("fastapi");
+    none_is_lost(
+        Httpd::builder().python_home(Some(venv.as_ref())).expect_log("The event loop of uvloop runs"),
+    );
+}
+
+fn none_is_lost(builder: HttpdBuilder) {
+    let server = builder
         .mode(Mode::Daemon)
         .script("/", "app.py", APP)
         .daemon_options("processes=1 threads=2 interface=asgi")

@@ -10,12 +10,13 @@ const QUIET: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(25);
 
 /// Options of a group, and its application.
-const GROUPS: [(&str, &str); 5] = [
+const GROUPS: [(&str, &str); 6] = [
     ("threads=2", WSGI),
     ("threads=2 processes=2 preload=on", WSGI),
     ("threads=2 inactivity-timeout=300 restart-interval=3000 deadlock-timeout=300 request-timeout=60", WSGI),
     ("threads=2 server-metrics=On", WSGI),
     ("threads=2 interface=asgi", ASGI),
+    ("threads=2", ASGI),
 ];
 
 const WSGI: &str = "def application(environ, start_response):
@@ -56,7 +57,8 @@ fn nobody_wakes_without_a_reason() {
         |(options, app)| Httpd::builder().mode(Mode::Daemon).app(app).daemon_options(options).start();
     let servers: Vec<Httpd> = GROUPS.into_iter().map(server).collect();
     for server in &servers {
-        (0..3).for_each(|_| _ = server.get("/").ok());
+        // As many as have an event loop read requests itself.
+        (0..40).for_each(|_| _ = server.get("/").ok());
     }
     let mut last = Vec::new();
     let is_quiet = wait_until(PATIENCE, || {
