@@ -109,6 +109,7 @@ def load(name, server, seconds):
     server.start(path)
     measure.wrk(server, path, connections, 1, extra)
     row = measure.wrk(server, path, connections, seconds, extra)
+    time.sleep(1)
     row.update(server.memory())
     return row
 

@@ -1,6 +1,5 @@
 //! Memory of a daemon into which this child writes large request bodies; it never reads there.
 
-use std::io::IoSlice;
 use std::os::fd::OwnedFd;
 use wsgi_protocol::frame::BODY_MEMORY;
 use wsgi_system::shared_bytes::{ByteWriter, RefusedFile, SharedBytes};
@@ -26,16 +25,17 @@ impl BodyMemory {
         self.next = 0;
     }
 
-    /// Copies the front of `parts` into it, as far as there is room in one piece: where, and how much.
-    pub fn write(&mut self, parts: &[IoSlice<'_>]) -> (usize, usize) {
+    /// Where the next bytes go, and for how many there is room in one piece.
+    pub fn place(&mut self) -> (usize, usize) {
         if self.bytes.length_from(self.next) == 0 {
             self.next = 0;
         }
-        let offset = self.next;
-        for part in parts {
-            self.next += self.bytes.write(self.next, part);
-        }
-        (offset, self.next - offset)
+        (self.next, self.bytes.length_from(self.next))
+    }
+
+    /// Copies bytes behind the last ones, as far as there is room in one piece.
+    pub fn write(&mut self, bytes: &[u8]) {
+        self.next += self.bytes.write(self.next, bytes);
     }
 }
 
@@ -48,11 +48,16 @@ mod tests {
         let (seen, file) = SharedBytes::create(c"x", BODY_MEMORY, ByteWriter::Receiver).unwrap();
         let mut memory = BodyMemory::admit(file).unwrap();
         let (large, small) = (vec![b'l'; BODY_MEMORY - 3], *b"small");
-        assert_eq!(memory.write(&[IoSlice::new(&large)]), (0, BODY_MEMORY - 3));
-        assert_eq!(memory.write(&[IoSlice::new(b"x"), IoSlice::new(&small)]), (BODY_MEMORY - 3, 3));
-        assert_eq!(memory.write(&[IoSlice::new(&small[2..])]), (0, 3));
+        assert_eq!(memory.place(), (0, BODY_MEMORY));
+        memory.write(&large);
+        assert_eq!(memory.place(), (BODY_MEMORY - 3, 3));
+        memory.write(b"x");
+        memory.write(&small);
+        assert_eq!(memory.place(), (0, BODY_MEMORY));
+        memory.write(&small[2..]);
+        assert_eq!(memory.place(), (3, BODY_MEMORY - 3));
         memory.begin();
-        assert_eq!(memory.write(&[]), (0, 0));
+        assert_eq!(memory.place(), (0, BODY_MEMORY));
         let mut bytes = [0; 4];
         seen.read(0, &mut bytes);
         assert_eq!(&bytes, b"alll");

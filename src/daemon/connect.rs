@@ -22,7 +22,7 @@ pub enum ConnectError {
     Refused(io::Error),
 }
 
-/// How long a path may be missing: longer than the supervisor takes to notice, who looks every two seconds, on a machine that
+/// How long a path may be missing: longer than the supervisor takes to make it again, which may be two seconds, on a machine that
 /// is busy.
 const MISSING: Duration = Duration::from_secs(6);
 

@@ -18,12 +18,13 @@ use wsgi_system::stat::ProcessStat;
 /// Idle connections that live longer than this are closed when somebody looks at them.
 const IDLE_LIMIT: Duration = Duration::from_secs(60);
 
-/// Idle connections whose daemon has left a response in memory are closed after this time, so that the memory goes.
-const MEMORY_LIMIT: Duration = Duration::from_secs(2);
+/// Idle connections with memory are closed after this time, so that it goes. New pages for the next large body cost as much as
+/// one that goes through the socket, so this is longer than the pauses of somebody who sends one after the other.
+const MEMORY_LIMIT: Duration = Duration::from_millis(500);
 /// The same for those that go on being used, but not for large responses.
-const UNUSED_MEMORY_LIMIT: Duration = Duration::from_secs(10);
+const UNUSED_MEMORY_LIMIT: Duration = Duration::from_secs(2);
 /// How often somebody looks for them, while there are any.
-const MEMORY_LOOK: Duration = Duration::from_secs(1);
+const MEMORY_LOOK: Duration = Duration::from_millis(250);
 
 /// How long a request that was cut off waits for the supervisor to find out why; it takes a few milliseconds.
 const EXIT_LOOKUP: Duration = Duration::from_secs(1);

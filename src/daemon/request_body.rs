@@ -1,5 +1,6 @@
 //! The request body on its way from the client to a daemon: only as much as the daemon granted.
 
+use super::body_memory::BodyMemory;
 use crate::buffered::BufferedBody;
 use crate::httpd::brigade::{AprStatus, Brigade, BrigadePiece, BrigadeSpan};
 use crate::httpd::request::Request;
@@ -233,6 +234,25 @@ impl<'r> RequestBody<'r> {
         }
         self.brigade.append(&mut self.read);
         bytes
+    }
+
+    /// Copies what the client has sent into the daemon's memory as long as something is there, up to `limit` bytes and as far as
+    /// they fit in one piece: where they lie, and how many they are. Each bucket goes as soon as it is copied, so that httpd
+    /// reads the next bytes into the same memory, which the caches hold.
+    pub fn share(&mut self, memory: &mut BodyMemory, limit: usize) -> (usize, usize) {
+        let (offset, room) = memory.place();
+        let (limit, mut len) = (limit.min(room), 0);
+        while len < limit && matches!(self.look(), ClientInput::Data) {
+            // `look` has just seen data there.
+            let Ok(Some(BrigadePiece::Data(data))) = self.brigade.front() else { break };
+            let part = &data[..data.len().min(limit - len)];
+            memory.write(part);
+            let taken = part.len();
+            self.brigade.consume(taken);
+            len += taken;
+        }
+        metrics::note_input(len);
+        (offset, len)
     }
 
     /// How much the client has sent, if all of it is at hand, that is no more than `most`, and more can come.

@@ -30,7 +30,7 @@ pub const RESPONSE_MEMORY: usize = 1024 * 1024;
 
 /// Bytes of the memory through which large request bodies come to a daemon, if it has offered any. No more body than that is
 /// granted at once, so nothing in it is written over before it was read.
-pub const BODY_MEMORY: usize = 256 * 1024;
+pub const BODY_MEMORY: usize = 1024 * 1024;
 
 /// Most bytes of a client's that travel with its socket.
 pub const MAX_SWITCHED: usize = 16 * 1024;

@@ -168,7 +168,7 @@ impl<'a> BodyReader<'a> {
         wanted: usize,
     ) -> Result<(), BodyError> {
         let is_shared = connection.body_memory.is_offered();
-        let window = wanted.clamp(WINDOW, if is_shared { BODY_MEMORY } else { MAX_WINDOW });
+        let window = if is_shared { BODY_MEMORY } else { wanted.clamp(WINDOW, MAX_WINDOW) };
         if self.credit >= window / 2 {
             return Ok(());
         }
@@ -199,7 +199,7 @@ impl<'a> BodyReader<'a> {
             self.credit = window;
             return self.want(connection, seq, released, window);
         };
-        self.credit = window.min(BODY_MEMORY);
+        self.credit = BODY_MEMORY;
         let mut frames = FromDaemon::Offer.encode(seq).to_vec();
         FromDaemon::WantBody(self.credit as u32).encode(seq).put(&mut frames);
         self.say(connection, &frames, file, released)
@@ -262,15 +262,7 @@ impl<'a> BodyReader<'a> {
                 return Ok(n);
             }
             if self.have < HEADER_LEN {
-                let mut header = self.header;
-                let have = self.have;
-                let n = if self.file.is_expected() && connection.partial.is_empty() {
-                    receive_file(connection, &mut self.file, &mut header[have..], released)
-                } else {
-                    receive(connection, &mut [IoSliceMut::new(&mut header[have..])], released)
-                };
-                self.header = header;
-                self.have += self.check(n)?;
+                self.receive_header(connection, released)?;
             }
             if self.have == HEADER_LEN {
                 self.have = 0;
@@ -322,6 +314,30 @@ impl<'a> BodyReader<'a> {
         self.have = got - n;
         self.header = header;
         Ok(n)
+    }
+
+    /// Reads the next frame's header, or a part of it; and what a short frame has behind it, which no body can follow if that
+    /// comes through memory.
+    fn receive_header(
+        &mut self,
+        connection: &mut HttpdConnection,
+        released: GilRelease,
+    ) -> Result<(), BodyError> {
+        let (mut header, have) = (self.header, self.have);
+        let mut behind = [0; MAX_SHORT];
+        let ahead = if connection.body_memory.is_offered() { MAX_SHORT } else { 0 };
+        let n = if self.file.is_expected() && connection.partial.is_empty() {
+            receive_file(connection, &mut self.file, &mut header[have..], released)
+        } else {
+            let mut parts = [IoSliceMut::new(&mut header[have..]), IoSliceMut::new(&mut behind[..ahead])];
+            receive(connection, &mut parts, released)
+        };
+        self.header = header;
+        let n = self.check(n)?;
+        self.have = HEADER_LEN.min(have + n);
+        let more = have + n - self.have;
+        connection.partial.splice(..0, behind[..more].iter().copied());
+        Ok(())
     }
 
     /// Acts on a complete header.

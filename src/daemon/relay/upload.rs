@@ -17,6 +17,9 @@ use wsgi_protocol::frame::{AbortReason, FromHttpd};
 /// Most body bytes in one frame: so much fits into the daemon's socket at once.
 const BODY_FRAME: usize = 96 * 1024;
 
+/// The same where they are in memory, and a frame only says so: each wakes the daemon.
+const MEMORY_FRAME: usize = 512 * 1024;
+
 /// How long an application whose request body broke off may take to say what it has to say.
 const HEARING: Duration = Duration::from_secs(2);
 
@@ -49,33 +52,26 @@ impl Relay<'_, '_> {
                 return Continue(true);
             }
             BodyAction::SendBytes(credit) => {
-                let len = self.request_body.gather(credit.min(BODY_FRAME as u64) as usize);
-                let len = match self.share(len) {
-                    Some((frame, len)) => {
-                        self.send(frame, 0)?;
-                        len
+                let credit = usize::try_from(credit).unwrap_or(usize::MAX);
+                let len = match self.connection.body_memory().filter(|_| self.is_body_shared) {
+                    Some(memory) => {
+                        let (offset, length) = self.request_body.share(memory, credit.min(MEMORY_FRAME));
+                        let (offset, length) = (offset as u32, length as u32);
+                        self.send(FromHttpd::BodyMemory { offset, length }, 0)?;
+                        u64::from(length)
                     }
                     None => {
+                        let len = self.request_body.gather(credit.min(BODY_FRAME));
                         self.send(FromHttpd::Body(len as u32), len)?;
-                        len
+                        self.request_body.consume(len);
+                        len as u64
                     }
                 };
-                self.talk.body_sent(len as u64);
-                self.request_body.consume(len);
+                self.talk.body_sent(len);
             }
         }
         self.body_idle_since = Instant::now();
         Continue(true)
-    }
-
-    /// Copies the next `len` bytes of the body into the daemon's memory, as far as they fit in one piece: the frame that says
-    /// so, and how many they are. `None`: they go over the socket.
-    fn share(&mut self, len: usize) -> Option<(FromHttpd<'static>, usize)> {
-        let memory = self.connection.body_memory().filter(|_| self.is_body_shared && len > 0)?;
-        let mut parts = std::array::from_fn::<_, PARTS, _>(|_| IoSlice::new(&[]));
-        let count = self.request_body.pieces(len, &mut parts);
-        let (offset, len) = memory.write(&parts[..count]);
-        Some((FromHttpd::BodyMemory { offset: offset as u32, length: len as u32 }, len))
     }
 
     /// Sends what was buffered in a file, by its descriptor.

@@ -232,10 +232,10 @@ fn shared_memory() {
         format!("send(HEAD, head()); share(memory(), {offset}, {length}); send(END)")
     });
     let offers =
-        ["memory(1 << 18, 1 << 18, 0)", "memory(1 << 18, 4096, 6)", "memory(4096, 4096, 6)", "os.pipe()[1]"]
+        ["memory(1 << 20, 1 << 20, 0)", "memory(1 << 20, 4096, 6)", "memory(4096, 4096, 6)", "os.pipe()[1]"]
             .map(|file| format!("offer({file}); say(b'not reached')"));
     let mut rows = vec![
-        ("send(GO_AWAY); offer(memory(1 << 18, 1 << 18, 6)); say(b'not used')", Body("not used"), ""),
+        ("send(GO_AWAY); offer(memory(1 << 20, 1 << 20, 6)); say(b'not used')", Body("not used"), ""),
         ("send(OFFER); say(b'not reached')", Status(502), "WSGI0308"),
         ("send(OFFER, b'x')", Status(502), "WSGI0308"),
         (twice.as_str(), Body("sharedare"), ""),
@@ -378,7 +378,7 @@ fn uploads() {
         ("send(WANT_BODY, b'\\xff' * 4); time.sleep(0.1); close()", Status(502)),
         ("send(WANT_BODY, b'\\xff' * 4); time.sleep(4)", Status(504)),
         (
-            "number = memory(1 << 18, 1 << 18, 6); kept = os.dup(number); offer(number); send(WANT_BODY, b'\\0\\0\\1\\0')
+            "number = memory(1 << 20, 1 << 20, 6); kept = os.dup(number); offer(number); send(WANT_BODY, b'\\0\\0\\1\\0')
 kind, _, _, length = struct.unpack('<BBHI', exactly(connection, 8)); offset, length = struct.unpack('<II', exactly(connection, length))
 say(b'shared' if kind == 7 and length and os.pread(kept, length, offset) == b'x' * length else b'not shared')",
             Body("shared"),

@@ -65,6 +65,7 @@ fn sharing(server: &Httpd) -> usize {
 fn what_goes_through_memory_arrives_as_it_is() {
     let server = server().start();
     let mut wire = server.connect();
+    let mut shared = 0;
     let few: [&[usize]; 9] = [
         &[MIB],
         &[MIB],
@@ -80,9 +81,10 @@ fn what_goes_through_memory_arrives_as_it_is() {
         let letter = char::from(b'a' + turn as u8);
         let body = wire.send(ask(letter, sizes)).response(false).ok().text();
         assert!(body == expected(letter, sizes.iter().sum()), "{sizes:?}: {} bytes", body.len());
+        shared = shared.max(sharing(&server));
     }
     if Subject::is_ours() {
-        assert_eq!(sharing(&server), 2);
+        assert_eq!(shared, 2);
         eventually("the memory is given back", || (sharing(&server) == 0).then_some(()));
     }
     assert!(wire.send(ask('z', &[MIB])).response(false).ok().text() == expected('z', MIB));
@@ -97,6 +99,7 @@ fn post(step: i64, most: i64, body: &str) -> String {
 fn uploads_arrive_as_they_are() {
     let server = server().start();
     let mut wire = server.connect();
+    let mut shared = 0;
     let ways = [
         (65_536, -1, 300_000),
         (-1, -1, MIB),
@@ -112,9 +115,10 @@ fn uploads_arrive_as_they_are() {
             wire.response(false).ok().text()
         });
         assert!(seen == body, "{step} {len}: {} bytes", seen.len());
+        shared = shared.max(sharing(&server));
     }
     if Subject::is_ours() {
-        assert_eq!(sharing(&server), 2);
+        assert_eq!(shared, 2);
         eventually("the memory is given back", || (sharing(&server) == 0).then_some(()));
     }
 }
