@@ -44,16 +44,21 @@ def arguments():
     parser.add_argument("--wait-quiet", action="store_true",
                         help="wait before each round until nothing else runs, and repeat rounds that were disturbed")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write every row of every round")
+    parser.add_argument("--add", action="store_true",
+                        help="keep what --json FILE has of other scenarios, measured with the same options; "
+                             "without SCENARIO measure those that it lacks")
+    parser.add_argument("--most", type=int, metavar="N", help="measure no more than N scenarios in this call")
     parser.add_argument("--check", action="store_true", help="print the targets: met, or missed by how much")
     parser.add_argument("--markdown", type=pathlib.Path, metavar="FILE",
                         help="also replace the results between the marker lines of this file")
     options = parser.parse_args()
-    options.scenarios = options.scenarios or list(SCENARIOS)
     options.wanted = options.servers.split(",")
     for given, known in ((options.scenarios, SCENARIOS), (options.wanted, NAMES)):
         unknown = set(given) - set(known)
         if unknown:
             parser.error("unknown: %s (known: %s)" % (", ".join(sorted(unknown)), ", ".join(known)))
+    if options.add and not options.json:
+        parser.error("--add needs --json")
     if not shutil.which("wrk"):
         parser.error("wrk is not installed: scripts/setup.sh bench installs it as root (apt-get install wrk)")
     return options
@@ -108,6 +113,17 @@ def system_python():
     return found.stdout.split()[-1] if found.returncode == 0 else "unknown"
 
 
+def earlier(options):
+    """The rows of other scenarios that an earlier call has left in the JSON file."""
+    if not options.add or not options.json.exists():
+        return {}
+    raw = json.loads(options.json.read_text())
+    for name in ("rounds", "seconds", "threads", "mpm"):
+        if raw["options"][name] != str(getattr(options, name)):
+            sys.exit("bench: %s was written with --%s %s" % (options.json, name, raw["options"][name]))
+    return raw["results"]
+
+
 def main():
     options = arguments()
     options.failed = []
@@ -120,16 +136,17 @@ def main():
     except BlockingIOError:
         sys.exit("bench: another benchmark works in %s; MOD_WSGI_BENCH_WORK names another folder" % WORK)
     prepare()
-    results, parts = {}, [conditions(options)]
+    results, parts = earlier(options), [conditions(options)]
     print(parts[0] + "\n", flush=True)
-    for name in options.scenarios:
+    for name in (options.scenarios or [name for name in SCENARIOS if name not in results])[:options.most]:
         results[name] = measured(name, options)
-        parts.append(report.scenario(name, results[name]))
-        print(parts[-1], flush=True)
+        print(report.scenario(name, results[name]), flush=True)
         if options.json:
             raw = {"conditions": parts[0], "options": {key: str(value) for key, value in vars(options).items()},
                    "results": results}
             options.json.write_text(json.dumps(raw, indent=1))
+    results = {name: results[name] for name in SCENARIOS if name in results}
+    parts += [report.scenario(name, table) for name, table in results.items()]
     if options.check:
         parts.insert(1, report.targets(results, options.threads))
         print(parts[1], flush=True)
