@@ -52,6 +52,8 @@ pub struct DaemonConnection {
     pub going_away: bool,
     /// A request ended in a state that leaves nothing under way.
     pub reusable: bool,
+    /// It has carried the whole body of an earlier request.
+    pub has_carried_body: bool,
     /// Part of a frame has been sent: whatever came next would be read as the rest of it.
     pub mid_frame: bool,
     /// When it was put into the pool.
@@ -98,6 +100,7 @@ impl DaemonConnection {
             memory_used_at: None,
             going_away: false,
             reusable: false,
+            has_carried_body: false,
             mid_frame: false,
             idle_since: Instant::now(),
             epoch: 0,

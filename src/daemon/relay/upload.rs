@@ -17,6 +17,10 @@ use wsgi_protocol::frame::{AbortReason, FromHttpd};
 /// Most body bytes in one frame: so much fits into the daemon's socket at once.
 const BODY_FRAME: usize = 96 * 1024;
 
+/// The same for the first body of a connection. Later ones go through memory, unless the daemon wants none, and httpd keeps
+/// the buffers of a whole frame for each connection of a client.
+const FIRST_FRAME: usize = 32 * 1024;
+
 /// The same where they are in memory, and a frame only says so: each wakes the daemon.
 const MEMORY_FRAME: usize = 512 * 1024;
 
@@ -49,6 +53,7 @@ impl Relay<'_, '_> {
             BodyAction::SendFile => self.send_file()?,
             BodyAction::SendEnd => {
                 self.send(FromHttpd::BodyEnd, 0)?;
+                self.connection.has_carried_body = true;
                 return Continue(true);
             }
             BodyAction::SendBytes(credit) => {
@@ -61,7 +66,8 @@ impl Relay<'_, '_> {
                         u64::from(length)
                     }
                     None => {
-                        let len = self.request_body.gather(credit.min(BODY_FRAME));
+                        let most = if self.connection.has_carried_body { BODY_FRAME } else { FIRST_FRAME };
+                        let len = self.request_body.gather(credit.min(most));
                         self.send(FromHttpd::Body(len as u32), len)?;
                         self.request_body.consume(len);
                         len as u64
