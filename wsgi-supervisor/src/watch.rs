@@ -3,12 +3,15 @@
 
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Time between two looks, however much there is to see.
 const LOOK: Duration = Duration::from_secs(2);
+/// The same where nearly all is told.
+const SELDOM: Duration = Duration::from_secs(60);
 /// A look waits so long after the notice: who removes one file often goes on to the next one.
 const SETTLE: Duration = Duration::from_millis(100);
 /// Most reads of notices in one look: what is left makes the next one due.
@@ -19,6 +22,19 @@ const READS: usize = 64;
 pub struct LookTimes {
     last: Option<Instant>,
     next: Option<Instant>,
+    /// The next one comes anyhow: no notice is waited for.
+    is_soon: bool,
+}
+
+/// Of which changes there are notices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NoticeReach {
+    /// Not of those that count.
+    None,
+    /// Of all but what becomes of the way to a folder.
+    Nearly,
+    /// Of all.
+    All,
 }
 
 impl LookTimes {
@@ -26,6 +42,7 @@ impl LookTimes {
     pub fn notice(&mut self, now: Instant) {
         let earliest = self.last.map_or(now, |last| (last + LOOK).max(now + SETTLE));
         self.next = Some(self.next.map_or(earliest, |next| next.min(earliest)));
+        self.is_soon = true;
     }
 
     /// Whether it is time. Without a notice it is when the supervisor is awake for something else: not every change is told.
@@ -35,9 +52,20 @@ impl LookTimes {
     }
 
     /// It was looked at; if not all was well, or not all changes will be told, again by the clock.
-    pub fn looked(&mut self, now: Instant, is_well: bool) {
+    pub fn looked(&mut self, now: Instant, is_well: bool, reach: NoticeReach) {
         self.last = Some(now);
-        self.next = (!is_well).then(|| now + LOOK);
+        self.is_soon = !is_well || reach == NoticeReach::None;
+        self.next = match reach {
+            _ if self.is_soon => Some(now + LOOK),
+            NoticeReach::All => None,
+            _ => Some(now + SELDOM),
+        };
+    }
+
+    /// Whether a notice would make the next look come earlier.
+    #[must_use]
+    pub fn awaits_notice(&self) -> bool {
+        !self.is_soon
     }
 
     /// When the supervisor has to be awake for it.
@@ -52,6 +80,8 @@ impl LookTimes {
 pub struct FolderWatch {
     /// None where the kernel gives no more of them.
     notices: Option<Inotify>,
+    /// Tells of changes of what is mounted (proc_pid_mounts(5)).
+    mounts: Option<File>,
     watched: BTreeSet<WatchDescriptor>,
 }
 
@@ -60,12 +90,13 @@ impl FolderWatch {
     #[must_use]
     pub fn new() -> Self {
         let flags = InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK;
-        Self { notices: Inotify::init(flags).ok(), watched: BTreeSet::new() }
+        let mounts = File::open("/proc/self/mountinfo").ok();
+        Self { notices: Inotify::init(flags).ok(), mounts, watched: BTreeSet::new() }
     }
 
-    /// Forgets what was told, and has these folders watched from now on, and no others. False: not all can be.
-    pub fn watch<'a>(&mut self, folders: impl Iterator<Item = &'a Path>) -> bool {
-        let Some(notices) = &self.notices else { return false };
+    /// Forgets what was told, and has these folders watched from now on, and no others.
+    pub fn watch<'a>(&mut self, folders: impl Iterator<Item = &'a Path>) -> NoticeReach {
+        let Some(notices) = &self.notices else { return NoticeReach::None };
         for _ in 0..READS {
             if notices.read_events().is_err() {
                 break;
@@ -76,21 +107,41 @@ impl FolderWatch {
         let folders: BTreeSet<PathBuf> = folders.map(Path::to_owned).collect();
         // Those above are never asked for their files: a busy `/tmp` would wake us all the time.
         let above: BTreeSet<&Path> = folders.iter().flat_map(|folder| folder.ancestors().skip(1)).collect();
-        let above = above.into_iter().filter(|path| !path.as_os_str().is_empty()).map(|path| (path, own));
-        // One folder can have several names, and then is watched for all that is asked of it.
-        let also = AddWatchFlags::from_bits_retain(libc::IN_MASK_ADD);
-        let (mut is_whole, mut watched) = (true, BTreeSet::new());
-        for (path, wanted) in folders.iter().map(|path| (path.as_path(), files)).chain(above) {
-            match notices.add_watch(path, wanted | also) {
-                Ok(watch) => _ = watched.insert(watch),
-                Err(_) => is_whole = false,
+        let above = above.into_iter().filter(|path| !path.as_os_str().is_empty());
+        let mut watched = BTreeSet::new();
+        let mut reach = if self.mounts.is_some() { NoticeReach::All } else { NoticeReach::Nearly };
+        // First those above: a folder can also be above another one, or have several names, and the last call holds for it.
+        for path in above {
+            match notices.add_watch(path, own) {
+                Ok(watch) => {
+                    watched.insert(watch);
+                    // Nobody tells when a link leads elsewhere.
+                    reach = if path.is_symlink() { NoticeReach::Nearly } else { reach };
+                }
+                Err(_) => reach = NoticeReach::Nearly,
+            }
+        }
+        for folder in &folders {
+            match notices.add_watch(folder, files) {
+                Ok(watch) => {
+                    watched.insert(watch);
+                    let is_link = folder.is_symlink();
+                    reach = if is_link { reach.min(NoticeReach::Nearly) } else { reach };
+                }
+                Err(_) => reach = NoticeReach::None,
             }
         }
         for gone in self.watched.difference(&watched) {
             let _ = notices.rm_watch(*gone); // it may have ended with its folder
         }
         self.watched = watched;
-        is_whole
+        reach
+    }
+
+    /// Has something out of the ordinary (POLLPRI) when something was mounted, or is no more.
+    #[must_use]
+    pub fn mounts(&self) -> Option<BorrowedFd<'_>> {
+        self.mounts.as_ref().map(AsFd::as_fd)
     }
 
     /// Becomes readable with a notice.
@@ -117,23 +168,44 @@ mod tests {
         let folder = root.join("sockets");
         fs::create_dir_all(&folder).unwrap();
         let mut watch = FolderWatch::new();
-        let mut again = || {
-            let is_whole = watch.watch([folder.as_path()].into_iter());
-            assert!(!has_notice(&watch), "what was told is forgotten");
-            is_whole
-        };
-        assert!(again());
+        let watched = |watch: &mut FolderWatch| watch.watch([folder.as_path()].into_iter());
+        assert_eq!(watched(&mut watch), NoticeReach::All);
+        assert!(!has_notice(&watch));
         fs::write(folder.join("a"), "").unwrap();
         fs::write(root.join("b"), "").unwrap();
         fs::remove_file(root.join("b")).unwrap();
         assert!(!has_notice(&watch), "a new file, and what happens beside the folder");
         fs::rename(folder.join("a"), root.join("a")).unwrap();
         assert!(has_notice(&watch), "a file is moved away");
-        assert!(watch.watch([folder.as_path()].into_iter()) && !has_notice(&watch));
+        assert!(watched(&mut watch) == NoticeReach::All && !has_notice(&watch), "what was told is forgotten");
+        let deeper = folder.join("deeper");
+        fs::create_dir(&deeper).unwrap();
+        assert_eq!(watch.watch([deeper.as_path()].into_iter()), NoticeReach::All);
+        fs::remove_file(root.join("a")).unwrap();
+        fs::write(folder.join("a"), "").unwrap();
+        fs::remove_file(folder.join("a")).unwrap();
+        assert!(!has_notice(&watch), "the folder is only above another one now");
+        std::os::unix::fs::symlink(&folder, root.join("link")).unwrap();
+        let way = root.join("link/deeper");
+        assert_eq!(watch.watch([way.as_path()].into_iter()), NoticeReach::Nearly);
         fs::rename(&root, root.with_extension("moved")).unwrap();
         assert!(has_notice(&watch), "the folder above is moved away");
-        assert!(!watch.watch([folder.as_path()].into_iter()), "nothing can be watched there");
+        assert_eq!(watched(&mut watch), NoticeReach::None, "nothing can be watched there");
         fs::remove_dir_all(root.with_extension("moved")).unwrap();
+    }
+
+    #[test]
+    fn without_notices_the_clock_has_to_do() {
+        let mut watch = FolderWatch { notices: None, mounts: None, watched: BTreeSet::new() };
+        assert_eq!(watch.watch([Path::new("/")].into_iter()), NoticeReach::None);
+        assert!(watch.notices().is_none() && watch.mounts().is_none());
+        let (mut times, start) = (LookTimes::default(), Instant::now());
+        times.looked(start, true, NoticeReach::None);
+        assert!(times.next() == Some(start + LOOK) && !times.awaits_notice());
+        times.looked(start, true, NoticeReach::Nearly);
+        assert!(times.next() == Some(start + SELDOM) && times.awaits_notice());
+        times.notice(start + LOOK);
+        assert!(times.next() == Some(start + LOOK + SETTLE) && !times.awaits_notice());
     }
 
     #[test]
@@ -141,14 +213,14 @@ mod tests {
         let mut times = LookTimes::default();
         let start = Instant::now();
         assert!(times.is_due(start) && times.next().is_none());
-        times.looked(start, true);
+        times.looked(start, true, NoticeReach::All);
         assert!(!times.is_due(start) && times.next().is_none());
         assert!(times.is_due(start + LOOK), "who is awake anyhow looks");
         times.notice(start);
         assert_eq!(times.next(), Some(start + LOOK));
-        times.looked(start + LOOK, false);
+        times.looked(start + LOOK, false, NoticeReach::All);
         assert_eq!(times.next(), Some(start + LOOK * 2), "not all was well");
-        times.looked(start, true);
+        times.looked(start, true, NoticeReach::All);
         times.notice(start + LOOK * 5);
         assert_eq!(times.next(), Some(start + LOOK * 5 + SETTLE));
         times.notice(start + LOOK * 6);

@@ -11,6 +11,7 @@ use crate::log::GroupLog;
 use crate::log_line::LogLine;
 use crate::messages;
 use crate::operator::OperatorSocket;
+use crate::watch::NoticeReach;
 use nix::errno::Errno;
 use nix::sys::stat::lstat;
 use std::collections::BTreeSet;
@@ -50,12 +51,12 @@ impl Supervisor {
             return;
         }
         if self.name_looks.is_due(now) {
-            let are_watched = self.watch_folders(); // before the look: what goes meanwhile is told
+            let reach = self.watch_folders(); // before the look: what goes meanwhile is told
             self.start_waiting(now);
             let has_operator = self.mend_operator();
             let has_sockets = self.mend_sockets(now);
-            let is_well = are_watched && self.waiting.is_empty() && has_operator && has_sockets;
-            self.name_looks.looked(now, is_well);
+            let is_well = self.waiting.is_empty() && has_operator && has_sockets;
+            self.name_looks.looked(now, is_well, reach);
         }
         if let Some(at) = self.name_looks.next() {
             self.wake_at(at);
@@ -63,7 +64,7 @@ impl Supervisor {
     }
 
     /// Has the folders watched in which there are names.
-    fn watch_folders(&mut self) -> bool {
+    fn watch_folders(&mut self) -> NoticeReach {
         let places = self.live.iter().flat_map(|generation| generation.places.values());
         let names = places.flat_map(|place| &place.paths).map(PathBuf::as_path);
         let operator = Path::new(OsStr::from_bytes(&self.operator_path));

@@ -275,7 +275,13 @@ impl Supervisor {
             sources.push(PollSource::LogWriter);
             polled.push(PollFd::new(writer.as_fd(), PollFlags::POLLOUT));
         }
-        if self.socket_looks.next().is_none() {
+        if self.name_looks.awaits_notice()
+            && let Some(mounts) = self.folders.mounts()
+        {
+            sources.push(PollSource::Folders);
+            polled.push(PollFd::new(mounts, PollFlags::POLLPRI));
+        }
+        if self.socket_looks.awaits_notice() {
             sources.extend(self.listeners().map(|_| PollSource::Listeners));
             // Connections do not wake us, only the end of it.
             let ended = PollFlags::from_bits_retain(libc::POLLRDHUP);
@@ -333,7 +339,7 @@ impl Supervisor {
         list.extend(
             self.folders
                 .notices()
-                .filter(|_| self.name_looks.next().is_none())
+                .filter(|_| self.name_looks.awaits_notice())
                 .map(|fd| (PollSource::Folders, fd)),
         );
         for (generation, fd) in &self.lifelines {

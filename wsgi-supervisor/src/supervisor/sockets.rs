@@ -12,6 +12,7 @@ use crate::listen::{ListenError, ListeningSocket};
 use crate::log::GroupLog;
 use crate::log_line::LogLine;
 use crate::messages;
+use crate::watch::NoticeReach;
 use nix::errno::Errno;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
@@ -194,7 +195,7 @@ impl Supervisor {
                 }
             }
         }
-        self.socket_looks.looked(now, are_replaced);
+        self.socket_looks.looked(now, are_replaced, NoticeReach::All);
         for (name, index, is_made) in shut {
             if !is_made {
                 self.on(ProcessEvent::SocketRefused(name, index), now);
