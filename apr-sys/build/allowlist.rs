@@ -36,10 +36,6 @@ pub const FUNCTIONS: &[&str] = &[
     "apr_proc_other_child_unregister",
     "apr_os_thread_current",
     "apr_snprintf",
-    // apr_sha1.h
-    "apr_sha1_final",
-    "apr_sha1_init",
-    "apr_sha1_update_binary",
     // apr_optional.h
     "apr_dynamic_fn_retrieve",
     // apr_optional_hooks.h

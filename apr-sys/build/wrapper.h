@@ -14,7 +14,6 @@
 #include "apr_file_io.h"
 #include "apr_optional.h"
 #include "apr_portable.h"
-#include "apr_sha1.h"
 #include "apr_strings.h"
 #include "mod_auth.h"
 #include "mpm_common.h"

@@ -1,7 +1,7 @@
 //! Log lines that another process says: httpd formats them, and `%P` and `%T` are that process and its thread.
 //!
 //! httpd's built-in format asks the system who is speaking. So such lines are logged by a copy of the server record, in which
-//! that format is written out as an ErrorLogFormat; and the handlers of `%P` and `%T` are ours ([`process_id`], [`thread_id`]).
+//! that format is written out as an ErrorLogFormat; and the handlers of `%P` and `%T` are ours ([`LogField`]).
 
 use super::pool::Pool;
 use super::record::{HttpdText, Record};

@@ -1,5 +1,6 @@
 //! Descriptors by number: those that a daemon inherits, and those that a plain record keeps.
 
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::unistd::AccessFlags;
 use std::ffi::{CString, OsString};
@@ -32,6 +33,41 @@ pub unsafe fn adopt(number: RawFd) -> io::Result<OwnedFd> {
 pub fn is_open(number: RawFd) -> bool {
     // SAFETY: F_GETFD only looks the number up.
     unsafe { libc::fcntl(number, libc::F_GETFD) >= 0 }
+}
+
+/// poll(2), once. Only looks the numbers up, so that any may be named.
+pub(crate) fn poll_numbers(entries: &mut [libc::pollfd], timeout: i32) -> io::Result<usize> {
+    let count = libc::nfds_t::try_from(entries.len()).unwrap_or(0);
+    // SAFETY: as many valid entries as announced.
+    let ready = unsafe { libc::poll(entries.as_mut_ptr(), count, timeout) };
+    usize::try_from(ready).map_err(|_| io::Error::last_os_error())
+}
+
+/// An option of a socket that is a number; `None` for a descriptor that is none.
+pub(crate) fn option(number: RawFd, option: libc::c_int) -> Option<libc::c_int> {
+    let mut value: libc::c_int = 0;
+    let mut length = libc::socklen_t::try_from(size_of_val(&value)).ok()?;
+    // SAFETY: the kernel fills at most `length` bytes, which is the size of the value, and refuses what is no socket.
+    let result = unsafe {
+        let at = (&raw mut value).cast();
+        libc::getsockopt(number, libc::SOL_SOCKET, option, at, &raw mut length)
+    };
+    (result == 0).then_some(value)
+}
+
+/// Sets an option of a socket that is a number.
+pub(crate) fn set_option(
+    socket: BorrowedFd<'_>,
+    option: libc::c_int,
+    value: libc::c_int,
+) -> Result<(), Errno> {
+    let length = libc::socklen_t::try_from(size_of_val(&value)).unwrap_or(0);
+    // SAFETY: one int of the announced size is read.
+    let result = unsafe {
+        let at = (&raw const value).cast();
+        libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, option, at, length)
+    };
+    Errno::result(result).map(drop)
 }
 
 /// Sets O_NONBLOCK and close-on-exec.

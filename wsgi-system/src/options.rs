@@ -1,6 +1,6 @@
 //! Options of sockets.
 
-use nix::errno::Errno;
+use crate::descriptors::{option, set_option};
 use nix::sys::socket::{getsockopt, setsockopt, sockopt};
 use nix::sys::time::{TimeVal, TimeValLike};
 use std::io;
@@ -10,31 +10,10 @@ use std::time::Duration;
 /// Since Linux 6.16: whether descriptors may be sent to a socket.
 const SO_PASSRIGHTS: libc::c_int = 83;
 
-fn number(socket: RawFd, option: libc::c_int) -> Option<libc::c_int> {
-    let mut value: libc::c_int = 0;
-    let mut length = libc::socklen_t::try_from(size_of_val(&value)).ok()?;
-    // SAFETY: the kernel fills at most `length` bytes, which is the size of the value, and refuses what is no socket.
-    let result = unsafe {
-        let at = (&raw mut value).cast();
-        libc::getsockopt(socket, libc::SOL_SOCKET, option, at, &raw mut length)
-    };
-    (result == 0).then_some(value)
-}
-
-fn set(socket: BorrowedFd<'_>, option: libc::c_int, value: libc::c_int) -> Result<(), Errno> {
-    let length = libc::socklen_t::try_from(size_of_val(&value)).unwrap_or(0);
-    // SAFETY: one int of the announced size is read.
-    let result = unsafe {
-        let at = (&raw const value).cast();
-        libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, option, at, length)
-    };
-    Errno::result(result).map(drop)
-}
-
 /// The address family of a socket; `None` for a descriptor that is none.
 #[must_use]
 pub fn family(socket: BorrowedFd<'_>) -> Option<libc::c_int> {
-    number(socket.as_raw_fd(), libc::SO_DOMAIN)
+    option(socket.as_raw_fd(), libc::SO_DOMAIN)
 }
 
 /// Whether it is a socket that listens.
@@ -45,18 +24,18 @@ pub fn is_listening(socket: BorrowedFd<'_>) -> bool {
 
 /// The same of a number, which may belong to anything.
 pub(crate) fn listens(number: RawFd) -> bool {
-    self::number(number, libc::SO_ACCEPTCONN).is_some_and(|listens| listens != 0)
+    option(number, libc::SO_ACCEPTCONN).is_some_and(|listens| listens != 0)
 }
 
 /// Has the kernel refuse descriptors that are sent to this socket, and to those that it accepts. Kernels before 6.16 cannot.
 pub fn refuse_descriptors(socket: BorrowedFd<'_>) {
-    let _ = set(socket, SO_PASSRIGHTS, 0);
+    let _ = set_option(socket, SO_PASSRIGHTS, 0);
 }
 
 /// Has the kernel deliver descriptors that are sent to this socket: one that was accepted refuses them as its listener does.
 pub fn take_descriptors(socket: BorrowedFd<'_>) {
     // Kernels before 6.16 do not know the option, and need none.
-    let _ = set(socket, SO_PASSRIGHTS, 1);
+    let _ = set_option(socket, SO_PASSRIGHTS, 1);
 }
 
 /// Closing the socket never waits for what has not been sent.

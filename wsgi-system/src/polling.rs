@@ -1,5 +1,6 @@
 //! Waiting for descriptors. Only looks at the numbers, so that any may be named.
 
+use crate::descriptors::poll_numbers;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
@@ -10,15 +11,10 @@ use std::time::Duration;
 /// # Errors
 /// That of poll(2).
 pub fn poll_entries(entries: &mut [libc::pollfd], timeout: i32) -> io::Result<usize> {
-    let count = libc::nfds_t::try_from(entries.len()).unwrap_or(0);
-    // SAFETY: as many valid entries as announced.
-    let ready = unsafe { libc::poll(entries.as_mut_ptr(), count, timeout) };
-    if let Ok(ready) = usize::try_from(ready) {
-        return Ok(ready);
-    }
-    entries.iter_mut().for_each(|entry| entry.revents = 0);
-    let error = io::Error::last_os_error();
-    if error.kind() == io::ErrorKind::Interrupted { Ok(0) } else { Err(error) }
+    poll_numbers(entries, timeout).or_else(|error| {
+        entries.iter_mut().for_each(|entry| entry.revents = 0);
+        if error.kind() == io::ErrorKind::Interrupted { Ok(0) } else { Err(error) }
+    })
 }
 
 /// The same, and a signal does not end it: it begins again.
@@ -26,16 +22,10 @@ pub fn poll_entries(entries: &mut [libc::pollfd], timeout: i32) -> io::Result<us
 /// # Errors
 /// That of poll(2).
 pub fn poll_through(entries: &mut [libc::pollfd], timeout: i32) -> io::Result<usize> {
-    let count = libc::nfds_t::try_from(entries.len()).unwrap_or(0);
     loop {
-        // SAFETY: as many valid entries as announced.
-        let ready = unsafe { libc::poll(entries.as_mut_ptr(), count, timeout) };
-        if let Ok(ready) = usize::try_from(ready) {
-            return Ok(ready);
-        }
-        let error = io::Error::last_os_error();
-        if error.kind() != io::ErrorKind::Interrupted {
-            return Err(error);
+        match poll_numbers(entries, timeout) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            answer => return answer,
         }
     }
 }

@@ -8,7 +8,6 @@ use crate::daemon::parcel::SocketParcel;
 use crate::daemon::request_body::{ClientInput, PARTS, RequestBody};
 use crate::httpd::websocket::key_of;
 use crate::metrics;
-use apr_sys as sys;
 use std::io::IoSlice;
 use std::ops::ControlFlow::{Break, Continue};
 use std::os::fd::BorrowedFd;
@@ -31,23 +30,9 @@ const OWN: [&str; 8] = [
     "upgrade",
 ];
 
-/// By APR, which httpd has anyway.
-fn sha1(bytes: &[u8]) -> [u8; 20] {
-    let mut digest = [0; 20];
-    // SAFETY: the context is initialised before it is used, the length is that of the bytes (a key and a constant), and the
-    // digest is as long as the last function writes.
-    unsafe {
-        let mut context: sys::apr_sha1_ctx_t = std::mem::zeroed();
-        sys::apr_sha1_init(&raw mut context);
-        sys::apr_sha1_update_binary(&raw mut context, bytes.as_ptr(), bytes.len() as u32);
-        sys::apr_sha1_final(digest.as_mut_ptr(), &raw mut context);
-    }
-    digest
-}
-
 /// The 101 as it goes to the client.
 fn answer(head: &ResponseHead<'_>, key: &[u8]) -> Vec<u8> {
-    let accept = websocket::base64(&sha1(&[key, websocket::MAGIC].concat()));
+    let accept = websocket::accept(key);
     let mut text =
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n".to_vec();
     text.extend_from_slice(format!("Sec-WebSocket-Accept: {accept}\r\n").as_bytes());

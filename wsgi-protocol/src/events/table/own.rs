@@ -215,14 +215,14 @@ events! {
         "Content-Length is larger than LimitRequestBody. The application is not called.",
         "Raise LimitRequestBody, or nothing.";
     CONFIGURATION_REFUSED = 0, Parent, Error, Served, NotStarted =>
-        "Lines of the configuration contradict each other: httpd does not start, or goes on with the configuration that it has.",
+        "Lines of the configuration contradict each other: httpd does not start, and one that is restarted without a test (`apachectl graceful` makes one) ends.",
         "Change what the line names.";
     GROUP_TEST_FAILED = 0, Parent, Error, Served, NotStarted =>
-        "In a test of the configuration with WSGI_STRICT: what keeps a daemon process group, or embedded mode, from starting.",
-        "Read the line; a start says the same with a number.";
+        "In a test of the configuration with WSGI_STRICT: what keeps a daemon process group, or embedded mode, from starting. The line has the number that it has at a start, and this level.",
+        "Read the line.";
     GROUP_TEST_WARNED = 0, Parent, Warn, Served, LivesOn =>
-        "The same without WSGI_STRICT: the test passes.",
-        "Read the line; a start says the same with a number.";
+        "The same without WSGI_STRICT, at this level: the test passes.",
+        "Read the line.";
     CONFIGURATION_DOUBTED = 0, Parent, Warn, Served, LivesOn =>
         "Something in the configuration probably will not do what is wanted.",
         "Change what the line names.";
