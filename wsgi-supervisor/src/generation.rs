@@ -2,7 +2,8 @@
 
 use crate::budget::LogBudget;
 use crate::decide::GroupPlan;
-use crate::log::{GroupLog, LogFile};
+use crate::log::GroupLog;
+use crate::log_file::LogFile;
 use crate::log_writer::LogWriter;
 use crate::memory::{MetricsMemory, StatusMemory};
 use std::cell::RefCell;

@@ -214,7 +214,7 @@ impl ListeningSocket {
     /// Gets all names of `old` and `path`, one by one, each in one step. Returns what could not be done.
     pub fn take_over(&mut self, old: &mut Self, path: &Path) -> Vec<LogLine> {
         let mut problems = Vec::new();
-        if !old.is_at(path) && !self.is_at(path) && crate::leftovers::is_listened_at(path) {
+        if !old.is_at(path) && !self.is_at(path) && crate::other_supervisor::is_listened_at(path) {
             problems.push(ListenError::InUse(path.to_owned()).line());
         } else if !self.is_at(path) {
             problems.extend(self.move_to(path).err().map(|error| error.line()));
@@ -394,7 +394,7 @@ fn remove_stale(path: &Path, warn: &mut dyn FnMut(LogLine)) -> Result<(), Listen
     if !matches!(kind, Ok(libc::S_IFSOCK | libc::S_IFLNK) | Err(Errno::ENOENT)) {
         return Err(ListenError::Occupied(path.to_owned()));
     }
-    if crate::leftovers::is_listened_at(path) {
+    if crate::other_supervisor::is_listened_at(path) {
         return Err(ListenError::InUse(path.to_owned()));
     }
     warn(LogLine::of(&events::STALE_SOCKET, format!("removing the stale socket '{}'", path.display())));

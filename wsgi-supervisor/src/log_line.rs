@@ -1,6 +1,6 @@
 //! A line of the supervisor for a log: its words, and the level and number of the row of the error map that it is.
 
-use crate::log::LogLevel;
+use crate::log_level::LogLevel;
 use std::fmt::Display;
 use wsgi_protocol::events::LogEvent;
 

@@ -3,7 +3,8 @@
 //! died is replaced and finds in the socket what the last one has not written; one that is stuck for long is done
 //! without: then the supervisor writes to the log's descriptor itself.
 
-use crate::log::{LogFile, LogLevel, write_to};
+use crate::log_file::{LogFile, write_to};
+use crate::log_level::LogLevel;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, send};

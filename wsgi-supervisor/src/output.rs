@@ -1,7 +1,7 @@
 //! What a daemon writes to its standard output and error: opaque bytes, cut into lines of bounded length.
 
 use crate::budget::{DroppedLines, LogBudget};
-use crate::log::LogLevel;
+use crate::log_level::LogLevel;
 use std::collections::VecDeque;
 
 /// Longest line passed on in one piece.
