@@ -105,6 +105,8 @@ impl EventLoop {
         drop(inbox);
         if is_first {
             self.ring();
+            // It may be blocked by what is no request.
+            self.watch.wake();
         }
     }
 
@@ -116,6 +118,11 @@ impl EventLoop {
         }
         self.ring();
         self.watch.wake();
+    }
+
+    /// Whether requests wait for it to take them.
+    pub fn is_awaited(&self) -> bool {
+        !self.lock().requests.is_empty()
     }
 
     /// Tells it that a successor takes new requests.

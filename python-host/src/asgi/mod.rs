@@ -137,7 +137,8 @@ impl AsgiState {
 
     /// Since when the loop is blocked, monotonic ns, as far as its watch knows.
     pub fn blocked_since(&self) -> Option<u64> {
-        self.event_loop.get().and_then(|event_loop| event_loop.watch.blocked_since())
+        let event_loop = self.event_loop.get().filter(|event_loop| !event_loop.has_ended())?;
+        event_loop.watch.blocked_since()
     }
 
     /// Says that it is for longer than a request may take. May wait for the GIL for ever.

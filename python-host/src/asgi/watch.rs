@@ -22,6 +22,11 @@ use wsgi_system::process::own_tid;
 /// How often a loop with requests is asked to show itself.
 const PERIOD: Duration = Duration::from_millis(250);
 
+/// A loop without requests is asked so many times within deadlock-timeout, but not more often than this, as the GIL is:
+/// each time wakes an idle process up.
+const LOOKS: u64 = 10;
+const SHORTEST_REST: Duration = Duration::from_secs(1);
+
 /// Blocked for so long, a loop is worth a line.
 const LONG: Duration = Duration::from_secs(1);
 
@@ -80,7 +85,7 @@ impl DisconnectWatch {
         self.visits.load(SeqCst) > 0
     }
 
-    /// There is something to look at: requests, or who reads them, or the end of the loop.
+    /// There is something to look at: requests, of the loop or for it, or who reads them, or the end of the loop.
     pub fn wake(&self) {
         if self.rests.load(SeqCst)
             && let Some(wakeup) = self.wakeup.get()
@@ -89,15 +94,16 @@ impl DisconnectWatch {
         }
     }
 
-    /// Waits for something to look at. That may be a request that the loop does not read, because of what is no request.
-    fn rest(&self, event_loop: &EventLoop) {
+    /// Waits for something to look at, at most so long. That may be a request that the loop does not read or take, because of
+    /// what is no request.
+    fn rest(&self, event_loop: &EventLoop, limit: Option<Duration>) {
         let Some(wakeup) = self.wakeup.get() else { return };
         // Before the looks at what those who wake it have changed before.
         self.rests.store(true, SeqCst);
         let polled = event_loop.polled().unwrap_or(-1);
-        if self.requests.load(SeqCst) == 0 && !event_loop.has_ended() {
+        if self.requests.load(SeqCst) == 0 && !event_loop.is_awaited() && !event_loop.has_ended() {
             let readable = libc::POLLIN;
-            if poll(&mut [(wakeup.as_raw(), readable), (polled, readable)], None).is_err() {
+            if poll(&mut [(wakeup.as_raw(), readable), (polled, readable)], limit).is_err() {
                 thread::sleep(PERIOD);
             }
         }
@@ -108,9 +114,10 @@ impl DisconnectWatch {
     /// The thread; it ends with the loop.
     pub fn run(&self, event_loop: &'static EventLoop) {
         crate::scheduler::block_signals();
+        let limit = longest_rest(interpreter::main().host.launch().timers.deadlock);
         while !event_loop.has_ended() {
             if self.requests.load(SeqCst) == 0 {
-                self.rest(event_loop);
+                self.rest(event_loop, limit);
             }
             self.asked_at.store(monotonic_ns(), SeqCst);
             self.is_asked.store(true, SeqCst);
@@ -168,5 +175,23 @@ impl DisconnectWatch {
             None => log::write(log::WARN, &line),
         }
         Ok(())
+    }
+}
+
+/// How long a loop without requests goes unasked, for a deadlock-timeout of so many milliseconds.
+fn longest_rest(deadlock_ms: u64) -> Option<Duration> {
+    (deadlock_ms > 0).then(|| Duration::from_millis(deadlock_ms / LOOKS).max(SHORTEST_REST))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longer_the_timeout_the_longer_an_idle_loop_rests() {
+        assert_eq!(longest_rest(0), None);
+        for (deadlock_ms, seconds) in [(1000, 1), (10_000, 1), (300_000, 30), (3_600_000, 360)] {
+            assert_eq!(longest_rest(deadlock_ms), Some(Duration::from_secs(seconds)), "{deadlock_ms}");
+        }
     }
 }

@@ -4,14 +4,19 @@ use crate::asgi::applications::{REASON, server};
 use integration::{Httpd, HttpdBuilder, Mode, Subject, eventually};
 
 const STUCK: &str = "
-import os, time
+import asyncio, os, time
+
+def block():
+    print('here it is blocked', flush=True)
+    time.sleep(60)
 
 async def application(scope, receive, send):
     if scope['type'] == 'lifespan':
         return
     if scope['path'].endswith('/block'):
-        print('here it is blocked', flush=True)
-        time.sleep(60)
+        block()
+    if scope['path'].endswith('/later'):
+        asyncio.get_running_loop().call_later(0.7, block)
     await send({'type': 'http.response.start', 'status': 200})
     await send({'type': 'http.response.body', 'body': b'%d' % os.getpid()})
 ";
@@ -79,6 +84,28 @@ fn a_loop_that_never_comes_back() {
     }
     let server = stuck("deadlock-timeout=2 shutdown-timeout=1").start();
     is_given_up(&server, &["deadlock-timeout", "exit status 255", "Event loop:"]);
+}
+
+/// A callback or a task of its own may block it: whoever comes then is served by the next process.
+#[test]
+fn a_loop_that_is_blocked_by_no_request() {
+    if Subject::skips(REASON) {
+        return;
+    }
+    for (options, is_looked_at) in [
+        ("request-timeout=2 deadlock-timeout=0 graceful-timeout=1 shutdown-timeout=1", false),
+        ("deadlock-timeout=3 shutdown-timeout=1", true),
+    ] {
+        let server = stuck(options).start();
+        let pid = server.get("/").ok().text();
+        assert_eq!(server.get("/later").ok().text(), pid);
+        server.wait_for_log("here it is blocked");
+        if is_looked_at {
+            // Before anybody comes.
+            server.wait_for_log("WSGI0509");
+        }
+        assert_ne!(server.get("/").ok().text(), pid, "{options}");
+    }
 }
 
 #[test]
