@@ -327,11 +327,6 @@ pub fn connection_closed(error: impl Display) -> String {
     events::ENVIRON_REFUSED.line(format!("Connection from httpd closed: {error}."))
 }
 
-/// A panic under a request.
-pub fn panicked(text: &str) -> String {
-    events::HOST_FAULT.line(format!("Panic while running a request: {text}"))
-}
-
 /// The daemon cannot serve.
 pub fn cannot_serve(error: impl Display) -> String {
     events::DAEMON_CANNOT_SERVE.line(format!("Daemon process cannot serve: {error}."))

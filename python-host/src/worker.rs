@@ -77,6 +77,8 @@ impl RequestThread {
                 clear_injection(py);
             }
             let _over = RunningRecord(&self.record, py);
+            #[cfg(feature = "fault-injection")]
+            inject_fault(request);
             wsgi::run(py, interpreter, (self.thread_id, &self.record.window), request, exchange)
         });
         outcome.unwrap_or(RequestOutcome::Fail(500))
@@ -124,6 +126,13 @@ impl RequestThread {
         self.attach();
         interpreter
     }
+}
+
+/// Panics if the request's environ asks for it.
+#[cfg(feature = "fault-injection")]
+fn inject_fault(request: &Request<'_>) {
+    let asks = request.pairs().flatten().any(|(name, _)| name.as_bytes() == b"INJECTED_FAULT");
+    assert!(!asks, "injected fault");
 }
 
 /// The thread runs a request until this is dropped.

@@ -144,6 +144,15 @@ fn gates() -> Option<&'static GateRegistry> {
     GATES.get().and_then(Option::as_ref)
 }
 
+/// Gives the GIL up before its gate is left, also when the request panics.
+struct DetachInside<'t>(&'t mut RequestThread);
+
+impl Drop for DetachInside<'_> {
+    fn drop(&mut self) {
+        self.0.detach();
+    }
+}
+
 impl RequestRunner for RequestThread {
     /// With several GILs the right one is taken by [`RequestRunner::run`].
     fn attach(&mut self) {
@@ -169,8 +178,7 @@ impl RequestRunner for RequestThread {
         let arrived = Instant::now();
         gates.of(request.head.application_group).run(&mut || {
             python::note_entry(arrived);
-            outcome = RequestThread::run(self, request, exchange);
-            RequestThread::detach(self);
+            outcome = DetachInside(self).0.run(request, exchange);
         });
         outcome
     }

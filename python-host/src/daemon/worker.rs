@@ -13,7 +13,7 @@ use super::reload;
 use super::slot::{WorkerRecord, WorkerState};
 use super::socket_exchange::SocketExchange;
 use crate::exchange::RequestOutcome;
-use crate::{forked, messages, waits};
+use crate::{forked, waits};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::Relaxed;
@@ -308,10 +308,8 @@ impl<A: Application> WorkerThread<A> {
         if !self.runner.is_attached() {
             exchange.forget_gil();
         }
-        let outcome = result.unwrap_or_else(|panic| {
-            pool.log(2, &messages::panicked(panic_text(&*panic)));
-            RequestOutcome::Fail(500)
-        });
+        // The hook has logged it.
+        let outcome = result.unwrap_or(RequestOutcome::Fail(500));
         if outcome == RequestOutcome::ForLoop {
             drop(exchange);
             return RequestEnd::ForLoop(connection);
@@ -335,13 +333,5 @@ impl<A: Application> WorkerThread<A> {
         connection.unread(seq, payload);
         connection.was_held = true;
         self.pool.hold(connection);
-    }
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
-    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
-        (Some(text), _) => text,
-        (_, Some(text)) => text,
-        _ => "unknown",
     }
 }

@@ -114,13 +114,17 @@ impl Drop for BusyThread {
     }
 }
 
-/// What a request leaves behind on its thread ends with it.
-struct LeftBehind<'w>(&'w mut RequestThread);
+/// What a request leaves behind on its thread ends with it; its worker, which has the thread's Python states, stays for the
+/// next one.
+struct LeftBehind(Option<RequestThread>);
 
-impl Drop for LeftBehind<'_> {
+impl Drop for LeftBehind {
     fn drop(&mut self) {
-        self.0.detach();
-        children::over();
+        if let Some(mut worker) = self.0.take() {
+            worker.detach();
+            children::over();
+            WORKERS.with(|workers| workers.borrow_mut().push(worker));
+        }
     }
 }
 
@@ -128,17 +132,15 @@ impl Drop for LeftBehind<'_> {
 /// its own.
 fn with_worker<T>(host: &'static Host, f: impl FnOnce(&mut RequestThread) -> T) -> T {
     let idle = WORKERS.with(|workers| workers.borrow_mut().pop());
-    let mut worker = idle.unwrap_or_else(|| {
+    let worker = idle.unwrap_or_else(|| {
         thread_end::arrange(|| WORKERS.with(|workers| drop(workers.take())));
         host.worker(thread_number())
     });
-    let result = threads::aside(|| {
-        // Also when `f` panics, which the door to httpd answers for.
-        let left = LeftBehind(&mut worker);
-        f(left.0)
-    });
-    WORKERS.with(|workers| workers.borrow_mut().push(worker));
-    result
+    threads::aside(|| {
+        // Also when `f` panics, which the door to httpd answers for, and before the thread is the outer request's again.
+        let mut left = LeftBehind(None);
+        f(left.0.insert(worker))
+    })
 }
 
 /// Runs a request on the calling thread.
