@@ -3,16 +3,17 @@
 
 use super::{Attached, Raised, Result};
 use pyo3::ffi;
-use std::cell::Cell;
+use std::cell::{Cell, UnsafeCell};
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr::{self, NonNull};
 
-/// A Python object that somebody else keeps alive. Only ever seen behind a reference, and only while attached.
+/// A Python object that somebody else keeps alive. Only ever seen behind a reference, and only while attached. Its memory is
+/// Python's, which changes it all the time: without the cell the compiler takes a counted reference to `None` for none.
 #[repr(C)]
 pub struct Object {
-    opaque: [u8; 0],
+    opaque: UnsafeCell<[u8; 0]>,
     stays: PhantomData<*const ()>,
 }
 

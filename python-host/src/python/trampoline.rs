@@ -7,6 +7,7 @@ use super::raised::{Raised, Result};
 use super::{Attached, symbols};
 use crate::boundary;
 use pyo3::ffi;
+use std::cell::UnsafeCell;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -307,7 +308,8 @@ pub trait ClassValue: Sized + 'static {
 /// The memory of an instance.
 #[repr(C)]
 pub struct ClassInstance<T> {
-    head: ffi::PyObject,
+    /// Python changes it behind our references.
+    head: UnsafeCell<ffi::PyObject>,
     value: T,
 }
 
