@@ -238,6 +238,8 @@ def app(environ, start_response):
     except OSError:
         pass
     path, daemon = own.getsockname(), os.getpid()
+    # Before the fork: it is stopped as soon as the child runs.
+    open(os.environ['FOLDER'] + '/daemon', 'w').write(str(daemon))
     if not os.fork():
         os.setsid()
         own.close()
@@ -252,7 +254,6 @@ def app(environ, start_response):
         sender.close()
         open(os.environ['FOLDER'] + '/sender', 'w').write(str(os.getpid()))
         time.sleep(120)  # nobody ends it when the test itself is aborted
-    open(os.environ['FOLDER'] + '/daemon', 'w').write(str(os.getpid()))
     time.sleep(3600)
 ",
         ZYGOTE
