@@ -178,7 +178,7 @@ mod tests {
         let digest = KNOWN_KEYS.join("\n").bytes().fold(0xcbf2_9ce4_8422_2325_u64, |digest, byte| {
             (digest ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
-        assert_eq!((PROTOCOL_VERSION, digest), (4, 0x6351_2f82_4949_203c));
+        assert_eq!((PROTOCOL_VERSION, digest), (5, 0x6351_2f82_4949_203c));
     }
 
     #[test]

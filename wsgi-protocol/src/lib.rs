@@ -33,4 +33,4 @@ pub use error::ProtocolError;
 
 /// Version of the wire, of the control messages and of the C table. Both ends refuse another one,
 /// so that a package upgrade followed by a graceful restart is noticed and never misread. It counts from the first release.
-pub const PROTOCOL_VERSION: u32 = 4;
+pub const PROTOCOL_VERSION: u32 = 5;

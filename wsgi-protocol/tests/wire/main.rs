@@ -9,7 +9,9 @@ use wsgi_protocol::birth::BirthOrder;
 use wsgi_protocol::call::{self, HostScriptCall, ScriptQuestion, ScriptVerdict};
 use wsgi_protocol::control::{Configuration, ParentCommand, SupervisorAnswer};
 use wsgi_protocol::death::EndReason;
-use wsgi_protocol::frame::{AbortReason, FrameKind, FromDaemon, FromHttpd, RequestRefusal};
+use wsgi_protocol::frame::{
+    AbortReason, BODY_MEMORY, FrameKind, FromDaemon, FromHttpd, RESPONSE_MEMORY, RequestRefusal,
+};
 use wsgi_protocol::heirloom::Heirloom;
 use wsgi_protocol::launch::{DaemonOrder, Launch, ReadyByte, encode};
 use wsgi_protocol::metrics::{GroupRecord, MemoryHeader, MetricsBlock, RequestAccount};
@@ -115,6 +117,7 @@ fn forms() -> Vec<(&'static str, Vec<u8>)> {
         (size_of::<GroupRecord>(), align_of::<GroupRecord>()),
         (size_of::<MetricsBlock>(), align_of::<MetricsBlock>()),
         (size_of::<abi::HttpdTable>(), size_of::<abi::HostTable>()),
+        (RESPONSE_MEMORY, BODY_MEMORY),
     ];
     vec![
         ("Launch", text(shape::<Launch>())),
