@@ -7,10 +7,11 @@ use super::connection::{ConnectionError, ConnectionInput, HttpdConnection};
 use super::conversation::SocketConversation;
 use super::os;
 use super::pool::{ACCEPT_BURST, CONNECTION_EVENTS, PoolPhase, WorkerPool};
-use super::registry::{ClaimedConnection, PollEvent, ReadyConnection};
+use super::registry::{ClaimedConnection, PollEvent, ReadyConnection, has_left};
 use super::socket_exchange::send_frame;
 use crate::conversation::{Conversation, RequestSource};
 use crate::messages;
+use std::ops::Range;
 use std::os::fd::RawFd;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -39,7 +40,7 @@ impl ConnectionFate {
 
 impl<A: Application> WorkerPool<A> {
     /// Says why a connection is closed.
-    pub(super) fn complain(&self, connection: &HttpdConnection, broken: &ConnectionError) {
+    fn complain(&self, connection: &HttpdConnection, broken: &ConnectionError) {
         if let ConnectionError::Malformed(ProtocolError::Version(_)) = broken {
             send_frame(connection, FromDaemon::Refused(RequestRefusal::Version), 0);
         }
@@ -48,6 +49,62 @@ impl<A: Application> WorkerPool<A> {
             ConnectionError::Receiving(e) => e.to_string(),
         };
         self.log(3, &messages::connection_closed(text));
+    }
+
+    /// The next request of a connection whose event has come with these flags, and where in `buffer` its payload lies; or what
+    /// becomes of the connection.
+    pub(super) fn receive(
+        &self,
+        mut connection: ClaimedConnection,
+        flags: i32,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(ClaimedConnection, u16, Range<usize>), ConnectionFate> {
+        if has_left(flags) {
+            // Whoever asked does not wait for the answer any more: nothing is run for it (spec/daemon.md §8, trap
+            // 89).
+            return Err(ConnectionFate::Close(connection));
+        }
+        match connection.read(buffer) {
+            Ok(ConnectionInput::Request { seq, payload }) => {
+                connection.keep_rest(buffer, &payload);
+                Ok((connection, seq, payload))
+            }
+            Ok(ConnectionInput::Incomplete) => Err(ConnectionFate::Arm(connection)),
+            Ok(ConnectionInput::Closed) => Err(ConnectionFate::Close(connection)),
+            Err(broken) => {
+                self.complain(&connection, &broken);
+                Err(ConnectionFate::Close(connection))
+            }
+        }
+    }
+
+    /// What the payload says, if requests are run now; or what becomes of the connection.
+    pub(super) fn admit_request<'b>(
+        &self,
+        mut connection: ClaimedConnection,
+        (seq, payload): (u16, &'b [u8]),
+    ) -> Result<(ClaimedConnection, Request<'b>), ConnectionFate> {
+        let request = match Request::decode(payload) {
+            Ok(request) => request,
+            Err(e) => {
+                self.complain(&connection, &ConnectionError::Malformed(e));
+                return Err(ConnectionFate::Close(connection));
+            }
+        };
+        if self.phase() != PoolPhase::Serving {
+            self.refuse(&mut connection, seq);
+            return Err(ConnectionFate::Arm(connection));
+        }
+        Ok((connection, request))
+    }
+
+    /// What is to become of a connection becomes of it.
+    pub(super) fn settle(&self, fate: ConnectionFate) {
+        match fate {
+            ConnectionFate::Arm(connection) => self.arm(connection.unclaim(), CONNECTION_EVENTS),
+            ConnectionFate::Close(connection) => self.close(connection),
+            ConnectionFate::Gone => {}
+        }
     }
 
     /// A request for the event loop, read at `began` by worker `reader`; or what becomes of its connection without it.
@@ -98,48 +155,18 @@ impl<A: Application> WorkerPool<A> {
         flags: i32,
         buffer: &mut Vec<u8>,
     ) -> Option<Box<dyn Conversation>> {
-        let connection = connection.claim();
-        let is_closed = flags & (libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR) != 0;
-        let came = match is_closed {
-            true => Err(ConnectionFate::Close(connection)),
-            false => self.request_in_loop(connection, buffer),
-        };
-        match came {
-            Ok(conversation) => return Some(conversation),
-            Err(ConnectionFate::Arm(connection)) => self.arm(connection.unclaim(), CONNECTION_EVENTS),
-            Err(ConnectionFate::Close(connection)) => self.close(connection),
-            Err(ConnectionFate::Gone) => {}
-        }
-        None
+        self.request_in_loop(connection.claim(), flags, buffer).map_err(|fate| self.settle(fate)).ok()
     }
 
     fn request_in_loop(
         &'static self,
-        mut connection: ClaimedConnection,
+        connection: ClaimedConnection,
+        flags: i32,
         buffer: &mut Vec<u8>,
     ) -> Result<Box<dyn Conversation>, ConnectionFate> {
-        let (seq, payload) = match connection.read(buffer) {
-            Ok(ConnectionInput::Request { seq, payload }) => (seq, payload),
-            Ok(ConnectionInput::Incomplete) => return Err(ConnectionFate::Arm(connection)),
-            Ok(ConnectionInput::Closed) => return Err(ConnectionFate::Close(connection)),
-            Err(broken) => {
-                self.complain(&connection, &broken);
-                return Err(ConnectionFate::Close(connection));
-            }
-        };
-        connection.keep_rest(buffer, &payload);
+        let (connection, seq, payload) = self.receive(connection, flags, buffer)?;
         let payload = &buffer[payload];
-        let request = match Request::decode(payload) {
-            Ok(request) => request,
-            Err(e) => {
-                self.complain(&connection, &ConnectionError::Malformed(e));
-                return Err(ConnectionFate::Close(connection));
-            }
-        };
-        if self.phase() != PoolPhase::Serving {
-            self.refuse(&mut connection, seq);
-            return Err(ConnectionFate::Arm(connection));
-        }
+        let (mut connection, request) = self.admit_request(connection, (seq, payload))?;
         if self.application.is_for_loop(&request.head) {
             return self.conversation(connection, (seq, payload), &request, (os::now_ns(), 0));
         }

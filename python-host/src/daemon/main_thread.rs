@@ -8,7 +8,7 @@ use super::helper_thread::{GilWatchdog, HelperThread};
 use super::lifecycle::{DaemonLifecycle, EvictionCause, LifecycleAction, LifecycleStage};
 use super::link::{self, SupervisorMessage};
 use super::pool::{CONNECTION_EVENTS, PoolPhase, WorkerPool};
-use super::registry::{ClaimedConnection, PollEvent};
+use super::registry::{ClaimedConnection, PollEvent, has_left};
 use super::reload::ReloadRequest;
 use super::slot::WorkerState;
 use super::timers::{DueAction, TimerView, Timetable};
@@ -445,8 +445,8 @@ impl<A: Application> MainThread<A> {
     }
 
     fn refuse(&mut self, mut connection: ClaimedConnection, flags: i32) {
-        let closed = flags & (libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR) != 0;
-        let incoming = if closed { Ok(ConnectionInput::Closed) } else { connection.read(&mut self.buffer) };
+        let incoming =
+            if has_left(flags) { Ok(ConnectionInput::Closed) } else { connection.read(&mut self.buffer) };
         match incoming {
             Ok(ConnectionInput::Request { seq, payload }) => {
                 connection.keep_rest(&self.buffer, &payload);

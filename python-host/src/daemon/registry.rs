@@ -161,6 +161,11 @@ pub(super) enum PollEvent {
     Connection(ReadyConnection, i32),
 }
 
+/// Whether the other end has gone, by the flags of an event.
+pub(super) fn has_left(flags: i32) -> bool {
+    flags & (libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR) != 0
+}
+
 /// The connections by place, and the epoll set that they are in; see the module's comment.
 #[derive(Debug)]
 pub(super) struct ConnectionRegistry {

@@ -4,17 +4,16 @@
 //! more are ready; a request still in its socket when this process dies was certainly not started.
 
 use super::application::{Application, RequestRunner};
-use super::connection::{ConnectionError, ConnectionInput, READ_ROOM};
+use super::connection::READ_ROOM;
 use super::loop_source::{self, ConnectionFate};
 use super::os;
 use super::pool::{ACCEPT_BURST, CONNECTION_EVENTS, PoolPhase, WorkerPool};
-use super::registry::{ClaimedConnection, PollEvent, ReadyConnection};
+use super::registry::{ClaimedConnection, PollEvent, ReadyConnection, has_left};
 use super::reload;
 use super::slot::{WorkerRecord, WorkerState};
 use super::socket_exchange::SocketExchange;
 use crate::exchange::RequestOutcome;
 use crate::{forked, waits};
-use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -169,19 +168,8 @@ impl<A: Application> WorkerThread<A> {
 
     fn connection_event(&mut self, connection: ReadyConnection, flags: i32) {
         // The one-shot event made this thread the only one to work on it but for the draining main thread.
-        let connection = connection.claim();
-        let next = if flags & (libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR) != 0 {
-            // Whoever asked does not wait for the answer any more: nothing is run for it (spec/daemon.md §8, trap
-            // 89).
-            ConnectionFate::Close(connection)
-        } else {
-            self.read(connection)
-        };
-        match next {
-            ConnectionFate::Arm(connection) => self.pool.arm(connection.unclaim(), CONNECTION_EVENTS),
-            ConnectionFate::Close(connection) => self.pool.close(connection),
-            ConnectionFate::Gone => {}
-        }
+        let next = self.read(connection.claim(), flags);
+        self.pool.settle(next);
         if self.buffer.capacity() > KEEP_CAPACITY {
             self.buffer = Vec::with_capacity(READ_ROOM);
         }
@@ -190,46 +178,24 @@ impl<A: Application> WorkerThread<A> {
         }
     }
 
-    fn read(&mut self, mut connection: ClaimedConnection) -> ConnectionFate {
-        if connection.partial.is_empty() && !self.pool.in_loop.is_all() {
+    fn read(&mut self, connection: ClaimedConnection, flags: i32) -> ConnectionFate {
+        if !has_left(flags) && connection.partial.is_empty() && !self.pool.in_loop.is_all() {
             self.attach();
         }
         let mut buffer = std::mem::take(&mut self.buffer);
-        let next = match connection.read(&mut buffer) {
-            Ok(ConnectionInput::Request { seq, payload }) => {
-                connection.keep_rest(&buffer, &payload);
-                self.request(connection, seq, &buffer, payload)
-            }
-            Ok(ConnectionInput::Incomplete) => ConnectionFate::Arm(connection),
-            Ok(ConnectionInput::Closed) => ConnectionFate::Close(connection),
-            Err(broken) => {
-                self.pool.complain(&connection, &broken);
-                ConnectionFate::Close(connection)
-            }
+        let next = match self.pool.receive(connection, flags, &mut buffer) {
+            Ok((connection, seq, payload)) => self.request(connection, seq, &buffer[payload]),
+            Err(fate) => fate,
         };
         self.buffer = buffer;
         next
     }
 
-    fn request(
-        &mut self,
-        mut connection: ClaimedConnection,
-        seq: u16,
-        buffer: &[u8],
-        range: Range<usize>,
-    ) -> ConnectionFate {
-        let payload = &buffer[range];
-        let request = match Request::decode(payload) {
-            Ok(request) => request,
-            Err(e) => {
-                self.pool.complain(&connection, &ConnectionError::Malformed(e));
-                return ConnectionFate::Close(connection);
-            }
+    fn request(&mut self, connection: ClaimedConnection, seq: u16, payload: &[u8]) -> ConnectionFate {
+        let (connection, request) = match self.pool.admit_request(connection, (seq, payload)) {
+            Ok(admitted) => admitted,
+            Err(fate) => return fate,
         };
-        if self.pool.phase() != PoolPhase::Serving {
-            self.pool.refuse(&mut connection, seq);
-            return ConnectionFate::Arm(connection);
-        }
         let now = os::now_ns();
         if self.pool.application.is_for_loop(&request.head) {
             return self.hand_over(connection, seq, payload, &request, now);
