@@ -74,7 +74,8 @@ impl RequestThread {
         // `enter` attached the thread.
         let outcome = python::with_attached(|py| {
             if self.record.begin(py, interpreter, self.host.watches()) {
-                clear_injection(py);
+                // A RequestTimeout that came too late for the request it was meant for.
+                python::raise_nothing(py);
             }
             let _over = RunningRecord(&self.record, py);
             #[cfg(feature = "fault-injection")]
@@ -141,14 +142,9 @@ struct RunningRecord<'r, 'py>(&'r ThreadRecord, Attached<'py>);
 impl Drop for RunningRecord<'_, '_> {
     fn drop(&mut self) {
         if self.0.end() {
-            clear_injection(self.1);
+            python::raise_nothing(self.1);
         }
     }
-}
-
-/// Drops a RequestTimeout that came too late for the request it was meant for.
-fn clear_injection(py: Attached<'_>) {
-    python::raise_nothing(py);
 }
 
 impl Drop for RequestThread {

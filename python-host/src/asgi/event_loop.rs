@@ -210,16 +210,20 @@ impl EventLoop {
 
     /// Nobody is served any more; whoever came too late is sent to another process.
     fn end(&self) {
-        let mut inbox = self.lock();
+        let inbox = self.lock();
         self.over.store(true, SeqCst);
-        let late = std::mem::take(&mut inbox.requests);
         self.turns.notify_all();
         drop(inbox);
-        late.into_iter().for_each(|conversation| conversation.refuse());
+        self.refuse_waiting();
+        self.stop_reading();
+        self.watch.wake();
+    }
+
+    /// It reads no more requests, ever.
+    fn stop_reading(&self) {
         if let Some(source) = self.source.get() {
             source.end();
         }
-        self.watch.wake();
     }
 
     /// The body of the thread.
@@ -361,9 +365,7 @@ fn natives() -> &'static [NativeFunction] {
             native(c"take", |py, _| own().take(py)),
             native(c"read_request", |py, _| own().read(py)),
             native(c"stop_reading", |py, _| {
-                if let Some(source) = own().source.get() {
-                    source.end();
-                }
+                own().stop_reading();
                 Ok(py.none().own(py))
             }),
             native(c"restarted", |py, arguments| {

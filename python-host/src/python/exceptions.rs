@@ -132,11 +132,7 @@ pub struct Exception<'py> {
 impl<'py> Exception<'py> {
     /// The bare name of its class.
     pub fn name(&self, py: Attached<'py>) -> String {
-        let name = self.kind.attr_named(py, "__name__");
-        name.map(|name| name.lossy(py)).unwrap_or_else(|raised| {
-            raised.clear(py);
-            "Exception".to_owned()
-        })
+        self.kind.class_name(py, "Exception")
     }
 
     /// Whether it is of this kind or derived from it.

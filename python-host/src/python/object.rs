@@ -129,10 +129,15 @@ impl Object {
 
     /// The name of its type, for messages.
     pub fn type_name(&self, py: Attached<'_>) -> String {
-        let name = self.kind().attr_named(py, "__name__");
+        self.kind().class_name(py, "object")
+    }
+
+    /// Its own name, for messages, if it is a class that has one.
+    pub fn class_name(&self, py: Attached<'_>, otherwise: &str) -> String {
+        let name = self.attr_named(py, "__name__");
         name.map(|name| name.lossy(py)).unwrap_or_else(|raised| {
             raised.clear(py);
-            "object".to_owned()
+            otherwise.to_owned()
         })
     }
 
