@@ -22,19 +22,23 @@ impl LogLine {
     /// What an operator did, or shall know without being alarmed.
     #[must_use]
     pub fn notice(words: impl Display) -> Self {
-        Self { event: None, level: LogLevel::NOTICE, words: words.to_string() }
+        Self::plain(LogLevel::NOTICE, words)
     }
 
     /// What happens in normal operation.
     #[must_use]
     pub fn info(words: impl Display) -> Self {
-        Self { event: None, level: LogLevel::INFO, words: words.to_string() }
+        Self::plain(LogLevel::INFO, words)
     }
 
     /// What is of interest to developers only.
     #[must_use]
     pub fn debug(words: impl Display) -> Self {
-        Self { event: None, level: LogLevel::DEBUG, words: words.to_string() }
+        Self::plain(LogLevel::DEBUG, words)
+    }
+
+    fn plain(level: LogLevel, words: impl Display) -> Self {
+        Self { event: None, level, words: words.to_string() }
     }
 
     /// The same words once more, at level info. A number stands for a level, so that what is only repeated has none.

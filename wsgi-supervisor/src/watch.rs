@@ -111,25 +111,17 @@ impl FolderWatch {
         let mut watched = BTreeSet::new();
         let mut reach = if self.mounts.is_some() { NoticeReach::All } else { NoticeReach::Nearly };
         // First those above: a folder can also be above another one, or have several names, and the last call holds for it.
-        for path in above {
-            match notices.add_watch(path, own) {
+        let above = above.map(|path| (path, own, NoticeReach::Nearly));
+        let folders = folders.iter().map(|folder| (folder.as_path(), files, NoticeReach::None));
+        for (path, flags, without) in above.chain(folders) {
+            reach = reach.min(match notices.add_watch(path, flags) {
                 Ok(watch) => {
                     watched.insert(watch);
                     // Nobody tells when a link leads elsewhere.
-                    reach = if path.is_symlink() { NoticeReach::Nearly } else { reach };
+                    if path.is_symlink() { NoticeReach::Nearly } else { NoticeReach::All }
                 }
-                Err(_) => reach = NoticeReach::Nearly,
-            }
-        }
-        for folder in &folders {
-            match notices.add_watch(folder, files) {
-                Ok(watch) => {
-                    watched.insert(watch);
-                    let is_link = folder.is_symlink();
-                    reach = if is_link { reach.min(NoticeReach::Nearly) } else { reach };
-                }
-                Err(_) => reach = NoticeReach::None,
-            }
+                Err(_) => without,
+            });
         }
         for gone in self.watched.difference(&watched) {
             let _ = notices.rm_watch(*gone); // it may have ended with its folder
