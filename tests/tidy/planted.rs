@@ -1,5 +1,6 @@
 //! Each rule is seen failing: what breaks it is put into a copy of the tree, where this program then looks by that rule alone.
 
+use crate::source::{TREE, is_of_the_tree};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -123,7 +124,7 @@ impl TreeCopy {
     /// What the rules that these arguments choose print about the copy, if one is broken there.
     fn broken(&self, arguments: &[&str]) -> Option<String> {
         let program = std::env::current_exe().expect("Linux says so");
-        let output = Command::new(program).args(arguments).env(crate::source::TREE, &self.0).output();
+        let output = Command::new(program).args(arguments).env(TREE, &self.0).output();
         let output = output.expect("this program can be run");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(!text.contains("running 0 tests"), "there is a rule {arguments:?}: {text}");
@@ -147,9 +148,7 @@ fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("it can be made");
     for entry in fs::read_dir(from).expect("it can be read").flatten() {
         let (path, name) = (entry.path(), entry.file_name());
-        let is_output =
-            ["target", "build"].iter().any(|output| name == *output) && !path.join("main.rs").exists();
-        if path.is_dir() && !is_output && !name.to_string_lossy().starts_with('.') {
+        if path.is_dir() && is_of_the_tree(&path) {
             copy_folder(&path, &to.join(name));
         } else if path.is_file() {
             fs::copy(&path, to.join(name)).expect("it can be copied");

@@ -137,13 +137,24 @@ pub fn python_files(folder: &str) -> Vec<(PathBuf, String)> {
     found
 }
 
+/// Whether a folder is part of the tree: not hidden, and not what is built.
+pub fn is_of_the_tree(folder: &Path) -> bool {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    match &*name {
+        "target" => false,
+        // A build script's own folder, not the output of `make build`.
+        "build" => folder.join("main.rs").exists(),
+        name => !name.starts_with('.'),
+    }
+}
+
 fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let (path, name) = (entry.path(), entry.file_name());
-        if path.is_dir() && name != "target" && name != "build" && !name.to_string_lossy().starts_with('.') {
-            collect(&path, paths);
-        } else if path.is_dir() && name == "build" && path.join("main.rs").exists() {
-            collect(&path, paths); // a build script's own folder, not the output of `make build`
+        let path = entry.path();
+        if path.is_dir() {
+            if is_of_the_tree(&path) {
+                collect(&path, paths);
+            }
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             paths.push(path);
         }
