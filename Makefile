@@ -25,7 +25,7 @@ SERVE_AS = $(shell [ "$$(id -u)" != 0 ] || for user in www-data apache http daem
   ! id "$$user" >/dev/null 2>&1 || { echo "--user $$user --group $$(id -gn "$$user")"; break; }; done)
 SERVE = exec $(LIB)/mod_wsgi/mod_wsgi-express start-server '$(or $(APP),examples/hello/wsgi.py)' --host 127.0.0.1 --threads 8 \
   --log-to-terminal --access-log --working-directory '$(dir $(or $(APP),examples/hello/wsgi.py))'
-IT = $(CARGO) test -p integration --test it -- --test-threads=2
+IT = $(CARGO) test -p integration --test it -- --test-threads=4
 
 .PHONY: help setup build serve test lint test-unit test-tidy test-it test-pythons test-control test-autobahn fuzz soak test-cluster test-observability bench profile install uninstall deb rpm wheel test-packages clean
 
