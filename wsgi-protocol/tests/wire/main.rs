@@ -41,6 +41,31 @@ fn numbers<T: Debug>(from_number: impl Fn(u8) -> Option<T>) -> String {
     text
 }
 
+/// Records that two processes map, or that two libraries fill: where they are declared.
+const LAYOUTS: [(&str, &[&str]); 3] = [
+    (include_str!("../../src/status.rs"), &["SlotRecord", "ExitRecord", "ExitRecords"]),
+    (
+        include_str!("../../src/metrics/mod.rs"),
+        &["MemoryHeader", "GroupRecord", "MetricsBlock", "BlockCells", "Histogram"],
+    ),
+    (include_str!("../../src/abi.rs"), &["HttpdTable", "HostTable"]),
+];
+
+/// The fields of these records in their order, as they are written. Their sizes say nothing of two that change places.
+fn layouts() -> String {
+    let mut text = String::new();
+    for (source, names) in LAYOUTS {
+        for name in names {
+            let lines = source.lines().skip_while(|line| !line.contains(&format!("struct {name} {{")));
+            let body = lines.take_while(|line| *line != "}").map(str::trim);
+            let fields: Vec<&str> = body.filter(|line| !line.starts_with("//")).collect();
+            assert!(fields.len() > 1, "{name} is a record");
+            text.extend(fields.into_iter().map(|line| line.trim_start_matches("pub ")));
+        }
+    }
+    text
+}
+
 fn frames() -> Vec<u8> {
     let account = Some(RequestAccount { began: 1, ended: 2, gil: 3, cpu: 4 });
     let to_httpd = [
@@ -136,6 +161,7 @@ fn forms() -> Vec<(&'static str, Vec<u8>)> {
         ("BirthOrder", BirthOrder { slot: 0x0403_0201, has_predecessor: true }.to_bytes().to_vec()),
         ("LogRecord", record.encode()),
         ("memories", text(format!("{memory:?}"))),
+        ("layouts", text(layouts())),
         ("FrameKind", text(numbers(FrameKind::from_number))),
         ("AbortReason", text(numbers(AbortReason::from_number))),
         ("RequestRefusal", text(numbers(RequestRefusal::from_number))),
