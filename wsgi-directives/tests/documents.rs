@@ -1,6 +1,8 @@
 //! The committed manual and sample configuration are what the tables render; UPDATE_DOCS=1 rewrites them.
 
 use std::path::Path;
+use wsgi_directives::DIRECTIVES;
+use wsgi_directives::docs::options_of;
 
 fn compare(file: &str, rendered: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
@@ -25,4 +27,18 @@ fn manual_is_current() {
 #[test]
 fn sample_is_current() {
     compare("conf/wsgi.conf", &wsgi_directives::docs::render_sample());
+}
+
+/// What the original does not have is a difference.
+#[test]
+fn what_is_new_is_a_difference() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/differences.md");
+    let document = std::fs::read_to_string(path).unwrap();
+    for row in DIRECTIVES {
+        let names = options_of(row.name).into_iter().filter(|option| option.since == "new");
+        let names = names.map(|option| format!("`{}=", option.name));
+        for name in names.chain((row.since == "new").then(|| format!("`{}", row.name))) {
+            assert!(document.contains(&name), "{name}: of {} is not in docs/differences.md", row.name);
+        }
+    }
 }

@@ -1,8 +1,10 @@
 //! Table laws, places, argument counts and the error catalogue of spec/directives.md §16.
 
 use super::*;
+use crate::config::{ConfigLayer, GlobalConfig, InterpreterSettings};
 use crate::fake::FakeConfiguration;
 use crate::place::{NoticeLevel, VhostId};
+use std::collections::BTreeMap;
 
 /// Whether a row's arguments are accepted in a place where it may stand.
 fn accepts(row: &Directive, args: &str) -> Result<Vec<Notice>, ConfigError> {
@@ -36,6 +38,29 @@ fn every_row_accepts_its_default_and_good_example_and_refuses_its_bad_one() {
         if let Some(bad) = row.bad {
             assert!(accepts(row, bad).is_err(), "{} {bad} is accepted", row.name);
         }
+    }
+}
+
+/// A row that was copied from another, or takes the rest from one, fills its own field.
+#[test]
+fn each_row_fills_a_field_of_its_own() {
+    let filled = |row: &Directive| {
+        let (mut layer, mut global) = (ConfigLayer::default(), GlobalConfig::default());
+        let mut interpreter = InterpreterSettings::default();
+        match row.action {
+            RowAction::LayerFlag(field) => *field(&mut layer) = Some(true),
+            RowAction::LayerText(field) => *field(&mut layer) = Some(Arc::from("text")),
+            RowAction::GlobalFlag(field) => *field(&mut global) = Some(true),
+            RowAction::GlobalText(field) => *field(&mut global) = Some("text".to_owned()),
+            RowAction::InterpreterFlag(field) => *field(&mut interpreter) = Some(true),
+            RowAction::Custom(_) => return None,
+        }
+        Some(format!("{layer:?} {global:?} {interpreter:?}"))
+    };
+    let mut seen = BTreeMap::new();
+    for row in DIRECTIVES {
+        let other = filled(row).and_then(|records| seen.insert(records, row.name));
+        assert_eq!(other, None, "{} fills the field of this", row.name);
     }
 }
 

@@ -5,6 +5,7 @@ use crate::config::{DaemonOptions, NamedAccount, ReloadMode};
 use crate::docs::options_of;
 use crate::fake::FakeConfiguration;
 use crate::place::{NoticeLevel, VhostId};
+use std::collections::BTreeMap;
 
 /// The options of `WSGIDaemonProcess x <text>`, or the error text.
 fn daemon(text: &str) -> Result<DaemonOptions, String> {
@@ -56,6 +57,18 @@ fn defaults_are_those_of_the_table() {
             parsed.processes = None;
         }
         assert_eq!(parsed, DaemonOptions::default(), "{name}={default}");
+    }
+}
+
+/// A row that was copied from another fills its own field.
+#[test]
+fn each_option_fills_a_field_of_its_own() {
+    let mut seen = BTreeMap::from([(format!("{:?}", DaemonOptions::default()), "nothing")]);
+    for row in DAEMON_OPTIONS.iter().filter(|row| row.info.effect == crate::RowEffect::Acts) {
+        let OptionInfo { name, good, .. } = row.info;
+        let parsed = daemon(&format!("{name}='{good}'")).unwrap();
+        let other = seen.insert(format!("{parsed:?}"), name);
+        assert_eq!(other, None, "{name}={good} does the same as this");
     }
 }
 
