@@ -1,6 +1,8 @@
-//! The committed list of messages is what the error map renders; UPDATE_DOCS=1 rewrites it.
+//! The committed list of messages is what the error map renders (UPDATE_DOCS=1 rewrites it), and the keys of the environ that are
+//! ours are written down.
 
 use std::path::Path;
+use wsgi_protocol::keys::{HOST_KEYS, KNOWN_KEYS};
 
 #[test]
 fn list_of_messages_is_current() {
@@ -15,4 +17,16 @@ fn list_of_messages_is_current() {
         committed == rendered,
         "docs/messages.md is not what the table renders: run UPDATE_DOCS=1 cargo test -p wsgi-protocol"
     );
+}
+
+/// A key that the original does not have is a difference.
+#[test]
+fn keys_are_those_of_the_original_or_a_difference() {
+    let read = |file: &str| {
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(file)).unwrap()
+    };
+    let documents = read("dev/spec/behaviour.md") + &read("differences.md");
+    for key in KNOWN_KEYS.iter().chain(&HOST_KEYS).filter(|key| key.starts_with("mod_wsgi.")) {
+        assert!(documents.contains(&format!("`{key}`")), "{key} is not in docs/differences.md");
+    }
 }

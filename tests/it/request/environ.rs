@@ -3,6 +3,7 @@
 use crate::asking::{ENVIRON, EnvironAnswer, environ_server, get_with, load};
 use crate::snippets::{SendSnippets, server};
 use integration::{Httpd, Mode, Mpm, Subject};
+use wsgi_protocol::keys::{HOST_KEYS, KNOWN_KEYS, USUAL_KEYS};
 
 fn cgi_keys(mode: Mode) {
     if Subject::is_too_old("environ has more keys") {
@@ -62,6 +63,16 @@ fn wsgi_keys(mode: Mode) {
     assert_eq!(about["errors_is_text"], true);
     assert_eq!(about["errors_name"], "<wsgi.errors>");
     assert_eq!(about["wrapper_is_class"], true);
+}
+
+/// The host has a place for them, in the environ that it copies.
+fn usual_keys_are_there(mode: Mode) {
+    let response = environ_server(mode).start().get("/");
+    let environ = EnvironAnswer::of(&response);
+    let usual = (0..).zip(KNOWN_KEYS).filter(|(index, _)| USUAL_KEYS & (1 << index) != 0);
+    for key in usual.map(|(_, key)| key).chain(&HOST_KEYS).filter(|_| Subject::is_ours()) {
+        assert!(environ.get(key).is_some(), "nobody sets {key}");
+    }
 }
 
 fn mod_wsgi_keys(mode: Mode) {
@@ -413,6 +424,7 @@ in_both_modes!(
     precedence_of_setenv,
     request_record_when_asked,
     script_name_and_path_info,
+    usual_keys_are_there,
     variable_that_is_set_twice,
     wsgi_keys,
 );
