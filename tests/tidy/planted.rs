@@ -99,6 +99,7 @@ fn of_code() -> Vec<PlantedViolation> {
         ("unsafe_blocks_say_why_they_are_sound", "src/planted.rs", source("fn f() {\n    unsafe { f() }\n}")),
         ("unsafe_code_gets_less", "src/planted.rs", source(&blocks)),
         ("unsafe_has_a_postcode", "wsgi-plan/src/planted.rs", source("unsafe fn planted() {}")),
+        ("versions::the_newest_python_is_named", "scripts/newer_pythons.sh", Instead("newest=3", "newest=9")),
         ("versions::versions_are_compared_in_one_file", "python-host/src/planted.rs", source(version)),
         ("what_cannot_fail_says_why", "src/planted.rs", source("fn planted() {\n    f().unwrap();\n}")),
     ]

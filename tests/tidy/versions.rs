@@ -1,6 +1,6 @@
-//! What differs between versions of CPython stands in one table.
+//! What differs between versions of CPython stands in one table, and the newest one is named wherever versions are.
 
-use crate::source::SourceFile;
+use crate::source::{SourceFile, tree};
 use crate::{assert_none, at};
 use std::path::Path;
 
@@ -36,4 +36,20 @@ fn versions_are_compared_in_one_file() {
         found.extend(lines.map(|(index, line)| format!("{}:{}: {}", path.display(), index + 1, line.trim())));
     }
     assert_none("versions of Python are compared in python-host/src/python/versions.rs only", found);
+}
+
+/// Where the versions of Python stand that this project is tried with.
+const NAMED_IN: [&str; 5] =
+    ["CONTRIBUTING.md", "Makefile", "README.md", "docs/dev/decisions.md", "packaging/debian/control.in"];
+
+#[test]
+fn the_newest_python_is_named() {
+    let read = |file: &str| std::fs::read_to_string(tree().join(file)).expect("it is there");
+    let script = read("scripts/newer_pythons.sh");
+    let newest = script.lines().find_map(|line| line.strip_prefix("newest=")).expect("the script names one");
+    let silent = NAMED_IN.iter().filter(|file| !read(file).contains(newest));
+    assert_none(
+        &format!("files that do not name Python {newest} of scripts/newer_pythons.sh"),
+        silent.map(|file| (*file).to_owned()).collect(),
+    );
 }
