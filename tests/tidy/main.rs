@@ -2,6 +2,7 @@
 
 mod circles;
 mod dependencies;
+mod fields;
 mod messages;
 mod names;
 mod planted;
