@@ -68,6 +68,16 @@ impl ThreadWaits {
     }
 }
 
+/// The address of the futex that a thread of this process waits at, if it does and the kernel tells.
+#[must_use]
+pub fn awaited_futex(tid: i32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/self/task/{tid}/syscall")).ok()?;
+    let mut words = text.split(' ');
+    let call: i64 = words.next()?.parse().ok()?;
+    let address = words.next()?.strip_prefix("0x")?;
+    (call == libc::SYS_futex).then(|| u64::from_str_radix(address, 16).ok()).flatten()
+}
+
 /// Memory that this process has resident, bytes; 0 where /proc does not say.
 #[must_use]
 pub fn own_memory() -> u64 {
@@ -149,6 +159,8 @@ pub fn file_system(file: BorrowedFd<'_>) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::process::own_tid;
+    use std::sync::{Condvar, Mutex};
 
     #[test]
     fn fields_of_this_process() {
@@ -157,5 +169,33 @@ mod tests {
         assert_eq!(own.field(4), Some(u64::from(std::os::unix::process::parent_id())));
         assert!(own.field(24).is_some_and(|pages| pages > 0) && own.field(2).is_none());
         assert!(ProcessStat::of(u32::MAX).is_none());
+    }
+
+    #[test]
+    fn threads_that_wait_for_the_same_show_it() {
+        let state = (Mutex::new(false), Condvar::new());
+        assert_eq!(awaited_futex(own_tid()), None, "it runs");
+        std::thread::scope(|scope| {
+            let (sender, tids) = std::sync::mpsc::channel();
+            for _ in 0..2 {
+                let (sender, state) = (sender.clone(), &state);
+                scope.spawn(move || {
+                    sender.send(own_tid()).unwrap();
+                    let over = state.0.lock().unwrap();
+                    drop(state.1.wait_while(over, |over| !*over));
+                });
+            }
+            let waiting: Vec<_> = tids.iter().take(2).collect();
+            let is_same = || {
+                let mut places = waiting.iter().map(|tid| awaited_futex(*tid));
+                let first = places.next().flatten();
+                first.is_some() && places.next() == Some(first)
+            };
+            while !is_same() {
+                std::thread::yield_now();
+            }
+            *state.0.lock().unwrap() = true;
+            state.1.notify_all();
+        });
     }
 }

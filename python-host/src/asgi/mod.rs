@@ -9,6 +9,7 @@
 mod channel;
 mod event_loop;
 mod files;
+mod gil_wait;
 mod head;
 mod log_scope;
 mod names;
@@ -20,6 +21,7 @@ mod websocket;
 pub use startup::{start_heir, start_mounted};
 
 use crate::conversation::{Conversation, RequestSource};
+use crate::daemon::BlockedLoop;
 use crate::host::Host;
 use crate::interpreter::Interpreter;
 use crate::log;
@@ -135,10 +137,10 @@ impl AsgiState {
         }
     }
 
-    /// Since when the loop is blocked, monotonic ns, as far as its watch knows.
-    pub fn blocked_since(&self) -> Option<u64> {
+    /// How the loop is blocked, as far as its watch knows.
+    pub fn blocked(&self) -> Option<BlockedLoop> {
         let event_loop = self.event_loop.get().filter(|event_loop| !event_loop.has_ended())?;
-        event_loop.watch.blocked_since()
+        event_loop.watch.blocked()
     }
 
     /// Says that it is for longer than a request may take. May wait for the GIL for ever.

@@ -2,18 +2,20 @@
 //! And others read the requests meanwhile.
 
 use super::event_loop::EventLoop;
-use crate::daemon;
+use super::gil_wait::GilWait;
+use crate::daemon::{self, BlockedLoop};
 use crate::host::LongRunning;
 use crate::interpreter::{self, threads};
 use crate::log;
 use crate::messages;
 use crate::python::{Attached, NumberValues, Result};
+use std::cell::Cell;
 use std::sync::OnceLock;
 use std::sync::atomic::{
     AtomicBool, AtomicI32, AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst,
 };
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use wsgi_system::clock::monotonic_ns;
 use wsgi_system::eventfd::EventFd;
 use wsgi_system::polling::poll;
@@ -39,6 +41,8 @@ pub struct DisconnectWatch {
     is_asked: AtomicBool,
     /// When it was, monotonic ns.
     asked_at: AtomicU64,
+    /// What part of that another thread had the GIL for.
+    gil_wait: GilWait,
     /// Python's name of the thread of the loop, and the kernel's.
     ident: AtomicI64,
     tid: AtomicI32,
@@ -75,9 +79,12 @@ impl DisconnectWatch {
         self.requests.fetch_sub(1, SeqCst);
     }
 
-    /// Since when the loop has not come by although it was asked to, monotonic ns.
-    pub fn blocked_since(&self) -> Option<u64> {
-        self.is_asked.load(SeqCst).then(|| self.asked_at.load(SeqCst))
+    /// That the loop has not come by although it was asked to.
+    pub fn blocked(&self) -> Option<BlockedLoop> {
+        self.is_asked.load(SeqCst).then(|| BlockedLoop {
+            since: self.asked_at.load(SeqCst),
+            waited: self.gil_wait.look(self.tid.load(Relaxed)),
+        })
     }
 
     /// Whether somebody who looks at it may be in Python.
@@ -119,44 +126,62 @@ impl DisconnectWatch {
             if self.requests.load(SeqCst) == 0 {
                 self.rest(event_loop, limit);
             }
+            self.gil_wait.reset();
             self.asked_at.store(monotonic_ns(), SeqCst);
             self.is_asked.store(true, SeqCst);
             event_loop.ring();
-            let asked = Instant::now();
-            let mut is_told = false;
             thread::sleep(PERIOD);
-            while self.is_asked.load(Relaxed) && !event_loop.has_ended() {
-                event_loop.set_blocked(true);
-                if !is_told && asked.elapsed() >= LONG {
-                    is_told = true;
-                    // First: the GIL may not be had for ever.
-                    daemon::note_blocked_loop(self.tid.load(Relaxed));
-                    let seconds = || asked.elapsed().as_secs_f64();
-                    self.visit(event_loop, &|stack| messages::loop_blocked(seconds(), stack));
-                }
-                thread::sleep(PERIOD);
-            }
-            event_loop.set_blocked(false);
-            if is_told {
+            if self.is_asked.load(Relaxed) {
+                // First: the GIL may not be had for ever.
+                daemon::note_blocked_loop(self.tid.load(Relaxed));
+                self.stand_by(event_loop);
                 daemon::note_blocked_loop(0);
             }
         }
     }
 
-    /// Says, for the timers, that the loop is blocked for longer than a request may take. May wait for the GIL for ever.
-    pub fn tell_overdue(&self, event_loop: &EventLoop, seconds: f64) {
-        self.visit(event_loop, &|stack| messages::long_request(LongRunning::Overdue, seconds, stack));
+    /// Has others read as long as the loop does not come by, and says once what blocks it.
+    fn stand_by(&self, event_loop: &EventLoop) {
+        let is_told = Cell::new(false);
+        while self.is_asked.load(Relaxed) && !event_loop.has_ended() {
+            event_loop.set_blocked(true);
+            self.gil_wait.begin();
+            self.visit(event_loop, |py| {
+                self.gil_wait.end();
+                let blocked = self.blocked_for();
+                if blocked < LONG || is_told.replace(true) {
+                    return Ok(());
+                }
+                self.report(py, event_loop, &|stack| messages::loop_blocked(blocked.as_secs_f64(), stack))
+            });
+            self.gil_wait.end();
+            thread::sleep(PERIOD);
+        }
+        event_loop.set_blocked(false);
     }
 
-    /// Logs a line about what blocks the loop; `line` makes it of the Python stack. Python does not end meanwhile: that the
-    /// loop has ended is looked at behind the mark, and the mark behind the end.
-    fn visit(&self, event_loop: &EventLoop, line: &dyn Fn(&str) -> String) {
+    /// For how long it has been, the GIL that others had apart.
+    fn blocked_for(&self) -> Duration {
+        let since = self.asked_at.load(SeqCst) + self.gil_wait.over();
+        Duration::from_nanos(monotonic_ns().saturating_sub(since))
+    }
+
+    /// Says, for the timers, that the loop is blocked for longer than a request may take. May wait for the GIL for ever.
+    pub fn tell_overdue(&self, event_loop: &EventLoop, seconds: f64) {
+        self.visit(event_loop, |py| {
+            self.report(py, event_loop, &|stack| messages::long_request(LongRunning::Overdue, seconds, stack))
+        });
+    }
+
+    /// Runs `look` in Python if the loop is still blocked then. Python does not end meanwhile: that the loop has ended is
+    /// looked at behind the mark, and the mark behind the end.
+    fn visit(&self, event_loop: &EventLoop, look: impl Fn(Attached<'_>) -> Result<()>) {
         self.visits.fetch_add(1, SeqCst);
         if !event_loop.has_ended() {
             threads::visit(interpreter::main(), |py| {
                 // Whoever held the GIL may have let the loop go on.
                 if self.is_asked.load(Relaxed)
-                    && let Err(raised) = self.report(py, event_loop, line)
+                    && let Err(raised) = look(py)
                 {
                     raised.clear(py);
                 }
@@ -165,6 +190,7 @@ impl DisconnectWatch {
         self.visits.fetch_sub(1, SeqCst);
     }
 
+    /// Logs a line about what blocks the loop; `line` makes it of the Python stack.
     fn report(&self, py: Attached<'_>, event_loop: &EventLoop, line: &dyn Fn(&str) -> String) -> Result<()> {
         let ident = py.int(self.ident.load(Relaxed))?;
         let line = line(&interpreter::main().fixture(py, "whereabouts", &[&ident])?.lossy(py));

@@ -1,5 +1,6 @@
 //! What the serve loop asks of whatever runs requests; Python in production, a fake in unit tests.
 
+use super::blocked_loop::BlockedLoop;
 use super::socket_exchange::{GilRelease, UnsentRecord};
 use crate::conversation::{Conversation, RequestSource};
 use crate::exchange::{Exchange, RequestOutcome};
@@ -82,8 +83,8 @@ pub(super) trait Application: Sync + 'static {
     /// Has the event loop look again whether it is to read requests.
     fn ring_loop(&self) {}
 
-    /// Since when the event loop is blocked, monotonic ns, as far as that is known.
-    fn loop_blocked_since(&self) -> Option<u64> {
+    /// How the event loop is blocked, as far as that is known.
+    fn blocked_loop(&self) -> Option<BlockedLoop> {
         None
     }
 

@@ -1,6 +1,7 @@
 //! [`Application`] as the serve loop wants it, by the [`Host`] that runs Python.
 
 use super::application::{Application, RequestRunner};
+use super::blocked_loop::BlockedLoop;
 use super::pool::WorkerPool;
 use super::reload::ChangeDecision;
 use super::socket_exchange::{GilRelease, UnsentRecord};
@@ -108,8 +109,8 @@ impl Application for Host {
         asgi::STATE.ring();
     }
 
-    fn loop_blocked_since(&self) -> Option<u64> {
-        asgi::STATE.blocked_since()
+    fn blocked_loop(&self) -> Option<BlockedLoop> {
+        asgi::STATE.blocked()
     }
 
     fn report_loop(&self, blocked: Duration) {

@@ -329,7 +329,7 @@ impl<A: Application> MainThread<A> {
             in_loop: pool.in_loop.count(),
             // What waits for nothing has not waited until now.
             gil_wanted: self.gil_watchdog.waiting_since().unwrap_or(now),
-            loop_blocked: pool.application.loop_blocked_since(),
+            loop_blocked: pool.application.blocked_loop(),
         };
         let mut due = Vec::new();
         let next = self.timetable.check(&pool.slots, &view, &mut due);
@@ -355,7 +355,7 @@ impl<A: Application> MainThread<A> {
                 self.attend(worker, number, LongRunning::Slow, now);
                 LifecycleAction::None
             }
-            DueAction::LoopExpired { since } => self.loop_expired(since, now),
+            DueAction::LoopExpired { blocked } => self.loop_expired(Duration::from_nanos(blocked), now),
             DueAction::Expired { worker, number } => {
                 let action = self.life.evict(EvictionCause::RequestTimeout, self.active(), now);
                 if action != LifecycleAction::None {
@@ -369,12 +369,12 @@ impl<A: Application> MainThread<A> {
     }
 
     /// A coroutine that does not come back cannot be cancelled: the process is replaced, as for a request of a worker.
-    fn loop_expired(&mut self, since: u64, now: u64) -> LifecycleAction {
+    fn loop_expired(&mut self, blocked: Duration, now: u64) -> LifecycleAction {
         let action = self.life.evict(EvictionCause::RequestTimeout, self.active(), now);
         if action != LifecycleAction::None {
             self.culprit = Some(last_stack::EVENT_LOOP);
         }
-        let (application, blocked) = (self.pool.application, Duration::from_nanos(now.saturating_sub(since)));
+        let application = self.pool.application;
         self.interrupter.ask(move || application.report_loop(blocked));
         action
     }

@@ -53,7 +53,7 @@ mod warm_up;
 mod worker;
 mod zygote;
 
-pub use blocked_loop::note_blocked_loop;
+pub use blocked_loop::{BlockedLoop, note_blocked_loop};
 pub use inheriting::{InheritedScripts, give_way, inherit};
 pub use last_stack::{leave_sockets, prepare as watch_faults};
 pub use link::prepare_descriptors;

@@ -3,12 +3,16 @@
 //! All of them run on the monotonic clock, each by itself, and all are exact: [`Timetable::check`] says what
 //! is due now and when to ask again. A timer that is not armed yet contributes its whole length to that.
 
+use super::blocked_loop::BlockedLoop;
 use super::slot::WorkerRecord;
 use std::sync::atomic::Ordering::Relaxed;
 use wsgi_protocol::launch::DaemonTimers;
 
 /// How often the resident size is looked at while requests are served, ns.
 const RSS_PERIOD: u64 = 1_000_000_000;
+
+/// How often it is looked at what a blocked loop waits for, ns.
+const LOOP_PERIOD: u64 = 250_000_000;
 
 /// What has to be done now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,8 +33,8 @@ pub(super) enum DueAction {
     Expired { worker: usize, number: u64 },
     /// Log the stack of this request.
     Slow { worker: usize, number: u64 },
-    /// The event loop is blocked, since a moment, for longer than a request may take.
-    LoopExpired { since: u64 },
+    /// The event loop has been blocked for so long, ns, which is longer than a request may take.
+    LoopExpired { blocked: u64 },
 }
 
 /// What the timers look at besides the slots. Times are monotonic ns, 0 = has not happened.
@@ -46,8 +50,8 @@ pub(super) struct TimerView {
     pub(super) in_loop: usize,
     /// Since when the GIL watchdog waits for the GIL.
     pub(super) gil_wanted: u64,
-    /// Since when the event loop is blocked, if it is. That is worth a wake-up of whoever asks.
-    pub(super) loop_blocked: Option<u64>,
+    /// How the event loop is blocked, if it is. That is worth a wake-up of whoever asks.
+    pub(super) loop_blocked: Option<BlockedLoop>,
 }
 
 /// See the module's comment. Lengths are ns, 0 = off.
@@ -131,17 +135,11 @@ impl Timetable {
             due.push(DueAction::Restart);
         }
         // Nobody is served by a loop that does not come back, whether it keeps the GIL or not.
-        let stuck = view.loop_blocked.map_or(view.gil_wanted, |since| since.min(view.gil_wanted));
+        let stuck = view.loop_blocked.map_or(view.gil_wanted, |blocked| blocked.since.min(view.gil_wanted));
         if self.deadlock > 0 && next.is_over(stuck + self.deadlock) {
             due.push(DueAction::Deadlock);
         }
-        if let Some(since) = view.loop_blocked.filter(|since| *since != self.loop_expired)
-            && self.loop_request > 0
-            && next.is_over(since + self.loop_request)
-        {
-            self.loop_expired = since;
-            due.push(DueAction::LoopExpired { since });
-        }
+        self.check_loop(view, &mut next, due);
         if self.startup > 0 && !view.loaded {
             match view.first_request {
                 0 => next.or_after(self.startup),
@@ -159,6 +157,19 @@ impl Timetable {
             self.check_request(worker, slot, &mut next, due);
         }
         next.at
+    }
+
+    /// It is not the loop's time in which another thread keeps the GIL from it.
+    fn check_loop(&mut self, view: &TimerView, next: &mut NextDeadline, due: &mut Vec<DueAction>) {
+        let Some(BlockedLoop { since, waited }) = view.loop_blocked else { return };
+        next.or_after(LOOP_PERIOD);
+        if self.loop_request > 0
+            && self.loop_expired != since
+            && next.is_over(since + waited + self.loop_request)
+        {
+            self.loop_expired = since;
+            due.push(DueAction::LoopExpired { blocked: view.now.saturating_sub(since + waited) });
+        }
     }
 
     fn check_inactivity(
@@ -272,19 +283,23 @@ mod tests {
     fn a_blocked_loop_is_over_its_time_once_and_is_given_up_in_the_end() {
         let timers = DaemonTimers { request: 2000, deadlock: 5000, ..DaemonTimers::default() };
         let mut t = Timetable::new(&timers, 8, false, 100 * S);
-        let mut check = |now: u64, blocked: Option<u64>| {
-            let view = TimerView { now, gil_wanted: now, loop_blocked: blocked, ..TimerView::default() };
+        let mut check = |now: u64, since: u64, waited: u64| {
+            let loop_blocked = (since > 0).then_some(BlockedLoop { since, waited });
+            let view = TimerView { now, gil_wanted: now, loop_blocked, ..TimerView::default() };
             let mut due = Vec::new();
             let next = t.check(&slots(), &view, &mut due);
             (due, next)
         };
-        assert_eq!(check(100 * S, None).0, []);
-        assert_eq!(check(101 * S, Some(100 * S)), (vec![], Some(102 * S)));
-        assert_eq!(check(102 * S, Some(100 * S)).0, [DueAction::LoopExpired { since: 100 * S }]);
-        assert_eq!(check(103 * S, Some(100 * S)), (vec![], Some(105 * S)));
-        assert_eq!(check(105 * S, Some(100 * S)).0, [DueAction::Deadlock]);
-        assert_eq!(check(106 * S, None).0, []);
-        assert_eq!(check(108 * S, Some(106 * S)).0, [DueAction::LoopExpired { since: 106 * S }]);
+        let expired = DueAction::LoopExpired { blocked: 2 * S };
+        assert_eq!(check(100 * S, 0, 0), (vec![], Some(105 * S)));
+        assert_eq!(check(101 * S, 100 * S, 0), (vec![], Some(101 * S + LOOP_PERIOD)));
+        assert_eq!(check(102 * S, 100 * S, 0).0, [expired]);
+        assert_eq!(check(105 * S - 1, 100 * S, 0), (vec![], Some(105 * S)));
+        assert_eq!(check(105 * S, 100 * S, 0).0, [DueAction::Deadlock]);
+        assert_eq!(check(106 * S, 0, 0).0, []);
+        assert_eq!(check(108 * S, 106 * S, S).0, [], "another thread had the GIL");
+        assert_eq!(check(109 * S, 106 * S, S).0, [expired]);
+        assert_eq!(check(109 * S, 104 * S, 5 * S).0, [DueAction::Deadlock], "whoever has it");
     }
 
     #[test]

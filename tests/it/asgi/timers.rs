@@ -1,10 +1,10 @@
 //! Timers for requests of the event loop: WSGISlowRequests, and what becomes of a process whose loop does not come back.
 
 use crate::asgi::applications::{REASON, server};
-use integration::{Httpd, HttpdBuilder, Mode, Subject, eventually};
+use integration::{Httpd, HttpdBuilder, Mode, Subject, eventually, pythons};
 
 const STUCK: &str = "
-import asyncio, os, time
+import asyncio, ctypes, os, time
 
 def block():
     print('here it is blocked', flush=True)
@@ -15,11 +15,27 @@ async def application(scope, receive, send):
         return
     if scope['path'].endswith('/block'):
         block()
+    if scope['path'].endswith('/keep'):
+        print('here it is blocked', flush=True)
+        while True:
+            ctypes.PyDLL(None).sleep(60)
     if scope['path'].endswith('/later'):
         asyncio.get_running_loop().call_later(0.7, block)
     await send({'type': 'http.response.start', 'status': 200})
     await send({'type': 'http.response.body', 'body': b'%d' % os.getpid()})
 ";
+
+const KEEPING: &str = "
+import ctypes
+
+def application(environ, start_response):
+    print('here it has the GIL', flush=True)
+    ctypes.PyDLL(None).sleep(4)
+    start_response('200 OK', [])
+    return [b'kept']
+";
+
+const OVERDUE: [&str; 3] = ["request-timeout: a request ran longer", "exit status 255", "Event loop:"];
 
 /// Enough for the loop to read requests itself.
 const MANY: usize = 40;
@@ -46,13 +62,13 @@ fn lines(server: &Httpd, parts: &[&str]) -> usize {
 }
 
 /// Blocks the loop: whoever waits for it is served by the next process, and the one that blocked it is told why.
-fn is_given_up(server: &Httpd, why: &[&str]) {
+fn is_given_up(server: &Httpd, path: &str, why: &[&str]) {
     let pid = server.get("/").ok().text();
     for _ in 0..MANY {
         server.get("/").ok();
     }
     let mut blocking = server.connect();
-    blocking.send("GET /block HTTP/1.1\r\nHost: vhost.test\r\nConnection: close\r\n\r\n");
+    blocking.send(format!("GET {path} HTTP/1.1\r\nHost: vhost.test\r\nConnection: close\r\n\r\n"));
     server.wait_for_log("here it is blocked");
     let mut waiting: Vec<_> = (0..4).map(|_| server.connect()).collect();
     for client in &mut waiting {
@@ -72,7 +88,7 @@ fn a_loop_that_is_over_its_time() {
         return;
     }
     let server = stuck("request-timeout=2 graceful-timeout=1 shutdown-timeout=1").start();
-    is_given_up(&server, &["request-timeout: a request ran longer", "exit status 255", "Event loop:"]);
+    is_given_up(&server, "/block", &OVERDUE);
     assert_eq!(lines(&server, &["WSGI0313", "will be replaced", "in application"]), 1);
     assert_eq!(lines(&server, &["WSGI0509", "in application"]), 1);
 }
@@ -83,7 +99,43 @@ fn a_loop_that_never_comes_back() {
         return;
     }
     let server = stuck("deadlock-timeout=2 shutdown-timeout=1").start();
-    is_given_up(&server, &["deadlock-timeout", "exit status 255", "Event loop:"]);
+    is_given_up(&server, "/block", &["deadlock-timeout", "exit status 255", "Event loop:"]);
+}
+
+/// The same if C code keeps the GIL meanwhile.
+#[test]
+fn a_loop_that_keeps_the_gil() {
+    if Subject::skips(REASON) {
+        return;
+    }
+    let server = stuck("request-timeout=2 graceful-timeout=1 shutdown-timeout=1").start();
+    is_given_up(&server, "/keep", &OVERDUE);
+}
+
+/// A loop from which another thread keeps the GIL is not blamed for it.
+#[test]
+fn a_loop_that_waits_for_the_gil() {
+    if Subject::skips(REASON) {
+        return;
+    }
+    for python in pythons() {
+        let server = Httpd::builder()
+            .mode(Mode::Daemon)
+            .python_home(Some(&python.venv))
+            .script("/asgi", "app.py", STUCK)
+            .script("/wsgi", "other.py", KEEPING)
+            // The one that has it may take four times as long.
+            .daemon_options("processes=1 threads=30 request-timeout=2 graceful-timeout=1")
+            .allow_log("here it has the GIL")
+            .start();
+        let pid = server.get("/asgi").ok().text();
+        let mut keeping = server.connect();
+        keeping.send("GET /wsgi HTTP/1.1\r\nHost: x\r\n\r\n");
+        server.wait_for_log("here it has the GIL");
+        assert_eq!(server.get("/asgi").ok().text(), pid);
+        assert_eq!(keeping.response(false).ok().text(), "kept");
+        assert_eq!(server.get("/asgi").ok().text(), pid, "{}", python.version);
+    }
 }
 
 /// A callback or a task of its own may block it: whoever comes then is served by the next process.
