@@ -1,6 +1,7 @@
 //! [`Conversation`] over a connection that a worker has read a request from: its user is the event loop now. A WebSocket may go on
 //! over the client's own socket, and the connection back to the workers before it ends.
 
+mod records;
 mod socket;
 
 use super::application::Application;
@@ -16,7 +17,6 @@ use super::tunnel::{SwitchAnswer, TunnelWay};
 use crate::conversation::{Conversation, ConversationInput, InFlightPlace, SendOutcome, SwitchOutcome};
 use crate::exchange::RequestOutcome;
 use crate::forked::is_forked;
-use crate::log;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
@@ -68,6 +68,10 @@ pub(super) struct SocketConversation<A: Application> {
     is_counted: bool,
     /// The response has ended; on the client's own socket nothing else says so.
     has_ended: bool,
+    /// Where in `out` its end is, as long as it is there.
+    end_at: usize,
+    /// Records that came behind it and wait before it.
+    late: Vec<(u8, Vec<u8>)>,
 }
 
 impl<A: Application> SocketConversation<A> {
@@ -106,6 +110,8 @@ impl<A: Application> SocketConversation<A> {
             is_socket: request.head.flags.has(RequestFlags::WEBSOCKET),
             is_counted: false,
             has_ended: false,
+            end_at: 0,
+            late: Vec::new(),
         }
     }
 
@@ -155,6 +161,9 @@ impl<A: Application> SocketConversation<A> {
         }
         self.out.clear();
         self.sent = 0;
+        if !self.broken {
+            self.late.clear();
+        }
     }
 
     /// Tops the credit up when half of it is used.
@@ -248,6 +257,7 @@ impl<A: Application> SocketConversation<A> {
         if std::mem::replace(&mut self.over, true) {
             return;
         }
+        self.tell_late();
         if self.is_own() {
             return;
         }
@@ -412,11 +422,7 @@ impl<A: Application> Conversation for SocketConversation<A> {
     }
 
     fn log(&mut self, level: u8, text: &[u8]) {
-        if self.broken || is_forked() || matches!(self.way, TunnelWay::Asked(_) | TunnelWay::Own(_)) {
-            return log::write_bytes(level, text);
-        }
-        self.put(FromDaemon::Log { level, thread: os::own_tid().cast_unsigned(), text });
-        self.send(&[]);
+        self.record(level, text);
     }
 
     fn finish(&mut self, outcome: RequestOutcome) {
@@ -427,6 +433,7 @@ impl<A: Application> Conversation for SocketConversation<A> {
             TunnelWay::Asked(_) => return self.break_off(),
             TunnelWay::Own(_) => return,
         }
+        self.end_at = self.out.len();
         let account = Some(RequestAccount::on_loop(self.began, os::now_ns()));
         self.put(last_frame(outcome, false, account).unwrap_or(FromDaemon::Aborted(account)));
         let is_leaving = self.pool.phase() != PoolPhase::Serving;
@@ -473,3 +480,6 @@ impl<A: Application> Drop for SocketConversation<A> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,6 +26,8 @@ static GIL: Mutex<()> = Mutex::new(());
 
 thread_local! {
     static HELD: RefCell<Option<MutexGuard<'static, ()>>> = const { RefCell::new(None) };
+    /// Records of this thread that could not be sent.
+    pub(super) static UNSENT: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
 fn attach() {
@@ -44,7 +46,7 @@ fn released(f: &mut dyn FnMut()) {
 }
 
 #[derive(Default)]
-struct FakeApplication {
+pub(super) struct FakeApplication {
     runners: AtomicUsize,
     /// Requests that came to the closed gate.
     entered: AtomicUsize,
@@ -54,7 +56,7 @@ struct FakeApplication {
     pool: std::sync::OnceLock<&'static WorkerPool<FakeApplication>>,
 }
 
-struct FakeRunner(&'static FakeApplication, u32);
+pub(super) struct FakeRunner(&'static FakeApplication, u32);
 
 impl RequestRunner for FakeRunner {
     fn attach(&mut self) {
@@ -109,7 +111,8 @@ impl RequestRunner for FakeRunner {
 impl Application for FakeApplication {
     type Runner = FakeRunner;
     const RELEASED: GilRelease = released;
-    const UNSENT: UnsentRecord = |_, _| ();
+    const UNSENT: UnsentRecord =
+        |_, text| UNSENT.with_borrow_mut(|unsent| unsent.push(String::from_utf8_lossy(text).into_owned()));
 
     fn runner(&'static self, thread_id: u32) -> FakeRunner {
         self.runners.fetch_add(1, SeqCst);
@@ -163,6 +166,14 @@ impl Application for FakeApplication {
     fn log(&self, _: u8, text: &str) {
         self.log.lock().unwrap().push(text.to_owned());
     }
+}
+
+/// A pool of which no thread runs.
+pub(super) fn resting_pool() -> &'static WorkerPool<FakeApplication> {
+    let (listener, fake) = (UnixStream::pair().unwrap().0, FakeApplication::default());
+    let (listener, fake): (&'static _, &'static _) = (Box::leak(listener.into()), Box::leak(fake.into()));
+    let pool = WorkerPool::new(fake, &launch(1), UnixStream::as_fd(listener), WorkerThread::run).unwrap();
+    Box::leak(Box::new(pool))
 }
 
 /// A daemon in this process: its pool, its main thread, and the supervisor's end of the order pipe.

@@ -160,6 +160,48 @@ fn a_loop_that_is_blocked_by_no_request() {
     }
 }
 
+const LONG_BODY: &str = "
+import asyncio
+
+LENGTH = 64 << 20
+
+async def application(scope, receive, send):
+    if scope['type'] == 'lifespan':
+        return
+    if scope['path'].endswith('/long'):
+        # Later than it is slow.
+        asyncio.get_running_loop().call_later(0.6, print, 'here it has been slow for long')
+        await send({'type': 'http.response.start', 'status': 200})
+        await send({'type': 'http.response.body', 'body': bytes(LENGTH)})
+    else:
+        await send({'type': 'http.response.start', 'status': 200})
+        await send({'type': 'http.response.body', 'body': b'short'})
+";
+
+/// Also if nothing but the end of the response is left to be sent: the line comes before it, and the connection is used again.
+#[test]
+fn a_client_that_reads_late_makes_a_slow_request() {
+    if Subject::skips(REASON) {
+        return;
+    }
+    let server = Httpd::builder()
+        .mode(Mode::Daemon)
+        .script("/", "app.py", LONG_BODY)
+        .directives("WSGISlowRequests 0.3")
+        .allow_log("[wsgi:error]")
+        .expect_log("WSGI0312")
+        .start();
+    server.get("/").ok();
+    let mut late = server.connect();
+    late.send("GET /long HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    server.wait_for_log("here it has been slow for long");
+    assert_eq!(late.response(false).ok().body.len(), 64 << 20);
+    let log = server.error_log();
+    let reports: Vec<_> = log.lines().filter(|line| line.contains("WSGI0312")).collect();
+    assert!(reports.len() == 1 && reports[0].contains("[client 127.0.0.1"), "{reports:#?}");
+    (0..20).for_each(|_| assert_eq!(server.get("/").ok().text(), "short"));
+}
+
 #[test]
 fn slow_requests_are_reported_once() {
     if Subject::skips(REASON) {
