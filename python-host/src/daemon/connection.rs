@@ -4,17 +4,21 @@
 //! receive buffer belongs to the worker; a connection stores bytes only while a frame is incomplete.
 
 use super::body_memory::BodyMemory;
-use super::os::{self, WaitMode};
+use super::os::{self, RecordLook, WaitMode};
 use super::response_memory::ResponseMemory;
 use std::io;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use wsgi_protocol::frame::{FrameHeader, FrameKind, FromHttpd, HEADER_LEN};
+use wsgi_protocol::request::{Request, RequestHead};
 use wsgi_protocol::{PROTOCOL_VERSION, ProtocolError};
 
 /// Room that a receive into an empty buffer finds; larger frames make the buffer grow to their size.
 pub(super) const READ_ROOM: usize = 64 * 1024;
+
+/// So much of a request nearly always says what it is for.
+const GLANCE: usize = 2048;
 
 /// Why a connection has to be closed.
 #[derive(Debug)]
@@ -142,6 +146,21 @@ impl HttpdConnection {
         Ok(ConnectionInput::Incomplete)
     }
 
+    /// Whether the next request is here, as far as it says what it is for, and satisfies `test`. Nothing is taken.
+    pub(super) fn foresees(&self, test: impl FnOnce(&RequestHead<'_>) -> bool) -> bool {
+        if !self.greeted || self.skip > 0 || !self.partial.is_empty() {
+            return false;
+        }
+        let mut room = [0; GLANCE];
+        let Ok(n) = os::record(self.socket(), &mut room, RecordLook::PeekNow) else { return false };
+        match FrameHeader::decode(&room[..n]) {
+            Ok(Some(FrameHeader { kind: FrameKind::Request, .. })) => {
+                Request::decode(&room[HEADER_LEN..n]).is_ok_and(|request| test(&request.head))
+            }
+            _ => false,
+        }
+    }
+
     /// Stores what was received behind the request at `payload`; almost always nothing.
     pub(super) fn keep_rest(&mut self, buffer: &[u8], payload: &Range<usize>) {
         if buffer.len() > payload.end {
@@ -199,6 +218,7 @@ mod tests {
     use std::io::Write;
     use std::os::unix::net::UnixStream;
     use wsgi_protocol::frame::put_frame;
+    use wsgi_protocol::request::RequestWriter;
 
     fn pair() -> (HttpdConnection, UnixStream) {
         let (ours, theirs) = UnixStream::pair().unwrap();
@@ -223,6 +243,36 @@ mod tests {
         assert_eq!(c.read(&mut buffer).unwrap(), ConnectionInput::Incomplete);
         drop(peer);
         assert_eq!(c.read(&mut buffer).unwrap(), ConnectionInput::Closed);
+    }
+
+    #[test]
+    fn a_request_is_foreseen_and_stays_where_it_is() {
+        let (mut c, mut peer) = pair();
+        let mut buffer = Vec::new();
+        let mut payload = Vec::new();
+        let head = RequestHead { script: b"/a", ..RequestHead::default() };
+        RequestWriter::begin(&mut payload, &head).finish();
+        payload.resize(3 * GLANCE, b'x');
+        let is_a = |head: &RequestHead<'_>| head.script == b"/a";
+        let mut send = |kind, payload: &[u8]| {
+            let mut bytes = hello();
+            if kind != FrameKind::Hello {
+                bytes.clear();
+                put_frame(&mut bytes, kind, 1, payload);
+            }
+            peer.write_all(&bytes).unwrap();
+        };
+        send(FrameKind::Hello, b"");
+        assert!(!c.foresees(is_a));
+        assert_eq!(c.read(&mut buffer).unwrap(), ConnectionInput::Incomplete);
+        assert!(!c.foresees(is_a), "nothing is there");
+        send(FrameKind::Request, &payload);
+        assert!(c.foresees(is_a) && !c.foresees(|head| head.script == b"/b"));
+        let whole = HEADER_LEN..HEADER_LEN + payload.len();
+        assert_eq!(c.read(&mut buffer).unwrap(), ConnectionInput::Request { seq: 1, payload: whole });
+        send(FrameKind::Abort, &[1]);
+        send(FrameKind::Request, &payload);
+        assert!(!c.foresees(is_a), "it is not in front");
     }
 
     #[test]

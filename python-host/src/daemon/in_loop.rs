@@ -47,6 +47,8 @@ pub(super) struct InLoop {
     begun_by_workers: AtomicU64,
     /// Not everything is for the loop, by configuration or as has been seen.
     is_mixed: AtomicBool,
+    /// That has been seen.
+    has_other_kind: AtomicBool,
     /// The loop does not come by, and others wait for what it does not read.
     is_blocked: AtomicBool,
     /// The loop is reading, into this.
@@ -73,6 +75,7 @@ impl InLoop {
             needed: AtomicU32::new(STREAK),
             begun_by_workers: AtomicU64::new(0),
             is_mixed: AtomicBool::new(launch.interface != ApplicationInterface::Asgi),
+            has_other_kind: AtomicBool::new(false),
             is_blocked: AtomicBool::new(false),
             is_reading: AtomicBool::new(false),
             buffer: Mutex::default(),
@@ -210,10 +213,11 @@ impl InLoop {
         }
     }
 
-    /// A worker has run one.
+    /// One has come that only a worker can run.
     #[inline]
     pub(super) fn note_other_kind(&self) {
-        if !self.is_mixed.load(Relaxed) {
+        if !self.has_other_kind.load(Relaxed) {
+            self.has_other_kind.store(true, Relaxed);
             self.is_mixed.store(true, Relaxed);
         }
     }
@@ -241,10 +245,11 @@ impl InLoop {
         drop(self.turns.1.wait_timeout_while(turn, limit, |()| self.is_full()));
     }
 
-    /// Whether the next request will be one of these, as far as that can be known: then no worker needs the GIL for it.
+    /// Whether the next request will be one of these, as far as that can be known without it: then no worker needs the GIL
+    /// for it. `look` looks at it, where others have come before.
     #[inline]
-    pub(super) fn is_all(&self) -> bool {
-        self.only.load(Relaxed)
+    pub(super) fn is_next(&self, look: impl FnOnce() -> bool) -> bool {
+        self.only.load(Relaxed) && (!self.has_other_kind.load(Relaxed) || look())
     }
 }
 

@@ -1,6 +1,6 @@
 //! Requests that the event loop reads itself, on its own thread, from the epoll set of the workers, who wait meanwhile: no
 //! thread is woken for a request, and what the loop cannot take yet stays in its socket, unread. The first that is for a worker
-//! gives the reading back. And what workers and loop have in common about reading.
+//! goes back to httpd, and the reading to the workers. And what workers and loop have in common about reading.
 
 use super::application::Application;
 use super::connection::{ConnectionError, ConnectionInput, HttpdConnection};
@@ -127,6 +127,14 @@ impl<A: Application> WorkerPool<A> {
         Ok(Box::new(SocketConversation::new(self, connection, (seq, payload), request, began)))
     }
 
+    /// A request that only a worker can run was taken before one could: httpd keeps it until then. It would be lost with a
+    /// process that ends meanwhile.
+    pub(super) fn give_back(&self, connection: ClaimedConnection, seq: u16) -> ConnectionFate {
+        self.in_loop.note_other_kind();
+        let sent = send_frame(&connection, FromDaemon::Refused(RequestRefusal::Restarting), seq);
+        ConnectionFate::of(connection, sent)
+    }
+
     /// Whether the loop may take another request now.
     fn may_read(&self) -> bool {
         self.phase() == PoolPhase::Serving
@@ -166,15 +174,12 @@ impl<A: Application> WorkerPool<A> {
     ) -> Result<Box<dyn Conversation>, ConnectionFate> {
         let (connection, seq, payload) = self.receive(connection, flags, buffer)?;
         let payload = &buffer[payload];
-        let (mut connection, request) = self.admit_request(connection, (seq, payload))?;
+        let (connection, request) = self.admit_request(connection, (seq, payload))?;
         if self.application.is_for_loop(&request.head) {
             return self.conversation(connection, (seq, payload), &request, (os::now_ns(), 0));
         }
-        // As if nobody had read it yet.
-        connection.unread(seq, payload);
         self.in_loop.give_back_for_other_kind();
-        self.release(connection);
-        Err(ConnectionFate::Gone)
+        Err(self.give_back(connection, seq))
     }
 }
 

@@ -9,5 +9,5 @@ pub(super) use wsgi_system::options::{peer_uid, set_timeout as set_socket_timeou
 pub(super) use wsgi_system::polling::{is_hung_up, poll};
 pub(super) use wsgi_system::process::{exit_now, own_tid, parent};
 pub(super) use wsgi_system::sockets::{
-    WaitMode, accept, end_sending, read_at, recv, recv_append, recv_with_descriptor, send,
+    RecordLook, WaitMode, accept, end_sending, read_at, record, recv, recv_append, recv_with_descriptor, send,
 };

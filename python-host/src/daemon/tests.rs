@@ -349,6 +349,24 @@ fn a_panic_is_a_500_and_the_thread_goes_on() {
     d.stop();
 }
 
+/// It was taken without the GIL, for the event loop: httpd sends it again.
+#[test]
+fn a_request_of_another_kind_than_expected_goes_back() {
+    let d = daemon(launch(1));
+    let mut c = d.connect();
+    let ends_in_loop = || {
+        d.pool.in_loop.enter();
+        d.pool.in_loop.leave();
+    };
+    ends_in_loop();
+    c.send("hello");
+    assert_eq!(c.frame(), (FrameKind::Refused, vec![RequestRefusal::Restarting as u8]));
+    assert_eq!(c.get("hello"), "1", "the next one is not expected to be for the loop");
+    ends_in_loop();
+    assert_eq!(c.get("hello"), "1", "it is looked at first");
+    d.stop();
+}
+
 #[test]
 fn queue_timeout_is_told() {
     let mut l = launch(1);

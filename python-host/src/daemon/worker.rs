@@ -179,19 +179,30 @@ impl<A: Application> WorkerThread<A> {
     }
 
     fn read(&mut self, connection: ClaimedConnection, flags: i32) -> ConnectionFate {
-        if !has_left(flags) && connection.partial.is_empty() && !self.pool.in_loop.is_all() {
+        let pool = self.pool;
+        let is_front = !has_left(flags) && connection.partial.is_empty();
+        let look = || connection.foresees(|head| pool.application.is_for_loop(head));
+        let is_foreseen = is_front && pool.in_loop.is_next(look);
+        if is_front && !is_foreseen {
             self.attach();
         }
         let mut buffer = std::mem::take(&mut self.buffer);
         let next = match self.pool.receive(connection, flags, &mut buffer) {
-            Ok((connection, seq, payload)) => self.request(connection, seq, &buffer[payload]),
+            Ok((connection, seq, payload)) => self.request(connection, seq, &buffer[payload], is_foreseen),
             Err(fate) => fate,
         };
         self.buffer = buffer;
         next
     }
 
-    fn request(&mut self, connection: ClaimedConnection, seq: u16, payload: &[u8]) -> ConnectionFate {
+    /// `is_foreseen`: it was taken because the event loop would run it.
+    fn request(
+        &mut self,
+        connection: ClaimedConnection,
+        seq: u16,
+        payload: &[u8],
+        is_foreseen: bool,
+    ) -> ConnectionFate {
         let (connection, request) = match self.pool.admit_request(connection, (seq, payload)) {
             Ok(admitted) => admitted,
             Err(fate) => return fate,
@@ -199,6 +210,10 @@ impl<A: Application> WorkerThread<A> {
         let now = os::now_ns();
         if self.pool.application.is_for_loop(&request.head) {
             return self.hand_over(connection, seq, payload, &request, now);
+        }
+        if is_foreseen {
+            self.pool.in_loop.pass();
+            return self.pool.give_back(connection, seq);
         }
         self.attach();
         self.pool.slots[self.index].begin(now);

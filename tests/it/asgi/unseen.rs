@@ -10,7 +10,7 @@ use std::time::Duration;
 const MANY: usize = 150;
 
 const APP: &str = "
-import asyncio, os, time, urllib.request
+import asyncio, ctypes, os, sys, time, urllib.request
 
 bad = False
 
@@ -48,6 +48,19 @@ async def application(scope, receive, send):
         time.sleep(0.6)
     elif path.endswith('/die'):
         os._exit(3)
+    elif path.endswith('/keep'):
+        # Nobody else has the GIL until it is over, not for a moment.
+        sys.setswitchinterval(100)
+        print('here it is kept', flush=True)
+        ctypes.PyDLL(None).sleep(1)
+        ctypes.PyDLL(None)._exit(3)
+    elif path.endswith('/doom'):
+        await asyncio.sleep(0)
+        sys.setswitchinterval(100)
+        loop.call_later(0.1, ctypes.PyDLL(None)._exit, 3)
+        # Not for so long that others read requests.
+        print('here it is kept', flush=True)
+        ctypes.PyDLL(None).usleep(200000)
     elif path.endswith('/later'):
         loop.call_later(0.1, time.sleep, 100)
     elif path.endswith('/call'):
@@ -150,6 +163,31 @@ fn those_behind_a_fatal_request_are_sent_again() {
     }
     for python in pythons() {
         fatal(asgi("processes=1 threads=3 interface=asgi").python_home(Some(&python.venv)));
+    }
+}
+
+/// So is one for a WSGI application that comes while a coroutine keeps the GIL, whoever would read it.
+#[test]
+fn wsgi_behind_a_fatal_request_is_sent_again() {
+    if Subject::skips(REASON) {
+        return;
+    }
+    for python in pythons() {
+        for (before, path) in
+            [(&[][..], "/asgi/keep"), (&["/wsgi"], "/asgi/keep"), (&["/asgi"; MANY], "/asgi/doom")]
+        {
+            // Other loops call what is due before they look at sockets.
+            let builder = mixed().daemon_options("processes=1 threads=3 shutdown-timeout=2 loop=asyncio");
+            let server = builder.python_home(Some(&python.venv)).start();
+            before.iter().for_each(|path| _ = server.get(path).ok());
+            let pid = server.get("/asgi").ok().text();
+            assert_eq!(server.get("/asgi").ok().text(), pid);
+            let _fatal = sent(&server, &[path]);
+            server.wait_for_log("here it is kept");
+            let mut behind = sent(&server, &["/wsgi"]);
+            let answer = behind[0].response(false).ok().text();
+            assert_ne!(answer, pid, "{} {path} {}", python.version, before.len());
+        }
     }
 }
 
