@@ -151,8 +151,9 @@ fn handshake() {
         (TEXT, r#"["websocket", "ws", "/a b", ["chat", "superchat"], false, {}]"#)
     );
     client.closed(4001, "enough");
-    let access = std::fs::read_to_string(server.root().join("logs/access")).expect("a log");
-    assert!(access.contains("\"GET /a%20b HTTP/1.1\" 101"), "{access}");
+    eventually("it is in the access log", || {
+        server.log_of("access").contains("\"GET /a%20b HTTP/1.1\" 101").then_some(())
+    });
 }
 
 /// What is no handshake is an HTTP request, and gets no 101.
