@@ -1,8 +1,11 @@
 //! `mod_wsgi.AsgiChannel`: what the coroutines of one request call (`glue.py`). No method waits.
 
+mod websocket;
+
+use super::files::{self, PendingFile};
 use super::log_scope::with_log_scope;
 use super::names::ScopeNames;
-use super::websocket::{self, WebSocket};
+use super::websocket::WebSocket;
 use super::{head, scope};
 use crate::conversation::{Conversation, ConversationInput, InFlightPlace, SendOutcome};
 use crate::exchange::RequestOutcome;
@@ -20,14 +23,13 @@ use crate::python::{
 use crate::wsgi::failures::{self, LogScope};
 use crate::wsgi::request::RunningRequest;
 use crate::wsgi::{self};
-use std::fs::File;
 use std::os::fd::{AsFd, IntoRawFd};
 use std::sync::{Arc, Mutex};
 use wsgi_protocol::request::{Request, RequestFlags};
 
 /// What `send`, `flush` and `finish` answer (`glue.py`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum SendStatus {
+enum SendStatus {
     /// Wait until the socket is writable, then flush.
     Full = 0,
     /// All has left.
@@ -40,7 +42,7 @@ pub(super) enum SendStatus {
 
 /// How far the response is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ResponseStage {
+enum ResponseStage {
     /// No `http.response.start` yet.
     Open,
     /// It has come, and waits for the first part of the body.
@@ -51,35 +53,28 @@ pub(super) enum ResponseStage {
     Ended,
 }
 
-/// A part of a file that waits for what is before it.
-pub(super) struct PendingFile {
-    pub(super) file: File,
-    pub(super) offset: u64,
-    pub(super) length: u64,
-    pub(super) more: bool,
-}
-
-pub(super) struct ChannelState {
+struct ChannelState {
     /// Until the connection is given back.
-    pub(super) conversation: Option<Box<dyn Conversation>>,
+    conversation: Option<Box<dyn Conversation>>,
     /// From then on, until the application has ended.
-    pub(super) place: Option<InFlightPlace>,
-    pub(super) stage: ResponseStage,
+    place: Option<InFlightPlace>,
+    stage: ResponseStage,
     /// Once it is a WebSocket.
-    pub(super) socket: Option<Box<WebSocket>>,
+    socket: Option<Box<WebSocket>>,
     head: Vec<u8>,
+    /// A part of a file that waits for what is before it.
     file: Option<PendingFile>,
     /// The application has been told that the client is gone.
-    pub(super) gone: bool,
+    gone: bool,
 }
 
 /// See the module's comment.
 pub struct AsgiChannel {
-    pub(super) names: &'static ScopeNames,
+    names: &'static ScopeNames,
     payload: Arc<Vec<u8>>,
     socket: i32,
     discards_body: bool,
-    pub(super) state: Mutex<ChannelState>,
+    state: Mutex<ChannelState>,
     is_websocket: bool,
 }
 
@@ -112,13 +107,13 @@ pub fn class(py: Attached<'_>) -> Result<OwnedClass<'_, AsgiChannel>> {
     websocket::methods(builder).build(py)
 }
 
-pub(super) fn answer<'py>(py: Attached<'py>, status: SendStatus) -> Result<Owned<'py>> {
+fn answer<'py>(py: Attached<'py>, status: SendStatus) -> Result<Owned<'py>> {
     py.int(status as i64)
 }
 
 impl ChannelState {
     /// Sends what there is to send, in order.
-    pub(super) fn advance(&mut self) -> SendStatus {
+    fn advance(&mut self) -> SendStatus {
         forked::end_if_forked();
         let Some(conversation) = &mut self.conversation else { return SendStatus::Sent };
         loop {
@@ -170,7 +165,7 @@ impl ChannelState {
     }
 
     /// Ends the response in another way than the application has.
-    pub(super) fn end(&mut self, outcome: RequestOutcome) {
+    fn end(&mut self, outcome: RequestOutcome) {
         if let Some(conversation) = self.conversation.as_mut().filter(|_| self.stage != ResponseStage::Ended)
         {
             self.file = None;
@@ -346,7 +341,7 @@ impl AsgiChannel {
     }
 
     fn send_file<'py>(&self, py: Attached<'py>, message: &Object, kind: &str) -> Result<Owned<'py>> {
-        let part = super::files::part(py, self.names, message, kind)?;
+        let part = files::part(py, self.names, message, kind)?;
         let mut state = lock(py, &self.state);
         let conversation = state.begin_body(py)?;
         match (self.discards_body || part.length == 0, part.more) {

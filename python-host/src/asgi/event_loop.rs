@@ -1,8 +1,10 @@
 //! The thread of the event loop, and how requests get there: an inbox, and an eventfd that wakes the loop.
 
+mod gil_wait;
+mod watch;
+
 use super::channel::{self, AsgiChannel};
 use super::names::ScopeNames;
-use super::watch::DisconnectWatch;
 use crate::conversation::{Conversation, RequestSource};
 use crate::forked;
 use crate::host::Host;
@@ -20,6 +22,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
+use watch::LoopWatch;
 use wsgi_protocol::launch;
 use wsgi_system::eventfd::EventFd;
 
@@ -41,7 +44,7 @@ pub struct EventLoop {
     over: AtomicBool,
     is_replaced: AtomicBool,
     /// Who looks whether it is blocked.
-    pub watch: DisconnectWatch,
+    pub watch: LoopWatch,
 }
 
 #[derive(Default)]
@@ -316,11 +319,7 @@ impl EventLoop {
     }
 
     /// The channel behind an object, if it is one.
-    pub(super) fn channel<'o>(
-        &self,
-        py: Attached<'o>,
-        object: &'o Object,
-    ) -> Option<MethodSelf<'o, AsgiChannel>> {
+    fn channel<'o>(&self, py: Attached<'o>, object: &'o Object) -> Option<MethodSelf<'o, AsgiChannel>> {
         self.class.get()?.cast(py, object)
     }
 

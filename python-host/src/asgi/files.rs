@@ -1,6 +1,5 @@
 //! Files that httpd sends itself: `http.response.pathsend` and `http.response.zerocopysend`.
 
-use super::channel::PendingFile;
 use super::names::ScopeNames;
 use crate::python::{Attached, ExceptionKind, Object, Raised, Result, detached};
 use std::ffi::OsStr;
@@ -9,6 +8,15 @@ use std::io::{self, Seek, SeekFrom};
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
+
+/// A part of a file.
+pub struct PendingFile {
+    pub file: File,
+    pub offset: u64,
+    pub length: u64,
+    /// It is not the end of the response.
+    pub more: bool,
+}
 
 /// What a message asks for.
 ///

@@ -9,13 +9,11 @@
 mod channel;
 mod event_loop;
 mod files;
-mod gil_wait;
 mod head;
 mod log_scope;
 mod names;
 mod scope;
 mod startup;
-mod watch;
 mod websocket;
 
 pub use startup::{start_heir, start_mounted};
@@ -31,7 +29,6 @@ use event_loop::EventLoop;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{OnceLock, PoisonError, RwLock};
 use std::time::Duration;
-use websocket::utf8 as utf8_of;
 use wsgi_protocol::launch::ApplicationInterface;
 use wsgi_protocol::request::{RequestFlags, RequestHead};
 

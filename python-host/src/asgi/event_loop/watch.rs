@@ -1,7 +1,7 @@
 //! Watches the event loop: whatever blocks it for more than a second is named with its stack, once.
 //! And others read the requests meanwhile.
 
-use super::event_loop::EventLoop;
+use super::EventLoop;
 use super::gil_wait::GilWait;
 use crate::daemon::{self, BlockedLoop};
 use crate::host::LongRunning;
@@ -34,7 +34,7 @@ const LONG: Duration = Duration::from_secs(1);
 
 /// What the watch knows.
 #[derive(Debug, Default)]
-pub struct DisconnectWatch {
+pub struct LoopWatch {
     /// Requests of the loop.
     requests: AtomicUsize,
     /// The loop has not come by since it was asked to.
@@ -53,8 +53,8 @@ pub struct DisconnectWatch {
     wakeup: OnceLock<EventFd>,
 }
 
-impl DisconnectWatch {
-    /// Makes what [`DisconnectWatch::run`] needs; false: there is none, and nobody says what blocks the loop.
+impl LoopWatch {
+    /// Makes what [`LoopWatch::run`] needs; false: there is none, and nobody says what blocks the loop.
     pub fn prepare(&self) -> bool {
         EventFd::new().is_ok_and(|wakeup| self.wakeup.set(wakeup).is_ok())
     }
