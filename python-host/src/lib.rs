@@ -30,6 +30,7 @@ mod reserve;
 mod scheduler;
 #[allow(unsafe_code)]
 mod thread_end;
+mod thread_record;
 mod waits;
 mod worker;
 mod wsgi;

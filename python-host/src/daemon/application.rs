@@ -5,6 +5,8 @@ use super::socket_exchange::{GilRelease, UnsentRecord};
 use crate::conversation::{Conversation, RequestSource};
 use crate::exchange::{Exchange, RequestOutcome};
 use crate::host::LongRunning;
+use crate::thread_record::ThreadRecord;
+use std::sync::Arc;
 use std::time::Duration;
 use wsgi_protocol::heirloom::{HeirScript, TriedVersions};
 use wsgi_protocol::launch::PreloadScript;
@@ -21,8 +23,8 @@ pub(super) trait Application: Sync + 'static {
     /// Takes the log records that httpd does not take.
     const UNSENT: UnsentRecord;
 
-    /// Makes the calling thread ready to run requests as number `thread_id` (1-based).
-    fn runner(&'static self, thread_id: u32) -> Self::Runner;
+    /// Makes the calling thread, whose record this is, ready to run requests.
+    fn runner(&'static self, record: Arc<ThreadRecord>) -> Self::Runner;
 
     /// Whether all threads share one lock, so that admitting more of them than can run is waste.
     fn shares_lock(&self) -> bool;

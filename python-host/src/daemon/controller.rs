@@ -5,10 +5,11 @@
 
 use super::gate::WorkerGate;
 use super::os::{self, Epoll};
-use super::slot::{WorkerRecord, WorkerState};
 use crate::scheduler::pace::{GatePace, PaceSample, RequestEffort};
 use crate::scheduler::waits::{STARVED, ThreadWaits, is_runnable};
 use crate::scheduler::wakeup::Wakeup;
+use crate::thread_record::{ThreadRecord, ThreadState};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
@@ -26,7 +27,7 @@ const CARRY: u64 = 4;
 pub(super) struct WorkerController<'d> {
     pub(super) gate: &'d WorkerGate,
     pub(super) epoll: &'d Epoll,
-    pub(super) slots: &'d [WorkerRecord],
+    pub(super) slots: &'d [Arc<ThreadRecord>],
     pub(super) wakeup: &'d Wakeup,
     /// Set when the workers shall end.
     pub(super) stop: &'d AtomicBool,
@@ -92,13 +93,13 @@ impl WorkerController<'_> {
         for (slot, track) in self.slots.iter().zip(tracks.iter_mut()) {
             track.runs = false;
             let state = slot.state();
-            let (begun, finished, naps) = (slot.begun(), slot.finished(), slot.naps.load(Relaxed));
+            let (begun, finished, naps) = (slot.begun(), slot.finished(), slot.naps());
             let began = std::mem::replace(&mut track.begun, begun) != begun;
             let ended = finished - std::mem::replace(&mut track.finished, finished);
             let slept = std::mem::replace(&mut track.naps, naps) != naps;
             let was_away = std::mem::replace(
                 &mut track.away,
-                matches!(state, WorkerState::Absent | WorkerState::Parked),
+                matches!(state, ThreadState::Absent | ThreadState::Parked),
             );
             if track.away {
                 continue;

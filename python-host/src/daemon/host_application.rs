@@ -13,8 +13,9 @@ use crate::interpreter::gates::GateRegistry;
 use crate::interpreter::threads;
 use crate::messages;
 use crate::python;
+use crate::thread_record::ThreadRecord;
 use crate::worker::RequestThread;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use wsgi_protocol::heirloom::{HeirScript, TriedVersions};
 use wsgi_protocol::launch::PreloadScript;
@@ -30,9 +31,9 @@ impl Application for Host {
     const RELEASED: GilRelease = python::released;
     const UNSENT: UnsentRecord = crate::log::write_bytes;
 
-    fn runner(&'static self, thread_id: u32) -> RequestThread {
+    fn runner(&'static self, record: Arc<ThreadRecord>) -> RequestThread {
         GATES.get_or_init(|| if Host::shares_lock(self) { None } else { GateRegistry::new(self) });
-        self.worker(thread_id)
+        self.worker(record)
     }
 
     fn shares_lock(&self) -> bool {

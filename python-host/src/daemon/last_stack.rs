@@ -5,11 +5,12 @@
 
 use super::os::DaemonDescriptor;
 use super::signals;
-use super::slot::{WorkerRecord, WorkerState};
 use crate::interpreter::Interpreter;
 use crate::python::{Attached, NumberValues, Result};
+use crate::thread_record::{ThreadRecord, ThreadState};
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use wsgi_protocol::launch::{SOCKETS_AT, STACK_FD, STACK_FILE};
@@ -77,7 +78,7 @@ pub(super) fn leave_to_parent() {
 
 /// Has the threads that run requests write their stacks, that of request thread `first` before all others. Calls of
 /// theirs may be interrupted, so this is for a process that ends anyway.
-pub(super) fn leave(slots: &[WorkerRecord], first: Option<u32>) {
+pub(super) fn leave(slots: &[Arc<ThreadRecord>], first: Option<u32>) {
     if !PREPARED.load(Relaxed) || !is_handled() {
         return;
     }
@@ -90,7 +91,7 @@ pub(super) fn leave(slots: &[WorkerRecord], first: Option<u32>) {
     let others = slots.iter().enumerate().map(|(index, slot)| (index as u32 + 1, slot));
     let others = others.filter(|(thread, _)| first.is_none_or(|(first, _)| first != *thread));
     for (thread, slot) in
-        first.into_iter().chain(others).filter(|(_, slot)| slot.state() == WorkerState::Running)
+        first.into_iter().chain(others).filter(|(_, slot)| slot.state() == ThreadState::Running)
     {
         leave_one(&format!("Request thread {thread}"), slot.tid());
     }
@@ -121,7 +122,7 @@ fn leave_one(name: &str, tid: i32) {
 }
 
 /// Leaves the stacks when a process that shall end soon goes on burning CPU time, once.
-pub(super) fn leave_once(slots: &[WorkerRecord]) {
+pub(super) fn leave_once(slots: &[Arc<ThreadRecord>]) {
     static DONE: AtomicBool = AtomicBool::new(false);
     if !DONE.swap(true, Relaxed) {
         leave(slots, None);

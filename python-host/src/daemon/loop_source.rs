@@ -13,7 +13,6 @@ use crate::conversation::{Conversation, RequestSource};
 use crate::messages;
 use std::ops::Range;
 use std::os::fd::RawFd;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use wsgi_protocol::ProtocolError;
 use wsgi_protocol::frame::{FromDaemon, RequestRefusal};
@@ -120,7 +119,7 @@ impl<A: Application> WorkerPool<A> {
             return Err(refuse_overdue(connection, seq));
         }
         if self.limits.inactivity && !head.flags.has(RequestFlags::IGNORE_ACTIVITY) {
-            self.slots[reader].touched_ns.store(began, Relaxed);
+            self.slots[reader].touch(began);
         }
         self.in_loop.enter();
         self.note_first_request();

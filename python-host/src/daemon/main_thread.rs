@@ -10,10 +10,10 @@ use super::link::{self, SupervisorMessage};
 use super::pool::{CONNECTION_EVENTS, PoolPhase, WorkerPool};
 use super::registry::{ClaimedConnection, PollEvent, has_left};
 use super::reload::ReloadRequest;
-use super::slot::WorkerState;
 use super::timers::{DueAction, TimerView, Timetable};
 use super::{last_stack, os, signals};
 use crate::host::LongRunning;
+use crate::thread_record::ThreadState;
 use crate::{messages, reserve};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::Arc;
@@ -430,7 +430,7 @@ impl<A: Application> MainThread<A> {
         if !self.silenced {
             // A worker that still polls has to see the wake-up event before it may be cleared; one that runs a
             // request looks at the phase before it polls again.
-            if pool.slots.iter().any(|s| s.state() == WorkerState::Polling) {
+            if pool.slots.iter().any(|s| s.state() == ThreadState::Polling) {
                 return;
             }
             pool.silence_wake();

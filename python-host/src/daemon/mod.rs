@@ -43,7 +43,6 @@ mod sending;
 mod service;
 #[allow(unsafe_code)]
 mod signals;
-mod slot;
 mod socket_exchange;
 #[allow(unsafe_code)]
 mod stream;

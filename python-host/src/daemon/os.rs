@@ -1,6 +1,6 @@
 //! The system calls that a daemon's serve loop makes, by one name: each is a safe function of `wsgi_system`.
 
-pub(super) use wsgi_system::clock::{clock_ns, monotonic_ns as now_ns, own_cpu_clock};
+pub(super) use wsgi_system::clock::monotonic_ns as now_ns;
 pub(super) use wsgi_system::descriptors::{DaemonDescriptor, set_nonblocking};
 pub(super) use wsgi_system::eventfd::{Epoll, EventFd};
 pub use wsgi_system::limits::default_stack;

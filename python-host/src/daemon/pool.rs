@@ -11,12 +11,12 @@ use super::registry::{
     ClaimedConnection, ConnectionRegistry, PollEvent, ReadyConnection, TOKEN_LISTENER, TOKEN_WAKE,
 };
 use super::reload::ScriptReload;
-use super::slot::WorkerRecord;
 use super::socket_exchange::send_frame;
 use super::stream::SocketSink;
 use crate::coalesce::BlockCoalescer;
 use crate::messages;
 use crate::scheduler::wakeup::Wakeup;
+use crate::thread_record::ThreadRecord;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
@@ -70,7 +70,8 @@ pub(super) struct RequestLimits {
 pub(super) struct WorkerPool<A: Application> {
     pub(super) application: &'static A,
     pub(super) limits: RequestLimits,
-    pub(super) slots: Box<[WorkerRecord]>,
+    /// By index; the threads count from 1.
+    pub(super) slots: Box<[Arc<ThreadRecord>]>,
     pub(super) gate: WorkerGate,
     pub(super) streams: Box<[Arc<BlockCoalescer<SocketSink>>]>,
     pub(super) reload: ScriptReload,
@@ -133,7 +134,7 @@ impl<A: Application> WorkerPool<A> {
         Ok(Self {
             application,
             limits,
-            slots: (0..threads).map(|_| WorkerRecord::default()).collect(),
+            slots: (1..=launch.threads).map(ThreadRecord::new).collect(),
             gate: WorkerGate::new(threads, if gated { 1 } else { threads }),
             // No send into a sink waits, so that nobody has to wait for one with the GIL.
             streams: (0..threads).map(|_| BlockCoalescer::new(SocketSink::default(), |f| f())).collect(),
@@ -455,7 +456,7 @@ impl<A: Application> WorkerPool<A> {
 
     /// Requests ended by all workers.
     pub(super) fn served(&self) -> u64 {
-        self.slots.iter().map(WorkerRecord::finished).sum::<u64>() + self.in_loop.begun()
+        self.slots.iter().map(|slot| slot.finished()).sum::<u64>() + self.in_loop.begun()
     }
 
     /// Keeps a connection whose request noticed a changed script.

@@ -7,16 +7,15 @@ use super::connection::HttpdConnection;
 use super::os;
 use super::response_memory::LARGE;
 pub(super) use super::sending::{GilRelease, send_all, send_frame};
-use super::slot::WorkerRecord;
 use super::stream::SocketSink;
 use crate::coalesce::{BlockCoalescer, COPIED, HeldBlock, LastSend};
 use crate::exchange::{BodyError, Exchange, HoldBack, RequestOutcome, SendError};
 use crate::forked::is_forked;
 use crate::scheduler::clock::own_tid;
+use crate::thread_record::ThreadRecord;
 use std::io::IoSlice;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use wsgi_protocol::frame::{BODY_CHUNK, EncodedFrame, FromDaemon, HEADER_LEN, MAX_PAYLOAD, RequestRefusal};
 use wsgi_protocol::metrics::RequestAccount;
 use wsgi_protocol::request::{Request, RequestFlags};
@@ -33,7 +32,7 @@ pub(super) struct SocketExchange<'a> {
     pub(super) released: GilRelease,
     pub(super) unsent: UnsentRecord,
     /// Where activity is noted, if the request counts for the inactivity timer.
-    pub(super) activity: Option<&'a WorkerRecord>,
+    pub(super) activity: Option<&'a ThreadRecord>,
     pub(super) body: super::body::BodyReader<'a>,
     /// What the end of the response tells of its times.
     pub(super) account: Option<RequestAccount>,
@@ -65,7 +64,7 @@ impl<'a> SocketExchange<'a> {
         request: &Request<'a>,
         out: &'a mut Vec<u8>,
         (released, unsent): (GilRelease, UnsentRecord),
-        activity: Option<&'a WorkerRecord>,
+        activity: Option<&'a ThreadRecord>,
     ) -> Self {
         out.clear();
         connection.body_memory.begin();
@@ -161,8 +160,8 @@ impl<'a> SocketExchange<'a> {
     }
 
     fn touch(&self) {
-        if let Some(slot) = self.activity {
-            slot.touched_ns.store(os::now_ns(), Relaxed);
+        if let Some(record) = self.activity {
+            record.touch(os::now_ns());
         }
     }
 

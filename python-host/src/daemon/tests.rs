@@ -8,12 +8,13 @@ use super::socket_exchange::{GilRelease, UnsentRecord};
 use super::worker::WorkerThread;
 use crate::exchange::{Exchange, HoldBack, RequestOutcome};
 use crate::host::LongRunning;
+use crate::thread_record::ThreadRecord;
 use std::cell::RefCell;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 use wsgi_protocol::frame::{self, FrameHeader, FrameKind, HEADER_LEN, RequestRefusal};
 use wsgi_protocol::heirloom::{HeirScript, TriedVersions};
@@ -114,9 +115,9 @@ impl Application for FakeApplication {
     const UNSENT: UnsentRecord =
         |_, text| UNSENT.with_borrow_mut(|unsent| unsent.push(String::from_utf8_lossy(text).into_owned()));
 
-    fn runner(&'static self, thread_id: u32) -> FakeRunner {
+    fn runner(&'static self, record: Arc<ThreadRecord>) -> FakeRunner {
         self.runners.fetch_add(1, SeqCst);
-        FakeRunner(self, thread_id)
+        FakeRunner(self, record.number())
     }
     fn shares_lock(&self) -> bool {
         true

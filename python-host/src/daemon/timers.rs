@@ -4,8 +4,8 @@
 //! is due now and when to ask again. A timer that is not armed yet contributes its whole length to that.
 
 use super::blocked_loop::BlockedLoop;
-use super::slot::WorkerRecord;
-use std::sync::atomic::Ordering::Relaxed;
+use crate::thread_record::ThreadRecord;
+use std::sync::Arc;
 use wsgi_protocol::launch::DaemonTimers;
 
 /// How often the resident size is looked at while requests are served, ns.
@@ -110,10 +110,10 @@ impl Timetable {
     }
 
     /// Number of requests under way that are not so old that nobody waits for them any more.
-    pub(super) fn active(&self, slots: &[WorkerRecord], now: u64) -> usize {
+    pub(super) fn active(&self, slots: &[Arc<ThreadRecord>], now: u64) -> usize {
         slots
             .iter()
-            .filter_map(WorkerRecord::running)
+            .filter_map(|slot| slot.running())
             .filter(|(_, start)| !self.is_stale(now, *start))
             .count()
     }
@@ -125,7 +125,7 @@ impl Timetable {
     /// Puts what is due into `due` and returns when to ask again at the latest.
     pub(super) fn check(
         &mut self,
-        slots: &[WorkerRecord],
+        slots: &[Arc<ThreadRecord>],
         view: &TimerView,
         due: &mut Vec<DueAction>,
     ) -> Option<u64> {
@@ -174,7 +174,7 @@ impl Timetable {
 
     fn check_inactivity(
         &mut self,
-        slots: &[WorkerRecord],
+        slots: &[Arc<ThreadRecord>],
         view: &TimerView,
         next: &mut NextDeadline,
         due: &mut Vec<DueAction>,
@@ -183,7 +183,7 @@ impl Timetable {
         if self.inactivity == 0 {
             return;
         }
-        let touched = slots.iter().map(|s| s.touched_ns.load(Relaxed)).max().unwrap_or(0);
+        let touched = slots.iter().map(|slot| slot.touched()).max().unwrap_or(0);
         if touched == 0 {
             next.or_after(self.inactivity);
         } else if next.is_over(touched.max(self.inactivity_from) + self.inactivity) {
@@ -198,7 +198,7 @@ impl Timetable {
     fn check_request(
         &mut self,
         worker: usize,
-        slot: &WorkerRecord,
+        slot: &ThreadRecord,
         next: &mut NextDeadline,
         due: &mut Vec<DueAction>,
     ) {
@@ -219,7 +219,7 @@ impl Timetable {
         if self.interrupt > 0 && *interrupted != number {
             if next.is_over(start + self.request) {
                 *interrupted = number;
-                slot.injected_ns.store(next.now, Relaxed);
+                slot.note_interrupted(next.now);
                 next.or_after(self.interrupt);
                 due.push(DueAction::Interrupt { worker, number });
             }
@@ -227,7 +227,7 @@ impl Timetable {
         }
         let limit = match self.interrupt {
             0 => start + self.request,
-            interrupt => slot.injected_ns.load(Relaxed).max(start) + interrupt,
+            interrupt => slot.interrupted().max(start) + interrupt,
         };
         if next.is_over(limit) {
             *expired = number;
@@ -263,14 +263,14 @@ mod tests {
 
     const S: u64 = 1_000_000_000;
 
-    fn check(t: &mut Timetable, slots: &[WorkerRecord], now: u64) -> (Vec<DueAction>, Option<u64>) {
+    fn check(t: &mut Timetable, slots: &[Arc<ThreadRecord>], now: u64) -> (Vec<DueAction>, Option<u64>) {
         let mut due = Vec::new();
         let next = t.check(slots, &TimerView { now, gil_wanted: 100 * S, ..TimerView::default() }, &mut due);
         (due, next)
     }
 
-    fn slots() -> Vec<WorkerRecord> {
-        vec![WorkerRecord::default(), WorkerRecord::default()]
+    fn slots() -> Vec<Arc<ThreadRecord>> {
+        vec![ThreadRecord::new(1), ThreadRecord::new(2)]
     }
 
     #[test]
@@ -318,7 +318,7 @@ mod tests {
     fn a_request_is_interrupted_once_and_then_expires() {
         let timers = DaemonTimers { request: 10_000, interrupt: 2000, ..DaemonTimers::default() };
         let mut t = Timetable::new(&timers, 1, false, 100 * S);
-        let slots = vec![WorkerRecord::default()];
+        let slots = vec![ThreadRecord::new(1)];
         assert_eq!(check(&mut t, &slots, 100 * S), (vec![], Some(110 * S)));
         slots[0].begin(104 * S);
         assert_eq!(check(&mut t, &slots, 110 * S), (vec![], Some(114 * S)));
@@ -345,7 +345,7 @@ mod tests {
         let mut t = Timetable::new(&timers, 2, false, 100 * S);
         let slots = slots();
         assert_eq!(check(&mut t, &slots, 150 * S), (vec![], Some(154 * S)));
-        slots[1].touched_ns.store(151 * S, Relaxed);
+        slots[1].touch(151 * S);
         slots[1].begin(151 * S);
         assert_eq!(check(&mut t, &slots, 155 * S).0, [], "busy");
         slots[1].end();

@@ -10,12 +10,11 @@ use super::os;
 use super::pool::{ACCEPT_BURST, CONNECTION_EVENTS, PoolPhase, WorkerPool};
 use super::registry::{ClaimedConnection, PollEvent, ReadyConnection, has_left};
 use super::reload;
-use super::slot::{WorkerRecord, WorkerState};
 use super::socket_exchange::SocketExchange;
 use crate::exchange::RequestOutcome;
+use crate::thread_record::{ThreadRecord, ThreadState};
 use crate::{forked, waits};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use wsgi_protocol::metrics::RequestAccount;
 use wsgi_protocol::request::{Request, RequestFlags};
@@ -38,6 +37,7 @@ static YIELDING: AdaptiveYield = AdaptiveYield::new();
 pub(super) struct WorkerThread<A: Application> {
     pool: &'static WorkerPool<A>,
     index: usize,
+    record: &'static ThreadRecord,
     runner: A::Runner,
     attached: bool,
     buffer: Vec<u8>,
@@ -55,12 +55,11 @@ enum RequestEnd {
 impl<A: Application> WorkerThread<A> {
     /// The body of worker thread `index`.
     pub(super) fn run(pool: &'static WorkerPool<A>, index: usize) {
-        // Request threads count from 1 (spec/behaviour.md §1.9).
-        let thread_id = index as u32 + 1;
-        pool.slots[index].enter();
-        let runner = pool.application.runner(thread_id);
+        let record = &pool.slots[index];
+        record.enter();
+        let runner = pool.application.runner(record.clone());
         let (buffer, out) = (Vec::with_capacity(READ_ROOM), Vec::new());
-        let mut worker = Self { pool, index, runner, attached: false, buffer, out };
+        let mut worker = Self { pool, index, record, runner, attached: false, buffer, out };
         if wsgi_system::limits::is_memory_limited() {
             // What Python keeps for a thread is made now as well.
             worker.attach();
@@ -70,7 +69,7 @@ impl<A: Application> WorkerThread<A> {
         worker.serve();
         worker.detach();
         drop(worker);
-        pool.slots[index].set(WorkerState::Absent);
+        record.set(ThreadState::Absent);
     }
 
     fn attach(&mut self) {
@@ -106,11 +105,11 @@ impl<A: Application> WorkerThread<A> {
             }
             if pool.gate.is_over() {
                 self.detach();
-                pool.slots[self.index].set(WorkerState::Parked);
+                self.record.set(ThreadState::Parked);
                 if !pool.gate.park(self.index) {
                     return;
                 }
-                pool.slots[self.index].set(WorkerState::Polling);
+                self.record.set(ThreadState::Polling);
             }
             match self.next_event() {
                 None | Some(PollEvent::Wake) => {}
@@ -132,8 +131,7 @@ impl<A: Application> WorkerThread<A> {
                 return Some(event);
             }
         }
-        let naps = &pool.slots[self.index].naps;
-        naps.store(naps.load(Relaxed) + 1, Relaxed);
+        self.record.nap();
         pool.gate.begin_nap();
         let event = pool.wait(None);
         pool.gate.end_nap();
@@ -216,10 +214,10 @@ impl<A: Application> WorkerThread<A> {
             return self.pool.give_back(connection, seq);
         }
         self.attach();
-        self.pool.slots[self.index].begin(now);
+        self.record.begin(now);
         self.pool.started();
         let next = self.run_request(connection, seq, payload, &request, now);
-        self.pool.slots[self.index].end();
+        self.record.end();
         match next {
             RequestEnd::ForLoop(connection) => self.hand_over(connection, seq, payload, &request, now),
             RequestEnd::Over(next) => {
@@ -263,7 +261,7 @@ impl<A: Application> WorkerThread<A> {
         let (pool, head) = (self.pool, &request.head);
         reload::begin_request(std::mem::take(&mut connection.was_held));
         let counts = pool.limits.inactivity && !head.flags.has(RequestFlags::IGNORE_ACTIVITY);
-        let activity = counts.then(|| &pool.slots[self.index]);
+        let activity = counts.then_some(self.record);
         let mut exchange = SocketExchange::new(
             &mut connection,
             seq,
@@ -277,8 +275,8 @@ impl<A: Application> WorkerThread<A> {
             drop(exchange);
             return RequestEnd::Over(loop_source::refuse_overdue(connection, seq));
         }
-        let clock = head.flags.has(RequestFlags::MEASURE_CPU).then(|| &pool.slots[self.index]);
-        let cpu = clock.map_or(0, WorkerRecord::cpu_ns);
+        let clock = head.flags.has(RequestFlags::MEASURE_CPU).then_some(self.record);
+        let cpu = clock.map_or(0, ThreadRecord::cpu_ns);
         let runner = &mut self.runner;
         let result = catch_unwind(AssertUnwindSafe(|| runner.run(request, &mut exchange)));
         if result.is_err() {
@@ -300,7 +298,7 @@ impl<A: Application> WorkerThread<A> {
             self.hold(connection, seq, payload);
             return RequestEnd::Over(ConnectionFate::Gone);
         }
-        let used = clock.map_or(0, WorkerRecord::cpu_ns).saturating_sub(cpu);
+        let used = clock.map_or(0, ThreadRecord::cpu_ns).saturating_sub(cpu);
         exchange.account = Some(RequestAccount { began, ended: os::now_ns(), gil: waits::take(), cpu: used });
         let draining = pool.phase() != PoolPhase::Serving;
         let is_usable = exchange.finish(outcome, draining);

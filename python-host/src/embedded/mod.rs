@@ -17,6 +17,7 @@ use crate::log;
 use crate::messages;
 use crate::python::{is_attached, note_entry, symbols};
 use crate::thread_end;
+use crate::thread_record::ThreadRecord;
 use crate::worker::RequestThread;
 use crate::wsgi::telemetry;
 pub use apart::start_apart;
@@ -134,7 +135,7 @@ fn with_worker<T>(host: &'static Host, f: impl FnOnce(&mut RequestThread) -> T) 
     let idle = WORKERS.with(|workers| workers.borrow_mut().pop());
     let worker = idle.unwrap_or_else(|| {
         thread_end::arrange(|| WORKERS.with(|workers| drop(workers.take())));
-        host.worker(thread_number())
+        host.worker(ThreadRecord::new(thread_number()))
     });
     threads::aside(|| {
         // Also when `f` panics, which the door to httpd answers for, and before the thread is the outer request's again.

@@ -8,13 +8,15 @@ use crate::interpreter::{self, Interpreter, threads};
 use crate::log;
 use crate::messages;
 use crate::python::{Attached, NumberValues, raise_in_thread};
-use crate::worker::{RequestThread, THREADS};
+use crate::thread_record::{THREADS, ThreadRecord};
+use crate::worker::RequestThread;
+use std::sync::Arc;
 
 impl Host {
-    /// Makes the calling thread ready to run requests as number `thread_id` (1-based; 0 is the main thread).
+    /// Makes the calling thread, whose record this is, ready to run requests.
     #[must_use]
-    pub fn worker(&'static self, thread_id: u32) -> RequestThread {
-        RequestThread::new(self, thread_id)
+    pub(crate) fn worker(&'static self, record: Arc<ThreadRecord>) -> RequestThread {
+        RequestThread::new(self, record)
     }
 
     /// Whether all request threads share one lock, so that admitting more of them than can run is waste: false with

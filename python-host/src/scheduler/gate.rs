@@ -42,7 +42,8 @@ pub struct Gate {
     open: AtomicBool,
 }
 
-/// What one request thread does, written by that thread only.
+/// What one thread does at one gate, written by that thread only. It is no part of the thread's record: a thread may come to
+/// several gates, which count for themselves, and comes to them before it is known which of its records the request will have.
 #[derive(Debug, Default)]
 struct GateTurn {
     place: Arc<AdmissionWaiter>,
