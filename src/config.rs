@@ -133,7 +133,7 @@ fn forget() {
 }
 
 /// A record of ours that httpd has made for each server or directory, and merged with that of the one around it.
-pub trait ConfigRecord: Default {
+pub trait ConfigRecord: Default + 'static {
     /// What holds within.
     fn merged(around: &Self, within: &Self) -> MergedRecord<Self>;
 }

@@ -24,7 +24,7 @@ pub struct MountedAlias<'r> {
 /// Where it is kept.
 struct Mount;
 
-// SAFETY: the only one of this module.
+// SAFETY: the only one of this module; its own strings are all that is dropped.
 unsafe impl RequestState for Mount {
     type Of<'r> = MountedAlias<'r>;
 }

@@ -1,7 +1,7 @@
 //! A copy of httpd's scoreboard that daemons with `server-metrics=On` can read: a memory file that httpd's children renew
 //! while requests come, and that nobody else can write to. Made only if some group wants it.
 
-use crate::httpd::pool::{LastingRecord, Pool};
+use crate::httpd::pool::{LastingRecord, ProcessPool};
 use crate::scoreboard;
 use std::ffi::CStr;
 use std::io;
@@ -33,7 +33,7 @@ pub struct KeptBoard {
 unsafe impl LastingRecord for KeptBoard {
     const KEY: &'static CStr = c"mod_wsgi:board:1";
 
-    fn initial(_: Pool<'static>) -> Self {
+    fn initial(_: ProcessPool) -> Self {
         Self { memory: KeptMapping::NONE, fd: KeptDescriptor::NONE }
     }
 }

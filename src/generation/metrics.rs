@@ -1,6 +1,6 @@
 //! The metrics memory on httpd's side: made once by the parent, kept over graceful restarts, inherited by children.
 
-use crate::httpd::pool::{LastingRecord, Pool};
+use crate::httpd::pool::{LastingRecord, ProcessPool};
 use crate::httpd::server::now_us;
 use std::cell::Cell;
 use std::ffi::CStr;
@@ -25,7 +25,7 @@ pub struct KeptMetrics {
 unsafe impl LastingRecord for KeptMetrics {
     const KEY: &'static CStr = c"mod_wsgi:metrics:1";
 
-    fn initial(_: Pool<'static>) -> Self {
+    fn initial(_: ProcessPool) -> Self {
         Self { memory: KeptPage::NONE, fd: KeptDescriptor::NONE }
     }
 }

@@ -365,8 +365,8 @@ impl<'r> Brigade<'r> {
 
     /// Removes the first `len` bytes, which [`Brigade::pieces`] has shown.
     pub fn consume_all(&mut self, mut len: usize) {
-        while len > 0 {
-            // SAFETY: the brigade is valid and holds at least `len` bytes of data.
+        while len > 0 && !self.is_empty() {
+            // SAFETY: the brigade is valid and has a first bucket.
             let first = unsafe { (*sys::mw_brigade_first(self.raw)).length };
             self.consume(len.min(first));
             len -= len.min(first);

@@ -22,7 +22,7 @@ pub unsafe trait LastingRecord: Sized + 'static {
     /// Its name in the pool.
     const KEY: &'static CStr;
     /// As it is in the beginning, with what it needs in httpd's own pool.
-    fn initial(process: Pool<'static>) -> Self;
+    fn initial(process: ProcessPool) -> Self;
 }
 
 impl<'p> Pool<'p> {
@@ -56,7 +56,19 @@ impl<'p> Pool<'p> {
     }
 
     /// Moves a value to the heap and drops it when the pool is cleared.
-    pub fn own<T>(self, value: T) -> *mut T {
+    pub fn own<T: 'static>(self, value: T) -> *mut T {
+        self.own_any(value)
+    }
+
+    /// The same for what may borrow from the pool, or from what lives as long.
+    ///
+    /// # Safety
+    /// Dropping it uses nothing that it borrows: that may be gone by then.
+    pub(super) unsafe fn own_borrowing<T>(self, value: T) -> *mut T {
+        self.own_any(value)
+    }
+
+    fn own_any<T>(self, value: T) -> *mut T {
         let raw = Box::into_raw(Box::new(value));
         self.on_clear(raw.cast(), drop_boxed::<T>);
         raw
@@ -75,7 +87,7 @@ impl<'p> Pool<'p> {
     }
 
     /// Runs `cleanup` with the `data` that is meant for it when the pool is cleared (not in a forked child before exec). Its
-    /// code is still mapped then: pools below httpd's configuration pool qualify.
+    /// code is still mapped then: all pools but that of the process are cleared before this module is unloaded.
     fn on_clear(self, data: *mut c_void, cleanup: unsafe extern "C" fn(*mut c_void) -> sys::apr_status_t) {
         // SAFETY: one of the two above, with what it takes back; once, and nobody else uses it any more.
         unsafe {
@@ -126,11 +138,22 @@ impl Drop for CallOnDrop {
     }
 }
 
-impl Pool<'static> {
-    /// httpd's own pool, which it gives up when it ends.
-    pub(super) fn lasting<'p>(record: Record<'p, sys::apr_pool_t>) -> Pool<'static> {
-        // SAFETY: it lives longer than any code of this module.
-        Pool(unsafe { Record::from_raw(record.raw()) })
+/// httpd's own pool, which it gives up when it ends: it lives longer than any code of this module, so nothing of ours can be
+/// called when it goes.
+#[derive(Clone, Copy)]
+pub struct ProcessPool(Record<'static, sys::apr_pool_t>);
+
+impl ProcessPool {
+    /// That of httpd's record of itself.
+    pub(super) fn of(process: Record<'_, sys::process_rec>) -> Self {
+        let pool = process.part(|process| &process.pool);
+        // SAFETY: it is there for as long as httpd.
+        Self(unsafe { Record::from_raw(pool.raw()) })
+    }
+
+    /// The C pointer.
+    pub(super) fn raw(self) -> *mut sys::apr_pool_t {
+        self.0.raw()
     }
 
     /// The record of this httpd.

@@ -89,18 +89,30 @@ impl<'h, T: HttpdRecord> Record<'h, T> {
         field(unsafe { &*self.raw })
     }
 
+    /// What is in a field that the contract of [`HttpdRecord`] speaks of. A function could give something else of the same type
+    /// instead of a field of this record, by a reference that lives longer.
+    #[inline(always)]
+    fn of_its_own<P: Copy>(self, field: fn(&T) -> &P) -> P {
+        // SAFETY: as in `get`.
+        let found = field(unsafe { &*self.raw });
+        let offset = ptr::from_ref(found).addr().wrapping_sub(self.raw.addr());
+        assert!(offset < size_of::<T>(), "a field of another record");
+        *found
+    }
+
     /// The text that a field points to.
     #[inline(always)]
     pub fn text<P: TextPointer>(self, field: fn(&T) -> &P) -> HttpdText<'h> {
-        // SAFETY: as in `get`; the text is good by the contract of `HttpdRecord`.
-        unsafe { HttpdText::from_raw(field(&*self.raw).to_text()) }
+        let text = self.of_its_own(field).to_text();
+        // SAFETY: good by the contract of `HttpdRecord`.
+        unsafe { HttpdText::from_raw(text) }
     }
 
     /// The record that a field points to, if there is one.
     #[inline(always)]
     pub fn follow<N: HttpdRecord>(self, field: fn(&T) -> &*mut N) -> Option<Record<'h, N>> {
-        // SAFETY: as in `get`; the other record is alive by the contract of `HttpdRecord`.
-        let raw = unsafe { *field(&*self.raw) };
+        let raw = self.of_its_own(field);
+        // Alive by the contract of `HttpdRecord`.
         (!raw.is_null()).then_some(Record { raw, life: PhantomData })
     }
 
@@ -125,32 +137,41 @@ impl<'h, T: HttpdRecord> Record<'h, T> {
 }
 
 /// How records point to texts.
-pub trait TextPointer {
+///
+/// # Safety
+/// It is one of the types of which [`HttpdRecord`] speaks, and the same pointer comes out.
+pub unsafe trait TextPointer: Copy {
     /// As one that nobody writes through.
-    fn to_text(&self) -> *const c_char;
+    fn to_text(self) -> *const c_char;
 }
 
-impl TextPointer for *const c_char {
-    fn to_text(&self) -> *const c_char {
-        *self
+// SAFETY: as it is.
+unsafe impl TextPointer for *const c_char {
+    fn to_text(self) -> *const c_char {
+        self
     }
 }
 
-impl TextPointer for *mut c_char {
-    fn to_text(&self) -> *const c_char {
+// SAFETY: the same address.
+unsafe impl TextPointer for *mut c_char {
+    fn to_text(self) -> *const c_char {
         self.cast_const()
     }
 }
 
 /// What a field of a record that lives for `'h` may be set to.
-pub trait FieldValue<'h> {
+///
+/// # Safety
+/// What becomes of it is as good for `'h` as [`HttpdRecord`] says of a field of the type.
+pub unsafe trait FieldValue<'h> {
     /// The field's type.
     type Field;
     /// As the field has it.
     fn to_field(self) -> Self::Field;
 }
 
-impl FieldValue<'_> for i32 {
+// SAFETY: points to nothing.
+unsafe impl FieldValue<'_> for i32 {
     type Field = i32;
 
     fn to_field(self) -> i32 {
@@ -158,7 +179,8 @@ impl FieldValue<'_> for i32 {
     }
 }
 
-impl FieldValue<'_> for u32 {
+// SAFETY: points to nothing.
+unsafe impl FieldValue<'_> for u32 {
     type Field = u32;
 
     fn to_field(self) -> u32 {
@@ -166,7 +188,8 @@ impl FieldValue<'_> for u32 {
     }
 }
 
-impl<'h> FieldValue<'h> for HttpdText<'h> {
+// SAFETY: null, or a text that lives for `'h`.
+unsafe impl<'h> FieldValue<'h> for HttpdText<'h> {
     type Field = *const c_char;
 
     fn to_field(self) -> *const c_char {
@@ -174,7 +197,8 @@ impl<'h> FieldValue<'h> for HttpdText<'h> {
     }
 }
 
-impl<'h> FieldValue<'h> for OwnText<'h> {
+// SAFETY: a text that lives for `'h`.
+unsafe impl<'h> FieldValue<'h> for OwnText<'h> {
     type Field = *mut c_char;
 
     fn to_field(self) -> *mut c_char {
@@ -182,7 +206,8 @@ impl<'h> FieldValue<'h> for OwnText<'h> {
     }
 }
 
-impl<'h, N: HttpdRecord> FieldValue<'h> for Option<Record<'h, N>> {
+// SAFETY: null, or a record that lives for `'h`.
+unsafe impl<'h, N: HttpdRecord> FieldValue<'h> for Option<Record<'h, N>> {
     type Field = *mut N;
 
     fn to_field(self) -> *mut N {
@@ -265,5 +290,56 @@ impl<'p> OwnText<'p> {
 impl<'p> From<OwnText<'p>> for HttpdText<'p> {
     fn from(text: OwnText<'p>) -> Self {
         text.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Line {
+        number: i32,
+        text: *const c_char,
+        next: *mut Line,
+    }
+
+    // SAFETY: made below, of what lives longer.
+    unsafe impl HttpdRecord for Line {}
+
+    fn with_two_lines<R>(look: impl FnOnce(Record<'_, Line>) -> R) -> R {
+        let mut second = Line { number: 2, text: ptr::null(), next: ptr::null_mut() };
+        let mut first = Line { number: 1, text: c"first".as_ptr(), next: &raw mut second };
+        // SAFETY: both are alive meanwhile.
+        look(unsafe { Record::from_raw(&raw mut first) })
+    }
+
+    #[test]
+    fn fields_of_the_record_are_followed() {
+        with_two_lines(|first| {
+            let texts: Vec<_> =
+                first.chain(|line| &line.next).map(|line| line.text(|line| &line.text)).collect();
+            assert_eq!((texts[0].utf8(), texts[1].utf8(), texts.len()), (Some("first"), None, 2));
+            first.set(|line| &mut line.next, None::<Record<'_, Line>>);
+            assert_eq!(
+                first.chain(|line| &line.next).map(|line| line.get(|line| line.number)).sum::<i32>(),
+                1
+            );
+        });
+    }
+
+    #[test]
+    #[should_panic(expected = "a field of another record")]
+    fn a_text_that_is_none_of_its_fields_is_refused() {
+        with_two_lines(|first| {
+            first.text(|_| Box::leak(Box::new(ptr::without_provenance::<c_char>(1)))).is_none()
+        });
+    }
+
+    #[test]
+    #[should_panic(expected = "a field of another record")]
+    fn a_record_that_is_none_of_its_fields_is_refused() {
+        with_two_lines(|first| {
+            first.follow(|_| Box::leak(Box::new(ptr::without_provenance_mut::<Line>(8)))).is_some()
+        });
     }
 }

@@ -17,7 +17,8 @@ pub struct Request<'r>(Record<'r, sys::request_rec>);
 /// What this module keeps with a request from one phase to a later one.
 ///
 /// # Safety
-/// One type of the module implements this: there is one place for it in a request.
+/// One type of the module implements this: there is one place for it in a request. Dropping a state uses nothing that it
+/// borrows, because it goes with the request's pool.
 pub unsafe trait RequestState {
     /// The state of a request that lives for `'r`.
     type Of<'r>;
@@ -94,9 +95,11 @@ impl<'r> Request<'r> {
 
     /// Keeps something with it.
     pub fn keep<S: RequestState>(self, state: S::Of<'r>) {
-        let kept = self.pool().own(state).cast();
-        // SAFETY: the vector belongs to the live request, and the place in it to this module.
-        unsafe { sys::mw_set_module_config(self.0.get(|r| r.request_config), crate::module_record(), kept) }
+        // SAFETY: by the contract of the trait; the vector belongs to the live request, and the place in it to this module.
+        unsafe {
+            let kept = self.pool().own_borrowing(state).cast();
+            sys::mw_set_module_config(self.0.get(|r| r.request_config), crate::module_record(), kept);
+        }
     }
 
     /// This module's record of the directory.

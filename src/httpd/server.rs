@@ -1,7 +1,7 @@
 //! A server record: the main server or a virtual host; and what httpd says of itself.
 
 use super::log::text_of;
-use super::pool::Pool;
+use super::pool::{Pool, ProcessPool};
 use super::record::{HttpdText, Record};
 use apr_sys as sys;
 use std::ffi::{c_char, c_int};
@@ -69,9 +69,8 @@ impl<'s> Server<'s> {
     }
 
     /// The pool that lives as long as httpd.
-    pub(super) fn process_pool(self) -> Pool<'static> {
-        let process = self.0.part(|s| &s.process);
-        Pool::lasting(process.part(|process| &process.pool))
+    pub(super) fn process_pool(self) -> ProcessPool {
+        ProcessPool::of(self.0.part(|s| &s.process))
     }
 
     /// The configuration pool.

@@ -3,7 +3,7 @@
 
 use super::supervisor::{PersistentState, memory_file, shared_memories};
 use crate::generation::runtime::ChildRuntime;
-use crate::httpd::pool::{LastingRecord, Pool};
+use crate::httpd::pool::{LastingRecord, ProcessPool};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use wsgi_protocol::control::ParentCommand;
@@ -62,7 +62,7 @@ impl EarlierGeneration {
 unsafe impl LastingRecord for EarlierGenerations {
     const KEY: &'static std::ffi::CStr = c"mod_wsgi:earlier-generations:1";
 
-    fn initial(_: Pool<'static>) -> Self {
+    fn initial(_: ProcessPool) -> Self {
         Self::none()
     }
 }

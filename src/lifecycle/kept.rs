@@ -85,10 +85,8 @@ impl KeptRecords {
     /// Replaces the status memory.
     pub fn make_status(&mut self, slots: usize, children: usize) -> std::io::Result<StatusMemory> {
         let (memory, fd) = StatusMemory::create(slots, children)?;
-        if let Some(last) = self.supervisor.status.keep(memory.mapping()) {
-            // SAFETY: the last generation's mapping; in the parent nothing uses it any more.
-            unsafe { last.unmap() };
-        }
+        // SAFETY: what was kept is the last generation's mapping; in the parent nothing uses it any more.
+        unsafe { self.supervisor.status.replace(memory.mapping()) };
         self.supervisor.keep_status_fd(fd);
         Ok(memory)
     }

@@ -9,7 +9,7 @@ use super::supervisor::PersistentState;
 use crate::httpd::origin::{LogOrigin, LogServers};
 use crate::httpd::other_child::{EndWatch, OtherChild};
 use crate::httpd::parent::ParentThread;
-use crate::httpd::pool::{LastingRecord, Pool};
+use crate::httpd::pool::{LastingRecord, ProcessPool};
 use crate::httpd::server::is_stopping;
 use std::ffi::{CStr, c_int};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -69,7 +69,7 @@ pub struct LogWriters {
 unsafe impl LastingRecord for LogWriters {
     const KEY: &'static CStr = c"mod_wsgi:log-writer:4";
 
-    fn initial(process: Pool<'static>) -> Self {
+    fn initial(process: ProcessPool) -> Self {
         Self {
             reader: KeptDescriptor::NONE,
             writer: KeptDescriptor::NONE,

@@ -3,7 +3,7 @@
 use crate::generation::runtime::ChildRuntime;
 use crate::httpd::other_child::{EndWatch, OtherChild};
 use crate::httpd::parent::ParentThread;
-use crate::httpd::pool::{LastingRecord, Pool};
+use crate::httpd::pool::{LastingRecord, ProcessPool};
 use std::ffi::CString;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -14,7 +14,7 @@ use wsgi_protocol::control::{CONFIGURE_FIXED_FDS, CONTROL_FD, MAX_LOG_FDS, Paren
 use wsgi_protocol::launch::{decode, encode};
 use wsgi_system::clock::monotonic_seconds;
 use wsgi_system::descriptors::{KeptDescriptor, pipe};
-use wsgi_system::memory::{KeptMapping, MemorySeal};
+use wsgi_system::memory::{MemorySeal, ReplacedMapping};
 use wsgi_system::polling::wait;
 use wsgi_system::process::{self, ChildState, ExecStrings, ForkedChild};
 use wsgi_system::signals::{self, SignalNumber};
@@ -45,7 +45,7 @@ pub struct PersistentState {
     /// Memory file behind `status`.
     pub status_fd: KeptDescriptor,
     /// The status memory of the generation.
-    pub status: KeptMapping,
+    pub status: ReplacedMapping,
     /// When the supervisor was started last, or that was tried, seconds (monotonic).
     pub started: i64,
     /// Failures in quick succession.
@@ -70,14 +70,14 @@ pub struct SentConfiguration<'c> {
 unsafe impl LastingRecord for PersistentState {
     const KEY: &'static std::ffi::CStr = c"mod_wsgi:supervisor:2";
 
-    fn initial(process: Pool<'static>) -> Self {
+    fn initial(process: ProcessPool) -> Self {
         Self {
             pid: 0,
             control: KeptDescriptor::NONE,
             lifeline: KeptDescriptor::NONE,
             lifeline_reader: KeptDescriptor::NONE,
             status_fd: KeptDescriptor::NONE,
-            status: KeptMapping::NONE,
+            status: ReplacedMapping::NONE,
             started: 0,
             failures: 0,
             process: process.keep(OtherChild::none()),

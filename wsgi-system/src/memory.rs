@@ -43,7 +43,7 @@ unsafe impl SharedRecord for MetricsBlock {}
 #[derive(Debug)]
 pub struct SharedMapping(LastingMapping);
 
-/// A mapping that stays as long as the process, or until [`LastingMapping::unmap`].
+/// A mapping that stays as long as the process, or until a [`ReplacedMapping`] unmaps it.
 #[derive(Debug, Clone, Copy)]
 pub struct LastingMapping {
     start: NonNull<u8>,
@@ -112,8 +112,8 @@ impl SharedMapping {
 
 impl Drop for SharedMapping {
     fn drop(&mut self) {
-        // SAFETY: references into it cannot outlive `self`.
-        unsafe { self.0.unmap() };
+        // SAFETY: exactly the range that was mapped, and references into it cannot outlive `self`.
+        let _ = unsafe { munmap(self.0.start.cast(), self.0.length) };
     }
 }
 
@@ -143,7 +143,7 @@ impl LastingMapping {
         if end > self.length || !at.is_multiple_of(align_of::<T>()) {
             return None;
         }
-        // SAFETY: within the mapping, which is page aligned and stays until `unmap`; every bit pattern is a valid record.
+        // SAFETY: within the mapping, which is page aligned and stays as long as anybody uses it; every bit pattern is a valid record.
         Some(unsafe { std::slice::from_raw_parts(self.start.byte_add(at).cast().as_ptr(), count) })
     }
 
@@ -156,18 +156,9 @@ impl LastingMapping {
             blocks: self.records::<MetricsBlock>(BLOCKS_AT, MAX_BLOCKS)?,
         })
     }
-
-    /// Gives the memory back.
-    ///
-    /// # Safety
-    /// Nothing that was taken out of it is used any more.
-    pub unsafe fn unmap(self) {
-        // SAFETY: exactly the range that was mapped; no reference into it is used by the contract.
-        let _ = unsafe { munmap(self.start.cast(), self.length) };
-    }
 }
 
-/// The numbers of a lasting mapping in a record that outlives the code which has made it.
+/// The numbers of a lasting mapping in a record that outlives the code which has made it. It is never unmapped.
 #[derive(Debug)]
 #[repr(C)]
 pub struct KeptMapping {
@@ -182,16 +173,33 @@ impl KeptMapping {
     /// The mapping.
     #[must_use]
     pub fn get(&self) -> Option<LastingMapping> {
-        // Only `keep` writes the numbers. Whoever unmaps the mapping sees to it that nobody asks again.
+        // Only `keep` writes the numbers.
         let start = NonNull::new(std::ptr::with_exposed_provenance_mut(self.address))?;
         Some(LastingMapping { start, length: self.length })
     }
 
-    /// Keeps another one; the one before.
-    pub fn keep(&mut self, mapping: LastingMapping) -> Option<LastingMapping> {
-        let last = self.get();
+    /// Keeps another one.
+    pub fn keep(&mut self, mapping: LastingMapping) {
         (self.address, self.length) = mapping.parts();
-        last
+    }
+}
+
+/// The same, for one that is unmapped when the next one takes its place: nobody gets at it by this.
+#[derive(Debug)]
+#[repr(transparent)]
+pub struct ReplacedMapping(KeptMapping);
+
+impl ReplacedMapping {
+    /// None.
+    pub const NONE: Self = Self(KeptMapping::NONE);
+
+    /// Keeps another one, and unmaps the one before.
+    ///
+    /// # Safety
+    /// Neither the one before nor anything that was taken out of it is used any more.
+    pub unsafe fn replace(&mut self, mapping: LastingMapping) {
+        drop(self.0.get().map(SharedMapping));
+        self.0.keep(mapping);
     }
 }
 
@@ -276,13 +284,29 @@ mod tests {
         assert!(mapping.record::<AtomicU64>(60).is_none() && mapping.record::<AtomicU32>(62).is_none());
         assert!(mapping.records::<AtomicU64>(8, usize::MAX / 4).is_none() && mapping.metrics().is_none());
         let (mut kept, mut page) = (KeptMapping::NONE, KeptPage::<4>::NONE);
-        assert!(kept.get().is_none() && page.get().is_none() && kept.keep(mapping).is_none());
+        assert!(kept.get().is_none() && page.get().is_none());
+        kept.keep(mapping);
         page.keep(mapping);
         let [one, two] = [kept.get(), page.get()].map(|kept| kept.unwrap().record::<AtomicU32>(0).unwrap());
         assert_eq!([one, two].map(|word| word.load(Relaxed)), [7, 7]);
         assert!(page.get().unwrap().record::<AtomicU32>(4).is_none());
-        // SAFETY: leaked above, and used by nobody else.
-        unsafe { kept.get().unwrap().unmap() };
+    }
+
+    #[test]
+    fn what_is_replaced_is_unmapped() {
+        // Of a size that no other mapping of the process has.
+        const LENGTH: usize = 12_345 << 12;
+        let count = || {
+            let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+            maps.lines().filter(|line| line.starts_with("Size:") && line.contains(" 49380 kB")).count()
+        };
+        let mapping = || SharedMapping::anonymous(LENGTH).unwrap().leak();
+        let mut kept = ReplacedMapping::NONE;
+        for _ in 0..3 {
+            // SAFETY: nobody uses them.
+            unsafe { kept.replace(mapping()) };
+            assert_eq!(count(), 1);
+        }
     }
 
     #[test]
