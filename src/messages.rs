@@ -66,13 +66,10 @@ pub fn supervisor_given_up(pid: i32, error: &std::io::Error) -> EventLine {
 }
 
 /// The supervisor ended while httpd runs.
-pub fn supervisor_died(status: i32) -> EventLine {
-    // apr merges exit status and signal number into one.
+pub fn supervisor_died(how: &str) -> EventLine {
     (
         &events::SUPERVISOR_DIED,
-        format!(
-            "The supervisor of the daemon processes ended (status or signal {status}); another one is started."
-        ),
+        format!("The supervisor of the daemon processes ended ({how}); another one is started."),
     )
 }
 

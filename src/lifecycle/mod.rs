@@ -313,7 +313,7 @@ pub fn supervisor_changed(parent: HttpdParent, status: c_int) {
             supervisor.pause_is_over();
             return supervisor.try_again(task);
         }
-        task.say(&messages::supervisor_died(status));
+        task.say(&messages::supervisor_died(&supervisor::said_by(status)));
         supervisor.replace(task);
     });
 }

@@ -77,12 +77,13 @@ impl PersistentState {
     pub fn bring_up(&mut self, task: &mut RevivalTask<'_>) -> io::Result<Vec<(Vec<u8>, String)>> {
         self.end_pause();
         if self.is_alive() {
+            let pid = self.pid;
             match task.configuration().and_then(|configuration| self.configure(configuration)) {
                 Ok(failed) => return Ok(failed),
                 // After an upgrade: it lets its daemons end in order, a new one takes over.
                 Err(error) if error.kind() == io::ErrorKind::Unsupported => self.forget(),
                 Err(error) => {
-                    task.say(&messages::supervisor_given_up(self.pid, &error));
+                    task.say(&messages::supervisor_given_up(pid, &error));
                     self.give_up();
                 }
             }

@@ -28,6 +28,11 @@ const ANSWER: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(500);
 /// Looks at which the supervisor was stopped or stuck in the kernel, before it is given up.
 const LOOKS: u32 = 3;
+/// How often, and how far apart, it is tried to execute a program that somebody has open to write.
+const BUSY_TRIES: u32 = 500;
+const BUSY_PAUSE: Duration = Duration::from_millis(10);
+/// Exit status of a child that could not execute the supervisor, to which the errno is added: statuses of programs are lower.
+const NOT_EXECUTED: i32 = 100;
 
 /// What survives the unloading of the module: plain numbers only (decisions.md, "State across restarts is plain
 /// numbers").
@@ -149,8 +154,29 @@ impl PersistentState {
 
     /// Sends the generation and waits until its sockets listen.
     pub fn configure(&mut self, configuration: SentConfiguration<'_>) -> io::Result<Vec<(Vec<u8>, String)>> {
-        self.send(configuration)?;
-        self.await_answer(configuration.runtime.configuration.generation)
+        let answer = self
+            .send(configuration)
+            .and_then(|()| self.await_answer(configuration.runtime.configuration.generation));
+        answer.map_err(|error| self.or_its_end(error))
+    }
+
+    /// Why there was no answer: how it ended, if it did.
+    fn or_its_end(&mut self, error: io::Error) -> io::Error {
+        use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+        // It can be waited for a moment after its socket was closed.
+        let begun = Instant::now();
+        let is_end = matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof);
+        while is_end && self.pid > 0 && begun.elapsed() < LOOK {
+            match process::look_at_child(self.pid) {
+                ChildState::Running => std::thread::sleep(Duration::from_millis(2)),
+                ChildState::Unknown => break,
+                ChildState::Ended(status) => {
+                    self.forget();
+                    return io::Error::new(error.kind(), ended_by(status));
+                }
+            }
+        }
+        error
     }
 
     /// Sends the generation.
@@ -256,8 +282,37 @@ fn exec_supervisor(
     signals::reset();
     // A log that has reached `ulimit -f` is no reason to die.
     signals::ignore(SignalNumber::SIGXFSZ);
-    own.exec(program, arguments, environment);
-    1
+    let exec = || own.exec(program, arguments, environment) as i32;
+    let mut errno = exec();
+    // Who has just copied the program may still have it open to write, or a child of his until it executes something.
+    for _ in 0..BUSY_TRIES {
+        if errno != libc::ETXTBSY {
+            break;
+        }
+        own.sleep(BUSY_PAUSE);
+        errno = exec();
+    }
+    NOT_EXECUTED + errno
+}
+
+/// How a supervisor has ended that has not answered, by its raw wait status.
+fn ended_by(status: i32) -> String {
+    if libc::WIFSIGNALED(status) {
+        return format!("it was ended by signal {} before it answered", libc::WTERMSIG(status));
+    }
+    let status = libc::WEXITSTATUS(status);
+    not_executed(status).unwrap_or_else(|| format!("it ended with exit status {status} before it answered"))
+}
+
+/// What apr's status says of its end, in which exit status and signal number are merged into one.
+pub fn said_by(status: i32) -> String {
+    not_executed(status).unwrap_or_else(|| format!("status or signal {status}"))
+}
+
+/// What an exit status says of a program that could not be executed.
+fn not_executed(status: i32) -> Option<String> {
+    let errno = status.checked_sub(NOT_EXECUTED).filter(|errno| *errno > 0)?;
+    Some(format!("it cannot be executed: {}", io::Error::from_raw_os_error(errno)))
 }
 
 /// Descriptors of the metrics memory and the scoreboard's copy; `other` stands for what there is not.
@@ -294,5 +349,22 @@ impl PersistentState {
         [&mut self.control, &mut self.status_fd, &mut self.lifeline_reader]
             .into_iter()
             .for_each(KeptDescriptor::close);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_are_told_apart() {
+        let exit = |status: i32| ended_by(status << 8);
+        assert_eq!(exit(1), "it ended with exit status 1 before it answered");
+        assert_eq!(exit(NOT_EXECUTED + libc::ETXTBSY), "it cannot be executed: Text file busy (os error 26)");
+        assert_eq!(ended_by(libc::SIGKILL), "it was ended by signal 9 before it answered");
+        assert_eq!(
+            (said_by(0), said_by(libc::SIGSEGV)),
+            ("status or signal 0".into(), "status or signal 11".into())
+        );
     }
 }

@@ -416,10 +416,11 @@ impl ForkedChild {
         while unsafe { libc::nanosleep(&raw const left, &raw mut left) } != 0 {}
     }
 
-    /// Becomes another program; comes back only if that cannot be. Async-signal-safe.
-    pub fn exec(&self, program: &CStr, arguments: &ExecStrings<'_>, environment: &ExecStrings<'_>) {
+    /// Becomes another program; comes back only if that cannot be, with the reason. Async-signal-safe.
+    pub fn exec(&self, program: &CStr, arguments: &ExecStrings<'_>, environment: &ExecStrings<'_>) -> Errno {
         // SAFETY: the strings live, and both lists end with null.
         unsafe { libc::execve(program.as_ptr(), arguments.0.as_ptr(), environment.0.as_ptr()) };
+        Errno::last()
     }
 }
 

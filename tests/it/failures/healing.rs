@@ -57,6 +57,37 @@ fn missing_supervisor_program_is_told_at_once_and_heals() {
     recovers(&server);
 }
 
+/// Whoever copies a program has it open to write, and so may a process that he is about to start; until then nobody can execute
+/// it.
+#[test]
+fn supervisor_program_that_is_still_being_written_is_waited_for() {
+    if Subject::skips(NO_SUPERVISOR) {
+        return;
+    }
+    let server = server().expect_log("WSGI0305").allow_log("WSGI0065").start();
+    recovers(&server);
+    let (program, aside) = program(&server);
+    fs::rename(&program, &aside).expect("it is put aside");
+    fs::copy(&aside, &program).expect("a copy");
+    let writer = fs::OpenOptions::new().append(true).open(&program).expect("nobody executes it");
+    send(&supervisor(&server).expect("it runs"), Signal::SIGKILL);
+    let told = || server.error_log().matches("WSGI0305").count();
+    // A child of httpd that has a session of its own, and sleeps.
+    let waits = |process: SeenProcess| {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", process.pid)).unwrap_or_default();
+        let fields =
+            stat.rsplit(") ").next().unwrap_or_default().split(' ').take(4).collect::<Vec<_>>().join(" ");
+        fields.starts_with(&format!("S {} ", server.pid()))
+            && fields.ends_with(&format!(" {0} {0}", process.pid))
+    };
+    eventually("it has been tried", || {
+        (told() > 1 || server.children().into_iter().any(waits)).then_some(())
+    });
+    drop(writer);
+    recovers(&server);
+    assert_eq!(told(), 1, "{}", server.error_log());
+}
+
 /// It dies in its first milliseconds, several times in a row, also when a configuration waits for its answer.
 #[test]
 fn supervisor_that_dies_at_its_start_is_tried_again() {
