@@ -15,3 +15,4 @@ mod successors;
 mod supervisor_trust;
 mod timers;
 mod trust;
+mod upgrades;
