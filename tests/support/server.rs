@@ -236,8 +236,9 @@ impl Httpd {
         let before = resumed();
         let verdict = HttpdVerdict::of(self.root(), &self.environment, &["-k", command]);
         assert!(verdict.is_ok, "httpd -k {command}: {}", verdict.text);
+        // It has never stopped listening. A connection to see that would wait for the first child of the new generation, and one
+        // that ends while its child is told to stop makes httpd crash (decisions.md, "A segfault at SIGTERM that is httpd's").
         eventually("httpd resumes normal operations", || (resumed() > before).then_some(()));
-        eventually("httpd listens again", || TcpStream::connect(("127.0.0.1", self.port)).ok());
         self.processes();
     }
 
