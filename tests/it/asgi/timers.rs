@@ -1,7 +1,8 @@
 //! Timers for requests of the event loop: WSGISlowRequests, and what becomes of a process whose loop does not come back.
 
 use crate::asgi::applications::{REASON, server};
-use integration::{Httpd, HttpdBuilder, Mode, Subject, eventually, pythons};
+use crate::asgi::websocket::{FrameClient, TEXT};
+use integration::{Httpd, HttpdBuilder, Mode, Subject, eventually};
 
 const STUCK: &str = "
 import asyncio, ctypes, os, time
@@ -26,13 +27,14 @@ async def application(scope, receive, send):
 ";
 
 const KEEPING: &str = "
-import ctypes
+import ctypes, os
 
 def application(environ, start_response):
-    print('here it has the GIL', flush=True)
-    ctypes.PyDLL(None).sleep(4)
+    if environ['QUERY_STRING'] == 'keep':
+        print('here it has the GIL', flush=True)
+        ctypes.PyDLL(None).sleep(4)
     start_response('200 OK', [])
-    return [b'kept']
+    return [b'%d' % os.getpid()]
 ";
 
 const OVERDUE: [&str; 3] = ["request-timeout: a request ran longer", "exit status 255", "Event loop:"];
@@ -118,24 +120,22 @@ fn a_loop_that_waits_for_the_gil() {
     if Subject::skips(REASON) {
         return;
     }
-    for python in pythons() {
-        let server = Httpd::builder()
-            .mode(Mode::Daemon)
-            .python_home(Some(&python.venv))
-            .script("/asgi", "app.py", STUCK)
-            .script("/wsgi", "other.py", KEEPING)
-            // The one that has it may take four times as long.
-            .daemon_options("processes=1 threads=30 request-timeout=2 graceful-timeout=1")
-            .allow_log("here it has the GIL")
-            .start();
-        let pid = server.get("/asgi").ok().text();
-        let mut keeping = server.connect();
-        keeping.send("GET /wsgi HTTP/1.1\r\nHost: x\r\n\r\n");
-        server.wait_for_log("here it has the GIL");
-        assert_eq!(server.get("/asgi").ok().text(), pid);
-        assert_eq!(keeping.response(false).ok().text(), "kept");
-        assert_eq!(server.get("/asgi").ok().text(), pid, "{}", python.version);
-    }
+    let server = Httpd::builder()
+        .mode(Mode::Daemon)
+        .script("/wsgi", "other.py", KEEPING)
+        .script("/", "app.py", include_str!("../../apps/asgi_socket.py"))
+        // The one that has it may take four times as long.
+        .daemon_options("processes=1 threads=30 request-timeout=2 graceful-timeout=1")
+        .allow_log("here it has the GIL")
+        .allow_log("closed by 1006")
+        .start();
+    let pid = server.get("/wsgi").ok().text();
+    // A request of the loop that may take as long as it likes.
+    let mut client = FrameClient::open(&server, "/echo");
+    assert_eq!(server.get("/wsgi?keep").ok().text(), pid);
+    client.send(TEXT, b"still here");
+    client.expect(TEXT, b"still here");
+    assert_eq!(server.get("/wsgi").ok().text(), pid);
 }
 
 /// A callback or a task of its own may block it: whoever comes then is served by the next process.

@@ -4,7 +4,7 @@
 //! does, looks meanwhile whether the kernel has both waiting at the same futex. A loop that keeps the GIL itself runs, or
 //! waits elsewhere.
 
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering::SeqCst};
 use wsgi_system::clock::monotonic_ns;
 use wsgi_system::process::own_tid;
 use wsgi_system::stat::awaited_futex;
@@ -12,56 +12,61 @@ use wsgi_system::stat::awaited_futex;
 /// The two words of a condition variable that its waiters take turns at lie side by side (glibc).
 const SAME_CONDITION: u64 = !7;
 
+/// Who waits for the GIL wakes up every few milliseconds to ask for it: a look may find them awake.
+const LOOKS: usize = 3;
+
 /// See the module's comment.
 #[derive(Debug, Default)]
 pub struct GilWait {
-    /// The thread that waits beside the loop, by the kernel's id, and since when, monotonic ns; 0: it does not.
+    /// The thread that waits beside the loop, by the kernel's id; 0: it does not.
     beside: AtomicI32,
-    since: AtomicU64,
-    /// Both did at the last look.
-    is_common: AtomicBool,
-    /// Length of the waits that are over, ns.
-    over: AtomicU64,
+    /// Until when it is known what the loop did, monotonic ns.
+    seen: AtomicU64,
+    /// How long it has waited, ns.
+    waited: AtomicU64,
 }
 
 impl GilWait {
     /// Forgets what was.
     pub fn reset(&self) {
-        self.over.store(0, SeqCst);
+        self.waited.store(0, SeqCst);
     }
 
     /// The calling thread asks for the GIL.
     pub fn begin(&self) {
-        self.is_common.store(false, SeqCst);
+        self.seen.store(monotonic_ns(), SeqCst);
         self.beside.store(own_tid(), SeqCst);
-        self.since.store(monotonic_ns(), SeqCst);
     }
 
     /// It has got it, or does not ask any more.
     pub fn end(&self) {
-        let since = self.since.swap(0, SeqCst);
-        if since > 0 && self.is_common.load(SeqCst) {
-            self.over.fetch_add(monotonic_ns().saturating_sub(since), SeqCst);
-        }
+        self.beside.store(0, SeqCst);
     }
 
-    /// Length of the waits of the loop's thread, ns, that are over.
-    pub fn over(&self) -> u64 {
-        self.over.load(SeqCst)
+    /// How long the loop has waited, ns, as far as has been seen.
+    pub fn waited(&self) -> u64 {
+        self.waited.load(SeqCst)
     }
 
-    /// The same with the present one, after a look at what the loop's thread, `tid` to the kernel, waits for.
+    /// The same after a look at what the loop's thread, `tid` to the kernel, does now.
     pub fn look(&self, tid: i32) -> u64 {
-        let since = self.since.load(SeqCst);
-        if since == 0 {
-            return self.over();
+        let beside = self.beside.load(SeqCst);
+        if beside != 0 {
+            let is_common = (0..LOOKS).any(|_| waits_beside(tid, beside));
+            let now = monotonic_ns();
+            let unseen = now.saturating_sub(self.seen.swap(now, SeqCst));
+            if is_common {
+                self.waited.fetch_add(unseen, SeqCst);
+            }
         }
-        let place = |tid| awaited_futex(tid).map(|address| address & SAME_CONDITION);
-        let is_common = place(tid).is_some_and(|here| place(self.beside.load(SeqCst)) == Some(here));
-        self.is_common.store(is_common, SeqCst);
-        let present = if is_common { monotonic_ns().saturating_sub(since) } else { 0 };
-        self.over() + present
+        self.waited()
     }
+}
+
+/// Whether two threads wait for the same.
+fn waits_beside(tid: i32, other: i32) -> bool {
+    let place = |tid| awaited_futex(tid).map(|address| address & SAME_CONDITION);
+    place(tid).is_some_and(|here| place(other) == Some(here))
 }
 
 #[cfg(test)]
@@ -104,11 +109,12 @@ mod tests {
             while waits.look(victim) == 0 {
                 thread::yield_now();
             }
-            assert_eq!(waits.look(culprit), 0);
-            assert!(waits.look(victim) > 0);
+            let waited = waits.waited();
+            assert_eq!(waits.look(culprit), waited, "it waits for something else");
+            assert!(waits.look(victim) > waited);
             free(&gil);
             beside.join().expect("no panic");
-            assert!(waits.over() > 0 && waits.look(victim) == waits.over());
+            assert_eq!(waits.waited(), waits.look(victim), "nobody waits beside it any more");
             waits.reset();
             assert_eq!(waits.look(victim), 0);
             free(&other);

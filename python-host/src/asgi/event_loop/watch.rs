@@ -162,7 +162,7 @@ impl LoopWatch {
 
     /// For how long it has been, the GIL that others had apart.
     fn blocked_for(&self) -> Duration {
-        let since = self.asked_at.load(SeqCst) + self.gil_wait.over();
+        let since = self.asked_at.load(SeqCst) + self.gil_wait.waited();
         Duration::from_nanos(monotonic_ns().saturating_sub(since))
     }
 
