@@ -225,6 +225,7 @@ pub const VARIABLES: &[&str] = &[
     "EXEC_ON_READ",
     "GLOBAL_ONLY",
     "HTTP_.*",
+    "MW_.*",
     "MODULE_MAGIC_.*",
     "M_GET",
     "NOT_IN_.*",

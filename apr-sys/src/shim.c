@@ -140,7 +140,11 @@ static core_dir_config *core_dir(const request_rec *r)
 
 int mw_qualify_redirect_url(const request_rec *r) { return core_dir(r)->qualify_redirect_url == AP_CORE_CONFIG_ON; }
 
-int mw_enable_sendfile(const request_rec *r) { return core_dir(r)->enable_sendfile == ENABLE_SENDFILE_ON; }
+int mw_file_ways(const request_rec *r)
+{
+    return (core_dir(r)->enable_sendfile == ENABLE_SENDFILE_ON ? MW_SENDFILE : 0)
+        | (core_dir(r)->enable_mmap != ENABLE_MMAP_OFF ? MW_MMAP : 0);
+}
 
 int mw_cgi_pass_auth(const request_rec *r) { return core_dir(r)->cgi_pass_auth == AP_CGI_PASS_AUTH_ON; }
 

@@ -52,7 +52,10 @@ const char *mw_client_name(request_rec *r);
 /* The client's address of a scoreboard entry; the field depends on the version of httpd. */
 void mw_worker_client(const worker_score *w, char *text, apr_size_t size);
 int mw_qualify_redirect_url(const request_rec *r);
-int mw_enable_sendfile(const request_rec *r);
+/* EnableSendfile On, and no EnableMMAP Off. */
+#define MW_SENDFILE 1
+#define MW_MMAP 2
+int mw_file_ways(const request_rec *r);
 int mw_cgi_pass_auth(const request_rec *r);
 /* 1 when CGIVar REQUEST_URI is current-uri. */
 int mw_request_uri_is_current(const request_rec *r);

@@ -1,6 +1,6 @@
 //! Bucket brigades on their way to the client, and request bodies on their way in.
 
-use super::block::MemoryBlock;
+use super::block::{self, MemoryBlock};
 use super::bucket::{self, FileSource};
 use super::record::HttpdText;
 use super::request::Request;
@@ -67,6 +67,16 @@ pub const AP_FILTER_ERROR: i32 = -102;
 
 /// Files up to this length are read at once; httpd's own bound for sendfile is 256 bytes.
 pub const SMALL: u64 = 8 * 1024;
+
+/// How much of a part of a file may be mapped. Its end is read instead, which fails if the file was cut anywhere: a mapping ends
+/// with zeros up to the end of its page, which must not complete a response.
+///
+/// The system maps from the beginning of a page only.
+fn mapped_length(offset: u64, length: u64) -> u64 {
+    /// Of whole pages.
+    const PIECE: u64 = block::SIZE as u64;
+    if offset.is_multiple_of(PIECE) { length.saturating_sub(1) / PIECE * PIECE } else { 0 }
+}
 
 /// What stands behind bytes that are passed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,9 +177,9 @@ impl<'r> Brigade<'r> {
     }
 
     /// Appends `length` bytes of a regular file from `offset`. What is too small for sendfile is read at once: httpd would move
-    /// the position that the descriptor shares with the application's. With `sendfile` the system may copy the file to
-    /// the client's socket, if nothing of httpd's reads it on its way; httpd breaks a connection off on which that
-    /// comes short. See [`Brigade::is_cut`] for all other ways.
+    /// the position that the descriptor shares with the application's. If nothing of httpd's reads it on its way, the system may
+    /// copy the file to the client's socket with `sendfile`, or else from a mapping (EnableMMAP); httpd breaks a connection off
+    /// on which that comes short. See [`Brigade::is_cut`] for all other ways.
     pub fn add_file(&mut self, fd: OwnedFd, offset: u64, length: u64, sendfile: bool) {
         let file = File::from(fd);
         if length <= SMALL {
@@ -178,28 +188,43 @@ impl<'r> Brigade<'r> {
                 self.is_cut = true;
                 return;
             }
-            self.add_copied(&block);
-        } else if sendfile && self.request.sends_plainly() {
-            self.add_sent_file(OwnedFd::from(file), offset, length);
-        } else {
-            let source = FileSource::new(file);
-            self.source = Some(source.clone());
-            // SAFETY: the allocator of the request's connection; the bucket goes to a valid brigade.
-            unsafe {
-                let bucket = bucket::of_file(source, offset, length, self.request.bucket_alloc());
-                sys::mw_brigade_append(self.raw, bucket);
-            }
+            return self.add_copied(&block);
+        }
+        if !self.request.sends_plainly() {
+            return self.add_read_file(FileSource::new(file), offset, length);
+        }
+        if sendfile {
+            return self.add_httpd_file(file.into(), offset, length, sys::APR_FOPEN_SENDFILE_ENABLED);
+        }
+        let mapped = mapped_length(offset, length);
+        if mapped > 0
+            && self.request.enables_mmap()
+            && let Ok(own) = file.try_clone()
+        {
+            self.add_httpd_file(own.into(), offset, mapped, 0);
+            return self.add_read_file(FileSource::end_of_mapped(file), offset + mapped, length - mapped);
+        }
+        self.add_read_file(FileSource::new(file), offset, length);
+    }
+
+    /// Appends a part of a file that is read piece by piece.
+    fn add_read_file(&mut self, source: Arc<FileSource>, offset: u64, length: u64) {
+        self.source = Some(source.clone());
+        // SAFETY: the allocator of the request's connection; the bucket goes to a valid brigade.
+        unsafe {
+            let bucket = bucket::of_file(source, offset, length, self.request.bucket_alloc());
+            sys::mw_brigade_append(self.raw, bucket);
         }
     }
 
-    /// Appends httpd's own kind of bucket; the pool closes the descriptor.
-    fn add_sent_file(&mut self, fd: OwnedFd, offset: u64, length: u64) {
+    /// Appends httpd's own kind of bucket, of a file with APR's `flags`; the pool closes the descriptor.
+    fn add_httpd_file(&mut self, fd: OwnedFd, offset: u64, length: u64, flags: u32) {
         let pool = self.request.pool();
         let mut raw_fd = pool.own_descriptor(fd);
         // SAFETY: the descriptor stays open as long as the request's pool, for which apr_os_file_put wraps it.
         unsafe {
             let mut file: *mut sys::apr_file_t = std::ptr::null_mut();
-            let flags = (sys::APR_FOPEN_READ | sys::APR_FOPEN_SENDFILE_ENABLED) as i32;
+            let flags = (sys::APR_FOPEN_READ | flags) as i32;
             sys::apr_os_file_put(&mut file, &mut raw_fd, flags, pool.raw());
             // Splits at apr's bound with buckets that share one file, so that setting one aside keeps the others good.
             sys::apr_brigade_insert_file(
@@ -419,4 +444,18 @@ pub enum BrigadePiece<'b> {
     Metadata,
     /// End of the request body.
     End,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_file_is_not_mapped() {
+        let piece = block::SIZE as u64;
+        assert_eq!((mapped_length(0, 1), mapped_length(0, piece)), (0, 0));
+        assert_eq!((mapped_length(0, piece + 1), mapped_length(piece, piece + 1)), (piece, piece));
+        assert_eq!(mapped_length(3 * piece, 4 * piece), 3 * piece);
+        assert_eq!(mapped_length(7, 4 * piece), 0, "in the midst of a page");
+    }
 }

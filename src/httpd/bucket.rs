@@ -24,13 +24,20 @@ const SMALL: usize = 4096;
 #[derive(Debug)]
 pub struct FileSource {
     file: File,
+    /// It is not read before all that stands before it has left.
+    is_last: bool,
     is_cut: AtomicBool,
 }
 
 impl FileSource {
     /// For buckets of this file.
     pub fn new(file: File) -> Arc<Self> {
-        Arc::new(Self { file, is_cut: AtomicBool::new(false) })
+        Arc::new(Self { file, is_last: false, is_cut: AtomicBool::new(false) })
+    }
+
+    /// For the end of a file that is mapped up to there: it says whether the file was cut while the rest left.
+    pub fn end_of_mapped(file: File) -> Arc<Self> {
+        Arc::new(Self { file, is_last: true, is_cut: AtomicBool::new(false) })
     }
 
     /// Whether bytes were missing.
@@ -160,10 +167,10 @@ unsafe extern "C" fn read_file_bucket(
     bucket: *mut sys::apr_bucket,
     data: *mut *const c_char,
     len: *mut usize,
-    _block: sys::apr_read_type_e,
+    block: sys::apr_read_type_e,
 ) -> sys::apr_status_t {
     // SAFETY: by the contract.
-    guard(libc::EIO, || unsafe { read_file(bucket, data, len) })
+    guard(libc::EIO, || unsafe { read_file(bucket, data, len, block == sys::APR_NONBLOCK_READ) })
 }
 
 /// # Safety
@@ -199,17 +206,26 @@ unsafe fn destroy<T>(data: *mut c_void) {
     }
 }
 
-/// Makes the bucket one of memory with the next bytes of the file, and another one behind it of what is left.
+/// Makes the bucket one of memory with the next bytes of the file, and another one behind it of what is left. Who reads without
+/// waiting (`is_early`) has not sent all before it: httpd's core does so then, and comes back.
 ///
 /// # Safety
 /// As [`destroy`], with places for the answer.
-unsafe fn read_file(bucket: *mut sys::apr_bucket, data: *mut *const c_char, len: *mut usize) -> c_int {
+unsafe fn read_file(
+    bucket: *mut sys::apr_bucket,
+    data: *mut *const c_char,
+    len: *mut usize,
+    is_early: bool,
+) -> c_int {
     // SAFETY: by the contract.
     let (shared, start, length) = unsafe { ((*bucket).data, (*bucket).start as u64, (*bucket).length) };
-    let Some(mut block) = MemoryBlock::take() else { return libc::ENOMEM };
-    let part = length.min(block::SIZE);
     // SAFETY: alive as long as the bucket is.
     let source = unsafe { &(*shared.cast::<BucketPart<Arc<FileSource>>>()).source };
+    if source.is_last && is_early {
+        return libc::EAGAIN;
+    }
+    let Some(mut block) = MemoryBlock::take() else { return libc::ENOMEM };
+    let part = length.min(block::SIZE);
     if source.read(&mut block[..part], start).is_err() {
         return libc::EIO;
     }

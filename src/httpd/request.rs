@@ -387,8 +387,17 @@ impl<'r> Request<'r> {
 
     /// EnableSendfile of the request's directory.
     pub fn enables_sendfile(self) -> bool {
+        self.file_ways() & sys::MW_SENDFILE != 0
+    }
+
+    /// Whether EnableMMAP of the request's directory lets files be mapped.
+    pub fn enables_mmap(self) -> bool {
+        self.file_ways() & sys::MW_MMAP != 0
+    }
+
+    fn file_ways(self) -> u32 {
         // SAFETY: a live request has the core module's configuration.
-        unsafe { sys::mw_enable_sendfile(self.raw()) != 0 }
+        unsafe { sys::mw_file_ways(self.raw()) }.unsigned_abs()
     }
 
     /// LogLevel of the wsgi module for this request.

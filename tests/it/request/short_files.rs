@@ -4,7 +4,7 @@
 use crate::asking::{head, load};
 use crate::request::http2::{curl, tls_builder};
 use crate::snippets::server;
-use integration::{Httpd, HttpdBuilder, Mode, Subject};
+use integration::{Httpd, HttpdBuilder, Mode, Subject, eventually};
 use std::fs::OpenOptions;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -106,6 +106,30 @@ fn cut_while_it_is_sent(mode: Mode) {
         stream.set_read_timeout(Some(Duration::from_secs(20))).expect("not zero");
         stream.write_all(requests(&name).as_bytes()).expect("httpd reads");
         assert_broken(&read_and_cut(&mut stream, &name), way.1);
+        assert_eq!(server.get("/").ok().text(), "the next response", "{}", way.1);
+    }
+}
+
+/// A process that reads a mapping of a file which is cut gets SIGBUS, but the kernel only an error: so nothing else is given one.
+#[test]
+fn mapped_where_only_the_kernel_reads_it() {
+    if Subject::skips("filters read mappings, too") {
+        return;
+    }
+    for (way, is_mapped) in [(WAYS[0], true), (WAYS[1], false), (WAYS[3], false)] {
+        let server = builder(Mode::Embedded, way).start();
+        let name = large_file(&server);
+        let mut stream = TcpStream::connect(("127.0.0.1", server.port())).expect("httpd listens");
+        stream.write_all(requests(&name).as_bytes()).expect("httpd reads");
+        // More than that waits before the client's socket, where it stays.
+        stream.read_exact(&mut [0; 100_000]).expect("the response begins");
+        let has_mapped = || server.children().iter().any(|child| child.maps().contains(&name));
+        if is_mapped {
+            eventually("the file is mapped", || has_mapped().then_some(()));
+        } else {
+            assert!(!has_mapped(), "{}", way.1);
+        }
+        drop(stream);
         assert_eq!(server.get("/").ok().text(), "the next response", "{}", way.1);
     }
 }
