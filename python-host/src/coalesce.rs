@@ -20,8 +20,8 @@ const QUICK: u64 = 500_000;
 /// Blocks up to this size are copied, so that they leave together with what follows: that costs less than another send.
 pub const COPIED: usize = 32 * 1024;
 
-/// A send is worth its price from this size on.
-pub const FULL: usize = 64 * 1024;
+/// Room that is made for the first block.
+const FIRST_ROOM: usize = 64 * 1024;
 
 /// Gives the GIL up, if the calling thread has it, around a wait.
 pub type WithoutGil = fn(&mut dyn FnMut());
@@ -30,6 +30,8 @@ pub type WithoutGil = fn(&mut dyn FnMut());
 pub trait BlockSink: Send + 'static {
     /// Bytes of stack that a thread needs to send.
     const STACK: usize;
+    /// Bytes that are worth a send.
+    const FULL: usize;
 
     /// Appends a block to what is collected.
     fn append(&mut self, collected: &mut Vec<u8>, block: &[u8]);
@@ -145,11 +147,11 @@ impl<S: BlockSink> BlockCoalescer<S> {
         if bytes.is_empty() {
             begin(sink);
             *since = now;
-            bytes.reserve(FULL);
+            bytes.reserve(S::FULL.min(FIRST_ROOM));
         }
         sink.append(bytes, block);
         self.dirty.store(true, Release);
-        if held.bytes.len() >= FULL {
+        if held.bytes.len() >= S::FULL {
             return Ok(HeldBlock::Due);
         }
         held.watched = held.watched || FLUSHERS.watch(self.clone(), S::STACK);

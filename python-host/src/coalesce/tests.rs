@@ -4,6 +4,8 @@ use super::*;
 use crate::scheduler::clock::now_ns;
 use std::sync::mpsc;
 
+const FULL: usize = 64 * 1024;
+
 /// Tells a test what is sent; takes no more than so many bytes at once.
 struct TestSink {
     sent: mpsc::Sender<(Vec<u8>, bool)>,
@@ -12,6 +14,7 @@ struct TestSink {
 
 impl BlockSink for TestSink {
     const STACK: usize = 64 * 1024;
+    const FULL: usize = FULL;
 
     fn append(&mut self, collected: &mut Vec<u8>, block: &[u8]) {
         collected.extend_from_slice(block);
@@ -104,6 +107,7 @@ fn one_slow_client_does_not_hold_up_others() {
     struct StuckSink(mpsc::Sender<()>, mpsc::Receiver<()>);
     impl BlockSink for StuckSink {
         const STACK: usize = 64 * 1024;
+        const FULL: usize = FULL;
         fn append(&mut self, collected: &mut Vec<u8>, block: &[u8]) {
             collected.extend_from_slice(block);
         }

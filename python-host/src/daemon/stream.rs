@@ -31,12 +31,14 @@ impl SocketSink {
 
 impl BlockSink for SocketSink {
     const STACK: usize = 64 * 1024;
+    // Each part wakes httpd, and then the client.
+    const FULL: usize = 256 * 1024;
 
     fn append(&mut self, collected: &mut Vec<u8>, block: &[u8]) {
         let start =
             *self.open.get_or_insert_with(|| frame::begin_frame(collected, FrameKind::Data, self.seq));
         collected.extend_from_slice(block);
-        // Cannot be too long: it is sent when it is FULL.
+        // Cannot be too long: it is sent when it is full.
         let _ = frame::end_frame(collected, start, 0);
     }
 

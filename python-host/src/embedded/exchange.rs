@@ -21,6 +21,8 @@ struct HttpdExchange(HttpdRequest);
 impl BlockSink for HttpdExchange {
     // The filters of httpd run on it.
     const STACK: usize = 2 * 1024 * 1024;
+    // Measured: more costs more CPU (performance.md, "What has been done").
+    const FULL: usize = 32 * 1024;
 
     fn append(&mut self, collected: &mut Vec<u8>, block: &[u8]) {
         collected.extend_from_slice(block);
