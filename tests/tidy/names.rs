@@ -69,7 +69,8 @@ fn types(source: &SourceFile) -> Vec<(String, usize)> {
             Some("type") => !is_inside,
             _ => false,
         };
-        if let Some(name) = words.next().filter(|_| is_type) {
+        // A macro gets the name from whoever uses it.
+        if let Some(name) = words.next().filter(|_| is_type && !code.contains(" $")) {
             found.push((name.split('(').next().unwrap_or_default().to_owned(), line));
         }
     }

@@ -67,123 +67,6 @@ impl DaemonGroup {
     }
 }
 
-/// Every WSGIDaemonProcess option, parsed (spec/directives.md §7). Times of `None` mean "off".
-#[derive(Clone, Debug, PartialEq)]
-pub struct DaemonOptions {
-    /// `processes=`; `None` when not given, which counts as 1 but keeps `wsgi.multiprocess` False.
-    pub processes: Option<NonZeroU32>,
-    /// `threads=`; 0 is service mode.
-    pub threads: u16,
-    /// `display-name=`, unexpanded.
-    pub display_name: Option<String>,
-    /// `user=`; `None` is httpd's User.
-    pub user: Option<NamedAccount>,
-    /// `group=`; `None` is httpd's Group.
-    pub group: Option<NamedAccount>,
-    /// `supplementary-groups=`; `None` means the memberships of the user.
-    pub supplementary_groups: Option<Vec<NamedAccount>>,
-    /// `umask=`; `None` inherits.
-    pub umask: Option<Umask>,
-    /// `home=`, absolute.
-    pub home: Option<String>,
-    /// `chroot=`, absolute.
-    pub chroot: Option<String>,
-    /// `lang=`
-    pub lang: Option<String>,
-    /// `locale=`
-    pub locale: Option<String>,
-    /// `python-home=`; `None` is WSGIPythonHome.
-    pub python_home: Option<String>,
-    /// `python-path=`, split at `:`.
-    pub python_path: Option<Vec<String>>,
-    /// `python-eggs=`
-    pub python_eggs: Option<String>,
-    /// `switch-interval=`
-    pub switch_interval: Option<Duration>,
-    /// `stack-size=`, bytes; `None` is the system's.
-    pub stack_size: Option<NonZeroU64>,
-    /// `cpu-priority=`; 0 leaves it alone.
-    pub cpu_priority: i32,
-    /// `cpu-time-limit=`
-    pub cpu_time_limit: Option<Duration>,
-    /// `memory-limit=`, bytes.
-    pub memory_limit: Option<NonZeroU64>,
-    /// `virtual-memory-limit=`, bytes.
-    pub virtual_memory_limit: Option<NonZeroU64>,
-    /// `maximum-rss=`, bytes.
-    pub maximum_rss: Option<NonZeroU64>,
-    /// `server-metrics=`
-    pub server_metrics: bool,
-    /// `env=KEY=VALUE`, in order.
-    pub env: Vec<(String, String)>,
-    /// `pass-env=`, and `env=NAME` without a value.
-    pub pass_env: PassEnv,
-    /// `env-file=`, in order.
-    pub env_files: Vec<String>,
-    /// `end-session=`
-    pub end_session: bool,
-    /// `log-rate=`, lines per second; 0 is unlimited.
-    pub log_rate: u32,
-    /// `tasks-max=`
-    pub tasks_max: Option<NonZeroU32>,
-    /// `no-new-privileges=`
-    pub no_new_privileges: bool,
-    /// `preload=`
-    pub preload: bool,
-    /// `reload=`
-    pub reload: ReloadMode,
-    /// What concerns ASGI applications.
-    pub asgi: AsgiOptions,
-    /// `maximum-requests=`; `None` is unlimited.
-    pub maximum_requests: Option<NonZeroU32>,
-    /// `restart-interval=`
-    pub restart_interval: Option<Duration>,
-    /// `inactivity-timeout=`
-    pub inactivity_timeout: Option<Duration>,
-    /// `request-timeout=`
-    pub request_timeout: Option<Duration>,
-    /// `interrupt-timeout=`
-    pub interrupt_timeout: Option<Duration>,
-    /// `startup-timeout=`
-    pub startup_timeout: Option<Duration>,
-    /// `deadlock-timeout=`
-    pub deadlock_timeout: Option<Duration>,
-    /// `graceful-timeout=`; zero is a value of its own (spec/directives.md §7.2).
-    pub graceful_timeout: Duration,
-    /// `drain-timeout=`
-    pub drain_timeout: Duration,
-    /// `eviction-timeout=`; `None` means graceful-timeout.
-    pub eviction_timeout: Option<Duration>,
-    /// `shutdown-timeout=`; `None` never forces.
-    pub shutdown_timeout: Option<Duration>,
-    /// `connect-timeout=`
-    pub connect_timeout: Duration,
-    /// `socket-timeout=`; `None` is httpd's Timeout.
-    pub socket_timeout: Option<Duration>,
-    /// `queue-timeout=`
-    pub queue_timeout: Option<Duration>,
-    /// `listen-backlog=`
-    pub listen_backlog: u32,
-    /// `socket-user=`; `None` is httpd's User.
-    pub socket_user: Option<NamedAccount>,
-    /// `send-buffer-size=`, bytes; `None` is the system's.
-    pub send_buffer_size: Option<NonZeroU64>,
-    /// `receive-buffer-size=`, bytes; `None` is the system's.
-    pub receive_buffer_size: Option<NonZeroU64>,
-    /// `header-buffer-size=`, bytes.
-    pub header_buffer_size: NonZeroU64,
-    /// `response-buffer-size=`, bytes.
-    pub response_buffer_size: NonZeroU64,
-    /// `response-socket-timeout=`; `None` means socket-timeout.
-    pub response_socket_timeout: Option<Duration>,
-    /// `response-flush-delay=`
-    pub response_flush_delay: Duration,
-    /// `script-user=`
-    pub script_user: Option<NamedAccount>,
-    /// `script-group=`
-    pub script_group: Option<NamedAccount>,
-}
-
 /// Default of `header-buffer-size=`, bytes.
 pub(crate) const HEADER_BUFFER: NonZeroU64 = NonZeroU64::new(32_768).expect("not zero");
 /// Default of `response-buffer-size=`, bytes.
@@ -192,67 +75,139 @@ pub(crate) const RESPONSE_BUFFER: NonZeroU64 = NonZeroU64::new(8_388_608).expect
 /// Default of `log-rate=`, lines per second.
 pub(crate) const LOG_RATE: u32 = 1000;
 
-impl Default for DaemonOptions {
-    /// The defaults of spec/directives.md §7, the same the option table prints (a test compares them).
-    fn default() -> Self {
-        DaemonOptions {
-            processes: None,
-            threads: 15,
-            display_name: None,
-            user: None,
-            group: None,
-            supplementary_groups: None,
-            umask: None,
-            home: None,
-            chroot: None,
-            lang: None,
-            locale: None,
-            python_home: None,
-            python_path: None,
-            python_eggs: None,
-            switch_interval: None,
-            stack_size: None,
-            cpu_priority: 0,
-            cpu_time_limit: None,
-            memory_limit: None,
-            virtual_memory_limit: None,
-            maximum_rss: None,
-            server_metrics: false,
-            env: Vec::new(),
-            pass_env: PassEnv::default(),
-            env_files: Vec::new(),
-            end_session: true,
-            log_rate: LOG_RATE,
-            tasks_max: None,
-            no_new_privileges: true,
-            preload: false,
-            reload: ReloadMode::Overlap,
-            asgi: AsgiOptions::default(),
-            maximum_requests: None,
-            restart_interval: None,
-            inactivity_timeout: None,
-            request_timeout: None,
-            interrupt_timeout: None,
-            startup_timeout: None,
-            deadlock_timeout: Some(Duration::from_secs(300)),
-            graceful_timeout: Duration::from_secs(15),
-            drain_timeout: Duration::from_secs(600),
-            eviction_timeout: None,
-            shutdown_timeout: Some(Duration::from_secs(5)),
-            connect_timeout: Duration::from_secs(15),
-            socket_timeout: None,
-            queue_timeout: None,
-            listen_backlog: 100,
-            socket_user: None,
-            send_buffer_size: None,
-            receive_buffer_size: None,
-            header_buffer_size: HEADER_BUFFER,
-            response_buffer_size: RESPONSE_BUFFER,
-            response_socket_timeout: None,
-            response_flush_delay: Duration::from_millis(5),
-            script_user: None,
-            script_group: None,
+/// Declares a record with the default of each field beside it.
+macro_rules! with_defaults {
+    ($(#[$outer:meta])* pub struct $name:ident { $($(#[$doc:meta])* $field:ident: $type:ty = $default:expr,)* }) => {
+        $(#[$outer])*
+        pub struct $name {
+            $($(#[$doc])* pub $field: $type,)*
         }
+
+        impl Default for $name {
+            /// The defaults of spec/directives.md §7, the same the option table prints (a test compares them).
+            fn default() -> Self {
+                Self { $($field: $default,)* }
+            }
+        }
+    };
+}
+
+with_defaults! {
+    /// Every WSGIDaemonProcess option, parsed (spec/directives.md §7). Times of `None` mean "off".
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct DaemonOptions {
+        /// `processes=`; `None` when not given, which counts as 1 but keeps `wsgi.multiprocess` False.
+        processes: Option<NonZeroU32> = None,
+        /// `threads=`; 0 is service mode.
+        threads: u16 = 15,
+        /// `display-name=`, unexpanded.
+        display_name: Option<String> = None,
+        /// `user=`; `None` is httpd's User.
+        user: Option<NamedAccount> = None,
+        /// `group=`; `None` is httpd's Group.
+        group: Option<NamedAccount> = None,
+        /// `supplementary-groups=`; `None` means the memberships of the user.
+        supplementary_groups: Option<Vec<NamedAccount>> = None,
+        /// `umask=`; `None` inherits.
+        umask: Option<Umask> = None,
+        /// `home=`, absolute.
+        home: Option<String> = None,
+        /// `chroot=`, absolute.
+        chroot: Option<String> = None,
+        /// `lang=`
+        lang: Option<String> = None,
+        /// `locale=`
+        locale: Option<String> = None,
+        /// `python-home=`; `None` is WSGIPythonHome.
+        python_home: Option<String> = None,
+        /// `python-path=`, split at `:`.
+        python_path: Option<Vec<String>> = None,
+        /// `python-eggs=`
+        python_eggs: Option<String> = None,
+        /// `switch-interval=`
+        switch_interval: Option<Duration> = None,
+        /// `stack-size=`, bytes; `None` is the system's.
+        stack_size: Option<NonZeroU64> = None,
+        /// `cpu-priority=`; 0 leaves it alone.
+        cpu_priority: i32 = 0,
+        /// `cpu-time-limit=`
+        cpu_time_limit: Option<Duration> = None,
+        /// `memory-limit=`, bytes.
+        memory_limit: Option<NonZeroU64> = None,
+        /// `virtual-memory-limit=`, bytes.
+        virtual_memory_limit: Option<NonZeroU64> = None,
+        /// `maximum-rss=`, bytes.
+        maximum_rss: Option<NonZeroU64> = None,
+        /// `server-metrics=`
+        server_metrics: bool = false,
+        /// `env=KEY=VALUE`, in order.
+        env: Vec<(String, String)> = Vec::new(),
+        /// `pass-env=`, and `env=NAME` without a value.
+        pass_env: PassEnv = PassEnv::default(),
+        /// `env-file=`, in order.
+        env_files: Vec<String> = Vec::new(),
+        /// `end-session=`
+        end_session: bool = true,
+        /// `log-rate=`, lines per second; 0 is unlimited.
+        log_rate: u32 = LOG_RATE,
+        /// `tasks-max=`
+        tasks_max: Option<NonZeroU32> = None,
+        /// `no-new-privileges=`
+        no_new_privileges: bool = true,
+        /// `preload=`
+        preload: bool = false,
+        /// `reload=`
+        reload: ReloadMode = ReloadMode::Overlap,
+        /// What concerns ASGI applications.
+        asgi: AsgiOptions = AsgiOptions::default(),
+        /// `maximum-requests=`; `None` is unlimited.
+        maximum_requests: Option<NonZeroU32> = None,
+        /// `restart-interval=`
+        restart_interval: Option<Duration> = None,
+        /// `inactivity-timeout=`
+        inactivity_timeout: Option<Duration> = None,
+        /// `request-timeout=`
+        request_timeout: Option<Duration> = None,
+        /// `interrupt-timeout=`
+        interrupt_timeout: Option<Duration> = None,
+        /// `startup-timeout=`
+        startup_timeout: Option<Duration> = None,
+        /// `deadlock-timeout=`
+        deadlock_timeout: Option<Duration> = Some(Duration::from_secs(300)),
+        /// `graceful-timeout=`; zero is a value of its own (spec/directives.md §7.2).
+        graceful_timeout: Duration = Duration::from_secs(15),
+        /// `drain-timeout=`
+        drain_timeout: Duration = Duration::from_secs(600),
+        /// `eviction-timeout=`; `None` means graceful-timeout.
+        eviction_timeout: Option<Duration> = None,
+        /// `shutdown-timeout=`; `None` never forces.
+        shutdown_timeout: Option<Duration> = Some(Duration::from_secs(5)),
+        /// `connect-timeout=`
+        connect_timeout: Duration = Duration::from_secs(15),
+        /// `socket-timeout=`; `None` is httpd's Timeout.
+        socket_timeout: Option<Duration> = None,
+        /// `queue-timeout=`
+        queue_timeout: Option<Duration> = None,
+        /// `listen-backlog=`
+        listen_backlog: u32 = 100,
+        /// `socket-user=`; `None` is httpd's User.
+        socket_user: Option<NamedAccount> = None,
+        /// `send-buffer-size=`, bytes; `None` is the system's.
+        send_buffer_size: Option<NonZeroU64> = None,
+        /// `receive-buffer-size=`, bytes; `None` is the system's.
+        receive_buffer_size: Option<NonZeroU64> = None,
+        /// `header-buffer-size=`, bytes.
+        header_buffer_size: NonZeroU64 = HEADER_BUFFER,
+        /// `response-buffer-size=`, bytes.
+        response_buffer_size: NonZeroU64 = RESPONSE_BUFFER,
+        /// `response-socket-timeout=`; `None` means socket-timeout.
+        response_socket_timeout: Option<Duration> = None,
+        /// `response-flush-delay=`
+        response_flush_delay: Duration = Duration::from_millis(5),
+        /// `script-user=`
+        script_user: Option<NamedAccount> = None,
+        /// `script-group=`
+        script_group: Option<NamedAccount> = None,
     }
 }
 
