@@ -104,10 +104,19 @@ impl<S: BlockSink> HeldBlocks<S> {
             return Ok(());
         }
         let sent = self.sink.send(&mut self.bytes, flush);
-        sent.inspect_err(|error| {
+        let sent = sent.inspect_err(|error| {
             self.bytes.clear();
             self.broken = Some(error.clone());
-        })
+        });
+        self.shrink();
+        sent
+    }
+
+    /// Keeps no more than [`FIRST_ROOM`] where nothing is held.
+    fn shrink(&mut self) {
+        if self.bytes.is_empty() && self.bytes.capacity() > FIRST_ROOM {
+            self.bytes = Vec::new();
+        }
     }
 
     fn is_dirty(&self) -> bool {
@@ -185,6 +194,7 @@ impl<S: BlockSink> BlockCoalescer<S> {
     pub fn forget(&self) {
         let mut held = self.locked();
         held.bytes.clear();
+        held.shrink();
         held.broken = None;
         self.dirty.store(false, Release);
     }

@@ -213,11 +213,19 @@ impl InLoop {
         }
     }
 
-    /// One has come that only a worker can run.
+    /// One has come that only a worker could run, at that moment: from now on they are looked at before they are taken.
     #[inline]
-    pub(super) fn note_other_kind(&self) {
+    pub(super) fn look_before(&self) {
         if !self.has_other_kind.load(Relaxed) {
             self.has_other_kind.store(true, Relaxed);
+        }
+    }
+
+    /// A worker has run one: there are others than the loop's.
+    #[inline]
+    pub(super) fn note_other_kind(&self) {
+        self.look_before();
+        if !self.is_mixed.load(Relaxed) {
             self.is_mixed.store(true, Relaxed);
         }
     }
@@ -296,6 +304,7 @@ mod tests {
             (ApplicationInterface::Asgi, false, true),
         ] {
             let in_loop = in_loop(interface);
+            in_loop.look_before();
             taken(&in_loop);
             if other {
                 in_loop.note_other_kind();

@@ -129,7 +129,8 @@ impl<A: Application> WorkerPool<A> {
     /// A request that only a worker can run was taken before one could: httpd keeps it until then. It would be lost with a
     /// process that ends meanwhile.
     pub(super) fn give_back(&self, connection: ClaimedConnection, seq: u16) -> ConnectionFate {
-        self.in_loop.note_other_kind();
+        // It may be the first one of an ASGI application that is not loaded yet.
+        self.in_loop.look_before();
         let sent = send_frame(&connection, FromDaemon::Refused(RequestRefusal::Restarting), seq);
         ConnectionFate::of(connection, sent)
     }

@@ -2,11 +2,11 @@
 
 use super::os::{self, WaitMode};
 use super::sending::send_error;
-use crate::coalesce::BlockSink;
+use crate::coalesce::{BlockSink, COPIED};
 use crate::exchange::SendError;
 use std::io::IoSlice;
 use std::os::fd::{BorrowedFd, RawFd};
-use wsgi_protocol::frame::{self, FrameKind};
+use wsgi_protocol::frame::{self, FrameKind, HEADER_LEN};
 
 /// See the module's comment.
 #[derive(Debug, Default)]
@@ -31,8 +31,8 @@ impl SocketSink {
 
 impl BlockSink for SocketSink {
     const STACK: usize = 64 * 1024;
-    // Each part wakes httpd, and then the client.
-    const FULL: usize = 256 * 1024;
+    // Each part wakes httpd, and then the client. With the longest block behind it a part has 256 KiB.
+    const FULL: usize = 256 * 1024 - COPIED - HEADER_LEN;
 
     fn append(&mut self, collected: &mut Vec<u8>, block: &[u8]) {
         let start =
@@ -62,7 +62,7 @@ mod tests {
     use std::io::Read;
     use std::os::fd::AsRawFd;
     use std::os::unix::net::UnixStream;
-    use wsgi_protocol::frame::{FromDaemon, HEADER_LEN};
+    use wsgi_protocol::frame::FromDaemon;
 
     #[test]
     fn blocks_make_one_frame_until_somebody_sends() {

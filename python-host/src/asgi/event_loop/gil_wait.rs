@@ -4,7 +4,7 @@
 //! does, looks meanwhile whether the kernel has both waiting at the same futex. A loop that keeps the GIL itself runs, or
 //! waits elsewhere.
 
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering::SeqCst};
 use wsgi_system::clock::monotonic_ns;
 use wsgi_system::process::own_tid;
 use wsgi_system::stat::awaited_futex;
@@ -15,6 +15,9 @@ const SAME_CONDITION: u64 = !7;
 /// Who waits for the GIL wakes up every few milliseconds to ask for it: a look may find them awake.
 const LOOKS: usize = 3;
 
+/// And on a busy machine waits for a CPU then: so many times in a row that is not what a loop does which runs.
+const MISSES: u32 = 3;
+
 /// See the module's comment.
 #[derive(Debug, Default)]
 pub struct GilWait {
@@ -22,6 +25,8 @@ pub struct GilWait {
     beside: AtomicI32,
     /// Until when it is known what the loop did, monotonic ns.
     seen: AtomicU64,
+    /// Looks since then that found no common wait.
+    misses: AtomicU32,
     /// How long it has waited, ns.
     waited: AtomicU64,
 }
@@ -34,7 +39,7 @@ impl GilWait {
 
     /// The calling thread asks for the GIL.
     pub fn begin(&self) {
-        self.seen.store(monotonic_ns(), SeqCst);
+        self.note(monotonic_ns());
         self.beside.store(own_tid(), SeqCst);
     }
 
@@ -54,12 +59,19 @@ impl GilWait {
         if beside != 0 {
             let is_common = (0..LOOKS).any(|_| waits_beside(tid, beside));
             let now = monotonic_ns();
-            let unseen = now.saturating_sub(self.seen.swap(now, SeqCst));
             if is_common {
-                self.waited.fetch_add(unseen, SeqCst);
+                self.waited.fetch_add(self.note(now), SeqCst);
+            } else if self.misses.fetch_add(1, SeqCst) + 1 >= MISSES {
+                self.note(now);
             }
         }
         self.waited()
+    }
+
+    /// What the loop did is known until `now`; since when it was not, ns.
+    fn note(&self, now: u64) -> u64 {
+        self.misses.store(0, SeqCst);
+        now.saturating_sub(self.seen.swap(now, SeqCst))
     }
 }
 
