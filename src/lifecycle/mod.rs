@@ -314,7 +314,7 @@ pub fn supervisor_changed(parent: HttpdParent, status: c_int) {
             return supervisor.try_again(task);
         }
         task.say(&messages::supervisor_died(&supervisor::said_by(status)));
-        supervisor.replace(task);
+        supervisor.replace(task, supervisor::not_executed(status).is_none());
     });
 }
 

@@ -93,10 +93,12 @@ impl PersistentState {
         self.configure(task.configuration()?)
     }
 
-    /// The supervisor has ended: starts another one, now or after a pause.
-    pub fn replace(&mut self, task: &mut RevivalTask<'_>) {
+    /// The supervisor has ended: starts another one, now or after a pause. One that `has_lived` has been executed at least; to try
+    /// that takes time, too.
+    pub fn replace(&mut self, task: &mut RevivalTask<'_>, has_lived: bool) {
         self.forget();
-        let (failures, pause) = after_life(self.failures, monotonic_seconds() - self.started);
+        let lived = if has_lived { monotonic_seconds() - self.started } else { 0 };
+        let (failures, pause) = after_life(self.failures, lived);
         self.failures = failures;
         match pause {
             0 => self.try_again(task),

@@ -29,10 +29,11 @@ const LOOK: Duration = Duration::from_millis(500);
 /// Looks at which the supervisor was stopped or stuck in the kernel, before it is given up.
 const LOOKS: u32 = 3;
 /// How often, and how far apart, it is tried to execute a program that somebody has open to write.
-const BUSY_TRIES: u32 = 500;
+const BUSY_TRIES: u32 = 200;
 const BUSY_PAUSE: Duration = Duration::from_millis(10);
-/// Exit status of a child that could not execute the supervisor, to which the errno is added: statuses of programs are lower.
-const NOT_EXECUTED: i32 = 100;
+/// Exit status of a child that could not execute the supervisor, to which the errno is added: those of programs, and of the
+/// linker that loads them, are lower.
+const NOT_EXECUTED: i32 = 128;
 
 /// What survives the unloading of the module: plain numbers only (decisions.md, "State across restarts is plain
 /// numbers").
@@ -310,7 +311,7 @@ pub fn said_by(status: i32) -> String {
 }
 
 /// What an exit status says of a program that could not be executed.
-fn not_executed(status: i32) -> Option<String> {
+pub fn not_executed(status: i32) -> Option<String> {
     let errno = status.checked_sub(NOT_EXECUTED).filter(|errno| *errno > 0)?;
     Some(format!("it cannot be executed: {}", io::Error::from_raw_os_error(errno)))
 }
