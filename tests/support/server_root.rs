@@ -10,6 +10,20 @@ use std::sync::atomic::{AtomicU32, Ordering};
 const PARENT: &str = "/var/tmp";
 const PREFIX: &str = "mod-wsgi-it-";
 
+/// Writes a file that everybody can read: whoever watches it sees the old content or the new one, nothing between.
+///
+/// # Panics
+/// It cannot be written.
+pub fn write_at_once(path: &Path, contents: &[u8]) {
+    let is_replaced = path.symlink_metadata().is_ok_and(|file| file.is_file());
+    let first = if is_replaced { path.with_extension("being-written") } else { path.to_path_buf() };
+    fs::write(&first, contents).unwrap_or_else(|error| panic!("{}: {error}", first.display()));
+    fs::set_permissions(&first, Permissions::from_mode(0o644)).expect("own file");
+    if is_replaced {
+        fs::rename(&first, path).expect("the same folder");
+    }
+}
+
 /// The folder; removed when dropped, unless `KEEP_SERVER_ROOT` is set.
 #[derive(Debug)]
 pub(crate) struct ServerRoot {
@@ -40,8 +54,7 @@ impl ServerRoot {
     pub fn write(&self, name: &str, contents: &[u8]) -> PathBuf {
         let path = self.path.join(name);
         make_folder(path.parent().expect("a name below the root"));
-        fs::write(&path, contents).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        fs::set_permissions(&path, Permissions::from_mode(0o644)).expect("own file");
+        write_at_once(&path, contents);
         path
     }
 

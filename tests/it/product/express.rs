@@ -1,6 +1,6 @@
 //! `mod_wsgi-express`: the command lines that people use, and how its server starts and ends.
 
-use integration::{ExpressServer, SeenProcess, Subject, eventually, is_root};
+use integration::{ExpressServer, SeenProcess, Subject, eventually, is_root, write_at_once};
 use nix::sys::signal::Signal;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -348,7 +348,7 @@ fn changed_files_replace_the_processes() {
     express.start(command);
     assert_eq!(express.get("/").ok().text(), "one page");
     let write = |name: &str, text: &str| {
-        std::fs::write(express.root().join("app").join(name), text).expect("own folder")
+        write_at_once(&express.root().join("app").join(name), text.as_bytes());
     };
     let says = |text: &str| eventually(text, || (express.get("/").ok().text() == text).then_some(()));
     write("shop/words.py", &source("two"));
