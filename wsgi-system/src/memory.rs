@@ -295,7 +295,7 @@ mod tests {
     #[test]
     fn what_is_replaced_is_unmapped() {
         // Of a size that no other mapping of the process has.
-        const LENGTH: usize = 12_345 << 16;
+        const LENGTH: usize = 12_345 << 12;
         let count = || {
             let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
             maps.lines().filter(|line| line.starts_with("Size:") && line.contains(" 49380 kB")).count()
