@@ -1,5 +1,6 @@
 //! What a server may leave behind: sockets and lock files in its ServerRoot, System V and POSIX shared memory.
 
+use crate::server_root::PREFIX;
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::FileTypeExt;
@@ -22,12 +23,18 @@ impl SharedMemory {
         SharedMemory { system_v, posix: posix.unwrap_or_default() }
     }
 
-    /// What is here and was not in `before`. Segments made by processes other than `pids` are somebody else's.
-    pub fn left_since(&self, before: &SharedMemory, pids: &BTreeSet<i32>) -> Vec<String> {
+    /// What is here and was not in `before`. Segments made by processes other than `pids` are somebody else's, and so are files
+    /// that are named after the ServerRoot of another test.
+    pub fn left_since(&self, before: &SharedMemory, pids: &BTreeSet<i32>, root: &Path) -> Vec<String> {
+        let is_of_others = |path: &PathBuf| {
+            let of = |path: &Path| path.file_stem().is_some_and(|name| Some(name) == root.file_name());
+            path.to_string_lossy().contains(PREFIX) && !of(path)
+        };
         let segments = self.system_v.difference(&before.system_v);
         let ours = segments.filter(|(kind, _, creator)| *kind == "sem" || pids.contains(creator));
         let names = ours.map(|(kind, id, _)| format!("System V {kind} {id}"));
-        let files = self.posix.difference(&before.posix).map(|path| path.display().to_string());
+        let files = self.posix.difference(&before.posix).filter(|path| !is_of_others(path));
+        let files = files.map(|path| path.display().to_string());
         names.chain(files).collect()
     }
 }

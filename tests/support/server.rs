@@ -278,9 +278,10 @@ impl Httpd {
         let pids = self.seen.lock().expect("no panic while held").iter().map(|p| p.pid).collect();
         // Another test that runs at the same time may own a segment for a moment.
         let memory = wait_until(Duration::from_secs(3), || {
-            SharedMemory::now().left_since(&self.shared_memory, &pids).is_empty().then(Vec::new)
+            SharedMemory::now().left_since(&self.shared_memory, &pids, self.root()).is_empty().then(Vec::new)
         });
-        let memory = memory.unwrap_or_else(|| SharedMemory::now().left_since(&self.shared_memory, &pids));
+        let memory =
+            memory.unwrap_or_else(|| SharedMemory::now().left_since(&self.shared_memory, &pids, self.root()));
         files.chain(memory.into_iter().map(|name| format!("shared memory left behind: {name}"))).collect()
     }
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 /// `/var/tmp` and not `/tmp`: some systems give each service a private `/tmp`.
 const PARENT: &str = "/var/tmp";
-const PREFIX: &str = "mod-wsgi-it-";
+pub(crate) const PREFIX: &str = "mod-wsgi-it-";
 
 /// Writes a file that everybody can read: whoever watches it sees the old content or the new one, nothing between.
 ///

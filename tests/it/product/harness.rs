@@ -43,7 +43,7 @@ fn notices_a_socket_and_shared_memory() {
     let folder = "os.environ['MOD_WSGI_TEST_FOLDER']";
     let body = format!(
         "import socket; s = socket.socket(socket.AF_UNIX); s.bind({folder} + '/left.sock'); \
-         open('/dev/shm/mod-wsgi-it-left', 'w').close()"
+         open('/dev/shm/%s.left' % __file__.split('/')[3], 'w').close()"
     );
     let app = format!(
         "import os\nos.environ['MOD_WSGI_TEST_FOLDER'] = os.path.dirname(__file__) + '/data'\n\
@@ -51,8 +51,11 @@ fn notices_a_socket_and_shared_memory() {
     );
     let server = Httpd::builder().mode(Mode::Daemon).app(&app).writable("data").start();
     server.get("/").ok();
+    let name = server.root().file_name().expect("below /var/tmp").to_string_lossy().into_owned();
+    // Named after the server, so that it is no other test's.
+    let left = format!("/dev/shm/{name}.left");
     let text = verdict(server);
-    let _ = std::fs::remove_file("/dev/shm/mod-wsgi-it-left"); // absent when the request failed
+    let _ = std::fs::remove_file(&left); // absent when the request failed
     assert!(text.contains("left behind: ") && text.contains("/app/data/left.sock"), "{text}");
-    assert!(text.contains("shared memory left behind: /dev/shm/mod-wsgi-it-left"), "{text}");
+    assert!(text.contains(&format!("shared memory left behind: {left}")), "{text}");
 }
