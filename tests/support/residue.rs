@@ -39,6 +39,19 @@ impl SharedMemory {
     }
 }
 
+/// Whether a connection to this port is being ended on the side that listens: its client has closed it, httpd has not yet
+/// (proc_net_tcp: states 4, 8, 9 and 11).
+pub(crate) fn ends_a_connection(port: u16) -> bool {
+    let is_one = |line: &str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let is_ours = fields.get(1).is_some_and(|own| own.ends_with(&format!(":{port:04X}")));
+        is_ours && fields.get(3).is_some_and(|state| ["04", "08", "09", "0B"].contains(state))
+    };
+    ["/proc/net/tcp", "/proc/net/tcp6"]
+        .iter()
+        .any(|table| fs::read_to_string(table).unwrap_or_default().lines().any(is_one))
+}
+
 /// Sockets and lock files below `root`.
 pub(crate) fn sockets_and_locks(root: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
