@@ -26,10 +26,8 @@ impl SharedMemory {
     /// What is here and was not in `before`. Segments made by processes other than `pids` are somebody else's, and so are files
     /// that are named after the ServerRoot of another test.
     pub fn left_since(&self, before: &SharedMemory, pids: &BTreeSet<i32>, root: &Path) -> Vec<String> {
-        let is_of_others = |path: &PathBuf| {
-            let of = |path: &Path| path.file_stem().is_some_and(|name| Some(name) == root.file_name());
-            path.to_string_lossy().contains(PREFIX) && !of(path)
-        };
+        let is_of_others =
+            |path: &Path| path.to_string_lossy().contains(PREFIX) && path.file_stem() != root.file_name();
         let segments = self.system_v.difference(&before.system_v);
         let ours = segments.filter(|(kind, _, creator)| *kind == "sem" || pids.contains(creator));
         let names = ours.map(|(kind, id, _)| format!("System V {kind} {id}"));
