@@ -18,6 +18,7 @@ use apr_sys as sys;
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr;
 use wsgi_directives::{DirConfig, MergedRecord, ServerConfig};
+use wsgi_system::signals::{EndingAtOnce, SignalNumber};
 
 const DECLINED: c_int = sys::DECLINED;
 const INTERNAL_ERROR: c_int = sys::HTTP_INTERNAL_SERVER_ERROR as c_int;
@@ -242,6 +243,10 @@ impl ParentHook for PostConfig {
 unsafe extern "C" fn child_init(pchild: *mut sys::apr_pool_t, main: *mut sys::server_rec) {
     // A child whose initialisation panicked has no embedded host and no pools: its requests get 500.
     guard((), || {
+        // Recent MPMs keep these signals back until an import is over, which may hang; in the older ones their handler destroys
+        // pools in the midst of it.
+        let _end =
+            (!config::is_owner()).then(|| EndingAtOnce::by(&[SignalNumber::SIGTERM, SignalNumber::SIGHUP]));
         // SAFETY: httpd passes the child's pool and the main server, on the first thread of the child. What it has inherited by
         // fork is its own copy.
         let (pool, main) = unsafe {

@@ -28,8 +28,7 @@ pub fn restore(signal: Signal) {
 
 fn set(signal: Signal, handler: SigHandler) {
     debug_assert!(matches!(handler, SigHandler::SigIgn | SigHandler::SigDfl));
-    // SAFETY: no function of ours is called.
-    let _ = unsafe { sigaction(signal, &SigAction::new(handler, SaFlags::empty(), SigSet::empty())) };
+    let _ = SoundAction(SigAction::new(handler, SaFlags::empty(), SigSet::empty())).install(signal);
 }
 
 /// Calls a function when a signal comes; calls that it interrupts go on.
@@ -40,9 +39,60 @@ fn set(signal: Signal, handler: SigHandler) {
 /// # Safety
 /// `handler` is async-signal-safe, and stays mapped as long as the process.
 pub unsafe fn handle(signal: Signal, handler: extern "C" fn(libc::c_int)) -> Result<(), Errno> {
-    let action = SigAction::new(SigHandler::Handler(handler), SaFlags::SA_RESTART, SigSet::empty());
-    // SAFETY: by the contract.
-    unsafe { sigaction(signal, &action) }.map(drop)
+    SoundAction(SigAction::new(SigHandler::Handler(handler), SaFlags::SA_RESTART, SigSet::empty()))
+        .install(signal)
+        .map(drop)
+}
+
+/// What a signal does, where nothing that may not run in a handler can be called by it.
+#[derive(Debug)]
+struct SoundAction(SigAction);
+
+impl SoundAction {
+    /// The action of before.
+    fn install(&self, signal: Signal) -> Result<Self, Errno> {
+        // SAFETY: constructed here only: with no function at all, with one that `handle` was promised to be safe, with
+        // `end_at_once`, or with what sigaction(2) has returned, and so was in force before.
+        unsafe { sigaction(signal, &self.0) }.map(Self)
+    }
+}
+
+/// Signals that end the process at once as long as this lives, even if the thread has blocked them, instead of having a handler
+/// run in the midst of what it interrupts. Those that are ignored or have their default action stay as they are.
+#[derive(Debug)]
+pub struct EndingAtOnce {
+    handlers: Vec<(Signal, SoundAction)>,
+    mask: Option<SigSet>,
+}
+
+impl EndingAtOnce {
+    /// The handlers of these signals make place.
+    #[must_use]
+    pub fn by(signals: &[Signal]) -> Self {
+        let end = SigAction::new(SigHandler::Handler(end_at_once), SaFlags::empty(), SigSet::empty());
+        let end = SoundAction(end);
+        let with_handler = signals.iter().filter(|signal| has_handler(**signal as libc::c_int));
+        let handlers: Vec<_> =
+            with_handler.filter_map(|signal| Some((*signal, end.install(*signal).ok()?))).collect();
+        let ours: SigSet = handlers.iter().map(|(signal, _)| *signal).collect();
+        let mask = ours.thread_swap_mask(SigmaskHow::SIG_UNBLOCK).ok();
+        Self { handlers, mask }
+    }
+}
+
+impl Drop for EndingAtOnce {
+    fn drop(&mut self) {
+        if let Some(mask) = &self.mask {
+            let _ = mask.thread_set_mask();
+        }
+        for (signal, before) in &self.handlers {
+            let _ = before.install(*signal);
+        }
+    }
+}
+
+extern "C" fn end_at_once(_signal: libc::c_int) {
+    crate::process::exit_now(0);
 }
 
 /// In a handler: the interrupted code finds errno as it was.

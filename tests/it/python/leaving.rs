@@ -1,6 +1,9 @@
 //! How a process with Python in it ends, in order or not, and what programs that an application starts inherit.
 
-use integration::{Httpd, HttpdBuilder, Mode, Mpm, Subject, eventually, pythons};
+use integration::{Httpd, HttpdBuilder, Mode, Mpm, SeenProcess, Subject, eventually, pythons};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Leaves by C's `exit()`, with the GIL held.
@@ -68,6 +71,64 @@ fn child_of_prefork_ends_while_it_answers() {
     wire.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
     wire.exactly(1000).expect("the beginning");
     server.stop(); // which finds children that have crashed
+}
+
+/// Its import allocates memory without end, but that of the first child.
+const STARTING_SLOWLY: &str = r#"
+import os
+folder = os.path.dirname(__file__)
+def application(environ, start_response):
+    start_response("200 OK", [])
+    return [b"ok"]
+if os.path.exists(folder + "/slow"):
+    open(folder + "/data/" + str(os.getpid()), "w").close()
+    while os.path.exists(folder + "/slow"):
+        kept = [bytes(size) for size in range(600, 60000, 700)]
+"#;
+
+/// httpd keeps SIGTERM back, or lets it destroy what the import uses: with us the child is gone at once.
+fn children_end_while_they_import(mpm: Mpm) {
+    if Subject::skips("a child ends when its import is over, or after ten seconds by SIGKILL") {
+        return;
+    }
+    let server = Httpd::builder()
+        .mode(Mode::Embedded)
+        .mpm(mpm)
+        .file("app.wsgi", STARTING_SLOWLY)
+        .writable("data")
+        .directives(
+            "WSGIScriptAlias / @ROOT@/app/app.wsgi application-group=%{GLOBAL}\n\
+             WSGIImportScript @ROOT@/app/app.wsgi process-group=%{GLOBAL} application-group=%{GLOBAL}",
+        )
+        .start();
+    server.get("/").ok();
+    let data = server.root().join("app/data");
+    let slow = server.write("slow", "");
+    let mut ended = BTreeSet::new();
+    server.graceful();
+    for _ in 0..2 {
+        let child = eventually("a child starts", || {
+            let names =
+                std::fs::read_dir(&data).ok()?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+            names.filter_map(|name| name.parse::<i32>().ok()).find(|pid| !ended.contains(pid))
+        });
+        ended.insert(child);
+        kill(Pid::from_raw(child), Signal::SIGTERM).expect("it has not ended");
+        eventually("it has ended", || SeenProcess::of(child).is_none().then_some(()));
+    }
+    std::fs::remove_file(slow).expect("made above");
+    eventually("another serves", || server.request("GET", "/").try_send().is_ok().then_some(()));
+    // No line such as `exit signal Aborted (6)`: the harness looks.
+}
+
+#[test]
+fn children_of_event_end_while_they_import() {
+    children_end_while_they_import(Mpm::Event);
+}
+
+#[test]
+fn children_of_prefork_end_while_they_import() {
+    children_end_while_they_import(Mpm::Prefork);
 }
 
 /// Notes that its exit handler and shutdown callback ran.
