@@ -13,6 +13,9 @@ for tool in fmt clippy; do
 done
 cargo fmt --all --check || { say "cargo fmt --all mends it"; exit 1; }
 cargo clippy --quiet --workspace --all-targets -- -D warnings
+# A workspace of its own, which only `make fuzz` links with libFuzzer.
+cargo fmt --manifest-path fuzz/Cargo.toml --check || { say "cargo fmt --manifest-path fuzz/Cargo.toml mends it"; exit 1; }
+CUSTOM_LIBFUZZER_PATH=/none/libfuzzer.a cargo clippy --quiet --locked --manifest-path fuzz/Cargo.toml --target-dir target -- -D warnings
 
 "$(scripts/venv.sh scripts/lint)/bin/ruff" check --quiet --no-cache .
 

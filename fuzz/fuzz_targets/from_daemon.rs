@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use wsgi_protocol::frame::{FromDaemon, HEADER_LEN, FrameHeader};
+use wsgi_protocol::frame::{FrameHeader, FromDaemon, HEADER_LEN};
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(Some(header)) = FrameHeader::decode(bytes) else { return };

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use wsgi_protocol::frame::{HEADER_LEN, FrameHeader, MAX_PAYLOAD};
+use wsgi_protocol::frame::{FrameHeader, HEADER_LEN, MAX_PAYLOAD};
 
 fuzz_target!(|bytes: &[u8]| {
     match FrameHeader::decode(bytes) {

@@ -4,8 +4,8 @@
 use libfuzzer_sys::fuzz_target;
 use std::sync::Arc;
 use wsgi_directives::{
-    DIRECTIVES, DirConfig, GlobalConfig, DirectivePlace, LineScope, NeighbourDirectives, RegexMatch, ServerConfig, SystemFacts, UriRegex, VhostId,
-    apply,
+    DIRECTIVES, DirConfig, DirectivePlace, GlobalConfig, LineScope, NeighbourDirectives, RegexMatch,
+    ServerConfig, SystemFacts, UriRegex, VhostId, apply,
 };
 
 /// A machine with one user and one group, whose regex engine takes every pattern and finds nothing.

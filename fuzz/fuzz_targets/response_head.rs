@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use wsgi_protocol::response::{ResponseHead, HeadWriter, STATUSES};
+use wsgi_protocol::response::{HeadWriter, ResponseHead, STATUSES};
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(head) = ResponseHead::decode(bytes) else { return };
