@@ -21,7 +21,7 @@ const QUICK: u64 = 500_000;
 pub const COPIED: usize = 32 * 1024;
 
 /// Room that is made for the first block.
-const FIRST_ROOM: usize = 64 * 1024;
+pub const FIRST_ROOM: usize = 64 * 1024;
 
 /// Gives the GIL up, if the calling thread has it, around a wait.
 pub type WithoutGil = fn(&mut dyn FnMut());
@@ -32,9 +32,6 @@ pub trait BlockSink: Send + 'static {
     const STACK: usize;
     /// Bytes that are worth a send.
     const FULL: usize;
-
-    /// Appends a block to what is collected.
-    fn append(&mut self, collected: &mut Vec<u8>, block: &[u8]);
 
     /// Sends from the front of what is collected, and takes it off; with `flush` so that it leaves at once. What cannot be sent now
     /// stays.
@@ -86,6 +83,8 @@ pub struct BlockCoalescer<S> {
 
 struct HeldBlocks<S> {
     bytes: Vec<u8>,
+    /// Bytes of the blocks that have been held since then; not all of them are in `bytes` where a sink keeps them elsewhere.
+    amount: usize,
     /// When the first of them was held, monotonic ns.
     since: u64,
     /// A flusher knows of it.
@@ -128,7 +127,7 @@ impl<S: BlockSink> BlockCoalescer<S> {
     /// One that sends into `sink`, which no flusher uses any more once [`BlockCoalescer::take`], [`BlockCoalescer::send`] or
     /// [`BlockCoalescer::forget`] was called last.
     pub fn new(sink: S, without_gil: WithoutGil) -> Arc<Self> {
-        let held = HeldBlocks { bytes: Vec::new(), since: 0, watched: false, broken: None, sink };
+        let held = HeldBlocks { bytes: Vec::new(), amount: 0, since: 0, watched: false, broken: None, sink };
         Arc::new(Self { dirty: AtomicBool::new(false), held: Mutex::new(held), without_gil })
     }
 
@@ -138,29 +137,28 @@ impl<S: BlockSink> BlockCoalescer<S> {
         self.dirty.load(Acquire)
     }
 
-    /// Holds a block; `begin` sets the sink up before the first one.
+    /// Holds a block of `length` bytes, which `append` adds to what is held, under the lock.
     ///
     /// # Errors
     /// What was held before could not be sent.
     pub fn hold(
         self: &Arc<Self>,
-        block: &[u8],
+        length: usize,
         now: u64,
-        begin: impl FnOnce(&mut S),
+        append: impl FnOnce(&mut S, &mut Vec<u8>),
     ) -> Result<HeldBlock, SendError> {
         let mut held = self.locked();
         if let Some(error) = &held.broken {
             return Err(error.clone());
         }
-        let HeldBlocks { bytes, since, sink, .. } = &mut *held;
+        let HeldBlocks { bytes, amount, since, sink, .. } = &mut *held;
         if bytes.is_empty() {
-            begin(sink);
-            *since = now;
-            bytes.reserve(S::FULL.min(FIRST_ROOM));
+            (*since, *amount) = (now, 0);
         }
-        sink.append(bytes, block);
+        append(sink, bytes);
+        *amount += length;
         self.dirty.store(true, Release);
-        if held.bytes.len() >= S::FULL {
+        if held.amount >= S::FULL {
             return Ok(HeldBlock::Due);
         }
         held.watched = held.watched || FLUSHERS.watch(self.clone(), S::STACK);

@@ -54,6 +54,18 @@ impl ResponseMemory {
         Some((start, len))
     }
 
+    /// Copies the whole of a block that will be told of later, if httpd has the memory already and the response is known to be
+    /// large: where it lies.
+    pub(super) fn place(&mut self, block: &[u8]) -> Option<usize> {
+        self.is_large |= block.len() >= LARGE;
+        let is_usable = self.is_large && self.is_free && block.len() <= self.room();
+        let memory = self.memory.as_mut().filter(|memory| is_usable && memory.file.is_none())?;
+        let start = self.used;
+        memory.bytes.write(start, block);
+        self.used += block.len();
+        Some(start)
+    }
+
     /// How much may still be put into it.
     pub(super) fn room(&self) -> usize {
         RESPONSE_MEMORY - self.used
@@ -85,5 +97,21 @@ mod tests {
         assert_eq!(memory.put(&block), None);
         memory.begin(true);
         assert_eq!((memory.put(&block), memory.room()), (Some((0, LARGE)), RESPONSE_MEMORY - LARGE));
+    }
+
+    #[test]
+    fn what_is_told_of_later_needs_memory_that_httpd_has() {
+        let (mut memory, block) = (ResponseMemory::default(), vec![b'x'; LARGE]);
+        memory.begin(true);
+        assert_eq!(memory.place(&block), None, "there is none");
+        memory.begin(true);
+        assert_eq!((memory.put(&block), memory.place(&block)), (Some((0, LARGE)), None), "its file is here");
+        assert!(memory.take_file().is_some());
+        assert_eq!((memory.place(&block), memory.place(b"small")), (Some(LARGE), Some(2 * LARGE)));
+        assert_eq!(memory.place(&vec![b'y'; RESPONSE_MEMORY - 2 * LARGE]), None, "all of it has to fit");
+        memory.begin(true);
+        assert_eq!(memory.place(b"small"), None, "a response that may be small");
+        memory.begin(false);
+        assert_eq!(memory.place(&block), None, "httpd reads it");
     }
 }

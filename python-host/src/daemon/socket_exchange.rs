@@ -151,7 +151,13 @@ impl<'a> SocketExchange<'a> {
             return Ok(false);
         }
         let (socket, seq) = (self.connection.socket().as_raw_fd(), self.seq);
-        let held = stream.hold(block, now, |sink| sink.begin(socket, seq));
+        let memory = &mut self.connection.memory;
+        let held = stream.hold(block.len(), now, |sink, collected| {
+            if collected.is_empty() {
+                sink.begin(socket, seq);
+            }
+            sink.add(collected, block, memory);
+        });
         if held.inspect_err(|error| self.broken = Some(error.clone()))? == HeldBlock::Due {
             self.last_send.note(now);
             self.transmit(&[], None)?;

@@ -24,10 +24,6 @@ impl BlockSink for HttpdExchange {
     // Measured: more costs more CPU (performance.md, "What has been done").
     const FULL: usize = 32 * 1024;
 
-    fn append(&mut self, collected: &mut Vec<u8>, block: &[u8]) {
-        collected.extend_from_slice(block);
-    }
-
     fn send(&mut self, collected: &mut Vec<u8>, flush: bool) -> Result<(), SendError> {
         let sent = self.write(collected, flush);
         collected.clear();
@@ -133,7 +129,13 @@ impl TableExchange {
         let way = self.way;
         let blocks =
             self.blocks.get_or_insert_with(|| BlockCoalescer::new(way, python::released_if_attached));
-        let held = blocks.hold(block, now, |_| ()).inspect_err(|error| self.broken = Some(error.clone()))?;
+        let held = blocks.hold(block.len(), now, |_, collected| {
+            if collected.is_empty() {
+                collected.reserve(HttpdExchange::FULL);
+            }
+            collected.extend_from_slice(block);
+        });
+        let held = held.inspect_err(|error| self.broken = Some(error.clone()))?;
         if held == HeldBlock::Due {
             let mut result = Ok(());
             without_gil(&mut || result = blocks.send(true));

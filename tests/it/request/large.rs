@@ -66,7 +66,7 @@ fn what_goes_through_memory_arrives_as_it_is() {
     let server = server().start();
     let mut wire = server.connect();
     let mut shared = 0;
-    let few: [&[usize]; 9] = [
+    let few: [&[usize]; 10] = [
         &[MIB],
         &[MIB],
         &[MIB + 1],
@@ -75,6 +75,7 @@ fn what_goes_through_memory_arrives_as_it_is() {
         &[100, 500_000, 7, 500_000, 100_000],
         &[65_536; 20],
         &[4096; 300],
+        &[2999; 600],
         &[5, MIB - 40_000, 39_999, 40_001],
     ];
     for (turn, sizes) in [few, few].concat().iter().enumerate() {
