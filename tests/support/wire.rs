@@ -129,11 +129,16 @@ impl WireConnection {
 
     fn fill(&mut self) -> io::Result<()> {
         let mut buffer = [0; 65536];
-        match self.stream.read(&mut buffer)? {
-            0 => Err(io::ErrorKind::UnexpectedEof.into()),
-            count => {
-                self.pending.extend_from_slice(&buffer[..count]);
-                Ok(())
+        loop {
+            match self.stream.read(&mut buffer) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(count) => {
+                    self.pending.extend_from_slice(&buffer[..count]);
+                    return Ok(());
+                }
+                // A socket with a timeout says so whenever the machine, or this process, was stopped for a moment (signal(7)).
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
             }
         }
     }
