@@ -33,6 +33,11 @@ pub trait BlockSink: Send + 'static {
     /// Bytes that are worth a send.
     const FULL: usize;
 
+    /// Whether `amount` bytes of blocks, which were held since anything has been, are worth a send.
+    fn is_full(&self, amount: usize) -> bool {
+        amount >= Self::FULL
+    }
+
     /// Sends from the front of what is collected, and takes it off; with `flush` so that it leaves at once. What cannot be sent now
     /// stays.
     ///
@@ -158,7 +163,7 @@ impl<S: BlockSink> BlockCoalescer<S> {
         append(sink, bytes);
         *amount += length;
         self.dirty.store(true, Release);
-        if held.amount >= S::FULL {
+        if held.sink.is_full(held.amount) {
             return Ok(HeldBlock::Due);
         }
         held.watched = held.watched || FLUSHERS.watch(self.clone(), S::STACK);

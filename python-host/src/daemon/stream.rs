@@ -90,6 +90,11 @@ impl BlockSink for SocketSink {
     // Each part wakes httpd, and then the client. With the longest block behind it a part has 256 KiB.
     const FULL: usize = 256 * 1024 - COPIED - HEADER_LEN;
 
+    fn is_full(&self, amount: usize) -> bool {
+        // In the memory there is room for them until it is full; then what comes next is in a frame.
+        amount >= Self::FULL && !matches!(self.open, Some(OpenFrame::Memory { .. }))
+    }
+
     fn send(&mut self, collected: &mut Vec<u8>, _flush: bool) -> Result<(), SendError> {
         self.open = None;
         // SAFETY: as long as anything is collected the worker keeps the connection open: it takes it, or forgets it, before the end.
@@ -142,6 +147,7 @@ mod tests {
         assert_eq!(collected, told(0, LARGE + 3));
         sink.add(&mut collected, b"three", &mut memory);
         assert_eq!(collected, told(0, LARGE + 8));
+        assert!(!sink.is_full(SocketSink::FULL), "it needs no room of its own");
         // As if sent: what follows is told of by a frame of its own.
         collected.clear();
         sink.begin(0, 7);
@@ -152,6 +158,7 @@ mod tests {
         sink.add(&mut collected, b"five", &mut memory);
         let carried = [FromDaemon::Data(rest.len() as u32 + 4).encode(7).prefix(), &rest, b"five"].concat();
         assert!(collected == [told(LARGE + 8, LARGE + 12), carried].concat());
+        assert!(sink.is_full(SocketSink::FULL));
     }
 
     #[test]
