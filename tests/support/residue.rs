@@ -37,12 +37,13 @@ impl SharedMemory {
     }
 }
 
-/// Whether a connection to this port is being ended on the side that listens: its client has closed it, httpd has not yet
+/// Whether a connection to one of these ports is being ended on the side that listens: its client has closed it, httpd has not yet
 /// (proc_net_tcp: states 4, 8, 9 and 11).
-pub(crate) fn ends_a_connection(port: u16) -> bool {
+pub(crate) fn ends_a_connection(ports: &[u16]) -> bool {
     let is_one = |line: &str| {
         let fields: Vec<&str> = line.split_whitespace().collect();
-        let is_ours = fields.get(1).is_some_and(|own| own.ends_with(&format!(":{port:04X}")));
+        let port = fields.get(1).and_then(|own| u16::from_str_radix(own.rsplit(':').next()?, 16).ok());
+        let is_ours = port.is_some_and(|port| ports.contains(&port));
         is_ours && fields.get(3).is_some_and(|state| ["04", "08", "09", "0B"].contains(state))
     };
     ["/proc/net/tcp", "/proc/net/tcp6"]

@@ -242,12 +242,22 @@ impl Httpd {
         self.processes();
     }
 
+    /// All ports that its configuration names.
+    fn ports(&self) -> Vec<u16> {
+        let text = std::fs::read_to_string(self.root().join("httpd.conf")).unwrap_or_default();
+        let named = text
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("Listen ")?.rsplit(':').next()?.parse().ok());
+        named.collect()
+    }
+
     /// Stops everything; returns what is wrong.
     fn finish(&self) -> Vec<String> {
         self.processes();
         if SeenProcess::of(self.pid).is_some_and(|parent| !parent.is_zombie) {
             // It may crash while a connection ends, as one does that a test has just dropped: see `control`.
-            let is_quiet = || (!residue::ends_a_connection(self.port())).then_some(());
+            let ports = self.ports();
+            let is_quiet = || (!residue::ends_a_connection(&ports)).then_some(());
             let _ = wait_until(Duration::from_secs(1), is_quiet);
             let verdict = HttpdVerdict::of(self.root(), &self.environment, &["-k", "stop"]);
             if !verdict.is_ok {
