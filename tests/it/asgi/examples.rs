@@ -79,6 +79,8 @@ fn channels() {
     clients[1].expect(TEXT, b"second");
     drop(clients);
     server.graceful();
+    // Before that the old process opens it, and closes it with 1012.
+    server.wait_for_log("Draining process");
     let mut client = FrameClient::open(&server, "/room");
     client.send(TEXT, b"again");
     client.expect(TEXT, b"again");
