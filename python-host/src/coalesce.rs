@@ -88,7 +88,7 @@ pub struct BlockCoalescer<S> {
 
 struct HeldBlocks<S> {
     bytes: Vec<u8>,
-    /// Bytes of the blocks that have been held since then; not all of them are in `bytes` where a sink keeps them elsewhere.
+    /// Bytes of all blocks since something has been held; a sink may keep them elsewhere than in `bytes`.
     amount: usize,
     /// When the first of them was held, monotonic ns.
     since: u64,
