@@ -256,6 +256,6 @@ def accept(listener):
 
 threading.Thread(target=accept, args=(socket.socket(fileno=LISTEN),), daemon=True).start()
 os.write(READY, b"R")
-while os.read(ORDER, 1) not in (b"X", b"D", b""):
+while os.read(ORDER, 1) not in (b"X", b"D", b"E", b""):
     pass
 os._exit(0)
