@@ -1,7 +1,8 @@
-//! The frameworks: forms, uploads, streams, events, background tasks, lifespans and WebSockets of each, over HTTP/1.1 and TLS, and
-//! all but the WebSockets over HTTP/2.
+//! The frameworks: forms, uploads, streams, events, background tasks, lifespans and WebSockets of each, over HTTP/1.1, TLS and
+//! HTTP/2.
 
 use crate::asgi::applications::REASON;
+use crate::asgi::websocket_http2::echoes_and_broadcasts;
 use crate::request::http2::{curl, tls_builder};
 use integration::{Mode, Subject, workspace};
 use std::path::{Path, PathBuf};
@@ -49,7 +50,7 @@ fn serves(row: &FrameworkRow) {
     if let Some(farewell) = row.farewell {
         builder = builder.expect_log(farewell);
     }
-    let server = builder.directives("WSGIChunkedRequest On").start();
+    let server = builder.directives("WSGIChunkedRequest On\nH2WebSockets on").start();
     let content = server.root().join("run/content");
     std::fs::write(&content, vec![b'x'; 3_000_000]).expect("own folder");
     let file = format!("file=@{};filename=a b.txt", content.display());
@@ -78,6 +79,7 @@ fn serves(row: &FrameworkRow) {
     }
     other_client(&venv, &format!("ws://localhost:{}/", server.port()));
     other_client(&venv, &format!("wss://localhost:{port}/"));
+    echoes_and_broadcasts(&server);
 }
 
 macro_rules! frameworks {

@@ -161,13 +161,34 @@ impl StreamClient {
     }
 }
 
+/// The same echoes and broadcasts as `tests/apps/frameworks/client.py` has, each a stream of one connection.
+pub fn echoes_and_broadcasts(server: &Httpd) {
+    let mut client = StreamClient::connect(server);
+    let echo = client.open("/echo");
+    for text in ["one", "tw\u{f6}", &"x".repeat(100_000)] {
+        client.echoes(echo, text.as_bytes());
+    }
+    let (one, two) = (client.open("/broadcast"), client.open("/broadcast"));
+    client.echoes(one, b"first");
+    client.send(two, &frame(TEXT, b"second"));
+    assert_eq!(client.message(one), (TEXT, b"second".to_vec()));
+    // It may have heard the first one too, if it was there in time.
+    while client.message(two) != (TEXT, b"second".to_vec()) {}
+}
+
 #[test]
 fn messages() {
     if Subject::skips(REASON) {
         return;
     }
-    let server = http2().start();
-    let mut client = StreamClient::connect(&server);
+    // What is said of bodies is not said of frames.
+    for bodies in ["", "WSGIChunkedRequest On", "WSGIRequestBuffering 64K"] {
+        messages_come_and_go(&http2().directives(bodies).start());
+    }
+}
+
+fn messages_come_and_go(server: &Httpd) {
+    let mut client = StreamClient::connect(server);
     let streams = [client.open("/echo"), client.open("/echo")];
     for text in [&b"one"[..], b"", b"another"] {
         for stream in streams {
