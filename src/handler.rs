@@ -54,9 +54,9 @@ fn prepare(r: Request<'_>) -> Result<RequestJob<'_>, c_int> {
     let module = mount.map(|mount| mount.module.as_str()).filter(|module| !module.is_empty());
     let facts = facts(r, &config, is_script && module.is_none(), mount.is_some());
     let body = match precheck(&facts) {
-        Err(PrecheckRefusal::ChunkedOff) | Ok(BodyLength::Chunked)
-            if may_be_empty(r, &facts) && buffered::is_empty_stream(r)? =>
-        {
+        // One that is allowed is a body, but for the frames of a WebSocket.
+        Ok(BodyLength::Chunked) if !is_websocket(r) => BodyLength::Chunked,
+        Err(PrecheckRefusal::ChunkedOff) | Ok(BodyLength::Chunked) if buffered::is_empty_stream(r)? => {
             // It is mod_http2's own, and true of no body.
             r.headers_in().unset(c"Transfer-Encoding");
             BodyLength::Known(0)
@@ -80,12 +80,6 @@ fn prepare(r: Request<'_>) -> Result<RequestJob<'_>, c_int> {
         buffered_at: None,
         https,
     })
-}
-
-/// Whether a chunked body of a stream may be none: one that is refused otherwise, or the opening of a WebSocket, whose frames
-/// are no body.
-fn may_be_empty(r: Request<'_>, facts: &PrecheckFacts<'_>) -> bool {
-    !facts.chunked_request || r.is_stream() && is_websocket(r)
 }
 
 fn facts<'r>(r: Request<'r>, config: &RequestConfig<'_>, is_file: bool, is_alias: bool) -> PrecheckFacts<'r> {

@@ -21,7 +21,7 @@ const QUICK: u64 = 500_000;
 pub const COPIED: usize = 32 * 1024;
 
 /// Room that is made for the first block.
-pub const FIRST_ROOM: usize = 64 * 1024;
+const FIRST_ROOM: usize = 64 * 1024;
 
 /// Gives the GIL up, if the calling thread has it, around a wait.
 pub type WithoutGil = fn(&mut dyn FnMut());
@@ -159,6 +159,7 @@ impl<S: BlockSink> BlockCoalescer<S> {
         let HeldBlocks { bytes, amount, since, sink, .. } = &mut *held;
         if bytes.is_empty() {
             (*since, *amount) = (now, 0);
+            bytes.reserve(S::FULL.min(FIRST_ROOM));
         }
         append(sink, bytes);
         *amount += length;

@@ -290,11 +290,9 @@ impl Httpd {
         let files = files.iter().map(|path| format!("left behind: {}", path.display()));
         let pids = self.seen.lock().expect("no panic while held").iter().map(|p| p.pid).collect();
         // Another test that runs at the same time may own a segment for a moment.
-        let memory = wait_until(Duration::from_secs(3), || {
-            SharedMemory::now().left_since(&self.shared_memory, &pids, self.root()).is_empty().then(Vec::new)
-        });
+        let left = || SharedMemory::now().left_since(&self.shared_memory, &pids, self.root());
         let memory =
-            memory.unwrap_or_else(|| SharedMemory::now().left_since(&self.shared_memory, &pids, self.root()));
+            wait_until(Duration::from_secs(3), || left().is_empty().then(Vec::new)).unwrap_or_else(left);
         files.chain(memory.into_iter().map(|name| format!("shared memory left behind: {name}"))).collect()
     }
 }

@@ -47,22 +47,23 @@ impl ResponseMemory {
             self.memory = memory_store::take(RESPONSE_MEMORY, ByteWriter::Maker);
             self.is_wanted = self.memory.is_some();
         }
-        let memory = self.memory.as_mut()?;
-        let (start, len) = (self.used, block.len().min(RESPONSE_MEMORY - self.used));
-        memory.bytes.write(start, &block[..len]);
-        self.used += len;
-        Some((start, len))
+        let len = block.len().min(self.room());
+        Some((self.copy(&block[..len])?, len))
     }
 
     /// Copies the whole of a block that will be told of later, if httpd has the memory already and the response is known to be
     /// large: where it lies.
     pub(super) fn place(&mut self, block: &[u8]) -> Option<usize> {
         self.is_large |= block.len() >= LARGE;
-        let is_usable = self.is_large && self.is_free && block.len() <= self.room();
-        let memory = self.memory.as_mut().filter(|memory| is_usable && memory.file.is_none())?;
+        let is_known = self.memory.as_ref().is_some_and(|memory| memory.file.is_none());
+        let is_usable = is_known && self.is_large && self.is_free && block.len() <= self.room();
+        is_usable.then(|| self.copy(block)).flatten()
+    }
+
+    /// Copies a block for which there is room behind the last one: where it lies.
+    fn copy(&mut self, block: &[u8]) -> Option<usize> {
         let start = self.used;
-        memory.bytes.write(start, block);
-        self.used += block.len();
+        self.used += self.memory.as_mut()?.bytes.write(start, block);
         Some(start)
     }
 

@@ -4,7 +4,7 @@
 use super::os::{self, WaitMode};
 use super::response_memory::{LARGE, ResponseMemory};
 use super::sending::send_error;
-use crate::coalesce::{BlockSink, COPIED, FIRST_ROOM};
+use crate::coalesce::{BlockSink, COPIED};
 use crate::exchange::SendError;
 use std::io::IoSlice;
 use std::os::fd::{BorrowedFd, RawFd};
@@ -60,10 +60,7 @@ impl SocketSink {
     fn carry(&mut self, collected: &mut Vec<u8>, block: &[u8]) {
         let start = match self.open {
             Some(OpenFrame::Data(start)) => start,
-            _ => {
-                collected.reserve(FIRST_ROOM);
-                frame::begin_frame(collected, FrameKind::Data, self.seq)
-            }
+            _ => frame::begin_frame(collected, FrameKind::Data, self.seq),
         };
         self.open = Some(OpenFrame::Data(start));
         collected.extend_from_slice(block);

@@ -129,12 +129,7 @@ impl TableExchange {
         let way = self.way;
         let blocks =
             self.blocks.get_or_insert_with(|| BlockCoalescer::new(way, python::released_if_attached));
-        let held = blocks.hold(block.len(), now, |_, collected| {
-            if collected.is_empty() {
-                collected.reserve(HttpdExchange::FULL);
-            }
-            collected.extend_from_slice(block);
-        });
+        let held = blocks.hold(block.len(), now, |_, collected| collected.extend_from_slice(block));
         let held = held.inspect_err(|error| self.broken = Some(error.clone()))?;
         if held == HeldBlock::Due {
             let mut result = Ok(());
