@@ -106,6 +106,9 @@ impl<'a> Request<'a> {
 }
 
 /// An agent that takes every status as an answer, follows no redirect and gives up after a minute.
+///
+/// It keeps no connection: httpd may close a kept one at any time, as when a child of the event MPM has no idle
+/// thread or ends (RFC 9112 §9.3.1), and ureq sends nothing again. Tests of kept connections are on `wire`.
 pub(crate) fn agent() -> ureq::Agent {
     ureq::Agent::config_builder()
         .http_status_as_error(false)
@@ -114,6 +117,7 @@ pub(crate) fn agent() -> ureq::Agent {
         .max_redirects_will_error(false)
         .proxy(None)
         .timeout_global(Some(Duration::from_secs(60)))
+        .max_idle_connections(0)
         .build()
         .new_agent()
 }

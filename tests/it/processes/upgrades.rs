@@ -52,5 +52,6 @@ fn log_writer_of_an_older_module_is_not_left_behind() {
     let are_gone = || old.iter().all(|process| !process.is_alive()).then_some(());
     assert!(wait_until(Duration::from_secs(60), are_gone).is_some(), "{:?}", started());
     eventually("there is another one", || (started().len() == 1).then_some(()));
+    server.wait_for_log("AH00488"); // httpd looks for ended children once in a second
     assert_eq!(server.get("/").status, 200);
 }
