@@ -51,8 +51,16 @@ pub fn run(plan: &ServerPlan) -> Result<u8, ExpressError> {
         .spawn()
         .map_err(|error| ExpressError::file(&plan.root.join("apachectl"), &error))?;
     let pid = Pid::from_raw(i32::try_from(child.id()).unwrap_or_default());
-    ForegroundServer { plan, pid, asked: 0, is_ready: false, started: Instant::now(), log_length }
-        .attend(&signals)
+    ForegroundServer {
+        plan,
+        pid,
+        asked: 0,
+        is_ready: false,
+        early: None,
+        started: Instant::now(),
+        log_length,
+    }
+    .attend(&signals)
 }
 
 /// A thread that waits for signals, and the channel they come by. By handlers, not by a mask: programs that are started
@@ -76,6 +84,8 @@ struct ForegroundServer<'a> {
     /// How urgently an end was asked for.
     asked: u32,
     is_ready: bool,
+    /// A restart that was asked for before httpd had its handlers.
+    early: Option<Signal>,
     started: Instant,
     /// Of the error log, before the start.
     log_length: u64,
@@ -85,7 +95,7 @@ impl ForegroundServer<'_> {
     fn attend(mut self, signals: &Receiver<Signal>) -> Result<u8, ExpressError> {
         let mut failure = None;
         loop {
-            let signal = if self.is_ready || self.asked > 0 {
+            let signal = if (self.is_ready && self.early.is_none()) || self.asked > 0 {
                 signals.recv().map_err(|_| RecvTimeoutError::Disconnected)
             } else {
                 signals.recv_timeout(LOOK)
@@ -93,7 +103,14 @@ impl ForegroundServer<'_> {
             match signal {
                 Ok(Signal::SIGCHLD) => {}
                 Ok(signal) => self.pass_on(signal),
-                Err(RecvTimeoutError::Timeout) => failure = failure.or_else(|| self.look()),
+                Err(RecvTimeoutError::Timeout) => {
+                    if let Some(signal) = self.early.take() {
+                        self.restart(signal);
+                    }
+                    if !self.is_ready {
+                        failure = failure.or_else(|| self.look());
+                    }
+                }
                 Err(RecvTimeoutError::Disconnected) => self.send(Signal::SIGTERM),
             }
             if let Some(status) = self.reap() {
@@ -160,12 +177,12 @@ impl ForegroundServer<'_> {
         match (signal, self.asked) {
             // A terminal sends it when its size changes; for httpd it means to stop.
             (Signal::SIGWINCH, _) if is_terminal() => {}
-            (Signal::SIGHUP | Signal::SIGUSR1, _) => self.send(signal),
+            (Signal::SIGHUP | Signal::SIGUSR1, _) => self.restart(signal),
             (Signal::SIGTERM | Signal::SIGWINCH, 0) => {
                 self.asked = 1;
                 // httpd's SIGTERM breaks off requests; this one lets them end, as long as --stop-timeout says.
-                // Before httpd has its handlers it does not hear the graceful one.
-                self.send(if self.is_ready { Signal::SIGWINCH } else { Signal::SIGTERM });
+                // Before httpd has its handlers it does not hear the graceful one, and there are no requests.
+                self.send(if self.hears(Signal::SIGWINCH) { Signal::SIGWINCH } else { Signal::SIGTERM });
             }
             (Signal::SIGTERM, 1) => {
                 self.asked = 2;
@@ -177,6 +194,23 @@ impl ForegroundServer<'_> {
             }
             _ => self.kill(),
         }
+    }
+
+    /// The signals of a restart end a process that has no handler for them yet: they wait until httpd has.
+    fn restart(&mut self, signal: Signal) {
+        if self.hears(signal) {
+            self.send(signal);
+        } else {
+            self.early = Some(signal);
+        }
+    }
+
+    /// Whether httpd has its handler for a signal (proc(5), `SigCgt`).
+    fn hears(&self, signal: Signal) -> bool {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap_or_default();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();
+        caught & (1 << (signal as i32 - 1)) != 0
     }
 
     fn send(&self, signal: Signal) {

@@ -13,7 +13,9 @@ def bye():
 atexit.register(bye)
 def application(environ, start_response):
     query = environ['QUERY_STRING']
-    if query.startswith('sleep='): time.sleep(float(query[6:]))
+    if query.startswith('sleep='):
+        print('here it sleeps', file=environ['wsgi.errors'], flush=True)
+        time.sleep(float(query[6:]))
     known = {key: value for key, value in environ.items() if isinstance(value, (str, int, bool))}
     known.update(cwd=os.getcwd(), uid=os.getuid(), path=sys.path, pid=os.getpid(), env=dict(os.environ))
     known['length'] = len(environ['wsgi.input'].read())
@@ -30,6 +32,12 @@ pub fn is_missing() -> bool {
 pub fn site() -> ExpressServer {
     let page = "<p>page</p>".repeat(100);
     ExpressServer::new().file("wsgi.py", APP).file("static/style.css", "body {}").file("docs/page.html", page)
+}
+
+/// Waits until a request is in the application.
+fn sleeps(express: &ExpressServer) {
+    let said = || express.read("error_log") + &express.output();
+    eventually("a request sleeps", || said().contains("here it sleeps").then_some(()));
 }
 
 #[test]
@@ -245,12 +253,44 @@ fn sigterm_lets_requests_end() {
     );
     std::thread::scope(|scope| {
         let long = scope.spawn(|| express.get("/?sleep=1"));
-        std::thread::sleep(Duration::from_millis(300));
+        sleeps(&express);
         express.signal(Signal::SIGTERM);
         long.join().expect("no panic").ok();
     });
     assert_eq!(express.wait().status, 0);
     assert_eq!(std::fs::read_to_string(bye).expect("it is there"), "bye");
+}
+
+/// What would end a process that has no handler yet waits until httpd has its own.
+#[test]
+fn restart_that_is_asked_for_too_early() {
+    if Subject::skips("it ends the server") {
+        return;
+    }
+    let apache = integration::Apache::installed();
+    let late = format!(
+        "#!/bin/sh\ncase \"$*\" in *FOREGROUND*) echo $PPID >\"$0.begun\"; sleep 1;; esac\nexec {} \"$@\"\n",
+        apache.program.display()
+    );
+    let mut express = site().file("httpd", late).allow_log("Graceful restart requested").allow_log("SIGUSR1");
+    let httpd = express.root().join("app/httpd");
+    std::fs::set_permissions(&httpd, PermissionsExt::from_mode(0o755)).expect("own file");
+    let command = express.command(&format!(
+        "start-server wsgi.py --httpd-executable @ROOT@/app/httpd --modules-directory {}",
+        apache.modules.display()
+    ));
+    let begun = httpd.with_extension("begun");
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let pid = || std::fs::read_to_string(&begun).ok()?.trim().parse().ok();
+            let pid = nix::unistd::Pid::from_raw(eventually("httpd is about to start", pid));
+            nix::sys::signal::kill(pid, Signal::SIGUSR1).expect("it runs");
+        });
+        express.start(command);
+    });
+    eventually("httpd hears of it", || express.read("error_log").contains("AH00493").then_some(()));
+    express.get("/").ok();
+    assert_eq!(express.stop().status, 0);
 }
 
 #[test]
@@ -263,7 +303,7 @@ fn second_interrupt_ends_at_once() {
     express.start(command);
     let mut wire = express.connect();
     wire.send("GET /?sleep=30 HTTP/1.1\r\nHost: x\r\n\r\n");
-    std::thread::sleep(Duration::from_millis(300));
+    sleeps(&express);
     express.signal(Signal::SIGINT);
     std::thread::sleep(Duration::from_millis(200));
     express.signal(Signal::SIGINT);
@@ -323,7 +363,7 @@ fn process_1_of_a_container() {
         all.iter().find(|process| of_container(process) && process.command.contains(&root)).expect("it runs");
     std::thread::scope(|scope| {
         let long = scope.spawn(|| express.get("/?sleep=1"));
-        std::thread::sleep(Duration::from_millis(300));
+        sleeps(&express);
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(first.pid), Signal::SIGTERM).expect("it runs");
         long.join().expect("no panic").ok();
     });
