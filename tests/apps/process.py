@@ -8,6 +8,8 @@ import time
 def application(environ, start_response):
     action, _, argument = environ["QUERY_STRING"].partition("=")
     if action == "sleep":
+        if float(argument) >= 1:
+            print("here it sleeps", file=environ["wsgi.errors"], flush=True)
         time.sleep(float(argument))
     elif action == "exit":
         os._exit(int(argument))

@@ -7,7 +7,7 @@ use crate::processes::{self, SeenProcess};
 use crate::residue;
 use crate::server_root::ServerRoot;
 use crate::subject::Subject;
-use crate::waiting::wait_until;
+use crate::waiting::{PATIENCE, wait_until};
 use crate::wire::WireConnection;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -16,10 +16,6 @@ use std::fs::{self, File};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
-
-/// Far more than a start or an end takes.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A folder with files, a port, and at most one running server. In words `@ROOT@` stands for the folder and `@PORT@` for
 /// the port; the server root is `@ROOT@/server`.

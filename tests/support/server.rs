@@ -7,7 +7,7 @@ use crate::error_log::LogExpectations;
 use crate::processes::{self, SeenProcess};
 use crate::residue::{self, SharedMemory};
 use crate::server_root::ServerRoot;
-use crate::waiting::{eventually, wait_until};
+use crate::waiting::{PATIENCE, eventually, wait_until};
 use crate::wire::WireConnection;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -97,7 +97,7 @@ impl Httpd {
         let log = || root.error_logs();
         assert!(verdict.is_ok, "httpd did not start: {}\n{}", verdict.text, log());
         let pid_file = root.path().join("run/httpd.pid");
-        let pid = wait_until(Duration::from_secs(10), || {
+        let pid = wait_until(PATIENCE, || {
             let pid = fs::read_to_string(&pid_file).ok()?.trim().parse().ok()?;
             TcpStream::connect(("127.0.0.1", port)).ok().map(|_| pid)
         });
@@ -157,7 +157,7 @@ impl Httpd {
 
     /// Waits until an error log holds `text`.
     pub fn wait_for_log(&self, text: &str) {
-        let found = wait_until(TIME_TO_END, || self.error_log().contains(text).then_some(()));
+        let found = wait_until(PATIENCE, || self.error_log().contains(text).then_some(()));
         assert!(found.is_some(), "no {text:?} in the error log:\n{}", self.error_log());
     }
 

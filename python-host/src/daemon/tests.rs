@@ -223,7 +223,7 @@ fn launch(threads: u32) -> Launch {
 impl TestDaemon {
     fn connect(&self) -> TestClient {
         let socket = UnixStream::connect(&self.path).unwrap();
-        socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
         let mut hello = Vec::new();
         frame::put_frame(&mut hello, FrameKind::Hello, 0, &wsgi_protocol::PROTOCOL_VERSION.to_le_bytes());
         (&socket).write_all(&hello).unwrap();

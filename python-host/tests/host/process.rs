@@ -173,7 +173,7 @@ impl RunningDaemon {
     /// Waits until the log holds `text`.
     #[track_caller]
     pub fn wait_for_log(&self, text: &str) {
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(30);
         while !self.log().contains(text) {
             assert!(Instant::now() < deadline, "no '{text}' in {}", self.log());
             std::thread::sleep(Duration::from_millis(2));
@@ -193,7 +193,7 @@ impl RunningDaemon {
     /// Waits for the end.
     pub fn ended(mut self) -> (i32, String) {
         use std::os::unix::process::ExitStatusExt;
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + Duration::from_secs(30);
         let status = loop {
             if let Some(status) = self.child.try_wait().expect("own child") {
                 break status;

@@ -96,11 +96,11 @@ fn each_request_of_the_process_has_its_line() {
     if Subject::skips(SILENT) {
         return;
     }
-    let server = server("threads=5").expect_log("Fatal Python error").start();
+    let server = server("threads=5").writable("hanging").expect_log("Fatal Python error").start();
+    let hanging = || std::fs::read_dir(server.root().join("app/hanging")).expect("own folder").count();
     std::thread::scope(|scope| {
         let clients: Vec<_> = (0..3).map(|_| scope.spawn(|| server.get("/hang").status)).collect();
-        // The requests are under way when nothing more is read of their connections.
-        std::thread::sleep(Duration::from_millis(500));
+        eventually("all three are in the application", || (hanging() == 3).then_some(()));
         assert_eq!(server.get("/segv").status, 502);
         for client in clients {
             assert_eq!(client.join().expect("no panic"), 502);

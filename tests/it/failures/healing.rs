@@ -247,7 +247,7 @@ fn download_outlives_its_process_being_replaced() {
     }
     let app = "import os, time\ndef application(environ, start_response):\n    \
                start_response('200 OK', [('X-Pid', str(os.getpid()))])\n    \
-               if environ['QUERY_STRING']:\n        for n in range(24):\n            time.sleep(0.2)\n            yield b'x' * 1000\n";
+               if environ['QUERY_STRING']:\n        print('here it sleeps', file=environ['wsgi.errors'], flush=True)\n        for n in range(24):\n            time.sleep(0.2)\n            yield b'x' * 1000\n";
     let server = Httpd::builder()
         .mode(Mode::Daemon)
         .app(app)
@@ -257,7 +257,7 @@ fn download_outlives_its_process_being_replaced() {
     let first = pid();
     let download = std::thread::scope(|scope| {
         let download = scope.spawn(|| server.get("/?long"));
-        std::thread::sleep(std::time::Duration::from_millis(300));
+        server.wait_for_log("here it sleeps");
         server.write("app.wsgi", &format!("{app}# changed\n"));
         eventually("another process serves", || (pid() != first).then_some(()));
         download.join().expect("no panic")
@@ -384,11 +384,7 @@ fn killed_supervisor_takes_no_request_along() {
     let first = server.get("/").ok().json()["pid"].clone();
     let long = std::thread::scope(|scope| {
         let long = scope.spawn(|| server.get("/?sleep=3"));
-        eventually("it runs", || {
-            let stack = server.get("/").ok();
-            (stack.json()["pid"] == first).then_some(())
-        });
-        std::thread::sleep(std::time::Duration::from_millis(500));
+        server.wait_for_log("here it sleeps");
         send(&supervisor(&server).expect("it runs"), Signal::SIGKILL);
         // Within the same second: what the dead one has left goes, too.
         server.graceful();

@@ -197,7 +197,7 @@ fn stopped_group_answers_503_until_it_is_started() {
     let name = group(&server)["name"].as_str().expect("a name").to_owned();
     std::thread::scope(|scope| {
         let long = scope.spawn(|| server.get("/?sleep=2"));
-        std::thread::sleep(Duration::from_millis(300));
+        server.wait_for_log("here it sleeps");
         done(&server, &["stop", &name]);
         long.join().expect("no panic").ok();
     });
@@ -228,7 +228,7 @@ fn stacks_are_shown() {
     let name = group(&server)["name"].as_str().expect("a name").to_owned();
     std::thread::scope(|scope| {
         scope.spawn(|| server.get("/?sleep=2").ok());
-        std::thread::sleep(Duration::from_millis(500));
+        server.wait_for_log("here it sleeps");
         let stacks = done(&server, &["stacks", &name]);
         assert!(stacks.contains("app.wsgi\", line") && stacks.contains("in application"), "{stacks}");
     });

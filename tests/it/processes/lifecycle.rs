@@ -153,7 +153,7 @@ fn long_request_survives_a_graceful_restart() {
     pid(&server);
     std::thread::scope(|scope| {
         let long = scope.spawn(|| server.get("/?sleep=5"));
-        std::thread::sleep(Duration::from_millis(500));
+        server.wait_for_log("here it sleeps");
         server.graceful();
         pid(&server);
         long.join().expect("no panic").ok();

@@ -59,6 +59,9 @@ fn daemon(server: &Httpd) -> SeenProcess {
     SeenProcess::of(pid).expect("it has just answered")
 }
 
+/// Less than any timeout: nothing was waited for, on a busy machine either.
+const AT_ONCE: Duration = Duration::from_secs(4);
+
 /// Makes the application hold on to something; the connection of a request that does not end must live as long.
 fn get_stuck(server: &Httpd, path: &str, ends: bool) -> Option<integration::WireConnection> {
     if ends {
@@ -153,7 +156,7 @@ fn idle_application_stops_at_once() {
             let begun = Instant::now();
             signal(server.pid(), Signal::SIGTERM);
             let took = time_of_end(begun, all);
-            assert!(took < Duration::from_secs(1), "{options}: {took:?}");
+            assert!(took < AT_ONCE, "{options}: {took:?}");
         }
     }
 }
@@ -165,7 +168,7 @@ fn idle_application_ends_at_once_after_sigterm() {
     let begun = Instant::now();
     signal(before.pid, Signal::SIGTERM);
     let took = time_of_end(begun, [before.clone()]);
-    assert!(took < Duration::from_secs(1), "{took:?}");
+    assert!(took < AT_ONCE, "{took:?}");
     assert_ne!(daemon(&server).pid, before.pid);
 }
 

@@ -52,7 +52,7 @@ fn eviction_lets_a_request_end_within_its_window() {
     let first = pid(&server);
     std::thread::scope(|scope| {
         let long = scope.spawn(|| server.get("/?sleep=3"));
-        std::thread::sleep(Duration::from_millis(500));
+        server.wait_for_log("here it sleeps");
         let sent = Command::new("kill").args(["-USR1", &first.to_string()]).status().expect("kill");
         assert!(sent.success());
         let response = long.join().expect("no panic");

@@ -1,9 +1,8 @@
 //! `mod_wsgi-express`: every option before httpd, HTTPS, and the lines that load the module.
 
 use crate::product::express::{is_missing, site};
-use integration::{ExpressServer, Subject, wait_until};
+use integration::{ExpressServer, Subject, eventually};
 use std::process::Command;
-use std::time::Duration;
 
 #[test]
 fn module_config_is_what_wsgi_load_needs() {
@@ -179,12 +178,12 @@ fn https_without_a_server_name() {
         (answer.status, answer.header("Location")),
         (308, Some(&*format!("https://localhost:{port}/x?y")))
     );
-    let fetched = wait_until(Duration::from_secs(5), || {
+    let fetched = eventually("it is served", || {
         let output =
             Command::new("curl").args(["-sk", &format!("https://localhost:{port}/x")]).output().ok()?;
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
     });
-    assert!(fetched.is_some_and(|text| text.contains("\"wsgi.url_scheme\": \"https\"")));
+    assert!(fetched.contains("\"wsgi.url_scheme\": \"https\""));
 }
 
 #[test]

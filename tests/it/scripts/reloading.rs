@@ -163,6 +163,7 @@ fn old_module_lives_as_long_as_its_requests() {
     let source = |text: &str| {
         format!(
             "import time\ndef answer(): return {text:?}\ndef application(environ, start_response):
+    if environ['QUERY_STRING']: print('here it sleeps', file=environ['wsgi.errors'], flush=True)
     time.sleep(float(environ['QUERY_STRING'] or 0))
     start_response('200 OK', [])
     return [repr(answer()).encode()]\n"
@@ -172,7 +173,7 @@ fn old_module_lives_as_long_as_its_requests() {
     server.get("/").ok();
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| server.get("/?1"));
-        std::thread::sleep(Duration::from_millis(200));
+        server.wait_for_log("here it sleeps");
         change(&server, &source("new"), 5);
         assert_eq!(server.get("/").ok().text(), "'new'");
         assert_eq!(waiting.join().expect("no panic").ok().text(), "'old'");
@@ -231,13 +232,14 @@ fn change_replaces_the_daemon_process() {
 #[test]
 fn busy_daemon_finishes_its_requests_when_the_script_changes() {
     let slow = "import time\ndef application(environ, start_response):\n    \
+                if environ['QUERY_STRING']: print('here it sleeps', file=environ['wsgi.errors'], flush=True)\n    \
                 time.sleep(float(environ['QUERY_STRING'] or 0))\n    start_response('200 OK', [])\n    \
                 return [b'done']\n";
     let server = with(Mode::Daemon, slow).start();
     server.get("/").ok();
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| server.get("/?2"));
-        std::thread::sleep(Duration::from_millis(300));
+        server.wait_for_log("here it sleeps");
         change(&server, &saying("new"), 5);
         assert_eq!(server.get("/").ok().text(), "new");
         assert_eq!(waiting.join().expect("no panic").ok().text(), "done");

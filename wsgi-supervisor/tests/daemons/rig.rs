@@ -27,16 +27,24 @@ use wsgi_protocol::status::{SLOTS_AT, SlotRecord, SlotState, memory_len};
 /// Slots in the status memory of every rig.
 const SLOTS: usize = 16;
 
-/// Waits up to ten seconds until `probe` has an answer.
-pub fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
+/// How long is waited for what should happen: a busy machine takes seconds for what takes moments.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits at most so long until `probe` has an answer.
+fn within<T>(limit: Duration, mut probe: impl FnMut() -> Option<T>) -> Option<T> {
     let start = Instant::now();
     loop {
-        if let Some(answer) = probe() {
+        let answer = probe();
+        if answer.is_some() || start.elapsed() > limit {
             return answer;
         }
-        assert!(start.elapsed() < Duration::from_secs(10), "waited for: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Waits until `probe` has an answer.
+pub fn eventually<T>(what: &str, probe: impl FnMut() -> Option<T>) -> T {
+    within(PATIENCE, probe).unwrap_or_else(|| panic!("waited for: {what}"))
 }
 
 /// Whether a process exists and is no zombie.
@@ -284,16 +292,7 @@ impl SupervisorRig {
         let find = || {
             self.log().lines().find(|line| parts.iter().all(|part| line.contains(part))).map(str::to_owned)
         };
-        let start = Instant::now();
-        loop {
-            match find() {
-                Some(line) => return line,
-                None if start.elapsed() > Duration::from_secs(10) => {
-                    panic!("no {parts:?} in:\n{}", self.log())
-                }
-                None => std::thread::sleep(Duration::from_millis(5)),
-            }
-        }
+        within(PATIENCE, find).unwrap_or_else(|| panic!("no {parts:?} in:\n{}", self.log()))
     }
 
     /// What a process found out about itself.
