@@ -20,7 +20,7 @@ pub use apache::{Apache, Mpm, compile_module};
 pub use builder::{HttpdBuilder, Mode, free_port as unused_port};
 pub use client::{Request, Response};
 pub use express::ExpressServer;
-pub use processes::{SeenProcess, kill};
+pub use processes::{SeenProcess, kill, signal};
 pub use pythons::{PythonHome, hang_before_python_serves, pythons, test_user};
 pub use server::{Httpd, HttpdContainer, HttpdVerdict};
 pub use server_root::write_at_once;

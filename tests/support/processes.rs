@@ -70,6 +70,14 @@ impl SeenProcess {
     }
 }
 
+/// Sends a signal to a process.
+///
+/// # Panics
+/// When it has ended and was waited for.
+pub fn signal(pid: i32, signal: nix::sys::signal::Signal) {
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal).expect("it runs");
+}
+
 /// Ends a process with SIGKILL; one that has ended is as good.
 pub fn kill(pid: i32) {
     let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::SIGKILL);

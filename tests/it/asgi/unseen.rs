@@ -2,8 +2,7 @@
 
 use crate::asgi::applications::REASON;
 use integration::{Httpd, HttpdBuilder, Mode, Subject, eventually, pythons};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use std::time::Duration;
 
 /// Enough for the loop to begin to read, whatever came before.
@@ -114,7 +113,7 @@ fn read_by_loop(server: &Httpd, path: &str) -> String {
 }
 
 fn signal(pid: &str, signal: Signal) {
-    kill(Pid::from_raw(pid.parse().expect("a number")), signal).expect("own process");
+    integration::signal(pid.parse().expect("a number"), signal);
 }
 
 fn sent(server: &Httpd, paths: &[&str]) -> Vec<integration::WireConnection> {

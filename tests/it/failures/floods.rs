@@ -159,14 +159,12 @@ def app(environ, start_response):
         };
         text.split_whitespace().filter(is_zombie).count()
     };
-    let signal =
-        |signal| nix::sys::signal::kill(nix::unistd::Pid::from_raw(supervisor), signal).expect("it runs");
-    signal(nix::sys::signal::Signal::SIGSTOP);
+    integration::signal(supervisor, nix::sys::signal::Signal::SIGSTOP);
     let pid: i32 = server.run(code).ok().text().parse().expect("a number");
     let there = eventually("they have ended", || Some(ended()).filter(|count| *count >= 700));
     assert!(there >= 700);
     integration::kill(pid);
-    signal(nix::sys::signal::Signal::SIGCONT);
+    integration::signal(supervisor, nix::sys::signal::Signal::SIGCONT);
     eventually("all are waited for", || (ended() == 0).then_some(()));
     let code =
         "import os\ndef app(environ, start_response):\n    return answer(start_response, str(os.getpid()))\n";

@@ -1,8 +1,7 @@
 //! What was lost is made again without anybody's help: supervisors that cannot be started, are stopped or killed.
 
-use integration::{Httpd, HttpdBuilder, Mode, SeenProcess, Subject, eventually};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use integration::{Httpd, HttpdBuilder, Mode, SeenProcess, Subject, eventually, signal};
+use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -21,10 +20,6 @@ fn server() -> HttpdBuilder {
 fn supervisor(server: &Httpd) -> Option<SeenProcess> {
     let is_one = |process: &SeenProcess| process.command.contains("wsgi-supervisor") && !process.is_zombie;
     server.processes().into_iter().find(is_one)
-}
-
-fn send(process: &SeenProcess, signal: Signal) {
-    kill(Pid::from_raw(process.pid), signal).expect("it runs");
 }
 
 fn recovers(server: &Httpd) {
@@ -47,7 +42,7 @@ fn missing_supervisor_program_is_told_at_once_and_heals() {
     recovers(&server);
     let (program, aside) = program(&server);
     fs::rename(&program, &aside).expect("it is put aside");
-    send(&supervisor(&server).expect("it runs"), Signal::SIGKILL);
+    signal(supervisor(&server).expect("it runs").pid, Signal::SIGKILL);
     eventually("requests fail at once", || (server.get("/").status == 503).then_some(()));
     server.wait_for_log("the supervisor of the daemon processes could not be started");
     // As if the module's package was just being upgraded when httpd read its configuration again.
@@ -70,7 +65,7 @@ fn supervisor_program_that_is_still_being_written_is_waited_for() {
     fs::rename(&program, &aside).expect("it is put aside");
     fs::copy(&aside, &program).expect("a copy");
     let writer = fs::OpenOptions::new().append(true).open(&program).expect("nobody executes it");
-    send(&supervisor(&server).expect("it runs"), Signal::SIGKILL);
+    signal(supervisor(&server).expect("it runs").pid, Signal::SIGKILL);
     let told = || server.error_log().matches("WSGI0305").count();
     // A child of httpd that has a session of its own, and sleeps.
     let waits = |process: SeenProcess| {
@@ -115,11 +110,11 @@ fn supervisor_that_dies_at_its_start_is_tried_again() {
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("own file");
     };
     die(2);
-    send(&supervisor(&server).expect("it runs"), Signal::SIGKILL);
+    signal(supervisor(&server).expect("it runs").pid, Signal::SIGKILL);
     server.wait_for_log("WSGI0305");
     recovers(&server);
     die(1);
-    send(&supervisor(&server).expect("it runs"), Signal::SIGKILL);
+    signal(supervisor(&server).expect("it runs").pid, Signal::SIGKILL);
     server.graceful();
     recovers(&server);
 }
@@ -156,7 +151,7 @@ fn stopped_supervisor_does_not_hold_a_restart_up_and_is_ended() {
     let server = server().expect_log("WSGI0380").allow_log("WSGI01").allow_log("WSGI0065").start();
     recovers(&server);
     let stopped = supervisor(&server).expect("it runs");
-    send(&stopped, Signal::SIGSTOP);
+    signal(stopped.pid, Signal::SIGSTOP);
     server.graceful(); // waits as long as a machine needs, and not as long as a stopped process is patient
     eventually("it is ended", || (!stopped.is_alive()).then_some(()));
     recovers(&server);
@@ -173,8 +168,8 @@ fn stopped_supervisor_does_not_outlive_httpd() {
     let server = server().start();
     recovers(&server);
     let all = server.processes();
-    send(&supervisor(&server).expect("it runs"), Signal::SIGSTOP);
-    kill(Pid::from_raw(server.pid()), Signal::SIGTERM).expect("it runs");
+    signal(supervisor(&server).expect("it runs").pid, Signal::SIGSTOP);
+    signal(server.pid(), Signal::SIGTERM);
     eventually("all are gone", || all.iter().all(|process| !process.is_alive()).then_some(()));
 }
 
@@ -385,7 +380,7 @@ fn killed_supervisor_takes_no_request_along() {
     let long = std::thread::scope(|scope| {
         let long = scope.spawn(|| server.get("/?sleep=3"));
         server.wait_for_log("here it sleeps");
-        send(&supervisor(&server).expect("it runs"), Signal::SIGKILL);
+        signal(supervisor(&server).expect("it runs").pid, Signal::SIGKILL);
         // Within the same second: what the dead one has left goes, too.
         server.graceful();
         eventually("another process serves", || {

@@ -2,10 +2,10 @@
 //! serve, and the others see the end of their pipe.
 
 use integration::{
-    Httpd, HttpdBuilder, Mode, SeenProcess, Subject, eventually, hang_before_python_serves, wait_until,
+    Httpd, HttpdBuilder, Mode, SeenProcess, Subject, eventually, hang_before_python_serves, signal,
+    wait_until,
 };
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use std::collections::BTreeSet;
 use std::fs;
 use std::time::Duration;
@@ -46,13 +46,9 @@ fn settled(server: &Httpd, count: usize) -> BTreeSet<SeenProcess> {
     })
 }
 
-fn send(process: &SeenProcess, signal: Signal) {
-    kill(Pid::from_raw(process.pid), signal).expect("it runs");
-}
-
 /// Kills the supervisor; these processes of it end.
 fn all_end(server: &Httpd, stage: &str, processes: &BTreeSet<SeenProcess>) {
-    send(&supervisor(server).expect("it runs"), Signal::SIGKILL);
+    signal(supervisor(server).expect("it runs").pid, Signal::SIGKILL);
     eventually(&format!("all have ended: {stage}"), || {
         (!processes.iter().any(SeenProcess::is_alive)).then_some(())
     });
@@ -92,7 +88,7 @@ fn those_that_are_stopped() {
         let server = server(SERVING, options).start();
         server.get("/").ok();
         let all = settled(&server, count);
-        all.iter().for_each(|process| send(process, Signal::SIGSTOP));
+        all.iter().for_each(|process| signal(process.pid, Signal::SIGSTOP));
         all_end(&server, options, &all);
     }
 }
@@ -112,7 +108,7 @@ fn those_that_import() {
                 .start();
             server.wait_for_log("it hangs");
             let all = settled(&server, 1);
-            all.iter().filter(|_| stops).for_each(|process| send(process, Signal::SIGSTOP));
+            all.iter().filter(|_| stops).for_each(|process| signal(process.pid, Signal::SIGSTOP));
             all_end(&server, options, &all);
         }
     }
@@ -150,7 +146,7 @@ fn those_that_are_not_python_yet() {
     let hanging = hang_before_python_serves(&home);
     std::os::unix::fs::symlink("/usr/bin/python3", home.join("bin/python3")).expect("a link");
     let first = settled(&server, 1);
-    first.iter().for_each(|process| send(process, Signal::SIGKILL));
+    first.iter().for_each(|process| signal(process.pid, Signal::SIGKILL));
     let all = eventually("another process starts", || {
         let all = children(&server, &supervisor(&server)?);
         (all.len() == 1 && all != first).then_some(all)

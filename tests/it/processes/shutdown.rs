@@ -1,8 +1,7 @@
 //! A stop is bounded, whatever an application holds on to; and where there is nothing to wait for, it takes no time.
 
-use integration::{Httpd, HttpdBuilder, Mode, Mpm, SeenProcess, Subject, eventually, wait_until};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use integration::{Httpd, HttpdBuilder, Mode, Mpm, SeenProcess, Subject, eventually, signal, wait_until};
+use nix::sys::signal::Signal;
 use std::time::{Duration, Instant};
 
 /// The path says what it holds on to, for a minute or for ever.
@@ -72,10 +71,6 @@ fn get_stuck(server: &Httpd, path: &str, ends: bool) -> Option<integration::Wire
     wire.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"));
     std::thread::sleep(Duration::from_millis(500)); // it is in the application then
     Some(wire)
-}
-
-fn signal(pid: i32, signal: Signal) {
-    kill(Pid::from_raw(pid), signal).expect("it runs");
 }
 
 /// How long until all of them are gone.

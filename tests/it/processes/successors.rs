@@ -1,9 +1,8 @@
 //! httpd's children from before a graceful restart know only the sockets of their own configuration: they are served also when
 //! the supervisor that made those is gone, whatever comes first.
 
-use integration::{Httpd, HttpdBuilder, Mode, Mpm, SeenProcess, Subject, WireConnection, eventually};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use integration::{Httpd, HttpdBuilder, Mode, Mpm, SeenProcess, Subject, WireConnection, eventually, signal};
+use nix::sys::signal::Signal;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 const NO_SUPERVISOR: &str = "there is no supervisor";
@@ -27,10 +26,6 @@ fn builder(mpm: Mpm) -> HttpdBuilder {
 fn supervisor(server: &Httpd) -> SeenProcess {
     let is_one = |process: &SeenProcess| process.command.contains("wsgi-supervisor") && !process.is_zombie;
     eventually("a supervisor runs", || server.processes().into_iter().find(is_one))
-}
-
-fn send(process: &SeenProcess, signal: Signal) {
-    kill(Pid::from_raw(process.pid), signal).expect("it runs");
 }
 
 fn recovers(server: &Httpd) {
@@ -93,7 +88,7 @@ fn supervisor_dies_after_a_graceful_restart() {
         let server = server(mpm);
         strike_under_load(&server, |old| {
             server.graceful();
-            send(old, Signal::SIGKILL);
+            signal(old.pid, Signal::SIGKILL);
         });
     }
 }
@@ -106,7 +101,7 @@ fn supervisor_dies_before_a_graceful_restart() {
     for mpm in MPMS {
         let server = server(mpm);
         strike_under_load(&server, |old| {
-            send(old, Signal::SIGKILL);
+            signal(old.pid, Signal::SIGKILL);
             server.graceful();
         });
     }
@@ -121,7 +116,7 @@ fn supervisor_is_given_up_over_a_graceful_restart() {
     for mpm in MPMS {
         let server = server(mpm);
         strike_under_load(&server, |old| {
-            send(old, Signal::SIGSTOP);
+            signal(old.pid, Signal::SIGSTOP);
             server.graceful();
         });
     }
@@ -140,10 +135,10 @@ fn several_generations_are_served() {
         server.graceful();
         recovers(&server);
         let second = begun(&server);
-        send(&supervisor(&server), Signal::SIGKILL);
+        signal(supervisor(&server).pid, Signal::SIGKILL);
         server.graceful();
         let old = supervisor(&server);
-        send(&old, Signal::SIGKILL);
+        signal(old.pid, Signal::SIGKILL);
         eventually("another supervisor runs", || (supervisor(&server).pid != old.pid).then_some(()));
         recovers(&server);
         finish(second);
@@ -169,7 +164,7 @@ fn group_that_is_gone_is_served_to_who_knows_it() {
             .expect("own file");
         server.graceful();
         let old = supervisor(&server);
-        send(&old, Signal::SIGKILL);
+        signal(old.pid, Signal::SIGKILL);
         eventually("another supervisor runs", || (supervisor(&server).pid != old.pid).then_some(()));
         recovers(&server);
         finish(waiting);

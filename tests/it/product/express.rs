@@ -1,6 +1,6 @@
 //! `mod_wsgi-express`: the command lines that people use, and how its server starts and ends.
 
-use integration::{ExpressServer, SeenProcess, Subject, eventually, is_root, write_at_once};
+use integration::{ExpressServer, SeenProcess, Subject, eventually, is_root, signal, write_at_once};
 use nix::sys::signal::Signal;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -283,8 +283,7 @@ fn restart_that_is_asked_for_too_early() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let pid = || std::fs::read_to_string(&begun).ok()?.trim().parse().ok();
-            let pid = nix::unistd::Pid::from_raw(eventually("httpd is about to start", pid));
-            nix::sys::signal::kill(pid, Signal::SIGUSR1).expect("it runs");
+            signal(eventually("httpd is about to start", pid), Signal::SIGUSR1);
         });
         express.start(command);
     });
@@ -364,7 +363,7 @@ fn process_1_of_a_container() {
     std::thread::scope(|scope| {
         let long = scope.spawn(|| express.get("/?sleep=1"));
         sleeps(&express);
-        nix::sys::signal::kill(nix::unistd::Pid::from_raw(first.pid), Signal::SIGTERM).expect("it runs");
+        signal(first.pid, Signal::SIGTERM);
         long.join().expect("no panic").ok();
     });
     assert_eq!(express.wait().status, 0);

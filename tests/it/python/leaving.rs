@@ -1,8 +1,7 @@
 //! How a process with Python in it ends, in order or not, and what programs that an application starts inherit.
 
-use integration::{Httpd, HttpdBuilder, Mode, Mpm, SeenProcess, Subject, eventually, pythons};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use integration::{Httpd, HttpdBuilder, Mode, Mpm, SeenProcess, Subject, eventually, pythons, signal};
+use nix::sys::signal::Signal;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -113,7 +112,7 @@ fn children_end_while_they_import(mpm: Mpm) {
             names.filter_map(|name| name.parse::<i32>().ok()).find(|pid| !ended.contains(pid))
         });
         ended.insert(child);
-        kill(Pid::from_raw(child), Signal::SIGTERM).expect("it has not ended");
+        signal(child, Signal::SIGTERM);
         eventually("it has ended", || SeenProcess::of(child).is_none().then_some(()));
     }
     std::fs::remove_file(slow).expect("made above");
