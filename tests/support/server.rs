@@ -161,6 +161,14 @@ impl Httpd {
         assert!(found.is_some(), "no {text:?} in the error log:\n{}", self.error_log());
     }
 
+    /// Insists that the error logs hold `text` so many times. What processes write comes by pipes: it is waited for.
+    #[track_caller]
+    pub fn logged(&self, text: &str, times: usize) {
+        let count = || self.error_log().matches(text).count();
+        wait_until(PATIENCE, || (count() >= times).then_some(()));
+        assert_eq!(count(), times, "{text:?} in the error log:\n{}", self.error_log());
+    }
+
     /// Writes (again) a file of the application.
     pub fn write(&self, name: &str, contents: &str) -> PathBuf {
         self.root.write(&format!("app/{name}"), contents.as_bytes())

@@ -257,7 +257,7 @@ fn ruined_loop_is_replaced() {
     for _ in 0..5 {
         assert_eq!(server.get("/count").ok().text(), "0 one");
     }
-    assert_eq!(server.error_log().matches("startup").count(), 2, "in another process");
+    server.logged("startup", 2); // in another process
 }
 
 /// request-timeout cancels the task: 504, or a broken response, and the process lives on.
@@ -275,7 +275,7 @@ fn overdue_requests() {
     let mut lines = log.lines().filter(|line| line.contains("WSGI0313"));
     assert!(lines.all(|line| line.contains("in sleep |") && line.contains("in application |")), "{log}");
     assert_eq!(server.get("/count").ok().text(), "0 one");
-    assert_eq!(server.error_log().matches("startup").count(), 1, "the same process");
+    server.logged("startup", 1); // the same process
 }
 
 /// What the application starts, from the loop or from its executor, can be told to end.

@@ -47,7 +47,7 @@ fn starts_before_and_ends_after_the_requests() {
     let server = server().daemon_options("threads=2 interface=asgi").expect_log("shutdown").start();
     server.wait_for_log("startup");
     assert_eq!(server.get("/x").json()["state"]["made"], "at startup");
-    assert_eq!(server.error_log().matches("startup").count(), 1);
+    server.logged("startup", 1);
     assert!(!server.error_log().contains("shutdown"));
     server.stop();
 }

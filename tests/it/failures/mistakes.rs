@@ -146,7 +146,7 @@ WSGIScriptAlias /embedded @ROOT@/app/hello.wsgi process-group=%{GLOBAL}",
     assert_eq!(authorization.send().status, 401);
     told(&server, "WSGIPassAuthorization On");
     assert_eq!(server.request("GET", "/hello").header("Authorization", "Basic YTpi").send().status, 401);
-    assert_eq!(server.error_log().matches("WSGIPassAuthorization On").count(), 1, "once a minute");
+    server.logged("WSGIPassAuthorization On", 1); // once a minute
     let mut client = server.connect();
     client.send(b"POST /hello HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nhalf");
     told(&server, "The timeout specified has expired");

@@ -143,7 +143,7 @@ fn missing_socket_directory_heals() {
         files(&folder, ".control").pop().filter(|path| controls(path, &server))
     });
     recovers(&server);
-    assert_eq!(server.error_log().matches("every few seconds").count(), 1, "told once");
+    server.logged("every few seconds", 1); // told once
 }
 
 /// httpd in a mount namespace of its own, with a small file system at `app/small`.

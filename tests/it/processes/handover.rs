@@ -28,7 +28,7 @@ fn queue_timeout_is_504() {
         assert_eq!(first.join().expect("no panic").ok().text(), "woke");
     });
     assert_eq!(server.run(HELLO).ok().text(), "hello");
-    assert_eq!(server.error_log().matches("WSGI0084").count(), 1, "{}", server.error_log());
+    server.logged("WSGI0084", 1);
 }
 
 /// It acts while a request waits, too, and not only when a thread is free at last.
@@ -54,7 +54,7 @@ fn queue_timeout_acts_in_the_queue() {
         assert_eq!(first.join().expect("no panic").ok().text(), "woke");
     });
     assert_eq!(server.run(HELLO).ok().text(), "hello");
-    assert_eq!(server.error_log().matches("WSGI0084").count(), 1, "{}", server.error_log());
+    server.logged("WSGI0084", 1);
 }
 
 /// §4.12 2: the listen queue stays full for connect-timeout: 503; those in the queue are served.

@@ -128,7 +128,7 @@ fn zygote_that_never_answers_is_done_without() {
     // Ten seconds each.
     wait_until(Duration::from_secs(300), || server.error_log().contains("WSGI0317").then_some(()));
     assert_eq!(server.get("/").ok().text(), "first");
-    assert_eq!(server.error_log().matches("WSGI0316").count(), 3);
+    server.logged("WSGI0316", 3);
     eventually("no zygote, two workers", || {
         let (_, zygotes, workers) = family(&server);
         (zygotes.is_empty() && workers.len() == 2).then_some(())

@@ -59,7 +59,7 @@ fn lock_held_from_import_on_is_found_out_once_for_each_configuration() {
     let server = if Subject::is_ours() { server.expect_log("WSGI0381") } else { server }.start();
     all_ways_to_replace(&server);
     // Two graceful restarts; the changed script in between is not tried beside the old one. Two lines of each traceback.
-    assert_eq!(server.error_log().matches("BlockingIOError").count(), usize::from(Subject::is_ours()) * 4);
+    server.logged("BlockingIOError", usize::from(Subject::is_ours()) * 4);
 }
 
 /// What was found out of one configuration is nothing that the next one may rely on: a process that cannot even be started

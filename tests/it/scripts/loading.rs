@@ -130,7 +130,7 @@ fn one_script_mounted_twice_is_loaded_once(mode: Mode) {
     // WSGIScriptAlias / came first and wins: first match, not longest.
     assert_eq!(server.get("/again").ok().text(), "x");
     assert_eq!(server.get("/").ok().text(), "x");
-    assert_eq!(server.error_log().matches("Loading WSGI script").count(), 1);
+    server.logged("Loading WSGI script", 1);
 }
 
 /// §6.1: what a script's module holds, and what does not surround it.

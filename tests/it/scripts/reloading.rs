@@ -100,7 +100,7 @@ fn unchanged_script_stays_loaded(mode: Mode) {
     let pids: Vec<String> =
         (0..10).map(|_| server.get("/").ok().header("X-Pid").expect("present").to_owned()).collect();
     assert!(pids.iter().all(|pid| *pid == pids[0]), "{pids:?}");
-    assert_eq!(server.error_log().matches("Loading WSGI script").count(), 1);
+    server.logged("Loading WSGI script", 1);
 }
 
 /// A request body must survive the replacement of the process.
@@ -141,8 +141,7 @@ fn failing_import_is_retried(mode: Mode) {
     for _ in 0..3 {
         assert_eq!(server.get("/").status, 500);
     }
-    let attempts = server.error_log().lines().filter(|line| line.ends_with("attempt")).count();
-    assert_eq!(attempts, 3, "{}", server.error_log());
+    server.logged("] attempt", 3);
 }
 
 in_both_modes!(
