@@ -23,7 +23,7 @@ pub use express::ExpressServer;
 pub use processes::{SeenProcess, kill, signal};
 pub use pythons::{PythonHome, hang_before_python_serves, pythons, test_user};
 pub use server::{Httpd, HttpdContainer, HttpdVerdict};
-pub use server_root::write_at_once;
+pub use server_root::{copy_program, write_at_once};
 pub use subject::Subject;
 pub use waiting::{eventually, wait_until};
 pub use wire::WireConnection;

@@ -3,6 +3,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -24,6 +25,17 @@ pub fn write_at_once(path: &Path, contents: &[u8]) {
     }
 }
 
+/// Copies a program. By another process: what this one has open to write, a child that another thread starts just then
+/// has open as well, and nobody can execute it so long (ETXTBSY, execve(2)).
+///
+/// # Panics
+/// It cannot be copied.
+pub fn copy_program(from: &Path, to: &Path) {
+    let status = Command::new("cp").arg("--").arg(from).arg(to).status();
+    assert!(status.is_ok_and(|status| status.success()), "{} as {}", from.display(), to.display());
+    fs::set_permissions(to, Permissions::from_mode(0o755)).expect("own file");
+}
+
 /// The folder; removed when dropped, unless `KEEP_SERVER_ROOT` is set.
 #[derive(Debug)]
 pub(crate) struct ServerRoot {
@@ -37,8 +49,9 @@ impl ServerRoot {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         SWEEP.call_once(sweep);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let root =
-            ServerRoot { path: PathBuf::from(format!("{PARENT}/{PREFIX}{}-{number}", std::process::id())) };
+        // Processes are told apart by the path in their command lines: no path may be the beginning of another one.
+        let name = format!("{PREFIX}{}-{number:04}", std::process::id());
+        let root = ServerRoot { path: Path::new(PARENT).join(name) };
         for folder in ["", "app", "htdocs", "logs", "run"] {
             make_folder(&root.path.join(folder));
         }
@@ -93,8 +106,7 @@ impl ServerRoot {
     fn copy(&self, from: &Path, name: &str) -> PathBuf {
         let to = self.path.join(name);
         make_folder(to.parent().expect("a name below the root"));
-        fs::copy(from, &to).unwrap_or_else(|error| panic!("{}: {error}", from.display()));
-        fs::set_permissions(&to, Permissions::from_mode(0o755)).expect("own file");
+        copy_program(from, &to);
         to
     }
 }
@@ -131,5 +143,19 @@ fn sweep() {
             }
         }
         let _ = fs::remove_dir_all(entry.path());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_path_is_the_beginning_of_another_one() {
+        let roots: Vec<ServerRoot> = (0..12).map(|_| ServerRoot::create()).collect();
+        let text = |root: &ServerRoot| root.path().display().to_string();
+        let begins =
+            |root: &ServerRoot| roots.iter().filter(|other| text(other).starts_with(&text(root))).count();
+        assert!(roots.iter().all(|root| begins(root) == 1));
     }
 }

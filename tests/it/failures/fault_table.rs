@@ -172,32 +172,36 @@ fn full_disk_for_the_log_stops_nothing() {
 /// A user whose account is deleted while httpd runs: the numbers were looked up at the start, and go on working.
 #[test]
 fn deleted_user_serves_on() {
-    const USER: &str = "wsgi-test-gone";
     if !is_root() {
         eprintln!("not run: only root can make an account");
         return;
     }
-    let run = |program: &str, arguments: &[&str]| {
-        Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
+    let user = format!("wsgi-gone-{}", std::process::id());
+    // One program at a time may change accounts, and says so when another one does.
+    let change = |program: &str, options: &[&str]| {
+        let mut command = Command::new(program);
+        command.args(options).arg(&user);
+        eventually(program, || command.output().is_ok_and(|output| output.status.success()).then_some(()));
     };
-    let _ = run("userdel", &["-f", USER]); // left by a test that was killed
-    assert!(run("useradd", &["--system", "--no-create-home", "--shell", "/usr/sbin/nologin", USER]));
+    let make = || change("useradd", &["--system", "--no-create-home", "--shell", "/usr/sbin/nologin"]);
+    let delete = || change("userdel", &["-f"]);
+    make();
     let server = server()
-        .daemon_options(&format!("threads=2 user={USER} home=/"))
+        .daemon_options(&format!("threads=2 user={user} home=/"))
         .allow_log("has died")
         .allow_log("WSGI0146")
         .allow_log("WSGI0127") // the original's words for it
         .allow_log("WSGI0147")
         .start();
     let first = pid(&server);
-    assert!(run("userdel", &["-f", USER]));
+    delete();
     assert_eq!(server.get("/?kill=9").status, 502);
     recovers(&server);
     assert_ne!(pid(&server), first);
     // `httpd -k stop` reads the configuration, too.
-    assert!(run("useradd", &["--system", "--no-create-home", "--shell", "/usr/sbin/nologin", USER]));
+    make();
     server.stop();
-    assert!(run("userdel", &["-f", USER]));
+    delete();
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What was lost is made again without anybody's help: supervisors that cannot be started, are stopped or killed.
 
-use integration::{Httpd, HttpdBuilder, Mode, SeenProcess, Subject, eventually, signal};
+use integration::{Httpd, HttpdBuilder, Mode, SeenProcess, Subject, copy_program, eventually, signal};
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
 use std::fs;
@@ -63,7 +63,7 @@ fn supervisor_program_that_is_still_being_written_is_waited_for() {
     recovers(&server);
     let (program, aside) = program(&server);
     fs::rename(&program, &aside).expect("it is put aside");
-    fs::copy(&aside, &program).expect("a copy");
+    copy_program(&aside, &program);
     let writer = fs::OpenOptions::new().append(true).open(&program).expect("nobody executes it");
     signal(supervisor(&server).expect("it runs").pid, Signal::SIGKILL);
     let told = || server.error_log().matches("WSGI0305").count();

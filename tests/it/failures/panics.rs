@@ -2,7 +2,7 @@
 //! once more for it, with a feature that lets a request header ask for a panic.
 
 use crate::asking::load;
-use integration::{Httpd, Mode, Subject, eventually};
+use integration::{Httpd, Mode, Subject, copy_program, eventually};
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -88,9 +88,9 @@ fn faulty_server(mode: Mode, app: &str, directives: &str, expected: &str) -> Htt
     let support = server.root().join("app/support");
     fs::create_dir(&support).expect("a folder");
     for entry in fs::read_dir(sound.with_file_name("mod_wsgi")).expect("the support folder").flatten() {
-        fs::copy(entry.path(), support.join(entry.file_name())).expect("a copy");
+        copy_program(&entry.path(), &support.join(entry.file_name()));
     }
-    fs::copy(&faulty.host, support.join("python-host.abi3.so")).expect("a copy");
+    copy_program(&faulty.host, &support.join("python-host.abi3.so"));
     let lines = lines.replace(&*sound.to_string_lossy(), &faulty.module.to_string_lossy());
     let root = server.root().display();
     let directives = directives.replace("@ROOT@", &root.to_string());

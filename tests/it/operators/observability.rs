@@ -3,7 +3,7 @@
 
 use crate::operators::status::parsed;
 use crate::product::examples::example;
-use integration::{Mode, Subject, workspace};
+use integration::{Mode, Subject, eventually, workspace};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -98,7 +98,8 @@ fn every_query_finds_its_series() {
         .app(APP)
         .start();
     server.get("/").ok();
-    assert_eq!(server.get("/wsgi-health").status, 200);
+    // The process serves a moment before its supervisor has noted it.
+    eventually("it is fit", || (server.get("/wsgi-health").status == 200).then_some(()));
     let scrape =
         server.request("GET", "/wsgi-status").header("Accept", "application/openmetrics-text").send().ok();
     let samples = parsed(&scrape.text(), "openmetrics");

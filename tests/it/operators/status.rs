@@ -328,7 +328,7 @@ fn access_logs_show_where_the_time_went() {
     assert!(number(1) < 10_000_000 && number(3) >= 30_000, "{line}");
     assert!(number(5) > 0 && number(5) < number(3), "a sleep takes no CPU: {line}");
     assert_eq!((number(7), fields[8]), (pid as u64, "ok"), "{line}");
-    server.get("/wsgi-health").ok();
+    eventually("it is ready", || (server.get("/wsgi-health").status == 200).then_some(()));
     eventually("other requests have none", || {
         server.log_of("times").contains("queue=- app=- cpu=- pid=- -").then_some(())
     });

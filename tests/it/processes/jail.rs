@@ -1,6 +1,6 @@
 //! `chroot=`: an application that runs inside a directory with nothing but a Python and itself.
 
-use integration::{Httpd, HttpdBuilder, Mode, Subject, is_root, pythons};
+use integration::{Httpd, HttpdBuilder, Mode, Subject, copy_program, is_root, pythons};
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -60,7 +60,7 @@ impl Jail {
     fn add(&self, file: &Path) {
         let target = self.inside(file);
         fs::create_dir_all(target.parent().expect("it is below the jail")).expect("own folder");
-        fs::copy(file, target).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        copy_program(file, &target);
     }
 
     /// A program or library, and what it is linked with.

@@ -1,7 +1,7 @@
 //! What a daemon holds of the server it belongs to: nothing but what it was given (docs/security.md).
 
 use crate::snippets::{self, SendSnippets};
-use integration::{Httpd, HttpdBuilder, Mode, SeenProcess, Subject, is_root, test_user};
+use integration::{Httpd, HttpdBuilder, Mode, SeenProcess, Subject, copy_program, is_root, test_user};
 use nix::sys::statvfs::{FsFlags, statvfs};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -150,7 +150,7 @@ fn set_user_id_programs_gain_their_privileges_only_where_it_is_said() {
     for (options, gains) in cases {
         let server = Httpd::builder().mode(Mode::Daemon).app(RUNNER).daemon_options(options).start();
         let program = server.root().join("app/id");
-        std::fs::copy("/usr/bin/id", &program).expect("own folder");
+        copy_program("/usr/bin/id".as_ref(), &program);
         std::fs::set_permissions(&program, Permissions::from_mode(0o4755)).expect("own file");
         if statvfs(&program).expect("it is there").flags().contains(FsFlags::ST_NOSUID) {
             println!("skipped: {} is mounted nosuid", program.display());

@@ -1,6 +1,6 @@
 //! Any CPython from 3.9: several in one httpd, virtual environments and installations, and homes that are none.
 
-use integration::{Httpd, HttpdBuilder, Mode, PythonHome, Subject, pythons, test_user};
+use integration::{Httpd, HttpdBuilder, Mode, PythonHome, Subject, copy_program, pythons, test_user};
 use std::fmt::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -138,7 +138,7 @@ fn pythons_that_are_not_supported_are_refused_by_name() {
         let folder = ScratchFolder::new(name);
         let bin = folder.0.join("bin");
         std::fs::create_dir(&bin).expect("own folder");
-        std::fs::copy("/bin/true", bin.join(name)).expect("own folder");
+        copy_program("/bin/true".as_ref(), &bin.join(name));
         std::os::unix::fs::symlink(name, bin.join("python3")).expect("own folder");
         let verdict = groups(&[&folder.0], "").configtest();
         assert!(verdict.text.contains(text), "{text}: {}", verdict.text);
@@ -225,7 +225,7 @@ fn embedded_home_without_shared_libpython_fails_the_strict_config_test() {
     std::fs::create_dir_all(folder.join("bin")).expect("a folder");
     std::fs::create_dir_all(folder.join("lib").join(&library)).expect("a folder");
     std::fs::write(folder.join("lib").join(&library).join("os.py"), "").expect("a file");
-    std::fs::copy("/bin/true", folder.join("bin/python3")).expect("a program");
+    copy_program("/bin/true".as_ref(), &folder.join("bin/python3"));
     let server = || Httpd::builder().mode(Mode::Embedded).python_home(Some(folder)).app(APP);
     let (usual, strict) = (server().configtest(), server().directives("Define WSGI_STRICT").configtest());
     assert!(usual.is_ok && !strict.is_ok, "{}", usual.text);
