@@ -63,6 +63,13 @@ pub fn run(plan: &ServerPlan) -> Result<u8, ExpressError> {
     .attend(&signals)
 }
 
+/// Whether a process with this `/proc/…/status` has a handler for `signal` (proc(5), `SigCgt`); `None`: it does not say.
+fn catches(status: &str, signal: Signal) -> Option<bool> {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"))?;
+    let mask = u64::from_str_radix(mask.trim(), 16).ok()?;
+    Some(mask & (1 << (signal as i32 - 1)) != 0)
+}
+
 /// A thread that waits for signals, and the channel they come by. By handlers, not by a mask: programs that are started
 /// would inherit that.
 fn signals() -> std::io::Result<Receiver<Signal>> {
@@ -205,12 +212,10 @@ impl ForegroundServer<'_> {
         }
     }
 
-    /// Whether httpd has its handler for a signal (proc(5), `SigCgt`).
+    /// Whether httpd has its handler for a signal. Where /proc does not tell: when it is ready.
     fn hears(&self, signal: Signal) -> bool {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap_or_default();
-        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
-        let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();
-        caught & (1 << (signal as i32 - 1)) != 0
+        catches(&status, signal).unwrap_or(self.is_ready)
     }
 
     fn send(&self, signal: Signal) {
@@ -315,4 +320,19 @@ fn programs(name: Option<&str>) -> Vec<Pid> {
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn handlers_are_those_that_the_kernel_knows() {
+        // Signals 15 and 28 (SIGTERM, SIGWINCH).
+        let status = "SigBlk:\t0000000000000000\nSigCgt:\t0000000008004000\nCapInh:\t0\n";
+        let told =
+            [Signal::SIGTERM, Signal::SIGWINCH, Signal::SIGUSR1, Signal::SIGHUP].map(|s| catches(status, s));
+        assert_eq!(told, [Some(true), Some(true), Some(false), Some(false)]);
+        assert_eq!((catches("", Signal::SIGTERM), catches("SigCgt:\tx\n", Signal::SIGTERM)), (None, None));
+    }
 }

@@ -23,7 +23,7 @@ const SERIOUS: [&str; 5] = ["warn", "error", "crit", "alert", "emerg"];
 /// nothing of a test that fills them (AH00161, AH00286, AH00287, AH00484, AH10159: prefork, worker and event).
 const BUSY: [&str; 5] = ["AH00161:", "AH00286:", "AH00287:", "AH00484:", "AH10159:"];
 
-/// What `apps/process.py` says before it sleeps for long: a test waits for it, instead of guessing when it does.
+/// What applications of tests say before they sleep for a second or more: a test waits for it, instead of guessing when they do.
 const SLEEPS: &str = "here it sleeps";
 
 impl LogExpectations {

@@ -74,6 +74,7 @@ impl SeenProcess {
 ///
 /// # Panics
 /// When it has ended and was waited for.
+#[track_caller]
 pub fn signal(pid: i32, signal: nix::sys::signal::Signal) {
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal).expect("it runs");
 }

@@ -156,12 +156,14 @@ impl Httpd {
     }
 
     /// Waits until an error log holds `text`.
+    #[track_caller]
     pub fn wait_for_log(&self, text: &str) {
         let found = wait_until(PATIENCE, || self.error_log().contains(text).then_some(()));
         assert!(found.is_some(), "no {text:?} in the error log:\n{}", self.error_log());
     }
 
-    /// Insists that the error logs hold `text` so many times. What processes write comes by pipes: it is waited for.
+    /// Waits until the error logs hold `text` so many times, because what processes write comes by pipes; panics if they
+    /// hold it more often by then.
     #[track_caller]
     pub fn logged(&self, text: &str, times: usize) {
         let count = || self.error_log().matches(text).count();

@@ -1,10 +1,10 @@
 //! Each fault has its status and its line, and nothing else dies: what an application, an operator or the machine can
 //! do to a daemon besides what `deaths` and `daemon` test.
 
-use integration::{Httpd, HttpdBuilder, Mode, SeenProcess, Subject, eventually, is_root, kill};
+use integration::{Httpd, HttpdBuilder, Mode, SeenProcess, Subject, eventually, is_root, kill, wait_until};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::time::Duration;
 
 const APP: &str = include_str!("../../apps/process.py");
@@ -169,6 +169,47 @@ fn full_disk_for_the_log_stops_nothing() {
     assert_ne!(pid(&server), first);
 }
 
+/// An account that is made for a test, and deleted with it.
+struct TestAccount(String);
+
+impl TestAccount {
+    fn new() -> TestAccount {
+        let account = TestAccount(format!("wsgi-gone-{}", std::process::id()));
+        account.delete(); // left by a test process of the same number that was killed
+        account
+    }
+
+    fn change(&self, program: &str, options: &[&str]) -> Output {
+        Command::new(program).args(options).arg(&self.0).output().expect(program)
+    }
+
+    /// One program at a time may change accounts, and says so when another one does.
+    fn make(&self) {
+        let options = ["--system", "--no-create-home", "--shell", "/usr/sbin/nologin"];
+        let mut said = None;
+        let made = wait_until(Duration::from_secs(30), || {
+            let output = self.change("useradd", &options);
+            let is_made = output.status.success();
+            said = Some(output);
+            is_made.then_some(())
+        });
+        assert!(made.is_some(), "{said:?}");
+    }
+
+    fn delete(&self) {
+        let is_gone = || nix::unistd::User::from_name(&self.0).is_ok_and(|user| user.is_none());
+        wait_until(Duration::from_secs(30), || {
+            (is_gone() || self.change("userdel", &["-f"]).status.success()).then_some(())
+        });
+    }
+}
+
+impl Drop for TestAccount {
+    fn drop(&mut self) {
+        self.delete();
+    }
+}
+
 /// A user whose account is deleted while httpd runs: the numbers were looked up at the start, and go on working.
 #[test]
 fn deleted_user_serves_on() {
@@ -176,32 +217,23 @@ fn deleted_user_serves_on() {
         eprintln!("not run: only root can make an account");
         return;
     }
-    let user = format!("wsgi-gone-{}", std::process::id());
-    // One program at a time may change accounts, and says so when another one does.
-    let change = |program: &str, options: &[&str]| {
-        let mut command = Command::new(program);
-        command.args(options).arg(&user);
-        eventually(program, || command.output().is_ok_and(|output| output.status.success()).then_some(()));
-    };
-    let make = || change("useradd", &["--system", "--no-create-home", "--shell", "/usr/sbin/nologin"]);
-    let delete = || change("userdel", &["-f"]);
-    make();
+    let account = TestAccount::new();
+    account.make();
     let server = server()
-        .daemon_options(&format!("threads=2 user={user} home=/"))
+        .daemon_options(&format!("threads=2 user={} home=/", account.0))
         .allow_log("has died")
         .allow_log("WSGI0146")
         .allow_log("WSGI0127") // the original's words for it
         .allow_log("WSGI0147")
         .start();
     let first = pid(&server);
-    delete();
+    account.delete();
     assert_eq!(server.get("/?kill=9").status, 502);
     recovers(&server);
     assert_ne!(pid(&server), first);
     // `httpd -k stop` reads the configuration, too.
-    make();
+    account.make();
     server.stop();
-    delete();
 }
 
 #[test]

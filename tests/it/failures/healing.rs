@@ -4,7 +4,6 @@ use integration::{Httpd, HttpdBuilder, Mode, SeenProcess, Subject, copy_program,
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Mutex;
@@ -106,8 +105,7 @@ fn supervisor_that_dies_at_its_start_is_tried_again() {
             count = count.display(),
             aside = aside.display()
         );
-        fs::write(&program, script).expect("own folder");
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("own file");
+        copy_program(&server.write("script", &script), &program);
     };
     die(2);
     signal(supervisor(&server).expect("it runs").pid, Signal::SIGKILL);

@@ -227,7 +227,7 @@ fn stacks_are_shown() {
     server.get("/").ok();
     let name = group(&server)["name"].as_str().expect("a name").to_owned();
     std::thread::scope(|scope| {
-        scope.spawn(|| server.get("/?sleep=2").ok());
+        scope.spawn(|| server.get("/?sleep=5").ok());
         server.wait_for_log("here it sleeps");
         let stacks = done(&server, &["stacks", &name]);
         assert!(stacks.contains("app.wsgi\", line") && stacks.contains("in application"), "{stacks}");

@@ -6,13 +6,15 @@ use integration::{Httpd, Mode, Response, Subject, eventually};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
-use std::thread::{scope, sleep};
-use std::time::Duration;
+use std::thread::scope;
 
 const HELLO: &str = "def app(environ, start_response): return answer(start_response, 'hello')";
 
 fn sleeping(seconds: f64) -> String {
-    format!("import time\ndef app(e, s):\n    time.sleep({seconds})\n    return answer(s, 'woke')")
+    format!(
+        "import time\ndef app(environ, s):\n    print('here it sleeps', file=environ['wsgi.errors'], flush=True)\n    \
+         time.sleep({seconds})\n    return answer(s, 'woke')"
+    )
 }
 
 /// §4.12 3: judged when a thread is free at last: 504, and one line.
@@ -23,7 +25,7 @@ fn queue_timeout_is_504() {
     server.run(HELLO).ok();
     scope(|scope| {
         let first = scope.spawn(|| server.run(&sleeping(2.5)));
-        sleep(Duration::from_millis(300));
+        server.wait_for_log("here it sleeps");
         assert_eq!(server.run(HELLO).status, 504);
         assert_eq!(first.join().expect("no panic").ok().text(), "woke");
     });

@@ -1,7 +1,7 @@
 //! Timers and counters that replace a process: with a real Python and short times, and always the successor first.
 
-use integration::{Httpd, HttpdBuilder, Mode, Subject, eventually};
-use std::process::Command;
+use integration::{Httpd, HttpdBuilder, Mode, Subject, eventually, signal};
+use nix::sys::signal::Signal;
 use std::time::{Duration, Instant};
 
 const APP: &str = include_str!("../../apps/process.py");
@@ -53,8 +53,7 @@ fn eviction_lets_a_request_end_within_its_window() {
     std::thread::scope(|scope| {
         let long = scope.spawn(|| server.get("/?sleep=3"));
         server.wait_for_log("here it sleeps");
-        let sent = Command::new("kill").args(["-USR1", &first.to_string()]).status().expect("kill");
-        assert!(sent.success());
+        signal(first as i32, Signal::SIGUSR1);
         let response = long.join().expect("no panic");
         assert_eq!(response.json()["pid"], first, "graceful-timeout would have cut it");
     });

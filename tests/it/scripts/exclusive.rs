@@ -224,6 +224,7 @@ fn script_that_is_not_named_any_more_is_no_obstacle() {
     server.write("a.wsgi", "import nothing_of_the_kind\n");
     server.write("alias.conf", "WSGIScriptAlias / ${MOD_WSGI_TEST_ROOT}/app/b.wsgi\n");
     server.graceful();
+    // The old process answers children of the new generation as long as the new one does not serve.
     let is_new = |(text, pid): &(String, String)| text == "two" && *pid != first;
     eventually("a process of the new configuration answers", || Some(ask(&server)).filter(is_new));
 }

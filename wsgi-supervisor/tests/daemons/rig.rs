@@ -162,9 +162,7 @@ impl SupervisorRig {
 
     pub fn install_interpreter(&self, name: &str) -> PathBuf {
         let path = self.path(name);
-        // Not `fs::write`: a child forked by another test meanwhile would keep it open for writing (ETXTBSY).
-        fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/daemons/fake.py"), &path).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        copy_program(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/daemons/fake.py").as_ref(), &path);
         path
     }
 
@@ -375,6 +373,13 @@ fn memory_file(bytes: &[u8]) -> File {
         File::from(memfd_create("rig", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING).unwrap());
     file.write_all(bytes).unwrap();
     file
+}
+
+/// Copies a program. By another process: what this one has open to write, a child that another test starts just then has
+/// open as well, and nobody can execute it so long (ETXTBSY, execve(2)).
+pub fn copy_program(from: &Path, to: &Path) {
+    assert!(Program::new("cp").arg(from).arg(to).status().unwrap().success());
+    fs::set_permissions(to, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 /// The permission bits and owner of a path.

@@ -1,7 +1,6 @@
 //! What a daemon is when its interpreter starts.
 
-use crate::rig::{SupervisorRig, mode_and_owner};
-use std::os::unix::fs::PermissionsExt;
+use crate::rig::{SupervisorRig, copy_program, mode_and_owner};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use wsgi_protocol::control::{ResourceLimits, SupervisorAnswer};
@@ -123,10 +122,11 @@ fn chroot_is_entered_before_the_interpreter() {
     for file in libraries.split_whitespace().filter(|word| word.starts_with('/')).chain(["/bin/sh"]) {
         let target = jail.join(&file[1..]);
         std::fs::create_dir_all(target.parent().unwrap()).unwrap();
-        std::fs::copy(file, target).unwrap();
+        copy_program(file.as_ref(), &target);
     }
-    std::fs::write(jail.join("python"), "#!/bin/sh\npwd\nprintf R >&4\nread order <&6\n").unwrap();
-    std::fs::set_permissions(jail.join("python"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let script = rig.path("script");
+    std::fs::write(&script, "#!/bin/sh\npwd\nprintf R >&4\nread order <&6\n").unwrap();
+    copy_program(&script, &jail.join("python"));
     let library = jail.join(rig.path("library.so").strip_prefix("/").unwrap());
     std::fs::create_dir_all(library.parent().unwrap()).unwrap();
     std::fs::write(library, "").unwrap();
