@@ -63,13 +63,6 @@ pub fn run(plan: &ServerPlan) -> Result<u8, ExpressError> {
     .attend(&signals)
 }
 
-/// Whether a process with this `/proc/…/status` has a handler for `signal` (proc(5), `SigCgt`); `None`: it does not say.
-fn catches(status: &str, signal: Signal) -> Option<bool> {
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"))?;
-    let mask = u64::from_str_radix(mask.trim(), 16).ok()?;
-    Some(mask & (1 << (signal as i32 - 1)) != 0)
-}
-
 /// A thread that waits for signals, and the channel they come by. By handlers, not by a mask: programs that are started
 /// would inherit that.
 fn signals() -> std::io::Result<Receiver<Signal>> {
@@ -320,6 +313,13 @@ fn programs(name: Option<&str>) -> Vec<Pid> {
         }
     }
     found
+}
+
+/// Whether a process with this `/proc/…/status` has a handler for `signal` (proc(5), `SigCgt`); `None`: it does not say.
+fn catches(status: &str, signal: Signal) -> Option<bool> {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"))?;
+    let mask = u64::from_str_radix(mask.trim(), 16).ok()?;
+    Some(mask & (1 << (signal as i32 - 1)) != 0)
 }
 
 #[cfg(test)]

@@ -52,6 +52,7 @@ fn of_the_tree() -> Vec<PlantedViolation> {
     let dependency = "[dependencies]\nwsgi-status = { path = \"../wsgi-status\" }\n";
     let circle = source("use crate::planted::deep::Inner;\npub struct Planted;");
     let skipped = source("#[test]\nfn planted() {\n    if Subject::skips(\"it\") {}\n}");
+    let dangling = ["// See no-such", "md."].join("."); // in one piece it would be a reference of this file
     let (long, headless) = (source(&"const A: u8 = 0;\n".repeat(501)), File("const A: u8 = 0;\n".to_owned()));
     vec![
         ("circles::files_know_each_other_in_one_direction", "src/planted.rs", circle),
@@ -70,7 +71,7 @@ fn of_the_tree() -> Vec<PlantedViolation> {
         ("promises::faults_are_tested", "docs/faults.md", Lines("\n`planted::no_such_test`\n")),
         ("promises::promises_are_tested", "docs/security.md", Lines("\n`planted::no_such_test`\n")),
         ("pure_crates_forbid_unsafe_code", "wsgi-plan/src/lib.rs", Instead("#![forbid(unsafe_code)]", "")),
-        ("references::references_lead_somewhere", "src/planted.rs", source("// See no-such.md.")),
+        ("references::references_lead_somewhere", "src/planted.rs", source(&dangling)),
     ]
 }
 
